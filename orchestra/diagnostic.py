@@ -1,0 +1,39 @@
+"""A problem at a place in a file, the one form in which every stage of the compiler reports. Imports nothing of this package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A position in a file: the path relative to the project root, line and column counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    """One problem, ordered by place.
+
+    Attributes:
+        place: where it stands.
+        rule: the id of the rule, a heading of docs/rules.md.
+        message: lower case, names quoted, the value found, the values allowed, where the other party is defined.
+        hint: the mend, empty when the message says it.
+    """
+
+    place: Place
+    rule: str
+    message: str
+    hint: str = ""
+
+    def text(self) -> str:
+        """`file:line:col: message [rule]`, with the hint on a line of its own."""
+        head = f"{self.place}: {self.message} [{self.rule}]"
+        return f"{head}\n    hint: {self.hint}" if self.hint else head
