@@ -1,0 +1,54 @@
+"""Late names in text: `${name}` is looked up, `$${` is a literal `${`. May import nothing of this package.
+
+A reference is a name, never an expression. The compiler replaces what it knows (variables, block parameters) and leaves
+the rest in the plan; the runtime replaces what is bound late (`backend.url`, `attempt.dir`, `saved.token`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
+
+
+class Reference(NamedTuple):
+    """A `${name}` in a text: the name, its offset in code points, and whether it is closed by `}`."""
+
+    name: str
+    offset: int
+    closed: bool
+
+
+def references(text: str) -> Iterator[Reference]:
+    """Every reference of the text, in order; escaped ones are not references."""
+    if "${" not in text:
+        return
+    for match in _TOKEN.finditer(text):
+        if match.group(1) is not None:
+            yield Reference(match.group(1), match.start(), bool(match.group(2)))
+
+
+def escape(text: str) -> str:
+    """The text as it must be written so that no part of it is a reference."""
+    return text.replace("${", "$${")
+
+
+def substitute(text: str, known: Mapping[str, str]) -> str:
+    """Replace the names that are known by their values, which stay literal, and leave every other reference as it is."""
+
+    def one(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return escape(known[name]) if name is not None and match.group(2) and name in known else match.group(0)
+
+    return _TOKEN.sub(one, text) if "${" in text else text
+
+
+def expand(text: str, lookup: Callable[[str], str]) -> str:
+    """The final text: every reference replaced by `lookup(name)`, every `$${` by `${`. Whatever `lookup` raises passes."""
+
+    def one(match: re.Match[str]) -> str:
+        return "${" if match.group(1) is None else lookup(match.group(1))
+
+    return _TOKEN.sub(one, text) if "${" in text else text

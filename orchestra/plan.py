@@ -1,0 +1,317 @@
+"""The plan: what will happen, total and resolved. The compiler writes it, the runtime executes it. May import `errors`, `steps`.
+
+Every value is frozen data. A field that is absent in plan.json has the default written here, so a reviewer's diff shows
+only what a spec says. Durations are seconds. Text may still hold late names (`${backend.url}`, see `orchestra.names`).
+There are no line numbers: `at` is a path in the spec (`tests/B004/steps/1`), looked up in the file when somebody asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from orchestra.errors import PlanError
+from orchestra.steps import Step
+
+FORMAT = 1
+
+Driver: TypeAlias = Literal["playwright", "mcp", "command", "http"]
+Engine: TypeAlias = Literal["chromium", "firefox", "webkit", "chrome", "msedge"]
+Cause: TypeAlias = Literal["failed", "timeout", "connection", "crash"]
+
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The base of every part of the plan."""
+
+
+class Probe(Part):
+    """One check of a component. `kind` is http, tcp, run, env, file, log or port; `args` are its keys as in the spec."""
+
+    kind: str
+    args: dict[str, Any]
+    timeout_seconds: float = 5.0
+
+
+class Ready(Part):
+    """When a component may be used: `successes` passes of the probe in a row, `within_seconds` after its start."""
+
+    probe: Probe
+    within_seconds: float = 60.0
+    successes: int = 1
+
+
+class Live(Part):
+    """What is watched while tests run: `failures` misses in a row open an incident."""
+
+    probe: Probe
+    every_seconds: float = 5.0
+    failures: int = 3
+
+
+class Backoff(Part):
+    """Waits between tries: `initial_seconds` × `factor`ⁿ, at most `max_seconds`, spread by ± `jitter` (a fraction)."""
+
+    max: int = 5
+    initial_seconds: float = 0.2
+    factor: float = 2.0
+    max_seconds: float = 5.0
+    jitter: float = 0.1
+
+
+class Service(Part):
+    """A process that orchestra starts, watches and ends. `ports` is the inclusive range to take the first free one from."""
+
+    run: tuple[str, ...]
+    shell: bool = False
+    cwd: str = "."
+    env: dict[str, str] = {}
+    host: str = "127.0.0.1"
+    ports: tuple[int, int] | None = None
+    stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "KILL"] = "TERM"
+    grace_seconds: float = 5.0
+    inputs: tuple[str, ...] = ()
+
+
+class Job(Part):
+    """A command that runs to its end, once, before its dependents."""
+
+    run: tuple[str, ...]
+    shell: bool = False
+    cwd: str = "."
+    env: dict[str, str] = {}
+    timeout_seconds: float = 300.0
+
+
+class Rung(Part):
+    """One step of the recovery ladder; `run` is the repair command of kind `run`."""
+
+    kind: Literal["retry", "restart", "run", "port", "failover"]
+    run: tuple[str, ...] = ()
+
+
+class Component(Part):
+    """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check."""
+
+    id: str
+    title: str
+    needs: tuple[str, ...] = ()
+    required: bool = True
+    job: Job | None = None
+    service: Service | None = None
+    url: str = ""
+    ready: Ready | None = None
+    live: Live | None = None
+    retries: Backoff = Backoff()
+    ladder: tuple[Rung, ...] = ()
+    failover: Service | None = None
+    fail_back: bool = False
+    cool_down_seconds: float = 60.0
+    identity: dict[str, Any] | Literal["own", "none"] = "own"
+
+
+class Method(Part):
+    """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command."""
+
+    id: str
+    title: str
+    driver: Driver
+    workers: int = 0
+    parallel: bool = False
+    single_session: bool = False
+    reset: Literal["storage", "page", "none"] = "storage"
+    poll_seconds: float = 10.0
+    command: str = ""
+
+
+class Group(Part):
+    """A named set of tests; `after` names groups whose tests all end before one of these starts."""
+
+    id: str
+    title: str
+    after: tuple[str, ...] = ()
+
+
+class Retry(Part):
+    """How often a test is tried again, and after which causes."""
+
+    max: int = 0
+    on: tuple[Cause, ...] = ("timeout", "connection", "crash")
+
+
+class Command(Part):
+    """A program as a test: it passes when its exit code is in `exit_codes` and its JUnit file, if any, has no failure."""
+
+    argv: tuple[str, ...]
+    shell: bool = False
+    cwd: str = "."
+    env: dict[str, str] = {}
+    exit_codes: tuple[int, ...] = (0,)
+    junit: str = ""
+    attach: tuple[str, ...] = ()
+
+
+class Test(Part):
+    """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
+
+    `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `at` is its path in the spec.
+    """
+
+    id: str
+    title: str
+    methods: tuple[str, ...]
+    of: str = ""
+    group: str = ""
+    browser: Engine = "chromium"
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    resources: dict[str, int] = {}
+    tags: tuple[str, ...] = ()
+    timeout_seconds: float = 120.0
+    retries: Retry = Retry()
+    evidence: Literal["on_failure", "always", "off"] = "on_failure"
+    inputs: tuple[str, ...] = ()
+    skip: str = ""
+    matrix: dict[str, Any] = {}
+    before: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] = ()
+    finally_: tuple[Step, ...] = msgspec.field(default=(), name="finally")
+    command: Command | None = None
+
+
+class SpeedClass(Part):
+    """A class of duration: from the bound of the class before it (inclusive) to `below_seconds` (exclusive; None: no bound)."""
+
+    name: str
+    mark: str
+    below_seconds: float | None = None
+
+
+class Baseline(Part):
+    """When a duration counts as a regression: ratio, seconds and noise together, confirmed in `confirm` repeats."""
+
+    window: int = 20
+    min_runs: int = 5
+    slower_ratio: float = 1.5
+    slower_seconds: float = 0.5
+    confirm: int = 3
+
+
+class Gate(Part):
+    """A condition over metrics, judged before, during or after the tests."""
+
+    phase: Literal["before", "during", "after"]
+    name: str
+    require: str
+    for_seconds: float = 0.0
+    on_fail: Literal["stop", "throttle", "warn", "block"] = "block"
+    severity: Literal["error", "warn"] = "error"
+    message: str = ""
+
+
+class Collect(Part):
+    """A command that lists what a wrapped runner collects; `of` is `block.parameter`, whose values must occur in it."""
+
+    name: str
+    run: tuple[str, ...]
+    of: str
+
+
+class Outputs(Part):
+    """Where the compiled files go, relative to the project root."""
+
+    doit: str = "dodo.py"
+    commands: str = ".claude/commands"
+    docs: str = ""
+
+
+class Plan(Part):
+    """A compiled suite. `sources` are its spec files; `source_digest` is theirs; both are left out of `digest()`."""
+
+    suite: str
+    title: str
+    tests: tuple[Test, ...]
+    methods: tuple[Method, ...]
+    groups: tuple[Group, ...] = ()
+    components: tuple[Component, ...] = ()
+    resources: dict[str, int] = {}
+    secrets: tuple[str, ...] = ()
+    speed: tuple[SpeedClass, ...] = ()
+    baseline: Baseline = Baseline()
+    gates: tuple[Gate, ...] = ()
+    collect: tuple[Collect, ...] = ()
+    outputs: Outputs = Outputs()
+    profile: str = ""
+    sources: tuple[str, ...] = ()
+    source_digest: str = ""
+
+    def digest(self) -> str:
+        """`sha256:` and the digest of the plan's meaning: everything but the sources, their digest and the output paths."""
+        meaning = msgspec.structs.replace(self, sources=(), source_digest="", outputs=Outputs())
+        return digest(msgspec.json.encode(meaning, order="sorted"))
+
+
+def digest(data: bytes) -> str:
+    """`sha256:` and the hexadecimal SHA-256 of the bytes."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def encode(value: object) -> bytes:
+    """Canonical JSON of a part: keys sorted, defaults left out, UTF-8."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def dump(plan: Plan, compiler: str) -> bytes:
+    """The bytes of plan.json: a header line with the digests, then one line a test, then the rest, one line a key.
+
+    Args:
+        plan: what to write.
+        compiler: the version of the compiler, shown in the header.
+    """
+    rest = msgspec.to_builtins(msgspec.structs.replace(plan, tests=()))
+    rest.pop("tests", None)
+    lines = [f"{encode(key).decode()}: {encode(rest[key]).decode()}" for key in sorted(rest)]
+    tests = ",\n".join(encode(test).decode() for test in plan.tests)
+    body = '"tests": [\n' + tests + "\n]" + "".join(",\n" + line for line in lines) + "\n}\n"
+    header = {"format": FORMAT, "compiler": compiler, "plan": plan.digest(), "body": digest(body.encode())}
+    return (f'{{"orchestra": {encode(header).decode()},\n' + body).encode()
+
+
+class _Header(msgspec.Struct, frozen=True):
+    format: int
+    compiler: str
+    plan: str
+    body: str
+
+
+def load(data: bytes, name: str) -> Plan:
+    """Read plan.json.
+
+    Args:
+        data: its bytes; CRLF line ends are accepted.
+        name: its path, for messages.
+
+    Raises:
+        PlanError: it is not a plan, is of another format, or was changed by hand.
+    """
+    mend = "write it again with `orchestra compile`; it is generated, so a change by hand is lost"
+    text = data.replace(b"\r\n", b"\n")
+    head, _, body = text.partition(b",\n")
+    try:
+        header = msgspec.json.decode(head.removeprefix(b'{"orchestra": '), type=_Header)
+    except msgspec.DecodeError as error:
+        message = f"{name}: this is not a compiled plan ({error})"
+        raise PlanError(message, mend) from error
+    if header.format != FORMAT:
+        message = f"{name}: plan format {header.format} was written by orchestra {header.compiler}; this one reads format {FORMAT}"
+        raise PlanError(message, "run `orchestra compile` with the version that you have installed")
+    if header.body != digest(body):
+        message = f"{name}: the plan was changed or damaged after it was compiled (its body digest does not match)"
+        raise PlanError(message, mend)
+    try:
+        return msgspec.json.decode(b"{" + body, type=Plan)
+    except msgspec.DecodeError as error:
+        message = f"{name}: the plan cannot be read ({error})"
+        raise PlanError(message, mend) from error

@@ -1,0 +1,275 @@
+"""The vocabulary of steps: the one table that schema, compiler, drivers and docs/steps.md read. May import `targets`.
+
+A step in a spec is a mapping with one verb as its key: `{fill: {label: Message, value: hello}}`. What a step carries
+(`value`, `key`, `files`) is never a target key, so both live in one mapping.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from orchestra.targets import Target
+
+Schema: TypeAlias = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+BOOLEAN: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 1}
+SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0}
+ANY: Schema = {}
+TEXTS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
+MAPPING: Schema = {"type": "object", "additionalProperties": {}}
+TEXT_MAPPING: Schema = {"type": "object", "additionalProperties": TEXT}
+REFERENCE_TARGET: Schema = {"$ref": "#/$defs/Target"}
+NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}
+
+HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+STATES = ("visible", "hidden", "enabled", "disabled", "checked", "focused")
+
+CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
+    "be": ({"enum": list(STATES)}, "a state of the element", "visible"),
+    "have_text": (TEXT, "the whole text, white space folded", "Market Parser"),
+    "contain": (TEXT, "a part of the text", "NVDA"),
+    "match": (TEXT, "a regular expression that the text matches somewhere (JavaScript syntax)", "^NVDA .* [0-9]+"),
+    "have_value": (TEXT, "the value of an input", "Market status"),
+    "have_count": ({"type": "integer", "minimum": 0}, "how many elements the target matches", 3),
+    "have_attribute": (TEXT_MAPPING, "attributes and their whole values", {"aria-busy": "false"}),
+    "have_class": (TEXT, "a class that the element has", "active"),
+}
+
+PAGE_CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
+    name: CONDITIONS[name] for name in ("have_text", "contain", "match")
+}
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A key of a step: its JSON Schema, what it means, an example, whether it must be there, and its default."""
+
+    name: str
+    schema: Schema
+    doc: str
+    example: Any
+    required: bool = False
+    default: Any = None
+
+
+class Verb(msgspec.Struct, frozen=True):
+    """A kind of step.
+
+    Attributes:
+        target: whether the step names an element.
+        short: the field that a bare text stands for (`goto: /` is `goto: {url: /}`), empty if there is none.
+        bare: whether the verb alone is a step (`- reload`).
+        browser: whether it needs a page; the others run under every driver.
+        idempotent: whether it may be done twice without another effect (a lost MCP session retries such a step alone).
+        playwright: the Playwright call for readers.
+        mcp: the tools of the Playwright MCP server that it uses, in order.
+    """
+
+    name: str
+    doc: str
+    example: Any
+    target: Literal["required", "optional", "none"] = "none"
+    fields: tuple[Field, ...] = ()
+    short: str = ""
+    bare: bool = False
+    browser: bool = True
+    idempotent: bool = False
+    playwright: str = ""
+    mcp: tuple[str, ...] = ()
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A step of the plan. `args` holds its fields with defaults filled in; `at` are JSON pointers into the spec.
+
+    A step that came out of a block has two places: where the block is used, then its line in the block.
+    """
+
+    verb: str
+    at: tuple[str, ...] = ()
+    target: Target | None = None
+    args: dict[str, Any] = {}
+
+
+_WITHIN = Field("within_seconds", SECONDS, "how long to wait for it", 10, default=5.0)
+_SAVE = Field("save", NAME, "keep the result as `${saved.NAME}` to the end of the test", "elapsed_ms")
+
+_DOWNLOAD_EXPECT: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "minProperties": 1,
+    "properties": {
+        "json": {**MAPPING, "description": "JSONPath to the value that must stand there", "examples": [{"$.messages[0].role": "user"}]},
+        "csv": {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "description": "what the table must hold",
+            "examples": [{"header": ["role", "text"], "min_rows": 1}],
+            "properties": {
+                "header": {**TEXTS, "description": "the names of the columns, in order", "examples": [["role", "text"]]},
+                "rows": {"type": "integer", "minimum": 0, "description": "how many rows below the header", "examples": [2]},
+                "min_rows": {"type": "integer", "minimum": 0, "description": "at least so many rows", "examples": [1]},
+                "contains": {**TEXT_MAPPING, "description": "one row has these values in these columns", "examples": [{"role": "user"}]},
+            },
+        },
+        "text": {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "description": "what the text must hold",
+            "examples": [{"contain": "NVDA"}],
+            "properties": {
+                "contain": {**TEXT, "description": "a part of it", "examples": ["NVDA"]},
+                "match": {**TEXT, "description": "a regular expression (Python syntax) found somewhere in it", "examples": ["^# Market"]},
+                "equal": {**TEXT, "description": "the whole text", "examples": ["done\n"]},
+            },
+        },
+    },
+}
+
+_ALL: tuple[Verb, ...] = (
+    Verb(
+        "goto", "Open a page and wait for its load event.", "${frontend.url}/",
+        fields=(Field("url", TEXT, "the address", "${frontend.url}/", required=True),),
+        short="url", idempotent=True, playwright="page.goto(url)", mcp=("browser_navigate",),
+    ),
+    Verb(
+        "click", "Click an element; a double click is `count: 2`.", {"role": "button", "name": "Send"},
+        target="required",
+        fields=(
+            Field("count", COUNT, "how many clicks", 2, default=1),
+            Field("button", {"enum": ["left", "right", "middle"]}, "the mouse button", "right", default="left"),
+            Field("modifiers", {"type": "array", "items": {"enum": ["Alt", "Control", "ControlOrMeta", "Meta", "Shift"]}}, "keys held down", ["Shift"], default=[]),
+        ),
+        playwright="locator.click()", mcp=("browser_click",),
+    ),
+    Verb(
+        "fill", "Replace the content of an input.", {"label": "Message", "value": "Market status"},
+        target="required", fields=(Field("value", TEXT, "the new content", "Market status", required=True),),
+        idempotent=True, playwright="locator.fill(value)", mcp=("browser_type",),
+    ),
+    Verb(
+        "press", "Press a key or a chord, on an element or on the page.", {"label": "Message", "key": "Enter"},
+        target="optional", fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True),),
+        short="key", playwright="locator.press(key)", mcp=("browser_press_key",),
+    ),
+    Verb(
+        "select", "Choose options of a select by value or label.", {"label": "Ticker", "value": "NVDA"},
+        target="required",
+        fields=(Field("value", {"type": ["string", "array"], "items": TEXT}, "one option or a list of options", "NVDA", required=True),),
+        idempotent=True, playwright="locator.select_option(value)", mcp=("browser_select_option",),
+    ),
+    Verb("check", "Make a checkbox or radio button checked.", {"label": "Compact view"}, target="required",
+         idempotent=True, playwright="locator.check()", mcp=("browser_fill_form",)),
+    Verb("uncheck", "Make a checkbox unchecked.", {"label": "Compact view"}, target="required",
+         idempotent=True, playwright="locator.uncheck()", mcp=("browser_fill_form",)),
+    Verb("hover", "Move the pointer over an element.", {"testid": "reply"}, target="required",
+         idempotent=True, playwright="locator.hover()", mcp=("browser_hover",)),
+    Verb(
+        "upload", "Choose files in a file input.", {"label": "Import conversation", "files": ["tests/data/conversation.json"]},
+        target="required", fields=(Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),),
+        idempotent=True, playwright="locator.set_input_files(files)", mcp=("browser_click", "browser_file_upload"),
+    ),
+    Verb(
+        "expect", "Wait until an element, or the page, is as described; fail otherwise.",
+        {"role": "heading", "name": "Market Parser", "to": {"be": "visible"}},
+        target="optional",
+        fields=(
+            Field("to", {"$ref": "#/$defs/Conditions"}, "what must hold of the target", {"be": "visible"}),
+            Field("page", {"$ref": "#/$defs/PageConditions"}, "what must hold of the page, in place of a target", {"title": {"contain": "Market"}}),
+            _WITHIN,
+        ),
+        idempotent=True, playwright="expect(locator)", mcp=("browser_evaluate",),
+    ),
+    Verb(
+        "wait", "Wait for an element, with early detection; end at once when the marker of failure comes first.",
+        {"testid": "reply", "within_seconds": 60, "unless": {"testid": "error-banner"}},
+        target="required",
+        fields=(
+            Field("within_seconds", SECONDS, "how long to wait for it", 60, default=30.0),
+            Field("be", {"enum": ["visible", "hidden"]}, "the state to wait for", "hidden", default="visible"),
+            Field("unless", REFERENCE_TARGET, "fail at once when this is visible first", {"testid": "error-banner"}),
+        ),
+        idempotent=True, playwright="locator.wait_for()", mcp=("browser_evaluate",),
+    ),
+    Verb(
+        "evaluate", "Run JavaScript in the page and judge or keep its result.",
+        {"script": "() => document.title", "equals": "Market Parser"},
+        target="optional",
+        fields=(
+            Field("script", TEXT, "a JavaScript function; with a target it gets the element", "() => document.title", required=True),
+            Field("equals", ANY, "the result must be this value", "Market Parser"),
+            Field("below", NUMBER, "the result must be a number below this", 2000),
+            _SAVE,
+        ),
+        short="script", playwright="page.evaluate(script)", mcp=("browser_evaluate",),
+    ),
+    Verb(
+        "screenshot", "Keep a picture of the page or of an element as evidence.", "start page",
+        target="optional",
+        fields=(
+            Field("as", TEXT, "the name of the picture", "start page", required=True),
+            Field("full_page", BOOLEAN, "the whole page, not only what is in view", True, default=False),
+        ),
+        short="as", idempotent=True, playwright="page.screenshot()", mcp=("browser_take_screenshot",),
+    ),
+    Verb(
+        "download", "Click an element, keep the file that it downloads, and judge it.",
+        {"role": "button", "name": "Export JSON", "as": "conversation.json", "expect": {"json": {"$.messages[0].role": "user"}}},
+        target="required",
+        fields=(
+            Field("as", TEXT, "the file name to keep it under", "conversation.json", required=True),
+            Field("expect", _DOWNLOAD_EXPECT, "what the file must hold", {"text": {"contain": "NVDA"}}),
+            Field("within_seconds", SECONDS, "how long the download may take", 10, default=30.0),
+        ),
+        playwright="page.expect_download()", mcp=("browser_run_code_unsafe",),
+    ),
+    Verb(
+        "dialog", "Say how the next dialog is answered; stands before the step that opens it.", {"accept": True},
+        fields=(
+            Field("accept", BOOLEAN, "accept or dismiss", True, required=True),
+            Field("text", TEXT, "what to type into a prompt", "NVDA"),
+        ),
+        playwright="page.once('dialog')", mcp=("browser_handle_dialog",),
+    ),
+    Verb(
+        "viewport", "Set the size of the page.", {"width": 390, "height": 844},
+        fields=(
+            Field("width", COUNT, "CSS pixels", 390, required=True),
+            Field("height", COUNT, "CSS pixels", 844, required=True),
+        ),
+        idempotent=True, playwright="page.set_viewport_size()", mcp=("browser_resize",),
+    ),
+    Verb("back", "Go back in the history.", {}, bare=True, playwright="page.go_back()", mcp=("browser_navigate_back",)),
+    Verb("reload", "Load the page again.", {}, bare=True, idempotent=True, playwright="page.reload()", mcp=("browser_evaluate",)),
+    Verb(
+        "http", "Send a request from the runner and judge the reply.", {"GET": "/health", "base": "backend", "status": 200},
+        fields=(
+            *(Field(method, TEXT, f"the path or URL of a {method} request", "/health") for method in HTTP_METHODS),
+            Field("base", TEXT, "the component whose URL the path is relative to", "backend"),
+            Field("headers", TEXT_MAPPING, "request headers", {"Accept": "application/json"}, default={}),
+            Field("json", ANY, "a JSON body", {"message": "Market status"}),
+            Field("form", TEXT_MAPPING, "a form body", {"message": "Market status"}),
+            Field("body", TEXT, "a text body", "Market status"),
+            Field("status", {"type": ["integer", "array"], "items": {"type": "integer"}}, "the status, or the statuses, allowed", 200, default=[]),
+            Field("match", MAPPING, "JSONPath to the value that must stand there", {"$.status": "ok"}, default={}),
+            Field("save", TEXT_MAPPING, "keep values of the reply: name to JSONPath", {"token": "$.token"}, default={}),
+            Field("within_seconds", SECONDS, "how long the reply may take", 10, default=30.0),
+        ),
+        browser=False, playwright="httpx.request()", mcp=(),
+    ),
+    Verb(
+        "set", "Keep values as `${saved.NAME}` to the end of the test.", {"question": "Market status"},
+        browser=False, idempotent=True, playwright="", mcp=(),
+    ),
+    Verb(
+        "use", "Put the steps of a block here.", {"ask": {"message": "Market status"}},
+        short="block", browser=False, idempotent=True, playwright="", mcp=(),
+    ),
+)
+
+VERBS: dict[str, Verb] = {verb.name: verb for verb in _ALL}
