@@ -26,7 +26,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """The base of every part of the plan."""
 
 
-class Probe(Part):
+class Probe(Part, frozen=True):
     """One check of a component. `kind` is http, tcp, run, env, file, log or port; `args` are its keys as in the spec."""
 
     kind: str
@@ -34,7 +34,7 @@ class Probe(Part):
     timeout_seconds: float = 5.0
 
 
-class Ready(Part):
+class Ready(Part, frozen=True):
     """When a component may be used: `successes` passes of the probe in a row, `within_seconds` after its start."""
 
     probe: Probe
@@ -42,7 +42,7 @@ class Ready(Part):
     successes: int = 1
 
 
-class Live(Part):
+class Live(Part, frozen=True):
     """What is watched while tests run: `failures` misses in a row open an incident."""
 
     probe: Probe
@@ -50,7 +50,7 @@ class Live(Part):
     failures: int = 3
 
 
-class Backoff(Part):
+class Backoff(Part, frozen=True):
     """Waits between tries: `initial_seconds` × `factor`ⁿ, at most `max_seconds`, spread by ± `jitter` (a fraction)."""
 
     max: int = 5
@@ -60,7 +60,7 @@ class Backoff(Part):
     jitter: float = 0.1
 
 
-class Service(Part):
+class Service(Part, frozen=True):
     """A process that orchestra starts, watches and ends. `ports` is the inclusive range to take the first free one from."""
 
     run: tuple[str, ...]
@@ -74,7 +74,7 @@ class Service(Part):
     inputs: tuple[str, ...] = ()
 
 
-class Job(Part):
+class Job(Part, frozen=True):
     """A command that runs to its end, once, before its dependents."""
 
     run: tuple[str, ...]
@@ -84,14 +84,14 @@ class Job(Part):
     timeout_seconds: float = 300.0
 
 
-class Rung(Part):
+class Rung(Part, frozen=True):
     """One step of the recovery ladder; `run` is the repair command of kind `run`."""
 
     kind: Literal["retry", "restart", "run", "port", "failover"]
     run: tuple[str, ...] = ()
 
 
-class Component(Part):
+class Component(Part, frozen=True):
     """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check."""
 
     id: str
@@ -111,7 +111,7 @@ class Component(Part):
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 
-class Method(Part):
+class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command."""
 
     id: str
@@ -125,7 +125,7 @@ class Method(Part):
     command: str = ""
 
 
-class Group(Part):
+class Group(Part, frozen=True):
     """A named set of tests; `after` names groups whose tests all end before one of these starts."""
 
     id: str
@@ -133,14 +133,14 @@ class Group(Part):
     after: tuple[str, ...] = ()
 
 
-class Retry(Part):
+class Retry(Part, frozen=True):
     """How often a test is tried again, and after which causes."""
 
     max: int = 0
     on: tuple[Cause, ...] = ("timeout", "connection", "crash")
 
 
-class Command(Part):
+class Command(Part, frozen=True):
     """A program as a test: it passes when its exit code is in `exit_codes` and its JUnit file, if any, has no failure."""
 
     argv: tuple[str, ...]
@@ -152,7 +152,7 @@ class Command(Part):
     attach: tuple[str, ...] = ()
 
 
-class Test(Part):
+class Test(Part, frozen=True):
     """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
 
     `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `at` is its path in the spec.
@@ -181,15 +181,15 @@ class Test(Part):
     command: Command | None = None
 
 
-class SpeedClass(Part):
-    """A class of duration: from the bound of the class before it (inclusive) to `below_seconds` (exclusive; None: no bound)."""
+class SpeedClass(Part, frozen=True):
+    """A class of duration: from the bound of the class before (inclusive) to `below_seconds` (exclusive, None: no end)."""
 
     name: str
     mark: str
     below_seconds: float | None = None
 
 
-class Baseline(Part):
+class Baseline(Part, frozen=True):
     """When a duration counts as a regression: ratio, seconds and noise together, confirmed in `confirm` repeats."""
 
     window: int = 20
@@ -199,7 +199,7 @@ class Baseline(Part):
     confirm: int = 3
 
 
-class Gate(Part):
+class Gate(Part, frozen=True):
     """A condition over metrics, judged before, during or after the tests."""
 
     phase: Literal["before", "during", "after"]
@@ -211,7 +211,7 @@ class Gate(Part):
     message: str = ""
 
 
-class Collect(Part):
+class Collect(Part, frozen=True):
     """A command that lists what a wrapped runner collects; `of` is `block.parameter`, whose values must occur in it."""
 
     name: str
@@ -219,7 +219,7 @@ class Collect(Part):
     of: str
 
 
-class Outputs(Part):
+class Outputs(Part, frozen=True):
     """Where the compiled files go, relative to the project root."""
 
     doit: str = "dodo.py"
@@ -227,7 +227,7 @@ class Outputs(Part):
     docs: str = ""
 
 
-class Plan(Part):
+class Plan(Part, frozen=True):
     """A compiled suite. `sources` are its spec files; `source_digest` is theirs; both are left out of `digest()`."""
 
     suite: str
@@ -248,7 +248,7 @@ class Plan(Part):
     source_digest: str = ""
 
     def digest(self) -> str:
-        """`sha256:` and the digest of the plan's meaning: everything but the sources, their digest and the output paths."""
+        """`sha256:` and the digest of the meaning: all but the sources, their digest and the output paths."""
         meaning = msgspec.structs.replace(self, sources=(), source_digest="", outputs=Outputs())
         return digest(msgspec.json.encode(meaning, order="sorted"))
 
@@ -305,7 +305,7 @@ def load(data: bytes, name: str) -> Plan:
         message = f"{name}: this is not a compiled plan ({error})"
         raise PlanError(message, mend) from error
     if header.format != FORMAT:
-        message = f"{name}: plan format {header.format} was written by orchestra {header.compiler}; this one reads format {FORMAT}"
+        message = f"{name}: plan format {header.format}, by orchestra {header.compiler}; this one reads format {FORMAT}"
         raise PlanError(message, "run `orchestra compile` with the version that you have installed")
     if header.body != digest(body):
         message = f"{name}: the plan was changed or damaged after it was compiled (its body digest does not match)"

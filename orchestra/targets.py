@@ -29,7 +29,11 @@ NARROWING: dict[str, tuple[dict[str, Any], str, Any]] = {
     "exact": ({"type": "boolean"}, "match the whole text and its case; without it a part in any case is enough", True),
     "nth": ({"type": "integer"}, "which of several matches, from 0; -1 is the last", 0),
     "has_text": ({"type": "string"}, "only elements that contain this text", "Buy milk"),
-    "within": ({"$ref": "#/$defs/Target"}, "look inside this target only", {"role": "listitem", "has_text": "Buy milk"}),
+    "within": (
+        {"$ref": "#/$defs/Target"},
+        "look inside this target only",
+        {"role": "listitem", "has_text": "Buy milk"},
+    ),
     "frame": ({"type": "string"}, "look inside the frame with this CSS selector", "iframe#chart"),
 }
 
@@ -53,7 +57,7 @@ def kinds_in(data: Mapping[str, Any]) -> list[Kind]:
 
 
 def target_of(data: Mapping[str, Any]) -> Target | None:
-    """The target that a mapping of the spec names by its keys, or None when it names none. Other keys are passed over."""
+    """The target that a mapping of the spec names, or None when it names none. Other keys are passed over."""
     kinds = kinds_in(data)
     if not kinds:
         return None
@@ -91,7 +95,7 @@ def js_string(text: str) -> str:
 
 
 def js_locator(target: Target) -> str:
-    """The target as a JavaScript locator without `page.`, for instance `getByRole('button', { name: 'Send' }).nth(1)`."""
+    """The target as a JavaScript locator without `page.`: `getByRole('button', { name: 'Send' }).nth(1)`."""
     parts = [] if target.within is None else [js_locator(target.within)]
     if target.frame is not None:
         parts.append(f"frameLocator({js_string(target.frame)})")
@@ -148,6 +152,6 @@ def python_calls(target: Target) -> tuple[Call, ...]:
 def python_locator(target: Target) -> str:
     """The target as Python source after `page`, for instance `.get_by_role('button', name='Send').nth(1)`."""
     return "".join(
-        f".{call.method}({', '.join([*map(repr, call.args), *(f'{key}={value!r}' for key, value in call.kwargs.items())])})"
+        f".{call.method}({', '.join([*map(repr, call.args), *(f'{k}={v!r}' for k, v in call.kwargs.items())])})"
         for call in python_calls(target)
     )

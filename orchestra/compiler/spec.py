@@ -1,0 +1,565 @@
+"""The language: what a user may write, as typed mappings. May import `steps` and `targets`.
+
+These types are the one model of the spec. `orchestra.compiler.models` makes pydantic models of them, and those make
+`schemas/orchestra.schema.json`, which judges every spec; what the judge passed *is* a `Spec`, so binding is a cast and
+costs nothing (docs/decisions/001-typed-mappings.md). `Key` says for each key what it means, an example, and its bounds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple, Required, TypeAlias, TypedDict
+
+
+class Key(NamedTuple):
+    """What the schema and docs/spec.md say about a key.
+
+    Attributes:
+        doc: one sentence for editors' hover and for the docs.
+        example: a value that is valid there.
+        pattern, minimum, above, min_items: bounds, as in JSON Schema (`above` is exclusiveMinimum).
+        names: the pattern of the keys where the value is a mapping with free keys.
+        ref: the schema of the value is this definition in place of what the type says (the step language).
+        default: what holds when the key is absent, for the docs.
+    """
+
+    doc: str
+    example: Any
+    pattern: str = ""
+    minimum: float | None = None
+    above: float | None = None
+    min_items: int | None = None
+    names: str = ""
+    ref: str = ""
+    default: Any = None
+
+
+ID = r"^[a-z][a-z0-9_]*$"
+TEST_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+PORT_RANGE = r"^[0-9]{1,5}(-[0-9]{1,5})?$"
+
+Seconds = Annotated[float, Key("a duration in seconds", 5, above=0)]
+Text: TypeAlias = str
+Argv: TypeAlias = list[str]
+StepSpec: TypeAlias = dict[str, Any] | str
+
+RUN_DOC = "the program and its arguments, one item each; no shell splits or expands them"
+CWD = Key("the working folder, relative to the project root", "web", default=".")
+ENV = Key("environment variables, added to the inherited ones", {"MODEL": "stub"}, names=ENV_NAME)
+SHELL = Key("hand the one item of `run` to `sh -c`; shown in the plan", True, default=False)
+
+
+class HttpProbe(TypedDict, total=False):
+    """A request that must be answered as described."""
+
+    path: Annotated[str, Key("the path, relative to the component's URL", "/health", default="/")]
+    url: Annotated[str, Key("a whole URL in place of `path`", "https://sandbox.example/ping")]
+    method: Annotated[Literal["GET", "HEAD", "POST"], Key("the method", "GET", default="GET")]
+    headers: Annotated[dict[str, str], Key("request headers", {"Accept": "application/json"})]
+    status: Annotated[int | list[int], Key("the status, or the statuses, that are healthy", 200, default=200)]
+    contains: Annotated[str, Key("a part of the body", "Market Parser")]
+    json: Annotated[dict[str, Any], Key("keys of the JSON body (dots go deeper) and their values", {"status": "ok"})]
+    verify_tls: Annotated[bool, Key("check the certificate", True, default=True)]
+    timeout_seconds: Annotated[float, Key("how long one probe may take", 2, above=0, default=5)]
+
+
+class TcpProbe(TypedDict, total=False):
+    """A connection that must be accepted."""
+
+    host: Annotated[str, Key("the host; the component's own without it", "127.0.0.1")]
+    port: Annotated[int, Key("the port; the component's own without it", 5432, minimum=1)]
+    timeout_seconds: Annotated[float, Key("how long one probe may take", 2, above=0, default=5)]
+
+
+class RunProbe(TypedDict, total=False):
+    """A program that must end as described."""
+
+    argv: Required[Annotated[Argv, Key(RUN_DOC, ["node", "--version"], min_items=1)]]
+    exit_codes: Annotated[list[int], Key("the exit codes that are healthy", [0], min_items=1, default=[0])]
+    stdout: Annotated[str, Key("a regular expression found in its output", "^v22")]
+    stderr: Annotated[str, Key("a regular expression found in its error output", "ready")]
+    timeout_seconds: Annotated[float, Key("how long one probe may take", 10, above=0, default=5)]
+
+
+class EnvProbe(TypedDict, total=False):
+    """An environment variable that must be set."""
+
+    name: Required[Annotated[str, Key("the variable", "OPENAI_API_KEY", pattern=ENV_NAME)]]
+    match: Annotated[str, Key("a regular expression found in its value", "^sk-")]
+
+
+class FileProbe(TypedDict, total=False):
+    """A file or folder that must be there."""
+
+    path: Required[Annotated[str, Key("the path, relative to the project root", "data/market.json")]]
+    free_megabytes: Annotated[int, Key("free space on its file system, at least", 500, minimum=1)]
+    max_age_seconds: Annotated[float, Key("changed no longer ago than this", 86400, above=0)]
+
+
+class LogProbe(TypedDict, total=False):
+    """A line of the service's own output."""
+
+    match: Required[Annotated[str, Key("a regular expression found in its output", "listening on .*:(?P<port>[0-9]+)")]]
+
+
+class PortProbe(TypedDict, total=False):
+    """A port that must be free."""
+
+    free: Required[Annotated[int, Key("the port that nothing may listen on", 9222, minimum=1)]]
+
+
+class ProbeSpec(TypedDict, total=False):
+    """Exactly one probe, named by its key."""
+
+    http: Annotated[HttpProbe, Key("a request that must be answered as described", {"path": "/health", "status": 200})]
+    tcp: Annotated[TcpProbe, Key("a connection that must be accepted", {"port": 5432})]
+    run: Annotated[RunProbe, Key("a program that must end as described", {"argv": ["node", "--version"]})]
+    env: Annotated[EnvProbe, Key("an environment variable that must be set", {"name": "OPENAI_API_KEY"})]
+    file: Annotated[FileProbe, Key("a file or folder that must be there", {"path": "data/market.json"})]
+    log: Annotated[LogProbe, Key("a line of the service's own output", {"match": "listening"})]
+    port: Annotated[PortProbe, Key("a port that must be free", {"free": 9222})]
+
+
+class ReadySpec(ProbeSpec, total=False):
+    """When a component may be used."""
+
+    within_seconds: Annotated[float, Key("how long it may take after the start", 60, above=0, default=60)]
+    successes: Annotated[int, Key("how many passes in a row count as ready", 1, minimum=1, default=1)]
+
+
+class LiveSpec(ProbeSpec, total=False):
+    """What is watched while tests run."""
+
+    every_seconds: Annotated[float, Key("the time between two probes", 5, above=0, default=5)]
+    failures: Annotated[int, Key("how many misses in a row open an incident", 3, minimum=1, default=3)]
+
+
+class StopSpec(TypedDict, total=False):
+    """How a service is ended."""
+
+    signal: Annotated[Literal["TERM", "INT", "QUIT", "HUP", "KILL"], Key("the first signal", "TERM", default="TERM")]
+    grace_seconds: Annotated[float, Key("how long it has before KILL", 5, minimum=0, default=5)]
+
+
+class ServiceSpec(TypedDict, total=False):
+    """A process that orchestra starts, watches and ends."""
+
+    run: Required[Annotated[Argv, Key(RUN_DOC, ["python", "-m", "app", "--port", "${port}"], min_items=1)]]
+    shell: Annotated[bool, SHELL]
+    cwd: Annotated[str, CWD]
+    env: Annotated[dict[str, str], ENV]
+    host: Annotated[str, Key("the address it listens on", "127.0.0.1", default="127.0.0.1")]
+    port: Annotated[int, Key("its one port", 8000, minimum=1)]
+    port_range: Annotated[
+        str, Key("ports to choose from; the first free one becomes `${port}`", "8000-8003", pattern=PORT_RANGE)
+    ]
+    stop: Annotated[StopSpec, Key("how it is ended", {"signal": "TERM", "grace_seconds": 5})]
+    inputs: Annotated[
+        list[str], Key("globs of the files that make up its build, compared by resume and baselines", ["app/**"])
+    ]
+
+
+class FailoverSpec(TypedDict, total=False):
+    """A backup of a service: the same keys; what is absent is inherited."""
+
+    run: Annotated[Argv, Key(RUN_DOC, ["python", "-m", "app", "--cached"], min_items=1)]
+    shell: Annotated[bool, SHELL]
+    cwd: Annotated[str, CWD]
+    env: Annotated[dict[str, str], ENV]
+    host: Annotated[str, Key("the address it listens on", "127.0.0.1")]
+    port: Annotated[int, Key("its one port", 8010, minimum=1)]
+    port_range: Annotated[str, Key("ports to choose from", "8010-8013", pattern=PORT_RANGE)]
+    stop: Annotated[StopSpec, Key("how it is ended", {"signal": "TERM"})]
+    inputs: Annotated[list[str], Key("globs of the files that make up its build", ["app/**"])]
+
+
+class JobSpec(TypedDict, total=False):
+    """A command that runs to its end, once, before its dependents."""
+
+    run: Required[Annotated[Argv, Key(RUN_DOC, ["python", "-m", "app.seed"], min_items=1)]]
+    shell: Annotated[bool, SHELL]
+    cwd: Annotated[str, CWD]
+    env: Annotated[dict[str, str], ENV]
+    timeout_seconds: Annotated[float, Key("how long it may take", 300, above=0, default=300)]
+
+
+class BackoffSpec(TypedDict, total=False):
+    """Tries and the waits between them."""
+
+    max: Annotated[int, Key("how many tries after the first", 5, minimum=0, default=5)]
+    initial_seconds: Annotated[float, Key("the first wait", 0.2, above=0, default=0.2)]
+    factor: Annotated[float, Key("what each wait is multiplied by", 2, minimum=1, default=2)]
+    max_seconds: Annotated[float, Key("the longest wait", 5, above=0, default=5)]
+    jitter: Annotated[float, Key("spread of each wait, as a fraction of it", 0.1, minimum=0, default=0.1)]
+
+
+class RepairSpec(TypedDict):
+    """A repair: a command of the recovery ladder."""
+
+    run: Annotated[Argv, Key(RUN_DOC, ["npm", "install"], min_items=1)]
+
+
+class IdentitySpec(TypedDict, total=False):
+    """How a service elsewhere proves who it is."""
+
+    header: Annotated[dict[str, str], Key("reply headers and their values", {"Server": "market"})]
+    json: Annotated[dict[str, Any], Key("keys of the JSON reply and their values", {"service": "market"})]
+
+
+RungSpec: TypeAlias = Literal["retry", "restart", "port", "failover"] | RepairSpec
+
+
+class ComponentSpec(TypedDict, total=False):
+    """One row of the health matrix: a `service`, a `job`, a `url` elsewhere, or just a check (`ready`)."""
+
+    title: Annotated[str, Key("its name for people", "API server")]
+    needs: Annotated[list[str], Key("components that are ready before it starts", ["seed_data"])]
+    required: Annotated[
+        bool,
+        Key(
+            "without it the run ends with exit 3; else tests that require it are skipped with this reason",
+            False,
+            default=True,
+        ),
+    ]
+    job: Annotated[
+        JobSpec,
+        Key("a command that runs to its end, once, before its dependents", {"run": ["python", "-m", "app.seed"]}),
+    ]
+    service: Annotated[
+        ServiceSpec | None,
+        Key(
+            "a process that orchestra starts, watches and ends; null in a profile takes it away",
+            {"run": ["python", "-m", "app"]},
+        ),
+    ]
+    url: Annotated[str, Key("the address of a component that orchestra does not start", "https://sandbox.example")]
+    ready: Annotated[ReadySpec, Key("when it may be used", {"http": {"path": "/health"}, "within_seconds": 60})]
+    live: Annotated[LiveSpec, Key("what is watched while tests run", {"http": {"path": "/health"}, "every_seconds": 5})]
+    retries: Annotated[BackoffSpec, Key("how often a start is tried again, and the waits between", {"max": 5})]
+    recover: Annotated[
+        list[RungSpec], Key("the recovery ladder, in order", ["restart", {"run": ["npm", "install"]}, "failover"])
+    ]
+    failover: Annotated[
+        FailoverSpec,
+        Key(
+            "the declared backup: the keys of `service`, what is absent is inherited",
+            {"run": ["python", "-m", "app", "--cached"]},
+        ),
+    ]
+    fail_back: Annotated[bool, Key("try the primary again after the cool-down", True, default=False)]
+    cool_down_seconds: Annotated[
+        float, Key("how long the backup serves before the primary is tried again", 60, above=0, default=60)
+    ]
+    identity: Annotated[
+        Literal["none"] | IdentitySpec,
+        Key("how a component elsewhere proves who it is", {"header": {"Server": "market"}}),
+    ]
+
+
+class SessionSpec(TypedDict, total=False):
+    """The browser session of a method."""
+
+    single: Annotated[bool, Key("one page for all tests of the method, in order", True, default=False)]
+    reset: Annotated[
+        Literal["storage", "page", "none"], Key("what is cleaned between tests", "storage", default="storage")
+    ]
+
+
+class MethodSpec(TypedDict, total=False):
+    """A way to run the tests."""
+
+    title: Annotated[str, Key("its name for people", "Playwright over MCP")]
+    driver: Required[
+        Annotated[Literal["playwright", "mcp", "command", "http"], Key("what carries out the steps", "playwright")]
+    ]
+    workers: Annotated[
+        Literal["auto"] | int,
+        Key("how many tests at once; `auto` measures what the machine bears", "auto", minimum=1, default="auto"),
+    ]
+    parallel: Annotated[bool, Key("run beside the other methods, not after them", True, default=False)]
+    session: Annotated[SessionSpec, Key("its browser session", {"single": True, "reset": "storage"})]
+    poll_seconds: Annotated[
+        float,
+        Key(
+            "the longest single wait call; it returns as soon as the page shows what is awaited",
+            10,
+            above=0,
+            default=10,
+        ),
+    ]
+    command: Annotated[
+        str,
+        Key("the name of the slash command to write for it", "test_cli_full", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"),
+    ]
+
+
+class RetrySpec(TypedDict, total=False):
+    """How often a test is tried again."""
+
+    max: Annotated[int, Key("how many more attempts", 1, minimum=0, default=0)]
+    on: Annotated[
+        list[Literal["failed", "timeout", "connection", "crash"]],
+        Key(
+            "the causes that are tried again",
+            ["timeout", "connection"],
+            min_items=1,
+            default=["timeout", "connection", "crash"],
+        ),
+    ]
+
+
+Browser: TypeAlias = Literal["chromium", "firefox", "webkit", "chrome", "msedge"]
+Evidence: TypeAlias = Literal["on_failure", "always", "off"]
+
+
+class DefaultsSpec(TypedDict, total=False):
+    """What holds for every test that does not say otherwise."""
+
+    timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0, default=120)]
+    retries: Annotated[RetrySpec, Key("how often a test is tried again, and after which causes", {"max": 1})]
+    browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
+    requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
+    evidence: Annotated[
+        Evidence, Key("when screenshots, console and logs are kept", "on_failure", default="on_failure")
+    ]
+    tags: Annotated[list[str], Key("tags of every test", ["nightly"])]
+
+
+# `finally` is a word of Python, so this key cannot be written in a class.
+_Finally = TypedDict(
+    "_Finally",
+    {
+        "finally": Annotated[
+            list[StepSpec], Key("steps after the others, also after a failure or a timeout", ["reload"], ref="Steps")
+        ]
+    },
+    total=False,
+)
+
+
+class GroupSpec(_Finally, total=False):
+    """A named set of tests."""
+
+    title: Annotated[str, Key("its name for people", "Basic functions")]
+    after: Annotated[list[str], Key("groups whose tests end before these start", ["compatibility"])]
+    needs: Annotated[list[str], Key("tests that every test of the group needs", ["B001"])]
+    before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
+
+
+class CommandSpec(TypedDict, total=False):
+    """A program as a test."""
+
+    argv: Required[Annotated[Argv, Key(RUN_DOC, ["npx", "playwright", "test"], min_items=1)]]
+    shell: Annotated[bool, SHELL]
+    cwd: Annotated[str, CWD]
+    env: Annotated[dict[str, str], ENV]
+    exit_codes: Annotated[list[int], Key("the exit codes that pass", [0], min_items=1, default=[0])]
+    junit: Annotated[str, Key("the JUnit file it writes; its failures become the message", "${attempt.dir}/junit.xml")]
+    attach: Annotated[list[str], Key("globs of files to keep as evidence", ["test-results/**"])]
+
+
+class BlockSpec(TypedDict, total=False):
+    """A named piece with parameters: steps, or a command."""
+
+    params: Annotated[list[str], Key("the names that stand for `${name}` inside", ["message"])]
+    steps: Annotated[
+        list[StepSpec], Key("its steps", [{"fill": {"label": "Message", "value": "${message}"}}], ref="Steps")
+    ]
+    command: Annotated[CommandSpec, Key("its command", {"argv": ["npx", "playwright", "test", "${file}"]})]
+
+
+class TestSpec(_Finally, total=False):
+    """One test: `steps`, a `command`, or `use` of a block that holds a command."""
+
+    title: Annotated[str, Key("what it shows", "The page renders in Chromium")]
+    group: Annotated[str, Key("its group", "compatibility")]
+    needs: Annotated[list[str], Key("tests without whose success it is blocked", ["B001"])]
+    after: Annotated[list[str], Key("tests that end before it starts; order only", ["B003"])]
+    requires: Annotated[list[str], Key("components that must be healthy", ["frontend"])]
+    resources: Annotated[
+        dict[str, int], Key("counted resources that it holds while it runs", {"backend_writes": 1}, minimum=1, names=ID)
+    ]
+    tags: Annotated[list[str], Key("tags to select by", ["smoke"])]
+    methods: Annotated[list[str], Key("the methods that run it; all that can without it", ["cli"], min_items=1)]
+    browser: Annotated[Browser, Key("the browser", "firefox", default="chromium")]
+    timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0)]
+    retries: Annotated[RetrySpec, Key("how often it is tried again, and after which causes", {"max": 1})]
+    evidence: Annotated[Evidence, Key("when screenshots, console and logs are kept", "always")]
+    inputs: Annotated[
+        list[str],
+        Key("globs of files; unchanged since it last passed, the test is `unchanged` and not run", ["src/**"]),
+    ]
+    skip: Annotated[str, Key("why it is not run for now; shown in every report", "the sandbox is down until May")]
+    matrix: Annotated[
+        dict[str, list[Any]],
+        Key(
+            "one test for each combination: `B001[chromium]`; `browser` sets the browser, others are `${matrix.NAME}`",
+            {"browser": ["chromium", "firefox"]},
+            names=ID,
+        ),
+    ]
+    before: Annotated[list[StepSpec], Key("steps before the others", [{"goto": "${frontend.url}/"}], ref="Steps")]
+    steps: Annotated[
+        list[StepSpec], Key("what it does and expects, in order", [{"goto": "${frontend.url}/"}], ref="Steps")
+    ]
+    command: Annotated[CommandSpec, Key("the program that is the test", {"argv": ["npx", "playwright", "test"]})]
+    use: Annotated[
+        dict[str, dict[str, Any]],
+        Key("the block whose command is the test, and its parameters", {"pw": {"file": "e2e/b020.spec.ts"}}),
+    ]
+
+
+class CollectSpec(TypedDict):
+    """How a wrapped runner lists what it would run."""
+
+    run: Annotated[Argv, Key(RUN_DOC, ["npx", "playwright", "test", "--list"], min_items=1)]
+    of: Annotated[
+        str,
+        Key(
+            "`block.parameter`: each value that tests give it must occur in the list",
+            "pw.file",
+            pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$",
+        ),
+    ]
+
+
+class SpeedSpec(TypedDict, total=False):
+    """A class of duration, from the bound of the class before."""
+
+    below_seconds: Annotated[float, Key("its upper bound, exclusive; the last class has none", 30, above=0)]
+    mark: Annotated[Literal["😊", "😐", "😴"], Key("its mark in tables", "😊")]
+
+
+class BaselineSpec(TypedDict, total=False):
+    """When a duration counts as a regression."""
+
+    window: Annotated[int, Key("how many past passes are looked at", 20, minimum=1, default=20)]
+    min_runs: Annotated[int, Key("fewer passes than this give no verdict", 5, minimum=2, default=5)]
+    slower_ratio: Annotated[float, Key("times the median, at least", 1.5, above=1, default=1.5)]
+    slower_seconds: Annotated[float, Key("seconds above the median, at least", 0.5, minimum=0, default=0.5)]
+    confirm: Annotated[int, Key("repeats that must all be slower", 3, minimum=0, default=3)]
+
+
+class GateSpec(TypedDict, total=False):
+    """A condition over metrics."""
+
+    require: Required[
+        Annotated[
+            str, Key("a CEL expression over the metrics of docs/metrics.md that must be true", "pass_rate >= 1.0")
+        ]
+    ]
+    for_seconds: Annotated[
+        float, Key("how long it must be false before the gate fails (during)", 10, minimum=0, default=0)
+    ]
+    on_fail: Annotated[
+        Literal["stop", "throttle", "warn", "block"], Key("what a failure does", "stop", default="block")
+    ]
+    severity: Annotated[Literal["error", "warn"], Key("whether a failure fails the run", "warn", default="error")]
+    message: Annotated[str, Key("what to say when it fails", "the error budget is used up")]
+
+
+class GatesSpec(TypedDict, total=False):
+    """The quality gates, by the time at which they are judged."""
+
+    before: Annotated[
+        dict[str, GateSpec],
+        Key("judged before the first test", {"servers_up": {"require": 'health.backend == "healthy"'}}, names=ID),
+    ]
+    during: Annotated[
+        dict[str, GateSpec],
+        Key(
+            "judged on samples while tests run",
+            {"error_budget": {"require": "failed <= 5", "on_fail": "stop"}},
+            names=ID,
+        ),
+    ]
+    after: Annotated[
+        dict[str, GateSpec], Key("judged when the run closes", {"pass_rate": {"require": "pass_rate >= 1.0"}}, names=ID)
+    ]
+
+
+class CompileSpec(TypedDict, total=False):
+    """Where the compiled files go, relative to the project root."""
+
+    doit: Annotated[str, Key("the doit task file; suites may share one", "dodo.py", default="dodo.py")]
+    commands: Annotated[str, Key("the folder of the slash commands", ".claude/commands", default=".claude/commands")]
+    docs: Annotated[str, Key("the page about the suite", "docs/market.md", default="docs/<suite>.md")]
+
+
+class Spec(TypedDict, total=False):
+    """One suite: its tests, health matrix, methods and gates."""
+
+    orchestra: Required[Annotated[Literal[1], Key("the version of the spec language", 1)]]
+    suite: Required[Annotated[str, Key("the id of the suite", "market", pattern=ID)]]
+    title: Annotated[str, Key("its name for people", "Market Parser, browser suite")]
+    include: Annotated[
+        list[str], Key("spec files merged into this one, relative to the project root", ["specs/parts/export.yaml"])
+    ]
+    override: Annotated[list[str], Key("dotted keys of included files that this file defines anew", ["tests.B004"])]
+    vars: Annotated[dict[str, str | int | float | bool], Key("values for `${vars.NAME}`", {"ticker": "NVDA"}, names=ID)]
+    secrets: Annotated[
+        list[Annotated[str, Key("a variable's name", "OPENAI_API_KEY", pattern=ENV_NAME)]],
+        Key("environment variables whose values are masked everywhere", ["OPENAI_API_KEY"]),
+    ]
+    profiles: Annotated[
+        dict[str, dict[str, Any]],
+        Key(
+            "named changes to this spec, for `--profile`; null takes a key away",
+            {"staging": {"health": {"frontend": {"url": "https://staging.example", "service": None}}}},
+            names=ID,
+        ),
+    ]
+    health: Annotated[
+        dict[str, ComponentSpec],
+        Key("the health matrix, one row a component", {"backend": {"url": "http://127.0.0.1:8000"}}, names=ID),
+    ]
+    methods: Annotated[
+        dict[str, MethodSpec], Key("the ways to run the tests", {"cli": {"driver": "playwright"}}, names=ID)
+    ]
+    defaults: Annotated[
+        DefaultsSpec, Key("what holds for every test that does not say otherwise", {"timeout_seconds": 120})
+    ]
+    groups: Annotated[
+        dict[str, GroupSpec], Key("sets of tests, in order", {"basics": {"title": "Basic functions"}}, names=ID)
+    ]
+    blocks: Annotated[
+        dict[str, BlockSpec],
+        Key(
+            "named pieces with parameters",
+            {"ask": {"params": ["message"], "steps": [{"fill": {"label": "Message", "value": "${message}"}}]}},
+            names=ID,
+        ),
+    ]
+    tests: Required[
+        Annotated[
+            dict[str, TestSpec],
+            Key(
+                "the tests by id",
+                {"B001": {"title": "The page renders", "steps": [{"goto": "${frontend.url}/"}]}},
+                names=TEST_ID,
+            ),
+        ]
+    ]
+    collect: Annotated[
+        dict[str, CollectSpec],
+        Key(
+            "commands that list what wrapped runners collect, for `validate --collect`",
+            {"e2e": {"run": ["npx", "playwright", "test", "--list"], "of": "pw.file"}},
+            names=ID,
+        ),
+    ]
+    resources: Annotated[
+        dict[str, int], Key("counted resources that tests share", {"backend_writes": 1}, minimum=1, names=ID)
+    ]
+    speed: Annotated[
+        dict[str, SpeedSpec],
+        Key(
+            "classes of duration, in order, tiling from 0 without an end",
+            {"good": {"below_seconds": 30, "mark": "😊"}, "slow": {"mark": "😴"}},
+            names=ID,
+        ),
+    ]
+    baseline: Annotated[BaselineSpec, Key("when a duration counts as a regression", {"window": 20})]
+    gates: Annotated[GatesSpec, Key("the quality gates", {"after": {"pass_rate": {"require": "pass_rate >= 1.0"}}})]
+    compile: Annotated[CompileSpec, Key("where the compiled files go", {"doit": "dodo.py"})]
