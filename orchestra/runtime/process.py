@@ -1,0 +1,370 @@
+"""Processes: started without a shell, found again by session and mark, ended with everything that they left behind.
+
+May import `errors` and psutil. Linux and macOS. Nothing here is ended by name, and nothing that is not ours.
+
+How a process is known to belong to a tree, so that one that forked away is still found:
+
+- it descends from the process that we started;
+- it is in a session that this tree opened (each process that we start leads a session of its own);
+- its environment carries the tree's mark. Marks nest: `run/attempt` is carried by the processes of one attempt, and
+  `run` finds all of them. The variable keeps the marks of an outer run, so that the outer run finds ours.
+
+What clears its environment, opens a session of its own and lets its parent die shows none of the three. On Linux it is
+still a child of the run, which is a child subreaper (`become_subreaper`), but no longer of a certain attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import difflib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from orchestra.errors import MachineError
+
+TREE = "ORCHESTRA_TREE"
+"""The variable that carries the marks, outermost first, separated by a space."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PROC = Path("/proc")
+_HARD_SECONDS = 5.0
+_PAUSE_SECONDS = (0.005, 0.01, 0.02, 0.05)
+
+# The children of a process are a fact of the whole process, like `subprocess._active`: which of them we started, and
+# which came to us as orphans. The lock closes the moment in which a child of `spawn` exists and is not yet known.
+_forking = threading.Lock()
+_started: dict[int, subprocess.Popen[bytes]] = {}
+_adopted: set[int] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that `spawn` started: the leader of a session of its own.
+
+    Attributes:
+        popen: the process; its owner calls `poll` or `wait`, otherwise it stays a zombie.
+        mark: what its environment carries, for example `20260101T000000Z-1a2b/cli:B004/1`.
+    """
+
+    popen: subprocess.Popen[bytes]
+    mark: str
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also its session and its process group."""
+        return self.popen.pid
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ending a tree did: processes that are gone, and those that outlived KILL (a device that does not answer)."""
+
+    killed: int
+    survivors: int
+
+
+def become_subreaper() -> bool:
+    """Let orphans of what we start become our children, instead of init's. True where the system can (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def marked(env: Mapping[str, str], mark: str) -> dict[str, str]:
+    """A copy of `env` that carries `mark` after the marks of outer runs; ValueError when it has white space."""
+    if not mark or mark.split() != [mark]:
+        message = f"a mark is one word: {mark!r}"
+        raise ValueError(message)
+    # A run inside a run may hand down a clean environment; the outer run must still find what the inner one starts.
+    outer = env.get(TREE) or os.environ.get(TREE, "")
+    return {**env, TREE: f"{outer} {mark}".strip()}
+
+
+def carries(value: str, mark: str) -> bool:
+    """Whether a value of `TREE` holds `mark` or a mark below it."""
+    return any(word == mark or word.startswith(f"{mark}/") for word in value.split())
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes] = subprocess.STDOUT,
+    mark: str,
+) -> Process:
+    """Start `argv` in a session of its own, no shell, nothing on stdin, no open files but the outputs.
+
+    `python` and `python3` mean the interpreter that runs this: a bare Debian has no `python`, and a test that says so
+    means the environment in which its runner and its libraries are installed.
+
+    Raises:
+        MachineError: the command or the folder is missing, or the system refuses to run it.
+    """
+    if not argv:
+        message = "an empty command cannot be run"
+        raise MachineError(message, "name a program: [python, -m, pytest]")
+    environment = marked(env, mark)
+    words = [sys.executable if argv[0] in {"python", "python3"} else argv[0], *argv[1:]]
+    with _forking:
+        try:
+            popen = subprocess.Popen(
+                words,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                close_fds=True,
+            )
+        except (OSError, ValueError) as error:
+            raise _refusal(words[0], cwd, environment.get("PATH", os.defpath), error) from error
+        _started[popen.pid] = popen
+    return Process(popen, mark)
+
+
+def _refusal(word: str, cwd: Path, path: str, error: OSError | ValueError) -> MachineError:
+    """Why a command did not start, with the mend."""
+    found = cwd / word if os.sep in word else shutil.which(word, path=path)
+    if not cwd.is_dir():
+        return MachineError(f"{word!r} cannot be started in {str(cwd)!r}: no such folder", "mend `cwd` or create it")
+    if isinstance(error, FileNotFoundError) and isinstance(found, Path) and found.exists():
+        return MachineError(
+            f"{word!r} cannot be started: the interpreter that its first line names is missing",
+            "install that interpreter, or correct the line that starts with #!",
+        )
+    if isinstance(error, FileNotFoundError) and os.sep in word:
+        return MachineError(f"no such file {word!r} in {str(cwd)!r}", "the path of a program starts at `cwd`")
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and found is None:
+        near = difflib.get_close_matches(word, _programs(path), n=1, cutoff=0.7)
+        guess = f'did you mean "{near[0]}"? ' if near else ""
+        return MachineError(
+            f"command {word!r} was not found (cwd {str(cwd)!r})",
+            f"{guess}install it, or add its folder to PATH: {path}",
+        )
+    if isinstance(error, PermissionError):
+        return MachineError(f"{word!r} may not be run (cwd {str(cwd)!r})", "make it executable: chmod +x")
+    if isinstance(error, OSError) and error.strerror == "Exec format error":
+        return MachineError(
+            f"{word!r} is not a program of this machine", "a script needs a first line such as #!/usr/bin/env python3"
+        )
+    return MachineError(f"{word!r} cannot be started (cwd {str(cwd)!r}): {error}")
+
+
+def _programs(path: str) -> list[str]:
+    """The names in the folders of PATH, sorted."""
+    names: set[str] = set()
+    for folder in path.split(os.pathsep):
+        with contextlib.suppress(OSError):
+            names.update(os.listdir(folder or "."))  # noqa: PTH208 - names, not paths
+    return sorted(names)
+
+
+def _environment(pid: int) -> str:
+    """The marks in a process's environment, empty when it has none, is gone or is not ours to read."""
+    try:
+        if _PROC.joinpath("self").exists():
+            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - a third of the cost of Path
+                block = file.read()
+            start = block.find(b"\0" + TREE.encode() + b"=") + 1
+            if not start and not block.startswith(TREE.encode() + b"="):
+                return ""
+            return block[start:].split(b"\0", 1)[0].decode(errors="replace").partition("=")[2]
+        return psutil.Process(pid).environ().get(TREE, "")
+    except (OSError, psutil.Error):
+        return ""
+
+
+def _session(pid: int) -> int:
+    """The session of a process, 0 when it is gone."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether this very process (not a later one with its number) still runs; a zombie does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
+    """Every living process of the tree that `pid` leads or led, sorted by pid. Never ourselves or an ancestor of ours.
+
+    Args:
+        pid: the process at the top.
+        mark: what the environments of its members carry.
+        reaped: the exit code of `pid` was already taken, so that the number may belong to a stranger by now.
+    """
+    rows: dict[int, psutil.Process] = {}
+    parents: dict[int, int] = {}
+    for number in psutil.pids():  # not process_iter: its cache can hold the former owner of a number
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(number)
+            parents[number] = process.ppid()
+            rows[number] = process
+    sessions = {number: _session(number) for number in rows}
+    stranger = reaped and pid in rows
+    spared = _line_of(os.getpid(), parents)
+    outside = {0, _session(0)} | ({sessions[pid]} if pid in rows and sessions[pid] != pid else set())
+    members = {number for number in rows if carries(_environment(number), mark)} - spared
+    if not stranger:
+        members.add(pid)
+    size = 0
+    while size != len(members):
+        size = len(members)
+        opened = ({sessions.get(number, number) for number in members}) - outside
+        members |= {n for n in rows if (parents[n] in members or sessions[n] in opened) and n not in spared}
+    return [rows[number] for number in sorted(members & set(rows)) if alive(rows[number])]
+
+
+def _line_of(pid: int, parents: Mapping[int, int]) -> set[int]:
+    """A process and its ancestors."""
+    line: set[int] = set()
+    while pid and pid not in line:
+        line.add(pid)
+        pid = parents.get(pid, 0)
+    return line
+
+
+class Ending:
+    """A tree that is being ended, in stages, for a loop that does other things meanwhile: call `step` when it is due.
+
+    The tree is listed before the first signal, because a dying parent hides its children. It is listed again until
+    nothing new shows up: TERM first, KILL when the grace is over, given up five seconds later.
+    """
+
+    def __init__(self, process: Process, *, grace_seconds: float, now: float, sig: signal.Signals) -> None:
+        self.process = process
+        self.due = now
+        self._signal = sig
+        self._kill_at = now + grace_seconds
+        self._seen: set[psutil.Process] = set()
+        self._targets: list[psutil.Process] = []
+        self._round = 0
+
+    def step(self, now: float) -> Ended | None:
+        """Do what is due at `now` (seconds of the caller's monotonic clock); the result when it is over."""
+        living = [process for process in self._targets if alive(process)]
+        hard = now >= self._kill_at
+        if hard or not living:
+            listed = tree(self.process.pid, self.process.mark, reaped=self.process.popen.returncode is not None)
+            if not listed and not living:
+                return Ended(len(self._seen), 0)
+            living = sorted({*living, *listed}, key=lambda process: process.pid)
+            self._send(living if hard else listed, signal.SIGKILL if hard else self._signal)
+            self._seen.update(living)
+        self._targets = living
+        if now >= self._kill_at + _HARD_SECONDS:
+            return Ended(len(self._seen) - len(living), len(living))
+        pause = _PAUSE_SECONDS[min(self._round, len(_PAUSE_SECONDS) - 1)]
+        self._round += 1
+        self.due = now + pause if hard else min(now + pause, self._kill_at)
+        return None
+
+    def _send(self, processes: Iterable[psutil.Process], sig: signal.Signals) -> None:
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(sig)
+                if sig != signal.SIGKILL:
+                    process.send_signal(signal.SIGCONT)  # a stopped process handles nothing until it goes on
+
+
+def end_tree(
+    process: Process,
+    *,
+    grace_seconds: float,
+    signal: signal.Signals = signal.SIGTERM,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Ended:
+    """End a process and all that belongs to it: `signal`, `grace_seconds` later KILL, at most five seconds more."""
+    ending = Ending(process, grace_seconds=grace_seconds, now=clock(), sig=signal)
+    while (ended := ending.step(clock())) is None:
+        sleep(max(0.0, ending.due - clock()))
+    process.popen.poll()
+    reap_strays()
+    return ended
+
+
+def _children() -> list[int] | None:
+    """The direct children of this process, of whichever thread; None where the kernel does not list them."""
+    found: list[int] = []
+    try:
+        threads = os.listdir("/proc/self/task")  # noqa: PTH208 - asked for after each command
+    except OSError:
+        return None
+    for thread in threads:
+        try:
+            file = os.open(f"/proc/self/task/{thread}/children", os.O_RDONLY)
+        except FileNotFoundError:
+            if thread == str(os.getpid()):
+                return None
+            continue  # the thread has just ended; its children are another thread's
+        try:
+            while block := os.read(file, 65536):
+                found += map(int, block.split())
+        finally:
+            os.close(file)
+    return found
+
+
+def _known() -> set[int]:
+    """The children that `spawn` started and whose exit code is not yet taken: their numbers cannot be a stranger's."""
+    for pid in [pid for pid, popen in _started.items() if popen.returncode is not None]:
+        del _started[pid]
+    return set(_started)
+
+
+def strays(process: Process) -> bool:
+    """Whether something of this tree outlived its leader. Costs microseconds, so that it can be asked for each command.
+
+    Everything that a dead leader leaves behind descends from orphans, and its orphans are our children. Where there are
+    no subreapers, only the leader's session is looked at; the mark is left to `tree` and to the reaper.
+    """
+    with _forking:
+        children = _children()
+        if children is None:
+            return any(_session(pid) == process.pid for pid in psutil.pids() if pid != process.pid)
+        unknown = set(children) - _known()
+    orphans = {p for p in unknown if _session(p) == process.pid or carries(_environment(p), process.mark)}
+    _adopted.update(orphans)
+    return bool(orphans)
+
+
+def reap_strays() -> int:
+    """Take the exit codes of orphans that came to us and ended, so that no zombies pile up; how many there were.
+
+    Never the exit code of a child that we or a library (multiprocessing, asyncio) started: a child is either in our
+    session or leads its own, so what is in any other session was born elsewhere. An orphan that leads its own session
+    looks like a library's child; it is taken only if `strays` saw it alive, and else left to init when we end.
+    """
+    reaped = 0
+    with _forking:
+        ours = {_session(0)}
+        children = set(_children() or ())
+        _adopted.intersection_update(children)
+        for pid in children - _known():
+            if pid in _adopted or _session(pid) not in {pid, 0} | ours:
+                with contextlib.suppress(ChildProcessError):
+                    reaped += os.waitpid(pid, os.WNOHANG)[0] != 0
+                    _adopted.discard(pid)
+    return reaped
