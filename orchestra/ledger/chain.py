@@ -1,0 +1,106 @@
+"""How an event becomes a line and a line an event: the hash over its content and the hash before.
+
+May import `ledger.event` and `ledger.canonical`.
+
+A line is the canonical JSON of the event. Its keys are sorted, so `hash` stands between `body` and `prev`, and the
+hashed text is the line without that piece. Writing and checking therefore encode nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, cast
+
+from orchestra.ledger.canonical import canonical, scrubbed
+from orchestra.ledger.event import CATALOGUE, Event, body_fault
+
+GENESIS: Final = "0" * 64
+"""What stands for the hash before the first event."""
+
+_HASH_KEY: Final = b',"hash":"'
+_HASH_LENGTH: Final = 64
+
+
+class Tip(NamedTuple):
+    """The last whole event of a ledger, as far as the next one needs it. `end` is the offset behind its line."""
+
+    seq: int = 0
+    hash: str = GENESIS
+    time: str = ""
+    end: int = 0
+
+
+class BrokenLineError(ValueError):
+    """A line is not the event that belongs at its place; the text says why."""
+
+
+def link(
+    tip: Tip, time: str, kind: str, body: Mapping[str, object], mask: Callable[[str], str] | None
+) -> tuple[Event, bytes]:
+    """The event that follows `tip`, and its line with the line feed.
+
+    A clock that was set back does not make the record go back: the event then has the time of the one before.
+
+    Raises:
+        ValueError: the body lacks a field, has one too many, or holds what JSON cannot.
+        TypeError: the body holds an object that is not plain data.
+    """
+    if fault := body_fault(kind, body):
+        raise ValueError(fault)
+    clean: Any = scrubbed(dict(body), mask) if mask else dict(body)
+    try:
+        text = canonical(clean)
+    except UnicodeEncodeError:
+        clean = scrubbed(clean)
+        text = canonical(clean)
+    seq, version, stamp = tip.seq + 1, CATALOGUE[kind].version, max(time, tip.time)
+    front = b'{"body":' + text
+    back = f',"prev":"{tip.hash}","seq":{seq},"time":"{stamp}","type":"{kind}","v":{version}}}'.encode()
+    digest = hashlib.sha256(front + back).hexdigest()
+    line = b"".join((front, _HASH_KEY, digest.encode(), b'"', back, b"\n"))
+    return Event(seq, stamp, kind, version, tip.hash, digest, cast(Mapping[str, Any], clean)), line
+
+
+def unlink(line: bytes, seq: int, prev: str) -> Event:
+    """The event of a line (without its line feed) that must be number `seq` and follow the hash `prev`.
+
+    Raises:
+        BrokenLineError: any byte of it is not as it was written, or it belongs elsewhere.
+    """
+    cut = line.rfind(_HASH_KEY)
+    start = cut + len(_HASH_KEY)
+    end = start + _HASH_LENGTH
+    if cut < 0 or line[end : end + 1] != b'"':
+        message = "it is not an event: there is no hash where one belongs"
+        raise BrokenLineError(message)
+    said = line[start:end]
+    found = hashlib.sha256(line[:cut] + line[end + 1 :]).hexdigest()
+    if said != found.encode():
+        message = f"its content has the hash {found[:12]}…, it says {said[:12].decode('ascii', 'replace')}…"
+        raise BrokenLineError(message)
+    try:
+        data = json.loads(line)
+        event = Event(data["seq"], data["time"], data["type"], data["v"], data["prev"], found, data["body"])
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"it is not an event: {error}"
+        raise BrokenLineError(message) from error
+    if event.prev != prev:
+        message = f"it follows the hash {event.prev[:12]}…, but the hash before it is {prev[:12]}…"
+        raise BrokenLineError(message)
+    if event.seq != seq:
+        message = f"it is number {event.seq}, but its place is {seq}"
+        raise BrokenLineError(message)
+    return event
+
+
+def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:
+    """What an auditor minds in a line whose chain holds: odd JSON, a step back in time, a false seal."""
+    if canonical(json.loads(line)) != line:
+        return "it is not in canonical JSON (RFC 8785)"
+    if event.time < before.time:
+        return f"it has the time {event.time}, before that of the event before it, {before.time}"
+    if event.type == "seal" and (event.body.get("events"), event.body.get("head")) != (before.seq, before.hash):
+        return f"it seals {event.body.get('events')} events, but {before.seq} stand before it"
+    return None

@@ -1,0 +1,360 @@
+"""Every type of event that a ledger may hold, in one catalogue. May import `ledger.canonical` and `ledger.schema`.
+
+One event is one line of `events.jsonl`. Its envelope (`Event`) is the same for all; its `body` is one of the records
+below. `CATALOGUE` says which type has which body. A reader keeps and skips a type, or a version of one, that it does
+not know. `python -m orchestra.ledger.event` prints the JSON Schema.
+
+Longer than other modules because the catalogue is one idea. No postponed annotations here: `__required_keys__` of a
+TypedDict is wrong with them.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, NamedTuple, NotRequired, TypedDict, get_args
+
+from orchestra.ledger.schema import Schema, object_schema
+
+Verdict = Literal["passed", "flaky", "unchanged", "failed", "timeout", "error", "blocked", "skipped", "interrupted"]
+VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
+
+Outcome = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
+"""How one attempt, or one step of it, ended. A verdict is made of attempts."""
+
+GateResult = Literal["passed", "failed", "not_applicable", "warned"]
+GatePhase = Literal["before", "during", "after"]
+
+Task = Annotated[str, "method and test: `cli:B004`"]
+Test = Annotated[str, "the test's id: `B004`"]
+Method = Annotated[str, "the method's id: `cli`"]
+Seconds = Annotated[float, "duration in seconds, by a monotonic clock"]
+Sha256 = Annotated[str, "SHA-256, 64 hexadecimal digits"]
+
+
+class RunStarted(TypedDict):
+    """A run began. Always the first event of a run that was not torn."""
+
+    run: Annotated[str, "the run id, `20260102T030405Z-1a2b`"]
+    suite: str
+    plan_digest: Annotated[str, "digest of what the plan means; resume, baselines and history go by it"]
+    source_digest: Annotated[str, "digest of the spec files; decides whether a plan is stale"]
+    profile: str | None
+    selection: Annotated[list[str], "every task that must get a verdict, in the plan's order"]
+    methods: list[str]
+    workers: int
+    argv: Annotated[list[str], "the command line, secrets masked"]
+    provenance: Annotated[dict[str, object], "commit, branch, tools, machine, who started it"]
+
+
+class RunResumed(TypedDict):
+    """The run goes on after an end of any kind. The tasks in `rerun` lose their verdicts and are pending again."""
+
+    run: str
+    rerun: Annotated[list[str], "tasks that have to run, whatever they had before"]
+    plan_digest: NotRequired[str]
+    source_digest: NotRequired[str]
+    changed: NotRequired[Annotated[list[str], "tests whose plan differs from the run's first segment"]]
+    workers: NotRequired[int]
+    argv: NotRequired[list[str]]
+    provenance: NotRequired[dict[str, object]]
+
+
+class AttemptStarted(TypedDict):
+    """A test begins to execute."""
+
+    task: Task
+    test: Test
+    method: Method
+    attempt: Annotated[int, "from 1"]
+    dir: Annotated[str, "the attempt's folder, relative to the run's"]
+    worker: NotRequired[int]
+
+
+class Failure(TypedDict):
+    """Why an attempt did not pass."""
+
+    kind: Annotated[str, "the kind by which retries are decided: `timeout`, `connection`, `crash`, `assertion`, …"]
+    message: str
+    step: NotRequired[Annotated[int | None, "index of the step, from 0; null outside of the steps"]]
+    at: NotRequired[Annotated[str | None, "place in the spec, `file:line`"]]
+    expected: NotRequired[str | None]
+    found: NotRequired[str | None]
+    hint: NotRequired[str | None]
+
+
+class StepDone(TypedDict):
+    """One step of an attempt."""
+
+    index: Annotated[int, "from 0"]
+    verb: Annotated[str, "`goto`, `click`, …"]
+    seconds: Seconds
+    outcome: Outcome
+    at: NotRequired[Annotated[str | None, "place in the spec, `file:line`"]]
+    calls: NotRequired[Annotated[int, "tool calls that it took (method mcp)"]]
+    polls: NotRequired[Annotated[int, "wait calls that it took (method mcp)"]]
+    lag_seconds: NotRequired[Annotated[float | None, "from the page showing it to our knowing it"]]
+
+
+class Evidence(TypedDict):
+    """A file kept of an attempt, bound by its digest."""
+
+    path: Annotated[str, "relative to the run's folder"]
+    digest: Sha256
+    bytes: int
+    kind: Annotated[str, "`log`, `screenshot`, `trace`, `console`, `network`, `download`, …"]
+
+
+class AttemptFinished(TypedDict):
+    """An attempt ended."""
+
+    task: Task
+    test: Test
+    method: Method
+    attempt: int
+    outcome: Outcome
+    seconds: Seconds
+    error: Failure | None
+    steps: list[StepDone]
+    evidence: list[Evidence]
+    retry: Annotated[bool, "another attempt follows"]
+    infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
+    exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
+    resources: NotRequired[Annotated[dict[str, object], "peaks over the attempt's process tree"]]
+
+
+class VerdictGiven(TypedDict):
+    """The one final word on a task. Written durably before anybody sees it."""
+
+    task: Task
+    test: Test
+    method: Method
+    verdict: Verdict
+    reason: Annotated[str, "why, in words; empty for a plain pass"]
+    seconds: Seconds
+    attempts: Annotated[int, "how many ran; 0 for a test that was not executed"]
+    speed_class: Annotated[str | None, "null for a test that was not executed"]
+    degraded: Annotated[list[str], "what was not as declared: `backend on failover`"]
+    inputs: Annotated[str | None, "digest of inputs, plan entry and service builds"]
+    unchanged_since: NotRequired[Annotated[str | None, "the run whose pass an `unchanged` rests on"]]
+
+
+class ServiceChanged(TypedDict):
+    """A row of the health matrix changed its state."""
+
+    component: str
+    state: Annotated[str, "`starting`, `healthy`, `unhealthy`, `failed`, `stopped`, …"]
+    pid: int | None
+    port: int | None
+    attempt: Annotated[int, "from 1; which start or which rung"]
+    reason: str
+    seconds: Seconds
+    action: NotRequired[Annotated[str | None, "the rung of the ladder, when this belongs to a recovery"]]
+    url: NotRequired[str | None]
+
+
+class GateJudged(TypedDict):
+    """A quality gate was evaluated."""
+
+    phase: GatePhase
+    name: str
+    result: GateResult
+    expression: str
+    values: Annotated[dict[str, object], "the metrics that the expression read"]
+    message: str
+
+
+class GroupCompleted(TypedDict):
+    """All selected tests of a group have verdicts by this method: a checkpoint."""
+
+    method: Method
+    group: str
+
+
+class SessionChanged(TypedDict):
+    """The browser session of a method: begun, moved on, restored or lost."""
+
+    method: Method
+    session: Annotated[str, "the session's id"]
+    url: str
+    title: str
+    tabs: int
+    continuity: Annotated[str, "`new`, `kept`, `restored` or `lost`"]
+    started: NotRequired[str]
+    browser: NotRequired[str]
+    storage: NotRequired[Annotated[str | None, "digest of cookies and storage"]]
+    reason: NotRequired[str]
+
+
+class ResourceSampled(TypedDict):
+    """What the machine bears, and how many workers that allows."""
+
+    cpu_percent: float
+    memory_percent: float
+    workers: Annotated[int, "slots in use or allowed"]
+    reason: NotRequired[Annotated[str, "why the number of workers changed"]]
+
+
+class Incident(TypedDict):
+    """A component was out of order for a while; failures that overlap it are held."""
+
+    component: str
+    state: Literal["opened", "closed"]
+    reason: str
+    seconds: NotRequired[Annotated[float, "how long it was open"]]
+    tests: NotRequired[Annotated[list[str], "tasks that ran meanwhile"]]
+
+
+class Note(TypedDict):
+    """A remark that changes nothing. Kind `torn`: half a line was cut from the end when the ledger was opened."""
+
+    message: str
+    kind: NotRequired[str]
+    data: NotRequired[dict[str, object]]
+
+
+class Interrupted(TypedDict):
+    """The run was asked to end."""
+
+    signal: Annotated[str, "`SIGINT`, `SIGTERM`, `SIGHUP`"]
+
+
+class Done(TypedDict):
+    """What the state keeps of a finished task."""
+
+    verdict: Verdict
+    speed_class: str | None
+    seconds: float
+    attempts: int
+    reason: NotRequired[Annotated[str, "absent for a plain pass"]]
+
+
+class RolledBack(TypedDict):
+    """The compensation that takes verdicts back to a checkpoint; the old events stay. See `state.rollback`."""
+
+    to_seq: Annotated[int, "the last event that still counts"]
+    reopened: Annotated[list[str], "tasks without a verdict at that point"]
+    restored: Annotated[dict[str, Done], "tasks whose verdict at that point was another"]
+    reason: NotRequired[str]
+
+
+class BaselineChanged(TypedDict):
+    """The baseline that later runs are compared with was replaced."""
+
+    digest: Sha256
+    previous: Annotated[str | None, "digest of the one before"]
+    reason: str
+
+
+class RunFinished(TypedDict):
+    """A run came to an end of its own, good or bad."""
+
+    exit_code: int
+    counts: Annotated[dict[str, int], "tasks by verdict"]
+    seconds: Seconds
+    gates: Annotated[dict[str, str], "result by `phase:name`"]
+
+
+class Seal(TypedDict):
+    """Closes what was written so far. A missing tail shows by a missing seal."""
+
+    events: Annotated[int, "number of events before this one"]
+    head: Annotated[str, "hash of the event before this one"]
+
+
+class Event(NamedTuple):
+    """One line of the ledger."""
+
+    seq: int
+    time: str
+    type: str
+    v: int
+    prev: str
+    hash: str
+    body: Mapping[str, Any]
+
+
+class EventType(NamedTuple):
+    """The body of a type of event (a TypedDict) and the version of that body which this program writes."""
+
+    body: Any
+    version: int = 1
+
+
+CATALOGUE: Final[Mapping[str, EventType]] = {
+    "run_started": EventType(RunStarted),
+    "run_resumed": EventType(RunResumed),
+    "attempt_started": EventType(AttemptStarted),
+    "attempt_finished": EventType(AttemptFinished),
+    "verdict": EventType(VerdictGiven),
+    "service_event": EventType(ServiceChanged),
+    "gate": EventType(GateJudged),
+    "group_completed": EventType(GroupCompleted),
+    "session": EventType(SessionChanged),
+    "resource": EventType(ResourceSampled),
+    "incident": EventType(Incident),
+    "note": EventType(Note),
+    "interrupted": EventType(Interrupted),
+    "rolled_back": EventType(RolledBack),
+    "baseline": EventType(BaselineChanged),
+    "run_finished": EventType(RunFinished),
+    "seal": EventType(Seal),
+}
+
+_REQUIRED: Final[Mapping[str, frozenset[str]]] = {
+    name: entry.body.__required_keys__ for name, entry in CATALOGUE.items()
+}
+_ALLOWED: Final[Mapping[str, frozenset[str]]] = {
+    name: _REQUIRED[name] | entry.body.__optional_keys__ for name, entry in CATALOGUE.items()
+}
+
+
+def body_fault(kind: str, body: Mapping[str, object]) -> str | None:
+    """What is wrong with the keys of a body about to be written, or None. Values are left to the type checker."""
+    required = _REQUIRED.get(kind)
+    if required is None:
+        return f'no event has the type "{kind}"; there are {", ".join(CATALOGUE)}'
+    keys = body.keys()
+    if missing := required - keys:
+        return f'event "{kind}" lacks {", ".join(sorted(missing))}'
+    if unknown := keys - _ALLOWED[kind]:
+        return f'event "{kind}" has no field {", ".join(sorted(unknown))}; it has {", ".join(sorted(_ALLOWED[kind]))}'
+    return None
+
+
+def event_schema() -> Schema:
+    """The JSON Schema (draft 2020-12) of one line of a ledger. Types that it does not know are allowed."""
+    definitions: dict[str, Schema] = {}
+    cases = []
+    for name, entry in CATALOGUE.items():
+        definitions[entry.body.__name__] = object_schema(entry.body, definitions)
+        condition = {"properties": {"type": {"const": name}, "v": {"const": entry.version}}}
+        body = {"properties": {"body": {"$ref": f"#/$defs/{entry.body.__name__}"}}}
+        cases.append({"if": condition, "then": body})
+    sha256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "orchestra event",
+        "description": "One line of events.jsonl, in canonical JSON (RFC 8785).",
+        "type": "object",
+        "properties": {
+            "seq": {"type": "integer", "minimum": 1, "description": "counted from 1 without gaps"},
+            "time": {
+                "type": "string",
+                "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$",
+                "description": "UTC; never before the event before",
+            },
+            "type": {"type": "string", "description": f"one of {', '.join(CATALOGUE)}, or one of a newer version"},
+            "v": {"type": "integer", "minimum": 1, "description": "version of the body"},
+            "prev": {**sha256, "description": "hash of the event before; 64 zeros for the first"},
+            "hash": {**sha256, "description": "SHA-256 of the canonical JSON of this event without `hash`"},
+            "body": {"type": "object"},
+        },
+        "required": ["seq", "time", "type", "v", "prev", "hash", "body"],
+        "additionalProperties": False,
+        "allOf": cases,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(event_schema(), indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,108 @@
+"""One run of a suite at a time: the lock on `.orchestra/<suite>/lock`, and who holds it.
+
+May import `errors` and `ledger.disk`.
+
+The kernel holds the lock for the open file, so it is gone when its process is, whatever ended that. What stands in the
+file is for people; it decides nothing. The file stays when the lock is let go: removing it would let two runs lock two
+files of one name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from orchestra.errors import MachineError
+from orchestra.ledger.disk import disk_error
+
+
+class Holder(NamedTuple):
+    """Who holds a lock: process id, run id, and since when (UTC, ISO 8601)."""
+
+    pid: int
+    run: str
+    since: str
+
+
+class LockedError(MachineError):
+    """Another run holds the lock. `holder` is None when it has not yet, or not any more, said who it is."""
+
+    def __init__(self, path: Path, holder: Holder | None) -> None:
+        who = f"run {holder.run} (process {holder.pid}, since {holder.since})" if holder else "another run"
+        super().__init__(
+            f'{who} holds "{path}"', "wait for it to end, or end it; `orchestra status` shows how far it is"
+        )
+        self.holder = holder
+
+
+class Lock:
+    """An exclusive lock, held from construction to `release` or to the end of the process. Never waits.
+
+    Raises:
+        LockedError: another run holds it.
+        MachineError: the file cannot be made or locked.
+    """
+
+    def __init__(self, path: Path, holder: Holder) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise disk_error(error, path, "open") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, (json.dumps(holder._asdict()) + "\n").encode(), 0)
+        except BlockingIOError as error:
+            os.close(self._file)
+            raise LockedError(path, _said(path)) from error
+        except OSError as error:
+            os.close(self._file)
+            raise disk_error(error, path, "lock") from error
+
+    def release(self) -> None:
+        """Let go. A second call does nothing."""
+        if self._file >= 0:
+            os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Who holds the lock now; None when nobody does. Takes nothing away from anybody.
+
+    Raises:
+        MachineError: the file is there and cannot be read.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise disk_error(error, path, "read") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _said(path)
+    finally:
+        os.close(file)
+    return None
+
+
+def _said(path: Path) -> Holder | None:
+    try:
+        return Holder(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,288 @@
+"""The append-only record of a run, `events.jsonl`: one writer, any number of readers.
+
+May import `errors` and the ledger's own parts.
+
+After a crash the file ends in a whole line or in half of one. Half a line is cut on the next open, and that is itself
+recorded. Any other difference from what was written is reported by line and never repaired.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from orchestra.errors import MachineError
+from orchestra.ledger.chain import BrokenLineError, Tip, link, strict_fault, unlink
+from orchestra.ledger.disk import disk_error, sync_file, sync_folder
+from orchestra.ledger.event import Event
+
+
+class Finding(NamedTuple):
+    """The first wrong line of a ledger."""
+
+    path: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}"
+
+
+class LedgerError(MachineError):
+    """A ledger is damaged; `finding` names the first wrong line. It is never repaired silently."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding), "the file was changed after it was written: restore it, or start a new run")
+        self.finding = finding
+
+
+def utc_stamp(moment: datetime) -> str:
+    """UTC in ISO 8601 with microseconds and `Z`. Raises ValueError for a time without a zone."""
+    if moment.tzinfo is None:
+        message = f"the time {moment} has no zone"
+        raise ValueError(message)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def run_id(now: datetime, token: str) -> str:
+    """`YYYYMMDDTHHMMSSZ-` and the token, four hexadecimal digits. Raises ValueError for another token."""
+    if not re.fullmatch("[0-9a-f]{4}", token):
+        message = f'the token of a run id is four hexadecimal digits, not "{token}"'
+        raise ValueError(message)
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{token}"
+
+
+class Tail:
+    """Reads a ledger from its start, and on as it grows. Verifies every line.
+
+    Attributes:
+        tip: the last whole event read.
+        torn: how many bytes stood behind it at the last poll: half a line, being written or left by a crash.
+    """
+
+    def __init__(self, path: Path, *, strict: bool = False) -> None:
+        self.path = path
+        self.tip = Tip()
+        self.torn = 0
+        self._strict = strict
+
+    def poll(self) -> Iterator[Event]:
+        """The whole events that this reader has not given yet.
+
+        Raises:
+            LedgerError: a line is damaged.
+            MachineError: the file cannot be read.
+        """
+        check = _strictly if self._strict else _plainly
+        self.torn = 0
+        try:
+            with self.path.open("rb") as stream:
+                stream.seek(self.tip.end)
+                for raw in stream:
+                    if raw[-1:] != b"\n":
+                        self.torn = len(raw)
+                        return
+                    event = check(raw[:-1], self.tip)
+                    self.tip = Tip(event.seq, event.hash, event.time, self.tip.end + len(raw))
+                    yield event
+        except OSError as error:
+            raise disk_error(error, self.path, "read") from error
+        except BrokenLineError as error:
+            raise LedgerError(Finding(self.path, self.tip.seq + 1, str(error))) from error
+
+
+def _plainly(line: bytes, before: Tip) -> Event:
+    return unlink(line, before.seq + 1, before.hash)
+
+
+def _strictly(line: bytes, before: Tip) -> Event:
+    event = _plainly(line, before)
+    if fault := strict_fault(line, event, before):
+        raise BrokenLineError(fault)
+    return event
+
+
+def read(path: Path) -> Iterator[Event]:
+    """All whole events of a ledger, verified; half a line at its end is passed over. Raises as `Tail.poll`."""
+    return Tail(path).poll()
+
+
+def verify(path: Path) -> Finding | None:
+    """The first wrong line of a ledger, or None. An auditor's eye: half a line, odd JSON, a false seal count too.
+
+    Raises:
+        MachineError: the file cannot be read.
+    """
+    tail = Tail(path, strict=True)
+    try:
+        for _ in tail.poll():
+            pass
+    except LedgerError as error:
+        return error.finding
+    if tail.torn:
+        return Finding(path, tail.tip.seq + 1, f"it is half a line of {tail.torn} bytes, without a line feed")
+    return None
+
+
+class Writer:
+    """The one writer of a ledger. Safe to call from several threads; a second writer, in any process, is refused.
+
+    Args:
+        path: `events.jsonl`; made with its folders if absent, verified and continued if present.
+        now: the clock, with a zone.
+        mask: applied to every string before it is written, to keep secrets out.
+
+    Raises:
+        LedgerError: the file is damaged elsewhere than in a torn last line.
+        MachineError: the file cannot be made, read or written, or another process writes it.
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], datetime], mask: Callable[[str], str] | None = None) -> None:
+        self.path = path
+        self._now = now
+        self._mask = mask
+        self._lock = threading.Lock()
+        self._sync_lock = threading.Lock()
+        self._failed: MachineError | None = None
+        self._dirty = False
+        self._file = _open(path)
+        self._tip = Tip()
+        self._synced = 0
+        try:
+            self._recover()
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    @property
+    def tip(self) -> Tip:
+        """The last event written."""
+        return self._tip
+
+    def append(self, kind: str, body: Mapping[str, object], *, sync: bool = False) -> Event:
+        """Write one event as one line and return it; with `sync`, return when it is on the disk.
+
+        Raises:
+            MachineError: the disk refuses; the file ends in the last whole line, and a later append may succeed.
+            ValueError, TypeError: the body is not one of the catalogue; nothing is written.
+        """
+        with self._lock:
+            event = self._write(kind, body)
+        if sync:
+            self.sync()
+        return event
+
+    def sync(self) -> None:
+        """Return when all that was appended is on the disk. Callers that arrive together share one fsync.
+
+        Raises:
+            MachineError: the disk refuses. What it holds is then unknown, so this writer takes no more.
+        """
+        with self._sync_lock:
+            end = self._tip.end
+            if end == self._synced:
+                return
+            if self._failed:
+                raise self._failed
+            try:
+                sync_file(self._file)
+            except OSError as error:
+                # The kernel may drop the pages and report success next time: only a fresh read can tell.
+                self._failed = disk_error(error, self.path, "sync")
+                raise self._failed from error
+            self._synced = end
+
+    def seal(self) -> Event:
+        """Close what was written so far, durably. Raises as `append`."""
+        with self._lock:
+            event = self._write("seal", {"events": self._tip.seq, "head": self._tip.hash})
+        self.sync()
+        return event
+
+    def close(self) -> None:
+        """Sync and let go of the file. A second call does nothing. Raises as `sync`."""
+        if self._file < 0:
+            return
+        try:
+            self.sync()
+        finally:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _recover(self) -> None:
+        """Verify what is there and cut half a line at its end; the next event says so."""
+        tail = Tail(self.path)
+        for _ in tail.poll():
+            pass
+        self._tip = tail.tip
+        if tail.torn:
+            self._dirty = True
+            body = {
+                "message": f"half a line of {tail.torn} bytes was cut from the end of the ledger",
+                "kind": "torn",
+                "data": {"bytes": tail.torn, "line": tail.tip.seq + 1},
+            }
+            self.append("note", body, sync=True)
+
+    def _write(self, kind: str, body: Mapping[str, object]) -> Event:
+        if self._failed:
+            raise self._failed
+        event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask)
+        # A signal handler may raise between any two lines here. `_dirty` outlives that: the next append cuts first.
+        try:
+            if self._dirty:
+                os.ftruncate(self._file, self._tip.end)
+            self._dirty = True
+            _write_all(self._file, line)
+        except OSError as error:
+            self._cut()
+            raise disk_error(error, self.path, "write") from error
+        self._tip = Tip(event.seq, event.hash, event.time, self._tip.end + len(line))
+        self._dirty = False
+        return event
+
+    def _cut(self) -> None:
+        try:
+            os.ftruncate(self._file, self._tip.end)
+        except OSError:
+            return  # stays dirty: cut by the next append, or by the next open
+        self._dirty = False
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise disk_error(error, path, "open") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        sync_folder(path.parent)
+    except OSError as error:
+        os.close(file)
+        if isinstance(error, BlockingIOError):
+            message = f'another process writes "{path}"'
+            raise MachineError(message, "wait for that run to end, or end it") from error
+        raise disk_error(error, path, "open") from error
+    return file
+
+
+def _write_all(file: int, line: bytes) -> None:
+    rest = memoryview(line)
+    while rest:
+        rest = rest[os.write(file, rest) :]
