@@ -36,17 +36,20 @@ def escape(text: str) -> str:
 
 
 def substitute(text: str, known: Mapping[str, str]) -> str:
-    """Replace the names that are known by their values, which stay literal, and leave every other reference as it is."""
+    """Replace the names that are known by their values and leave every other reference as it is.
+
+    A value is text of the same language: a late name inside it stays a reference, so a block may be given `${saved.x}`.
+    """
 
     def one(match: re.Match[str]) -> str:
         name = match.group(1)
-        return escape(known[name]) if name is not None and match.group(2) and name in known else match.group(0)
+        return known[name] if name is not None and match.group(2) and name in known else match.group(0)
 
     return _TOKEN.sub(one, text) if "${" in text else text
 
 
 def expand(text: str, lookup: Callable[[str], str]) -> str:
-    """The final text: every reference replaced by `lookup(name)`, every `$${` by `${`. Whatever `lookup` raises passes."""
+    """The final text: each reference replaced by `lookup(name)`, each `$${` by `${`. What `lookup` raises passes."""
 
     def one(match: re.Match[str]) -> str:
         return "${" if match.group(1) is None else lookup(match.group(1))

@@ -1,0 +1,253 @@
+"""Spec to plan: variables, defaults, groups, blocks and matrices resolved. May import what is lowered beside it.
+
+Total: it takes a spec that schema and rules have passed, and cannot fail. The order of the tests in the plan is the
+order in which one worker would run them: dependencies first, otherwise as the spec has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from orchestra import names
+from orchestra.compiler import resolve
+from orchestra.compiler.lower_health import lower_component
+from orchestra.compiler.lower_steps import Known, fill, lower_command, lower_steps, outer, text, texts
+from orchestra.compiler.spec import GateSpec, RetrySpec, Spec, SpeedSpec, TestSpec
+from orchestra.plan import (
+    Baseline,
+    Collect,
+    Command,
+    Gate,
+    Group,
+    Method,
+    Outputs,
+    Plan,
+    Retry,
+    SpeedClass,
+    Test,
+)
+from orchestra.steps import Step
+
+DEFAULT_SPEED: dict[str, SpeedSpec] = {
+    "good": {"below_seconds": 30, "mark": "😊"},
+    "ok": {"below_seconds": 60, "mark": "😐"},
+    "slow": {"mark": "😴"},
+}
+
+
+def _command_of(spec: Spec, test: TestSpec, known: Known) -> Command | None:
+    if "command" in test:
+        return lower_command(test["command"], known)
+    if "use" not in test:
+        return None
+    name, given = resolve.block_use(test["use"])
+    inner = {**outer(known), **{param: fill(value, known) for param, value in given.items()}}
+    return lower_command(spec["blocks"][name]["command"], inner)
+
+
+def _retry(test: RetrySpec | None, default: RetrySpec) -> Retry:
+    merged: RetrySpec = {**default, **(test or {})}
+    plain = Retry()
+    return Retry(max=merged.get("max", plain.max), on=tuple(merged.get("on", plain.on)))
+
+
+def _components_named(spec: Spec, value: Any) -> set[str]:
+    """The components whose late names stand in a value of the plan, or which are the base of a request."""
+    found: set[str] = set()
+    if isinstance(value, str):
+        heads = (reference.name.partition(".")[0] for reference in names.references(value))
+        found.update(head for head in heads if head in spec.get("health", {}))
+    elif isinstance(value, dict):
+        for item in value.values():
+            found |= _components_named(spec, item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            found |= _components_named(spec, item)
+    return found
+
+
+def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Command | None) -> tuple[str, ...]:
+    declared = test.get("requires", spec.get("defaults", {}).get("requires", []))
+    found: set[str] = set()
+    for step in steps:
+        found |= _components_named(spec, step.args)
+        base = step.args.get("base") if step.verb == "http" else None
+        found |= {base} if isinstance(base, str) else set()
+    if command is not None:
+        found |= _components_named(spec, [*command.argv, *command.env.values(), command.cwd])
+    return tuple(dict.fromkeys([*declared, *sorted(found)]))
+
+
+def lower_test(spec: Spec, test_id: str, expanded: Mapping[str, tuple[str, ...]], variables: Known) -> tuple[Test, ...]:
+    """The tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
+    test = spec["tests"][test_id]
+    defaults = spec.get("defaults", {})
+    group_name = test.get("group", "")
+    group = spec.get("groups", {}).get(group_name, {})
+    made = []
+    for one_id, values in resolve.matrix_tests(test_id, test):
+        known = {**variables, **{f"matrix.{name}": value for name, value in values.items()}}
+        pointer = f"/tests/{test_id}"
+        before = lower_steps(spec, group.get("before", []), f"/groups/{group_name}/before", known)
+        before += lower_steps(spec, test.get("before", []), f"{pointer}/before", known)
+        steps = lower_steps(spec, test.get("steps", []), f"{pointer}/steps", known)
+        after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
+        after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
+        command = _command_of(spec, test, known)
+        browser = values.get("browser", test.get("browser", defaults.get("browser", "chromium")))
+        made.append(
+            Test(
+                id=one_id,
+                title=text(test.get("title", test_id), known),
+                methods=resolve.methods_of(spec, test),
+                of=test_id if values else "",
+                group=group_name,
+                browser=browser,
+                needs=_ids(resolve.effective_needs(spec, test_id, test), expanded),
+                after=_ids(test.get("after", []), expanded),
+                requires=_requires(spec, test, (*before, *steps, *after), command),
+                resources=dict(test.get("resources", {})),
+                tags=tuple(test.get("tags", defaults.get("tags", []))),
+                timeout_seconds=float(test.get("timeout_seconds", defaults.get("timeout_seconds", 120))),
+                retries=_retry(test.get("retries"), defaults.get("retries", {})),
+                evidence=test.get("evidence", defaults.get("evidence", "on_failure")),
+                inputs=texts(test.get("inputs", []), known),
+                skip=text(test.get("skip", ""), known),
+                matrix=values,
+                before=before,
+                steps=steps,
+                finally_=after,
+                command=command,
+            )
+        )
+    return tuple(made)
+
+
+def _ids(wanted: Iterable[str], expanded: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for name in wanted for one in expanded.get(name, (name,))))
+
+
+def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...]:
+    """The tests in the order in which one worker would run them.
+
+    A group's `after` is an edge from the end of one set to the start of another: two nodes a group stand for it, so
+    that the number of edges grows with the tests and not with their square.
+    """
+    before: dict[str, list[str]] = {}
+    nodes: list[str] = []
+    for group in groups:
+        start, end = f"<{group.id}", f">{group.id}"
+        nodes += [start, end]
+        before[start] = [f">{other}" for other in group.after]
+        before[end] = [start]
+    for test in tests:
+        before[test.id] = [*test.needs, *test.after]
+        if test.group:
+            before[test.id].append(f"<{test.group}")
+            before[f">{test.group}"].append(test.id)
+    by_id = {test.id: test for test in tests}
+    ordered = resolve.topological([*nodes, *by_id], before)
+    return tuple(by_id[node] for node in ordered if node in by_id)
+
+
+def _methods(spec: Spec, known: Known) -> tuple[Method, ...]:
+    lowered = []
+    for name, method in resolve.methods(spec).items():
+        workers = method.get("workers", "auto")
+        session = method.get("session", {})
+        lowered.append(
+            Method(
+                id=name,
+                title=text(method.get("title", name), known),
+                driver=method["driver"],
+                workers=0 if workers == "auto" else workers,
+                parallel=method.get("parallel", False),
+                single_session=session.get("single", False),
+                reset=session.get("reset", "storage"),
+                poll_seconds=float(method.get("poll_seconds", 10)),
+                command=method.get("command", ""),
+            )
+        )
+    return tuple(lowered)
+
+
+def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
+    gates = spec.get("gates", {})
+    phases: tuple[tuple[Any, dict[str, GateSpec]], ...] = (
+        ("before", gates.get("before", {})),
+        ("during", gates.get("during", {})),
+        ("after", gates.get("after", {})),
+    )
+    return tuple(
+        Gate(
+            phase=phase,
+            name=name,
+            require=text(gate["require"], known),
+            for_seconds=float(gate.get("for_seconds", 0)),
+            on_fail=gate.get("on_fail", "block"),
+            severity=gate.get("severity", "error"),
+            message=text(gate.get("message", ""), known),
+        )
+        for phase, named in phases
+        for name, gate in named.items()
+    )
+
+
+def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", profile: str = "") -> Plan:
+    """The plan of a spec that has no problem.
+
+    Args:
+        spec: what the schema and the rules have passed, with the profile applied.
+        sources: the paths of its files, the main one first.
+        source_digest: their digest (`orchestra.source.digest_files`).
+        profile: the name of the applied profile, empty for none.
+    """
+    known = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
+    expanded = {
+        test_id: tuple(one for one, _ in resolve.matrix_tests(test_id, test)) for test_id, test in spec["tests"].items()
+    }
+    groups = tuple(
+        Group(name, text(group.get("title", name), known), tuple(group.get("after", [])))
+        for name, group in spec.get("groups", {}).items()
+    )
+    tests = [made for test_id in spec["tests"] for made in lower_test(spec, test_id, expanded, known)]
+    health = spec.get("health", {})
+    order = resolve.topological(list(health), {name: row.get("needs", []) for name, row in health.items()})
+    outputs = spec.get("compile", {})
+    baseline = spec.get("baseline", {})
+    plain = Baseline()
+    return Plan(
+        suite=spec["suite"],
+        title=text(spec.get("title", spec["suite"]), known),
+        tests=run_order(tests, groups),
+        methods=_methods(spec, known),
+        groups=groups,
+        components=tuple(lower_component(name, health[name], known) for name in order),
+        resources=dict(spec.get("resources", {})),
+        secrets=tuple(spec.get("secrets", [])),
+        speed=tuple(
+            SpeedClass(name, speed.get("mark", "😴"), speed.get("below_seconds"))
+            for name, speed in spec.get("speed", DEFAULT_SPEED).items()
+        ),
+        baseline=Baseline(
+            window=baseline.get("window", plain.window),
+            min_runs=baseline.get("min_runs", plain.min_runs),
+            slower_ratio=float(baseline.get("slower_ratio", plain.slower_ratio)),
+            slower_seconds=float(baseline.get("slower_seconds", plain.slower_seconds)),
+            confirm=baseline.get("confirm", plain.confirm),
+        ),
+        gates=_gates(spec, known),
+        collect=tuple(
+            Collect(name, texts(collect["run"], known), collect["of"])
+            for name, collect in spec.get("collect", {}).items()
+        ),
+        outputs=Outputs(
+            doit=outputs.get("doit", "dodo.py"),
+            commands=outputs.get("commands", ".claude/commands"),
+            docs=outputs.get("docs", f"docs/{spec['suite']}.md"),
+        ),
+        profile=profile,
+        sources=tuple(sources),
+        source_digest=source_digest,
+    )

@@ -1,0 +1,117 @@
+"""The health matrix of the spec, lowered: probes, services, backups and ladders with their defaults.
+
+May import `lower_steps`, `spec` and `plan`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from orchestra.compiler.lower_steps import Known, fill, text, text_map, texts
+from orchestra.compiler.spec import ComponentSpec, FailoverSpec, ProbeSpec, ServiceSpec
+from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Service
+
+PROBE_KINDS = ("http", "tcp", "run", "env", "file", "log", "port")
+
+
+def lower_probe(probe: ProbeSpec, known: Known) -> Probe:
+    """The one probe of a mapping that may hold other keys beside it."""
+    kind = next(name for name in PROBE_KINDS if name in probe)
+    args = fill(cast("dict[str, Any]", probe)[kind], known)
+    seconds = args.pop("timeout_seconds", Probe(kind, {}).timeout_seconds)
+    return Probe(kind, args, float(seconds))
+
+
+def _ports(service: ServiceSpec | FailoverSpec) -> tuple[int, int] | None:
+    if "port" in service:
+        return service["port"], service["port"]
+    if "port_range" in service:
+        low, _, high = service["port_range"].partition("-")
+        return int(low), int(high or low)
+    return None
+
+
+def lower_service(service: ServiceSpec, known: Known) -> Service:
+    """A service with defaults filled in."""
+    stop = service.get("stop", {})
+    return Service(
+        run=texts(service["run"], known),
+        shell=service.get("shell", False),
+        cwd=text(service.get("cwd", "."), known),
+        env=text_map(service.get("env", {}), known),
+        host=text(service.get("host", "127.0.0.1"), known),
+        ports=_ports(service),
+        stop_signal=stop.get("signal", "TERM"),
+        grace_seconds=float(stop.get("grace_seconds", 5)),
+        inputs=texts(service.get("inputs", []), known),
+    )
+
+
+def _failover(service: ServiceSpec, failover: FailoverSpec) -> ServiceSpec:
+    """The backup with what it inherits: ports as one thing, the environment by name, the rest by key."""
+    inherited = dict(service)
+    if "port" in failover or "port_range" in failover:
+        inherited.pop("port", None)
+        inherited.pop("port_range", None)
+    merged = {**inherited, **failover, "env": {**service.get("env", {}), **failover.get("env", {})}}
+    return cast("ServiceSpec", merged)
+
+
+def _rung(rung: Any, known: Known) -> Rung:
+    return Rung("run", texts(rung["run"], known)) if isinstance(rung, dict) else Rung(rung)
+
+
+def lower_component(component_id: str, component: ComponentSpec, known: Known) -> Component:
+    """A row of the health matrix. A service with a port and no `ready` is ready when the port accepts."""
+    service = component.get("service")
+    ready = component.get("ready")
+    live = component.get("live")
+    job = component.get("job")
+    lowered = None if service is None else lower_service(service, known)
+    lowered_ready = None
+    if ready is not None:
+        plain = Ready(Probe("tcp", {}))
+        lowered_ready = Ready(
+            lower_probe(ready, known),
+            float(ready.get("within_seconds", plain.within_seconds)),
+            ready.get("successes", plain.successes),
+        )
+    elif lowered is not None and lowered.ports is not None:
+        lowered_ready = Ready(Probe("tcp", {}))
+    retries = component.get("retries", {})
+    elsewhere = "url" in component
+    return Component(
+        id=component_id,
+        title=text(component.get("title", component_id), known),
+        needs=tuple(component.get("needs", [])),
+        required=component.get("required", True),
+        job=None
+        if job is None
+        else Job(
+            run=texts(job["run"], known),
+            shell=job.get("shell", False),
+            cwd=text(job.get("cwd", "."), known),
+            env=text_map(job.get("env", {}), known),
+            timeout_seconds=float(job.get("timeout_seconds", 300)),
+        ),
+        service=lowered,
+        url=text(component.get("url", ""), known),
+        ready=lowered_ready,
+        live=None
+        if live is None
+        else Live(lower_probe(live, known), float(live.get("every_seconds", 5)), live.get("failures", 3)),
+        retries=Backoff(
+            max=retries.get("max", 5),
+            initial_seconds=float(retries.get("initial_seconds", 0.2)),
+            factor=float(retries.get("factor", 2)),
+            max_seconds=float(retries.get("max_seconds", 5)),
+            jitter=float(retries.get("jitter", 0.1)),
+        ),
+        ladder=tuple(_rung(rung, known) for rung in component.get("recover", [])),
+        failover=None
+        if service is None or "failover" not in component
+        else lower_service(_failover(service, component["failover"]), known),
+        fail_back=component.get("fail_back", False),
+        cool_down_seconds=float(component.get("cool_down_seconds", 60)),
+        identity=cast("Any", fill(component.get("identity", "none" if elsewhere else "own"), known)),
+    )

@@ -1,0 +1,145 @@
+"""What the spec means before it is lowered: kinds, methods, matrices, edges. May import `spec`, `steps` and `plan`.
+
+Rules and lowering both ask these questions, so the answers stand here once. Everything is a pure function of a spec
+that the schema has passed; names that do not exist are passed over, because a rule reports them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from orchestra.compiler.spec import GroupSpec, MethodSpec, Spec, StepSpec, TestSpec
+from orchestra.plan import Driver
+from orchestra.steps import VERBS
+
+Kind: TypeAlias = Literal["browser", "http", "command"]
+
+# What each driver can carry out. A command needs a process of its own, so it has no place in an MCP session.
+ABLE: dict[Driver, frozenset[Kind]] = {
+    "playwright": frozenset({"browser", "http", "command"}),
+    "mcp": frozenset({"browser", "http"}),
+    "command": frozenset({"http", "command"}),
+    "http": frozenset({"http"}),
+}
+
+BROWSER_DRIVERS: frozenset[Driver] = frozenset({"playwright", "mcp"})
+
+
+def verb_of(step: StepSpec) -> tuple[str, Any]:
+    """The verb of a step and what stands behind it; a bare verb has an empty mapping."""
+    if isinstance(step, str):
+        return step, {}
+    verb = next(iter(step))
+    return verb, step[verb]
+
+
+def block_use(body: Any) -> tuple[str, dict[str, Any]]:
+    """The block that a `use` names, and the parameters that it gives."""
+    if isinstance(body, str):
+        return body, {}
+    name = next(iter(body))
+    return name, body[name] or {}
+
+
+def all_steps(spec: Spec, steps: Iterable[StepSpec], inside: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Each step with the steps of used blocks in its place, as verb and body. A block inside itself ends there."""
+    for step in steps:
+        verb, body = verb_of(step)
+        if verb != "use":
+            yield verb, body
+            continue
+        name, _ = block_use(body)
+        block = spec.get("blocks", {}).get(name)
+        if block is not None and name not in inside:
+            yield from all_steps(spec, block.get("steps", []), (*inside, name))
+
+
+def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
+    """The lists of steps that a test runs: its group's and its own."""
+    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
+    yield group.get("before", [])
+    yield test.get("before", [])
+    yield test.get("steps", [])
+    yield test.get("finally", [])
+    yield group.get("finally", [])
+
+
+def kind_of(spec: Spec, test: TestSpec) -> Kind:
+    """Whether a test needs a browser, only requests, or a process."""
+    if "command" in test or "use" in test:
+        return "command"
+    for steps in sections(spec, test):
+        if any(verb in VERBS and VERBS[verb].browser for verb, _ in all_steps(spec, steps)):
+            return "browser"
+    return "http"
+
+
+def methods(spec: Spec) -> dict[str, MethodSpec]:
+    """The methods of a spec; one that names none runs its tests by `cli`."""
+    declared = spec.get("methods")
+    if declared:
+        return declared
+    browser = any(kind_of(spec, test) == "browser" for test in spec["tests"].values())
+    return {"cli": {"driver": "playwright" if browser else "command", "command": "test_cli_full"}}
+
+
+def methods_of(spec: Spec, test: TestSpec) -> tuple[str, ...]:
+    """The methods that run a test: those that it names, else all whose driver can."""
+    if "methods" in test:
+        return tuple(test["methods"])
+    kind = kind_of(spec, test)
+    return tuple(name for name, method in methods(spec).items() if kind in ABLE[method["driver"]])
+
+
+def scalar_text(value: Any) -> str:
+    """A scalar of the spec as it stands in text: `true`, `3`, `NVDA`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tests that one entry makes: id and matrix values. Without a matrix, the id itself and no values."""
+    matrix = test.get("matrix")
+    if not matrix:
+        yield test_id, {}
+        return
+    for values in itertools.product(*matrix.values()):
+        label = ",".join(scalar_text(value) for value in values)
+        yield f"{test_id}[{label}]", dict(zip(matrix, values, strict=True))
+
+
+def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> tuple[str, ...]:
+    """The ids in the spec whose success a test needs: its own list, then its group's, without itself."""
+    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
+    own = test.get("needs", [])
+    return tuple(dict.fromkeys([*own, *(need for need in group.get("needs", []) if need != test_id)]))
+
+
+def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:
+    """The nodes in an order in which each comes after those that `before` names, otherwise as given (Kahn, 1962).
+
+    Nodes on a cycle are left out: a rule has reported it.
+    """
+    rank = {node: index for index, node in enumerate(nodes)}
+    waiting = {node: {other for other in before.get(node, ()) if other in rank} for node in nodes}
+    followers: dict[str, list[str]] = {node: [] for node in nodes}
+    for node in nodes:
+        for other in waiting[node]:
+            followers[other].append(node)
+    ready = [rank[node] for node in nodes if not waiting[node]]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        node = nodes[heapq.heappop(ready)]
+        order.append(node)
+        for follower in followers[node]:
+            waiting[follower].discard(node)
+            if not waiting[follower]:
+                heapq.heappush(ready, rank[follower])
+    return order

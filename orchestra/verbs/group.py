@@ -1,0 +1,107 @@
+"""The click group that loads a verb when it is called, and what all verbs share. May import `click` and `project`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from orchestra import __version__, project
+from orchestra.project import Project
+from orchestra.suggest import did_you_mean
+
+EPILOG = """\b
+Examples:
+  orchestra init                   write specs/suite.yaml to start from
+  orchestra compile                regenerate dodo.py, the plan, commands and docs
+  orchestra compile --check        exit 1 when an output differs from its spec
+  orchestra show B004              print a test as it will run
+  orchestra run B004..B009         run some tests
+  doit cli:B004                    the same through doit
+
+\b
+Exit codes: 0 all good, 1 tests or gates failed or drift, 2 spec or usage wrong,
+3 servers, tools, browser or machine not fit, 70 a bug of ours, 130 and 143 interrupted.
+
+\b
+Completion: eval "$(_ORCHESTRA_COMPLETE=bash_source orchestra)"   (or zsh_source, fish_source)
+"""
+
+
+class Verbs(click.Group):
+    """A group whose commands are known by name and one line, and imported when one is called."""
+
+    def __init__(self, table: Mapping[str, tuple[str, str]], load: Callable[[str], object], **options: Any) -> None:
+        super().__init__(**options)
+        self._table = table
+        self._load = load
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order in which people meet them."""
+        del ctx
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb, imported."""
+        if cmd_name not in self._table:
+            ctx.fail(f'unknown verb "{cmd_name}"{did_you_mean(cmd_name, self._table)}; see orchestra --help')
+        command = self._load(cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs, without importing any of them."""
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, line) for name, (_, line) in self._table.items()])
+
+
+def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del param
+    return [CompletionItem(name) for name in project_of(ctx).suites() if name.startswith(incomplete)]
+
+
+suite_option = click.option("--suite", metavar="NAME", shell_complete=_suites, help="The suite; the only one without it.")
+profile_option = click.option("--profile", metavar="NAME", default="", help="The profile of the spec to use.")
+
+
+def project_of(ctx: click.Context) -> Project:
+    """The project of the folder given by -C, else of the working folder."""
+    folder = ctx.find_root().params.get("folder") or "."
+    return project.find(Path(folder))
+
+
+def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], object], arguments: list[str]) -> int:
+    """Run the command line and give its exit code. Errors of ours pass through; click tells its own."""
+    group = Verbs(
+        table,
+        load,
+        name="orchestra",
+        params=[
+            click.Option(
+                ["-C", "folder"],
+                metavar="DIR",
+                type=click.Path(exists=True, file_okay=False),
+                help="Work as if started in DIR.",
+            ),
+        ],
+        help="One YAML spec, compiled to doit tasks, slash commands and docs that cannot drift.",
+        epilog=EPILOG,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    group = click.version_option(__version__, prog_name="orchestra", message="%(prog)s %(version)s")(group)
+    try:
+        result = group.main(arguments, prog_name="orchestra", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort as abort:
+        raise KeyboardInterrupt from abort
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return result if isinstance(result, int) else 0
+
+
