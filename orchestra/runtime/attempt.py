@@ -1,0 +1,108 @@
+"""One attempt at one test: what an executor is asked and what it answers. May import `plan`.
+
+Both are plain data that cross a process border, so an attempt can run in the run's loop (a command), in a warm worker
+process (a browser) or in the process of an MCP session, and nobody else can tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from orchestra.plan import Method, Test
+
+Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
+
+# `assertion`: the product did not do what the spec expects; `command`: its program failed; both are the product's.
+# `timeout`: the time of the test was over; `connection`: nothing answered; `crash`: browser, page or worker died.
+# `setup`: the test could not be carried out as written (a name without a value, a file that is not there).
+Fault: TypeAlias = Literal["assertion", "command", "timeout", "connection", "crash", "setup"]
+
+
+class BrowserChoice(msgspec.Struct, frozen=True):
+    """A browser that was found and proven to start: what Playwright's `launch` needs."""
+
+    engine: str
+    playwright_type: Literal["chromium", "firefox", "webkit"] = "chromium"
+    executable: str | None = None
+    channel: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    version: str = ""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What to do.
+
+    Attributes:
+        task: `cli:B004`.
+        test, method: from the plan, late names not yet replaced.
+        attempt: from 1.
+        root: absolute path of the project.
+        folder: absolute path of this attempt's own fresh folder; evidence goes there.
+        names: every late name that has a value before the test starts (`backend.url`, `attempt.dir`, `env.HOME`, …);
+            `saved.*` is the test's own.
+        browser: None when the test needs none.
+        headed: show the browser.
+        mark: the tree mark (`orchestra.runtime.process`) of everything that this attempt starts.
+        evidence: when screenshots and logs are kept.
+    """
+
+    task: str
+    test: Test
+    method: Method
+    attempt: int
+    root: str
+    folder: str
+    names: dict[str, str]
+    mark: str
+    browser: BrowserChoice | None = None
+    headed: bool = False
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an attempt did not pass. `at` are JSON pointers into the spec, outermost first."""
+
+    fault: Fault
+    message: str
+    step: int | None = None
+    verb: str = ""
+    at: tuple[str, ...] = ()
+    expected: str = ""
+    found: str = ""
+    hint: str = ""
+
+
+class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step as it was carried out. `section` is before, steps or finally; `index` counts within it."""
+
+    section: Literal["before", "steps", "finally"]
+    index: int
+    verb: str
+    seconds: float
+    outcome: Outcome
+    calls: int = 0
+    polls: int = 0
+    lag_seconds: float | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A file kept of an attempt; `path` is relative to the attempt's folder."""
+
+    path: str
+    kind: str
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of an attempt. `facts` are driver-specific figures for the report (MCP calls, session id, …)."""
+
+    task: str
+    attempt: int
+    outcome: Outcome
+    seconds: float
+    failure: Failure | None = None
+    steps: tuple[StepRecord, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    exit_code: int | None = None
+    facts: dict[str, Any] = {}
