@@ -1,0 +1,62 @@
+# Needs make and Python 3.11 or later with venv; everything else it sets up in .venv by itself.
+# PYTHON=python3.12 chooses the interpreter, WORKERS=4 the number of test processes.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+WORKERS ?= 2
+BIN := .venv/bin
+
+# What must be covered to the last branch: the parts that are pure.
+COVERED := compiler/* plan.py steps.py targets.py metrics.py names.py suggest.py source*.py
+
+comma := ,
+space := $() $()
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean format lock env browser
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: env browser ## compile the specs and run them: the whole way, in one command
+	$(BIN)/orchestra compile
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/orchestra run --suite self
+
+test: env browser ## the tests, with full branch coverage of the pure parts
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not serial' --cov --cov-report=
+	$(BIN)/python -m pytest -m serial --cov --cov-append --cov-report= || test $$? -eq 5 # 5: there is none
+	$(BIN)/coverage report --include='$(subst $(space),$(comma),$(addprefix orchestra/,$(COVERED)))' --fail-under=100
+
+check: env ## lint, format, types, layers, and that nothing generated has drifted
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict orchestra
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/orchestra compile --check
+
+bench: env browser ## the figures of docs/benchmarks.md, measured on this machine
+	$(BIN)/python -m bench
+
+clean: ## remove the environment, the caches and the records of runs
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .doit.db*
+	rm -rf build dist tests/npm/node_modules .orchestra/*/runs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+format: env ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# uv resolves for all platforms at once; the result names no index, so that everybody's own is used.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+
+lock: ## resolve the requirements anew (needs uv)
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) --group dev pyproject.toml --constraints requirements.txt --output-file requirements-dev.txt
+
+env:
+	@test -n '$(PYTHON)' || { echo 'set-up: no Python 3.11 or later on PATH; name one: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) scripts/bootstrap.py env
+
+browser: env
+	@$(BIN)/python scripts/bootstrap.py browser --optional

