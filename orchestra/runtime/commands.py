@@ -1,7 +1,8 @@
 """Short commands, many of them, in the run's one loop: started, watched, bounded in time and output, ended whole.
 
-May import `process`. A command costs little more than a bare Popen, because nothing waits for it in a thread (pidfd and
-selectors; a thread only where there is no pidfd) and nothing scans the process table unless something is left to end.
+May import `process` and `orphan`. A command costs little more than a bare Popen, because nothing waits for it in a
+thread (pidfd and selectors; a thread only where there is no pidfd) and nothing scans the process table unless something
+is left to end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestra.runtime.process import Ended, Ending, Process, become_subreaper, reap_strays, spawn, strays
+from orchestra.runtime.orphan import become_subreaper, reap_strays, strays
+from orchestra.runtime.process import Ended, Ending, Process, end_tree, spawn
 
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
 _BLOCK_BYTES = 65536
@@ -160,18 +162,27 @@ def _exit_fd(process: Process, *, pidfd: bool) -> int:
     return reading
 
 
+def _has_pidfd() -> bool:
+    """Linux 5.3 and later; a container's filter may refuse it."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 class Commands:
     """Runs jobs side by side. One thread owns it; only `wake` may be called from others and from signal handlers.
 
     Args:
         clock: monotonic seconds.
-        pidfd: watch by pidfd; False watches with a thread each, which is the way where the system has no pidfd.
+        pidfd: watch by pidfd where the system has it; False watches with a thread each, as elsewhere.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic, pidfd: bool = hasattr(os, "pidfd_open")) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, pidfd: bool = True) -> None:
         become_subreaper()
         self._clock = clock
-        self._pidfd = pidfd
+        self._pidfd = pidfd and _has_pidfd()
         self._running: dict[str, _Running] = {}
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = os.pipe()
@@ -187,7 +198,7 @@ class Commands:
 
         Raises:
             MachineError: it cannot be started; nothing is left of it but its empty log.
-            OSError: its log cannot be opened.
+            OSError: its log cannot be opened, or there are too many open files.
             ValueError: a job of this key runs already.
         """
         if job.key in self._running:
@@ -204,7 +215,13 @@ class Commands:
         finally:
             os.close(writing)
         os.set_blocking(reading, False)
-        running = _Running(job, process, log, _exit_fd(process, pidfd=self._pidfd), begun)
+        try:
+            exit_fd = _exit_fd(process, pidfd=self._pidfd)
+        except BaseException:  # no file descriptor or thread to be had: nobody would ever end it
+            end_tree(process, grace_seconds=0)
+            log.close()
+            raise
+        running = _Running(job, process, log, exit_fd, begun)
         self._running[job.key] = running
         self._watch(running, running.exit_fd)
         self._watch(running, reading)
@@ -279,7 +296,7 @@ class Commands:
         if running.ending is not None:
             return
         # The leader stays a zombie while its tree is looked for, so that its number stays its own.
-        if strays(running.process):
+        if strays(running.process.pid, running.process.mark):
             self._begin_ending(running)
         else:
             self._finish(running, Ended(0, 0), finished)

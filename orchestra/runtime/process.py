@@ -1,29 +1,27 @@
 """Processes: started without a shell, found again by session and mark, ended with everything that they left behind.
 
-May import `errors` and psutil. Linux and macOS. Nothing here is ended by name, and nothing that is not ours.
+May import `errors`, `mark`, `orphan` and psutil. Linux and macOS. Nothing here is ended by name, and nothing that is not
+ours.
 
 How a process is known to belong to a tree, so that one that forked away is still found:
 
 - it descends from the process that we started;
 - it is in a session that this tree opened (each process that we start leads a session of its own);
-- its environment carries the tree's mark. Marks nest: `run/attempt` is carried by the processes of one attempt, and
-  `run` finds all of them. The variable keeps the marks of an outer run, so that the outer run finds ours.
+- its environment carries the tree's mark (see `mark`).
 
 What clears its environment, opens a session of its own and lets its parent die shows none of the three. On Linux it is
-still a child of the run, which is a child subreaper (`become_subreaper`), but no longer of a certain attempt.
+still a child of the run (`orphan.become_subreaper`), but no longer of a certain attempt.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import difflib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,20 +31,11 @@ from typing import IO
 import psutil
 
 from orchestra.errors import MachineError
+from orchestra.runtime.mark import carries, marked, marks_of
+from orchestra.runtime.orphan import adopt, forking, reap_strays, session_of, started
 
-TREE = "ORCHESTRA_TREE"
-"""The variable that carries the marks, outermost first, separated by a space."""
-
-_PR_SET_CHILD_SUBREAPER = 36
-_PROC = Path("/proc")
 _HARD_SECONDS = 5.0
 _PAUSE_SECONDS = (0.005, 0.01, 0.02, 0.05)
-
-# The children of a process are a fact of the whole process, like `subprocess._active`: which of them we started, and
-# which came to us as orphans. The lock closes the moment in which a child of `spawn` exists and is not yet known.
-_forking = threading.Lock()
-_started: dict[int, subprocess.Popen[bytes]] = {}
-_adopted: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +64,6 @@ class Ended:
     survivors: int
 
 
-def become_subreaper() -> bool:
-    """Let orphans of what we start become our children, instead of init's. True where the system can (Linux)."""
-    if not sys.platform.startswith("linux"):
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-
-
-def marked(env: Mapping[str, str], mark: str) -> dict[str, str]:
-    """A copy of `env` that carries `mark` after the marks of outer runs; ValueError when it has white space."""
-    if not mark or mark.split() != [mark]:
-        message = f"a mark is one word: {mark!r}"
-        raise ValueError(message)
-    # A run inside a run may hand down a clean environment; the outer run must still find what the inner one starts.
-    outer = env.get(TREE) or os.environ.get(TREE, "")
-    return {**env, TREE: f"{outer} {mark}".strip()}
-
-
-def carries(value: str, mark: str) -> bool:
-    """Whether a value of `TREE` holds `mark` or a mark below it."""
-    return any(word == mark or word.startswith(f"{mark}/") for word in value.split())
-
-
 def spawn(
     argv: Sequence[str],
     *,
@@ -116,11 +82,10 @@ def spawn(
         MachineError: the command or the folder is missing, or the system refuses to run it.
     """
     if not argv:
-        message = "an empty command cannot be run"
-        raise MachineError(message, "name a program: [python, -m, pytest]")
+        raise MachineError("an empty command cannot be run", "name a program: [python, -m, pytest]")
     environment = marked(env, mark)
     words = [sys.executable if argv[0] in {"python", "python3"} else argv[0], *argv[1:]]
-    with _forking:
+    with forking:
         try:
             popen = subprocess.Popen(
                 words,
@@ -134,7 +99,7 @@ def spawn(
             )
         except (OSError, ValueError) as error:
             raise _refusal(words[0], cwd, environment.get("PATH", os.defpath), error) from error
-        _started[popen.pid] = popen
+        started(popen)
     return Process(popen, mark)
 
 
@@ -175,29 +140,6 @@ def _programs(path: str) -> list[str]:
     return sorted(names)
 
 
-def _environment(pid: int) -> str:
-    """The marks in a process's environment, empty when it has none, is gone or is not ours to read."""
-    try:
-        if _PROC.joinpath("self").exists():
-            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - a third of the cost of Path
-                block = file.read()
-            start = block.find(b"\0" + TREE.encode() + b"=") + 1
-            if not start and not block.startswith(TREE.encode() + b"="):
-                return ""
-            return block[start:].split(b"\0", 1)[0].decode(errors="replace").partition("=")[2]
-        return psutil.Process(pid).environ().get(TREE, "")
-    except (OSError, psutil.Error):
-        return ""
-
-
-def _session(pid: int) -> int:
-    """The session of a process, 0 when it is gone."""
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return 0
-
-
 def alive(process: psutil.Process) -> bool:
     """Whether this very process (not a later one with its number) still runs; a zombie does not."""
     try:
@@ -221,11 +163,11 @@ def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
             process = psutil.Process(number)
             parents[number] = process.ppid()
             rows[number] = process
-    sessions = {number: _session(number) for number in rows}
+    sessions = {number: session_of(number) for number in rows}
     stranger = reaped and pid in rows
     spared = _line_of(os.getpid(), parents)
-    outside = {0, _session(0)} | ({sessions[pid]} if pid in rows and sessions[pid] != pid else set())
-    members = {number for number in rows if carries(_environment(number), mark)} - spared
+    outside = {0, session_of(0)} | ({sessions[pid]} if pid in rows and sessions[pid] != pid else set())
+    members = {number for number, marks in marks_of(rows).items() if carries(marks, mark)} - spared
     if not stranger:
         members.add(pid)
     size = 0
@@ -268,17 +210,22 @@ class Ending:
         if hard or not living:
             listed = tree(self.process.pid, self.process.mark, reaped=self.process.popen.returncode is not None)
             if not listed and not living:
-                return Ended(len(self._seen), 0)
+                return self._over(living)
             living = sorted({*living, *listed}, key=lambda process: process.pid)
             self._send(living if hard else listed, signal.SIGKILL if hard else self._signal)
             self._seen.update(living)
         self._targets = living
         if now >= self._kill_at + _HARD_SECONDS:
-            return Ended(len(self._seen) - len(living), len(living))
+            return self._over(living)
         pause = _PAUSE_SECONDS[min(self._round, len(_PAUSE_SECONDS) - 1)]
         self._round += 1
         self.due = now + pause if hard else min(now + pause, self._kill_at)
         return None
+
+    def _over(self, living: Sequence[psutil.Process]) -> Ended:
+        adopt({process.pid for process in self._seen} - {self.process.pid})
+        reap_strays()
+        return Ended(len(self._seen) - len(living), len(living))
 
     def _send(self, processes: Iterable[psutil.Process], sig: signal.Signals) -> None:
         for process in processes:
@@ -301,70 +248,4 @@ def end_tree(
     while (ended := ending.step(clock())) is None:
         sleep(max(0.0, ending.due - clock()))
     process.popen.poll()
-    reap_strays()
     return ended
-
-
-def _children() -> list[int] | None:
-    """The direct children of this process, of whichever thread; None where the kernel does not list them."""
-    found: list[int] = []
-    try:
-        threads = os.listdir("/proc/self/task")  # noqa: PTH208 - asked for after each command
-    except OSError:
-        return None
-    for thread in threads:
-        try:
-            file = os.open(f"/proc/self/task/{thread}/children", os.O_RDONLY)
-        except FileNotFoundError:
-            if thread == str(os.getpid()):
-                return None
-            continue  # the thread has just ended; its children are another thread's
-        try:
-            while block := os.read(file, 65536):
-                found += map(int, block.split())
-        finally:
-            os.close(file)
-    return found
-
-
-def _known() -> set[int]:
-    """The children that `spawn` started and whose exit code is not yet taken: their numbers cannot be a stranger's."""
-    for pid in [pid for pid, popen in _started.items() if popen.returncode is not None]:
-        del _started[pid]
-    return set(_started)
-
-
-def strays(process: Process) -> bool:
-    """Whether something of this tree outlived its leader. Costs microseconds, so that it can be asked for each command.
-
-    Everything that a dead leader leaves behind descends from orphans, and its orphans are our children. Where there are
-    no subreapers, only the leader's session is looked at; the mark is left to `tree` and to the reaper.
-    """
-    with _forking:
-        children = _children()
-        if children is None:
-            return any(_session(pid) == process.pid for pid in psutil.pids() if pid != process.pid)
-        unknown = set(children) - _known()
-    orphans = {p for p in unknown if _session(p) == process.pid or carries(_environment(p), process.mark)}
-    _adopted.update(orphans)
-    return bool(orphans)
-
-
-def reap_strays() -> int:
-    """Take the exit codes of orphans that came to us and ended, so that no zombies pile up; how many there were.
-
-    Never the exit code of a child that we or a library (multiprocessing, asyncio) started: a child is either in our
-    session or leads its own, so what is in any other session was born elsewhere. An orphan that leads its own session
-    looks like a library's child; it is taken only if `strays` saw it alive, and else left to init when we end.
-    """
-    reaped = 0
-    with _forking:
-        ours = {_session(0)}
-        children = set(_children() or ())
-        _adopted.intersection_update(children)
-        for pid in children - _known():
-            if pid in _adopted or _session(pid) not in {pid, 0} | ours:
-                with contextlib.suppress(ChildProcessError):
-                    reaped += os.waitpid(pid, os.WNOHANG)[0] != 0
-                    _adopted.discard(pid)
-    return reaped
