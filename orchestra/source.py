@@ -1,7 +1,7 @@
 """YAML 1.2 bytes to plain JSON data and the position of every key and value, in one walk over a parser's events.
 
-May import `errors`, `diagnostic`, `source_scalar` and `source_fault`. It owns ruamel. It lies below compiler and runtime
-because both look up lines: the compiler to say where a mistake stands, the runtime to say where a test is written.
+May import `errors`, `diagnostic`, `source_scalar` and `source_fault`. It owns ruamel. It lies below compiler and
+runtime because both look up lines: the one to say where a mistake stands, the other to say where a test is written.
 
 The C part of ruamel gives the events; its pure parser gives the same data and positions, thirty times slower, where the
 C part is missing. It also reads a file with an unquoted colon inside brackets (`[http://host]`), which is right by
@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path as FilePath
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, StringMark
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -40,11 +40,11 @@ from orchestra.source_fault import Fault, diagnose
 from orchestra.source_scalar import NotJSONError, Scalar, resolve, trap_of
 
 try:
-    from _ruamel_yaml import CParser
+    from _ruamel_yaml import CParser  # type: ignore[import-not-found]  # compiled, ships no types
 except ImportError:  # pragma: no cover  (a platform for which ruamel.yaml.clib has no wheel)
     CParser = None
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Path: TypeAlias = tuple[str | int, ...]
 # The positions of one value as indices into the text: a scalar is its own index; a list is [own, item, item, …] and a
 # mapping [own, key, value, key, value, …] in the order of the data. A third of the memory of a table by path.
@@ -67,6 +67,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 _CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\r") + b"\x7f"
 # What YAML forbids, and what it allows but editors count as lines in different ways or do not show at all.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _DIRECTIVE: Final = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*%([^\r\n]*)")
 _YAML_1_2: Final = re.compile(r"YAML[ \t]+1\.2[ \t]*(?:[ \t]#.*)?")
@@ -120,7 +121,7 @@ class Marks:
                 key = mark[slot - 1]  # type: ignore[index]  # a mapping's mark is a list
                 mark = mark[slot]  # type: ignore[index]
             else:
-                data = data[int(step)]  # type: ignore[index, call-overload]  # `_slot` gave a slot: it is a list
+                data = data[int(step)]  # type: ignore[index]  # `_slot` gave a slot: it is a list
                 mark = mark[slot]  # type: ignore[index]
                 key = _own(mark)
         return _own(mark), key, len(path)
@@ -181,12 +182,12 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
         SpecError: with every problem that could be found, sorted by place.
     """
     decoded = _decode(text, file)
-    marks = Marks(0, decoded)
+    marks = Marks(-1, decoded)
     walk = _Walk(file, marks)
     readable = _without_directive(decoded, walk)
     with _collector_paused():
         try:
-            data = walk.run(_pure_events(readable) if pure or CParser is None else CParser(readable).get_event)
+            data = walk.run(_pure_events(readable).__next__ if pure or CParser is None else CParser(readable).get_event)
         except MarkedYAMLError as error:
             if not pure and "found unexpected ':'" in str(error.problem):
                 return parse(text, file, pure=True)
@@ -236,7 +237,7 @@ class _Walk:
         self._sizes: dict[int, int] = {}
         self._aliased = 0
         self._traps: dict[int, tuple[str, str]] = {}
-        self._plain = _Plain()
+        self._known: dict[str, Scalar] = {}
 
     def place(self, index: int) -> Place:
         """Where the character of this index stands."""
@@ -270,7 +271,7 @@ class _Walk:
 
     # One function on purpose: at a million events a file, a call for each would double the time.
     def _document(self, next_event: Callable[[], Any]) -> tuple[Json, _Mark]:  # noqa: C901, PLR0912, PLR0915
-        plain = self._plain
+        known = self._known.get
         # (container, its marks, whether it is a mapping, the key that waits for a value, anchor), from the root inwards
         stack: list[tuple[Any, list[Any], bool, Any, str | None]] = []
         data: Any = None
@@ -287,15 +288,15 @@ class _Walk:
                 mark = event.start_mark.index
                 if event.ctag is not None:
                     value = self._tagged(event)
-                elif event.implicit[0]:
-                    try:
-                        value = plain[event.value]
-                    except KeyError:
-                        value = self._odd(event, at_key=mapping and key is None)
-                    if not event.value and mapping and key is not None and event.anchor is None:
-                        mark = marks[-1]  # nothing is written: the two parsers disagree where, so it stands at its key
-                else:
+                elif event.style:
                     value = event.value
+                else:
+                    text = event.value
+                    value = known(text, _OPEN)
+                    if value is _OPEN:
+                        value = self._plain(event, at_key=mapping and key is None)
+                    if not text and mapping and key is not None and event.anchor is None:
+                        mark = marks[-1]  # nothing is written: the two parsers disagree where, so it stands at its key
                 if event.anchor is not None:
                     self._anchors[event.anchor] = (value, mark)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
@@ -344,19 +345,22 @@ class _Walk:
                 marks.append(mark)
                 key = None
 
-    def _odd(self, event: ScalarEvent, *, at_key: bool) -> Any:
-        """A plain scalar that is no JSON number, deceives, or is a merge key."""
+    def _plain(self, event: ScalarEvent, *, at_key: bool) -> Any:
+        """The value of a plain scalar, remembered unless its place matters: no JSON number, deceptive, a merge key."""
         text, index = event.value, event.start_mark.index
         if text == "<<":
             return _OPEN if at_key else text
         try:
             value = resolve(text)
         except NotJSONError as reason:
-            hint = "quote it if it is a text" if at_key else "write a smaller number, or quote it if it is a text"
+            hint = "write a number that JSON can carry, or quote it if it is a text"
             self.refuse(index, "yaml-number", f'found the number "{_short(text)}", but {reason}', hint)
             return 0
-        if not at_key:
-            self._traps[index] = (text, trap_of(text) or "")
+        kind = trap_of(text)
+        if kind is None:
+            self._known[text] = value
+        elif not at_key:
+            self._traps[index] = (text, kind)
         return value
 
     def _tagged(self, event: ScalarEvent) -> Scalar:
@@ -369,7 +373,7 @@ class _Walk:
             try:
                 value = resolve(text)
             except NotJSONError as reason:
-                hint = "write a smaller number, or quote it if it is a text"
+                hint = "write a number that JSON can carry, or quote it if it is a text"
                 self.refuse(index, "yaml-number", f'found the number "{_short(text)}", but {reason}', hint)
                 return None
             if type(value) in _TYPES[name]:
@@ -451,19 +455,6 @@ class _Walk:
         return tuple(found)
 
 
-class _Plain(dict[str, Scalar]):
-    """Plain scalars by text. A miss resolves and remembers it; what needs its position raises KeyError each time."""
-
-    def __missing__(self, text: str) -> Scalar:
-        if text == "<<" or trap_of(text):
-            raise KeyError(text)
-        try:
-            value = self[text] = resolve(text)
-        except NotJSONError:
-            raise KeyError(text) from None
-        return value
-
-
 def _scalars(path: Path, data: Json, mark: _Mark) -> Iterator[tuple[Path, int]]:
     if isinstance(mark, int):
         yield path, mark
@@ -537,7 +528,7 @@ def _end_of(text: str) -> tuple[int, int]:
     return len(starts), len(text) - starts[-1] + 1
 
 
-def _give_up(file: str, line: int, column: int, rule: str, message: str, hint: str) -> None:
+def _give_up(file: str, line: int, column: int, rule: str, message: str, hint: str) -> NoReturn:
     raise SpecError((Diagnostic(Place(file, line, column), rule, message, hint),))
 
 
@@ -552,8 +543,18 @@ def _without_directive(text: str, walk: _Walk) -> str:
     return text
 
 
-def _pure_events(text: str) -> Callable[[], Any]:
-    return iter(YAML(typ="safe", pure=True).parse(text)).__next__
+def _pure_events(text: str) -> Iterator[Any]:
+    """The events of the pure parser. Escapes that name no character, which the C part refuses, are refused here."""
+    mark = StringMark("", 0, 0, 0, "", 0)
+    problem = "found invalid Unicode character escape code"
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            mark = event.start_mark
+            if type(event) is ScalarEvent and _SURROGATE.search(event.value):
+                raise MarkedYAMLError(problem=problem, problem_mark=mark)
+            yield event
+    except (ValueError, OverflowError):  # chr() of an escape above U+10FFFF
+        raise MarkedYAMLError(problem=problem, problem_mark=mark) from None
 
 
 def _fault(error: MarkedYAMLError) -> Fault:

@@ -34,6 +34,7 @@ class _Words:
     message: str
     hint: str
     at_start: bool = False
+    rule: str = "yaml-syntax"
 
 
 _QUOTE = "put the text in quotes"
@@ -78,7 +79,7 @@ _TABLE = (
     _Words(
         ("hexdecimal", "hexadecimal", "invalid Unicode character escape"),
         "a character escape that names no character",
-        "write \\xHH, \\uHHHH or \\UHHHHHHHH with hexadecimal digits; characters above \\uFFFF take one \\U, not two \\u",
+        "write \\xHH, \\uHHHH or \\UHHHHHHHH with hexadecimal digits; above \\uFFFF take one \\U, not two \\u",
     ),
     _Words(
         ("',' or ']'",),
@@ -152,6 +153,7 @@ _TABLE = (
         ("<document start>",),
         "text after the end of the document",
         "keep one mapping in the file, with its keys at the left margin",
+        rule="yaml-documents",
     ),
 )
 _UNKNOWN = _Words((), "text that is not YAML", "")
@@ -179,7 +181,7 @@ def diagnose(fault: Fault, text: str, place: Callable[[int], Place]) -> Diagnost
     elif fault.start is not None and "flow" in fault.context:
         start = place(fault.start)
         opened = f"; it was opened at {start.line}:{start.column}"
-    return Diagnostic(place(index), "yaml-syntax", f"found {words.message}{_near(text, index)}{opened}", words.hint)
+    return Diagnostic(place(index), words.rule, f"found {words.message}{_near(text, index)}{opened}", words.hint)
 
 
 def _line_start(text: str, index: int) -> int:
@@ -201,4 +203,6 @@ def _near(text: str, index: int) -> str:
     if len(fragment) > _FRAGMENT:
         begin = max(0, min(index - start, len(line)) - _FRAGMENT // 2)
         fragment = ("…" if begin else "") + line[begin : begin + _FRAGMENT].strip() + "…"
-    return f' in "{fragment}"' if fragment else ""
+    if fragment:
+        return f' in "{fragment}"'
+    return "" if text[index:].strip() else " at the end of the file"

@@ -57,7 +57,7 @@ def resolve(text: str) -> Scalar:
     found = _NUMBER.fullmatch(text)
     if found is None:
         return text
-    return _number(text, str(found.lastgroup), found[found.lastgroup or 0])
+    return _number(str(found.lastgroup), found[found.lastgroup or 0])
 
 
 def trap_of(text: str) -> str | None:
@@ -67,7 +67,7 @@ def trap_of(text: str) -> str | None:
     return "octal" if _OCTAL_LOOKING.fullmatch(text) else None
 
 
-def _number(text: str, kind: str, digits: str) -> int | float:
+def _number(kind: str, digits: str) -> int | float:
     if kind == "never":
         raise NotJSONError("JSON has no infinity and no not-a-number")
     if kind == "float":

@@ -1,8 +1,8 @@
 """The spec file and the files that it includes, merged to one tree whose every line is known.
 
-May import `errors`, `diagnostic` and `source`. Merging is by unit: a top-level scalar or list is one, else each entry of
-a top-level mapping (`tests.B001`, `vars.ticker`), and for `gates` each gate (`gates.before.servers_up`). A unit that two
-files define is a mistake, unless the including file lists it under `override:`.
+May import `errors`, `diagnostic` and `source`. Merging is by unit: a top-level scalar or list is one, else each entry
+of a top-level mapping (`tests.B001`, `vars.ticker`), and for `gates` each gate (`gates.before.servers_up`). A unit that
+two files define is a mistake, unless the including file lists it under `override:`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
+from posixpath import normpath
+from typing import Any
 
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError, UsageError
-from orchestra.source import MAX_BYTES, Document, Json, Path, Trap, digest_texts, locate, parse
+from orchestra.source import MAX_BYTES, Document, Json, Path, Trap, digest_texts, parse
 
 # How many keys name a unit below these sections; everywhere else it is two (or one for what is no mapping).
 _DEPTH = {"gates": 3}
@@ -44,23 +47,20 @@ class Assembled:
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where the value (or the key) of `path` stands, or its nearest existing ancestor, in the file that won."""
-        for depth in range(min(len(path), 3), 0, -1):
-            owner = self.owners.get(path[:depth])
-            if owner is not None:
-                return owner.place(path, key=key)
-        main = self.documents[0]
-        if main.has(path):
-            return main.place(path, key=key)
-        for depth in range(len(path), 0, -1):
-            if locate(path[:depth], self.documents) is not None:
-                return next(part for part in self.documents if part.has(path[:depth])).place(path, key=key)
-        return main.place(path, key=key)
+        owners = (self.owners[path[:depth]] for depth in range(1, 4) if path[:depth] in self.owners)
+        # Outside of units, in a section that several files share: the first file that has the line, or an ancestor's.
+        ancestors = (path[:depth] for depth in range(len(path), -1, -1))
+        having = (part for ancestor in ancestors for part in self.documents if part.has(ancestor))
+        return next(chain(owners, having)).place(path, key=key)
 
     @property
     def traps(self) -> tuple[Trap, ...]:
         """The deceptive scalars of all files, those of overridden units left out."""
         return tuple(
-            trap for document in self.documents for trap in document.traps if self.place(trap.path) == trap.place
+            trap
+            for document in self.documents
+            for trap in document.traps
+            if trap.path[:1] not in ((_INCLUDE,), (_OVERRIDE,)) and self.place(trap.path) == trap.place
         )
 
 
@@ -77,7 +77,7 @@ def load(root: FilePath, path: str) -> Assembled:
     """
     reading = _Reading(root)
     try:
-        name, raw = reading.fetch(path)
+        name, raw = reading.fetch(_relative(path, root))
     except _UnreadableError as error:
         raise UsageError(f'the spec "{path}" {error.reason}', error.hint) from None
     reading.read(name, raw, Place(name, 1, 1))
@@ -95,13 +95,21 @@ def load(root: FilePath, path: str) -> Assembled:
     return Assembled(data, documents, digest, tuple(reading.parts), merged.owners())
 
 
+def _relative(path: str, root: FilePath) -> str:
+    """A path below the root without the root; any other path as it is."""
+    given = FilePath(path)
+    base = next((base for base in (root, root.resolve()) if given.is_absolute() and given.is_relative_to(base)), None)
+    return path if base is None else given.relative_to(base).as_posix()
+
+
 class _UnreadableError(Exception):
     """A file that cannot be read: why, and what to do."""
 
-    def __init__(self, reason: str, hint: str = "") -> None:
+    def __init__(self, reason: str, hint: str, *, missing: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
+        self.missing = missing
 
 
 @dataclass(slots=True)
@@ -126,28 +134,26 @@ class _Reading:
 
     def fetch(self, path: str) -> tuple[str, bytes]:
         """The normal form of a path relative to the root, and the bytes of its file."""
+        name = normpath(path)
         try:
-            real = (self._root / path).resolve()
-            if not real.is_relative_to(self._real_root):
-                reason = f'is outside of the project root "{self._real_root}"'
+            real = (self._root / name).resolve()
+            if name.startswith("..") or not real.is_relative_to(self._real_root):
+                reason = f'is outside of the project root "{self._root}"'
                 raise _UnreadableError(reason, "name a file below the project root")
+            if name.startswith("/"):
+                raise _UnreadableError("is an absolute path", "write it relative to the project root")
             if not real.exists():
-                raise _UnreadableError("does not exist", "check the spelling; paths are relative to the project root")
+                hint = "check the spelling; paths are relative to the project root"
+                raise _UnreadableError("does not exist", hint, missing=True)
             if not real.is_file():
                 raise _UnreadableError("is not a file", "name a YAML file")
             with real.open("rb") as handle:
                 # One byte more than is allowed is enough to refuse a file of any length.
-                raw = handle.read(MAX_BYTES + 1)
+                return name, handle.read(MAX_BYTES + 1)
         except (OSError, ValueError, RuntimeError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise _UnreadableError(f"cannot be read: {why.lower()}", "mend the permissions or the path") from None
-        return self._name(path), raw
-
-    def _name(self, path: str) -> str:
-        plain = FilePath(path)
-        if plain.is_absolute():
-            return plain.resolve().relative_to(self._real_root).as_posix()
-        return PurePosixPath(path).as_posix()
+            hint = "mend the path or the permissions of the file"
+            raise _UnreadableError(f"cannot be read: {why.lower()}", hint) from None
 
     def read(self, name: str, raw: bytes, named_at: Place) -> None:
         """Parse a file and all that it includes."""
@@ -158,23 +164,22 @@ class _Reading:
         except SpecError as error:
             self.problems.extend(error.diagnostics)
             return
+        if self._open and not isinstance(document.data, dict):
+            message = f'the included file "{name}" is no mapping of sections'
+            self.problems.append(Diagnostic(named_at, "include-path", message, "begin it with a key such as `tests:`"))
         part = self.parts[name] = _Part(document, raw)
         self._open.append(real)
-        for path, place in self._includes(document):
+        for path, place in _texts(document, _INCLUDE, self.problems):
             self._follow(part, path, place)
         self._open.pop()
-
-    def _includes(self, document: Document) -> Iterator[tuple[str, Place]]:
-        listed = document.data.get(_INCLUDE, []) if isinstance(document.data, dict) else []
-        yield from _texts(document, _INCLUDE, listed, self.problems)
 
     def _follow(self, part: _Part, path: str, place: Place) -> None:
         try:
             name, raw = self.fetch(path)
         except _UnreadableError as error:
             hint = error.hint
-            beside = PurePosixPath(part.document.file).parent / path
-            if (self._root / beside).is_file() and str(beside) != path:
+            beside = normpath(PurePosixPath(part.document.file).parent / path)
+            if error.missing and not beside.startswith("..") and (self._root / beside).is_file():
                 hint = f'did you mean "{beside}"? paths are relative to the project root'
             self.problems.append(Diagnostic(place, "include-path", f'the included file "{path}" {error.reason}', hint))
             return
@@ -192,12 +197,13 @@ class _Reading:
             self.read(name, raw, place)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Unit:
-    """A unit of the merged tree: its value, and the document that it stands in."""
+    """A unit of the merged tree and the document that it stands in. A branch is a mapping that holds units."""
 
     value: Json
     owner: Document
+    branch: bool
 
 
 class _Merge:
@@ -209,29 +215,30 @@ class _Merge:
 
     def add(self, part: _Part, parts: dict[str, _Part]) -> None:
         """Take in a file after all that it includes."""
-        before = set(self._units)
-        for name in part.included:
-            if name in parts:
-                self.add(parts[name], parts)
         document = part.document
-        overrides = self._overrides(document, [path for path in self._units if path not in before])
-        for path, value in _units(document):
+        before = set(self._units) if _OVERRIDE in _mapping(document) else set()
+        for name in part.included:
+            self.add(parts[name], parts)
+        own = _units(document)
+        overrides = self._overrides(document, before, own)
+        for path, unit in own.items():
             known = self._units.get(path)
-            if known is None:
-                self._refuse_mixed(path, document)
-                self._units[path] = _Unit(value, document)
-            elif path in overrides:
-                self._units[path] = _Unit(value, document)
-            elif path != (_VERSION,) or type(known.value) is not type(value) or known.value != value:
-                self._refuse_duplicate(path, document, known.owner)
+            if known is None or path in overrides:
+                self._units[path] = unit
+            elif known.branch != unit.branch:
+                self._refuse_mixed(path, unit, known)
+            elif not (unit.branch or _same_version(path, unit.value, known.value)):
+                self._refuse_duplicate(path, unit, known)
 
-    def _overrides(self, document: Document, met: list[Path]) -> set[Path]:
+    def _overrides(self, document: Document, before: set[Path], own: dict[Path, _Unit]) -> set[Path]:
         """The units that a file may define again: named under `override:`, and met in what it includes."""
-        listed = document.data.get(_OVERRIDE, []) if isinstance(document.data, dict) else []
-        own = dict(_units(document))
+        allowed: set[Path] = set()
+        listed = list(_texts(document, _OVERRIDE, self.problems))
+        if not listed:
+            return allowed
+        met = (path for path, unit in self._units.items() if path not in before and not unit.branch)
         known = {".".join(map(str, path)): path for path in met}
-        allowed = set()
-        for name, place in _texts(document, _OVERRIDE, listed, self.problems):
+        for name, place in listed:
             path = known.get(name)
             if path is None:
                 near = get_close_matches(name, known, 1)
@@ -240,79 +247,80 @@ class _Merge:
                 self.problems.append(Diagnostic(place, "include-override", message, hint))
             elif path not in own:
                 message = f'"{name}" is to be overridden, but this file does not define it'
-                hint = f"define it here, or remove it from `override:`; it is defined at {self._at(path)}"
+                first = self._units[path].owner.place(path, key=True)
+                hint = f"define it here, or remove it from `override:`; it is defined at {first}"
                 self.problems.append(Diagnostic(place, "include-override", message, hint))
             else:
                 allowed.add(path)
         return allowed
 
-    def _at(self, path: Path) -> Place:
-        return self._units[path].owner.place(path, key=True)
-
-    def _refuse_duplicate(self, path: Path, document: Document, other: Document) -> None:
+    def _refuse_duplicate(self, path: Path, unit: _Unit, known: _Unit) -> None:
         name = ".".join(map(str, path))
-        message = f'"{name}" is defined twice; the first is at {other.place(path, key=True)}'
+        message = f'"{name}" is defined twice; the first is at {known.owner.place(path, key=True)}'
         hint = f"remove one, or write `override: [{name}]` in the file that includes the other"
-        self.problems.append(Diagnostic(document.place(path, key=True), "include-duplicate", message, hint))
+        place = unit.owner.place(path, key=True)
+        self.problems.append(Diagnostic(place, "include-duplicate", message, hint))
 
-    def _refuse_mixed(self, path: Path, document: Document) -> None:
+    def _refuse_mixed(self, path: Path, unit: _Unit, known: _Unit) -> None:
         """A section that is a mapping in one file and something else in another cannot be merged."""
-        for other, unit in self._units.items():
-            if other[: len(path)] == path or path[: len(other)] == other:
-                name = ".".join(map(str, min(path, other, key=len)))
-                first = unit.owner.place(min(path, other, key=len), key=True)
-                message = f'"{name}" is a mapping in one file and something else in another; the other is at {first}'
-                place = document.place(min(path, other, key=len), key=True)
-                self.problems.append(Diagnostic(place, "include-duplicate", message, "write it as a mapping in both"))
-                return
+        name = ".".join(map(str, path))
+        here, there = ("a mapping", "none") if unit.branch else ("no mapping", "one")
+        message = f'"{name}" is {here}, but it is {there} at {known.owner.place(path, key=True)}'
+        place = unit.owner.place(path, key=True)
+        self.problems.append(Diagnostic(place, "include-duplicate", message, "write it as a mapping in both files"))
 
     def tree(self) -> dict[str, Json]:
         """The units put together again."""
         merged: dict[str, Json] = {}
         for path, unit in self._units.items():
-            inner = merged
+            inner: dict[str, Any] = merged
             for step in path[:-1]:
-                child = inner.setdefault(str(step), {})
-                assert isinstance(child, dict)
-                inner = child
-            inner[str(path[-1])] = unit.value
+                inner = inner[str(step)]
+            inner[str(path[-1])] = {} if unit.branch else unit.value
         return merged
 
     def owners(self) -> dict[Path, Document]:
         """The document that each unit stands in."""
-        return {path: unit.owner for path, unit in self._units.items()}
+        return {path: unit.owner for path, unit in self._units.items() if not unit.branch}
 
 
-def _units(document: Document) -> Iterator[tuple[Path, Json]]:
-    """The units of one file, without what speaks about files. An empty mapping is a unit of its own."""
-    data = document.data
-    if not isinstance(data, dict):
-        return
-    for key, value in data.items():
+def _mapping(document: Document) -> dict[str, Json]:
+    return document.data if isinstance(document.data, dict) else {}
+
+
+def _same_version(path: Path, value: Json, other: Json) -> bool:
+    return path == (_VERSION,) and type(value) is type(other) and value == other
+
+
+def _units(document: Document) -> dict[Path, _Unit]:
+    """The units and branches of one file, each branch before what it holds, without what speaks about files."""
+    found: dict[Path, _Unit] = {}
+    for key, value in _mapping(document).items():
         if key not in (_INCLUDE, _OVERRIDE):
-            yield from _split((key,), value, _DEPTH.get(key, _USUAL_DEPTH))
+            _split((key,), value, _DEPTH.get(key, _USUAL_DEPTH), document, found)
+    return found
 
 
-def _split(path: Path, value: Json, depth: int) -> Iterator[tuple[Path, Json]]:
-    if isinstance(value, dict) and value and len(path) < depth:
+def _split(path: Path, value: Json, depth: int, document: Document, found: dict[Path, _Unit]) -> None:
+    branch = isinstance(value, dict) and len(path) < depth
+    found[path] = _Unit(value, document, branch)
+    if isinstance(value, dict) and branch:
         for key, inner in value.items():
-            yield from _split((*path, key), inner, depth)
-    else:
-        yield path, value
+            _split((*path, key), inner, depth, document, found)
 
 
-def _texts(document: Document, key: str, listed: Json, problems: list[Diagnostic]) -> Iterator[tuple[str, Place]]:
-    """The texts of a list with their places; anything else is a problem."""
+def _texts(document: Document, key: str, problems: list[Diagnostic]) -> Iterator[tuple[str, Place]]:
+    """The texts listed under a key with their places; anything else there is a problem."""
+    listed = _mapping(document).get(key, [])
+    rule = "include-path" if key == _INCLUDE else "include-override"
+    message = f"found no list of texts under `{key}:`"
     if not isinstance(listed, list):
-        place = document.place((key,))
-        problems.append(
-            Diagnostic(place, f"include-{'path' if key == _INCLUDE else key}", f"`{key}:` is a list of texts", "")
-        )
+        hint = f"write `{key}: [{'parts/export.yaml' if key == _INCLUDE else 'tests.B004'}]`"
+        problems.append(Diagnostic(document.place((key,)), rule, message, hint))
         return
     for order, item in enumerate(listed):
         place = document.place((key, order))
         if isinstance(item, str):
             yield item, place
         else:
-            rule = "include-path" if key == _INCLUDE else "include-override"
-            problems.append(Diagnostic(place, rule, f"`{key}:` is a list of texts", "quote the item"))
+            problems.append(Diagnostic(place, rule, message, "put the item in quotes"))
