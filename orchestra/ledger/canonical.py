@@ -13,12 +13,16 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import rfc8785
 
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, sort_keys=True, separators=(",", ":")
 ).encode
+
+_EXACT = 2**53
+"""Integers below it, and no others, are all exact as doubles."""
 
 # ECMAScript writes 1 and 0.00001 where Python writes 1.0 and 1e-05; integers from 2**53 on have no exact double.
 # A string may look like one of these numbers: the reference is then asked for nothing, which costs time only.
@@ -43,6 +47,15 @@ def canonical(value: object) -> bytes:
     return rfc8785.dumps(value) if _doubtful(text) else text.encode()
 
 
+def parse(text: bytes) -> Any:
+    """The value that `canonical` wrote. A number beyond 2**53 was a float, and becomes one again.
+
+    Raises:
+        ValueError: the text is not JSON in UTF-8.
+    """
+    return _decode(text.decode())
+
+
 def digest(value: object) -> str:
     """SHA-256 of the canonical JSON, 64 hexadecimal digits. Raises what `canonical` raises."""
     return hashlib.sha256(canonical(value)).hexdigest()
@@ -62,6 +75,14 @@ def scrubbed(value: object, mask: Callable[[str], str] | None = None) -> object:
     if isinstance(value, (list, tuple)):
         return [scrubbed(item, mask) for item in value]
     return value
+
+
+def _integer(text: str) -> int | float:
+    number = int(text)
+    return number if -_EXACT < number < _EXACT else float(text)
+
+
+_decode = json.JSONDecoder(parse_int=_integer).decode
 
 
 def _doubtful(text: str) -> bool:

@@ -9,11 +9,10 @@ hashed text is the line without that piece. Writing and checking therefore encod
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
-from orchestra.ledger.canonical import canonical, scrubbed
+from orchestra.ledger.canonical import canonical, parse, scrubbed
 from orchestra.ledger.event import CATALOGUE, Event, body_fault
 
 GENESIS: Final = "0" * 64
@@ -73,31 +72,28 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
     start = cut + len(_HASH_KEY)
     end = start + _HASH_LENGTH
     if cut < 0 or line[end : end + 1] != b'"':
-        message = "it is not an event: there is no hash where one belongs"
-        raise BrokenLineError(message)
+        raise BrokenLineError("it is not an event: there is no hash where one belongs")
     said = line[start:end]
     found = hashlib.sha256(line[:cut] + line[end + 1 :]).hexdigest()
     if said != found.encode():
-        message = f"its content has the hash {found[:12]}…, it says {said[:12].decode('ascii', 'replace')}…"
-        raise BrokenLineError(message)
+        raise BrokenLineError(
+            f"its content has the hash {found[:12]}…, it says {said[:12].decode('ascii', 'replace')}…"
+        )
     try:
-        data = json.loads(line)
+        data = parse(line)
         event = Event(data["seq"], data["time"], data["type"], data["v"], data["prev"], found, data["body"])
     except (ValueError, KeyError, TypeError) as error:
-        message = f"it is not an event: {error}"
-        raise BrokenLineError(message) from error
+        raise BrokenLineError(f"it is not an event: {error}") from error
     if event.prev != prev:
-        message = f"it follows the hash {event.prev[:12]}…, but the hash before it is {prev[:12]}…"
-        raise BrokenLineError(message)
+        raise BrokenLineError(f"it follows the hash {event.prev[:12]}…, but the hash before it is {prev[:12]}…")
     if event.seq != seq:
-        message = f"it is number {event.seq}, but its place is {seq}"
-        raise BrokenLineError(message)
+        raise BrokenLineError(f"it is number {event.seq}, but its place is {seq}")
     return event
 
 
 def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:
     """What an auditor minds in a line whose chain holds: odd JSON, a step back in time, a false seal."""
-    if canonical(json.loads(line)) != line:
+    if canonical(parse(line)) != line:
         return "it is not in canonical JSON (RFC 8785)"
     if event.time < before.time:
         return f"it has the time {event.time}, before that of the event before it, {before.time}"

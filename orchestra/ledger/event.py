@@ -234,6 +234,7 @@ class RolledBack(TypedDict):
     to_seq: Annotated[int, "the last event that still counts"]
     reopened: Annotated[list[str], "tasks without a verdict at that point"]
     restored: Annotated[dict[str, Done], "tasks whose verdict at that point was another"]
+    baseline: Annotated[str | None, "digest of the baseline that the run had set by then"]
     reason: NotRequired[str]
 
 

@@ -45,18 +45,20 @@ class LedgerError(MachineError):
 
 def utc_stamp(moment: datetime) -> str:
     """UTC in ISO 8601 with microseconds and `Z`. Raises ValueError for a time without a zone."""
-    if moment.tzinfo is None:
-        message = f"the time {moment} has no zone"
-        raise ValueError(message)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def run_id(now: datetime, token: str) -> str:
-    """`YYYYMMDDTHHMMSSZ-` and the token, four hexadecimal digits. Raises ValueError for another token."""
+    """`YYYYMMDDTHHMMSSZ-` and the token, four hexadecimal digits. Raises ValueError for another."""
     if not re.fullmatch("[0-9a-f]{4}", token):
-        message = f'the token of a run id is four hexadecimal digits, not "{token}"'
-        raise ValueError(message)
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{token}"
+        raise ValueError(f'the token of a run id is four hexadecimal digits, not "{token}"')
+    return f"{_utc(now):%Y%m%dT%H%M%SZ}-{token}"
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {moment} has no zone")
+    return moment.astimezone(UTC)
 
 
 class Tail:
@@ -132,7 +134,9 @@ def verify(path: Path) -> Finding | None:
 
 
 class Writer:
-    """The one writer of a ledger. Safe to call from several threads; a second writer, in any process, is refused.
+    """The one writer of a ledger. A second writer, in any process, is refused.
+
+    Safe to call from several threads, not from a signal handler: the thread that it interrupts may hold the lock.
 
     Args:
         path: `events.jsonl`; made with its folders if absent, verified and continued if present.
@@ -210,6 +214,8 @@ class Writer:
         """Sync and let go of the file. A second call does nothing. Raises as `sync`."""
         if self._file < 0:
             return
+        if self._dirty:
+            self._cut()
         try:
             self.sync()
         finally:

@@ -65,8 +65,7 @@ def _schema(hint: Any, definitions: dict[str, Schema]) -> Schema:
     elif hint in _NAMES:
         schema = {"type": _NAMES[hint]}
     else:
-        message = f"no JSON Schema is known for {hint!r}"
-        raise TypeError(message)
+        raise TypeError(f"no JSON Schema is known for {hint!r}")
     return schema
 
 

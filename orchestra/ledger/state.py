@@ -235,7 +235,7 @@ class Fold:
         for task in body["reopened"]:
             self._reopen(task)
         self._now["checkpoints"] = tuple(point for point in self._now["checkpoints"] if point["seq"] <= body["to_seq"])
-        self._now.update(phase="starting", exit_code=None)
+        self._now.update(phase="starting", exit_code=None, baseline=body["baseline"])
 
     def _baseline(self, event: Event) -> None:
         self._now["baseline"] = event.body["digest"]
@@ -293,7 +293,7 @@ def rollback(before: State, now: State, reason: str = "") -> RolledBack:
     """The body of the event that takes the verdicts of `now` back to `before`, an earlier state of the same run."""
     restored = {task: done for task, done in before.completed.items() if now.completed.get(task) != done}
     reopened = [task for task in now.completed if task not in before.completed]
-    return RolledBack(to_seq=before.seq, reopened=reopened, restored=restored, reason=reason)
+    return RolledBack(to_seq=before.seq, reopened=reopened, restored=restored, baseline=before.baseline, reason=reason)
 
 
 def as_json(state: State) -> str:
@@ -313,8 +313,7 @@ def from_json(text: str | bytes) -> State:
     """
     data = json.loads(text)
     if not isinstance(data, dict):
-        message = "a state is a JSON object"
-        raise ValueError(message)  # noqa: TRY004 (one kind of error for one kind of damage)
+        raise ValueError("a state is a JSON object")  # noqa: TRY004 (one kind of error for one kind of damage)
     known = {item.name for item in dataclasses.fields(State)}
     fields: dict[str, Any] = {name: value for name, value in data.items() if name in known}
     return State(**fields | {name: tuple(fields[name]) for name in _TUPLES if name in fields})
