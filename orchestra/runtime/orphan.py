@@ -94,13 +94,20 @@ def strays(leader: int, mark: str) -> bool:
         children = _children()
         if children is None:
             return any(session_of(pid) == leader for pid in psutil.pids() if pid != leader)
-        unknown = set(children) - _known()
-        _blank.intersection_update(unknown)
-        marks = marks_of(unknown - _blank)
-        _blank.update(unknown - set(marks))
-    orphans = {p for p in unknown if session_of(p) == leader or carries(marks.get(p, ""), mark)}
-    _adopted.update(orphans)
-    return bool(orphans)
+        known = _known()
+        _blank.intersection_update(children)
+        seen = known | _blank
+        # A parent that dies while it is looked at is a zombie by now, and its children have become ours: look again.
+        while fresh := set(children or ()) - seen:
+            marks = marks_of(fresh)
+            orphans = {p for p in fresh if session_of(p) == leader or carries(marks.get(p, ""), mark)}
+            if orphans:
+                _adopted.update(orphans)
+                return True
+            _blank.update(fresh - set(marks))
+            seen |= fresh
+            children = _children()
+    return False
 
 
 def reap_strays() -> int:

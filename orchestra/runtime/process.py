@@ -1,7 +1,7 @@
 """Processes: started without a shell, found again by session and mark, ended with everything that they left behind.
 
-May import `errors`, `mark`, `orphan` and psutil. Linux and macOS. Nothing here is ended by name, and nothing that is not
-ours.
+May import `errors`, `mark`, `orphan` and psutil. Linux and macOS. Nothing here is ended by name, and nothing that is
+not ours.
 
 How a process is known to belong to a tree, so that one that forked away is still found:
 
@@ -35,6 +35,8 @@ from orchestra.runtime.mark import carries, marked, marks_of
 from orchestra.runtime.orphan import adopt, forking, reap_strays, session_of, started
 
 _HARD_SECONDS = 5.0
+_EMPTY_TWICE = 2
+_FREEZE_ROUNDS = 8
 _PAUSE_SECONDS = (0.005, 0.01, 0.02, 0.05)
 
 
@@ -155,7 +157,12 @@ def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
         pid: the process at the top.
         mark: what the environments of its members carry.
         reaped: the exit code of `pid` was already taken, so that the number may belong to a stranger by now.
+
+    Raises:
+        ValueError: `pid` is 0 or 1, which lead the whole machine.
     """
+    if pid <= 1:
+        raise ValueError(f"no tree of ours is led by process {pid}")
     rows: dict[int, psutil.Process] = {}
     parents: dict[int, int] = {}
     for number in psutil.pids():  # not process_iter: its cache can hold the former owner of a number
@@ -168,7 +175,7 @@ def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
     spared = _line_of(os.getpid(), parents)
     outside = {0, session_of(0)} | ({sessions[pid]} if pid in rows and sessions[pid] != pid else set())
     members = {number for number, marks in marks_of(rows).items() if carries(marks, mark)} - spared
-    if not stranger:
+    if not stranger and pid not in spared:
         members.add(pid)
     size = 0
     while size != len(members):
@@ -190,8 +197,9 @@ def _line_of(pid: int, parents: Mapping[int, int]) -> set[int]:
 class Ending:
     """A tree that is being ended, in stages, for a loop that does other things meanwhile: call `step` when it is due.
 
-    The tree is listed before the first signal, because a dying parent hides its children. It is listed again until
-    nothing new shows up: TERM first, KILL when the grace is over, given up five seconds later.
+    The tree is listed before the first signal, because a dying parent hides its children, and what is listed is stopped
+    until nothing new shows up, because a parent can fork between the list and its end. Then TERM, KILL when the grace
+    is over, until it was found empty twice; given up five seconds later.
     """
 
     def __init__(self, process: Process, *, grace_seconds: float, now: float, sig: signal.Signals) -> None:
@@ -202,20 +210,20 @@ class Ending:
         self._seen: set[psutil.Process] = set()
         self._targets: list[psutil.Process] = []
         self._round = 0
+        self._empty = 0
 
     def step(self, now: float) -> Ended | None:
         """Do what is due at `now` (seconds of the caller's monotonic clock); the result when it is over."""
         living = [process for process in self._targets if alive(process)]
         hard = now >= self._kill_at
         if hard or not living:
-            listed = tree(self.process.pid, self.process.mark, reaped=self.process.popen.returncode is not None)
-            if not listed and not living:
-                return self._over(living)
-            living = sorted({*living, *listed}, key=lambda process: process.pid)
-            self._send(living if hard else listed, signal.SIGKILL if hard else self._signal)
+            living = sorted({*living, *self._frozen()}, key=lambda process: process.pid)
+            self._send(living, signal.SIGKILL if hard else self._signal)
+            self._send(living, signal.SIGCONT)  # a stopped process handles nothing until it goes on
             self._seen.update(living)
+            self._empty = 0 if living else self._empty + 1
         self._targets = living
-        if now >= self._kill_at + _HARD_SECONDS:
+        if self._empty == _EMPTY_TWICE or now >= self._kill_at + _HARD_SECONDS:
             return self._over(living)
         pause = _PAUSE_SECONDS[min(self._round, len(_PAUSE_SECONDS) - 1)]
         self._round += 1
@@ -227,12 +235,22 @@ class Ending:
         reap_strays()
         return Ended(len(self._seen) - len(living), len(living))
 
+    def _frozen(self) -> set[psutil.Process]:
+        """All of the tree, stopped. A bomb that forks faster than this lists it is frozen in part."""
+        frozen: set[psutil.Process] = set()
+        for _ in range(_FREEZE_ROUNDS):
+            listed = tree(self.process.pid, self.process.mark, reaped=self.process.popen.returncode is not None)
+            fresh = set(listed) - frozen
+            if not fresh:
+                break
+            self._send(fresh, signal.SIGSTOP)
+            frozen |= fresh
+        return frozen
+
     def _send(self, processes: Iterable[psutil.Process], sig: signal.Signals) -> None:
         for process in processes:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(sig)
-                if sig != signal.SIGKILL:
-                    process.send_signal(signal.SIGCONT)  # a stopped process handles nothing until it goes on
 
 
 def end_tree(
