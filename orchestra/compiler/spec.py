@@ -20,6 +20,7 @@ class Key(NamedTuple):
         names: the pattern of the keys where the value is a mapping with free keys.
         ref: the schema of the value is this definition in place of what the type says (the step language).
         default: what holds when the key is absent, for the docs.
+        single: the value is a mapping with exactly one key.
     """
 
     doc: str
@@ -31,12 +32,25 @@ class Key(NamedTuple):
     names: str = ""
     ref: str = ""
     default: Any = None
+    single: bool = False
 
 
 ID = r"^[a-z][a-z0-9_]*$"
 TEST_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PORT_RANGE = r"^[0-9]{1,5}(-[0-9]{1,5})?$"
+COMMAND_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+PARAMETER = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
+
+# What the patterns mean, for messages.
+PATTERNS = {
+    ID: 'a lower-case letter, then lower-case letters, digits and "_"',
+    TEST_ID: 'a letter or digit, then letters, digits, "_", "." and "-"',
+    ENV_NAME: 'a letter or "_", then letters, digits and "_"',
+    PORT_RANGE: 'a port, or two with "-" between them, such as "8000-8003"',
+    COMMAND_NAME: 'a letter or digit, then letters, digits, "_" and "-"',
+    PARAMETER: 'a block and one of its parameters, such as "pw.file"',
+}
 
 Seconds = Annotated[float, Key("a duration in seconds", 5, above=0)]
 Text: TypeAlias = str
@@ -290,7 +304,7 @@ class MethodSpec(TypedDict, total=False):
     ]
     command: Annotated[
         str,
-        Key("the name of the slash command to write for it", "test_cli_full", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"),
+        Key("the name of the slash command to write for it", "test_cli_full", pattern=COMMAND_NAME),
     ]
 
 
@@ -406,7 +420,12 @@ class TestSpec(_Finally, total=False):
     command: Annotated[CommandSpec, Key("the program that is the test", {"argv": ["npx", "playwright", "test"]})]
     use: Annotated[
         dict[str, dict[str, Any]],
-        Key("the block whose command is the test, and its parameters", {"pw": {"file": "e2e/b020.spec.ts"}}),
+        Key(
+            "the block whose command is the test, and its parameters",
+            {"pw": {"file": "e2e/b020.spec.ts"}},
+            names=ID,
+            single=True,
+        ),
     ]
 
 
@@ -419,7 +438,7 @@ class CollectSpec(TypedDict):
         Key(
             "`block.parameter`: each value that tests give it must occur in the list",
             "pw.file",
-            pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$",
+            pattern=PARAMETER,
         ),
     ]
 
@@ -563,3 +582,19 @@ class Spec(TypedDict, total=False):
     baseline: Annotated[BaselineSpec, Key("when a duration counts as a regression", {"window": 20})]
     gates: Annotated[GatesSpec, Key("the quality gates", {"after": {"pass_rate": {"require": "pass_rate >= 1.0"}}})]
     compile: Annotated[CompileSpec, Key("where the compiled files go", {"doit": "dodo.py"})]
+
+
+# Keys of which exactly one, or at most one, may stand in a mapping.
+EXACTLY_ONE: dict[type, tuple[str, ...]] = {
+    ProbeSpec: ("http", "tcp", "run", "env", "file", "log", "port"),
+    ReadySpec: ("http", "tcp", "run", "env", "file", "log", "port"),
+    LiveSpec: ("http", "tcp", "run", "env", "file", "log", "port"),
+    BlockSpec: ("steps", "command"),
+    TestSpec: ("steps", "command", "use"),
+}
+AT_MOST_ONE: dict[type, tuple[str, ...]] = {
+    HttpProbe: ("path", "url"),
+    ServiceSpec: ("port", "port_range"),
+    FailoverSpec: ("port", "port_range"),
+    ComponentSpec: ("job", "service", "url"),
+}

@@ -1,0 +1,22 @@
+"""The nearest known name to one that is not known. Imports nothing of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be, whatever its case, or None when none is near.
+
+    The same names give the same answer in any order of `known` (Ratcliff and Obershelp's ratio, 0.6 and above).
+    """
+    by_fold = {candidate.casefold(): candidate for candidate in sorted(known, reverse=True)}
+    near = get_close_matches(name.casefold(), by_fold, 1)
+    return by_fold[near[0]] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean "testid"?)` to stand behind a message, or nothing when no known name is near."""
+    near = closest(name, known)
+    return f' (did you mean "{near}"?)' if near is not None and near != name else ""
