@@ -18,7 +18,7 @@ from orchestra.steps import Step
 FORMAT = 1
 
 Driver: TypeAlias = Literal["playwright", "mcp", "command", "http"]
-Engine: TypeAlias = Literal["chromium", "firefox", "webkit", "chrome", "msedge"]
+Engine: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Cause: TypeAlias = Literal["failed", "timeout", "connection", "crash"]
 
 

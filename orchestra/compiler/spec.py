@@ -323,7 +323,7 @@ class RetrySpec(TypedDict, total=False):
     ]
 
 
-Browser: TypeAlias = Literal["chromium", "firefox", "webkit", "chrome", "msedge"]
+Browser: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
 
 

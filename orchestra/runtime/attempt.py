@@ -1,4 +1,4 @@
-"""One attempt at one test: what an executor is asked and what it answers. May import `plan`.
+"""One attempt at one test: what an executor is asked and what it answers. May import `plan` and `browser`.
 
 Both are plain data that cross a process border, so an attempt can run in the run's loop (a command), in a warm worker
 process (a browser) or in the process of an MCP session, and nobody else can tell.
@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from orchestra.plan import Method, Test
+from orchestra.runtime.browser import Browser
 
 Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
 
@@ -18,18 +19,6 @@ Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", 
 # `timeout`: the time of the test was over; `connection`: nothing answered; `crash`: browser, page or worker died.
 # `setup`: the test could not be carried out as written (a name without a value, a file that is not there).
 Fault: TypeAlias = Literal["assertion", "command", "timeout", "connection", "crash", "setup"]
-
-
-class BrowserChoice(msgspec.Struct, frozen=True):
-    """A browser that was found and proven to start: what Playwright's `launch` needs."""
-
-    engine: str
-    playwright_type: Literal["chromium", "firefox", "webkit"] = "chromium"
-    executable: str | None = None
-    channel: str | None = None
-    args: tuple[str, ...] = ()
-    env: dict[str, str] = {}
-    version: str = ""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -46,7 +35,6 @@ class Request(msgspec.Struct, frozen=True):
         browser: None when the test needs none.
         headed: show the browser.
         mark: the tree mark (`orchestra.runtime.process`) of everything that this attempt starts.
-        evidence: when screenshots and logs are kept.
     """
 
     task: str
@@ -57,7 +45,7 @@ class Request(msgspec.Struct, frozen=True):
     folder: str
     names: dict[str, str]
     mark: str
-    browser: BrowserChoice | None = None
+    browser: Browser | None = None
     headed: bool = False
 
 

@@ -73,9 +73,10 @@ def spawn(
     env: Mapping[str, str],
     stdout: int | IO[bytes],
     stderr: int | IO[bytes] = subprocess.STDOUT,
+    stdin: int = subprocess.DEVNULL,
     mark: str,
 ) -> Process:
-    """Start `argv` in a session of its own, no shell, nothing on stdin, no open files but the outputs.
+    """Start `argv` in a session of its own, no shell, nothing on stdin unless asked, no open files but these.
 
     `python` and `python3` mean the interpreter that runs this: a bare Debian has no `python`, and a test that says so
     means the environment in which its runner and its libraries are installed.
@@ -93,7 +94,7 @@ def spawn(
                 words,
                 cwd=cwd,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,

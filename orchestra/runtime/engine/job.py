@@ -1,0 +1,176 @@
+"""A `command` test as a job of the loop, and what came of it. May import `attempt`, `commands` and `names`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from orchestra import names
+from orchestra.errors import UsageError
+from orchestra.plan import Command
+from orchestra.runtime.attempt import Evidence, Failure, Request, Result
+from orchestra.runtime.commands import Finished, Job
+
+LOG = "output.log"
+TAIL_LINES = 20
+TAIL_BYTES = 8192
+
+
+def lookup(bound: Mapping[str, str], name: str) -> str:
+    """The value of a late name.
+
+    Raises:
+        UsageError: it has none here, for instance an environment variable that is not set.
+    """
+    if name in bound:
+        return bound[name]
+    if name.startswith("env."):
+        raise UsageError(f"the environment variable {name[4:]} is not set, and the spec uses ${{{name}}}", "set it")
+    raise UsageError(f"${{{name}}} has no value here")
+
+
+def inside(root: Path, path: str) -> Path:
+    """A path of the spec as an absolute path.
+
+    Raises:
+        UsageError: it leaves the project root.
+    """
+    found = (root / path).resolve()
+    if not found.is_relative_to(root):
+        raise UsageError(f'the path "{path}" leaves the project root')
+    return found
+
+
+def job_of(request: Request, command: Command, environment: Mapping[str, str]) -> Job:
+    """The job of an attempt at a command test.
+
+    Args:
+        request: what to do.
+        command: that of its test.
+        environment: what the command inherits.
+
+    Raises:
+        UsageError: a late name has no value, or the working folder leaves the root.
+    """
+    bound = request.names
+
+    def fill(text: str) -> str:
+        return names.expand(text, lambda name: lookup(bound, name))
+
+    argv = tuple(fill(word) for word in command.argv)
+    return Job(
+        key=request.task,
+        argv=("/bin/sh", "-c", *argv) if command.shell else argv,
+        cwd=inside(Path(request.root), fill(command.cwd)),
+        env={**environment, **{key: fill(value) for key, value in command.env.items()}},
+        log=Path(request.folder) / LOG,
+        mark=request.mark,
+        timeout_seconds=request.test.timeout_seconds,
+    )
+
+
+def tail(path: Path) -> str:
+    """The last lines of a log, for a message."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-TAIL_LINES:])
+
+
+def junit_failures(path: Path) -> list[str] | None:
+    """The failures and errors that a JUnit file reports, one line each; None when there is no such file.
+
+    Raises:
+        xml.etree.ElementTree.ParseError: it is no XML.
+    """
+    if not path.is_file():
+        return None
+    found = []
+    for case in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - written by the user's own command
+        for bad in (*case.iter("failure"), *case.iter("error")):
+            name = ".".join(part for part in (case.get("classname"), case.get("name")) if part)
+            text = (bad.get("message") or bad.text or "").strip().splitlines()
+            found.append(f"{name}: {text[0] if text else bad.tag}")
+    return found
+
+
+def result_of(request: Request, command: Command, finished: Finished) -> Result:
+    """What came of a command: exit code, signal, time, and its JUnit file if it has one."""
+    evidence = [Evidence(LOG, "log"), *_attached(request, command)]
+    failure = _failure(request, command, finished)
+    outcome = "passed" if failure is None else "failed"
+    if finished.stopped:
+        outcome, failure = "interrupted", None
+    elif finished.timed_out:
+        outcome = "timeout"
+    elif failure is not None and failure.fault == "setup":
+        outcome = "error"
+    facts = {"left_behind": finished.left_behind} if finished.left_behind else {}
+    if finished.log_error:
+        facts["log_error"] = finished.log_error  # type: ignore[assignment]
+    return Result(
+        task=request.task,
+        attempt=request.attempt,
+        outcome=outcome,  # type: ignore[arg-type]
+        seconds=finished.seconds,
+        failure=failure,
+        evidence=tuple(evidence),
+        exit_code=finished.exit_code,
+        facts=facts,
+    )
+
+
+def _failure(request: Request, command: Command, finished: Finished) -> Failure | None:
+    at = (f"/tests/{request.test.of or request.test.id}/command",)
+    found = tail(finished.log)
+    program = command.argv[0]
+    if finished.timed_out:
+        limit = request.test.timeout_seconds
+        return Failure(
+            "timeout",
+            f'"{program}" did not end within {limit:g} s and was ended with all it started',
+            at=at,
+            found=found,
+        )
+    if finished.signal is not None:
+        return Failure("crash", f'"{program}" was ended by signal {finished.signal}', at=at, found=found)
+    reported: list[str] | None = None
+    if command.junit:
+        path = Path(names.expand(command.junit, lambda name: lookup(request.names, name)))
+        path = path if path.is_absolute() else Path(request.root) / path
+        try:
+            reported = junit_failures(path)
+        except ET.ParseError as error:
+            return Failure("setup", f'the JUnit file "{path.name}" is no XML ({error})', at=at, found=found)
+        if reported is None and finished.exit_code in command.exit_codes:
+            return Failure("setup", f'"{program}" wrote no JUnit file "{path.name}"', at=at, found=found)
+    if reported:
+        more = f" and {len(reported) - 3} more" if len(reported) > 3 else ""
+        return Failure("command", "; ".join(reported[:3]) + more, at=at, found=found)
+    if finished.exit_code not in command.exit_codes:
+        allowed = ", ".join(map(str, command.exit_codes))
+        return Failure(
+            "command",
+            f'"{program}" ended with exit code {finished.exit_code}',
+            at=at,
+            expected=f"exit code {allowed}",
+            found=found,
+        )
+    return None
+
+
+def _attached(request: Request, command: Command) -> list[Evidence]:
+    """The files that the command's `attach` globs name, those inside the attempt's folder by their path there."""
+    root, folder = Path(request.root), Path(request.folder)
+    found: list[Evidence] = []
+    for glob in command.attach:
+        pattern = names.expand(glob, lambda name: lookup(request.names, name))
+        base, rest = (folder, os.path.relpath(pattern, folder)) if Path(pattern).is_absolute() else (root, pattern)
+        files = (path for path in sorted(base.glob(rest)) if path.is_file())
+        found.extend(Evidence(os.path.relpath(path, folder), "attachment") for path in files)
+    return found

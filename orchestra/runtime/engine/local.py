@@ -1,0 +1,96 @@
+"""Carries out attempts here: commands in the loop itself, steps in warm workers. May import its neighbours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from orchestra.errors import OrchestraError
+from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.commands import Commands
+from orchestra.runtime.engine.job import job_of, result_of
+from orchestra.runtime.engine.workers import Workers
+from orchestra.runtime.reaper import Reaper
+
+
+class Local:
+    """One loop over everything that runs. One thread owns it; `wake` may be called from anywhere.
+
+    Args:
+        environment: what commands and workers inherit.
+        root: the project root.
+        folder: the run's own folder.
+        mark: the run's tree mark.
+        reaper: told about workers; commands are found by their marks.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        root: Path,
+        folder: Path,
+        mark: str,
+        reaper: Reaper,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._environment = environment
+        self._clock = clock
+        self._commands = Commands(clock=clock)
+        self._requests: dict[str, Request] = {}
+        self._results: list[Result] = []
+        self._workers = Workers(
+            environment,
+            root=root,
+            logs=folder / "workers",
+            mark=mark,
+            reaper=reaper,
+            wake=self._commands.wake,
+            clock=clock,
+        )
+
+    def wake(self) -> None:
+        """Let a `poll` that waits return. Safe in other threads and in signal handlers."""
+        self._commands.wake()
+
+    def start(self, request: Request) -> None:
+        """Start an attempt. Whatever goes wrong with it is told by `poll`, like its end."""
+        command = request.test.command
+        try:
+            if command is None:
+                self._workers.start(request)
+            else:
+                self._commands.start(job_of(request, command, self._environment))
+                self._requests[request.task] = request
+        except OrchestraError as error:
+            at = (f"/tests/{request.test.of or request.test.id}",)
+            failure = Failure("setup", error.message, at=at, hint=error.hint)
+            self._results.append(Result(request.task, request.attempt, "error", 0.0, failure))
+
+    def poll(self, timeout: float | None) -> list[Result]:
+        """The attempts that have ended; waits until one has, `wake` was called, or `timeout` seconds are over."""
+        results, self._results = self._results, []
+        results += self._workers.collect()
+        due = self._workers.due()
+        if due is not None:
+            left = max(0.0, due - self._clock())
+            timeout = left if timeout is None else min(timeout, left)
+        for finished in self._commands.poll(0.0 if results else timeout):
+            request = self._requests.pop(finished.key)
+            if request.test.command is not None:
+                results.append(result_of(request, request.test.command, finished))
+        return results + self._workers.collect()
+
+    def stop(self) -> None:
+        """End everything that runs; `poll` tells each attempt as interrupted."""
+        for task in self._requests:
+            self._commands.stop(task)
+        self._workers.stop()
+
+    def close(self) -> None:
+        """End what still runs and let go of everything."""
+        self._workers.close()
+        self._commands.close()
+        self._requests.clear()

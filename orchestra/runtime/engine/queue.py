@@ -1,0 +1,193 @@
+"""What runs next: a pure queue of tasks with order, barriers, resources and priorities. May import `plan` and `select`.
+
+doit says when what a task *needs* is done; the queue holds it back for what is order only (`after` of tests, groups and
+methods), for counted resources, and until a slot is free. Among those that may run, the one with the longest remaining
+path goes first (list scheduling by critical path: Graham 1969, Kohler 1975): it is what bounds the end of the run.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestra.plan import Plan, Test
+from orchestra.runtime.select import task_name
+
+UNKNOWN_SECONDS = 1.0
+"""The duration that is taken for a test that has none yet. Only ratios matter for the order."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """The tasks of one group by one method: they are held back together."""
+
+    left: int = 0
+    blockers: int = 0
+    held: list[str] = field(default_factory=list)
+    followers: list[_Bucket] = field(default_factory=list)
+
+
+class Queue:
+    """The selected tasks of a run and which of them may start.
+
+    Args:
+        plan: the suite.
+        selection: the tasks of the run, in the plan's order.
+        seconds: measured durations by task.
+    """
+
+    def __init__(self, plan: Plan, selection: Sequence[str], seconds: Mapping[str, float] | None = None) -> None:
+        self._tests = {test.id: test for test in plan.tests}
+        self._free = dict(plan.resources)
+        self._rank = {task: index for index, task in enumerate(selection)}
+        self._buckets: dict[tuple[str, str], _Bucket] = {}
+        self._methods: dict[str, _Bucket] = {}
+        self._after: dict[str, int] = {}
+        self._followers: dict[str, list[str]] = defaultdict(list)
+        self._pushed: set[str] = set()
+        self._ready: dict[str, list[tuple[float, int, str]]] = {method.id: [] for method in plan.methods}
+        self._parked: dict[str, list[str]] = defaultdict(list)
+        self._link(plan, selection)
+        self._priority = _priorities(plan, self._rank, seconds or {})
+
+    def _link(self, plan: Plan, selection: Sequence[str]) -> None:
+        for task in selection:
+            method, test = self._parts(task)
+            self._buckets.setdefault((method, test.group), _Bucket()).left += 1
+            self._methods.setdefault(method, _Bucket()).left += 1
+            before = [other for name in test.after if (other := task_name(method, name)) in self._rank]
+            self._after[task] = len(before)
+            for one in before:
+                self._followers[one].append(task)
+        groups = {group.id: group.after for group in plan.groups}
+        for (method, group), bucket in self._buckets.items():
+            for barrier in self._barriers(method, groups, groups.get(group, ())):
+                barrier.followers.append(bucket)
+                bucket.blockers += 1
+        self._sequence(plan)
+
+    def _barriers(self, method: str, groups: Mapping[str, Iterable[str]], after: Iterable[str]) -> list[_Bucket]:
+        """The groups that must end first; one of which nothing is selected passes its own barriers on."""
+        found: dict[str, _Bucket] = {}
+        stack, seen = list(after), set[str]()
+        while stack:
+            name = stack.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            bucket = self._buckets.get((method, name))
+            if bucket is None:
+                stack += groups.get(name, ())
+            else:
+                found[name] = bucket
+        return list(found.values())
+
+    def _sequence(self, plan: Plan) -> None:
+        """One method after the other, but for those that say `parallel: true`."""
+        earlier: list[_Bucket] = []
+        for method in plan.methods:
+            mine = self._methods.get(method.id)
+            if mine is None:
+                continue
+            if not method.parallel:
+                for (name, _), bucket in self._buckets.items():
+                    if name == method.id:
+                        bucket.blockers += len(earlier)
+                        for before in earlier:
+                            before.followers.append(bucket)
+            earlier.append(mine)
+
+    def _parts(self, task: str) -> tuple[str, Test]:
+        method, _, name = task.partition(":")
+        return method, self._tests[name]
+
+    def push(self, task: str) -> None:
+        """A task whose needs are done: it may run once order, resources and slots allow."""
+        self._pushed.add(task)
+        if self._after[task] == 0:
+            self._enter(task)
+
+    def _enter(self, task: str) -> None:
+        method, test = self._parts(task)
+        bucket = self._buckets[method, test.group]
+        if bucket.blockers:
+            bucket.held.append(task)
+        else:
+            heapq.heappush(self._ready[method], (-self._priority[task], self._rank[task], task))
+
+    def take(self, method: str) -> str | None:
+        """The next task of a method that may start now, its resources taken; None when there is none."""
+        ready = self._ready[method]
+        while ready:
+            _, _, task = heapq.heappop(ready)
+            wanted = self._parts(task)[1].resources
+            lacking = next((name for name, count in wanted.items() if self._free.get(name, 0) < count), None)
+            if lacking is not None:
+                self._parked[lacking].append(task)
+                continue
+            for name, count in wanted.items():
+                self._free[name] -= count
+            return task
+        return None
+
+    def release(self, task: str) -> None:
+        """Give back the resources of a task that was taken; it may be pushed or taken again, or be done."""
+        for name, count in self._parts(task)[1].resources.items():
+            self._free[name] += count
+            for parked in self._parked.pop(name, ()):
+                self._enter(parked)
+
+    def done(self, task: str) -> None:
+        """A task has its verdict: what waited for it in order may go on."""
+        method, test = self._parts(task)
+        self._pushed.discard(task)
+        for follower in self._followers[task]:
+            self._after[follower] -= 1
+            if self._after[follower] == 0 and follower in self._pushed:
+                self._enter(follower)
+        for bucket in (self._buckets[method, test.group], self._methods[method]):
+            bucket.left -= 1
+            if bucket.left == 0:
+                for follower_bucket in bucket.followers:
+                    self._open(follower_bucket)
+
+    def _open(self, bucket: _Bucket) -> None:
+        bucket.blockers -= 1
+        if bucket.blockers == 0:
+            held, bucket.held = bucket.held, []
+            for task in held:
+                self._enter(task)
+
+    def waiting(self) -> list[str]:
+        """The tasks that were pushed and are not done, in the plan's order."""
+        return sorted(self._pushed, key=self._rank.__getitem__)
+
+    def completed(self, method: str, group: str) -> bool:
+        """Whether every selected test of a group has its verdict by a method."""
+        return self._buckets[method, group].left == 0
+
+
+def _priorities(plan: Plan, rank: Mapping[str, int], seconds: Mapping[str, float]) -> dict[str, float]:
+    """For each task the length of the longest path that starts with it, in seconds. The plan's order is topological."""
+    followed_by: dict[str, list[str]] = defaultdict(list)
+    for group in plan.groups:
+        for other in group.after:
+            followed_by[other].append(group.id)
+    longest: dict[str, float] = {}
+    below: dict[str, float] = defaultdict(float)
+    of_group: dict[tuple[str, str], float] = defaultdict(float)
+    for method in plan.methods:
+        for test in reversed(plan.tests):
+            task = task_name(method.id, test.id)
+            if task not in rank:
+                continue
+            later = max((of_group[method.id, name] for name in followed_by[test.group]), default=0.0)
+            path = seconds.get(task, UNKNOWN_SECONDS) + max(below[task], later)
+            longest[task] = path
+            of_group[method.id, test.group] = max(of_group[method.id, test.group], path)
+            for name in (*test.needs, *test.after):
+                before = task_name(method.id, name)
+                below[before] = max(below[before], path)
+    return longest

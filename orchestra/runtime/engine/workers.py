@@ -1,0 +1,192 @@
+"""Warm worker processes that carry out tests with steps. May import `attempt`, `process` and msgspec.
+
+A worker is `python -m orchestra.runtime.worker`: a request a line on its stdin, a result a line on its stdout, one at a
+time, its browser kept warm between tests. Each leads a session of its own and ends when its stdin is closed, so it
+never outlives the run; one that hangs is ended with its whole tree (docs/decisions/003-workers.md says why no pool
+library stands here).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.process import Process, end_tree, spawn
+from orchestra.runtime.reaper import Reaper
+
+MARGIN_SECONDS = 45.0
+"""What a worker may take beyond a test's timeout before it counts as hung: `finally`, evidence, a browser's start."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker process and the request that it works on."""
+
+    process: Process
+    stdin: IO[bytes]
+    kind: tuple[str, str]
+    log: Path
+    request: Request | None = None
+    begun: float = 0.0
+    due: float = 0.0
+    stopped: bool = False
+    dead: threading.Event = field(default_factory=threading.Event)
+
+
+class Workers:
+    """Starts workers as they are needed and hands them requests. One thread owns it; readers only fill the inbox.
+
+    Args:
+        environment: what a worker inherits.
+        root: the project root, its working folder.
+        logs: the folder for the workers' own output.
+        mark: the run's tree mark.
+        reaper: told about each worker.
+        wake: called when a result has come, from another thread.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        root: Path,
+        logs: Path,
+        mark: str,
+        reaper: Reaper,
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._environment = environment
+        self._root = root
+        self._logs = logs
+        self._mark = mark
+        self._reaper = reaper
+        self._wake = wake
+        self._clock = clock
+        self._workers: list[_Worker] = []
+        self._inbox: deque[tuple[_Worker, bytes]] = deque()
+        self._started = 0
+
+    def start(self, request: Request) -> None:
+        """Hand a request to an idle worker of its method and browser, or to a new one.
+
+        Raises:
+            MachineError: a worker cannot be started.
+        """
+        engine = request.browser.engine if request.browser is not None else ""
+        kind = (request.method.id, engine)
+        worker = next((one for one in self._workers if one.request is None and one.kind == kind), None)
+        if worker is None:
+            worker = self._new(kind)
+        worker.request = request
+        worker.begun = self._clock()
+        worker.due = worker.begun + request.test.timeout_seconds + MARGIN_SECONDS
+        try:
+            worker.stdin.write(msgspec.json.encode(request) + b"\n")
+            worker.stdin.flush()
+        except OSError:
+            self._inbox.append((worker, b""))  # it died while idle: told as a crash of this attempt
+            self._wake()
+
+    def _new(self, kind: tuple[str, str]) -> _Worker:
+        self._started += 1
+        log = self._logs / f"worker-{self._started}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as stderr:
+            process = spawn(
+                [sys.executable, "-m", "orchestra.runtime.worker"],
+                cwd=self._root,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                mark=f"{self._mark}/worker-{self._started}",
+            )
+        stdin, stdout = process.popen.stdin, process.popen.stdout
+        if stdin is None or stdout is None:
+            raise AssertionError("both were asked for as pipes")
+        self._reaper.add(process.pid)
+        worker = _Worker(process, stdin, kind, log)
+        self._workers.append(worker)
+        threading.Thread(target=self._read, args=(worker, stdout), name=f"worker-{self._started}", daemon=True).start()
+        return worker
+
+    def _read(self, worker: _Worker, stdout: IO[bytes]) -> None:
+        with stdout:
+            for line in stdout:
+                self._inbox.append((worker, line))
+                self._wake()
+        worker.dead.set()
+        self._inbox.append((worker, b""))
+        self._wake()
+
+    def due(self) -> float | None:
+        """When the next worker must have answered, by the clock; None when none works."""
+        return min((worker.due for worker in self._workers if worker.request is not None), default=None)
+
+    def collect(self) -> list[Result]:
+        """The results that have come, those of workers that died, and those of workers that hang and are ended now."""
+        results = []
+        while self._inbox:
+            worker, line = self._inbox.popleft()
+            request = worker.request
+            if line and request is not None:
+                worker.request = None
+                results.append(msgspec.json.decode(line, type=Result))
+            elif not line and worker in self._workers:
+                results += self._lose(worker)
+        now = self._clock()
+        for worker in [one for one in self._workers if one.request is not None and now >= one.due]:
+            results += self._lose(worker, hung=True)
+        return results
+
+    def _lose(self, worker: _Worker, *, hung: bool = False) -> list[Result]:
+        """Take a worker out, with all of its tree; its request, if any, gets a result."""
+        self._workers.remove(worker)
+        end_tree(worker.process, grace_seconds=0.0)
+        self._reaper.remove(worker.process.pid)
+        request = worker.request
+        if request is None:
+            return []
+        seconds = self._clock() - worker.begun
+        if worker.stopped:
+            return [Result(request.task, request.attempt, "interrupted", seconds)]
+        if hung:
+            message = f"the worker did not answer within {seconds:.0f} s and was ended with its browser"
+            return [Result(request.task, request.attempt, "timeout", seconds, Failure("timeout", message))]
+        message = f"the worker died (exit {worker.process.popen.returncode})"
+        hint = f"its own output is in {worker.log.name}"
+        return [Result(request.task, request.attempt, "error", seconds, Failure("crash", message, hint=hint))]
+
+    def stop(self) -> None:
+        """End every worker that works; the next `collect` tells their attempts as interrupted."""
+        for worker in list(self._workers):
+            if worker.request is not None:
+                worker.stopped = True
+                self._inbox.append((worker, b""))
+        self._wake()
+
+    def close(self) -> None:
+        """Let idle workers end by themselves, briefly; end the rest. None is left."""
+        for worker in self._workers:
+            try:
+                worker.stdin.close()
+            except OSError:
+                continue  # it is gone already
+        for worker in self._workers:
+            if worker.request is None:
+                worker.dead.wait(timeout=5.0)
+            end_tree(worker.process, grace_seconds=0.0)
+            self._reaper.remove(worker.process.pid)
+        self._workers.clear()

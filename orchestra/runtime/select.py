@@ -1,0 +1,109 @@
+"""Which tests of a plan a selection means. May import `plan` and `suggest`.
+
+B004            a test, or all tests that its matrix makes
+B0*             a glob over ids
+B004..B009      every id between the two, both included, in natural order (B9 before B10)
+basics          a group, also `group:basics`
+tag:smoke       a tag
+cli:B004        any of these by one method only
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from orchestra.errors import UsageError
+from orchestra.plan import Plan, Test
+from orchestra.suggest import did_you_mean
+
+
+def task_name(method: str, test: str) -> str:
+    """The name of a test by a method, as doit, the ledger and the reports know it: `cli:B004`."""
+    return f"{method}:{test}"
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key in which runs of digits count as numbers: B9 comes before B10."""
+    parts = re.split(r"(\d+)", text)
+    return tuple((1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts)
+
+
+def _tests(plan: Plan, word: str) -> list[Test]:
+    tests = plan.tests
+    kind, _, name = word.partition(":")
+    if kind == "tag" and name:
+        return [test for test in tests if name in test.tags]
+    if kind == "group" and name:
+        return [test for test in tests if test.group == name]
+    if exact := [test for test in tests if word in {test.id, test.of}]:
+        return exact
+    low, dots, high = word.partition("..")
+    if dots and low and high:
+        first, last = natural(low), natural(high)
+        return [test for test in tests if first <= natural(test.of or test.id) <= last]
+    if any(mark in word for mark in "*?["):
+        return [test for test in tests if fnmatchcase(test.id, word)]
+    return [test for test in tests if test.group == word]
+
+
+def select(plan: Plan, words: Sequence[str], methods: Iterable[str] = ()) -> list[str]:
+    """The task names that a selection means, in the plan's order: method by method, dependencies first.
+
+    Args:
+        plan: the compiled suite.
+        words: forms of the module's docstring; none means every test.
+        methods: only these methods; none means all.
+
+    Raises:
+        UsageError: a word or a method that nothing answers to, or an empty selection.
+    """
+    known = [method.id for method in plan.methods]
+    wanted = list(methods)
+    for method in wanted:
+        if method not in known:
+            listed = ", ".join(f'"{name}"' for name in known)
+            raise UsageError(f'unknown method "{method}"{did_you_mean(method, known)}; there are {listed}')
+    allowed = wanted or known
+    chosen: set[str] = set()
+    for word in words or ["*"]:
+        head, colon, rest = word.partition(":")
+        by = [head] if colon and head in known else allowed
+        found = _tests(plan, rest if colon and head in known else word)
+        if not found:
+            raise _nothing(plan, word)
+        chosen |= {task_name(method, test.id) for test in found for method in by if method in test.methods}
+    tasks = [task for method in known for test in plan.tests if (task := task_name(method, test.id)) in chosen]
+    if not tasks:
+        shown = " ".join(words) or "every test"
+        raise UsageError(
+            f"nothing to run: {shown} by {', '.join(allowed)} selects no test", "see `orchestra run --list`"
+        )
+    return tasks
+
+
+def _nothing(plan: Plan, word: str) -> UsageError:
+    names = [*(test.id for test in plan.tests), *(group.id for group in plan.groups)]
+    tags = sorted({f"tag:{tag}" for test in plan.tests for tag in test.tags})
+    return UsageError(
+        f'no test, group, tag or glob "{word}" in suite "{plan.suite}"{did_you_mean(word, [*names, *tags])}',
+        "see `orchestra run --list`",
+    )
+
+
+def with_needs(plan: Plan, tasks: Iterable[str]) -> list[str]:
+    """The tasks and all that they need, in the plan's order."""
+    by_id = {test.id: test for test in plan.tests}
+    found: set[str] = set()
+    stack = list(tasks)
+    while stack:
+        task = stack.pop()
+        if task in found:
+            continue
+        found.add(task)
+        method, _, test_id = task.partition(":")
+        stack += [
+            task_name(method, need) for need in by_id[test_id].needs if need in by_id and method in by_id[need].methods
+        ]
+    return [task for method in plan.methods for test in plan.tests if (task := task_name(method.id, test.id)) in found]

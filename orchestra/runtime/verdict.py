@@ -1,0 +1,74 @@
+"""Verdicts: pure decisions, from what attempts did to what is said of it. May import `plan`, `event`, `attempt`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from orchestra.errors import EXIT_FAILED, EXIT_MACHINE, EXIT_OK
+from orchestra.ledger.event import Verdict
+from orchestra.plan import Cause, Retry, SpeedClass
+from orchestra.runtime.attempt import Fault, Result
+
+GOOD: frozenset[Verdict] = frozenset({"passed", "flaky", "unchanged"})
+SATISFIES: frozenset[Verdict] = frozenset({"passed", "flaky", "unchanged", "skipped"})
+TIMEOUT_CLASS = "timeout"
+TIMEOUT_MARK = "❌"
+
+# What the product did wrong is `failed`; what is written wrong (`setup`) stays wrong and is never tried again.
+_CAUSES: Mapping[Fault, Cause | None] = {
+    "assertion": "failed",
+    "command": "failed",
+    "timeout": "timeout",
+    "connection": "connection",
+    "crash": "crash",
+    "setup": None,
+}
+
+
+def tries_again(result: Result, retry: Retry) -> bool:
+    """Whether another attempt follows: the cause is listed and attempts are left."""
+    if result.failure is None or result.outcome in {"passed", "interrupted", "skipped"}:
+        return False
+    return _CAUSES[result.failure.fault] in retry.on and result.attempt <= retry.max
+
+
+def verdict_of(result: Result) -> tuple[Verdict, str]:
+    """The verdict that the last attempt leads to, and the reason; a pass on a retry is `flaky`, never a plain pass."""
+    if result.outcome == "passed":
+        if result.attempt == 1:
+            return "passed", ""
+        return "flaky", f"passed on attempt {result.attempt}"
+    return result.outcome, result.failure.message if result.failure is not None else ""
+
+
+def blocked_by(needs: Iterable[str], verdicts: Mapping[str, Verdict]) -> str:
+    """Why a test cannot run, from the tests that it needs; empty when it can."""
+    bad = [f"{need} {verdicts[need]}" for need in needs if need in verdicts and verdicts[need] not in SATISFIES]
+    return f"needs {', '.join(bad)}" if bad else ""
+
+
+def speed_class(seconds: float, verdict: Verdict, classes: Sequence[SpeedClass]) -> str | None:
+    """The class of an executed test: half-open intervals, the bound belongs to the slower side."""
+    if verdict == "timeout":
+        return TIMEOUT_CLASS
+    if verdict not in {"passed", "flaky", "failed"}:
+        return None
+    for one in classes:
+        if one.below_seconds is None or seconds < one.below_seconds:
+            return one.name
+    return None
+
+
+def mark_of(name: str | None, classes: Sequence[SpeedClass]) -> str:
+    """The mark of a class in tables."""
+    if name == TIMEOUT_CLASS:
+        return TIMEOUT_MARK
+    return next((one.mark for one in classes if one.name == name), "")
+
+
+def exit_code(verdicts: Iterable[Verdict], *, gates_failed: bool, unhealthy: bool) -> int:
+    """The code of a run that was not interrupted: a machine that was not fit outranks what it made of the tests."""
+    if unhealthy:
+        return EXIT_MACHINE
+    bad = gates_failed or any(verdict not in SATISFIES for verdict in verdicts)
+    return EXIT_FAILED if bad else EXIT_OK
