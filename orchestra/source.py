@@ -4,8 +4,8 @@ May import `errors`, `diagnostic`, `source_scalar` and `source_fault`. It owns r
 runtime because both look up lines: the one to say where a mistake stands, the other to say where a test is written.
 
 The C part of ruamel gives the events; its pure parser gives the same data and positions, thirty times slower, where the
-C part is missing. It also reads a file with an unquoted colon inside brackets (`[http://host]`), which is right by
-YAML 1.2 and refused by the C part.
+C part is missing. It also reads a file with an unquoted colon or question mark inside brackets (`[http://host]`), which
+is right by YAML 1.2 and refused by the C part.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _DIRECTIVE: Final = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*%([^\r\n]*)")
 _YAML_1_2: Final = re.compile(r"YAML[ \t]+1\.2[ \t]*(?:[ \t]#.*)?")
+_QUESTION_IN_FLOW: Final = re.compile(r"[\[{,]\s*\?\S")
 _OPEN: Final = object()
 
 
@@ -187,11 +188,13 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
     readable = _without_directive(decoded, walk)
     with _collector_paused():
         try:
-            data = walk.run(_pure_events(readable).__next__ if pure or CParser is None else CParser(readable).get_event)
+            next_event = _pure_events(readable).__next__ if pure or CParser is None else CParser(readable).get_event
+            data = walk.run(_guarded(next_event, readable))
         except MarkedYAMLError as error:
-            if not pure and "found unexpected ':'" in str(error.problem):
+            fault = _fault(error)
+            if not pure and _only_the_c_part_refuses(fault, decoded):
                 return parse(text, file, pure=True)
-            raise SpecError(tuple(sorted([*walk.problems, diagnose(_fault(error), decoded, walk.place)]))) from None
+            raise SpecError(tuple(sorted([*walk.problems, diagnose(fault, decoded, walk.place)]))) from None
     if walk.problems:
         raise SpecError(tuple(sorted(walk.problems)))
     return Document(file, data, marks, walk.traps(data))
@@ -455,13 +458,13 @@ class _Walk:
         return tuple(found)
 
 
-def _scalars(path: Path, data: Json, mark: _Mark) -> Iterator[tuple[Path, int]]:
+def _scalars(path: Path, data: Any, mark: _Mark) -> Iterator[tuple[Path, int]]:
     if isinstance(mark, int):
         yield path, mark
     elif isinstance(data, dict):
         for order, (key, value) in enumerate(data.items()):
             yield from _scalars((*path, key), value, mark[2 + 2 * order])
-    elif isinstance(data, list):
+    else:
         for order, value in enumerate(data):
             yield from _scalars((*path, order), value, mark[1 + order])
 
@@ -555,6 +558,30 @@ def _pure_events(text: str) -> Iterator[Any]:
             yield event
     except (ValueError, OverflowError):  # chr() of an escape above U+10FFFF
         raise MarkedYAMLError(problem=problem, problem_mark=mark) from None
+
+
+def _only_the_c_part_refuses(fault: Fault, text: str) -> bool:
+    """Whether it stopped at a colon or question mark in brackets, where YAML 1.2 lets a plain scalar hold them."""
+    stopped_at = text[fault.index : fault.index + 1]
+    return "found unexpected ':'" in fault.problem or ("flow" in fault.context and stopped_at in {":", "?"})
+
+
+def _guarded(next_event: Callable[[], Any], text: str) -> Callable[[], Any]:
+    """The events, refusing `[?x]`: a text by YAML 1.2, which both parsers take for the mapping `{x: null}`.
+
+    Only a file in which that may occur pays for the look at each event.
+    """
+    if not _QUESTION_IN_FLOW.search(text):
+        return next_event
+
+    def guarded() -> Any:
+        event = next_event()
+        mark = event.start_mark
+        if text[mark.index - 1 : mark.index] == "?" and text[mark.index : mark.index + 1].strip(" \t\r\n]},"):
+            raise MarkedYAMLError(problem="found unexpected '?'", problem_mark=mark)
+        return event
+
+    return guarded
 
 
 def _fault(error: MarkedYAMLError) -> Fault:

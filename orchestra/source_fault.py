@@ -135,8 +135,8 @@ _TABLE = (
         _QUOTE + " if it begins with an exclamation mark",
     ),
     _Words(
-        ("unexpected ':'",),
-        "an unquoted text with a colon inside [ ] or { }",
+        ("unexpected '?'",),
+        "an unquoted text that begins with a question mark inside [ ] or { }",
         _QUOTE,
     ),
     _Words(

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.golden import check
 
 from orchestra.compiler.include import load
 from orchestra.errors import SpecError, UsageError
 from orchestra.source import MAX_BYTES, digest_files
+from tests.golden import check
 
 ERR = Path(__file__).parent / "data" / "err" / "include"
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from tests.golden import check
 
 from orchestra import source
 from orchestra.errors import SpecError
 from orchestra.source import Trap, digest_files, locate, parse
 from orchestra.source_fault import Fault, diagnose
+from tests.golden import check
 
 ERR = Path(__file__).parent / "data" / "err" / "source"
 NAMES = sorted(path.stem for path in ERR.glob("*.yaml"))
@@ -123,6 +123,19 @@ def test_a_colon_in_brackets_is_a_text_as_yaml_1_2_says():
     assert document.place(("a", 1)) == ("f.yaml", 1, 20)
 
 
+@pytest.mark.parametrize("pure", [False, True])
+def test_a_question_mark_in_brackets_is_a_text_or_refused_and_never_a_mapping(pure):
+    assert parse(b"a: [what?, b ?c, '?d', ? e]\n? f\n: {g?: 1}\n", "f.yaml", pure=pure).data == {
+        "a": ["what?", "b ?c", "?d", {"e": None}],
+        "f": {"g?": 1},
+    }
+    assert refusal("a: [b, ?c]", pure=pure)[0].text() == (
+        "f.yaml:1:9: found an unquoted text that begins with a question mark inside [ ] or { }"
+        ' in "a: [b, ?c]" [yaml-syntax]\n    hint: put the text in quotes'
+    )
+    assert refusal("{?c: 1}", pure=pure)[0].rule == "yaml-syntax"
+
+
 def test_problems_before_a_colon_in_brackets_are_told_once():
     assert [problem.rule for problem in refusal("a: 1\na: 2\nb: [c://d]\n")] == ["yaml-duplicate-key"]
 
@@ -167,6 +180,12 @@ def test_an_alias_stands_where_it_is_used_and_its_content_where_it_is_written(pu
     assert document.place(("text",), key=True) == ("f.yaml", 4, 1)
 
 
+def test_a_text_that_begins_with_a_colon_in_brackets_is_never_misread():
+    assert parse(b"[:x]", "f.yaml").data == [":x"]
+    assert parse(b"{a: :x}", "f.yaml").data == {"a": ":x"}
+    assert {problem.rule for problem in refusal("{:x: 1}")} == {"yaml-syntax", "yaml-key"}
+
+
 def test_many_aliases_of_a_small_block_are_no_bomb():
     uses = "".join(f"k{order}: *a\n" for order in range(5000))
     assert len(parse(f"a: &a {{x: 1, y: [2]}}\n{uses}".encode(), "f.yaml").data) == 5001
@@ -204,6 +223,10 @@ def test_a_fault_that_is_not_known_still_has_a_place():
 def test_the_pure_parser_stands_in_when_the_c_part_is_missing(monkeypatch):
     monkeypatch.setattr(source, "CParser", None)
     assert parse(b"a: [x, 1]", "f.yaml").data == {"a": ["x", 1]}
+
+
+def test_the_pure_parser_ends_with_the_stream():
+    assert [type(event).__name__ for event in source._pure_events("x")][-2:] == ["DocumentEndEvent", "StreamEndEvent"]
 
 
 @pytest.mark.parametrize("state", [True, False])
@@ -244,10 +267,10 @@ def test_the_digest_reads_line_ends_alike_and_frames_its_files(tmp_path):
 # ------------------------------------------------------------------------------------------------ the two parsers agree
 TEXTS = st.text(
     st.characters(
-        codec="utf-8", exclude_characters="\u2028\u2029\ufeff\ufffe\uffff\x85", exclude_categories=("Cc", "Cs")
+        codec="utf-8", exclude_characters="?\u2028\u2029\ufeff\ufffe\uffff\x85", exclude_categories=("Cc", "Cs")
     ),
     max_size=12,
-)
+).filter(lambda text: not text.startswith(":"))  # `{:x: 1}` is refused, though YAML 1.2 allows it
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -263,7 +286,7 @@ TREES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.dictionaries(TEXTS, TREES, max_size=4), st.booleans(), st.booleans())
 def test_what_ruamel_writes_both_parsers_read_back_at_the_same_places(tree, flow, crlf):
     from io import StringIO
@@ -280,52 +303,32 @@ def test_what_ruamel_writes_both_parsers_read_back_at_the_same_places(tree, flow
     assert places(fast) == places(slow)
 
 
-PIECES = st.sampled_from(
-    "a b: c - [ ] { } , : ? & * ! | > ' \" % @ ` # \\ ~ 012 yes .inf << !!str !x &a *a --- ... é 😀".split()
-    + [
-        '"\\uD800"',
-        '"\\UFFFFFFFF"',
-        '"\\x0',
-        " ",
-        "  ",
-        "\n",
-        "\n  ",
-        "\n    ",
-        "\t",
-        "\r\n",
-        ": ",
-        "- ",
-        "? ",
-        ", ",
-        "a: ",
-        "b: ",
-        "\n- ",
-        "x",
-    ]
-)
+WORDS = "a b: c - [ ] { } , : ? & * ! | > ' \" % @ ` # \\ ~ 012 yes .inf << !!str !x &a *a --- ... é 😀"
+SPACES = (" ", "  ", "\n", "\n  ", "\n    ", "\t", "\r\n", ": ", "- ", "? ", ", ", "a: ", "b: ", "\n- ")
+PIECES = st.sampled_from([*WORDS.split(), *SPACES, '"\\uD800"', '"\\UFFFFFFFF"', '"\\x0'])
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_any_text_gives_data_or_diagnostics_and_never_a_traceback(text):
     for pure in (False, True):
         try:
             document = parse(text.encode(), "f", pure=pure)
         except SpecError as error:
-            assert error.diagnostics
-            for problem in error.diagnostics:
-                assert problem.place.line >= 1
-                assert problem.place.column >= 1
-                assert problem.place.line <= text.count("\n") + text.count("\r") + 1
+            lines = {problem.place.line for problem in error.diagnostics}
+            columns = {problem.place.column for problem in error.diagnostics}
+            assert lines <= set(range(1, len(re.split("\r\n|\r|\n", text)) + 1))
+            assert columns
+            assert min(columns) >= 1
         else:
             json.dumps(document.data, allow_nan=False)
             assert len(places(document)) >= 1
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=40))
 def test_any_bytes_give_data_or_diagnostics(raw):
     try:
         parse(raw, "f")
     except SpecError as error:
-        assert error.diagnostics
+        assert error.diagnostics  # noqa: PT017
