@@ -25,10 +25,10 @@ def answer(question: Question, market: Market, *, mutation: str = "") -> Answer:
         return _quotes([market[ticker] for ticker in tickers], question.unknown)
     if question.unknown:
         names = _list([f"“{name}”" for name in question.unknown])
-        return _reply("unknown", f"Sorry, I don’t know {names}. {_EXAMPLES}", unknown=question.unknown)
+        return _reply("unknown", f"Sorry, I do not know {names}. {_EXAMPLES}", unknown=question.unknown)
     if question.status:
         return _status(market, () if mutation == "b004" else INDEXES)
-    return _reply("help", f"I couldn’t find a ticker or a company in that. {_EXAMPLES}")
+    return _reply("help", f"I found no ticker and no company in that. {_EXAMPLES}")
 
 
 def analysis(kind: str, quote: Quote) -> Answer:
@@ -64,11 +64,12 @@ def _quotes(quotes: list[Quote], unknown: tuple[str, ...]) -> Answer:
         ranked = sorted(quotes, key=lambda quote: (-quote.change_percent, quote.ticker))
         best, worst = ranked[0], ranked[-1]
         text = (
-            f"{_list([quote.ticker for quote in quotes])} compared: {best.ticker} leads with {_percent(best.change_percent)}, "
+            f"{_list([quote.ticker for quote in quotes])} compared: "
+            f"{best.ticker} leads with {_percent(best.change_percent)}, "
             f"{worst.ticker} trails with {_percent(worst.change_percent)}."
         )
     if unknown:
-        text += f" I don’t know {_list([f'“{name}”' for name in unknown])}."
+        text += f" I do not know {_list([f'“{name}”' for name in unknown])}."
     return _reply("quotes", text, quotes, unknown)
 
 
@@ -88,7 +89,7 @@ def _snapshot(quote: Quote) -> tuple[str, str, list[tuple[str, str]]]:
         ("Last", _money(quote.price)),
         ("Change", _move(quote)),
         ("Open", _money(quote.open)),
-        ("Range", f"{_money(quote.low)} – {_money(quote.high)}"),
+        ("Range", f"{_money(quote.low)} to {_money(quote.high)}"),
         ("Previous close", _money(quote.previous)),
         ("Volume", f"{_volume(quote.volume)} (average {_volume(quote.average_volume)})"),
     ]

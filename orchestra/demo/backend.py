@@ -1,13 +1,13 @@
-"""The API server of the sample application: `python -m orchestra.demo.backend --port N`. May import the modules of `demo`.
+"""The API server of the sample application: `python -m orchestra.demo.backend --port N`. May import `demo`.
 
     GET  /health        {"status": "ok", "mode": "live", "model": …, "data": …, "session": …}
     GET  /api/market    every quote
     POST /api/ask       {"message": …, "attempt": 1} to {"kind", "reply", "tickers", "rows", "unknown", "mode"}
     POST /api/analyze   {"kind": "snapshot" | "levels" | "trend", "ticker": …} to the same and "title", "facts"
 
-An error is `{"error": …}` with a status from 400 on. The message `simulate outage` is answered with 503 at its first attempt
-and in earnest from the second on: the caller counts, so that the server holds no state. `--cached` is the mode of a stand-in:
-the same data as a snapshot, no faults, and a `mode` that says so.
+An error is `{"error": …}` with a status from 400 on. The message `simulate outage` is answered with 503 at its first
+attempt and in earnest from the second on: the caller counts, so that the server holds no state. `--cached` is the mode
+of a stand-in: the same data as a snapshot, no faults, and a `mode` that says so.
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@
         crash-after:3     the process ends with exit code 70 once the API has answered three requests
         start:exit        the process ends with exit code 70 at once
         start:hang        the process lives and never listens
-    DEMO_FAIL_ONCE=FILE   the faults hold for the first process that starts: it creates FILE, and where FILE is, nothing fails
+    DEMO_FAIL_ONCE=FILE   the faults hold for the first process: it creates FILE; where FILE is, nothing fails
 
-Routes are `health`, `market`, `ask` and `analyze`. The cached mode has no faults: it is what stands in when the live server fails.
+Routes are `health`, `market`, `ask` and `analyze`. The cached mode has no faults: it stands in when the live server
+fails.
 """
 
 from __future__ import annotations
@@ -129,5 +130,4 @@ async def _misbehave(action: str, scope: Scope, receive: Receive, send: Send) ->
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4096")]})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
     else:
-        headers = {"access-control-allow-origin": "*"}
-        await JSONResponse({"error": "the server fails on purpose"}, int(action), headers)(scope, receive, send)
+        await JSONResponse({"error": "the server fails on purpose"}, int(action))(scope, receive, send)

@@ -1,4 +1,5 @@
-"""The web front end of the sample application: `python -m orchestra.demo.frontend --api URL --port N`. May import the modules of `demo`.
+"""The web front end of the sample application: `python -m orchestra.demo.frontend --api URL --port N`.
+May import `demo`.
 
 GET /              the page
 GET /static/…      its styles and scripts, as they lie in the folder `static`
@@ -57,9 +58,10 @@ class SafeHeaders:
     def __init__(self, app: ASGIApp, api: str) -> None:
         parts = urlsplit(api)
         self.app = app
+        # no inline scripts; `unsafe-eval` is for the waits of browser drivers, which evaluate text in the page
         self.policy = (
-            f"default-src 'self'; connect-src 'self' {parts.scheme}://{parts.netloc}; img-src 'self' data:; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            f"default-src 'self'; script-src 'self' 'unsafe-eval'; connect-src 'self' {parts.scheme}://{parts.netloc}; "
+            "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

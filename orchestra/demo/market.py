@@ -1,7 +1,7 @@
-"""The market data of the sample application: fixed, invented, the same on every machine. May import nothing of this package.
+"""The market data of the sample application: fixed, invented, the same everywhere. May import nothing of this package.
 
-The table holds what a person chose; highs, lows, levels and history are derived from it by arithmetic and by a generator
-that is seeded with the symbol, so that no clock, network or file takes part.
+The table holds what a person chose; highs, lows, levels and history are derived from it by arithmetic and by a
+generator that is seeded with the symbol, so that no clock, network or file takes part.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ SESSION_TITLE = "Friday, 14 March 2025"
 HISTORY_LENGTH = 30
 INDEXES = ("SPY", "QQQ", "DIA", "IWM")
 
-# symbol, company, sector, previous close and last price in US dollars, volume and average volume in millions of shares, other names
+# symbol, company, sector, previous close and last price in US dollars, volume and average volume in millions of
+# shares, other names
 _TABLE: tuple[tuple[str, str, str, float, float, float, float, tuple[str, ...]], ...] = (
     ("NVDA", "NVIDIA", "Semiconductors", 115.58, 121.67, 277.6, 301.2, ("nvidia",)),
     ("AAPL", "Apple", "Hardware", 209.68, 213.49, 60.1, 54.3, ("apple",)),
@@ -84,7 +85,7 @@ Market = dict[str, Quote]
 
 def _history(symbol: str, previous: float, price: float) -> tuple[float, ...]:
     """The last `HISTORY_LENGTH` closes, the newest last: a seeded walk backwards from the two known closes."""
-    dice = random.Random(symbol)  # noqa: S311 - a picture, not a secret
+    dice = random.Random(f"{symbol} closes")
     closes = [price, previous]
     drift = dice.uniform(-0.006, 0.006)
     while len(closes) < HISTORY_LENGTH:
@@ -95,7 +96,7 @@ def _history(symbol: str, previous: float, price: float) -> tuple[float, ...]:
 
 def _quote(row: tuple[str, str, str, float, float, float, float, tuple[str, ...]]) -> Quote:
     symbol, name, sector, previous, price, volume, average, aliases = row
-    dice = random.Random(f"{symbol} day")  # noqa: S311 - a picture, not a secret
+    dice = random.Random(f"{symbol} day")
     opened = round(previous + (price - previous) * dice.uniform(0.1, 0.5), 2)
     spread = price * dice.uniform(0.004, 0.012)
     return Quote(

@@ -1,6 +1,8 @@
-"""Breaks exactly one feature of the sample application at a time, to prove that each test of its suite can fail. May import nothing of this package.
+"""Breaks one feature of the sample application at a time, to prove that each test of its suite can fail.
+May import nothing of this package.
 
-`DEMO_MUTATION=<id>` in the environment of a server chooses one; the front end hands its choice to the page in `/config.json`.
+`DEMO_MUTATION=<id>` in the environment of a server chooses one; the front end hands its own to the page in
+`/config.json`.
 Each mutation makes the test of its own number fail and leaves the other fifteen passing.
 
     id    where     what breaks

@@ -1,7 +1,8 @@
 """Reads what a person asks: which tickers, or the state of the market. May import `demo.market` only.
 
-A pure function from text to `Question`. A ticker is found by symbol in any case (`nvda`, `$TSLA`; one of two letters, such as
-KO, in capitals or after a `$`) or by the name of its company (`Apple`, `Coca-Cola's`), in the order of the text.
+A pure function from text to `Question`. A ticker is found by symbol in any case (`nvda`, `$TSLA`; one of two letters,
+such as KO, in capitals or after a `$`) or by the name of its company (`Apple`, `Coca-Cola's`), in the order of the
+text.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from orchestra.demo.market import Market
 
 MAX_MESSAGE = 4000
 _SHORT_SYMBOL = 2
+_LONGEST_UNKNOWN = 5
 _STATUS = re.compile(r"\b(?:(?:stock )?markets?|indexes|indices|wall street)\b", re.IGNORECASE)
-_SYMBOL = re.compile(r"(?<![\w$.&-])(\$?)([A-Za-z]{1,6})(?![\w&]|-\w)")
+_SYMBOL = re.compile(r"(?<![\w$.&-])(\$?)([A-Za-z]{1,6})(?![\w&]|[-.]\w)")
 # words that people write in capitals and that are no tickers
 _NOT_TICKERS = frozenset(
-    "A AM AND API ARE AT ATH BUY CEO CFO CSV DO EPS ETF ETFS EU EUR EV FAQ FED FOR GDP HELP HOW HTML I IN IPO IS IT JSON ME NO NOT NOW NYSE OF OK ON OR "
-    "PE PDF PM PLEASE Q SEC SELL THE TO UK US USA USD VS VERSUS WHAT WHY YES YTD".split()
+    """
+    A AM AND API ARE AT ATH BUY CEO CFO CSV DO EPS ETF ETFS EU EUR EV FAQ FED FOR GDP HELP HOW HTML I IN IPO IS IT JSON
+    ME NO NOT NOW NYSE OF OK ON OR PE PDF PM Q SEC SELL THE TO UK US USA USD VS WHAT WHY YES YTD
+    """.split()  # noqa: SIM905 - a list of fifty quoted words is harder to read
 )
 
 
@@ -56,7 +60,7 @@ def parse(message: str, market: Market, *, any_case: bool = True, names: bool = 
         if symbol in market:
             if dollar or capitals or (any_case and len(word) > _SHORT_SYMBOL):
                 found[match.start()] = symbol
-        elif dollar or (capitals and 1 < len(word) <= 5 and symbol not in _NOT_TICKERS and not shouting):  # noqa: PLR2004 - the longest symbol
+        elif dollar or (capitals and 1 < len(word) <= _LONGEST_UNKNOWN and symbol not in _NOT_TICKERS and not shouting):
             unknown[symbol] = None
     tickers = tuple(dict.fromkeys(found[start] for start in sorted(found)))
     return Question(tickers, tuple(unknown), status=not tickers and not unknown and bool(_STATUS.search(message)))

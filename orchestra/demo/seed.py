@@ -1,6 +1,7 @@
 """Prepares the market data of the sample application: `python -m orchestra.demo.seed`. May import `demo.market` only.
 
-Judges the table and writes it to `.orchestra/demo/market.json`; the API server reads it with `--data`. The same bytes each time.
+Judges the table and writes it to `.orchestra/demo/market.json`, the same bytes each time; the API server reads it with
+`--data`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ const MAX_ENTRIES = 5000;
 /** The whole conversation as JSON; `parse` reads it back. */
 export function toJson(entries, { repliesLost = false } = {}) {
   const kept = repliesLost ? entries.filter((entry) => entry.role !== "reply") : entries;
-  return `${JSON.stringify({ format: FORMAT, version: 1, entries: kept }, null, 2)}\n`;
+  return `${JSON.stringify({ format: FORMAT, version: 1, messages: kept }, null, 2)}\n`;
 }
 
 /** One line an entry, one more for each quote of a reply; RFC 4180 with CRLF. */
@@ -70,9 +70,9 @@ export function parse(text) {
   } catch {
     throw new Error("This file is not JSON.");
   }
-  if (data?.format !== FORMAT || !Array.isArray(data.entries)) throw new Error("This file is not an exported conversation.");
-  if (data.entries.length > MAX_ENTRIES) throw new Error(`This conversation has more than ${MAX_ENTRIES} entries.`);
-  return data.entries.map(entryFrom);
+  if (data?.format !== FORMAT || !Array.isArray(data.messages)) throw new Error("This file is not an exported conversation.");
+  if (data.messages.length > MAX_ENTRIES) throw new Error(`This conversation has more than ${MAX_ENTRIES} entries.`);
+  return data.messages.map(entryFrom);
 }
 
 function entryFrom(raw, index) {

@@ -87,5 +87,5 @@ function quotes(rows) {
 function facts(entry) {
   const cells = entry.facts.map((fact) => element("div", {}, element("dt", {}, fact.label), element("dd", {}, fact.value)));
   const box = entry.kind === "trend" && entry.rows.length ? element("div", { class: "chart-box" }, chart(entry.rows[0].history, "chart")) : null;
-  return element("div", { class: "panel" }, box, element("dl", { class: "facts" }, ...cells));
+  return element("div", { class: "panel" }, box, element("dl", { class: cells.length % 3 === 0 ? "facts" : "facts five" }, ...cells));
 }

@@ -85,6 +85,8 @@ async function start() {
       if (!conversation.entries.includes(entry)) return;
       if (node) node.dataset.failed = "";
       notices.error(error.message, () => ask(text, attempt + 1, entry));
+      // the banner takes room: the question above it stays in sight
+      log.refresh();
     }
   }
 

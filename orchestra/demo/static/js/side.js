@@ -40,6 +40,8 @@ export class Side {
     const quote = this.#quotes.get(ticker);
     if (!quote) return;
     this.#select.value = ticker;
+    const change = (quote.history.at(-1) / quote.history[0] - 1) * 100;
+    const past = element("span", { class: direction(change) }, percent(change));
     for (const row of byId("watchlist").querySelectorAll("button")) row.setAttribute("aria-pressed", String(row.dataset.ticker === ticker));
     byId("focus").replaceChildren(
       element(
@@ -49,6 +51,7 @@ export class Side {
         element("span", { class: `focus-move ${direction(quote.change)}` }, percent(quote.change_percent)),
       ),
       chart(quote.history, "chart"),
+      element("div", { class: "focus-foot" }, element("span", {}, `${quote.history.length} sessions`), past),
     );
   }
 
