@@ -3,6 +3,8 @@
 May import `errors`, `diagnostic` and `source`. Merging is by unit: a top-level scalar or list is one, else each entry
 of a top-level mapping (`tests.B001`, `vars.ticker`), and for `gates` each gate (`gates.before.servers_up`). A unit that
 two files define is a mistake, unless the including file lists it under `override:`.
+
+A little longer than most modules: reading and merging share what they know of the files, for messages with both places.
 """
 
 from __future__ import annotations
