@@ -1,0 +1,399 @@
+"""The metrics that gates speak about: the catalogue, and CEL over it. Owns cel_expr_python. May import `suggest`.
+
+Counts are whole numbers and ratios, percentages and seconds are doubles, because CEL compares only like with like:
+`failed <= 5`, `cpu_percent < 90.0`. `python -m orchestra.metrics` prints docs/metrics.md.
+
+A third of the module is the catalogue, which is data; the rest is short of its limit of 300 lines.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from orchestra.suggest import did_you_mean
+
+Phase: TypeAlias = Literal["before", "during", "after"]
+Type: TypeAlias = Literal["int", "double", "string", "bool"]
+
+ALWAYS: tuple[Phase, ...] = ("before", "during", "after")
+RUNNING: tuple[Phase, ...] = ("during", "after")
+CLOSED: tuple[Phase, ...] = ("after",)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric, or with `<…>` in its name a family of them.
+
+    Attributes:
+        name: as an expression writes it.
+        type: of its value in CEL.
+        unit: of its value, empty for a plain number or text.
+        doc: what it says, one sentence.
+        phases: the gates that may read it.
+        example: a gate's condition.
+    """
+
+    name: str
+    type: Type
+    unit: str
+    doc: str
+    phases: tuple[Phase, ...]
+    example: str
+
+
+_PASSES = "`passed`, `flaky` and `unchanged` over all tests with a verdict but `skipped`; it has no value without any"
+
+_ALL: tuple[Metric, ...] = (
+    Metric(
+        "health.<component>",
+        "string",
+        "",
+        "the state of a row of the health matrix: `healthy`, `unhealthy`, `starting`, `failed` or `stopped`",
+        ALWAYS,
+        'health.backend == "healthy"',
+    ),
+    Metric("total", "int", "tests", "tests selected for this run, each counted once a method", ALWAYS, "total >= 16"),
+    Metric("executed", "int", "tests", "tests that ran, whatever came of it", RUNNING, "executed > 0"),
+    Metric("passed", "int", "tests", "passed on the first attempt", RUNNING, "passed >= 10"),
+    Metric("flaky", "int", "tests", "passed on a later attempt", RUNNING, "flaky <= 2"),
+    Metric("unchanged", "int", "tests", "not run, because nothing changed since they passed", CLOSED, "unchanged == 0"),
+    Metric("failed", "int", "tests", "failed by the product's fault", RUNNING, "failed <= 5"),
+    Metric("timeout", "int", "tests", "did not end in time", RUNNING, "timeout == 0"),
+    Metric("error", "int", "tests", "ended by the machine's or our own fault", RUNNING, "error == 0"),
+    Metric("blocked", "int", "tests", "not run, because what they need did not pass", RUNNING, "blocked == 0"),
+    Metric("skipped", "int", "tests", "not run, with a stated reason", RUNNING, "skipped <= 1"),
+    Metric("interrupted", "int", "tests", "ended by a signal", CLOSED, "interrupted == 0"),
+    Metric(
+        "skipped_silently",
+        "int",
+        "tests",
+        "selected, but without a verdict of their own",
+        CLOSED,
+        "skipped_silently == 0",
+    ),
+    Metric("pass_rate", "double", "0 to 1", _PASSES, RUNNING, "pass_rate >= 1.0"),
+    Metric(
+        "flaky_rate", "double", "0 to 1", "`flaky` over the tests that passed at all", RUNNING, "flaky_rate <= 0.05"
+    ),
+    Metric(
+        "agreement",
+        "double",
+        "0 to 1",
+        "tests with the same outcome by all methods, over those that ran by more than one",
+        CLOSED,
+        "agreement >= 0.95",
+    ),
+    Metric("method.<method>.failed", "int", "tests", "failed by this method", RUNNING, "method.mcp.failed == 0"),
+    Metric(
+        "method.<method>.pass_rate",
+        "double",
+        "0 to 1",
+        "the pass rate of this method",
+        RUNNING,
+        "method.cli.pass_rate >= 1.0",
+    ),
+    Metric("class.<speed>", "int", "tests", "executed tests in a class of `speed:`", RUNNING, "class.slow == 0"),
+    Metric(
+        "seconds_p50", "double", "seconds", "the median duration of the executed tests", RUNNING, "seconds_p50 < 10.0"
+    ),
+    Metric(
+        "seconds_p95", "double", "seconds", "95 of 100 executed tests took no longer", RUNNING, "seconds_p95 < 60.0"
+    ),
+    Metric(
+        "seconds_max", "double", "seconds", "the duration of the slowest executed test", RUNNING, "seconds_max < 120.0"
+    ),
+    Metric(
+        "seconds_total", "double", "seconds", "from the start of the run until now", RUNNING, "seconds_total < 1800.0"
+    ),
+    Metric("regressions", "int", "tests", "slower than their baseline, confirmed", CLOSED, "regressions == 0"),
+    Metric("retries", "int", "attempts", "attempts after the first, of all tests", RUNNING, "retries <= 3"),
+    Metric("incidents", "int", "incidents", "outages of components while tests ran", RUNNING, "incidents == 0"),
+    Metric("recoveries", "int", "rungs", "steps of recovery ladders taken", RUNNING, "recoveries <= 2"),
+    Metric("degraded", "int", "components", "components that run on their failover", ALWAYS, "degraded == 0"),
+    Metric("workers", "int", "workers", "tests that may run at once", ALWAYS, "workers >= 1"),
+    Metric("cpu_percent", "double", "percent", "use of all processors", ALWAYS, "cpu_percent < 90.0"),
+    Metric("memory_percent", "double", "percent", "memory in use", ALWAYS, "memory_percent < 85.0"),
+    Metric(
+        "disk_free_megabytes",
+        "int",
+        "megabytes",
+        "free space on the disk of the project",
+        ALWAYS,
+        "disk_free_megabytes > 500",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+
+_FAMILY = re.compile(r"<(\w+)>")
+_PATTERNS: tuple[tuple[re.Pattern[str], Metric], ...] = tuple(
+    (re.compile(_FAMILY.sub(r"[a-z][a-z0-9_]*", re.escape(metric.name))), metric) for metric in _ALL
+)
+_LEXEME = re.compile(
+    r"""//[^\n]*|[rRbB]{0,2}(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+    r"""|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)""",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with an expression: offset in code points from its start, message, mend."""
+
+    offset: int
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """An expression that cannot be decided, because these metrics have no value for what was selected."""
+
+    missing: tuple[str, ...]
+
+
+class EvaluationError(Exception):
+    """An expression that has all its metrics and still no value: a division by zero, an overflow, a wrong type."""
+
+
+def metric_of(name: str) -> Metric | None:
+    """The metric or family that a name belongs to, or None: `health.backend` is one of `health.<component>`."""
+    return next((metric for pattern, metric in _PATTERNS if pattern.fullmatch(name)), None)
+
+
+def declare(components: Iterable[str], methods: Iterable[str], speed_names: Iterable[str]) -> dict[str, Metric]:
+    """The metrics of one suite by name, families written out in the order of the arguments."""
+    members = {"component": tuple(components), "method": tuple(methods), "speed": tuple(speed_names)}
+    return {name: metric for metric in _ALL for name in _written_out(metric.name, members)}
+
+
+def _written_out(name: str, members: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    family = _FAMILY.search(name)
+    if family is None:
+        yield name
+        return
+    for member in members[family[1]]:
+        yield name.replace(family[0], member)
+
+
+def _identifiers(expression: str) -> Iterator[tuple[int, str]]:
+    """Offset and dotted name of each identifier outside of texts and comments."""
+    for lexeme in _LEXEME.finditer(expression):
+        if lexeme["name"] is not None:
+            yield lexeme.start(), lexeme["name"]
+
+
+def names_in(expression: str) -> tuple[str, ...]:
+    """The metrics that an expression reads, each once, in its order."""
+    return tuple(dict.fromkeys(name for _, name in _identifiers(expression) if metric_of(name) is not None))
+
+
+@functools.cache
+def _environment(declared: tuple[tuple[str, Type], ...]) -> Any:
+    """A CEL environment in which these names have these types."""
+    # The library costs as much to load as a whole compile of a small spec: only a spec with gates pays for it.
+    from cel_expr_python import cel  # noqa: PLC0415
+
+    types = {"int": cel.Type.INT, "double": cel.Type.DOUBLE, "string": cel.Type.STRING, "bool": cel.Type.BOOL}
+    return cel.NewEnv(variables={name: types[kind] for name, kind in declared})
+
+
+def check_expression(
+    expression: str,
+    components: Iterable[str],
+    methods: Iterable[str],
+    speed_names: Iterable[str],
+    phase: Phase,
+) -> list[Problem]:
+    """Every problem of a gate's condition, in its order; empty when it can be judged in this phase.
+
+    Args:
+        expression: the condition, in CEL.
+        components: the rows of the health matrix.
+        methods: the methods of the suite.
+        speed_names: its classes of duration.
+        phase: when the gate is judged.
+    """
+    declared = declare(components, methods, speed_names)
+    environment = _environment(tuple((name, metric.type) for name, metric in declared.items()))
+    try:
+        compiled = environment.compile(expression)
+    except RuntimeError as error:
+        return list(_refusals(str(error), expression, declared))
+    kind = compiled.return_type().name().lower()
+    if kind != "bool":
+        return [
+            Problem(
+                0, f"the condition gives {_A_TYPE.get(kind, kind)}; wanted is true or false", "compare it: failed <= 5"
+            )
+        ]
+    read = [(offset, name, declared[name]) for offset, name in _identifiers(expression) if name in declared]
+    if not read:
+        hint = f"compare a metric, for instance {METRICS['failed'].example}"
+        return [Problem(0, "the condition reads no metric, so it always gives the same", hint)]
+    return [
+        Problem(offset, f'the metric "{name}" has no value {phase} the tests', f"judge it {_or(metric.phases)}")
+        for offset, name, metric in read
+        if phase not in metric.phases
+    ]
+
+
+_A_TYPE = {"int": "a whole number", "double": "a number", "string": "a text", "uint": "a whole number"}
+_REFUSAL = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*)$", re.MULTILINE)
+_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
+_OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '\((.*)\)'")
+_OPERATOR = re.compile(r"_?(\W+)_")
+# A number that is a whole operand: to rewrite one inside a longer term would only move the mistake.
+_NUMBER_AFTER = re.compile(r"[<>=!]+\s*(-?\d+(?:\.\d+)?)(?=\s*(?:$|[)&|?:]))")
+_NUMBER_BEFORE = re.compile(r"(?:^|[(&|?:])\s*(-?\d+(?:\.\d+)?)\s*$")
+
+
+def _refusals(text: str, expression: str, declared: Mapping[str, Metric]) -> Iterator[Problem]:
+    """The problems behind CEL's refusal, which has line, column and kind only in its text.
+
+    A syntax error hides the rest, so that only the first is given.
+    """
+    starts = [0, *(end.end() for end in re.finditer("\n", expression))]
+    for line, column, said in _REFUSAL.findall(text):
+        offset = min(starts[int(line) - 1] + int(column) - 1, len(expression))
+        undeclared, overload = _UNDECLARED.match(said), _OVERLOAD.match(said)
+        if undeclared is not None:
+            yield _unknown(undeclared[1], offset, expression, declared)
+        elif overload is not None:
+            yield _mismatch(overload[1], overload[2], offset, expression)
+        else:
+            rest = expression[offset : offset + 20]
+            found = f'near "{rest}"' if rest else "at its end"
+            yield Problem(
+                offset,
+                f"the condition cannot be read {found}",
+                "CEL is written so: failed <= 5 && !(error > 0) || degraded == 0",
+            )
+            return
+
+
+def _unknown(name: str, offset: int, expression: str, declared: Mapping[str, Metric]) -> Problem:
+    """A name that is no metric. CEL points at the last dot of a dotted name."""
+    start = next((at for at, word in _identifiers(expression) if at <= offset < at + len(word)), offset)
+    head = name.partition(".")[0]
+    siblings = [known for known in declared if known.startswith(f"{head}.")]
+    allowed = f"; there are {_quoted(siblings)}" if siblings else ""
+    return Problem(
+        start,
+        f'unknown metric "{name}"{did_you_mean(name, declared)}{allowed}',
+        "docs/metrics.md lists them" if not siblings else "",
+    )
+
+
+def _mismatch(function: str, types: str, offset: int, expression: str) -> Problem:
+    """Operands that CEL does not compare or compute with each other."""
+    operator = _OPERATOR.fullmatch(function)
+    if operator is None:
+        return Problem(
+            offset, f'"{function}" cannot be applied to ({types})', "docs/metrics.md has the types of all metrics"
+        )
+    left, _, right = types.partition(", ")
+    message = (
+        f'"{operator[1]}" cannot stand between {left} and {right}'
+        if right
+        else f'"{operator[1]}" cannot stand before {left}'
+    )
+    after = _NUMBER_AFTER.match(expression, offset)
+    before = _NUMBER_BEFORE.search(expression, 0, offset)
+    number = after or before
+    hint = "docs/metrics.md has the types of all metrics"
+    if {left, right} == {"int", "double"}:
+        hint = "convert one of them: double(failed)"
+        if number is not None:
+            wanted = left if after is not None else right
+            hint = f"write {_written_as(number[1], wanted)}"
+    elif {left, right} <= {"string", "int", "double"} and "string" in {left, right} and number is not None:
+        hint = f'compare a text with a text: "{number[1]}"'
+    return Problem(offset, message, hint)
+
+
+def _written_as(number: str, kind: str) -> str:
+    return f"{number}.0" if kind == "double" else number.partition(".")[0]
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(words)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+@functools.cache
+def compile_expression(expression: str) -> Any:
+    """The compiled condition, kept for the next time.
+
+    Raises:
+        RuntimeError: it is not what `check_expression` has passed.
+    """
+    read = {name: metric for name in names_in(expression) if (metric := metric_of(name)) is not None}
+    return _environment(tuple((name, metric.type) for name, metric in read.items())).compile(expression)
+
+
+def evaluate(expression: str, values: Mapping[str, Any]) -> bool | NotApplicable:
+    """Judge a condition.
+
+    Args:
+        expression: the condition, passed by `check_expression`.
+        values: of the metrics, by name; a metric without a value is left out.
+
+    Raises:
+        EvaluationError: it has no value though none of its metrics is missing.
+    """
+    read = names_in(expression)
+    compiled = compile_expression(expression)
+    result = compiled.eval(data={name: _typed(name, values[name]) for name in read if name in values}).value()
+    if isinstance(result, bool):
+        return result
+    # A missing metric need not matter: `failed == 0 || agreement >= 0.95` is true without an agreement.
+    missing = tuple(name for name in read if name not in values)
+    if missing:
+        return NotApplicable(missing)
+    raise EvaluationError(str(result))
+
+
+def _typed(name: str, value: Any) -> Any:
+    metric = metric_of(name)
+    return float(value) if metric is not None and metric.type == "double" else value
+
+
+def page() -> str:
+    """The text of docs/metrics.md."""
+    cells = (
+        (f"`{metric.name}`", metric.type, metric.unit, metric.doc, ", ".join(metric.phases), f"`{metric.example}`")
+        for metric in _ALL
+    )
+    rows = [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join(
+        [_HEAD, "| metric | type | unit | what it says | gates | example |", "|---|---|---|---|---|---|", *rows, ""]
+    )
+
+
+_HEAD = """\
+# Metrics
+
+A gate's `require` is a condition in CEL (Common Expression Language) over these metrics. It is checked when the spec is
+compiled: an unknown name, a wrong type or a metric without a value in that phase is an error at its column.
+
+`&&`, `||`, `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `+ - * / %`, `a ? b : c` and parentheses mean what they mean in C.
+Like is compared only with like: an `int` with a whole number (`failed <= 5`), a `double` with one that has a point
+(`cpu_percent < 90.0`), a `string` with a text (`health.backend == "healthy"`); `double(failed) / double(total)`
+converts.
+
+A metric may have no value: `pass_rate` when nothing ran, `agreement` when one method was selected. A gate that cannot
+be decided without it is *not applicable*, shown as such, neither passed nor failed.
+"""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
