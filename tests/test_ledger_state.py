@@ -244,6 +244,15 @@ def test_a_resumed_run_waits_for_what_has_to_run_again():
     assert (resumed.resumes, resumed.workers) == (1, 4)
 
 
+def test_a_repeat_that_the_end_of_a_segment_cut_off_leaves_the_verdict_alone():
+    state = fold_all(
+        events(started(), verdict("cli:B001"), attempt("cli:B001", 2), ("run_resumed", {"run": "r", "rerun": []}))
+    )
+    assert state.pending == tuple(TASKS[1:])
+    assert list(state.completed) == ["cli:B001"]
+    assert state.current == {}
+
+
 def test_an_event_of_a_newer_version_is_counted_and_skipped():
     before = fold_all(events(started()))
     for kind, version in [("telepathy", 1), ("verdict", 2)]:

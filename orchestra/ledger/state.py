@@ -270,8 +270,9 @@ class Fold:
         self._pending[task] = None
 
     def _stop_current(self) -> None:
-        """What was under way when the last segment ended will not come back; it waits again."""
-        self._pending = {**dict.fromkeys(self._current), **self._pending}
+        """What was under way when the segment ended waits again, unless it repeated a test that has its verdict."""
+        waiting = (task for task in self._current if task not in self._completed)
+        self._pending = {**dict.fromkeys(waiting), **self._pending}
         self._current.clear()
 
 
