@@ -1,0 +1,176 @@
+"""The tables of slash commands and of the page about a suite, as Markdown. Pure. May import `plan` and `draw`.
+
+No table shows the environment of a process: names of variables are the spec's affair, values may be secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from orchestra.draw import clip, code, codes, grouped, markdown, markdown_table
+from orchestra.plan import Component, Gate, Plan, Probe, Service, Test, encode
+
+_COMMAND_TITLE = 80
+_MORE_LINES = 2
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g} s"
+
+
+# ------------------------------------------------------------------------------------------------------------ commands
+def command_tests(tests: Sequence[Test], suite: str, spare_lines: int, spare_bytes: int) -> str:
+    """The table of a command's tests: as many rows as fit, then how many more there are and where to see them.
+
+    Args:
+        tests: of the method, in the order of the plan.
+        suite: the option that names the suite, for the command that shows the rest.
+        spare_lines: how many lines the table may take.
+        spare_bytes: how many bytes it may take.
+    """
+    rows = [(code(test.id), markdown(clip(test.title, _COMMAND_TITLE)), _waits(test)) for test in tests]
+    heads = ("test", "title", "notes")
+    whole = markdown_table(heads, rows)
+    if _fits(whole, spare_lines, spare_bytes):
+        return whole
+
+    def more(count: int) -> str:
+        return f"\n\n{count} more: `orchestra plan{suite}`."
+
+    lines = whole.split("\n")
+    kept = min(len(lines), max(2, spare_lines - _MORE_LINES))
+    size = sum(len(line.encode()) + 1 for line in lines[:kept])
+    while kept > 2 and size + len(more(len(rows))) > spare_bytes:  # the head and the rule of the table stay
+        kept -= 1
+        size -= len(lines[kept].encode()) + 1
+    return "\n".join(lines[:kept]) + more(len(rows) - kept + 2)
+
+
+def _fits(text: str, lines: int, size: int) -> bool:
+    return text.count("\n") < lines and len(text.encode()) <= size
+
+
+def _waits(test: Test) -> str:
+    parts = [f"needs {codes(test.needs)}"] if test.needs else []
+    parts += [f"after {codes(test.after)}"] if test.after else []
+    parts += [f"skipped: {markdown(clip(test.skip, _COMMAND_TITLE))}"] if test.skip else []
+    return "; ".join(parts)
+
+
+# ---------------------------------------------------------------------------------------------------------------- docs
+def method_table(plan: Plan) -> str:
+    """The methods: id, title, driver, workers, slash command."""
+    rows = [
+        (
+            code(method.id),
+            markdown(method.title),
+            method.driver,
+            "as many as the machine bears" if method.workers == 0 else str(method.workers),
+            code(f"/{method.command}") if method.command else "",
+        )
+        for method in plan.methods
+    ]
+    return markdown_table(("method", "title", "driver", "workers", "slash command"), rows)
+
+
+def group_tables(plan: Plan) -> str:
+    """A table of tests for each group, under its title."""
+    parts = []
+    for _, title, tests in grouped(plan):
+        table = markdown_table(
+            ("test", "title", "methods", "needs", "after", "requires", "timeout", "notes"), map(_test_row, tests)
+        )
+        parts.append(f"### {markdown(title)}\n\n{table}" if title else table)
+    return "\n\n".join(parts)
+
+
+def _test_row(test: Test) -> tuple[str, ...]:
+    return (
+        code(test.id),
+        markdown(test.title),
+        codes(test.methods),
+        codes(test.needs),
+        codes(test.after),
+        codes(test.requires),
+        _seconds(test.timeout_seconds),
+        "; ".join(_notes(test)),
+    )
+
+
+def _notes(test: Test) -> Iterable[str]:
+    if test.skip:
+        yield f"skipped: {markdown(test.skip)}"
+    if test.browser != "chromium":
+        yield test.browser
+    if test.resources:
+        yield "holds " + ", ".join(f"{number} {code(name)}" for name, number in sorted(test.resources.items()))
+    if test.tags:
+        yield f"tags {codes(test.tags)}"
+    if test.command is not None:
+        yield f"runs {code(' '.join(test.command.argv))}" + (" in a shell" if test.command.shell else "")
+
+
+def health_table(plan: Plan) -> str:
+    """The health matrix: a row for each component, in the order of the plan."""
+    rows = [
+        (
+            code(component.id),
+            markdown(component.title),
+            _kind(component),
+            codes(component.needs),
+            "yes" if component.required else "no",
+            _probe(component.ready.probe, f"within {_seconds(component.ready.within_seconds)}")
+            if component.ready
+            else "",
+            _probe(component.live.probe, f"every {_seconds(component.live.every_seconds)}") if component.live else "",
+            ", ".join(rung.kind for rung in component.ladder),
+        )
+        for component in plan.components
+    ]
+    heads = ("component", "title", "what", "needs", "required", "ready", "live", "recovery")
+    return markdown_table(heads, rows) if rows else "This suite watches no component."
+
+
+def _kind(component: Component) -> str:
+    if component.job is not None:
+        return f"job {code(' '.join(component.job.run))}"
+    if component.service is not None:
+        return f"service {_service(component.service)}"
+    return f"at {markdown(component.url)}" if component.url else "check"
+
+
+def _service(service: Service) -> str:
+    ports = f", port {service.ports[0]} to {service.ports[1]}" if service.ports else ""
+    return code(" ".join(service.run)) + ports
+
+
+def _probe(probe: Probe, when: str) -> str:
+    said = (
+        (key, value if isinstance(value, str) else encode(value).decode()) for key, value in sorted(probe.args.items())
+    )
+    return ", ".join([f"{probe.kind} " + markdown(" ".join(f"{key}={value}" for key, value in said)), when])
+
+
+def gate_table(plan: Plan) -> str:
+    """The gates: when they are judged, what must hold, what a failure does."""
+    rows = [(gate.phase, code(gate.name), markdown(gate.require), _on_fail(gate)) for gate in plan.gates]
+    heads = ("when", "gate", "must hold", "else")
+    return markdown_table(heads, rows) if rows else "This suite has no gates."
+
+
+def _on_fail(gate: Gate) -> str:
+    during = f" after {_seconds(gate.for_seconds)}" if gate.for_seconds else ""
+    warns = " (a warning, no failure)" if gate.severity == "warn" else ""
+    return f"{gate.on_fail}{during}{warns}" + (f": {markdown(gate.message)}" if gate.message else "")
+
+
+def speed_table(plan: Plan) -> str:
+    """The classes of duration, half-open: the lower bound belongs to a class, the upper one does not."""
+    rows = []
+    lower = 0.0
+    for speed in plan.speed:
+        upper = "" if speed.below_seconds is None else _seconds(speed.below_seconds)
+        rows.append((markdown(speed.mark), code(speed.name), _seconds(lower), upper))
+        lower = speed.below_seconds or lower
+    rows.append(("❌", "`timeout`", "", ""))
+    return markdown_table(("mark", "class", "from", "below"), rows)

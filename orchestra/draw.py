@@ -1,0 +1,220 @@
+r"""Graph and tables as text: one source for slash commands, docs, reports and the terminal. May import `plan`.
+
+Text of a spec may hold anything. Each form has one function that makes it harmless and shows it as it was written:
+
+    visible    terminal   characters that do not show become visible (`␛`, `⟨U+202E⟩`): no escape sequence of a
+                          terminal, no smuggled text
+    markdown   Markdown   besides, what could start markup, or be acted on by a reader of slash commands, is a character
+                          reference (`&#36;`) or has a backslash (`\*`); the rendered text is `visible(text)`
+    label      Mermaid    besides, all but a short list of characters are references of Mermaid's own (`#34;`)
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from orchestra.plan import Plan, Test
+
+# The inside of a character class: what does not show, or changes the order of what does. Fixed, so that the output is
+# the same under every Unicode version. Joiners (U+200C, U+200D) and variation selectors stay: scripts need them.
+HIDDEN = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff"
+)
+_HIDDEN = re.compile(f"[{HIDDEN}]")
+_CONTROLS = 0x20
+_DELETE = 0x7F
+_PICTURES = 0x2400
+
+_SPACES = "\t\n\r\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_MARKDOWN = re.compile(
+    rf"[&<>`$@|\\{{}}*\[\]~#{_SPACES}]"  # markup, tables, templates, and what a reader of commands acts on
+    r"|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])"  # not inside of a word, where it means nothing
+    r"|!(?=`)|:(?=//)|(?<=[Ww]{3})\."  # an inline shell line; addresses that would become links
+    r"|\A[ +=-]|(?<=\A)[0-9]{1,9}[.)]|\ \Z"  # lists and rules at the start; spaces at the ends
+)
+_BACKSLASH = frozenset("*[]~#_")
+_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+# What a Mermaid label may hold as it is. `ﬂ`, `°` and `¶` are Mermaid's own placeholders for references.
+_LABEL = re.compile(r"[^0-9A-Za-z ,.()/'?\x80-\U0010ffff-]|[°¶ﬂ]|\A-|(?<=\A)[0-9]+[.)]")
+_ICON = re.compile(r"\bfa(?=[bklrs]?:)")
+LABEL_LENGTH = 60
+
+# Readers lose the thread, and Mermaid stops at 500 edges and 50,000 characters.
+MOST_NODES = 60
+MOST_EDGES = 400
+
+_PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/-]*")
+_SAFE_CODE = re.compile(r"[0-9A-Za-z._/=\[\],:-]+(?: [0-9A-Za-z._/=\[\],:-]+)*")
+
+
+def _show(char: str) -> str:
+    number = ord(char)
+    if number < _CONTROLS:
+        return chr(_PICTURES + number)
+    return "␡" if number == _DELETE else f"⟨U+{number:04X}⟩"
+
+
+def visible(text: str) -> str:
+    """The text with each character that does not show replaced by a visible sign. White space stays."""
+    return _HIDDEN.sub(lambda found: _show(found[0]), text)
+
+
+def one_line(text: str) -> str:
+    """The visible text with white space folded to single spaces."""
+    return " ".join(visible(text).split())
+
+
+def clip(text: str, length: int) -> str:
+    """The text, cut to `length` characters with `…` as the last when it is longer."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+# ------------------------------------------------------------------------------------------------------------ Markdown
+def _reference(found: re.Match[str]) -> str:
+    text = found[0]
+    if len(text) > 1:  # the number of a list item
+        return f"{text[:-1]}&#{ord(text[-1])};"
+    return "\\" + text if text in _BACKSLASH else _NAMED.get(text) or f"&#{ord(text)};"
+
+
+def markdown(text: str) -> str:
+    """The text as inline Markdown that renders as `visible(text)`, in a line, a heading, a list item or a table cell.
+
+    Nothing in it is markup (CommonMark, GFM), a template (Jinja, Liquid), or a form that Claude Code acts on in a slash
+    command: an inline shell line, a placeholder of an argument or the environment, a file reference.
+    """
+    return _MARKDOWN.sub(_reference, visible(text))
+
+
+def code(text: str) -> str:
+    """The text as code when it is plain enough for that (ids, names, paths), else as `markdown` has it."""
+    return f"`{text}`" if _SAFE_CODE.fullmatch(text) else markdown(text)
+
+
+def plain_name(text: str) -> str:
+    """The text itself, an id or a path that can stand in a command line as it is.
+
+    Raises:
+        ValueError: it is not plain; ids of suites, methods and commands always are, the schema sees to that.
+    """
+    if not _PLAIN_NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is no plain name")
+    return text
+
+
+def codes(texts: Iterable[str]) -> str:
+    """Each text as code, with commas."""
+    return ", ".join(map(code, texts))
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A GFM table; heads and cells are Markdown already. It ends without a line end."""
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------------------------------------- Mermaid
+def label(text: str) -> str:
+    """The text as the quoted label of a Mermaid node: one line of at most `LABEL_LENGTH` characters as shown."""
+    short = clip(one_line(text), LABEL_LENGTH)
+    # An icon is made of `fa:name` after references are resolved, so the word itself is parted, visibly.
+    return '"' + _LABEL.sub(_label_reference, _ICON.sub("fa ", short)) + '"'
+
+
+def _label_reference(found: re.Match[str]) -> str:
+    return found[0][:-1] + f"#{ord(found[0][-1])};"
+
+
+def mermaid(plan: Plan) -> str:
+    """The graph of the tests as Mermaid source: by test, or by group when there are too many tests for a picture.
+
+    A solid arrow is `needs` (blocks), a dotted one `after` (order only). It ends without a line end.
+    """
+    edges = [(need, test.id, "-->") for test in plan.tests for need in test.needs]
+    edges += [(prior, test.id, "-.->") for test in plan.tests for prior in test.after]
+    if len(plan.tests) > MOST_NODES or len(edges) > MOST_EDGES:
+        return _by_group(plan)
+    names = {test.id: f"n{number}" for number, test in enumerate(plan.tests, 1)}
+    lines = ["graph LR"]
+    for number, (_, title, members) in enumerate(grouped(plan), 1):
+        inside = [f"{names[test.id]}[{label(f'{test.id} {test.title}')}]" for test in members]
+        if title:
+            lines += [f"  subgraph g{number}[{label(title)}]", *(f"    {node}" for node in inside), "  end"]
+        else:
+            lines += [f"  {node}" for node in inside]
+    lines += [f"  {names[start]} {arrow} {names[end]}" for start, end, arrow in edges]
+    return "\n".join(lines)
+
+
+def _by_group(plan: Plan) -> str:
+    groups = grouped(plan)
+    shown, rest = groups[:MOST_NODES], groups[MOST_NODES:]
+    home = {test.id: f"n{number}" for number, (_, _, tests) in enumerate(shown, 1) for test in tests}
+    home |= {test.id: "rest" for _, _, tests in rest for test in tests}
+    arrows: dict[tuple[str, str], str] = {}
+    for test in plan.tests:
+        for kind, others in (("-.->", test.after), ("-->", test.needs)):
+            for other in others:
+                pair = (home[other], home[test.id])
+                if pair[0] != pair[1] and arrows.get(pair) != "-->":
+                    arrows[pair] = kind
+    nodes = [f"  n{number}[{label(_counted(title, tests))}]" for number, (_, title, tests) in enumerate(shown, 1)]
+    if rest:
+        nodes.append(f"  rest[{label(f'{len(rest)} more groups')}]")
+    edges = [f"  {start} {arrow} {end}" for (start, end), arrow in list(arrows.items())[:MOST_EDGES]]
+    return "\n".join(["graph LR", *nodes, *edges])
+
+
+def _counted(title: str, tests: Sequence[Test]) -> str:
+    return f"{clip(title, LABEL_LENGTH - 16) or 'no group'}: {len(tests)} test{'s' * (len(tests) != 1)}"
+
+
+def grouped(plan: Plan) -> list[tuple[str, str, list[Test]]]:
+    """Id, title and tests of each group that has tests, in the order of the plan; tests of no group come last."""
+    members: dict[str, list[Test]] = {group.id: [] for group in plan.groups}
+    members[""] = []
+    for test in plan.tests:
+        members[test.group].append(test)
+    titles = {group.id: group.title for group in plan.groups}
+    return [(group, titles.get(group, ""), tests) for group, tests in members.items() if tests]
+
+
+# ------------------------------------------------------------------------------------------------------------ terminal
+def width(text: str) -> int:
+    """How many columns of a terminal the text takes: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.combining(char) or char in "\u200c\u200d\ufe0f"
+        else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
+
+
+def terminal_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in plain text, columns two spaces apart; cells are shown on one line each. It ends without a line end."""
+    cells = [[one_line(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def terminal_graph(plan: Plan) -> str:
+    """The graph in plain text: the tests of each group in the order of the plan, with what each waits for."""
+    blocks = []
+    for _, title, tests in grouped(plan):
+        rows = [
+            (test.id, test.title, " ".join(test.needs), " ".join(test.after), " ".join(test.methods)) for test in tests
+        ]
+        table = terminal_table(("test", "title", "needs", "after", "methods"), rows)
+        blocks.append(f"{one_line(title)}\n{table}" if title else table)
+    return "\n\n".join(blocks)
