@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 GENEROUS_SECONDS = 60.0
+MARK = f"test-{os.getpid()}-{time.monotonic_ns()}"
+"""Of this process of tests alone: others may run beside it, and a mark is enough to be ended."""
 DAEMON = """
 import os, sys, time
 if os.fork(): os._exit(0)
@@ -40,7 +43,10 @@ time.sleep(1000)
 
 def until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + GENEROUS_SECONDS
-    while not condition():
+    while True:
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that was looked at has just gone: look again
+            if condition():
+                return
         assert time.monotonic() < deadline, f"still waiting: {what}"
         time.sleep(0.01)
 
@@ -181,7 +187,7 @@ def test_a_command_that_cannot_start_says_why_and_the_mend(tmp_path):
 
     def refusal(*argv: str, cwd: Path = tmp_path) -> tuple[str, str]:
         with pytest.raises(MachineError) as caught:
-            spawn(argv, cwd=cwd, env={"PATH": f"/no/where:{tmp_path}"}, stdout=subprocess.DEVNULL, mark="m")
+            spawn(argv, cwd=cwd, env={"PATH": f"/no/where:{tmp_path}"}, stdout=subprocess.DEVNULL, mark=MARK)
         return caught.value.message, caught.value.hint
 
     assert refusal("markt-tool") == (
@@ -351,8 +357,8 @@ def test_what_a_command_leaves_behind_is_counted_and_ended(runner, name):
 def test_the_limit_cleared_environment_own_session_and_no_parent(runner):
     """Documented: such a process is nobody's attempt any more. It stays a child of the run, which can see it."""
     before = living()
-    ended = runner.run("sh", "-c", "setsid sh -c 'env -i setsid -f sleep 1000' >/dev/null 2>&1")
-    until(lambda: len(living() - before) == 1, "the sleep")
+    ended = runner.run("sh", "-c", "setsid -w sh -c 'env -i setsid -f sleep 1000'")
+    until(lambda: [p.name() for p in living() - before] == ["sleep"], "the sleep")
     (escaped,) = living() - before
     assert ended.left_behind == 0
     assert escaped.ppid() == os.getpid()
@@ -406,7 +412,7 @@ def test_close_ends_all_that_runs(tmp_path):
 def test_no_file_descriptors_are_lost(runner):
     runner.run("true")
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(5):
+    for _ in range(2):
         runner.run("sh", "-c", "sleep 1000 & exit 0")
         with pytest.raises(MachineError):
             runner.start("no-such-command-here")
@@ -464,10 +470,10 @@ def test_a_number_that_was_given_away_is_a_stranger():
 
 def test_a_leader_that_was_reaped_still_names_its_session(tmp_path):
     process = spawn(
-        ["sh", "-c", "env -i sleep 1000 &"], cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, mark="m"
+        ["sh", "-c", "env -i sleep 1000 &"], cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, mark=MARK
     )
     process.popen.wait()
-    assert [p.name() for p in tree(process.pid, "m", reaped=True)] == ["sleep"]
+    until(lambda: [p.name() for p in tree(process.pid, MARK, reaped=True)] == ["sleep"], "the sleep")
     assert end_tree(process, grace_seconds=GENEROUS_SECONDS) == Ended(killed=1, survivors=0)
 
 
@@ -479,10 +485,12 @@ def test_the_tree_of_the_whole_machine_is_refused(pid):
 
 def test_neither_we_nor_our_ancestors_belong_to_a_tree():
     """The innermost process carries the mark that it asks for, and so does its parent."""
-    script = "import os; from orchestra.runtime.process import tree; print(tree(os.getppid(), 'm'), flush=True)"
+    script = (
+        "import os; from orchestra.runtime.process import tree; print(tree(os.getppid(), os.environ['ORCHESTRA_TREE']))"
+    )
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {script!r}], check=True)"
     process = subprocess.run(
-        [sys.executable, "-c", outer], env={**os.environ, TREE: "m"}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", outer], env={**os.environ, TREE: MARK}, capture_output=True, text=True, check=True
     )
     assert process.stdout == "[]\n"
 
@@ -499,7 +507,7 @@ def test_end_tree_waits_the_grace_of_its_own_clock_and_then_kills(tmp_path):
     with out.open("wb") as file:
         process = spawn(
             ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done"],
-            cwd=tmp_path, env=os.environ, stdout=file, mark="m",
+            cwd=tmp_path, env=os.environ, stdout=file, mark=MARK,
         )  # fmt: skip
     until(out.read_bytes, "the trap")
     ended = end_tree(process, grace_seconds=2.0, clock=lambda: now, sleep=sleep)
@@ -510,7 +518,7 @@ def test_end_tree_waits_the_grace_of_its_own_clock_and_then_kills(tmp_path):
 
 
 def test_end_tree_sends_the_signal_that_it_is_told(tmp_path):
-    process = spawn(["sleep", "1000"], cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, mark="m")
+    process = spawn(["sleep", "1000"], cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, mark=MARK)
     assert end_tree(process, grace_seconds=GENEROUS_SECONDS, signal=signal.SIGINT) == Ended(1, 0)
     assert process.popen.returncode == -signal.SIGINT
     assert end_tree(process, grace_seconds=GENEROUS_SECONDS) == Ended(0, 0)
@@ -529,7 +537,7 @@ def test_the_exit_codes_of_a_librarys_children_are_not_taken(session):
 
 
 def test_the_exit_codes_of_our_own_processes_are_not_taken(tmp_path):
-    process = spawn(["sh", "-c", "exit 7"], cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, mark="m")
+    process = spawn(["sh", "-c", "exit 7"], cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, mark=MARK)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert reap_strays() == 0
     assert process.popen.wait() == 7
@@ -602,7 +610,7 @@ def test_a_killed_run_leaves_nothing_wherever_it_was(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_reaper_outlives_the_signals_that_end_a_run(number):
-    reaper = Reaper.start("quiet")
+    reaper = Reaper.start(MARK)
     assert os.getsid(reaper.pid) == reaper.pid
     os.kill(reaper.pid, number)
     reaper.add(os.getpid())
@@ -614,8 +622,8 @@ def test_a_reaper_outlives_the_signals_that_end_a_run(number):
 
 
 def test_a_reaper_that_is_done_ends_nothing(tmp_path):
-    reaper = Reaper.start("quiet")
-    process = spawn(["sleep", "1000"], cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, mark="quiet/1")
+    reaper = Reaper.start(MARK)
+    process = spawn(["sleep", "1000"], cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, mark=f"{MARK}/1")
     reaper.add(process.pid)
     reaper.close()
     assert process.popen.poll() is None
@@ -624,7 +632,7 @@ def test_a_reaper_that_is_done_ends_nothing(tmp_path):
 
 def test_a_reaper_that_somebody_killed_is_started_again_and_told_again():
     marked_by_nobody = subprocess.Popen(["sleep", "1000"], env={}, start_new_session=True)
-    reaper = Reaper.start("quiet")
+    reaper = Reaper.start(MARK)
     reaper.add(marked_by_nobody.pid)
     first = reaper.pid
     os.kill(first, signal.SIGKILL)
@@ -637,9 +645,34 @@ def test_a_reaper_that_somebody_killed_is_started_again_and_told_again():
     assert marked_by_nobody.wait(GENEROUS_SECONDS) == -signal.SIGTERM
 
 
+def test_a_session_whose_leader_is_a_zombie_is_ended_too(tmp_path):
+    before = living()
+    leader = subprocess.Popen(["sh", "-c", "env -i sleep 1000 &"], start_new_session=True, cwd=tmp_path)
+    os.waitid(os.P_PID, leader.pid, os.WEXITED | os.WNOWAIT)
+    until(lambda: [p.name() for p in living() - before] == ["sleep"], "the sleep")
+    reaper = Reaper.start(MARK)
+    reaper.add(leader.pid)
+    leader.wait()
+    os.close(reaper._pipe)
+    assert os.waitpid(reaper.pid, 0)[1] == 0
+    assert living() == before
+
+
+def test_a_reaper_ends_what_is_stopped_and_what_is_deaf():
+    before = living()
+    script = "trap '' TERM; (sh -c 'kill -STOP $$') & while :; do sleep 1; done"
+    popen = subprocess.Popen(["sh", "-c", script], env={**os.environ, TREE: f"outer {MARK}/a"}, start_new_session=True)
+    until(lambda: any(p.status() == psutil.STATUS_STOPPED for p in living() - before), "the stopped one")
+    reaper = Reaper.start(MARK)
+    os.close(reaper._pipe)
+    assert os.waitpid(reaper.pid, 0)[1] == 0
+    assert popen.wait(GENEROUS_SECONDS) == -signal.SIGKILL
+    assert living() == before
+
+
 def test_a_reaper_knows_a_number_that_was_given_away():
     stranger = subprocess.Popen(["sleep", "1000"], env={}, start_new_session=True)
-    reaper = Reaper.start("quiet")
+    reaper = Reaper.start(MARK)
     os.write(reaper._pipe, f"+{stranger.pid} 1\n".encode())
     os.close(reaper._pipe)
     assert os.waitpid(reaper.pid, 0)[1] == 0
@@ -651,7 +684,7 @@ def test_a_reaper_knows_a_number_that_was_given_away():
 def test_a_process_that_is_gone_is_not_told():
     gone = subprocess.Popen(["true"])
     gone.wait()
-    reaper = Reaper.start("quiet")
+    reaper = Reaper.start(MARK)
     reaper.add(gone.pid)
     assert reaper._told == {}
     reaper.close()

@@ -249,7 +249,8 @@ class Ending:
         return frozen
 
     def _send(self, processes: Iterable[psutil.Process], sig: signal.Signals) -> None:
-        for process in processes:
+        # The youngest first: if we are killed half way, a parent that carries the mark still leads to its children.
+        for process in sorted(processes, key=lambda process: process.pid, reverse=True):
             with contextlib.suppress(psutil.Error):
                 process.send_signal(sig)
 

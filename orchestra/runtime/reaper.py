@@ -22,7 +22,9 @@ GRACE_SECONDS = 1.0
 SETTLE_SECONDS = 0.5
 LIMIT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
-_TERM, _KILL, _CONT = 15, 9, 25 if sys.platform == "darwin" else 18
+_TERM, _KILL = 15, 9
+_STOP, _CONT = (17, 19) if sys.platform == "darwin" else (19, 18)
+_FREEZE_ROUNDS = 8
 # HUP, INT, QUIT, PIPE and TERM, which a terminal or a service manager sends to all of a run, stay blocked for good.
 _BLOCKED = (1, 2, 3, 13, 15)
 _VARIABLE = "ORCHESTRA_TREE"
@@ -44,8 +46,11 @@ class Reaper:
         return cls(mark)
 
     def add(self, pid: int) -> None:
-        """End this process and its session too, whatever their environment says. One that is gone is left out."""
-        row = _row(pid)
+        """End this process and its session too, whatever their environment says. One that is gone is left out.
+
+        A zombie is told: its session may be full of life.
+        """
+        row = _row(pid, zombies=True)
         if row is not None:
             self._told[pid] = row[2]
             self._say(f"+{pid} {row[2]}\n")
@@ -101,7 +106,7 @@ class Reaper:
             pass
 
 
-def _row(pid: int) -> tuple[int, int, str] | None:
+def _row(pid: int, *, zombies: bool = False) -> tuple[int, int, str] | None:
     """Parent, session and start of a living process, from one read, so that they belong together."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -110,7 +115,7 @@ def _row(pid: int) -> tuple[int, int, str] | None:
         return _row_elsewhere(pid) if not os.path.exists("/proc/self/stat") else None
     except OSError:
         return None
-    if fields[0] in {b"Z", b"X"}:
+    if fields[0] == b"X" or (fields[0] == b"Z" and not zombies):
         return None
     return int(fields[1]), int(fields[3]), fields[19].decode()
 
@@ -186,15 +191,28 @@ def victims(mark: str, told: dict[int, str], home: int) -> dict[int, str]:
     return {pid: rows[pid][2] for pid in members}
 
 
-def _end(pid: int, start: str, *signals: int) -> None:
-    row = _row(pid)
-    if row is None or row[2] != start:
-        return
-    for number in signals:
-        try:
-            os.kill(pid, number)
-        except OSError:
-            return
+def _send(number: int, processes: dict[int, str]) -> None:
+    """A signal to each that is still the same process, the youngest first: a parent outlives what it leads to."""
+    for pid in sorted(processes, reverse=True):
+        row = _row(pid)
+        if row is not None and row[2] == processes[pid]:
+            try:
+                os.kill(pid, number)
+            except OSError:
+                continue
+
+
+def _frozen(mark: str, told: dict[int, str], home: int) -> dict[int, str]:
+    """The victims, stopped until nothing new shows up: a parent could fork between the list and its end."""
+    frozen: dict[int, str] = {}
+    for _ in range(_FREEZE_ROUNDS):
+        found = victims(mark, told | frozen, home)
+        fresh = {pid: start for pid, start in found.items() if frozen.get(pid) != start}
+        if not fresh:
+            break
+        _send(_STOP, fresh)
+        frozen |= fresh
+    return frozen
 
 
 def end_all(mark: str, told: dict[int, str], home: int) -> None:
@@ -204,16 +222,17 @@ def end_all(mark: str, told: dict[int, str], home: int) -> None:
     warned: dict[int, str] = {}
     while (now := time.monotonic()) < begin + LIMIT_SECONDS:
         found = victims(mark, told, home)
+        hard = now >= begin + GRACE_SECONDS
         if found:
             quiet_since = now
         elif now - quiet_since >= SETTLE_SECONDS:
             return
-        for pid, start in found.items():
-            if now >= begin + GRACE_SECONDS:
-                _end(pid, start, _KILL)
-            elif warned.get(pid) != start:
-                _end(pid, start, _TERM, _CONT)
-                warned[pid] = start
+        if found and (hard or any(warned.get(pid) != start for pid, start in found.items())):
+            found = _frozen(mark, told, home)
+            told = told | found  # what was found once is known, although the parent that led there ends first
+            _send(_KILL if hard else _TERM, found)
+            _send(_CONT, found)
+            warned |= found
         time.sleep(_PAUSE_SECONDS)
 
 
