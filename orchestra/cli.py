@@ -12,6 +12,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
 from orchestra.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, OrchestraError
 
@@ -35,7 +36,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of a command line. Known errors are told on stderr; anything else leaves a file to attach."""
     try:
-        return _quick_check(arguments) or _click(arguments)
+        return _click(arguments)
     except OrchestraError as error:
         tell(error)
         return error.exit_code
@@ -57,19 +58,15 @@ def tell(error: OrchestraError) -> None:
         print(f"hint: {error.hint}", file=sys.stderr)
 
 
-def _quick_check(arguments: list[str]) -> int:
-    """1 when nothing can be said early. An unchanged local `compile --check` is answered without the compiler."""
-    return 0 if arguments else 0
-
-
 def _click(arguments: list[str]) -> int:
     from orchestra.verbs import group  # noqa: PLC0415 - click costs more than a check that changes nothing
 
     return group.invoke(VERBS, _verb, arguments)
 
 
-def _verb(name: str) -> object:
-    return getattr(importlib.import_module(f"orchestra.verbs.{VERBS[name][0]}"), name)
+def _verb(name: str) -> Any:
+    module = importlib.import_module(f"orchestra.verbs.{VERBS[name][0]}")
+    return getattr(module, name, None) or getattr(module, f"{name}_")  # `compile` is a word of Python
 
 
 def _bug(arguments: list[str]) -> int:

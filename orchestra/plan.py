@@ -51,7 +51,7 @@ class Live(Part, frozen=True):
 
 
 class Backoff(Part, frozen=True):
-    """Waits between tries: `initial_seconds` × `factor`ⁿ, at most `max_seconds`, spread by ± `jitter` (a fraction)."""
+    """Waits between tries: `initial_seconds` * `factor`ⁿ, at most `max_seconds`, spread by ± `jitter` (a fraction)."""
 
     max: int = 5
     initial_seconds: float = 0.2

@@ -53,9 +53,7 @@ class Project:
         """
         known = self.suites()
         if not known:
-            raise UsageError(
-                f"no compiled suite below {self.root / PLAN_FOLDER}", "write one with `orchestra compile`"
-            )
+            raise UsageError(f"no compiled suite below {self.root / PLAN_FOLDER}", "write one with `orchestra compile`")
         listed = ", ".join(f'"{name}"' for name in known)
         if suite is not None:
             if suite not in known:
@@ -99,7 +97,9 @@ def _read(root: Path, file: Path, text: str) -> Project:
     for key in table:
         if key not in allowed:
             known = ", ".join(f'"{name}"' for name in allowed)
-            raise UsageError(f'{file}: unknown key "{key}" in [tool.orchestra]{did_you_mean(key, allowed)}; allowed: {known}')
+            raise UsageError(
+                f'{file}: unknown key "{key}" in [tool.orchestra]{did_you_mean(key, allowed)}; allowed: {known}'
+            )
     suite, specs = table.get("suite", ""), table.get("specs", [f"{SPEC_FOLDER}/*.yaml"])
     if not isinstance(suite, str):
         raise UsageError(f"{file}: [tool.orchestra] suite is {suite!r}; it must be a text")

@@ -34,7 +34,9 @@ Completion: eval "$(_ORCHESTRA_COMPLETE=bash_source orchestra)"   (or zsh_source
 class Verbs(click.Group):
     """A group whose commands are known by name and one line, and imported when one is called."""
 
-    def __init__(self, table: Mapping[str, tuple[str, str]], load: Callable[[str], object], **options: Any) -> None:
+    def __init__(
+        self, table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Command], **options: Any
+    ) -> None:
         super().__init__(**options)
         self._table = table
         self._load = load
@@ -48,9 +50,7 @@ class Verbs(click.Group):
         """The verb, imported."""
         if cmd_name not in self._table:
             ctx.fail(f'unknown verb "{cmd_name}"{did_you_mean(cmd_name, self._table)}; see orchestra --help')
-        command = self._load(cmd_name)
-        assert isinstance(command, click.Command)
-        return command
+        return self._load(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, without importing any of them."""
@@ -64,7 +64,9 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(name) for name in project_of(ctx).suites() if name.startswith(incomplete)]
 
 
-suite_option = click.option("--suite", metavar="NAME", shell_complete=_suites, help="The suite; the only one without it.")
+suite_option = click.option(
+    "--suite", metavar="NAME", shell_complete=_suites, help="The suite; the only one without it."
+)
 profile_option = click.option("--profile", metavar="NAME", default="", help="The profile of the spec to use.")
 
 
@@ -74,7 +76,7 @@ def project_of(ctx: click.Context) -> Project:
     return project.find(Path(folder))
 
 
-def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], object], arguments: list[str]) -> int:
+def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Command], arguments: list[str]) -> int:
     """Run the command line and give its exit code. Errors of ours pass through; click tells its own."""
     group = Verbs(
         table,
@@ -103,5 +105,3 @@ def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], object], 
         error.show()
         return error.exit_code
     return result if isinstance(result, int) else 0
-
-

@@ -1,0 +1,53 @@
+"""What a generated dodo.py imports: the suites of a project as doit tasks, wired to runtime and reports.
+
+The top layer beside the command line: it may import everything. A dodo.py is an index of data; all that it decides stands
+here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestra import project
+from orchestra.report import watch
+from orchestra.runtime import dag
+from orchestra.runtime.dag import Launch
+from orchestra.runtime.session import Options
+
+
+class Suites:
+    """The suites of one dodo.py.
+
+    Args:
+        file: `__file__` of the dodo.py, at the project root or below it.
+        suites: for each suite its methods and its tests, as rows of id, title, needs and methods; the first suite is
+            the default one, whose tasks have no prefix.
+
+    `config` is DOIT_CONFIG, `tasks` the generator of tasks.
+    """
+
+    def __init__(self, file: str, suites: Mapping[str, Mapping[str, Any]]) -> None:
+        self._suites = suites
+        profile = os.environ.get("ORCHESTRA_PROFILE", "")
+        launch = Launch(
+            project=project.find(Path(file).parent),
+            watch=watch.observers,
+            options=Options(argv=tuple(sys.argv), force="ORCHESTRA_FORCE" in os.environ),
+            profile=profile,
+        )
+        first = next(iter(suites), "")
+        self.config: dict[str, Any] = dag.config(launch, list(suites[first]["methods"]) if first else [])
+        atexit.register(dag.forget, self.config)
+        dag.seam()
+
+    def tasks(self) -> Iterator[dict[str, Any]]:
+        """The doit tasks: `cli:B004` for the default suite, `self:cli:lint` for the others."""
+        for index, (suite, data) in enumerate(self._suites.items()):
+            for method in data["methods"]:
+                prefix = f"{suite}:{method}" if index else method
+                yield from dag.test_tasks(prefix, suite, method, data["tests"])

@@ -1,0 +1,332 @@
+"""doit's side of a run: tasks, reporter, and the pump that feeds the engine. The only module that imports doit.
+
+Each test is two doit tasks. `_run:cli:B004` executes and records, and never fails; `cli:B004` reads the verdict and
+fails honestly. doit owns the graph and the selection; the pump stands in for doit's runners, takes every ready task from
+its dispatcher, hands `_run` tasks to the session without blocking, and lets the engine start tests only when doit has
+nothing more ready. So `doit`, `doit cli`, `doit cli:B004`, `doit list --all` and `doit -n 4` work as a doit user expects.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import doit.cmd_run
+from doit.cmd_base import ModuleTaskLoader
+from doit.doit_cmd import DoitMain
+from doit.exceptions import TaskFailed
+from doit.runner import Runner
+
+from orchestra import plan as plans
+from orchestra import source
+from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
+from orchestra.plan import Plan
+from orchestra.project import Project
+from orchestra.runtime.recorder import Observer
+from orchestra.runtime.select import task_name
+from orchestra.runtime.session import Options, Session
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
+
+
+@dataclass(slots=True)
+class Launch:
+    """What a run is started with; doit hands nothing of its own to a reporter, so it stands here.
+
+    Attributes:
+        project: whose root is the working folder.
+        watch: makes the observers of a run, from root, plan and run folder.
+        options: how the run is done.
+        profile: the profile whose plan is executed.
+        code: the exit code, once the run is closed.
+        told: an error that ended the run, to be shown once.
+    """
+
+    project: Project
+    watch: Watch
+    options: Options
+    profile: str = ""
+    code: int | None = None
+    told: OrchestraError | None = None
+
+
+def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
+    """The compiled plan of a suite, if it is of the specs as they are now.
+
+    Raises:
+        PlanError: there is none, it is damaged, or the specs were changed since.
+    """
+    name = project.plan_file(suite, profile)
+    try:
+        data = (project.root / name).read_bytes()
+    except OSError as error:
+        of = f' with profile "{profile}"' if profile else ""
+        raise PlanError(
+            f'no plan of suite "{suite}"{of}: {name}: {error.strerror}', "run `orchestra compile`"
+        ) from error
+    plan = plans.load(data, name)
+    mend = "run `orchestra compile`, look at the change, and run again"
+    try:
+        now = source.digest_files(project.root, plan.sources)
+    except OSError as error:
+        raise PlanError(f"{name}: its spec cannot be read: {error}", mend) from error
+    if now != plan.source_digest:
+        listed = ", ".join(plan.sources)
+        raise PlanError(f"{name}: the spec was changed after it was compiled ({listed})", mend)
+    return plan
+
+
+def _noop() -> None:
+    """The action of a `_run` task, for `doit info`; the pump never calls it."""
+
+
+def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """The doit tasks of one method of a suite.
+
+    Args:
+        prefix: `cli` for the default suite, `self:cli` for others.
+        suite: its id.
+        method: its id.
+        tests: rows of the index: id, title, needs, and the methods that run it.
+    """
+    for test_id, title, needs, methods in tests:
+        if method not in methods:
+            continue
+        key = {"orchestra": (suite, task_name(method, test_id))}
+        by_method = {row[0] for row in tests if method in row[3]}
+        yield {
+            "basename": f"_run:{prefix}",
+            "name": test_id,
+            "actions": [_noop],
+            "task_dep": [f"_run:{prefix}:{need}" for need in needs if need in by_method],
+            "meta": {**key, "run": True},
+        }
+        yield {
+            "basename": prefix,
+            "name": test_id,
+            "doc": title,
+            "actions": [_noop],
+            "task_dep": [f"_run:{prefix}:{test_id}"],
+            "meta": {**key, "run": False},
+        }
+
+
+class Pump(Runner):  # type: ignore[misc]
+    """doit's runner, replaced: one loop, nothing blocks but the wait for a verdict."""
+
+    def __init__(self, dep_manager: Any, reporter: Any, *args: Any, **options: Any) -> None:
+        number = args[3] if len(args) > 3 else options.pop("num_process", 0)
+        super().__init__(dep_manager, reporter, *args[:3], **options)
+        if number and isinstance(reporter, Reporter):
+            reporter.workers = number
+
+    @staticmethod
+    def available() -> bool:
+        """Asked of MRunner: the pump always is."""
+        return True
+
+    def run_tasks(self, task_dispatcher: Any) -> None:
+        """Feed the session until doit has no more tasks."""
+        session = self.reporter.session if isinstance(self.reporter, Reporter) else None
+        if session is None:
+            if not isinstance(self.reporter, Reporter):
+                super().run_tasks(task_dispatcher)
+            return
+        try:
+            self._pump(task_dispatcher, session)
+        except OrchestraError as error:
+            session.fault = error
+
+    def _pump(self, dispatcher: Any, session: Session) -> None:
+        nodes: dict[str, Any] = {}
+        done: list[Any] = []
+        while True:
+            try:
+                node = dispatcher.generator.send(done.pop() if done else None)
+            except StopIteration:
+                return
+            if node == "hold on":
+                if not done:
+                    done = self._collect(session, nodes)
+                continue
+            if not self.select_task(node, dispatcher.tasks):
+                done.append(node)
+                continue
+            _, name = node.task.meta["orchestra"]
+            if node.task.meta["run"]:
+                nodes[name] = node
+                session.push(name)
+                continue
+            reason = session.fails(name)
+            self.process_task_result(node, TaskFailed(reason) if reason else None)
+            done.append(node)
+
+    def _collect(self, session: Session, nodes: dict[str, Any]) -> list[Any]:
+        finished = [nodes.pop(name) for name in session.wait()]
+        for node in finished:
+            self.process_task_result(node, None)
+        return finished
+
+
+class Reporter:
+    """doit's reporter, silent: it opens and closes the session, and the observers of the ledger show the rest."""
+
+    desc = "orchestra"
+    launch: Launch
+
+    def __init__(self, outstream: Any, options: Any) -> None:
+        del outstream, options
+        self.session: Session | None = None
+        self.workers: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def initialize(self, tasks: Mapping[str, Any], selected_tasks: Sequence[str]) -> None:
+        """Open a session for what is selected and what it needs."""
+        launch = self.launch
+        try:
+            suite, names = _selected(tasks, selected_tasks)
+            plan = load_plan(launch.project, suite, launch.profile)
+            selection = [
+                name
+                for method in plan.methods
+                for test in plan.tests
+                if (name := task_name(method.id, test.id)) in names
+            ]
+            if len(selection) != len(names):
+                raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
+            options = launch.options
+            if self.workers is not None:
+                options = Options(options.argv, self.workers, options.headed, options.force)
+            root = launch.project.root
+            self.session = Session(
+                root,
+                plan,
+                selection,
+                options=options,
+                environment=os.environ,
+                observers=lambda folder: launch.watch(root, plan, folder),
+            )
+        except OrchestraError as error:
+            launch.told = error
+            launch.code = error.exit_code
+            return
+        for number in SIGNALS:
+            self._handlers[number] = signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, frame: object) -> None:
+        """The first signal ends the run in order; a second one at once, and the reaper cleans up."""
+        del frame
+        session = self.session
+        if session is None or session.interrupted():
+            os._exit(128 + number)
+        session.ask(number)
+
+    def complete_run(self) -> None:
+        """Close the session, say what ended it if it did not end well, and leave with the code of the run."""
+        launch = self.launch
+        if self.session is not None:
+            launch.code = self.session.close()
+            launch.told = self.session.fault
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if launch.told is not None:
+            sys.stderr.write(f"error: {launch.told.message}\n")
+            if launch.told.hint:
+                sys.stderr.write(f"hint: {launch.told.hint}\n")
+        raise SystemExit(EXIT_BUG if launch.code is None else launch.code)
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        """A verdict that fails its task is shown by the observers; anything else is a bug of ours that must be seen."""
+        if not isinstance(fail, TaskFailed):
+            sys.stderr.write(f"{task.name}: {fail.get_msg()}\n")
+
+    def runtime_error(self, msg: str) -> None:
+        """doit's own complaint, for instance about a task that does not exist."""
+        sys.stderr.write(f"{msg}\n")
+
+    def get_status(self, task: Any) -> None:
+        """Nothing to show: the ledger tells."""
+
+    execute_task = add_success = skip_uptodate = skip_ignore = teardown_task = get_status
+
+    def cleanup_error(self, exception: Any) -> None:
+        """A teardown failed: there are none."""
+
+
+def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, set[str]]:
+    """The suite and the tasks that a selection of doit reaches.
+
+    Raises:
+        PlanError: they are of several suites; a run is of one.
+    """
+    found: set[tuple[str, str]] = set()
+    seen: set[str] = set()
+    stack = list(selected)
+    while stack:
+        name = stack.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        task = tasks[name]
+        stack += task.task_dep
+        if task.meta and task.meta["run"]:
+            found.add(task.meta["orchestra"])
+    suites = sorted({suite for suite, _ in found})
+    if len(suites) != 1:
+        listed = " and ".join(suites) or "nothing"
+        raise PlanError(f"one run is of one suite; this selects {listed}", "run them one after the other")
+    return suites[0], {name for _, name in found}
+
+
+def seam() -> None:
+    """Put the pump in the place of doit's runners: the one private seam, watched by a test, doit pinned."""
+    for name in ("Runner", "MRunner", "MThreadRunner"):
+        setattr(doit.cmd_run, name, Pump)
+
+
+def config(launch: Launch, default_tasks: Sequence[str]) -> dict[str, Any]:
+    """DOIT_CONFIG of a run: our reporter, a database of this process alone, no capture, no early end."""
+    handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    os.close(handle)
+    Path(dep_file).unlink()
+    return {
+        "default_tasks": list(default_tasks),
+        "continue": True,
+        "reporter": type("LaunchReporter", (Reporter,), {"launch": launch}),
+        "backend": "json",
+        "dep_file": dep_file,
+        "verbosity": 0,
+    }
+
+
+def forget(config: Mapping[str, Any]) -> None:
+    """Remove the database of `config`."""
+    with suppress(FileNotFoundError):
+        Path(config["dep_file"]).unlink()
+
+
+def run(launch: Launch, suite: str, plan: Plan, tasks: Sequence[str]) -> int:
+    """Run tasks of a suite through doit in this process and give the exit code."""
+    rows = [(test.id, test.title, test.needs, test.methods) for test in plan.tests]
+
+    def task_tests() -> Iterator[dict[str, Any]]:
+        for method in plan.methods:
+            yield from test_tasks(method.id, suite, method.id, rows)
+
+    settings = config(launch, tasks)
+    seam()
+    try:
+        code = DoitMain(ModuleTaskLoader({"DOIT_CONFIG": settings, "task_tests": task_tests})).run([])
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else EXIT_OK
+    finally:
+        forget(settings)
+    return int(code)

@@ -1,0 +1,225 @@
+"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `metrics`, `verdict`.
+
+`figures` is pure: what happened, as metrics. `Gates` holds what a run needs to remember of its gates, and records every
+evaluation that changes something.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from orchestra.ledger.event import VERDICTS, GateResult, Verdict
+from orchestra.metrics import EvaluationError, NotApplicable, evaluate, names_in
+from orchestra.plan import Gate, Plan
+from orchestra.runtime.verdict import GOOD
+
+SAMPLE_SECONDS = 1.0
+"""During-gates are judged on samples, at most once in this time, while the run waits for its tests anyway."""
+
+Add = Callable[[str, Mapping[str, Any]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What became of a task, for the figures."""
+
+    verdict: Verdict
+    seconds: float
+    attempts: int
+    speed_class: str | None
+
+
+class HealthRow(Protocol):
+    """What a gate sees of a row of the health matrix."""
+
+    @property
+    def state(self) -> str:
+        """`healthy`, `starting` or another state."""
+
+    @property
+    def degraded(self) -> str:
+        """What is not as declared; empty for nothing."""
+
+
+def figures(
+    plan: Plan, selection: Sequence[str], done: Mapping[str, Execution], rows: Mapping[str, HealthRow]
+) -> dict[str, Any]:
+    """The metrics that have a value, from what happened so far.
+
+    Args:
+        plan: the suite.
+        selection: the tasks of the run.
+        done: those that have a verdict.
+        rows: the health matrix.
+    """
+    values: dict[str, Any] = dict.fromkeys(VERDICTS, 0)
+    for one in done.values():
+        values[one.verdict] += 1
+    ran = [one for one in done.values() if one.attempts]
+    values["total"] = len(selection)
+    values["executed"] = len(ran)
+    values["retries"] = sum(one.attempts - 1 for one in ran)
+    values["skipped_silently"] = sum(task not in done for task in selection)
+    values["degraded"] = sum(bool(row.degraded) for row in rows.values())
+    values |= {f"health.{name}": row.state for name, row in rows.items()}
+    values |= {f"class.{one.name}": sum(item.speed_class == one.name for item in ran) for one in plan.speed}
+    if ran:
+        seconds = sorted(one.seconds for one in ran)
+        values["seconds_p50"] = statistics.median(seconds)
+        values["seconds_p95"] = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
+        values["seconds_max"] = seconds[-1]
+    for name, tasks in (("", list(done)), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
+        counted = [done[task] for task in tasks if done[task].verdict != "skipped"]
+        good = sum(one.verdict in GOOD for one in counted)
+        if name:
+            values[f"{name}failed"] = sum(one.verdict == "failed" for one in counted)
+        if counted:
+            values[f"{name}pass_rate"] = good / len(counted)
+    passed = [one for one in done.values() if one.verdict in GOOD]
+    if passed:
+        values["flaky_rate"] = sum(one.verdict == "flaky" for one in passed) / len(passed)
+    pairs = _pairs(done)
+    if pairs:
+        values["agreement"] = sum(len(set(outcomes)) == 1 for outcomes in pairs) / len(pairs)
+    return values
+
+
+def _by(done: Mapping[str, Execution], method: str) -> list[str]:
+    return [task for task in done if task.partition(":")[0] == method]
+
+
+def _pairs(done: Mapping[str, Execution]) -> list[list[bool]]:
+    """Whether each test passed, by each method that ran it, for the tests that ran by more than one."""
+    outcomes: dict[str, list[bool]] = {}
+    for task, one in done.items():
+        if one.attempts:
+            outcomes.setdefault(task.partition(":")[2], []).append(one.verdict in GOOD)
+    return [found for found in outcomes.values() if len(found) > 1]
+
+
+@dataclass(slots=True)
+class Gates:
+    """The gates of one run.
+
+    Attributes:
+        gates: of the plan.
+        add: records an event.
+        clock: monotonic seconds.
+    """
+
+    gates: Sequence[Gate]
+    add: Add
+    clock: Callable[[], float] = time.monotonic
+    _results: dict[str, GateResult] = field(default_factory=dict)
+    _since: dict[str, float] = field(default_factory=dict)
+    _stop: str = ""
+    _throttled: set[str] = field(default_factory=set)
+    _next: float = 0.0
+
+    def of(self, phase: Literal["before", "during", "after"]) -> list[Gate]:
+        """The gates of a phase, in the order of the spec."""
+        return [gate for gate in self.gates if gate.phase == phase]
+
+    def components(self) -> list[str]:
+        """The rows of the health matrix that before-gates ask about: they are started first."""
+        read = (name for gate in self.of("before") for name in names_in(gate.require))
+        return list(dict.fromkeys(name.partition(".")[2] for name in read if name.startswith("health.")))
+
+    def before(self, values: Mapping[str, Any]) -> None:
+        """Judge the gates before the first test; one that fails blocks every test."""
+        for gate in self.of("before"):
+            if self._judge(gate, values) == "failed":
+                self._stop = self._stop or _said(gate)
+
+    def due(self) -> bool:
+        """Whether the gates during the tests want another sample."""
+        return bool(self.of("during")) and self.clock() >= self._next
+
+    def sample(self, values: Mapping[str, Any]) -> None:
+        """Judge the gates during the tests on a sample: a condition that is false for `for_seconds` fails its gate."""
+        now = self.clock()
+        self._next = now + SAMPLE_SECONDS
+        for gate in self.of("during"):
+            verdict = _evaluate(gate, values)
+            if verdict is not False:
+                self._since.pop(gate.name, None)
+                self._throttled.discard(gate.name)
+                if verdict is True:
+                    self._results.setdefault(_key(gate), "passed")
+                continue
+            if now - self._since.setdefault(gate.name, now) < gate.for_seconds:
+                continue
+            if self._results.get(_key(gate)) not in {"failed", "warned"}:
+                self._judge(gate, values)
+            if gate.on_fail == "throttle":
+                self._throttled.add(gate.name)
+            elif gate.on_fail == "stop":
+                self._stop = self._stop or _said(gate)
+
+    def after(self, values: Mapping[str, Any]) -> None:
+        """Judge the gates of the end, and settle those of the run that never had a value."""
+        for gate in self.of("after"):
+            self._judge(gate, values)
+        for gate in self.of("during"):
+            if _key(gate) not in self._results:
+                self._judge(gate, values)
+
+    def blocked(self) -> str:
+        """Why no test may start any more; empty when tests may."""
+        return self._stop
+
+    def throttled(self) -> bool:
+        """Whether only one test at a time may run now."""
+        return bool(self._throttled)
+
+    def failed(self) -> bool:
+        """Whether a gate fails the run."""
+        return "failed" in self._results.values()
+
+    def results(self) -> dict[str, str]:
+        """What came of each gate, by `phase:name`. A gate that was never judged though it applies has failed."""
+        return {_key(gate): self._results.get(_key(gate), "failed") for gate in self.gates}
+
+    def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
+        try:
+            verdict = _evaluate(gate, values)
+            said = _said(gate) if verdict is False else ""
+        except EvaluationError as error:
+            verdict, said = False, f"{_said(gate)} ({error})"
+        result: GateResult
+        if isinstance(verdict, NotApplicable):
+            result, said = "not_applicable", f"no value for {', '.join(verdict.missing)} in this selection"
+        elif verdict:
+            result = "passed"
+        else:
+            result = "warned" if gate.severity == "warn" or gate.on_fail == "warn" else "failed"
+        self._results[_key(gate)] = result
+        read = {name: values[name] for name in names_in(gate.require) if name in values}
+        self.add(
+            "gate",
+            {
+                "phase": gate.phase,
+                "name": gate.name,
+                "result": result,
+                "expression": gate.require,
+                "values": read,
+                "message": said,
+            },
+        )
+        return result
+
+
+def _evaluate(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:
+    return evaluate(gate.require, values)
+
+
+def _key(gate: Gate) -> str:
+    return f"{gate.phase}:{gate.name}"
+
+
+def _said(gate: Gate) -> str:
+    return gate.message or f'gate "{gate.name}" is not held: {gate.require}'

@@ -1,0 +1,80 @@
+"""Results as bodies of ledger events, and where an attempt's files lie. May import `attempt`, `plan` and hashlib."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from orchestra.plan import Test
+from orchestra.runtime.attempt import Result
+
+_BLOCK_BYTES = 1 << 20
+
+
+def folder_of(task: str, attempt: int) -> str:
+    """The folder of an attempt, relative to the run's: one that every file system can hold."""
+    method, _, test = task.partition(":")
+    safe = "".join(letter if letter.isalnum() or letter in "._-[],=" else "_" for letter in test)
+    return f"attempts/{method}/{safe}/{attempt}"
+
+
+def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, Any] | None:
+    """A file of an attempt with its digest, None when it is not there."""
+    file = folder / path
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with file.open("rb") as data:
+            while block := data.read(_BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+    except OSError:
+        return None
+    name = file.resolve().relative_to(run.resolve()) if file.resolve().is_relative_to(run.resolve()) else file
+    return {"path": str(name), "digest": digest.hexdigest(), "bytes": size, "kind": kind}
+
+
+def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: str, retry: bool) -> dict[str, Any]:
+    """The body of `attempt_finished`.
+
+    Args:
+        test: of the plan.
+        method: its id.
+        result: what came of the attempt.
+        run: the run's folder.
+        where: the place of the failure in the spec.
+        retry: whether another attempt follows.
+    """
+    folder = run / folder_of(result.task, result.attempt)
+    failure = result.failure
+    evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
+    return {
+        "task": result.task,
+        "test": test.id,
+        "method": method,
+        "attempt": result.attempt,
+        "outcome": result.outcome,
+        "seconds": result.seconds,
+        "error": None
+        if failure is None
+        else {
+            "kind": failure.fault,
+            "message": failure.message,
+            "step": failure.step,
+            "at": where or None,
+            "expected": failure.expected or None,
+            "found": failure.found or None,
+            "hint": failure.hint or None,
+        },
+        "steps": [
+            {"index": step.index, "verb": step.verb, "seconds": step.seconds, "outcome": step.outcome}
+            | ({"calls": step.calls} if step.calls else {})
+            | ({"polls": step.polls} if step.polls else {})
+            | ({"lag_seconds": step.lag_seconds} if step.lag_seconds is not None else {})
+            for step in result.steps
+        ],
+        "evidence": [one for one in evidence if one is not None],
+        "retry": retry,
+        "exit_code": result.exit_code,
+    }

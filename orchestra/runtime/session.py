@@ -1,0 +1,538 @@
+"""A run from its opening to its seal: what starts, what is recorded, and what is said of each test.
+
+May import the engine, health, the recorder and what lies below. One thread owns a session: the pump pushes tasks whose
+needs are done, and takes verdicts. Longer than other modules because the life of a task, from push to verdict, is read
+together; every decision in it is a pure function of `verdict`, `queue` or `resource`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from orchestra import __version__
+from orchestra.errors import MachineError, OrchestraError
+from orchestra.ledger import history
+from orchestra.ledger.event import Verdict
+from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.log import run_id, utc_stamp
+from orchestra.places import Places
+from orchestra.plan import Method, Plan, Test
+from orchestra.project import PLAN_FOLDER
+from orchestra.runtime import browser
+from orchestra.runtime.attempt import Request, Result
+from orchestra.runtime.browser import Browser, Missing
+from orchestra.runtime.build import inputs_digest
+from orchestra.runtime.engine.local import Local
+from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
+from orchestra.runtime.health import Matrix
+from orchestra.runtime.mask import masker
+from orchestra.runtime.provenance import provenance
+from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.record import attempt_body, folder_of
+from orchestra.runtime.recorder import Observer, Recorder
+from orchestra.runtime.resource import Slots, machine_load
+from orchestra.runtime.select import task_name
+from orchestra.runtime.verdict import SATISFIES, blocked_by, exit_code, speed_class, tries_again, verdict_of
+
+SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is to be done.
+
+    Attributes:
+        argv: the command line, for the record.
+        workers: slots for each method; None leaves it to the spec.
+        headed: show browsers.
+        force: run what would be `unchanged`.
+    """
+
+    argv: tuple[str, ...] = ()
+    workers: int | None = None
+    headed: bool = False
+    force: bool = False
+
+
+@dataclass(slots=True)
+class _Task:
+    """A selected task between its push and its verdict."""
+
+    name: str
+    method: Method
+    test: Test
+    attempt: int = 0
+    seconds: float = 0.0
+    inputs: str | None = None
+
+
+class Session:
+    """One run of selected tasks.
+
+    Args:
+        root: the project root.
+        plan: the suite.
+        selection: the tasks that must get a verdict, in the plan's order.
+        options: how.
+        environment: what commands, services and workers inherit; read for secrets.
+        observers: shown every event.
+
+    Raises:
+        MachineError: another run holds the suite, the disk refuses, or there is no browser.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        plan: Plan,
+        selection: Sequence[str],
+        *,
+        options: Options,
+        environment: Mapping[str, str],
+        observers: Callable[[Path], Sequence[Observer]],
+    ) -> None:
+        self._root = root
+        self._plan = plan
+        self._options = options
+        self._environment = dict(environment)
+        self._begun = time.monotonic()
+        now = datetime.now(UTC)
+        home = root / PLAN_FOLDER / plan.suite
+        self.run = run_id(now, os.urandom(2).hex())
+        self.folder = home / "runs" / self.run
+        self.verdicts: dict[str, Verdict] = {}
+        self.reasons: dict[str, str] = {}
+        self.fault: OrchestraError | None = None
+        self._signal = 0
+        self._asked = 0
+        self._unhealthy = ""
+        self._decided: list[str] = []
+        self._awaiting: list[_Task] = []
+        self._running: dict[str, _Task] = {}
+        self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
+        self._tasks = _tasks(plan, selection)
+        self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
+        try:
+            self._past_file = home / "history.json"
+            self._past = history.load(self._past_file)
+            self._places = Places(root, plan.sources)
+            self._browsers = self._find_browsers()
+            self._mask = masker(plan.secrets, environment)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._recorder = Recorder(self.folder, self._mask, observers(self.folder))
+        except OSError as error:
+            self._lock.release()
+            raise MachineError(
+                f"cannot write {self.folder}: {error.strerror}", "make room or mend the rights"
+            ) from error
+        except BaseException:
+            self._lock.release()
+            raise
+        self._record_start(selection)
+        self._reaper = Reaper.start(self.run)
+        self._engine = Local(self._environment, root=root, folder=self.folder, mark=self.run, reaper=self._reaper)
+        self._matrix = Matrix(
+            plan.components,
+            root=root,
+            folder=self.folder,
+            mark=self.run,
+            env=self._environment,
+            secrets_mask=self._mask,
+            on_event=self._service_event,
+            wake=self._engine.wake,
+            reaper=self._reaper,
+        )
+        seconds = {task: past.seconds for task, past in self._past.items()}
+        self._queue = Queue(plan, selection, seconds)
+        self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
+        self._env_names = _environment_names(plan, self._environment)
+        self._gates = Gates(plan.gates, self._recorder.add)
+        self._selection = selection
+        self._executions: dict[str, Execution] = {}
+        self._opened = False
+        self._closed = False
+
+    def _service_event(self, body: Mapping[str, object]) -> None:
+        self._recorder.add("service_event", body)
+
+    # ------------------------------------------------------------------------------------------------------- opening
+
+    def _find_browsers(self) -> dict[str, Browser | Missing]:
+        """A proven browser for each engine that a selected test drives.
+
+        Raises:
+            MachineError: there is no chromium, without which a browser suite says nothing.
+        """
+        wanted = sorted({task.test.browser for task in self._tasks.values() if _needs_browser(task)})
+        found: dict[str, Browser | Missing] = {
+            engine: browser.find(engine, self._environment, self._root, headed=self._options.headed)
+            for engine in wanted
+        }
+        missing = found.get("chromium")
+        if isinstance(missing, Missing):
+            fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
+            raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
+        return found
+
+    def _record_start(self, selection: Sequence[str]) -> None:
+        facts = provenance(self._root, self._environment, __version__)
+        facts["browsers"] = {
+            engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)
+        }
+        self._recorder.add(
+            "run_started",
+            {
+                "run": self.run,
+                "suite": self._plan.suite,
+                "plan_digest": self._plan.digest(),
+                "source_digest": self._plan.source_digest,
+                "profile": self._plan.profile or None,
+                "selection": list(selection),
+                "methods": [method.id for method in self._plan.methods],
+                "workers": self._options.workers or 0,
+                "argv": list(self._options.argv),
+                "provenance": facts,
+            },
+        )
+
+    # ------------------------------------------------------------------------------------------------ pushing, waiting
+
+    def push(self, name: str) -> None:
+        """A task whose needs have their verdicts: it is queued, or gets the verdict that it has without running."""
+        task = self._tasks[name]
+        self._queue.push(name)
+        if self._signal:
+            self._decide(task, "interrupted", f"{SIGNAL_NAMES[self._signal]} before it started")
+            return
+        needs = [task_name(task.method.id, need) for need in task.test.needs]
+        blocked = blocked_by(needs, self.verdicts) or self._gates.blocked()
+        if task.test.skip:
+            self._decide(task, "skipped", task.test.skip)
+        elif blocked:
+            self._decide(task, "blocked", blocked)
+        elif isinstance(missing := self._browsers.get(task.test.browser), Missing) and _needs_browser(task):
+            self._decide(task, "skipped", missing.reason)
+        else:
+            self._unchanged(task)
+
+    def _unchanged(self, task: _Task) -> None:
+        """The verdict `unchanged`, where nothing that the test reads has changed since it last passed."""
+        if not task.test.inputs:
+            return
+        task.inputs = inputs_digest(self._root, self._plan, task.test)
+        past = self._past.get(task.name)
+        if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
+            self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
+
+    def wait(self) -> list[str]:
+        """Wait until at least one task has its verdict on the disk, and give all that have.
+
+        Raises:
+            MachineError: the disk refuses to take the record.
+        """
+        while not self._decided:
+            if self._asked and not self._signal:
+                self._interrupt()
+            self._grant()
+            if self._decided:
+                break
+            if self._opened and not self._running and not self._awaiting:
+                self._give_up()
+                break
+            for result in self._engine.poll(self._patience()):
+                self._finish(result)
+        self._recorder.sync()
+        decided, self._decided = self._decided, []
+        return decided
+
+    def _open_gates(self, *, settled: bool = False) -> bool:
+        """Judge the gates before the first test, once the components that they ask about are up or down."""
+        if self._opened:
+            return True
+        asked = self._matrix.required_by(self._gates.components())
+        if asked and not settled:
+            self._matrix.request(asked)
+            if any(self._matrix.row(name).state in {"idle", "starting"} for name in asked):
+                return False
+        self._opened = True
+        self._gates.before(self._figures())
+        return True
+
+    def _figures(self) -> dict[str, object]:
+        rows = {row.id: self._matrix.row(row.id) for row in self._plan.components}
+        values = figures(self._plan, self._selection, self._executions, rows)
+        return {**values, "seconds_total": time.monotonic() - self._begun}
+
+    def _patience(self) -> float | None:
+        if self._gates.of("during") and self._running:
+            return SAMPLE_SECONDS
+        waiting = len(self._queue.waiting()) - len(self._running) if len(self._running) < len(self._tasks) else 0
+        samples = [self._slots[name].samples_in(count, waiting) for name, count in self._by_method.items()]
+        return min((sample for sample in samples if sample is not None), default=None)
+
+    def _grant(self) -> None:
+        """Start what may start, method by method, while slots are free."""
+        if self._signal or not self._open_gates():
+            return
+        if self._gates.due():
+            processors, memory = machine_load()
+            self._gates.sample({**self._figures(), "cpu_percent": processors, "memory_percent": memory})
+        if self._gates.blocked():
+            self._decide_waiting("blocked", self._gates.blocked())
+            return
+        awaiting, self._awaiting = self._awaiting, []
+        for task in awaiting:
+            self._admit(task)
+        for method in self._plan.methods:
+            while True:
+                busy = self._by_method[method.id]
+                if busy >= (1 if self._gates.throttled() else self._slots[method.id].allowed(busy)):
+                    break
+                name = self._queue.take(method.id)
+                if name is None:
+                    break
+                task = self._tasks[name]
+                if name in self.verdicts:
+                    self._queue.release(name)
+                    continue
+                self._by_method[method.id] += 1
+                self._admit(task)
+
+    def _admit(self, task: _Task) -> None:
+        """Start a task that holds a slot, once the components that it requires are healthy."""
+        required = self._matrix.required_by(task.test.requires)
+        rows = [self._matrix.row(name) for name in required]
+        bad = next((row for row in rows if row.state == "failed"), None)
+        if bad is not None:
+            self._leave(task)
+            reason = f"requires {bad.id}, which {bad.reason}"
+            if bad.required:
+                self._unhealthy = self._unhealthy or f"{bad.id} {bad.reason}"
+                self._decide(task, "blocked", reason)
+            else:
+                self._decide(task, "skipped", reason)
+        elif all(row.state == "healthy" for row in rows):
+            self._start(task)
+        else:
+            self._matrix.request(required)
+            self._awaiting.append(task)
+
+    def _start(self, task: _Task) -> None:
+        task.attempt += 1
+        folder = folder_of(task.name, task.attempt)
+        (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        self._recorder.add(
+            "attempt_started",
+            {
+                "task": task.name,
+                "test": task.test.id,
+                "method": task.method.id,
+                "attempt": task.attempt,
+                "dir": folder,
+            },
+        )
+        found = self._browsers.get(task.test.browser) if _needs_browser(task) else None
+        self._running[task.name] = task
+        self._engine.start(
+            Request(
+                task=task.name,
+                test=task.test,
+                method=task.method,
+                attempt=task.attempt,
+                root=str(self._root),
+                folder=str(self.folder / folder),
+                names={
+                    **self._env_names,
+                    **self._matrix.names(),
+                    "attempt.dir": str(self.folder / folder),
+                    "test.id": task.test.id,
+                    "method.id": task.method.id,
+                },
+                mark=f"{self.run}/{task.name}/{task.attempt}",
+                browser=found if isinstance(found, Browser) else None,
+                headed=self._options.headed,
+            )
+        )
+
+    def _leave(self, task: _Task) -> None:
+        """Give back the slot and the resources of a task."""
+        self._by_method[task.method.id] -= 1
+        self._queue.release(task.name)
+
+    # ----------------------------------------------------------------------------------------------- what came of it
+
+    def _finish(self, result: Result) -> None:
+        task = self._running.pop(result.task)
+        task.seconds = result.seconds
+        again = tries_again(result, task.test.retries) and not self._signal
+        where = self._places.text(result.failure.at) if result.failure is not None else ""
+        body = attempt_body(task.test, task.method.id, result, self.folder, where=where, retry=again)
+        self._recorder.add("attempt_finished", body)
+        if again:
+            self._admit(task)
+            return
+        self._leave(task)
+        verdict, reason = verdict_of(result)
+        self._decide(task, verdict, reason)
+
+    def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
+        name = task.name
+        self.verdicts[name] = verdict
+        self.reasons[name] = reason
+        degraded = [row.degraded for row in map(self._matrix.row, task.test.requires) if row.degraded]
+        pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
+        body = {
+            "task": name,
+            "test": task.test.id,
+            "method": task.method.id,
+            "verdict": verdict,
+            "reason": reason,
+            "seconds": task.seconds,
+            "attempts": task.attempt,
+            "speed_class": pace,
+            "degraded": degraded,
+            "inputs": task.inputs,
+        }
+        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace)
+        self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
+        self._decided.append(name)
+        self._queue.done(name)
+        if task.attempt:
+            passed = verdict in {"passed", "flaky"}
+            self._past[name] = history.Past(
+                task.seconds, self.run if passed else "", (task.inputs or "") if passed else ""
+            )
+        if task.test.group and self._queue.completed(task.method.id, task.test.group):
+            body = {"method": task.method.id, "group": task.test.group}
+            self._recorder.add("group_completed", body, later=True)
+
+    def _give_up(self) -> None:
+        """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
+        for name in self._queue.waiting():
+            if name not in self.verdicts:
+                self._decide(self._tasks[name], "error", "it could not be started: what it waits for is not selected")
+
+    # --------------------------------------------------------------------------------------------------------- the ends
+
+    def ask(self, number: int) -> None:
+        """Ask for the end of the run, from a signal handler: nothing is done here but a note and a wake-up."""
+        self._asked = number
+        self._engine.wake()
+
+    def interrupted(self) -> bool:
+        """Whether the end was asked for."""
+        return bool(self._asked)
+
+    def _interrupt(self) -> None:
+        """End what runs, as `interrupted`: between two polls, where nothing is half done."""
+        number = self._signal = self._asked
+        self._recorder.add("interrupted", {"signal": SIGNAL_NAMES[number]})
+        self._engine.stop()
+        self._decide_waiting("interrupted", f"{SIGNAL_NAMES[number]} before it started")
+
+    def _decide_waiting(self, verdict: Verdict, reason: str) -> None:
+        """One verdict for all that was pushed and has not started."""
+        for task in self._awaiting:
+            self._leave(task)
+        self._awaiting.clear()
+        for name in self._queue.waiting():
+            if name not in self.verdicts and name not in self._running:
+                self._decide(self._tasks[name], verdict, reason)
+
+    def close(self) -> int:
+        """End everything, judge the run, seal the record, and give the exit code. A second call gives it again."""
+        if self._closed:
+            return self._code()
+        self._closed = True
+        try:
+            self._settle()
+        except OrchestraError as error:
+            self.fault = self.fault or error
+        finally:
+            self._matrix.close()
+            self._engine.close()
+            self._reaper.close()
+            try:
+                self._record_end()
+            except OrchestraError as error:
+                self.fault = self.fault or error
+            self._recorder.close()
+            self._lock.release()
+        return self._code()
+
+    def _settle(self) -> None:
+        """Wait for what still runs, and give a verdict to what never ran."""
+        if self.fault is not None:
+            self._engine.stop()
+        while self._running:
+            for result in self._engine.poll(None):
+                self._finish(result)
+        for name, task in self._tasks.items():
+            if name not in self.verdicts:
+                reason = self.fault.message if self.fault is not None else "never ran"
+                self._decide(task, "error", f"never ran: {reason}" if self.fault is not None else reason)
+        self._open_gates(settled=True)
+        self._gates.after(self._figures())
+
+    def _record_end(self) -> None:
+        counts: dict[str, int] = {}
+        for verdict in self.verdicts.values():
+            counts[verdict] = counts.get(verdict, 0) + 1
+        self._recorder.add(
+            "run_finished",
+            {
+                "exit_code": self._code(),
+                "counts": counts,
+                "seconds": time.monotonic() - self._begun,
+                "gates": self._gates.results(),
+            },
+        )
+        self._recorder.seal()
+        history.save(self._past_file, self._past)
+        _point_to_last(self.folder)
+
+    def _code(self) -> int:
+        if self._signal:
+            return 128 + self._signal
+        if self.fault is not None:
+            return self.fault.exit_code
+        return exit_code(self.verdicts.values(), gates_failed=self._gates.failed(), unhealthy=bool(self._unhealthy))
+
+    def fails(self, name: str) -> str:
+        """Why a verdict fails its doit task, empty when it does not."""
+        verdict = self.verdicts.get(name, "error")
+        return "" if verdict in SATISFIES else f"{verdict}: {self.reasons.get(name, 'never ran')}"
+
+
+def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, _Task]:
+    methods = {method.id: method for method in plan.methods}
+    tests = {test.id: test for test in plan.tests}
+    parts = ((name, *name.split(":", 1)) for name in selection)
+    return {name: _Task(name, methods[method], tests[test]) for name, method, test in parts}
+
+
+def _needs_browser(task: _Task) -> bool:
+    return task.test.command is None and any(
+        step.verb not in {"http", "set"} for step in (*task.test.before, *task.test.steps, *task.test.finally_)
+    )
+
+
+def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that the plan refers to, under their late names; one that is not set has none."""
+    text = msgspec.json.encode(plan).decode()
+    return {f"env.{name}": value for name, value in environment.items() if f"${{env.{name}}}" in text}
+
+
+def _point_to_last(folder: Path) -> None:
+    """Make `runs/last` name the run, for people and scripts."""
+    link, fresh = folder.parent / "last", folder.parent / f".last-{folder.name}"
+    fresh.symlink_to(folder.name)
+    fresh.replace(link)
