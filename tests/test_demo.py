@@ -1,4 +1,7 @@
-"""The sample application: its parsing and figures, its two servers as real processes, and its page in a real browser."""
+"""The sample application: its parsing and figures, its two servers as real processes, and its page in a real browser.
+
+One file, because its parts share the servers and the browser.
+"""
 
 from __future__ import annotations
 
@@ -622,7 +625,7 @@ def test_the_banner_comes_and_goes(page):
 @pytest.mark.browser
 def test_analyses_are_busy_until_they_are_there(page):
     held = []
-    page.route("**/api/analyze", lambda route: held.append(route))
+    page.route("**/api/analyze", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks its handlers, and a built-in cannot be marked
     page.get_by_label("Ticker").select_option("TSLA")
     trend = page.get_by_role("button", name="Trend")
     trend.click()

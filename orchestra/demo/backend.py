@@ -119,7 +119,7 @@ def application(data: market.Market, *, cached: bool, model: str, broken: str, f
             ),
             Middleware(faults.FaultMiddleware, faults=failing),
         ],
-        exception_handlers={RequestError: refused},
+        exception_handlers={RequestError: refused, Exception: refused},
     )
 
 

@@ -85,7 +85,7 @@ Market = dict[str, Quote]
 
 def _history(symbol: str, previous: float, price: float) -> tuple[float, ...]:
     """The last `HISTORY_LENGTH` closes, the newest last: a seeded walk backwards from the two known closes."""
-    dice = random.Random(f"{symbol} closes")
+    dice = random.Random(f"{symbol} month")
     closes = [price, previous]
     drift = dice.uniform(-0.006, 0.006)
     while len(closes) < HISTORY_LENGTH:

@@ -55,7 +55,7 @@ def serve(app: ASGIApp, host: str, port: int) -> int:
             return EXIT_PORT_TAKEN
         config = uvicorn.Config(
             app,
-            log_level="critical",
+            log_level="error",
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=1,
