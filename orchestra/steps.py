@@ -6,6 +6,8 @@ A step in a spec is a mapping with one verb as its key: `{fill: {label: Message,
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -424,3 +426,22 @@ _ALL: tuple[Verb, ...] = (
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for verb in _ALL}
+
+
+def file_name(name: str) -> str:
+    """A name of the spec as the name of a file: what is no letter, digit, dot, dash or underscore becomes a dash."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
+
+
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds, at least one."""
+    return max(1, round(seconds * 1000))
+
+
+def conditions(wanted_of: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    """Each condition with its value and whether it must not hold."""
+    for name, wanted in wanted_of.items():
+        if name == "not":
+            yield from ((inner, value, True) for inner, value in wanted.items())
+        else:
+            yield name, wanted, False
