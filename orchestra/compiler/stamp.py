@@ -1,0 +1,94 @@
+"""The stamp of the last clean compile, by which an unchanged check is answered at once. Imports only the cheapest modules.
+
+It lives beside the plans, outside of git, and holds the digest of every input and output and a fingerprint of the
+compiler itself (version, Python, and size and time of each of its files). While all of them are the same, rendering
+would give what stands on the disk. It is a shortcut for people: CI and `--full` do not ask it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from orchestra import __version__
+
+PATH = ".orchestra/stamp.json"
+SETTINGS = "pyproject.toml"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs a start
+_IGNORED = frozenset({"__pycache__", "demo"})
+
+
+def digest(content: bytes) -> str:
+    """The hexadecimal SHA-256 of the bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_of(root: str | os.PathLike[str], path: str) -> str:
+    """The digest of a file below the root; empty when it cannot be read."""
+    try:
+        with open(os.path.join(root, path), "rb") as file:  # noqa: PTH118, PTH123 - pathlib costs a start
+            return digest(file.read())
+    except OSError:
+        return ""
+
+
+def _entries(folder: str) -> Iterable[str]:
+    if os.path.isdir(folder):  # noqa: PTH112 - pathlib costs a start
+        with os.scandir(folder) as found:
+            for entry in sorted(found, key=lambda one: one.name):
+                if entry.is_dir():
+                    yield from () if entry.name in _IGNORED else _entries(entry.path)
+                else:
+                    state = entry.stat()
+                    yield f"{entry.path} {state.st_size} {state.st_mtime_ns}"
+
+
+def compiler() -> str:
+    """The fingerprint of the running compiler: it differs whenever the compiler may give other bytes."""
+    beside = os.path.dirname(_PACKAGE)  # noqa: PTH120 - pathlib costs a start
+    folders = (_PACKAGE, os.path.join(beside, "schemas"), os.path.join(beside, "templates"))  # noqa: PTH118 - as above
+    lines = [__version__, sys.version, *(line for folder in folders for line in _entries(folder))]
+    return digest("\n".join(lines).encode(errors="surrogateescape"))
+
+
+def unchanged(root: str | os.PathLike[str], specs: Sequence[str]) -> bool:
+    """Whether everything is as it was when the outputs were last found, or made, right.
+
+    Args:
+        root: the project root.
+        specs: the spec files of the project, relative to the root, as they are now; includes are known from the stamp.
+    """
+    try:
+        with open(os.path.join(root, PATH), "rb") as file:  # noqa: PTH118, PTH123 - pathlib costs a start
+            stamp = json.load(file)
+        files = stamp["files"]
+        return (
+            stamp["specs"] == sorted(specs)
+            and all(digest_of(root, path) == known for path, known in files.items())
+            and stamp["compiler"] == compiler()
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return False
+
+
+def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str, str]) -> None:
+    """Write the stamp; a disk that refuses only costs time at the next check.
+
+    Args:
+        root: the project root.
+        specs: the spec files, without what they include.
+        files: the digest of each input and output, by path relative to the root.
+    """
+    known = {**files, SETTINGS: digest_of(root, SETTINGS)}
+    text = json.dumps({"compiler": compiler(), "specs": sorted(specs), "files": known}, sort_keys=True)
+    path = os.path.join(root, PATH)  # noqa: PTH118 - pathlib costs a start
+    fresh = f"{path}.{os.getpid()}"
+    try:
+        with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123 - as above
+            file.write(text)
+        os.replace(fresh, path)  # noqa: PTH105 - as above
+    except OSError:
+        return
