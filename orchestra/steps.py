@@ -68,7 +68,7 @@ class Verb(msgspec.Struct, frozen=True):
         browser: whether it needs a page; the others run under every driver.
         idempotent: whether it may be done twice without another effect (a lost MCP session retries such a step alone).
         playwright: the Playwright call for readers.
-        mcp: the tools of the Playwright MCP server that it uses, in order.
+        mcp: the tools of the Playwright MCP server that it may use (`orchestra.calls`).
     """
 
     name: str
@@ -182,7 +182,7 @@ _ALL: tuple[Verb, ...] = (
             ),
         ),
         playwright="locator.click()",
-        mcp=("browser_click",),
+        mcp=("browser_click", "browser_run_code_unsafe"),
     ),
     Verb(
         "fill",
@@ -202,7 +202,7 @@ _ALL: tuple[Verb, ...] = (
         fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True),),
         short="key",
         playwright="locator.press(key)",
-        mcp=("browser_press_key",),
+        mcp=("browser_evaluate", "browser_press_key"),
     ),
     Verb(
         "select",
@@ -257,7 +257,7 @@ _ALL: tuple[Verb, ...] = (
         fields=(Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),),
         idempotent=True,
         playwright="locator.set_input_files(files)",
-        mcp=("browser_click", "browser_file_upload"),
+        mcp=("browser_evaluate", "browser_file_upload"),
     ),
     Verb(
         "expect",
@@ -276,7 +276,7 @@ _ALL: tuple[Verb, ...] = (
         ),
         idempotent=True,
         playwright="expect(locator)",
-        mcp=("browser_evaluate",),
+        mcp=("browser_evaluate", "browser_run_code_unsafe"),
     ),
     Verb(
         "wait",
@@ -290,7 +290,7 @@ _ALL: tuple[Verb, ...] = (
         ),
         idempotent=True,
         playwright="locator.wait_for()",
-        mcp=("browser_evaluate",),
+        mcp=("browser_evaluate", "browser_run_code_unsafe"),
     ),
     Verb(
         "evaluate",
@@ -376,7 +376,7 @@ _ALL: tuple[Verb, ...] = (
         bare=True,
         idempotent=True,
         playwright="page.reload()",
-        mcp=("browser_evaluate",),
+        mcp=("browser_run_code_unsafe",),
     ),
     Verb(
         "http",
