@@ -1,0 +1,164 @@
+"""Lines of text for people: one an event, and the end of a run. Pure. May import `rows`, `table`, `draw` and `errors`.
+
+All text of a spec, a page or a program goes through `draw`, so that none of it is a sequence that a terminal obeys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestra import draw
+from orchestra.ledger.event import Event
+from orchestra.report.rows import FINE, Report, Row
+from orchestra.report.table import (
+    agreement,
+    counted,
+    duration,
+    exit_meaning,
+    overhead,
+    terminal_tests,
+    values_text,
+)
+
+WORD = 12
+"""Columns of the first word of a line: the longest verdict and a space."""
+
+
+def line(word: str, *parts: str) -> str:
+    """A line: a word in a column of its own, then parts two spaces apart, all visible and on one line."""
+    rest = "  ".join(draw.one_line(part) for part in parts if part)
+    return f"{word:<{WORD}}{rest}".rstrip()
+
+
+def event_line(event: Event) -> str:
+    """The line of an event that is no verdict; empty for one that people need not see."""
+    tell = _TELL.get(event.type)
+    return tell(event.body) if tell is not None else ""
+
+
+def verdict_lines(row: Row, folder: str) -> Iterator[str]:
+    """What is said of a verdict: one line, and what explains it when it is not fine.
+
+    Args:
+        row: of the task.
+        folder: the run's, relative to the project root, for the paths of evidence.
+    """
+    time = duration(row.seconds) if row.attempts else ""
+    reason = "" if row.failure is not None else row.reason
+    yield line(row.verdict, row.task, row.title, time, reason)
+    for item in row.degraded:
+        yield detail("degraded", item)
+    yield from failure_lines(row, folder)
+
+
+def failure_lines(row: Row, folder: str) -> Iterator[str]:
+    """Step, place, message, expected, found, hint and evidence of a verdict that is not fine."""
+    if row.verdict in FINE:
+        return
+    failure = row.failure
+    if row.place:
+        yield detail("at", row.place)
+    if failure is None:
+        return
+    for name in ("step", "message", "expected", "found", "hint"):
+        yield from details(name, getattr(failure, name))
+    for one in failure.evidence:
+        yield detail(one.kind, one.path if one.path.startswith("/") else f"{folder}/{one.path}")
+
+
+def detail(name: str, text: str) -> str:
+    """One indented line below a verdict."""
+    return f"    {draw.one_line(name):<11} {draw.one_line(text)}".rstrip()
+
+
+def details(name: str, text: str) -> Iterator[str]:
+    """Indented lines below a verdict, as many as the text has; none for an empty one."""
+    for number, part in enumerate(draw.visible(text).splitlines()):
+        yield f"    {'' if number else name:<11} {part}".rstrip()
+
+
+def closing(report: Report, paths: list[str], width: int | None = None) -> Iterator[str]:
+    """The end of a run: table, counts, gates, agreement, what the exit code means, and where to read more.
+
+    Args:
+        report: of the run.
+        paths: files to read on, relative to the project root.
+        width: columns of the terminal; None for as many as it takes.
+    """
+    yield ""
+    yield from terminal_tests(report, width).splitlines()
+    yield ""
+    yield line("tests", counted(report.rows))
+    for gate in report.gates:
+        values = values_text(gate.values)
+        said = gate.message if gate.result != "passed" else ""
+        yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", said)
+    for text in (*agreement(report).lines(), *(one.text() for one in overhead(report))):
+        yield line("methods", text)
+    for row in report.services:
+        if row.rungs:
+            yield line("recovery", row.component, ", then ".join(row.rungs), f"now {row.state}")
+    if report.seconds is not None:
+        yield line("time", duration(report.seconds))
+    yield line("exit", exit_meaning(report))
+    for path in paths:
+        yield line("see", path)
+
+
+def _started(body: Mapping[str, Any]) -> str:
+    number = len(body["selection"])
+    profile = f"profile {body['profile']}" if body["profile"] else ""
+    return line("run", body["run"], body["suite"], profile, f"{number} test{'s' * (number != 1)} to run")
+
+
+def _resumed(body: Mapping[str, Any]) -> str:
+    return line("resumed", body["run"], f"{len(body['rerun'])} to run again")
+
+
+def _retry(body: Mapping[str, Any]) -> str:
+    if not body["retry"]:
+        return ""
+    said = (body["error"] or {}).get("message", "")
+    return line("retry", body["task"], f"attempt {body['attempt']} {body['outcome']}", said)
+
+
+def _service(body: Mapping[str, Any]) -> str:
+    action = f"({body['action']})" if body.get("action") else ""
+    return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"])
+
+
+def _gate(body: Mapping[str, Any]) -> str:
+    values = values_text(tuple(sorted(body["values"].items())))
+    said = body["message"] if body["result"] != "passed" else ""
+    name = f"{body['phase']}:{body['name']}"
+    return line("gate", name, body["result"], body["expression"], values and f"({values})", said)
+
+
+def _incident(body: Mapping[str, Any]) -> str:
+    return line("incident", body["component"], body["state"], body["reason"])
+
+
+def _note(body: Mapping[str, Any]) -> str:
+    return line("note", body["message"])
+
+
+def _interrupted(body: Mapping[str, Any]) -> str:
+    return line("interrupted", f"by {body['signal']}; running tests are ended")
+
+
+def _rolled_back(body: Mapping[str, Any]) -> str:
+    return line("rollback", f"to event {body['to_seq']}", f"{len(body['reopened'])} to run again")
+
+
+_TELL = {
+    "run_started": _started,
+    "run_resumed": _resumed,
+    "attempt_finished": _retry,
+    "service_event": _service,
+    "gate": _gate,
+    "incident": _incident,
+    "note": _note,
+    "interrupted": _interrupted,
+    "rolled_back": _rolled_back,
+}

@@ -1,0 +1,106 @@
+"""Who watches a run: the console, and the files that are written when it ends. May import the report's own parts.
+
+`write` makes the same files later, from the ledger alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from orchestra.errors import OrchestraError
+from orchestra.ledger.disk import replace_file
+from orchestra.ledger.event import Event
+from orchestra.ledger.log import read
+from orchestra.places import Places
+from orchestra.plan import Plan
+from orchestra.report.console import Plain, relative
+from orchestra.report.rows import Collector, Report
+
+LEDGER = "events.jsonl"
+
+
+class Observer(Protocol):
+    """Somebody who is shown each event once it is written."""
+
+    def see(self, event: Event) -> None:
+        """One event."""
+
+    def close(self) -> None:
+        """The run is over and sealed."""
+
+
+FORMS: dict[str, Callable[[Report, str], str]] = {}
+
+
+def write(root: Path, plan: Plan, folder: Path) -> tuple[Path, ...]:
+    """Write the files of a report from the ledger of a run, and give their paths.
+
+    Raises:
+        LedgerError: the ledger is damaged.
+        MachineError: it cannot be read, or a file cannot be written.
+    """
+    return _write(root, folder, report_of(root, plan, folder))
+
+
+def report_of(root: Path, plan: Plan, folder: Path) -> Report:
+    """The report of a run from its ledger. Raises as `write`."""
+    collector = _collector(root, plan, folder)
+    return collector.report()
+
+
+def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
+    """Who watches a run: the writer of its files, then the console, which names them.
+
+    Args:
+        root: the project root.
+        plan: the suite.
+        folder: the run's; of a run that is resumed it holds a ledger already.
+
+    Raises:
+        LedgerError: that ledger is damaged.
+        MachineError: it cannot be read.
+    """
+    files = _Files(root, folder, _collector(root, plan, folder))
+    console = Plain(plan, _collector(root, plan, folder), relative(folder, root), sys.stderr, lambda: files.read_on)
+    return (files, console)
+
+
+def _collector(root: Path, plan: Plan, folder: Path) -> Collector:
+    places = Places(root, plan.sources)
+    collector = Collector(plan, lambda pointer: places.text((pointer,)))
+    if (folder / LEDGER).exists():
+        for event in read(folder / LEDGER):
+            collector.see(event)
+    return collector
+
+
+def _write(root: Path, folder: Path, report: Report) -> tuple[Path, ...]:
+    for name, form in FORMS.items():
+        replace_file(folder / name, form(report, relative(folder, root)).encode())
+    return tuple(folder / name for name in FORMS)
+
+
+class _Files:
+    """Writes the files when the run is over."""
+
+    def __init__(self, root: Path, folder: Path, collector: Collector) -> None:
+        self._root = root
+        self._folder = folder
+        self._collector = collector
+        self.read_on: list[str] = []
+
+    def see(self, event: Event) -> None:
+        """One event."""
+        self._collector.see(event)
+
+    def close(self) -> None:
+        """Write. A disk that refuses does not undo the run: the ledger is closed already, so it is said instead."""
+        try:
+            paths = _write(self._root, self._folder, self._collector.report())
+        except OrchestraError as error:
+            self.read_on = [f"{error.message}; the ledger is whole: {relative(self._folder / LEDGER, self._root)}"]
+        else:
+            self.read_on = [relative(path, self._root) for path in paths] or [relative(self._folder, self._root)]
