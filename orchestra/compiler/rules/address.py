@@ -1,0 +1,125 @@
+"""Rules about addresses: of components, requests and probes. May import `context`, `names`, `steps`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestra import names
+from orchestra.compiler.rules.context import Context, Problem, quoted, rule
+from orchestra.compiler.spec import ComponentSpec
+from orchestra.source import Path
+from orchestra.steps import HTTP_METHODS
+
+ADDRESS = ("url", "host", "port")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|\$\{")
+RESERVED = ("attempt", "env", "matrix", "method", "saved", "test", "vars")
+
+
+def has_address(row: ComponentSpec) -> bool:
+    """Whether a component has an address: a `url`, or a service with a port of its own or one found in its log."""
+    service: Mapping[str, Any] = row.get("service") or {}
+    log = row.get("ready", {}).get("log", {}).get("match", "")
+    return "url" in row or "port" in service or "port_range" in service or (bool(service) and "(?P<port>" in log)
+
+
+def _without(context: Context) -> Mapping[str, ComponentSpec]:
+    return {name: row for name, row in context.spec.get("health", {}).items() if not has_address(row)}
+
+
+@rule
+def missing_address(context: Context) -> Iterator[Problem]:
+    """The address of a component is used, and it has none: no `url`, and no `port` or `port_range` in its service.
+
+    It is used by `${COMPONENT.url}`, by `base` of a request, and by a probe `http` or `tcp` that names no address itself.
+    A service may also tell its port in its log: `ready: {log: {match: 'on port (?P<port>[0-9]+)'}}`.
+    """
+    without = _without(context)
+    if not without:
+        return
+    hint = "give it a url, or give its service a port or port_range"
+    for text in context.texts:
+        for reference in names.references(text.value):
+            head, _, part = reference.name.partition(".")
+            if head in without and part in ADDRESS:
+                place = context.place_inside(text.path, text.value, reference.offset)
+                yield Problem(place, f'"${{{reference.name}}}" has no value: "{head}" has no address', hint)
+    for step in context.steps.get("http", ()):
+        if step.body.get("base") in without:
+            message = f'"{step.body["base"]}" has no address that a path could be relative to'
+            yield Problem(context.place(step.path("http", "base")), message, hint)
+    for name, row in without.items():
+        for part in ("ready", "live"):
+            path = ("health", name, part)
+            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
+            if "http" in probe and "url" not in probe["http"]:
+                message = f'the probe "http" of "{name}" has nothing to ask: the component has no address'
+                yield Problem(context.place((*path, "http"), key=True), message, f"write http: {{url: …}}, or {hint}")
+            if "tcp" in probe and "port" not in probe["tcp"]:
+                message = f'the probe "tcp" of "{name}" has nothing to connect to: the component has no address'
+                yield Problem(context.place((*path, "tcp"), key=True), message, f"write tcp: {{port: …}}, or {hint}")
+
+
+@rule
+def relative_address(context: Context) -> Iterator[Problem]:
+    """`goto` or a request without `base` has a path and not a whole address, and nothing says what it is relative to."""
+    bases = [name for name, row in context.spec.get("health", {}).items() if has_address(row)]
+    example = bases[0] if bases else "frontend"
+    for step in context.steps.get("goto", ()):
+        short = isinstance(step.body, str)
+        address = step.body if short else step.body["url"]
+        if not _ABSOLUTE.match(address):
+            path = step.path("goto") if short else step.path("goto", "url")
+            slash = "" if address.startswith("/") else "/"
+            yield _relative(context, path, address, f"write ${{{example}.url}}{slash}{address}")
+    for step in context.steps.get("http", ()):
+        if "base" not in step.body:
+            method = next(one for one in HTTP_METHODS if one in step.body)
+            if not _ABSOLUTE.match(step.body[method]):
+                yield _relative(context, step.path("http", method), step.body[method], f"add base: {example}")
+
+
+def _relative(context: Context, path: Path, address: str, hint: str) -> Problem:
+    return Problem(context.place(path), f'the address "{address}" is relative to nothing', hint)
+
+
+@rule
+def unordered_address(context: Context) -> Iterator[Problem]:
+    """A component uses the address of another one that it does not need, so that it may start before that is known."""
+    rows = context.spec.get("health", {})
+    for text in context.texts:
+        if text.path[0] != "health":
+            continue
+        name = str(text.path[1])
+        for reference in names.references(text.value):
+            other, _, part = reference.name.partition(".")
+            if part in ADDRESS and other in rows and other not in _needed(rows, name):
+                place = context.place_inside(text.path, text.value, reference.offset)
+                message = f'"{name}" uses the address of "{other}", but does not need it'
+                listed = ", ".join([*rows[name].get("needs", ()), other])
+                yield Problem(place, message, f"write needs: [{listed}]")
+
+
+def _needed(rows: Mapping[str, ComponentSpec], name: str) -> set[str]:
+    """A component and all that is ready before it."""
+    found: set[str] = set()
+    stack = [name]
+    while stack:
+        one = stack.pop()
+        if one not in found and one in rows:
+            found.add(one)
+            stack += rows[one].get("needs", ())
+    return found
+
+
+@rule
+def reserved_name(context: Context) -> Iterator[Problem]:
+    """A component has a name with which other names begin (`env`, `saved`, …), so that its address could not be told apart."""
+    for name in context.spec.get("health", {}):
+        if name in RESERVED:
+            message = f'the component name "{name}" is taken: {quoted(RESERVED)} begin other names'
+            yield Problem(context.place(("health", name), key=True), message, f"rename it, for instance {name}_server")
+
+
+RULES = (missing_address, relative_address, unordered_address, reserved_name)

@@ -1,0 +1,190 @@
+"""What a rule is given: the spec, where its lines stand, and views that several rules need. May import `resolve`, `source`.
+
+The views are made once and on demand. They are what keeps all rules together fast: each list of steps and each text is
+walked once, and a path is spelled out only for what a rule has something to say about.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from orchestra.compiler import resolve
+from orchestra.compiler.include import Assembled
+from orchestra.compiler.spec import MethodSpec, Spec, StepSpec
+from orchestra.diagnostic import Diagnostic, Place
+from orchestra.source import Path
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+class Step(NamedTuple):
+    """A step as it is written. `section` is the path of its list: `("tests", "B004", "steps")`."""
+
+    section: Path
+    number: int
+    body: Any
+
+    def path(self, verb: str, *below: str | int) -> Path:
+        """The path of what stands behind the verb, or below it."""
+        return (*self.section, self.number, verb, *below)
+
+
+class Text(NamedTuple):
+    """A text with a reference in it, and its path."""
+
+    path: Path
+    value: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """One spec for the rules to judge.
+
+    Attributes:
+        spec: what the schema has passed.
+        source: the same with the place of every key and value.
+    """
+
+    spec: Spec
+    source: Assembled
+
+    @functools.cached_property
+    def sections(self) -> list[tuple[Path, Sequence[StepSpec]]]:
+        """Every list of steps that is written, with its path."""
+        found: list[tuple[Path, Sequence[StepSpec]]] = []
+        for where in ("groups", "blocks", "tests"):
+            named: Mapping[str, Any] = self.spec.get(where, {})  # type: ignore[assignment]
+            for name, entry in named.items():
+                found += [((where, name, key), entry[key]) for key in ("before", "steps", "finally") if key in entry]
+        return found
+
+    @functools.cached_property
+    def steps(self) -> dict[str, list[Step]]:
+        """Every step that is written, by verb, in the order of the sections."""
+        found: dict[str, list[Step]] = {}
+        for section, steps in self.sections:
+            for number, step in enumerate(steps):
+                verb, body = resolve.verb_of(step)
+                if verb not in found:
+                    found[verb] = []
+                found[verb].append(Step(section, number, body))
+        return found
+
+    @functools.cached_property
+    def texts(self) -> list[Text]:
+        """Every text of the spec that holds `${`, but for those of profiles, which are judged where they apply."""
+        found: list[Text] = []
+        for section, value in self.spec.items():
+            if section != "profiles":
+                _collect(value, (section,), found)
+        return found
+
+    @functools.cached_property
+    def commands(self) -> list[tuple[Path, Mapping[str, Any], str]]:
+        """Every command with options: its path, its mapping, and the key under which its items stand."""
+        found: list[tuple[Path, Mapping[str, Any], str]] = []
+        rows: Mapping[str, Any] = self.spec.get("health", {})
+        for name, row in rows.items():
+            found += [
+                (("health", name, key), row[key], "run") for key in ("job", "service", "failover") if row.get(key)
+            ]
+        for where in ("blocks", "tests"):
+            named: Mapping[str, Any] = self.spec.get(where, {})  # type: ignore[assignment]
+            found += [
+                ((where, name, "command"), entry["command"], "argv")
+                for name, entry in named.items()
+                if "command" in entry
+            ]
+        return found
+
+    @functools.cached_property
+    def methods(self) -> dict[str, MethodSpec]:
+        """The methods, as declared or by default."""
+        return resolve.methods(self.spec)
+
+    @functools.cached_property
+    def test_ids(self) -> dict[str, str]:
+        """Every id that a list of tests may name, and the entry that makes it: `B001[chromium]` is made by `B001`."""
+        known = {test_id: test_id for test_id in self.spec["tests"]}
+        for test_id, test in self.spec["tests"].items():
+            if "matrix" in test:
+                known.update((one, test_id) for one, _ in resolve.matrix_tests(test_id, test))
+        return known
+
+    def place(self, path: Path, *, key: bool = False) -> Place:
+        """Where a value, or its key, stands."""
+        return self.source.place(path, key=key)
+
+    def place_inside(self, path: Path, value: str, offset: int) -> Place:
+        """Where a character of a text stands; the text's begin when its spelling hides the column (escapes, folding)."""
+        place = self.source.place(path)
+        text = next(one.marks.text for one in self.source.documents if one.file == place.file)
+        tail = _LINE_END.split(text, place.line)[place.line - 1][place.column - 1 :]
+        for quote, written in (("", value), ("'", value.replace("'", "''")), ('"', value)):
+            if tail.startswith(quote + written):
+                doubled = value.count("'", 0, offset) if quote == "'" else 0
+                return place._replace(column=place.column + len(quote) + offset + doubled)
+        return place
+
+
+class Problem(NamedTuple):
+    """What a rule has found: where, what, and the mend."""
+
+    place: Place
+    message: str
+    hint: str = ""
+
+
+Judge: TypeAlias = Callable[[Context], Iterator[Problem]]
+Rule: TypeAlias = Callable[[Context], Iterator[Diagnostic]]
+
+
+def rule(judge: Judge) -> Rule:
+    """Make a rule of a function: its name is the id, its docstring the page of the manual."""
+    name = rule_id(judge)
+
+    @functools.wraps(judge)
+    def judged(context: Context) -> Iterator[Diagnostic]:
+        for place, message, hint in judge(context):
+            yield Diagnostic(place, name, message, hint)
+
+    return judged
+
+
+def rule_id(judge: Callable[..., Any]) -> str:
+    """The id of a rule: the name of its function, with dashes."""
+    return judge.__name__.replace("_", "-")
+
+
+def _collect(value: Any, path: Path, found: list[Text]) -> None:
+    """Add every text with a reference below `value`, in order."""
+    if isinstance(value, dict):
+        items: Any = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    else:
+        items = ()
+        if isinstance(value, str) and "${" in value:
+            found.append(Text(path, value))
+    for key, item in items:
+        kind = item.__class__
+        if kind is str:
+            if "${" in item:
+                found.append(Text((*path, key), item))
+        elif kind is dict or kind is list:
+            _collect(item, (*path, key), found)
+
+
+def scalar(value: Any) -> str:
+    """A value as a message quotes it."""
+    return f'"{value}"' if isinstance(value, str) else resolve.scalar_text(value)
+
+
+def quoted(names: Sequence[str], *, most: int = 8) -> str:
+    """Names for a message: `"a", "b" and 3 more`."""
+    shown = ", ".join(f'"{name}"' for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,126 @@
+"""Rules about cycles: what waits for itself never starts. May import `context`, `graph`, `resolve`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from orchestra.compiler import resolve
+from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.rules.graph import cycles
+from orchestra.source import Path
+
+# A group stands in the graph of tests as two nodes, so that its edges grow with the tests and not with their square.
+_START, _END = "<", ">"
+
+
+@rule
+def dependency_cycle(context: Context) -> Iterator[Problem]:
+    """Tests wait for each other in a circle, by `needs` and `after` of tests and of groups, so that none can start.
+
+    The whole cycle is named, from the test that stands first in the spec. Remove one of the entries.
+    """
+    tests, ids = context.spec["tests"], context.test_ids
+    needs = {
+        test_id: [ids[need] for need in resolve.effective_needs(context.spec, test_id, test) if need in ids]
+        for test_id, test in tests.items()
+        if "needs" in test or "group" in test
+    }
+    edges: dict[str, list[str]] = {
+        test_id: [*needs.get(test_id, ()), *(ids[name] for name in test.get("after", ()) if name in ids)]
+        for test_id, test in tests.items()
+    }
+    groups = context.spec.get("groups", {})
+    if any("after" in group for group in groups.values()) and not any(_group_cycles(context)):
+        for name, group in groups.items():
+            edges[_START + name] = [_END + other for other in group.get("after", ()) if other != name]
+            edges[_END + name] = []
+        for test_id, test in tests.items():
+            if test.get("group") in groups:
+                edges[test_id].append(_START + test["group"])
+                edges[_END + test["group"]].append(test_id)
+    # A group's nodes come after every test, so that a cycle begins with a test.
+    for cycle in cycles(edges, lambda node: (node not in tests, node in tests and context.place(("tests", node)))):
+        words = {_word(node, target, needs) for node, target in zip(cycle, [*cycle[1:], cycle[0]], strict=True)}
+        kinds = '"needs" and "after"' if len(words) > 1 else f'"{words.pop()}"'
+        shown = [_shown(node) for node in (*cycle, cycle[0]) if node[0] != _END]
+        message = f"cycle in {kinds}: {' -> '.join(shown)}"
+        yield Problem(context.place(_edge(context, cycle)), message, "remove one of these entries")
+
+
+def _word(node: str, target: str, needs: Mapping[str, Sequence[str]]) -> str:
+    return "needs" if target in needs.get(node, ()) else "after"
+
+
+def _shown(node: str) -> str:
+    return f'group "{node[1:]}"' if node[0] == _START else f'"{node}"'
+
+
+def _edge(context: Context, cycle: Sequence[str]) -> Path:
+    """Where the first node of a cycle names the second."""
+    first, second = cycle[0], cycle[1]
+    test = context.spec["tests"][first]
+    for key, names in (("needs", test.get("needs", [])), ("after", test.get("after", []))):
+        for index, name in enumerate(names):
+            if context.test_ids.get(name) == second:
+                return ("tests", first, key, index)
+    return ("tests", first, "group")
+
+
+def _group_cycles(context: Context) -> Iterator[list[str]]:
+    groups = context.spec.get("groups", {})
+    edges = {name: group.get("after", []) for name, group in groups.items()}
+    return cycles(edges, lambda name: context.place(("groups", name)))
+
+
+@rule
+def group_cycle(context: Context) -> Iterator[Problem]:
+    """Groups wait for each other in a circle by `after`, so that none can start. Remove one of the entries."""
+    for cycle in _group_cycles(context):
+        after = context.spec["groups"][cycle[0]]["after"]
+        yield _plain(context, ("groups", cycle[0], "after", after.index(cycle[1])), "after", cycle)
+
+
+@rule
+def health_cycle(context: Context) -> Iterator[Problem]:
+    """Components wait for each other in a circle by `needs`, so that none can start. Remove one of the entries."""
+    rows = context.spec.get("health", {})
+    edges = {name: row.get("needs", []) for name, row in rows.items()}
+    for cycle in cycles(edges, lambda name: context.place(("health", name))):
+        index = rows[cycle[0]]["needs"].index(cycle[1])
+        yield _plain(context, ("health", cycle[0], "needs", index), "needs", cycle)
+
+
+@rule
+def block_cycle(context: Context) -> Iterator[Problem]:
+    """Blocks use each other in a circle, or a block uses itself, so that their steps have no end.
+
+    Take one of the `use` steps out, or put the steps that both share into a third block.
+    """
+    uses: dict[str, dict[str, Path]] = {name: {} for name in context.spec.get("blocks", {})}
+    for step in context.steps.get("use", ()):
+        name, _ = resolve.block_use(step.body)
+        if step.section[0] == "blocks":
+            uses[str(step.section[1])].setdefault(name, step.path("use"))
+    found = list(cycles(uses, lambda name: context.place(("blocks", name))))
+    for cycle in [*found, *([name] for name, used in uses.items() if name in used)]:
+        yield _plain(context, uses[cycle[0]][cycle[1 % len(cycle)]], "use", cycle)
+
+
+def _plain(context: Context, path: Path, word: str, cycle: Sequence[str]) -> Problem:
+    shown = " -> ".join(f'"{name}"' for name in (*cycle, cycle[0]))
+    return Problem(context.place(path), f'cycle in "{word}": {shown}', "remove one of these entries")
+
+
+@rule
+def self_dependency(context: Context) -> Iterator[Problem]:
+    """A test, group or component names itself in its own `needs` or `after`. Remove the entry."""
+    lists = (("tests", "needs"), ("tests", "after"), ("groups", "after"), ("health", "needs"))
+    for section, key in lists:
+        for name, entry in context.spec.get(section, {}).items():  # type: ignore[attr-defined]
+            for index, other in enumerate(entry.get(key, ())):
+                if (context.test_ids.get(other) if section == "tests" else other) == name:
+                    place = context.place((section, name, key, index))
+                    yield Problem(place, f'"{name}" names itself in "{key}"', "remove the entry")
+
+
+RULES = (dependency_cycle, group_cycle, health_cycle, block_cycle, self_dependency)

@@ -1,0 +1,200 @@
+"""Rules about paths: inside the project root, and one writer for each file. May import `context`, `lower_steps`, `resolve`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from orchestra.compiler import resolve
+from orchestra.compiler.lower_steps import outer, text
+from orchestra.compiler.rules.context import Context, Problem, quoted, rule
+from orchestra.compiler.spec import Spec, TestSpec
+from orchestra.source import Path
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_DEFAULT_OUTPUTS = {"doit": "dodo.py", "commands": ".claude/commands"}
+
+
+def _outside(path: str) -> str:
+    """Why a path is not inside the root, empty when it is. What a name at its begin stands for is not known."""
+    if path.startswith("/"):
+        return "is an absolute path"
+    if path == "~" or path.startswith("~/"):
+        return "begins with the home folder"
+    if "\\" in path or _DRIVE.match(path):
+        return "is written as on Windows"
+    depth = 0
+    for part in path.split("/"):
+        depth += -1 if part == ".." else part not in ("", ".")
+        if depth < 0 or (part == ".." and path.startswith("${")):
+            return "leads out of the project root"
+    return ""
+
+
+def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
+    """Every path of the spec and where it stands, but for those of included files, which the reader has judged."""
+    spec = context.spec
+    for at, command, _ in context.commands:
+        yield from (((*at, key), command[key]) for key in ("cwd", "junit") if key in command)
+        for key in ("attach", "inputs"):
+            yield from (((*at, key, index), path) for index, path in enumerate(command.get(key, ())))
+    for name, row in spec.get("health", {}).items():
+        for part in ("ready", "live"):
+            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
+            if "file" in probe:
+                yield ("health", name, part, "file", "path"), probe["file"]["path"]
+    for test_id, test in spec["tests"].items():
+        if "inputs" in test:
+            yield from ((("tests", test_id, "inputs", index), path) for index, path in enumerate(test["inputs"]))
+    for step in context.steps.get("upload", ()):
+        yield from ((step.path("upload", "files", index), path) for index, path in enumerate(step.body["files"]))
+    for step in context.steps.get("download", ()):
+        yield step.path("download", "as"), step.body["as"]
+    yield from ((("compile", key), path) for key, path in spec.get("compile", {}).items() if isinstance(path, str))
+
+
+@rule
+def path_outside(context: Context) -> Iterator[Problem]:
+    """A path is absolute, begins with the home folder, leads out of the project root by `..`, or has backslashes.
+
+    Paths are relative to the project root and written with `/`: working folders, files to upload, globs, outputs.
+    """
+    for path, value in _written_paths(context):
+        why = _outside(value)
+        if why:
+            hint = "write a path inside the project, relative to its root, with /"
+            yield Problem(context.place(path), f'the path "{value}" {why}', hint)
+
+
+@rule
+def file_name(context: Context) -> Iterator[Problem]:
+    """A download is to be kept under a path; it takes a plain file name, because each attempt has its own folder."""
+    for step in context.steps.get("download", ()):
+        name = step.body["as"]
+        if not _outside(name) and ("/" in name or name in ("", ".", "..")):
+            place = context.place(step.path("download", "as"))
+            yield Problem(
+                place, f'"{name}" is no file name', f"write {name.rstrip('./').rpartition('/')[2] or 'a name'}"
+            )
+
+
+def outputs(spec: Spec) -> dict[str, str]:
+    """The files that a spec compiles to, with the key of `compile` that says so. Paths as they are written."""
+    said: Mapping[str, str] = {key: str(value) for key, value in spec.get("compile", {}).items()}
+    folder = said.get("commands", _DEFAULT_OUTPUTS["commands"])
+    commands = [method["command"] for method in spec.get("methods", {}).values() if "command" in method]
+    commands = commands if spec.get("methods") else ["test_cli_full"]
+    return {
+        said.get("doit", _DEFAULT_OUTPUTS["doit"]): "doit",
+        said.get("docs", f"docs/{spec['suite']}.md"): "docs",
+        **{f"{folder.rstrip('/')}/{name}.md": "commands" for name in commands},
+    }
+
+
+@rule
+def output_path(context: Context) -> Iterator[Problem]:
+    """An output would overwrite a spec file or another output, or is no file of its kind.
+
+    `doit` is a Python file, `docs` a Markdown file.
+    """
+    said = context.spec.get("compile", {})
+    for key, ending in (("doit", ".py"), ("docs", ".md")):
+        path = said.get(key)
+        if isinstance(path, str) and not path.endswith(ending):
+            place = context.place(("compile", key))
+            yield Problem(
+                place, f'the output "{path}" of "{key}" does not end with "{ending}"', f"write {path}{ending}"
+            )
+    written = [path for path, key in outputs(context.spec).items() if key == "commands"]
+    if isinstance(said.get("docs"), str) and said["docs"] in written:
+        message = f'the output "{said["docs"]}" is written by a slash command too'
+        yield Problem(context.place(("compile", "docs")), message, "choose another path")
+
+
+# -------------------------------------------------------------------------------------------------- shared JUnit files
+class _Claim:
+    """A test that writes a JUnit file: its id in the plan, its entry in the spec, its methods."""
+
+    __slots__ = ("entry", "id", "methods")
+
+    def __init__(self, one_id: str, entry: str, methods: Sequence[str]) -> None:
+        self.id = one_id
+        self.entry = entry
+        self.methods = methods
+
+
+def _junit(spec: Spec, test_id: str, test: TestSpec) -> tuple[Path, str, dict[str, Any]] | None:
+    """Where the JUnit path of a command test is written, the path, and the parameters given to its block."""
+    command: Mapping[str, Any] = test.get("command", {})
+    path: Path = ("tests", test_id, "command", "junit")
+    given: dict[str, Any] = {}
+    if "use" in test:
+        name, given = resolve.block_use(test["use"])
+        command = spec.get("blocks", {}).get(name, {}).get("command", {})
+        path = ("blocks", name, "command", "junit")
+    return (path, command["junit"], given) if "junit" in command else None
+
+
+@rule
+def shared_junit(context: Context) -> Iterator[Problem]:
+    """Tests that may run at the same time write one JUnit file, so that one would be judged by the result of another.
+
+    `${attempt.dir}` is a fresh folder for each attempt. A fixed path is fine for a test that runs alone: by one method
+    with `workers: 1`, or while it holds a resource of which there is one.
+    """
+    spec = context.spec
+    variables = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
+    claims: dict[str, list[_Claim]] = {}
+    places: dict[str, Path] = {}
+    for test_id, test in spec["tests"].items():
+        found = _junit(spec, test_id, test) if "command" in test or "use" in test else None
+        if found is None or "${attempt.dir}" in found[1]:
+            continue
+        path, value, given = found
+        able = tuple(resolve.methods_of(spec, test)) if "methods" in test else _commanders(context)
+        for one_id, values in resolve.matrix_tests(test_id, test):
+            known = {**variables, **{f"matrix.{name}": item for name, item in values.items()}}
+            inner = {**outer(known), **{name: text(item, known) for name, item in given.items()}, "test.id": one_id}
+            for method in able if "${method.id}" in value else [""]:
+                written = text(value, {**inner, "method.id": method})
+                if "${attempt.dir}" not in written:
+                    claims.setdefault(written, []).append(_Claim(one_id, test_id, [method] if method else able))
+                    places.setdefault(written, path)
+    for written, tests in claims.items():
+        clash = _clash(context, tests)
+        if clash:
+            message = f'the JUnit file "{written}" is written by {quoted(clash)}, which may run at the same time'
+            hint = f"write ${{attempt.dir}}/{written.rpartition('/')[2]}"
+            yield Problem(context.place(places[written]), message, hint)
+
+
+def _commanders(context: Context) -> tuple[str, ...]:
+    return tuple(name for name, row in context.methods.items() if "command" in resolve.ABLE[row["driver"]])
+
+
+def _clash(context: Context, tests: Sequence[_Claim]) -> list[str]:
+    """Two of the tests, by method, that may write at the same time; empty when none may."""
+    rows = context.methods
+    first = tests[0]
+    side_by_side = [name for name in first.methods if name in rows and rows[name].get("parallel")]
+    if side_by_side and len(first.methods) > 1:
+        return [f"{name}:{first.id}" for name in first.methods[:2]]
+    if len(tests) > 1:
+        second = tests[1]
+        shared = [name for name in first.methods if name in second.methods and name in rows]
+        crowded = [name for name in shared if rows[name].get("workers", "auto") != 1]
+        if crowded and not _alone(context.spec, [claim.entry for claim in tests]):
+            return [first.id, second.id]
+    return []
+
+
+def _alone(spec: Spec, tests: Sequence[str]) -> bool:
+    """Whether a resource lets only one of the tests run at a time."""
+    amounts = spec.get("resources", {})
+    held = [spec["tests"][name].get("resources", {}) for name in tests]
+    common = frozenset(amounts).intersection(*held)
+    return any(min(one[name] for one in held) * 2 > amounts[name] for name in common)
+
+
+RULES = (path_outside, file_name, output_path, shared_junit)

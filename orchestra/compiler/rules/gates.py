@@ -1,0 +1,62 @@
+"""Rules about quality gates. May import `context`, `lower_steps`, `lower` and `metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestra import metrics
+from orchestra.compiler.lower import DEFAULT_SPEED
+from orchestra.compiler.lower_steps import text
+from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.spec import GateSpec
+
+_PHASES: tuple[metrics.Phase, ...] = ("before", "during", "after")
+
+
+def _gates(context: Context) -> Iterator[tuple[metrics.Phase, str, GateSpec]]:
+    gates: Any = context.spec.get("gates", {})
+    for phase in _PHASES:
+        for name, gate in gates.get(phase, {}).items():
+            yield phase, name, gate
+
+
+@rule
+def gate_condition(context: Context) -> Iterator[Problem]:
+    """The condition of a gate cannot be read, names no metric or an unknown one, or compares what cannot be compared.
+
+    Metrics, their types and the gates that may read them are in docs/metrics.md.
+    """
+    variables = {f"vars.{name}": value for name, value in context.spec.get("vars", {}).items()}
+    components = tuple(context.spec.get("health", {}))
+    speeds = tuple(context.spec.get("speed", DEFAULT_SPEED))
+    for phase, name, gate in _gates(context):
+        written = gate["require"]
+        condition = text(written, variables)
+        path = ("gates", phase, name, "require")
+        for problem in metrics.check_expression(condition, components, tuple(context.methods), speeds, phase):
+            # With a variable replaced, the columns are no longer those of the file.
+            offset = problem.offset if condition == written else 0
+            yield Problem(context.place_inside(path, written, offset), problem.message, problem.hint)
+
+
+@rule
+def gate_phase(context: Context) -> Iterator[Problem]:
+    """A gate that is judged once, before or after the tests, is told what makes sense only while they run.
+
+    That is `for_seconds`, and `on_fail` with `stop` or `throttle`.
+    """
+    for phase, name, gate in _gates(context):
+        if phase == "during":
+            continue
+        if "for_seconds" in gate:
+            place = context.place(("gates", phase, name, "for_seconds"), key=True)
+            message = f'"for_seconds" has no effect on the gate "{name}", which is judged once, {phase} the tests'
+            yield Problem(place, message, "remove it, or put the gate under during")
+        if gate.get("on_fail") in ("stop", "throttle"):
+            place = context.place(("gates", phase, name, "on_fail"))
+            message = f'the gate "{name}" is judged {phase} the tests, when there is nothing to {gate["on_fail"]}'
+            yield Problem(place, message, "write on_fail: block or warn, or put the gate under during")
+
+
+RULES = (gate_condition, gate_phase)

@@ -1,0 +1,199 @@
+"""Rules about rows of the health matrix: probes, retries, ladders. May import `context`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.spec import ComponentSpec
+
+_PROBES = ("http", "tcp", "run", "env", "file", "log", "port")
+
+
+def _rows(context: Context) -> Iterator[tuple[str, ComponentSpec]]:
+    yield from context.spec.get("health", {}).items()
+
+
+@rule
+def idle_component(context: Context) -> Iterator[Problem]:
+    """A row of the health matrix says nothing to start and nothing to check."""
+    for name, row in _rows(context):
+        if not any(row.get(key) for key in ("job", "service", "url", "ready")):
+            message = f'the component "{name}" is neither started nor checked'
+            hint = "give it one of service, job and url, or a probe: ready: {run: {argv: […]}}"
+            yield Problem(context.place(("health", name), key=True), message, hint)
+
+
+@rule
+def live_without_ready(context: Context) -> Iterator[Problem]:
+    """A component is watched (`live`) but never said to be ready, so that the watch would begin before it can answer."""
+    for name, row in _rows(context):
+        if "live" in row and "ready" not in row:
+            message = f'"{name}" has "live" and no "ready", so nothing says when watching it makes sense'
+            probe = next(kind for kind in _PROBES if kind in row["live"])
+            hint = f"add ready: {{{probe}: …}} with the same probe"
+            yield Problem(context.place(("health", name, "live"), key=True), message, hint)
+
+
+@rule
+def probe_time(context: Context) -> Iterator[Problem]:
+    """One probe may take longer than the time in which the component must be ready, or than the time to the next probe."""
+    for name, row in _rows(context):
+        for part, key, default in (("ready", "within_seconds", 60.0), ("live", "every_seconds", 5.0)):
+            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
+            for kind in _PROBES:
+                timeout = probe.get(kind, {}).get("timeout_seconds", 0)
+                if timeout > probe.get(key, default):
+                    message = (
+                        f'a probe of "{name}" may take {timeout:g} seconds, but "{key}" is {probe.get(key, default):g}'
+                    )
+                    place = context.place(("health", name, part, kind, "timeout_seconds"))
+                    yield Problem(place, message, f"lower timeout_seconds, or raise {key}")
+
+
+@rule
+def log_probe(context: Context) -> Iterator[Problem]:
+    """A probe reads the log of a component that has none: only a `service` writes one. As `live`, a line stays for ever."""
+    for name, row in _rows(context):
+        if "log" in row.get("ready", {}) and not row.get("service"):
+            message = f'the probe "log" of "{name}" has nothing to read: the component has no service'
+            yield Problem(context.place(("health", name, "ready", "log"), key=True), message, "use another probe")
+        if "log" in row.get("live", {}):
+            message = f'the probe "log" cannot watch "{name}": a line once written stays true'
+            yield Problem(context.place(("health", name, "live", "log"), key=True), message, "use another probe")
+
+
+@rule
+def identity_place(context: Context) -> Iterator[Problem]:
+    """`identity` stands in a component without `url`. What we start is recognised by its process, not by what it says."""
+    for name, row in _rows(context):
+        if "identity" in row and "url" not in row:
+            message = f'"{name}" has "identity" and no "url": only a component elsewhere must say who it is'
+            yield Problem(context.place(("health", name, "identity"), key=True), message, "remove identity")
+
+
+@rule
+def idle_backoff(context: Context) -> Iterator[Problem]:
+    """`retries` of a component can never happen: nothing is started, or the first wait is too long.
+
+    The first wait (`initial_seconds`) must be no longer than the longest (`max_seconds`) and shorter than the time in
+    which the component must be ready (`ready.within_seconds`).
+    """
+    for name, row in _rows(context):
+        retries = row.get("retries")
+        if retries is None:
+            continue
+        path = ("health", name, "retries")
+        first, longest = retries.get("initial_seconds", 0.2), retries.get("max_seconds", 5)
+        within = row.get("ready", {}).get("within_seconds", 60)
+        key = "initial_seconds" if "initial_seconds" in retries else "max_seconds"
+        if not (row.get("service") or "job" in row):
+            message = f'"{name}" has "retries", but nothing that is started'
+            yield Problem(context.place(path, key=True), message, "remove retries")
+        elif first > longest:
+            message = f'the first wait of "{name}" is {first:g} seconds, longer than "max_seconds" ({longest:g})'
+            yield Problem(
+                context.place((*path, key)), message, f"write max_seconds: {first:g}, or a shorter first wait"
+            )
+        elif "ready" in row and first >= within:
+            message = f'the first wait of "{name}" is {first:g} seconds, but it must be ready within {within:g}'
+            yield Problem(context.place((*path, "initial_seconds")), message, "shorten initial_seconds")
+
+
+@rule
+def missing_failover(context: Context) -> Iterator[Problem]:
+    """The ladder ends in `failover` and no backup is declared, or a backup is declared that nothing ever starts."""
+    for name, row in _rows(context):
+        rungs = row.get("recover", [])
+        path = ("health", name)
+        if "failover" in rungs and "failover" not in row:
+            place = context.place((*path, "recover", rungs.index("failover")))
+            message = f'"recover" of "{name}" has the rung "failover", but no failover is declared'
+            yield Problem(place, message, "declare it: failover: {run: […]}")
+        if "failover" in row and "failover" not in rungs:
+            message = f'"{name}" declares a failover that "recover" never reaches'
+            hint = f"write recover: [{', '.join(_shown(rung) for rung in [*rungs, 'failover'])}]"
+            yield Problem(context.place((*path, "failover"), key=True), message, hint)
+        for key in ("fail_back", "cool_down_seconds"):
+            if key in row and "failover" not in row:
+                message = f'"{key}" of "{name}" has no effect without a failover'
+                yield Problem(context.place((*path, key), key=True), message, "remove it, or declare a failover")
+
+
+def _shown(rung: Any) -> str:
+    return rung if isinstance(rung, str) else f"{{run: [{', '.join(rung['run'])}]}}"
+
+
+@rule
+def idle_rung(context: Context) -> Iterator[Problem]:
+    """A rung of a recovery ladder can never be stepped on, or could do nothing.
+
+    `failover` is the last rung. `retry` needs `retries.max` above 0. `restart`, `port` and `failover` need a `service`,
+    and `port` one with more than one port to choose from.
+    """
+    for name, row in _rows(context):
+        rungs = row.get("recover", [])
+        for index, rung in enumerate(rungs):
+            why = _idle(row, rungs.index("failover") if "failover" in rungs else len(rungs), index, rung)
+            if why:
+                word = rung if isinstance(rung, str) else "run"
+                place = context.place(("health", name, "recover", index))
+                yield Problem(place, f'the rung "{word}" of "{name}" {why[0]}', why[1])
+
+
+def _idle(row: ComponentSpec, failover: int, index: int, rung: Any) -> tuple[str, str] | None:
+    """Why a rung is idle and what to do, or None when it is not."""
+    service: Mapping[str, Any] = row.get("service") or {}
+    if index > failover:
+        return 'comes after "failover", which is the last', "put failover at the end, once"
+    if rung == "retry" and row.get("retries", {}).get("max", 5) == 0:
+        return 'has nothing to do while "retries.max" is 0', "raise it, or remove the rung"
+    if rung in ("restart", "port", "failover") and not service:
+        return "needs a service, and there is none", "remove it; in a profile, write recover: null"
+    if rung == "port" and len(set(service.get("port_range", "").split("-"))) == 1:
+        return "has no other port to try", "give the service a port_range of several ports"
+    return None
+
+
+@rule
+def missing_port(context: Context) -> Iterator[Problem]:
+    """`${port}` is written in a service that has no port, or a service with several ports is never told which.
+
+    A service gets its port as `${port}`, in `run` or in `env`.
+    """
+    for name, row in _rows(context):
+        service = row.get("service")
+        for key in ("service", "failover"):
+            part: Mapping[str, Any] = row.get(key) or {}  # type: ignore[assignment]
+            if not service or not part:
+                continue
+            own = {**service, **part}
+            texts = [*own["run"], *service.get("env", {}).values(), *part.get("env", {}).values()]
+            told = any("${port}" in text for text in texts)
+            path = ("health", name, key)
+            ports = [one for one in ("port", "port_range") if one in own]
+            if (
+                told
+                and not ports
+                and any("${port}" in text for text in [*part.get("run", ()), *part.get("env", {}).values()])
+            ):
+                message = f'"${{port}}" has no value: the {key} of "{name}" has no port'
+                yield Problem(context.place((*path, "run")), message, "add port_range: 8000-8003, or port: 8000")
+            low, _, high = str(own.get("port_range", "")).partition("-")
+            if not told and "port" not in own and low and high and low != high:
+                message = f'the {key} of "{name}" has a range of ports, but is never told which one is free'
+                yield Problem(context.place(path, key=True), message, 'add "${port}" to run or to env')
+
+
+RULES = (
+    idle_component,
+    live_without_ready,
+    probe_time,
+    log_probe,
+    identity_place,
+    idle_backoff,
+    missing_failover,
+    idle_rung,
+    missing_port,
+)

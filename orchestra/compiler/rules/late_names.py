@@ -1,0 +1,226 @@
+"""Rules about `${name}` in texts: what it may be, and where. May import `context`, `address`, `names`, `suggest`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from orchestra import names
+from orchestra.compiler.rules.address import ADDRESS
+from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
+from orchestra.compiler.spec import ENV_NAME
+from orchestra.names import Reference
+from orchestra.source import Path
+from orchestra.steps import NAME
+from orchestra.suggest import did_you_mean
+
+RUN_NAMES = ("attempt.dir", "test.id", "method.id")
+_RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use"})
+_EARLY_PARTS = frozenset({"title", "skip", "inputs"})
+_FREE = {"env": ENV_NAME, "saved": NAME["pattern"]}
+_SECRET = re.compile(
+    r"(?:^|_)(?:API)?(?:KEYS?|TOKENS?|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?)(?:_|$)",
+    re.IGNORECASE,
+)
+_LITERAL = "write $${ where the text itself is meant"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The names that have a value in a part of the spec, the heads of those that anything may follow, and that part in words."""
+
+    where: str
+    known: frozenset[str]
+    free: frozenset[str] = frozenset()
+
+    def has(self, name: str) -> bool:
+        """Whether a name has a value here, as far as the spec can tell."""
+        if name in self.known:
+            return True
+        head, _, rest = name.partition(".")
+        return head in self.free and re.fullmatch(_FREE[head], rest) is not None
+
+
+_LATE = frozenset({"env", "saved"})
+
+
+@dataclass(frozen=True)
+class _Scopes:
+    """The scopes of one spec, each made once."""
+
+    context: Context
+    made: dict[tuple[str, ...], _Scope] = field(default_factory=dict)
+
+    @cached_property
+    def _variables(self) -> frozenset[str]:
+        return frozenset(f"vars.{name}" for name in self.context.spec.get("vars", {}))
+
+    @cached_property
+    def addresses(self) -> frozenset[str]:
+        """The addresses of all components, also of those that have none, which are another rule's matter."""
+        return frozenset(f"{name}.{part}" for name in self.context.spec.get("health", {}) for part in ADDRESS)
+
+    @cached_property
+    def _matrices(self) -> frozenset[str]:
+        tests = self.context.spec["tests"].values()
+        return frozenset(f"matrix.{name}" for test in tests if "matrix" in test for name in test["matrix"])
+
+    @cached_property
+    def _anywhere(self) -> _Scope:
+        """Every name that has a value somewhere."""
+        blocks = self.context.spec.get("blocks", {}).values()
+        parameters = (name for block in blocks for name in block.get("params", ()))
+        known = {*self._variables, *self.addresses, *self._matrices, *RUN_NAMES, "port", *parameters}
+        return _Scope("", frozenset(known), _LATE)
+
+    def misplaced(self, name: str) -> bool:
+        """Whether a name has a value, but somewhere else."""
+        return self._anywhere.has(name)
+
+    @cached_property
+    def _plain_test(self) -> _Scope:
+        return self._make(("run",))
+
+    def of(self, path: Path) -> _Scope:
+        """The scope of the text at a path."""
+        if path[0] == "tests" and path[2] in _RUN_PARTS and "matrix" not in self.context.spec["tests"][str(path[1])]:
+            return self._plain_test  # nearly every text of a long spec
+        key = self._key(path)
+        scope = self.made.get(key)
+        if scope is None:
+            scope = self.made[key] = self._make(key)
+        return scope
+
+    def _key(self, path: Path) -> tuple[str, ...]:
+        section, *rest = map(str, path[:3])
+        if section in ("tests", "groups"):
+            kind = "run" if rest[1] in _RUN_PARTS else "early" if rest[1] in _EARLY_PARTS else "nowhere"
+            if section == "groups":
+                return ("group",) if kind == "run" else (kind,)
+            return (kind, *self.context.spec["tests"][rest[0]].get("matrix", ()))
+        if section == "blocks":
+            return ("block", rest[0]) if rest[1] in _RUN_PARTS else ("nowhere",)
+        if section == "health":
+            return (
+                ("early",) if rest[1] == "title" else ("service" if rest[1] in ("service", "failover") else "health",)
+            )
+        if section == "vars":
+            return ("variable",)
+        early = section in ("title", "methods", "gates") or (section == "collect" and rest[1] == "run")
+        return ("early",) if early else ("nowhere",)
+
+    def _make(self, key: tuple[str, ...]) -> _Scope:
+        kind, *more = key
+        matrix = {f"matrix.{name}" for name in more}
+        run = {*self._variables, *self.addresses, *RUN_NAMES}
+        match kind:
+            case "run":
+                return _Scope("in this test", frozenset(run | matrix), _LATE)
+            case "group":
+                return _Scope("in a group", frozenset({*run, *self._matrices}), _LATE)
+            case "block":
+                parameters = self.context.spec["blocks"][more[0]].get("params", ())
+                return _Scope("in this block", frozenset({*run, *self._matrices, *parameters}), _LATE)
+            case "early":
+                return _Scope("before anything runs", frozenset(self._variables | matrix))
+            case "health":
+                return _Scope("here", self._variables | self.addresses, frozenset({"env"}))
+            case "service":
+                return _Scope("in a service", self._variables | self.addresses | {"port"}, frozenset({"env"}))
+            case "variable":
+                return _Scope("in a variable", self.addresses, frozenset({"env"}))
+            case _:
+                return _Scope("here", frozenset())
+
+
+def _strangers(context: Context) -> Iterator[tuple[Text, Reference, _Scope, bool]]:
+    """Each reference to a name without a value where it stands, with whether it has one somewhere else."""
+    scopes = _Scopes(context)
+    # One address stands in thousands of texts of a long spec.
+    judged: dict[int, dict[str, list[Reference]]] = {}
+    for text in context.texts:
+        scope = scopes.of(text.path)
+        known = judged.setdefault(id(scope), {})
+        found = known.get(text.value)
+        if found is None:
+            references = names.references(text.value)
+            found = known[text.value] = [one for one in references if one.closed and not scope.has(one.name)]
+        for reference in found:
+            yield text, reference, scope, scopes.misplaced(reference.name)
+
+
+@rule
+def unknown_name(context: Context) -> Iterator[Problem]:
+    """`${name}` is nothing that has a value: no variable, parameter, matrix value, address or late name.
+
+    There are `vars.NAME`, a block's parameters, `matrix.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`, `port`
+    inside a service, `attempt.dir`, `test.id`, `method.id` and `saved.NAME`. A name is looked up, never computed. Write
+    `$${` for the two characters themselves, for instance in JavaScript.
+    """
+    for text, reference, scope, misplaced in _strangers(context):
+        if not misplaced:
+            near = did_you_mean(reference.name, scope.known)
+            hint = _LITERAL if not near else ""
+            place = context.place_inside(text.path, text.value, reference.offset)
+            yield Problem(place, f'unknown name "${{{reference.name}}}"{near}', hint)
+
+
+@rule
+def misplaced_name(context: Context) -> Iterator[Problem]:
+    """`${name}` has a value, but not here: `${attempt.dir}` in a title, `${port}` outside of a service.
+
+    Titles, gates and other things that are fixed when the spec is compiled know variables and matrix values. Tags, lists
+    of names and output paths know nothing. A variable knows no other variable.
+    """
+    for text, reference, scope, misplaced in _strangers(context):
+        if misplaced:
+            place = context.place_inside(text.path, text.value, reference.offset)
+            known = sorted(scope.known)
+            hint = f"there are {quoted(known)}" if known else "no name is looked up here: write the text itself"
+            yield Problem(place, f'"${{{reference.name}}}" has no value {scope.where}', hint)
+
+
+@rule
+def unclosed_name(context: Context) -> Iterator[Problem]:
+    """A `${` has no `}` behind it. Close it, or write `$${` where the text itself is meant."""
+    for text in context.texts:
+        for reference in names.references(text.value):
+            if not reference.closed:
+                place = context.place_inside(text.path, text.value, reference.offset)
+                yield Problem(place, f'"${{{reference.name}" is not closed', f"close it with a brace, or {_LITERAL}")
+
+
+@rule
+def secret_name(context: Context) -> Iterator[Problem]:
+    """`${env.NAME}` reads a variable that looks like a secret and is not listed under `secrets:`, so it is not masked."""
+    secrets = context.spec.get("secrets", [])
+    for text in context.texts:
+        if "${env." not in text.value:
+            continue
+        for reference in names.references(text.value):
+            head, _, name = reference.name.partition(".")
+            if head == "env" and name not in secrets and _SECRET.search(name):
+                place = context.place_inside(text.path, text.value, reference.offset)
+                listed = ", ".join([*secrets, name])
+                message = f'"{name}" looks like a secret and is not listed under "secrets", so it would not be masked'
+                yield Problem(place, message, f"write secrets: [{listed}]")
+
+
+@rule
+def unused_parameter(context: Context) -> Iterator[Problem]:
+    """A block has a parameter that none of its texts reads, so that what its users give is lost. Remove it, or use it."""
+    read: dict[str, set[str]] = {}
+    for text in context.texts:
+        if text.path[0] == "blocks":
+            read.setdefault(str(text.path[1]), set()).update(one.name for one in names.references(text.value))
+    for name, block in context.spec.get("blocks", {}).items():
+        for index, parameter in enumerate(block.get("params", ())):
+            if parameter not in read.get(name, ()):
+                place = context.place(("blocks", name, "params", index))
+                message = f'the parameter "{parameter}" of block "{name}" is not used'
+                yield Problem(place, message, f"remove it, or write ${{{parameter}}} in the block")
+
+
+RULES = (unknown_name, misplaced_name, unclosed_name, secret_name, unused_parameter)

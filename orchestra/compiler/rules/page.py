@@ -1,0 +1,87 @@
+"""docs/rules.md, made of the rules' docstrings. May import this folder and `violation`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from orchestra.compiler.rules import RULES, SUITE_RULES
+from orchestra.compiler.violation import RULES as SCHEMA_RULES
+
+_HEAD = """\
+# Rules
+
+`orchestra validate` and `orchestra compile` judge a spec in three stages: the file is read, it is held against the
+schema, and then the rules below are asked. Each stage reports every problem that it finds, sorted by place; a later
+stage is not asked about what an earlier one has refused. Every problem is an error and ends with exit code 2:
+
+    specs/market.yaml:41:7: unknown test "B01" (did you mean "B001"?) [unknown-test]
+
+The word in brackets is a heading of this page. The page is generated: `python -m orchestra.compiler.rules`.
+"""
+
+_SUBJECTS = {
+    "tests": "Tests",
+    "cycles": "Cycles",
+    "unknown": "Names of tests, groups, components, methods, resources and blocks",
+    "late_names": "Names in texts",
+    "saved": "Names in texts",
+    "address": "Addresses",
+    "drivers": "Methods and drivers",
+    "health": "The health matrix",
+    "ports": "Ports",
+    "files": "Paths and files",
+    "patterns": "Regular expressions and JSONPath",
+    "gates": "Gates",
+    "profiles": "Profiles",
+    "characters": "Characters",
+    "suites": "Several suites",
+}
+
+READER_RULES = {
+    "yaml-syntax": "the text is not YAML; the message says what was expected there",
+    "yaml-encoding": "the file is not UTF-8",
+    "yaml-size": "the file has more than 32 MB; split it with `include:`",
+    "yaml-depth": "the file nests more than 64 levels",
+    "yaml-tab": "a tab stands where YAML wants spaces",
+    "yaml-empty": "the file holds nothing",
+    "yaml-documents": "the file holds several documents; a spec is one",
+    "yaml-control-character": "the file holds a control character, which no editor shows",
+    "yaml-duplicate-key": "a mapping has a key twice; both places are named",
+    "yaml-merge-key": "`<<` is not part of YAML 1.2; use a block",
+    "yaml-key": "a key is no text",
+    "yaml-tag": "a value has a tag; a spec is plain data",
+    "yaml-number": "a number cannot be carried by JSON: an infinity, or beyond 2 to the 53rd",
+    "yaml-recursive-alias": "an alias stands inside of what it stands for",
+    "yaml-alias-bomb": "aliases of aliases stand for more than a million values",
+    "include-path": "an included file is missing, unreadable, no mapping, or outside of the project root",
+    "include-cycle": "files include each other in a circle",
+    "include-twice": "a file is included twice",
+    "include-duplicate": "two files define the same, and the including one does not list it under `override:`",
+    "include-override": "`override:` names what no included file defines, or what this file does not define",
+}
+
+
+def _subject(rule: Callable[..., Any]) -> str:
+    return _SUBJECTS[rule.__module__.rpartition(".")[2]]
+
+
+def _entries() -> Iterator[str]:
+    last = ""
+    rules: dict[str, Callable[..., Any]] = {**RULES, **SUITE_RULES}
+    for name, rule in rules.items():
+        if _subject(rule) != last:
+            last = _subject(rule)
+            yield f"## {last}"
+        yield f"### {name}\n\n{inspect.getdoc(rule)}"
+
+
+def page() -> str:
+    """The text of docs/rules.md."""
+    tables = (("Reading", READER_RULES), ("The schema", SCHEMA_RULES))
+    parts = [_HEAD.rstrip(), *_entries()]
+    for title, rules in tables:
+        parts.append(f"## {title}")
+        parts += [f"### {name}\n\n{text[0].upper()}{text[1:]}." for name, text in rules.items()]
+    return "\n\n".join(parts) + "\n"

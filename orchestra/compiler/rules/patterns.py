@@ -1,0 +1,122 @@
+"""Rules about regular expressions and JSONPath. May import `context`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.source import Path
+
+# What Python's syntax has and JavaScript's has not, or means otherwise: found, and what to write.
+_FOREIGN: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\(\?P[<=>]"), "JavaScript names a group (?<name>…) and refers to it with \\k<name>"),
+    (re.compile(r"(?<!\\)(?:\\\\)*\\A"), "JavaScript has no \\A; write ^"),
+    (re.compile(r"(?<!\\)(?:\\\\)*\\[Zz]"), "JavaScript has no \\Z; write $"),
+    (re.compile(r"\(\?[aiLmsux]+\)"), "JavaScript has no flags inside; write [Nn][Vv] for either case"),
+    (re.compile(r"\(\?#"), "JavaScript has no comments inside"),
+    (re.compile(r"\(\?\("), "JavaScript has no conditions inside"),
+)
+# JavaScript in the spelling of Python, as far as it matters for whether it can be read.
+_SPELLING: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\(\?<(?=[A-Za-z_$])"), "(?P<"),
+    (re.compile(r"\\k<(\w+)>"), r"(?P=\1)"),
+    (re.compile(r"\\[pP]\{[^}]*\}"), r"\\w"),
+    (re.compile(r"\\u\{[0-9A-Fa-f]+\}"), "x"),
+    (re.compile(r"\\c[A-Za-z]"), "x"),
+    (re.compile(r"\[\^\]"), r"[\\s\\S]"),
+)
+
+
+def _python_fault(pattern: str) -> tuple[int, str] | None:
+    """Where and why Python cannot read a pattern."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return getattr(error, "pos", None) or 0, str(getattr(error, "msg", error))
+    return None
+
+
+def _javascript_fault(pattern: str) -> tuple[int, str] | None:
+    """Where and why JavaScript cannot read a pattern, as far as Python's parser can tell."""
+    for foreign, why in _FOREIGN:
+        found = foreign.search(pattern)
+        if found is not None:
+            return found.start(), why
+    spelled = pattern
+    for there, here in _SPELLING:
+        spelled = there.sub(here, spelled)
+    fault = _python_fault(spelled)
+    if fault is None or "look-behind" in fault[1]:
+        return None  # JavaScript looks behind by any length
+    return (fault[0] if spelled == pattern else 0), fault[1]
+
+
+def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
+    for name, row in context.spec.get("health", {}).items():
+        for part in ("ready", "live"):
+            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
+            for kind, keys in (("run", ("stdout", "stderr")), ("env", ("match",)), ("log", ("match",))):
+                said = probe.get(kind, {})
+                yield from ((("health", name, part, kind, key), said[key]) for key in keys if key in said)
+    for step in context.steps.get("download", ()):
+        match = step.body.get("expect", {}).get("text", {}).get("match")
+        if match is not None:
+            yield step.path("download", "expect", "text", "match"), match
+
+
+def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:
+    for step in context.steps.get("expect", ()):
+        page = step.body.get("page")
+        conditions = [(("to",), step.body["to"])] if page is None else [(("page", key), page[key]) for key in page]
+        for keys, said in conditions:
+            if "match" in said:
+                yield step.path("expect", *keys, "match"), said["match"]
+            if "match" in said.get("not", ()):
+                yield step.path("expect", *keys, "not", "match"), said["not"]["match"]
+
+
+@rule
+def pattern_syntax(context: Context) -> Iterator[Problem]:
+    """A regular expression cannot be read.
+
+    `match` of `expect` is looked for in the page, so it is written as in JavaScript. All others (`stdout`, `stderr`,
+    `match` of probes and of downloads) are written as in Python.
+    """
+    for language, patterns, fault_of in (
+        ("Python", _python_patterns(context), _python_fault),
+        ("JavaScript", _javascript_patterns(context), _javascript_fault),
+    ):
+        for path, pattern in patterns:
+            # A name stands for text that is not known yet.
+            fault = fault_of(pattern) if "${" not in pattern else None
+            if fault is not None:
+                message = f'"{pattern}" is no regular expression of {language}: {fault[1]}'
+                hint = "mend it; a character that is meant as itself stands behind a backslash"
+                yield Problem(context.place_inside(path, pattern, min(fault[0], len(pattern))), message, hint)
+
+
+@rule
+def json_path(context: Context) -> Iterator[Problem]:
+    """A JSONPath does not begin with `$`, the whole document: `$.messages[0].role`."""
+    for step in context.steps.get("http", ()):
+        for path in step.body.get("match", ()):
+            yield from _judge(context, step.path("http", "match", path), path, at_key=True)
+        for name, path in step.body.get("save", {}).items():
+            yield from _judge(context, step.path("http", "save", name), path, at_key=False)
+    for step in context.steps.get("download", ()):
+        for path in step.body.get("expect", {}).get("json", ()):
+            yield from _judge(context, step.path("download", "expect", "json", path), path, at_key=True)
+
+
+_JSON_PATH = re.compile(r"\$(?:\.{1,2}(?=[^.])|\[|$)|\$\{")
+
+
+def _judge(context: Context, path: Path, said: str, *, at_key: bool) -> Iterator[Problem]:
+    if not _JSON_PATH.match(said):
+        hint = f"write $.{said.lstrip('$.')}"
+        yield Problem(context.place(path, key=at_key), f'"{said}" is no JSONPath: it begins with "$." or "$["', hint)
+
+
+RULES = (pattern_syntax, json_path)

@@ -1,0 +1,76 @@
+"""Rules about port numbers. May import `context`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.source import Path
+
+_LAST = 65535
+
+
+class _Range(NamedTuple):
+    """Ports that a component may take, both ends included."""
+
+    low: int
+    high: int
+    component: str
+    path: Path
+
+
+def _ranges(context: Context) -> Iterator[_Range]:
+    for name, row in context.spec.get("health", {}).items():
+        for key in ("service", "failover"):
+            part: Mapping[str, Any] = row.get(key) or {}  # type: ignore[assignment]
+            if "port" in part:
+                yield _Range(part["port"], part["port"], name, ("health", name, key, "port"))
+            if "port_range" in part:
+                low, _, high = part["port_range"].partition("-")
+                yield _Range(int(low), int(high or low), name, ("health", name, key, "port_range"))
+
+
+def _written(ports: _Range) -> str:
+    return str(ports.low) if ports.low == ports.high else f"{ports.low}-{ports.high}"
+
+
+@rule
+def port_number(context: Context) -> Iterator[Problem]:
+    """A port is not a number from 1 to 65535, or a range of ports is written from the higher to the lower."""
+    numbers = [(ports.low, ports.high, ports.path) for ports in _ranges(context)]
+    for name, row in context.spec.get("health", {}).items():
+        for part in ("ready", "live"):
+            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
+            for kind, key in (("tcp", "port"), ("port", "free")):
+                if key in probe.get(kind, ()):
+                    numbers.append((probe[kind][key], probe[kind][key], ("health", name, part, kind, key)))
+    for low, high, path in numbers:
+        if low > high:
+            message = f'the range "{low}-{high}" is written the wrong way round'
+            yield Problem(context.place(path), message, f"write {high}-{low}")
+        elif low < 1 or high > _LAST:
+            wrong = high if high > _LAST else low
+            yield Problem(context.place(path), f"{wrong} is no port", f"use a number from 1 to {_LAST}")
+
+
+@rule
+def port_collision(context: Context) -> Iterator[Problem]:
+    """Two components may take the same port, as services or as backups, so that one could be taken for the other.
+
+    A backup may share the ports of its own service, which is gone when it starts.
+    """
+    found = sorted(one for one in _ranges(context) if one.low <= one.high)
+    for index, one in enumerate(found):
+        for other in found[index + 1 :]:
+            if other.low > one.high:
+                break
+            if other.component != one.component:
+                first, second = sorted((one, other), key=lambda ports: context.place(ports.path))
+                place = context.place(first.path)
+                taken = f'{_written(first)} of "{first.component}" at {place}'
+                message = f'the ports {_written(second)} of "{second.component}" overlap with {taken}'
+                yield Problem(context.place(second.path), message, "give each component ports of its own")
+
+
+RULES = (port_number, port_collision)

@@ -1,0 +1,58 @@
+"""Rules about profiles as they are written; what they make of the spec is judged by all the other rules.
+
+May import `context`, `spec` and `suggest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestra.compiler.rules.context import Context, Problem, quoted, rule
+from orchestra.compiler.spec import Spec
+from orchestra.suggest import did_you_mean
+
+_FIXED = frozenset({"orchestra", "suite", "include", "override", "profiles", "compile"})
+_SECTIONS = tuple(key for key in Spec.__annotations__ if key not in _FIXED)
+
+
+@rule
+def profile_section(context: Context) -> Iterator[Problem]:
+    """A profile changes a section that does not exist, or one that no profile can change.
+
+    Fixed are `orchestra`, `suite`, `include`, `override`, `profiles` and `compile`: a profile is another way to run the
+    same suite. A profile may be empty.
+    """
+    for name, profile in context.spec.get("profiles", {}).items():
+        for key in profile:
+            if key not in _SECTIONS:
+                place = context.place(("profiles", name, key), key=True)
+                if key in _FIXED:
+                    yield Problem(place, f'the profile "{name}" cannot change "{key}"', "remove it from the profile")
+                else:
+                    message = f'the profile "{name}" changes the unknown section "{key}"{did_you_mean(key, _SECTIONS)}'
+                    yield Problem(place, message, f"there are {quoted(_SECTIONS, most=len(_SECTIONS))}")
+
+
+@rule
+def profile_null(context: Context) -> Iterator[Problem]:
+    """A profile takes away (`null`) what is not there, or changes a row of a section under a name that nothing has."""
+    for name, profile in context.spec.get("profiles", {}).items():
+        for path, known in _lost(profile, context.spec, ()):
+            message = (
+                f'the profile "{name}" takes away "{".".join(path)}", which is not there{did_you_mean(path[-1], known)}'
+            )
+            yield Problem(context.place(("profiles", name, *path), key=True), message, "correct the name, or remove it")
+
+
+def _lost(patch: Any, base: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """The paths of nulls without a value to take away, with the keys that are there in their place."""
+    known = list(base) if isinstance(base, dict) else []
+    for key, value in patch.items():
+        if value is None and key not in known:
+            yield (*path, key), known
+        elif isinstance(value, dict):
+            yield from _lost(value, base.get(key) if isinstance(base, dict) else None, (*path, key))
+
+
+RULES = (profile_section, profile_null)

@@ -1,0 +1,102 @@
+"""The rule about values that steps save for later ones. May import `context`, `names`, `resolve`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from orchestra import names
+from orchestra.compiler import resolve
+from orchestra.compiler.rules.context import Context, Problem, Text, rule
+from orchestra.compiler.spec import StepSpec
+from orchestra.source import Path
+from orchestra.suggest import did_you_mean
+
+_HEAD = "saved."
+# By the path of a step (or of a command): the texts in it that read saved values.
+_Reads: TypeAlias = Mapping[Path, Sequence[Text]]
+
+
+def _reads(context: Context) -> dict[Path, list[Text]]:
+    found: dict[Path, list[Text]] = {}
+    for text in context.texts:
+        if "${" + _HEAD in text.value and text.path[0] in ("tests", "groups", "blocks"):
+            of_step = text.path[2] in ("before", "steps", "finally")
+            found.setdefault(text.path[:4] if of_step else text.path[:3], []).append(text)
+    return found
+
+
+def _saves(verb: str, body: Any) -> Iterator[str]:
+    """The names that a step keeps values under."""
+    if verb == "set":
+        yield from body
+    elif verb in ("http", "evaluate") and isinstance(body, dict) and "save" in body:
+        save = body["save"]
+        yield from [save] if isinstance(save, str) else save
+
+
+def _judge(context: Context, texts: Sequence[Text], have: set[str]) -> Iterator[Problem]:
+    for text in texts:
+        for reference in names.references(text.value):
+            name = reference.name.removeprefix(_HEAD)
+            if reference.name.startswith(_HEAD) and name not in have:
+                place = context.place_inside(text.path, text.value, reference.offset)
+                near = did_you_mean(name, have)
+                hint = "save it before: a step `set`, or `save` of `http` or `evaluate`"
+                yield Problem(place, f'"${{{reference.name}}}" is not saved by a step before this one{near}', hint)
+
+
+def _walk(
+    context: Context, reads: _Reads, steps: Sequence[StepSpec], section: Path, have: set[str], inside: tuple[str, ...]
+) -> Iterator[Problem]:
+    """The reads of a list of steps that come too early; `have` takes in what the steps save."""
+    for index, step in enumerate(steps):
+        yield from _judge(context, reads.get((*section, index), ()), have)
+        verb, body = resolve.verb_of(step)
+        if verb == "use":
+            name, _ = resolve.block_use(body)
+            block = context.spec.get("blocks", {}).get(name, {})
+            if name not in inside:
+                yield from _walk(
+                    context, reads, block.get("steps", []), ("blocks", name, "steps"), have, (*inside, name)
+                )
+        else:
+            have.update(_saves(verb, body))
+
+
+@rule
+def unsaved_name(context: Context) -> Iterator[Problem]:
+    """`${saved.NAME}` is read, and no step before it saves that name.
+
+    A value lives to the end of its test. The order is `before` of the group, `before`, `steps` or the command, and
+    `finally` of the test, `finally` of the group, with the steps of blocks in the places where they are used.
+    """
+    reads = _reads(context)
+    if not reads:
+        return
+    groups: Mapping[str, Any] = context.spec.get("groups", {})
+    shared = any(path[0] != "tests" for path in reads)
+    own = {path[1] for path in reads}
+    for test_id, test in context.spec["tests"].items():
+        if not shared and test_id not in own:
+            continue
+        name = test.get("group", "")
+        group = groups.get(name, {})
+        have: set[str] = set()
+        for path, steps in (
+            (("groups", name, "before"), group.get("before", [])),
+            (("tests", test_id, "before"), test.get("before", [])),
+            (("tests", test_id, "steps"), test.get("steps", [])),
+        ):
+            yield from _walk(context, reads, steps, path, have, ())
+        block = next(iter(test.get("use", {})), "")
+        for path in (("tests", test_id, "command"), ("tests", test_id, "use"), ("blocks", block, "command")):
+            yield from _judge(context, reads.get(path, ()), have)
+        for path, steps in (
+            (("tests", test_id, "finally"), test.get("finally", [])),
+            (("groups", name, "finally"), group.get("finally", [])),
+        ):
+            yield from _walk(context, reads, steps, path, have, ())
+
+
+RULES = (unsaved_name,)

@@ -1,0 +1,282 @@
+"""Rules about tests and what they hold: ids, lists, matrices, waits, retries. May import `context`, `resolve`, `spec`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from orchestra.compiler import resolve
+from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
+from orchestra.compiler.spec import Browser
+from orchestra.source import Path
+from orchestra.suggest import did_you_mean
+
+BROWSERS: tuple[str, ...] = get_args(Browser)
+# Ids are names of folders, of doit tasks and of JUnit cases, and are typed on command lines.
+_LABEL = re.compile(r"[\w.+@-]+(?: [\w.+@-]+)*")
+
+
+@rule
+def empty_suite(context: Context) -> Iterator[Problem]:
+    """The suite has no test, so that a run of it would prove nothing. Add one, or include the file that has them."""
+    if not context.spec["tests"]:
+        hint = "add one: tests: {B001: {title: …, steps: […]}}"
+        yield Problem(context.place(("tests",), key=True), "the suite has no test", hint)
+
+
+@rule
+def empty_steps(context: Context) -> Iterator[Problem]:
+    """`steps` of a test or a block is empty: such a test always passes."""
+    for path, steps in context.sections:
+        if not steps and path[2] == "steps":
+            what = "test" if path[0] == "tests" else "block"
+            message = f'the {what} "{path[1]}" has no steps'
+            yield Problem(context.place(path), message, f"add a step, or remove the {what}")
+
+
+@rule
+def id_case(context: Context) -> Iterator[Problem]:
+    """Two test ids differ only in upper and lower case, so that their folders are one on macOS. Rename one of them."""
+    tests = context.spec["tests"]
+    folded = {name.casefold(): name for name in reversed(tests)}
+    if len(folded) == len(tests):
+        return
+    for name in tests:
+        first = folded[name.casefold()]
+        if first != name:
+            place = context.place(("tests", first), key=True)
+            message = f'the test ids "{name}" and "{first}" differ only in case; the other is at {place}'
+            yield Problem(context.place(("tests", name), key=True), message, "rename one of them")
+
+
+@rule
+def id_end(context: Context) -> Iterator[Problem]:
+    """A test id ends with a dot, which some file systems cut off and which reads as the end of a sentence."""
+    for name in context.spec["tests"]:
+        if name.endswith("."):
+            place = context.place(("tests", name), key=True)
+            yield Problem(place, f'the test id "{name}" ends with a dot', f"rename it, for instance {name.rstrip('.')}")
+
+
+_LISTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("tests", ("needs", "after", "requires", "tags", "methods", "inputs")),
+    ("groups", ("needs", "after")),
+    ("health", ("needs",)),
+    ("blocks", ("params",)),
+)
+
+
+@rule
+def duplicate_item(context: Context) -> Iterator[Problem]:
+    """A list of names (`needs`, `after`, `requires`, `tags`, `methods`, `params`, `secrets`, …) has an item twice."""
+    spec: Mapping[str, Any] = context.spec
+    lists: list[tuple[Path, list[Any]]] = [
+        ((section, name, key), entry[key])
+        for section, keys in _LISTS
+        for name, entry in spec.get(section, {}).items()
+        for key in keys
+        if key in entry and len(entry[key]) > 1
+    ]
+    defaults = spec.get("defaults", {})
+    lists += [(("defaults", key), defaults[key]) for key in ("requires", "tags") if key in defaults]
+    lists += [(("secrets",), spec["secrets"])] if "secrets" in spec else []
+    owners = [(("defaults",), defaults), *((("tests", name), test) for name, test in spec["tests"].items())]
+    lists += [
+        ((*path, "retries", "on"), owner["retries"]["on"]) for path, owner in owners if "on" in owner.get("retries", ())
+    ]
+    for path, items in lists:
+        if len(set(items)) < len(items):
+            for index, item in enumerate(items):
+                if items.index(item) < index:
+                    message = f'"{item}" stands twice in "{path[-1]}"'
+                    yield Problem(context.place((*path, index)), message, "remove one of them")
+
+
+@rule
+def matrix_value(context: Context) -> Iterator[Problem]:
+    """A list of a `matrix` is empty, or has a value that cannot be part of a test id, or one that makes an id twice.
+
+    Values are plain: numbers, truth values, or texts of letters, digits, inner spaces and `_ . + @ -`.
+    """
+    for test_id, test in context.spec["tests"].items():
+        for name, values in test.get("matrix", {}).items():
+            path: Path = ("tests", test_id, "matrix", name)
+            if not values:
+                message = f'the matrix value "{name}" of "{test_id}" has an empty list, so that there is no test'
+                yield Problem(context.place(path), message, "list its values, or remove it")
+            seen: set[str] = set()
+            for index, value in enumerate(values):
+                label = resolve.scalar_text(value)
+                place = context.place((*path, index))
+                if isinstance(value, (dict, list)) or not _LABEL.fullmatch(label):
+                    found = (
+                        "a list"
+                        if isinstance(value, list)
+                        else "a mapping"
+                        if isinstance(value, dict)
+                        else f'"{label}"'
+                    )
+                    hint = "use letters, digits, inner spaces and _ . + @ -; keep what is longer in a block or variable"
+                    yield Problem(
+                        place, f"{found} cannot be a matrix value, because it becomes part of the test id", hint
+                    )
+                elif label in seen:
+                    message = f'"{label}" stands twice in the matrix, so that two tests were "{test_id}[{label}]"'
+                    yield Problem(place, message, "remove one of them")
+                elif name == "browser" and value not in BROWSERS:
+                    message = f"unknown browser {scalar(value)}{did_you_mean(label, BROWSERS)}"
+                    yield Problem(place, message, f"there are {quoted(BROWSERS)}")
+                seen.add(label)
+
+
+@rule
+def resource_amount(context: Context) -> Iterator[Problem]:
+    """A test takes more of a resource than there is, so that it could never start."""
+    declared = context.spec.get("resources", {})
+    for test_id, test in context.spec["tests"].items():
+        for name, amount in test.get("resources", {}).items():
+            if amount > declared.get(name, amount):
+                place = context.place(("resources", name))
+                message = (
+                    f'"{test_id}" takes {amount} of the resource "{name}", but there is {declared[name]} ({place})'
+                )
+                where = context.place(("tests", test_id, "resources", name))
+                yield Problem(where, message, f"take {declared[name]}, or declare {amount}")
+
+
+@rule
+def idle_retries(context: Context) -> Iterator[Problem]:
+    """`retries` lists causes that are tried again, but the number of tries is 0, so that none ever is."""
+    default = context.spec.get("defaults", {}).get("retries", {})
+    entries: list[tuple[Path, Any]] = [(("defaults", "retries"), default)]
+    entries += [
+        (("tests", name, "retries"), test["retries"])
+        for name, test in context.spec["tests"].items()
+        if "retries" in test
+    ]
+    for path, retries in entries:
+        if "on" in retries and not retries.get("max", default.get("max", 0)):
+            yield Problem(context.place((*path, "on"), key=True), '"on" has no effect while "max" is 0', "write max: 1")
+
+
+_DEFAULT_TIMEOUT = 120.0
+_WAITS = ("wait", "expect", "download", "http")
+
+
+@rule
+def wait_timeout(context: Context) -> Iterator[Problem]:
+    """A step may wait longer than its test may take, so that the wait could never come to its end.
+
+    What is looked at are `within_seconds` of a step, in the test, in its group or in a block that it uses, and
+    `timeout_seconds` of the test or of `defaults`.
+    """
+    spec = context.spec
+    default = spec.get("defaults", {}).get("timeout_seconds", _DEFAULT_TIMEOUT)
+    timeouts = {name: test.get("timeout_seconds", default) for name, test in spec["tests"].items()}
+    shortest = min(timeouts.values(), default=default)
+    for verb in _WAITS:
+        for step in context.steps.get(verb, ()):
+            seconds = _seconds(context, step) if "within_seconds" in step.body else 0
+            if seconds > shortest:
+                late = next((name for name in _users(context, step.section) if timeouts[name] < seconds), None)
+                if late is not None:
+                    message = (
+                        f'"{verb}" waits up to {seconds:g} seconds, but the test "{late}" ends after {timeouts[late]:g}'
+                    )
+                    hint = f"wait at most {timeouts[late]:g}, or raise timeout_seconds of the test"
+                    yield Problem(context.place(step.path(verb, "within_seconds")), message, hint)
+
+
+def _seconds(context: Context, step: Step) -> float:
+    """How long a step waits; 0 where a block's parameter or a matrix says it."""
+    value = step.body["within_seconds"]
+    if isinstance(value, str):
+        value = context.spec.get("vars", {}).get(value[2:-1].removeprefix("vars."), 0)
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _users(context: Context, section: Path) -> Iterator[str]:
+    """The tests that run a list of steps, through groups and blocks too."""
+    seen: set[Path] = set()
+    stack: list[Path] = [section[:2]]
+    while stack:
+        owner = stack.pop()
+        if owner in seen:
+            continue
+        seen.add(owner)
+        if owner[0] == "tests":
+            yield str(owner[1])
+        elif owner[0] == "groups":
+            yield from (name for name, test in context.spec["tests"].items() if test.get("group") == owner[1])
+        else:
+            steps = context.steps.get("use", ())
+            stack += [step.section[:2] for step in reversed(steps) if resolve.block_use(step.body)[0] == owner[1]]
+
+
+@rule
+def shell_items(context: Context) -> Iterator[Problem]:
+    """`shell: true` stands beside a command of several items: `sh -c` takes one text and would drop the rest."""
+    for path, command, key in context.commands:
+        if command.get("shell") and len(command.get(key, ())) > 1:
+            hint = f"write {key}: with one item, or remove shell: true"
+            message = f'"{key}" has {len(command[key])} items beside "shell: true", which takes one'
+            yield Problem(context.place((*path, key)), message, hint)
+
+
+@rule
+def class_bounds(context: Context) -> Iterator[Problem]:
+    """The classes of `speed:` do not tile the time from 0 without an end.
+
+    Each class reaches from the bound of the class before up to its own `below_seconds`. So the bounds rise from class to
+    class, and the last one, and only that, has none.
+    """
+    classes = context.spec.get("speed")
+    if classes is None:
+        return  # the default ones
+    if not classes:
+        yield Problem(context.place(("speed",)), '"speed" has no class', "add one without a bound, or remove speed")
+        return
+    *others, last = classes
+    if "below_seconds" in classes[last]:
+        message = f'the last class "{last}" has a bound, so that slower tests are in no class'
+        yield Problem(context.place(("speed", last, "below_seconds"), key=True), message, "remove below_seconds")
+    below, before = 0.0, ""
+    for name in others:
+        bound = classes[name].get("below_seconds")
+        if bound is None:
+            message = f'the class "{name}" has no bound, so that the classes after it are empty'
+            yield Problem(context.place(("speed", name), key=True), message, "add below_seconds, or put it last")
+        elif bound <= below:
+            message = f'the class "{name}" ends at {bound:g} seconds, where "{before}" has reached {below:g} already'
+            place = context.place(("speed", name, "below_seconds"))
+            yield Problem(place, message, "let the bounds rise from class to class")
+        else:
+            below, before = bound, name
+
+
+@rule
+def baseline_window(context: Context) -> Iterator[Problem]:
+    """`baseline` wants more runs (`min_runs`) than it looks at (`window`), so that it never gives a verdict."""
+    baseline = context.spec.get("baseline", {})
+    window, least = baseline.get("window", 20), baseline.get("min_runs", 5)
+    if least > window:
+        key = "min_runs" if "min_runs" in baseline else "window"
+        message = f'"min_runs" is {least} and "window" is {window}: so many passes are never looked at'
+        yield Problem(context.place(("baseline", key)), message, f"write window: {least}, or more")
+
+
+RULES = (
+    empty_suite,
+    empty_steps,
+    id_case,
+    id_end,
+    duplicate_item,
+    matrix_value,
+    resource_amount,
+    idle_retries,
+    wait_timeout,
+    shell_items,
+    class_bounds,
+    baseline_window,
+)

@@ -1,0 +1,235 @@
+"""Rules about names that nothing has, in lists and in `use`. May import `context`, `resolve`, `suggest`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from orchestra.compiler import resolve
+from orchestra.compiler.rules.context import Context, Problem, quoted, rule
+from orchestra.compiler.spec import ID
+from orchestra.diagnostic import Place
+from orchestra.source import Path
+from orchestra.suggest import did_you_mean
+
+# A suggestion looks at every known name; a spec with thousands of names and of mistakes gets so many of them.
+_SUGGESTIONS = 50
+
+
+def _entries(context: Context, section: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = context.spec.get(section, {})  # type: ignore[assignment]
+    return found
+
+
+def _listed(context: Context, *lists: tuple[str, str]) -> Iterator[tuple[Path, str]]:
+    """Path and name of each item of the lists that stand under a key in the entries of a section."""
+    for section, key in lists:
+        for name, entry in _entries(context, section).items():
+            if key in entry:
+                for index, item in enumerate(entry[key]):
+                    yield (section, name, key, index), item
+
+
+def _strangers(
+    context: Context, named: Iterable[tuple[Path, str]], known: Collection[str]
+) -> Iterator[tuple[Place, str]]:
+    return ((context.place(path), name) for path, name in named if name not in known)
+
+
+def _refuse(kind: str, strangers: Iterable[tuple[Place, str]], known: Collection[str]) -> Iterator[Problem]:
+    hint = ""
+    for count, (place, name) in enumerate(strangers):
+        near = did_you_mean(name, known) if count < _SUGGESTIONS else ""
+        hint = hint or (f"there are {quoted(sorted(known))}" if known else f"no {kind} is declared")
+        yield Problem(place, f'unknown {kind} "{name}"{near}', hint)
+
+
+@rule
+def unknown_test(context: Context) -> Iterator[Problem]:
+    """`needs` or `after` names a test that is not there. A test with a matrix may be named whole or by one of its ids."""
+    named = _listed(context, ("tests", "needs"), ("tests", "after"), ("groups", "needs"))
+    known = context.test_ids
+    yield from _refuse("test", _strangers(context, named, known), known)
+
+
+@rule
+def unknown_group(context: Context) -> Iterator[Problem]:
+    """`group` of a test or `after` of a group names a group that is not declared under `groups:`."""
+    groups = _entries(context, "groups")
+    named: list[tuple[Path, str]] = [
+        (("tests", name, "group"), test["group"]) for name, test in context.spec["tests"].items() if "group" in test
+    ]
+    named += _listed(context, ("groups", "after"))
+    yield from _refuse("group", _strangers(context, named, groups), groups)
+
+
+@rule
+def unknown_component(context: Context) -> Iterator[Problem]:
+    """`requires`, `needs` of the health matrix or `base` of a request names a row that `health:` does not have."""
+    known = _entries(context, "health")
+    default = context.spec.get("defaults", {}).get("requires", [])
+    named = [
+        *_listed(context, ("health", "needs")),
+        *((("defaults", "requires", index), name) for index, name in enumerate(default)),
+        *_listed(context, ("tests", "requires")),
+        *(
+            (step.path("http", "base"), step.body["base"])
+            for step in context.steps.get("http", ())
+            if "base" in step.body and "${" not in step.body["base"]
+        ),
+    ]
+    yield from _refuse("component", _strangers(context, named, known), known)
+
+
+@rule
+def unknown_method(context: Context) -> Iterator[Problem]:
+    """`methods` of a test names a method that is not declared under `methods:`."""
+    named = _listed(context, ("tests", "methods"))
+    # Without declared methods there is still a default one, and to find its driver means to look at every test.
+    known: Collection[str] = context.spec.get("methods") or ("cli",)
+    yield from _refuse("method", _strangers(context, named, known), known)
+
+
+@rule
+def unknown_resource(context: Context) -> Iterator[Problem]:
+    """`resources` of a test names a resource that is not declared under the spec's `resources:`."""
+    named = (
+        (("tests", name, "resources", resource), resource)
+        for name, test in context.spec["tests"].items()
+        if "resources" in test
+        for resource in test["resources"]
+    )
+    known = _entries(context, "resources")
+    yield from _refuse("resource", _strangers(context, named, known), known)
+
+
+class _Use(NamedTuple):
+    """A use of a block: the path of `use`, the block, its parameters, whether a whole test and not a step uses it."""
+
+    path: Path
+    name: str
+    given: dict[str, Any]
+    by_test: bool = False
+
+
+def _uses(context: Context) -> Iterator[_Use]:
+    for step in context.steps.get("use", ()):
+        yield _Use(step.path("use"), *resolve.block_use(step.body))
+    for test_id, test in context.spec["tests"].items():
+        if "use" in test:
+            yield _Use(("tests", test_id, "use"), *resolve.block_use(test["use"]), by_test=True)
+
+
+def _at_name(context: Context, use: _Use) -> Place:
+    """Where a use names its block: `use: ask` or `use: {ask: {…}}`."""
+    inner = (*use.path, use.name)
+    place = context.place(inner, key=True)
+    return place if place != context.place(use.path, key=True) else context.place(use.path)
+
+
+@rule
+def unknown_block(context: Context) -> Iterator[Problem]:
+    """`use` or `collect` names a block that is not declared under `blocks:`."""
+    known = _entries(context, "blocks")
+    named = ((_at_name(context, use), use.name) for use in _uses(context) if use.name not in known)
+    collected = (
+        (context.place(("collect", key, "of")), name)
+        for key, entry in _entries(context, "collect").items()
+        if (name := entry["of"].partition(".")[0]) not in known
+    )
+    yield from _refuse("block", chain(named, collected), known)
+
+
+def _parameters(context: Context, name: str) -> Sequence[str]:
+    return context.spec.get("blocks", {}).get(name, {}).get("params", [])
+
+
+@rule
+def unknown_parameter(context: Context) -> Iterator[Problem]:
+    """A use of a block gives it a parameter that the block does not have, or `collect` names one."""
+    blocks = _entries(context, "blocks")
+    for use in _uses(context):
+        if use.name in blocks and use.given:
+            known = _parameters(context, use.name)
+            for key in use.given:
+                if key not in known:
+                    yield _no_parameter(context, (*use.path, use.name, key), use.name, key, key=True)
+    for name, entry in _entries(context, "collect").items():
+        block, _, parameter = entry["of"].partition(".")
+        if block in blocks and parameter not in _parameters(context, block):
+            yield _no_parameter(context, ("collect", name, "of"), block, parameter, key=False)
+
+
+def _no_parameter(context: Context, path: Path, block: str, parameter: str, *, key: bool) -> Problem:
+    known = _parameters(context, block)
+    place = context.place(("blocks", block), key=True)
+    message = (
+        f'unknown parameter "{parameter}" of block "{block}"{did_you_mean(parameter, known)}; it is defined at {place}'
+    )
+    return Problem(
+        context.place(path, key=key), message, f"it takes {quoted(known)}" if known else "it takes no parameter"
+    )
+
+
+@rule
+def missing_parameter(context: Context) -> Iterator[Problem]:
+    """A use of a block does not give a value to each of its parameters; none has a default."""
+    needed = {
+        name: frozenset(block["params"]) for name, block in _entries(context, "blocks").items() if "params" in block
+    }
+    for use in _uses(context):
+        name, given = use.name, use.given
+        if name in needed and not needed[name] <= given.keys():
+            missing = [parameter for parameter in _parameters(context, name) if parameter not in given]
+            place = context.place(("blocks", name), key=True)
+            words = "parameters" if len(missing) > 1 else "parameter"
+            message = f'the {words} {quoted(missing)} of block "{name}" has no value; it is defined at {place}'
+            wanted = ", ".join(f"{parameter}: …" for parameter in missing)
+            yield Problem(_at_name(context, use), message, f"write use: {{{name}: {{{wanted}}}}}")
+
+
+@rule
+def block_kind(context: Context) -> Iterator[Problem]:
+    """A `use` among steps needs a block with `steps`; the `use` of a whole test, and `collect`, one with a `command`."""
+    blocks = _entries(context, "blocks")
+    for use in _uses(context):
+        wanted = "command" if use.by_test else "steps"
+        if wanted not in blocks.get(use.name, (wanted,)):
+            yield _wrong_kind(context, _at_name(context, use), use.name, wanted)
+    for key, entry in _entries(context, "collect").items():
+        name = entry["of"].partition(".")[0]
+        if "command" not in blocks.get(name, ("command",)):
+            yield _wrong_kind(context, context.place(("collect", key, "of")), name, "command")
+
+
+def _wrong_kind(context: Context, place: Place, name: str, wanted: str) -> Problem:
+    found, where = ("a command", "among steps") if wanted == "steps" else ("steps", "here")
+    defined = context.place(("blocks", name), key=True)
+    message = f'the block "{name}" has {found}, so it cannot be used {where}; it is defined at {defined}'
+    hint = "use a block with steps" if wanted == "steps" else "use a block with a command, or put the use among steps"
+    return Problem(place, message, hint)
+
+
+@rule
+def parameter_name(context: Context) -> Iterator[Problem]:
+    """A block's parameter is not a plain name: a lower-case letter, then lower-case letters, digits and `_`; not `port`."""
+    for path, name in _listed(context, ("blocks", "params")):
+        if name == "port" or not re.fullmatch(ID, name):
+            why = 'is taken: "${port}" is the port of a service' if name == "port" else "is no plain name"
+            yield Problem(context.place(path), f'the parameter "{name}" {why}', "rename it, for instance message")
+
+
+RULES = (
+    unknown_test,
+    unknown_group,
+    unknown_component,
+    unknown_method,
+    unknown_resource,
+    unknown_block,
+    unknown_parameter,
+    missing_parameter,
+    block_kind,
+    parameter_name,
+)
