@@ -39,9 +39,10 @@ _MARKDOWN = re.compile(
 _BACKSLASH = frozenset("*[]~#_")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
-# What a Mermaid label may hold as it is. `ﬂ`, `°` and `¶` are Mermaid's own placeholders for references.
-_LABEL = re.compile(r"[^0-9A-Za-z ,.()/'?\x80-\U0010ffff-]|[°¶ﬂ]|\A-|(?<=\A)[0-9]+[.)]")
-_ICON = re.compile(r"\bfa(?=[bklrs]?:)")
+# What a Mermaid label may not hold as it is: all but this, and what would start a list.
+_LABEL = re.compile(r"[^0-9A-Za-z ,.()/'?\x80-\U0010ffff-]|\A-|(?<=\A)[0-9]+[.)]")
+# Mermaid looks for these after its references are resolved: an icon, and its own placeholder of a reference.
+_LATE = re.compile(r"fa(?=[bklrs]?:fa-)|ﬂ(?=°)")
 LABEL_LENGTH = 60
 
 # Readers lose the thread, and Mermaid stops at 500 edges and 50,000 characters.
@@ -123,8 +124,8 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def label(text: str) -> str:
     """The text as the quoted label of a Mermaid node: one line of at most `LABEL_LENGTH` characters as shown."""
     short = clip(one_line(text), LABEL_LENGTH)
-    # An icon is made of `fa:name` after references are resolved, so the word itself is parted, visibly.
-    return '"' + _LABEL.sub(_label_reference, _ICON.sub("fa ", short)) + '"'
+    parted = _LATE.sub(lambda found: found[0] + " ", short)  # visibly: no reference would keep them apart
+    return '"' + _LABEL.sub(_label_reference, parted) + '"'
 
 
 def _label_reference(found: re.Match[str]) -> str:

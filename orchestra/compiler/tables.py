@@ -76,11 +76,13 @@ def method_table(plan: Plan) -> str:
 def group_tables(plan: Plan) -> str:
     """A table of tests for each group, under its title."""
     parts = []
-    for _, title, tests in grouped(plan):
+    groups = grouped(plan)
+    for _, title, tests in groups:
         table = markdown_table(
             ("test", "title", "methods", "needs", "after", "requires", "timeout", "notes"), map(_test_row, tests)
         )
-        parts.append(f"### {markdown(title)}\n\n{table}" if title else table)
+        heading = markdown(title) if title else "Other tests"
+        parts.append(f"### {heading}\n\n{table}" if len(groups) > 1 or title else table)
     return "\n\n".join(parts)
 
 
@@ -159,9 +161,10 @@ def gate_table(plan: Plan) -> str:
 
 
 def _on_fail(gate: Gate) -> str:
+    plain_warning = gate.severity == "warn" and gate.on_fail in {"block", "warn"}
+    does = "a warning" if plain_warning else gate.on_fail + (", a warning" if gate.severity == "warn" else "")
     during = f" after {_seconds(gate.for_seconds)}" if gate.for_seconds else ""
-    warns = " (a warning, no failure)" if gate.severity == "warn" else ""
-    return f"{gate.on_fail}{during}{warns}" + (f": {markdown(gate.message)}" if gate.message else "")
+    return does + during + (f": {markdown(gate.message)}" if gate.message else "")
 
 
 def speed_table(plan: Plan) -> str:
