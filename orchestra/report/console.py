@@ -1,45 +1,244 @@
-"""What people see while a run goes on: plain lines here, a live display on a terminal. May import `lines`, `rows`, rich."""
+"""What people see while a run goes on, on stderr. May import `lines`, `rows`, `table` and rich; nothing else imports rich.
+
+`Plain` writes one line an event, for pipes and logs; `Screen` keeps a live display at the bottom of a terminal. In both,
+`see` only takes notes: a thread writes, so a reader that has paused holds up nobody but itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from orchestra.ledger.event import Event
 from orchestra.plan import Plan
 from orchestra.report import lines
-from orchestra.report.rows import Collector
+from orchestra.report.rows import FINE, Collector, Report, Row
+from orchestra.report.table import duration
+
+QUIET_SECONDS = 60.0
+"""After so long without a line, a log says what is running."""
+REFRESH_SECONDS = 0.1
+_SHOWN_RUNNING = 8
+_SHOWN_RECENT = 4
+_BAR_COLUMNS = 30
+
+_STYLES: Mapping[str, str] = {
+    "passed": "green",
+    "unchanged": "green",
+    "flaky": "yellow",
+    "retry": "yellow",
+    "warned": "yellow",
+    "skipped": "dim",
+    "failed": "bold red",
+    "timeout": "bold red",
+    "error": "bold red",
+    "blocked": "red",
+    "interrupted": "bold yellow",
+    "incident": "bold yellow",
+}
+
+
+class Feed:
+    """What both forms know of a run as it goes on.
+
+    Args:
+        plan: the suite.
+        collector: holds what an earlier segment of the run did.
+        folder: the run's, relative to the project root.
+        read_on: the paths to name at the end.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        collector: Collector,
+        folder: str,
+        read_on: Callable[[], Sequence[str]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.collector = collector
+        self.clock = clock
+        self.running: dict[str, float] = {}
+        self._tests = {test.id: test for test in plan.tests}
+        self._folder = folder
+        self._read_on = read_on
+
+    def take(self, event: Event) -> tuple[Row | None, list[str]]:
+        """Take an event in: the row of a verdict, and the lines to say."""
+        self.collector.see(event)
+        if event.type == "attempt_started":
+            self.running[event.body["task"]] = self.clock()
+        elif event.type == "attempt_finished":
+            self.running.pop(event.body["task"], None)
+        if event.type == "verdict":
+            row = self.collector.row(event.body["task"], self._tests)
+            return row, list(lines.verdict_lines(row, self._folder))
+        text = lines.event_line(event)
+        return None, [text] if text else []
+
+    def running_line(self) -> str:
+        """What is running, the longest first; empty when nothing is."""
+        now = self.clock()
+        parts = [f"{task} {duration(now - since)}" for task, since in list(self.running.items())]
+        more = [f"and {len(parts) - _SHOWN_RUNNING} more"] if len(parts) > _SHOWN_RUNNING else []
+        return lines.line("running", *parts[:_SHOWN_RUNNING], *more) if parts else ""
+
+    def title(self, task: str) -> str:
+        """The title of a task's test."""
+        test = self._tests.get(task.partition(":")[2])
+        return test.title if test is not None else ""
+
+    def closing(self, width: int | None = None) -> tuple[Report, list[str]]:
+        """The report of the run, and the lines that close it."""
+        report = self.collector.report()
+        return report, list(lines.closing(report, self._read_on(), width))
 
 
 class Plain:
-    """One line an event, for pipes and logs."""
+    """One line an event, in the order of the ledger.
 
-    def __init__(
-        self, plan: Plan, collector: Collector, folder: str, out: TextIO, read_on: Callable[[], list[str]]
-    ) -> None:
-        self._tests = {test.id: test for test in plan.tests}
-        self._collector = collector
-        self._folder = folder
+    Args:
+        feed: what is known of the run.
+        out: where to write.
+        quiet_seconds: how long nothing is said before a line tells what is running.
+    """
+
+    def __init__(self, feed: Feed, out: TextIO, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._feed = feed
         self._out = out
-        self._read_on = read_on
+        self._quiet = quiet_seconds
+        self._queue: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="console", daemon=True)
+        self._thread.start()
 
     def see(self, event: Event) -> None:
         """One event."""
-        self._collector.see(event)
-        if event.type == "verdict":
-            row = self._collector.row(event.body["task"], self._tests)
-            self._out.write("".join(f"{text}\n" for text in lines.verdict_lines(row, self._folder)))
-        elif text := lines.event_line(event):
-            self._out.write(f"{text}\n")
+        _, said = self._feed.take(event)
+        if said:
+            self._queue.put(said)
 
     def close(self) -> None:
-        """The closing table."""
-        report = self._collector.report()
-        self._out.write("".join(f"{text}\n" for text in lines.closing(report, self._read_on())))
-        self._out.flush()
+        """Write what is left and the end of the run."""
+        self._queue.put(self._feed.closing()[1])
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                said = self._queue.get(timeout=self._quiet)
+            except queue.Empty:
+                said = [text] if (text := self._feed.running_line()) else []
+            if said is None:
+                return
+            with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed: the run goes on
+                self._out.write("".join(f"{text}\n" for text in said))
+                self._out.flush()
 
 
-def relative(path: Path, root: Path) -> str:
-    """The path relative to the root when it lies inside, for people and for CI."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+class Screen:
+    """A live display at the bottom of a terminal; what is not a plain pass stays above it.
+
+    Args:
+        feed: what is known of the run.
+        out: a terminal.
+        refresh_seconds: how often the display is drawn, at most.
+    """
+
+    def __init__(self, feed: Feed, out: TextIO, refresh_seconds: float = REFRESH_SECONDS) -> None:
+        self._feed = feed
+        self._refresh = refresh_seconds
+        self._console = Console(file=out, markup=False, emoji=False, highlight=False)
+        self._lock = threading.Lock()
+        self._said: list[str] = []
+        self._recent: deque[str] = deque(maxlen=_SHOWN_RECENT)
+        self._services: dict[str, str] = {}
+        self._done: dict[str, int] = {}
+        self._begun = feed.clock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="console", daemon=True)
+        self._thread.start()
+
+    def see(self, event: Event) -> None:
+        """One event."""
+        with self._lock:
+            row, said = self._feed.take(event)
+            if row is not None:
+                self._done[row.verdict] = self._done.get(row.verdict, 0) + 1
+            if row is not None and row.verdict in FINE and not row.degraded:
+                self._recent.append(said[0])
+            elif event.type == "service_event" and event.body["state"] in {"starting", "unhealthy"}:
+                self._services[event.body["component"]] = said[0]
+            elif event.type == "service_event":
+                self._services.pop(event.body["component"], None)
+                if event.body["state"] == "failed":
+                    self._said += said
+            elif event.type != "gate" or event.body["result"] in {"failed", "warned"}:
+                self._said += said
+
+    def close(self) -> None:
+        """Take the display away and write the end of the run."""
+        self._stop.set()
+        self._thread.join()
+        with suppress(OSError, ValueError):
+            report, said = self._feed.closing(self._console.width)
+            styles = {
+                **_STYLES,
+                **{row.test: _STYLES[row.verdict] for row in reversed(report.rows) if row.verdict not in FINE},
+            }
+            self._print(said, styles)
+
+    def _work(self) -> None:
+        with suppress(OSError, ValueError):  # the terminal has gone: the run goes on
+            display = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+            with display:
+                self._console.show_cursor(True)  # so that it is there whatever ends the run
+                while not self._stop.wait(self._refresh):
+                    self._draw(display)
+                self._draw(display)
+
+    def _draw(self, display: Live) -> None:
+        with self._lock:
+            said, self._said = self._said, []
+            picture = self._picture()
+        if said:
+            self._print(said, _STYLES)
+        display.update(picture, refresh=True)
+
+    def _print(self, said: Iterable[str], styles: Mapping[str, str]) -> None:
+        for text in said:
+            first = text.partition(" ")[0]
+            shown = Text(text)
+            if first in styles:
+                shown.stylize(styles[first], 0, len(first))
+            self._console.print(shown, soft_wrap=True)
+
+    def _picture(self) -> Group:
+        """The display: progress, servers under way, running tests, last verdicts. Called under the lock."""
+        now = self._feed.clock()
+        total, done = len(self._feed.collector.selection()), len(self._feed.collector.verdicts)
+        head = Table.grid(padding=(0, 1))
+        words = ", ".join(f"{number} {verdict}" for verdict, number in self._done.items())
+        bar = ProgressBar(total=max(total, 1), completed=done, width=_BAR_COLUMNS)
+        head.add_row(Text(f"{done}/{total}"), bar, Text(duration(now - self._begun)), Text(words))
+        running = list(self._feed.running.items())
+        tests = [
+            lines.line("running", task, self._feed.title(task), duration(now - since))
+            for task, since in running[:_SHOWN_RUNNING]
+        ]
+        if len(running) > _SHOWN_RUNNING:
+            tests.append(lines.line("running", f"and {len(running) - _SHOWN_RUNNING} more"))
+        shown = [*self._recent, *self._services.values(), *tests]
+        return Group(*(Text(text, no_wrap=True, overflow="ellipsis") for text in shown), head)

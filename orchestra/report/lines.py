@@ -5,12 +5,12 @@ All text of a spec, a page or a program goes through `draw`, so that none of it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestra import draw
 from orchestra.ledger.event import Event
-from orchestra.report.rows import FINE, Report, Row
+from orchestra.report.rows import FINE, Evidence, Report, Row
 from orchestra.report.table import (
     agreement,
     counted,
@@ -64,7 +64,12 @@ def failure_lines(row: Row, folder: str) -> Iterator[str]:
     for name in ("step", "message", "expected", "found", "hint"):
         yield from details(name, getattr(failure, name))
     for one in failure.evidence:
-        yield detail(one.kind, one.path if one.path.startswith("/") else f"{folder}/{one.path}")
+        yield detail(one.kind, place_of_evidence(one, folder))
+
+
+def place_of_evidence(one: Evidence, folder: str) -> str:
+    """The path of a file of evidence relative to the project root; `folder` is that of the run."""
+    return one.path if one.path.startswith("/") else f"{folder}/{one.path}"
 
 
 def detail(name: str, text: str) -> str:
@@ -78,7 +83,7 @@ def details(name: str, text: str) -> Iterator[str]:
         yield f"    {'' if number else name:<11} {part}".rstrip()
 
 
-def closing(report: Report, paths: list[str], width: int | None = None) -> Iterator[str]:
+def closing(report: Report, paths: Sequence[str], width: int | None = None) -> Iterator[str]:
     """The end of a run: table, counts, gates, agreement, what the exit code means, and where to read more.
 
     Args:

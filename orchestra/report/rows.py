@@ -6,6 +6,7 @@ is a row with the verdict `error` and the reason `never ran`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +74,7 @@ class Row:
         evidence: files of the last attempt.
         degraded: what was not as declared.
         unchanged_since: the run that an `unchanged` rests on.
+        tags: from the plan.
     """
 
     task: str
@@ -91,6 +93,7 @@ class Row:
     evidence: tuple[Evidence, ...] = ()
     degraded: tuple[str, ...] = ()
     unchanged_since: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def failure(self) -> Failure | None:
@@ -258,6 +261,7 @@ class Collector:
             evidence=_evidence(attempts[-1]) if attempts else (),
             degraded=tuple(given.get("degraded", ())),
             unchanged_since=given.get("unchanged_since") or "",
+            tags=test.tags if test is not None else (),
         )
         return row if verdict in FINE else _placed(row, self._place(row, test))
 
@@ -381,8 +385,7 @@ def _failure(body: Body) -> Failure:
 
 
 def _placed(row: Row, place: str) -> Row:
-    values = {name: getattr(row, name) for name in Row.__dataclass_fields__}
-    return Row(**{**values, "place": place})
+    return dataclasses.replace(row, place=place)
 
 
 def _flat(facts: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,10 @@ from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
 from orchestra.places import Places
 from orchestra.plan import Plan
-from orchestra.report.console import Plain, relative
+from orchestra.report.console import Feed, Plain, Screen
+from orchestra.report.ctrf import ctrf
+from orchestra.report.junit import junit
+from orchestra.report.markdown import markdown
 from orchestra.report.rows import Collector, Report
 
 LEDGER = "events.jsonl"
@@ -32,7 +36,8 @@ class Observer(Protocol):
         """The run is over and sealed."""
 
 
-FORMS: dict[str, Callable[[Report, str], str]] = {}
+FORMS: Mapping[str, Callable[[Report, str], str]] = {"summary.md": markdown, "junit.xml": junit, "ctrf.json": ctrf}
+"""The files of a report by name; each is made of the report and the run's folder, relative to the project root."""
 
 
 def write(root: Path, plan: Plan, folder: Path) -> tuple[Path, ...]:
@@ -64,8 +69,20 @@ def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
         MachineError: it cannot be read.
     """
     files = _Files(root, folder, _collector(root, plan, folder))
-    console = Plain(plan, _collector(root, plan, folder), relative(folder, root), sys.stderr, lambda: files.read_on)
-    return (files, console)
+    feed = Feed(plan, _collector(root, plan, folder), relative(folder, root), lambda: files.read_on)
+    return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr))
+
+
+def relative(path: Path, root: Path) -> str:
+    """The path relative to the root when it lies inside, for people and for CI."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _live() -> bool:
+    """Whether stderr is a terminal that can be drawn on, with a person before it."""
+    return (
+        sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb", "unknown"} and not os.environ.get("CI")
+    )
 
 
 def _collector(root: Path, plan: Plan, folder: Path) -> Collector:
@@ -79,7 +96,7 @@ def _collector(root: Path, plan: Plan, folder: Path) -> Collector:
 
 def _write(root: Path, folder: Path, report: Report) -> tuple[Path, ...]:
     for name, form in FORMS.items():
-        replace_file(folder / name, form(report, relative(folder, root)).encode())
+        replace_file(folder / name, form(report, relative(folder, root)).encode(errors="backslashreplace"))
     return tuple(folder / name for name in FORMS)
 
 

@@ -1,0 +1,134 @@
+"""A run as Markdown, for pull requests and people. Pure. May import `rows`, `table`, `lines` and `draw`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from orchestra import draw
+from orchestra.report.rows import FINE, Evidence, Failure, Report, Row
+from orchestra.report.table import agreement, counted, duration, exit_meaning, overhead, render_table, values_text
+
+
+def markdown(report: Report, folder: str) -> str:
+    """The text of summary.md, which lies in the run's folder: links to evidence are relative to it.
+
+    Args:
+        report: of the run.
+        folder: the run's, relative to the project root, to name it.
+    """
+    return "\n".join(_lines(report, folder)) + "\n"
+
+
+def _lines(report: Report, folder: str) -> Iterator[str]:
+    yield f"# {_inline(report.title)}"
+    yield ""
+    yield f"- exit {_inline(exit_meaning(report))}"
+    yield f"- {_inline(counted(report.rows))}"
+    if report.seconds is not None:
+        yield f"- {duration(report.seconds)}"
+    yield f"- run {draw.code(report.run)} in {draw.code(folder)}"
+    if report.plan_changed:
+        yield "- the plan was compiled anew since this run: titles here may be of the later one"
+    yield ""
+    yield render_table(report, "markdown")
+    yield from _bad(report)
+    yield from _remarks(report)
+    yield from _gates(report)
+    yield from _methods(report)
+    yield from _services(report)
+    yield from _provenance(report)
+
+
+def _bad(report: Report) -> Iterator[str]:
+    bad = [row for row in report.rows if row.verdict not in FINE]
+    if bad:
+        yield from ("", "## What did not pass")
+    for row in bad:
+        yield from ("", f"### {_inline(f'{row.task} {row.title}')}", "")
+        yield f"- verdict: {row.verdict}{f' after {row.attempts} attempts' if row.attempts > 1 else ''}"
+        if row.place:
+            yield f"- at: {draw.code(row.place)}"
+        if row.failure is None:
+            yield from _item("reason", row.reason)
+        else:
+            yield from _failure(row.failure)
+
+
+def _failure(failure: Failure) -> Iterator[str]:
+    for name in ("step", "message", "expected", "found", "hint"):
+        yield from _item(name, getattr(failure, name))
+    if failure.evidence:
+        yield f"- evidence: {', '.join(map(_link, failure.evidence))}"
+
+
+def _remarks(report: Report) -> Iterator[str]:
+    """Flaky, degraded, unchanged and skipped tests: not failures, and not to be passed over."""
+    found = [text for row in report.rows if row.verdict in FINE for text in _remark(row)]
+    if found:
+        yield from ("", "## Remarks", "", *found)
+
+
+def _remark(row: Row) -> Iterator[str]:
+    if row.reason:
+        yield f"- {_inline(row.task)} {row.verdict}: {_inline(row.reason)}"
+    for failure in row.failures:
+        yield f"- {_inline(row.task)} attempt {failure.attempt} {failure.outcome}: {_inline(failure.message)}"
+    for item in row.degraded:
+        yield f"- {_inline(row.task)} degraded: {_inline(item)}"
+
+
+def _gates(report: Report) -> Iterator[str]:
+    if report.gates:
+        heads = ("gate", "result", "condition", "values", "message")
+        rows = [
+            (f"{gate.phase}:{gate.name}", gate.result, gate.expression, values_text(gate.values), gate.message)
+            for gate in report.gates
+        ]
+        yield from ("", "## Gates", "", draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]))
+
+
+def _methods(report: Report) -> Iterator[str]:
+    texts = [*agreement(report).lines(), *(one.text() for one in overhead(report))]
+    if texts:
+        yield from ("", "## Methods compared", "", *(f"- {_inline(text)}" for text in texts))
+
+
+def _services(report: Report) -> Iterator[str]:
+    if report.services:
+        heads = ("component", "last state", "address", "recovery", "reason")
+        rows = [(row.component, row.state, row.url, ", then ".join(row.rungs), row.reason) for row in report.services]
+        yield from (
+            "",
+            "## Servers and tools",
+            "",
+            draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]),
+        )
+
+
+def _provenance(report: Report) -> Iterator[str]:
+    facts = [
+        ("started", report.started),
+        ("ended", report.ended),
+        ("profile", report.profile),
+        ("resumed", f"{report.resumes} times" if report.resumes else ""),
+        ("plan", report.plan_digest),
+        ("spec", report.source_digest),
+        *report.provenance,
+    ]
+    rows = [[_inline(name), _inline(value)] for name, value in facts if value]
+    if rows:
+        yield from ("", "## Provenance", "", draw.markdown_table(("what", "value"), rows))
+
+
+def _inline(text: str) -> str:
+    return draw.markdown(draw.one_line(text))
+
+
+def _item(name: str, text: str) -> Iterator[str]:
+    if text:
+        yield f"- {name}: {'<br>'.join(draw.markdown(part) for part in draw.visible(text).splitlines())}"
+
+
+def _link(one: Evidence) -> str:
+    return f"[{_inline(one.kind)}]({quote(one.path, errors='replace')})"
