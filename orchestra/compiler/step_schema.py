@@ -107,7 +107,7 @@ def _target_rules(verb: Verb) -> Schema:
         return {
             **_one_of([*KINDS, "page"]),
             "dependentRequired": {"name": ["role"], **{kind: ["to"] for kind in KINDS}},
-            "dependentSchemas": {"page": {"properties": {key: NEVER for key in ("to", *NARROWING)}}},
+            "dependentSchemas": {"page": {"properties": {key: dict(NEVER) for key in ("to", *NARROWING)}}},
         }
     kinds = _one_of(KINDS)["oneOf"]
     some_kind = {"$ref": "#/$defs/SomeKind"}

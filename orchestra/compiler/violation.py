@@ -1,7 +1,8 @@
 """What the judge of record objects to, in the words of a diagnostic.
 
-May import `spec`, `step_schema`, `steps` and `suggest`. Pure: a tree of violations in, findings with a path out; the place is looked up by the caller. One mistake makes one
-finding: what only follows from another one (a missing key beside its misspelt form) is left out.
+May import `spec`, `step_schema`, `steps` and `suggest`. Pure: a tree of violations in, findings with a path out; the
+caller looks up the place. One mistake makes one finding: what only follows from another one (a missing key beside its
+misspelt form) is left out.
 """
 
 from __future__ import annotations

@@ -1,0 +1,248 @@
+"""The pages docs/spec.md and docs/steps.md, made from the schema and the table of steps. May import what makes those.
+
+`python -m orchestra.compiler.reference spec` (or `steps`) prints a page; a test compares it with the committed one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from orchestra.calls import ToolCall, mcp_calls, playwright_text
+from orchestra.compiler import models
+from orchestra.compiler.lower_steps import lower_step
+from orchestra.compiler.step_schema import REFERENCE, definitions
+from orchestra.steps import VERBS, Field, Verb
+
+Schema = dict[str, Any]
+
+_WORDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "`true` or `false`",
+    "array": "list",
+    "object": "mapping",
+    "null": "`null`",
+    "anything": "anything",
+}
+
+# Defined in docs/steps.md, not in docs/spec.md.
+_OF_STEPS = frozenset(definitions())
+
+_SPEC_HEAD = """\
+# The spec, key by key
+
+Made from `schemas/orchestra.schema.json` by `python -m orchestra.compiler.reference spec`; a change by hand is lost.
+
+A spec is YAML 1.2. Everything is a mapping whose keys are ids, durations are seconds with the unit in the name, and
+every path is relative to the project root. With this line at its top an editor completes and explains each key:
+
+```yaml
+# yaml-language-server: $schema=../schemas/orchestra.schema.json
+```
+
+`${name}` in a text is a name that is looked up, never an expression; `$${` is a literal `${`. A key in **bold** must be
+there. Steps have [a page of their own](steps.md).
+"""
+
+_STEPS_HEAD = """\
+# Steps
+
+Made from the table in `orchestra/steps.py` by `python -m orchestra.compiler.reference steps`; a change by hand is lost.
+
+A step is a mapping with one verb as its key, `- fill: {label: Message, value: hello}`, and the same for both browser
+methods: `cli` carries it out by Playwright, `mcp` by tool calls of the Playwright MCP server. What a step carries
+(`value`, `key`, `files`) is never a key of a [target](#targets), so both stand in one mapping. A field in **bold** must
+be there. Every text may hold names (`${frontend.url}`); a number may be one name alone (`"${seconds}"`), so that the
+parameter of a block can stand there.
+
+Over MCP, an `expect` is a question that the page answers with `{ok, found}` and that is asked again until it is ok or
+the time is up; `wait` is one call that ends with the change of the page itself, at the latest after `poll_seconds` of
+the method, and is sent again until its time is up. When the marker of `unless` is visible at the same moment, it wins.
+"""
+
+
+def spec_page() -> str:
+    """docs/spec.md: every key of the spec."""
+    schema = models.build_schema()
+    parts = [_SPEC_HEAD, "## Spec\n", _about(schema), _table(schema)]
+    for name in _in_reading_order(schema):
+        definition = schema["$defs"][name]
+        parts += [f"## {name}\n", _about(definition), _table(definition)]
+    return "\n".join(parts)
+
+
+def steps_page() -> str:
+    """docs/steps.md: every verb, target and condition."""
+    made = definitions()
+    parts = [_STEPS_HEAD]
+    for verb in VERBS.values():
+        parts += [f"## {verb.name}\n", *_verb(verb)]
+    parts += ["## Targets\n", "Exactly one key says how the element is found, the others narrow it.\n"]
+    parts += [_table(made["Target"])]
+    parts += ["## Conditions\n", "Several conditions must all hold, one after the other.\n", _table(made["Conditions"])]
+    parts += ["## Conditions of the page\n", _table(made["PageConditions"])]
+    parts += ["Each of both takes these:\n", _table(made["TextConditions"])]
+    return "\n".join(parts)
+
+
+def _in_reading_order(schema: Schema) -> list[str]:
+    """The definitions, each after the first one that speaks of it."""
+    order: list[str] = []
+    waiting = [schema["properties"]]
+    while waiting:
+        for name in _references(waiting.pop(0)):
+            if name not in order and name not in _OF_STEPS:
+                order.append(name)
+                waiting.append(schema["$defs"][name])
+    return order
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"].removeprefix("#/$defs/")
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _about(schema: Schema) -> str:
+    text = f"{schema['description']}\n"
+    keys = [branch["required"][0] for branch in schema.get("oneOf", ()) if "required" in branch]
+    if keys:
+        how_many = "At most one" if any("not" in branch for branch in schema["oneOf"]) else "Exactly one"
+        text += f"\n{how_many} of {_codes(keys)} stands in it.\n"
+    return text
+
+
+def _table(schema: Schema) -> str:
+    """A row for each key of a mapping; a key that a target has is explained there."""
+    rows = ["| key | takes | default | what it means | for instance |", "|---|---|---|---|---|"]
+    required = schema.get("required", ())
+    for name, key in schema["properties"].items():
+        shown = f"**`{name}`**" if name in required else f"`{name}`"
+        default = _code(key["default"]) if "default" in key else ""
+        rows.append(_row(shown, _takes(key), default, key["description"], _code(key["examples"][0])))
+    return "\n".join(rows) + "\n"
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _code(value: Any) -> str:
+    """A value as YAML in one line, in a code span that holds whatever it holds."""
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    text = text.replace("\n", "\\n")
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def _codes(values: Iterable[Any]) -> str:
+    return ", ".join(_code(value) for value in values)
+
+
+def _takes(schema: Schema) -> str:
+    """What a key takes, in words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        if name in ("Target", "Conditions", "PageConditions"):
+            return f"[{name}]({_STEP_LINKS[name]})"
+        if name in _OF_STEPS:
+            return "[steps](steps.md)" if name == "Steps" else "conditions as here, without `not`"
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_takes(branch) for branch in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return _codes(schema.get("enum", [schema.get("const")]))
+    kinds = schema.get("type", "anything")
+    return " or ".join(_takes_type(schema, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+
+_STEP_LINKS = {"Target": "#targets", "Conditions": "#conditions", "PageConditions": "#conditions-of-the-page"}
+
+
+def _takes_type(schema: Schema, kind: str) -> str:
+    words = _WORDS[kind]
+    if kind == "array" and schema.get("items"):
+        return f"{words} of: {_takes(schema['items'])}"
+    values = schema.get("additionalProperties")
+    if kind == "object" and isinstance(values, dict) and values:
+        return f"{words} from names to: {_takes(values)}"
+    if "minimum" in schema:
+        words += f" from {schema['minimum']}"
+    if "exclusiveMinimum" in schema:
+        words += f" above {schema['exclusiveMinimum']}"
+    if schema.get("pattern") == REFERENCE:
+        return "one name"
+    return f"{words} like {_code(schema['pattern'])}" if "pattern" in schema else words
+
+
+def _verb(verb: Verb) -> Iterator[str]:
+    yield f"{verb.doc}\n"
+    # JSON is YAML, and shows the braces that a reader will write.
+    shown = f"- {verb.name}" if verb.bare else f"- {verb.name}: {_flow(verb.example)}"
+    yield f"```yaml\n{shown}\n```\n"
+    yield from _facts(verb)
+    rows = ["| field | takes | default | what it means | for instance |", "|---|---|---|---|---|"]
+    rows += [_field(field) for field in verb.fields]
+    if verb.fields:
+        yield "\n".join(rows) + "\n"
+
+
+def _flow(value: Any) -> str:
+    """A value in YAML's flow style: texts as they are, where YAML lets them."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    if isinstance(value, str) and all(letter.isalnum() or letter in " -_./" for letter in value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _field(field: Field) -> str:
+    shown = f"**`{field.name}`**" if field.required else f"`{field.name}`"
+    default = "" if field.default is None else _code(field.default)
+    return _row(shown, _takes(field.schema), default, field.doc, _code(field.example))
+
+
+def _facts(verb: Verb) -> Iterator[str]:
+    facts = []
+    if verb.target != "none":
+        facts.append(f"[Target](#targets): {verb.target}.")
+    if verb.short:
+        facts.append(f"A text alone is its `{verb.short}`.")
+    if verb.bare:
+        facts.append("The verb alone is the step.")
+    facts.append("Needs a browser." if verb.browser else "Runs under every driver.")
+    facts.append("May be done twice." if verb.idempotent else "Is never done twice on its own.")
+    yield " ".join(facts) + "\n"
+    if verb.name == "use":
+        yield "A used block is expanded when the spec is compiled; messages show both lines.\n"
+        return
+    step = lower_step(verb.name, verb.example, (), {})
+    yield f"- Playwright: {_code(playwright_text(step))}"
+    calls = mcp_calls(step, 10)
+    yield f"- MCP: {', then '.join(_tool(call) for call in calls) or 'no tool, the runner does it'}\n"
+
+
+def _tool(call: ToolCall) -> str:
+    """A call with its arguments where they say something; a script is long."""
+    if {"function", "code"} & set(call.arguments):
+        return f"`{call.tool}` with a script" + (" on the target" if "target" in call.arguments else "")
+    return f"`{call.tool}` {_code(call.arguments) if call.arguments else ''}".rstrip()
+
+
+def main(which: str) -> str:
+    """The page that the command line asks for: `spec` or `steps`."""
+    return steps_page() if which == "steps" else spec_page()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(main(sys.argv[1] if len(sys.argv) > 1 else "spec"))
