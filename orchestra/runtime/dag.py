@@ -21,7 +21,7 @@ from typing import Any
 import doit.cmd_run
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
-from doit.exceptions import TaskFailed
+from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
 from orchestra import plan as plans
@@ -89,7 +89,7 @@ def _noop() -> None:
 
 
 def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """The doit tasks of one method of a suite.
+    """The doit tasks of one method of a suite, the group of them first.
 
     Args:
         prefix: `cli` for the default suite, `self:cli` for others.
@@ -97,11 +97,11 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
         method: its id.
         tests: rows of the index: id, title, needs, and the methods that run it.
     """
-    for test_id, title, needs, methods in tests:
-        if method not in methods:
-            continue
+    mine = [row for row in tests if method in row[3]]
+    by_method = {row[0] for row in mine}
+    yield {"basename": prefix, "name": None, "doc": f"{len(mine)} tests of {suite} by {method}"}
+    for test_id, title, needs, _ in mine:
         key = {"orchestra": (suite, task_name(method, test_id))}
-        by_method = {row[0] for row in tests if method in row[3]}
         yield {
             "basename": f"_run:{prefix}",
             "name": test_id,
@@ -211,7 +211,7 @@ class Reporter:
                 plan,
                 selection,
                 options=options,
-                environment=os.environ,
+                environment=_environment(),
                 observers=lambda folder: launch.watch(root, plan, folder),
             )
         except OrchestraError as error:
@@ -244,8 +244,10 @@ class Reporter:
         raise SystemExit(EXIT_BUG if launch.code is None else launch.code)
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        """A verdict that fails its task is shown by the observers; anything else is a bug of ours that must be seen."""
-        if not isinstance(fail, TaskFailed):
+        """A verdict that fails its task is shown by the observers, and its group fails with it; anything else is a bug
+        of ours that must be seen.
+        """
+        if not isinstance(fail, TaskFailed | UnmetDependency):
             sys.stderr.write(f"{task.name}: {fail.get_msg()}\n")
 
     def runtime_error(self, msg: str) -> None:
@@ -284,6 +286,13 @@ def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, s
         listed = " and ".join(suites) or "nothing"
         raise PlanError(f"one run is of one suite; this selects {listed}", "run them one after the other")
     return suites[0], {name for _, name in found}
+
+
+def _environment() -> dict[str, str]:
+    """The environment of commands, services and workers: ours, with the programs installed beside orchestra on PATH."""
+    folder = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    return {**os.environ, "PATH": path if folder in path.split(os.pathsep) else f"{folder}{os.pathsep}{path}"}
 
 
 def seam() -> None:

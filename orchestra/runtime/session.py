@@ -263,6 +263,8 @@ class Session:
             if any(self._matrix.row(name).state in {"idle", "starting"} for name in asked):
                 return False
         self._opened = True
+        down = [row for row in map(self._matrix.row, asked) if row.required and row.state == "failed"]
+        self._unhealthy = self._unhealthy or "; ".join(f"{row.id} {row.reason}" for row in down)
         self._gates.before(self._figures())
         return True
 
