@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TextIO
@@ -165,7 +165,6 @@ class Screen:
         self._said: list[str] = []
         self._recent: deque[str] = deque(maxlen=_SHOWN_RECENT)
         self._services: dict[str, str] = {}
-        self._done: dict[str, int] = {}
         self._begun = feed.clock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="console", daemon=True)
@@ -175,8 +174,6 @@ class Screen:
         """One event."""
         with self._lock:
             row, said = self._feed.take(event)
-            if row is not None:
-                self._done[row.verdict] = self._done.get(row.verdict, 0) + 1
             if row is not None and row.verdict in FINE and not row.degraded:
                 self._recent.append(said[0])
             elif event.type == "service_event" and event.body["state"] in {"starting", "unhealthy"}:
@@ -228,9 +225,10 @@ class Screen:
     def _picture(self) -> Group:
         """The display: progress, servers under way, running tests, last verdicts. Called under the lock."""
         now = self._feed.clock()
-        total, done = len(self._feed.collector.selection()), len(self._feed.collector.verdicts)
+        verdicts = Counter(body["verdict"] for body in self._feed.collector.verdicts.values())
+        total, done = len(self._feed.collector.selection()), verdicts.total()
         head = Table.grid(padding=(0, 1))
-        words = ", ".join(f"{number} {verdict}" for verdict, number in self._done.items())
+        words = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
         bar = ProgressBar(total=max(total, 1), completed=done, width=_BAR_COLUMNS)
         head.add_row(Text(f"{done}/{total}"), bar, Text(duration(now - self._begun)), Text(words))
         running = list(self._feed.running.items())

@@ -17,7 +17,7 @@ from orchestra.report.table import (
     duration,
     exit_meaning,
     overhead,
-    terminal_tests,
+    render_table,
     values_text,
 )
 
@@ -92,7 +92,7 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         width: columns of the terminal; None for as many as it takes.
     """
     yield ""
-    yield from terminal_tests(report, width).splitlines()
+    yield from render_table(report, "terminal", width).split("\n")
     yield ""
     yield line("tests", counted(report.rows))
     for gate in report.gates:

@@ -1,13 +1,13 @@
 """Tables and figures of a report, in words and cells. Pure. May import `rows`, `draw` and `errors`.
 
-One source for the terminal and for Markdown: `cells` gives raw text, each form makes it harmless in its own way.
+One source for the terminal and for Markdown; each form makes text harmless in its own way.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,12 +42,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s"
 
 
-def cell(row: Row | None) -> str:
-    """Mark, duration and verdict of a test by a method; `-` when it was not selected."""
+def parts(row: Row | None) -> tuple[str, str, str]:
+    """Mark, duration and verdict of a test by a method; a dash when it was not selected.
+
+    A failed test keeps its speed class in the data and shows no mark: a smiling face beside `failed` would mislead.
+    """
     if row is None:
-        return "-"
-    time = duration(row.seconds) if row.attempts else ""
-    return " ".join(part for part in (row.mark, time, row.verdict) if part)
+        return "", "", "-"
+    return "" if row.verdict == "failed" else row.mark, duration(row.seconds) if row.attempts else "", row.verdict
 
 
 def by_test(report: Report) -> dict[str, dict[str, Row]]:
@@ -58,46 +60,57 @@ def by_test(report: Report) -> dict[str, dict[str, Row]]:
     return found
 
 
-def cells(report: Report, *, only: Callable[[Row], bool] | None = None) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of the table tests by methods, raw text.
+def render_table(report: Report, form: Literal["terminal", "markdown"], width: int | None = None) -> str:
+    """The table tests by methods: one row a test, for each method mark, duration and verdict.
 
     Args:
         report: of the run.
-        only: a test is left out when this holds for none of its rows.
+        form: for a terminal in aligned columns, or as a table of Markdown.
+        width: columns of the terminal, None for as many as it takes; titles are cut to fit.
     """
-    table = []
-    for test, rows in by_test(report).items():
-        if only is None or any(map(only, rows.values())):
-            title = next(iter(rows.values())).title
-            table.append([test, title, *(cell(rows.get(method)) for method in report.methods)])
-    return ["test", "title", *report.methods], table
-
-
-def render_table(report: Report, form: Literal["terminal", "markdown"], width: int | None = None) -> str:
-    """The table tests by methods as text for a terminal of `width` columns, or as a table of Markdown."""
-    if form == "terminal":
-        return terminal_tests(report, width)
-    heads, rows = cells(report)
-    escaped = [[draw.markdown(draw.one_line(text)) for text in row] for row in rows]
-    return draw.markdown_table([draw.markdown(head) for head in heads], escaped)
-
-
-def terminal_tests(report: Report, width: int | None = None) -> str:
-    """The table for a terminal. Titles are cut to fit its width; a very long table says what it leaves out."""
-    heads, rows = cells(report)
+    tests = by_test(report)
+    if form == "markdown":
+        heads = ["test", "title", *report.methods]
+        rows = [
+            [test, _title(found), *(" ".join(filter(None, parts(found.get(one)))) for one in report.methods)]
+            for test, found in tests.items()
+        ]
+        escaped = [[draw.markdown(draw.one_line(text)) for text in row] for row in rows]
+        return draw.markdown_table([draw.markdown(draw.one_line(head)) for head in heads], escaped)
     left_out = 0
-    if len(rows) > MOST_ROWS:
-        everything = len(rows)
-        heads, rows = cells(report, only=lambda row: row.verdict != "passed")
-        left_out = everything - len(rows)
-    if width is not None:
-        others = (heads[0], *heads[2:])
-        columns = zip(others, *((row[0], *row[2:]) for row in rows), strict=True)
-        taken = sum(2 + max(map(draw.width, map(draw.one_line, column))) for column in columns)
-        room = max(_LEAST_TITLE, width - taken)
-        rows = [[row[0], draw.clip(draw.one_line(row[1]), room), *row[2:]] for row in rows]
-    text = draw.terminal_table(heads, rows)
-    return f"{text}\n({left_out} tests that passed are not shown here)" if left_out else text
+    if len(tests) > MOST_ROWS:
+        shown = {test: found for test, found in tests.items() if any(row.verdict != "passed" for row in found.values())}
+        left_out = len(tests) - len(shown)
+        tests = shown
+    heads = ["test", "title", *(text for method in report.methods for text in (method, "", ""))]
+    rows = [
+        [test, _title(found), *(text for one in report.methods for text in parts(found.get(one)))]
+        for test, found in tests.items()
+    ]
+    table = draw.terminal_table(heads, rows if width is None else _fitted(heads, rows, width))
+    return f"{table}\n({left_out} tests that passed are not shown here)" if left_out else table
+
+
+def _title(found: Mapping[str, Row]) -> str:
+    return next(iter(found.values())).title
+
+
+def _fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """The rows with titles cut so that a line takes at most `width` columns, if titles can be cut that far."""
+    columns = [column for number, column in enumerate(zip(heads, *rows, strict=True)) if number != 1]
+    taken = sum(2 + max(draw.width(draw.one_line(text)) for text in column) for column in columns)
+    room = max(_LEAST_TITLE, width - taken)
+    return [[row[0], _clip(draw.one_line(row[1]), room), *row[2:]] for row in rows]
+
+
+def _clip(text: str, columns: int) -> str:
+    """The text cut to so many columns; `draw.clip` counts characters, and wide ones take two columns."""
+    if draw.width(text) <= columns:
+        return text
+    length = columns
+    while draw.width(short := draw.clip(text, length)) > columns:
+        length -= 1
+    return short
 
 
 def counts(rows: Sequence[Row]) -> dict[str, int]:

@@ -69,7 +69,9 @@ def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
         MachineError: it cannot be read.
     """
     files = _Files(root, folder, _collector(root, plan, folder))
-    feed = Feed(plan, _collector(root, plan, folder), relative(folder, root), lambda: files.read_on)
+    # Looking a place up reads the spec; while the run goes on, those that the events carry must do.
+    seen = _fed(Collector(plan), folder)
+    feed = Feed(plan, seen, relative(folder, root), lambda: files.read_on)
     return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr))
 
 
@@ -87,7 +89,11 @@ def _live() -> bool:
 
 def _collector(root: Path, plan: Plan, folder: Path) -> Collector:
     places = Places(root, plan.sources)
-    collector = Collector(plan, lambda pointer: places.text((pointer,)))
+    return _fed(Collector(plan, lambda pointer: places.text((pointer,))), folder)
+
+
+def _fed(collector: Collector, folder: Path) -> Collector:
+    """The collector with the events that the run's folder holds already."""
     if (folder / LEDGER).exists():
         for event in read(folder / LEDGER):
             collector.see(event)
