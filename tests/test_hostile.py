@@ -414,7 +414,8 @@ def test_mermaid_draws_hostile_titles_as_text(node_tools, chromium):
 @many
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_a_terminal_table_is_lines_of_visible_text(cells):
-    shown = draw.terminal_table(["head"] * len(cells), [cells])
+    shown = draw.terminal_table(["head"] * (len(cells) + 1), [[*cells, "end"]])
+    assert shown.endswith("end")
     assert len(shown.split("\n")) == 2
     assert len(shown.splitlines()) == 2
     assert draw.visible(shown) == shown

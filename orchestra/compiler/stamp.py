@@ -7,6 +7,7 @@ would give what stands on the disk. It is a shortcut for people: CI and `--full`
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -91,4 +92,5 @@ def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str,
             file.write(text)
         os.replace(fresh, path)  # noqa: PTH105 - as above
     except OSError:
-        return
+        with contextlib.suppress(OSError):
+            os.unlink(fresh)  # noqa: PTH108 - as above

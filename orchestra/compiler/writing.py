@@ -47,8 +47,10 @@ def write_all(changes: Sequence[Change]) -> None:
     Raises:
         MachineError: the disk or a folder refuses; everything is as it was before.
     """
+    if not changes:
+        return
     stage = _Stage()
-    current = changes[0] if changes else None
+    current = changes[0]
     try:
         for current in changes:
             _prepare(stage, current)
@@ -58,7 +60,7 @@ def write_all(changes: Sequence[Change]) -> None:
         _sync_folders(changes)
     except BaseException as error:
         lost = _undo(stage)
-        if isinstance(error, OSError) and current is not None:
+        if isinstance(error, OSError):
             raise _refused(error, current, lost) from error
         raise
     finally:
