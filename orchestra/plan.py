@@ -286,6 +286,10 @@ class _Header(msgspec.Struct, frozen=True):
     body: str
 
 
+# What msgspec raises for what is no JSON of the wanted shape; wrong UTF-8 in a text is not among its own errors.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+
+
 def load(data: bytes, name: str) -> Plan:
     """Read plan.json.
 
@@ -301,7 +305,7 @@ def load(data: bytes, name: str) -> Plan:
     head, _, body = text.partition(b",\n")
     try:
         header = msgspec.json.decode(head.removeprefix(b'{"orchestra": '), type=_Header)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         message = f"{name}: this is not a compiled plan ({error})"
         raise PlanError(message, mend) from error
     if header.format != FORMAT:
@@ -312,6 +316,6 @@ def load(data: bytes, name: str) -> Plan:
         raise PlanError(message, mend)
     try:
         return msgspec.json.decode(b"{" + body, type=Plan)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         message = f"{name}: the plan cannot be read ({error})"
         raise PlanError(message, mend) from error

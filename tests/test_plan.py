@@ -1,0 +1,177 @@
+"""The plan survives its own file, knows what it means, and refuses what is not a plan."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestra import plan
+from orchestra.compiler.models import build_plan_schema
+from orchestra.errors import PlanError
+from orchestra.plan import Component, Gate, Job, Method, Outputs, Plan, Probe, Ready
+from orchestra.steps import Step
+from orchestra.targets import Target
+
+SMALL = Plan(
+    suite="market",
+    title="Market é😀",
+    methods=(Method("cli", "Playwright", "playwright"),),
+    tests=(
+        plan.Test(
+            "B001",
+            'A "title"',
+            ("cli",),
+            steps=(Step("goto", ("/tests/B001/steps/0",), None, {"url": "${frontend.url}/"}),),
+        ),
+        plan.Test(
+            "B002", "B", ("cli",), needs=("B001",), finally_=(Step("click", (), Target("role", "button", name="x")),)
+        ),
+    ),
+    components=(Component("seed", "Seed", job=Job(("true",))), Component("web", "Web", ready=Ready(Probe("tcp", {})))),
+    sources=("specs/market.yaml",),
+    source_digest="sha256:" + "0" * 64,
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+def values(hint: Any, depth: int) -> st.SearchStrategy[Any]:
+    """Any value of a type that a plan has."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return JSON
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return structs(hint, depth + 1) if depth < 5 else st.nothing()
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin is tuple:
+        if arguments[-1] is ...:
+            inner = values(arguments[0], depth)
+            return st.just(()) if inner.is_empty else st.lists(inner, max_size=2).map(tuple)
+        return st.tuples(*(values(argument, depth) for argument in arguments))
+    if origin is dict:
+        return st.dictionaries(st.text(max_size=4), values(arguments[1], depth), max_size=2)
+    if arguments:
+        return st.one_of(*(values(argument, depth) for argument in arguments))
+    plain = {
+        str: st.text(max_size=6),
+        int: st.integers(-(2**53), 2**53),
+        float: st.floats(allow_nan=False, allow_infinity=False),
+        bool: st.booleans(),
+        type(None): st.none(),
+    }
+    return plain[hint]
+
+
+def structs(kind: type[Any], depth: int = 0) -> st.SearchStrategy[Any]:
+    return st.builds(kind, **{name: values(hint, depth) for name, hint in get_type_hints(kind).items()})
+
+
+PLANS = structs(Plan)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(PLANS)
+def test_round_trip(made: Plan):
+    data = plan.dump(made, "1.0")
+    assert plan.load(data, "plan.json") == made
+    assert plan.load(data.replace(b"\n", b"\r\n"), "plan.json") == made
+    assert plan.dump(plan.load(data, "plan.json"), "1.0") == data
+    json.loads(data)
+
+
+def test_the_file_is_one_line_a_test_and_valid_by_its_schema():
+    data = plan.dump(SMALL, "1.0")
+    lines = data.decode().splitlines()
+    assert lines[0].startswith('{"orchestra": {"body":"sha256:')
+    assert sum(line.startswith("{") and '"id":"B00' in line for line in lines) == 2
+    assert list(jsonschema.Draft202012Validator(build_plan_schema()).iter_errors(json.loads(data))) == []
+
+
+def test_a_plan_without_tests_has_a_file_too():
+    empty = Plan(suite="a", title="a", tests=(), methods=())
+    assert plan.load(plan.dump(empty, "1.0"), "plan.json") == empty
+
+
+def test_the_digest_is_of_the_meaning():
+    same = msgspec.structs.replace(
+        SMALL, sources=("b.yaml",), source_digest="sha256:1", outputs=Outputs(doit="other.py")
+    )
+    assert same.digest() == SMALL.digest()
+    assert SMALL.digest().startswith("sha256:")
+    for other in (
+        msgspec.structs.replace(SMALL, title="x"),
+        msgspec.structs.replace(SMALL, tests=SMALL.tests[:1]),
+        msgspec.structs.replace(SMALL, profile="staging"),
+        msgspec.structs.replace(SMALL, gates=(Gate("after", "a", "true"),)),
+    ):
+        assert other.digest() != SMALL.digest()
+
+
+def test_digest_is_of_the_bytes():
+    assert plan.digest(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_step_is_as_long_as_what_it_says():
+    assert plan.encode(Step("reload")) == b'{"verb":"reload"}'
+    assert plan.encode(plan.Test("a", "b", ())) == b'{"id":"a","methods":[],"title":"b"}'
+
+
+def forged(body: bytes) -> bytes:
+    header = plan.encode({"format": 1, "compiler": "1.0", "plan": "x", "body": plan.digest(body)})
+    return b'{"orchestra": ' + header + b",\n" + body
+
+
+GOOD = plan.dump(SMALL, "1.0")
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"", "plan.json: this is not a compiled plan"),
+        (b"{}", "plan.json: this is not a compiled plan"),
+        (b'{"orchestra": 5,\n}', "plan.json: this is not a compiled plan"),
+        (b"\xff\xfe", "plan.json: this is not a compiled plan"),
+        (
+            GOOD.replace(b'"format":1', b'"format":2', 1),
+            "plan.json: plan format 2, by orchestra 1.0; this one reads format 1",
+        ),
+        (GOOD.replace(b"Market", b"market", 1), "plan.json: the plan was changed or damaged after it was compiled"),
+        (GOOD[:-20], "plan.json: the plan was changed or damaged after it was compiled"),
+        (forged(b'"tests": []}\n'), "plan.json: the plan cannot be read"),
+        (forged(b'"tests": [\n'), "plan.json: the plan cannot be read"),
+        (
+            forged(b'"tests": [], "suite": "a", "title": "b", "methods": [], "more": 1}\n'),
+            "plan.json: the plan cannot be read",
+        ),
+    ],
+)
+def test_what_is_no_plan_is_refused(data: bytes, message: str):
+    with pytest.raises(PlanError) as caught:
+        plan.load(data, "plan.json")
+    assert caught.value.message.startswith(message)
+    assert "orchestra compile" in caught.value.hint
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
+def test_no_changed_byte_goes_unseen(index: int, change: int):
+    data = bytearray(GOOD)
+    data[index] ^= change
+    try:
+        loaded = plan.load(bytes(data), "plan.json")
+    except PlanError:
+        return
+    # The header's own words are not of the meaning: the version that wrote it, and white space.
+    assert loaded == SMALL
+    assert index < GOOD.index(b",\n")
