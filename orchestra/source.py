@@ -1,7 +1,7 @@
 """YAML 1.2 bytes to plain JSON data and the position of every key and value, in one walk over a parser's events.
 
-May import `errors`, `diagnostic`, `source_scalar` and `source_fault`. It owns ruamel. It lies below compiler and
-runtime because both look up lines: the one to say where a mistake stands, the other to say where a test is written.
+May import `errors`, `diagnostic`, `source_event`, `source_scalar` and `source_fault`. It lies below compiler and runtime
+because both look up lines: the one to say where a mistake stands, the other to say where a test is written.
 
 The C part of ruamel gives the events; its pure parser gives the same data and positions, thirty times slower, where the
 C part is missing. It also reads a file with an unquoted colon or question mark inside brackets (`[http://host]`), which
@@ -16,35 +16,30 @@ import gc
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any, Final, NoReturn, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, StringMark
-from ruamel.yaml.events import (
+from orchestra.diagnostic import Diagnostic, Place
+from orchestra.errors import SpecError
+from orchestra.source_event import (
     AliasEvent,
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
+    NextEvent,
+    RefusedError,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
+    reading,
 )
-
-from orchestra.diagnostic import Diagnostic, Place
-from orchestra.errors import SpecError
 from orchestra.source_fault import Fault, diagnose
 from orchestra.source_scalar import NotJSONError, Scalar, resolve, trap_of
-
-try:
-    from _ruamel_yaml import CParser  # type: ignore[import-not-found]  # compiled, ships no types
-except ImportError:  # pragma: no cover  (a platform for which ruamel.yaml.clib has no wheel)
-    CParser = None
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Path: TypeAlias = tuple[str | int, ...]
@@ -69,11 +64,9 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 _CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\r") + b"\x7f"
 # What YAML forbids, and what it allows but editors count as lines in different ways or do not show at all.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _DIRECTIVE: Final = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*%([^\r\n]*)")
 _YAML_1_2: Final = re.compile(r"YAML[ \t]+1\.2[ \t]*(?:[ \t]#.*)?")
-_QUESTION_IN_FLOW: Final = re.compile(r"[\[{,]\s*\?\S")
 _OPEN: Final = object()
 
 
@@ -190,13 +183,12 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
     readable = _without_directive(decoded, walk)
     with _collector_paused():
         try:
-            next_event = _pure_events(readable).__next__ if pure or CParser is None else CParser(readable).get_event
-            data = walk.run(_guarded(next_event, readable))
-        except MarkedYAMLError as error:
-            fault = _fault(error)
-            if not pure and _only_the_c_part_refuses(fault, decoded):
+            with reading(readable, pure=pure) as next_event:
+                data = walk.run(next_event)
+        except RefusedError as error:
+            if not pure and _only_the_c_part_refuses(error.fault, decoded):
                 return parse(text, file, pure=True)
-            raise SpecError(tuple(sorted([*walk.problems, diagnose(fault, decoded, walk.place)]))) from None
+            raise SpecError(tuple(sorted([*walk.problems, diagnose(error.fault, decoded, walk.place)]))) from None
     if walk.problems:
         raise SpecError(tuple(sorted(walk.problems)))
     return Document(file, data, marks, walk.traps(data))
@@ -252,7 +244,7 @@ class _Walk:
         """Note a problem and go on."""
         self.problems.append(Diagnostic(self.place(index), rule, message, hint))
 
-    def run(self, next_event: Callable[[], Any]) -> Json:
+    def run(self, next_event: NextEvent) -> Json:
         """The data of the only document; the marks are filled on the way."""
         data: Json = None
         documents = 0
@@ -275,8 +267,10 @@ class _Walk:
         return data
 
     # One function on purpose: at a million events a file, a call for each would double the time.
-    def _document(self, next_event: Callable[[], Any]) -> tuple[Json, _Mark]:  # noqa: C901, PLR0912, PLR0915
+    def _document(self, next_event: NextEvent) -> tuple[Json, _Mark]:  # noqa: C901, PLR0912, PLR0915
         known = self._known.get
+        scalar, mapping_start, sequence_start = ScalarEvent, MappingStartEvent, SequenceStartEvent
+        mapping_end, sequence_end = MappingEndEvent, SequenceEndEvent
         # (container, its marks, whether it is a mapping, the key that waits for a value, anchor), from the root inwards
         stack: list[tuple[Any, list[Any], bool, Any, str | None]] = []
         data: Any = None
@@ -288,8 +282,8 @@ class _Walk:
         mark: Any
         while True:
             event = next_event()
-            kind = type(event)
-            if kind is ScalarEvent:
+            kind = event.__class__
+            if kind is scalar:
                 mark = event.start_mark.index
                 if event.ctag is not None:
                     value = self._tagged(event)
@@ -304,7 +298,7 @@ class _Walk:
                         mark = marks[-1]  # nothing is written: the two parsers disagree where, so it stands at its key
                 if event.anchor is not None:
                     self._anchors[event.anchor] = (value, mark)
-            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+            elif kind is mapping_start or kind is sequence_start:
                 if len(stack) >= MAX_DEPTH:
                     hint = "flatten the structure"
                     self.refuse(
@@ -312,9 +306,9 @@ class _Walk:
                     )
                     raise _StopWalkError
                 if event.ctag is not None:
-                    self._check_collection_tag(event, "map" if kind is MappingStartEvent else "seq")
+                    self._check_collection_tag(event, "map" if kind is mapping_start else "seq")
                 stack.append((data, marks, mapping, key, anchor))
-                mapping = kind is MappingStartEvent
+                mapping = kind is mapping_start
                 data = {} if mapping else []
                 marks = [event.start_mark.index]
                 key = None
@@ -322,7 +316,7 @@ class _Walk:
                 if anchor is not None:
                     self._anchors[anchor] = (_OPEN, marks)
                 continue
-            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            elif kind is mapping_end or kind is sequence_end:
                 value, mark = data, marks
                 if anchor is not None:
                     self._anchors[anchor] = (value, mark)
@@ -331,7 +325,7 @@ class _Walk:
                 value, mark = self._alias(event)
 
             if not stack:
-                empty = kind is ScalarEvent and event.implicit[0] and not event.value and event.ctag is None
+                empty = kind is scalar and event.implicit[0] and not event.value and event.ctag is None
                 return value, -1 if empty else mark
             if not mapping:
                 data.append(value)
@@ -548,48 +542,10 @@ def _without_directive(text: str, walk: _Walk) -> str:
     return text
 
 
-def _pure_events(text: str) -> Iterator[Any]:
-    """The events of the pure parser. Escapes that name no character, which the C part refuses, are refused here."""
-    mark = StringMark("", 0, 0, 0, "", 0)
-    problem = "found invalid Unicode character escape code"
-    try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            mark = event.start_mark
-            if type(event) is ScalarEvent and _SURROGATE.search(event.value):
-                raise MarkedYAMLError(problem=problem, problem_mark=mark)
-            yield event
-    except (ValueError, OverflowError):  # chr() of an escape above U+10FFFF
-        raise MarkedYAMLError(problem=problem, problem_mark=mark) from None
-
-
 def _only_the_c_part_refuses(fault: Fault, text: str) -> bool:
     """Whether it stopped at a colon or question mark in brackets, where YAML 1.2 lets a plain scalar hold them."""
     stopped_at = text[fault.index : fault.index + 1]
     return "found unexpected ':'" in fault.problem or ("flow" in fault.context and stopped_at in {":", "?"})
-
-
-def _guarded(next_event: Callable[[], Any], text: str) -> Callable[[], Any]:
-    """The events, refusing `[?x]`: a text by YAML 1.2, which both parsers take for the mapping `{x: null}`.
-
-    Only a file in which that may occur pays for the look at each event.
-    """
-    if not _QUESTION_IN_FLOW.search(text):
-        return next_event
-
-    def guarded() -> Any:
-        event = next_event()
-        mark = event.start_mark
-        if text[mark.index - 1 : mark.index] == "?" and text[mark.index : mark.index + 1].strip(" \t\r\n]},"):
-            raise MarkedYAMLError(problem="found unexpected '?'", problem_mark=mark)
-        return event
-
-    return guarded
-
-
-def _fault(error: MarkedYAMLError) -> Fault:
-    start = None if error.context_mark is None else error.context_mark.index
-    index = error.problem_mark.index if error.problem_mark is not None else start or 0
-    return Fault(str(error.problem), index, str(error.context or ""), start)
 
 
 @contextmanager

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import re
+import types
 from pathlib import Path
 
 import pytest
+import ruamel.yaml.events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from orchestra import source
+from orchestra import source, source_event
 from orchestra.errors import SpecError
 from orchestra.source import Trap, digest_files, locate, parse
 from orchestra.source_fault import Fault, diagnose
@@ -221,12 +224,42 @@ def test_a_fault_that_is_not_known_still_has_a_place():
 
 
 def test_the_pure_parser_stands_in_when_the_c_part_is_missing(monkeypatch):
-    monkeypatch.setattr(source, "CParser", None)
+    monkeypatch.setattr(source_event, "c_part", None)
     assert parse(b"a: [x, 1]", "f.yaml").data == {"a": ["x", 1]}
 
 
-def test_the_pure_parser_ends_with_the_stream():
-    assert [type(event).__name__ for event in source._pure_events("x")][-2:] == ["DocumentEndEvent", "StreamEndEvent"]
+def test_a_c_part_that_takes_no_structs_is_translated(monkeypatch):
+    """What another version may do: bind the classes of events where nobody can exchange them."""
+
+    class Parser:
+        def __init__(self, text):
+            self.get_event = YAML(typ="safe", pure=True).parse(text).__next__
+
+    monkeypatch.setattr(source_event, "c_part", types.SimpleNamespace(CParser=Parser))
+    text = b"a: [&x 1, !!str 2, {b: *x}]\n? c\n: 'd'\n"
+    assert places(parse(text, "f.yaml")) == places(parse(text, "f.yaml", pure=True))
+
+
+def test_both_parsers_give_the_same_kinds_of_events():
+    def kinds(pure):
+        with source_event.reading("a: [&x 1, *x, {b: c}]", pure=pure) as next_event:
+            while not found or found[-1] is not source_event.StreamEndEvent:
+                found.append(type(next_event()))
+        return found
+
+    found = []
+    by_c = kinds(pure=False)
+    found = []
+    pure = kinds(pure=True)
+    assert [kind for kind in pure if kind is not source_event.StreamStartEvent] == by_c
+    assert set(pure) == set(source_event._Event.__subclasses__())
+
+
+def test_the_classes_of_the_c_part_stand_in_their_place_afterwards():
+    for text in (b"a: 1", b"a: ["):
+        with contextlib.suppress(SpecError):
+            parse(text, "f.yaml")
+        assert source_event.c_part.ScalarEvent is ruamel.yaml.events.ScalarEvent
 
 
 @pytest.mark.parametrize("state", [True, False])
