@@ -1,6 +1,6 @@
 """Short commands, many of them, in the run's one loop: started, watched, bounded in time and output, ended whole.
 
-May import `process` and `orphan`. A command costs little more than a bare Popen, because nothing waits for it in a
+May import `process`, `orphan` and `mask`. A command costs little more than a bare Popen, because nothing waits for it in a
 thread (pidfd and selectors; a thread only where there is no pidfd) and nothing scans the process table unless something
 is left to end.
 """
@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestra.runtime.mask import StreamMask
 from orchestra.runtime.orphan import become_subreaper, reap_strays, strays
 from orchestra.runtime.process import Ended, Ending, Process, end_tree, spawn
 
@@ -39,6 +40,7 @@ class Job:
         timeout_seconds: after it the whole tree is ended; None for no limit.
         grace_seconds: from TERM to KILL, at a timeout and for what a command leaves behind.
         log_limit_bytes: what exceeds it is read and dropped, and the log says so.
+        mask: takes secrets out of what is logged; one for this job alone.
     """
 
     key: str
@@ -50,6 +52,7 @@ class Job:
     timeout_seconds: float | None = None
     grace_seconds: float = 5.0
     log_limit_bytes: int = LOG_LIMIT_BYTES
+    mask: StreamMask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class _Log:
     pipe: int
     file: int
     limit: int
+    mask: StreamMask | None = None
     size: int = 0
     error: str = ""
 
@@ -101,7 +105,10 @@ class _Log:
             except BlockingIOError:
                 return True
             if not block:
+                self._write(b"" if self.mask is None else self.mask.finish())
                 return False
+            if self.mask is not None:
+                block = self.mask.feed(block)
             room = self.limit - self.size
             self.size += len(block)
             self._write(block[: max(0, room)])
@@ -122,6 +129,8 @@ class _Log:
             self.error = f"the log could not be written: {error.strerror}"
 
     def close(self) -> None:
+        if self.mask is not None:
+            self._write(self.mask.finish())  # somebody outside still holds the pipe
         os.close(self.pipe)
         os.close(self.file)
 
@@ -205,7 +214,7 @@ class Commands:
             raise ValueError(f"job {job.key!r} runs already")
         file = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         reading, writing = os.pipe()
-        log = _Log(reading, file, job.log_limit_bytes)
+        log = _Log(reading, file, job.log_limit_bytes, job.mask)
         begun = self._clock()
         try:
             process = spawn(job.argv, cwd=job.cwd, env=job.env, stdout=writing, stderr=subprocess.STDOUT, mark=job.mark)

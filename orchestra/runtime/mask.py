@@ -9,7 +9,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
 MINIMUM_LENGTH = 4
@@ -30,10 +30,63 @@ def forms(value: str) -> set[str]:
     return {form for form in found if len(form) >= MINIMUM_LENGTH}
 
 
-def masker(names: Iterable[str], env: Mapping[str, str]) -> Callable[[str], str]:
-    """A function that replaces the values of the named variables by `***NAME***`, the longest form first."""
-    words = {form: name for name in names if len(env.get(name, "")) >= MINIMUM_LENGTH for form in forms(env[name])}
-    if not words:
-        return lambda text: text
-    pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))))
-    return lambda text: pattern.sub(lambda match: f"***{words[match.group(0)]}***", text)
+class Masks:
+    """The values of the named variables, to be replaced by `***NAME***`, the longest form first.
+
+    Args:
+        names: of the variables that hold secrets.
+        env: where their values are.
+    """
+
+    def __init__(self, names: Iterable[str], env: Mapping[str, str]) -> None:
+        self._words = {
+            form: name for name in names if len(env.get(name, "")) >= MINIMUM_LENGTH for form in forms(env[name])
+        }
+        ordered = sorted(self._words, key=lambda word: (-len(word), word))
+        self._text = re.compile("|".join(map(re.escape, ordered)))
+        self._bytes = re.compile(b"|".join(re.escape(word.encode()) for word in ordered))
+        self._longest = max((len(word.encode()) for word in ordered), default=0)
+
+    def text(self, text: str) -> str:
+        """A text without the secrets."""
+        if not self._words:
+            return text
+        return self._text.sub(lambda match: f"***{self._words[match.group(0)]}***", text)
+
+    def stream(self) -> StreamMask | None:
+        """A mask for bytes that come in pieces; None when there is nothing to hide."""
+        if not self._words:
+            return None
+        names = {word.encode(): name.encode() for word, name in self._words.items()}
+        return StreamMask(self._bytes, names, self._longest)
+
+
+class StreamMask:
+    """Takes secrets out of a stream, also those that lie across two pieces: it holds back less than the longest one."""
+
+    def __init__(self, pattern: re.Pattern[bytes], names: Mapping[bytes, bytes], longest: int) -> None:
+        self._pattern = pattern
+        self._names = names
+        self._keep = longest - 1
+        self._held = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """What can be written after this piece has come."""
+        return self._pass(self._held + piece, self._keep)
+
+    def finish(self) -> bytes:
+        """What was held back, once no more comes."""
+        return self._pass(self._held, 0)
+
+    def _pass(self, data: bytes, keep: int) -> bytes:
+        cut = len(data) - keep
+        out, at = [], 0
+        for match in self._pattern.finditer(data):
+            if match.start() >= cut:
+                break
+            out += [data[at : match.start()], b"***" + self._names[match.group(0)] + b"***"]
+            at = match.end()
+        end = max(at, cut)
+        out.append(data[at:end])
+        self._held = data[end:]
+        return b"".join(out)

@@ -33,7 +33,7 @@ from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
-from orchestra.runtime.mask import masker
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.record import attempt_body, folder_of
@@ -125,9 +125,9 @@ class Session:
             self._past = history.load(self._past_file)
             self._places = Places(root, plan.sources)
             self._browsers = self._find_browsers()
-            self._mask = masker(plan.secrets, environment)
+            self._masks = Masks(plan.secrets, environment)
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._recorder = Recorder(self.folder, self._mask, observers(self.folder))
+            self._recorder = Recorder(self.folder, self._masks.text, observers(self.folder))
         except OSError as error:
             self._lock.release()
             raise MachineError(
@@ -138,14 +138,21 @@ class Session:
             raise
         self._record_start(selection)
         self._reaper = Reaper.start(self.run)
-        self._engine = Local(self._environment, root=root, folder=self.folder, mark=self.run, reaper=self._reaper)
+        self._engine = Local(
+            self._environment,
+            root=root,
+            folder=self.folder,
+            mark=self.run,
+            reaper=self._reaper,
+            masks=self._masks,
+        )
         self._matrix = Matrix(
             plan.components,
             root=root,
             folder=self.folder,
             mark=self.run,
             env=self._environment,
-            secrets_mask=self._mask,
+            secrets_mask=self._masks.text,
             on_event=self._service_event,
             wake=self._engine.wake,
             reaper=self._reaper,

@@ -13,6 +13,7 @@ from orchestra.plan import Command
 from orchestra.runtime.attempt import Evidence, Failure, Request, Result
 from orchestra.runtime.commands import Finished, Job
 from orchestra.runtime.files import matching
+from orchestra.runtime.mask import StreamMask
 
 LOG = "output.log"
 TAIL_LINES = 20
@@ -44,13 +45,14 @@ def inside(root: Path, path: str) -> Path:
     return found
 
 
-def job_of(request: Request, command: Command, environment: Mapping[str, str]) -> Job:
+def job_of(request: Request, command: Command, environment: Mapping[str, str], mask: StreamMask | None) -> Job:
     """The job of an attempt at a command test.
 
     Args:
         request: what to do.
         command: that of its test.
         environment: what the command inherits.
+        mask: takes secrets out of its log.
 
     Raises:
         UsageError: a late name has no value, or the working folder leaves the root.
@@ -69,6 +71,7 @@ def job_of(request: Request, command: Command, environment: Mapping[str, str]) -
         log=Path(request.folder) / LOG,
         mark=request.mark,
         timeout_seconds=request.test.timeout_seconds,
+        mask=mask,
     )
 
 

@@ -11,6 +11,7 @@ from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.commands import Commands
 from orchestra.runtime.engine.job import job_of, result_of
 from orchestra.runtime.engine.workers import Workers
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.reaper import Reaper
 
 
@@ -23,6 +24,7 @@ class Local:
         folder: the run's own folder.
         mark: the run's tree mark.
         reaper: told about workers; commands are found by their marks.
+        masks: takes secrets out of logs.
         clock: monotonic seconds.
     """
 
@@ -34,10 +36,12 @@ class Local:
         folder: Path,
         mark: str,
         reaper: Reaper,
+        masks: Masks,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
         self._clock = clock
+        self._masks = masks
         self._commands = Commands(clock=clock)
         self._requests: dict[str, Request] = {}
         self._results: list[Result] = []
@@ -62,7 +66,7 @@ class Local:
             if command is None:
                 self._workers.start(request)
             else:
-                self._commands.start(job_of(request, command, self._environment))
+                self._commands.start(job_of(request, command, self._environment, self._masks.stream()))
                 self._requests[request.task] = request
         except OrchestraError as error:
             at = (f"/tests/{request.test.of or request.test.id}",)
