@@ -12,7 +12,8 @@ from pathlib import Path
 
 from orchestra.diagnostic import Place
 from orchestra.errors import OrchestraError
-from orchestra.source import Document, locate, parse
+from orchestra.source import Document, Json, parse
+from orchestra.source import Path as SpecPath
 
 
 class Places:
@@ -21,11 +22,13 @@ class Places:
     Args:
         root: the project root.
         sources: the spec files, relative to the root, the main one first: it wins where two define the same.
+        profile: the profile of the plan; what it says stands where it says it.
     """
 
-    def __init__(self, root: Path, sources: Sequence[str]) -> None:
+    def __init__(self, root: Path, sources: Sequence[str], profile: str = "") -> None:
         self._root = root
         self._sources = sources
+        self._profile = profile
 
     @cached_property
     def _documents(self) -> tuple[Document, ...]:
@@ -39,9 +42,23 @@ class Places:
 
     def find(self, pointer: str) -> Place | None:
         """The place of a JSON pointer (RFC 6901) such as `/tests/B004/steps/1`, None when it is not in the files."""
+        found = self._lookup(pointer)
+        return None if found is None else found[0].place(found[1])
+
+    def data(self, pointer: str) -> Json:
+        """What the spec says at a JSON pointer, None when it says nothing."""
+        found = self._lookup(pointer)
+        return None if found is None else found[2]
+
+    def _lookup(self, pointer: str) -> tuple[Document, SpecPath, Json] | None:
         parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-        path = tuple(int(part) if part.isdigit() else part for part in parts)
-        return locate(path, self._documents)
+        heads = [("profiles", self._profile), ()] if self._profile else [()]
+        for head in heads:
+            for document in self._documents:
+                found = _walk(document.data, [*head, *parts])
+                if found is not None:
+                    return document, *found
+        return None
 
     def text(self, pointers: Sequence[str]) -> str:
         """The places of the pointers for people, outermost first: `specs/a.yaml:41:9 (block at specs/a.yaml:12:7)`."""
@@ -50,3 +67,16 @@ class Places:
             return ""
         head, *blocks = places
         return head + "".join(f" (block at {place})" for place in blocks)
+
+
+def _walk(data: Json, parts: Sequence[str]) -> tuple[SpecPath, Json] | None:
+    """The path and the value that the parts lead to; a part is a position only where a list is."""
+    path: SpecPath = ()
+    for part in parts:
+        if isinstance(data, dict) and part in data:
+            path, data = (*path, part), data[part]
+        elif isinstance(data, list) and part.isascii() and part.isdigit() and int(part) < len(data):
+            path, data = (*path, int(part)), data[int(part)]
+        else:
+            return None
+    return path, data

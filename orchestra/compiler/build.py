@@ -1,6 +1,6 @@
 """From spec files to plans: the one place that strings the stages together. May import every stage of the compiler.
 
-    source ► include ► schema ► rules ► lower        for the spec itself and for each of its profiles
+    source ► include ► schema ► expansion ► rules ► lower ► settled        for the spec and for each of its profiles
 
 All problems of all files are gathered before anything is refused, except that a stage is not asked about what the stage
 before it has refused.
@@ -13,27 +13,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from orchestra.compiler import include, profile, schema
+import msgspec
+
+from orchestra.compiler import expansion, include, profile, schema, settled
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower import lower
 from orchestra.compiler.rules import Context, check, check_suites
 from orchestra.compiler.spec import Spec
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import SpecError
-from orchestra.plan import Plan
+from orchestra.plan import Plan, encode
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What came of spec files: the plans, one for each spec and one for each of its profiles, and every problem."""
+    """What came of spec files.
+
+    Attributes:
+        plans: one for each spec and one for each of its profiles; none when there is a problem.
+        diagnostics: every problem, sorted by place.
+        specs: the spec files, as far as they could be judged without a problem.
+    """
 
     plans: tuple[Plan, ...]
     diagnostics: tuple[Diagnostic, ...]
+    specs: tuple[Assembled, ...] = ()
 
 
 def judge(assembled: Assembled) -> list[Diagnostic]:
-    """Every problem of one assembled spec: those of the schema, or if there are none, those of the rules."""
-    return schema.judge(assembled) or check(cast("Spec", assembled.data), assembled)
+    """Every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the rules."""
+    spec = cast("Spec", assembled.data)
+    return schema.judge(assembled) or expansion.judge(spec, assembled) or check(spec, assembled)
 
 
 def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
@@ -43,14 +53,23 @@ def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
         return [], problems
     spec = cast("Spec", assembled.data)
     versions = [("", assembled), *((name, profile.apply(assembled, name)) for name in spec.get("profiles", {}))]
-    for name, version in versions[1:]:
-        problems += [_in_profile(problem, name) for problem in judge(version)]
-    if problems:
-        return [], problems
-    return [
-        lower(cast("Spec", version.data), sources=assembled.paths, source_digest=assembled.digest, profile=name)
-        for name, version in versions
-    ], []
+    plans: list[Plan] = []
+    for name, version in versions:
+        found = judge(version) if name else []
+        if not found:
+            plan = lower(
+                cast("Spec", version.data), sources=assembled.paths, source_digest=assembled.digest, profile=name
+            )
+            found = settled.judge(plan, version)
+            if not found:
+                plans.append(_as_stored(plan))
+        problems += [_in_profile(problem, name) for problem in found] if name else found
+    return ([], problems) if problems else (plans, [])
+
+
+def _as_stored(plan: Plan) -> Plan:
+    """The plan as it is read back from its file, so that both have one digest: what is a default is left out by identity."""
+    return msgspec.json.decode(encode(plan), type=Plan)
 
 
 def _in_profile(problem: Diagnostic, name: str) -> Diagnostic:
@@ -82,4 +101,5 @@ def build(root: Path, paths: Sequence[str]) -> Built:
         if made:
             contexts.append(Context(cast("Spec", assembled.data), assembled))
     problems.update(check_suites(contexts))
-    return Built(() if problems else tuple(plans), tuple(sorted(problems)))
+    specs = tuple(context.source for context in contexts)
+    return Built(() if problems else tuple(plans), tuple(sorted(problems)), specs)

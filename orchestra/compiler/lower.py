@@ -13,7 +13,7 @@ from orchestra import names
 from orchestra.compiler import resolve
 from orchestra.compiler.lower_health import lower_component
 from orchestra.compiler.lower_steps import Known, fill, lower_command, lower_steps, outer, text, texts
-from orchestra.compiler.spec import GateSpec, RetrySpec, Spec, SpeedSpec, TestSpec
+from orchestra.compiler.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec
 from orchestra.plan import (
     Baseline,
     Collect,
@@ -28,6 +28,7 @@ from orchestra.plan import (
     Test,
 )
 from orchestra.steps import Step
+from orchestra.targets import Target
 
 DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "good": {"below_seconds": 30, "mark": "😊"},
@@ -67,19 +68,36 @@ def _components_named(spec: Spec, value: Any) -> set[str]:
     return found
 
 
+def _target_texts(target: Target | None) -> list[str]:
+    """What a target is matched with; a late name may stand there too."""
+    found: list[str] = []
+    while target is not None:
+        found += filter(None, (target.value, target.name, target.has_text, target.frame))
+        target = target.within
+    return found
+
+
 def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Command | None) -> tuple[str, ...]:
     declared = test.get("requires", spec.get("defaults", {}).get("requires", []))
     found: set[str] = set()
     for step in steps:
         found |= _components_named(spec, step.args)
+        found |= _components_named(spec, _target_texts(step.target))
         base = step.args.get("base") if step.verb == "http" else None
         found |= {base} if isinstance(base, str) else set()
     if command is not None:
-        found |= _components_named(spec, [*command.argv, *command.env.values(), command.cwd])
+        texts_of = (*command.argv, *command.env.values(), command.cwd, command.junit, *command.attach)
+        found |= _components_named(spec, texts_of)
     return tuple(dict.fromkeys([*declared, *sorted(found)]))
 
 
-def lower_test(spec: Spec, test_id: str, expanded: Mapping[str, tuple[str, ...]], variables: Known) -> tuple[Test, ...]:
+def lower_test(
+    spec: Spec,
+    test_id: str,
+    expanded: Mapping[str, tuple[str, ...]],
+    variables: Known,
+    methods: Mapping[str, MethodSpec] | None = None,
+) -> tuple[Test, ...]:
     """The tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
     test = spec["tests"][test_id]
     defaults = spec.get("defaults", {})
@@ -100,7 +118,7 @@ def lower_test(spec: Spec, test_id: str, expanded: Mapping[str, tuple[str, ...]]
             Test(
                 id=one_id,
                 title=text(test.get("title", test_id), known),
-                methods=resolve.methods_of(spec, test),
+                methods=resolve.methods_of(spec, test, methods),
                 of=test_id if values else "",
                 group=group_name,
                 browser=browser,
@@ -151,9 +169,9 @@ def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...
     return tuple(by_id[node] for node in ordered if node in by_id)
 
 
-def _methods(spec: Spec, known: Known) -> tuple[Method, ...]:
+def _methods(methods: Mapping[str, MethodSpec], known: Known) -> tuple[Method, ...]:
     lowered = []
-    for name, method in resolve.methods(spec).items():
+    for name, method in methods.items():
         workers = method.get("workers", "auto")
         session = method.get("session", {})
         lowered.append(
@@ -211,7 +229,8 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         Group(name, text(group.get("title", name), known), tuple(group.get("after", [])))
         for name, group in spec.get("groups", {}).items()
     )
-    tests = [made for test_id in spec["tests"] for made in lower_test(spec, test_id, expanded, known)]
+    methods = resolve.methods(spec)
+    tests = [made for test_id in spec["tests"] for made in lower_test(spec, test_id, expanded, known, methods)]
     health = spec.get("health", {})
     order = resolve.topological(list(health), {name: row.get("needs", []) for name, row in health.items()})
     outputs = spec.get("compile", {})
@@ -221,7 +240,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         suite=spec["suite"],
         title=text(spec.get("title", spec["suite"]), known),
         tests=run_order(tests, groups),
-        methods=_methods(spec, known),
+        methods=_methods(methods, known),
         groups=groups,
         components=tuple(lower_component(name, health[name], known) for name in order),
         resources=dict(spec.get("resources", {})),

@@ -17,9 +17,30 @@ PROBE_KINDS = ("http", "tcp", "run", "env", "file", "log", "port")
 def lower_probe(probe: ProbeSpec, known: Known) -> Probe:
     """The one probe of a mapping that may hold other keys beside it."""
     kind = next(name for name in PROBE_KINDS if name in probe)
-    args = fill(cast("dict[str, Any]", probe)[kind], known)
+    # Values of `json` keep their type; every other text stays a text, whatever a name in it stands for.
+    args = {
+        key: fill(value, known) if key == "json" else _as_written(value, known)
+        for key, value in cast("dict[str, dict[str, Any]]", probe)[kind].items()
+    }
     seconds = args.pop("timeout_seconds", Probe(kind, {}).timeout_seconds)
     return Probe(kind, args, float(seconds))
+
+
+def _as_written(value: Any, known: Known) -> Any:
+    """The value with names replaced and every text a text."""
+    if isinstance(value, dict):
+        return text_map(value, known)
+    if isinstance(value, list):
+        return [_as_written(item, known) for item in value]
+    return text(value, known) if isinstance(value, str) else value
+
+
+def _identity(component: ComponentSpec, known: Known) -> Any:
+    """`own` for what we start, `none` for what we do not, else the mapping that says how it proves who it is."""
+    said = component.get("identity", "none" if "url" in component else "own")
+    if isinstance(said, str):
+        return said
+    return {key: fill(value, known) if key == "json" else _as_written(value, known) for key, value in said.items()}
 
 
 def _ports(service: ServiceSpec | FailoverSpec) -> tuple[int, int] | None:
@@ -79,7 +100,6 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
     elif lowered is not None and lowered.ports is not None:
         lowered_ready = Ready(Probe("tcp", {}))
     retries = component.get("retries", {})
-    elsewhere = "url" in component
     return Component(
         id=component_id,
         title=text(component.get("title", component_id), known),
@@ -113,5 +133,5 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
         else lower_service(_failover(service, component["failover"]), known),
         fail_back=component.get("fail_back", False),
         cool_down_seconds=float(component.get("cool_down_seconds", 60)),
-        identity=cast("Any", fill(component.get("identity", "none" if elsewhere else "own"), known)),
+        identity=_identity(component, known),
     )

@@ -12,16 +12,38 @@ from orchestra import names
 from orchestra.compiler import resolve
 from orchestra.compiler.spec import CommandSpec, Spec, StepSpec
 from orchestra.plan import Command
-from orchestra.steps import HTTP_METHODS, VERBS, Step
+from orchestra.steps import CONDITIONS, HTTP_METHODS, TEXT, VERBS, Schema, Step
 from orchestra.targets import KINDS, NARROWING, target_of
 
 Known = Mapping[str, Any]
 
 _TARGET_KEYS = frozenset(KINDS) | frozenset(NARROWING)
+_TARGET: Schema = {
+    "properties": {**dict.fromkeys(KINDS, TEXT), **{name: schema for name, (schema, _, _) in NARROWING.items()}}
+}
+_CONDITIONS: Schema = {"properties": {name: schema for name, (schema, _, _) in CONDITIONS.items()}}
+_CONDITIONS["properties"]["not"] = _CONDITIONS
+_REFERENCES: dict[str, Schema] = {
+    "#/$defs/Target": _TARGET,
+    "#/$defs/Conditions": _CONDITIONS,
+    "#/$defs/PageConditions": {"additionalProperties": _CONDITIONS},
+}
+# What may stand behind each verb, and its fields whose numbers may have a fraction.
+_BODIES: dict[str, Schema] = {
+    verb.name: {"properties": {**_TARGET["properties"], **{field.name: field.schema for field in verb.fields}}}
+    for verb in VERBS.values()
+}
+_FRACTIONS = {
+    verb.name: tuple(field.name for field in verb.fields if field.schema.get("type") == "number")
+    for verb in VERBS.values()
+}
 
 
 def fill(value: Any, known: Known) -> Any:
-    """A value of the spec with the known names replaced, deep; a text that is one name becomes that name's value."""
+    """A value of the spec with the known names replaced, deep; a text that is one name becomes that name's value.
+
+    A value in which nothing is replaced is given back as it is, not as a copy.
+    """
     if isinstance(value, str):
         if "${" not in value:
             return value
@@ -30,10 +52,23 @@ def fill(value: Any, known: Known) -> Any:
             return known[whole]
         return names.substitute(value, {name: resolve.scalar_text(item) for name, item in known.items()})
     if isinstance(value, dict):
-        return {key: fill(item, known) for key, item in value.items()}
+        mapping = {key: fill(item, known) for key, item in value.items()}
+        return mapping if any(mapping[key] is not item for key, item in value.items()) else value
     if isinstance(value, list):
-        return [fill(item, known) for item in value]
+        items = [fill(item, known) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     return value
+
+
+def as_text(value: Any, schema: Schema) -> Any:
+    """A filled value with texts where its schema asks for a text, deep: a name may stand for a number or a mapping."""
+    schema = _REFERENCES[schema["$ref"]] if "$ref" in schema else schema
+    if isinstance(value, dict) and ("properties" in schema or "additionalProperties" in schema):
+        named, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        return {key: as_text(item, named.get(key, other)) for key, item in value.items()}
+    if isinstance(value, list) and "items" in schema:
+        return [as_text(item, schema["items"]) for item in value]
+    return resolve.scalar_text(value) if "string" in schema.get("type", ()) else value
 
 
 def text(value: Any, known: Known) -> str:
@@ -54,25 +89,24 @@ def text_map(values: Mapping[str, Any], known: Known) -> dict[str, str]:
 def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
     """One step, not a `use`: short forms spelled out, defaults filled in, the target apart from the rest."""
     kind = VERBS[verb]
-    filled = fill(body, known)
+    mapping = body if isinstance(body, dict) else {kind.short: body}
     if verb == "set":
-        return Step(verb, at, None, {"values": filled})
-    if not isinstance(filled, dict):
-        filled = {kind.short: filled}
+        return Step(verb, at, None, {"values": fill(mapping, known)})
+    filled = fill(mapping, known)
+    if filled is not mapping:
+        filled = as_text(filled, _BODIES[verb])
     args = {field.name: field.default for field in kind.fields if field.default is not None}
-    target = None
-    if kind.target == "none":
-        args.update(filled)
-    else:
-        target = target_of(filled)
-        args.update((key, value) for key, value in filled.items() if key not in _TARGET_KEYS)
+    args.update((key, value) for key, value in filled.items() if kind.target == "none" or key not in _TARGET_KEYS)
+    for name in _FRACTIONS[verb]:
+        if type(args.get(name)) is int:
+            args[name] = float(args[name])
     if verb == "http":
         method = next(name for name in HTTP_METHODS if name in args)
         args = {"method": method, "url": args.pop(method), **args}
         args["status"] = args["status"] if isinstance(args["status"], list) else [args["status"]]
     if verb == "select" and not isinstance(args["value"], list):
         args["value"] = [args["value"]]
-    return Step(verb, at, target, args)
+    return Step(verb, at, None if kind.target == "none" else target_of(filled), args)
 
 
 def lower_steps(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -71,10 +72,26 @@ def kind_of(spec: Spec, test: TestSpec) -> Kind:
     """Whether a test needs a browser, only requests, or a process."""
     if "command" in test or "use" in test:
         return "command"
-    for steps in sections(spec, test):
-        if any(verb in VERBS and VERBS[verb].browser for verb, _ in all_steps(spec, steps)):
-            return "browser"
-    return "http"
+    seen: set[str] = set()  # each block is looked at once, however often blocks use each other
+    return "browser" if any(_needs_page(spec, steps, seen) for steps in sections(spec, test)) else "http"
+
+
+def _needs_page(spec: Spec, steps: Iterable[StepSpec], seen: set[str]) -> bool:
+    waiting = [iter(steps)]
+    while waiting:
+        for step in waiting[-1]:
+            verb, body = verb_of(step)
+            if verb == "use":
+                name, _ = block_use(body)
+                if name not in seen:
+                    seen.add(name)
+                    waiting.append(iter(spec.get("blocks", {}).get(name, {}).get("steps", [])))
+                    break
+            elif VERBS[verb].browser:
+                return True
+        else:
+            waiting.pop()
+    return False
 
 
 def methods(spec: Spec) -> dict[str, MethodSpec]:
@@ -86,21 +103,26 @@ def methods(spec: Spec) -> dict[str, MethodSpec]:
     return {"cli": {"driver": "playwright" if browser else "command", "command": "test_cli_full"}}
 
 
-def methods_of(spec: Spec, test: TestSpec) -> tuple[str, ...]:
-    """The methods that run a test: those that it names, else all whose driver can."""
+def methods_of(spec: Spec, test: TestSpec, known: Mapping[str, MethodSpec] | None = None) -> tuple[str, ...]:
+    """The methods that run a test: those that it names, else all whose driver can.
+
+    Args:
+        spec: the whole spec.
+        test: one of its tests.
+        known: `methods(spec)`, for callers that ask about many tests: without declared ones it looks at all of them.
+    """
     if "methods" in test:
         return tuple(test["methods"])
     kind = kind_of(spec, test)
-    return tuple(name for name, method in methods(spec).items() if kind in ABLE[method["driver"]])
+    declared = methods(spec) if known is None else known
+    return tuple(name for name, method in declared.items() if kind in ABLE[method["driver"]])
 
 
 def scalar_text(value: Any) -> str:
-    """A scalar of the spec as it stands in text: `true`, `3`, `NVDA`."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    """A value of the spec as it stands in text: `NVDA`, `3`, `true`, nothing for null; a list or mapping is JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -118,7 +140,8 @@ def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> tuple[str, ...]
     """The ids in the spec whose success a test needs: its own list, then its group's, without itself."""
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
     own = test.get("needs", [])
-    return tuple(dict.fromkeys([*own, *(need for need in group.get("needs", []) if need != test_id)]))
+    of_group = (need for need in group.get("needs", []) if need.partition("[")[0] != test_id)
+    return tuple(dict.fromkeys([*own, *of_group]))
 
 
 def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:

@@ -1,0 +1,82 @@
+"""How much a spec grows when it is lowered: steps of nested blocks, and combinations of matrices. May import `resolve`.
+
+Ten lines can mean a billion steps, as with aliases in YAML. This is judged before the rules, which walk what blocks and
+matrices make. A circle of blocks has no size; a rule names it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from orchestra.compiler import resolve
+from orchestra.compiler.include import Assembled
+from orchestra.compiler.spec import Spec, StepSpec, TestSpec
+from orchestra.diagnostic import Diagnostic
+
+MOST_STEPS = 10_000
+MOST_DEPTH = 32
+MOST_COMBINATIONS = 1_000
+MOST_TESTS = 100_000
+
+
+def judge(spec: Spec, source: Assembled) -> list[Diagnostic]:
+    """Every test, block and matrix of a valid spec that makes too much, sorted by place."""
+    problems = sorted([*_blocks(spec, source), *_matrices(spec, source)])
+    return problems or [*_suite(spec, source)]
+
+
+def _uses(steps: Sequence[StepSpec]) -> Iterator[str]:
+    for step in steps:
+        verb, body = resolve.verb_of(step)
+        if verb == "use":
+            yield resolve.block_use(body)[0]
+
+
+def _grown(steps: Sequence[StepSpec], sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """How many steps a list makes, and how deep its blocks lie in each other."""
+    used = [sizes.get(name, (0, 0)) for name in _uses(steps)]
+    return len(steps) - len(used) + sum(size for size, _ in used), 1 + max((depth for _, depth in used), default=-1)
+
+
+def _blocks(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
+    """Steps in too great a number, or blocks in blocks in blocks."""
+    blocks = {name: block["steps"] for name, block in spec.get("blocks", {}).items() if "steps" in block}
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in resolve.topological(list(blocks), {name: list(_uses(steps)) for name, steps in blocks.items()}):
+        size, depth = _grown(blocks[name], sizes)
+        sizes[name] = size, depth + 1
+        if depth + 1 > MOST_DEPTH:
+            message = f'the block "{name}" uses blocks {depth + 1} deep; at most {MOST_DEPTH} are allowed'
+            yield Diagnostic(
+                source.place(("blocks", name), key=True), "block-depth", message, "use the inner one directly"
+            )
+            return
+    for test_id, test in spec["tests"].items() if sizes else ():
+        count = sum(_grown(steps, sizes)[0] for steps in resolve.sections(spec, test))
+        if count > MOST_STEPS:
+            message = (
+                f'the test "{test_id}" has {count:,} steps with those of its blocks; at most {MOST_STEPS:,} are allowed'
+            )
+            yield Diagnostic(source.place(("tests", test_id), key=True), "block-size", message, "split it")
+
+
+def _combinations(test: TestSpec) -> int:
+    """How many tests an entry makes; beyond a billion it does not matter any more."""
+    return min(math.prod(map(len, test.get("matrix", {}).values())), 10**9)
+
+
+def _matrices(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
+    for test_id, test in spec["tests"].items():
+        count = _combinations(test)
+        if count > MOST_COMBINATIONS:
+            message = f'the matrix of "{test_id}" makes {count:,} tests; at most {MOST_COMBINATIONS:,} are allowed'
+            hint = "leave values out, or split the test"
+            yield Diagnostic(source.place(("tests", test_id, "matrix"), key=True), "matrix-size", message, hint)
+
+
+def _suite(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
+    count = sum(map(_combinations, spec["tests"].values()))
+    if count > MOST_TESTS:
+        message = f"the suite has {count:,} tests; at most {MOST_TESTS:,} are allowed"
+        yield Diagnostic(source.place(("tests",), key=True), "matrix-size", message, "split it into several suites")

@@ -1,0 +1,102 @@
+"""Numbers that names stand for: in a plan each must be a number. May import `steps` and `plan`.
+
+A spec may write `within_seconds: "${wait}"`, so that a block can be told how long. What the name stands for is known when
+the block is expanded, so it is judged there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestra.compiler.include import Assembled
+from orchestra.compiler.resolve import scalar_text
+from orchestra.diagnostic import Diagnostic
+from orchestra.plan import Plan
+from orchestra.source import Path
+from orchestra.steps import CONDITIONS, VERBS, Schema, Step, conditions
+from orchestra.targets import NARROWING, Target
+
+RULE = "number-value"
+_NUMBERS = {
+    verb.name: tuple(
+        (field.name, field.schema) for field in verb.fields if field.schema.get("type") in ("integer", "number")
+    )
+    for verb in VERBS.values()
+}
+
+
+def judge(plan: Plan, source: Assembled) -> list[Diagnostic]:
+    """Every number of the steps of a plan that is none, or is out of its bounds, once for each line and value."""
+    found = {
+        problem
+        for test in plan.tests
+        for step in (*test.before, *test.steps, *test.finally_)
+        for problem in _misfits(step, source)
+    }
+    return sorted(found)
+
+
+def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
+    for path, value, schema in _numbers(step):
+        kinds: tuple[type, ...] = (int,) if schema["type"] == "integer" else (int, float)
+        if type(value) not in kinds or not _within(value, schema):
+            yield _diagnostic(step, path, value, schema, source)
+
+
+def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
+    """Every number of a step, with its path behind the verb and its schema."""
+    for name, schema in _NUMBERS[step.verb]:
+        if name in step.args:
+            yield (name,), step.args[name], schema
+    yield from _of_target(step.target, ())
+    if step.verb == "expect":
+        for name, value, negated in conditions(step.args.get("to", {})):
+            if name == "have_count":
+                yield ("to", *(("not",) if negated else ()), name), value, CONDITIONS[name][0]
+    if step.verb == "wait" and "unless" in step.args:
+        yield from _of_mapping(step.args["unless"], ("unless",))
+
+
+def _of_target(target: Target | None, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
+    while target is not None:
+        if target.nth is not None:
+            yield (*path, "nth"), target.nth, NARROWING["nth"][0]
+        path, target = (*path, "within"), target.within
+
+
+def _of_mapping(target: dict[str, Any] | None, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
+    while target is not None:
+        if "nth" in target:
+            yield (*path, "nth"), target["nth"], NARROWING["nth"][0]
+        path, target = (*path, "within"), target.get("within")
+
+
+def _within(value: float, schema: Schema) -> bool:
+    return value >= schema.get("minimum", value) and (
+        "exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"]
+    )
+
+
+def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Assembled) -> Diagnostic:
+    places = [source.place((*_path(at), step.verb)) for at in step.at[:-1]]
+    used = f" (used at {', '.join(map(str, places))})" if places else ""
+    wanted = "a whole number" if schema["type"] == "integer" else "a number"
+    if "minimum" in schema:
+        wanted += f" of at least {schema['minimum']}"
+    if "exclusiveMinimum" in schema:
+        wanted += f" above {schema['exclusiveMinimum']}"
+    late = isinstance(value, str) and "${" in value
+    found = f'"{value}", which has no value before the test runs' if late else f'"{scalar_text(value)}" here'
+    return Diagnostic(
+        source.place((*_path(step.at[-1]), step.verb, *path)),
+        RULE,
+        f'"{path[-1]}" becomes {found}{used}; it must be {wanted}',
+        "write a number, or a variable or parameter that is one",
+    )
+
+
+def _path(pointer: str) -> Path:
+    """The path of a step by its pointer, `/tests/B004/steps/1`."""
+    section, name, key, index = pointer.split("/")[1:]
+    return section, name, key, int(index)
