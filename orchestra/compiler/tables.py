@@ -11,7 +11,8 @@ from orchestra.draw import clip, code, codes, grouped, markdown, markdown_table
 from orchestra.plan import Component, Gate, Plan, Probe, Service, Test, encode
 
 _COMMAND_TITLE = 80
-_MORE_LINES = 2
+# The head of a table and the rule below it.
+_HEAD = 2
 
 
 def _seconds(value: float) -> str:
@@ -28,26 +29,21 @@ def command_tests(tests: Sequence[Test], suite: str, spare_lines: int, spare_byt
         spare_lines: how many lines the table may take.
         spare_bytes: how many bytes it may take.
     """
-    rows = [(code(test.id), markdown(clip(test.title, _COMMAND_TITLE)), _waits(test)) for test in tests]
-    heads = ("test", "title", "notes")
-    whole = markdown_table(heads, rows)
-    if _fits(whole, spare_lines, spare_bytes):
-        return whole
-
-    def more(count: int) -> str:
-        return f"\n\n{count} more: `orchestra plan{suite}`."
-
-    lines = whole.split("\n")
-    kept = min(len(lines), max(2, spare_lines - _MORE_LINES))
-    size = sum(len(line.encode()) + 1 for line in lines[:kept])
-    while kept > 2 and size + len(more(len(rows))) > spare_bytes:  # the head and the rule of the table stay
-        kept -= 1
-        size -= len(lines[kept].encode()) + 1
-    return "\n".join(lines[:kept]) + more(len(rows) - kept + 2)
+    rows = (
+        (code(test.id), markdown(clip(test.title, _COMMAND_TITLE)), _waits(test))
+        for test in tests[: max(0, spare_lines)]
+    )
+    lines = markdown_table(("test", "title", "notes"), rows).split("\n")
+    if len(lines) == len(tests) + _HEAD and _fits(lines, spare_lines, spare_bytes):
+        return "\n".join(lines)
+    end = f"{len(tests)} more: `orchestra plan{suite}`."
+    while len(lines) > _HEAD and not _fits([*lines, "", end], spare_lines, spare_bytes):
+        lines.pop()
+    return "\n".join([*lines, "", end.replace(str(len(tests)), str(len(tests) - len(lines) + _HEAD), 1)])
 
 
-def _fits(text: str, lines: int, size: int) -> bool:
-    return text.count("\n") < lines and len(text.encode()) <= size
+def _fits(lines: Sequence[str], most_lines: int, most_bytes: int) -> bool:
+    return len(lines) <= most_lines and sum(len(line.encode()) + 1 for line in lines) <= most_bytes
 
 
 def _waits(test: Test) -> str:
