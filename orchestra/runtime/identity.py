@@ -1,0 +1,194 @@
+"""Who answers: the process that owns a listening socket, and whether it is the service's. May import `process`, psutil.
+
+Linux tells by /proc/net/tcp and the open files of processes; elsewhere psutil does its best. A process of another user
+cannot be named by one who is not root; its user can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import socket
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from orchestra.runtime.process import Process, tree
+
+_LISTEN = "0A"
+_COMMAND_LENGTH = 120
+
+
+class Listener(NamedTuple):
+    """A listening socket. `inode` is 0 and `pid` None where the system does not tell."""
+
+    address: str
+    inode: int
+    uid: int | None
+    pid: int | None
+
+
+class Answerer(NamedTuple):
+    """Who answers at an address.
+
+    Attributes:
+        stranger: who it is, in words, when it is not the service; empty when it is.
+        inodes: the sockets of the service, by which it is known again at no cost.
+    """
+
+    stranger: str
+    inodes: frozenset[int]
+
+
+def reachable(host: str) -> str:
+    """The address at which something that listens on `host` is reached: every address is also the loopback."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _address(host: str) -> str:
+    try:
+        found = socket.getaddrinfo(reachable(host), None, type=socket.SOCK_STREAM)[0][4][0]
+    except OSError:
+        return host
+    return str(found)
+
+
+def is_local(host: str) -> bool:
+    """Whether this machine itself answers at this host."""
+    try:
+        infos = socket.getaddrinfo(reachable(host), 0, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    for family, kind, protocol, _, address in infos[:1]:
+        with socket.socket(family, kind, protocol) as trial, contextlib.suppress(OSError):
+            trial.bind((address[0], 0, *address[2:]))
+            return True
+    return False
+
+
+def _words(packed: bytes) -> str:
+    """An address as the kernel prints it: words of 32 bits in the byte order of the machine."""
+    return "".join(
+        f"{int.from_bytes(packed[index : index + 4], sys.byteorder):08X}" for index in range(0, len(packed), 4)
+    )
+
+
+def _spellings(address: str) -> list[set[str]]:
+    """What a socket that answers at an address may be bound to, most specific first: that is whom the kernel asks."""
+    if ":" in address:
+        return [{_words(socket.inet_pton(socket.AF_INET6, address.partition("%")[0]))}, {"0" * 32}]
+    mapped = socket.inet_pton(socket.AF_INET6, f"::ffff:{address}")
+    every = socket.inet_pton(socket.AF_INET6, "::ffff:0.0.0.0")
+    return [{_words(socket.inet_aton(address)), _words(mapped)}, {"0" * 8, _words(every)}, {"0" * 32}]
+
+
+def _kernel_table(port: int) -> Iterator[Listener]:
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), Path(f"/proc/net/{name}").open() as file:
+            next(file, None)
+            for line in file:
+                words = line.split(None, 10)
+                address, _, number = words[1].rpartition(":")
+                if words[3] == _LISTEN and int(number, 16) == port:
+                    yield Listener(address, int(words[9]), int(words[7]), None)
+
+
+def _listeners(host: str, port: int) -> list[Listener]:
+    """The sockets that answer at this address now."""
+    if not Path("/proc/net/tcp").exists():
+        return _listeners_elsewhere(port)
+    found = list(_kernel_table(port))
+    for spelling in _spellings(_address(host)):
+        exact = [one for one in found if one.address in spelling]
+        if exact:
+            return exact
+    return []
+
+
+def _listeners_elsewhere(port: int) -> list[Listener]:
+    """As far as the system tells a user about processes of his own."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            connections = process.net_connections(kind="tcp")
+            if any(one.status == psutil.CONN_LISTEN and one.laddr[1] == port for one in connections):
+                found.append(Listener("", 0, None, process.pid))
+    return found
+
+
+def _holders(inodes: Iterable[int], pids: Iterable[int]) -> dict[int, int]:
+    """Which of these processes has each socket open, as far as we may look."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    found: dict[int, int] = {}
+    for pid in pids:
+        folder = f"/proc/{pid}/fd"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):  # noqa: PTH208 - thousands of them on a busy machine
+                with contextlib.suppress(OSError):
+                    inode = wanted.get(os.readlink(f"{folder}/{name}"))  # noqa: PTH115 - as above
+                    if inode is not None:
+                        found.setdefault(inode, pid)
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        process = psutil.Process(pid)
+        words = " ".join(process.cmdline()) or process.name()
+    except psutil.Error:
+        return f"process {pid}"
+    short = words if len(words) <= _COMMAND_LENGTH else f"{words[:_COMMAND_LENGTH]}…"
+    return f"process {pid} ({short})"
+
+
+def _in_words(listeners: Iterable[Listener]) -> str:
+    listeners = list(listeners)
+    inodes = [one.inode for one in listeners if one.pid is None]
+    pids = set(_holders(inodes, psutil.pids()).values()) if inodes else set()
+    pids |= {one.pid for one in listeners if one.pid is not None}
+    if pids:
+        return " and ".join(_command(pid) for pid in sorted(pids))
+    users = sorted({one.uid for one in listeners if one.uid is not None and one.uid != os.getuid()})
+    if users:
+        return " and ".join(f"a process of user {_user(uid)}" for uid in users)
+    return "a process that this user cannot see"
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def owners(host: str, port: int) -> str:
+    """Who listens here, in words for a message: pid and command where the system tells, else the user."""
+    return _in_words(_listeners(host, port))
+
+
+def answerer(process: Process, host: str, port: int, known: frozenset[int] = frozenset()) -> Answerer:
+    """Whether the service answers here itself: its process, what descends from it, or what carries its mark.
+
+    Args:
+        process: the service.
+        host: the address that answered.
+        port: its port.
+        known: sockets that an earlier call found to be the service's.
+    """
+    listeners = _listeners(host, port)
+    inodes = frozenset(one.inode for one in listeners)
+    if inodes and 0 not in inodes and inodes <= known:
+        return Answerer("", known)
+    reaped = process.popen.returncode is not None
+    members = {one.pid for one in tree(process.pid, process.mark, reaped=reaped)}
+    held = _holders((one.inode for one in listeners if one.inode), members)
+    foreign = [one for one in listeners if one.pid not in members and held.get(one.inode) is None]
+    if listeners and not foreign:
+        return Answerer("", inodes)
+    return Answerer(_in_words(foreign), frozenset())

@@ -1,0 +1,64 @@
+"""A pipe whose reading end an event loop empties, so that no process waits for us. May import nothing of this package."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from types import TracebackType
+
+_BLOCK_BYTES = 65536
+_BLOCKS_AT_ONCE = 64
+
+
+class Pipe:
+    """Give `write_end` to a process, then call `started`. What is written goes to `take`, in the loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, take: Callable[[bytes], None]) -> None:
+        self._loop = loop
+        self._take = take
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        loop.add_reader(self._read_end, self._some)
+
+    def started(self) -> None:
+        """The process has its end: close ours, so that the pipe ends with the process."""
+        if self.write_end >= 0:
+            os.close(self.write_end)
+            self.write_end = -1
+
+    def _some(self) -> bool:
+        """Take one block; False when there is none now."""
+        if self._read_end < 0:
+            return False
+        try:
+            block = os.read(self._read_end, _BLOCK_BYTES)
+        except BlockingIOError:
+            return False
+        if block:
+            self._take(block)
+        else:
+            self._loop.remove_reader(self._read_end)
+        return bool(block)
+
+    def drain(self) -> None:
+        """Take what is there now, 4 MiB at most: one who floods must not hold us."""
+        for _ in range(_BLOCKS_AT_ONCE):
+            if not self._some():
+                return
+
+    def close(self) -> None:
+        """Stop reading and close both ends."""
+        self.started()
+        if self._read_end >= 0:
+            self._loop.remove_reader(self._read_end)
+            os.close(self._read_end)
+            self._read_end = -1
+
+    def __enter__(self) -> Pipe:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,384 @@
+"""Probes: one question to a component, answered within its own time. May import `process`, `identity`, `port`, httpx.
+
+A probe never raises for what it finds: its `Answer` has an empty reason when the component is fit, else what was seen,
+and what mends it. What a probe starts or opens is gone when it has answered or was cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from orchestra.errors import OrchestraError
+from orchestra.names import expand
+from orchestra.plan import Probe
+from orchestra.runtime import identity
+from orchestra.runtime.orphan import strays
+from orchestra.runtime.pipe import Pipe
+from orchestra.runtime.port import busy
+from orchestra.runtime.process import Ending, Process, spawn
+
+BODY_LIMIT = 1024 * 1024
+_SHOWN = 200
+_MEGABYTE = 1024 * 1024
+_EXIT_POLLS = (0.002, 0.005, 0.01, 0.02, 0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a probe found.
+
+    Attributes:
+        reason: why the component is not fit; empty when it is.
+        hint: what mends it.
+        final: to ask again cannot change it.
+        names: what the answer binds, from named groups of a log probe.
+        peer: host and port of who answered, when somebody did.
+    """
+
+    reason: str = ""
+    hint: str = ""
+    final: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+    peer: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a probe may look at and use.
+
+    Attributes:
+        root: the project root.
+        env: the environment of the run.
+        lookup: gives the value of a late name; raises OrchestraError when it has none.
+        mark: carried by what a `run` probe starts.
+        host: the component's own host, empty when it has none.
+        port: its own port.
+        url: its own address.
+        said: the named groups of a pattern in the service's output, None when it was not said.
+        identity: what a reply must bear, `{header: …, json: …}`.
+    """
+
+    root: Path
+    env: Mapping[str, str]
+    lookup: Callable[[str], str]
+    mark: str
+    host: str = ""
+    port: int | None = None
+    url: str = ""
+    said: Callable[[str], Mapping[str, str] | None] = lambda _: None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+
+def short(text: str) -> str:
+    """The text in one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+
+
+async def exit_of(process: Process, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> int:
+    """Wait until a process has ended; its exit code, negative for a signal."""
+    polls = 0
+    while (code := process.popen.poll()) is None:
+        await sleep(_EXIT_POLLS[min(polls, len(_EXIT_POLLS) - 1)])
+        polls += 1
+    return code
+
+
+async def end(
+    process: Process,
+    *,
+    grace_seconds: float,
+    sig: signal.Signals = signal.SIGTERM,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> int:
+    """End a process and all that belongs to it; how many outlived KILL. At most the grace and five seconds."""
+    ending = Ending(process, grace_seconds=grace_seconds, now=clock(), sig=sig)
+    while (ended := ending.step(clock())) is None:
+        await sleep(max(0.0, ending.due - clock()))
+    process.popen.poll()
+    return ended.survivors
+
+
+def filled(value: Any, lookup: Callable[[str], str]) -> Any:
+    """A value of the plan with its late names replaced."""
+    if isinstance(value, str):
+        return expand(value, lookup)
+    if isinstance(value, list):
+        return [filled(one, lookup) for one in value]
+    if isinstance(value, dict):
+        return {key: filled(one, lookup) for key, one in value.items()}
+    return value
+
+
+class Prober:
+    """Asks. Its HTTP clients are made once and reused; each probe opens its own connection, as a user would."""
+
+    def __init__(self) -> None:
+        self._clients: dict[bool, Any] = {}
+
+    async def ask(self, probe: Probe, scene: Scene) -> Answer:
+        """One question, answered within the probe's time."""
+        try:
+            args = filled(probe.args, scene.lookup)
+            async with asyncio.timeout(probe.timeout_seconds):
+                return await _KINDS[probe.kind](self, args, scene)
+        except TimeoutError:
+            return Answer(f"{_question(probe.kind, args, scene)} gave no answer within {probe.timeout_seconds:g} s")
+        except OrchestraError as error:
+            return Answer(error.message, error.hint, final=True)
+        except re.error as error:
+            return Answer(f"its probe has no valid regular expression: {error}", "mend the expression", final=True)
+
+    async def close(self) -> None:
+        """Let go of the clients."""
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+    def client(self, *, secure: bool) -> Any:
+        """The client for addresses with or without a certificate to check."""
+        if secure not in self._clients:
+            import httpx  # noqa: PLC0415 - 120 to 400 ms; only runs with an http probe pay it, in the watcher's thread
+
+            self._clients[secure] = httpx.AsyncClient(
+                verify=secure,  # without it the certificates of the whole world are read for http://127.0.0.1
+                trust_env=secure,  # a proxy of the environment is not for this machine's own services
+                timeout=None,  # noqa: S113 - `ask` bounds the whole, not each read
+                limits=httpx.Limits(max_keepalive_connections=0),
+            )
+        return self._clients[secure]
+
+
+def _question(kind: str, args: Mapping[str, Any], scene: Scene) -> str:
+    """The probe in words, for a message."""
+    match kind:
+        case "http":
+            return f"{args.get('method', 'GET')} {_http_url(args, scene)}"
+        case "tcp":
+            return f"a connection to {args.get('host', scene.host)}:{args.get('port', scene.port)}"
+        case "run":
+            return repr(" ".join(args["argv"]))
+        case _:
+            return f"the {kind} probe"
+
+
+# ------------------------------------------------------------------------------------------------------------------ http
+
+
+def _http_url(args: Mapping[str, Any], scene: Scene) -> str:
+    return str(args["url"]) if "url" in args else scene.url.rstrip("/") + "/" + str(args.get("path", "/")).lstrip("/")
+
+
+def _address(url: str) -> tuple[str, int] | None:
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    return (parts.hostname, port) if parts.hostname else None
+
+
+def _cause(error: BaseException) -> str:
+    """Why a request failed, by the system's own error where there is one below."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.errno == errno.ECONNREFUSED:
+            return "nothing listens there"
+        if isinstance(below, OSError) and below.errno in {errno.ECONNRESET, errno.EPIPE}:
+            return "the connection was reset"
+        below = below.__cause__ or below.__context__
+    return str(error) or type(error).__name__
+
+
+async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
+    url, method = _http_url(args, scene), str(args.get("method", "GET"))
+    if not scene.url and "url" not in args:
+        return Answer(
+            "it has no address to ask", "give it a `port_range`, a `url`, or a probe with a `url`", final=True
+        )
+    peer = _address(url)
+    if peer is None:
+        return Answer(f"{url!r} is not an address", "write http://host:port/path", final=True)
+    client = prober.client(secure=url.startswith("https:") and args.get("verify_tls", True))
+    body = bytearray()
+    try:
+        async with client.stream(method, url, headers=args.get("headers")) as reply:
+            async for block in reply.aiter_bytes():
+                body += block[: BODY_LIMIT - len(body)]
+                if len(body) >= BODY_LIMIT:
+                    break
+    except (OSError, ValueError) as error:
+        return Answer(f"{method} {url}: {_cause(error)}")
+    except Exception as error:
+        if not type(error).__module__.startswith("httpx"):
+            raise
+        return Answer(f"{method} {url}: {_cause(error)}", peer=None)
+    reason = _judge(args, reply.status_code, bytes(body)) or _impostor(scene.identity, reply.headers, bytes(body))
+    return Answer(f"{method} {url} {reason}", peer=peer) if reason else Answer(peer=peer)
+
+
+def _judge(args: Mapping[str, Any], status: int, body: bytes) -> str:
+    """What is wrong with a reply, as the end of a sentence; empty when nothing is."""
+    wanted = args.get("status", 200)
+    statuses = wanted if isinstance(wanted, list) else [wanted]
+    if status not in statuses:
+        return f"answered {status}, not {' or '.join(map(str, statuses))}: {short(body.decode(errors='replace'))!r}"
+    text = body.decode(errors="replace")
+    if "contains" in args and args["contains"] not in text:
+        return f"answered {status} without {args['contains']!r}: {short(text)!r}"
+    return _unlike(args.get("json", {}), body)
+
+
+def _unlike(wanted: Mapping[str, Any], body: bytes) -> str:
+    """The first key of a JSON reply that is not as wanted."""
+    if not wanted:
+        return ""
+    try:
+        reply = json.loads(body)
+    except ValueError:
+        return f"answered no JSON: {short(body.decode(errors='replace'))!r}"
+    for key, value in wanted.items():
+        found, here = _dig(reply, key)
+        if not here:
+            return f"answered without {key!r}: {short(json.dumps(reply))}"
+        # By text, because True == 1 in Python and not in JSON.
+        if json.dumps(found, sort_keys=True) != json.dumps(value, sort_keys=True):
+            return f"answered {key} = {short(json.dumps(found))}, not {json.dumps(value)}"
+    return ""
+
+
+def _dig(value: Any, key: str) -> tuple[Any, bool]:
+    if isinstance(value, dict) and key in value:
+        return value[key], True
+    head, dot, rest = key.partition(".")
+    if isinstance(value, list) and head.isdigit() and int(head) < len(value):
+        return _dig(value[int(head)], rest) if dot else (value[int(head)], True)
+    if isinstance(value, dict) and dot and head in value:
+        return _dig(value[head], rest)
+    return None, False
+
+
+def _impostor(wanted: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> str:
+    """Why a reply is not of whom it should be."""
+    for name, value in wanted.get("header", {}).items():
+        found = headers.get(name)
+        if found != value:
+            shown = "is missing" if found is None else f"is {found!r}"
+            return f"was answered by somebody else: its header {name!r} {shown}, not {value!r}"
+    unlike = _unlike(wanted.get("json", {}), body)
+    return f"was answered by somebody else: it {unlike}" if unlike else ""
+
+
+# ---------------------------------------------------------------------------------------------------------- the others
+
+
+async def _tcp(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
+    host, port = str(args.get("host", scene.host or "127.0.0.1")), args.get("port", scene.port)
+    if port is None:
+        return Answer("it has no port to ask", "give the probe a `port`", final=True)
+    host = identity.reachable(host)
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError as error:
+        return Answer(f"no connection to {host}:{port}: {_cause(error)}")
+    writer.transport.abort()
+    return Answer(peer=(host, int(port)))
+
+
+async def _run(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
+    loop = asyncio.get_running_loop()
+    kept = {"stdout": bytearray(), "stderr": bytearray()}
+
+    def keeper(name: str) -> Callable[[bytes], None]:
+        return lambda block: kept[name].extend(block[: BODY_LIMIT - len(kept[name])])
+
+    with Pipe(loop, keeper("stdout")) as out, Pipe(loop, keeper("stderr")) as err:
+        process = spawn(
+            args["argv"], cwd=scene.root, env=scene.env, stdout=out.write_end, stderr=err.write_end, mark=scene.mark
+        )
+        out.started()
+        err.started()
+        try:
+            code = await exit_of(process)
+        finally:
+            if process.popen.poll() is None or strays(process.pid, process.mark):
+                await end(process, grace_seconds=0.0)
+        out.drain()
+        err.drain()
+    shown = repr(" ".join(args["argv"]))
+    texts = {name: block.decode(errors="replace") for name, block in kept.items()}
+    if code not in args.get("exit_codes", [0]):
+        last = short(texts["stderr"].strip() or texts["stdout"].strip())
+        ended = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
+        return Answer(f"{shown} {ended}{f': {last}' if last else ''}")
+    for name, text in texts.items():
+        if name in args and not re.search(args[name], text, re.MULTILINE):
+            return Answer(f"{shown} wrote {short(text)!r} to {name}, which does not match {args[name]!r}")
+    return Answer()
+
+
+async def _env(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
+    name = args["name"]
+    value = scene.env.get(name)
+    if not value:
+        state = "is not set" if value is None else "is set, but empty"
+        return Answer(f"the environment variable {name} {state}", f"export {name}=…", final=True)
+    if "match" in args and not re.search(args["match"], value):
+        pattern = args["match"]
+        return Answer(f"{name} is set, but does not match {pattern!r}", "correct its value", final=True)
+    return Answer()
+
+
+async def _file(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
+    shown = args["path"]
+    path = scene.root / shown
+    try:
+        found = path.stat()
+        free = shutil.disk_usage(path).free // _MEGABYTE
+    except OSError as error:
+        return Answer(f"{shown!r} cannot be used: {error.strerror}", f"make {shown} or correct `path`")
+    if free < args.get("free_megabytes", 0):
+        wanted = args["free_megabytes"]
+        return Answer(f"{shown!r} has {free} MB free, not {wanted}", "make room on its file system")
+    age = time.time() - found.st_mtime
+    if age > args.get("max_age_seconds", age):
+        wanted = args["max_age_seconds"]
+        return Answer(f"{shown!r} was changed {age:.0f} s ago; allowed are {wanted:g} s", "make it anew")
+    return Answer()
+
+
+async def _log(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
+    groups = scene.said(args["match"])
+    if groups is None:
+        return Answer(f"its output has no match for {args['match']!r}")
+    return Answer(names=groups)
+
+
+async def _port(_: Prober, args: Mapping[str, Any], __: Scene) -> Answer:
+    reason = busy("127.0.0.1", int(args["free"]))
+    return Answer(reason, "end that process, or use another port") if reason else Answer()
+
+
+_Kind: TypeAlias = Callable[[Prober, Mapping[str, Any], Scene], Awaitable[Answer]]
+_KINDS: Mapping[str, _Kind] = {
+    "http": _http,
+    "tcp": _tcp,
+    "run": _run,
+    "env": _env,
+    "file": _file,
+    "log": _log,
+    "port": _port,
+}

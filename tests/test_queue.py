@@ -1,0 +1,142 @@
+"""The queue: order, barriers, resources, priorities; as a simulation over random plans."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.plan import Group, Method, Plan
+from orchestra.plan import Test as Case
+from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.select import task_name
+
+
+@st.composite
+def plans(draw):
+    """Plans whose tests are listed in an order that their edges allow, as lowering lists them."""
+    groups = draw(st.integers(0, 3))
+    group_after = [draw(st.sets(st.integers(0, i - 1), max_size=2)) if i else set() for i in range(groups)]
+    methods = draw(st.integers(1, 2))
+    tests = []
+    for index in range(draw(st.integers(1, 12))):
+        edges = draw(st.sets(st.integers(0, index - 1), max_size=3)) if index else set()
+        split = draw(st.integers(0, 3))
+        names = [f"t{other}" for other in sorted(edges)]
+        tests.append(
+            Case(
+                id=f"t{index}",
+                title="",
+                methods=tuple(f"m{i}" for i in range(methods)),
+                group=f"g{min(groups - 1, index * groups // 12)}" if groups else "",
+                needs=tuple(names[:split]),
+                after=tuple(names[split:]),
+                resources={"r": draw(st.integers(1, 2))} if draw(st.booleans()) else {},
+            )
+        )
+    return Plan(
+        suite="s",
+        title="",
+        tests=tuple(tests),
+        methods=tuple(Method(f"m{i}", "", "command", parallel=draw(st.booleans())) for i in range(methods)),
+        groups=tuple(Group(f"g{i}", "", tuple(f"g{j}" for j in sorted(group_after[i]))) for i in range(groups)),
+        resources={"r": 2},
+    )
+
+
+def simulate(plan: Plan, selection: list[str], seed: int) -> list[tuple[str, str]]:
+    """Push what doit would push, take what may run, end in any order; the events."""
+    chance = random.Random(seed)
+    queue = Queue(plan, selection)
+    tests = {test.id: test for test in plan.tests}
+    selected, done, pushed, running, events = set(selection), set(), set(), [], []
+
+    def needs(task):
+        method, _, name = task.partition(":")
+        return {other for need in tests[name].needs if (other := task_name(method, need)) in selected}
+
+    while len(done) < len(selection):
+        for task in selection:
+            if task not in pushed and needs(task) <= done:
+                pushed.add(task)
+                queue.push(task)
+        for method in plan.methods:
+            while len(running) < 4 and (task := queue.take(method.id)) is not None:
+                running.append(task)
+                events.append(("start", task))
+        assert running, f"stuck with {set(selection) - done}"
+        task = running.pop(chance.randrange(len(running)))
+        queue.release(task)
+        queue.done(task)
+        done.add(task)
+        events.append(("end", task))
+    return events
+
+
+@given(plans(), st.integers(0, 1000), st.data())
+def test_every_selected_task_runs_once_and_in_order(plan, seed, data):
+    everything = [task_name(method.id, test.id) for method in plan.methods for test in plan.tests]
+    chosen = data.draw(st.sets(st.sampled_from(everything), min_size=1))
+    selection = [task for task in everything if task in chosen]
+    events = simulate(plan, selection, seed)
+    assert sorted(task for what, task in events if what == "start") == sorted(selection)
+    at = {event: index for index, event in enumerate(events)}
+    tests = {test.id: test for test in plan.tests}
+    after = {group.id: group.after for group in plan.groups}
+    for task in selection:
+        method, _, name = task.partition(":")
+        for other in (*tests[name].needs, *tests[name].after):
+            if (before := task_name(method, other)) in chosen:
+                assert at["end", before] < at["start", task]
+        for other in selection:
+            by, _, its = other.partition(":")
+            if by == method and tests[its].group and tests[its].group in after.get(tests[name].group, ()):
+                assert at["end", other] < at["start", task]
+    order = [method.id for method in plan.methods]
+    for method in plan.methods:
+        if method.parallel:
+            continue
+        mine = [at["start", task] for task in selection if task.startswith(f"{method.id}:")]
+        earlier = order[: order.index(method.id)]
+        theirs = [at["end", task] for task in selection if task.partition(":")[0] in earlier]
+        assert not mine or not theirs or max(theirs) < min(mine)
+
+
+@given(plans(), st.integers(0, 1000))
+def test_resources_are_never_overdrawn(plan, seed):
+    selection = [task_name(method.id, test.id) for method in plan.methods for test in plan.tests]
+    tests = {test.id: test for test in plan.tests}
+    held = 0
+    for what, task in simulate(plan, selection, seed):
+        count = tests[task.partition(":")[2]].resources.get("r", 0)
+        held += count if what == "start" else -count
+        assert 0 <= held <= 2
+
+
+def test_the_longest_remaining_path_goes_first():
+    tests = (
+        Case("short", "", ("m",)),
+        Case("head", "", ("m",)),
+        Case("tail", "", ("m",), needs=("head",)),
+    )
+    plan = Plan("s", "", tests, (Method("m", "", "command"),))
+    queue = Queue(plan, ["m:short", "m:head", "m:tail"], {"m:short": 5.0, "m:head": 1.0, "m:tail": 9.0})
+    queue.push("m:short")
+    queue.push("m:head")
+    assert [queue.take("m"), queue.take("m"), queue.take("m")] == ["m:head", "m:short", None]
+
+
+def test_an_empty_group_passes_its_own_order_on():
+    tests = (Case("a", "", ("m",), group="g0"), Case("c", "", ("m",), group="g2"))
+    groups = (Group("g0", ""), Group("g1", "", ("g0",)), Group("g2", "", ("g1",)))
+    queue = Queue(Plan("s", "", tests, (Method("m", "", "command"),), groups), ["m:a", "m:c"])
+    queue.push("m:c")
+    assert queue.take("m") is None
+    queue.push("m:a")
+    assert queue.take("m") == "m:a"
+    queue.release("m:a")
+    queue.done("m:a")
+    assert queue.take("m") == "m:c"
+    assert queue.completed("m", "g0")
+    assert not queue.completed("m", "g2")
