@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import Writer, read
 from orchestra.plan import Gate, Group, Method, Plan, SpeedClass, Test
@@ -195,3 +197,8 @@ def ledger(folder: Path, made: Iterable[Made]) -> list[Event]:
         for kind, body in made:
             writer.append(kind, body)
     return list(read(folder / "events.jsonl"))
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a line takes, by the count of another library."""
+    return cell_len(text)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from orchestra import __version__, draw
+from orchestra import draw
 from orchestra.report.junit import explained, name_of
 from orchestra.report.lines import place_of_evidence
 from orchestra.report.rows import FINE, Evidence, Failure, Report, Row
@@ -52,13 +52,14 @@ def ctrf(report: Report, folder: str) -> str:
     summary |= {"start": _stamp(report.started), "stop": _stamp(report.ended)}
     if report.seconds is not None:
         summary["duration"] = _milliseconds(report.seconds)
+    version = dict(report.provenance).get("orchestra", "")
     document = {
         "reportFormat": "CTRF",
         "specVersion": SPEC_VERSION,
         **({"timestamp": report.ended} if report.ended else {}),
         "generatedBy": "orchestra",
         "results": {
-            "tool": {"name": "orchestra", "version": dict(report.provenance).get("orchestra", __version__)},
+            "tool": {"name": "orchestra", **({"version": version} if version else {})},
             "summary": summary,
             "tests": tests,
             "environment": _environment(report),

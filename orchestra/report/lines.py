@@ -28,7 +28,7 @@ WORD = 12
 def line(word: str, *parts: str) -> str:
     """A line: a word in a column of its own, then parts two spaces apart, all visible and on one line."""
     rest = "  ".join(draw.one_line(part) for part in parts if part)
-    return f"{word:<{WORD}}{rest}".rstrip()
+    return f"{draw.one_line(word):<{WORD}}{rest}".rstrip()
 
 
 def event_line(event: Event) -> str:

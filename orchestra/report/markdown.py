@@ -111,7 +111,7 @@ def _provenance(report: Report) -> Iterator[str]:
         ("started", report.started),
         ("ended", report.ended),
         ("profile", report.profile),
-        ("resumed", f"{report.resumes} times" if report.resumes else ""),
+        ("resumed", f"{report.resumes} time{'s' * (report.resumes != 1)}" if report.resumes else ""),
         ("plan", report.plan_digest),
         ("spec", report.source_digest),
         *report.provenance,
