@@ -1,7 +1,7 @@
 """The command line: the one place that reads argv and the environment, prints, and exits. May import everything.
 
 The verbs live in `orchestra.verbs` and are imported when they are called: `--help` and an unchanged `compile --check` must
-not pay for a compiler or a runtime that they do not use (bench/startup.py measures it).
+not pay for a compiler or a runtime that they do not use.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tempfile
-import traceback
-from pathlib import Path
 from typing import Any
 
 from orchestra.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, OrchestraError
@@ -25,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("views", "Print the graph of a suite."),
     "show": ("views", "Print a test as it will run."),
     "run": ("runs", "Run tests."),
+    "doctor": ("runs", "Say what this machine lacks, and the mend."),
 }
 
 
@@ -36,7 +34,11 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of a command line. Known errors are told on stderr; anything else leaves a file to attach."""
     try:
-        return _click(arguments)
+        if _is_check(arguments) and _unchanged():
+            print("up to date: nothing has changed since the last check", file=sys.stderr)
+            return EXIT_OK
+        code = _click(arguments)
+        sys.stdout.flush()
     except OrchestraError as error:
         tell(error)
         return error.exit_code
@@ -49,13 +51,40 @@ def run(arguments: list[str]) -> int:
         return EXIT_OK
     except Exception:  # noqa: BLE001 - the last line of defence: a bug becomes a file that can be sent to us
         return _bug(arguments)
+    return code
 
 
 def tell(error: OrchestraError) -> None:
-    """Show a known error: its message, and its hint on a line of its own."""
-    print(f"error: {error.message}", file=sys.stderr)
+    """Show a known error: its message, and its hint on a line of its own. Nothing in it can steer a terminal."""
+    from orchestra.draw import visible  # noqa: PLC0415 - only an error needs it
+
+    print(f"error: {visible(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(f"hint: {visible(error.hint)}", file=sys.stderr)
+
+
+def _is_check(arguments: list[str]) -> bool:
+    """Whether it is a plain `compile --check`, which a stamp may answer; CI never asks the stamp."""
+    return (
+        arguments[:1] == ["compile"]
+        and "--check" in arguments
+        and set(arguments[1:]) <= {"--check", "--diff"}
+        and not os.environ.get("CI")
+    )
+
+
+def _unchanged() -> bool:
+    """Whether all specs, outputs and this program are as the last check found or made them."""
+    from pathlib import Path  # noqa: PLC0415 - as in `_click`
+
+    from orchestra import project  # noqa: PLC0415 - as in `_click`
+    from orchestra.compiler import stamp  # noqa: PLC0415 - as in `_click`
+
+    try:
+        here = project.find(Path.cwd())
+        return stamp.unchanged(here.root, here.spec_files())
+    except (OrchestraError, OSError):
+        return False  # the long way tells what is wrong
 
 
 def _click(arguments: list[str]) -> int:
@@ -70,13 +99,25 @@ def _verb(name: str) -> Any:
 
 
 def _bug(arguments: list[str]) -> int:
-    handle, path = tempfile.mkstemp(prefix="orchestra-bug-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        from orchestra import __version__  # noqa: PLC0415 - only a report needs it
+    import tempfile  # noqa: PLC0415 - only a report needs these
+    import traceback  # noqa: PLC0415
 
-        file.write(f"orchestra {__version__}, Python {sys.version}, {sys.platform}\n")
-        file.write(f"verb: {next((word for word in arguments if word in VERBS), '-')}\n\n{traceback.format_exc()}")
-    last = traceback.format_exc().strip().splitlines()[-1]
-    print(f"error: this is a bug of orchestra: {last}", file=sys.stderr)
-    print(f"hint: please report it and attach {Path(path)}", file=sys.stderr)
+    from orchestra import __version__  # noqa: PLC0415
+    from orchestra.draw import visible  # noqa: PLC0415
+
+    trace = traceback.format_exc()
+    print(f"error: this is a bug of orchestra: {visible(trace.strip().splitlines()[-1])}", file=sys.stderr)
+    try:
+        handle, path = tempfile.mkstemp(prefix="orchestra-bug-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"orchestra {__version__}, Python {sys.version}, {sys.platform}\n")
+            file.write(f"verb: {next((word for word in arguments if word in VERBS), '-')}\n\n{trace}")
+    except OSError:
+        print(f"{trace}hint: please report it with the lines above", file=sys.stderr)
+    else:
+        print(f"hint: please report it and attach {path}", file=sys.stderr)
     return EXIT_BUG
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from orchestra import __version__, project
+from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.project import Project
 from orchestra.suggest import did_you_mean
 
@@ -49,8 +52,16 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb, imported."""
         if cmd_name not in self._table:
-            ctx.fail(f'unknown verb "{cmd_name}"{did_you_mean(cmd_name, self._table)}; see orchestra --help')
+            ctx.fail(f'unknown verb "{cmd_name}"{did_you_mean(cmd_name, self._table)}')
         return self._load(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the verb. A reader of its output who has gone is no mistake of anybody's."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _deaf()
+            return EXIT_OK
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, without importing any of them."""
@@ -61,7 +72,11 @@ class Verbs(click.Group):
 
 def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     del param
-    return [CompletionItem(name) for name in project_of(ctx).suites() if name.startswith(incomplete)]
+    try:
+        known = project_of(ctx).suites()
+    except OrchestraError:
+        return []  # a completion has nobody to tell
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
 suite_option = click.option(
@@ -70,14 +85,48 @@ suite_option = click.option(
 profile_option = click.option("--profile", metavar="NAME", default="", help="The profile of the spec to use.")
 
 
+def say(text: str | bytes, *, end: str = "\n") -> None:
+    """Write data to stdout. When its reader has gone (`| head`), the verb goes on to its exit code without one."""
+    try:
+        click.echo(text, nl=False)
+        click.echo(end, nl=False)
+    except BrokenPipeError:
+        _deaf()
+
+
+def _deaf() -> None:
+    """Let everything that is still written to stdout go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _go_to(ctx: click.Context, param: click.Parameter, folder: str | None) -> str | None:
+    """Work in the folder of -C from here on: every later path on the command line is relative to it."""
+    del ctx, param
+    if folder is not None:
+        os.chdir(folder)
+    return folder
+
+
 def project_of(ctx: click.Context) -> Project:
-    """The project of the folder given by -C, else of the working folder."""
-    folder = ctx.find_root().params.get("folder") or "."
-    return project.find(Path(folder))
+    """The project of the working folder, which -C has set.
+
+    Raises:
+        UsageError: there is no working folder any more, or its settings are wrong.
+    """
+    del ctx
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the working folder does not exist any more", "change to another folder") from error
+    return project.find(folder)
 
 
 def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Command], arguments: list[str]) -> int:
-    """Run the command line and give its exit code. Errors of ours pass through; click tells its own."""
+    """Run the command line and give its exit code. Errors of ours pass through; those of click are told in our words.
+
+    Raises:
+        OrchestraError: what a verb has to say, or what is wrong with the command line.
+    """
     group = Verbs(
         table,
         load,
@@ -87,6 +136,8 @@ def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Com
                 ["-C", "folder"],
                 metavar="DIR",
                 type=click.Path(exists=True, file_okay=False),
+                is_eager=True,
+                callback=_go_to,
                 help="Work as if started in DIR.",
             ),
         ],
@@ -101,7 +152,21 @@ def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Com
         return stop.exit_code
     except click.Abort as abort:
         raise KeyboardInterrupt from abort
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        raise _in_our_words(error) from error
     return result if isinstance(result, int) else 0
+
+
+def _in_our_words(error: click.ClickException) -> UsageError:
+    """What click has against a command line."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    verb = context.command_path if context is not None else "orchestra"
+    hint = f"see `{verb} --help`"
+    if isinstance(error, click.NoSuchOption):
+        known = [name for param in context.command.params for name in param.opts] if context is not None else []
+        return UsageError(f'unknown option "{error.option_name}"{did_you_mean(error.option_name, known)}', hint)
+    message = error.format_message().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], hint)

@@ -1,16 +1,19 @@
-"""The verbs about runs: run. May import `runtime`, `report`, `project` and `group`."""
+"""The verbs about runs and the machine: run, doctor. May import `runtime`, `report`, `project` and `group`."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 from click.shell_completion import CompletionItem
 
-from orchestra.errors import EXIT_OK, OrchestraError
+from orchestra import draw
+from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
 from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
+from orchestra.runtime.doctor import examine
 from orchestra.runtime.select import select, with_needs
 from orchestra.runtime.session import Options
 from orchestra.verbs.group import profile_option, project_of, suite_option
@@ -78,3 +81,16 @@ def run(
         profile=profile,
     )
     return dag.run(launch, name, plan, tasks)
+
+
+@click.command(epilog="\b\nExample:\n  orchestra doctor")
+@click.pass_context
+def doctor(ctx: click.Context) -> int:
+    """Look at this machine and this project, and say what is to be mended. Exit 3 when something needed is missing."""
+    broken = 0
+    for finding in examine(project_of(ctx), os.environ):
+        broken += finding.state == "broken"
+        click.echo(draw.visible(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
+        if finding.mend:
+            click.echo(draw.visible(f"{'':<25} mend: {finding.mend}"))
+    return EXIT_MACHINE if broken else EXIT_OK

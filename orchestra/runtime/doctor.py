@@ -1,0 +1,117 @@
+"""What this machine and this project have, and what is to be mended. May import `browser`, `mask`, `dag` and `project`."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from orchestra.errors import OrchestraError
+from orchestra.plan import Plan
+from orchestra.project import Project
+from orchestra.runtime import browser, dag
+from orchestra.runtime.browser import Browser
+from orchestra.runtime.mask import MINIMUM_LENGTH
+
+State = Literal["ok", "warning", "broken"]
+
+TOOL_SECONDS = 20.0
+FREE_MEGABYTES = 500
+_ENGINES = ("chromium", "firefox", "webkit")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row of the doctor's table.
+
+    Attributes:
+        subject: what was looked at.
+        state: `broken` ends the command with exit 3, a `warning` does not.
+        found: what is there.
+        mend: what to do, empty when nothing is.
+    """
+
+    subject: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
+    """Every finding, one by one: a browser that is really launched takes a moment."""
+    yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield Finding("doit", "ok", version("doit"))
+    yield Finding("playwright", "ok", version("playwright"))
+    yield _git(project.root)
+    yield _disk(project.root)
+    specs = project.spec_files()
+    if specs:
+        yield Finding("specs", "ok", ", ".join(specs))
+    else:
+        yield Finding("specs", "broken", f"none below {project.root}", "write one with `orchestra init`")
+    plans: list[Plan] = []
+    for suite in project.suites():
+        finding, plan = _plan(project, suite)
+        yield finding
+        plans += [] if plan is None else [plan]
+    if specs and not project.suites():
+        yield Finding("plan", "broken", "no suite is compiled", "run `orchestra compile`")
+    wanted = {test.browser for plan in plans for test in plan.tests if test.steps}
+    for engine in _ENGINES:
+        if engine in wanted or engine == "chromium":
+            yield _browser(engine, project.root, env, needed=engine in wanted)
+    for plan in plans:
+        yield from _secrets(plan, env)
+
+
+def _git(root: Path) -> Finding:
+    program = shutil.which("git")
+    if program is None:
+        return Finding("git", "warning", "not on PATH", "install it: runs record commit and branch")
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
+    inside = any((folder / ".git").exists() for folder in (root, *root.parents))
+    if not inside:
+        return Finding("git", "warning", f"{told.stdout.strip()}; {root} is no work tree", "run `git init`")
+    return Finding("git", "ok", told.stdout.strip())
+
+
+def _disk(root: Path) -> Finding:
+    free = shutil.disk_usage(root).free // 2**20
+    if free < FREE_MEGABYTES:
+        return Finding("disk", "warning", f"{free} MB free", "make room: evidence of one run can take hundreds of MB")
+    return Finding("disk", "ok", f"{free} MB free")
+
+
+def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
+    try:
+        plan = dag.load_plan(project, suite)
+    except OrchestraError as error:
+        return Finding(f"plan {suite}", "broken", error.message, error.hint), None
+    return Finding(f"plan {suite}", "ok", f"{len(plan.tests)} tests, up to date"), plan
+
+
+def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -> Finding:
+    found = browser.find(engine, env, root)
+    if isinstance(found, Browser):
+        return Finding(engine, "ok", f"{found.version} ({found.origin}: {found.executable})")
+    # Without chromium a suite that drives browsers does not start; tests of another engine are skipped and say so.
+    state: State = "broken" if needed and engine == "chromium" else "warning"
+    return Finding(engine, state, found.reason, "; or ".join(found.fixes))
+
+
+def _secrets(plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:
+    for name in plan.secrets:
+        value = env.get(name)
+        if value is None:
+            yield Finding(f"secret {name}", "warning", f"not set; suite {plan.suite} names it", f"export {name}=…")
+        elif len(value) < MINIMUM_LENGTH:
+            found = f"shorter than {MINIMUM_LENGTH} characters, so it is not masked"
+            yield Finding(f"secret {name}", "warning", found, "use a longer value")
+        else:
+            yield Finding(f"secret {name}", "ok", "set, masked")

@@ -1,0 +1,145 @@
+"""Drift of meaning: what a wrapped runner really collects, against what a spec names. May import `compiler` and `runtime`.
+
+Each command under `collect:` lists what its runner would run. Every value that a test gives to the parameter named by
+`of` must occur in that list; a file that was moved or renamed is found before a run finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from orchestra.compiler import resolve
+from orchestra.compiler.include import Assembled
+from orchestra.compiler.lower_steps import text, texts
+from orchestra.compiler.spec import Spec
+from orchestra.diagnostic import Diagnostic
+from orchestra.errors import MachineError
+from orchestra.runtime.commands import Commands, Finished, Job
+from orchestra.runtime.mask import Masks
+from orchestra.source import Path as SpecPath
+from orchestra.suggest import did_you_mean
+
+BOUND_SECONDS = 300.0
+_TAIL_LINES = 5
+_SUGGESTED_FROM = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One `collect` of one spec."""
+
+    source: Assembled
+    name: str
+    argv: tuple[str, ...]
+    block: str
+    parameter: str
+
+    @property
+    def spec(self) -> Spec:
+        return cast("Spec", self.source.data)
+
+    def problem(self, rule: str, path: SpecPath, message: str, hint: str) -> Diagnostic:
+        return Diagnostic(self.source.place(path), rule, message, hint)
+
+
+def check(
+    root: Path, specs: Sequence[Assembled], environment: Mapping[str, str], bound_seconds: float = BOUND_SECONDS
+) -> list[Diagnostic]:
+    """Run every `collect` of the specs, side by side, and judge what they list.
+
+    Args:
+        root: the project root, their working folder.
+        specs: what has no problem of its own.
+        environment: what the commands inherit.
+        bound_seconds: after it a command and all that it started is ended.
+    """
+    asked = {f"{index}": one for index, one in enumerate(one for source in specs for one in _asked(source))}
+    if not asked:
+        return []
+    problems: list[Diagnostic] = []
+    with tempfile.TemporaryDirectory(prefix="orchestra-collect-") as folder:
+        commands = Commands()
+        try:
+            for key, one in asked.items():
+                log = Path(folder, key)
+                try:
+                    commands.start(_job(key, one, root, environment, log, bound_seconds))
+                except MachineError as error:
+                    path = ("collect", one.name, "run")
+                    problems.append(
+                        one.problem("collect-failed", path, f'collect "{one.name}": {error.message}', error.hint)
+                    )
+            while len(commands):
+                for ended in commands.poll(None):
+                    problems += _judge(asked[ended.key], ended, bound_seconds)
+        finally:
+            commands.close()
+    return sorted(set(problems))
+
+
+def _asked(source: Assembled) -> Iterator[_Asked]:
+    spec = cast("Spec", source.data)
+    known = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
+    for name, entry in spec.get("collect", {}).items():
+        block, _, parameter = entry["of"].partition(".")
+        yield _Asked(source, name, texts(entry["run"], known), block, parameter)
+
+
+def _job(key: str, one: _Asked, root: Path, environment: Mapping[str, str], log: Path, bound_seconds: float) -> Job:
+    return Job(
+        key=key,
+        argv=one.argv,
+        cwd=root,
+        env=environment,
+        log=log,
+        mark=f"collect-{os.getpid()}/{key}",
+        timeout_seconds=bound_seconds,
+        mask=Masks(one.spec.get("secrets", []), environment).stream(),
+    )
+
+
+def _judge(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagnostic]:
+    listed = ended.log.read_text(encoding="utf-8", errors="replace")
+    if ended.timed_out or ended.exit_code != 0:
+        how = (
+            f"did not end within {bound_seconds:g} seconds"
+            if ended.timed_out
+            else f"was ended by signal {ended.signal}"
+            if ended.exit_code is None
+            else f"ended with exit code {ended.exit_code}"
+        )
+        tail = " | ".join(listed.split("\n")[-_TAIL_LINES - 1 :]).strip(" |")
+        message = f'the command of collect "{one.name}" {how}'
+        yield one.problem("collect-failed", ("collect", one.name, "run"), message, f"it said: {tail}" if tail else "")
+        return
+    for path, value in _given(one):
+        if not _occurs(value, listed):
+            words = sorted(set(re.findall(r"[^\s\"',]+", listed)))[:_SUGGESTED_FROM]
+            message = (
+                f'"{value}" is not among what the command of collect "{one.name}" lists{did_you_mean(value, words)}'
+            )
+            place = one.source.place(("collect", one.name), key=True)
+            yield one.problem("collect-missing", path, message, f"correct it, or the command at {place}")
+
+
+def _given(one: _Asked) -> Iterator[tuple[SpecPath, str]]:
+    """Each value that a test gives to the parameter, and where."""
+    variables = {f"vars.{name}": value for name, value in one.spec.get("vars", {}).items()}
+    for test_id, test in one.spec["tests"].items():
+        given = test.get("use", {}).get(one.block)
+        if given is None:
+            continue
+        for _, values in resolve.matrix_tests(test_id, test):
+            known = {**variables, **{f"matrix.{name}": value for name, value in values.items()}}
+            yield ("tests", test_id, "use", one.block, one.parameter), text(given[one.parameter], known)
+
+
+def _occurs(value: str, listed: str) -> bool:
+    """Whether the list names the value: whole, not as a part of a longer name."""
+    return re.search(rf"(?<![\w.-]){re.escape(value)}(?![\w-])", listed) is not None
