@@ -1,39 +1,59 @@
-"""The health matrix: each component's row, kept by one thread. May import `plan`, `reaper` and the probes."""
+"""The health matrix of a run: what starts when, what is watched, and what is done when it fails.
+
+May import `component`, `recovery`, `service`, `plan`. One thread of its own, with an event loop, owns every component;
+what others call returns at once. A run that requests nothing has no such thread.
+
+The order comes from waiting: a component comes up when all that it needs is healthy. When one fails while tests run, an
+incident opens: whatever needs it is put aside, the ladder is climbed, and what was put aside comes up again in the same
+way. So two incidents at once need no rules of their own.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import graphlib
+import os
 import random
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from orchestra.plan import Component
+from orchestra.errors import OrchestraError
+from orchestra.plan import Component, Live
+from orchestra.runtime.component import Member, Row, State, Trouble
+from orchestra.runtime.port import locks_folder
+from orchestra.runtime.probe import Prober
+from orchestra.runtime.process import end_tree
 from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.recovery import Action, Watch, decide, step
+from orchestra.runtime.service import Ground, ending
 
-State: TypeAlias = Literal["idle", "starting", "healthy", "unhealthy", "failed", "stopped"]
+__all__ = ["Matrix", "Row"]
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What is known of a component now. `reason` reads after "which"."""
-
-    id: str
-    state: State
-    reason: str = ""
-    pid: int | None = None
-    port: int | None = None
-    url: str = ""
-    attempts: int = 0
-    seconds: float = 0.0
-    hint: str = ""
-    required: bool = True
-    degraded: str = ""
+_HARD_SECONDS = 15.0
 
 
 class Matrix:
-    """The components of a suite, started on request, with all that they need."""
+    """The components of a suite, started on request, with all that they need.
+
+    Args:
+        components: the rows, as in the plan.
+        root: the project root.
+        folder: the run's folder; logs go to `services/<id>.log` in it.
+        mark: the run's tree mark.
+        env: what services, jobs and probes inherit.
+        secrets_mask: takes secrets out of logs and reasons.
+        on_event: given the body of each `service_event`, from the matrix's thread.
+        wake: called after each change of a state, from that thread.
+        reaper: told about every process.
+        clock: monotonic seconds.
+        sleep: waits that many seconds.
+        rand: a number from 0 to 1, for the spread of waits.
+    """
 
     def __init__(
         self,
@@ -48,11 +68,35 @@ class Matrix:
         wake: Callable[[], None],
         reaper: Reaper | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rand: Callable[[], float] = random.random,
     ) -> None:
-        self._components = {one.id: one for one in components}
-        self._rows = {one.id: Row(one.id, "idle", required=one.required) for one in components}
+        self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand)
+        self._on_event = on_event
+        self._wake = wake
+        self._prober = Prober()
+        self._members = {
+            one.id: Member(
+                one,
+                self._ground,
+                self._prober,
+                names=self.names,
+                locks=lambda: locks_folder(os.getuid()),
+                say=self._starting,
+            )
+            for one in components
+        }
+        self._rows = {name: self._row(member, "idle", Trouble("")) for name, member in self._members.items()}
+        needs = {one.id: one.needs for one in components}
+        self._order = [name for name in graphlib.TopologicalSorter(needs).static_order() if name in needs]
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._recovering: dict[str, Action] = {}
+        self._pulse = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    # ------------------------------------------------------------------------------------------- called by other threads
 
     def required_by(self, ids: Iterable[str]) -> tuple[str, ...]:
         """These and all that they need, in the order of the plan."""
@@ -62,21 +106,287 @@ class Matrix:
             name = ahead.pop()
             if name not in found:
                 found.add(name)
-                ahead += self._components[name].needs
-        return tuple(name for name in self._components if name in found)
+                ahead += self._members[name].component.needs
+        return tuple(name for name in self._members if name in found)
 
     def request(self, ids: Iterable[str]) -> None:
-        """Start these and all that they need; returns at once."""
-        for name in self.required_by(ids):
-            self._rows[name] = Row(name, "failed", "cannot be started", required=self._components[name].required)
+        """Start these and all that they need, in parallel where their needs allow it; returns at once."""
+        wanted = [name for name in self.required_by(ids) if self._rows[name].state == "idle"]
+        if not wanted or self._closed:
+            return
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="health", daemon=True)
+            self._thread.start()
+        self._loop.call_soon_threadsafe(self._want, wanted)
 
-    def row(self, id: str) -> Row:  # noqa: A002 - it is the component's id
+    def row(self, name: str) -> Row:
         """What is known of a component now."""
-        return self._rows[id]
+        return self._rows[name]
 
     def names(self) -> dict[str, str]:
-        """The addresses that are bound so far."""
-        return {}
+        """The names that are bound so far: `backend.url`, `backend.host`, `backend.port`, groups of log probes."""
+        return {
+            f"{name}.{part}": value for name, member in self._members.items() for part, value in member.bound.items()
+        }
 
     def close(self) -> None:
-        """Stop everything, in reverse order."""
+        """Stop everything, in reverse order, and wait for it: at most each one's grace and five seconds, in a row."""
+        if self._closed:
+            return
+        self._closed = True
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        services = [service for one in self._members.values() if (service := one.service) is not None]
+        bound = _HARD_SECONDS + sum(service.grace_seconds + _HARD_SECONDS for service in services)
+        loop.call_soon_threadsafe(lambda: loop.create_task(self._shut()))
+        thread.join(bound)
+        if thread.is_alive():  # the loop hangs, which is a bug of ours: leave no process behind all the same
+            for member in self._members.values():
+                if member.running is not None:
+                    end_tree(member.running.process, grace_seconds=0.0)
+            return
+        loop.close()
+
+    # -------------------------------------------------------------------------------------------------- telling others
+
+    def _row(self, member: Member, state: State, trouble: Trouble) -> Row:
+        running = member.running
+        return Row(
+            id=member.component.id,
+            state=state,
+            reason=self._ground.mask(trouble.reason),
+            pid=running.process.pid if running is not None else None,
+            port=member.port,
+            url=member.url,
+            attempts=member.starts,
+            seconds=max(0.0, self._ground.clock() - member.begun) if member.begun else 0.0,
+            hint=self._ground.mask(trouble.hint),
+            required=member.component.required,
+            degraded=f"{member.component.id} on failover" if member.on_failover else "",
+            identity=member.identity_in_words(),
+        )
+
+    def _publish(self, name: str, state: State, trouble: Trouble | None = None, action: str = "") -> None:
+        """A new state: shown, recorded, and told to whoever waits for one."""
+        row = self._rows[name] = self._row(self._members[name], state, trouble or Trouble(""))
+        body: dict[str, Any] = {
+            "component": name,
+            "state": state,
+            "pid": row.pid,
+            "port": row.port,
+            "attempt": max(1, row.attempts),
+            "reason": row.reason,
+            "seconds": row.seconds,
+        }
+        if row.url:
+            body["url"] = row.url
+        if action:
+            body["action"] = action
+        # A disk that refuses is told to the run by its own next event; the services go on until it ends.
+        with contextlib.suppress(OrchestraError):
+            self._on_event(body)
+        pulse, self._pulse = self._pulse, asyncio.Event()
+        pulse.set()
+        self._wake()
+
+    def _starting(self, member: Member, why: str) -> None:
+        self._publish(member.component.id, "starting", Trouble(why))
+
+    # -------------------------------------------------------------------------------------------------------- coming up
+
+    def _want(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._tasks and not self._closed:
+                self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._live_guarded(name), name=name)
+        self._tasks[name] = task
+
+    async def _live_guarded(self, name: str) -> None:
+        """A component's life; a bug of ours in it fails the component, so that nothing waits for it for ever."""
+        try:
+            await self._live(name)
+        except Exception as error:  # noqa: BLE001 - it is told with its traceback in the component's log
+            self._members[name].journal.begin(traceback.format_exc())
+            self._publish(name, "failed", Trouble(f"met a bug of orchestra: {error!r}", "please report it"))
+
+    async def _live(self, name: str) -> None:
+        """Come up when all needs are healthy, then be watched, until it has failed for good."""
+        member = self._members[name]
+        lost = await self._needs_settled(name)
+        if lost is None:
+            resumed = member.running is not None
+            lost = await (member.still_ready() if resumed else member.come_up())
+            if lost is not None and resumed:
+                lost = await member.come_up()
+        else:
+            await member.go_down()
+        if lost is not None:
+            self._publish(name, "failed", lost)
+            return
+        self._publish(name, "healthy")
+        while (trouble := await self._trouble(member)) is not None:
+            end = await self._recover(name, trouble)
+            if end is not None:
+                await member.go_down()
+                self._publish(name, "failed", end)
+                return
+
+    async def _needs_settled(self, name: str) -> Trouble | None:
+        """Wait until each need is healthy; which one has failed, or None. Bounded, because every need's own life is."""
+        needs = self._members[name].component.needs
+        while True:
+            for need in needs:
+                row = self._rows[need]
+                if row.state == "failed":
+                    return Trouble(f"needs {need}, which {row.reason}", row.hint)
+            if all(self._rows[need].state == "healthy" for need in needs):
+                return None
+            await self._pulse.wait()
+
+    # --------------------------------------------------------------------------------------------------------- watching
+
+    async def _trouble(self, member: Member) -> Trouble | None:
+        """Wait until something is wrong with a healthy component; None when there is nothing to watch."""
+        live = member.component.live
+        watches = [] if live is None else [asyncio.ensure_future(self._misses(member, live))]
+        if member.running is not None:
+            watches.append(asyncio.ensure_future(self._death(member)))
+        if not watches:
+            return None
+        try:
+            done, _ = await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+            return next(watch for watch in reversed(watches) if watch in done).result()
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+    async def _death(self, member: Member) -> Trouble:
+        code = await member.death()
+        return Trouble(f"ended with {ending(code)} while tests ran", f"its output is in {member.journal.path}")
+
+    async def _misses(self, member: Member, live: Live) -> Trouble:
+        watch, answer = Watch(healthy=True), None
+        while watch.healthy:
+            await self._ground.sleep(live.every_seconds)
+            answer = await member.ask(live.probe)
+            watch = step(watch, passed=not answer.reason, successes=1, failures=live.failures)
+        said, hint = (answer.reason, answer.hint) if answer is not None else ("", "")
+        return Trouble(f"missed {watch.misses} probes in a row while tests ran: {said}", hint)
+
+    # ------------------------------------------------------------------------------------------------------- recovering
+
+    def _dependents(self, name: str) -> list[str]:
+        """Services that need this one and were begun, in the order of their start."""
+        found = {name}
+        for other in self._order:
+            if other in self._tasks and any(need in found for need in self._members[other].component.needs):
+                found.add(other)
+        return [other for other in self._order if other in found and other != name]
+
+    async def _recover(self, name: str, trouble: Trouble) -> Trouble | None:
+        """Climb the ladder; None when it is healthy again, else why it has failed for good."""
+        member = self._members[name]
+        component = member.component
+        self._publish(name, "unhealthy", trouble)
+        aside = await self._put_aside(name)
+        tried: list[int] = []
+        last: Trouble | None = trouble
+        action: Action | None = None
+        try:
+            while last is not None:
+                action = decide(component.ladder, component.retries, tried, self._ground.rand())
+                if action is None:
+                    declared = [rung.kind for rung in component.ladder]
+                    what = f"and was not brought back by {', '.join(declared)}" if declared else "and has no `recover`"
+                    hint = last.hint if declared else "declare a ladder: recover: [restart]"
+                    return Trouble(
+                        f"{trouble.reason}; {last.reason} {what}" if tried else f"{trouble.reason} {what}", hint
+                    )
+                tried.append(action.rung)
+                await self._ground.sleep(action.wait_seconds)
+                last = await self._act(member, action, aside)
+                if last is not None:
+                    self._publish(name, "unhealthy", last, action.kind)
+            self._publish(name, "healthy", action=action.kind if action is not None else "")
+        finally:
+            if not self._closed:
+                for other in aside:
+                    self._begin(other)
+        return None
+
+    async def _put_aside(self, name: str) -> list[str]:
+        """Stop watching and starting whatever needs this one, until it is healthy again or has failed."""
+        aside = [other for other in self._dependents(name) if self._rows[other].state != "failed"]
+        aside = [one for one in aside if self._members[one].running is not None or self._rows[one].state != "healthy"]
+        for other in aside:
+            self._tasks[other].cancel()
+        await asyncio.gather(*(self._tasks[other] for other in aside), return_exceptions=True)
+        for other in aside:
+            self._publish(other, "unhealthy", Trouble(f"waits for {name}, which is being recovered"))
+        return aside
+
+    async def _act(self, member: Member, action: Action, aside: Sequence[str]) -> Trouble | None:
+        """One action of the ladder; None when the component is healthy after it."""
+        if action.kind in {"retry", "run"}:
+            if action.kind == "run":
+                try:
+                    lost = await member.repair(action.run)
+                except OrchestraError as error:
+                    lost = Trouble(f"has a repair that cannot be started: {error.message}", error.hint)
+                if lost is not None:
+                    return lost
+            return await self._answers(member)
+        for other in reversed(aside):
+            await self._members[other].go_down()
+        had = member.port
+        if action.kind == "failover":
+            await member.go_down()
+            member.fail_over()
+        but = {had: f"port {had} was given up"} if action.kind == "port" and had is not None else {}
+        return await member.come_up(but=but)
+
+    async def _answers(self, member: Member) -> Trouble | None:
+        """Whether it is healthy as it is."""
+        if member.component.service is not None and (member.running is None or not member.running.alive()):
+            return Trouble("does not run")
+        probes = [one.probe for one in (member.component.live, member.component.ready) if one is not None]
+        for probe in probes[:1]:
+            answer = await member.ask(probe)
+            if answer.reason:
+                return Trouble(answer.reason, answer.hint)
+        return None
+
+    # ------------------------------------------------------------------------------------------------------- going down
+
+    async def _shut(self) -> None:
+        """Cancel every life, stop every service once all that need it are gone, and end the loop."""
+        try:
+            tasks = list(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            downs: dict[str, asyncio.Task[None]] = {}
+            for name in reversed(self._order):
+                before = [downs[other] for other in downs if name in self._members[other].component.needs]
+                downs[name] = asyncio.ensure_future(self._down(name, before))
+            await asyncio.gather(*downs.values(), return_exceptions=True)
+            await self._prober.close()
+        finally:
+            for member in self._members.values():
+                member.let_go()
+            asyncio.get_running_loop().stop()
+
+    async def _down(self, name: str, before: Sequence[asyncio.Task[None]]) -> None:
+        if before:
+            await asyncio.wait(before)
+        member = self._members[name]
+        if member.running is None:
+            return
+        survivors = await member.go_down()
+        left = f"left {survivors} processes that outlive KILL" if survivors else ""
+        self._publish(name, "stopped", Trouble(left))

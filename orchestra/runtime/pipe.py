@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 _BLOCK_BYTES = 65536
 _BLOCKS_AT_ONCE = 64
@@ -55,7 +56,7 @@ class Pipe:
             os.close(self._read_end)
             self._read_end = -1
 
-    def __enter__(self) -> Pipe:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

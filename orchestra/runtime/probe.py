@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import os
 import re
 import shutil
 import signal
@@ -133,10 +132,13 @@ class Prober:
         """One question, answered within the probe's time."""
         try:
             args = filled(probe.args, scene.lookup)
-            async with asyncio.timeout(probe.timeout_seconds):
-                return await _KINDS[probe.kind](self, args, scene)
-        except TimeoutError:
-            return Answer(f"{_question(probe.kind, args, scene)} gave no answer within {probe.timeout_seconds:g} s")
+            if probe.kind == "http" and not self._clients:
+                await asyncio.to_thread(_library)  # not within the probe's time
+            try:
+                async with asyncio.timeout(probe.timeout_seconds):
+                    return await _KINDS[probe.kind](self, args, scene)
+            except TimeoutError:
+                return Answer(f"{_question(probe.kind, args, scene)} gave no answer within {probe.timeout_seconds:g} s")
         except OrchestraError as error:
             return Answer(error.message, error.hint, final=True)
         except re.error as error:
@@ -151,15 +153,21 @@ class Prober:
     def client(self, *, secure: bool) -> Any:
         """The client for addresses with or without a certificate to check."""
         if secure not in self._clients:
-            import httpx  # noqa: PLC0415 - 120 to 400 ms; only runs with an http probe pay it, in the watcher's thread
-
+            httpx = _library()
             self._clients[secure] = httpx.AsyncClient(
                 verify=secure,  # without it the certificates of the whole world are read for http://127.0.0.1
                 trust_env=secure,  # a proxy of the environment is not for this machine's own services
-                timeout=None,  # noqa: S113 - `ask` bounds the whole, not each read
+                timeout=None,  # `ask` bounds the whole, not each read
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
         return self._clients[secure]
+
+
+def _library() -> Any:
+    """The HTTP library: 120 to 400 ms, which only runs with an http probe pay, beside the start of their services."""
+    import httpx  # noqa: PLC0415 - as the docstring says
+
+    return httpx
 
 
 def _question(kind: str, args: Mapping[str, Any], scene: Scene) -> str:
@@ -220,12 +228,8 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
                 body += block[: BODY_LIMIT - len(body)]
                 if len(body) >= BODY_LIMIT:
                     break
-    except (OSError, ValueError) as error:
+    except (_library().HTTPError, _library().InvalidURL, OSError, ValueError) as error:
         return Answer(f"{method} {url}: {_cause(error)}")
-    except Exception as error:
-        if not type(error).__module__.startswith("httpx"):
-            raise
-        return Answer(f"{method} {url}: {_cause(error)}", peer=None)
     reason = _judge(args, reply.status_code, bytes(body)) or _impostor(scene.identity, reply.headers, bytes(body))
     return Answer(f"{method} {url} {reason}", peer=peer) if reason else Answer(peer=peer)
 
@@ -291,7 +295,7 @@ async def _tcp(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
         return Answer("it has no port to ask", "give the probe a `port`", final=True)
     host = identity.reachable(host)
     try:
-        _, writer = await asyncio.open_connection(host, int(port))
+        writer = (await asyncio.open_connection(host, int(port)))[1]
     except OSError as error:
         return Answer(f"no connection to {host}:{port}: {_cause(error)}")
     writer.transport.abort()

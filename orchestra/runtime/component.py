@@ -1,0 +1,468 @@
+"""One component of the health matrix: how it comes up, is asked, and goes down. May import `service`, `probe`, `port`.
+
+Knows nothing of the other components but the names that they bind; order, watching and recovery are `health`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from orchestra.errors import MachineError, OrchestraError
+from orchestra.names import expand
+from orchestra.plan import Component, Job, Probe, Ready, Service
+from orchestra.runtime import identity
+from orchestra.runtime.port import Port, Taken, busy, reserve
+from orchestra.runtime.probe import Answer, Prober, Scene, exit_of, short
+from orchestra.runtime.recovery import Watch, poll_seconds, step, wait_seconds
+from orchestra.runtime.service import Ground, Journal, Running, ending, finish, release, start, stop
+
+State: TypeAlias = Literal["idle", "starting", "healthy", "unhealthy", "failed", "stopped"]
+
+SETTLE_SECONDS = 0.2
+"""A service without `ready` counts as ready when it has run this long: a command that ends at once is no service."""
+
+_STRANGER_LIMIT = 3
+_BACKGROUND_POLL_SECONDS = 0.5
+_REPAIR_SECONDS = 300.0
+_SHORTEST_PROBE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of a component now.
+
+    Attributes:
+        id: the component's.
+        state: `idle` until somebody requests it; `unhealthy` while it is being recovered; `failed` is the end.
+        reason: why it is not healthy; reads after "which".
+        pid: of its process, if it has one.
+        port: its port, if it has one.
+        url: its address, empty when it has none.
+        attempts: how often it was started or asked to be ready.
+        seconds: how long its last start took.
+        hint: what mends it.
+        required: whether a run without it has failed.
+        degraded: what is not as declared, for example `backend on failover`.
+        identity: how its answers are known to be its own: `own`, `header`, `json` or `none`.
+    """
+
+    id: str
+    state: State
+    reason: str = ""
+    pid: int | None = None
+    port: int | None = None
+    url: str = ""
+    attempts: int = 0
+    seconds: float = 0.0
+    hint: str = ""
+    required: bool = True
+    degraded: str = ""
+    identity: str = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a component is not fit, reading after "which", and what mends it.
+
+    Attributes:
+        reason: in words.
+        hint: what to do.
+        stranger: somebody else answers in its place.
+    """
+
+    reason: str
+    hint: str = ""
+    stranger: bool = False
+
+
+class _Died(Exception):  # noqa: N818 - it is no error but what happened
+    """The process of a service ended; `code` is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Member:
+    """A component with what it holds. Belongs to the thread of the matrix; `bound` may be read from any.
+
+    Args:
+        component: of the plan.
+        ground: what it stands on.
+        prober: asks its probes.
+        names: every name that is bound so far.
+        locks: the folder of port reservations.
+        say: told when a start begins: reason.
+    """
+
+    def __init__(
+        self,
+        component: Component,
+        ground: Ground,
+        prober: Prober,
+        *,
+        names: Callable[[], Mapping[str, str]],
+        locks: Callable[[], Path],
+        say: Callable[[Member, str], None],
+    ) -> None:
+        self.component = component
+        self.service = component.service
+        self.running: Running | None = None
+        self.bound: Mapping[str, str] = MappingProxyType({})
+        self.starts = 0
+        self.begun = 0.0
+        self.on_failover = False
+        self._ground = ground
+        self._prober = prober
+        self._names = names
+        self._locks = locks
+        self._say = say
+        self._asked = 0
+        self._strangers = 0
+        self.journal = Journal(ground.folder / "services" / f"{component.id}.log", ground.mask)
+
+    # -------------------------------------------------------------------------------------------------- what it is now
+
+    @property
+    def host(self) -> str:
+        """The address at which it is reached; empty when it has none."""
+        return self.bound.get("host", "")
+
+    @property
+    def port(self) -> int | None:
+        """Its port."""
+        text = self.bound.get("port", "")
+        return int(text) if text.isdigit() else None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self.bound.get("url", "")
+
+    def identity_in_words(self) -> str:
+        """How its answers are known to be its own."""
+        declared = self.component.identity
+        if isinstance(declared, str):
+            return declared if self.service is not None or self.component.url else "none"
+        return " and ".join(sorted(declared))
+
+    def patterns(self) -> tuple[str, ...]:
+        """What its log probes look for."""
+        probes = [one.probe for one in (self.component.ready, self.component.live) if one is not None]
+        return tuple(str(probe.args["match"]) for probe in probes if probe.kind == "log")
+
+    def _lookup(self, name: str) -> str:
+        """The value of a late name in the component's own texts."""
+        if name == "port" and self.port is not None:
+            return str(self.port)
+        head, _, rest = name.partition(".")
+        value = self._ground.env.get(rest) if head == "env" else self._names().get(name)
+        if value is not None:
+            return value
+        if head == "env":
+            raise MachineError(f"the environment variable {rest} is not set", f"export {rest}=…")
+        hint = f"add {head} to its `needs`" if rest else "give it a `port` or a `port_range`"
+        raise MachineError(f"${{{name}}} has no value yet", hint)
+
+    def _bind(self, host: str, port: int | None, **more: str) -> None:
+        host = identity.reachable(host)
+        shown = f"[{host}]" if ":" in host else host
+        own = {"host": host, "port": str(port), "url": f"http://{shown}:{port}"} if port is not None else {}
+        self.bound = MappingProxyType({**own, **more})
+
+    # ------------------------------------------------------------------------------------------------------ coming up
+
+    async def come_up(self, *, but: Mapping[int, str] = MappingProxyType({})) -> Trouble | None:
+        """Start it and wait until it is ready; why it is not, or None. What ran before is ended first.
+
+        Args:
+            but: ports not to be used, with the reason.
+        """
+        self.begun = self._ground.clock()
+        try:
+            if self.component.job is not None:
+                return await self._job(self.component.job)
+            if self.service is not None:
+                return await self._service(self.service, dict(but))
+            return await self._elsewhere()
+        except OrchestraError as error:
+            return Trouble(f"cannot be started: {error.message}", error.hint)
+
+    async def _job(self, job: Job) -> Trouble | None:
+        await self.go_down()
+        self.starts += 1
+        self._say(self, "")
+        code = await self._to_its_end(job)
+        if code is None:
+            return self._with_output(f"did not end within {job.timeout_seconds:g} s")
+        if code:
+            return self._with_output(f"ended with {ending(code)}")
+        return await self._until_ready(self.component.ready)
+
+    async def repair(self, run: tuple[str, ...]) -> Trouble | None:
+        """Run a repair of the ladder to its end."""
+        code = await self._to_its_end(Job(run, timeout_seconds=_REPAIR_SECONDS), word="repair")
+        if code is None:
+            return Trouble(f"has a repair that did not end within {_REPAIR_SECONDS:g} s")
+        return self._with_output(f"has a repair that ended with {ending(code)}") if code else None
+
+    async def _to_its_end(self, job: Job, word: str = "job") -> int | None:
+        self.journal.begin(f"{word}: {' '.join(job.run)}", self.patterns())
+        self._asked += 1
+        mark = f"{self._ground.mark}/{word}:{self.component.id}/{self._asked}"
+        running = start(self._ground, job, self.journal, mark=mark, lookup=self._lookup)
+        try:
+            return await finish(self._ground, running, job.timeout_seconds)
+        except asyncio.CancelledError:
+            await stop(self._ground, running, None)
+            raise
+
+    async def _elsewhere(self) -> Trouble | None:
+        """A component that is not started: an address, a tool, a variable, a file."""
+        url = expand(self.component.url, self._lookup).rstrip("/")
+        if url:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            self._bind(parts.hostname or "", port, url=url)
+        self.starts += 1
+        self._say(self, "")
+        trouble = await self._until_ready(self.component.ready, tries=self.component.retries.max + 1)
+        if trouble is None:
+            return None
+        word = "is not to be reached" if url else "failed its check"
+        return Trouble(f"{word}: {trouble.reason}", trouble.hint)
+
+    async def _service(self, service: Service, taken: dict[int, str]) -> Trouble | None:
+        """Start until it is ready, a bound is over, or the tries or ports are used up."""
+        await self.go_down()
+        deaths, why = 0, ""
+        while True:
+            port = self._reserve(service, taken)
+            if isinstance(port, Taken):
+                ports = "-".join(map(str, sorted(set(service.ports or ()))))
+                listed = "; ".join(port.reasons)
+                return Trouble(f"found no free port in {ports}: {listed}", "end what holds it, or widen `port_range`")
+            self._launch(service, port, why)
+            try:
+                trouble = await self._until_ready(self.component.ready)
+            except _Died as died:
+                deaths += 1
+                trouble = self._with_output(f"ended with {ending(died.code)} before it was ready")
+                await self.go_down()
+                if port is not None and (reason := busy(service.host, port.number)):
+                    taken[port.number] = reason
+                    why = reason
+                elif deaths > self.component.retries.max:
+                    return self._with_output(f"ended with {ending(died.code)} at each of {deaths} starts")
+                else:
+                    why = trouble.reason
+                    await self._ground.sleep(wait_seconds(self.component.retries, deaths, self._ground.rand()))
+                continue
+            if trouble is None:
+                return None
+            await self.go_down()
+            if not trouble.stranger or port is None:
+                return trouble
+            why = taken[port.number] = trouble.reason
+
+    def _reserve(self, service: Service, taken: Mapping[int, str]) -> Port | Taken | None:
+        """The port that it had, else the first free one."""
+        if service.ports is None:
+            return None
+        low, high = service.ports
+        had = self.port
+        if had is not None and low <= had <= high and had not in taken:
+            again = reserve(service.host, (had, had), but={}, folder=self._locks())
+            if isinstance(again, Port):
+                return again
+        return reserve(service.host, (low, high), but=taken, folder=self._locks())
+
+    def _launch(self, service: Service, port: Port | None, why: str) -> None:
+        self.starts += 1
+        self._strangers = 0
+        self._bind(service.host, port.number if port is not None else None)
+        self.journal.begin(f"start {self.starts}: {' '.join(service.run)}", self.patterns())
+        mark = f"{self._ground.mark}/service:{self.component.id}/{self.starts}"
+        try:
+            self.running = start(self._ground, service, self.journal, mark=mark, lookup=self._lookup, port=port)
+        except OrchestraError:
+            if port is not None:
+                port.release()
+            raise
+        self._say(self, why)
+
+    # ----------------------------------------------------------------------------------------------------------- asking
+
+    async def still_ready(self) -> Trouble | None:
+        """Whether what runs is ready after an incident of what it needs; None when it is."""
+        self.begun = self._ground.clock()
+        try:
+            return await self._until_ready(self.component.ready)
+        except _Died as died:
+            return self._with_output(f"ended with {ending(died.code)}")
+
+    async def _until_ready(self, ready: Ready | None, tries: int | None = None) -> Trouble | None:
+        """Ask until the probe has passed often enough.
+
+        Args:
+            ready: the condition; without one, a service has to run for a moment.
+            tries: how many misses are allowed, with the waits of `retries`; None polls as long as the time lasts.
+
+        Raises:
+            _Died: the service's process has ended.
+        """
+        if ready is None:
+            await self._alive_for(SETTLE_SECONDS if self.running is not None else 0.0)
+            return None
+        clock, watch, missed, last = self._ground.clock, Watch(), 0, Answer()
+        over = clock() + ready.within_seconds
+        while True:
+            left = max(_SHORTEST_PROBE_SECONDS, over - clock())
+            whole = left >= ready.probe.timeout_seconds
+            probe = ready.probe if whole else msgspec.structs.replace(ready.probe, timeout_seconds=left)
+            answer = await self._or_death(probe)
+            last = answer if whole or not last.reason else last
+            watch = step(watch, passed=not answer.reason, successes=ready.successes, failures=1)
+            if watch.healthy:
+                return None
+            missed += bool(answer.reason)
+            if self._strangers >= _STRANGER_LIMIT:
+                return Trouble(answer.reason, answer.hint, stranger=True)
+            if answer.final or (tries is not None and missed >= tries):
+                return Trouble(answer.reason, answer.hint)
+            pause = poll_seconds(missed)
+            if tries is not None and answer.reason:
+                pause = wait_seconds(self.component.retries, missed, self._ground.rand())
+            if clock() + pause >= over:
+                said = f": {last.reason}" if last.reason else ""
+                return self._with_output(f"did not get ready within {ready.within_seconds:g} s{said}", last.hint)
+            await self._alive_for(pause)
+
+    async def ask(self, probe: Probe) -> Answer:
+        """One probe; an answer of somebody else in the service's place is a miss that names him."""
+        self._asked += 1
+        declared = self.component.identity
+        scene = Scene(
+            root=self._ground.root,
+            env=self._ground.env,
+            lookup=self._lookup,
+            mark=f"{self._ground.mark}/probe:{self.component.id}/{self._asked}",
+            host=self.host,
+            port=self.port,
+            url=self.url,
+            said=self.journal.said,
+            identity=declared if isinstance(declared, dict) else {},
+        )
+        answer = await self._prober.ask(probe, scene)
+        if answer.reason:
+            return answer
+        if answer.names:
+            self._learn(answer.names)
+        running = self.running
+        if running is None or answer.peer is None or declared != "own" or not identity.is_local(answer.peer[0]):
+            return answer
+        who = identity.answerer(running.process, *answer.peer, running.known)
+        running.known = who.inodes
+        if not who.stranger:
+            self._strangers = 0
+            return answer
+        self._strangers += 1
+        return Answer(
+            f"port {answer.peer[1]} is answered by {who.stranger}, not by what was started",
+            "end that process, or use another port",
+        )
+
+    def _learn(self, groups: Mapping[str, str]) -> None:
+        """Names that the service printed. A port that it chose itself gives it an address."""
+        if self.service is not None and groups.get("port", "").isdigit():
+            self._bind(groups.get("host") or self.service.host, int(groups["port"]), **groups)
+        else:
+            self.bound = MappingProxyType({**self.bound, **groups})
+
+    async def _or_death(self, probe: Probe) -> Answer:
+        """The answer, or _Died as soon as the service's process has ended, however long the probe would take."""
+        if self.running is None:
+            return await self.ask(probe)
+        asked, death = asyncio.ensure_future(self.ask(probe)), asyncio.ensure_future(self.death())
+        try:
+            await asyncio.wait({asked, death}, return_when=asyncio.FIRST_COMPLETED)
+            if death.done():
+                raise _Died(death.result())
+            return asked.result()
+        finally:
+            for task in (asked, death):
+                task.cancel()
+            await asyncio.gather(asked, death, return_exceptions=True)
+
+    async def _alive_for(self, seconds: float) -> None:
+        """Sleep; _Died as soon as the service's process has ended."""
+        if self.running is None:
+            await self._ground.sleep(seconds)
+            return
+        death, nap = asyncio.ensure_future(self.death()), asyncio.ensure_future(self._nap(seconds))
+        try:
+            await asyncio.wait({death, nap}, return_when=asyncio.FIRST_COMPLETED)
+            if death.done():
+                raise _Died(death.result())
+        finally:
+            for task in (death, nap):
+                task.cancel()
+            await asyncio.gather(death, nap, return_exceptions=True)
+
+    async def _nap(self, seconds: float) -> int:
+        await self._ground.sleep(seconds)
+        return 0
+
+    async def death(self) -> int:
+        """Wait for the end of the service's process; its exit code.
+
+        One that ends with 0 and leaves processes behind has gone to the background: it lives as long as they do.
+        """
+        running = self.running
+        if running is None:
+            raise AssertionError("nothing runs")
+        code = await exit_of(running.process, self._ground.sleep)
+        while code == 0 and running.alive():
+            await self._ground.sleep(_BACKGROUND_POLL_SECONDS)
+        return code
+
+    # ------------------------------------------------------------------------------------------------------- going down
+
+    async def go_down(self) -> int:
+        """End what runs, with all that belongs to it; how many processes outlived KILL. Nothing runs: nothing happens."""
+        running = self.running
+        if running is None:
+            return 0
+        survivors = await stop(self._ground, running, self.service)
+        self.running = None
+        return survivors
+
+    def let_go(self) -> None:
+        """Close what is open, when the loop ends."""
+        if self.running is not None:
+            release(self._ground, self.running)
+            self.running = None
+        self.journal.close()
+
+    def fail_over(self) -> None:
+        """From now on the backup is what is started."""
+        self.service = self.component.failover or self.component.service
+        self.on_failover = True
+
+    def _with_output(self, reason: str, hint: str = "") -> Trouble:
+        """A trouble with the last lines of the output."""
+        if self.running is not None:
+            self.running.pipe.drain()
+        lines = self.journal.last_lines().splitlines()
+        path = self.journal.path
+        words = short(" | ".join(lines[-3:]))
+        where = f"its output is in {path}" if path.exists() else ""
+        return Trouble(self._ground.mask(f"{reason}; its last words: {words}" if words else reason), hint or where)

@@ -1,0 +1,257 @@
+"""A service as processes: its command started, its output kept, its tree ended. May import `process`, `probe`, `port`.
+
+What is written goes through a pipe into `<folder>/services/<id>.log`, each block with the time at which it came, secrets
+masked, in two files of bounded size of which the second is the older half. The last lines are kept for messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestra.names import expand
+from orchestra.plan import Job, Service
+from orchestra.runtime.orphan import strays
+from orchestra.runtime.pipe import Pipe
+from orchestra.runtime.port import Port
+from orchestra.runtime.probe import end, exit_of
+from orchestra.runtime.process import Process, alive, spawn, tree
+from orchestra.runtime.reaper import Reaper
+
+LOG_LIMIT_BYTES = 8 * 1024 * 1024
+_LINE_LIMIT = 64 * 1024
+_TAIL_LINES = 8
+_TAIL_WIDTH = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every component stands on.
+
+    Attributes:
+        root: the project root.
+        folder: the run's folder; logs go below `services`.
+        mark: the run's tree mark.
+        env: what services and jobs inherit.
+        mask: takes secrets out of a text.
+        reaper: told about every process, so that it ends with a run that is killed.
+        clock: monotonic seconds.
+        sleep: waits that many seconds.
+        rand: a number from 0 to 1.
+    """
+
+    root: Path
+    folder: Path
+    mark: str
+    env: Mapping[str, str]
+    mask: Callable[[str], str]
+    reaper: Reaper | None
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    rand: Callable[[], float]
+
+
+class Journal:
+    """The output of one component over all its starts: a log of bounded size, its last lines, and what was said in it.
+
+    Args:
+        path: of the log; its folder is made. The older half is beside it, with `.1` at its end.
+        mask: takes secrets out of a text.
+        limit: of each of the two files, in bytes.
+    """
+
+    def __init__(self, path: Path, mask: Callable[[str], str], limit: int = LOG_LIMIT_BYTES) -> None:
+        self.path = path
+        self._mask = mask
+        self._limit = limit
+        self._file = -1
+        self._size = 0
+        self._rest = ""
+        self._tail: list[str] = []
+        self._watched: dict[str, Mapping[str, str] | None] = {}
+
+    def begin(self, note: str, patterns: tuple[str, ...] = ()) -> None:
+        """A new start: what was said before it no longer counts.
+
+        Args:
+            note: a line of ours for the log.
+            patterns: regular expressions to look for in the output, line by line.
+        """
+        self._flush()
+        self._tail = []
+        self._watched = dict.fromkeys(patterns)
+        self._write(f"[{self._mask(note)}]\n")
+
+    def take(self, block: bytes) -> None:
+        """Output of the service."""
+        text = self._rest + block.decode(errors="replace")
+        for pattern in [pattern for pattern, groups in self._watched.items() if groups is None]:
+            found = re.search(pattern, text, re.MULTILINE)
+            if found is not None:
+                self._watched[pattern] = {name: value or "" for name, value in found.groupdict().items()}
+        whole, newline, self._rest = text.rpartition("\n")
+        if len(self._rest) > _LINE_LIMIT:
+            whole, newline, self._rest = text, "\n", ""
+        if newline:
+            lines = self._mask(whole)
+            self._tail = [*self._tail, *lines.rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:]][-_TAIL_LINES:]
+            self._write(lines + "\n")
+
+    def said(self, pattern: str) -> Mapping[str, str] | None:
+        """The named groups of a pattern's first match since the start, None when there is none."""
+        return self._watched.get(pattern)
+
+    def last_lines(self) -> str:
+        """The end of the output, for a message; empty when there was none."""
+        lines = [*self._tail, *([self._mask(self._rest)] if self._rest.strip() else [])][-_TAIL_LINES:]
+        return "\n".join(line[:_TAIL_WIDTH] for line in lines if line.strip())
+
+    def close(self) -> None:
+        """Write what is left and close the log."""
+        self._flush()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _flush(self) -> None:
+        if self._rest:
+            rest, self._rest = self._rest, ""
+            self._write(self._mask(rest) + "\n")
+
+    def _write(self, lines: str) -> None:
+        """Add whole lines, with the time. A disk that refuses costs the log, never the service."""
+        stamp = datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
+        data = (f"{stamp} " + lines[:-1].replace("\n", f"\n{stamp} ") + "\n").encode(errors="replace")
+        try:
+            if self._file >= 0 and self._size + len(data) > self._limit:
+                os.close(self._file)
+                self._file = -1
+                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+            if self._file < 0:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                self._size = os.fstat(self._file).st_size
+            os.write(self._file, data)
+            self._size += len(data)
+        except OSError:
+            return
+
+
+@dataclass(slots=True)
+class Running:
+    """A process of a component, with what it holds until it has ended.
+
+    Attributes:
+        process: the leader.
+        pipe: its output.
+        port: its reservation, if it has one.
+        begun: when it was started, by the monotonic clock.
+        known: sockets that are proven to be its own.
+    """
+
+    process: Process
+    pipe: Pipe
+    port: Port | None
+    begun: float
+    known: frozenset[int] = field(default_factory=frozenset)
+
+    def alive(self) -> bool:
+        """Whether the leader runs, or else something of its tree: a service may fork away and let its leader end."""
+        return self.process.popen.poll() is None or any(
+            alive(one) for one in tree(self.process.pid, self.process.mark, reaped=True)
+        )
+
+
+def start(
+    ground: Ground,
+    command: Service | Job,
+    journal: Journal,
+    *,
+    mark: str,
+    lookup: Callable[[str], str],
+    port: Port | None = None,
+) -> Running:
+    """Start a command in a session of its own, its output to the journal.
+
+    Args:
+        ground: what it stands on.
+        command: the service or job.
+        journal: gets its output; begun by the caller.
+        mark: of this start, unique.
+        lookup: gives late names; raises OrchestraError for one that has no value.
+        port: its reservation.
+
+    Raises:
+        OrchestraError: a name has no value, or the command does not start.
+    """
+    argv = [expand(word, lookup) for word in command.run]
+    if command.shell:
+        argv = ["/bin/sh", "-c", *argv]
+    own = {name: expand(value, lookup) for name, value in command.env.items()}
+    # Python keeps what it writes to a pipe; the last words of one that is killed would be lost.
+    env = {"PYTHONUNBUFFERED": "1", **ground.env, **own}
+    pipe = Pipe(asyncio.get_running_loop(), journal.take)
+    try:
+        process = spawn(argv, cwd=ground.root / command.cwd, env=env, stdout=pipe.write_end, mark=mark)
+    except BaseException:
+        pipe.close()
+        raise
+    pipe.started()
+    if ground.reaper is not None:
+        ground.reaper.add(process.pid)
+    return Running(process, pipe, port, ground.clock())
+
+
+async def stop(ground: Ground, running: Running, service: Service | None) -> int:
+    """End a process with its whole tree, and give back what it held; how many outlived KILL.
+
+    Args:
+        ground: what it stands on.
+        running: the process.
+        service: says signal and grace; None for KILL at once.
+    """
+    sig = signal.Signals[f"SIG{service.stop_signal}"] if service is not None else signal.SIGKILL
+    grace = service.grace_seconds if service is not None else 0.0
+    survivors = await end(running.process, grace_seconds=grace, sig=sig, clock=ground.clock, sleep=ground.sleep)
+    release(ground, running)
+    return survivors
+
+
+def release(ground: Ground, running: Running) -> None:
+    """Give back what an ended process held. A second time does nothing."""
+    running.pipe.drain()
+    running.pipe.close()
+    if running.port is not None:
+        running.port.release()
+        running.port = None
+    if ground.reaper is not None:
+        ground.reaper.remove(running.process.pid)
+
+
+async def finish(ground: Ground, running: Running, seconds: float) -> int | None:
+    """Wait for the end of a job; its exit code, None when its time was over first. Nothing of it is left."""
+    try:
+        async with asyncio.timeout(seconds):
+            code: int | None = await exit_of(running.process, ground.sleep)
+    except TimeoutError:
+        code = None
+    if code is None or strays(running.process.pid, running.process.mark):
+        await stop(ground, running, None)
+    release(ground, running)
+    return code
+
+
+def ending(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
