@@ -1,4 +1,4 @@
-"""Rules about addresses: of components, requests and probes. May import `context`, `names`, `steps`."""
+"""Rules about addresses: of components, requests and probes. May import `context`, `steps`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestra import names
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.spec import ComponentSpec
 from orchestra.source import Path
@@ -39,13 +38,13 @@ def missing_address(context: Context) -> Iterator[Problem]:
     if not without:
         return
     hint = "give it a url, or give its service a port or port_range"
-    for text in context.texts:
-        for reference in names.references(text.value):
+    for text, references in context.references:
+        for reference in references:
             head, _, part = reference.name.partition(".")
             if head in without and part in ADDRESS:
                 place = context.place_inside(text.path, text.value, reference.offset)
                 yield Problem(place, f'"${{{reference.name}}}" has no value: "{head}" has no address', hint)
-    for step in context.steps.get("http", ()):
+    for step in context.steps("http"):
         if step.body.get("base") in without:
             message = f'"{step.body["base"]}" has no address that a path could be relative to'
             yield Problem(context.place(step.path("http", "base")), message, hint)
@@ -66,14 +65,14 @@ def relative_address(context: Context) -> Iterator[Problem]:
     """`goto` or a request without `base` has a path and not a whole address, and nothing says what it is relative to."""
     bases = [name for name, row in context.spec.get("health", {}).items() if has_address(row)]
     example = bases[0] if bases else "frontend"
-    for step in context.steps.get("goto", ()):
+    for step in context.steps("goto"):
         short = isinstance(step.body, str)
         address = step.body if short else step.body["url"]
         if not _ABSOLUTE.match(address):
             path = step.path("goto") if short else step.path("goto", "url")
             slash = "" if address.startswith("/") else "/"
             yield _relative(context, path, address, f"write ${{{example}.url}}{slash}{address}")
-    for step in context.steps.get("http", ()):
+    for step in context.steps("http"):
         if "base" not in step.body:
             method = next(one for one in HTTP_METHODS if one in step.body)
             if not _ABSOLUTE.match(step.body[method]):
@@ -88,11 +87,11 @@ def _relative(context: Context, path: Path, address: str, hint: str) -> Problem:
 def unordered_address(context: Context) -> Iterator[Problem]:
     """A component uses the address of another one that it does not need, so that it may start before that is known."""
     rows = context.spec.get("health", {})
-    for text in context.texts:
+    for text, references in context.references:
         if text.path[0] != "health":
             continue
         name = str(text.path[1])
-        for reference in names.references(text.value):
+        for reference in references:
             other, _, part = reference.name.partition(".")
             if part in ADDRESS and other in rows and other not in _needed(rows, name):
                 place = context.place_inside(text.path, text.value, reference.offset)

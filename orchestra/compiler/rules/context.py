@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from orchestra import names
 from orchestra.compiler import resolve
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.spec import MethodSpec, Spec, StepSpec
 from orchestra.diagnostic import Diagnostic, Place
+from orchestra.names import Reference
 from orchestra.source import Path
 
+Made = TypeVar("Made")
+# A step as it is found: the path of its list, its number there, and what stands behind its verb.
+_Written: TypeAlias = tuple[Path, int, Any]
+_STEPS = frozenset({"before", "steps", "finally"})
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -34,10 +41,11 @@ class Step(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text with a reference in it, and its path."""
+    """A text with references in it. `section` is the part of a test, group or block in which it stands, else empty."""
 
     path: Path
     value: str
+    section: Path
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,14 @@ class Context:
 
     spec: Spec
     source: Assembled
+    _made: dict[Callable[[Context], Any], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, view: Callable[[Context], Made]) -> Made:
+        """What `view` makes of this context, made the first time that it is asked for."""
+        if view not in self._made:
+            self._made[view] = view(self)
+        made: Made = self._made[view]
+        return made
 
     @functools.cached_property
     def sections(self) -> list[tuple[Path, Sequence[StepSpec]]]:
@@ -59,28 +75,56 @@ class Context:
         for where in ("groups", "blocks", "tests"):
             named: Mapping[str, Any] = self.spec.get(where, {})  # type: ignore[assignment]
             for name, entry in named.items():
-                found += [((where, name, key), entry[key]) for key in ("before", "steps", "finally") if key in entry]
+                for key in ("before", "steps", "finally"):
+                    if key in entry:
+                        found.append(((where, name, key), entry[key]))  # noqa: PERF401  (a list for each test costs more)
         return found
 
     @functools.cached_property
-    def steps(self) -> dict[str, list[Step]]:
-        """Every step that is written, by verb, in the order of the sections."""
-        found: dict[str, list[Step]] = {}
-        for section, steps in self.sections:
-            for number, step in enumerate(steps):
-                verb, body = resolve.verb_of(step)
-                if verb not in found:
-                    found[verb] = []
-                found[verb].append(Step(section, number, body))
-        return found
+    def _walked(self) -> tuple[dict[str, list[_Written]], list[Text]]:
+        """The steps by verb, and the texts with references, of one walk: it is the longest part of all rules together."""
+        by_verb: defaultdict[str, list[_Written]] = defaultdict(list)
+        texts: list[Text] = []
+        for name, value in self.spec.items():
+            if name in ("tests", "groups", "blocks"):
+                entries: Mapping[str, Any] = value  # type: ignore[assignment]
+                for entry_id, entry in entries.items():
+                    for key, part in entry.items():
+                        section = (name, entry_id, key)
+                        if key in _STEPS:
+                            _walk_steps(part, section, by_verb, texts)
+                        elif part.__class__ is not int:
+                            _collect(part, section, section, texts)
+            elif name != "profiles":
+                _collect(value, (name,), (), texts)
+        return by_verb, texts
+
+    def steps(self, verb: str) -> list[Step]:
+        """Every step with this verb that is written, in the order of the spec."""
+        known = self._steps.get(verb)
+        if known is None:
+            known = self._steps[verb] = [Step(*written) for written in self._walked[0].get(verb, ())]
+        return known
 
     @functools.cached_property
+    def _steps(self) -> dict[str, list[Step]]:
+        return {}
+
+    @property
     def texts(self) -> list[Text]:
         """Every text of the spec that holds `${`, but for those of profiles, which are judged where they apply."""
-        found: list[Text] = []
-        for section, value in self.spec.items():
-            if section != "profiles":
-                _collect(value, (section,), found)
+        return self._walked[1]
+
+    @functools.cached_property
+    def references(self) -> list[tuple[Text, tuple[Reference, ...]]]:
+        """The references of each text."""
+        known: dict[str, tuple[Reference, ...]] = {}
+        found = []
+        for text in self.texts:
+            references = known.get(text.value)
+            if references is None:
+                references = known[text.value] = tuple(names.references(text.value))
+            found.append((text, references))
         return found
 
     @functools.cached_property
@@ -160,23 +204,40 @@ def rule_id(judge: Callable[..., Any]) -> str:
     return judge.__name__.replace("_", "-")
 
 
-def _collect(value: Any, path: Path, found: list[Text]) -> None:
+def _walk_steps(
+    steps: Sequence[StepSpec], section: Path, by_verb: defaultdict[str, list[_Written]], texts: list[Text]
+) -> None:
+    """Take in a list of steps. A step is nearly always a verb with a text, or with a mapping of texts."""
+    for number, step in enumerate(steps):
+        if isinstance(step, str):
+            by_verb[step].append((section, number, {}))
+            continue
+        for verb, body in step.items():
+            by_verb[verb].append((section, number, body))
+            if body.__class__ is dict:
+                for key, item in body.items():
+                    if item.__class__ is str:
+                        if "${" in item:
+                            texts.append(Text((*section, number, verb, key), item, section))
+                    elif item.__class__ is dict or item.__class__ is list:
+                        _collect(item, (*section, number, verb, key), section, texts)
+            else:
+                _collect(body, (*section, number, verb), section, texts)
+
+
+def _collect(value: Any, path: Path, section: Path, found: list[Text]) -> None:
     """Add every text with a reference below `value`, in order."""
-    if isinstance(value, dict):
-        items: Any = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    else:
-        items = ()
-        if isinstance(value, str) and "${" in value:
-            found.append(Text(path, value))
-    for key, item in items:
-        kind = item.__class__
-        if kind is str:
-            if "${" in item:
-                found.append(Text((*path, key), item))
-        elif kind is dict or kind is list:
-            _collect(item, (*path, key), found)
+    if value.__class__ is str:
+        if "${" in value:
+            found.append(Text(path, value, section))
+    elif value.__class__ is dict or value.__class__ is list:
+        for key, item in value.items() if value.__class__ is dict else enumerate(value):
+            kind = item.__class__
+            if kind is str:
+                if "${" in item:
+                    found.append(Text((*path, key), item, section))
+            elif kind is dict or kind is list:
+                _collect(item, (*path, key), section, found)
 
 
 def scalar(value: Any) -> str:

@@ -19,18 +19,20 @@ def dependency_cycle(context: Context) -> Iterator[Problem]:
 
     The whole cycle is named, from the test that stands first in the spec. Remove one of the entries.
     """
-    tests, ids = context.spec["tests"], context.test_ids
+    tests = context.spec["tests"]
+    if _in_order(context):
+        return
+    ids = context.test_ids
     needs = {
         test_id: [ids[need] for need in resolve.effective_needs(context.spec, test_id, test) if need in ids]
         for test_id, test in tests.items()
-        if "needs" in test or "group" in test
     }
-    edges: dict[str, list[str]] = {
-        test_id: [*needs.get(test_id, ()), *(ids[name] for name in test.get("after", ()) if name in ids)]
+    edges = {
+        test_id: [*needs[test_id], *(ids[name] for name in test.get("after", ()) if name in ids)]
         for test_id, test in tests.items()
     }
     groups = context.spec.get("groups", {})
-    if any("after" in group for group in groups.values()) and not any(_group_cycles(context)):
+    if not any(_group_cycles(context)):
         for name, group in groups.items():
             edges[_START + name] = [_END + other for other in group.get("after", ()) if other != name]
             edges[_END + name] = []
@@ -45,6 +47,40 @@ def dependency_cycle(context: Context) -> Iterator[Problem]:
         shown = [_shown(node) for node in (*cycle, cycle[0]) if node[0] != _END]
         message = f"cycle in {kinds}: {' -> '.join(shown)}"
         yield Problem(context.place(_edge(context, cycle)), message, "remove one of these entries")
+
+
+def _in_order(context: Context) -> bool:
+    """Whether every test stands behind all that it waits for, as it does in most specs: then there is no cycle."""
+    ids, groups = context.test_ids, context.spec.get("groups", {})
+    earlier = _earlier_groups(context)
+    seen: set[str] = set()
+    closed: set[str] = set()  # the groups that a test before has waited for
+    for test_id, test in context.spec["tests"].items():
+        waits = [*test.get("needs", ()), *test.get("after", ())]
+        if "group" in test:
+            group = test["group"]
+            if group in closed:
+                return False
+            closed |= earlier.get(group, set())
+            waits += [need for need in groups.get(group, {}).get("needs", ()) if need != test_id]
+        for name in waits:
+            if ids.get(name) not in seen:
+                return False
+        seen.add(test_id)
+    return True
+
+
+def _earlier_groups(context: Context) -> dict[str, set[str]]:
+    """For each group that waits, all groups that end before it starts."""
+    groups = context.spec.get("groups", {})
+    found: dict[str, set[str]] = {}
+    for name, group in groups.items():
+        stack = list(group.get("after", ()))
+        for other in stack:
+            if other not in found.setdefault(name, set()):
+                found[name].add(other)
+                stack += groups.get(other, {}).get("after", ())
+    return found
 
 
 def _word(node: str, target: str, needs: Mapping[str, Sequence[str]]) -> str:
@@ -97,7 +133,7 @@ def block_cycle(context: Context) -> Iterator[Problem]:
     Take one of the `use` steps out, or put the steps that both share into a third block.
     """
     uses: dict[str, dict[str, Path]] = {name: {} for name in context.spec.get("blocks", {})}
-    for step in context.steps.get("use", ()):
+    for step in context.steps("use"):
         name, _ = resolve.block_use(step.body)
         if step.section[0] == "blocks":
             uses[str(step.section[1])].setdefault(name, step.path("use"))

@@ -40,6 +40,12 @@ class _Casting:
     def _steps_alike(self) -> bool:
         return self._by_kind["browser"] == self._by_kind["http"]
 
+    @functools.cached_property
+    def all_alike(self) -> bool:
+        """Whether every test runs by the same methods, surely."""
+        tests = self.context.spec["tests"].values()
+        return self._steps_alike and not any("methods" in test or "command" in test or "use" in test for test in tests)
+
     def methods_of(self, test: TestSpec) -> tuple[str, ...]:
         """The methods that run a test, as `resolve.methods_of` has it; unknown ones left out."""
         if "methods" in test:
@@ -178,7 +184,7 @@ def _browsers(test_id: str, test: TestSpec, default: str) -> Iterator[tuple[str,
     """The browsers that a test runs in, and where they are named."""
     if "browser" in test.get("matrix", ()):
         for index, browser in enumerate(test["matrix"]["browser"]):
-            yield browser, ("tests", test_id, "matrix", "browser", index)
+            yield str(browser), ("tests", test_id, "matrix", "browser", index)
     elif "browser" in test:
         yield test["browser"], ("tests", test_id, "browser")
     else:
@@ -191,6 +197,8 @@ def need_method(context: Context) -> Iterator[Problem]:
     casting = _Casting(context)
     tests = context.spec["tests"]
     groups = context.spec.get("groups", {})
+    if casting.all_alike:
+        return
     for test_id, test in tests.items():
         if "needs" not in test and "needs" not in groups.get(test.get("group", ""), ()):
             continue

@@ -47,9 +47,9 @@ def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
     for test_id, test in spec["tests"].items():
         if "inputs" in test:
             yield from ((("tests", test_id, "inputs", index), path) for index, path in enumerate(test["inputs"]))
-    for step in context.steps.get("upload", ()):
+    for step in context.steps("upload"):
         yield from ((step.path("upload", "files", index), path) for index, path in enumerate(step.body["files"]))
-    for step in context.steps.get("download", ()):
+    for step in context.steps("download"):
         yield step.path("download", "as"), step.body["as"]
     yield from ((("compile", key), path) for key, path in spec.get("compile", {}).items() if isinstance(path, str))
 
@@ -70,7 +70,7 @@ def path_outside(context: Context) -> Iterator[Problem]:
 @rule
 def file_name(context: Context) -> Iterator[Problem]:
     """A download is to be kept under a path; it takes a plain file name, because each attempt has its own folder."""
-    for step in context.steps.get("download", ()):
+    for step in context.steps("download"):
         name = step.body["as"]
         if not _outside(name) and ("/" in name or name in ("", ".", "..")):
             place = context.place(step.path("download", "as"))

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from orchestra import names
 from orchestra.compiler.rules.address import ADDRESS
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
 from orchestra.compiler.spec import ENV_NAME
@@ -79,14 +78,8 @@ class _Scopes:
         """Whether a name has a value, but somewhere else."""
         return self._anywhere.has(name)
 
-    @cached_property
-    def _plain_test(self) -> _Scope:
-        return self._make(("run",))
-
     def of(self, path: Path) -> _Scope:
         """The scope of the text at a path."""
-        if path[0] == "tests" and path[2] in _RUN_PARTS and "matrix" not in self.context.spec["tests"][str(path[1])]:
-            return self._plain_test  # nearly every text of a long spec
         key = self._key(path)
         scope = self.made.get(key)
         if scope is None:
@@ -135,20 +128,21 @@ class _Scopes:
                 return _Scope("here", frozenset())
 
 
-def _strangers(context: Context) -> Iterator[tuple[Text, Reference, _Scope, bool]]:
+def _strangers(context: Context) -> list[tuple[Text, Reference, _Scope, bool]]:
     """Each reference to a name without a value where it stands, with whether it has one somewhere else."""
     scopes = _Scopes(context)
-    # One address stands in thousands of texts of a long spec.
-    judged: dict[int, dict[str, list[Reference]]] = {}
-    for text in context.texts:
-        scope = scopes.of(text.path)
-        known = judged.setdefault(id(scope), {})
-        found = known.get(text.value)
-        if found is None:
-            references = names.references(text.value)
-            found = known[text.value] = [one for one in references if one.closed and not scope.has(one.name)]
-        for reference in found:
-            yield text, reference, scope, scopes.misplaced(reference.name)
+    found: list[tuple[Text, Reference, _Scope, bool]] = []
+    section: Path = ()
+    scope = _Scope("", frozenset())
+    for text, references in context.references:
+        if text.section is not section or not section:  # the texts of one section stand one after the other
+            section, scope = text.section, scopes.of(text.path)
+        found += [
+            (text, one, scope, scopes.misplaced(one.name))
+            for one in references
+            if one.name not in scope.known and one.closed and not scope.has(one.name)
+        ]
+    return found
 
 
 @rule
@@ -159,7 +153,7 @@ def unknown_name(context: Context) -> Iterator[Problem]:
     inside a service, `attempt.dir`, `test.id`, `method.id` and `saved.NAME`. A name is looked up, never computed. Write
     `$${` for the two characters themselves, for instance in JavaScript.
     """
-    for text, reference, scope, misplaced in _strangers(context):
+    for text, reference, scope, misplaced in context.once(_strangers):
         if not misplaced:
             near = did_you_mean(reference.name, scope.known)
             hint = _LITERAL if not near else ""
@@ -174,7 +168,7 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
     Titles, gates and other things that are fixed when the spec is compiled know variables and matrix values. Tags, lists
     of names and output paths know nothing. A variable knows no other variable.
     """
-    for text, reference, scope, misplaced in _strangers(context):
+    for text, reference, scope, misplaced in context.once(_strangers):
         if misplaced:
             place = context.place_inside(text.path, text.value, reference.offset)
             known = sorted(scope.known)
@@ -185,8 +179,8 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
 @rule
 def unclosed_name(context: Context) -> Iterator[Problem]:
     """A `${` has no `}` behind it. Close it, or write `$${` where the text itself is meant."""
-    for text in context.texts:
-        for reference in names.references(text.value):
+    for text, references in context.references:
+        for reference in references:
             if not reference.closed:
                 place = context.place_inside(text.path, text.value, reference.offset)
                 yield Problem(place, f'"${{{reference.name}" is not closed', f"close it with a brace, or {_LITERAL}")
@@ -196,10 +190,8 @@ def unclosed_name(context: Context) -> Iterator[Problem]:
 def secret_name(context: Context) -> Iterator[Problem]:
     """`${env.NAME}` reads a variable that looks like a secret and is not listed under `secrets:`, so it is not masked."""
     secrets = context.spec.get("secrets", [])
-    for text in context.texts:
-        if "${env." not in text.value:
-            continue
-        for reference in names.references(text.value):
+    for text, references in context.references:
+        for reference in references:
             head, _, name = reference.name.partition(".")
             if head == "env" and name not in secrets and _SECRET.search(name):
                 place = context.place_inside(text.path, text.value, reference.offset)
@@ -212,9 +204,9 @@ def secret_name(context: Context) -> Iterator[Problem]:
 def unused_parameter(context: Context) -> Iterator[Problem]:
     """A block has a parameter that none of its texts reads, so that what its users give is lost. Remove it, or use it."""
     read: dict[str, set[str]] = {}
-    for text in context.texts:
+    for text, references in context.references:
         if text.path[0] == "blocks":
-            read.setdefault(str(text.path[1]), set()).update(one.name for one in names.references(text.value))
+            read.setdefault(str(text.path[1]), set()).update(one.name for one in references)
     for name, block in context.spec.get("blocks", {}).items():
         for index, parameter in enumerate(block.get("params", ())):
             if parameter not in read.get(name, ()):

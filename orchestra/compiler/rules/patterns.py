@@ -11,12 +11,12 @@ from orchestra.source import Path
 
 # What Python's syntax has and JavaScript's has not, or means otherwise: found, and what to write.
 _FOREIGN: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\(\?P[<=>]"), "JavaScript names a group (?<name>…) and refers to it with \\k<name>"),
-    (re.compile(r"(?<!\\)(?:\\\\)*\\A"), "JavaScript has no \\A; write ^"),
-    (re.compile(r"(?<!\\)(?:\\\\)*\\[Zz]"), "JavaScript has no \\Z; write $"),
-    (re.compile(r"\(\?[aiLmsux]+\)"), "JavaScript has no flags inside; write [Nn][Vv] for either case"),
-    (re.compile(r"\(\?#"), "JavaScript has no comments inside"),
-    (re.compile(r"\(\?\("), "JavaScript has no conditions inside"),
+    (re.compile(r"\(\?P[<=>]"), "a group is named (?<name>…) and referred to by \\k<name>"),
+    (re.compile(r"(?<!\\)(?:\\\\)*\\A"), "it has no \\A; write ^"),
+    (re.compile(r"(?<!\\)(?:\\\\)*\\[Zz]"), "it has no \\Z; write $"),
+    (re.compile(r"\(\?[aiLmsux]+\)"), "it has no flags inside; write [Nn][Vv] for either case"),
+    (re.compile(r"\(\?#"), "it has no comments inside"),
+    (re.compile(r"\(\?\("), "it has no conditions inside"),
 )
 # JavaScript in the spelling of Python, as far as it matters for whether it can be read.
 _SPELLING: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -60,14 +60,14 @@ def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
             for kind, keys in (("run", ("stdout", "stderr")), ("env", ("match",)), ("log", ("match",))):
                 said = probe.get(kind, {})
                 yield from ((("health", name, part, kind, key), said[key]) for key in keys if key in said)
-    for step in context.steps.get("download", ()):
+    for step in context.steps("download"):
         match = step.body.get("expect", {}).get("text", {}).get("match")
         if match is not None:
             yield step.path("download", "expect", "text", "match"), match
 
 
 def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:
-    for step in context.steps.get("expect", ()):
+    for step in context.steps("expect"):
         page = step.body.get("page")
         conditions = [(("to",), step.body["to"])] if page is None else [(("page", key), page[key]) for key in page]
         for keys, said in conditions:
@@ -92,7 +92,7 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
             # A name stands for text that is not known yet.
             fault = fault_of(pattern) if "${" not in pattern else None
             if fault is not None:
-                message = f'"{pattern}" is no regular expression of {language}: {fault[1]}'
+                message = f'"{pattern}" cannot be read by {language}: {fault[1]}'
                 hint = "mend it; a character that is meant as itself stands behind a backslash"
                 yield Problem(context.place_inside(path, pattern, min(fault[0], len(pattern))), message, hint)
 
@@ -100,12 +100,12 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
 @rule
 def json_path(context: Context) -> Iterator[Problem]:
     """A JSONPath does not begin with `$`, the whole document: `$.messages[0].role`."""
-    for step in context.steps.get("http", ()):
+    for step in context.steps("http"):
         for path in step.body.get("match", ()):
             yield from _judge(context, step.path("http", "match", path), path, at_key=True)
         for name, path in step.body.get("save", {}).items():
             yield from _judge(context, step.path("http", "save", name), path, at_key=False)
-    for step in context.steps.get("download", ()):
+    for step in context.steps("download"):
         for path in step.body.get("expect", {}).get("json", ()):
             yield from _judge(context, step.path("download", "expect", "json", path), path, at_key=True)
 

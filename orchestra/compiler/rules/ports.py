@@ -32,7 +32,7 @@ def _ranges(context: Context) -> Iterator[_Range]:
 
 
 def _written(ports: _Range) -> str:
-    return str(ports.low) if ports.low == ports.high else f"{ports.low}-{ports.high}"
+    return f"the port {ports.low}" if ports.low == ports.high else f"the range {ports.low}-{ports.high}"
 
 
 @rule
@@ -69,7 +69,7 @@ def port_collision(context: Context) -> Iterator[Problem]:
                 first, second = sorted((one, other), key=lambda ports: context.place(ports.path))
                 place = context.place(first.path)
                 taken = f'{_written(first)} of "{first.component}" at {place}'
-                message = f'the ports {_written(second)} of "{second.component}" overlap with {taken}'
+                message = f'{_written(second)} of "{second.component}" overlaps with {taken}'
                 yield Problem(context.place(second.path), message, "give each component ports of its own")
 
 

@@ -36,23 +36,23 @@ def profile_section(context: Context) -> Iterator[Problem]:
 
 @rule
 def profile_null(context: Context) -> Iterator[Problem]:
-    """A profile takes away (`null`) what is not there, or changes a row of a section under a name that nothing has."""
+    """A profile takes away (`null`) what is not there."""
     for name, profile in context.spec.get("profiles", {}).items():
-        for path, known in _lost(profile, context.spec, ()):
-            message = (
-                f'the profile "{name}" takes away "{".".join(path)}", which is not there{did_you_mean(path[-1], known)}'
-            )
+        for path, missing, known in _lost(profile, context.spec, ()):
+            near = did_you_mean(missing, known)
+            message = f'the profile "{name}" takes away "{".".join(path)}", which is not there{near}'
             yield Problem(context.place(("profiles", name, *path), key=True), message, "correct the name, or remove it")
 
 
-def _lost(patch: Any, base: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """The paths of nulls without a value to take away, with the keys that are there in their place."""
+def _lost(patch: Any, base: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, list[str]]]:
+    """The path of each null without a value to take away, its first key that is not there, and the keys that are."""
     known = list(base) if isinstance(base, dict) else []
     for key, value in patch.items():
         if value is None and key not in known:
-            yield (*path, key), known
+            yield (*path, key), key, known
         elif isinstance(value, dict):
-            yield from _lost(value, base.get(key) if isinstance(base, dict) else None, (*path, key))
+            below = _lost(value, base[key] if key in known else {}, (*path, key))
+            yield from below if key in known else ((inner, key, known) for inner, _, _ in below)
 
 
 RULES = (profile_section, profile_null)

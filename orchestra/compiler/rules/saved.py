@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -10,9 +11,9 @@ from orchestra.compiler import resolve
 from orchestra.compiler.rules.context import Context, Problem, Text, rule
 from orchestra.compiler.spec import StepSpec
 from orchestra.source import Path
+from orchestra.steps import NAME
 from orchestra.suggest import did_you_mean
 
-_HEAD = "saved."
 # By the path of a step (or of a command): the texts in it that read saved values.
 _Reads: TypeAlias = Mapping[Path, Sequence[Text]]
 
@@ -20,7 +21,7 @@ _Reads: TypeAlias = Mapping[Path, Sequence[Text]]
 def _reads(context: Context) -> dict[Path, list[Text]]:
     found: dict[Path, list[Text]] = {}
     for text in context.texts:
-        if "${" + _HEAD in text.value and text.path[0] in ("tests", "groups", "blocks"):
+        if "${saved." in text.value and text.path[0] in ("tests", "groups", "blocks"):
             of_step = text.path[2] in ("before", "steps", "finally")
             found.setdefault(text.path[:4] if of_step else text.path[:3], []).append(text)
     return found
@@ -38,8 +39,8 @@ def _saves(verb: str, body: Any) -> Iterator[str]:
 def _judge(context: Context, texts: Sequence[Text], have: set[str]) -> Iterator[Problem]:
     for text in texts:
         for reference in names.references(text.value):
-            name = reference.name.removeprefix(_HEAD)
-            if reference.name.startswith(_HEAD) and name not in have:
+            head, _, name = reference.name.partition(".")
+            if head == "saved" and name not in have and re.fullmatch(NAME["pattern"], name):
                 place = context.place_inside(text.path, text.value, reference.offset)
                 near = did_you_mean(name, have)
                 hint = "save it before: a step `set`, or `save` of `http` or `evaluate`"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from orchestra.compiler import resolve
@@ -71,26 +71,28 @@ _LISTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 def duplicate_item(context: Context) -> Iterator[Problem]:
     """A list of names (`needs`, `after`, `requires`, `tags`, `methods`, `params`, `secrets`, …) has an item twice."""
     spec: Mapping[str, Any] = context.spec
-    lists: list[tuple[Path, list[Any]]] = [
-        ((section, name, key), entry[key])
-        for section, keys in _LISTS
-        for name, entry in spec.get(section, {}).items()
-        for key in keys
-        if key in entry and len(entry[key]) > 1
-    ]
+    for section, keys in _LISTS:
+        for name, entry in spec.get(section, {}).items():
+            for key in keys:
+                items = entry.get(key)
+                if items is not None and len(items) > 1:
+                    yield from _repeated(context, items, section, name, key)
+            if "retries" in entry and "on" in entry["retries"]:
+                yield from _repeated(context, entry["retries"]["on"], section, name, "retries", "on")
     defaults = spec.get("defaults", {})
-    lists += [(("defaults", key), defaults[key]) for key in ("requires", "tags") if key in defaults]
-    lists += [(("secrets",), spec["secrets"])] if "secrets" in spec else []
-    owners = [(("defaults",), defaults), *((("tests", name), test) for name, test in spec["tests"].items())]
-    lists += [
-        ((*path, "retries", "on"), owner["retries"]["on"]) for path, owner in owners if "on" in owner.get("retries", ())
-    ]
-    for path, items in lists:
-        if len(set(items)) < len(items):
-            for index, item in enumerate(items):
-                if items.index(item) < index:
-                    message = f'"{item}" stands twice in "{path[-1]}"'
-                    yield Problem(context.place((*path, index)), message, "remove one of them")
+    for key in ("requires", "tags"):
+        yield from _repeated(context, defaults.get(key, ()), "defaults", key)
+    yield from _repeated(context, defaults.get("retries", {}).get("on", ()), "defaults", "retries", "on")
+    yield from _repeated(context, spec.get("secrets", ()), "secrets")
+
+
+def _repeated(context: Context, items: Sequence[str], *path: str) -> Iterator[Problem]:
+    if len(set(items)) < len(items):
+        for index, item in enumerate(items):
+            if items.index(item) < index:
+                yield Problem(
+                    context.place((*path, index)), f'"{item}" stands twice in "{path[-1]}"', "remove one of them"
+                )
 
 
 @rule
@@ -176,7 +178,7 @@ def wait_timeout(context: Context) -> Iterator[Problem]:
     timeouts = {name: test.get("timeout_seconds", default) for name, test in spec["tests"].items()}
     shortest = min(timeouts.values(), default=default)
     for verb in _WAITS:
-        for step in context.steps.get(verb, ()):
+        for step in context.steps(verb):
             seconds = _seconds(context, step) if "within_seconds" in step.body else 0
             if seconds > shortest:
                 late = next((name for name in _users(context, step.section) if timeouts[name] < seconds), None)
@@ -210,7 +212,7 @@ def _users(context: Context, section: Path) -> Iterator[str]:
         elif owner[0] == "groups":
             yield from (name for name, test in context.spec["tests"].items() if test.get("group") == owner[1])
         else:
-            steps = context.steps.get("use", ())
+            steps = context.steps("use")
             stack += [step.section[:2] for step in reversed(steps) if resolve.block_use(step.body)[0] == owner[1]]
 
 

@@ -76,7 +76,7 @@ def unknown_component(context: Context) -> Iterator[Problem]:
         *_listed(context, ("tests", "requires")),
         *(
             (step.path("http", "base"), step.body["base"])
-            for step in context.steps.get("http", ())
+            for step in context.steps("http")
             if "base" in step.body and "${" not in step.body["base"]
         ),
     ]
@@ -114,12 +114,12 @@ class _Use(NamedTuple):
     by_test: bool = False
 
 
-def _uses(context: Context) -> Iterator[_Use]:
-    for step in context.steps.get("use", ()):
-        yield _Use(step.path("use"), *resolve.block_use(step.body))
+def _uses(context: Context) -> list[_Use]:
+    found = [_Use(step.path("use"), *resolve.block_use(step.body)) for step in context.steps("use")]
     for test_id, test in context.spec["tests"].items():
         if "use" in test:
-            yield _Use(("tests", test_id, "use"), *resolve.block_use(test["use"]), by_test=True)
+            found.append(_Use(("tests", test_id, "use"), *resolve.block_use(test["use"]), by_test=True))
+    return found
 
 
 def _at_name(context: Context, use: _Use) -> Place:
@@ -133,7 +133,7 @@ def _at_name(context: Context, use: _Use) -> Place:
 def unknown_block(context: Context) -> Iterator[Problem]:
     """`use` or `collect` names a block that is not declared under `blocks:`."""
     known = _entries(context, "blocks")
-    named = ((_at_name(context, use), use.name) for use in _uses(context) if use.name not in known)
+    named = ((_at_name(context, use), use.name) for use in context.once(_uses) if use.name not in known)
     collected = (
         (context.place(("collect", key, "of")), name)
         for key, entry in _entries(context, "collect").items()
@@ -150,7 +150,7 @@ def _parameters(context: Context, name: str) -> Sequence[str]:
 def unknown_parameter(context: Context) -> Iterator[Problem]:
     """A use of a block gives it a parameter that the block does not have, or `collect` names one."""
     blocks = _entries(context, "blocks")
-    for use in _uses(context):
+    for use in context.once(_uses):
         if use.name in blocks and use.given:
             known = _parameters(context, use.name)
             for key in use.given:
@@ -179,13 +179,13 @@ def missing_parameter(context: Context) -> Iterator[Problem]:
     needed = {
         name: frozenset(block["params"]) for name, block in _entries(context, "blocks").items() if "params" in block
     }
-    for use in _uses(context):
+    for use in context.once(_uses):
         name, given = use.name, use.given
         if name in needed and not needed[name] <= given.keys():
             missing = [parameter for parameter in _parameters(context, name) if parameter not in given]
             place = context.place(("blocks", name), key=True)
-            words = "parameters" if len(missing) > 1 else "parameter"
-            message = f'the {words} {quoted(missing)} of block "{name}" has no value; it is defined at {place}'
+            words, have = ("parameters", "have") if len(missing) > 1 else ("parameter", "has")
+            message = f'the {words} {quoted(missing)} of block "{name}" {have} no value; it is defined at {place}'
             wanted = ", ".join(f"{parameter}: …" for parameter in missing)
             yield Problem(_at_name(context, use), message, f"write use: {{{name}: {{{wanted}}}}}")
 
@@ -194,7 +194,7 @@ def missing_parameter(context: Context) -> Iterator[Problem]:
 def block_kind(context: Context) -> Iterator[Problem]:
     """A `use` among steps needs a block with `steps`; the `use` of a whole test, and `collect`, one with a `command`."""
     blocks = _entries(context, "blocks")
-    for use in _uses(context):
+    for use in context.once(_uses):
         wanted = "command" if use.by_test else "steps"
         if wanted not in blocks.get(use.name, (wanted,)):
             yield _wrong_kind(context, _at_name(context, use), use.name, wanted)
