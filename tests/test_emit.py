@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import jinja2
 import msgspec
 import pytest
 
+from orchestra import draw
 from orchestra import plan as plans
 from orchestra.cli import VERBS
 from orchestra.compiler import emit, escape, marker
@@ -344,6 +346,21 @@ def test_python_literals_do_not_depend_on_the_version_of_unicode(text, literal):
 @pytest.mark.parametrize("items, literal", [([], "()"), (["a"], "('a',)"), (["a", "b"], "('a', 'b')")])
 def test_python_tuples(items, literal):
     assert escape.python_tuple(items) == literal
+
+
+def test_the_page_about_compile_knows_every_kind_state_and_escape():
+    text = (Path(__file__).resolve().parent.parent / "docs" / "compile.md").read_text()
+    for kind in get_args(emit.Kind):
+        assert f"| {kind} |" in text
+    for state in ("missing", "stale", "edited", "orphaned", "orphaned and edited", "foreign"):
+        assert f"| {state} |" in text
+    for char in "$@`{}<>&|\\":
+        assert f"`{draw.markdown(char)}`" in text
+    for sample in ("://", "www."):
+        assert f"`{sample}`" in text
+        assert draw.markdown(f"{sample}x").removesuffix("x").removesuffix("//") in text
+    for number in (emit.MOST_COMMAND_LINES, draw.LABEL_LENGTH, draw.MOST_NODES, draw.MOST_EDGES):
+        assert str(number) in text
 
 
 def test_other_hash_seeds_give_the_same_bytes():
