@@ -181,6 +181,13 @@ def test_every_mistake_has_its_line():
             ['a.yaml:3:31: unknown key "x"; no key is allowed here [schema-unknown-key]'],
         ),
         (
+            spec("tests: {a: {steps: [clik, zzz]}}\n"),
+            [
+                'a.yaml:3:21: "steps[0]" is "clik"; allowed are "back", "reload" [schema-value]\n    hint: write it as a mapping, for instance click: {"role": "button", "name": "Send"}',
+                'a.yaml:3:27: "steps[1]" is "zzz"; allowed are "back", "reload" [schema-value]\n    hint: every other step is a mapping with its verb as the key',
+            ],
+        ),
+        (
             spec("tests: {a: {steps: [{back: {}, x: 1}]}}\n"),
             ['a.yaml:3:32: unknown key "x"; allowed are "goto", "click", "fill", "press", "select", "check", "uncheck", "hover", "upload", "expect", "wait", "evaluate", "screenshot", "download", "dialog", "viewport", "back", "reload", "http", "set", "use" [schema-unknown-key]'],
         ),

@@ -142,6 +142,12 @@ def _carries(verb: Verb) -> Schema:
     return _object(verb.doc, properties, **more)
 
 
+def _text_or(mapping: Schema, text: Schema) -> Schema:
+    """A text or a mapping. Not `anyOf`: editors would blame a wrong key on the branch for texts."""
+    rest = {key: value for key, value in mapping.items() if key not in ("type", "description")}
+    return {"type": ["string", "object"], "if": {"type": "string"}, "then": text, "else": rest}
+
+
 def _verb(verb: Verb) -> Schema:
     if verb.name == "set":
         schema: Schema = {
@@ -159,9 +165,9 @@ def _verb(verb: Verb) -> Schema:
             "propertyNames": {"pattern": BLOCK_ID},
             "additionalProperties": parameters,
         }
-        schema = {"anyOf": [{"type": "string", "pattern": BLOCK_ID}, named]}
+        schema = _text_or(named, {"pattern": BLOCK_ID})
     elif verb.short:
-        schema = {"anyOf": [TEXT, _carries(verb)]}
+        schema = _text_or(_carries(verb), {})
     else:
         schema = _carries(verb)
     return _described(schema, verb.doc, verb.example)
@@ -171,4 +177,4 @@ def _step() -> Schema:
     bare = [verb.name for verb in VERBS.values() if verb.bare]
     doc = "one step: a verb and what it needs"
     verbs = _object(doc, {verb.name: _verb(verb) for verb in VERBS.values()}, minProperties=1, maxProperties=1)
-    return {"description": doc, "anyOf": [{"enum": bare, "type": "string"}, verbs]}
+    return {"description": doc, **_text_or(verbs, {"enum": bare})}

@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestra.compiler.spec import PATTERNS
 from orchestra.compiler.step_schema import REFERENCE
-from orchestra.steps import NAME
+from orchestra.steps import NAME, VERBS
 from orchestra.suggest import closest, did_you_mean
 
 RULES: dict[str, str] = {
@@ -46,6 +46,7 @@ _PATTERN_WORDS: dict[str, str] = {
     NAME["pattern"]: 'a letter or "_", then letters, digits, "_" and "-"',
 }
 
+_BARE = [verb.name for verb in VERBS.values() if verb.bare]
 _LONGEST = 60
 _MANY = 10
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -154,7 +155,16 @@ def _enum(violation: Violation) -> Iterator[Finding]:
     is_what = "has no value" if instance is None else f"is {shown(instance)}"
     are = "are" if len(allowed) > 1 else "is"
     message = f"{_name(violation.path)} {is_what}; allowed {are} {_quoted(allowed)}{near}"
-    yield Finding(violation.path, "schema-value", message)
+    hint = _as_mapping(instance) if allowed == _BARE and not near else ""
+    yield Finding(violation.path, "schema-value", message, hint)
+
+
+def _as_mapping(instance: str) -> str:
+    """The hint for a verb that is no step alone."""
+    verb = closest(instance, VERBS)
+    if verb is None:
+        return "every other step is a mapping with its verb as the key"
+    return f"write it as a mapping, for instance {verb}: {json.dumps(VERBS[verb].example, ensure_ascii=False)}"
 
 
 def _pattern(violation: Violation) -> Iterator[Finding]:
