@@ -39,8 +39,8 @@ _MARKDOWN = re.compile(
 _BACKSLASH = frozenset("*[]~#_")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
-# What a Mermaid label may not hold as it is: all but this, and what would start a list.
-_LABEL = re.compile(r"[^0-9A-Za-z ,.()/'?\x80-\U0010ffff-]|\A-|(?<=\A)[0-9]+[.)]")
+# What a Mermaid label may not hold as it is: ASCII punctuation but for ,.()/'?- and what would start a list.
+_LABEL = re.compile(r"[!\"#$%&*+:;<=>@\[\\\]^_`{|}~]|\A-|(?<=\A)[0-9]+[.)]")
 # Mermaid looks for these after its references are resolved: an icon, and its own placeholder of a reference.
 _LATE = re.compile(r"fa(?=[bklrs]?:fa-)|ﬂ(?=°)")
 LABEL_LENGTH = 60
