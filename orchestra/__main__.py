@@ -1,4 +1,6 @@
-"""`python -m orchestra`: the command line. May import `cli`."""
+"""`python -m orchestra` is `orchestra`. May import `cli` only."""
+
+from __future__ import annotations
 
 from orchestra.cli import main
 

@@ -6,16 +6,19 @@ else the folder itself. Every path in a spec is relative to it.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orchestra.errors import UsageError
 from orchestra.suggest import did_you_mean
 
 SPEC_FOLDER = "specs"
 PLAN_FOLDER = ".orchestra"
-_TABLE = "[tool.orchestra"
+_NAME = "orchestra"
+_TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*orchestra\s*\]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,17 @@ class Project:
     specs: tuple[str, ...] = (f"{SPEC_FOLDER}/*.yaml",)
 
     def spec_files(self) -> list[str]:
-        """The spec files, sorted, relative to the root."""
-        found = {path for glob in self.specs for path in self.root.glob(glob) if path.is_file()}
+        """The spec files, sorted, relative to the root.
+
+        Raises:
+            UsageError: a glob is none.
+        """
+        found: set[Path] = set()
+        for glob in self.specs:
+            try:
+                found.update(path for path in self.root.glob(glob) if path.is_file())
+            except ValueError as error:
+                raise UsageError(f'"{glob}" of [tool.orchestra] specs is no glob: {error}') from error
         return sorted(path.relative_to(self.root).as_posix() for path in found)
 
     def suites(self) -> list[str]:
@@ -78,21 +90,41 @@ def find(start: Path) -> Project:
     start = start.resolve()
     git_top = None
     for folder in (start, *start.parents):
-        file = folder / "pyproject.toml"
-        if file.is_file():
-            text = file.read_text(encoding="utf-8", errors="replace")
-            if _TABLE in text:
-                return _read(folder, file, text)
+        table = _table(folder / "pyproject.toml")
+        if table is not None:
+            return _settings(folder, table)
         if git_top is None and (folder / ".git").exists():
             git_top = folder
     return Project(git_top or start)
 
 
-def _read(root: Path, file: Path, text: str) -> Project:
+def _table(file: Path) -> Any:
+    """What [tool.orchestra] of a pyproject.toml holds; None when there is no such file or table.
+
+    Raises:
+        UsageError: it seems to have the table, but cannot be read.
+    """
     try:
-        table = tomllib.loads(text).get("tool", {}).get("orchestra", {})
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    if _NAME not in text:
+        return None
+    try:
+        tool = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file}: this is not TOML ({error})") from error
+        if _TABLE.search(text) is None:
+            return None  # somebody else's file, somebody else's mistake
+        raise UsageError(
+            f"{file}: this is not TOML ({error})", "correct it: its table [tool.orchestra] is needed"
+        ) from error
+    return tool.get(_NAME) if isinstance(tool, dict) else None
+
+
+def _settings(root: Path, table: Any) -> Project:
+    file = root / "pyproject.toml"
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}: tool.orchestra is {table!r}; it must be a table")
     allowed = ("suite", "specs")
     for key in table:
         if key not in allowed:

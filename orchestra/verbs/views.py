@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
 from orchestra import draw
 from orchestra.calls import mcp_calls, playwright_text
-from orchestra.errors import EXIT_OK, UsageError
+from orchestra.errors import EXIT_OK
 from orchestra.places import Places
-from orchestra.plan import Method, Plan, Test
+from orchestra.plan import Command, Component, Method, Plan, Probe, Test
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.steps import Step
-from orchestra.verbs.group import profile_option, project_of, suite_option
+from orchestra.verbs.group import profile_option, project_of, say, suite_option
 
 
 @click.command(epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd")
@@ -36,11 +36,11 @@ def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
     name = project.choose(suite)
     compiled = dag.load_plan(project, name, profile)
     if form == "json":
-        click.echo((project.root / project.plan_file(name, profile)).read_bytes(), nl=False)
+        say((project.root / project.plan_file(name, profile)).read_bytes(), end="")
     elif form == "mermaid":
-        click.echo(draw.mermaid(compiled))
+        say(draw.mermaid(compiled))
     else:
-        click.echo(draw.terminal_graph(compiled))
+        say(draw.terminal_graph(compiled))
     return EXIT_OK
 
 
@@ -55,7 +55,7 @@ def show(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, p
     project = project_of(ctx)
     compiled = dag.load_plan(project, project.choose(suite), profile)
     tasks = select(compiled, selection, [method] if method else [])
-    places = Places(project.root, compiled.sources)
+    places = Places(project.root, compiled.sources, compiled.profile)
     tests = {test.id: test for test in compiled.tests}
     methods = {one.id: one for one in compiled.methods}
     shown: set[str] = set()
@@ -64,46 +64,113 @@ def show(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, p
         if test_id in shown:
             continue  # without --method the first one that runs it speaks for all
         if shown:
-            click.echo()
+            say("")
         shown.add(test_id)
-        for line in describe(compiled, tests[test_id], methods[by], places):
-            click.echo(draw.visible(line))
-    if not shown:
-        raise UsageError("nothing to show")
+        say("\n".join(map(draw.visible, describe(compiled, tests[test_id], methods[by], places))))
     return EXIT_OK
 
 
 def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iterator[str]:
     """A test as it will run by a method, line by line."""
-    yield f"{test.id}  {test.title}"
+    one_line = draw.one_line
+    yield f"{test.id}  {one_line(test.title)}"
     place = places.find(f"/tests/{test.of or test.id}")
     rows: list[tuple[str, str]] = [
         ("at", str(place) if place is not None else ""),
         ("group", test.group),
         ("methods", " ".join(test.methods)),
         ("needs", " ".join(test.needs)),
+        ("needed by", " ".join(other.id for other in compiled.tests if test.id in other.needs)),
         ("after", " ".join(test.after)),
-        ("requires", " ".join(test.requires)),
+        ("before", " ".join(other.id for other in compiled.tests if test.id in other.after)),
         ("resources", " ".join(f"{name}={count}" for name, count in test.resources.items())),
         ("tags", " ".join(test.tags)),
+        ("matrix", " ".join(f"{name}={scalar(value)}" for name, value in test.matrix.items())),
         ("browser", test.browser if test.command is None else ""),
         ("timeout", f"{test.timeout_seconds:g} s"),
         ("retries", f"{test.retries.max} on {' '.join(test.retries.on)}" if test.retries.max else ""),
+        ("inputs", " ".join(test.inputs)),
         ("skip", test.skip),
     ]
     for name, value in rows:
         if value:
-            yield f"  {name:<10}{value}"
+            yield f"  {name:<10} {one_line(value)}"
+    yield from _health(compiled, test)
     yield f"  by {method.id} ({method.driver}):"
-    if test.command is not None:
-        yield f"    {'sh -c ' if test.command.shell else ''}{json.dumps(list(test.command.argv), ensure_ascii=False)}"
-        for name, value in test.command.env.items():
-            yield f"    {name}={value}"
     for section, steps in (("before", test.before), ("steps", test.steps), ("finally", test.finally_)):
+        if section == "steps" and test.command is not None:
+            yield from _command(test, test.command, places)
         yield from _section(section, steps, method, places)
-    rows_of = {row.id: row for row in compiled.components}
-    for name in test.requires:
-        yield f"  health: {name} ({rows_of[name].title})"
+
+
+def scalar(value: object) -> str:
+    """A value of the plan as text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _health(compiled: Plan, test: Test) -> Iterator[str]:
+    """The rows of the health matrix that a test requires, and those that these need, in the order in which they start."""
+    rows = {row.id: row for row in compiled.components}
+    wanted: set[str] = set()
+    waiting = list(test.requires)
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            waiting += rows[name].needs
+    if wanted:
+        yield "  health:"
+    for row in compiled.components:
+        if row.id in wanted:
+            yield f"    {draw.one_line('; '.join(_row(row, test)))}"
+
+
+def _row(row: Component, test: Test) -> Iterator[str]:
+    yield f"{row.id} ({row.title}){'' if row.required else ', not required'}"
+    if row.id not in test.requires:
+        yield "needed by another row"
+    if row.job is not None:
+        yield f"job {_argv(row.job.run, shell=row.job.shell)}"
+    if row.service is not None:
+        low, high = row.service.ports or (0, 0)
+        ports = "" if not low else f":{low}" if low == high else f":{low}-{high}"
+        yield f"{_argv(row.service.run, shell=row.service.shell)} on {row.service.host}{ports}"
+    if row.url:
+        yield row.url
+    if row.needs:
+        yield f"needs {' '.join(row.needs)}"
+    if row.ready is not None:
+        yield f"ready {_probe(row.ready.probe)} within {row.ready.within_seconds:g} s"
+    if row.live is not None:
+        yield f"live {_probe(row.live.probe)} every {row.live.every_seconds:g} s"
+    if row.ladder:
+        yield f"recover {' > '.join(rung.kind for rung in row.ladder)}"
+
+
+def _probe(probe: Probe) -> str:
+    return f"{probe.kind} {json.dumps(probe.args, ensure_ascii=False)}"
+
+
+def _argv(words: Sequence[str], *, shell: bool) -> str:
+    return f"{'sh -c ' if shell else ''}{json.dumps(list(words), ensure_ascii=False)}"
+
+
+def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
+    of = test.of or test.id
+    used = places.data(f"/tests/{of}/use")
+    block = next(iter(used)) if isinstance(used, dict) else ""
+    at = [f"/tests/{of}/use", f"/blocks/{block}/command"] if block else [f"/tests/{of}/command"]
+    yield f"    command    {places.text(at)}"
+    yield f"        {_argv(command.argv, shell=command.shell)}"
+    said = [
+        *command.env.items(),
+        *([("in", command.cwd)] if command.cwd != "." else []),
+        *([("exit codes", " ".join(map(str, command.exit_codes)))] if command.exit_codes != (0,) else []),
+        *([("junit", command.junit)] if command.junit else []),
+        *([("attach", " ".join(command.attach))] if command.attach else []),
+    ]
+    for name, value in said:
+        yield f"        {name}: {draw.one_line(value)}"
 
 
 def _section(name: str, steps: Iterable[Step], method: Method, places: Places) -> Iterator[str]:
@@ -111,8 +178,8 @@ def _section(name: str, steps: Iterable[Step], method: Method, places: Places) -
         if not index and name != "steps":
             yield f"  {name}:"
         yield f"    {index + 1:>2}  {step.verb:<10} {places.text(step.at)}"
-        if method.driver == "mcp":
-            for call in mcp_calls(step, method.poll_seconds):
-                yield f"        {call.tool} {json.dumps(call.arguments, ensure_ascii=False)}"
-        elif text := playwright_text(step):
+        calls = mcp_calls(step, method.poll_seconds) if method.driver == "mcp" else ()
+        for call in calls:
+            yield f"        {call.tool} {json.dumps(call.arguments, ensure_ascii=False)}"
+        if not calls and (text := playwright_text(step)):
             yield f"        {text}"
