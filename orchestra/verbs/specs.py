@@ -21,7 +21,6 @@ from orchestra.plan import Plan
 from orchestra.project import Project
 from orchestra.source import collector_paused
 from orchestra.suggest import did_you_mean
-from orchestra.verbs import collect as collecting
 from orchestra.verbs.group import project_of, say, suite_option
 
 STARTER = "specs/suite.yaml"
@@ -135,6 +134,9 @@ def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, c
     built = build(project.root, _paths(project, files, suite))
     problems = list(built.diagnostics)
     if collect:
+        # It starts processes, which costs a third of a small compile to import.
+        from orchestra.verbs import collect as collecting  # noqa: PLC0415
+
         problems = sorted({*problems, *collecting.check(project.root, built.specs, os.environ)})
     if form == "json":
         say(_json(problems))
