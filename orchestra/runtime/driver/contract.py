@@ -1,0 +1,173 @@
+"""What the loop of a test and its driver agree on: limits, failures, sessions. May import `attempt`, `scope`, `steps`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestra.runtime.attempt import Evidence, Fault, Outcome, Request
+from orchestra.runtime.scope import Scope
+from orchestra.steps import Step
+
+ACTION_SECONDS = 30.0
+"""How long an action waits for its element when the test has so much time left: Playwright's own default."""
+
+OVER_SECONDS = 0.02
+"""With so little time left a test counts as over: a limit that ends with the test's may fire a moment early."""
+
+FOUND_LENGTH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a step cost, where a driver counts it: tool calls, polls, and the lag of the last poll behind the page."""
+
+    calls: int = 0
+    polls: int = 0
+    lag_seconds: float | None = None
+
+
+class StepError(Exception):
+    """A step could not be carried out, or what it expects does not hold. The loop adds which step it was.
+
+    Args:
+        outcome: `failed` is the product's fault, `error` that of the spec or the machine.
+        fault: see `attempt.Fault`.
+        message: what was found, lower case at the start.
+        expected: what the spec asks for.
+        found: what stood there last; cut when it is long.
+        hint: what to do about it.
+        effort: what the step had cost by then.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        fault: Fault,
+        message: str,
+        *,
+        expected: str = "",
+        found: str = "",
+        hint: str = "",
+        effort: Effort = Effort(),
+    ) -> None:
+        super().__init__(message)
+        self.outcome: Outcome = outcome
+        self.fault: Fault = fault
+        self.message = message
+        self.expected = expected
+        self.found = found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …"
+        self.hint = hint
+        self.effort = effort
+
+
+def unmet(message: str, *, expected: str = "", found: str = "", hint: str = "") -> StepError:
+    """The product did not do what the spec expects."""
+    return StepError("failed", "assertion", message, expected=expected, found=found, hint=hint)
+
+
+def unfit(message: str, *, found: str = "", hint: str = "") -> StepError:
+    """The step cannot be carried out as it is written."""
+    return StepError("error", "setup", message, found=found, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The end of a part of a test, by the clock."""
+
+    at: float
+    clock: Callable[[], float] = time.monotonic
+
+    def left(self) -> float:
+        """Seconds until the end, 0 at least."""
+        return max(0.0, self.at - self.clock())
+
+    def over(self) -> bool:
+        """Whether nothing more can be done in time."""
+        return self.left() <= OVER_SECONDS
+
+    def limit(self, own: float = ACTION_SECONDS) -> float:
+        """How many seconds a call may take whose own limit is `own`; a millisecond at least."""
+        return max(0.001, min(own, self.left()))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A step as a driver gets it: late names replaced, and all that it may need.
+
+    Attributes:
+        step: of the plan, every text final.
+        root: the project root; files to upload are inside it.
+        folder: the attempt's own folder, for pictures and downloads.
+        scope: where values are saved.
+        deadline: that of the part of the test in which the step stands.
+        kept: the evidence of the attempt, to be added to.
+    """
+
+    step: Step
+    root: Path
+    folder: Path
+    scope: Scope
+    deadline: Deadline
+    kept: list[Evidence] = field(default_factory=list)
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The fields of the step."""
+        return self.step.args
+
+    def text(self, name: str) -> str:
+        """An argument as text: a block's parameter may have given a number."""
+        return text_of(self.step.args[name])
+
+    def keep(self, name: str, kind: str) -> Path:
+        """The path of a file of the attempt, which is listed as evidence once."""
+        entry = Evidence(name, kind)
+        if entry not in self.kept:
+            self.kept.append(entry)
+        return self.folder / name
+
+
+def text_of(value: Any) -> str:
+    """A scalar as text, booleans and null as JSON writes them."""
+    return value if isinstance(value, str) else Scope.text(value)
+
+
+class Session(Protocol):
+    """The page of one test."""
+
+    def bound(self, seconds: float) -> None:
+        """From now on let nothing take longer than this, whatever hangs; a call that does ends with `StepError`."""
+
+    def do(self, job: Job) -> Effort:
+        """Carry out a step that needs a browser.
+
+        Raises:
+            StepError: it failed; a step that took all of its deadline counts as the test's timeout.
+        """
+
+    def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
+        """Write a picture `name`.png, console and network of the page as it is now; what cannot be had is left out."""
+
+    def facts(self) -> dict[str, Any]:
+        """Figures for the report."""
+
+    def close(self) -> None:
+        """Let go of the page; the browser stays warm. Raises nothing."""
+
+
+class Driver(Protocol):
+    """Lives as long as its worker and keeps a browser warm."""
+
+    def open(self, request: Request) -> Session:
+        """A fresh page for a test.
+
+        Raises:
+            StepError: no page is to be had.
+        """
+
+    def close(self) -> None:
+        """End the browser and all that was started. Raises nothing."""

@@ -1,0 +1,177 @@
+"""The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm.
+
+May import `contract`, `playwright_verbs`, `playwright_fault`, `playwright_watch`, `browser`, playwright and psutil.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from playwright.sync_api import Browser as PlaywrightBrowser
+from playwright.sync_api import BrowserContext, Error, Page, Playwright, sync_playwright
+
+from orchestra.runtime.attempt import Evidence, Request
+from orchestra.runtime.browser import Browser, launch_options
+from orchestra.runtime.driver.contract import Effort, Job, StepError, unfit, unmet
+from orchestra.runtime.driver.playwright_fault import read
+from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of
+from orchestra.runtime.driver.playwright_watch import Watch
+
+VIEWPORT = (1280, 800)
+LOCALE = "en-US"
+EVIDENCE_SECONDS = 5.0
+
+
+def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
+    """The driver of a worker; nothing is started before the first test."""
+    return PlaywrightDriver(environment)
+
+
+class PlaywrightDriver:
+    """Keeps one browser; another one is started when a test asks for it, or when it has died."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._playwright: Playwright | None = None
+        self._browser: PlaywrightBrowser | None = None
+        self._launched: tuple[Browser, bool] | None = None
+
+    def open(self, request: Request) -> PlaywrightSession:
+        """A fresh context with one page.
+
+        Raises:
+            StepError: the test has no browser, or it does not start.
+        """
+        if request.browser is None:
+            raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
+        wanted = (request.browser, request.headed)
+        if self._launched == wanted and self._browser is not None and self._browser.is_connected():
+            # The news of a browser that died while nobody listened comes with the first call.
+            with suppress(Error):
+                return self._session(self._browser, request.browser)
+        try:
+            return self._session(self._launch(*wanted), request.browser)
+        except Error as error:
+            message = f"{request.browser.executable or request.browser.engine} does not start: {_first(error.message)}"
+            raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
+
+    def _launch(self, browser: Browser, headed: bool) -> PlaywrightBrowser:  # noqa: FBT001 - half of a key
+        self._end_browser()
+        if self._playwright is None:
+            self._playwright = sync_playwright().start()
+        options = launch_options(browser, self._environment, headless=not headed)
+        # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
+        options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
+        self._browser = getattr(self._playwright, browser.engine).launch(**options)
+        self._launched = (browser, headed)
+        return self._browser
+
+    def _session(self, launched: PlaywrightBrowser, browser: Browser) -> PlaywrightSession:
+        width, height = VIEWPORT
+        permissions = ["clipboard-read", "clipboard-write"] if browser.engine == "chromium" else []
+        context = launched.new_context(
+            viewport={"width": width, "height": height}, locale=LOCALE, permissions=permissions, accept_downloads=True
+        )
+        watch = Watch()
+        watch.listen(context)
+        return PlaywrightSession(context, context.new_page(), watch, f"{browser.engine} {launched.version}")
+
+    def _end_browser(self) -> None:
+        if self._browser is not None:
+            with suppress(Exception):  # whatever is wrong with the old one, it is being given up
+                self._browser.close()
+        self._browser = self._launched = None
+
+    def close(self) -> None:
+        """End the browser and Playwright's own process."""
+        self._end_browser()
+        if self._playwright is not None:
+            with suppress(Exception):
+                self._playwright.stop()
+        self._playwright = None
+
+
+class PlaywrightSession:
+    """The page of one test, and what was seen of it."""
+
+    def __init__(self, context: BrowserContext, page: Page, watch: Watch, version: str) -> None:
+        self._context = context
+        self._version = version
+        self._timer: threading.Timer | None = None
+        self.stage = Stage(page, watch)
+
+    def bound(self, seconds: float) -> None:
+        """Kill the browser when the time is over: nothing else ends a script that hangs in the page."""
+        self._unbind()
+        self._timer = threading.Timer(seconds, _kill_browser)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _unbind(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def do(self, job: Job) -> Effort:
+        """Carry out a step.
+
+        Raises:
+            StepError: it failed.
+        """
+        try:
+            VERBS[job.step.verb](self.stage, job)
+        except Error as error:
+            raise self._failure(job, error) from None
+        if self.stage.watch.crashed:
+            raise StepError("error", "crash", "the page crashed")
+        return Effort(calls=1)
+
+    def _failure(self, job: Job, error: Error) -> StepError:
+        """What an error of Playwright means for the step."""
+        browser = self._context.browser
+        if browser is not None and not browser.is_connected():
+            return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
+        said = read(error.message)
+        if self.stage.watch.crashed or (said.kind == "crash" and not self.stage.page.is_closed()):
+            return StepError("error", "crash", "the page crashed in this step", found=said.found)
+        if said.kind == "crash":
+            return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
+        return failure_of(job, said)
+
+    def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
+        """A picture, and what console and network said."""
+        kept = []
+        with suppress(Error):
+            self.stage.page.screenshot(path=folder / f"{name}.png", scale="css", timeout=EVIDENCE_SECONDS * 1000)
+            kept.append(Evidence(f"{name}.png", "screenshot"))
+        return kept + self.stage.watch.write(folder)
+
+    def facts(self) -> dict[str, Any]:
+        """The browser, and how often the page complained."""
+        return {"browser": self._version, **self.stage.watch.facts()}
+
+    def close(self) -> None:
+        """Close the context. The bound still holds for a browser that does not answer."""
+        with suppress(Exception):  # a browser that died has closed it already
+            self._context.close()
+        self._unbind()
+
+
+def _kill_browser() -> None:
+    """Kill what our Playwright process has started: the browser and its parts."""
+    with suppress(psutil.Error):
+        for child in psutil.Process(os.getpid()).children():
+            with suppress(psutil.Error):
+                for started in child.children(recursive=True):
+                    with suppress(psutil.Error):
+                        started.kill()
+
+
+def _first(message: str) -> str:
+    lines = message.strip().splitlines()
+    return lines[0] if lines else ""

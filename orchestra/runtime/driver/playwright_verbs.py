@@ -1,0 +1,293 @@
+"""The verbs of the driver `playwright`, one small function each; Playwright does the waiting.
+
+May import `contract`, `wording`, `content`, `playwright_expect`, `playwright_fault`, `playwright_watch` and playwright.
+A module of one table: its length is that of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
+from orchestra.runtime.driver.content import judge_file, same
+from orchestra.runtime.driver.contract import ACTION_SECONDS, Job, StepError, text_of, unfit, unmet
+from orchestra.runtime.driver.playwright_expect import ambiguous, expect_element, expect_page
+from orchestra.runtime.driver.playwright_fault import Said, read
+from orchestra.runtime.driver.playwright_watch import Answer, Watch
+from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
+from orchestra.runtime.scope import inside
+from orchestra.steps import file_name
+from orchestra.targets import Target, python_calls, target_of
+
+_SLICE_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where verbs act: the page, and the ear on it."""
+
+    page: Page
+    watch: Watch
+
+
+def failure_of(job: Job, said: Said) -> StepError:
+    """What an error of Playwright means for a step."""
+    verb, subject = job.step.verb, target_text(job.step.target)
+    limit = seconds_text(float(job.args.get("within_seconds", ACTION_SECONDS)))
+    if said.kind == "strict":
+        return ambiguous(subject, said.matches)
+    if said.kind == "spec":
+        return unfit(f"{verb} cannot be carried out: {said.found}", hint="mend the step")
+    if verb in ("goto", "reload", "back") and said.kind in ("connection", "absent"):
+        url = quoted(job.args["url"]) if verb == "goto" else "the page"
+        found = said.found or f"not loaded within {limit}"
+        return StepError("failed", "connection", f"{url} cannot be opened: {found}", found=found)
+    if said.kind == "absent" and job.step.target is not None:
+        return unmet(f"no element matches {subject} within {limit}", expected=subject, found="no element")
+    if said.kind == "blocked":
+        return unmet(f"{verb} of {subject} is not possible: {said.found or 'it is not ready'}", found=said.found)
+    return unmet(f"{verb} failed: {said.found or said.kind}", found=said.found)
+
+
+def locate(page: Page, target: Target) -> Locator:
+    """The locator of a target."""
+    found: Any = page
+    for call in python_calls(target):
+        found = getattr(found, call.method)(*call.args, **call.kwargs)
+    return found  # type: ignore[no-any-return]
+
+
+def _element(stage: Stage, job: Job) -> Locator:
+    if job.step.target is None:
+        raise unfit(f"{job.step.verb} needs a target")
+    return locate(stage.page, job.step.target)
+
+
+def _ms(job: Job, own: float = ACTION_SECONDS) -> float:
+    """What a call may take, in milliseconds. Never 0, which Playwright takes for no limit."""
+    return max(1.0, job.deadline.limit(own) * 1000)
+
+
+def _own(job: Job) -> float:
+    return float(job.args["within_seconds"])
+
+
+def _goto(stage: Stage, job: Job) -> None:
+    stage.page.goto(job.text("url"), timeout=_ms(job))
+
+
+def _click(stage: Stage, job: Job) -> None:
+    args = job.args
+    options = {"click_count": args["count"], "button": args["button"], "modifiers": args["modifiers"]}
+    _element(stage, job).click(**options, timeout=_ms(job))
+
+
+def _fill(stage: Stage, job: Job) -> None:
+    _element(stage, job).fill(job.text("value"), timeout=_ms(job))
+
+
+def _press(stage: Stage, job: Job) -> None:
+    if job.step.target is None:
+        stage.page.keyboard.press(job.text("key"))
+    else:
+        _element(stage, job).press(job.text("key"), timeout=_ms(job))
+
+
+def _select(stage: Stage, job: Job) -> None:
+    _element(stage, job).select_option([text_of(one) for one in job.args["value"]], timeout=_ms(job))
+
+
+def _check(stage: Stage, job: Job) -> None:
+    _element(stage, job).check(timeout=_ms(job))
+
+
+def _uncheck(stage: Stage, job: Job) -> None:
+    _element(stage, job).uncheck(timeout=_ms(job))
+
+
+def _hover(stage: Stage, job: Job) -> None:
+    _element(stage, job).hover(timeout=_ms(job))
+
+
+def _upload(stage: Stage, job: Job) -> None:
+    paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
+    for path, said in zip(paths, job.args["files"], strict=True):
+        if not path.is_file():
+            raise unfit(
+                f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
+            )
+    _element(stage, job).set_input_files(paths, timeout=_ms(job))
+
+
+def _expect(stage: Stage, job: Job) -> None:
+    if "page" in job.args:
+        expect_page(job, stage.page)
+    if job.step.target is not None:
+        expect_element(job, _element(stage, job))
+
+
+def _wait(stage: Stage, job: Job) -> None:
+    target = _element(stage, job)
+    state = job.args["be"]
+    marker = target_of(job.args.get("unless", {}))
+    try:
+        if marker is not None:
+            _race(stage, job, target, marker)
+        target.wait_for(state=state, timeout=_ms(job, _own(job)))
+    except PlaywrightTimeoutError as error:
+        said = read(error.message)
+        subject, found = target_text(job.step.target), said.found or "no element"
+        message = f"waited {seconds_text(_own(job))} for {subject} to be {state}"
+        raise unmet(message, expected=f"{subject} {state}", found=found) from None
+
+
+def _race(stage: Stage, job: Job, target: Locator, marker: Target) -> None:
+    """Wait until the target is as wished or the marker of failure is visible, whichever comes first.
+
+    Raises:
+        StepError: the marker came first.
+    """
+    page, state = stage.page, job.args["be"]
+    sign = locate(page, marker).filter(visible=True)
+    if _has_frame(job.step.target) or _has_frame(marker):
+        _race_in_slices(job, target, sign)
+    elif state == "visible":
+        target.filter(visible=True).or_(sign).first.wait_for(state="visible", timeout=_ms(job, _own(job)))
+    else:  # the root of a page in which nothing visible matches, or the sign
+        gone = page.locator(":root").filter(has_not=target.filter(visible=True))
+        gone.or_(sign).first.wait_for(state="attached", timeout=_ms(job, _own(job)))
+    if sign.count():
+        shown = sign.first.text_content(timeout=1000) or ""
+        message = f"{target_text(marker)} came before {target_text(job.step.target)} was {state}"
+        raise unmet(message, expected=f"{target_text(job.step.target)} {state}", found=quoted(" ".join(shown.split())))
+
+
+def _has_frame(target: Target | None) -> bool:
+    return target is not None and (target.frame is not None or _has_frame(target.within))
+
+
+def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
+    """The race where Playwright cannot join the two, because one is in a frame: wait for the target, look at the sign."""
+    end = job.deadline.clock() + job.deadline.limit(_own(job))
+    while not sign.count():
+        left = end - job.deadline.clock()
+        try:
+            target.wait_for(state=job.args["be"], timeout=max(1.0, min(_SLICE_SECONDS, left) * 1000))
+        except PlaywrightTimeoutError:
+            if left <= _SLICE_SECONDS:
+                raise
+        else:
+            return
+
+
+def _evaluate(stage: Stage, job: Job) -> None:
+    args = job.args
+    if job.step.target is None:
+        value = stage.page.evaluate(job.text("script"))
+    else:
+        value = _element(stage, job).evaluate(job.text("script"), timeout=_ms(job))
+    judge_value(value, args)
+    if "save" in args:
+        job.scope.save(args["save"], value)
+
+
+def judge_value(value: Any, args: Mapping[str, Any]) -> None:
+    """What `equals` and `below` say of the result of a script.
+
+    Raises:
+        StepError: it is another value.
+    """
+    if "equals" in args and not same(value, args["equals"]):
+        raise unmet("the script gave another value", expected=quoted(args["equals"]), found=_shown(value))
+    if "below" in args:
+        expected = f"a number below {args['below']}"
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise unmet("the script gave no number", expected=expected, found=_shown(value))
+        if not value < args["below"]:
+            raise unmet(
+                f"the script gave {value}, which is not below {args['below']}", expected=expected, found=str(value)
+            )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return quoted(value)
+    except (TypeError, ValueError):  # a date, a big number, a circle
+        return repr(value)
+
+
+def _screenshot(stage: Stage, job: Job) -> None:
+    name = f"{file_name(job.text('as'))}.png"
+    if job.step.target is None:
+        whole = bool(job.args["full_page"])
+        stage.page.screenshot(path=job.folder / name, scale="css", full_page=whole, timeout=_ms(job))
+    else:
+        _element(stage, job).screenshot(path=job.folder / name, scale="css", timeout=_ms(job))
+    job.keep(name, "screenshot")
+
+
+def _download(stage: Stage, job: Job) -> None:
+    name, own = file_name(job.text("as")), _own(job)
+    element = _element(stage, job)
+    limit = job.deadline.limit(own)
+    clicked = False
+    try:
+        with stage.page.expect_download(timeout=limit * 1000) as began:
+            element.click(timeout=limit * 1000)
+            clicked = True
+        download = began.value
+    except PlaywrightTimeoutError:
+        if not clicked:
+            raise
+        message = f"no download began within {seconds_text(own)} of the click on {target_text(job.step.target)}"
+        raise unmet(message, expected="a download", found="none") from None
+    failure = download.failure()
+    if failure is not None:
+        raise unmet(f"the download failed: {failure}", expected="a whole file", found=failure)
+    path = job.keep(name, "download")
+    download.save_as(path)
+    if "expect" in job.args:
+        judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
+
+
+def _dialog(stage: Stage, job: Job) -> None:
+    text = job.text("text") if "text" in job.args else None
+    stage.watch.answers.append(Answer(job.args["accept"], text))
+
+
+def _viewport(stage: Stage, job: Job) -> None:
+    stage.page.set_viewport_size({"width": job.args["width"], "height": job.args["height"]})
+
+
+def _back(stage: Stage, job: Job) -> None:
+    stage.page.go_back(timeout=_ms(job))
+
+
+def _reload(stage: Stage, job: Job) -> None:
+    stage.page.reload(timeout=_ms(job))
+
+
+VERBS: dict[str, Callable[[Stage, Job], None]] = {
+    "goto": _goto,
+    "click": _click,
+    "fill": _fill,
+    "press": _press,
+    "select": _select,
+    "check": _check,
+    "uncheck": _uncheck,
+    "hover": _hover,
+    "upload": _upload,
+    "expect": _expect,
+    "wait": _wait,
+    "evaluate": _evaluate,
+    "screenshot": _screenshot,
+    "download": _download,
+    "dialog": _dialog,
+    "viewport": _viewport,
+    "back": _back,
+    "reload": _reload,
+}

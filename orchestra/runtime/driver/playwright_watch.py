@@ -1,0 +1,105 @@
+"""What a page says by itself: dialogs, console, errors, requests that failed. May import `attempt` and playwright.
+
+All of it is listened to on the context, so that windows which the page opens are seen too. Memory is bounded: of what
+exceeds the limit the oldest goes, and the counts stay right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Error, Request, Response, WebError
+
+from orchestra.runtime.attempt import Evidence
+
+KEPT_LINES = 2000
+KEPT_LETTERS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the next dialog is answered."""
+
+    accept: bool
+    text: str | None = None
+
+
+@dataclass
+class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the instance
+    """Listens to a context from its start to its end."""
+
+    answers: deque[Answer] = field(default_factory=deque)
+    crashed: bool = False
+    _console: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    _network: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    _counts: Counter[str] = field(default_factory=Counter)
+    _dismissed: list[str] = field(default_factory=list)
+
+    def listen(self, context: BrowserContext) -> None:
+        """Begin."""
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_error)
+        context.on("dialog", self._on_dialog)
+        context.on("requestfailed", self._on_failed)
+        context.on("response", self._on_response)
+        context.on("page", lambda page: page.on("crash", self._on_crash))
+
+    def _on_crash(self, _page: object) -> None:
+        self.crashed = True
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        place = message.location
+        where = f"{place.get('url', '')}:{place.get('lineNumber', 0) + 1}"
+        self._console.append(f"[{message.type}] {message.text[:KEPT_LETTERS]}  ({where})")
+        self._counts["console_errors"] += message.type == "error"
+
+    def _on_error(self, raised: WebError) -> None:
+        text = str(getattr(raised.error, "stack", None) or raised.error)
+        self._console.append(f"[uncaught] {text[:KEPT_LETTERS]}")
+        self._counts["page_errors"] += 1
+
+    def _on_dialog(self, dialog: Dialog) -> None:
+        answer = self.answers.popleft() if self.answers else None
+        if answer is None:
+            self._dismissed.append(f"{dialog.type}: {dialog.message[:200]}")
+        try:
+            if answer is None or not answer.accept:
+                dialog.dismiss()
+            elif answer.text is None:
+                dialog.accept()
+            else:
+                dialog.accept(answer.text)
+        except Error:
+            return  # the page is gone, and its dialog with it
+
+    def _on_failed(self, request: Request) -> None:
+        self._network.append({"method": request.method, "url": request.url, "failure": request.failure or "failed"})
+        self._counts["failed_requests"] += 1
+
+    def _on_response(self, response: Response) -> None:
+        if response.status >= 400:
+            request = response.request
+            self._network.append({"method": request.method, "url": request.url, "status": response.status})
+            self._counts["failed_requests"] += 1
+
+    def facts(self) -> dict[str, Any]:
+        """How many errors and failed requests; dialogs that nobody asked for."""
+        counts = {name: self._counts[name] for name in ("page_errors", "console_errors", "failed_requests")}
+        unused = {"dialogs_that_never_came": len(self.answers)} if self.answers else {}
+        return {**counts, **unused, **({"unexpected_dialogs": self._dismissed} if self._dismissed else {})}
+
+    def write(self, folder: Path) -> list[Evidence]:
+        """console.log and network.jsonl, each if there is anything in it."""
+        kept = []
+        if self._console:
+            (folder / "console.log").write_text("\n".join(self._console) + "\n", encoding="utf-8")
+            kept.append(Evidence("console.log", "console"))
+        if self._network:
+            lines = (json.dumps(entry, ensure_ascii=False) for entry in self._network)
+            (folder / "network.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            kept.append(Evidence("network.jsonl", "network"))
+        return kept

@@ -1,0 +1,190 @@
+"""The loop of one test: before, steps, finally; deadlines, failures, records, evidence. May import `contract`, `http`, `scope`.
+
+It knows no driver: what needs a browser goes to the session of whichever driver the method has, `http` and `set` are
+carried out here, so that both are the same under every method.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from orchestra.errors import UsageError
+from orchestra.plan import Test
+from orchestra.runtime.attempt import Evidence, Failure, Outcome, Request, Result, StepRecord
+from orchestra.runtime.driver.contract import Deadline, Driver, Effort, Job, Session, StepError, unfit
+from orchestra.runtime.driver.http import Http
+from orchestra.runtime.driver.wording import seconds_text
+from orchestra.runtime.scope import Scope
+from orchestra.steps import VERBS, Step
+
+FINALLY_SECONDS = 30.0
+"""What `finally` may take beyond the test's own time, or the test's timeout when that is shorter."""
+
+HUNG_SECONDS = 2.0
+"""How long after a deadline a call that does not come back is cut off: what ends by itself has had its time."""
+
+_Section: TypeAlias = Literal["before", "steps", "finally"]
+_log = logging.getLogger(__name__)
+
+
+def needs_browser(test: Test) -> bool:
+    """Whether any step of the test needs a page."""
+    return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
+
+
+def carry_out(
+    request: Request, driver: Driver | None, http: Http, *, clock: Callable[[], float] = time.monotonic
+) -> Result:
+    """Carry out one attempt.
+
+    Args:
+        request: what to do.
+        driver: the method's; None when no step needs a page.
+        http: sends the requests of `http` steps.
+        clock: monotonic seconds. The attempt's time begins when its page is there.
+    """
+    begun = clock()
+    http.forget()
+    try:
+        session = None if driver is None else driver.open(request)
+    except StepError as failed:
+        return Result(request.task, request.attempt, failed.outcome, clock() - begun, _failure(failed))
+    try:
+        return _Attempt(request, session, http, clock).run()
+    finally:
+        if session is not None:
+            session.close()
+
+
+class _Attempt:
+    """The state of one attempt: what was saved, recorded and kept so far."""
+
+    def __init__(self, request: Request, session: Session | None, http: Http, clock: Callable[[], float]) -> None:
+        self._request = request
+        self._session = session
+        self._http = http
+        self._clock = clock
+        self._scope = Scope(request.names)
+        self._records: list[StepRecord] = []
+        self._kept: list[Evidence] = []
+        self._facts: dict[str, Any] = {}
+        self._pictured = False
+
+    def run(self) -> Result:
+        """All sections, then what came of it."""
+        test = self._request.test
+        begun = self._clock()
+        deadline = self._deadline(test.timeout_seconds)
+        ended = self._section("before", test.before, deadline, test.timeout_seconds)
+        if ended is None:
+            ended = self._section("steps", test.steps, deadline, test.timeout_seconds)
+        self._keep(failed=ended is not None)  # before `finally` changes the page
+        if test.finally_:
+            budget = min(FINALLY_SECONDS, test.timeout_seconds)
+            late = self._section("finally", test.finally_, self._deadline(budget), budget)
+            if late is not None and ended is not None:
+                self._facts["finally_failed"] = late[1].message
+            ended = ended or late
+            if late is not None:
+                self._keep(failed=True)
+        seconds = self._clock() - begun
+        if self._session is not None:
+            self._facts |= self._session.facts()
+        outcome: Outcome = "passed" if ended is None else ended[0]
+        failure = None if ended is None else ended[1]
+        steps, kept = tuple(self._records), tuple(self._kept)
+        return Result(
+            self._request.task, self._request.attempt, outcome, seconds, failure, steps, kept, facts=self._facts
+        )
+
+    def _deadline(self, seconds: float) -> Deadline:
+        if self._session is not None:
+            self._session.bound(seconds + HUNG_SECONDS)
+        return Deadline(self._clock() + seconds, self._clock)
+
+    def _section(
+        self, section: _Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float
+    ) -> tuple[Outcome, Failure] | None:
+        """The steps of a section up to the first that fails; None when none does."""
+        for index, step in enumerate(steps):
+            begun = self._clock()
+            effort, failed = Effort(), None
+            try:
+                effort = self._step(step, deadline)
+            except StepError as error:
+                effort, failed = error.effort, error
+            if deadline.over() and (failed is None or failed.fault != "setup"):
+                failed = _over(failed, section, index, step, allowed)
+            outcome: Outcome = "passed" if failed is None else failed.outcome
+            seconds = self._clock() - begun
+            self._records.append(
+                StepRecord(section, index, step.verb, seconds, outcome, effort.calls, effort.polls, effort.lag_seconds)
+            )
+            if failed is not None:
+                return failed.outcome, _failure(failed, index, step)
+        return None
+
+    def _step(self, step: Step, deadline: Deadline) -> Effort:
+        """Carry out one step; whatever goes wrong is a `StepError`."""
+        try:
+            return self._do(self._job(step, deadline))
+        except StepError:
+            raise
+        except UsageError as error:
+            raise unfit(error.message, hint=error.hint) from None
+        except Exception as error:
+            # A bug of ours must not cost the verdicts of the tests that follow on this worker.
+            _log.exception("%s: step %s", self._request.task, step.verb)
+            message = f"the runner failed in this step: {type(error).__name__}: {error}"
+            hint = "this is a bug of orchestra; the traceback is in the worker's log"
+            raise StepError("error", "crash", message, hint=hint) from error
+
+    def _do(self, job: Job) -> Effort:
+        verb = job.step.verb
+        if VERBS[verb].browser:
+            if self._session is None:
+                raise unfit(f"the step {verb} needs a browser, and this test was given none")
+            return self._session.do(job)
+        if verb == "http":
+            self._http.do(job)
+        else:  # set
+            for name, value in job.args["values"].items():
+                self._scope.save(name, value)
+        return Effort()
+
+    def _job(self, step: Step, deadline: Deadline) -> Job:
+        target = None if step.target is None else self._scope.target(step.target)
+        final = msgspec.structs.replace(step, target=target, args=self._scope.fill(step.args))
+        root, folder = Path(self._request.root), Path(self._request.folder)
+        return Job(final, root, folder, self._scope, deadline, self._kept)
+
+    def _keep(self, *, failed: bool) -> None:
+        """Evidence of the page, once: as it is at the first failure, else at the end of the steps."""
+        wish = self._request.test.evidence
+        if self._session is None or self._pictured or wish == "off" or not (failed or wish == "always"):
+            return
+        self._pictured = True
+        self._kept += self._session.keep_evidence(Path(self._request.folder), "failure" if failed else "end")
+
+
+def _over(failed: StepError | None, section: str, index: int, step: Step, allowed: float) -> StepError:
+    """The time was over in this step; what it waited for is told along."""
+    where = f"step {index + 1}" if section == "steps" else f"step {index + 1} of {section}"
+    told = f": {failed.message}" if failed is not None else ""
+    message = f"the test's {seconds_text(allowed)} were over in {where} ({step.verb}){told}"
+    if failed is None:
+        return StepError("timeout", "timeout", message)
+    return StepError("timeout", "timeout", message, expected=failed.expected, found=failed.found, hint=failed.hint)
+
+
+def _failure(failed: StepError, index: int | None = None, step: Step | None = None) -> Failure:
+    verb, at = ("", ()) if step is None else (step.verb, step.at)
+    return Failure(
+        failed.fault, failed.message, index, verb, at, expected=failed.expected, found=failed.found, hint=failed.hint
+    )

@@ -1,0 +1,101 @@
+"""What the late names of a test stand for, and paths of the spec. May import `errors`, `names`, `suggest`, `targets`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestra import names
+from orchestra.errors import UsageError
+from orchestra.suggest import did_you_mean
+from orchestra.targets import Target
+
+_SAVED = "saved."
+
+
+class Scope:
+    """The names that have a value: those bound before the test, and what its own steps saved.
+
+    Args:
+        bound: `backend.url`, `attempt.dir`, `env.HOME`, …
+    """
+
+    def __init__(self, bound: Mapping[str, str]) -> None:
+        self._bound = bound
+        self._saved: dict[str, Any] = {}
+
+    def save(self, name: str, value: Any) -> None:
+        """Keep a JSON value as `${saved.NAME}`, in place of an older one."""
+        self._saved[name] = value
+
+    def lookup(self, name: str) -> Any:
+        """The value of a name: a text, or the JSON value that was saved.
+
+        Raises:
+            UsageError: it has none here.
+        """
+        key = name.removeprefix(_SAVED)
+        if name.startswith(_SAVED):
+            if key in self._saved:
+                return self._saved[key]
+            near = did_you_mean(key, self._saved)
+            message = f"no step before this one has saved ${{{name}}}{near}"
+            raise UsageError(message, "save it before: a step `set`, or `save` of `http` or `evaluate`")
+        if name in self._bound:
+            return self._bound[name]
+        if name.startswith("env."):
+            raise UsageError(f"the environment variable {name[4:]} is not set, and the spec uses ${{{name}}}", "set it")
+        raise UsageError(f"${{{name}}} has no value here{did_you_mean(name, self._bound)}")
+
+    @staticmethod
+    def text(value: Any) -> str:
+        """A JSON value inside a text: texts as they are, the rest as JSON."""
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def fill(self, value: Any) -> Any:
+        """A value of the plan with late names replaced, deep, in keys too.
+
+        A text that is one saved name and nothing else becomes what was saved, be it a number or a list.
+
+        Raises:
+            UsageError: a name has no value.
+        """
+        if isinstance(value, str):
+            if value.startswith("${" + _SAVED) and value.endswith("}") and "}" not in value[:-1]:
+                return self.lookup(value[2:-1])
+            return names.expand(value, lambda name: self.text(self.lookup(name)))
+        if isinstance(value, dict):
+            return {self.text(self.fill(key)): self.fill(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.fill(item) for item in value]
+        return value
+
+    def target(self, target: Target) -> Target:
+        """A target with late names replaced.
+
+        Raises:
+            UsageError: a name has no value.
+        """
+        texts = ("value", "name", "has_text", "frame")
+        changed: dict[str, Any] = {
+            key: self.text(self.fill(value)) for key in texts if (value := getattr(target, key)) is not None
+        }
+        if target.within is not None:
+            changed["within"] = self.target(target.within)
+        return msgspec.structs.replace(target, **changed)
+
+
+def inside(path: str, *folders: Path) -> Path:
+    """A path of the spec as an absolute path; a relative one is relative to the first folder.
+
+    Raises:
+        UsageError: it is in none of the folders.
+    """
+    found = (folders[0] / path).resolve()
+    if not any(found.is_relative_to(folder.resolve()) for folder in folders):
+        raise UsageError(f'the path "{path}" leaves the project root')
+    return found

@@ -1,0 +1,86 @@
+"""A warm worker: one request a line on stdin, one result a line on stdout. May import `attempt`, `driver`, msgspec.
+
+Run as `python -m orchestra.runtime.worker` by `engine.workers`. It ends when its stdin is closed, and its browser with
+it; it ignores SIGINT, because the run decides what a Ctrl-C means for a test. Only the protocol is written to stdout:
+what libraries print goes to stderr, which is a file of the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from typing import IO
+
+import msgspec
+
+from orchestra.runtime import driver as drivers
+from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.driver.contract import Driver
+from orchestra.runtime.driver.http import Http
+from orchestra.runtime.driver.sections import carry_out, needs_browser
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Carries out requests one after the other; keeps drivers and connections between them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._drivers: dict[str, Driver] = {}
+        self._http = Http()
+
+    def answer(self, request: Request) -> Result:
+        """Carry out one attempt; whatever goes wrong is its result."""
+        begun = time.monotonic()
+        try:
+            needed = self._driver(request.method.driver) if needs_browser(request.test) else None
+            return carry_out(request, needed, self._http)
+        except Exception as error:  # noqa: BLE001 - a bug of ours ends this attempt, not the worker
+            _log.exception("%s", request.task)
+            failure = Failure("crash", f"the worker failed: {type(error).__name__}: {error}")
+            return Result(request.task, request.attempt, "error", time.monotonic() - begun, failure)
+
+    def _driver(self, name: str) -> Driver:
+        if name not in self._drivers:
+            self._drivers[name] = drivers.load(name, self._environment)
+        return self._drivers[name]
+
+    def close(self) -> None:
+        """End every browser."""
+        for one in self._drivers.values():
+            one.close()
+        self._http.close()
+
+
+def _take(number: int, mode: str, stand_in: int) -> IO[bytes]:
+    """The file of a standard stream, for the protocol alone; `stand_in` takes its place."""
+    own = os.fdopen(os.dup(number), mode)
+    os.dup2(stand_in, number)
+    return own
+
+
+def main() -> int:
+    """Serve until stdin is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    requests, results = _take(0, "rb", nothing), _take(1, "wb", 2)
+    os.close(nothing)
+    worker = Worker(os.environ)
+    try:
+        for line in requests:
+            result = worker.answer(msgspec.json.decode(line, type=Request))
+            results.write(msgspec.json.encode(result) + b"\n")
+            results.flush()
+    finally:
+        worker.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
