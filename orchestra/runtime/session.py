@@ -8,6 +8,7 @@ together; every decision in it is a pure function of `verdict`, `queue` or `reso
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -278,7 +279,14 @@ class Session:
     def _figures(self) -> dict[str, object]:
         rows = {row.id: self._matrix.row(row.id) for row in self._plan.components}
         values = figures(self._plan, self._selection, self._executions, rows)
-        return {**values, "seconds_total": time.monotonic() - self._begun}
+        processors, memory = machine_load()
+        return {
+            **values,
+            "seconds_total": time.monotonic() - self._begun,
+            "cpu_percent": processors,
+            "memory_percent": memory,
+            "disk_free_megabytes": shutil.disk_usage(self._root).free // 2**20,
+        }
 
     def _patience(self) -> float | None:
         if self._gates.of("during") and self._running:
@@ -292,8 +300,7 @@ class Session:
         if self._signal or not self._open_gates():
             return
         if self._gates.due():
-            processors, memory = machine_load()
-            self._gates.sample({**self._figures(), "cpu_percent": processors, "memory_percent": memory})
+            self._gates.sample(self._figures())
         if self._gates.blocked():
             self._decide_waiting("blocked", self._gates.blocked())
             return
