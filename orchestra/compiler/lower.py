@@ -12,7 +12,7 @@ from typing import Any
 from orchestra import names
 from orchestra.compiler import resolve
 from orchestra.compiler.lower_health import lower_component
-from orchestra.compiler.lower_steps import Known, fill, lower_command, lower_steps, outer, text, texts
+from orchestra.compiler.lower_steps import Known, fill, final_text, lower_command, lower_steps, outer
 from orchestra.compiler.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec
 from orchestra.plan import (
     Baseline,
@@ -117,7 +117,7 @@ def lower_test(
         made.append(
             Test(
                 id=one_id,
-                title=text(test.get("title", test_id), known),
+                title=final_text(test.get("title", test_id), known),
                 methods=resolve.methods_of(spec, test, methods),
                 of=test_id if values else "",
                 group=group_name,
@@ -130,8 +130,8 @@ def lower_test(
                 timeout_seconds=float(test.get("timeout_seconds", defaults.get("timeout_seconds", 120))),
                 retries=_retry(test.get("retries"), defaults.get("retries", {})),
                 evidence=test.get("evidence", defaults.get("evidence", "on_failure")),
-                inputs=texts(test.get("inputs", []), known),
-                skip=text(test.get("skip", ""), known),
+                inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
+                skip=final_text(test.get("skip", ""), known),
                 matrix=values,
                 before=before,
                 steps=steps,
@@ -177,7 +177,7 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known) -> tuple[Method, .
         lowered.append(
             Method(
                 id=name,
-                title=text(method.get("title", name), known),
+                title=final_text(method.get("title", name), known),
                 driver=method["driver"],
                 workers=0 if workers == "auto" else workers,
                 parallel=method.get("parallel", False),
@@ -201,11 +201,11 @@ def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
         Gate(
             phase=phase,
             name=name,
-            require=text(gate["require"], known),
+            require=final_text(gate["require"], known),
             for_seconds=float(gate.get("for_seconds", 0)),
             on_fail=gate.get("on_fail", "block"),
             severity=gate.get("severity", "error"),
-            message=text(gate.get("message", ""), known),
+            message=final_text(gate.get("message", ""), known),
         )
         for phase, named in phases
         for name, gate in named.items()
@@ -226,7 +226,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         test_id: tuple(one for one, _ in resolve.matrix_tests(test_id, test)) for test_id, test in spec["tests"].items()
     }
     groups = tuple(
-        Group(name, text(group.get("title", name), known), tuple(group.get("after", [])))
+        Group(name, final_text(group.get("title", name), known), tuple(group.get("after", [])))
         for name, group in spec.get("groups", {}).items()
     )
     methods = resolve.methods(spec)
@@ -238,7 +238,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
     plain = Baseline()
     return Plan(
         suite=spec["suite"],
-        title=text(spec.get("title", spec["suite"]), known),
+        title=final_text(spec.get("title", spec["suite"]), known),
         tests=run_order(tests, groups),
         methods=_methods(methods, known),
         groups=groups,
@@ -258,7 +258,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         ),
         gates=_gates(spec, known),
         collect=tuple(
-            Collect(name, texts(collect["run"], known), collect["of"])
+            Collect(name, tuple(final_text(word, known) for word in collect["run"]), collect["of"])
             for name, collect in spec.get("collect", {}).items()
         ),
         outputs=Outputs(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from orchestra.compiler.lower_steps import Known, fill, text, text_map, texts
+from orchestra.compiler.lower_steps import Known, fill, final_text, text, text_map, texts
 from orchestra.compiler.spec import ComponentSpec, FailoverSpec, ProbeSpec, ServiceSpec
 from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Service
 
@@ -102,7 +102,7 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
     retries = component.get("retries", {})
     return Component(
         id=component_id,
-        title=text(component.get("title", component_id), known),
+        title=final_text(component.get("title", component_id), known),
         needs=tuple(component.get("needs", [])),
         required=component.get("required", True),
         job=None

@@ -76,6 +76,12 @@ def text(value: Any, known: Known) -> str:
     return resolve.scalar_text(fill(value, known))
 
 
+def final_text(value: Any, known: Known) -> str:
+    """A text that nothing looks at again, such as a title: names replaced, and `$${` is `${`."""
+    # A late name can only come out of a variable; it is shown as it is.
+    return names.expand(value, lambda name: resolve.scalar_text(known.get(name, f"${{{name}}}")))
+
+
 def texts(values: Iterable[Any], known: Known) -> tuple[str, ...]:
     """A list of scalars as texts, names replaced."""
     return tuple(text(value, known) for value in values)

@@ -16,7 +16,7 @@ from typing import cast
 
 from orchestra.compiler import resolve
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.lower_steps import text, texts
+from orchestra.compiler.lower_steps import final_text, text
 from orchestra.compiler.spec import Spec
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import MachineError
@@ -88,7 +88,7 @@ def _asked(source: Assembled) -> Iterator[_Asked]:
     known = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
     for name, entry in spec.get("collect", {}).items():
         block, _, parameter = entry["of"].partition(".")
-        yield _Asked(source, name, texts(entry["run"], known), block, parameter)
+        yield _Asked(source, name, tuple(final_text(word, known) for word in entry["run"]), block, parameter)
 
 
 def _job(key: str, one: _Asked, root: Path, environment: Mapping[str, str], log: Path, bound_seconds: float) -> Job:
