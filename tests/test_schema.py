@@ -113,6 +113,21 @@ def test_every_definition_is_used_and_described():
         assert "description" in node or name == "SomeKind", name
 
 
+@pytest.mark.parametrize(
+    "name, required",
+    [
+        ("Repair", ["run"]),
+        ("Collect", ["run", "of"]),
+        ("Service", ["run"]),
+        ("Failover", None),
+        ("Test", None),
+        ("Method", ["driver"]),
+    ],
+)
+def test_required_keys_are_required(name: str, required: list[str] | None):
+    assert SCHEMA["$defs"][name].get("required") == required
+
+
 def test_no_key_takes_null_but_where_the_language_says_so():
     nulls = [path for path, node in keys(SCHEMA) if {"type": "null"} in node.get("anyOf", [])]
     assert nulls == ["/$defs/Component/service"]

@@ -48,7 +48,9 @@ def spec_model() -> type[BaseModel]:
 def _model(typed: type) -> type[BaseModel]:
     """The model of a typed mapping; a key that a model cannot have as an attribute gets an alias."""
     hints = get_type_hints(typed, include_extras=True)
-    fields = {_attribute(name): _field(name, hint) for name, hint in hints.items()}
+    # A base that is not total is joined by keys of its own kind only, so that the class's own word holds for all keys.
+    total: bool = typed.__total__  # type: ignore[attr-defined]
+    fields = {_attribute(name): _field(name, hint, total=total) for name, hint in hints.items()}
     name = typed.__name__.removesuffix("Spec") or "Spec"
     config = ConfigDict(extra="forbid", json_schema_extra=lambda schema: _finish(typed, schema))
     return create_model(name, __config__=config, __doc__=_sentence(typed), **fields)  # type: ignore[call-overload, no-any-return]
@@ -72,9 +74,9 @@ def _finish(typed: type, schema: dict[str, Any]) -> None:
         schema["oneOf"] = [*one, {"not": {"anyOf": one}}]
 
 
-def _field(name: str, hint: Any) -> tuple[Any, Any]:
-    required = get_origin(hint) is Required
-    annotated = get_args(hint)[0] if required else hint
+def _field(name: str, hint: Any, *, total: bool) -> tuple[Any, Any]:
+    annotated = get_args(hint)[0] if get_origin(hint) is Required else hint
+    required = total or get_origin(hint) is Required
     key: Key = annotated.__metadata__[0]
     extra: dict[str, Any] = {}
     if key.default is not None:
