@@ -229,7 +229,9 @@ def check_expression(
     if kind != "bool":
         return [
             Problem(
-                0, f"the condition gives {_A_TYPE.get(kind, kind)}; wanted is true or false", "compare it: failed <= 5"
+                0,
+                f"the condition gives {_A_TYPE.get(kind, 'something else')}; wanted is true or false",
+                "compare it: failed <= 5",
             )
         ]
     read = [(offset, name, declared[name]) for offset, name in _identifiers(expression) if name in declared]
@@ -243,6 +245,7 @@ def check_expression(
     ]
 
 
+CEL_EXAMPLE = "CEL is written so: failed <= 5 && !(error > 0) || degraded == 0"
 _A_TYPE = {"int": "a whole number", "double": "a number", "string": "a text", "uint": "a whole number"}
 _REFUSAL = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*)$", re.MULTILINE)
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
@@ -272,7 +275,7 @@ def _refusals(text: str, expression: str, declared: Mapping[str, Metric]) -> Ite
             yield Problem(
                 offset,
                 f"the condition cannot be read {found}",
-                "CEL is written so: failed <= 5 && !(error > 0) || degraded == 0",
+                CEL_EXAMPLE,
             )
             return
 
