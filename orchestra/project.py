@@ -7,10 +7,8 @@ else the folder itself. Every path in a spec is relative to it.
 from __future__ import annotations
 
 import re
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestra.errors import UsageError
 from orchestra.suggest import did_you_mean
@@ -21,8 +19,7 @@ _NAME = "orchestra"
 _TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*orchestra\s*\]", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """A project's root and its settings.
 
     Attributes:
@@ -110,6 +107,8 @@ def _table(file: Path) -> Any:
         return None
     if _NAME not in text:
         return None
+    import tomllib  # noqa: PLC0415 - half of the start of this module, for which `--help` has no use
+
     try:
         tool = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
@@ -11,6 +10,8 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
     The same names give the same answer in any order of `known` (Ratcliff and Obershelp's ratio, 0.6 and above).
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - `--help` and `--check` have no wrong name to pay it for
+
     by_fold = {candidate.casefold(): candidate for candidate in sorted(known, reverse=True)}
     near = get_close_matches(name.casefold(), by_fold, 1)
     return by_fold[near[0]] if near else None

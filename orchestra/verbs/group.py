@@ -1,19 +1,19 @@
-"""The click group that loads a verb when it is called, and what all verbs share. May import `click` and `project`."""
+"""The click group that loads a verb when it is called, and how a verb speaks. May import `click` and `suggest`.
+
+It knows no project: `orchestra --help` is read more often than anything else and shall be quick.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from orchestra import __version__, project
-from orchestra.errors import EXIT_OK, OrchestraError, UsageError
-from orchestra.project import Project
+from orchestra import __version__
+from orchestra.errors import EXIT_OK, UsageError
 from orchestra.suggest import did_you_mean
 
 EPILOG = """\b
@@ -70,21 +70,6 @@ class Verbs(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in self._table.items()])
 
 
-def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    del param
-    try:
-        known = project_of(ctx).suites()
-    except OrchestraError:
-        return []  # a completion has nobody to tell
-    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
-
-
-suite_option = click.option(
-    "--suite", metavar="NAME", shell_complete=_suites, help="The suite; the only one without it."
-)
-profile_option = click.option("--profile", metavar="NAME", default="", help="The profile of the spec to use.")
-
-
 def say(text: str | bytes, *, end: str = "\n") -> None:
     """Write data to stdout. When its reader has gone (`| head`), the verb goes on to its exit code without one."""
     try:
@@ -105,20 +90,6 @@ def _go_to(ctx: click.Context, param: click.Parameter, folder: str | None) -> st
     if folder is not None:
         os.chdir(folder)
     return folder
-
-
-def project_of(ctx: click.Context) -> Project:
-    """The project of the working folder, which -C has set.
-
-    Raises:
-        UsageError: there is no working folder any more, or its settings are wrong.
-    """
-    del ctx
-    try:
-        folder = Path.cwd()
-    except FileNotFoundError as error:
-        raise UsageError("the working folder does not exist any more", "change to another folder") from error
-    return project.find(folder)
 
 
 def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Command], arguments: list[str]) -> int:

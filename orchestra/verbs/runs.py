@@ -1,4 +1,4 @@
-"""The verbs about runs and the machine: run, doctor. May import `runtime`, `report`, `project` and `group`."""
+"""The verbs about runs and the machine: run, doctor. May import `runtime`, `report`, `project`, `group` and `options`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
 from orchestra.runtime.select import select, with_needs
 from orchestra.runtime.session import Options
-from orchestra.verbs.group import profile_option, project_of, suite_option
+from orchestra.verbs.options import profile_option, project_of, suite_option
 
 
 def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -1,4 +1,4 @@
-"""The verbs about specs: init, validate, compile, schema. May import `compiler`, `project`, `collect` and `group`."""
+"""The verbs about specs: init, validate, compile, schema. May import `compiler`, `project`, `collect`, `group` and `options`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from orchestra.plan import Plan
 from orchestra.project import Project
 from orchestra.source import collector_paused
 from orchestra.suggest import did_you_mean
-from orchestra.verbs.group import project_of, say, suite_option
+from orchestra.verbs.group import say
+from orchestra.verbs.options import project_of, suite_option
 
 STARTER = "specs/suite.yaml"
 SCHEMA = "orchestra.schema.json"

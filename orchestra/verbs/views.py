@@ -15,7 +15,8 @@ from orchestra.plan import Command, Component, Method, Plan, Probe, Test
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.steps import Step
-from orchestra.verbs.group import profile_option, project_of, say, suite_option
+from orchestra.verbs.group import say
+from orchestra.verbs.options import profile_option, project_of, suite_option
 
 
 @click.command(epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd")

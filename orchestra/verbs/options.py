@@ -1,0 +1,41 @@
+"""The options that several verbs have, and the project that they are about. May import `click` and `project`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from orchestra import project
+from orchestra.errors import OrchestraError, UsageError
+from orchestra.project import Project
+
+
+def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del param
+    try:
+        known = project_of(ctx).suites()
+    except OrchestraError:
+        return []  # a completion has nobody to tell
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+suite_option = click.option(
+    "--suite", metavar="NAME", shell_complete=_suites, help="The suite; the only one without it."
+)
+profile_option = click.option("--profile", metavar="NAME", default="", help="The profile of the spec to use.")
+
+
+def project_of(ctx: click.Context) -> Project:
+    """The project of the working folder, which -C has set.
+
+    Raises:
+        UsageError: there is no working folder any more, or its settings are wrong.
+    """
+    del ctx
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the working folder does not exist any more", "change to another folder") from error
+    return project.find(folder)
