@@ -12,9 +12,10 @@ from orchestra.compiler.violation import RULES as SCHEMA_RULES
 _HEAD = """\
 # Rules
 
-`orchestra validate` and `orchestra compile` judge a spec in three stages: the file is read, it is held against the
-schema, and then the rules below are asked. Each stage reports every problem that it finds, sorted by place; a later
-stage is not asked about what an earlier one has refused. Every problem is an error and ends with exit code 2:
+`orchestra validate` and `orchestra compile` judge a spec in stages: the files are read, what they hold is judged by the
+schema and by its size, the rules are asked, and when blocks are expanded the numbers are looked at. Each stage reports
+every problem that it finds, sorted by place; a later stage is not asked about what an earlier one has refused. Every
+problem is an error and ends with exit code 2:
 
     specs/market.yaml:41:7: unknown test "B01" (did you mean "B001"?) [unknown-test]
 
@@ -63,6 +64,14 @@ READER_RULES = {
 }
 
 
+SIZE_RULES = {
+    "block-depth": "blocks use blocks more than 32 deep",
+    "block-size": "a test has more than 10,000 steps with those of its blocks",
+    "matrix-size": "a matrix makes more than 1,000 tests, or a suite has more than 100,000",
+    "number-value": "a name stands where a number is wanted, and what it stands for is none, or is out of its bounds",
+}
+
+
 def _subject(rule: Callable[..., Any]) -> str:
     return _SUBJECTS[rule.__module__.rpartition(".")[2]]
 
@@ -79,7 +88,7 @@ def _entries() -> Iterator[str]:
 
 def page() -> str:
     """The text of docs/rules.md."""
-    tables = (("Reading", READER_RULES), ("The schema", SCHEMA_RULES))
+    tables = (("Reading", READER_RULES), ("The schema", SCHEMA_RULES), ("Size and numbers", SIZE_RULES))
     parts = [_HEAD.rstrip(), *_entries()]
     for title, rules in tables:
         parts.append(f"## {title}")
