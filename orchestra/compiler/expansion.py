@@ -18,6 +18,7 @@ MOST_STEPS = 10_000
 MOST_DEPTH = 32
 MOST_COMBINATIONS = 1_000
 MOST_TESTS = 100_000
+_ENOUGH = 10**9
 
 
 def judge(spec: Spec, source: Assembled) -> list[Diagnostic]:
@@ -36,7 +37,7 @@ def _uses(steps: Sequence[StepSpec]) -> Iterator[str]:
 def _grown(steps: Sequence[StepSpec], sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     """How many steps a list makes, and how deep its blocks lie in each other."""
     used = [sizes.get(name, (0, 0)) for name in _uses(steps)]
-    return len(steps) - len(used) + sum(size for size, _ in used), 1 + max((depth for _, depth in used), default=-1)
+    return len(steps) - len(used) + sum(size for size, _ in used), max((depth for _, depth in used), default=0)
 
 
 def _blocks(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
@@ -63,14 +64,15 @@ def _blocks(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
 
 def _combinations(test: TestSpec) -> int:
     """How many tests an entry makes; beyond a billion it does not matter any more."""
-    return min(math.prod(map(len, test.get("matrix", {}).values())), 10**9)
+    return min(math.prod(map(len, test.get("matrix", {}).values())), _ENOUGH)
 
 
 def _matrices(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
     for test_id, test in spec["tests"].items():
         count = _combinations(test)
         if count > MOST_COMBINATIONS:
-            message = f'the matrix of "{test_id}" makes {count:,} tests; at most {MOST_COMBINATIONS:,} are allowed'
+            shown = f"{count:,}" if count < _ENOUGH else "a billion or more"
+            message = f'the matrix of "{test_id}" makes {shown} tests; at most {MOST_COMBINATIONS:,} are allowed'
             hint = "leave values out, or split the test"
             yield Diagnostic(source.place(("tests", test_id, "matrix"), key=True), "matrix-size", message, hint)
 

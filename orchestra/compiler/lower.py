@@ -12,7 +12,7 @@ from typing import Any
 from orchestra import names
 from orchestra.compiler import resolve
 from orchestra.compiler.lower_health import lower_component
-from orchestra.compiler.lower_steps import Known, fill, final_text, lower_command, lower_steps, outer
+from orchestra.compiler.lower_steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
 from orchestra.compiler.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec
 from orchestra.plan import (
     Baseline,
@@ -35,6 +35,12 @@ DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "ok": {"below_seconds": 60, "mark": "😐"},
     "slow": {"mark": "😴"},
 }
+
+# What the plan leaves out.
+_TEST = Test("", "", ())
+_METHOD = Method("", "", "command")
+_GATE = Gate("after", "", "")
+_OUTPUTS = Outputs()
 
 
 def _command_of(spec: Spec, test: TestSpec, known: Known) -> Command | None:
@@ -127,7 +133,10 @@ def lower_test(
                 requires=_requires(spec, test, (*before, *steps, *after), command),
                 resources=dict(test.get("resources", {})),
                 tags=tuple(test.get("tags", defaults.get("tags", []))),
-                timeout_seconds=float(test.get("timeout_seconds", defaults.get("timeout_seconds", 120))),
+                timeout_seconds=usual(
+                    test.get("timeout_seconds", defaults.get("timeout_seconds", _TEST.timeout_seconds)),
+                    _TEST.timeout_seconds,
+                ),
                 retries=_retry(test.get("retries"), defaults.get("retries", {})),
                 evidence=test.get("evidence", defaults.get("evidence", "on_failure")),
                 inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
@@ -183,7 +192,7 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known) -> tuple[Method, .
                 parallel=method.get("parallel", False),
                 single_session=session.get("single", False),
                 reset=session.get("reset", "storage"),
-                poll_seconds=float(method.get("poll_seconds", 10)),
+                poll_seconds=usual(method.get("poll_seconds", _METHOD.poll_seconds), _METHOD.poll_seconds),
                 command=method.get("command", ""),
             )
         )
@@ -202,7 +211,7 @@ def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
             phase=phase,
             name=name,
             require=final_text(gate["require"], known),
-            for_seconds=float(gate.get("for_seconds", 0)),
+            for_seconds=usual(gate.get("for_seconds", _GATE.for_seconds), _GATE.for_seconds),
             on_fail=gate.get("on_fail", "block"),
             severity=gate.get("severity", "error"),
             message=final_text(gate.get("message", ""), known),
@@ -252,8 +261,8 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         baseline=Baseline(
             window=baseline.get("window", plain.window),
             min_runs=baseline.get("min_runs", plain.min_runs),
-            slower_ratio=float(baseline.get("slower_ratio", plain.slower_ratio)),
-            slower_seconds=float(baseline.get("slower_seconds", plain.slower_seconds)),
+            slower_ratio=usual(baseline.get("slower_ratio", plain.slower_ratio), plain.slower_ratio),
+            slower_seconds=usual(baseline.get("slower_seconds", plain.slower_seconds), plain.slower_seconds),
             confirm=baseline.get("confirm", plain.confirm),
         ),
         gates=_gates(spec, known),
@@ -262,8 +271,8 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
             for name, collect in spec.get("collect", {}).items()
         ),
         outputs=Outputs(
-            doit=outputs.get("doit", "dodo.py"),
-            commands=outputs.get("commands", ".claude/commands"),
+            doit=outputs.get("doit", _OUTPUTS.doit),
+            commands=outputs.get("commands", _OUTPUTS.commands),
             docs=outputs.get("docs", f"docs/{spec['suite']}.md"),
         ),
         profile=profile,

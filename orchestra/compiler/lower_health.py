@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from orchestra.compiler.lower_steps import Known, fill, final_text, text, text_map, texts
+from orchestra.compiler.lower_steps import Known, fill, final_text, text, text_map, texts, usual
 from orchestra.compiler.spec import ComponentSpec, FailoverSpec, ProbeSpec, ServiceSpec
 from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Service
 
 PROBE_KINDS = ("http", "tcp", "run", "env", "file", "log", "port")
+
+# What the plan leaves out.
+_PROBE = Probe("tcp", {})
+_READY = Ready(_PROBE)
+_LIVE = Live(_PROBE)
+_SERVICE = Service(())
+_JOB = Job(())
+_BACKOFF = Backoff()
+_COMPONENT = Component("", "")
 
 
 def lower_probe(probe: ProbeSpec, known: Known) -> Probe:
@@ -22,8 +31,7 @@ def lower_probe(probe: ProbeSpec, known: Known) -> Probe:
         key: fill(value, known) if key == "json" else _as_written(value, known)
         for key, value in cast("dict[str, dict[str, Any]]", probe)[kind].items()
     }
-    seconds = args.pop("timeout_seconds", Probe(kind, {}).timeout_seconds)
-    return Probe(kind, args, float(seconds))
+    return Probe(kind, args, usual(args.pop("timeout_seconds", _PROBE.timeout_seconds), _PROBE.timeout_seconds))
 
 
 def _as_written(value: Any, known: Known) -> Any:
@@ -60,10 +68,10 @@ def lower_service(service: ServiceSpec, known: Known) -> Service:
         shell=service.get("shell", False),
         cwd=text(service.get("cwd", "."), known),
         env=text_map(service.get("env", {}), known),
-        host=text(service.get("host", "127.0.0.1"), known),
+        host=usual(text(service.get("host", _SERVICE.host), known), _SERVICE.host),
         ports=_ports(service),
         stop_signal=stop.get("signal", "TERM"),
-        grace_seconds=float(stop.get("grace_seconds", 5)),
+        grace_seconds=usual(stop.get("grace_seconds", _SERVICE.grace_seconds), _SERVICE.grace_seconds),
         inputs=texts(service.get("inputs", []), known),
     )
 
@@ -91,11 +99,10 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
     lowered = None if service is None else lower_service(service, known)
     lowered_ready = None
     if ready is not None:
-        plain = Ready(Probe("tcp", {}))
         lowered_ready = Ready(
             lower_probe(ready, known),
-            float(ready.get("within_seconds", plain.within_seconds)),
-            ready.get("successes", plain.successes),
+            usual(ready.get("within_seconds", _READY.within_seconds), _READY.within_seconds),
+            ready.get("successes", _READY.successes),
         )
     elif lowered is not None and lowered.ports is not None:
         lowered_ready = Ready(Probe("tcp", {}))
@@ -112,26 +119,32 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
             shell=job.get("shell", False),
             cwd=text(job.get("cwd", "."), known),
             env=text_map(job.get("env", {}), known),
-            timeout_seconds=float(job.get("timeout_seconds", 300)),
+            timeout_seconds=usual(job.get("timeout_seconds", _JOB.timeout_seconds), _JOB.timeout_seconds),
         ),
         service=lowered,
         url=text(component.get("url", ""), known),
         ready=lowered_ready,
         live=None
         if live is None
-        else Live(lower_probe(live, known), float(live.get("every_seconds", 5)), live.get("failures", 3)),
+        else Live(
+            lower_probe(live, known),
+            usual(live.get("every_seconds", _LIVE.every_seconds), _LIVE.every_seconds),
+            live.get("failures", _LIVE.failures),
+        ),
         retries=Backoff(
-            max=retries.get("max", 5),
-            initial_seconds=float(retries.get("initial_seconds", 0.2)),
-            factor=float(retries.get("factor", 2)),
-            max_seconds=float(retries.get("max_seconds", 5)),
-            jitter=float(retries.get("jitter", 0.1)),
+            max=retries.get("max", _BACKOFF.max),
+            initial_seconds=usual(retries.get("initial_seconds", _BACKOFF.initial_seconds), _BACKOFF.initial_seconds),
+            factor=usual(retries.get("factor", _BACKOFF.factor), _BACKOFF.factor),
+            max_seconds=usual(retries.get("max_seconds", _BACKOFF.max_seconds), _BACKOFF.max_seconds),
+            jitter=usual(retries.get("jitter", _BACKOFF.jitter), _BACKOFF.jitter),
         ),
         ladder=tuple(_rung(rung, known) for rung in component.get("recover", [])),
         failover=None
         if service is None or "failover" not in component
         else lower_service(_failover(service, component["failover"]), known),
         fail_back=component.get("fail_back", False),
-        cool_down_seconds=float(component.get("cool_down_seconds", 60)),
+        cool_down_seconds=usual(
+            component.get("cool_down_seconds", _COMPONENT.cool_down_seconds), _COMPONENT.cool_down_seconds
+        ),
         identity=_identity(component, known),
     )

@@ -6,7 +6,7 @@ May import `resolve`, `spec` and `plan`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestra import names
 from orchestra.compiler import resolve
@@ -16,6 +16,7 @@ from orchestra.steps import CONDITIONS, HTTP_METHODS, TEXT, VERBS, Schema, Step
 from orchestra.targets import KINDS, NARROWING, target_of
 
 Known = Mapping[str, Any]
+T = TypeVar("T", str, float)
 
 _TARGET_KEYS = frozenset(KINDS) | frozenset(NARROWING)
 _TARGET: Schema = {
@@ -90,6 +91,11 @@ def texts(values: Iterable[Any], known: Known) -> tuple[str, ...]:
 def text_map(values: Mapping[str, Any], known: Known) -> dict[str, str]:
     """A mapping of scalars as texts, names replaced in the values."""
     return {key: text(value, known) for key, value in values.items()}
+
+
+def usual(value: Any, default: T) -> T:
+    """A value as the plan holds it: the default itself where it says the same, because that is what the plan leaves out."""
+    return default if value == default else type(default)(value)
 
 
 def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
