@@ -36,7 +36,7 @@ class Terminal:
         self.out = os.fdopen(slave, "w", encoding="utf-8")
         self._parts: list[bytes] = []
         self._grown = threading.Condition()
-        self._thread = threading.Thread(target=self._read)
+        self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
@@ -94,18 +94,19 @@ def test_a_log_that_has_been_quiet_says_what_runs(tmp_path):
     class Out(io.StringIO):
         def write(self, text: str) -> int:
             lines.append(text)
-            if text.startswith("running"):
+            if "1 min 01 s" in text:
                 said.set()
             return len(text)
 
-    console = Plain(feed(clock=iter([100.0] * 9 + [161.0] * 10**6).__next__), Out(), quiet_seconds=0.01)
-    for event in samples.ledger(
-        tmp_path, [samples.run_started(), *(samples.attempt(f"cli:T{n}")[0] for n in range(9))]
-    ):
+    now = [100.0]
+    console = Plain(feed(clock=lambda: now[0]), Out(), quiet_seconds=0.01)
+    made = [samples.run_started(), *(samples.attempt(f"cli:T{number}")[0] for number in range(9))]
+    for event in samples.ledger(tmp_path, made):
         console.see(event)
+    now[0] = 161.0
     assert said.wait(60)
     console.close()
-    told = next(text for text in lines if text.startswith("running"))
+    told = next(text for text in lines if "1 min 01 s" in text)
     assert told.startswith("running     cli:T0 1 min 01 s  cli:T1 1 min 01 s")
     assert told.rstrip().endswith("and 1 more")
 
@@ -185,6 +186,19 @@ def test_more_tests_than_a_screen_holds_are_counted(tmp_path, colours):
     ):
         screen.see(event)
     terminal.wait_for("and 4 more")
+    screen.close()
+    terminal.text()
+
+
+def test_a_long_run_is_told_in_minutes_and_no_tenths_flicker(tmp_path, colours):
+    terminal = Terminal()
+    now = [0.0]
+    screen = Screen(feed(clock=lambda: now[0]), terminal.out, refresh_seconds=0.001)
+    for event in samples.ledger(tmp_path, [samples.run_started(), samples.attempt("cli:B001")[0]]):
+        screen.see(event)
+    terminal.wait_for("The page renders  0 s")
+    now[0] = 125.7
+    terminal.wait_for("The page renders  2 min 05 s")
     screen.close()
     terminal.text()
 

@@ -32,6 +32,7 @@ REFRESH_SECONDS = 0.1
 _SHOWN_RUNNING = 8
 _SHOWN_RECENT = 4
 _BAR_COLUMNS = 30
+_MINUTE = 60
 
 _STYLES: Mapping[str, str] = {
     "passed": "green",
@@ -215,12 +216,12 @@ class Screen:
         display.update(picture, refresh=True)
 
     def _print(self, said: Iterable[str], styles: Mapping[str, str]) -> None:
+        """Print lines at once: each call of rich draws the display anew."""
+        shown = []
         for text in said:
             first = text.partition(" ")[0]
-            shown = Text(text)
-            if first in styles:
-                shown.stylize(styles[first], 0, len(first))
-            self._console.print(shown, soft_wrap=True)
+            shown.append(Text.assemble((first, styles.get(first, "")), text[len(first) :]))
+        self._console.print(Text("\n").join(shown), soft_wrap=True)
 
     def _picture(self) -> Group:
         """The display: progress, servers under way, running tests, last verdicts. Called under the lock."""
@@ -229,14 +230,21 @@ class Screen:
         total, done = len(self._feed.collector.selection()), verdicts.total()
         head = Table.grid(padding=(0, 1))
         words = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
-        bar = ProgressBar(total=max(total, 1), completed=done, width=_BAR_COLUMNS)
-        head.add_row(Text(f"{done}/{total}"), bar, Text(duration(now - self._begun)), Text(words))
+        colour = "green" if FINE.issuperset(verdicts) else "red"
+        bar = ProgressBar(total or 1, done, width=_BAR_COLUMNS, complete_style=colour, finished_style=colour)
+        head.add_row(Text(f"{done}/{total}"), bar, Text(_elapsed(now - self._begun)), Text(words))
         running = list(self._feed.running.items())
         tests = [
-            lines.line("running", task, self._feed.title(task), duration(now - since))
+            lines.line("running", task, self._feed.title(task), _elapsed(now - since))
             for task, since in running[:_SHOWN_RUNNING]
         ]
         if len(running) > _SHOWN_RUNNING:
             tests.append(lines.line("running", f"and {len(running) - _SHOWN_RUNNING} more"))
         shown = [*self._recent, *self._services.values(), *tests]
         return Group(*(Text(text, no_wrap=True, overflow="ellipsis") for text in shown), head)
+
+
+def _elapsed(seconds: float) -> str:
+    """A time that goes on, in whole seconds: the tenths would only flicker."""
+    whole = int(seconds)
+    return f"{whole} s" if whole < _MINUTE else duration(whole)

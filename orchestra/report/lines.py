@@ -16,6 +16,7 @@ from orchestra.report.table import (
     counted,
     duration,
     exit_meaning,
+    gate_remark,
     overhead,
     render_table,
     values_text,
@@ -97,7 +98,7 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
     yield line("tests", counted(report.rows))
     for gate in report.gates:
         values = values_text(gate.values)
-        said = gate.message if gate.result != "passed" else ""
+        said = gate_remark(gate.result, gate.expression, gate.message)
         yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", said)
     for text in (*agreement(report).lines(), *(one.text() for one in overhead(report))):
         yield line("methods", text)
@@ -135,7 +136,7 @@ def _service(body: Mapping[str, Any]) -> str:
 
 def _gate(body: Mapping[str, Any]) -> str:
     values = values_text(tuple(sorted(body["values"].items())))
-    said = body["message"] if body["result"] != "passed" else ""
+    said = gate_remark(body["result"], body["expression"], body["message"])
     name = f"{body['phase']}:{body['name']}"
     return line("gate", name, body["result"], body["expression"], values and f"({values})", said)
 

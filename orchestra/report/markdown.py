@@ -6,8 +6,17 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from orchestra import draw
-from orchestra.report.rows import FINE, Evidence, Failure, Report, Row
-from orchestra.report.table import agreement, counted, duration, exit_meaning, overhead, render_table, values_text
+from orchestra.report.rows import FINE, Evidence, Failure, GateRow, Report, Row
+from orchestra.report.table import (
+    agreement,
+    counted,
+    duration,
+    exit_meaning,
+    gate_remark,
+    overhead,
+    render_table,
+    values_text,
+)
 
 
 def markdown(report: Report, folder: str) -> str:
@@ -82,10 +91,14 @@ def _gates(report: Report) -> Iterator[str]:
     if report.gates:
         heads = ("gate", "result", "condition", "values", "message")
         rows = [
-            (f"{gate.phase}:{gate.name}", gate.result, gate.expression, values_text(gate.values), gate.message)
+            (f"{gate.phase}:{gate.name}", gate.result, gate.expression, values_text(gate.values), _said(gate))
             for gate in report.gates
         ]
         yield from ("", "## Gates", "", draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]))
+
+
+def _said(gate: GateRow) -> str:
+    return gate_remark(gate.result, gate.expression, gate.message)
 
 
 def _methods(report: Report) -> Iterator[str]:

@@ -132,6 +132,11 @@ def values_text(values: Sequence[tuple[str, object]]) -> str:
     return ", ".join(f"{name} = {_number(value)}" for name, value in values)
 
 
+def gate_remark(result: str, expression: str, message: str) -> str:
+    """What a gate says besides its condition; nothing when it passed or would only say the condition again."""
+    return "" if result == "passed" or message.endswith(f": {expression}") else message
+
+
 def _number(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if value != int(value) else f"{value:.1f}"
