@@ -172,7 +172,7 @@ class Member:
         hint = f"add {head} to its `needs`" if rest else "give it a `port` or a `port_range`"
         raise MachineError(f"${{{name}}} has no value yet", hint)
 
-    def _bind(self, host: str, port: int | None, **more: str) -> None:
+    def _bind(self, host: str, port: int | None, more: Mapping[str, str] = MappingProxyType({})) -> None:
         host = identity.reachable(host)
         shown = f"[{host}]" if ":" in host else host
         own = {"host": host, "port": str(port), "url": f"http://{shown}:{port}"} if port is not None else {}
@@ -231,7 +231,7 @@ class Member:
         if url:
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
-            self._bind(parts.hostname or "", port, url=url)
+            self._bind(parts.hostname or "", port, {"url": url})
         self.starts += 1
         self._say(self, "")
         trouble = await self._until_ready(self.component.ready, tries=self.component.retries.max + 1)
@@ -329,7 +329,8 @@ class Member:
             whole = left >= ready.probe.timeout_seconds
             probe = ready.probe if whole else msgspec.structs.replace(ready.probe, timeout_seconds=left)
             answer = await self._or_death(probe)
-            last = answer if whole or not last.reason else last
+            # A probe that was cut short by the end of the whole says less than the one before it.
+            last = last if answer.timed_out and not whole and last.reason else answer
             watch = step(watch, passed=not answer.reason, successes=ready.successes, failures=1)
             if watch.healthy:
                 return None
@@ -383,7 +384,7 @@ class Member:
     def _learn(self, groups: Mapping[str, str]) -> None:
         """Names that the service printed. A port that it chose itself gives it an address."""
         if self.service is not None and groups.get("port", "").isdigit():
-            self._bind(groups.get("host") or self.service.host, int(groups["port"]), **groups)
+            self._bind(groups.get("host") or self.service.host, int(groups["port"]), groups)
         else:
             self.bound = MappingProxyType({**self.bound, **groups})
 

@@ -25,6 +25,7 @@ from typing import Any
 from orchestra.errors import OrchestraError
 from orchestra.plan import Component, Live
 from orchestra.runtime.component import Member, Row, State, Trouble
+from orchestra.runtime.orphan import become_subreaper
 from orchestra.runtime.port import locks_folder
 from orchestra.runtime.probe import Prober
 from orchestra.runtime.process import end_tree
@@ -90,7 +91,6 @@ class Matrix:
         needs = {one.id: one.needs for one in components}
         self._order = [name for name in graphlib.TopologicalSorter(needs).static_order() if name in needs]
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._recovering: dict[str, Action] = {}
         self._pulse = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -115,6 +115,7 @@ class Matrix:
         if not wanted or self._closed:
             return
         if self._loop is None:
+            become_subreaper()  # what a service leaves behind comes to us, and is found
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="health", daemon=True)
             self._thread.start()
@@ -314,8 +315,9 @@ class Matrix:
                     self._publish(name, "unhealthy", last, action.kind)
             self._publish(name, "healthy", action=action.kind if action is not None else "")
         finally:
-            if not self._closed:
-                for other in aside:
+            for other in aside:
+                # Another incident may have put it aside too, and begun it again: a component has one life at a time.
+                if not self._closed and self._tasks[other].done() and self._rows[other].state != "failed":
                     self._begin(other)
         return None
 

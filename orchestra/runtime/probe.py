@@ -44,6 +44,7 @@ class Answer:
         final: to ask again cannot change it.
         names: what the answer binds, from named groups of a log probe.
         peer: host and port of who answered, when somebody did.
+        timed_out: the probe's time was over before there was an answer.
     """
 
     reason: str = ""
@@ -51,6 +52,7 @@ class Answer:
     final: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     peer: tuple[str, int] | None = None
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ class Prober:
                 async with asyncio.timeout(probe.timeout_seconds):
                     return await _KINDS[probe.kind](self, args, scene)
             except TimeoutError:
-                return Answer(f"{_question(probe.kind, args, scene)} gave no answer within {probe.timeout_seconds:g} s")
+                asked = _question(probe.kind, args, scene)
+                return Answer(f"{asked} gave no answer within {probe.timeout_seconds:g} s", timed_out=True)
         except OrchestraError as error:
             return Answer(error.message, error.hint, final=True)
         except re.error as error:

@@ -7,6 +7,7 @@ masked, in two files of bounded size of which the second is the older half. The 
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import re
 import signal
@@ -72,6 +73,7 @@ class Journal:
         self._limit = limit
         self._file = -1
         self._size = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
         self._tail: list[str] = []
         self._watched: dict[str, Mapping[str, str] | None] = {}
@@ -90,7 +92,7 @@ class Journal:
 
     def take(self, block: bytes) -> None:
         """Output of the service."""
-        text = self._rest + block.decode(errors="replace")
+        text = self._rest + self._decoder.decode(block)
         for pattern in [pattern for pattern, groups in self._watched.items() if groups is None]:
             found = re.search(pattern, text, re.MULTILINE)
             if found is not None:
@@ -120,6 +122,7 @@ class Journal:
             self._file = -1
 
     def _flush(self) -> None:
+        self._decoder.reset()
         if self._rest:
             rest, self._rest = self._rest, ""
             self._write(self._mask(rest) + "\n")
