@@ -1,0 +1,25 @@
+"""Run benchmarks and print their tables: `python -m bench`, or `python -m bench compile startup` for some of them."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import compile as compiling
+from bench import startup
+
+BENCHES = {"compile": compiling.run, "startup": startup.run}
+
+
+def main(names: list[str]) -> int:
+    """Run those named, or all."""
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        print(f'unknown benchmark "{unknown[0]}"; there are {", ".join(BENCHES)}', file=sys.stderr)
+        return 2
+    for name in names or BENCHES:
+        print(BENCHES[name](), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""The compiler against its floor, against check-jsonschema, and against a process that only imports.
+
+python -m bench compile
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.measure import ORCHESTRA, ROOT, Case, alternate, environment, figures, ratio, table, timings
+from bench.spec_maker import spec
+
+SCHEMA = ROOT / "schemas" / "orchestra.schema.json"
+_OUTPUTS = ("dodo.py", ".orchestra", ".claude", "docs")
+
+
+def project(folder: Path, tests: int) -> Path:
+    """A project with one spec of this many tests."""
+    (folder / "specs").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text("[tool.orchestra]\n")
+    (folder / "specs" / "large.yaml").write_text(spec(tests))
+    return folder
+
+
+def _forget(root: Path) -> None:
+    """Remove all outputs, so that a compile has everything to write."""
+    for name in _OUTPUTS:
+        path = root / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def imports_of(root: Path, script: Path) -> None:
+    """Write a script that imports every module that a compile imports, and does nothing else."""
+    argv = [sys.executable, "-X", "importtime", *ORCHESTRA[1:], "compile"]
+    _forget(root)
+    told = subprocess.run(argv, cwd=root, env=environment({}), capture_output=True, text=True, check=True).stderr
+    names = re.findall(r"^import time:[^|]*\|[^|]*\|\s*(\S+)$", told, re.MULTILINE)
+    lines = [f"try:\n    import {name}\nexcept ImportError:\n    pass" for name in names if name != "package"]
+    script.write_text("\n".join(lines) + "\n")
+
+
+def run(tests: int = 1000, few: int = 16, rounds: int = 9, slow_rounds: int = 1) -> str:
+    """The tables. `slow_rounds` is for check-jsonschema, which takes seconds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        large, small = project(Path(scratch) / "large", tests), project(Path(scratch) / "small", few)
+        imports = Path(scratch) / "imports.py"
+        imports_of(small, imports)
+        path = str(large / "specs" / "large.yaml")
+        floor = Case([sys.executable, str(ROOT / "bench" / "floor.py"), path, str(SCHEMA)])
+        many = alternate(
+            {
+                "rapidyaml and jsonschema-rs": floor,
+                "orchestra compile": Case([*ORCHESTRA, "compile"], large, lambda: _forget(large)),
+                "orchestra validate": Case([*ORCHESTRA, "validate"], large),
+            },
+            rounds,
+        )
+        checker = str(Path(sys.executable).parent / "check-jsonschema")
+        schema_only = alternate(
+            {
+                "orchestra compile": Case([*ORCHESTRA, "compile"], large, lambda: _forget(large)),
+                "check-jsonschema": Case([checker, "--schemafile", str(SCHEMA), path]),
+            },
+            slow_rounds,
+        )
+        little = alternate(
+            {
+                "imports of a compile": Case([sys.executable, str(imports)], small),
+                "orchestra compile": Case([*ORCHESTRA, "compile"], small, lambda: _forget(small)),
+            },
+            rounds,
+        )
+    compiled = "orchestra compile"
+    found = [
+        ratio(f"compile {tests:,} tests, x floor", many[compiled], many["rapidyaml and jsonschema-rs"], 4),
+        ratio(
+            f"check-jsonschema of {tests:,} tests, x compile",
+            schema_only["check-jsonschema"],
+            schema_only[compiled],
+            10,
+            at_least=True,
+        ),
+        ratio(f"compile {few} tests, x its imports", little[compiled], little["imports of a compile"], 1.3),
+    ]
+    return "\n".join(
+        [
+            timings(f"Compile, {tests:,} tests", many),
+            timings(f"Compile and check-jsonschema, {tests:,} tests", schema_only),
+            timings(f"Compile, {few} tests", little),
+            figures("Compile: ratios", found),
+            commands(),
+        ]
+    )
+
+
+def commands() -> str:
+    """How long the slash commands of this repository are."""
+    rows = []
+    for path in sorted((ROOT / ".claude" / "commands").glob("*.md")):
+        text = path.read_bytes()
+        lines = text.count(b"\n")
+        rows.append((path.name, str(lines), str(len(text)), "held" if lines <= 120 and len(text) <= 8192 else "MISSED"))
+    return table("Slash commands, at most 120 lines and 8,192 bytes", ("command", "lines", "bytes", ""), rows)

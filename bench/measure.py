@@ -1,0 +1,135 @@
+"""Time whole processes side by side: the commands take turns, so that a busy machine is busy for all of them.
+
+Wall time is what people wait for; CPU time (user and system, children included) is what other programs on the machine
+disturb least. Both are medians. A ratio holds within one run of the benchmark only.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ORCHESTRA = (sys.executable, "-c", "from orchestra.cli import main; main()")
+PASS = (sys.executable, "-c", "pass")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command to time, where it runs, what is made ready before each time, and the exit code that it must have."""
+
+    argv: Sequence[str]
+    cwd: Path = ROOT
+    prepare: Callable[[], None] = lambda: None
+    env: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Medians over the rounds: seconds of wall and CPU time, and the greatest resident memory in MiB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+class BenchmarkError(Exception):
+    """A command did not do what was to be timed."""
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what changes how Python starts: compiled modules are cached as for every user."""
+    return {
+        **{name: text for name, text in os.environ.items() if not name.startswith("PYTHON") and name != "CI"},
+        **extra,
+    }
+
+
+def once(case: Case) -> Timing:
+    """One timed run; its output is kept only to explain a failure."""
+    case.prepare()
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        case.argv, cwd=case.cwd, env=environment(case.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    output = process.stdout.read() if process.stdout else b""
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.stdout:
+        process.stdout.close()
+    if process.returncode != case.exit_code:
+        tail = output[-2000:].decode(errors="replace")
+        raise BenchmarkError(f"exit {process.returncode} of {' '.join(case.argv)}:\n{tail}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Timing(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 2**20)
+
+
+def alternate(cases: Mapping[str, Case], rounds: int) -> dict[str, Timing]:
+    """Each case in turn, `rounds` times, after one round that does not count and fills every cache."""
+    taken: dict[str, list[Timing]] = {name: [] for name in cases}
+    for number in range(rounds + 1):
+        for name, case in cases.items():
+            timing = once(case)
+            if number:
+                taken[name].append(timing)
+    return {
+        name: Timing(*(statistics.median(getattr(one, part) for one in timings) for part in ("wall", "cpu", "memory")))
+        for name, timings in taken.items()
+    }
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A ratio against its limit. `at_least` turns the limit round."""
+
+    name: str
+    wall: float
+    cpu: float
+    limit: float
+    at_least: bool = False
+
+    def row(self) -> tuple[str, ...]:
+        """As a row of a table; the limit is judged by wall time."""
+        held = self.wall >= self.limit if self.at_least else self.wall <= self.limit
+        sign = ">=" if self.at_least else "<="
+        return self.name, f"{self.wall:.2f}", f"{self.cpu:.2f}", f"{sign} {self.limit:g}", "held" if held else "MISSED"
+
+
+def ratio(name: str, timing: Timing, base: Timing, limit: float, *, at_least: bool = False) -> Figure:
+    """How many times the base."""
+    return Figure(name, timing.wall / base.wall, timing.cpu / base.cpu, limit, at_least)
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table that reads well on a terminal too."""
+    widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [
+        "| "
+        + " | ".join(
+            f"{cell:{'<' if not index else '>'}{width}}"
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        + " |"
+        for row in (heads, rule, *rows)
+    ]
+    return f"{title}\n\n" + "\n".join(lines) + "\n"
+
+
+def timings(title: str, taken: Mapping[str, Timing]) -> str:
+    """A table of milliseconds and memory."""
+    rows = [(name, f"{one.wall * 1e3:.0f}", f"{one.cpu * 1e3:.0f}", f"{one.memory:.0f}") for name, one in taken.items()]
+    return table(title, ("process", "wall ms", "CPU ms", "peak MiB"), rows)
+
+
+def figures(title: str, found: Sequence[Figure]) -> str:
+    """A table of ratios and limits."""
+    return table(title, ("figure", "wall", "CPU", "limit", ""), [one.row() for one in found])
