@@ -16,7 +16,7 @@ import pytest
 from orchestra.errors import MachineError
 from orchestra.report import watch
 from orchestra.report.console import Feed, Plain, Screen
-from orchestra.report.rows import Collector
+from orchestra.report.fold import Collector
 from tests import golden
 from tests import report_samples as samples
 

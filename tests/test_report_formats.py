@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -18,9 +18,10 @@ from orchestra import draw
 from orchestra import plan as plans
 from orchestra.report import lines
 from orchestra.report.ctrf import ctrf
+from orchestra.report.fold import collect
 from orchestra.report.junit import junit, legal
 from orchestra.report.markdown import markdown
-from orchestra.report.rows import Report, collect
+from orchestra.report.rows import Report
 from tests import golden
 from tests import report_samples as samples
 from tests.test_report_rows import events
@@ -141,7 +142,7 @@ def test_junit_uses_only_what_the_strictest_schema_in_use_knows(tmp_path):
             assert suite.get(name) == str(sum(case.find(tag) is not None for case in cases))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_xml_gives_back_the_same_legal_text(text):
     root = ET.fromstring(junit(hostile_report(text), FOLDER).encode())
@@ -160,7 +161,7 @@ def plain_text(token) -> str:
     return "".join(child.content if child.type == "text" else "" for child in token.children or ())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_markdown_keeps_its_cells_and_nothing_in_a_text_is_markup(text):
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown(hostile_report(text), FOLDER))
@@ -191,7 +192,7 @@ def test_markdown_keeps_its_cells_and_nothing_in_a_text_is_markup(text):
 
 
 # ----------------------------------------------------------------------------------------------------------------- JSON
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_json_is_json_and_gives_back_the_text(text):
     document = json.loads(ctrf(hostile_report(text), FOLDER).encode(errors="backslashreplace"))
@@ -201,7 +202,7 @@ def test_json_is_json_and_gives_back_the_text(text):
 
 
 # ------------------------------------------------------------------------------------------------------------- terminal
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_no_line_holds_anything_that_a_terminal_obeys(text):
     report = hostile_report(text)

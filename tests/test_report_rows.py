@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestra import plan as plans
 from orchestra.ledger.event import Event
-from orchestra.report.rows import NEVER_RAN, Report, Row, collect
+from orchestra.report.fold import NEVER_RAN, collect
+from orchestra.report.rows import Report, Row
 from orchestra.report.table import (
     MOST_ROWS,
     agreement,
@@ -287,7 +288,7 @@ def test_titles_are_cut_to_the_width_of_the_terminal(title):
     assert "…" not in render_table(found, "terminal")
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_part_of_a_ledger_gives_one_row_for_each_selected_task(data):
     made = samples.everything()

@@ -19,9 +19,10 @@ from orchestra.places import Places
 from orchestra.plan import Plan
 from orchestra.report.console import Feed, Plain, Screen
 from orchestra.report.ctrf import ctrf
+from orchestra.report.fold import Collector
 from orchestra.report.junit import junit
 from orchestra.report.markdown import markdown
-from orchestra.report.rows import Collector, Report
+from orchestra.report.rows import Report
 
 LEDGER = "events.jsonl"
 

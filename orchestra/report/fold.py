@@ -1,0 +1,251 @@
+"""The fold of events into a report: the plan, left-joined with the ledger. Pure. May import `rows`, `plan`, `ledger.event`.
+
+A task that the selection names and the ledger lacks is a row with the verdict `error` and the reason `never ran`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestra.ledger.event import CATALOGUE, Event, Verdict
+from orchestra.plan import Plan, Test
+from orchestra.report.rows import FINE, Evidence, Failure, GateRow, Report, Row, ServiceRow
+
+NEVER_RAN = "never ran"
+TIMEOUT_MARK = "❌"
+
+Body = Mapping[str, Any]
+
+
+def _nowhere(_pointer: str) -> str:
+    return ""
+
+
+@dataclass(slots=True)
+class Collector:
+    """Takes events one by one, cheaply, and gives the report of what it has seen.
+
+    `place_of` gives the place of a JSON pointer in the spec; it is asked only for tests that are not fine.
+    """
+
+    plan: Plan
+    place_of: Callable[[str], str] = _nowhere
+    start: Body = field(default_factory=dict)
+    verdicts: dict[str, Body] = field(default_factory=dict)
+    attempts: dict[str, list[Body]] = field(default_factory=dict)
+    gates: dict[str, Body] = field(default_factory=dict)
+    services: dict[str, Body] = field(default_factory=dict)
+    rungs: dict[str, list[str]] = field(default_factory=dict)
+    finish: Body | None = None
+    interrupted: str = ""
+    resumes: int = 0
+    started: str = ""
+    ended: str = ""
+
+    def see(self, event: Event) -> None:
+        """Take one event in. One of a newer version, or of a type without a part in the report, changes nothing."""
+        self.started = self.started or event.time
+        self.ended = event.time
+        known = CATALOGUE.get(event.type)
+        take = _TAKE.get(event.type)
+        if take is not None and known is not None and event.v <= known.version:
+            take(self, event.body)
+
+    def selection(self) -> Sequence[str]:
+        """The tasks that must have a verdict; all of the plan when the first event is lost."""
+        if "selection" in self.start:
+            chosen: Sequence[str] = self.start["selection"]
+            return chosen
+        return [
+            f"{one.id}:{test.id}" for one in self.plan.methods for test in self.plan.tests if one.id in test.methods
+        ]
+
+    def report(self) -> Report:
+        """The report of what was seen so far."""
+        plan, start, finish = self.plan, self.start, self.finish
+        tests = {test.id: test for test in plan.tests}
+        rows = tuple(self.row(task, tests) for task in self.selection())
+        used = dict.fromkeys(row.method for row in rows)
+        order = [method.id for method in plan.methods if method.id in used]
+        return Report(
+            suite=plan.suite,
+            title=plan.title,
+            methods=(*order, *(method for method in used if method not in order)),
+            rows=rows,
+            gates=tuple(self._gate_rows()),
+            services=tuple(self._service_rows()),
+            run=start.get("run", ""),
+            started=self.started,
+            ended=self.ended,
+            seconds=None if finish is None else finish["seconds"],
+            exit_code=None if finish is None else finish["exit_code"],
+            interrupted=self.interrupted,
+            plan_digest=start.get("plan_digest", ""),
+            source_digest=start.get("source_digest", ""),
+            plan_changed=bool(start) and start.get("plan_digest") != plan.digest(),
+            profile=start.get("profile") or "",
+            resumes=self.resumes,
+            provenance=tuple(_flat(start.get("provenance", {}))),
+        )
+
+    def row(self, task: str, tests: Mapping[str, Test]) -> Row:
+        """The row of a task, with a verdict or without."""
+        method, _, name = task.partition(":")
+        test = tests.get(name)
+        given = self.verdicts.get(task) or {"verdict": "error", "reason": NEVER_RAN}
+        verdict: Verdict = given["verdict"]
+        attempts = self.attempts.get(task, [])
+        failures = tuple(_failure(body) for body in attempts if body["outcome"] != "passed")
+        pace = given.get("speed_class") or ""
+        row = Row(
+            task=task,
+            test=name,
+            title=test.title if test is not None else "",
+            group=test.group if test is not None else "",
+            method=method,
+            verdict=verdict,
+            reason=given.get("reason", ""),
+            seconds=given.get("seconds", 0.0),
+            attempts=given.get("attempts", 0),
+            speed_class=pace,
+            mark=self.mark(verdict, pace),
+            failures=failures,
+            evidence=_evidence(attempts[-1]) if attempts else (),
+            degraded=tuple(given.get("degraded", ())),
+            unchanged_since=given.get("unchanged_since") or "",
+            tags=test.tags if test is not None else (),
+        )
+        return row if verdict in FINE else _placed(row, self._place(row, test))
+
+    def mark(self, verdict: str, pace: str) -> str:
+        """The mark of a speed class; ❌ for a timeout; empty for a test that was not executed."""
+        if verdict == "timeout":
+            return TIMEOUT_MARK
+        return next((one.mark for one in self.plan.speed if one.name == pace), "")
+
+    def _place(self, row: Row, test: Test | None) -> str:
+        if row.failure is not None and row.failure.place:
+            return row.failure.place
+        if test is None or (self.start and self.start.get("source_digest") != self.plan.source_digest):
+            return ""  # the line of a later text would be a lie
+        name = (test.of or test.id).replace("~", "~0").replace("/", "~1")
+        return self.place_of(f"/tests/{name}")
+
+    def _gate_rows(self) -> Iterable[GateRow]:
+        results: Mapping[str, str] = self.finish["gates"] if self.finish is not None else {}
+        for gate in self.plan.gates:
+            key = f"{gate.phase}:{gate.name}"
+            body = self.gates.get(key)
+            if body is None:
+                yield GateRow(
+                    gate.phase, gate.name, results.get(key, "failed"), gate.require, message=_unjudged(results, key)
+                )
+            else:
+                values = tuple(sorted(body["values"].items()))
+                yield GateRow(gate.phase, gate.name, body["result"], body["expression"], values, body["message"])
+
+    def _service_rows(self) -> Iterable[ServiceRow]:
+        for name, body in self.services.items():
+            rungs = tuple(self.rungs.get(name, ()))
+            yield ServiceRow(name, body["state"], body.get("url") or "", body["reason"], rungs)
+
+    # -------------------------------------------------------------------------------------------------- events by type
+
+    def _run_started(self, body: Body) -> None:
+        self.start = body
+
+    def _run_resumed(self, body: Body) -> None:
+        self.resumes += 1
+        self.finish = None
+        self.interrupted = ""
+        self.gates.clear()
+        self._reopen(body["rerun"])
+        digests = {name: body[name] for name in ("plan_digest", "source_digest") if name in body}
+        self.start = {**self.start, **digests}
+
+    def _attempt_finished(self, body: Body) -> None:
+        self.attempts.setdefault(body["task"], []).append(body)
+
+    def _verdict(self, body: Body) -> None:
+        self.verdicts[body["task"]] = body
+
+    def _service_event(self, body: Body) -> None:
+        self.services[body["component"]] = body
+        if body.get("action"):
+            self.rungs.setdefault(body["component"], []).append(body["action"])
+
+    def _gate(self, body: Body) -> None:
+        self.gates[f"{body['phase']}:{body['name']}"] = body
+
+    def _interrupted(self, body: Body) -> None:
+        self.interrupted = body["signal"]
+
+    def _rolled_back(self, body: Body) -> None:
+        self.finish = None
+        self._reopen(body["reopened"])
+        for task, done in body["restored"].items():
+            self.verdicts[task] = {**self.verdicts.get(task, {}), "reason": "", **done}
+
+    def _run_finished(self, body: Body) -> None:
+        self.finish = body
+
+    def _reopen(self, tasks: Iterable[str]) -> None:
+        for task in tasks:
+            self.verdicts.pop(task, None)
+            self.attempts.pop(task, None)
+
+
+_TAKE: Mapping[str, Callable[[Collector, Body], None]] = {
+    name: getattr(Collector, f"_{name}") for name in CATALOGUE if hasattr(Collector, f"_{name}")
+}
+
+
+def collect(plan: Plan, events: Iterable[Event], place_of: Callable[[str], str] = _nowhere) -> Report:
+    """The report of a run from its events."""
+    collector = Collector(plan, place_of)
+    for event in events:
+        collector.see(event)
+    return collector.report()
+
+
+def _unjudged(results: Mapping[str, str], key: str) -> str:
+    return "" if results.get(key) == "passed" else "never judged"
+
+
+def _evidence(body: Body) -> tuple[Evidence, ...]:
+    return tuple(Evidence(one["path"], one["kind"]) for one in body["evidence"])
+
+
+def _failure(body: Body) -> Failure:
+    error: Body = body["error"] or {}
+    number = error.get("step")
+    verb = next(
+        (one["verb"] for one in reversed(body["steps"]) if one["index"] == number and one["outcome"] != "passed"), ""
+    )
+    return Failure(
+        attempt=body["attempt"],
+        outcome=body["outcome"],
+        kind=error.get("kind", ""),
+        message=error.get("message", ""),
+        step="" if number is None else f"step {number + 1} {verb}".rstrip(),
+        place=error.get("at") or "",
+        expected=error.get("expected") or "",
+        found=error.get("found") or "",
+        hint=error.get("hint") or "",
+        evidence=_evidence(body),
+    )
+
+
+def _placed(row: Row, place: str) -> Row:
+    return dataclasses.replace(row, place=place)
+
+
+def _flat(facts: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "" if value is None else str(value)
