@@ -181,7 +181,7 @@ def test_a_during_gate_waits_for_its_seconds_and_then_stops():
 
 
 def test_a_throttle_lasts_while_its_condition_is_false():
-    judged, _ = gates(Gate("during", "g", "cpu_percent < 90.0", on_fail="throttle", severity="warn"))
+    judged, _ = gates(Gate("during", "g", "cpu_percent < 90.0", on_fail="throttle"))
     judged.sample({"cpu_percent": 95.0})
     assert judged.throttled()
     judged.sample({"cpu_percent": 50.0})
