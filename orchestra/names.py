@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 
@@ -19,6 +21,14 @@ class Reference(NamedTuple):
     name: str
     offset: int
     closed: bool
+
+
+def may_hold(value: Any) -> bool:
+    """Whether a text in a JSON value or a part of a plan may hold a name; False is certain.
+
+    To encode a value in C takes a tenth of the time of a walk through it, and most values hold none.
+    """
+    return b"${" in msgspec.json.encode(value)
 
 
 def references(text: str) -> Iterator[Reference]:

@@ -87,8 +87,9 @@ def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Comman
     declared = test.get("requires", spec.get("defaults", {}).get("requires", []))
     found: set[str] = set()
     for step in steps:
-        found |= _components_named(spec, step.args)
-        found |= _components_named(spec, _target_texts(step.target))
+        if names.may_hold((step.args, step.target)):
+            found |= _components_named(spec, step.args)
+            found |= _components_named(spec, _target_texts(step.target))
         base = step.args.get("base") if step.verb == "http" else None
         found |= {base} if isinstance(base, str) else set()
     if command is not None:
@@ -111,7 +112,7 @@ def lower_test(
     group = spec.get("groups", {}).get(group_name, {})
     made = []
     for one_id, values in resolve.matrix_tests(test_id, test):
-        known = {**variables, **{f"matrix.{name}": value for name, value in values.items()}}
+        known = {**variables, **{f"matrix.{name}": value for name, value in values.items()}} if values else variables
         pointer = f"/tests/{test_id}"
         before = lower_steps(spec, group.get("before", []), f"/groups/{group_name}/before", known)
         before += lower_steps(spec, test.get("before", []), f"{pointer}/before", known)

@@ -38,6 +38,10 @@ _FRACTIONS = {
     verb.name: tuple(field.name for field in verb.fields if field.schema.get("type") == "number")
     for verb in VERBS.values()
 }
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    verb.name: {field.name: field.default for field in verb.fields if field.default is not None}
+    for verb in VERBS.values()
+}
 
 
 def fill(value: Any, known: Known) -> Any:
@@ -104,11 +108,13 @@ def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
     mapping = body if isinstance(body, dict) else {kind.short: body}
     if verb == "set":
         return Step(verb, at, None, {"values": fill(mapping, known)})
-    filled = fill(mapping, known)
+    filled = fill(mapping, known) if names.may_hold(body) else mapping
     if filled is not mapping:
         filled = as_text(filled, _BODIES[verb])
-    args = {field.name: field.default for field in kind.fields if field.default is not None}
-    args.update((key, value) for key, value in filled.items() if kind.target == "none" or key not in _TARGET_KEYS)
+    if kind.target == "none":
+        args = {**_DEFAULTS[verb], **filled}
+    else:
+        args = {**_DEFAULTS[verb], **{key: value for key, value in filled.items() if key not in _TARGET_KEYS}}
     for name in _FRACTIONS[verb]:
         if type(args.get(name)) is int:
             args[name] = float(args[name])
