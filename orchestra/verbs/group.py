@@ -114,6 +114,7 @@ def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Com
         ],
         help="One YAML spec, compiled to doit tasks, slash commands and docs that cannot drift.",
         epilog=EPILOG,
+        subcommand_metavar="VERB [ARGUMENTS]...",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     group = click.version_option(__version__, prog_name="orchestra", message="%(prog)s %(version)s")(group)

@@ -99,9 +99,11 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
     yield from _health(compiled, test)
     yield f"  by {method.id} ({method.driver}):"
     for section, steps in (("before", test.before), ("steps", test.steps), ("finally", test.finally_)):
+        if (steps or (section == "steps" and test.command is not None)) and (test.before or test.finally_):
+            yield f"  {section}:"
         if section == "steps" and test.command is not None:
             yield from _command(test, test.command, places)
-        yield from _section(section, steps, method, places)
+        yield from _section(steps, method, places)
 
 
 def scalar(value: object) -> str:
@@ -164,7 +166,7 @@ def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
     yield f"    command    {places.text(at)}"
     yield f"        {_argv(command.argv, shell=command.shell)}"
     said = [
-        *command.env.items(),
+        *((name, json.dumps(value, ensure_ascii=False)) for name, value in command.env.items()),
         *([("in", command.cwd)] if command.cwd != "." else []),
         *([("exit codes", " ".join(map(str, command.exit_codes)))] if command.exit_codes != (0,) else []),
         *([("junit", command.junit)] if command.junit else []),
@@ -174,10 +176,8 @@ def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
         yield f"        {name}: {draw.one_line(value)}"
 
 
-def _section(name: str, steps: Iterable[Step], method: Method, places: Places) -> Iterator[str]:
+def _section(steps: Iterable[Step], method: Method, places: Places) -> Iterator[str]:
     for index, step in enumerate(steps):
-        if not index and name != "steps":
-            yield f"  {name}:"
         yield f"    {index + 1:>2}  {step.verb:<10} {places.text(step.at)}"
         calls = mcp_calls(step, method.poll_seconds) if method.driver == "mcp" else ()
         for call in calls:
