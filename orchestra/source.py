@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path as FilePath
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError
@@ -70,8 +70,7 @@ _YAML_1_2: Final = re.compile(r"YAML[ \t]+1\.2[ \t]*(?:[ \t]#.*)?")
 _OPEN: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Trap:
+class Trap(NamedTuple):
     """A plain scalar that YAML 1.1, and many readers, take for something else: `yes`, `off`, `012`.
 
     Attributes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestra.diagnostic import Diagnostic, Place
 
@@ -26,8 +27,7 @@ class Fault:
     start: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(NamedTuple):
     """One kind of fault. `at_start` reports it where the thing began rather than where the parser gave up."""
 
     needles: tuple[str, ...]

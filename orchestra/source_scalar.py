@@ -34,6 +34,7 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _OCTAL_LOOKING = re.compile(r"[-+]?0[0-9]+")
+_OCTAL_STARTS = frozenset("0-+")
 # The first characters of everything that is not a string.
 _ODD_STARTS = frozenset("0123456789+-.~nNtTfF")
 # Digits of an integer that is surely above GREATEST_INTEGER, well below where int() refuses (4,300 digits).
@@ -64,7 +65,7 @@ def trap_of(text: str) -> str | None:
     """`boolean-word` or `octal` for a plain scalar that YAML 1.1 reads otherwise, else None."""
     if text in BOOLEAN_WORDS:
         return "boolean-word"
-    return "octal" if _OCTAL_LOOKING.fullmatch(text) else None
+    return "octal" if text[:1] in _OCTAL_STARTS and _OCTAL_LOOKING.fullmatch(text) else None
 
 
 def _number(kind: str, digits: str) -> int | float:

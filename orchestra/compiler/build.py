@@ -9,9 +9,8 @@ before it has refused.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -25,8 +24,7 @@ from orchestra.errors import SpecError
 from orchestra.plan import Plan, encode
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(NamedTuple):
     """What came of spec files.
 
     Attributes:
