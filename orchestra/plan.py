@@ -266,16 +266,18 @@ def encode(value: object) -> bytes:
 def dump(plan: Plan, compiler: str) -> bytes:
     """The bytes of plan.json: a header line with the digests, then one line a test, then the rest, one line a key.
 
+    The digest of the sources stands in the header only, so that a comment in a spec changes one line.
+
     Args:
         plan: what to write.
         compiler: the version of the compiler, shown in the header.
     """
-    rest = msgspec.to_builtins(msgspec.structs.replace(plan, tests=()))
+    rest = msgspec.to_builtins(msgspec.structs.replace(plan, tests=(), source_digest=""))
     rest.pop("tests", None)
     lines = [f"{encode(key).decode()}: {encode(rest[key]).decode()}" for key in sorted(rest)]
     tests = ",\n".join(encode(test).decode() for test in plan.tests)
     body = '"tests": [\n' + tests + "\n]" + "".join(",\n" + line for line in lines) + "\n}\n"
-    header = {"format": FORMAT, "compiler": compiler, "plan": plan.digest(), "body": digest(body.encode())}
+    header = _Header(FORMAT, compiler, plan.digest(), digest(body.encode()), plan.source_digest)
     return (f'{{"orchestra": {encode(header).decode()},\n' + body).encode()
 
 
@@ -284,6 +286,7 @@ class _Header(msgspec.Struct, frozen=True):
     compiler: str
     plan: str
     body: str
+    source: str = ""
 
 
 # What msgspec raises for what is no JSON of the wanted shape; wrong UTF-8 in a text is not among its own errors.
@@ -315,7 +318,8 @@ def load(data: bytes, name: str) -> Plan:
         message = f"{name}: the plan was changed or damaged after it was compiled (its body digest does not match)"
         raise PlanError(message, mend)
     try:
-        return msgspec.json.decode(b"{" + body, type=Plan)
+        plan = msgspec.json.decode(b"{" + body, type=Plan)
     except _UNREADABLE as error:
         message = f"{name}: the plan cannot be read ({error})"
         raise PlanError(message, mend) from error
+    return msgspec.structs.replace(plan, source_digest=header.source)

@@ -170,8 +170,9 @@ def build_plan_schema() -> dict[str, Any]:
             "compiler": {"type": "string"},
             "plan": digest,
             "body": digest,
+            "source": digest,
         },
-        "required": ["format", "compiler", "plan", "body"],
+        "required": ["format", "compiler", "plan", "body", "source"],
         "additionalProperties": False,
     }
     plan = definitions.pop("Plan")
