@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from orchestra.runtime.driver.contract import Driver
 
 MODULES: dict[str, str] = {
+    "mcp": "orchestra.runtime.driver.mcp",
     "playwright": "orchestra.runtime.driver.playwright",
 }
 

@@ -1,0 +1,230 @@
+"""The driver `mcp`: the same steps as tool calls over one Playwright MCP session, without a model.
+
+May import `contract`, `mcp_session`, `mcp_steps`, `mcp_client`. A server that dies or hangs is started again on the
+same page; the step is done again when it may be, else the attempt is a crash. Nothing passes over a page or a browser
+that was replaced behind our back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Error
+
+from orchestra.runtime.attempt import Evidence, Request
+from orchestra.runtime.driver.contract import Effort, Job, StepError, unmet
+from orchestra.runtime.driver.mcp_client import (
+    PATIENCE_SECONDS,
+    CallOverError,
+    ServerError,
+    ServerLostError,
+    ServerUnfitError,
+)
+from orchestra.runtime.driver.mcp_result import Answer
+from orchestra.runtime.driver.mcp_session import McpSession
+from orchestra.runtime.driver.mcp_steps import Dialogs, Steps
+from orchestra.steps import VERBS
+
+PICTURE_SECONDS = 5.0
+SHOWN_LETTERS = 400
+KEPT_CALLS = 2000
+MASK = "***"
+
+
+def driver(environment: Mapping[str, str]) -> McpDriver:
+    """The driver of a worker; nothing is started before the first test."""
+    return McpDriver(environment)
+
+
+class McpDriver:
+    """Keeps the one session of its worker."""
+
+    def __init__(self, environment: Mapping[str, str], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._environment = environment
+        self._patience = patience_seconds
+        self.session: McpSession | None = None
+
+    def open(self, request: Request) -> McpAttempt:
+        """The session, fit for a test.
+
+        Raises:
+            StepError: the test has no browser, or it or the server does not start.
+        """
+        if self.session is None:
+            self.session = McpSession(self._environment, patience_seconds=self._patience)
+        self.session.prepare(request)
+        return McpAttempt(self.session, request)
+
+    def close(self) -> None:
+        """End server and browser."""
+        if self.session is not None:
+            self.session.close()
+        self.session = None
+
+
+class McpAttempt:
+    """One test in the session."""
+
+    def __init__(self, session: McpSession, request: Request) -> None:
+        self._session = session
+        self._request = request
+        self._dialogs = Dialogs()
+        self._steps = Steps(self._call, request.method.poll_seconds, self._dialogs)
+        self._lines: list[dict[str, Any]] = []
+        self._count = 0
+        self._end = float("inf")
+        self._secrets = sorted(
+            (value for name, value in request.names.items() if name.startswith("env.") and len(value) > 3), key=len
+        )[::-1]
+
+    def bound(self, seconds: float) -> None:
+        """Let no call take longer than this from now on."""
+        self._end = time.monotonic() + seconds
+
+    def _call(self, tool: str, arguments: dict[str, Any], seconds: float) -> Answer:
+        """Call a tool, and note it down."""
+        begun = time.monotonic()
+        outcome = "ok"
+        open_dialog = self._session.browser.dialog
+        self._count += 1
+        try:
+            answer = self._session.server.call(tool, arguments, max(0.001, min(seconds, self._end - begun)))
+            if answer.failed:
+                outcome = answer.error[:SHOWN_LETTERS]
+            elif tool == "browser_handle_dialog" and self._session.browser.dialog is open_dialog:
+                self._session.browser.dialog = None
+        except CallOverError as over:
+            self._session.dirty = True  # it may still go on, so nothing is sent after it
+            outcome = str(over)
+            raise
+        except ServerError as error:
+            outcome = f"the server {error}"
+            raise
+        finally:
+            if len(self._lines) < KEPT_CALLS:
+                line = {"tool": tool, "arguments": arguments, "seconds": round(time.monotonic() - begun, 4)}
+                self._lines.append({**line, "outcome": outcome})
+        return answer
+
+    def do(self, job: Job) -> Effort:
+        """Carry out a step.
+
+        Raises:
+            StepError: it failed.
+        """
+        try:
+            return self._do(job)
+        except StepError as failed:
+            failed.effort = self._steps.tally.effort()
+            raise
+        except ServerUnfitError as error:
+            raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
+
+    def _do(self, job: Job) -> Effort:
+        self._session.ready()
+        try:
+            self._try(job)
+        except ServerLostError as lost:
+            self._recover(job, lost)
+            try:
+                self._try(job)
+            except ServerLostError as again:
+                raise StepError("error", "crash", f"the MCP server {again} twice in this step") from None
+        return self._steps.tally.effort()
+
+    def _try(self, job: Job) -> None:
+        try:
+            self._steps.do(job)
+        except StepError as failed:
+            raise self._trouble() or failed from None
+        except CallOverError as over:
+            raise self._trouble() or unmet(f"{job.step.verb} failed: {over}", found=str(over)) from None
+        trouble = self._trouble()
+        if trouble is not None:
+            raise trouble
+
+    def _trouble(self) -> StepError | None:
+        """What happened to page or browser in this step, if anything did."""
+        browser = self._session.browser
+        self._session.settle()
+        if not browser.connected():
+            return StepError("error", "crash", "the browser died in this step")
+        if browser.crashed:
+            return StepError("error", "crash", "the page crashed in this step")
+        if browser.closed:
+            return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
+        return None
+
+    def _recover(self, job: Job, lost: ServerLostError) -> None:
+        """A new server on the same page after one was lost in a step.
+
+        Raises:
+            StepError: the step may not be done twice, or the page is gone too.
+        """
+        trouble = self._trouble()
+        if trouble is not None:
+            raise trouble from None
+        self._session.replace_server(f"the MCP server {lost}")
+        if not VERBS[job.step.verb].idempotent:
+            message = f"the MCP server {lost} in this step, which must not be done twice"
+            raise StepError("error", "crash", message, hint="the test is tried again if its retries allow `crash`")
+
+    def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
+        """A picture, console and network of the page, and the calls so far."""
+        kept: list[Evidence] = []
+        with suppress(ServerError, StepError, Error, TimeoutError, OSError):
+            self._session.ready()
+            if self._session.fit():
+                kept += self._shown(folder, name)
+        with suppress(OSError):
+            lines = (json.dumps(line, ensure_ascii=False) for line in self._lines)
+            (folder / "mcp.jsonl").write_text(self._masked("\n".join(lines) + "\n"), encoding="utf-8")
+            kept.append(Evidence("mcp.jsonl", "mcp"))
+        return kept
+
+    def _shown(self, folder: Path, name: str) -> list[Evidence]:
+        kept = []
+        picture = {"filename": str(folder / f"{name}.png"), "type": "png", "scale": "css"}
+        if not self._call("browser_take_screenshot", picture, PICTURE_SECONDS).failed:
+            kept.append(Evidence(f"{name}.png", "screenshot"))
+        said = (
+            ("console.log", "console", "browser_console_messages", {"level": "debug", "all": True}),
+            ("network.log", "network", "browser_network_requests", {"static": False}),
+        )
+        for file, kind, tool, arguments in said:
+            answer = self._call(tool, arguments, PICTURE_SECONDS)
+            text = answer.sections.get("Result", "").strip()
+            if not answer.failed and text:
+                (folder / file).write_text(self._masked(text + "\n"), encoding="utf-8")
+                kept.append(Evidence(file, kind))
+        return kept
+
+    def _masked(self, text: str) -> str:
+        for value in self._secrets:
+            text = text.replace(value, MASK)
+        return text
+
+    def facts(self) -> dict[str, Any]:
+        """Browser, session and what the calls cost."""
+        session = self._session
+        counts = {name: session.browser.counts[name] for name in ("page_errors", "console_errors", "failed_requests")}
+        unused = {"dialogs_that_never_came": len(self._dialogs.answers)} if self._dialogs.answers else {}
+        unexpected = {"unexpected_dialogs": self._dialogs.unexpected} if self._dialogs.unexpected else {}
+        restarts = {"mcp_restarts": session.restarts} if session.restarts else {}
+        return {
+            "browser": session.browser.version,
+            **counts,
+            **unused,
+            **unexpected,
+            **restarts,
+            "mcp_calls": self._count,
+            "session": session.facts(self._request),
+        }
+
+    def close(self) -> None:
+        """The page stays as it is; the next test begins by looking at it."""

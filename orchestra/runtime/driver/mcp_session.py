@@ -1,0 +1,310 @@
+"""The one session of the method `mcp`: our browser, one page in it, and the MCP server that drives that page.
+
+May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`. Browser and page are ours and last; the server is
+disposable. Before each test the session is looked at, mended if need be, and reset as the method says; what had to be
+mended is told with the test.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import psutil
+from playwright._impl._driver import compute_driver_executable
+from playwright.async_api import Error
+
+from orchestra.runtime.attempt import Request
+from orchestra.runtime.browser import Browser
+from orchestra.runtime.driver.contract import StepError, unfit
+from orchestra.runtime.driver.mcp_browser import SharedBrowser, digest
+from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, Server, ServerUnfitError, Start
+from orchestra.runtime.driver.mcp_loop import Loop
+
+_T = TypeVar("_T")
+
+LAUNCH_SECONDS = 90.0
+TIDY_SECONDS = 30.0
+SETTLE_SECONDS = 0.3
+
+FLAGS = (
+    "--timeout-settle=0",  # else every action waits half a second more
+    "--timeout-action=5000",
+    "--timeout-navigation=30000",
+    "--snapshot-mode=none",
+    "--codegen=none",
+    "--caps=testing,storage,network",
+    "--no-webmcp",
+    "--file-paths=absolute",
+    "--image-responses=omit",
+    # The steps come from the spec, not from a page: their paths are judged by us, and `file:` pages may be opened.
+    "--allow-unrestricted-file-access",
+)
+
+Continuity = Literal["new", "kept", "restored", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What makes a browser fit for a test."""
+
+    browser: Browser
+    headed: bool
+
+
+def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
+    """Program and arguments of the MCP server that the Playwright wheel carries, attached to a browser.
+
+    Args:
+        endpoint: that of the browser.
+        folder: where it keeps files of its own.
+    """
+    node, program = compute_driver_executable()
+    return (node, program, "mcp", f"--endpoint={endpoint}", *FLAGS, f"--output-dir={folder}")
+
+
+def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what would change the server's settings behind the flags."""
+    return {name: value for name, value in environment.items() if not name.startswith("PLAYWRIGHT_MCP_")}
+
+
+class McpSession:
+    """Lives as long as its worker.
+
+    Args:
+        environment: what browser and server inherit.
+        patience_seconds: see `mcp_client.PATIENCE_SECONDS`.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._environment = environment
+        self._patience = patience_seconds
+        self._loop = Loop("mcp")
+        self._names = itertools.count(1)
+        self._kind: _Kind | None = None
+        self._server: Server | None = None
+        self._folder = Path()
+        self._state: Any = None
+        self._continuity: Continuity = "new"
+        self._reasons: list[str] = []
+        self.browser = SharedBrowser()
+        self.dirty = False
+        self.restarts = 0
+        self.id = ""
+        self.started = ""
+
+    # ------------------------------------------------------------------------------------------------- before a test
+
+    def prepare(self, request: Request) -> None:
+        """Make the session fit for a test: a browser that lives, one page that answers, a server, reset as asked.
+
+        Raises:
+            StepError: there is no browser, or the server is not fit.
+        """
+        if request.browser is None:
+            raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
+        self._folder = Path(request.folder) / "mcp"
+        self._root = Path(request.root)
+        wanted = _Kind(request.browser, request.headed)
+        self._continuity, self._reasons, self.restarts = "kept", [], 0
+        try:
+            if self._kind != wanted or not self.browser.connected():
+                self._relaunch(wanted)
+            else:
+                self._tidy_or_relaunch(wanted, request.method.reset)
+            if self._server is None or not self._server.alive():
+                self._start_server()
+            self._run(self.browser.forget())
+        except Error as error:
+            name = request.browser.executable or request.browser.engine
+            message = f"{name} does not start: {_first(error.message)}"
+            raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
+        except TimeoutError:
+            raise StepError("error", "crash", "the browser does not answer") from None
+        except ServerUnfitError as error:
+            raise StepError("error", "setup", str(error), hint="its own output is in mcp/server.log") from None
+
+    def _tidy_or_relaunch(self, wanted: _Kind, reset: str) -> None:
+        try:
+            self._tidy()
+            self._reset(reset)
+        except (Error, TimeoutError) as error:
+            self._mended(f"the browser could not be cleaned ({_first(str(error))})")
+            self._relaunch(wanted)
+
+    def _relaunch(self, wanted: _Kind) -> None:
+        """A new browser; the old one is ended, or has died."""
+        died = self._kind == wanted
+        state = self._state if died else None
+        self._stop_server()
+        self._run(self.browser.close(), LAUNCH_SECONDS)
+        name = f"orchestra-{os.getpid()}-{next(self._names)}"
+        launch = self.browser.launch(wanted.browser, self._environment, headed=wanted.headed, name=name, state=state)
+        self._run(launch, LAUNCH_SECONDS)
+        self._kind = wanted
+        self.id = secrets.token_hex(4)
+        self.started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._continuity = "lost" if died else "new"
+        if died:
+            self._reasons.append("the browser had died")
+
+    def _tidy(self) -> None:
+        """Mend what the test before has left."""
+        browser = self.browser
+        if self._run(browser.dismiss()):
+            self._mended("a dialog was left open")
+        if browser.crashed or browser.closed:
+            self._renew("the page had crashed" if browser.crashed else "the page was closed")
+        elif not self._run(browser.answers()):
+            self._renew("the page did not answer")
+        if browser.others():
+            count = len(browser.others())
+            self._run(browser.close_others())
+            self._mended(f"{count} more window{'s were' if count > 1 else ' was'} open")
+            self._stop_server()
+        if self.dirty:
+            self._stop_server()
+
+    def _renew(self, reason: str) -> None:
+        self._stop_server()
+        self._run(self.browser.renew())
+        self._mended(reason)
+
+    def _mended(self, reason: str) -> None:
+        self._reasons.append(reason)
+        if self._continuity == "kept":
+            self._continuity = "restored"
+
+    def _reset(self, reset: str) -> None:
+        if reset == "storage":
+            self._run(self.browser.clean())
+        elif reset == "page":
+            self._run(self.browser.blank())
+
+    # -------------------------------------------------------------------------------------------------- during a test
+
+    @property
+    def server(self) -> Server:
+        """The server that is attached to the page.
+
+        Raises:
+            ServerUnfitError: it does not start.
+        """
+        if self._server is None:
+            self._start_server()
+        if self._server is None:
+            raise AssertionError("started or raised")
+        return self._server
+
+    def ready(self) -> bool:
+        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend."""
+        died = self._server is not None and not self._server.alive()
+        if not (self.dirty or died or self._server is None):
+            return False
+        self._stop_server()
+        if self.browser.connected() and self.dirty:
+            self._run(self.browser.dismiss())
+            if not (self.browser.crashed or self.browser.closed) and not self._run(self.browser.answers()):
+                with suppress(Error, TimeoutError):
+                    self._renew("the page did not answer")
+        self._mended("the MCP server was gone" if died else "a call did not end")
+        self.restart()
+        return True
+
+    def replace_server(self, reason: str) -> None:
+        """A new server on the same page, because of what happened to the old one.
+
+        Raises:
+            ServerUnfitError: it does not start.
+        """
+        self._mended(reason)
+        self.restart()
+
+    def fit(self) -> bool:
+        """Whether there is a page that can be looked at."""
+        browser = self.browser
+        return browser.connected() and not browser.crashed and not browser.closed
+
+    def restart(self) -> None:
+        """A new server on the same page.
+
+        Raises:
+            ServerUnfitError: it does not start.
+        """
+        self._stop_server()
+        self.restarts += 1
+        self._start_server()
+
+    def settle(self) -> None:
+        """Wait, briefly, until what happened to the page is known here too."""
+        with suppress(TimeoutError):
+            self._loop.run(self.browser.answers(SETTLE_SECONDS), 2 * SETTLE_SECONDS)
+
+    def _start_server(self) -> None:
+        log = self._folder / "server.log"
+        environment = server_environment(self._environment)
+        start = Start(server_argv(self.browser.endpoint, self._folder), self._root, environment, log)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._server = Server(self._loop, start, patience_seconds=self._patience)
+
+    def _stop_server(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+        self._server = None
+        self.dirty = False
+
+    # --------------------------------------------------------------------------------------------------- after a test
+
+    def facts(self, request: Request) -> dict[str, Any]:
+        """The session as it is now, for the record."""
+        lost = not self.browser.connected()
+        found: dict[str, Any] = {
+            "method": request.method.id,
+            "session": self.id,
+            "started": self.started,
+            "browser": self.browser.version,
+            "continuity": self._continuity,
+            "url": "",
+            "title": "",
+            "tabs": 0,
+            "storage": None,
+        }
+        if self._reasons:
+            found["reason"] = "; ".join(self._reasons)
+        if lost or self._kind is None:
+            return found
+        found["tabs"] = len(self.browser.context.pages)
+        if self.dirty or self.browser.crashed or self.browser.closed or self.browser.dialog is not None:
+            return found
+        found["url"] = self.browser.page.url
+        with suppress(Error, TimeoutError):
+            found["title"] = self._loop.run(self.browser.title(), 1.0)
+            state = self._loop.run(self.browser.storage(), 3.0)
+            found["storage"] = digest(state)
+            self._state = state if request.method.reset != "storage" else None
+        return found
+
+    def close(self) -> None:
+        """End server and browser. Raises nothing."""
+        self._stop_server()
+        with suppress(Exception):  # what does not end by itself is ended below
+            self._run(self.browser.stop(), TIDY_SECONDS)
+        self._loop.close()
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
+
+    def _run(self, work: Coroutine[Any, Any, _T], seconds: float = TIDY_SECONDS) -> _T:
+        return self._loop.run(work, seconds)
+
+
+def _first(message: str) -> str:
+    lines = message.strip().splitlines()
+    return lines[0] if lines else "no answer"
