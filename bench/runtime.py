@@ -1,0 +1,120 @@
+"""The runner against plain doit, and against ninja, with the full ledger on.
+
+    python -m bench runtime
+
+Tests without work: each has one step `set`, which a worker carries out in no time, so what is left is the graph, the
+queue, the pipe to the worker, three events in the ledger and the console. Plain doit has the same graph of two tasks a
+test, with actions in Python that do nothing. Process tests run `true`, two at a time.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.measure import ORCHESTRA, Case, Figure, alternate, environment, figures, ratio, timings
+
+_HEAD = """\
+orchestra: 1
+suite: work
+methods: {{cli: {{driver: {driver}, workers: 2}}}}
+speed: {{good: {{below_seconds: 30, mark: "😊"}}, slow: {{mark: "😴"}}}}
+tests:
+"""
+_DODO = """\
+DOIT_CONFIG = {"verbosity": 0, "reporter": "zero", "dep_file": ".doit-plain"}
+
+
+def nothing():
+    pass
+
+
+def task_tests():
+    for number in range(COUNT):
+        needs = [f"_run:cli:t{number // 2}"] if number else []
+        yield {"basename": "_run:cli", "name": f"t{number}", "actions": [nothing], "task_dep": needs}
+        yield {"basename": "cli", "name": f"t{number}", "actions": [nothing], "task_dep": [f"_run:cli:t{number}"]}
+"""
+
+
+def _spec(count: int, driver: str, body: str) -> str:
+    rows = (f"  t{number}: {{{f'needs: [t{number // 2}], ' if number else ''}{body}}}\n" for number in range(count))
+    return _HEAD.format(driver=driver) + "".join(rows)
+
+
+def _project(folder: Path, text: str) -> Path:
+    (folder / "specs").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text("[tool.orchestra]\n")
+    (folder / "specs" / "work.yaml").write_text(text)
+    subprocess.run([*ORCHESTRA, "compile"], cwd=folder, env=environment({}), capture_output=True, check=True)
+    return folder
+
+
+def _fresh(root: Path) -> Callable[[], None]:
+    def forget() -> None:
+        shutil.rmtree(root / ".orchestra" / "work" / "runs", ignore_errors=True)
+        (root / ".orchestra" / "work" / "history.json").unlink(missing_ok=True)
+        for path in root.glob(".doit*"):
+            path.unlink()
+
+    return forget
+
+
+def _ninja(folder: Path, count: int) -> Path:
+    """The same processes as edges of ninja; nothing is written, so that each run does all of them."""
+    folder.mkdir()
+    edges = (f"build t{number}: run {f't{number // 2}' if number else ''}\n" for number in range(count))
+    (folder / "build.ninja").write_text("rule run\n  command = true\n" + "".join(edges))
+    return folder
+
+
+def no_op(tests: int, rounds: int) -> str:
+    """What a test costs that does nothing, over plain doit."""
+    with tempfile.TemporaryDirectory() as scratch:
+        work = _project(Path(scratch) / "work", _spec(tests, "http", "steps: [{set: {done: well}}]"))
+        plain = Path(scratch) / "plain"
+        plain.mkdir()
+        (plain / "dodo.py").write_text(_DODO.replace("COUNT", str(tests)))
+        doit = [sys.executable, "-m", "doit", "run"]
+        taken = alternate(
+            {
+                "plain doit, two tasks a test": Case(doit, plain, _fresh(plain)),
+                "orchestra run": Case([*ORCHESTRA, "run"], work, _fresh(work)),
+            },
+            rounds,
+        )
+    base, ours = taken["plain doit, two tasks a test"], taken["orchestra run"]
+    over = Figure(
+        "overhead a test, ms", (ours.wall - base.wall) / tests * 1e3, (ours.cpu - base.cpu) / tests * 1e3, limit=1
+    )
+    memory = ours.memory / base.memory
+    found = [over, Figure("peak memory, x plain doit", memory, memory, limit=1.5)]
+    return "\n".join(
+        [timings(f"{tests:,} tests that do nothing", taken), figures("Tests that do nothing: overhead", found)]
+    )
+
+
+def processes(tests: int, rounds: int) -> str:
+    """What a test costs that is one short process, against ninja."""
+    with tempfile.TemporaryDirectory() as scratch:
+        work = _project(Path(scratch) / "work", _spec(tests, "command", 'command: {argv: ["true"]}'))
+        built = _ninja(Path(scratch) / "ninja", tests)
+        ninja = str(Path(sys.executable).parent / "ninja")
+        taken = alternate(
+            {
+                "ninja -j2": Case([ninja, "-j2", "--quiet"], built),
+                "orchestra run": Case([*ORCHESTRA, "run"], work, _fresh(work)),
+            },
+            rounds,
+        )
+    found = [ratio(f"{tests:,} processes, x ninja -j2", taken["orchestra run"], taken["ninja -j2"], 3)]
+    return "\n".join([timings(f"{tests:,} tests that run `true`", taken), figures("Process tests: ratio", found)])
+
+
+def run(tests: int = 10_000, commands: int = 1000, rounds: int = 3) -> str:
+    """The tables."""
+    return "\n".join([no_op(tests, rounds), processes(commands, rounds)])
