@@ -149,6 +149,7 @@ def test_the_order_of_places(tmp_path, nothing_installed):
     )
     own = program(cache / f"ms-playwright/chromium-{revision}/chrome-linux64/chrome")
     old = program(cache / "ms-playwright/chromium-1000/chrome-linux/chrome")
+    named_shell = program(tmp_path / "bin" / "chromium-headless-shell")
     named = program(tmp_path / "bin" / "chromium")
     puppeteer_9 = program(cache / "puppeteer/chrome/linux-99.0.1/chrome-linux64/chrome")
     puppeteer_10 = program(cache / "puppeteer/chrome/linux-100.0.1/chrome-linux64/chrome")
@@ -161,13 +162,14 @@ def test_the_order_of_places(tmp_path, nothing_installed):
         given,
         shell,
         own,
+        named_shell,
         named,
         old,
         puppeteer_10,
         puppeteer_9,
         tmp_path / "cache" / "sparticuz-chromium-147.0.0" / "chromium",
     ]
-    assert [place.headless_only for place in found] == [False, True, False, False, False, False, False, True]
+    assert [place.headless_only for place in found] == [False, True, False, True, False, False, False, False, True]
 
 
 def test_one_program_by_two_names_is_one_place(tmp_path, nothing_installed):

@@ -46,6 +46,9 @@ _INSTALLED = {
 
 _NAMES = {
     "chromium": (
+        # First, as Playwright itself does where no window is wanted: a page costs a third of what it costs the whole
+        # browser, which draws through a GPU process that a server has no GPU for.
+        "chromium-headless-shell",
         "chromium",
         "chromium-browser",
         "google-chrome-stable",
