@@ -104,6 +104,7 @@ class Job:
         folder: the attempt's own folder, for pictures and downloads.
         scope: where values are saved.
         deadline: that of the part of the test in which the step stands.
+        left: seconds until the deadline when the step began.
         kept: the evidence of the attempt, to be added to.
     """
 
@@ -112,6 +113,7 @@ class Job:
     folder: Path
     scope: Scope
     deadline: Deadline
+    left: float
     kept: list[Evidence] = field(default_factory=list)
 
     @property
@@ -122,6 +124,10 @@ class Job:
     def text(self, name: str) -> str:
         """An argument as text: a block's parameter may have given a number."""
         return text_of(self.step.args[name])
+
+    def allowed(self, own: float = ACTION_SECONDS) -> float:
+        """How many seconds a call with this own limit was given, for messages."""
+        return min(own, self.left)
 
     def keep(self, name: str, kind: str) -> Path:
         """The path of a file of the attempt, which is listed as evidence once."""

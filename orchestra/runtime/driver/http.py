@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
 
 from orchestra.errors import UsageError
@@ -45,7 +43,7 @@ class Http:
         args = job.args
         url = _url(job)
         what = f"{args['method']} {url}"
-        status, body = _send(self._client, what, url, args, job.deadline)
+        status, body = _send(self._client, what, url, job)
         _judge_status(what, status, body, args.get("status", []))
         if args.get("match") or args.get("save"):
             document = parse_json(body, f"the reply to {what}")
@@ -66,11 +64,14 @@ def _url(job: Job) -> str:
     return f"{root.rstrip('/')}/{path.lstrip('/')}"
 
 
-def _send(client: httpx.Client, what: str, url: str, args: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
+def _send(client: httpx.Client, what: str, url: str, job: Job) -> tuple[int, bytes]:
+    args, clock = job.args, job.deadline.clock
     own = float(args.get("within_seconds", 30.0))
-    limit = Deadline(deadline.clock() + deadline.limit(own), deadline.clock)
+    limit = Deadline(clock() + job.deadline.limit(own), clock)
     given = {keyword: args[name] for name, keyword in _BODY.items() if name in args}
-    late = StepError("failed", "connection", f"{what}: no whole reply within {seconds_text(own)}", hint=_HINT)
+    late = StepError(
+        "failed", "connection", f"{what}: no whole reply within {seconds_text(job.allowed(own))}", hint=_HINT
+    )
     try:
         sent = client.stream(args["method"], url, headers=args.get("headers"), timeout=limit.limit(), **given)
         with sent as response:

@@ -25,7 +25,8 @@ from orchestra.runtime.driver.playwright_watch import Watch
 
 VIEWPORT = (1280, 800)
 LOCALE = "en-US"
-EVIDENCE_SECONDS = 5.0
+PICTURE_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
 
 
 def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
@@ -104,18 +105,24 @@ class PlaywrightSession:
         self._context = context
         self._version = version
         self._timer: threading.Timer | None = None
+        self._hung = False
         self.stage = Stage(page, watch)
 
     def bound(self, seconds: float) -> None:
         """Kill the browser when the time is over: nothing else ends a script that hangs in the page."""
         self._unbind()
-        self._timer = threading.Timer(seconds, _kill_browser)
+        self._timer = threading.Timer(seconds, self._cut_off)
         self._timer.daemon = True
         self._timer.start()
 
     def _unbind(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer.join()  # a kill that has begun must not meet the browser of the next test
+
+    def _cut_off(self) -> None:
+        self._hung = True
+        _kill_browser()
 
     def do(self, job: Job) -> Effort:
         """Carry out a step.
@@ -133,6 +140,9 @@ class PlaywrightSession:
 
     def _failure(self, job: Job, error: Error) -> StepError:
         """What an error of Playwright means for the step."""
+        if self._hung:
+            message = "the page hangs; its browser was ended"
+            return StepError("error", "crash", message, found="no answer", hint="look for a script that never ends")
         browser = self._context.browser
         if browser is not None and not browser.is_connected():
             return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
@@ -146,17 +156,20 @@ class PlaywrightSession:
     def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
         """A picture, and what console and network said."""
         kept = []
-        with suppress(Error):
-            self.stage.page.screenshot(path=folder / f"{name}.png", scale="css", timeout=EVIDENCE_SECONDS * 1000)
+        with suppress(Error, OSError):
+            self.stage.page.screenshot(path=folder / f"{name}.png", scale="css", timeout=PICTURE_SECONDS * 1000)
             kept.append(Evidence(f"{name}.png", "screenshot"))
-        return kept + self.stage.watch.write(folder)
+        with suppress(OSError):  # a full disk must not hide why the test failed
+            kept += self.stage.watch.write(folder)
+        return kept
 
     def facts(self) -> dict[str, Any]:
         """The browser, and how often the page complained."""
         return {"browser": self._version, **self.stage.watch.facts()}
 
     def close(self) -> None:
-        """Close the context. The bound still holds for a browser that does not answer."""
+        """Close the context; a browser that does not answer is ended."""
+        self.bound(CLOSE_SECONDS)
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()
         self._unbind()

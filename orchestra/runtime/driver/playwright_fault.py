@@ -60,8 +60,9 @@ def read(message: str) -> Said:
         return Said("strict", f"{strict[1]} elements", int(strict[1]))
     if any(word in head for word in _CRASH):
         return Said("crash", said)
-    if any(word in head for word in _SPEC):
-        return Said("spec", said.splitlines()[0])
+    wrong = next((line for line in said.splitlines() if any(word in line for word in _SPEC)), None)
+    if wrong is not None:
+        return Said("spec", wrong.removeprefix("Error: "))
     network = _NETWORK.search(head)
     if network is not None:
         return Said("connection", network[1])

@@ -37,7 +37,7 @@ class Stage:
 def failure_of(job: Job, said: Said) -> StepError:
     """What an error of Playwright means for a step."""
     verb, subject = job.step.verb, target_text(job.step.target)
-    limit = seconds_text(float(job.args.get("within_seconds", ACTION_SECONDS)))
+    limit = seconds_text(job.allowed(float(job.args.get("within_seconds", ACTION_SECONDS))))
     if said.kind == "strict":
         return ambiguous(subject, said.matches)
     if said.kind == "spec":
@@ -141,7 +141,7 @@ def _wait(stage: Stage, job: Job) -> None:
     except PlaywrightTimeoutError as error:
         said = read(error.message)
         subject, found = target_text(job.step.target), said.found or "no element"
-        message = f"waited {seconds_text(_own(job))} for {subject} to be {state}"
+        message = f"waited {seconds_text(job.allowed(_own(job)))} for {subject} to be {state}"
         raise unmet(message, expected=f"{subject} {state}", found=found) from None
 
 
@@ -204,12 +204,12 @@ def judge_value(value: Any, args: Mapping[str, Any]) -> None:
     if "equals" in args and not same(value, args["equals"]):
         raise unmet("the script gave another value", expected=quoted(args["equals"]), found=_shown(value))
     if "below" in args:
-        expected = f"a number below {args['below']}"
+        expected = f"a number below {args['below']:g}"
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise unmet("the script gave no number", expected=expected, found=_shown(value))
         if not value < args["below"]:
             raise unmet(
-                f"the script gave {value}, which is not below {args['below']}", expected=expected, found=str(value)
+                f"the script gave {value}, which is not below {args['below']:g}", expected=expected, found=str(value)
             )
 
 
@@ -243,7 +243,9 @@ def _download(stage: Stage, job: Job) -> None:
     except PlaywrightTimeoutError:
         if not clicked:
             raise
-        message = f"no download began within {seconds_text(own)} of the click on {target_text(job.step.target)}"
+        message = (
+            f"no download began within {seconds_text(job.allowed(own))} of the click on {target_text(job.step.target)}"
+        )
         raise unmet(message, expected="a download", found="none") from None
     failure = download.failure()
     if failure is not None:

@@ -26,6 +26,9 @@ from orchestra.steps import VERBS, Step
 FINALLY_SECONDS = 30.0
 """What `finally` may take beyond the test's own time, or the test's timeout when that is shorter."""
 
+EVIDENCE_SECONDS = 10.0
+"""What the evidence of a page may take. Generous: it is what a failure on a busy machine is understood by."""
+
 HUNG_SECONDS = 2.0
 """How long after a deadline a call that does not come back is cut off: what ends by itself has had its time."""
 
@@ -162,7 +165,7 @@ class _Attempt:
         target = None if step.target is None else self._scope.target(step.target)
         final = msgspec.structs.replace(step, target=target, args=self._scope.fill(step.args))
         root, folder = Path(self._request.root), Path(self._request.folder)
-        return Job(final, root, folder, self._scope, deadline, self._kept)
+        return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept)
 
     def _keep(self, *, failed: bool) -> None:
         """Evidence of the page, once: as it is at the first failure, else at the end of the steps."""
@@ -170,6 +173,7 @@ class _Attempt:
         if self._session is None or self._pictured or wish == "off" or not (failed or wish == "always"):
             return
         self._pictured = True
+        self._session.bound(EVIDENCE_SECONDS)
         self._kept += self._session.keep_evidence(Path(self._request.folder), "failure" if failed else "end")
 
 
