@@ -1,16 +1,15 @@
 """One component of the health matrix: how it comes up, is asked, and goes down. May import `service`, `probe`, `port`.
 
-Knows nothing of the other components but the names that they bind; order, watching and recovery are `health`'s.
+Knows nothing of the other components but the names that they bind; order, watching and recovery are `health`'s. Longer
+than other modules because a start and the questions asked during it are read together.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,68 +18,22 @@ from orchestra.errors import MachineError, OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Component, Job, Probe, Ready, Service
 from orchestra.runtime import identity
+from orchestra.runtime.ends import exit_of
 from orchestra.runtime.port import Port, Taken, busy, reserve
-from orchestra.runtime.probe import Answer, Prober, Scene, exit_of, short
+from orchestra.runtime.probe import Answer, Prober, Scene
 from orchestra.runtime.recovery import Watch, poll_seconds, step, wait_seconds
+from orchestra.runtime.reply import short
+from orchestra.runtime.row import Trouble
 from orchestra.runtime.service import Ground, Journal, Running, ending, finish, release, start, stop
-
-State: TypeAlias = Literal["idle", "starting", "healthy", "unhealthy", "failed", "stopped"]
 
 SETTLE_SECONDS = 0.2
 """A service without `ready` counts as ready when it has run this long: a command that ends at once is no service."""
 
 _STRANGER_LIMIT = 3
 _BACKGROUND_POLL_SECONDS = 0.5
+_ASK_AGAIN_SECONDS = (0.0, 0.02, 0.1)
 _REPAIR_SECONDS = 300.0
 _SHORTEST_PROBE_SECONDS = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What is known of a component now.
-
-    Attributes:
-        id: the component's.
-        state: `idle` until somebody requests it; `unhealthy` while it is being recovered; `failed` is the end.
-        reason: why it is not healthy; reads after "which".
-        pid: of its process, if it has one.
-        port: its port, if it has one.
-        url: its address, empty when it has none.
-        attempts: how often it was started or asked to be ready.
-        seconds: how long its last start took.
-        hint: what mends it.
-        required: whether a run without it has failed.
-        degraded: what is not as declared, for example `backend on failover`.
-        identity: how its answers are known to be its own: `own`, `header`, `json` or `none`.
-    """
-
-    id: str
-    state: State
-    reason: str = ""
-    pid: int | None = None
-    port: int | None = None
-    url: str = ""
-    attempts: int = 0
-    seconds: float = 0.0
-    hint: str = ""
-    required: bool = True
-    degraded: str = ""
-    identity: str = "own"
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a component is not fit, reading after "which", and what mends it.
-
-    Attributes:
-        reason: in words.
-        hint: what to do.
-        stranger: somebody else answers in its place.
-    """
-
-    reason: str
-    hint: str = ""
-    stranger: bool = False
 
 
 class _Died(Exception):  # noqa: N818 - it is no error but what happened
@@ -431,9 +384,20 @@ class Member:
         if running is None:
             raise AssertionError("nothing runs")
         code = await exit_of(running.process, self._ground.sleep)
-        while code == 0 and running.alive():
+        while code == 0 and await self.lives():
             await self._ground.sleep(_BACKGROUND_POLL_SECONDS)
         return code
+
+    async def lives(self) -> bool:
+        """Whether something of the service runs.
+
+        Asked more than once: one that forks away moves faster than a list of processes is made, and can be missed in it.
+        """
+        for pause in _ASK_AGAIN_SECONDS:
+            if self.running is None or self.running.alive():
+                break
+            await self._ground.sleep(pause)
+        return self.running is not None and self.running.alive()
 
     # ------------------------------------------------------------------------------------------------------- going down
 

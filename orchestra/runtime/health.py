@@ -5,7 +5,8 @@ what others call returns at once. A run that requests nothing has no such thread
 
 The order comes from waiting: a component comes up when all that it needs is healthy. When one fails while tests run, an
 incident opens: whatever needs it is put aside, the ladder is climbed, and what was put aside comes up again in the same
-way. So two incidents at once need no rules of their own.
+way. So two incidents at once need no rules of their own. Longer than other modules because the life of a component, from
+request to end, is read together; what is decided in it is decided by `recovery`.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from typing import Any
 
 from orchestra.errors import OrchestraError
 from orchestra.plan import Component, Live
-from orchestra.runtime.component import Member, Row, State, Trouble
+from orchestra.runtime.component import Member
 from orchestra.runtime.orphan import become_subreaper
 from orchestra.runtime.port import locks_folder
 from orchestra.runtime.probe import Prober
 from orchestra.runtime.process import end_tree
 from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.recovery import Action, Watch, decide, step
+from orchestra.runtime.row import Row, State, Trouble
 from orchestra.runtime.service import Ground, ending
 
 __all__ = ["Matrix", "Row"]
@@ -354,7 +356,7 @@ class Matrix:
 
     async def _answers(self, member: Member) -> Trouble | None:
         """Whether it is healthy as it is."""
-        if member.component.service is not None and (member.running is None or not member.running.alive()):
+        if member.component.service is not None and not await member.lives():
             return Trouble("does not run")
         probes = [one.probe for one in (member.component.live, member.component.ready) if one is not None]
         for probe in probes[:1]:

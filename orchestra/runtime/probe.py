@@ -1,4 +1,4 @@
-"""Probes: one question to a component, answered within its own time. May import `process`, `identity`, `port`, httpx.
+"""Probes: one question to a component, answered within its own time. May import `process`, `ends`, `reply`, `port`, httpx.
 
 A probe never raises for what it finds: its `Answer` has an empty reason when the component is fit, else what was seen,
 and what mends it. What a probe starts or opens is gone when it has answered or was cancelled.
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import re
 import shutil
-import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,15 +21,15 @@ from orchestra.errors import OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Probe
 from orchestra.runtime import identity
+from orchestra.runtime.ends import end, exit_of
 from orchestra.runtime.orphan import strays
 from orchestra.runtime.pipe import Pipe
 from orchestra.runtime.port import busy
-from orchestra.runtime.process import Ending, Process, spawn
+from orchestra.runtime.process import spawn
+from orchestra.runtime.reply import impostor, misfit, short
 
 BODY_LIMIT = 1024 * 1024
-_SHOWN = 200
 _MEGABYTE = 1024 * 1024
-_EXIT_POLLS = (0.002, 0.005, 0.01, 0.02, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,37 +78,6 @@ class Scene:
     url: str = ""
     said: Callable[[str], Mapping[str, str] | None] = lambda _: None
     identity: Mapping[str, Any] = field(default_factory=dict)
-
-
-def short(text: str) -> str:
-    """The text in one line, cut where it is long."""
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
-
-
-async def exit_of(process: Process, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> int:
-    """Wait until a process has ended; its exit code, negative for a signal."""
-    polls = 0
-    while (code := process.popen.poll()) is None:
-        await sleep(_EXIT_POLLS[min(polls, len(_EXIT_POLLS) - 1)])
-        polls += 1
-    return code
-
-
-async def end(
-    process: Process,
-    *,
-    grace_seconds: float,
-    sig: signal.Signals = signal.SIGTERM,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> int:
-    """End a process and all that belongs to it; how many outlived KILL. At most the grace and five seconds."""
-    ending = Ending(process, grace_seconds=grace_seconds, now=clock(), sig=sig)
-    while (ended := ending.step(clock())) is None:
-        await sleep(max(0.0, ending.due - clock()))
-    process.popen.poll()
-    return ended.survivors
 
 
 def filled(value: Any, lookup: Callable[[str], str]) -> Any:
@@ -233,60 +200,8 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
                     break
     except (_library().HTTPError, _library().InvalidURL, OSError, ValueError) as error:
         return Answer(f"{method} {url}: {_cause(error)}")
-    reason = _judge(args, reply.status_code, bytes(body)) or _impostor(scene.identity, reply.headers, bytes(body))
+    reason = misfit(args, reply.status_code, bytes(body)) or impostor(scene.identity, reply.headers, bytes(body))
     return Answer(f"{method} {url} {reason}", peer=peer) if reason else Answer(peer=peer)
-
-
-def _judge(args: Mapping[str, Any], status: int, body: bytes) -> str:
-    """What is wrong with a reply, as the end of a sentence; empty when nothing is."""
-    wanted = args.get("status", 200)
-    statuses = wanted if isinstance(wanted, list) else [wanted]
-    if status not in statuses:
-        return f"answered {status}, not {' or '.join(map(str, statuses))}: {short(body.decode(errors='replace'))!r}"
-    text = body.decode(errors="replace")
-    if "contains" in args and args["contains"] not in text:
-        return f"answered {status} without {args['contains']!r}: {short(text)!r}"
-    return _unlike(args.get("json", {}), body)
-
-
-def _unlike(wanted: Mapping[str, Any], body: bytes) -> str:
-    """The first key of a JSON reply that is not as wanted."""
-    if not wanted:
-        return ""
-    try:
-        reply = json.loads(body)
-    except ValueError:
-        return f"answered no JSON: {short(body.decode(errors='replace'))!r}"
-    for key, value in wanted.items():
-        found, here = _dig(reply, key)
-        if not here:
-            return f"answered without {key!r}: {short(json.dumps(reply))}"
-        # By text, because True == 1 in Python and not in JSON.
-        if json.dumps(found, sort_keys=True) != json.dumps(value, sort_keys=True):
-            return f"answered {key} = {short(json.dumps(found))}, not {json.dumps(value)}"
-    return ""
-
-
-def _dig(value: Any, key: str) -> tuple[Any, bool]:
-    if isinstance(value, dict) and key in value:
-        return value[key], True
-    head, dot, rest = key.partition(".")
-    if isinstance(value, list) and head.isdigit() and int(head) < len(value):
-        return _dig(value[int(head)], rest) if dot else (value[int(head)], True)
-    if isinstance(value, dict) and dot and head in value:
-        return _dig(value[head], rest)
-    return None, False
-
-
-def _impostor(wanted: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> str:
-    """Why a reply is not of whom it should be."""
-    for name, value in wanted.get("header", {}).items():
-        found = headers.get(name)
-        if found != value:
-            shown = "is missing" if found is None else f"is {found!r}"
-            return f"was answered by somebody else: its header {name!r} {shown}, not {value!r}"
-    unlike = _unlike(wanted.get("json", {}), body)
-    return f"was answered by somebody else: it {unlike}" if unlike else ""
 
 
 # ---------------------------------------------------------------------------------------------------------- the others

@@ -1,4 +1,4 @@
-"""A service as processes: its command started, its output kept, its tree ended. May import `process`, `probe`, `port`.
+"""A service as processes: its command started, its output kept, its tree ended. May import `process`, `ends`, `port`.
 
 What is written goes through a pipe into `<folder>/services/<id>.log`, each block with the time at which it came, secrets
 masked, in two files of bounded size of which the second is the older half. The last lines are kept for messages.
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from orchestra.names import expand
 from orchestra.plan import Job, Service
+from orchestra.runtime.ends import end, exit_of
 from orchestra.runtime.orphan import strays
 from orchestra.runtime.pipe import Pipe
 from orchestra.runtime.port import Port
-from orchestra.runtime.probe import end, exit_of
 from orchestra.runtime.process import Process, alive, spawn, tree
 from orchestra.runtime.reaper import Reaper
 

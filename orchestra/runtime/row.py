@@ -1,0 +1,56 @@
+"""What is said of a component: its row of the health matrix, and what is wrong with it. Imports nothing of this package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+State: TypeAlias = Literal["idle", "starting", "healthy", "unhealthy", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of a component now.
+
+    Attributes:
+        id: the component's.
+        state: `idle` until somebody requests it; `unhealthy` while it is being recovered; `failed` is the end.
+        reason: why it is not healthy; reads after "which".
+        pid: of its process, if it has one.
+        port: its port, if it has one.
+        url: its address, empty when it has none.
+        attempts: how often it was started or asked to be ready.
+        seconds: how long its last start took.
+        hint: what mends it.
+        required: whether a run without it has failed.
+        degraded: what is not as declared, for example `backend on failover`.
+        identity: how its answers are known to be its own: `own`, `header`, `json` or `none`.
+    """
+
+    id: str
+    state: State
+    reason: str = ""
+    pid: int | None = None
+    port: int | None = None
+    url: str = ""
+    attempts: int = 0
+    seconds: float = 0.0
+    hint: str = ""
+    required: bool = True
+    degraded: str = ""
+    identity: str = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a component is not fit, reading after "which", and what mends it.
+
+    Attributes:
+        reason: in words.
+        hint: what to do.
+        stranger: somebody else answers in its place.
+    """
+
+    reason: str
+    hint: str = ""
+    stranger: bool = False
