@@ -590,7 +590,7 @@ def test_collect_finds_what_the_runner_does_not_know(orchestra, root, write):
     (root / "listing.py").write_text('print(\'{"file": "e2e/one.spec.ts"}, ./e2e/two.spec.ts\')')
     assert orchestra("validate").code == 0
     ran = orchestra("validate", "--collect")
-    check(ERR / "collect-missing.out", ran.transcript())
+    check(GOLDEN / "collect-missing.out", ran.transcript())
     assert ran.code == 2
     (root / "listing.py").write_text("print('e2e/one.spec.ts e2e/tow.spec.ts\\ne2e/on.spec.ts')")
     assert orchestra("validate", "--collect").code == 0
@@ -607,7 +607,7 @@ def test_collect_commands_that_fail(orchestra, root, write, name, code):
     write(COLLECT)
     (root / "listing.py").write_text(code)
     ran = orchestra("validate", "--collect", env={"SHOP_TOKEN": "sesame-open"})
-    check(ERR / f"{name}.out", ran.transcript())
+    check(GOLDEN / f"{name}.out", ran.transcript())
     assert ran.code == 2
     assert "sesame-open" not in ran.out + ran.err
 
@@ -615,7 +615,7 @@ def test_collect_commands_that_fail(orchestra, root, write, name, code):
 def test_collect_with_a_program_that_is_not_there(orchestra, root, write):
     write(COLLECT.replace("run: [python,", "run: [no-such-program,"))
     ran = orchestra("validate", "--collect", env={"PATH": "/usr/bin:/bin"})
-    check(ERR / "collect-program.out", ran.transcript())
+    check(GOLDEN / "collect-program.out", ran.transcript())
 
 
 def test_collect_is_bounded(root, write):

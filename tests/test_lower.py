@@ -265,3 +265,10 @@ def test_a_circle_of_blocks_is_left_to_its_rule(tmp_path):
         "orchestra: 1\nsuite: s\nblocks: {a: {steps: [{use: c}]}, c: {steps: [{use: a}]}}\ntests: {T: {steps: [{use: a}]}}\n",
     )
     assert {problem.rule for problem in made.diagnostics} == {"block-cycle"}
+
+
+def test_blocks_that_all_use_each_other_are_judged_at_once(tmp_path):
+    uses = {f"b{n}": {"steps": [{"use": f"b{m}"} for m in range(30) if m != n]} for n in range(30)}
+    steps = [{"set": {"x": 1}}, {"use": "b0"}, {"fill": {"label": "${saved.x}", "value": "a"}}]
+    made = built(tmp_path, json.dumps({"orchestra": 1, "suite": "s", "blocks": uses, "tests": {"T": {"steps": steps}}}))
+    assert {problem.rule for problem in made.diagnostics} == {"block-cycle"}

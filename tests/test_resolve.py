@@ -29,7 +29,7 @@ def test_a_use_names_a_block_and_gives_parameters():
 
 def test_all_steps_walks_blocks_and_ends_in_a_circle():
     one = spec(blocks={"a": {"steps": [GOTO, {"use": "b"}]}, "b": {"steps": [HTTP, {"use": "a"}]}})
-    verbs = [verb for verb, _ in resolve.all_steps(one, [{"use": "a"}, {"use": "missing"}, "reload"])]
+    verbs = [verb for verb, _ in resolve.all_steps(one, [{"use": "a"}, {"use": "missing"}, {"use": "b"}, "reload"])]
     assert verbs == ["goto", "http", "reload"]
 
 

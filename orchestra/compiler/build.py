@@ -17,7 +17,7 @@ import msgspec
 from orchestra.compiler import expansion, include, profile, schema, settled
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower import lower
-from orchestra.compiler.rules import Context, check, check_suites
+from orchestra.compiler.rules import RULES, Context, check, check_suites
 from orchestra.compiler.spec import Spec
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import SpecError
@@ -41,7 +41,10 @@ class Built(NamedTuple):
 def judge(assembled: Assembled) -> list[Diagnostic]:
     """Every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the rules."""
     spec = cast("Spec", assembled.data)
-    return schema.judge(assembled) or expansion.judge(spec, assembled) or check(spec, assembled)
+    problems = schema.judge(assembled) or expansion.judge(spec, assembled)
+    if not problems and expansion.has_circle(spec):
+        problems = sorted(RULES["block-cycle"](Context(spec, assembled)))
+    return problems or check(spec, assembled)
 
 
 def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:

@@ -27,6 +27,12 @@ def judge(spec: Spec, source: Assembled) -> list[Diagnostic]:
     return problems or [*_suite(spec, source)]
 
 
+def has_circle(spec: Spec) -> bool:
+    """Whether blocks use each other in a circle, so that what walks them all might not end in anybody's lifetime."""
+    uses = {name: list(_uses(block["steps"])) for name, block in spec.get("blocks", {}).items() if "steps" in block}
+    return len(resolve.topological(list(uses), uses)) < len(uses)
+
+
 def _uses(steps: Sequence[StepSpec]) -> Iterator[str]:
     for step in steps:
         verb, body = resolve.verb_of(step)

@@ -45,17 +45,26 @@ def block_use(body: Any) -> tuple[str, dict[str, Any]]:
     return name, body[name] or {}
 
 
-def all_steps(spec: Spec, steps: Iterable[StepSpec], inside: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Each step with the steps of used blocks in its place, as verb and body. A block inside itself ends there."""
-    for step in steps:
-        verb, body = verb_of(step)
-        if verb != "use":
-            yield verb, body
-            continue
-        name, _ = block_use(body)
-        block = spec.get("blocks", {}).get(name)
-        if block is not None and name not in inside:
-            yield from all_steps(spec, block.get("steps", []), (*inside, name))
+def all_steps(spec: Spec, steps: Iterable[StepSpec]) -> Iterator[tuple[str, Any]]:
+    """Each step, as verb and body, with the steps of used blocks: each block once, where it is used first.
+
+    So the walk is as long as what is written, however often blocks use each other.
+    """
+    seen: set[str] = set()
+    waiting = [iter(steps)]
+    while waiting:
+        for step in waiting[-1]:
+            verb, body = verb_of(step)
+            if verb != "use":
+                yield verb, body
+                continue
+            name, _ = block_use(body)
+            if name not in seen:
+                seen.add(name)
+                waiting.append(iter(spec.get("blocks", {}).get(name, {}).get("steps", [])))
+                break
+        else:
+            waiting.pop()
 
 
 def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
@@ -72,26 +81,8 @@ def kind_of(spec: Spec, test: TestSpec) -> Kind:
     """Whether a test needs a browser, only requests, or a process."""
     if "command" in test or "use" in test:
         return "command"
-    seen: set[str] = set()  # each block is looked at once, however often blocks use each other
-    return "browser" if any(_needs_page(spec, steps, seen) for steps in sections(spec, test)) else "http"
-
-
-def _needs_page(spec: Spec, steps: Iterable[StepSpec], seen: set[str]) -> bool:
-    waiting = [iter(steps)]
-    while waiting:
-        for step in waiting[-1]:
-            verb, body = verb_of(step)
-            if verb == "use":
-                name, _ = block_use(body)
-                if name not in seen:
-                    seen.add(name)
-                    waiting.append(iter(spec.get("blocks", {}).get(name, {}).get("steps", [])))
-                    break
-            elif VERBS[verb].browser:
-                return True
-        else:
-            waiting.pop()
-    return False
+    browser = any(VERBS[verb].browser for steps in sections(spec, test) for verb, _ in all_steps(spec, steps))
+    return "browser" if browser else "http"
 
 
 def methods(spec: Spec) -> dict[str, MethodSpec]:
