@@ -8,6 +8,7 @@ nothing more ready. So `doit`, `doit cli`, `doit cli:B004`, `doit list --all` an
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -218,6 +219,8 @@ class Reporter:
             launch.told = error
             launch.code = error.exit_code
             return
+        # The plan and doit's graph stand until the end: the collector of cycles need not search them again and again.
+        gc.freeze()
         for number in SIGNALS:
             self._handlers[number] = signal.signal(number, self._signalled)
 
@@ -233,6 +236,7 @@ class Reporter:
         """Close the session, say what ended it if it did not end well, and leave with the code of the run."""
         launch = self.launch
         if self.session is not None:
+            gc.unfreeze()
             launch.code = self.session.close()
             launch.told = self.session.fault
         for number, handler in self._handlers.items():

@@ -47,6 +47,10 @@ class Masks:
         self._bytes = re.compile(b"|".join(re.escape(word.encode()) for word in ordered))
         self._longest = max((len(word.encode()) for word in ordered), default=0)
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to hide."""
+        return bool(self._words)
+
     def text(self, text: str) -> str:
         """A text without the secrets."""
         if not self._words:

@@ -128,7 +128,7 @@ class Session:
             self._browsers = self._find_browsers()
             self._masks = Masks(plan.secrets, environment)
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._recorder = Recorder(self.folder, self._masks.text, observers(self.folder))
+            self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, observers(self.folder))
         except OSError as error:
             self._lock.release()
             raise MachineError(
@@ -257,6 +257,7 @@ class Session:
                 break
             for result in self._engine.poll(self._patience()):
                 self._finish(result)
+        self._grant()  # so that slots are busy while the disk is
         self._recorder.sync()
         decided, self._decided = self._decided, []
         return decided
@@ -291,7 +292,7 @@ class Session:
     def _patience(self) -> float | None:
         if self._gates.of("during") and self._running:
             return SAMPLE_SECONDS
-        waiting = len(self._queue.waiting()) - len(self._running) if len(self._running) < len(self._tasks) else 0
+        waiting = self._queue.count() - len(self._running)
         samples = [self._slots[name].samples_in(count, waiting) for name, count in self._by_method.items()]
         return min((sample for sample in samples if sample is not None), default=None)
 
@@ -344,7 +345,10 @@ class Session:
     def _start(self, task: _Task) -> None:
         task.attempt += 1
         folder = folder_of(task.name, task.attempt)
-        (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        path = self.folder / folder
+        if task.attempt == 1:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(exist_ok=True)
         self._recorder.add(
             "attempt_started",
             {

@@ -160,6 +160,10 @@ class Queue:
             for task in held:
                 self._enter(task)
 
+    def count(self) -> int:
+        """How many tasks were pushed and are not done."""
+        return len(self._pushed)
+
     def waiting(self) -> list[str]:
         """The tasks that were pushed and are not done, in the plan's order."""
         return sorted(self._pushed, key=self._rank.__getitem__)
