@@ -71,6 +71,12 @@ SIZE_RULES = {
     "number-value": "a name stands where a number is wanted, and what it stands for is none, or is out of its bounds",
 }
 
+COLLECT_RULES = {
+    "collect-failed": "a command of `collect:` does not start, fails or does not end in time (`validate --collect`)",
+    "collect-missing": "what a test gives to a block does not occur in what the wrapped runner collects "
+    "(`validate --collect`)",
+}
+
 
 def _subject(rule: Callable[..., Any]) -> str:
     return _SUBJECTS[rule.__module__.rpartition(".")[2]]
@@ -88,7 +94,12 @@ def _entries() -> Iterator[str]:
 
 def page() -> str:
     """The text of docs/rules.md."""
-    tables = (("Reading", READER_RULES), ("The schema", SCHEMA_RULES), ("Size and numbers", SIZE_RULES))
+    tables = (
+        ("Reading", READER_RULES),
+        ("The schema", SCHEMA_RULES),
+        ("Size and numbers", SIZE_RULES),
+        ("What wrapped runners collect", COLLECT_RULES),
+    )
     parts = [_HEAD.rstrip(), *_entries()]
     for title, rules in tables:
         parts.append(f"## {title}")
