@@ -140,3 +140,12 @@ def test_an_empty_group_passes_its_own_order_on():
     assert queue.take("m") == "m:c"
     assert queue.completed("m", "g0")
     assert not queue.completed("m", "g2")
+
+
+def test_a_single_session_keeps_the_order_of_the_plan():
+    tests = (Case("short", "", ("m",)), Case("long", "", ("m",)))
+    plan = Plan("s", "", tests, (Method("m", "", "mcp", single_session=True),))
+    queue = Queue(plan, ["m:short", "m:long"], {"m:short": 1.0, "m:long": 9.0})
+    queue.push("m:long")
+    queue.push("m:short")
+    assert [queue.take("m"), queue.take("m")] == ["m:short", "m:long"]

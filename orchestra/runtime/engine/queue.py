@@ -51,6 +51,8 @@ class Queue:
         self._parked: dict[str, list[str]] = defaultdict(list)
         self._link(plan, selection)
         self._priority = _priorities(plan, self._rank, seconds or {})
+        # In a single session tests share a page: there the order of the plan is kept, whatever would be quicker.
+        self._in_order = frozenset(method.id for method in plan.methods if method.single_session)
 
     def _link(self, plan: Plan, selection: Sequence[str]) -> None:
         for task in selection:
@@ -115,7 +117,8 @@ class Queue:
         if bucket.blockers:
             bucket.held.append(task)
         else:
-            heapq.heappush(self._ready[method], (-self._priority[task], self._rank[task], task))
+            priority = 0.0 if method in self._in_order else self._priority[task]
+            heapq.heappush(self._ready[method], (-priority, self._rank[task], task))
 
     def take(self, method: str) -> str | None:
         """The next task of a method that may start now, its resources taken; None when there is none."""
