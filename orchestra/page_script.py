@@ -146,6 +146,8 @@ _WITH_TEXT = """const withText = (holds) => everything(document)
 def observer(target: Target, be: State, unless: Target | None, milliseconds: int) -> str:
     """A function that ends when a target is visible (or hidden), with `{ok: true}`, or earlier, with a reason.
 
+    `at` is when that was, in milliseconds since 1970: what the answer takes on its way is the lag behind the page.
+
     It looks at every change of the page, and every 250 ms for what no observer sees: style sheets and shadow trees.
     `{ok: false, reason}` says `unless` when that marker is visible, `time` after `milliseconds`, `strict` when several
     elements match, which Playwright's own wait refuses too.
@@ -166,14 +168,17 @@ def observer(target: Target, be: State, unless: Target | None, milliseconds: int
             "};",
             "let observer, timer, limit;",
             "const end = (result) => {",
-            "observer?.disconnect(); clearInterval(timer); clearTimeout(limit); resolve(result);",
+            "observer?.disconnect(); clearInterval(timer); clearTimeout(limit);",
+            "resolve({ ...result, at: Date.now() });",
             "};",
             "const check = () => { const result = look(); if (result) end(result); return result; };",
             "if (check()) return;",
             "observer = new MutationObserver(check);",
             "observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });",
             "timer = setInterval(check, 250);",
-            f"limit = setTimeout(() => end({{ ok: false, reason: 'time' }}), {milliseconds});",
+            f"limit = setTimeout(() => {{ const found = {_lookup(target)}[0];",
+            "const state = found ? (shown(found) ? 'visible' : 'hidden') : null;",
+            f"end({{ ok: false, reason: 'time', found: state }}); }}, {milliseconds});",
             "})",
         ]
     )

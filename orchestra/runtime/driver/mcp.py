@@ -1,6 +1,6 @@
 """The driver `mcp`: the same steps as tool calls over one Playwright MCP session, without a model.
 
-May import `contract`, `mcp_session`, `mcp_steps`, `mcp_client`. A server that dies or hangs is started again on the
+May import `contract`, `mcp_session`, `mcp_verbs`, `mcp_send`, `mcp_client`. A server that dies or hangs is started again on the
 same page; the step is done again when it may be, else the attempt is a crash. Nothing passes over a page or a browser
 that was replaced behind our back.
 """
@@ -26,9 +26,10 @@ from orchestra.runtime.driver.mcp_client import (
     ServerUnfitError,
 )
 from orchestra.runtime.driver.mcp_result import Answer
+from orchestra.runtime.driver.mcp_send import Sender, Tally
 from orchestra.runtime.driver.mcp_session import McpSession
-from orchestra.runtime.driver.mcp_steps import Dialogs, Steps
-from orchestra.steps import VERBS
+from orchestra.runtime.driver.mcp_verbs import VERBS
+from orchestra.steps import VERBS as VOCABULARY
 
 PICTURE_SECONDS = 5.0
 SHOWN_LETTERS = 400
@@ -73,10 +74,10 @@ class McpAttempt:
     def __init__(self, session: McpSession, request: Request) -> None:
         self._session = session
         self._request = request
-        self._dialogs = Dialogs()
-        self._steps = Steps(self._call, request.method.poll_seconds, self._dialogs)
+        self._sender = Sender(self._call, request.method.poll_seconds)
         self._lines: list[dict[str, Any]] = []
         self._count = 0
+        self._verb = ""
         self._end = float("inf")
         self._secrets = sorted(
             (value for name, value in request.names.items() if name.startswith("env.") and len(value) > 3), key=len
@@ -107,7 +108,12 @@ class McpAttempt:
             raise
         finally:
             if len(self._lines) < KEPT_CALLS:
-                line = {"tool": tool, "arguments": arguments, "seconds": round(time.monotonic() - begun, 4)}
+                line = {
+                    "verb": self._verb,
+                    "tool": tool,
+                    "arguments": arguments,
+                    "seconds": round(time.monotonic() - begun, 4),
+                }
                 self._lines.append({**line, "outcome": outcome})
         return answer
 
@@ -120,7 +126,7 @@ class McpAttempt:
         try:
             return self._do(job)
         except StepError as failed:
-            failed.effort = self._steps.tally.effort()
+            failed.effort = self._sender.tally.effort()
             raise
         except ServerUnfitError as error:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
@@ -135,18 +141,28 @@ class McpAttempt:
                 self._try(job)
             except ServerLostError as again:
                 raise StepError("error", "crash", f"the MCP server {again} twice in this step") from None
-        return self._steps.tally.effort()
+        return self._sender.tally.effort()
 
     def _try(self, job: Job) -> None:
+        self._sender.tally, self._verb = Tally(), job.step.verb
         try:
-            self._steps.do(job)
+            VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
-            raise self._trouble() or failed from None
+            raise self._trouble() or self._hung(failed) from None
         except CallOverError as over:
             raise self._trouble() or unmet(f"{job.step.verb} failed: {over}", found=str(over)) from None
         trouble = self._trouble()
         if trouble is not None:
             raise trouble
+
+    def _hung(self, failed: StepError) -> StepError:
+        """A failure over a page that does not answer to scripts says so."""
+        if not self._session.dirty or self._session.settle():
+            return failed
+        found, hint = "no answer", "look for a script that never ends"
+        return StepError(
+            failed.outcome, failed.fault, "the page hangs", expected=failed.expected, found=found, hint=hint
+        )
 
     def _trouble(self) -> StepError | None:
         """What happened to page or browser in this step, if anything did."""
@@ -170,13 +186,14 @@ class McpAttempt:
         if trouble is not None:
             raise trouble from None
         self._session.replace_server(f"the MCP server {lost}")
-        if not VERBS[job.step.verb].idempotent:
+        if not VOCABULARY[job.step.verb].idempotent:
             message = f"the MCP server {lost} in this step, which must not be done twice"
             raise StepError("error", "crash", message, hint="the test is tried again if its retries allow `crash`")
 
     def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
         """A picture, console and network of the page, and the calls so far."""
         kept: list[Evidence] = []
+        self._verb = ""
         with suppress(ServerError, StepError, Error, TimeoutError, OSError):
             self._session.ready()
             if self._session.fit():
@@ -199,7 +216,7 @@ class McpAttempt:
         for file, kind, tool, arguments in said:
             answer = self._call(tool, arguments, PICTURE_SECONDS)
             text = answer.sections.get("Result", "").strip()
-            if not answer.failed and text:
+            if not answer.failed and text and not text.startswith("Total messages: 0 "):
                 (folder / file).write_text(self._masked(text + "\n"), encoding="utf-8")
                 kept.append(Evidence(file, kind))
         return kept
@@ -213,8 +230,8 @@ class McpAttempt:
         """Browser, session and what the calls cost."""
         session = self._session
         counts = {name: session.browser.counts[name] for name in ("page_errors", "console_errors", "failed_requests")}
-        unused = {"dialogs_that_never_came": len(self._dialogs.answers)} if self._dialogs.answers else {}
-        unexpected = {"unexpected_dialogs": self._dialogs.unexpected} if self._dialogs.unexpected else {}
+        unused = {"dialogs_that_never_came": len(self._sender.dialogs.answers)} if self._sender.dialogs.answers else {}
+        unexpected = {"unexpected_dialogs": self._sender.dialogs.unexpected} if self._sender.dialogs.unexpected else {}
         restarts = {"mcp_restarts": session.restarts} if session.restarts else {}
         return {
             "browser": session.browser.version,

@@ -24,6 +24,7 @@ from playwright.async_api import (
     Frame,
     Page,
     Playwright,
+    Response,
     Route,
     async_playwright,
 )
@@ -111,6 +112,7 @@ class SharedBrowser:
         self._context.on("console", self._on_console)
         self._context.on("weberror", lambda _error: self._count("page_errors"))
         self._context.on("requestfailed", lambda _request: self._count("failed_requests"))
+        self._context.on("response", self._on_response)
         await self._new_page()
         # The server takes the first page of the first context: it attaches when this is done.
         self.endpoint = (await launched.bind(name))["endpoint"]
@@ -123,6 +125,10 @@ class SharedBrowser:
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self._count("console_errors")
+
+    def _on_response(self, response: Response) -> None:
+        if response.status >= 400:
+            self._count("failed_requests")
 
     def _count(self, name: str) -> None:
         self.counts[name] += 1

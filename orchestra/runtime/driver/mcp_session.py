@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 
 LAUNCH_SECONDS = 90.0
 TIDY_SECONDS = 30.0
-SETTLE_SECONDS = 0.3
+SETTLE_SECONDS = 0.5
 
 FLAGS = (
     "--timeout-settle=0",  # else every action waits half a second more
@@ -242,10 +242,11 @@ class McpSession:
         self.restarts += 1
         self._start_server()
 
-    def settle(self) -> None:
-        """Wait, briefly, until what happened to the page is known here too."""
+    def settle(self) -> bool:
+        """Wait, briefly, until what happened to the page is known here too; whether it answers."""
         with suppress(TimeoutError):
-            self._loop.run(self.browser.answers(SETTLE_SECONDS), 2 * SETTLE_SECONDS)
+            return self._loop.run(self.browser.answers(SETTLE_SECONDS), 2 * SETTLE_SECONDS)
+        return False
 
     def _start_server(self) -> None:
         log = self._folder / "server.log"
