@@ -120,6 +120,7 @@ class AttemptFinished(TypedDict):
     infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
     exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
     resources: NotRequired[Annotated[dict[str, object], "peaks over the attempt's process tree"]]
+    facts: NotRequired[Annotated[dict[str, object], "figures of the driver: browser, page errors, tool calls, …"]]
 
 
 class VerdictGiven(TypedDict):

@@ -77,4 +77,5 @@ def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: s
         "evidence": [one for one in evidence if one is not None],
         "retry": retry,
         "exit_code": result.exit_code,
+        "facts": {name: value for name, value in result.facts.items() if name != "session"},
     }

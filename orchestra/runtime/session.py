@@ -396,6 +396,8 @@ class Session:
         where = self._places.text(result.failure.at) if result.failure is not None else ""
         body = attempt_body(task.test, task.method.id, result, self.folder, where=where, retry=again)
         self._recorder.add("attempt_finished", body)
+        if "session" in result.facts:
+            self._recorder.add("session", result.facts["session"])
         if again:
             self._admit(task)
             return
