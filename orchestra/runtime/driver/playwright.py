@@ -143,15 +143,22 @@ class PlaywrightSession:
         if self._hung:
             message = "the page hangs; its browser was ended"
             return StepError("error", "crash", message, found="no answer", hint="look for a script that never ends")
-        browser = self._context.browser
-        if browser is not None and not browser.is_connected():
-            return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
         said = read(error.message)
+        if said.kind == "crash" and not self._answers():
+            return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
         if self.stage.watch.crashed or (said.kind == "crash" and not self.stage.page.is_closed()):
             return StepError("error", "crash", "the page crashed in this step", found=said.found)
         if said.kind == "crash":
             return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
         return failure_of(job, said)
+
+    def _answers(self) -> bool:
+        """Whether the browser lives: asked, because the news of its death comes after that of its pages."""
+        try:
+            self._context.cookies()
+        except Error:
+            return False
+        return True
 
     def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
         """A picture, and what console and network said."""
