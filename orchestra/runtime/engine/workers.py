@@ -24,7 +24,7 @@ from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.process import Process, end_tree, spawn
 from orchestra.runtime.reaper import Reaper
 
-MARGIN_SECONDS = 45.0
+MARGIN_SECONDS = 120.0
 """What a worker may take beyond a test's timeout before it counts as hung: `finally`, evidence, a browser's start."""
 
 
