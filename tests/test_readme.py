@@ -11,7 +11,9 @@ import pytest
 
 @pytest.fixture(scope="module")
 def blocks(root: Path) -> list[str]:
-    return re.findall(r"^```(?:yaml|console)\n(.*?)^```", (root / "README.md").read_text(encoding="utf-8"), re.S | re.M)
+    return re.findall(
+        r"^```(?:yaml|console)\n(.*?)^```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 def test_the_spec_has_ten_lines_and_compiles_to_what_is_shown(blocks, project):
