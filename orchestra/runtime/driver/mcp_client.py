@@ -122,9 +122,10 @@ class Server:
         except Exception as error:
             self._kill(before)
             self._stop.set()
-            told = f"within {START_SECONDS:.0f} s" if isinstance(error, TimeoutError) else f": {error}"
-            message = error if isinstance(error, ServerUnfitError) else f"the MCP server does not start {told}"
-            raise ServerUnfitError(str(message)) from error
+            if isinstance(error, ServerUnfitError):
+                raise
+            told = f" within {START_SECONDS:.0f} s" if isinstance(error, TimeoutError) else f": {_cause(error)}"
+            raise ServerUnfitError(f"the MCP server does not start{told}") from error
 
     async def _live(self, start: Start, before: set[int], ready: asyncio.Future[Client]) -> None:
         program, *arguments = start.argv
@@ -137,9 +138,13 @@ class Server:
             with start.log.open("a", encoding="utf-8") as log:
                 async with Client(stdio_client(server, log), mode="legacy", client_info=me, cache=None) as client:
                     self.pid = next(iter(_children() - before), 0)
-                    await self._judge(client)
-                    ready.set_result(client)
-                    await self._stop.wait()
+                    try:
+                        await self._judge(client)
+                        ready.set_result(client)
+                    except ServerUnfitError as unfit:
+                        ready.set_exception(unfit)
+                    else:
+                        await self._stop.wait()
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits for the start is told
             if not ready.done():
                 ready.set_exception(error)
@@ -180,6 +185,8 @@ class Server:
             raise ServerHungError("does not answer") from None
 
     async def _call(self, tool: str, arguments: dict[str, Any], seconds: float) -> Answer:
+        if self._life.done():
+            raise ServerLostError("died")
         end = time.monotonic() + seconds
         work = asyncio.ensure_future(self._client.call_tool(tool, arguments))
         try:
@@ -243,6 +250,13 @@ def _answer(result: CallToolResult) -> Answer:
 def _children() -> set[int]:
     """Our child processes. Only this loop starts any, so the one that is new is the server's."""
     return {child.pid for child in psutil.Process().children()}
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong in a group of tasks: the first that is no group itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 def _numbers(version: str) -> tuple[int, int]:

@@ -206,15 +206,16 @@ class McpSession:
     def ready(self) -> bool:
         """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend."""
         died = self._server is not None and not self._server.alive()
-        if not (self.dirty or died or self._server is None):
+        pending = self.dirty
+        if not (pending or died or self._server is None):
             return False
         self._stop_server()
-        if self.browser.connected() and self.dirty:
+        self._mended("the MCP server was gone" if died else "a call did not end")
+        if pending and self.fit():
             self._run(self.browser.dismiss())
-            if not (self.browser.crashed or self.browser.closed) and not self._run(self.browser.answers()):
+            if not self._run(self.browser.answers()):
                 with suppress(Error, TimeoutError):
                     self._renew("the page did not answer")
-        self._mended("the MCP server was gone" if died else "a call did not end")
         self.restart()
         return True
 
