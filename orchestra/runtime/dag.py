@@ -47,6 +47,7 @@ class Launch:
         watch: makes the observers of a run, from root, plan and run folder.
         options: how the run is done.
         profile: the profile whose plan is executed.
+        plan: that plan, where it is at hand; else it is read for the suite that doit selects.
         code: the exit code, once the run is closed.
         told: an error that ended the run, to be shown once.
     """
@@ -55,6 +56,7 @@ class Launch:
     watch: Watch
     options: Options
     profile: str = ""
+    plan: Plan | None = None
     code: int | None = None
     told: OrchestraError | None = None
 
@@ -194,7 +196,7 @@ class Reporter:
         launch = self.launch
         try:
             suite, names = _selected(tasks, selected_tasks)
-            plan = load_plan(launch.project, suite, launch.profile)
+            plan = launch.plan or load_plan(launch.project, suite, launch.profile)
             selection = [
                 name
                 for method in plan.methods
@@ -334,6 +336,7 @@ def run(launch: Launch, suite: str, plan: Plan, tasks: Sequence[str]) -> int:
         for method in plan.methods:
             yield from test_tasks(method.id, suite, method.id, rows)
 
+    launch.plan = plan
     settings = config(launch, tasks)
     seam()
     try:

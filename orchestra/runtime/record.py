@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,12 @@ def folder_of(task: str, attempt: int) -> str:
     return f"attempts/{method}/{safe}/{attempt}"
 
 
+@functools.lru_cache(maxsize=8)
+def _resolved(folder: Path) -> Path:
+    """The real path of a run's folder: asked for each file of the run, and the same for all."""
+    return folder.resolve()
+
+
 def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, Any] | None:
     """A file of an attempt with its digest, None when it is not there."""
     file = folder / path
@@ -31,7 +38,8 @@ def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, An
                 size += len(block)
     except OSError:
         return None
-    name = file.resolve().relative_to(run.resolve()) if file.resolve().is_relative_to(run.resolve()) else file
+    real, base = file.resolve(), _resolved(run)
+    name = real.relative_to(base) if real.is_relative_to(base) else file
     return {"path": str(name), "digest": digest.hexdigest(), "bytes": size, "kind": kind}
 
 

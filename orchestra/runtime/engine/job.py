@@ -39,6 +39,8 @@ def inside(root: Path, path: str) -> Path:
     Raises:
         UsageError: it leaves the project root.
     """
+    if path == ".":
+        return root  # the usual folder of a command; to resolve it again takes eight system calls
     found = (root / path).resolve()
     if not found.is_relative_to(root):
         raise UsageError(f'the path "{path}" leaves the project root')
