@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from orchestra.errors import UsageError
 from orchestra.ledger.event import VERDICTS
+from orchestra.ledger.outcome import FINE, mark_of
 from orchestra.plan import Gate, Group, Method, Plan, Retry, SpeedClass
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Failure, Result
@@ -22,7 +23,7 @@ from orchestra.runtime.gate import Execution, Gates, figures
 from orchestra.runtime.mask import MINIMUM_LENGTH, Masks
 from orchestra.runtime.resource import Slots
 from orchestra.runtime.select import natural, select, with_needs
-from orchestra.runtime.verdict import SATISFIES, blocked_by, exit_code, mark_of, speed_class, tries_again, verdict_of
+from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
 
 SPEED = (SpeedClass("good", "😊", 30.0), SpeedClass("ok", "😐", 60.0), SpeedClass("slow", "😴"))
 
@@ -106,7 +107,7 @@ def test_a_pass_on_a_retry_is_flaky():
 def test_what_blocks_and_what_satisfies(verdict):
     blocks = blocked_by(["cli:B1"], {"cli:B1": verdict})
     assert blocks == ("" if verdict in {"passed", "flaky", "unchanged", "skipped"} else f"needs cli:B1 {verdict}")
-    assert exit_code([verdict], gates_failed=False, unhealthy=False) == (0 if verdict in SATISFIES else 1)
+    assert exit_code([verdict], gates_failed=False, unhealthy=False) == (0 if verdict in FINE else 1)
 
 
 def test_exit_codes_of_gates_and_machines():

@@ -1,4 +1,4 @@
-"""What people see while a run goes on, on stderr. May import `lines`, `fold`, `table` and rich; nothing else imports rich.
+"""What people see while a run goes on, on stderr. May import `ledger`, `lines`, `fold`, `table` and, alone of all, rich.
 
 `Plain` writes one line an event, for pipes and logs; `Screen` keeps a live display at the bottom of a terminal. In both,
 `see` only takes notes: a thread writes, so a reader that has paused holds up nobody but itself.
@@ -21,10 +21,11 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestra.ledger.event import Event
+from orchestra.ledger.outcome import FINE
 from orchestra.plan import Plan
 from orchestra.report import lines
 from orchestra.report.fold import Collector
-from orchestra.report.rows import FINE, Report, Row
+from orchestra.report.rows import Report, Row
 from orchestra.report.table import duration
 
 QUIET_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""A run as JSON in the Common Test Report Format (ctrf.io). Pure. May import `rows`, `junit` (names) and `draw`.
+"""A run as JSON in the Common Test Report Format (ctrf.io). Pure. May import `ledger`, `rows`, `junit` (names) and `draw`.
 
 `rawStatus` is our verdict. What fails the run is `failed` there, so that a reader of this file alone sees it: blocked and
 interrupted tests, too. A test that was not executed because nothing changed is `skipped`.
@@ -13,9 +13,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from orchestra import draw
+from orchestra.ledger.outcome import FINE
 from orchestra.report.junit import explained, name_of
 from orchestra.report.lines import place_of_evidence
-from orchestra.report.rows import FINE, Evidence, Failure, Report, Row
+from orchestra.report.rows import Evidence, Failure, Report, Row
 
 SPEC_VERSION = "0.0.0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

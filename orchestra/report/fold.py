@@ -1,4 +1,4 @@
-"""The fold of events into a report: the plan, left-joined with the ledger. Pure. May import `rows`, `plan`, `ledger.event`.
+"""The fold of events into a report: the plan, left-joined with the ledger. Pure. May import `rows`, `plan`, `ledger`.
 
 A task that the selection names and the ledger lacks is a row with the verdict `error` and the reason `never ran`.
 """
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
+from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
 from orchestra.plan import Plan, Test
-from orchestra.report.rows import FINE, Evidence, Failure, GateRow, Report, Row, ServiceRow
+from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row, ServiceRow
 
 NEVER_RAN = "never ran"
-TIMEOUT_MARK = "❌"
 
 Body = Mapping[str, Any]
 
@@ -122,9 +122,7 @@ class Collector:
 
     def mark(self, verdict: str, pace: str) -> str:
         """The mark of a speed class; ❌ for a timeout; empty for a test that was not executed."""
-        if verdict == "timeout":
-            return TIMEOUT_MARK
-        return next((one.mark for one in self.plan.speed if one.name == pace), "")
+        return mark_of(TIMEOUT_CLASS if verdict == "timeout" else pace, self.plan.speed)
 
     def _place(self, row: Row, test: Test | None) -> str:
         if row.failure is not None and row.failure.place:

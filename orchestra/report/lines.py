@@ -1,4 +1,4 @@
-"""Lines of text for people: one an event, and the end of a run. Pure. May import `rows`, `table`, `draw` and `errors`.
+"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `table`, `draw`.
 
 All text of a spec, a page or a program goes through `draw`, so that none of it is a sequence that a terminal obeys.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from orchestra import draw
 from orchestra.ledger.event import Event
-from orchestra.report.rows import FINE, Evidence, Report, Row
+from orchestra.ledger.outcome import FINE
+from orchestra.report.rows import Evidence, Report, Row
 from orchestra.report.table import (
     agreement,
     counted,

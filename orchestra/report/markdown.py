@@ -1,4 +1,4 @@
-"""A run as Markdown, for pull requests and people. Pure. May import `rows`, `table`, `lines` and `draw`."""
+"""A run as Markdown, for pull requests and people. Pure. May import `ledger`, `rows`, `table` and `draw`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from orchestra import draw
-from orchestra.report.rows import FINE, Evidence, Failure, GateRow, Report, Row
+from orchestra.ledger.outcome import FINE
+from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row
 from orchestra.report.table import (
     agreement,
     counted,

@@ -1,4 +1,4 @@
-"""What a report is made of: rows of tests, gates and servers, as frozen data. May import `ledger.event`.
+"""What a report is made of: rows of tests, gates and servers, as frozen data. May import `ledger`.
 
 Every form of a report is made of these and of nothing else; `orchestra.report.fold` makes them from plan and events.
 """
@@ -8,10 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestra.ledger.event import Verdict
-
-GOOD: frozenset[Verdict] = frozenset({"passed", "flaky", "unchanged"})
-FINE: frozenset[Verdict] = GOOD | {"skipped"}
-"""Verdicts that do not fail a run."""
+from orchestra.ledger.outcome import FINE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Tables and figures of a report, in words and cells. Pure. May import `rows`, `draw` and `errors`.
+"""Tables and figures of a report, in words and cells. Pure. May import `rows`, `ledger`, `draw` and `errors`.
 
 One source for the terminal and for Markdown; each form makes text harmless in its own way.
 """
@@ -14,7 +14,8 @@ from typing import Literal
 from orchestra import draw
 from orchestra.errors import EXIT_BUG, EXIT_FAILED, EXIT_MACHINE, EXIT_OK, EXIT_USAGE
 from orchestra.ledger.event import VERDICTS
-from orchestra.report.rows import GOOD, Report, Row
+from orchestra.ledger.outcome import GOOD, compared
+from orchestra.report.rows import Report, Row
 
 MOST_ROWS = 200
 """On a terminal, a table longer than this shows only the tests that did not plainly pass; summary.md has them all."""
@@ -161,9 +162,8 @@ class Agreement:
 
 def agreement(report: Report) -> Agreement:
     """How far the methods agree. The definition is that of the metric `agreement`."""
-    ran = [tuple(row for row in rows.values() if row.attempts) for rows in by_test(report).values()]
-    pairs = [rows for rows in ran if len(rows) > 1]
-    apart = tuple(rows for rows in pairs if len({row.verdict in GOOD for row in rows}) > 1)
+    pairs = compared((row.test, row.verdict, row) for row in report.rows if row.attempts)
+    apart = tuple(rows for agree, rows in pairs if not agree)
     return Agreement(len(pairs) - len(apart), len(pairs), apart)
 
 

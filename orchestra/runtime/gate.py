@@ -1,4 +1,4 @@
-"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `metrics`, `verdict`.
+"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `metrics`, `ledger`.
 
 `figures` is pure: what happened, as metrics. `Gates` holds what a run needs to remember of its gates, and records every
 evaluation that changes something.
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from orchestra.ledger.event import VERDICTS, GateResult, Verdict
+from orchestra.ledger.outcome import GOOD, compared
 from orchestra.metrics import EvaluationError, NotApplicable, evaluate, names_in
 from orchestra.plan import Gate, Plan
-from orchestra.runtime.verdict import GOOD
 
 SAMPLE_SECONDS = 1.0
 """During-gates are judged on samples, at most once in this time, while the run waits for its tests anyway."""
@@ -82,23 +82,14 @@ def figures(
     passed = [one for one in done.values() if one.verdict in GOOD]
     if passed:
         values["flaky_rate"] = sum(one.verdict == "flaky" for one in passed) / len(passed)
-    pairs = _pairs(done)
+    pairs = compared((task.partition(":")[2], one.verdict, None) for task, one in done.items() if one.attempts)
     if pairs:
-        values["agreement"] = sum(len(set(outcomes)) == 1 for outcomes in pairs) / len(pairs)
+        values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
     return values
 
 
 def _by(done: Mapping[str, Execution], method: str) -> list[str]:
     return [task for task in done if task.partition(":")[0] == method]
-
-
-def _pairs(done: Mapping[str, Execution]) -> list[list[bool]]:
-    """Whether each test passed, by each method that ran it, for the tests that ran by more than one."""
-    outcomes: dict[str, list[bool]] = {}
-    for task, one in done.items():
-        if one.attempts:
-            outcomes.setdefault(task.partition(":")[2], []).append(one.verdict in GOOD)
-    return [found for found in outcomes.values() if len(found) > 1]
 
 
 @dataclass(slots=True)

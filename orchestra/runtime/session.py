@@ -23,6 +23,7 @@ from orchestra.ledger import history
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
+from orchestra.ledger.outcome import FINE
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
@@ -41,7 +42,7 @@ from orchestra.runtime.record import attempt_body, folder_of
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.select import task_name
-from orchestra.runtime.verdict import SATISFIES, blocked_by, exit_code, speed_class, tries_again, verdict_of
+from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
@@ -531,7 +532,7 @@ class Session:
     def fails(self, name: str) -> str:
         """Why a verdict fails its doit task, empty when it does not."""
         verdict = self.verdicts.get(name, "error")
-        return "" if verdict in SATISFIES else f"{verdict}: {self.reasons.get(name, 'never ran')}"
+        return "" if verdict in FINE else f"{verdict}: {self.reasons.get(name, 'never ran')}"
 
 
 def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, _Task]:

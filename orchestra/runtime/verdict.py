@@ -1,4 +1,4 @@
-"""Verdicts: pure decisions, from what attempts did to what is said of it. May import `plan`, `event`, `attempt`."""
+"""Verdicts: pure decisions, from what attempts did to what is said of it. May import `plan`, `event`, `outcome`, `attempt`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from orchestra.errors import EXIT_FAILED, EXIT_MACHINE, EXIT_OK
 from orchestra.ledger.event import Verdict
+from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS
 from orchestra.plan import Cause, Retry, SpeedClass
 from orchestra.runtime.attempt import Fault, Result
-
-GOOD: frozenset[Verdict] = frozenset({"passed", "flaky", "unchanged"})
-SATISFIES: frozenset[Verdict] = frozenset({"passed", "flaky", "unchanged", "skipped"})
-TIMEOUT_CLASS = "timeout"
-TIMEOUT_MARK = "❌"
 
 # What the product did wrong is `failed`; what is written wrong (`setup`) stays wrong and is never tried again.
 _CAUSES: Mapping[Fault, Cause | None] = {
@@ -43,7 +39,7 @@ def verdict_of(result: Result) -> tuple[Verdict, str]:
 
 def blocked_by(needs: Iterable[str], verdicts: Mapping[str, Verdict]) -> str:
     """Why a test cannot run, from the tests that it needs; empty when it can."""
-    bad = [f"{need} {verdicts[need]}" for need in needs if need in verdicts and verdicts[need] not in SATISFIES]
+    bad = [f"{need} {verdicts[need]}" for need in needs if need in verdicts and verdicts[need] not in FINE]
     return f"needs {', '.join(bad)}" if bad else ""
 
 
@@ -59,16 +55,9 @@ def speed_class(seconds: float, verdict: Verdict, classes: Sequence[SpeedClass])
     return None
 
 
-def mark_of(name: str | None, classes: Sequence[SpeedClass]) -> str:
-    """The mark of a class in tables."""
-    if name == TIMEOUT_CLASS:
-        return TIMEOUT_MARK
-    return next((one.mark for one in classes if one.name == name), "")
-
-
 def exit_code(verdicts: Iterable[Verdict], *, gates_failed: bool, unhealthy: bool) -> int:
     """The code of a run that was not interrupted: a machine that was not fit outranks what it made of the tests."""
     if unhealthy:
         return EXIT_MACHINE
-    bad = gates_failed or any(verdict not in SATISFIES for verdict in verdicts)
+    bad = gates_failed or any(verdict not in FINE for verdict in verdicts)
     return EXIT_FAILED if bad else EXIT_OK

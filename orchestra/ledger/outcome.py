@@ -1,0 +1,46 @@
+"""What verdicts mean, for the run that gives them and the reports that show them. Pure. May import `event` and `plan`.
+
+Gates and reports speak of the same words and the same agreement, so each is defined here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+from orchestra.ledger.event import Verdict
+from orchestra.plan import SpeedClass
+
+GOOD: Final[frozenset[Verdict]] = frozenset({"passed", "flaky", "unchanged"})
+"""The product did what the spec expects."""
+
+FINE: Final[frozenset[Verdict]] = GOOD | {"skipped"}
+"""Verdicts that fail neither a run nor what needs the test."""
+
+TIMEOUT_CLASS: Final = "timeout"
+TIMEOUT_MARK: Final = "❌"
+
+Item = TypeVar("Item")
+
+
+def mark_of(name: str | None, classes: Sequence[SpeedClass]) -> str:
+    """The mark of a speed class in tables; empty for a test that has none."""
+    if name == TIMEOUT_CLASS:
+        return TIMEOUT_MARK
+    return next((one.mark for one in classes if one.name == name), "")
+
+
+def compared(executed: Iterable[tuple[str, Verdict, Item]]) -> list[tuple[bool, tuple[Item, ...]]]:
+    """The tests that ran by more than one method, in order: whether all methods agree (good or not), and their items.
+
+    Args:
+        executed: test, verdict and whatever stands for it, of each task that made at least one attempt.
+    """
+    found: dict[str, list[tuple[bool, Item]]] = {}
+    for test, verdict, item in executed:
+        found.setdefault(test, []).append((verdict in GOOD, item))
+    return [
+        (len({good for good, _ in pairs}) == 1, tuple(item for _, item in pairs))
+        for pairs in found.values()
+        if len(pairs) > 1
+    ]
