@@ -6,6 +6,7 @@ not pay for a compiler or a runtime that they do not use.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -27,8 +28,16 @@ VERBS: dict[str, tuple[str, str]] = {
 
 
 def main() -> None:
-    """Run the command line and exit with a code of `orchestra.errors`."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command line and exit with a code of `orchestra.errors`.
+
+    Modules are no garbage: to search them for cycles, while they are imported and again at the exit, takes a fifth of a
+    short command (docs/benchmarks.md). So the collector is off until a verb is called, and what is left at the end is
+    not searched.
+    """
+    gc.disable()
+    code = run(sys.argv[1:])
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -95,6 +104,8 @@ def _click(arguments: list[str]) -> int:
 
 def _verb(name: str) -> Any:
     module = importlib.import_module(f"orchestra.verbs.{VERBS[name][0]}")
+    gc.freeze()
+    gc.enable()
     return getattr(module, name, None) or getattr(module, f"{name}_")  # `compile` is a word of Python
 
 
