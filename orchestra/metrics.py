@@ -12,8 +12,7 @@ import functools
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from orchestra.suggest import did_you_mean
 
@@ -25,8 +24,7 @@ RUNNING: tuple[Phase, ...] = ("during", "after")
 CLOSED: tuple[Phase, ...] = ("after",)
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric, or with `<…>` in its name a family of them.
 
     Attributes:
@@ -141,8 +139,7 @@ _LEXEME = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """What is wrong with an expression: offset in code points from its start, message, mend."""
 
     offset: int
@@ -150,8 +147,7 @@ class Problem:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NotApplicable:
+class NotApplicable(NamedTuple):
     """An expression that cannot be decided, because these metrics have no value for what was selected."""
 
     missing: tuple[str, ...]

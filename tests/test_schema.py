@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestra.compiler import include, models, reference, schema
+from orchestra.compiler import include, judge_of_record, models, reference, schema
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.violation import RULES, Finding, Violation, findings, shown
 from orchestra.suggest import closest, did_you_mean
@@ -232,7 +232,7 @@ def test_a_hundred_mistakes_at_once(tmp_path: Path):
 
 
 def test_judges_that_disagree_are_a_defect_and_say_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(schema, "_violations", lambda *_: [])
+    monkeypatch.setattr(judge_of_record, "violations", lambda *_: [])
     with pytest.raises(schema.JudgesDisagreeError, match=r"the first says: .*Unexpected|Additional") as caught:
         schema.judge(include.load(DATA, "wrong.yaml"))
     assert caught.value.said
@@ -310,14 +310,14 @@ def assembled(data: Any) -> Assembled:
 @given(mutants())
 def test_both_judges_agree_on_any_spec_and_what_they_pass_binds(data: Any):
     valid = schema._fast_judge().is_valid(data)
-    plain = schema._violations(jsonschema, data)
+    plain = judge_of_record.violations(data, schema._schema())
     assert valid == (plain == [])
     if valid:
         models.spec_model().model_validate(data)
     else:
         found = findings(plain)
         assert found, "a violation without a word"
-        assert set(findings(schema._violations(jsonschema, schema._suspects(data)))) == set(found)
+        assert set(findings(judge_of_record.violations(schema._suspects(data), schema._schema()))) == set(found)
         problems = schema.judge(assembled(data))
         assert len(problems) == len(set(found))
         assert {problem.rule for problem in problems} <= set(RULES)

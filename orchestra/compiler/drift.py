@@ -11,9 +11,8 @@ import difflib
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from orchestra import source
 from orchestra.compiler import marker, stamp
@@ -41,8 +40,7 @@ _DONE: dict[State, str] = {
 _ORDER = {"plan": 1, "index": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An output and how it stands on the disk.
 
     Attributes:
@@ -64,8 +62,7 @@ class Found:
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What was found, and done unless it was a check.
 
     Attributes:

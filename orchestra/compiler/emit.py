@@ -7,7 +7,6 @@ print nothing that has not gone through an escaping filter: `_finished` refuses 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
@@ -46,8 +45,7 @@ _INDEX = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A generated file.
 
     Attributes:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from posixpath import normpath
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError, UsageError
@@ -199,8 +199,7 @@ class _Reading:
             self.read(name, raw, place)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(NamedTuple):
     """A unit of the merged tree and the document that it stands in. A branch is a mapping that holds units."""
 
     value: Json

@@ -1,6 +1,6 @@
-"""Judge a spec by `schemas/orchestra.schema.json`: every violation at its place. Owns jsonschema and jsonschema-rs.
+"""Judge a spec by `schemas/orchestra.schema.json`: every violation at its place. Owns jsonschema-rs.
 
-May import `include`, `violation` and `resources`. jsonschema-rs decides, because it takes milliseconds where jsonschema
+May import `include`, `judge_of_record` and `resources`. jsonschema-rs decides, because it takes milliseconds where jsonschema
 takes seconds; jsonschema is the judge of record, asked only when there is something to say. A property test holds both
 together.
 """
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import functools
 import json
-import re
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema_rs
 
 from orchestra import resources
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.violation import Violation, findings
 from orchestra.diagnostic import Diagnostic
 
 FILE = "orchestra.schema.json"
@@ -40,10 +37,10 @@ def judge(assembled: Assembled) -> list[Diagnostic]:
     if _fast_judge().is_valid(assembled.data):
         return []
     # jsonschema costs more than the whole compile of a valid spec, to import and to run: only a wrong spec pays for it.
-    import jsonschema  # noqa: PLC0415
+    from orchestra.compiler import judge_of_record  # noqa: PLC0415
 
     judged = _suspects(assembled.data)
-    found = findings(_violations(jsonschema, judged))
+    found = judge_of_record.judge(judged, _schema())
     if not found:
         raise JudgesDisagreeError(tuple(error.message for error in _fast_judge().iter_errors(judged)))
     return sorted(
@@ -76,39 +73,3 @@ def _suspects(data: Any) -> Any:
         else entries
         for section, entries in data.items()
     }
-
-
-def _violations(jsonschema: Any, data: Any) -> list[Violation]:
-    """What the judge of record says."""
-    base = jsonschema.Draft202012Validator
-    validator = jsonschema.validators.extend(base, {"pattern": _pattern_keyword(jsonschema.ValidationError)})(_schema())
-    return [_violation(error) for error in validator.iter_errors(data)]
-
-
-def _pattern_keyword(error: type[Exception]) -> Callable[[Any, str, Any, Any], Iterator[Exception]]:
-    r"""The keyword `pattern` with the `$` of ECMA 262, as JSON Schema asks; Python's also stands before a last `\n`."""
-
-    def pattern(validator: Any, value: str, instance: Any, _schema: Any) -> Iterator[Exception]:
-        if validator.is_type(instance, "string") and not re.search(_ecma(value), instance):
-            yield error(f"{instance!r} does not match {value!r}")
-
-    return pattern
-
-
-def _ecma(pattern: str) -> str:
-    return pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
-
-
-def _violation(error: Any) -> Violation:
-    branches: dict[int, list[Violation]] = {}
-    for one in error.context:
-        branches.setdefault(one.schema_path[0], []).append(_violation(one))
-    return Violation(
-        keyword=error.validator,
-        value=error.validator_value,
-        path=tuple(error.absolute_path),
-        instance=error.instance,
-        schema=error.schema,
-        trail=tuple(error.absolute_schema_path),
-        branches=tuple(tuple(branch) for _, branch in sorted(branches.items())),
-    )

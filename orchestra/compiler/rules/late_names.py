@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from orchestra.compiler.rules.address import ADDRESS
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
@@ -26,8 +27,7 @@ _SECRET = re.compile(
 _LITERAL = "write $${ where the text itself is meant"
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
+class _Scope(NamedTuple):
     """The names that have a value in a part of the spec, the heads of those that anything may follow, and that part in words."""
 
     where: str
