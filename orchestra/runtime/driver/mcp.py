@@ -36,6 +36,8 @@ SHOWN_LETTERS = 400
 KEPT_CALLS = 2000
 MASK = "***"
 
+_MOVES = ("goto", "back", "reload")
+
 
 def driver(environment: Mapping[str, str]) -> McpDriver:
     """The driver of a worker; nothing is started before the first test."""
@@ -148,16 +150,16 @@ class McpAttempt:
         try:
             VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
-            raise self._trouble() or self._hung(failed) from None
+            raise self._trouble() or self._hung(job, failed) from None
         except CallOverError as over:
             raise self._trouble() or unmet(f"{job.step.verb} failed: {over}", found=str(over)) from None
         trouble = self._trouble()
         if trouble is not None:
             raise trouble
 
-    def _hung(self, failed: StepError) -> StepError:
-        """A failure over a page that does not answer to scripts says so."""
-        if not self._session.dirty or self._session.settle():
+    def _hung(self, job: Job, failed: StepError) -> StepError:
+        """A failure over a page that does not answer to scripts says so; one that waits for a server is no such page."""
+        if not self._session.dirty or job.step.verb in _MOVES or self._session.settle():
             return failed
         found, hint = "no answer", "look for a script that never ends"
         return StepError(

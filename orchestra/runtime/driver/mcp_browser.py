@@ -171,6 +171,13 @@ class SharedBrowser:
             return False  # it was answered long ago
         return True
 
+    async def halt(self) -> None:
+        """Give up a navigation that has not come to its end; a page that waits for one answers nothing."""
+        with suppress(Error, TimeoutError):
+            session = await asyncio.wait_for(self.context.new_cdp_session(self.page), ANSWER_SECONDS)
+            await asyncio.wait_for(session.send("Page.stopLoading"), ANSWER_SECONDS)
+            await asyncio.wait_for(session.detach(), ANSWER_SECONDS)
+
     def others(self) -> list[Page]:
         """Windows beside the page."""
         return [page for page in self.context.pages if page is not self._page]

@@ -122,6 +122,7 @@ class Server:
         except Exception as error:
             self._kill(before)
             self._stop.set()
+            await asyncio.wait({self._life}, timeout=START_SECONDS / 2)
             if isinstance(error, ServerUnfitError):
                 raise
             told = f" within {START_SECONDS:.0f} s" if isinstance(error, TimeoutError) else f": {_cause(error)}"

@@ -158,6 +158,8 @@ class McpSession:
     def _tidy(self) -> None:
         """Mend what the test before has left."""
         browser = self.browser
+        if self.dirty:
+            self._run(browser.halt())
         if self._run(browser.dismiss()):
             self._mended("a dialog was left open")
         if browser.crashed or browser.closed:
@@ -212,6 +214,7 @@ class McpSession:
         self._stop_server()
         self._mended("the MCP server was gone" if died else "a call did not end")
         if pending and self.fit():
+            self._run(self.browser.halt())
             self._run(self.browser.dismiss())
             if not self._run(self.browser.answers()):
                 with suppress(Error, TimeoutError):
