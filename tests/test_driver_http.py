@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.errors import UsageError
+from orchestra.runtime.attempt import needs_browser
 from orchestra.runtime.driver.content import judge_csv, judge_file, judge_text, parse_json, pick, same
 from orchestra.runtime.driver.contract import StepError
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.sections import carry_out, needs_browser
+from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.scope import Scope, inside
 from orchestra.targets import Target
 from tests.step_requests import request

@@ -402,3 +402,47 @@ def test_the_pump_stands_where_doit_looks_for_its_runners():
     dag.seam()
     assert doit.cmd_run.Runner is doit.cmd_run.MRunner is doit.cmd_run.MThreadRunner is dag.Pump
     assert sys.modules["doit.cmd_run"].Run  # the command that looks the names up
+
+
+def test_what_a_spec_declares_and_no_run_carries_out_is_said(project):
+    spec = f"""{HEAD}
+health:
+  back: {{service: {{run: [sleep, "600"]}}, recover: [failover], failover: {{run: [sleep, "601"]}}, fail_back: true}}
+gates: {{after: {{quick: {{require: regressions == 0}}}}}}
+tests: {{a: {OK}}}
+"""
+    done = project.write(spec).compile().run("run")
+    assert done.code == 0, done.err
+    messages = [event["body"]["message"] for event in project.events("note")]
+    assert [message.split(" by this version")[0] for message in messages] == [
+        '"fail_back" of "back" is not carried out',
+        "durations are not compared with a baseline",
+    ]
+    assert all(f"note        {message}\n" in done.err for message in messages)
+    project.write(spec.replace(", fail_back: true", "").replace("regressions", "failed")).compile().run("run")
+    assert project.events("note") == []
+
+
+def test_a_verdict_names_the_backup_that_a_component_it_requires_stands_on(project):
+    """The test requires `top` alone; what `top` needs is on its backup, and that is what the verdict rests on."""
+    first = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)"
+    backup = "import pathlib, time\npathlib.Path('backup').touch()\ntime.sleep(600)"
+    push = (
+        "import pathlib, time\npathlib.Path('go').touch()\nwhile not pathlib.Path('backup').exists(): time.sleep(0.01)"
+    )
+    spec = f"""{HEAD}
+health:
+  back:
+    service: {{run: [python, -c, {json.dumps(first)}]}}
+    recover: [failover]
+    failover: {{run: [python, -c, {json.dumps(backup)}]}}
+  top: {{needs: [back], service: {{run: [sleep, "600"]}}}}
+defaults: {{requires: [top]}}
+tests:
+  push: {py(push)}
+  then: {{after: [push], {py("pass")[1:]}
+"""
+    done = project.write(spec).compile().run("run")
+    assert done.code == 0, done.err
+    degraded = {event["body"]["task"]: event["body"]["degraded"] for event in project.events("verdict")}
+    assert degraded["cli:then"] == ["back on failover"]

@@ -1,4 +1,4 @@
-"""One attempt at one test: what an executor is asked and what it answers. May import `plan` and `browser`.
+"""One attempt at one test: what an executor is asked and what it answers. May import `plan`, `steps` and `browser`.
 
 Both are plain data that cross a process border, so an attempt can run in the run's loop (a command), in a warm worker
 process (a browser) or in the process of an MCP session, and nobody else can tell.
@@ -12,6 +12,7 @@ import msgspec
 
 from orchestra.plan import Method, Test
 from orchestra.runtime.browser import Browser
+from orchestra.steps import VERBS
 
 Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
 
@@ -19,6 +20,11 @@ Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", 
 # `timeout`: the time of the test was over; `connection`: nothing answered; `crash`: browser, page or worker died.
 # `setup`: the test could not be carried out as written (a name without a value, a file that is not there).
 Fault: TypeAlias = Literal["assertion", "command", "timeout", "connection", "crash", "setup"]
+
+
+def needs_browser(test: Test) -> bool:
+    """Whether any step of the test needs a page; a command has no steps."""
+    return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser
-from orchestra.runtime.attempt import Request, Result
+from orchestra.runtime.attempt import Request, Result, needs_browser
 from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import inputs_digest
 from orchestra.runtime.engine.local import Local
@@ -36,6 +36,7 @@ from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.notice import notices
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.record import attempt_body, folder_of
@@ -180,7 +181,7 @@ class Session:
         Raises:
             MachineError: there is no chromium, without which a browser suite says nothing.
         """
-        wanted = sorted({task.test.browser for task in self._tasks.values() if _needs_browser(task)})
+        wanted = sorted({task.test.browser for task in self._tasks.values() if needs_browser(task.test)})
         found: dict[str, Browser | Missing] = {
             engine: browser.find(engine, self._environment, self._root, headed=self._options.headed)
             for engine in wanted
@@ -211,6 +212,8 @@ class Session:
                 "provenance": facts,
             },
         )
+        for message in notices(self._plan):
+            self._recorder.add("note", {"kind": "not_carried_out", "message": message})
 
     # ------------------------------------------------------------------------------------------------ pushing, waiting
 
@@ -227,7 +230,7 @@ class Session:
             self._decide(task, "skipped", task.test.skip)
         elif blocked:
             self._decide(task, "blocked", blocked)
-        elif isinstance(missing := self._browsers.get(task.test.browser), Missing) and _needs_browser(task):
+        elif isinstance(missing := self._browsers.get(task.test.browser), Missing) and needs_browser(task.test):
             self._decide(task, "skipped", missing.reason)
         else:
             self._unchanged(task)
@@ -360,7 +363,7 @@ class Session:
                 "dir": folder,
             },
         )
-        found = self._browsers.get(task.test.browser) if _needs_browser(task) else None
+        found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
         self._running[task.name] = task
         self._engine.start(
             Request(
@@ -410,7 +413,8 @@ class Session:
         name = task.name
         self.verdicts[name] = verdict
         self.reasons[name] = reason
-        degraded = [row.degraded for row in map(self._matrix.row, task.test.requires) if row.degraded]
+        required = map(self._matrix.row, self._matrix.required_by(task.test.requires))
+        degraded = [row.degraded for row in required if row.degraded]
         pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
         body = {
             "task": name,
@@ -540,12 +544,6 @@ def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, _Task]:
     tests = {test.id: test for test in plan.tests}
     parts = ((name, *name.split(":", 1)) for name in selection)
     return {name: _Task(name, methods[method], tests[test]) for name, method, test in parts}
-
-
-def _needs_browser(task: _Task) -> bool:
-    return task.test.command is None and any(
-        step.verb not in {"http", "set"} for step in (*task.test.before, *task.test.steps, *task.test.finally_)
-    )
 
 
 def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, str]:

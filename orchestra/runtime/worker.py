@@ -18,10 +18,10 @@ from typing import IO
 import msgspec
 
 from orchestra.runtime import driver as drivers
-from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.attempt import Failure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.sections import carry_out, needs_browser
+from orchestra.runtime.driver.sections import carry_out
 
 _log = logging.getLogger(__name__)
 

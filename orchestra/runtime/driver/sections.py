@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from orchestra.errors import UsageError
-from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Failure, Outcome, Request, Result, StepRecord
 from orchestra.runtime.driver.contract import Deadline, Driver, Effort, Job, Session, StepError, unfit
 from orchestra.runtime.driver.http import Http
@@ -34,11 +33,6 @@ HUNG_SECONDS = 2.0
 
 _Section: TypeAlias = Literal["before", "steps", "finally"]
 _log = logging.getLogger(__name__)
-
-
-def needs_browser(test: Test) -> bool:
-    """Whether any step of the test needs a page."""
-    return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
 
 
 def carry_out(
