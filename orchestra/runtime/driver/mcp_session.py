@@ -26,6 +26,7 @@ from orchestra.runtime.browser import Browser
 from orchestra.runtime.driver.contract import StepError, unfit
 from orchestra.runtime.driver.mcp_browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, Server, ServerUnfitError, Start
+from orchestra.runtime.driver.mcp_flags import ATTACHED
 from orchestra.runtime.driver.mcp_loop import Loop
 
 _T = TypeVar("_T")
@@ -33,20 +34,6 @@ _T = TypeVar("_T")
 LAUNCH_SECONDS = 90.0
 TIDY_SECONDS = 30.0
 SETTLE_SECONDS = 0.5
-
-FLAGS = (
-    "--timeout-settle=0",  # else every action waits half a second more
-    "--timeout-action=5000",
-    "--timeout-navigation=30000",
-    "--snapshot-mode=none",
-    "--codegen=none",
-    "--caps=testing,storage,network",
-    "--no-webmcp",
-    "--file-paths=absolute",
-    "--image-responses=omit",
-    # The steps come from the spec, not from a page: their paths are judged by us, and `file:` pages may be opened.
-    "--allow-unrestricted-file-access",
-)
 
 Continuity = Literal["new", "kept", "restored", "lost"]
 
@@ -67,7 +54,7 @@ def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
         folder: where it keeps files of its own.
     """
     node, program = compute_driver_executable()
-    return (node, program, "mcp", f"--endpoint={endpoint}", *FLAGS, f"--output-dir={folder}")
+    return (node, program, "mcp", f"--endpoint={endpoint}", *ATTACHED, f"--output-dir={folder}")
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:

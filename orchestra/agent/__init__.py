@@ -1,0 +1,1 @@
+"""For agents: what they configure, follow and read. May import everything but `cli`."""
