@@ -60,7 +60,7 @@ StepSpec: TypeAlias = dict[str, Any] | str
 RUN_DOC = "the program and its arguments, one item each; no shell splits or expands them"
 CWD = Key("the working folder, relative to the project root", "web", default=".")
 ENV = Key("environment variables, added to the inherited ones", {"MODEL": "stub"}, names=ENV_NAME)
-SHELL = Key("hand the one item of `run` to `sh -c`; shown in the plan", True, default=False)
+SHELL = Key("hand the one item of the list to `sh -c`; shown in the plan", True, default=False)
 
 
 class HttpProbe(TypedDict, total=False):
@@ -250,7 +250,9 @@ class ComponentSpec(TypedDict, total=False):
     url: Annotated[str, Key("the address of a component that orchestra does not start", "https://sandbox.example")]
     ready: Annotated[ReadySpec, Key("when it may be used", {"http": {"path": "/health"}, "within_seconds": 60})]
     live: Annotated[LiveSpec, Key("what is watched while tests run", {"http": {"path": "/health"}, "every_seconds": 5})]
-    retries: Annotated[BackoffSpec, Key("how often a start is tried again, and the waits between", {"max": 5})]
+    retries: Annotated[
+        BackoffSpec, Key("how often a start, or the check of what is not started, is tried again", {"max": 5})
+    ]
     recover: Annotated[
         list[RungSpec], Key("the recovery ladder, in order", ["restart", {"run": ["npm", "install"]}, "failover"])
     ]
@@ -261,13 +263,19 @@ class ComponentSpec(TypedDict, total=False):
             {"run": ["python", "-m", "app", "--cached"]},
         ),
     ]
-    fail_back: Annotated[bool, Key("try the primary again after the cool-down", True, default=False)]
+    fail_back: Annotated[
+        bool,
+        Key("try the primary again after the cool-down; not carried out yet, which a run says", True, default=False),
+    ]
     cool_down_seconds: Annotated[
         float, Key("how long the backup serves before the primary is tried again", 60, above=0, default=60)
     ]
     identity: Annotated[
         Literal["none"] | IdentitySpec,
-        Key("how a component elsewhere proves who it is", {"header": {"Server": "market"}}),
+        Key(
+            "how its answers are known to be its own; without it by the process that gives them, or by nothing for a `url`",
+            {"header": {"Server": "market"}},
+        ),
     ]
 
 
@@ -335,7 +343,7 @@ class DefaultsSpec(TypedDict, total=False):
     browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
     evidence: Annotated[
-        Evidence, Key("when screenshots, console and logs are kept", "on_failure", default="on_failure")
+        Evidence, Key("when picture, console and network of the page are kept", "on_failure", default="on_failure")
     ]
     tags: Annotated[list[str], Key("tags of every test", ["nightly"])]
 
@@ -399,7 +407,7 @@ class TestSpec(_Finally, total=False):
     browser: Annotated[Browser, Key("the browser", "firefox", default="chromium")]
     timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0)]
     retries: Annotated[RetrySpec, Key("how often it is tried again, and after which causes", {"max": 1})]
-    evidence: Annotated[Evidence, Key("when screenshots, console and logs are kept", "always")]
+    evidence: Annotated[Evidence, Key("when picture, console and network of the page are kept", "always")]
     inputs: Annotated[
         list[str],
         Key("globs of files; unchanged since it last passed, the test is `unchanged` and not run", ["src/**"]),
@@ -579,7 +587,9 @@ class Spec(TypedDict, total=False):
             names=ID,
         ),
     ]
-    baseline: Annotated[BaselineSpec, Key("when a duration counts as a regression", {"window": 20})]
+    baseline: Annotated[
+        BaselineSpec, Key("when a duration counts as a regression; not compared yet, which a run says", {"window": 20})
+    ]
     gates: Annotated[GatesSpec, Key("the quality gates", {"after": {"pass_rate": {"require": "pass_rate >= 1.0"}}})]
     compile: Annotated[CompileSpec, Key("where the compiled files go", {"doit": "dodo.py"})]
 

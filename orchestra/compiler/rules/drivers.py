@@ -156,7 +156,7 @@ def idle_method(context: Context) -> Iterator[Problem]:
 def browser_driver(context: Context) -> Iterator[Problem]:
     """A test wants a browser that no driver of its methods can drive.
 
-    `playwright` drives `chromium`, `firefox`, `webkit`, `chrome` and `msedge`; `mcp` drives all of these but `webkit`.
+    `playwright` drives `chromium`, `firefox` and `webkit`; `mcp` drives `chromium` and `firefox`.
     """
     casting = _Casting(context)
     default = context.spec.get("defaults", {}).get("browser", "chromium")

@@ -66,16 +66,16 @@ def log_probe(context: Context) -> Iterator[Problem]:
 
 @rule
 def identity_place(context: Context) -> Iterator[Problem]:
-    """`identity` stands in a component without `url`. What we start is recognised by its process, not by what it says."""
+    """`identity` stands in a component that answers nobody: it has neither a `service` nor a `url`."""
     for name, row in _rows(context):
-        if "identity" in row and "url" not in row:
-            message = f'"{name}" has "identity" and no "url": only a component elsewhere must say who it is'
+        if "identity" in row and not (row.get("service") or "url" in row):
+            message = f'"{name}" has "identity", and neither a service nor a url whose answers could have one'
             yield Problem(context.place(("health", name, "identity"), key=True), message, "remove identity")
 
 
 @rule
 def idle_backoff(context: Context) -> Iterator[Problem]:
-    """`retries` of a component can never happen: nothing is started, or the first wait is too long.
+    """`retries` of a component can never happen: nothing is started or asked, or the first wait is too long.
 
     The first wait (`initial_seconds`) must be no longer than the longest (`max_seconds`) and shorter than the time in
     which the component must be ready (`ready.within_seconds`).
@@ -88,8 +88,8 @@ def idle_backoff(context: Context) -> Iterator[Problem]:
         first, longest = retries.get("initial_seconds", 0.2), retries.get("max_seconds", 5)
         within = row.get("ready", {}).get("within_seconds", 60)
         key = "initial_seconds" if "initial_seconds" in retries else "max_seconds"
-        if not (row.get("service") or "job" in row):
-            message = f'"{name}" has "retries", but nothing that is started'
+        if not (row.get("service") or "job" in row or "ready" in row):
+            message = f'"{name}" has "retries", but nothing that is started or asked'
             yield Problem(context.place(path, key=True), message, "remove retries")
         elif first > longest:
             message = f'the first wait of "{name}" is {first:g} seconds, longer than "max_seconds" ({longest:g})'
