@@ -66,7 +66,9 @@ def main() -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while living() and time.monotonic() < deadline:
         time.sleep(0.05)
-    sys.stdout.write(json.dumps({"code": run.returncode, "at_once": at_once, "left": lines(living()), "err": err.decode()}))
+    sys.stdout.write(
+        json.dumps({"code": run.returncode, "at_once": at_once, "left": lines(living()), "err": err.decode()})
+    )
 
 
 if __name__ == "__main__":
