@@ -39,7 +39,7 @@ from orchestra.source_event import (
     reading,
 )
 from orchestra.source_fault import Fault, diagnose
-from orchestra.source_scalar import NotJSONError, Scalar, resolve, trap_of
+from orchestra.source_scalar import REMARKABLE_STARTS, NotJSONError, Scalar, resolve, trap_of
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Path: TypeAlias = tuple[str | int, ...]
@@ -267,7 +267,7 @@ class _Walk:
 
     # One function on purpose: at a million events a file, a call for each would double the time.
     def _document(self, next_event: NextEvent) -> tuple[Json, _Mark]:  # noqa: C901, PLR0912, PLR0915
-        known = self._known.get
+        known, remarkable = self._known.get, REMARKABLE_STARTS
         scalar, mapping_start, sequence_start = ScalarEvent, MappingStartEvent, SequenceStartEvent
         mapping_end, sequence_end = MappingEndEvent, SequenceEndEvent
         # (container, its marks, whether it is a mapping, the key that waits for a value, anchor), from the root inwards
@@ -292,7 +292,10 @@ class _Walk:
                     text = event.value
                     value = known(text, _OPEN)
                     if value is _OPEN:
-                        value = self._plain(event, at_key=mapping and key is None)
+                        if text[:1] in remarkable or not text:
+                            value = self._plain(event, at_key=mapping and key is None)
+                        else:
+                            value = self._known[text] = text
                     if not text and mapping and key is not None and event.anchor is None:
                         mark = marks[-1]  # nothing is written: the two parsers disagree where, so it stands at its key
                 if event.anchor is not None:

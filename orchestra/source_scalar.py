@@ -41,6 +41,10 @@ _ODD_STARTS = frozenset("0123456789+-.~nNtTfF")
 _MANY_DIGITS = 40
 
 
+# With none of these a scalar begins that is anything but the text as it is written.
+REMARKABLE_STARTS = _ODD_STARTS | {word[0] for word in BOOLEAN_WORDS} | {"<"}
+
+
 class NotJSONError(ValueError):
     """A number that JSON cannot carry, or that two JSON readers would read differently. Its text is the reason."""
 

@@ -58,13 +58,13 @@ def kinds_in(data: Mapping[str, Any]) -> list[Kind]:
 
 def target_of(data: Mapping[str, Any]) -> Target | None:
     """The target that a mapping of the spec names, or None when it names none. Other keys are passed over."""
-    kinds = kinds_in(data)
-    if not kinds:
+    kind = next((kind for kind in KINDS if kind in data), None)
+    if kind is None:
         return None
     within = data.get("within")
     return Target(
-        by=kinds[0],
-        value=data[kinds[0]],
+        by=kind,
+        value=data[kind],
         name=data.get("name"),
         exact=data.get("exact", False),
         nth=data.get("nth"),

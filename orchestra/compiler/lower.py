@@ -63,8 +63,9 @@ def _components_named(spec: Spec, value: Any) -> set[str]:
     """The components whose late names stand in a value of the plan, or which are the base of a request."""
     found: set[str] = set()
     if isinstance(value, str):
-        heads = (reference.name.partition(".")[0] for reference in names.references(value))
-        found.update(head for head in heads if head in spec.get("health", {}))
+        if "${" in value:
+            heads = (reference.name.partition(".")[0] for reference in names.references(value))
+            found.update(head for head in heads if head in spec.get("health", {}))
     elif isinstance(value, dict):
         for item in value.values():
             found |= _components_named(spec, item)
@@ -90,8 +91,8 @@ def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Comman
         if names.may_hold((step.args, step.target)):
             found |= _components_named(spec, step.args)
             found |= _components_named(spec, _target_texts(step.target))
-        base = step.args.get("base") if step.verb == "http" else None
-        found |= {base} if isinstance(base, str) else set()
+        if step.verb == "http" and isinstance(base := step.args.get("base"), str):
+            found.add(base)
     if command is not None:
         texts_of = (*command.argv, *command.env.values(), command.cwd, command.junit, *command.attach)
         found |= _components_named(spec, texts_of)
