@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
 from playwright.async_api import (
     BrowserContext,
@@ -62,6 +63,7 @@ class SharedBrowser:
         self._context: BrowserContext | None = None
         self._page: Page | None = None
         self._origins: set[str] = set()
+        self._roots: set[psutil.Process] = set()
 
     @property
     def page(self) -> Page:
@@ -76,6 +78,22 @@ class SharedBrowser:
         if self._context is None:
             raise AssertionError("launched first")
         return self._context
+
+    async def _begin(self) -> Playwright:
+        """Playwright, and its own process."""
+        if self._playwright is None:
+            before = set(psutil.Process().children())
+            self._playwright = await async_playwright().start()
+            self._roots = set(psutil.Process().children()) - before
+        return self._playwright
+
+    def processes(self) -> list[psutil.Process]:
+        """All that was started for the browser."""
+        found: list[psutil.Process] = []
+        for root in self._roots:
+            with suppress(psutil.Error):
+                found += [root, *root.children(recursive=True)]
+        return found
 
     def connected(self) -> bool:
         """Whether the browser lives."""
@@ -96,11 +114,10 @@ class SharedBrowser:
         Raises:
             playwright.async_api.Error: it does not start.
         """
-        self._playwright = self._playwright or await async_playwright().start()
         options = launch_options(browser, environment, headless=not headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
-        launched: PlaywrightBrowser = await getattr(self._playwright, browser.engine).launch(**options)
+        launched: PlaywrightBrowser = await getattr(await self._begin(), browser.engine).launch(**options)
         self._browser = launched
         width, height = VIEWPORT
         self._context = await launched.new_context(

@@ -192,6 +192,11 @@ class McpSession:
             raise AssertionError("started or raised")
         return self._server
 
+    @property
+    def server_pid(self) -> int:
+        """The process of the server, 0 when there is none."""
+        return 0 if self._server is None else self._server.pid
+
     def ready(self) -> bool:
         """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend."""
         died = self._server is not None and not self._server.alive()
@@ -286,12 +291,13 @@ class McpSession:
     def close(self) -> None:
         """End server and browser. Raises nothing."""
         self._stop_server()
+        started = self.browser.processes()  # listed before it ends: a dying parent hides its children
         with suppress(Exception):  # what does not end by itself is ended below
             self._run(self.browser.stop(), TIDY_SECONDS)
         self._loop.close()
-        for child in psutil.Process().children(recursive=True):
+        for process in started:
             with suppress(psutil.Error):
-                child.kill()
+                process.kill()
 
     def _run(self, work: Coroutine[Any, Any, _T], seconds: float = TIDY_SECONDS) -> _T:
         return self._loop.run(work, seconds)
