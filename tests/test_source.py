@@ -240,6 +240,11 @@ def test_a_c_part_that_takes_no_structs_is_translated(monkeypatch):
     assert places(parse(text, "f.yaml")) == places(parse(text, "f.yaml", pure=True))
 
 
+def test_the_pure_parser_ends_with_the_stream():
+    names = [type(event).__name__ for event in source_event._pure_events("x")]
+    assert names[-2:] == ["DocumentEndEvent", "StreamEndEvent"]
+
+
 def test_both_parsers_give_the_same_kinds_of_events():
     def kinds(pure):
         with source_event.reading("a: [&x 1, *x, {b: c}]", pure=pure) as next_event:
