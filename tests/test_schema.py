@@ -188,6 +188,17 @@ def test_every_mistake_has_its_line():
             ['a.yaml:3:49: "b" is a mapping with "c"; wanted is a list [schema-type]'],
         ),
         (
+            spec("tests: {a: {command: {argv: echo 'two words'}}}\n"),
+            ['a.yaml:3:29: "argv" is "echo \'two words\'"; wanted is a list [schema-type]\n    hint: write it as a list: ["echo", "two words"]'],
+        ),
+        (
+            spec("tests: {a: {command: {argv: it's}}, b: {command: {argv: ''}}}\n"),
+            [
+                'a.yaml:3:29: "argv" is "it\'s"; wanted is a list [schema-type]\n    hint: write it as a list: ["it\'s"]',
+                'a.yaml:3:57: "argv" is ""; wanted is a list [schema-type]\n    hint: write it as a list: [""]',
+            ],
+        ),
+        (
             spec("tests: {a: {steps: [{expect: {role: b, to: {have_count: []}}}]}}\n"),
             ['a.yaml:3:57: "have_count" is an empty list; wanted is a whole number or one name such as "${count}" [schema-type]'],
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -129,6 +130,14 @@ def _explain(violation: Violation) -> Iterator[Finding]:
     yield from _EXPLAIN[violation.keyword](violation)
 
 
+def _words(line: str) -> list[str]:
+    """A command line as the list that was wanted; as it is where its quotes do not close."""
+    try:
+        return shlex.split(line) or [line]
+    except ValueError:
+        return [line]
+
+
 def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
     is_what = "has no value" if instance is None else f"is {shown(instance)}"
     hint = ""
@@ -137,7 +146,8 @@ def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
     elif wanted in ("a number", "a whole number") and isinstance(instance, str) and _NUMBER.fullmatch(instance):
         hint = f"write it without quotes: {instance}"
     elif wanted == "a list" and isinstance(instance, (str, int, float)):
-        hint = f"write it as a list: [{shown(instance)}]"
+        words = _words(instance) if isinstance(instance, str) and path[-1] in ("argv", "run") else [instance]
+        hint = f"write it as a list: [{', '.join(map(shown, words))}]"
     return Finding(path, "schema-type", f"{_name(path)} {is_what}; wanted is {wanted}", hint)
 
 
