@@ -7,6 +7,11 @@
     ├── ForeignFileError  2   an output path holds a file that this compiler did not write
     ├── DriftError        1   `compile --check` found an output that differs from the spec
     └── MachineError      3   a server, tool, browser, disk or folder is not fit for the work
+        ├── LockedError       another run has the suite (`orchestra.ledger.lock`)
+        └── LedgerError       a record is missing, or was changed by somebody else (`orchestra.ledger.log`)
+
+What is no fault of the user has its own exceptions where it is raised and caught (`StepError` in the drivers,
+`ServerError` around MCP, `EvaluationError` in the metrics) and never reaches the command line.
 
 A message says what was found, quoted, where, and what is allowed; `hint` says what to do. Errors carry data and never
 print: the command line renders them once (see `orchestra.cli`).

@@ -80,7 +80,9 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
     try:
         now = source.digest_files(project.root, plan.sources)
     except OSError as error:
-        raise PlanError(f"{name}: its spec cannot be read: {error}", mend) from error
+        spec = os.path.relpath(error.filename or project.root, project.root)
+        mend = f"bring {spec} back; if it was removed on purpose, `orchestra compile` removes what it compiled to"
+        raise PlanError(f"{name}: its spec {spec} cannot be read: {error.strerror}", mend) from error
     if now != plan.source_digest:
         listed = ", ".join(plan.sources)
         raise PlanError(f"{name}: the spec was changed after it was compiled ({listed})", mend)
