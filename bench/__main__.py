@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import startup
+from bench import runtime, startup
 
-BENCHES = {"compile": compiling.run, "startup": startup.run}
+BENCHES = {"compile": compiling.run, "startup": startup.run, "runtime": runtime.run}
 
 
 def main(names: list[str]) -> int:

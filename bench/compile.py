@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.measure import ORCHESTRA, ROOT, Case, alternate, environment, figures, ratio, table, timings
+from bench.measure import ORCHESTRA, ROOT, SCRIPTS, Case, alternate, environment, figures, ratio, table, timings
 from bench.spec_maker import spec
 
 SCHEMA = ROOT / "schemas" / "orchestra.schema.json"
@@ -63,7 +63,7 @@ def run(tests: int = 1000, few: int = 16, rounds: int = 9, slow_rounds: int = 1)
             },
             rounds,
         )
-        checker = str(Path(sys.executable).parent / "check-jsonschema")
+        checker = str(SCRIPTS / "check-jsonschema")
         schema_only = alternate(
             {
                 "orchestra compile": Case([*ORCHESTRA, "compile"], large, lambda: _forget(large)),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ORCHESTRA = (sys.executable, "-c", "from orchestra.cli import main; main()")
+SCRIPTS = Path(sys.executable).parent
 PASS = (sys.executable, "-c", "pass")
 
 

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.measure import ORCHESTRA, Case, Figure, alternate, environment, figures, ratio, timings
+from bench.measure import ORCHESTRA, SCRIPTS, Case, Figure, alternate, environment, figures, ratio, timings
 
 _HEAD = """\
 orchestra: 1
@@ -41,7 +41,8 @@ def task_tests():
 """
 
 
-def _spec(count: int, driver: str, body: str) -> str:
+def work_spec(count: int, driver: str, body: str) -> str:
+    """A spec of this many tests; each but the first needs the one of half its number."""
     rows = (f"  t{number}: {{{f'needs: [t{number // 2}], ' if number else ''}{body}}}\n" for number in range(count))
     return _HEAD.format(driver=driver) + "".join(rows)
 
@@ -64,7 +65,7 @@ def _fresh(root: Path) -> Callable[[], None]:
     return forget
 
 
-def _ninja(folder: Path, count: int) -> Path:
+def ninja_project(folder: Path, count: int) -> Path:
     """The same processes as edges of ninja; nothing is written, so that each run does all of them."""
     folder.mkdir()
     edges = (f"build t{number}: run {f't{number // 2}' if number else ''}\n" for number in range(count))
@@ -75,7 +76,7 @@ def _ninja(folder: Path, count: int) -> Path:
 def no_op(tests: int, rounds: int) -> str:
     """What a test costs that does nothing, over plain doit."""
     with tempfile.TemporaryDirectory() as scratch:
-        work = _project(Path(scratch) / "work", _spec(tests, "http", "steps: [{set: {done: well}}]"))
+        work = _project(Path(scratch) / "work", work_spec(tests, "http", "steps: [{set: {done: well}}]"))
         plain = Path(scratch) / "plain"
         plain.mkdir()
         (plain / "dodo.py").write_text(_DODO.replace("COUNT", str(tests)))
@@ -101,9 +102,9 @@ def no_op(tests: int, rounds: int) -> str:
 def processes(tests: int, rounds: int) -> str:
     """What a test costs that is one short process, against ninja."""
     with tempfile.TemporaryDirectory() as scratch:
-        work = _project(Path(scratch) / "work", _spec(tests, "command", 'command: {argv: ["true"]}'))
-        built = _ninja(Path(scratch) / "ninja", tests)
-        ninja = str(Path(sys.executable).parent / "ninja")
+        work = _project(Path(scratch) / "work", work_spec(tests, "command", 'command: {argv: ["true"]}'))
+        built = ninja_project(Path(scratch) / "ninja", tests)
+        ninja = str(SCRIPTS / "ninja")
         taken = alternate(
             {
                 "ninja -j2": Case([ninja, "-j2", "--quiet"], built),

@@ -1,6 +1,6 @@
 """Make a spec of any number of tests: what every benchmark of the compiler reads.
 
-Each test has about 25 lines and 650 bytes: title, group, needs, six steps with targets and texts, a time limit, tags.
+Each test has 23 lines and about 660 bytes: title, group, needs, six steps with targets and texts, a time limit, tags.
 Deterministic: the same number gives the same bytes.
 
     python bench/spec_maker.py 1000 > specs/large.yaml
