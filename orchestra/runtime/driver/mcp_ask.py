@@ -13,8 +13,7 @@ from orchestra.runtime.driver.contract import Job, unmet
 from orchestra.runtime.driver.mcp_client import CallOverError
 from orchestra.runtime.driver.mcp_result import Answer
 from orchestra.runtime.driver.mcp_send import Sender
-from orchestra.runtime.driver.playwright_expect import _unmet as condition_failure
-from orchestra.runtime.driver.playwright_expect import ambiguous
+from orchestra.runtime.driver.playwright_expect import ambiguous, condition_failure
 from orchestra.runtime.driver.playwright_fault import Said
 from orchestra.runtime.driver.playwright_verbs import failure_of
 from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, target_text

@@ -95,7 +95,7 @@ def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> N
         said = read(str(error))
         if said.kind == "crash":
             raise Error(str(error)) from None
-        raise _unmet(subject, phrase, job.allowed(own), said) from None
+        raise condition_failure(subject, phrase, job.allowed(own), said) from None
 
 
 def _evaluate(locator: Locator, question: str, limit: float) -> Any:
@@ -123,16 +123,16 @@ def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float],
             if said.kind == "crash":
                 raise
             if said.kind not in ("absent", "blocked"):
-                raise _unmet(subject, phrase, job.allowed(own), said) from None
+                raise condition_failure(subject, phrase, job.allowed(own), said) from None
         if answer is not None and answer["ok"]:
             return
         if end - job.deadline.clock() <= 0:
             said = Said("absent") if answer is None else Said("unmet", answer["found"])
-            raise _unmet(subject, phrase, job.allowed(own), said)
+            raise condition_failure(subject, phrase, job.allowed(own), said)
         page.wait_for_timeout(min(_POLL_MS, max(1.0, left * 1000)))
 
 
-def _unmet(subject: str, phrase: str, seconds: float, said: Said) -> StepError:
+def condition_failure(subject: str, phrase: str, seconds: float, said: Said) -> StepError:
     """The failure of a condition, by what Playwright said."""
     message = f"expected {subject} {phrase} within {seconds_text(seconds)}"
     if said.kind == "spec":
