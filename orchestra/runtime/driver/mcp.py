@@ -153,6 +153,8 @@ class McpAttempt:
             raise self._trouble() or self._hung(job, failed) from None
         except CallOverError as over:
             raise self._trouble() or unmet(f"{job.step.verb} failed: {over}", found=str(over)) from None
+        if job.step.verb == "wait" and job.args["be"] == "visible":
+            return  # what shows an element is no blank page in place of a lost one; the answer is not held up
         trouble = self._trouble()
         if trouble is not None:
             raise trouble
