@@ -3,6 +3,8 @@
 Every value is frozen data. A field that is absent in plan.json has the default written here, so a reviewer's diff shows
 only what a spec says. Durations are seconds. Text may still hold late names (`${backend.url}`, see `orchestra.names`).
 There are no line numbers: `at` is a path in the spec (`tests/B004/steps/1`), looked up in the file when somebody asks.
+
+Longer than other modules because it is one record: types, then how they are written and read.
 """
 
 from __future__ import annotations

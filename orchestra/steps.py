@@ -1,7 +1,8 @@
 """The vocabulary of steps: the one table that schema, compiler, drivers and docs/steps.md read. May import `targets`.
 
 A step in a spec is a mapping with one verb as its key: `{fill: {label: Message, value: hello}}`. What a step carries
-(`value`, `key`, `files`) is never a target key, so both live in one mapping.
+(`value`, `key`, `files`) is never a target key, so both live in one mapping. Longer than other modules
+because it is one table with the types of its rows.
 """
 
 from __future__ import annotations

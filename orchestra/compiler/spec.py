@@ -3,6 +3,8 @@
 These types are the one model of the spec. `orchestra.compiler.models` makes pydantic models of them, and those make
 `schemas/orchestra.schema.json`, which judges every spec; what the judge passed *is* a `Spec`, so binding is a cast and
 costs nothing (docs/decisions/001-typed-mappings.md). `Key` says for each key what it means, an example, and its bounds.
+
+Longer than other modules because it is one table: nothing in it computes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 May import `spec`, `step_schema`, `steps` and `suggest`. Pure: a tree of violations in, findings with a path out; the
 caller looks up the place. One mistake makes one finding: what only follows from another one (a missing key beside its
-misspelt form) is left out.
+misspelt form) is left out. Longer than other modules because a keyword of JSON Schema and its words are read together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a test and its services are made of, as digests for `unchanged`, resume and baselines. May import `plan`."""
+"""What a test and its services are made of, as digests for `unchanged`, resume and baselines. May import `files` and `plan`."""
 
 from __future__ import annotations
 

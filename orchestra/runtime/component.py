@@ -1,4 +1,6 @@
-"""One component of the health matrix: how it comes up, is asked, and goes down. May import `service`, `probe`, `port`.
+"""One component of the health matrix: how it comes up, is asked, and goes down.
+
+May import `service`, `probe`, `port`, `identity`, `recovery`.
 
 Knows nothing of the other components but the names that they bind; order, watching and recovery are `health`'s. Longer
 than other modules because a start and the questions asked during it are read together.

@@ -1,4 +1,4 @@
-"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `metrics`, `ledger`.
+"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `ledger` and below.
 
 `figures` is pure: what happened, as metrics. `Gates` holds what a run needs to remember of its gates, and records every
 evaluation that changes something.

@@ -1,6 +1,6 @@
 """The health matrix of a run: what starts when, what is watched, and what is done when it fails.
 
-May import `component`, `recovery`, `service`, `plan`. One thread of its own, with an event loop, owns every component;
+May import `component`, `recovery`, `service`, `reaper`. One thread of its own, with an event loop, owns every component;
 what others call returns at once. A run that requests nothing has no such thread.
 
 The order comes from waiting: a component comes up when all that it needs is healthy. When one fails while tests run, an

@@ -1,4 +1,4 @@
-"""A `command` test as a job of the loop, and what came of it. May import `attempt`, `commands` and `names`."""
+"""A `command` test as a job of the loop, and what came of it. May import `attempt`, `commands`, `files`, `mask`."""
 
 from __future__ import annotations
 

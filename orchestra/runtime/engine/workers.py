@@ -1,4 +1,4 @@
-"""Warm worker processes that carry out tests with steps. May import `attempt`, `process` and msgspec.
+"""Warm worker processes that carry out tests with steps. May import `attempt`, `process`, `reaper`, msgspec.
 
 A worker is `python -m orchestra.runtime.worker`: a request a line on its stdin, a result a line on its stdout, one at a
 time, its browser kept warm between tests. Each leads a session of its own and ends when its stdin is closed, so it
