@@ -51,7 +51,7 @@ _ALL: tuple[Metric, ...] = (
         "health.<component>",
         "string",
         "",
-        "the state of a row of the health matrix: `healthy`, `unhealthy`, `starting`, `failed` or `stopped`",
+        "the state of a row of the health matrix: `idle`, `starting`, `healthy`, `unhealthy`, `failed` or `stopped`",
         ALWAYS,
         'health.backend == "healthy"',
     ),

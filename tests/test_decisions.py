@@ -142,11 +142,12 @@ def test_figures_count_every_verdict_once():
         "mcp:B10": done("passed", 4.0, 1, "ok"),
         "cli:B2[firefox]": done("skipped", 0.0, 0, None),
     }
-    rows = {"backend": SimpleNamespace(state="healthy", degraded="backend on failover")}
+    rows = {"backend": SimpleNamespace(state="healthy", degraded="backend on failover", incidents=2, recoveries=3)}
     values = figures(PLAN, [*executions, "cli:B2[chromium]"], executions, rows)
     wanted = {
         "total": 6, "executed": 4, "passed": 2, "failed": 1, "flaky": 1, "skipped": 1, "retries": 1, "skipped_silently": 1,
         "pass_rate": 0.75, "flaky_rate": 1 / 3, "agreement": 0.5, "seconds_p50": 2.5, "seconds_max": 4.0, "degraded": 1,
+        "incidents": 2, "recoveries": 3,
         "health.backend": "healthy", "class.good": 3, "class.ok": 1, "method.mcp.failed": 1, "method.cli.pass_rate": 1.0,
     }  # fmt: skip
     assert {name: values[name] for name in wanted} == wanted

@@ -486,7 +486,8 @@ def test_repair_then_restart_then_the_backup_in_the_order_declared(ground):
         "backend unhealthy restart",
         "backend healthy failover",
     ]
-    assert matrix.row("backend").degraded == "backend on failover"
+    row = matrix.row("backend")
+    assert (row.degraded, row.incidents, row.recoveries) == ("backend on failover", 1, 4)
     assert (ground.root / "repaired").read_text() == "x"
     reasons = [body["reason"] for body in ground.events if body.get("action")]
     assert reasons[0].startswith("has a repair that cannot be started: command 'no-such-repair' was not found")

@@ -75,6 +75,8 @@ class Member:
         self.starts = 0
         self.begun = 0.0
         self.on_failover = False
+        self.incidents = 0
+        self.recoveries = 0
         self._ground = ground
         self._prober = prober
         self._names = names

@@ -44,6 +44,14 @@ class HealthRow(Protocol):
     def degraded(self) -> str:
         """What is not as declared; empty for nothing."""
 
+    @property
+    def incidents(self) -> int:
+        """How often it failed while tests ran."""
+
+    @property
+    def recoveries(self) -> int:
+        """How many actions of its ladder were taken."""
+
 
 def figures(
     plan: Plan, selection: Sequence[str], done: Mapping[str, Execution], rows: Mapping[str, HealthRow]
@@ -65,6 +73,8 @@ def figures(
     values["retries"] = sum(one.attempts - 1 for one in ran)
     values["skipped_silently"] = sum(task not in done for task in selection)
     values["degraded"] = sum(bool(row.degraded) for row in rows.values())
+    values["incidents"] = sum(row.incidents for row in rows.values())
+    values["recoveries"] = sum(row.recoveries for row in rows.values())
     values |= {f"health.{name}": row.state for name, row in rows.items()}
     values |= {f"class.{one.name}": sum(item.speed_class == one.name for item in ran) for one in plan.speed}
     if ran:

@@ -169,6 +169,8 @@ class Matrix:
             required=member.component.required,
             degraded=f"{member.component.id} on failover" if member.on_failover else "",
             identity=member.identity_in_words(),
+            incidents=member.incidents,
+            recoveries=member.recoveries,
         )
 
     def _publish(self, name: str, state: State, trouble: Trouble | None = None, action: str = "") -> None:
@@ -295,6 +297,7 @@ class Matrix:
         """Climb the ladder; None when it is healthy again, else why it has failed for good."""
         member = self._members[name]
         component = member.component
+        member.incidents += 1
         self._publish(name, "unhealthy", trouble)
         aside = await self._put_aside(name)
         tried: list[int] = []
@@ -312,6 +315,7 @@ class Matrix:
                     )
                 tried.append(action.rung)
                 await self._ground.sleep(action.wait_seconds)
+                member.recoveries += 1
                 last = await self._act(member, action, aside)
                 if last is not None:
                     self._publish(name, "unhealthy", last, action.kind)

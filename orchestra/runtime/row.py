@@ -25,6 +25,8 @@ class Row:
         required: whether a run without it has failed.
         degraded: what is not as declared, for example `backend on failover`.
         identity: how its answers are known to be its own: `own`, `header`, `json` or `none`.
+        incidents: how often it failed while tests ran.
+        recoveries: how many actions of its ladder were taken.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Row:
     required: bool = True
     degraded: str = ""
     identity: str = "own"
+    incidents: int = 0
+    recoveries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
