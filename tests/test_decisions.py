@@ -23,6 +23,7 @@ from orchestra.runtime.gate import Execution, Gates, figures
 from orchestra.runtime.mask import MINIMUM_LENGTH, Masks
 from orchestra.runtime.resource import Slots
 from orchestra.runtime.select import natural, select, with_needs
+from orchestra.runtime.record import folder_of
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
 
 SPEED = (SpeedClass("good", "😊", 30.0), SpeedClass("ok", "😐", 60.0), SpeedClass("slow", "😴"))
@@ -128,6 +129,13 @@ def test_classes_at_their_bounds_and_beyond():
     assert mark_of("timeout", SPEED) == "❌"
     assert speed_class(1.0, "blocked", SPEED) is None
     assert mark_of(None, SPEED) == ""
+
+
+def test_no_two_tests_share_a_folder_and_none_leaves_the_run():
+    ids = ["M[a b]", "M[a_b]", "M[a+b]", "M[a@b]", "M[a.b]", "M[a-b]", "M[ab]", "M[a,b]", "M"]
+    assert len({folder_of(f"cli:{one}", 1) for one in ids}) == len(ids)
+    assert folder_of("cli:M[a b]", 2) == "attempts/cli/M[a b]/2"
+    assert folder_of("cli:../x", 1) == "attempts/cli/.._x/1"
 
 
 def done(verdict, seconds=1.0, attempts=1, speed="good"):

@@ -14,9 +14,13 @@ _BLOCK_BYTES = 1 << 20
 
 
 def folder_of(task: str, attempt: int) -> str:
-    """The folder of an attempt, relative to the run's: one that every file system can hold."""
+    """The folder of an attempt, relative to the run's.
+
+    Every character that an id or a matrix may have is kept, so that no two tests share a folder; another one would be
+    against the rules of specs, and becomes `_`.
+    """
     method, _, test = task.partition(":")
-    safe = "".join(letter if letter.isalnum() or letter in "._-[],=" else "_" for letter in test)
+    safe = "".join(letter if letter.isalnum() or letter in "._-[],=+@ " else "_" for letter in test)
     return f"attempts/{method}/{safe}/{attempt}"
 
 
