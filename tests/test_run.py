@@ -55,6 +55,16 @@ def test_doit_runs_what_it_is_asked_for_and_what_that_needs(healthy, words, task
     assert healthy.verdicts() == dict.fromkeys(tasks, "passed")
 
 
+def test_doit_runs_one_method_after_the_other(project):
+    two = HEALTHY.replace("workers: 2}}", "workers: 2}, again: {driver: command}}")
+    project.write(two).compile()
+    for words in ([], ["again", "cli"], ["-n", "2", "cli", "again:c", "again"]):
+        done = project.doit(*words)
+        assert (done.code, done.out) == (0, ""), done.err
+        assert "Traceback" not in done.err
+        assert project.verdicts() == {f"{method}:{test}": "passed" for method in ("cli", "again") for test in "abc"}
+
+
 @pytest.mark.parametrize("words", [[], ["cli"], ["cli:b"], ["-n", "4"]])
 def test_doit_ends_in_1_when_a_test_fails(failing, words):
     done = failing.doit(*words)

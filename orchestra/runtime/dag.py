@@ -166,6 +166,10 @@ class Pump(Runner):  # type: ignore[misc]
             if not self.select_task(node, dispatcher.tasks):
                 done.append(node)
                 continue
+            if node.task.meta is None:  # the group of a method, after all its tests: the tests of the next one wait
+                self.process_task_result(node, None)
+                done.append(node)
+                continue
             _, name = node.task.meta["orchestra"]
             if node.task.meta["run"]:
                 nodes[name] = node
