@@ -21,9 +21,9 @@ from orchestra.runtime.engine.job import junit_failures
 from orchestra.runtime.files import matching
 from orchestra.runtime.gate import Execution, Gates, figures
 from orchestra.runtime.mask import MINIMUM_LENGTH, Masks
+from orchestra.runtime.record import folder_of
 from orchestra.runtime.resource import Slots
 from orchestra.runtime.select import natural, select, with_needs
-from orchestra.runtime.record import folder_of
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
 
 SPEED = (SpeedClass("good", "😊", 30.0), SpeedClass("ok", "😐", 60.0), SpeedClass("slow", "😴"))
