@@ -28,6 +28,7 @@ from doit.runner import Runner
 
 from orchestra import plan as plans
 from orchestra import source
+from orchestra.draw import visible
 from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
 from orchestra.plan import Plan
 from orchestra.project import Project
@@ -148,8 +149,8 @@ class Pump(Runner):  # type: ignore[misc]
             return
         try:
             self._pump(task_dispatcher, session)
-        except OrchestraError as error:
-            session.fault = error
+        except Exception as error:  # noqa: BLE001 - doit would go on to the end of the run, whose code would hide it
+            session.fault = session.fault_of(error)
 
     def _pump(self, dispatcher: Any, session: Session) -> None:
         nodes: dict[str, Any] = {}
@@ -251,9 +252,9 @@ class Reporter:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if launch.told is not None:
-            sys.stderr.write(f"error: {launch.told.message}\n")
+            sys.stderr.write(f"error: {visible(launch.told.message)}\n")
             if launch.told.hint:
-                sys.stderr.write(f"hint: {launch.told.hint}\n")
+                sys.stderr.write(f"hint: {visible(launch.told.hint)}\n")
         raise SystemExit(EXIT_BUG if launch.code is None else launch.code)
 
     def add_failure(self, task: Any, fail: Any) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +20,9 @@ from pathlib import Path
 import msgspec
 
 from orchestra import __version__
-from orchestra.errors import MachineError, OrchestraError
+from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
 from orchestra.ledger import history
+from orchestra.ledger.disk import disk_error
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
@@ -63,6 +66,12 @@ class Options:
     workers: int | None = None
     headed: bool = False
     force: bool = False
+
+
+class BugError(OrchestraError):
+    """A run met a mistake of ours; what it had recorded until then stands."""
+
+    exit_code = EXIT_BUG
 
 
 @dataclass(slots=True)
@@ -129,17 +138,12 @@ class Session:
             self._places = Places(root, plan.sources)
             self._browsers = self._find_browsers()
             self._masks = Masks(plan.secrets, environment)
-            self.folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(self.folder)
             self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, observers(self.folder))
-        except OSError as error:
-            self._lock.release()
-            raise MachineError(
-                f"cannot write {self.folder}: {error.strerror}", "make room or mend the rights"
-            ) from error
+            self._record_start(selection)
         except BaseException:
             self._lock.release()
             raise
-        self._record_start(selection)
         self._reaper = Reaper.start(self.run)
         self._engine = Local(
             self._environment,
@@ -349,10 +353,7 @@ class Session:
     def _start(self, task: _Task) -> None:
         task.attempt += 1
         folder = folder_of(task.name, task.attempt)
-        path = self.folder / folder
-        if task.attempt == 1:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(exist_ok=True)
+        _make_folder(self.folder / folder)
         self._recorder.add(
             "attempt_started",
             {
@@ -364,7 +365,6 @@ class Session:
             },
         )
         found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
-        self._running[task.name] = task
         self._engine.start(
             Request(
                 task=task.name,
@@ -385,6 +385,7 @@ class Session:
                 headed=self._options.headed,
             )
         )
+        self._running[task.name] = task  # not before: nobody would answer for what could not be started
 
     def _leave(self, task: _Task) -> None:
         """Give back the slot and the resources of a task."""
@@ -479,21 +480,38 @@ class Session:
         if self._closed:
             return self._code()
         self._closed = True
-        try:
-            self._settle()
-        except OrchestraError as error:
-            self.fault = self.fault or error
-        finally:
-            self._matrix.close()
-            self._engine.close()
-            self._reaper.close()
+        ends = (
+            self._settle,
+            self._matrix.close,
+            self._engine.close,
+            self._reaper.close,
+            self._record_end,
+            self._recorder.close,
+            self._lock.release,
+        )
+        for end in ends:
             try:
-                self._record_end()
-            except OrchestraError as error:
-                self.fault = self.fault or error
-            self._recorder.close()
-            self._lock.release()
+                end()
+            except Exception as error:  # noqa: BLE001 - one end that fails must not keep the others from coming
+                self.fault = self.fault or self.fault_of(error)
         return self._code()
+
+    def fault_of(self, error: Exception) -> OrchestraError:
+        """What ended the run, for people: a known error as it is, a system that refuses, or a bug of ours with a file."""
+        if isinstance(error, OrchestraError):
+            return error
+        if isinstance(error, OSError):
+            return MachineError(f"the system refuses: {error}", "make room, or raise the limit that was reached")
+        file = self.folder / "bug.txt"
+        text = f"orchestra {__version__}, Python {sys.version}, {sys.platform}\n\n"
+        text += self._masks.text("".join(traceback.format_exception(error)))
+        try:
+            file.write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError:
+            hint = f"please report it with these lines:\n{text}"
+        else:
+            hint = f"please report it and attach {file}"
+        return BugError(f"this is a bug of orchestra: {type(error).__name__}: {self._masks.text(str(error))}", hint)
 
     def _settle(self) -> None:
         """Wait for what still runs, and give a verdict to what never ran."""
@@ -552,8 +570,30 @@ def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, 
     return {f"env.{name}": value for name, value in environment.items() if f"${{env.{name}}}" in text}
 
 
+def _make_folder(path: Path) -> None:
+    """Make a folder, and those above it where they are missing.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    try:
+        try:
+            path.mkdir()
+        except FileNotFoundError:
+            path.mkdir(parents=True)
+    except OSError as error:
+        raise disk_error(error, path, "write") from error
+
+
 def _point_to_last(folder: Path) -> None:
-    """Make `runs/last` name the run, for people and scripts."""
+    """Make `runs/last` name the run, for people and scripts.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
     link, fresh = folder.parent / "last", folder.parent / f".last-{folder.name}"
-    fresh.symlink_to(folder.name)
-    fresh.replace(link)
+    try:
+        fresh.symlink_to(folder.name)
+        fresh.replace(link)
+    except OSError as error:
+        raise disk_error(error, link, "write") from error
