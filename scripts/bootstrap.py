@@ -71,9 +71,16 @@ def make_environment() -> None:
         make_venv()
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--quiet"]
     say("installing the locked requirements, each checked by its hash")
-    step([*pip, "--require-hashes", "--requirement", "requirements-dev.txt"], "pip could not install the requirements")
+    # The lock is complete, so nothing is left to resolve. Before 23.3 pip looks for `name[extra]` apart from the pin of
+    # `name`, and refuses the lock as soon as a newer version of `name` is out: https://github.com/pypa/pip/pull/12095.
+    locked = ["--require-hashes", "--no-deps", "--requirement", "requirements-dev.txt"]
+    step([*pip, *locked], "pip could not install the requirements")
     say("installing orchestra from this checkout")
     step([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], "pip could not install the checkout")
+    step(
+        [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "check"],
+        "the locked requirements do not fit together",
+    )
     STAMP.write_text(wanted, encoding="utf-8")
 
 
