@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from orchestra.ledger import log
+from orchestra.metrics import METRICS
 from tests.suite_project import HEAD, SuiteProject, py
 
 OK = py("pass")
@@ -456,3 +457,25 @@ tests:
     assert done.code == 0, done.err
     degraded = {event["body"]["task"]: event["body"]["degraded"] for event in project.events("verdict")}
     assert degraded["cli:then"] == ["back on failover"]
+
+
+def test_every_metric_that_gates_may_read_has_a_value_at_the_end_of_a_run(project):
+    plain = [metric for metric in METRICS.values() if "<" not in metric.name]
+    gates = "".join(
+        f"    {metric.name}: {{require: {json.dumps(metric.example)}, severity: warn}}\n" for metric in plain
+    )
+    project.write(f"{HEAD}tests: {{a: {OK}}}\ngates:\n  after:\n{gates}").compile().run("run")
+    judged = {event["body"]["name"]: event["body"] for event in project.events("gate")}
+    without = {name for name, body in judged.items() if body["result"] == "not_applicable"}
+    assert without == {"agreement", "regressions"}, "one method ran; durations are compared with nothing"
+    assert judged["workers"]["values"] == {"workers": 2}
+    assert judged.keys() == {metric.name for metric in plain}
+
+
+def test_a_matrix_with_spaces_runs(project):
+    spec = f"{HEAD}tests: {{M: {{matrix: {{x: [a b, a_b, a+b]}}, command: {{argv: [python, -c, pass]}}}}}}\n"
+    assert project.write(spec).compile().run("run").code == 0
+    assert project.verdicts() == dict.fromkeys(["cli:M[a b]", "cli:M[a_b]", "cli:M[a+b]"], "passed")
+    assert {event["body"]["dir"] for event in project.events("attempt_started")} == {
+        f"attempts/cli/M[{x}]/1" for x in ("a b", "a_b", "a+b")
+    }

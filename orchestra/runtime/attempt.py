@@ -41,6 +41,7 @@ class Request(msgspec.Struct, frozen=True):
         browser: None when the test needs none.
         headed: show the browser.
         mark: the tree mark (`orchestra.runtime.process`) of everything that this attempt starts.
+        secrets: names of the variables whose values nobody may write down.
     """
 
     task: str
@@ -53,6 +54,7 @@ class Request(msgspec.Struct, frozen=True):
     mark: str
     browser: Browser | None = None
     headed: bool = False
+    secrets: tuple[str, ...] = ()
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):

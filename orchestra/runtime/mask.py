@@ -1,6 +1,7 @@
 """Secrets: their values are replaced in every text before it is written, in each form that a run could produce.
 
-May import nothing of this package.
+What a program writes by itself (a download, a report of a command) is cleaned where it lies. May import nothing of this
+package.
 """
 
 from __future__ import annotations
@@ -8,12 +9,17 @@ from __future__ import annotations
 import base64
 import html
 import json
+import mmap
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 MINIMUM_LENGTH = 4
 """Shorter values are not masked: `1` or `on` would black out half of every log. `orchestra doctor` says so."""
+
+_BLOCK_BYTES = 1 << 20
+_PICTURES = frozenset({".png"})
 
 
 def forms(value: str) -> set[str]:
@@ -63,6 +69,38 @@ class Masks:
             return None
         names = {word.encode(): name.encode() for word, name in self._words.items()}
         return StreamMask(self._bytes, names, self._longest)
+
+    def clean(self, folder: Path) -> None:
+        """Take the secrets out of every file below a folder; pictures are left, for what they show is no text.
+
+        Raises:
+            OSError: the disk refuses; the file that it refused is as it was.
+        """
+        if not self._words:
+            return
+        for file in folder.rglob("*"):
+            if file.is_file() and not file.is_symlink() and file.suffix not in _PICTURES and self._occurs(file):
+                self._rewrite(file)
+
+    def _occurs(self, file: Path) -> bool:
+        if not file.stat().st_size:
+            return False
+        with file.open("rb") as data, mmap.mmap(data.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return self._bytes.search(content) is not None
+
+    def _rewrite(self, file: Path) -> None:
+        """Put a clean copy in the place of a file; a large one is never whole in the memory."""
+        mask, staged = self.stream(), file.with_name(f".{file.name}.clean")
+        if mask is None:
+            return
+        try:
+            with file.open("rb") as data, staged.open("wb") as out:
+                while block := data.read(_BLOCK_BYTES):
+                    out.write(mask.feed(block))
+                out.write(mask.finish())
+            staged.replace(file)
+        finally:
+            staged.unlink(missing_ok=True)
 
 
 class StreamMask:

@@ -47,6 +47,10 @@ class Slots:
         self._load = load or machine_load
         self._next = clock() + SAMPLE_SECONDS
 
+    def count(self) -> int:
+        """How many there are now."""
+        return self._fixed or self._now
+
     def allowed(self, running: int) -> int:
         """How many may run now.
 

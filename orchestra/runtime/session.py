@@ -291,11 +291,18 @@ class Session:
         processors, memory = machine_load()
         return {
             **values,
+            "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
             "cpu_percent": processors,
             "memory_percent": memory,
             "disk_free_megabytes": shutil.disk_usage(self._root).free // 2**20,
         }
+
+    def _workers(self) -> int:
+        """How many tests may run at once: methods follow each other, but for those that are parallel to the others."""
+        slots = [(method.parallel, self._slots[method.id].count()) for method in self._plan.methods]
+        beside = sum(count for parallel, count in slots if parallel)
+        return beside + max((count for parallel, count in slots if not parallel), default=0)
 
     def _patience(self) -> float | None:
         if self._gates.of("during") and self._running:
@@ -380,9 +387,10 @@ class Session:
                     "test.id": task.test.id,
                     "method.id": task.method.id,
                 },
-                mark=f"{self.run}/{task.name}/{task.attempt}",
+                mark=f"{self.run}/{_word(task.name)}/{task.attempt}",
                 browser=found if isinstance(found, Browser) else None,
                 headed=self._options.headed,
+                secrets=self._plan.secrets,
             )
         )
         self._running[task.name] = task  # not before: nobody would answer for what could not be started
@@ -397,6 +405,7 @@ class Session:
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
         task.seconds = result.seconds
+        self._masks.clean(self.folder / folder_of(task.name, task.attempt))
         again = tries_again(result, task.test.retries) and not self._signal
         where = self._places.text(result.failure.at) if result.failure is not None else ""
         body = attempt_body(task.test, task.method.id, result, self.folder, where=where, retry=again)
@@ -568,6 +577,11 @@ def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, 
     """The variables that the plan refers to, under their late names; one that is not set has none."""
     text = msgspec.json.encode(plan).decode()
     return {f"env.{name}": value for name, value in environment.items() if f"${{env.{name}}}" in text}
+
+
+def _word(task: str) -> str:
+    """The name of a task as one word, for marks: a matrix may put spaces into it, and no id holds `%`."""
+    return task.replace(" ", "%20")
 
 
 def _make_folder(path: Path) -> None:

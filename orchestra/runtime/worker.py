@@ -1,4 +1,4 @@
-"""A warm worker: one request a line on stdin, one result a line on stdout. May import `attempt`, `driver`, msgspec.
+"""A warm worker: one request a line on stdin, one result a line on stdout. May import `attempt`, `driver`, `mask`, msgspec.
 
 Run as `python -m orchestra.runtime.worker` by `engine.workers`. It ends when its stdin is closed, and its browser with
 it; it ignores SIGINT, because the run decides what a Ctrl-C means for a test. Only the protocol is written to stdout:
@@ -22,6 +22,7 @@ from orchestra.runtime.attempt import Failure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.mask import Masks
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Worker:
         begun = time.monotonic()
         try:
             needed = self._driver(request.method.driver) if needs_browser(request.test) else None
-            return carry_out(request, needed, self._http)
+            return carry_out(request, needed, self._http, mask=Masks(request.secrets, self._environment).text)
         except Exception as error:  # noqa: BLE001 - a bug of ours ends this attempt, not the worker
             _log.exception("%s", request.task)
             failure = Failure("crash", f"the worker failed: {type(error).__name__}: {error}")

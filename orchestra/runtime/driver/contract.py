@@ -19,6 +19,7 @@ OVER_SECONDS = 0.02
 """With so little time left a test counts as over: a limit that ends with the test's may fire a moment early."""
 
 FOUND_LENGTH = 2000
+"""So much of what was found is told. It is cut once secrets are out of it: half of one would not be known any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class StepError(Exception):
         fault: see `attempt.Fault`.
         message: what was found, lower case at the start.
         expected: what the spec asks for.
-        found: what stood there last; cut when it is long.
+        found: what stood there last, whole.
         hint: what to do about it.
         effort: what the step had cost by then.
     """
@@ -59,7 +60,7 @@ class StepError(Exception):
         self.fault: Fault = fault
         self.message = message
         self.expected = expected
-        self.found = found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …"
+        self.found = found
         self.hint = hint
         self.effort = effort
 

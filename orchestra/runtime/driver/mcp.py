@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Error
+from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import Evidence, Request
 from orchestra.runtime.driver.contract import Effort, Job, StepError, unmet
 from orchestra.runtime.driver.mcp_client import (
     PATIENCE_SECONDS,
+    Beside,
     CallOverError,
     ServerError,
     ServerLostError,
     ServerUnfitError,
 )
 from orchestra.runtime.driver.mcp_result import Answer
-from orchestra.runtime.driver.mcp_send import Sender, Tally
+from orchestra.runtime.driver.mcp_send import Sender, Tally, dialog_text
 from orchestra.runtime.driver.mcp_session import McpSession
 from orchestra.runtime.driver.mcp_verbs import VERBS
+from orchestra.runtime.driver.playwright_fault import Said
+from orchestra.runtime.driver.playwright_verbs import failure_of
 from orchestra.steps import VERBS as VOCABULARY
 
 PICTURE_SECONDS = 5.0
@@ -80,6 +84,8 @@ class McpAttempt:
         self._lines: list[dict[str, Any]] = []
         self._count = 0
         self._verb = ""
+        self._waiting: Dialog | None = None
+        self._answered = False
         self._end = float("inf")
         self._secrets = sorted(
             (value for name, value in request.names.items() if name.startswith("env.") and len(value) > 3), key=len
@@ -93,14 +99,17 @@ class McpAttempt:
         """Call a tool, and note it down."""
         begun = time.monotonic()
         outcome = "ok"
-        open_dialog = self._session.browser.dialog
-        self._count += 1
+        limit = max(0.001, min(seconds, self._end - begun))
+        answers = tool == "browser_handle_dialog"
+        shown = self._session.browser.dialog
+        self._answered = False
         try:
-            answer = self._session.server.call(tool, arguments, max(0.001, min(seconds, self._end - begun)))
-            if answer.failed:
-                outcome = answer.error[:SHOWN_LETTERS]
-            elif tool == "browser_handle_dialog" and self._session.browser.dialog is open_dialog:
-                self._session.browser.dialog = None
+            answer = self._session.server.call(tool, arguments, limit, meanwhile=None if answers else self._meanwhile)
+            outcome = answer.error[:SHOWN_LETTERS] if answer.failed else outcome
+            if answers and not answer.failed:
+                self._closed(shown)
+            if self._answered:  # what the answer says of the dialog is no longer so
+                answer = answer.without("Modal state")
         except CallOverError as over:
             self._session.dirty = True  # it may still go on, so nothing is sent after it
             outcome = str(over)
@@ -109,15 +118,36 @@ class McpAttempt:
             outcome = f"the server {error}"
             raise
         finally:
-            if len(self._lines) < KEPT_CALLS:
-                line = {
-                    "verb": self._verb,
-                    "tool": tool,
-                    "arguments": arguments,
-                    "seconds": round(time.monotonic() - begun, 4),
-                }
-                self._lines.append({**line, "outcome": outcome})
+            self._note(tool, arguments, begun, outcome)
         return answer
+
+    def _note(self, tool: str, arguments: dict[str, Any], begun: float, outcome: str) -> None:
+        self._count += 1
+        if len(self._lines) < KEPT_CALLS:
+            seconds = round(time.monotonic() - begun, 4)
+            line = {"verb": self._verb, "tool": tool, "arguments": arguments, "seconds": seconds, "outcome": outcome}
+            self._lines.append(line)
+
+    def _closed(self, dialog: object) -> None:
+        if self._session.browser.dialog is dialog:
+            self._session.browser.dialog = None
+
+    async def _meanwhile(self, ask: Beside) -> None:
+        """Answer a dialog that opened while a call was under way: parts of a tool wait for it and never say so."""
+        dialog = self._session.browser.dialog
+        if dialog is None or dialog is not self._waiting:
+            self._waiting = dialog  # given one more tick, in which most tools tell of it themselves
+            return
+        begun, tool, dialogs = time.monotonic(), "browser_handle_dialog", self._sender.dialogs
+        before = list(dialogs.answers), list(dialogs.unexpected)
+        arguments = dialogs.next_answer(dialog_text(dialog.type, dialog.message))
+        self._sender.tally.calls += 1
+        answer = await ask(tool, arguments)
+        self._answered = self._answered or not answer.failed
+        if answer.failed:  # it was closed by something else: what was meant for it is for the next one
+            dialogs.answers, dialogs.unexpected = deque(before[0]), before[1]
+        self._closed(dialog)
+        self._note(tool, arguments, begun, answer.error[:SHOWN_LETTERS] if answer.failed else "ok")
 
     def do(self, job: Job) -> Effort:
         """Carry out a step.
@@ -147,17 +177,23 @@ class McpAttempt:
 
     def _try(self, job: Job) -> None:
         self._sender.tally, self._verb = Tally(), job.step.verb
+        browser = self._session.browser
+        moves, downloads = browser.moves, browser.downloads
         try:
             VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
             raise self._trouble() or self._hung(job, failed) from None
         except CallOverError as over:
             raise self._trouble() or unmet(f"{job.step.verb} failed: {over}", found=str(over)) from None
+        if job.step.verb == "dialog":
+            return  # nothing was sent
         if job.step.verb == "wait" and job.args["be"] == "visible":
             return  # what shows an element is no blank page in place of a lost one; the answer is not held up
         trouble = self._trouble()
         if trouble is not None:
             raise trouble
+        if job.step.verb == "goto" and browser.downloads > downloads and browser.moves == moves:
+            raise failure_of(job, Said("other", "Download is starting"))  # the server says nothing of it
 
     def _hung(self, job: Job, failed: StepError) -> StepError:
         """A failure over a page that does not answer to scripts says so; one that waits for a server is no such page."""

@@ -21,6 +21,7 @@ from playwright.async_api import (
     BrowserContext,
     ConsoleMessage,
     Dialog,
+    Download,
     Error,
     Frame,
     Page,
@@ -49,6 +50,7 @@ class SharedBrowser:
         crashed, closed: what happened to the page, until `renew`.
         dialog: the one that is open.
         counts: how often pages complained, until they are cleared.
+        moves, downloads: how often the page was navigated, and how many files it began to download, so far.
     """
 
     def __init__(self) -> None:
@@ -58,6 +60,8 @@ class SharedBrowser:
         self.closed = False
         self.dialog: Dialog | None = None
         self.counts: Counter[str] = Counter()
+        self.moves = 0
+        self.downloads = 0
         self._playwright: Playwright | None = None
         self._browser: PlaywrightBrowser | None = None
         self._context: BrowserContext | None = None
@@ -156,6 +160,7 @@ class SharedBrowser:
         page.on("close", self._on_close)
         page.on("crash", self._on_crash)
         page.on("framenavigated", self._on_navigated)
+        page.on("download", self._on_download)
 
     def _on_close(self, page: Page) -> None:
         self.closed = self.closed or page is self._page
@@ -163,7 +168,11 @@ class SharedBrowser:
     def _on_crash(self, page: Page) -> None:
         self.crashed = self.crashed or page is self._page
 
+    def _on_download(self, _download: Download) -> None:
+        self.downloads += 1
+
     def _on_navigated(self, frame: Frame) -> None:
+        self.moves += frame.parent_frame is None
         parts = urlsplit(frame.url)
         if parts.scheme in {"http", "https"}:
             self._origins.add(f"{parts.scheme}://{parts.netloc}")

@@ -10,11 +10,11 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import psutil
 from anyio import BrokenResourceError, ClosedResourceError
@@ -29,6 +29,11 @@ from orchestra.runtime.driver.mcp_result import Answer, answer_of
 START_SECONDS = 30.0
 PATIENCE_SECONDS = 5.0
 """How long a call may take before the server is asked whether it still answers, and how long it has for that."""
+
+TICK_SECONDS = 0.15
+
+Beside: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[Answer]]
+Meanwhile: TypeAlias = Callable[[Beside], Awaitable[None]]
 
 _VERSIONS = ((1, 64), (1, 65))
 """The first version of the server that this driver was held against, and the first that it was not."""
@@ -167,13 +172,16 @@ class Server:
         if missing := sorted(TOOLS - known):
             raise ServerUnfitError(f"the MCP server {self.version} lacks the tools {', '.join(missing)}")
 
-    def call(self, tool: str, arguments: dict[str, Any], seconds: float) -> Answer:
+    def call(
+        self, tool: str, arguments: dict[str, Any], seconds: float, *, meanwhile: Meanwhile | None = None
+    ) -> Answer:
         """Call a tool.
 
         Args:
             tool: its name.
             arguments: what it is given.
             seconds: how long it may take.
+            meanwhile: awaited every `TICK_SECONDS` while the call goes on; it may send calls of its own.
 
         Raises:
             CallOverError: it took longer.
@@ -181,24 +189,29 @@ class Server:
             ServerLostError: the server is gone.
         """
         try:
-            return self._loop.run(self._call(tool, arguments, seconds), seconds + 2 * self._patience)
+            return self._loop.run(self._call(tool, arguments, seconds, meanwhile), seconds + 3 * self._patience)
         except TimeoutError:
             raise ServerHungError("does not answer") from None
 
-    async def _call(self, tool: str, arguments: dict[str, Any], seconds: float) -> Answer:
+    async def _call(self, tool: str, arguments: dict[str, Any], seconds: float, meanwhile: Meanwhile | None) -> Answer:
         if self._life.done():
             raise ServerLostError("died")
         end = time.monotonic() + seconds
+        ping = time.monotonic() + self._patience
         work = asyncio.ensure_future(self._client.call_tool(tool, arguments))
         try:
             while True:
                 left = end - time.monotonic()
-                done, _ = await asyncio.wait({work}, timeout=max(0.0, min(left, self._patience)))
+                done, _ = await asyncio.wait({work}, timeout=max(0.0, min(left, TICK_SECONDS)))
                 if done:
                     return _answer(work.result())
-                if left <= self._patience:
+                if left <= TICK_SECONDS:
                     raise CallOverError(f"{tool} took longer than {seconds:.3g} s")
-                await self._ping()
+                if meanwhile is not None:
+                    await meanwhile(self._beside)
+                if time.monotonic() >= ping:
+                    await self._ping()
+                    ping = time.monotonic() + self._patience
         except MCPError as error:
             if error.error.code == REQUEST_TIMEOUT:
                 raise ServerHungError("does not answer") from None
@@ -209,6 +222,13 @@ class Server:
             raise ServerLostError("died") from None
         finally:
             work.cancel()
+
+    async def _beside(self, tool: str, arguments: dict[str, Any]) -> Answer:
+        """A call beside the one that goes on."""
+        try:
+            return _answer(await asyncio.wait_for(self._client.call_tool(tool, arguments), self._patience))
+        except TimeoutError:
+            raise ServerHungError("does not answer") from None
 
     async def _ping(self) -> None:
         try:

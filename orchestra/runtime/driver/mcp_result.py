@@ -7,7 +7,7 @@ colours in errors.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -38,6 +38,10 @@ class Answer:
     failed: bool
     text: str
     sections: dict[str, str]
+
+    def without(self, title: str) -> Answer:
+        """The same answer without one of its parts."""
+        return replace(self, sections={name: body for name, body in self.sections.items() if name != title})
 
     @property
     def error(self) -> str:

@@ -26,6 +26,11 @@ LAST_PAUSE_SECONDS = 0.1
 _DIALOG = re.compile(r'^\["(\w+)" dialog with message "(.*)"\]', re.DOTALL)
 
 
+def dialog_text(kind: str, message: str) -> str:
+    """A dialog in the server's words."""
+    return f'["{kind}" dialog with message "{message}"]'
+
+
 class Caller(Protocol):
     """Sends a tool call and gives its answer."""
 
@@ -106,7 +111,7 @@ class Sender:
             self.tally.calls += 1
             answer = self.caller(call.tool, call.arguments, max(0.001, end - self.clock()))
             wanted = call.tool == "browser_evaluate" and answer.modal == "chooser" and not answer.failed
-            if not answer.modal or wanted:
+            if wanted or not (answer.modal or answer.refused):
                 return answer
             self._answer(answer, end)
             if not answer.refused:

@@ -1,13 +1,13 @@
 """The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm.
 
-May import `contract`, `playwright_verbs`, `playwright_fault`, `playwright_watch`, `browser`, playwright and psutil.
+May import `contract`, `playwright_verbs`, `playwright_fault`, `playwright_watch`, `browser`, `mask`, playwright and psutil.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from orchestra.runtime.driver.contract import Effort, Job, StepError, unfit, unm
 from orchestra.runtime.driver.playwright_fault import read
 from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of
 from orchestra.runtime.driver.playwright_watch import Watch
+from orchestra.runtime.mask import Masks
 
 VIEWPORT = (1280, 800)
 LOCALE = "en-US"
@@ -52,12 +53,13 @@ class PlaywrightDriver:
         if request.browser is None:
             raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
         wanted = (request.browser, request.headed)
+        mask = Masks(request.secrets, self._environment).text
         if self._launched == wanted and self._browser is not None and self._browser.is_connected():
             # The news of a browser that died while nobody listened comes with the first call.
             with suppress(Error):
-                return self._session(self._browser, request.browser)
+                return self._session(self._browser, request.browser, mask)
         try:
-            return self._session(self._launch(*wanted), request.browser)
+            return self._session(self._launch(*wanted), request.browser, mask)
         except Error as error:
             message = f"{request.browser.executable or request.browser.engine} does not start: {_first(error.message)}"
             raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
@@ -73,13 +75,13 @@ class PlaywrightDriver:
         self._launched = (browser, headed)
         return self._browser
 
-    def _session(self, launched: PlaywrightBrowser, browser: Browser) -> PlaywrightSession:
+    def _session(self, launched: PlaywrightBrowser, browser: Browser, mask: Callable[[str], str]) -> PlaywrightSession:
         width, height = VIEWPORT
         permissions = ["clipboard-read", "clipboard-write"] if browser.engine == "chromium" else []
         context = launched.new_context(
             viewport={"width": width, "height": height}, locale=LOCALE, permissions=permissions, accept_downloads=True
         )
-        watch = Watch()
+        watch = Watch(mask)
         watch.listen(context)
         return PlaywrightSession(context, context.new_page(), watch, f"{browser.engine} {launched.version}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ class Answer:
 
 @dataclass
 class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the instance
-    """Listens to a context from its start to its end."""
+    """Listens to a context from its start to its end; `mask` takes secrets out before anything is cut or kept."""
 
+    mask: Callable[[str], str] = str
     answers: deque[Answer] = field(default_factory=deque)
     crashed: bool = False
     _console: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
@@ -54,18 +56,18 @@ class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the 
     def _on_console(self, message: ConsoleMessage) -> None:
         place = message.location
         where = f"{place.get('url', '')}:{place.get('lineNumber', 0) + 1}"
-        self._console.append(f"[{message.type}] {message.text[:KEPT_LETTERS]}  ({where})")
+        self._console.append(f"[{message.type}] {self.mask(message.text)[:KEPT_LETTERS]}  ({self.mask(where)})")
         self._counts["console_errors"] += message.type == "error"
 
     def _on_error(self, raised: WebError) -> None:
-        text = str(getattr(raised.error, "stack", None) or raised.error)
+        text = self.mask(str(getattr(raised.error, "stack", None) or raised.error))
         self._console.append(f"[uncaught] {text[:KEPT_LETTERS]}")
         self._counts["page_errors"] += 1
 
     def _on_dialog(self, dialog: Dialog) -> None:
         answer = self.answers.popleft() if self.answers else None
         if answer is None:
-            self._dismissed.append(f"{dialog.type}: {dialog.message[:200]}")
+            self._dismissed.append(f"{dialog.type}: {self.mask(dialog.message)[:200]}")
         try:
             if answer is None or not answer.accept:
                 dialog.dismiss()
@@ -77,13 +79,15 @@ class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the 
             return  # the page is gone, and its dialog with it
 
     def _on_failed(self, request: Request) -> None:
-        self._network.append({"method": request.method, "url": request.url, "failure": request.failure or "failed"})
+        self._network.append(
+            {"method": request.method, "url": self.mask(request.url), "failure": request.failure or "failed"}
+        )
         self._counts["failed_requests"] += 1
 
     def _on_response(self, response: Response) -> None:
         if response.status >= 400:
             request = response.request
-            self._network.append({"method": request.method, "url": request.url, "status": response.status})
+            self._network.append({"method": request.method, "url": self.mask(request.url), "status": response.status})
             self._counts["failed_requests"] += 1
 
     def facts(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import msgspec
 
 from orchestra.errors import UsageError
 from orchestra.runtime.attempt import Evidence, Failure, Outcome, Request, Result, StepRecord
-from orchestra.runtime.driver.contract import Deadline, Driver, Effort, Job, Session, StepError, unfit
+from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Effort, Job, Session, StepError, unfit
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
 from orchestra.runtime.scope import Scope
@@ -36,7 +36,12 @@ _log = logging.getLogger(__name__)
 
 
 def carry_out(
-    request: Request, driver: Driver | None, http: Http, *, clock: Callable[[], float] = time.monotonic
+    request: Request,
+    driver: Driver | None,
+    http: Http,
+    *,
+    mask: Callable[[str], str] = str,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Result:
     """Carry out one attempt.
 
@@ -44,6 +49,7 @@ def carry_out(
         request: what to do.
         driver: the method's; None when no step needs a page.
         http: sends the requests of `http` steps.
+        mask: takes secrets out of a text before it is told or names a file.
         clock: monotonic seconds. The attempt's time begins when its page is there.
     """
     begun = clock()
@@ -51,9 +57,9 @@ def carry_out(
     try:
         session = None if driver is None else driver.open(request)
     except StepError as failed:
-        return Result(request.task, request.attempt, failed.outcome, clock() - begun, _failure(failed))
+        return Result(request.task, request.attempt, failed.outcome, clock() - begun, _failure(failed, mask))
     try:
-        return _Attempt(request, session, http, clock).run()
+        return _Attempt(request, session, http, mask, clock).run()
     finally:
         if session is not None:
             session.close()
@@ -62,10 +68,18 @@ def carry_out(
 class _Attempt:
     """The state of one attempt: what was saved, recorded and kept so far."""
 
-    def __init__(self, request: Request, session: Session | None, http: Http, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        session: Session | None,
+        http: Http,
+        mask: Callable[[str], str],
+        clock: Callable[[], float],
+    ) -> None:
         self._request = request
         self._session = session
         self._http = http
+        self._mask = mask
         self._clock = clock
         self._scope = Scope(request.names)
         self._records: list[StepRecord] = []
@@ -124,7 +138,7 @@ class _Attempt:
                 StepRecord(section, index, step.verb, seconds, outcome, effort.calls, effort.polls, effort.lag_seconds)
             )
             if failed is not None:
-                return failed.outcome, _failure(failed, index, step)
+                return failed.outcome, _failure(failed, self._mask, index, step)
         return None
 
     def _step(self, step: Step, deadline: Deadline) -> Effort:
@@ -157,7 +171,10 @@ class _Attempt:
 
     def _job(self, step: Step, deadline: Deadline) -> Job:
         target = None if step.target is None else self._scope.target(step.target)
-        final = msgspec.structs.replace(step, target=target, args=self._scope.fill(step.args))
+        args = self._scope.fill(step.args)
+        if "as" in args:  # the name of a file is written down like any text
+            args["as"] = self._mask(Scope.text(args["as"]))
+        final = msgspec.structs.replace(step, target=target, args=args)
         root, folder = Path(self._request.root), Path(self._request.folder)
         return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept)
 
@@ -181,8 +198,18 @@ def _over(failed: StepError | None, section: str, index: int, step: Step, allowe
     return StepError("timeout", "timeout", message, expected=failed.expected, found=failed.found, hint=failed.hint)
 
 
-def _failure(failed: StepError, index: int | None = None, step: Step | None = None) -> Failure:
+def _failure(
+    failed: StepError, mask: Callable[[str], str], index: int | None = None, step: Step | None = None
+) -> Failure:
     verb, at = ("", ()) if step is None else (step.verb, step.at)
+    found = mask(failed.found)
     return Failure(
-        failed.fault, failed.message, index, verb, at, expected=failed.expected, found=failed.found, hint=failed.hint
+        failed.fault,
+        mask(failed.message),
+        index,
+        verb,
+        at,
+        expected=mask(failed.expected),
+        found=found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …",
+        hint=mask(failed.hint),
     )

@@ -52,6 +52,7 @@ class Local:
             mark=mark,
             reaper=reaper,
             wake=self._commands.wake,
+            masks=masks,
             clock=clock,
         )
 

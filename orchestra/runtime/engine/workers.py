@@ -1,4 +1,4 @@
-"""Warm worker processes that carry out tests with steps. May import `attempt`, `process`, `reaper`, msgspec.
+"""Warm worker processes that carry out tests with steps. May import `attempt`, `process`, `mask`, `reaper`, msgspec.
 
 A worker is `python -m orchestra.runtime.worker`: a request a line on its stdin, a result a line on its stdout, one at a
 time, its browser kept warm between tests. Each leads a session of its own and ends when its stdin is closed, so it
@@ -8,12 +8,14 @@ library stands here).
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -21,11 +23,15 @@ from typing import IO
 import msgspec
 
 from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.mask import Masks, StreamMask
 from orchestra.runtime.process import Process, end_tree, spawn
 from orchestra.runtime.reaper import Reaper
 
 MARGIN_SECONDS = 120.0
 """What a worker may take beyond a test's timeout before it counts as hung: `finally`, evidence, a browser's start."""
+
+
+_BLOCK_BYTES = 65536
 
 
 @dataclass(slots=True)
@@ -53,6 +59,7 @@ class Workers:
         mark: the run's tree mark.
         reaper: told about each worker.
         wake: called when a result has come, from another thread.
+        masks: takes secrets out of the workers' own output.
         clock: monotonic seconds.
     """
 
@@ -65,6 +72,7 @@ class Workers:
         mark: str,
         reaper: Reaper,
         wake: Callable[[], None],
+        masks: Masks,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
@@ -73,6 +81,8 @@ class Workers:
         self._mark = mark
         self._reaper = reaper
         self._wake = wake
+        self._masks = masks
+        self._copiers: list[threading.Thread] = []
         self._clock = clock
         self._workers: list[_Worker] = []
         self._inbox: deque[tuple[_Worker, bytes]] = deque()
@@ -103,16 +113,21 @@ class Workers:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as stderr:
+        mask = self._masks.stream()
+        with log.open("ab") as file:
             process = spawn(
                 [sys.executable, "-m", "orchestra.runtime.worker"],
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=stderr,
+                stderr=file if mask is None else subprocess.PIPE,
                 mark=f"{self._mark}/worker-{self._started}",
             )
+        if mask is not None and process.popen.stderr is not None:
+            copier = threading.Thread(target=_copy, args=(process.popen.stderr, log, mask), daemon=True)
+            self._copiers.append(copier)
+            copier.start()
         stdin, stdout = process.popen.stdin, process.popen.stdout
         if stdin is None or stdout is None:
             raise AssertionError("both were asked for as pipes")
@@ -190,3 +205,15 @@ class Workers:
             end_tree(worker.process, grace_seconds=0.0)
             self._reaper.remove(worker.process.pid)
         self._workers.clear()
+        for copier in self._copiers:
+            copier.join(timeout=5.0)
+
+
+def _copy(source: IO[bytes], log: Path, mask: StreamMask) -> None:
+    """Write what a worker says to its log without the secrets, until nobody can say anything more."""
+    with source, log.open("ab", buffering=0) as out:
+        while block := os.read(source.fileno(), _BLOCK_BYTES):
+            with suppress(OSError):  # a full disk must not stop the worker, which would wait for the pipe
+                out.write(mask.feed(block))
+        with suppress(OSError):
+            out.write(mask.finish())

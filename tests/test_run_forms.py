@@ -1,0 +1,81 @@
+"""Each form of the command line on a browser suite, healthy and with one failure; evidence and secrets of what failed."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+SECRET = 's3cr3t/väl ue+&"x'
+FORMS = [SECRET, quote(SECRET), quote(SECRET, safe=""), json.dumps(SECRET)[1:-1]]
+
+LEAKY = """<!doctype html><title>Leaky</title><h1></h1><p></p><a download="t.txt">Get</a>
+<script>
+const token = new URLSearchParams(location.search).get("token");
+document.querySelector("h1").textContent = token;
+document.querySelector("p").textContent = "a".repeat(1990) + token + "b".repeat(50);
+document.querySelector("a").href = URL.createObjectURL(new Blob(["token: " + token]));
+console.log("the token is " + token);
+console.log("x".repeat(3990) + token);
+console.error({token});
+fetch("/missing?token=" + encodeURIComponent(token));
+fetch("http://127.0.0.1:9/" + encodeURIComponent(token)).catch(() => {});
+setTimeout(() => { throw new Error("no such " + token); }, 0);
+</script>
+"""
+
+SECRETS = """orchestra: 1
+suite: s
+secrets: [THE_TOKEN]
+methods: {cli: {driver: playwright, workers: 1}, mcp: {driver: mcp}}
+health:
+  web:
+    service: {run: [python, -m, http.server, "${port}", --bind, 127.0.0.1, --directory, web], port_range: 8700-8799}
+    ready: {http: {path: /}}
+defaults: {requires: [web], retries: {max: 0}, evidence: always}
+blocks:
+  open: {steps: [{goto: "${web.url}/leaky.html?token=${env.THE_TOKEN}"}, {expect: {role: heading, to: {be: visible}}}]}
+tests:
+  heading: {steps: [{use: open}, {expect: {role: heading, within_seconds: 0.2, to: {have_text: nothing}}}]}
+  long: {steps: [{use: open}, {expect: {css: p, within_seconds: 0.2, to: {contain: nothing}}}]}
+  files:
+    steps:
+      - use: open
+      - screenshot: "shot ${env.THE_TOKEN}"
+      - download: {role: link, name: Get, as: "kept ${env.THE_TOKEN}"}
+      - expect: {text: "no ${env.THE_TOKEN}", within_seconds: 0.2, to: {be: visible}}
+  script: {steps: [{use: open}, {evaluate: {script: "() => { throw new Error('${env.THE_TOKEN}') }"}}]}
+  dialog: {steps: [{use: open}, {evaluate: {script: "() => alert(location.search)"}}]}
+  request: {steps: [{http: {GET: "/none?${env.THE_TOKEN}", base: web}}]}
+"""
+
+
+@pytest.mark.browser
+def test_a_secret_of_a_page_is_nowhere_in_the_run_folder(project, chromium):
+    project.write(SECRETS).write(LEAKY, "web/leaky.html").compile()
+    done = project.run("run", THE_TOKEN=SECRET)
+    assert done.code == 1, done.err
+    verdicts = project.verdicts()
+    assert verdicts == {
+        f"{method}:{test}": verdict
+        for method in ("cli", "mcp")
+        for test, verdict in (
+            ("heading", "failed"),
+            ("long", "failed"),
+            ("files", "failed"),
+            ("script", "failed"),
+            ("dialog", "passed"),
+            ("request", "failed"),
+        )
+    }, (verdicts, done.err)
+    files = [path for path in project.folder.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"console.log", "network.jsonl", "web.log", "worker-1.log", "mcp.jsonl"}
+    for path in files:
+        name = str(path.relative_to(project.folder))
+        assert "s3cr3t" not in name
+        if path.suffix != ".png":
+            data = path.read_bytes()
+            assert b"s3cr3t" not in data, (name, data[max(0, data.index(b"s3cr3t") - 100) :][:300])
+    assert "s3cr3t" not in done.err
+    assert "***THE_TOKEN***" in (project.folder / "attempts/cli/heading/1/console.log").read_text()
