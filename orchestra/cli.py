@@ -23,6 +23,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("views", "Print the graph of a suite."),
     "show": ("views", "Print a test as it will run."),
     "run": ("runs", "Run tests."),
+    "status": ("status", "Say where a run stands."),
+    "events": ("records", "Print the events of a run."),
+    "report": ("records", "Make the report of a run from its ledger."),
+    "audit": ("records", "Verify the record of a run."),
+    "rollback": ("records", "Take a run back to a checkpoint."),
     "doctor": ("runs", "Say what this machine lacks, and the mend."),
 }
 

@@ -48,7 +48,8 @@ class Collector:
     def see(self, event: Event) -> None:
         """Take one event in. One of a newer version, or of a type without a part in the report, changes nothing."""
         self.started = self.started or event.time
-        self.ended = event.time
+        if event.type != "seal":  # it closes the record, and who watches the run is not shown it
+            self.ended = event.time
         known = CATALOGUE.get(event.type)
         take = _TAKE.get(event.type)
         if take is not None and known is not None and event.v <= known.version:
@@ -88,7 +89,7 @@ class Collector:
             plan_changed=bool(start) and start.get("plan_digest") != plan.digest(),
             profile=start.get("profile") or "",
             resumes=self.resumes,
-            provenance=tuple(_flat(start.get("provenance", {}))),
+            provenance=tuple(sorted(_flat(start.get("provenance", {})))),
         )
 
     def row(self, task: str, tests: Mapping[str, Test]) -> Row:

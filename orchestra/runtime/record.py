@@ -13,15 +13,15 @@ from orchestra.runtime.attempt import Result
 _BLOCK_BYTES = 1 << 20
 
 
-def folder_of(task: str, attempt: int) -> str:
-    """The folder of an attempt, relative to the run's.
+def folder_of(task: str, attempt: int, segment: int = 0) -> str:
+    """The folder of an attempt, relative to the run's; each segment of a resumed run has folders of its own.
 
     Every character that an id or a matrix may have is kept, so that no two tests share a folder; another one would be
     against the rules of specs, and becomes `_`.
     """
     method, _, test = task.partition(":")
     safe = "".join(letter if letter.isalnum() or letter in "._-[],=+@ " else "_" for letter in test)
-    return f"attempts/{method}/{safe}/{attempt}"
+    return f"attempts/{method}/{safe}/{attempt}" + (f"-resume{segment}" if segment else "")
 
 
 @functools.lru_cache(maxsize=8)
@@ -47,7 +47,9 @@ def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, An
     return {"path": str(name), "digest": digest.hexdigest(), "bytes": size, "kind": kind}
 
 
-def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: str, retry: bool) -> dict[str, Any]:
+def attempt_body(
+    test: Test, method: str, result: Result, run: Path, folder: Path, *, where: str, retry: bool
+) -> dict[str, Any]:
     """The body of `attempt_finished`.
 
     Args:
@@ -55,10 +57,10 @@ def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: s
         method: its id.
         result: what came of the attempt.
         run: the run's folder.
+        folder: the attempt's, below it.
         where: the place of the failure in the spec.
         retry: whether another attempt follows.
     """
-    folder = run / folder_of(result.task, result.attempt)
     failure = result.failure
     evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
     return {

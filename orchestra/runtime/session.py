@@ -21,7 +21,7 @@ import msgspec
 
 from orchestra import __version__
 from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
-from orchestra.ledger import history
+from orchestra.ledger import history, kept_plan
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
@@ -33,7 +33,7 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser
 from orchestra.runtime.attempt import Request, Result, needs_browser
 from orchestra.runtime.browser import Browser, Missing
-from orchestra.runtime.build import inputs_digest
+from orchestra.runtime.build import Builds
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
@@ -45,6 +45,7 @@ from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.record import attempt_body, folder_of
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
+from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
 
@@ -60,12 +61,16 @@ class Options:
         workers: slots for each method; None leaves it to the spec.
         headed: show browsers.
         force: run what would be `unchanged`.
+        resume: the id of the run to go on with; empty to begin one.
+        allow_changed: of a run that goes on, run the tests again that the plan now says otherwise.
     """
 
     argv: tuple[str, ...] = ()
     workers: int | None = None
     headed: bool = False
     force: bool = False
+    resume: str = ""
+    allow_changed: bool = False
 
 
 class BugError(OrchestraError):
@@ -118,7 +123,7 @@ class Session:
         self._begun = time.monotonic()
         now = datetime.now(UTC)
         home = root / PLAN_FOLDER / plan.suite
-        self.run = run_id(now, os.urandom(2).hex())
+        self.run = options.resume or run_id(now, os.urandom(2).hex())
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
         self.reasons: dict[str, str] = {}
@@ -137,19 +142,23 @@ class Session:
             self._past = history.load(self._past_file)
             self._places = Places(root, plan.sources)
             self._browsers = self._find_browsers()
+            self._builds = Builds(root, plan)
+            self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
-            _make_folder(self.folder)
+            _make_folder(self.folder, fresh=not options.resume)
             self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, observers(self.folder))
             self._record_start(selection)
         except BaseException:
             self._lock.release()
             raise
-        self._reaper = Reaper.start(self.run)
+        # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
+        self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
+        self._reaper = Reaper.start(self._mark)
         self._engine = Local(
             self._environment,
             root=root,
             folder=self.folder,
-            mark=self.run,
+            mark=self._mark,
             reaper=self._reaper,
             masks=self._masks,
         )
@@ -157,7 +166,7 @@ class Session:
             plan.components,
             root=root,
             folder=self.folder,
-            mark=self.run,
+            mark=self._mark,
             env=self._environment,
             secrets_mask=self._masks.text,
             on_event=self._service_event,
@@ -171,6 +180,7 @@ class Session:
         self._gates = Gates(plan.gates, self._recorder.add)
         self._selection = selection
         self._executions: dict[str, Execution] = {}
+        self._keep()
         self._opened = False
         self._closed = False
 
@@ -196,26 +206,55 @@ class Session:
             raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
         return found
 
+    def _go_on(self) -> Resumed:
+        """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
+        inputs, services = self._builds.inputs_digest, self._builds.services
+        return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
+
+    def _keep(self) -> None:
+        """Put the verdicts of earlier segments in their places, as if they had been given now."""
+        self._begun -= self._resumed.seconds
+        for name, count in self._resumed.attempts.items():
+            self._tasks[name].attempt = count
+        for name, body in self._resumed.kept.items():
+            self.verdicts[name], self.reasons[name] = body["verdict"], body["reason"]
+            seconds, attempts = body["seconds"], body["attempts"]
+            self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"])
+            self._queue.done(name)
+            if attempts:
+                inputs = body["inputs"] if self._tasks[name].test.inputs else ""
+                self._past[name] = history.Past(seconds, self.run, inputs)
+        # A kill between the last verdict of a group and its checkpoint is made good here.
+        groups = {(self._tasks[name].method.id, self._tasks[name].test.group) for name in self._resumed.kept}
+        for method, group in sorted(groups - self._resumed.groups):
+            self._end_group(method, group)
+
     def _record_start(self, selection: Sequence[str]) -> None:
         facts = provenance(self._root, self._environment, __version__)
         facts["browsers"] = {
             engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)
         }
-        self._recorder.add(
-            "run_started",
-            {
-                "run": self.run,
-                "suite": self._plan.suite,
-                "plan_digest": self._plan.digest(),
-                "source_digest": self._plan.source_digest,
-                "profile": self._plan.profile or None,
-                "selection": list(selection),
-                "methods": [method.id for method in self._plan.methods],
-                "workers": self._options.workers or 0,
-                "argv": list(self._options.argv),
-                "provenance": facts,
-            },
-        )
+        kept_plan.keep(self.folder, self._plan, __version__)
+        body = {
+            "run": self.run,
+            "plan_digest": self._plan.digest(),
+            "source_digest": self._plan.source_digest,
+            "workers": self._options.workers or 0,
+            "argv": list(self._options.argv),
+            "provenance": facts,
+            "builds": self._builds.services,
+        }
+        if self._options.resume:
+            rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
+            self._recorder.add("run_resumed", {**body, "rerun": rerun, "changed": changed})
+            return
+        body |= {
+            "suite": self._plan.suite,
+            "profile": self._plan.profile or None,
+            "selection": list(selection),
+            "methods": [method.id for method in self._plan.methods],
+        }
+        self._recorder.add("run_started", body)
         for message in notices(self._plan):
             self._recorder.add("note", {"kind": "not_carried_out", "message": message})
 
@@ -224,6 +263,9 @@ class Session:
     def push(self, name: str) -> None:
         """A task whose needs have their verdicts: it is queued, or gets the verdict that it has without running."""
         task = self._tasks[name]
+        if name in self._resumed.kept:
+            self._decided.append(name)
+            return
         self._queue.push(name)
         if self._signal:
             self._decide(task, "interrupted", f"{SIGNAL_NAMES[self._signal]} before it started")
@@ -241,9 +283,9 @@ class Session:
 
     def _unchanged(self, task: _Task) -> None:
         """The verdict `unchanged`, where nothing that the test reads has changed since it last passed."""
+        task.inputs = self._builds.inputs_digest(task.test)
         if not task.test.inputs:
             return
-        task.inputs = inputs_digest(self._root, self._plan, task.test)
         past = self._past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
             self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
@@ -359,7 +401,7 @@ class Session:
 
     def _start(self, task: _Task) -> None:
         task.attempt += 1
-        folder = folder_of(task.name, task.attempt)
+        folder = folder_of(task.name, task.attempt, self._resumed.segment)
         _make_folder(self.folder / folder)
         self._recorder.add(
             "attempt_started",
@@ -387,7 +429,7 @@ class Session:
                     "test.id": task.test.id,
                     "method.id": task.method.id,
                 },
-                mark=f"{self.run}/{_word(task.name)}/{task.attempt}",
+                mark=f"{self._mark}/{_word(task.name)}/{task.attempt}",
                 browser=found if isinstance(found, Browser) else None,
                 headed=self._options.headed,
                 secrets=self._plan.secrets,
@@ -405,10 +447,11 @@ class Session:
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
         task.seconds = result.seconds
-        self._masks.clean(self.folder / folder_of(task.name, task.attempt))
+        folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
+        self._masks.clean(folder)
         again = tries_again(result, task.test.retries) and not self._signal
         where = self._places.text(result.failure.at) if result.failure is not None else ""
-        body = attempt_body(task.test, task.method.id, result, self.folder, where=where, retry=again)
+        body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
         self._recorder.add("attempt_finished", body)
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
@@ -445,11 +488,14 @@ class Session:
         if task.attempt:
             passed = verdict in {"passed", "flaky"}
             self._past[name] = history.Past(
-                task.seconds, self.run if passed else "", (task.inputs or "") if passed else ""
+                task.seconds, self.run if passed else "", (task.inputs or "") if passed and task.test.inputs else ""
             )
-        if task.test.group and self._queue.completed(task.method.id, task.test.group):
-            body = {"method": task.method.id, "group": task.test.group}
-            self._recorder.add("group_completed", body, later=True)
+        self._end_group(task.method.id, task.test.group)
+
+    def _end_group(self, method: str, group: str) -> None:
+        """A checkpoint, when the last verdict of a group was given."""
+        if group and self._queue.completed(method, group):
+            self._recorder.add("group_completed", {"method": method, "group": group}, later=True)
 
     def _give_up(self) -> None:
         """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
@@ -584,15 +630,15 @@ def _word(task: str) -> str:
     return task.replace(" ", "%20")
 
 
-def _make_folder(path: Path) -> None:
-    """Make a folder, and those above it where they are missing.
+def _make_folder(path: Path, *, fresh: bool = True) -> None:
+    """Make a folder, and those above it where they are missing; unless it is to be `fresh`, it may be there.
 
     Raises:
         MachineError: the disk refuses.
     """
     try:
         try:
-            path.mkdir()
+            path.mkdir(exist_ok=not fresh)
         except FileNotFoundError:
             path.mkdir(parents=True)
     except OSError as error:
