@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import measure, runtime, startup
+from bench import ledger, measure, runtime, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -155,3 +155,15 @@ def test_a_compile_imports_nothing_heavy(tmp_path):
     assert "ruamel" in loaded
     heavy = {"jsonschema", "pydantic", "rich", "mcp", "playwright", "psutil", "httpx", "doit", "uvicorn", "starlette"}
     assert loaded & heavy == set()
+
+
+def test_ledger_prints_its_tables():
+    text = ledger.run(appended=3, folded=30, tests=6, flipped=20, kills=1, cuts=1, rounds=1)
+    assert [row[0] for row in rows(text, "Ledger: ratios")[2:]] == [
+        "append + fsync a verdict, x rate of bare write + fsync",
+        "read, verify and fold 30 events, x json.loads",
+    ]
+    assert rows(text, "Changes of one byte")[2:] == [["20", "20"]]
+    ended = rows(text, "Runs that were ended, then resumed")[2:]
+    assert [row[0] for row in ended] == ["SIGKILL", "power cut"]
+    assert {cell for row in ended for cell in row[2:]} == {"0"}

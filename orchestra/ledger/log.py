@@ -45,7 +45,7 @@ class LedgerError(MachineError):
 
 def utc_stamp(moment: datetime) -> str:
     """UTC in ISO 8601 with microseconds and `Z`. Raises ValueError for a time without a zone."""
-    return _utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{_utc(moment).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def run_id(now: datetime, token: str) -> str:
