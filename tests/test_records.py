@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -199,3 +201,27 @@ def test_a_pass_that_was_taken_back_is_not_rested_on(project):
 def test_a_checkpoint_that_is_none_is_told(copy, word, said):
     told = copy.run("rollback", word)
     assert (told.code, said in told.err) == (2, True), told.err
+
+
+def test_what_a_run_kept_of_a_test_is_shown(done):
+    told = done.run("show", "b", "--run", "last")
+    assert told.code == 0
+    assert told.out.startswith("failed      cli:b")
+    assert f".orchestra/s/runs/{done.folder.name}/attempts/cli/b/1/output.log (0 bytes)" in told.out
+    assert "attempt     1  failed" in told.out
+    assert "expected    exit code 0" in told.out
+    assert "blocked     cli:c" in done.run("show", "c", "--run", "last").out
+
+
+def test_what_was_kept_is_opened_by_the_systems_own_program(done, tmp_path):
+    for name in ("xdg-open", "open"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/opened\n')
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert done.run("show", "b", "--run", "last", "--open", PATH=path).code == 0
+    told = done.run("show", "b", "--run", "last", "--open", "trace")
+    assert (told.code, 'nothing of the kind "trace" was kept; there is log' in told.err) == (2, True)
+    assert "--open is about what a run kept" in done.run("show", "b", "--open").err
+    while not (tmp_path / "opened").exists():  # it is not waited for
+        time.sleep(0.01)
+    assert (tmp_path / "opened").read_text().strip().endswith("attempts/cli/b/1/output.log")

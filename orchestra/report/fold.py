@@ -17,6 +17,9 @@ from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row, Servi
 
 NEVER_RAN = "never ran"
 
+_IN_THE_RECORD_ONLY = frozenset({"environment", "dirty"})
+"""Parts of the provenance that are too long for a report."""
+
 Body = Mapping[str, Any]
 
 
@@ -244,6 +247,8 @@ def _placed(row: Row, place: str) -> Row:
 
 def _flat(facts: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
     for name, value in facts.items():
+        if name in _IN_THE_RECORD_ONLY:
+            continue
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:
