@@ -25,6 +25,7 @@ from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import timeline, watch
 from orchestra.verbs.group import say
 from orchestra.verbs.options import project_of, suite_option
+from orchestra.verbs.publishing import publish_report
 
 FOLLOW_SECONDS = 0.2
 FORMATS = {"md": "summary.md", "junit": "junit.xml", "ctrf": "ctrf.json"}
@@ -73,16 +74,37 @@ def events(
 @click.command(
     epilog="\b\nExamples:\n  orchestra report                    write the files of the newest run anew\n"
     "  orchestra report --format junit     print one of them\n"
-    "  orchestra report 1a2b --format md   of the run with this part in its id"
+    "  orchestra report 1a2b --format md   of the run with this part in its id\n"
+    "  orchestra report --commit --push    one commit on refs/orchestra/SUITE, and to its remote"
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Print this form, and write nothing.")
+@click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
+@click.option("--ref", metavar="REF", help="With --commit: the branch or ref; refs/orchestra/SUITE without it.")
+@click.option("--push", is_flag=True, help="With --commit: bring the ref to its remote.")
+@click.option("--remote", metavar="NAME", default="origin", show_default=True, help="With --push: where to.")
 @click.pass_context
-def report(ctx: click.Context, run: str, suite: str | None, form: str | None) -> int:
+def report(
+    ctx: click.Context,
+    run: str,
+    suite: str | None,
+    *,
+    form: str | None,
+    commit: bool,
+    ref: str | None,
+    push: bool,
+    remote: str,
+) -> int:
     """Make the report of a run from its ledger and the plan that it executed."""
     project, folder = _folder(ctx, suite, run)
     plan = kept_plan.latest(project.root, folder)
+    if commit:
+        if form is not None:
+            raise UsageError("--commit and --format do not go together", "leave one of them out")
+        return publish_report(project.root, folder, plan, ref, remote if push else "")
+    if ref is not None or push:
+        raise UsageError("--ref and --push are about --commit", "add --commit, or leave them out")
     if form is not None:
         made = watch.report_of(project.root, plan, folder)
         say(watch.FORMS[FORMATS[form]](made, watch.relative(folder, project.root)), end="")
