@@ -1,4 +1,4 @@
-"""Checkpoints, and the way back to one. May import `log`, `state`, `runs`, `history` and `errors`.
+"""Checkpoints, and the way back to one. May import `log`, `state`, `runs`, `history`, `transaction`.
 
 A group whose selected tests all have verdicts is a checkpoint. Going back appends one event that takes back what came
 after it; nothing is removed, and the run then waits to go on from there.
@@ -16,6 +16,7 @@ from orchestra.ledger import history
 from orchestra.ledger.log import Writer, read
 from orchestra.ledger.runs import LEDGER, STATE
 from orchestra.ledger.state import Checkpoint, Fold, State, rollback, write_state
+from orchestra.ledger.transaction import recover
 from orchestra.suggest import did_you_mean
 
 _SEQ = re.compile(r"#?(\d+)")
@@ -64,6 +65,7 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         LedgerError: the ledger is damaged.
         MachineError: the disk refuses.
     """
+    recover(home)
     whole = Fold()
     with Writer(folder / LEDGER, now=now, seen=whole.add) as writer:
         state = whole.state()

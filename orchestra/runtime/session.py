@@ -27,6 +27,7 @@ from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.transaction import Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
@@ -122,7 +123,7 @@ class Session:
         self._environment = dict(environment)
         self._begun = time.monotonic()
         now = datetime.now(UTC)
-        home = root / PLAN_FOLDER / plan.suite
+        self._home = home = root / PLAN_FOLDER / plan.suite
         self.run = options.resume or run_id(now, os.urandom(2).hex())
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
@@ -138,8 +139,8 @@ class Session:
         self._tasks = _tasks(plan, selection)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
         try:
-            self._past_file = home / "history.json"
-            self._past = history.load(self._past_file)
+            recover(home)
+            self._past = history.load(home / "history.json")
             self._places = Places(root, plan.sources)
             self._browsers = self._find_browsers()
             self._builds = Builds(root, plan)
@@ -595,9 +596,11 @@ class Session:
                 "gates": self._gates.results(),
             },
         )
+        change = Transaction(self._home)
+        change.write("history.json", history.encoded(self._past))
+        change.link("runs/last", self.run)
         self._recorder.seal()
-        history.save(self._past_file, self._past)
-        _point_to_last(self.folder)
+        change.commit()
 
     def _code(self) -> int:
         if self._signal:
@@ -643,17 +646,3 @@ def _make_folder(path: Path, *, fresh: bool = True) -> None:
             path.mkdir(parents=True)
     except OSError as error:
         raise disk_error(error, path, "write") from error
-
-
-def _point_to_last(folder: Path) -> None:
-    """Make `runs/last` name the run, for people and scripts.
-
-    Raises:
-        MachineError: the disk refuses.
-    """
-    link, fresh = folder.parent / "last", folder.parent / f".last-{folder.name}"
-    try:
-        fresh.symlink_to(folder.name)
-        fresh.replace(link)
-    except OSError as error:
-        raise disk_error(error, link, "write") from error
