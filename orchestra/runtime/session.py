@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,6 +49,7 @@ from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
@@ -90,6 +91,7 @@ class _Task:
     attempt: int = 0
     seconds: float = 0.0
     inputs: str | None = None
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
 
 class Session:
@@ -414,6 +416,7 @@ class Session:
                 "dir": folder,
             },
         )
+        task.marks = marks(self.folder, self._matrix.required_by(task.test.requires))
         found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
         self._engine.start(
             Request(
@@ -449,6 +452,9 @@ class Session:
         task = self._running.pop(result.task)
         task.seconds = result.seconds
         folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
+        if task.marks and wants_evidence(task.test, result):
+            self._matrix.hear()
+            result = with_services(result, self.folder, folder, task.marks)
         self._masks.clean(folder)
         again = tries_again(result, task.test.retries) and not self._signal
         where = self._places.text(result.failure.at) if result.failure is not None else ""
