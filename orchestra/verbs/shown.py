@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +46,10 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
         return EXIT_OK
     for path in _files(list(found.values()), opened):
         click.echo(f"opening {relative(folder / path, root)}", err=True)
-        click.launch(str(folder / path))
+        if path.endswith(".zip") and opened == "trace":
+            subprocess.Popen([sys.executable, "-m", "playwright", "show-trace", str(folder / path)])
+        else:
+            click.launch(str(folder / path))
     return EXIT_OK
 
 
