@@ -749,7 +749,7 @@ def broken(tmp_path):
     copy = tmp_path / "broken"
     for name in ("orchestra", "schemas", "templates"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "demo"))
-    (copy / "templates" / "dodo.py.j2").unlink()
+    (copy / "templates" / "dodo.py.tmpl").unlink()
     return copy
 
 
@@ -763,7 +763,7 @@ def test_a_bug_leaves_a_file_to_attach(orchestra, root, write, broken, tmp_path)
     [report] = scratch.iterdir()
     told, hint = ran.err.splitlines()
     assert told.startswith("error: this is a bug of orchestra: ")
-    assert "dodo.py.j2" in told
+    assert "dodo.py.tmpl" in told
     assert hint == f"hint: please report it and attach {report}"
     text = report.read_text()
     assert text.startswith("orchestra ")
