@@ -427,6 +427,23 @@ def test_the_quick_answer_loads_no_compiler(root, write, orchestra):
     assert not {"click", "jinja2", "msgspec", "ruamel", "orchestra.compiler.build"} & set(loaded)
 
 
+def test_a_compile_without_options_loads_no_click_and_does_the_same(root, write, orchestra):
+    write()
+    with_options = orchestra("compile", "--full")
+    made = files(root)
+    for path in (root / "dodo.py", root / "docs" / "shop.md"):
+        path.unlink()
+    code = "import sys; from orchestra.cli import run; code = run(['compile']); print(code, *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=environment(), capture_output=True, text=True, check=True
+    )
+    code, *loaded = done.stdout.split()
+    assert code == "0"
+    assert not {"click", "jinja2", "pydantic", "jsonschema", "rich"} & set(loaded)
+    assert done.stderr.splitlines() == ["docs/shop.md: written", "dodo.py: written", with_options.err.splitlines()[-1]]
+    assert {path: text for path, text in files(root).items() if not path.endswith("stamp.json")} == made
+
+
 def test_one_of_several_suites(orchestra, root, write):
     spec = write()
     write(GOOD.replace("shop", "other"), "specs/other.yaml")
