@@ -86,8 +86,8 @@ def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Comman
     late: set[str] = set()
     found: set[str] = set()
     for step in steps:
-        _add_names(step.args, late)
-        if step.target is not None:
+        if names.may_hold((step.args, step.target)):
+            _add_names(step.args, late)
             _add_names(_target_texts(step.target), late)
         if step.verb == "http" and isinstance(base := step.args.get("base"), str):
             found.add(base)
