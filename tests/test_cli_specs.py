@@ -439,7 +439,7 @@ def test_a_compile_without_options_loads_no_click_and_does_the_same(root, write,
     )
     code, *loaded = done.stdout.split()
     assert code == "0"
-    assert not {"click", "jinja2", "pydantic", "jsonschema", "rich"} & set(loaded)
+    assert not {"click", "pydantic", "jsonschema", "rich"} & set(loaded)
     assert done.stderr.splitlines() == ["docs/shop.md: written", "dodo.py: written", with_options.err.splitlines()[-1]]
     assert {path: text for path, text in files(root).items() if not path.endswith("stamp.json")} == made
 
@@ -766,7 +766,7 @@ def broken(tmp_path):
     copy = tmp_path / "broken"
     for name in ("orchestra", "schemas", "templates"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "demo"))
-    (copy / "templates" / "dodo.py.tmpl").unlink()
+    (copy / "templates" / "dodo.py.j2").unlink()
     return copy
 
 
@@ -780,7 +780,7 @@ def test_a_bug_leaves_a_file_to_attach(orchestra, root, write, broken, tmp_path)
     [report] = scratch.iterdir()
     told, hint = ran.err.splitlines()
     assert told.startswith("error: this is a bug of orchestra: ")
-    assert "dodo.py.tmpl" in told
+    assert "dodo.py.j2" in told
     assert hint == f"hint: please report it and attach {report}"
     text = report.read_text()
     assert text.startswith("orchestra ")
