@@ -101,7 +101,8 @@ def works(python: Path) -> bool:
 
 def make_venv() -> None:
     say(f"making .venv with Python {platform.python_version()}")
-    venv = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    shutil.rmtree(VENV, ignore_errors=True)  # not by `venv --clear`, which would take the log of the steps before
+    venv = [sys.executable, "-m", "venv", str(VENV)]
     if has_ensurepip():
         step(venv, "python -m venv failed")
         return

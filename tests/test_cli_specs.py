@@ -805,20 +805,3 @@ def test_the_page_names_every_verb_and_option(orchestra):
         assert f"| {code} |" in page
     for option in options_of(orchestra("--help").out):
         assert f"`{option}" in page
-
-
-def test_the_examples_of_the_page_run(orchestra, root):
-    page = CLI_PAGE.read_text(encoding="utf-8")
-    shutil.copytree(ROOT / "specs", root / "specs")
-    (root / "specs" / "self.yaml").unlink()
-    (root / "pyproject.toml").write_text('[tool.orchestra]\nsuite = "market"\n')
-    blocks = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
-    assert blocks
-    for line in "".join(blocks).splitlines():
-        assert line.startswith("$ orchestra "), line
-        words = line.removeprefix("$ orchestra ").partition("   #")[0].split()
-        ran = orchestra(*words)
-        if words[0] == "doctor":
-            assert ran.code in {0, 3}, f"{line}\n{ran.transcript()}"
-        else:
-            assert ran.code == 0, f"{line}\n{ran.transcript()}"

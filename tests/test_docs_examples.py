@@ -80,7 +80,9 @@ def examples(page: Path) -> list[Example]:
                     browser = flag == "browser"
         elif token.type in {"fence", "code_block"}:
             name = page.relative_to(ROOT).as_posix()
-            found.append(Example(name, token.map[0] + 1, token.info, token.content, scene, browser, not_run or none_run))
+            found.append(
+                Example(name, token.map[0] + 1, token.info, token.content, scene, browser, not_run or none_run)
+            )
             not_run = ""
     return found
 
@@ -101,8 +103,7 @@ def test_every_block_is_run_or_says_why_not():
 
 # ------------------------------------------------------------------------------------------------------------ scenes
 
-TOY = (
-    """\
+TOY = """\
 orchestra: 1
 suite: market
 methods: {cli: {driver: command, workers: 1}, mcp: {driver: command, workers: 1}}
@@ -110,9 +111,7 @@ profiles: {staging: {vars: {place: staging}}}
 vars: {place: here}
 groups: {basics: {}}
 tests:
-"""
-    + "".join(f'  B00{n}: {{group: basics, tags: [smoke], command: {{argv: ["true"]}}}}\n' for n in range(1, 10))
-)
+""" + "".join(f'  B00{n}: {{group: basics, tags: [smoke], command: {{argv: ["true"]}}}}\n' for n in range(1, 10))
 OTHER = 'orchestra: 1\nsuite: self\nmethods: {cli: {driver: command}}\ntests: {lint: {command: {argv: ["true"]}}}\n'
 
 
@@ -346,12 +345,12 @@ def test_a_wrong_part_is_seen(tmp_path):
 def test_the_probes_of_the_table_are_probes(tmp_path):
     page = (ROOT / "docs" / "health.md").read_text(encoding="utf-8")
     table = page.partition("## Probes")[2].partition("\n## ")[0]
-    probes = re.findall(r"^\| `(\w+: \{.*\})` \|", table, re.MULTILINE)
+    probes = re.findall(r"^\| `(\w+: \{.*?\})` \|", table, re.MULTILINE)
     assert len(probes) == 7
     for probe in probes:
         ready = probe.replace("…", "ready")
-        row = 'row: {service: {run: [serve, "${port}"], port_range: 8000-8001}, ready: {%s}}' % ready
-        assert complaints(framed(f"health: {{{row}}}"), tmp_path) == [], probe
+        row = f'service: {{run: [serve, "${{port}}"], port_range: 8100-8101}}, ready: {{{ready}}}'
+        assert complaints(framed(f"health: {{row: {{{row}}}}}"), tmp_path) == [], probe
 
 
 # -------------------------------------------------------------------------------------------------------------- toml
