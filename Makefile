@@ -79,9 +79,9 @@ lock: ## resolve the requirements anew (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group dev pyproject.toml --constraints requirements.txt --output-file requirements-dev.txt
 
-env:
+env: ## make or refresh .venv from the locks
 	@test -n '$(PYTHON)' || { echo 'set-up: no Python 3.11 or later on PATH; name one: make PYTHON=/path/to/python3' >&2; exit 1; }
 	@$(PYTHON) scripts/bootstrap.py env
 
-browser: env
+browser: env ## find a browser that starts, else install one
 	@$(BIN)/python scripts/bootstrap.py browser --optional

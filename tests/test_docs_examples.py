@@ -135,6 +135,12 @@ def mistake(project: SuiteProject) -> None:
     project.write(README_SPEC.replace("needs: [S001]", "needs: [S01]"), "specs/shop.yaml")
 
 
+def shop_by_mcp(project: SuiteProject) -> None:
+    """The spec of the README with the method of docs/mcp.md, compiled."""
+    method = next(one.text for one in ALL if one.page == "docs/mcp.md" and one.language == "yaml")
+    project.write(README_SPEC.replace("methods:\n", method), "specs/shop.yaml").compile()
+
+
 def toy(project: SuiteProject) -> None:
     """Two suites by the names of this repository's, whose tests do nothing."""
     (project.root / "pyproject.toml").write_text('[tool.orchestra]\nsuite = "market"\n', encoding="utf-8")
@@ -160,6 +166,7 @@ SCENES: dict[str, Callable[[SuiteProject], None]] = {
     "shop": shop,
     "compiled shop": compiled_shop,
     "mistake": mistake,
+    "shop by mcp": shop_by_mcp,
     "toy": toy,
     "market": market,
     "checkout": checkout,
