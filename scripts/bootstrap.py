@@ -148,7 +148,7 @@ def find_browser(*, optional: bool) -> int:
         return 0
     say(found.text())
     if optional:
-        say("going on without: what needs a browser is skipped with this reason")
+        say("going on without: what needs no browser is run")
     return 0 if optional else 3
 
 
