@@ -32,7 +32,9 @@ import pytest
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
+from orchestra import errors
 from orchestra.compiler.build import build
+from orchestra.ledger.event import VERDICTS
 from orchestra.project import find
 from tests.suite_project import SuiteProject, environment
 
@@ -369,3 +371,44 @@ def test_the_probes_of_the_table_are_probes(tmp_path):
 def test_settings_are_read(example, tmp_path):
     (tmp_path / "pyproject.toml").write_text(example.text, encoding="utf-8")
     assert find(tmp_path).root == tmp_path
+
+
+# ------------------------------------------------------------------------------------------------- words of the program
+
+
+def words(pattern: str, *folders: str) -> set[str]:
+    """What the sources of the program say by this pattern."""
+    files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))]
+    return {word for file in files for word in re.findall(pattern, file.read_text(encoding="utf-8"))}
+
+
+def test_every_verdict_stands_on_both_pages():
+    for name in ("run.md", "report.md"):
+        table = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert sorted(set(table) & set(VERDICTS)) == sorted(VERDICTS), name
+
+
+def test_every_exit_code_stands_where_codes_are_told():
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    assert codes == {0, 1, 2, 3, 70, 130, 143}
+    run = (ROOT / "docs" / "run.md").read_text(encoding="utf-8").partition("## Exit codes")[2]
+    assert {int(code) for code in re.findall(r"(?:^|· )(\d+) ", run, re.MULTILINE)} == codes
+    cli = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", cli, re.MULTILINE)} == codes
+
+
+def test_every_variable_of_the_user_stands_in_a_page():
+    inner = {"ORCHESTRA_TREE"}  # the mark of a run in the environment of what it starts
+    used = words(r"\bORCHESTRA_[A-Z]+\b", "orchestra", "scripts") - inner
+    assert len(used) > 5
+    told = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert sorted(name for name in used if name not in told) == []
+
+
+def test_every_probe_stands_in_the_page_of_health():
+    page = (ROOT / "docs" / "health.md").read_text(encoding="utf-8")
+    schema = json.loads((ROOT / "schemas" / "orchestra.schema.json").read_text(encoding="utf-8"))
+    ready = schema["$defs"]["Ready"]["properties"]
+    probes = {key for key, value in ready.items() if value.get("$ref", "").endswith("Probe")}
+    assert len(probes) == 7
+    assert sorted(probe for probe in probes if f"| `{probe}: " not in page) == []
