@@ -64,9 +64,10 @@ bench: env browser ## the figures of docs/benchmarks.md, measured on this machin
 	$(BIN)/python -m bench
 
 clean: ## remove the environment, the caches and the records of runs
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .doit.db*
-	rm -rf build dist tests/npm/node_modules .orchestra/*/runs
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .doit.db*
+	@rm -rf build dist tests/npm/node_modules tests/npm/.stamp* .orchestra/*/runs
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo 'clean: .venv, caches and records of runs are gone'
 
 format: env ## let ruff mend what it can
 	$(BIN)/ruff check --fix

@@ -98,6 +98,26 @@ def test_without_a_python_make_says_what_is_needed(root):
     assert "no Python 3.11 or later on PATH; name one: make PYTHON=/path/to/python3" in done.stderr
 
 
+def test_clean_leaves_nothing_that_a_checkout_makes(root, tmp_path):
+    """What tells that a thing was made goes with the thing: a stamp that stayed would vouch for what is gone."""
+    shutil.copy(root / "Makefile", tmp_path)
+    made = (
+        ".venv/stamp",
+        ".coverage.x",
+        "tests/npm/node_modules/x",
+        "tests/npm/.stamp",
+        ".orchestra/s/runs/x",
+        "a/__pycache__/x",
+    )
+    kept = ("a/b.py", ".orchestra/s/plan.json", "tests/npm/package-lock.json")
+    for name in (*made, *kept):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "clean", "PYTHON=none"], cwd=tmp_path, capture_output=True, check=True)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"Makefile", *kept}
+
+
 def test_ci_stops_at_the_first_failure(root):
     text = (root / ".ci" / "run").read_text()
     assert os.access(root / ".ci" / "run", os.X_OK)
