@@ -131,8 +131,9 @@ def find_browser(*, optional: bool) -> int:
     from orchestra.runtime.browser import Browser, cache_folder, find  # noqa: PLC0415
 
     found = find("chromium", os.environ, ROOT)
-    ways: list[tuple[str, Callable[[], bool]]] = [
-        ("the distribution's chromium, by apt-get", with_apt),
+    by_apt: list[tuple[str, Callable[[], bool]]] = [("the distribution's chromium, by apt-get", with_apt)]
+    ways = [
+        *(by_apt if apt_is_ours() else []),
         ("Playwright's own chromium", with_playwright),
         ("npm's @sparticuz/chromium", lambda: with_npm(cache_folder(os.environ))),
     ]
@@ -155,7 +156,7 @@ def find_browser(*, optional: bool) -> int:
 def with_apt() -> bool:
     """The whole browser, for windows, and its shell without one, which is several times quicker where there is one."""
     wanted = ["chromium", "fonts-liberation"]
-    return apt_is_ours() and (apt_install([*wanted, "chromium-headless-shell"]) or apt_install(wanted))
+    return apt_install([*wanted, "chromium-headless-shell"]) or apt_install(wanted)
 
 
 def with_playwright() -> bool:
