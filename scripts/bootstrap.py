@@ -128,7 +128,7 @@ def find_browser(*, optional: bool) -> int:
     if Path(sys.prefix).resolve() != VENV.resolve():  # the finder lives in the product, which is in .venv
         os.execv(PYTHON, [str(PYTHON), __file__, "browser", *(["--optional"] if optional else [])])
     # Installed by the step before; this file must start without it.
-    from orchestra.runtime.browser import Browser, cache_folder, find  # noqa: PLC0415
+    from orchestra.runtime.browser import Browser, Missing, cache_folder, find  # noqa: PLC0415
 
     found = find("chromium", os.environ, ROOT)
     by_apt: list[tuple[str, Callable[[], bool]]] = [("the distribution's chromium, by apt-get", with_apt)]
@@ -137,7 +137,8 @@ def find_browser(*, optional: bool) -> int:
         ("Playwright's own chromium", with_playwright),
         ("npm's @sparticuz/chromium", lambda: with_npm(cache_folder(os.environ))),
     ]
-    if not isinstance(found, Browser) and not os.environ.get("ORCHESTRA_BROWSER"):
+    # A browser that the user named has no stand-in; one that may not have its sandbox is not mended by another.
+    if isinstance(found, Missing) and not found.sandboxed_out and not os.environ.get("ORCHESTRA_BROWSER"):
         for title, install in ways:
             say(f"no browser starts; trying {title}")
             if install():
