@@ -27,6 +27,14 @@ def needs_browser(test: Test) -> bool:
     return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
 
 
+def writes_files(test: Test) -> bool:
+    """Whether an attempt has something to write: a log, what a page shows, or whatever is told where its folder is.
+
+    What remains are tests of requests and values alone; to make two folders takes longer than such a test.
+    """
+    return test.command is not None or needs_browser(test) or b"${attempt.dir}" in msgspec.json.encode(test)
+
+
 class Request(msgspec.Struct, frozen=True):
     """What to do.
 
