@@ -43,7 +43,7 @@ class Request(msgspec.Struct, frozen=True):
         test, method: from the plan, late names not yet replaced.
         attempt: from 1.
         root: absolute path of the project.
-        folder: absolute path of this attempt's own fresh folder; evidence goes there.
+        folder: absolute path of this attempt's own fresh folder, made where `writes_files`; evidence goes there.
         names: every late name that has a value before the test starts (`backend.url`, `attempt.dir`, `env.HOME`, …);
             `saved.*` is the test's own.
         browser: None when the test needs none.
