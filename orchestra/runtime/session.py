@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ import msgspec
 from orchestra import __version__
 from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
 from orchestra.ledger import history, kept_plan
-from orchestra.ledger.disk import disk_error
+from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
@@ -32,7 +33,7 @@ from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser
-from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium
+from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.engine.local import Local
@@ -134,7 +135,7 @@ class Session:
         self._signal = 0
         self._asked = 0
         self._unhealthy = ""
-        self._decided: list[str] = []
+        self._decided: deque[tuple[int, str]] = deque()
         self._awaiting: list[_Task] = []
         self._running: dict[str, _Task] = {}
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
@@ -148,7 +149,8 @@ class Session:
             self._builds = Builds(root, plan)
             self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
-            _make_folder(self.folder, fresh=not options.resume)
+            if not options.resume:
+                make_folder(str(self.folder))
             self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, observers(self.folder))
             self._record_start(selection)
         except BaseException:
@@ -270,7 +272,7 @@ class Session:
         """A task whose needs have their verdicts: it is queued, or gets the verdict that it has without running."""
         task = self._tasks[name]
         if name in self._resumed.kept:
-            self._decided.append(name)
+            self._decided.appendleft((0, name))  # it is on the disk since an earlier segment
             return
         self._queue.push(name)
         if self._signal:
@@ -305,21 +307,29 @@ class Session:
         Raises:
             MachineError: the disk refuses to take the record.
         """
-        while not self._decided:
+        while not (decided := self._on_disk()):
             if self._asked and not self._signal:
                 self._interrupt()
             self._grant()
-            if self._decided:
-                break
-            if self._opened and not self._running and not self._awaiting:
+            pause = self._patience()
+            if self._decided:  # tests start and end while the disk is busy; only a slot that is free is held up by it
+                free = len(self._running) < self._workers()
+                left = self._recorder.commit(self._engine.wake, at_once=free)
+                pause = pause if left is None else left if pause is None else min(pause, left)
+            elif self._opened and not self._running and not self._awaiting:
                 self._give_up()
-                break
-            for result in self._engine.poll(self._patience()):
+                continue
+            for result in self._engine.poll(pause):
                 self._finish(result)
-        self._grant()  # so that slots are busy while the disk is
-        self._recorder.sync()
-        decided, self._decided = self._decided, []
+        self._grant()  # so that slots are busy while doit looks what comes next
         return decided
+
+    def _on_disk(self) -> list[str]:
+        """The tasks whose verdicts have reached the disk since the last call."""
+        reached, found = self._recorder.settled(), []
+        while self._decided and self._decided[0][0] <= reached:
+            found.append(self._decided.popleft()[1])
+        return found
 
     def _open_gates(self, *, settled: bool = False) -> bool:
         """Judge the gates before the first test, once the components that they ask about are up or down."""
@@ -411,7 +421,9 @@ class Session:
     def _start(self, task: _Task) -> None:
         task.attempt += 1
         folder = folder_of(task.name, task.attempt, self._resumed.segment)
-        _make_folder(self.folder / folder)
+        path = f"{self.folder}/{folder}"
+        if writes_files(task.test):
+            make_folder(path)
         self._recorder.add(
             "attempt_started",
             {
@@ -431,11 +443,11 @@ class Session:
                 method=task.method,
                 attempt=task.attempt,
                 root=str(self._root),
-                folder=str(self.folder / folder),
+                folder=path,
                 names={
                     **self._env_names,
                     **self._matrix.names(),
-                    "attempt.dir": str(self.folder / folder),
+                    "attempt.dir": path,
                     "test.id": task.test.id,
                     "method.id": task.method.id,
                 },
@@ -461,7 +473,8 @@ class Session:
         if task.marks and wants_evidence(task.test, result):
             self._matrix.hear()
             result = with_services(result, self.folder, folder, task.marks)
-        self._masks.clean(folder)
+        if self._masks:
+            self._masks.clean(folder)
         again = tries_again(result, task.test.retries) and not self._signal
         where = self._places.text(result.failure.at) if result.failure is not None else ""
         body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
@@ -495,8 +508,8 @@ class Session:
             "inputs": task.inputs,
         }
         self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace)
-        self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
-        self._decided.append(name)
+        given = self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
+        self._decided.append((given.seq, name))
         self._queue.done(name)
         if task.attempt:
             passed = verdict in {"passed", "flaky"}
@@ -644,18 +657,3 @@ def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, 
 def _word(task: str) -> str:
     """The name of a task as one word, for marks: a matrix may put spaces into it, and no id holds `%`."""
     return task.replace(" ", "%20")
-
-
-def _make_folder(path: Path, *, fresh: bool = True) -> None:
-    """Make a folder, and those above it where they are missing; unless it is to be `fresh`, it may be there.
-
-    Raises:
-        MachineError: the disk refuses.
-    """
-    try:
-        try:
-            path.mkdir(exist_ok=not fresh)
-        except FileNotFoundError:
-            path.mkdir(parents=True)
-    except OSError as error:
-        raise disk_error(error, path, "write") from error
