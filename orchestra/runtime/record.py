@@ -91,10 +91,7 @@ def attempt_body(
         retry: whether another attempt follows.
     """
     failure = result.failure
-    evidence = []
-    if result.evidence:
-        folder = run / folder_of(result.task, result.attempt)
-        evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
+    evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
     return {
         "task": result.task,
         "test": test.id,
