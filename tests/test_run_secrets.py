@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
+from urllib.parse import quote
+
 import pytest
 
 SECRET = 's3cr3t/väl ue+&"x'
@@ -75,3 +80,53 @@ def test_a_secret_of_a_page_is_nowhere_in_the_run_folder(project, chromium):
             assert b"s3cr3t" not in data, (name, data[max(0, data.index(b"s3cr3t") - 100) :][:300])
     assert "s3cr3t" not in done.err
     assert "***THE_TOKEN***" in (project.folder / "attempts/cli/heading/1/console.log").read_text()
+
+
+LEAKS = """
+import base64, html, json, os, sys, urllib.parse
+token = os.environ["THE_TOKEN"]
+raw = token.encode()
+forms = [token, urllib.parse.quote(token), urllib.parse.quote(token, safe=""), urllib.parse.quote_plus(token)]
+forms += [json.dumps(token), json.dumps(token, ensure_ascii=False), html.escape(token)]
+forms += [base64.b64encode(pad + raw).decode() for pad in (b"", b"x", b"xy")]
+forms += [base64.urlsafe_b64encode(raw).decode()]
+print(*forms, sep="\\n")
+print(*forms, sep="\\n", file=sys.stderr)
+with open(os.environ["OUT"], "w") as file:
+    print(*forms, sep="\\n", file=file)
+sys.exit(f"failed with {token} and {forms[3]}")
+"""
+
+
+def test_a_secret_in_any_encoding_is_nowhere_after_a_run_and_its_resume(project):
+    spec = """orchestra: 1
+suite: s
+secrets: [THE_TOKEN]
+methods: {cli: {driver: command}}
+tests:
+  x: {command: {argv: [python, leak.py, "${env.THE_TOKEN}"], env: {OUT: "${attempt.dir}/out.txt", T: "${env.THE_TOKEN}"}}}
+"""
+    (project.root / "leak.py").write_text(LEAKS)
+    project.write(spec).compile()
+    for words in (["run"], ["run", "--resume"]):
+        done = project.run(*words, THE_TOKEN=SECRET, ORCHESTRA_NOTE=SECRET)
+        assert done.code == 1
+        assert SECRET not in done.out + done.err
+    raw = SECRET.encode()
+    hidden = {
+        SECRET,
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        html.escape(SECRET),
+    }
+    hidden |= {base64.b64encode(b"x" * pad + raw).decode()[(0, 2, 3)[pad] : -4] for pad in range(3)}
+    files = [path for path in project.folder.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"events.jsonl", "output.log", "state.json", "junit.xml"}
+    assert [path for path in files if path.name.startswith("plan-")]
+    for path in files:
+        data = path.read_bytes()
+        assert not [form for form in hidden if form.encode() in data], path
+    assert len(project.events("run_resumed")) == 1
+    assert project.run("audit").code == 0
