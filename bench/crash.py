@@ -145,6 +145,8 @@ class Ground:
             return
         outcome.kills += 1
         told = self._after_kill(folder, shown, dice, outcome, power_cut=power_cut)
+        if not _last(folder):
+            return  # a power cut took all of it, and nothing had been shown: there is no run to go on with
         if dice.randrange(3) == 0:
             begun = _size(folder / LEDGER)
             goal = dice.randrange(begun + 1, begun + self.size)
@@ -155,8 +157,7 @@ class Ground:
         before = _verdicts(folder)
         missing = {task for task in told if before.get(task) not in GOOD}
         outcome.lost += len(missing)
-        mark = _last(folder)
-        if mark != "seal":
+        if _last(folder) != "seal":
             self._run("run", "--resume", folder.name, code=1)
         self._judge(folder, told, outcome)
 
@@ -210,7 +211,10 @@ def _verdicts(folder: Path) -> dict[str, str]:
 
 
 def _last(folder: Path) -> str:
-    return [event.type for event in read(folder / LEDGER)][-1]
+    last = ""
+    for event in read(folder / LEDGER):
+        last = event.type
+    return last
 
 
 def _end_of(folder: Path, tasks: set[str]) -> int:

@@ -39,7 +39,7 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
 @click.command(
     epilog="\b\nExamples:\n  orchestra events                          the newest run, an event a line\n"
     "  orchestra events --follow --type verdict  verdicts as they are given, until the run ends\n"
-    "  orchestra events --json | jq .body        the ledger's own lines"
+    "  orchestra events --json                   the ledger's own lines"
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
