@@ -23,7 +23,7 @@ from orchestra.runtime import identity
 from orchestra.runtime.ends import exit_of
 from orchestra.runtime.port import Port, Taken, busy, reserve
 from orchestra.runtime.probe import Answer, Prober, Scene
-from orchestra.runtime.recovery import Watch, poll_seconds, step, wait_seconds
+from orchestra.runtime.recovery import REPAIR_SECONDS, Watch, poll_seconds, step, wait_seconds
 from orchestra.runtime.reply import short
 from orchestra.runtime.row import Trouble
 from orchestra.runtime.service import Ground, Journal, Running, ending, finish, release, start, stop
@@ -34,7 +34,6 @@ SETTLE_SECONDS = 0.2
 _STRANGER_LIMIT = 3
 _BACKGROUND_POLL_SECONDS = 0.5
 _ASK_AGAIN_SECONDS = (0.0, 0.02, 0.1)
-_REPAIR_SECONDS = 300.0
 _SHORTEST_PROBE_SECONDS = 0.05
 
 
@@ -77,6 +76,9 @@ class Member:
         self.on_failover = False
         self.incidents = 0
         self.recoveries = 0
+        self.failovers = 0
+        self.incident = ""
+        self.was_healthy = False
         self._ground = ground
         self._prober = prober
         self._names = names
@@ -166,9 +168,9 @@ class Member:
 
     async def repair(self, run: tuple[str, ...]) -> Trouble | None:
         """Run a repair of the ladder to its end."""
-        code = await self._to_its_end(Job(run, timeout_seconds=_REPAIR_SECONDS), word="repair")
+        code = await self._to_its_end(Job(run, timeout_seconds=REPAIR_SECONDS), word="repair")
         if code is None:
-            return Trouble(f"has a repair that did not end within {_REPAIR_SECONDS:g} s")
+            return Trouble(f"has a repair that did not end within {REPAIR_SECONDS:g} s")
         return self._with_output(f"has a repair that ended with {ending(code)}") if code else None
 
     async def _to_its_end(self, job: Job, word: str = "job") -> int | None:
@@ -424,7 +426,13 @@ class Member:
     def fail_over(self) -> None:
         """From now on the backup is what is started."""
         self.service = self.component.failover or self.component.service
+        self.failovers += not self.on_failover
         self.on_failover = True
+
+    def fail_back(self) -> None:
+        """From now on the primary is what is started."""
+        self.service = self.component.service
+        self.on_failover = False
 
     def _with_output(self, reason: str, hint: str = "") -> Trouble:
         """A trouble with the last lines of the output."""
