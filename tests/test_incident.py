@@ -136,6 +136,44 @@ def test_a_failure_is_held_until_its_components_were_asked_and_not_when_the_run_
     assert events[-1][1]["outcome"] == "unresolved"
 
 
+def session(task="mcp:a", outcome="passed", *, alive=True, mended=()):
+    """A result of the method mcp, with what its session tells."""
+    parts = [
+        {"part": part, "reason": reason, "rungs": rungs, "before": before} for part, reason, rungs, before in mended
+    ]
+    facts = {"session": {"method": "mcp", "alive": {"browser": alive, "server": True}, "mended": parts}}
+    failure = None if outcome == "passed" else Failure("crash", "the browser died in this step")
+    return Result(task, 1, outcome, 1.0, failure, facts=facts)
+
+
+def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_next_test_has_a_new_one():
+    events = []
+    outages = Outages(lambda kind, body: events.append((kind, body)), clock=lambda: 1.0)
+    outages.began("mcp:a", [], [])
+    settled, touched = outages.ended(
+        session(outcome="error", alive=False, mended=[("browser", "the browser died", [], False)]), Retry(), held=0
+    )
+    assert (settled, touched) == ((True, True, True), ("mcp.browser-1",))
+    outages.began("mcp:a", [], [])
+    settled, touched = outages.ended(
+        session(mended=[("browser", "the browser had died", ["relaunch"], True)]), Retry(), held=1
+    )
+    assert (settled, touched) == ((False, False, False), ())
+    told = [(body["component"], body["state"]) for kind, body in events if kind == "service_event"]
+    assert told == [("mcp.browser", "unhealthy"), ("mcp.server", "healthy"), ("mcp.browser", "healthy")]
+    opened, closed = [body for kind, body in events if kind == "incident"]
+    assert (opened["reason"], closed["outcome"], closed["rungs"]) == ("the browser died", "recovered", ["relaunch"])
+    assert outages.counts()["incidents"] == 1
+
+
+def test_a_server_that_was_replaced_in_a_test_marks_its_pass_and_one_before_it_does_not():
+    outages = Outages(lambda *_: None)
+    for before, wanted in ((False, ("mcp.server-1",)), (True, ())):
+        outages.began("mcp:a", [], [])
+        died = session(mended=[("server", "the MCP server died", ["restart"], before)])
+        assert outages.ended(died, Retry(), held=0)[1] == wanted
+
+
 # ------------------------------------------------------------------------------------------------------------ the bounds
 
 

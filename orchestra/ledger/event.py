@@ -187,7 +187,10 @@ class SessionChanged(TypedDict):
     browser: NotRequired[str]
     storage: NotRequired[Annotated[str | None, "digest of cookies and storage"]]
     reason: NotRequired[str]
-    mended: NotRequired[Annotated[list[dict[str, object]], "parts that died and came back: part, reason, rungs"]]
+    mended: NotRequired[
+        Annotated[list[dict[str, object]], "parts that died: part, reason, rungs, before the test or not"]
+    ]
+    alive: NotRequired[Annotated[dict[str, bool], "whether browser and MCP server live"]]
 
 
 class ResourceSampled(TypedDict):

@@ -22,6 +22,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from orchestra.errors import OrchestraError
@@ -35,6 +36,7 @@ from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.recovery import Action, Watch, bound_seconds, decide, step
 from orchestra.runtime.row import Row, State, Trouble
 from orchestra.runtime.service import Ground, ending
+from orchestra.runtime.up import UpRow
 
 __all__ = ["Matrix", "Row"]
 
@@ -66,6 +68,7 @@ class Matrix:
         sleep: waits that many seconds.
         rand: a number from 0 to 1, for the spread of waits.
         in_use: whether a test under way requires this component; called from the matrix's thread.
+        lent: rows that `orchestra up` keeps and that are used as they stand, as long as they are well.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Matrix:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rand: Callable[[], float] = random.random,
         in_use: Callable[[str], bool] = lambda _: False,
+        lent: Mapping[str, UpRow] = MappingProxyType({}),
     ) -> None:
         self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand)
         self._on_event = on_event
@@ -98,6 +102,7 @@ class Matrix:
                 names=self.names,
                 locks=lambda: locks_folder(os.getuid()),
                 say=self._starting,
+                lent=lent.get(one.id),
             )
             for one in components
         }
@@ -162,6 +167,24 @@ class Matrix:
             f"{name}.{part}": value for name, member in self._members.items() for part, value in member.bound.items()
         }
 
+    def bound(self, name: str) -> Mapping[str, str]:
+        """The names that a component binds: `url`, `host`, `port`, groups of its log probes."""
+        return self._members[name].bound
+
+    def mark_of(self, name: str) -> str:
+        """The tree mark of a component's process; empty when it has none."""
+        running = self._members[name].running
+        return running.process.mark if running is not None else ""
+
+    def stop(self, ids: Iterable[str]) -> None:
+        """Stop these and whatever needs them, dependents first, and wait for it; a later request starts them anew.
+
+        Not called by the matrix's own thread.
+        """
+        names = list(ids)
+        if self._loop is not None and not self._closed and names:
+            asyncio.run_coroutine_threadsafe(self._stop(names), self._loop).result()
+
     def close(self) -> None:
         """Stop everything, in reverse order, and wait for it: at most each one's grace and five seconds, in a row."""
         if self._closed:
@@ -184,12 +207,11 @@ class Matrix:
     # -------------------------------------------------------------------------------------------------- telling others
 
     def _row(self, member: Member, state: State, trouble: Trouble) -> Row:
-        running = member.running
         return Row(
             id=member.component.id,
             state=state,
             reason=self._ground.mask(trouble.reason),
-            pid=running.process.pid if running is not None else None,
+            pid=member.pid,
             port=member.port,
             url=member.url,
             attempts=member.starts,
@@ -201,6 +223,7 @@ class Matrix:
             incidents=member.incidents,
             recoveries=member.recoveries,
             failovers=member.failovers,
+            latency_seconds=member.latency,
             incident=member.incident if state != "healthy" else "",
         )
 
@@ -265,7 +288,7 @@ class Matrix:
         if trouble is not None:
             await self._give_up(name, trouble)
             return
-        resumed = member.running is not None
+        resumed = member.running is not None or member.standing is not None
         trouble = await (member.still_ready() if resumed else member.come_up())
         if trouble is not None and resumed:
             trouble = await member.come_up()
@@ -274,7 +297,7 @@ class Matrix:
             return
         if trouble is None:
             member.was_healthy = True
-            self._publish(name, "healthy")
+            self._publish(name, "healthy", Trouble("is up by `orchestra up`") if member.standing is not None else None)
             trouble = await self._trouble(member)
         # One that was healthy and does not come up again behind what it needs has an incident of its own.
         while trouble is not None:
@@ -308,7 +331,7 @@ class Matrix:
         """Wait until something is wrong with a healthy component; None when there is nothing to watch."""
         live = member.component.live
         watches = [] if live is None else [asyncio.ensure_future(self._misses(member, live))]
-        if member.running is not None:
+        if member.stands():
             watches.append(asyncio.ensure_future(self._death(member)))
         if member.on_failover and member.component.fail_back:
             watches.insert(0, asyncio.ensure_future(self._cooled(member)))
@@ -323,6 +346,9 @@ class Matrix:
             await asyncio.gather(*watches, return_exceptions=True)
 
     async def _death(self, member: Member) -> Trouble:
+        if member.standing is not None:
+            await member.gone()
+            return Trouble("ended while tests ran; `orchestra up` had started it")
         code = await member.death()
         return Trouble(f"ended with {ending(code)} while tests ran", f"its output is in {member.journal.path}")
 
@@ -391,7 +417,7 @@ class Matrix:
         """Wait until a component that is said to be healthy has proven it, or is no longer said to be."""
         member = self._members[name]
         asked: asyncio.Future[None] | None = None
-        if self._rows[name].state == "healthy" and (member.running is None or await member.lives()):
+        if self._rows[name].state == "healthy" and (not member.stands() or await member.lives()):
             if member.component.live is None:
                 return
             asked = asyncio.get_running_loop().create_future()
@@ -476,7 +502,8 @@ class Matrix:
     def _resume(self, aside: Iterable[str]) -> None:
         for other in aside:
             # Another incident may have put it aside too, and begun it again: a component has one life at a time.
-            if not self._closed and self._tasks[other].done() and self._rows[other].state != "failed":
+            task = self._tasks.get(other)
+            if task is not None and task.done() and not self._closed and self._rows[other].state != "failed":
                 self._begin(other)
 
     async def _put_aside(self, name: str) -> list[str]:
@@ -522,6 +549,20 @@ class Matrix:
         return None
 
     # ------------------------------------------------------------------------------------------------------- going down
+
+    async def _stop(self, names: Sequence[str]) -> None:
+        over = {*names, *(other for name in names for other in self._dependents(name))}
+        for name in over:
+            task = self._tasks.pop(name, None)
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        for name in [name for name in reversed(self._order) if name in over]:
+            member = self._members[name]
+            await self._down(name, ())
+            member.fail_back()
+            member.incident, member.was_healthy = "", False
+            self._rows[name] = self._row(member, "idle", Trouble(""))
 
     async def _shut(self) -> None:
         """Cancel every life, stop every service once all that need it are gone, and end the loop."""

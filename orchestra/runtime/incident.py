@@ -60,6 +60,31 @@ class _Window:
     touched: list[str] = field(default_factory=list)
 
 
+class Died(NamedTuple):
+    """A part of a browser session that died.
+
+    Attributes:
+        component: its row, `mcp.browser` or `mcp.server`.
+        reason: what was seen.
+        rungs: what brought it back; empty when the next test will.
+        before: it happened before the attempt that tells it, which it does not touch.
+    """
+
+    component: str
+    reason: str
+    rungs: tuple[str, ...] = ()
+    before: bool = False
+
+
+def deaths(result: Result) -> list[Died]:
+    """What died of the browser session of an attempt, by its facts."""
+    session = result.facts.get("session", {})
+    return [
+        Died(f"{session['method']}.{one['part']}", one["reason"], tuple(one["rungs"]), one["before"])
+        for one in session.get("mended", ())
+    ]
+
+
 class Incidents:
     """The fold."""
 
@@ -96,23 +121,30 @@ class Incidents:
         known.outcome = "recovered" if body["state"] == "healthy" else "failed"
         return [_closed(known, now)]
 
-    def past(self, component: str, reason: str, task: str, rungs: Sequence[str], now: float) -> list[dict[str, Any]]:
-        """An incident that is known only after its end: part of a browser session that a worker has mended itself.
+    def part(self, task: str, died: Died, now: float) -> list[dict[str, Any]]:
+        """A part of a browser session died, as an attempt tells at its end: an incident that closes when it is back.
 
         Args:
-            component: the row, `mcp.browser`.
-            reason: what had happened.
-            task: whose attempt it overlapped.
-            rungs: what was done.
+            task: whose attempt tells it.
+            died: what had happened, and what was done about it.
             now: monotonic seconds.
         """
-        number = 1 + sum(one.component == component for one in self._all.values())
-        one = Incident(f"{component}-{number}", component, reason, now, list(rungs), [task], "recovered")
-        self._all[one.id] = one
-        window = self._running.get(task)
-        if window is not None:
-            window.touched.append(one.id)
-        return [_opened(one), _closed(one, now)]
+        same = [one for one in self._all.values() if one.component == died.component]
+        bodies = []
+        if not same or same[-1].outcome:
+            one = Incident(f"{died.component}-{len(same) + 1}", died.component, died.reason, now)
+            self._all[one.id] = one
+            if not died.before:
+                window = self._running[task]
+                self._overlap(task, window, one, anyhow=True)
+            bodies.append(_opened(one))
+        else:
+            one = same[-1]
+        if died.rungs:
+            one.rungs += died.rungs
+            one.outcome = "recovered"
+            bodies.append(_closed(one, now))
+        return bodies
 
     def began(self, task: str, components: Iterable[str]) -> None:
         """An attempt has begun; `components` are those that its test requires, with all that these need."""
@@ -121,8 +153,8 @@ class Incidents:
             if not one.outcome:
                 self._overlap(task, window, one)
 
-    def _overlap(self, task: str, window: _Window, one: Incident) -> None:
-        if one.component in window.components:
+    def _overlap(self, task: str, window: _Window, one: Incident, *, anyhow: bool = False) -> None:
+        if anyhow or one.component in window.components:
             window.touched.append(one.id)
             if task not in one.tests:
                 one.tests.append(task)
@@ -244,6 +276,7 @@ class Outages:
         self._held: dict[str, Result] = {}
         self._asked: deque[str] = deque()
         self._degraded: dict[str, dict[str, None]] = {}
+        self._parts: dict[str, tuple[bool, int]] = {}
 
     def service(self, body: Body) -> None:
         """Record a service event, and the incident that it opens or closes."""
@@ -287,17 +320,36 @@ class Outages:
         """An attempt has ended: what follows, and the incidents that overlapped it."""
         task = result.task
         with self._lock:
-            bodies = [
-                body
-                for one in mended(result)
-                for body in self._fold.past(one.component, one.reason, task, one.rungs, self._clock())
-            ]
+            bodies = [body for one in deaths(result) for body in self._fold.part(task, one, self._clock())]
             touched = self._fold.ended(task)
             settled = settle(result, retry, held=held, incidents=touched)
             if settled.suspect:
                 self._fold.suspect()
+        self._session_rows(result, {body["component"]: body["reason"] for body in bodies})
         self._record(bodies)
         return settled, touched
+
+    def _session_rows(self, result: Result, reasons: Mapping[str, str]) -> None:
+        """The parts of a browser session are rows of the matrix: each change of theirs is a service event."""
+        session = result.facts.get("session", {})
+        for part, lives in session.get("alive", {}).items():
+            name = f"{session['method']}.{part}"
+            known = self._parts.get(name)
+            if known is None or known[0] != lives or name in reasons:
+                number = (known[1] if known is not None else 0) + (lives and (known is None or name in reasons))
+                self._parts[name] = (lives, number)
+                self._add(
+                    "service_event",
+                    {
+                        "component": name,
+                        "state": "healthy" if lives else "unhealthy",
+                        "pid": None,
+                        "port": None,
+                        "attempt": max(1, number),
+                        "reason": "" if lives else reasons.get(name, "is gone"),
+                        "seconds": 0.0,
+                    },
+                )
 
     def of(self, task: str, more: Iterable[str] = ()) -> tuple[str, ...]:
         """The incidents that overlapped a task, and others that are known to its components; each once."""
@@ -328,20 +380,3 @@ class Outages:
 
 
 _OF_INCIDENTS = frozenset({"ago_seconds", "bound_seconds"})
-
-
-class Mended(NamedTuple):
-    """A part of a browser session that died and was brought back: its row, what was seen, what was done."""
-
-    component: str
-    reason: str
-    rungs: tuple[str, ...]
-
-
-def mended(result: Result) -> list[Mended]:
-    """What a worker had to mend of its browser session, by the facts of an attempt."""
-    session = result.facts.get("session", {})
-    return [
-        Mended(f"{session['method']}.{one['part']}", one["reason"], tuple(one["rungs"]))
-        for one in session.get("mended", ())
-    ]

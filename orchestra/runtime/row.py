@@ -29,6 +29,7 @@ class Row:
         recoveries: how many actions of its ladder were taken.
         failovers: how often its backup took over.
         incident: the id of the incident that it is in, or that ended it; empty for none.
+        latency_seconds: how long its last probe took; None before the first.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Row:
     recoveries: int = 0
     failovers: int = 0
     incident: str = ""
+    latency_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from orchestra.ledger.outcome import FINE
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
-from orchestra.runtime import browser
+from orchestra.runtime import browser, up
 from orchestra.runtime.attempt import Request, Result, needs_browser
 from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import inputs_digest
@@ -156,6 +156,10 @@ class Session:
             reaper=self._reaper,
             masks=self._masks,
         )
+        lent, refused = up.usable(root, home, plan.components, self._environment)
+        for name, why in refused.items():
+            message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
+            self._recorder.add("note", {"kind": "up_refused", "message": message})
         self._matrix = Matrix(
             plan.components,
             root=root,
@@ -167,6 +171,7 @@ class Session:
             wake=self._engine.wake,
             reaper=self._reaper,
             in_use=self._outages.in_use,
+            lent=lent,
         )
         seconds = {task: past.seconds for task, past in self._past.items()}
         self._queue = Queue(plan, selection, seconds)
