@@ -14,6 +14,7 @@ from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, 
 from orchestra.runtime.attempt import Failure, Result
 from orchestra.runtime.incident import Incidents, Outages, judged, settle
 from orchestra.runtime.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
+from tests.health_ground import free_range
 from tests.incident_ground import asks, backend, breaks, suite
 
 FAILED = Result("cli:a", 1, "failed", 1.0, Failure("command", "exit code 1"))
@@ -337,3 +338,75 @@ def test_a_backup_serves_its_time_and_the_primary_comes_back_when_no_test_uses_i
     actions = [one["body"].get("action") for one in project.events("service_event") if one["body"].get("action")]
     assert (actions[0], set(actions[1:])) == ("failover", {"fail_back"})
     assert [one["body"]["state"] for one in project.events("incident")] == ["opened", "closed"]
+
+
+# ------------------------------------------------------------------------------------------------------ method mcp
+
+KILLER = """
+import http.server, os, psutil, sys
+run = os.environ["ORCHESTRA_TREE"].split()[-1].split("/")[0]
+done = []
+class Killer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        wanted = {"/server": "mcp --endpoint", "/driver": "run-driver", "/browser": "--remote-debugging"}.get(self.path)
+        if wanted and self.path not in done:
+            done.append(self.path)
+            for one in psutil.process_iter():
+                try:
+                    words = " ".join(one.cmdline())
+                    marks = one.environ().get("ORCHESTRA_TREE", "")
+                    if run in marks and wanted in words and "--type=" not in words:
+                        one.kill()
+                except psutil.Error:
+                    pass
+        body = b"<h1>Here</h1>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Killer).serve_forever()
+"""
+"""A page; asked for /browser or /server it first kills that part of the session, once."""
+
+
+@pytest.mark.browser
+def test_a_browser_and_a_server_that_die_under_a_test_are_incidents_of_their_rows(project, chromium):
+    low, high = free_range(4)
+    spec = f"""orchestra: 1
+suite: s
+methods: {{mcp: {{driver: mcp, session: {{single: true}}}}}}
+health:
+  web:
+    service: {{run: [python, killer.py, "${{port}}"], port_range: {low}-{high}}}
+    ready: {{http: {{path: /}}}}
+defaults: {{requires: [web], retries: {{max: 0}}}}
+tests:
+  browser: {{steps: [{{goto: "${{web.url}}/"}}, {{http: {{GET: /browser, base: web}}}}, {{expect: {{role: heading, to: {{contain: Here}}}}}}]}}
+  server: {{after: [browser], steps: [{{goto: "${{web.url}}/"}}, {{http: {{GET: /server, base: web}}}}, {{expect: {{role: heading, to: {{contain: Here}}}}}}]}}
+  driver: {{after: [server], steps: [{{goto: "${{web.url}}/"}}, {{http: {{GET: /driver, base: web}}}}, {{expect: {{role: heading, to: {{contain: Here}}}}}}]}}
+  plain: {{after: [driver], steps: [{{goto: "${{web.url}}/"}}]}}
+"""
+    (project.root / "killer.py").write_text(KILLER)
+    done = project.write(spec).compile().run("run")
+    assert done.code == 1, done.err
+    good = dict.fromkeys(("mcp:browser", "mcp:server", "mcp:plain"), "passed")
+    assert project.verdicts() == {**good, "mcp:driver": "error"}, (
+        "Playwright's own process is no row; it comes back, too"
+    )
+    given = {one["body"]["task"]: one["body"].get("incidents") for one in project.events("verdict")}
+    assert given == {
+        "mcp:browser": ["mcp.browser-1"],
+        "mcp:server": ["mcp.server-1"],
+        "mcp:driver": None,
+        "mcp:plain": None,
+    }
+    closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
+    assert [(one["id"], one["outcome"], one["rungs"]) for one in closed] == [
+        ("mcp.browser-1", "recovered", ["relaunch"]),
+        ("mcp.server-1", "recovered", ["restart"]),
+    ]
+    rows = [(one["body"]["component"], one["body"]["state"]) for one in project.events("service_event")]
+    assert ("mcp.browser", "unhealthy") in rows
+    state = json.loads((project.folder / "state.json").read_text())
+    assert state["health"]["mcp.browser"]["state"] == "healthy"

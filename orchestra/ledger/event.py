@@ -154,6 +154,7 @@ class ServiceChanged(TypedDict):
     action: NotRequired[Annotated[str | None, "the rung of the ladder, when this belongs to a recovery"]]
     url: NotRequired[str | None]
     incident: NotRequired[Annotated[str, "id of the incident that this belongs to"]]
+    bound_seconds: NotRequired[Annotated[float, "how long this start, or this recovery, takes at most"]]
 
 
 class GateJudged(TypedDict):

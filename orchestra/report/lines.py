@@ -140,7 +140,9 @@ def _retry(body: Mapping[str, Any]) -> str:
 
 def _service(body: Mapping[str, Any]) -> str:
     action = f"({body['action']})" if body.get("action") else ""
-    return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"])
+    bound = body.get("bound_seconds") if body["state"] == "starting" else None
+    within = f"at most {duration(bound)}" if bound else ""
+    return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"], within)
 
 
 def _gate(body: Mapping[str, Any]) -> str:

@@ -379,4 +379,4 @@ class Outages:
             self._add("incident", body)
 
 
-_OF_INCIDENTS = frozenset({"ago_seconds", "bound_seconds"})
+_OF_INCIDENTS = frozenset({"ago_seconds"})
