@@ -412,7 +412,7 @@ def inject(chosen: Sequence[str], seed: int) -> Tally:
         for start in range(0, len(kinds), _BATCH):
             _batch(folder / f"{start}", kinds[start : start + _BATCH], tally, dice)
             if os.environ.get("FAULTS_VERBOSE"):
-                print(start, dict(tally.verdicts), tally.blamed, tally.missing, tally.odd, file=sys.stderr, flush=True)
+                print(report(tally, seed, None), file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return tally
