@@ -295,7 +295,7 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
             tally.recovered[kind] += 1
         own = [one for one in closed.values() if f"cli:t{number}" in one["tests"]]
         tally.seconds.setdefault(kind, []).extend(one["seconds"] for one in own if one["component"] == victim)
-        if kind == "killed between tests":  # no test overlaps it, but perhaps the next one that breaks the same server
+        if leaves and not own:  # a test that passed at once may be over before anybody knows of its deed
             at = float((root / f"at-{number}").read_text())
             own = [one for one in closed.values() if one["component"] == victim and opened[one["id"]] >= at]
         if leaves and not own:
@@ -308,19 +308,18 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
 
 
 def _ratios(root: Path, kinds: Sequence[tuple[int, str]], events: Sequence[dict], tally: Tally) -> None:
-    """From a kill until the server is ready again, over its own start and one liveness period."""
+    """From a kill until the server is ready again, over the time of that start itself and one liveness period."""
     healthy_all = [one for one in events if one["type"] == "service_event" and one["body"]["state"] == "healthy"]
     for number, kind in kinds:
         stamp, victim = root / f"at-{number}", victim_of(number, kind)
         healthy = [one for one in healthy_all if one["body"]["component"] == victim]
         if kind not in {"killed in a test", "killed between tests"} or not stamp.exists() or not healthy:
             continue
-        own = healthy[0]["body"]["seconds"]
         at = float(stamp.read_text())
-        after = [datetime.fromisoformat(one["time"]).timestamp() for one in healthy]
-        later = [moment for moment in after if moment > at]
+        after = [(datetime.fromisoformat(one["time"]).timestamp(), one["body"]["seconds"]) for one in healthy]
+        later = [(moment, own) for moment, own in after if moment > at]
         if later:
-            tally.ratios.append((later[0] - at) / (own + EVERY_SECONDS))
+            tally.ratios.append((later[0][0] - at) / (later[0][1] + EVERY_SECONDS))
 
 
 def _batch(folder: Path, kinds: Sequence[tuple[int, str]], tally: Tally, dice: random.Random) -> None:
