@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import pty
 import re
 import resource
 import shutil
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -427,6 +429,23 @@ def test_the_quick_answer_loads_no_compiler(root, write, orchestra):
     assert not {"click", "jinja2", "msgspec", "ruamel", "orchestra.compiler.build"} & set(loaded)
 
 
+def test_a_compile_without_options_loads_no_click_and_does_the_same(root, write, orchestra):
+    write()
+    with_options = orchestra("compile", "--full")
+    made = files(root)
+    for path in (root / "dodo.py", root / "docs" / "shop.md"):
+        path.unlink()
+    code = "import sys; from orchestra.cli import run; code = run(['compile']); print(code, *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=environment(), capture_output=True, text=True, check=True
+    )
+    code, *loaded = done.stdout.split()
+    assert code == "0"
+    assert not {"click", "pydantic", "jsonschema", "rich"} & set(loaded)
+    assert done.stderr.splitlines() == ["docs/shop.md: written", "dodo.py: written", with_options.err.splitlines()[-1]]
+    assert {path: text for path, text in files(root).items() if not path.endswith("stamp.json")} == made
+
+
 def test_one_of_several_suites(orchestra, root, write):
     spec = write()
     write(GOOD.replace("shop", "other"), "specs/other.yaml")
@@ -644,6 +663,26 @@ def test_each_verb_has_help_with_examples(orchestra, verb):
     assert re.search(rf"Examples?:\n +orchestra {verb}", ran.out)
 
 
+def test_the_examples_of_help_run(orchestra, root):
+    """Each verb's own examples, on this repository's suite: without the note behind two spaces, to no file."""
+    shutil.copytree(ROOT / "specs", root / "specs")
+    (root / "specs" / "self.yaml").unlink()
+    (root / "pyproject.toml").write_text('[tool.orchestra]\nsuite = "market"\n')
+    orchestra("compile")
+    lines = [
+        line
+        for verb in cli.VERBS
+        for line in re.findall(r"^ {4}(orchestra .+)$", orchestra(verb, "--help").out, re.MULTILINE)
+    ]
+    assert len(lines) >= len(cli.VERBS)
+    for line in lines:
+        words = re.split(r"  | > ", line.removeprefix("orchestra "))[0].split()
+        if words[0] == "run" and "--list" not in words:
+            words.append("--dry-run")
+        ran = orchestra(*words)
+        assert ran.code in ({0, 3} if words[0] == "doctor" else {0}), f"{line}\n{ran.transcript()}"
+
+
 def test_help_names_every_verb_and_exit_code(orchestra):
     ran = orchestra("--help")
     assert ran.code == 0
@@ -682,6 +721,42 @@ def test_completion(orchestra, write, words, found):
     env = {"_ORCHESTRA_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
     ran = orchestra(env=env)
     assert ran.out.split() == found
+
+
+def typed_in_bash(keys, cwd):
+    """What an interactive bash shows when these keys are typed at its prompt, to its end."""
+    terminal, inside = pty.openpty()
+    more = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PS1": "READY> ", "TERM": "dumb"}
+    bash = subprocess.Popen(
+        ["bash", "--noprofile", "--norc", "-i"],
+        cwd=cwd,
+        env=environment(**more, HISTFILE="/dev/null"),
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    )
+    os.close(inside)
+    shown = b""
+    lines = keys.encode().splitlines(keepends=True)
+    with suppress(OSError):  # how Linux says that the other side is closed
+        while chunk := os.read(terminal, 4096):
+            shown += chunk
+            if lines and shown.endswith(b"READY> "):  # it reads, so nothing is typed ahead
+                os.write(terminal, lines.pop(0))
+    os.close(terminal)
+    assert bash.wait() == 0
+    return shown.decode()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="this machine has no bash")
+def test_tab_completes_in_bash(orchestra, root, write):
+    write()
+    orchestra("compile")
+    line = next(line for line in CLI_PAGE.read_text(encoding="utf-8").splitlines() if "bash_source" in line)
+    shown = typed_in_bash(f"{line.partition('#')[0]}\norchestra sho\t --suite sh\t B002\nexit 0\n", root)
+    assert "B002  Second" in shown, shown
+    assert "error" not in shown
 
 
 def test_completion_of_suites_is_silent_where_the_settings_are_wrong(orchestra, root):
@@ -805,27 +880,3 @@ def test_the_page_names_every_verb_and_option(orchestra):
         assert f"| {code} |" in page
     for option in options_of(orchestra("--help").out):
         assert f"`{option}" in page
-
-
-def test_the_examples_of_the_page_run(orchestra, root):
-    page = CLI_PAGE.read_text(encoding="utf-8")
-    shutil.copytree(ROOT / "specs", root / "specs")
-    (root / "specs" / "self.yaml").unlink()
-    (root / "pyproject.toml").write_text('[tool.orchestra]\nsuite = "market"\n')
-    blocks = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
-    assert blocks
-    try:
-        _run_examples(orchestra, "".join(blocks))
-    finally:
-        orchestra("down")  # where an example of `up` was the last that ran
-
-
-def _run_examples(orchestra, blocks):
-    for line in blocks.splitlines():
-        assert line.startswith("$ orchestra "), line
-        words = line.removeprefix("$ orchestra ").partition("   #")[0].split()
-        ran = orchestra(*words)
-        if words[0] in {"doctor", "health"}:
-            assert ran.code in {0, 3}, f"{line}\n{ran.transcript()}"
-        else:
-            assert ran.code == 0, f"{line}\n{ran.transcript()}"

@@ -141,7 +141,7 @@ def _retry(body: Mapping[str, Any]) -> str:
 def _service(body: Mapping[str, Any]) -> str:
     action = f"({body['action']})" if body.get("action") else ""
     bound = body.get("bound_seconds") if body["state"] == "starting" else None
-    within = f"at most {duration(bound)}" if bound else ""
+    within = f"within {duration(bound)}" if bound else ""
     return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"], within)
 
 

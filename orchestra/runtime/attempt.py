@@ -27,6 +27,19 @@ def needs_browser(test: Test) -> bool:
     return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
 
 
+def needs_chromium(test: Test) -> bool:
+    """Whether a test drives the browser that a machine must have; the other engines are skipped where they are not."""
+    return test.browser == "chromium" and needs_browser(test)
+
+
+def writes_files(test: Test) -> bool:
+    """Whether an attempt has something to write: a log, what a page shows, or whatever is told where its folder is.
+
+    What remains are tests of requests and values alone; to make two folders takes longer than such a test.
+    """
+    return test.command is not None or needs_browser(test) or b"${attempt.dir}" in msgspec.json.encode(test)
+
+
 class Request(msgspec.Struct, frozen=True):
     """What to do.
 
@@ -35,7 +48,7 @@ class Request(msgspec.Struct, frozen=True):
         test, method: from the plan, late names not yet replaced.
         attempt: from 1.
         root: absolute path of the project.
-        folder: absolute path of this attempt's own fresh folder; evidence goes there.
+        folder: absolute path of this attempt's own fresh folder, made where `writes_files`; evidence goes there.
         names: every late name that has a value before the test starts (`backend.url`, `attempt.dir`, `env.HOME`, …);
             `saved.*` is the test's own.
         browser: None when the test needs none.

@@ -33,7 +33,7 @@ from orchestra.runtime.port import locks_folder
 from orchestra.runtime.probe import Prober
 from orchestra.runtime.process import end_tree
 from orchestra.runtime.reaper import Reaper
-from orchestra.runtime.recovery import Action, Watch, bound_seconds, decide, start_bound_seconds, step
+from orchestra.runtime.recovery import Action, Watch, bound_seconds, decide, once_bound_seconds, step
 from orchestra.runtime.row import Row, State, Trouble
 from orchestra.runtime.service import Ground, ending
 from orchestra.runtime.up import UpRow
@@ -245,7 +245,7 @@ class Matrix:
         if row.url:
             body["url"] = row.url
         if state == "starting":
-            body["bound_seconds"] = start_bound_seconds(self._members[name].component)
+            body["bound_seconds"] = once_bound_seconds(self._members[name].component)
         if action:
             body["action"] = action
         if incident:

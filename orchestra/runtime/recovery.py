@@ -14,6 +14,7 @@ REPAIR_SECONDS = 300.0
 """What a repair of a ladder may take."""
 
 _END_SECONDS = 5.0
+_SETTLED_SECONDS = 1.0
 _EAGER_POLLS = 40
 _POLL_SECONDS, _POLL_FACTOR, _POLL_CEILING = 0.05, 1.5, 1.0
 
@@ -109,15 +110,23 @@ def waits_seconds(backoff: Backoff) -> float:
     return sum(wait_seconds(backoff, number, 1.0) for number in range(1, backoff.max + 1))
 
 
+def once_bound_seconds(component: Component) -> float:
+    """How long one start takes at most to be ready or to be given up."""
+    within = component.ready.within_seconds if component.ready is not None else _SETTLED_SECONDS
+    if component.job is not None:
+        return component.job.timeout_seconds + (within if component.ready is not None else 0.0)
+    return within
+
+
 def start_bound_seconds(component: Component) -> float:
     """How long a component takes at most to come up or to be given up: every start, every wait, every port of its range.
 
     A start lasts `within_seconds`; one that dies is tried `retries.max` times more, and a port that somebody else answers
     is passed over. What ran before has its grace, and five seconds for KILL.
     """
-    within = component.ready.within_seconds if component.ready is not None else 1.0
+    within = once_bound_seconds(component)
     if component.job is not None:
-        return component.job.timeout_seconds + _END_SECONDS + (within if component.ready is not None else 0.0)
+        return within + _END_SECONDS
     if component.service is None:
         return within
     service = component.service

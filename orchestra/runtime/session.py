@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ import msgspec
 from orchestra import __version__
 from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
 from orchestra.ledger import history
-from orchestra.ledger.disk import disk_error
+from orchestra.ledger.disk import disk_error, make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
@@ -31,7 +32,7 @@ from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser, up
-from orchestra.runtime.attempt import Request, Result, needs_browser
+from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import inputs_digest
 from orchestra.runtime.engine.local import Local
@@ -128,7 +129,7 @@ class Session:
         self._signal = 0
         self._asked = 0
         self._unhealthy = ""
-        self._decided: list[str] = []
+        self._decided: deque[tuple[int, str]] = deque()
         self._awaiting: list[_Task] = []
         self._running: dict[str, _Task] = {}
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
@@ -140,7 +141,7 @@ class Session:
             self._places = Places(root, plan.sources)
             self._browsers = self._find_browsers()
             self._masks = Masks(plan.secrets, environment)
-            _make_folder(self.folder)
+            make_folder(str(self.folder))
             self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, observers(self.folder))
             self._record_start(selection)
         except BaseException:
@@ -189,7 +190,7 @@ class Session:
         """A proven browser for each engine that a selected test drives.
 
         Raises:
-            MachineError: there is no chromium, without which a browser suite says nothing.
+            MachineError: there is no chromium, and no selected test could run without a browser.
         """
         wanted = sorted({task.test.browser for task in self._tasks.values() if needs_browser(task.test)})
         found: dict[str, Browser | Missing] = {
@@ -197,7 +198,10 @@ class Session:
             for engine in wanted
         }
         missing = found.get("chromium")
-        if isinstance(missing, Missing):
+        idle = (
+            needs_browser(task.test) and isinstance(found[task.test.browser], Missing) for task in self._tasks.values()
+        )
+        if isinstance(missing, Missing) and all(idle):
             fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
             raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
         return found
@@ -241,7 +245,10 @@ class Session:
         elif blocked:
             self._decide(task, "blocked", blocked)
         elif isinstance(missing := self._browsers.get(task.test.browser), Missing) and needs_browser(task.test):
-            self._decide(task, "skipped", missing.reason)
+            if needs_chromium(task.test):  # not skipped, which is green: the others run, and the run ends with exit 3
+                self._decide(task, "blocked", f"{missing.reason}; `orchestra doctor` says what mends it")
+            else:
+                self._decide(task, "skipped", missing.reason)
         else:
             self._unchanged(task)
 
@@ -260,20 +267,28 @@ class Session:
         Raises:
             MachineError: the disk refuses to take the record.
         """
-        while not self._decided:
+        while not (decided := self._on_disk()):
             if self._asked and not self._signal:
                 self._interrupt()
             self._grant()
-            if self._decided:
-                break
-            if self._opened and not self._running and not self._awaiting:
+            pause = self._patience()
+            if self._decided:  # tests start and end while the disk is busy; only a slot that is free is held up by it
+                free = len(self._running) < self._workers()
+                left = self._recorder.commit(self._engine.wake, at_once=free)
+                pause = pause if left is None else left if pause is None else min(pause, left)
+            elif self._opened and not self._running and not self._awaiting:
                 self._give_up()
-                break
-            self._take(self._patience())
-        self._grant()  # so that slots are busy while the disk is
-        self._recorder.sync()
-        decided, self._decided = self._decided, []
+                continue
+            self._take(pause)
+        self._grant()  # so that slots are busy while doit looks what comes next
         return decided
+
+    def _on_disk(self) -> list[str]:
+        """The tasks whose verdicts have reached the disk since the last call."""
+        reached, found = self._recorder.settled(), []
+        while self._decided and self._decided[0][0] <= reached:
+            found.append(self._decided.popleft()[1])
+        return found
 
     def _open_gates(self, *, settled: bool = False) -> bool:
         """Judge the gates before the first test, once the components that they ask about are up or down."""
@@ -367,7 +382,9 @@ class Session:
     def _start(self, task: _Task) -> None:
         task.attempt += 1
         folder = folder_of(task.name, task.attempt)
-        _make_folder(self.folder / folder)
+        path = f"{self.folder}/{folder}"
+        if writes_files(task.test):
+            make_folder(path)
         self._recorder.add(
             "attempt_started",
             {
@@ -386,11 +403,11 @@ class Session:
                 method=task.method,
                 attempt=task.attempt,
                 root=str(self._root),
-                folder=str(self.folder / folder),
+                folder=path,
                 names={
                     **self._env_names,
                     **self._matrix.names(),
-                    "attempt.dir": str(self.folder / folder),
+                    "attempt.dir": path,
                     "test.id": task.test.id,
                     "method.id": task.method.id,
                 },
@@ -418,7 +435,8 @@ class Session:
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
         task.seconds = result.seconds
-        self._masks.clean(self.folder / folder_of(task.name, task.attempt))
+        if self._masks:
+            self._masks.clean(self.folder / folder_of(task.name, task.attempt))
         settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
         task.held += settled.requeue
         again = settled.again and not self._signal and self.fault is None
@@ -457,8 +475,8 @@ class Session:
             "inputs": task.inputs,
         } | ({"incidents": list(incidents)} if incidents else {})
         self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace, task.held)
-        self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
-        self._decided.append(name)
+        given = self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
+        self._decided.append((given.seq, name))
         self._queue.done(name)
         if task.attempt:
             passed = verdict in {"passed", "flaky"}
@@ -576,7 +594,8 @@ class Session:
             return 128 + self._signal
         if self.fault is not None:
             return self.fault.exit_code
-        return exit_code(self.verdicts.values(), gates_failed=self._gates.failed(), unhealthy=bool(self._unhealthy))
+        unfit = bool(self._unhealthy) or isinstance(self._browsers.get("chromium"), Missing)
+        return exit_code(self.verdicts.values(), gates_failed=self._gates.failed(), unhealthy=unfit)
 
     def fails(self, name: str) -> str:
         """Why a verdict fails its doit task, empty when it does not."""
@@ -600,21 +619,6 @@ def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, 
 def _word(task: str) -> str:
     """The name of a task as one word, for marks: a matrix may put spaces into it, and no id holds `%`."""
     return task.replace(" ", "%20")
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder, and those above it where they are missing.
-
-    Raises:
-        MachineError: the disk refuses.
-    """
-    try:
-        try:
-            path.mkdir()
-        except FileNotFoundError:
-            path.mkdir(parents=True)
-    except OSError as error:
-        raise disk_error(error, path, "write") from error
 
 
 def _point_to_last(folder: Path) -> None:
