@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import ledger, measure, runtime, startup
+from bench import faults, ledger, measure, runtime, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -170,6 +170,27 @@ def test_a_compile_imports_nothing_heavy(tmp_path):
     assert "ruamel" in loaded
     heavy = {"jsonschema", "pydantic", "rich", "mcp", "playwright", "psutil", "httpx", "doit", "uvicorn", "starlette"}
     assert loaded & heavy == set()
+
+
+# --------------------------------------------------------------------------------------------------------------- faults
+
+
+def test_every_kind_of_fault_is_injected_as_often_as_the_others():
+    kinds = faults.plan_of(10 * len(faults.KINDS), 1)
+    assert {kind: kinds.count(kind) for kind in faults.KINDS} == dict.fromkeys(faults.KINDS, 10)
+    assert kinds == faults.plan_of(10 * len(faults.KINDS), 1) != faults.plan_of(10 * len(faults.KINDS), 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left is counted by a subreaper")
+@pytest.mark.parametrize("part", range(3))
+def test_no_fault_leaves_a_process_hangs_or_blames_the_product(part):
+    """Thirty in all, of every kind; the oracle is that of `python -m bench faults`. Figures are not judged here."""
+    kinds = faults.plan_of(30, 1)
+    assert set(kinds) == set(faults.KINDS)
+    tally = faults.inject(kinds[part::3], part)
+    text = faults.report(tally, 1, None)
+    assert tally.held(), text
+    assert sum(tally.recovered.values()) == 10, text
 
 
 def test_ledger_prints_its_tables():

@@ -267,7 +267,7 @@ class ComponentSpec(TypedDict, total=False):
     ]
     fail_back: Annotated[
         bool,
-        Key("try the primary again after the cool-down; not carried out yet, which a run says", True, default=False),
+        Key("try the primary again after the cool-down, once no test uses the backup", True, default=False),
     ]
     cool_down_seconds: Annotated[
         float, Key("how long the backup serves before the primary is tried again", 60, above=0, default=60)

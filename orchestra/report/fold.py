@@ -13,7 +13,7 @@ from typing import Any
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
 from orchestra.plan import Plan, Test
-from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row, ServiceRow
+from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Report, Row, ServiceRow
 
 NEVER_RAN = "never ran"
 
@@ -42,6 +42,7 @@ class Collector:
     gates: dict[str, Body] = field(default_factory=dict)
     services: dict[str, Body] = field(default_factory=dict)
     rungs: dict[str, list[str]] = field(default_factory=dict)
+    incidents: dict[str, Body] = field(default_factory=dict)
     finish: Body | None = None
     interrupted: str = ""
     resumes: int = 0
@@ -81,6 +82,7 @@ class Collector:
             rows=rows,
             gates=tuple(self._gate_rows()),
             services=tuple(self._service_rows()),
+            incidents=tuple(map(_incident, self.incidents.values())),
             run=start.get("run", ""),
             started=self.started,
             ended=self.ended,
@@ -121,6 +123,7 @@ class Collector:
             degraded=tuple(given.get("degraded", ())),
             unchanged_since=given.get("unchanged_since") or "",
             tags=test.tags if test is not None else (),
+            incidents=tuple(given.get("incidents", ())),
         )
         return row if verdict in FINE else _placed(row, self._place(row, test))
 
@@ -183,6 +186,10 @@ class Collector:
         if body.get("action"):
             self.rungs.setdefault(body["component"], []).append(body["action"])
 
+    def _incident(self, body: Body) -> None:
+        name = f"{self.resumes}:{body.get('id', body['component'])}"  # each segment of a run counts anew
+        self.incidents[name] = body
+
     def _gate(self, body: Body) -> None:
         self.gates[f"{body['phase']}:{body['name']}"] = body
 
@@ -219,6 +226,19 @@ def collect(plan: Plan, events: Iterable[Event], place_of: Callable[[str], str] 
 
 def _unjudged(results: Mapping[str, str], key: str) -> str:
     return "" if results.get(key) == "passed" else "never judged"
+
+
+def _incident(body: Body) -> IncidentRow:
+    closed = body["state"] == "closed"
+    return IncidentRow(
+        id=body.get("id", body["component"]),
+        component=body["component"],
+        reason=body["reason"],
+        outcome=body.get("outcome", "recovered") if closed else "open",
+        seconds=body.get("seconds") if closed else None,
+        rungs=tuple(body.get("rungs", ())),
+        tests=tuple(body.get("tests", ())),
+    )
 
 
 def _evidence(body: Body) -> tuple[Evidence, ...]:

@@ -18,6 +18,7 @@ from orchestra.report.table import (
     duration,
     exit_meaning,
     gate_remark,
+    incident_parts,
     overhead,
     render_table,
     values_text,
@@ -51,6 +52,8 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
     yield line(row.verdict, row.task, row.title, time, reason)
     for item in row.degraded:
         yield detail("degraded", item)
+    for item in row.incidents:
+        yield detail("incident", item)
     yield from failure_lines(row, folder)
 
 
@@ -103,6 +106,8 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", said)
     for text in (*agreement(report).lines(), *(one.text() for one in overhead(report))):
         yield line("methods", text)
+    for one in report.incidents:
+        yield line("incident", *incident_parts(one))
     for row in report.services:
         if row.rungs:
             yield line("recovery", row.component, ", then ".join(row.rungs), f"now {row.state}")
@@ -127,12 +132,17 @@ def _retry(body: Mapping[str, Any]) -> str:
     if not body["retry"]:
         return ""
     said = (body["error"] or {}).get("message", "")
+    if body.get("infra_suspect"):
+        during = f"attempt {body['attempt']} {body['outcome']} during {', '.join(body['incidents'])}, to be repeated"
+        return line("held", body["task"], during, said)
     return line("retry", body["task"], f"attempt {body['attempt']} {body['outcome']}", said)
 
 
 def _service(body: Mapping[str, Any]) -> str:
     action = f"({body['action']})" if body.get("action") else ""
-    return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"])
+    bound = body.get("bound_seconds") if body["state"] == "starting" else None
+    within = f"within {duration(bound)}" if bound else ""
+    return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"], within)
 
 
 def _gate(body: Mapping[str, Any]) -> str:
@@ -143,7 +153,14 @@ def _gate(body: Mapping[str, Any]) -> str:
 
 
 def _incident(body: Mapping[str, Any]) -> str:
-    return line("incident", body["component"], body["state"], body["reason"])
+    name = body.get("id", body["component"])
+    if body["state"] == "opened":
+        bound = body.get("bound_seconds")
+        return line("incident", name, "opened", body["reason"], f"recovery within {duration(bound)}" if bound else "")
+    by = f" by {', then '.join(body['rungs'])}" if body.get("rungs") else ""
+    how = f"{body['outcome']}{by}" if "outcome" in body else ""
+    after = f"after {duration(body['seconds'])}" if "seconds" in body else ""
+    return line("incident", name, "closed", how, after, ", ".join(body.get("tests", ())))
 
 
 def _note(body: Mapping[str, Any]) -> str:

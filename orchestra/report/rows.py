@@ -63,6 +63,7 @@ class Row:
         degraded: what was not as declared.
         unchanged_since: the run that an `unchanged` rests on.
         tags: from the plan.
+        incidents: ids of those that overlapped an attempt or blocked the test.
     """
 
     task: str
@@ -82,6 +83,7 @@ class Row:
     degraded: tuple[str, ...] = ()
     unchanged_since: str = ""
     tags: tuple[str, ...] = ()
+    incidents: tuple[str, ...] = ()
 
     @property
     def failure(self) -> Failure | None:
@@ -113,6 +115,29 @@ class ServiceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """A time in which a component was out of order.
+
+    Attributes:
+        id: `backend-1`.
+        component: its row.
+        reason: what was seen.
+        outcome: `recovered`, `failed`, `unresolved`; `open` while it goes on.
+        seconds: how long, None while it goes on.
+        rungs: what was tried, in order.
+        tests: tasks that it overlapped.
+    """
+
+    id: str
+    component: str
+    reason: str
+    outcome: str = "open"
+    seconds: float | None = None
+    rungs: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A run as it is reported.
 
@@ -122,6 +147,7 @@ class Report:
         rows: in the order of the selection.
         gates: of the plan; empty for a run that never judged any because it never began.
         services: by component.
+        incidents: in the order in which they began.
         run: its id.
         started, ended: UTC stamps of the first and the last event.
         seconds: wall time as the run gave it, None when it did not finish.
@@ -139,6 +165,7 @@ class Report:
     rows: tuple[Row, ...]
     gates: tuple[GateRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
+    incidents: tuple[IncidentRow, ...] = ()
     run: str = ""
     started: str = ""
     ended: str = ""

@@ -223,7 +223,7 @@ class Reporter:
                 plan,
                 selection,
                 options=options,
-                environment=_environment(),
+                environment=environment(),
                 observers=lambda folder: launch.watch(root, plan, folder),
             )
         except OrchestraError as error:
@@ -303,7 +303,7 @@ def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, s
     return suites[0], {name for _, name in found}
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment of commands, services and workers: ours, with the programs installed beside orchestra on PATH."""
     folder = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)

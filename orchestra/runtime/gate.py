@@ -31,6 +31,7 @@ class Execution:
     seconds: float
     attempts: int
     speed_class: str | None
+    held: int = 0
 
 
 class HealthRow(Protocol):
@@ -41,8 +42,8 @@ class HealthRow(Protocol):
         """`healthy`, `starting` or another state."""
 
     @property
-    def degraded(self) -> str:
-        """What is not as declared; empty for nothing."""
+    def failovers(self) -> int:
+        """How often its backup took over."""
 
     @property
     def incidents(self) -> int:
@@ -70,10 +71,11 @@ def figures(
     ran = [one for one in done.values() if one.attempts]
     values["total"] = len(selection)
     values["executed"] = len(ran)
-    values["retries"] = sum(one.attempts - 1 for one in ran)
+    values["retries"] = sum(one.attempts - 1 - one.held for one in ran)
     values["skipped_silently"] = sum(task not in done for task in selection)
-    values["degraded"] = sum(bool(row.degraded) for row in rows.values())
+    values["degraded"] = sum(bool(row.failovers) for row in rows.values())
     values["incidents"] = sum(row.incidents for row in rows.values())
+    values["infra_suspect"] = sum(one.held for one in done.values())
     values["recoveries"] = sum(row.recoveries for row in rows.values())
     values |= {f"health.{name}": row.state for name, row in rows.items()}
     values |= {f"class.{one.name}": sum(item.speed_class == one.name for item in ran) for one in plan.speed}

@@ -14,9 +14,6 @@ from orchestra.plan import Baseline, Plan
 
 def notices(plan: Plan) -> Iterator[str]:
     """One sentence for each declaration that has no effect yet."""
-    for row in plan.components:
-        if row.fail_back:
-            yield f'"fail_back" of "{row.id}" is not carried out by this version: its backup serves until the run ends'
     gates = [f"{gate.phase}:{gate.name}" for gate in plan.gates if "regressions" in names_in(gate.require)]
     if gates:
         listed = ", ".join(gates)

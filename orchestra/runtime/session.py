@@ -32,7 +32,7 @@ from orchestra.ledger.transaction import Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
-from orchestra.runtime import browser
+from orchestra.runtime import browser, up
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import Builds
@@ -40,6 +40,7 @@ from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
+from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.notice import notices
 from orchestra.runtime.provenance import provenance
@@ -49,7 +50,7 @@ from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
-from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
@@ -91,6 +92,7 @@ class _Task:
     test: Test
     attempt: int = 0
     seconds: float = 0.0
+    held: int = 0
     inputs: str | None = None
     marks: Mapping[str, Mark] = field(default_factory=dict)
 
@@ -156,6 +158,7 @@ class Session:
         except BaseException:
             self._lock.release()
             raise
+        self._outages = Outages(self._recorder.add)
         # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
         self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
         self._reaper = Reaper.start(self._mark)
@@ -174,23 +177,20 @@ class Session:
             mark=self._mark,
             env=self._environment,
             secrets_mask=self._masks.text,
-            on_event=self._service_event,
+            on_event=self._outages.service,
             wake=self._engine.wake,
             reaper=self._reaper,
+            in_use=self._outages.in_use,
+            lent=self._lent(),
         )
-        seconds = {task: past.seconds for task, past in self._past.items()}
-        self._queue = Queue(plan, selection, seconds)
+        self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
         self._gates = Gates(plan.gates, self._recorder.add)
         self._selection = selection
         self._executions: dict[str, Execution] = {}
         self._keep()
-        self._opened = False
-        self._closed = False
-
-    def _service_event(self, body: Mapping[str, object]) -> None:
-        self._recorder.add("service_event", body)
+        self._opened = self._closed = False
 
     # ------------------------------------------------------------------------------------------------------- opening
 
@@ -213,6 +213,14 @@ class Session:
             fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
             raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
         return found
+
+    def _lent(self) -> Mapping[str, up.UpRow]:
+        """The services that `orchestra up` keeps, as far as they are what this plan says; why others are not used is told."""
+        lent, refused = up.usable(self._root, self._home, self._plan.components, self._environment)
+        for name, why in refused.items():
+            message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
+            self._recorder.add("note", {"kind": "up_refused", "message": message})
+        return lent
 
     def _go_on(self) -> Resumed:
         """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
@@ -319,8 +327,7 @@ class Session:
             elif self._opened and not self._running and not self._awaiting:
                 self._give_up()
                 continue
-            for result in self._engine.poll(pause):
-                self._finish(result)
+            self._take(pause)
         self._grant()  # so that slots are busy while doit looks what comes next
         return decided
 
@@ -352,6 +359,7 @@ class Session:
         processors, memory = machine_load()
         return {
             **values,
+            **self._outages.counts(),
             "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
             "cpu_percent": processors,
@@ -406,13 +414,14 @@ class Session:
         bad = next((row for row in rows if row.state == "failed"), None)
         if bad is not None:
             self._leave(task)
-            reason = f"requires {bad.id}, which {bad.reason}"
+            reason = f"requires {bad.id}, which {bad.reason}" + (f" (incident {bad.incident})" if bad.incident else "")
             if bad.required:
                 self._unhealthy = self._unhealthy or f"{bad.id} {bad.reason}"
                 self._decide(task, "blocked", reason)
             else:
                 self._decide(task, "skipped", reason)
         elif all(row.state == "healthy" for row in rows):
+            self._outages.began(task.name, required, (row.degraded for row in rows if row.degraded))
             self._start(task)
         else:
             self._matrix.request(required)
@@ -466,6 +475,12 @@ class Session:
 
     # ----------------------------------------------------------------------------------------------- what came of it
 
+    def _take(self, patience: float | None) -> None:
+        """Wait for attempts to end, and take those whose result can be judged."""
+        at_once = bool(self._signal) or self.fault is not None
+        for result in self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once):
+            self._finish(result)
+
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
         task.seconds = result.seconds
@@ -475,25 +490,30 @@ class Session:
             result = with_services(result, self.folder, folder, task.marks)
         if self._masks:
             self._masks.clean(folder)
-        again = tries_again(result, task.test.retries) and not self._signal
+        settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
+        task.held += settled.requeue
+        again = settled.again and not self._signal and self.fault is None
         where = self._places.text(result.failure.at) if result.failure is not None else ""
         body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
-        self._recorder.add("attempt_finished", body)
+        overlap = {"incidents": list(incidents)} | ({"infra_suspect": True} if settled.suspect else {})
+        self._recorder.add("attempt_finished", body | overlap if incidents else body)
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
         if again:
             self._admit(task)
             return
         self._leave(task)
-        verdict, reason = verdict_of(result)
+        incidents = self._outages.of(task.name)
+        suspect, cut = settled.suspect, settled.again
+        verdict, reason = judged(result, held=task.held, suspect=suspect, cut=cut, incidents=incidents)
         self._decide(task, verdict, reason)
 
     def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
         name = task.name
         self.verdicts[name] = verdict
         self.reasons[name] = reason
-        required = map(self._matrix.row, self._matrix.required_by(task.test.requires))
-        degraded = [row.degraded for row in required if row.degraded]
+        required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
+        incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
         pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
         body = {
             "task": name,
@@ -504,10 +524,10 @@ class Session:
             "seconds": task.seconds,
             "attempts": task.attempt,
             "speed_class": pace,
-            "degraded": degraded,
+            "degraded": self._outages.degraded(name, (row.degraded for row in required)),
             "inputs": task.inputs,
-        }
-        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace)
+        } | ({"incidents": list(incidents)} if incidents else {})
+        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace, task.held)
         given = self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
         self._decided.append((given.seq, name))
         self._queue.done(name)
@@ -564,6 +584,7 @@ class Session:
         ends = (
             self._settle,
             self._matrix.close,
+            self._outages.close,
             self._engine.close,
             self._reaper.close,
             self._record_end,
@@ -599,8 +620,7 @@ class Session:
         if self.fault is not None:
             self._engine.stop()
         while self._running:
-            for result in self._engine.poll(None):
-                self._finish(result)
+            self._take(None)
         for name, task in self._tasks.items():
             if name not in self.verdicts:
                 reason = self.fault.message if self.fault is not None else "never ran"
