@@ -160,6 +160,9 @@ def test_lines_cut_from_the_end_are_found(tmp_path):
 def test_a_resumed_and_a_rolled_back_run_are_found_good(tmp_path):
     again = [*GOOD, RESUMED, *ran("cli:a"), finish()]
     assert audit(write(tmp_path / "1", again)).finding is None
+    suspect = end(outcome="failed", infra_suspect=True)
+    held = [start(), begin(), suspect, begin(attempt=2), end(attempt=2), verdict(attempts=2), *ran("cli:b"), finish()]
+    assert audit(write(tmp_path / "0", held)).finding is None
     cut = [start(), begin(), RESUMED, *ran("cli:a"), *ran("cli:b"), finish()]
     assert audit(write(tmp_path / "2", cut)).finding is None
     back = ("rolled_back", {"to_seq": 4, "reopened": ["cli:b"], "restored": {}, "baseline": None})

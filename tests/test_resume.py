@@ -225,6 +225,12 @@ def test_attempts_by_another_build_do_not_count():
     assert (again.attempts, again.rerun) == ({}, ("cli:b",))
 
 
+def test_attempts_of_an_incident_still_do_not_count():
+    half = before(attempts={"cli:b": 2}, held={"cli:b": 2, "cli:a": 1})
+    del half.verdicts["cli:b"]
+    assert decide(half, THEN, THEN, {"api": "1"}, inputs, allow_changed=False).held == {"cli:b": 1, "cli:a": 1}
+
+
 def test_a_component_or_a_method_that_changed_changes_its_tests():
     row = with_(THEN, components=(Component("api", "", service=Service(("serve", "-v"))),))
     assert changed_tests(THEN, row, ["cli:a", "cli:b"]) == ["b"]

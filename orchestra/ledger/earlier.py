@@ -30,6 +30,7 @@ class Earlier:
         builds: the builds of services in the latest segment, by component.
         verdicts: the verdict that stands, by task.
         attempts: how many attempts of a task have ended, of those that count towards its verdict.
+        held: how many of them failed during an incident and were followed by another, by task.
         segment: the number of the latest segment, from 0.
         groups: (method, group) of the checkpoints that stand.
         finished: the latest segment came to its end.
@@ -42,6 +43,7 @@ class Earlier:
     builds: Body = field(default_factory=dict)
     verdicts: dict[str, Body] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
     segment: int = 0
     groups: dict[tuple[str, str], int] = field(default_factory=dict)
     finished: bool = False
@@ -89,6 +91,8 @@ class Earlier:
     def _attempt_finished(self, event: Event) -> None:
         self.attempts[event.body["task"]] = event.body["attempt"]
         self._last[event.body["task"]] = event.body
+        if event.body.get("infra_suspect") and event.body["retry"]:
+            self.held[event.body["task"]] = self.held.get(event.body["task"], 0) + 1
 
     def _verdict(self, event: Event) -> None:
         task = event.body["task"]
@@ -114,6 +118,7 @@ class Earlier:
         for task in tasks:
             self.verdicts.pop(task, None)
             self.attempts.pop(task, None)
+            self.held.pop(task, None)
             self._last.pop(task, None)
 
 

@@ -19,6 +19,7 @@ from orchestra.ledger import kept_plan
 from orchestra.ledger.earlier import Earlier, look
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.plan import Plan, Test
+from orchestra.runtime.incident import REQUEUES
 from orchestra.runtime.select import with_needs
 
 Body = Mapping[str, Any]
@@ -35,6 +36,7 @@ class Resumed:
         kept: verdicts that stand, by task.
         rerun: tasks that had something and run again from their first attempt.
         attempts: attempts that count already, of tasks that go on with their next one.
+        held: attempts that do not count towards retries, of all tasks whose attempts stand.
         groups: (method, group) of checkpoints that stand.
         changed: tests whose plan is another than it was.
         seconds: time that the earlier segments took.
@@ -44,6 +46,7 @@ class Resumed:
     kept: Mapping[str, Body] = field(default_factory=dict)
     rerun: tuple[str, ...] = ()
     attempts: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
     groups: frozenset[tuple[str, str]] = frozenset()
     changed: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -116,6 +119,7 @@ def decide(
         kept=kept,
         rerun=rerun,
         attempts=going,
+        held={task: min(count, REQUEUES) for task, count in before.held.items() if task not in rerun},
         groups=frozenset(before.groups),
         changed=tuple(changed),
         seconds=before.total_seconds(),

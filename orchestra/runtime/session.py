@@ -232,10 +232,12 @@ class Session:
         self._begun -= self._resumed.seconds
         for name, count in self._resumed.attempts.items():
             self._tasks[name].attempt = count
+            self._tasks[name].held = self._resumed.held.get(name, 0)
         for name, body in self._resumed.kept.items():
             self.verdicts[name], self.reasons[name] = body["verdict"], body["reason"]
             seconds, attempts = body["seconds"], body["attempts"]
-            self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"])
+            held = self._resumed.held.get(name, 0)
+            self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"], held)
             self._queue.done(name)
             if attempts:
                 inputs = body["inputs"] if self._tasks[name].test.inputs else ""
