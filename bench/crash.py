@@ -144,7 +144,7 @@ class Ground:
             outcome.missed += 1
             return
         outcome.kills += 1
-        told = self._after_kill(folder, shown, dice, outcome, power_cut=power_cut)
+        told = self._after_kill(folder, shown, set(), dice, outcome, power_cut=power_cut)
         if not _last(folder):
             return  # a power cut took all of it, and nothing had been shown: there is no run to go on with
         if dice.randrange(3) == 0:
@@ -153,7 +153,9 @@ class Ground:
             again, shown = self.killed(["run", "--resume", folder.name], goal, known)
             outcome.kills += again is not None
             if again is not None:
-                told |= self._after_kill(folder, shown, dice, outcome, power_cut=power_cut)
+                told = self._after_kill(folder, shown, told, dice, outcome, power_cut=power_cut)
+                if not _last(folder):
+                    return
         before = _verdicts(folder)
         missing = {task for task in told if before.get(task) not in GOOD}
         outcome.lost += len(missing)
@@ -162,10 +164,10 @@ class Ground:
         self._judge(folder, told, outcome)
 
     def _after_kill(
-        self, folder: Path, shown: str, dice: random.Random, outcome: Outcome, *, power_cut: bool
+        self, folder: Path, shown: str, before: set[str], dice: random.Random, outcome: Outcome, *, power_cut: bool
     ) -> set[str]:
-        """What had been shown as passed; with a power cut, the ledger loses a part of what lies behind it."""
-        told = set(_FIRST_LINE.findall(shown))
+        """What had been shown as passed by then; with a power cut, the ledger loses a part of what lies behind it."""
+        told = before | set(_FIRST_LINE.findall(shown))
         if power_cut:
             safe = _end_of(folder, told)
             size = _size(folder / LEDGER)
