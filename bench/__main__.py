@@ -5,9 +5,15 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, runtime, startup
+from bench import faults, ledger, runtime, startup
 
-BENCHES = {"compile": compiling.run, "startup": startup.run, "runtime": runtime.run, "faults": faults.run}
+BENCHES = {
+    "compile": compiling.run,
+    "startup": startup.run,
+    "runtime": runtime.run,
+    "faults": faults.run,
+    "ledger": ledger.run,
+}
 
 
 def main(names: list[str]) -> int:

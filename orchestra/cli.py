@@ -26,6 +26,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "up": ("health", "Start servers and leave them running."),
     "down": ("health", "End what `up` keeps running."),
     "run": ("runs", "Run tests."),
+    "status": ("status", "Say where a run stands."),
+    "events": ("records", "Print the events of a run."),
+    "report": ("records", "Make the report of a run from its ledger."),
+    "audit": ("records", "Verify the record of a run."),
+    "rollback": ("records", "Take a run back to a checkpoint."),
     "doctor": ("runs", "Say what this machine lacks, and the mend."),
 }
 

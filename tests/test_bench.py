@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, measure, runtime, startup
+from bench import faults, ledger, measure, runtime, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -191,3 +191,15 @@ def test_no_fault_leaves_a_process_hangs_or_blames_the_product(part):
     text = faults.report(tally, 1, None)
     assert tally.held(), text
     assert sum(tally.recovered.values()) == 10, text
+
+
+def test_ledger_prints_its_tables():
+    text = ledger.run(appended=3, folded=30, tests=6, flipped=20, kills=1, cuts=1, rounds=1)
+    assert [row[0] for row in rows(text, "Ledger: ratios")[2:]] == [
+        "append + fsync a verdict, x rate of bare write + fsync",
+        "read, verify and fold 30 events, x json.loads",
+    ]
+    assert rows(text, "Changes of one byte")[2:] == [["20", "20"]]
+    ended = rows(text, "Runs that were ended, then resumed")[2:]
+    assert [row[0] for row in ended] == ["SIGKILL", "power cut"]
+    assert {cell for row in ended for cell in row[2:]} == {"0"}

@@ -44,6 +44,7 @@ class RunStarted(TypedDict):
     workers: int
     argv: Annotated[list[str], "the command line, secrets masked"]
     provenance: Annotated[dict[str, object], "commit, branch, tools, machine, who started it"]
+    builds: NotRequired[Annotated[dict[str, str], "build of each service: digest of command, folder, env and inputs"]]
 
 
 class RunResumed(TypedDict):
@@ -57,6 +58,7 @@ class RunResumed(TypedDict):
     workers: NotRequired[int]
     argv: NotRequired[list[str]]
     provenance: NotRequired[dict[str, object]]
+    builds: NotRequired[dict[str, str]]
 
 
 class AttemptStarted(TypedDict):

@@ -40,4 +40,9 @@ def save(path: Path, past: dict[str, Past]) -> None:
     Raises:
         MachineError: the disk refuses; the old file stays.
     """
-    replace_file(path, msgspec.json.format(msgspec.json.encode(past, order="sorted"), indent=1) + b"\n")
+    replace_file(path, encoded(past))
+
+
+def encoded(past: dict[str, Past]) -> bytes:
+    """The past as it stands in its file, sorted."""
+    return msgspec.json.format(msgspec.json.encode(past, order="sorted"), indent=1) + b"\n"

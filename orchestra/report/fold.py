@@ -17,6 +17,9 @@ from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Repor
 
 NEVER_RAN = "never ran"
 
+_IN_THE_RECORD_ONLY = frozenset({"environment", "dirty"})
+"""Parts of the provenance that are too long for a report."""
+
 Body = Mapping[str, Any]
 
 
@@ -49,7 +52,8 @@ class Collector:
     def see(self, event: Event) -> None:
         """Take one event in. One of a newer version, or of a type without a part in the report, changes nothing."""
         self.started = self.started or event.time
-        self.ended = event.time
+        if event.type != "seal":  # it closes the record, and who watches the run is not shown it
+            self.ended = event.time
         known = CATALOGUE.get(event.type)
         take = _TAKE.get(event.type)
         if take is not None and known is not None and event.v <= known.version:
@@ -90,7 +94,7 @@ class Collector:
             plan_changed=bool(start) and start.get("plan_digest") != plan.digest(),
             profile=start.get("profile") or "",
             resumes=self.resumes,
-            provenance=tuple(_flat(start.get("provenance", {}))),
+            provenance=tuple(sorted(_flat(start.get("provenance", {})))),
         )
 
     def row(self, task: str, tests: Mapping[str, Test]) -> Row:
@@ -267,6 +271,8 @@ def _placed(row: Row, place: str) -> Row:
 
 def _flat(facts: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
     for name, value in facts.items():
+        if name in _IN_THE_RECORD_ONLY:
+            continue
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:

@@ -125,7 +125,7 @@ def _started(body: Mapping[str, Any]) -> str:
 
 
 def _resumed(body: Mapping[str, Any]) -> str:
-    return line("resumed", body["run"], f"{len(body['rerun'])} to run again")
+    return line("resumed", body["run"], f"{len(body['rerun'])} to run again" if body["rerun"] else "")
 
 
 def _retry(body: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ Longer than other modules because nothing else may know doit. May import `sessio
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import signal
@@ -215,7 +216,7 @@ class Reporter:
                 raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
             options = launch.options
             if self.workers is not None:
-                options = Options(options.argv, self.workers, options.headed, options.force)
+                options = dataclasses.replace(options, workers=self.workers)
             root = launch.project.root
             self.session = Session(
                 root,

@@ -49,6 +49,7 @@ _IDLE_POLL_SECONDS = 0.1
 
 
 _COOLED = Trouble("has served its time on the backup")
+_HEAR_SECONDS = 1.0
 
 
 class Matrix:
@@ -160,6 +161,21 @@ class Matrix:
     def row(self, name: str) -> Row:
         """What is known of a component now."""
         return self._rows[name]
+
+    def hear(self) -> None:
+        """Have what the services have written up to now in their logs; a loop that is busy is not waited for longer."""
+        if self._loop is None:
+            return
+        heard = threading.Event()
+
+        def drain() -> None:
+            for member in self._members.values():
+                if member.running is not None:
+                    member.running.pipe.drain()
+            heard.set()
+
+        self._loop.call_soon_threadsafe(drain)
+        heard.wait(_HEAR_SECONDS)
 
     def names(self) -> dict[str, str]:
         """The names that are bound so far: `backend.url`, `backend.host`, `backend.port`, groups of log probes."""

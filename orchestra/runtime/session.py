@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,19 +22,20 @@ import msgspec
 
 from orchestra import __version__
 from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
-from orchestra.ledger import history
-from orchestra.ledger.disk import disk_error, make_folder
+from orchestra.ledger import history, kept_plan
+from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.transaction import Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser, up
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browser import Browser, Missing
-from orchestra.runtime.build import inputs_digest
+from orchestra.runtime.build import Builds
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
@@ -47,8 +48,10 @@ from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.record import attempt_body, folder_of
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
+from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
+from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
@@ -62,12 +65,16 @@ class Options:
         workers: slots for each method; None leaves it to the spec.
         headed: show browsers.
         force: run what would be `unchanged`.
+        resume: the id of the run to go on with; empty to begin one.
+        allow_changed: of a run that goes on, run the tests again that the plan now says otherwise.
     """
 
     argv: tuple[str, ...] = ()
     workers: int | None = None
     headed: bool = False
     force: bool = False
+    resume: str = ""
+    allow_changed: bool = False
 
 
 class BugError(OrchestraError):
@@ -87,6 +94,7 @@ class _Task:
     seconds: float = 0.0
     held: int = 0
     inputs: str | None = None
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
 
 class Session:
@@ -120,8 +128,8 @@ class Session:
         self._environment = dict(environment)
         self._begun = time.monotonic()
         now = datetime.now(UTC)
-        home = root / PLAN_FOLDER / plan.suite
-        self.run = run_id(now, os.urandom(2).hex())
+        self._home = home = root / PLAN_FOLDER / plan.suite
+        self.run = options.resume or run_id(now, os.urandom(2).hex())
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
         self.reasons: dict[str, str] = {}
@@ -136,53 +144,53 @@ class Session:
         self._tasks = _tasks(plan, selection)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
         try:
-            self._past_file = home / "history.json"
-            self._past = history.load(self._past_file)
+            recover(home)
+            self._past = history.load(home / "history.json")
             self._places = Places(root, plan.sources)
             self._browsers = self._find_browsers()
+            self._builds = Builds(root, plan)
+            self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
-            make_folder(str(self.folder))
+            if not options.resume:
+                make_folder(str(self.folder))
             self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, observers(self.folder))
             self._record_start(selection)
         except BaseException:
             self._lock.release()
             raise
         self._outages = Outages(self._recorder.add)
-        self._reaper = Reaper.start(self.run)
+        # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
+        self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
+        self._reaper = Reaper.start(self._mark)
         self._engine = Local(
             self._environment,
             root=root,
             folder=self.folder,
-            mark=self.run,
+            mark=self._mark,
             reaper=self._reaper,
             masks=self._masks,
         )
-        lent, refused = up.usable(root, home, plan.components, self._environment)
-        for name, why in refused.items():
-            message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
-            self._recorder.add("note", {"kind": "up_refused", "message": message})
         self._matrix = Matrix(
             plan.components,
             root=root,
             folder=self.folder,
-            mark=self.run,
+            mark=self._mark,
             env=self._environment,
             secrets_mask=self._masks.text,
             on_event=self._outages.service,
             wake=self._engine.wake,
             reaper=self._reaper,
             in_use=self._outages.in_use,
-            lent=lent,
+            lent=self._lent(),
         )
-        seconds = {task: past.seconds for task, past in self._past.items()}
-        self._queue = Queue(plan, selection, seconds)
+        self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
         self._gates = Gates(plan.gates, self._recorder.add)
         self._selection = selection
         self._executions: dict[str, Execution] = {}
-        self._opened = False
-        self._closed = False
+        self._keep()
+        self._opened = self._closed = False
 
     # ------------------------------------------------------------------------------------------------------- opening
 
@@ -206,26 +214,63 @@ class Session:
             raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
         return found
 
+    def _lent(self) -> Mapping[str, up.UpRow]:
+        """The services that `orchestra up` keeps, as far as they are what this plan says; why others are not used is told."""
+        lent, refused = up.usable(self._root, self._home, self._plan.components, self._environment)
+        for name, why in refused.items():
+            message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
+            self._recorder.add("note", {"kind": "up_refused", "message": message})
+        return lent
+
+    def _go_on(self) -> Resumed:
+        """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
+        inputs, services = self._builds.inputs_digest, self._builds.services
+        return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
+
+    def _keep(self) -> None:
+        """Put the verdicts of earlier segments in their places, as if they had been given now."""
+        self._begun -= self._resumed.seconds
+        for name, count in self._resumed.attempts.items():
+            self._tasks[name].attempt = count
+        for name, body in self._resumed.kept.items():
+            self.verdicts[name], self.reasons[name] = body["verdict"], body["reason"]
+            seconds, attempts = body["seconds"], body["attempts"]
+            self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"])
+            self._queue.done(name)
+            if attempts:
+                inputs = body["inputs"] if self._tasks[name].test.inputs else ""
+                self._past[name] = history.Past(seconds, self.run, inputs)
+        # A kill between the last verdict of a group and its checkpoint is made good here.
+        groups = {(self._tasks[name].method.id, self._tasks[name].test.group) for name in self._resumed.kept}
+        for method, group in sorted(groups - self._resumed.groups):
+            self._end_group(method, group)
+
     def _record_start(self, selection: Sequence[str]) -> None:
         facts = provenance(self._root, self._environment, __version__)
         facts["browsers"] = {
             engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)
         }
-        self._recorder.add(
-            "run_started",
-            {
-                "run": self.run,
-                "suite": self._plan.suite,
-                "plan_digest": self._plan.digest(),
-                "source_digest": self._plan.source_digest,
-                "profile": self._plan.profile or None,
-                "selection": list(selection),
-                "methods": [method.id for method in self._plan.methods],
-                "workers": self._options.workers or 0,
-                "argv": list(self._options.argv),
-                "provenance": facts,
-            },
-        )
+        kept_plan.keep(self.folder, self._plan, __version__)
+        body = {
+            "run": self.run,
+            "plan_digest": self._plan.digest(),
+            "source_digest": self._plan.source_digest,
+            "workers": self._options.workers or 0,
+            "argv": list(self._options.argv),
+            "provenance": facts,
+            "builds": self._builds.services,
+        }
+        if self._options.resume:
+            rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
+            self._recorder.add("run_resumed", {**body, "rerun": rerun, "changed": changed})
+            return
+        body |= {
+            "suite": self._plan.suite,
+            "profile": self._plan.profile or None,
+            "selection": list(selection),
+            "methods": [method.id for method in self._plan.methods],
+        }
+        self._recorder.add("run_started", body)
         for message in notices(self._plan):
             self._recorder.add("note", {"kind": "not_carried_out", "message": message})
 
@@ -234,6 +279,9 @@ class Session:
     def push(self, name: str) -> None:
         """A task whose needs have their verdicts: it is queued, or gets the verdict that it has without running."""
         task = self._tasks[name]
+        if name in self._resumed.kept:
+            self._decided.appendleft((0, name))  # it is on the disk since an earlier segment
+            return
         self._queue.push(name)
         if self._signal:
             self._decide(task, "interrupted", f"{SIGNAL_NAMES[self._signal]} before it started")
@@ -254,9 +302,9 @@ class Session:
 
     def _unchanged(self, task: _Task) -> None:
         """The verdict `unchanged`, where nothing that the test reads has changed since it last passed."""
+        task.inputs = self._builds.inputs_digest(task.test)
         if not task.test.inputs:
             return
-        task.inputs = inputs_digest(self._root, self._plan, task.test)
         past = self._past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
             self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
@@ -381,7 +429,7 @@ class Session:
 
     def _start(self, task: _Task) -> None:
         task.attempt += 1
-        folder = folder_of(task.name, task.attempt)
+        folder = folder_of(task.name, task.attempt, self._resumed.segment)
         path = f"{self.folder}/{folder}"
         if writes_files(task.test):
             make_folder(path)
@@ -395,6 +443,7 @@ class Session:
                 "dir": folder,
             },
         )
+        task.marks = marks(self.folder, self._matrix.required_by(task.test.requires))
         found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
         self._engine.start(
             Request(
@@ -411,7 +460,7 @@ class Session:
                     "test.id": task.test.id,
                     "method.id": task.method.id,
                 },
-                mark=f"{self.run}/{_word(task.name)}/{task.attempt}",
+                mark=f"{self._mark}/{_word(task.name)}/{task.attempt}",
                 browser=found if isinstance(found, Browser) else None,
                 headed=self._options.headed,
                 secrets=self._plan.secrets,
@@ -435,13 +484,17 @@ class Session:
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
         task.seconds = result.seconds
+        folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
+        if task.marks and wants_evidence(task.test, result):
+            self._matrix.hear()
+            result = with_services(result, self.folder, folder, task.marks)
         if self._masks:
-            self._masks.clean(self.folder / folder_of(task.name, task.attempt))
+            self._masks.clean(folder)
         settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
         task.held += settled.requeue
         again = settled.again and not self._signal and self.fault is None
         where = self._places.text(result.failure.at) if result.failure is not None else ""
-        body = attempt_body(task.test, task.method.id, result, self.folder, where=where, retry=again)
+        body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
         overlap = {"incidents": list(incidents)} | ({"infra_suspect": True} if settled.suspect else {})
         self._recorder.add("attempt_finished", body | overlap if incidents else body)
         if "session" in result.facts:
@@ -481,11 +534,14 @@ class Session:
         if task.attempt:
             passed = verdict in {"passed", "flaky"}
             self._past[name] = history.Past(
-                task.seconds, self.run if passed else "", (task.inputs or "") if passed else ""
+                task.seconds, self.run if passed else "", (task.inputs or "") if passed and task.test.inputs else ""
             )
-        if task.test.group and self._queue.completed(task.method.id, task.test.group):
-            body = {"method": task.method.id, "group": task.test.group}
-            self._recorder.add("group_completed", body, later=True)
+        self._end_group(task.method.id, task.test.group)
+
+    def _end_group(self, method: str, group: str) -> None:
+        """A checkpoint, when the last verdict of a group was given."""
+        if group and self._queue.completed(method, group):
+            self._recorder.add("group_completed", {"method": method, "group": group}, later=True)
 
     def _give_up(self) -> None:
         """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
@@ -585,9 +641,11 @@ class Session:
                 "gates": self._gates.results(),
             },
         )
+        change = Transaction(self._home)
+        change.write("history.json", history.encoded(self._past))
+        change.link("runs/last", self.run)
         self._recorder.seal()
-        history.save(self._past_file, self._past)
-        _point_to_last(self.folder)
+        change.commit()
 
     def _code(self) -> int:
         if self._signal:
@@ -619,17 +677,3 @@ def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, 
 def _word(task: str) -> str:
     """The name of a task as one word, for marks: a matrix may put spaces into it, and no id holds `%`."""
     return task.replace(" ", "%20")
-
-
-def _point_to_last(folder: Path) -> None:
-    """Make `runs/last` name the run, for people and scripts.
-
-    Raises:
-        MachineError: the disk refuses.
-    """
-    link, fresh = folder.parent / "last", folder.parent / f".last-{folder.name}"
-    try:
-        fresh.symlink_to(folder.name)
-        fresh.replace(link)
-    except OSError as error:
-        raise disk_error(error, link, "write") from error
