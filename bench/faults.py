@@ -163,12 +163,15 @@ FAULT_MORE = FAULT.replace(
     'elif how == "stop":',
     """elif how == "kill-all":
     import psutil
+    found = []
     for one in psutil.process_iter():
         try:
             if one.cmdline()[1:3] == ["serve.py", folder]:
-                one.kill()
+                found.append(one)
         except psutil.Error:
             pass
+    for one in found:  # listed first: the scan is slow, and would meet the one that has come back
+        one.kill()
 elif how == "stop":""",
 )
 
