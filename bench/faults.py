@@ -76,7 +76,11 @@ here = pathlib.Path(".")
 def pid():
     return int((here / victim / "starts").read_text().split()[-1])
 def fault(how):
+    victims = [pid()] if how == "kill" else []  # here, at once: a process more would count as recovery
     (here / f"at-{name}").write_text(str(time.time()))
+    for one in victims:
+        os.kill(one, signal.SIGKILL)
+        return
     subprocess.run([sys.executable, "fault.py", how, victim], check=True)
 first = not (here / f"did-{name}").exists()
 if first:
@@ -159,12 +163,15 @@ FAULT_MORE = FAULT.replace(
     'elif how == "stop":',
     """elif how == "kill-all":
     import psutil
+    found = []
     for one in psutil.process_iter():
         try:
             if one.cmdline()[1:3] == ["serve.py", folder]:
-                one.kill()
+                found.append(one)
         except psutil.Error:
             pass
+    for one in found:  # listed first: the scan is slow, and would meet the one that has come back
+        one.kill()
 elif how == "stop":""",
 )
 
@@ -205,11 +212,11 @@ def victim_of(number: int, kind: str) -> str:
 
 
 def _row(name: str, *flags: str, needs: str = "", recover: str = "[restart, restart]", more: str = "") -> str:
-    low, high = free_range(4)
+    # `_spec` gives each row its own part of one range, so that no two overlap
     run = json.dumps(["python", "serve.py", name, "${port}", name, *flags])
     return f"""  {name}:
     {needs}
-    service: {{run: {run}, port_range: {low}-{high}, stop: {{grace_seconds: 0.3}}}}
+    service: {{run: {run}, port_range: 0-0, stop: {{grace_seconds: 0.3}}}}
     ready: {{http: {{path: /health, json: {{status: ok}}}}, within_seconds: 60}}
     live: {{http: {{path: /health, json: {{status: ok}}, timeout_seconds: 2}}, every_seconds: {EVERY_SECONDS:g}, failures: 2}}
     retries: {{max: 4, initial_seconds: 0.05, max_seconds: 0.2}}
@@ -234,6 +241,10 @@ def _spec(kinds: Sequence[tuple[int, str]]) -> str:
             _row("top", needs="needs: [base]"),
         ]
     )
+    count = health.count("port_range: 0-0")
+    low, _ = free_range(4 * count)
+    for number in range(count):
+        health = health.replace("port_range: 0-0", f"port_range: {low + 4 * number}-{low + 4 * number + 3}", 1)
     tests = ""
     for number, kind in kinds:
         victim = victim_of(number, kind)

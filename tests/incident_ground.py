@@ -30,7 +30,7 @@ else:
 """
 """Breaks the server: `fault.py HOW FOLDER`; `kill`, `stop`, or one of its modes."""
 
-WATCH = "live: {http: {path: /health, timeout_seconds: 2}, every_seconds: 2, failures: 2}"
+WATCH = "live: {http: {path: /health, timeout_seconds: 5}, every_seconds: 5, failures: 2}"
 
 
 def backend(name: str = "backend", *flags: str, more: str = "", recover: str = "[restart]", live: str = WATCH) -> str:
@@ -70,12 +70,13 @@ def breaks(how: str, name: str = "backend", seconds: float = 30.0) -> str:
     """A test that breaks the server the first time that it runs, and asks it. As flow YAML without its first brace."""
     code = (
         "import os, pathlib, subprocess, sys\n"
+        f"seconds = '{seconds}'\n"
         "try:\n"
         f"    pathlib.Path('broken-{name}').touch(exist_ok=False)\n"
         f"    subprocess.run([sys.executable, 'fault.py', {how!r}, {name!r}], check=True)\n"
         "except FileExistsError:\n"
-        "    pass\n"
-        f"subprocess.run([sys.executable, 'ask.py', sys.argv[1], '{seconds}'], check=True)\n"
+        "    seconds = '60'\n"
+        "subprocess.run([sys.executable, 'ask.py', sys.argv[1], seconds], check=True)\n"
     )
     argv = json.dumps(["python", "-c", code, f"${{{name}.url}}"])
     return f"requires: [{name}], command: {{argv: {argv}}}}}"

@@ -198,7 +198,7 @@ def test_every_wait_of_a_recovery_has_a_bound():
 
 @pytest.mark.parametrize("how", ["kill", "stop", "500", "hang", "close", "wrong"])
 def test_a_test_that_fails_over_a_broken_server_is_repeated_behind_its_recovery(project, how):
-    live = "live: {http: {path: /health, timeout_seconds: 2, json: {status: ok}}, every_seconds: 2, failures: 2}"
+    live = "live: {http: {path: /health, timeout_seconds: 5, json: {status: ok}}, every_seconds: 5, failures: 2}"
     suite(project, backend(live=live), f"  a: {{{breaks(how, seconds=2.0)}\n  b: {{after: [a], {asks()}\n")
     done = project.run("run")
     assert done.code == 0, done.err
@@ -315,7 +315,9 @@ def test_a_backup_serves_its_time_and_the_primary_comes_back_when_no_test_uses_i
         "import json, pathlib, sys, time, urllib.request\n"
         "ask = lambda: urllib.request.urlopen(sys.argv[1] + '/health', timeout=30).read()\n"
         "first = ask(); pathlib.Path('sick').unlink()\n"
-        "while 'taken back' not in (pathlib.Path(sys.argv[2]) / 'events.jsonl').read_text(): time.sleep(0.05)\n"
+        "ledger = pathlib.Path(sys.argv[2]) / 'events.jsonl'\n"
+        "now = lambda: [line for line in ledger.read_text().splitlines() if 'service_event' in line][-1]\n"
+        "while 'is taken back' not in now(): time.sleep(0.05)\n"
         "assert ask() == first, 'it was taken away under a test'\n"
     )
     kill = breaks("kill", seconds=2.0).replace("import os,", "import os; open('sick', 'w').close()\\nimport os,", 1)

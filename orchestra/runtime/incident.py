@@ -3,7 +3,8 @@
 May import `attempt`, `plan`, `verdict`. `Incidents` is the fold, pure but for being changed in place: service events and
 the windows of attempts go in, incidents come out. `Outages` is its thread-safe form for a session: it records, and holds
 back a failure until the components that the test requires have been asked whether they are well. Without that a test that
-meets a dead server would be judged before the watcher, which asks every few seconds, has heard of it.
+meets a dead server would be judged before the watcher, which asks every few seconds, has heard of it. Longer than other
+modules because the fold, what follows from it and its seam to the session are read together.
 """
 
 from __future__ import annotations

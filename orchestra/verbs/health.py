@@ -1,4 +1,7 @@
-"""The verbs about servers: health, up, down. May import `runtime`, `report`, `project`, `group` and `options`."""
+"""The verbs about servers: health, up, down. May import `runtime`, `report`, `project`, `group` and `options`.
+
+Longer than other modules because the three verbs share how a row is chosen, awaited and shown.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`. Browser and page are ours and last; the server is
 disposable. Before each test the session is looked at, mended if need be, and reset as the method says; what had to be
-mended is told with the test.
+mended is told with the test. Longer than other modules because each part's loss and return are read together.
 """
 
 from __future__ import annotations
