@@ -25,6 +25,14 @@ FRONT = """  frontend:
 """
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays_up(project: SuiteProject) -> Iterator[None]:
+    """What a test that failed half way has left up is ended all the same."""
+    yield
+    if (project.root / ".orchestra/s/up.lock").exists():
+        project.run("down")
+
+
 @pytest.fixture
 def served(project: SuiteProject) -> Iterator[SuiteProject]:
     """A suite with a backend and what needs it; whatever is up at the end is ended, and nothing may be left."""
