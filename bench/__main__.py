@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import runtime, startup
+from bench import quality, runtime, startup
 
-BENCHES = {"compile": compiling.run, "startup": startup.run, "runtime": runtime.run}
+BENCHES = {"compile": compiling.run, "startup": startup.run, "runtime": runtime.run, "quality": quality.run}
 
 
 def main(names: list[str]) -> int:

@@ -196,7 +196,7 @@ class Baseline(Part, frozen=True):
 
     window: int = 20
     min_runs: int = 5
-    slower_ratio: float = 1.5
+    slower_ratio: float = 1.25
     slower_seconds: float = 0.5
     confirm: int = 3
 

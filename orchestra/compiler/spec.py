@@ -463,11 +463,11 @@ class SpeedSpec(TypedDict, total=False):
 class BaselineSpec(TypedDict, total=False):
     """When a duration counts as a regression."""
 
-    window: Annotated[int, Key("how many past passes are looked at", 20, minimum=1, default=20)]
+    window: Annotated[int, Key("how many passes make a full baseline", 20, minimum=1, default=20)]
     min_runs: Annotated[int, Key("fewer passes than this give no verdict", 5, minimum=2, default=5)]
-    slower_ratio: Annotated[float, Key("times the median, at least", 1.5, above=1, default=1.5)]
-    slower_seconds: Annotated[float, Key("seconds above the median, at least", 0.5, minimum=0, default=0.5)]
-    confirm: Annotated[int, Key("repeats that must all be slower", 3, minimum=0, default=3)]
+    slower_ratio: Annotated[float, Key("times the median, more than", 1.25, above=1, default=1.25)]
+    slower_seconds: Annotated[float, Key("seconds above the median, more than", 0.5, minimum=0, default=0.5)]
+    confirm: Annotated[int, Key("immediate repeats that must all be slower", 3, minimum=0, default=3)]
 
 
 class GateSpec(TypedDict, total=False):
@@ -589,9 +589,7 @@ class Spec(TypedDict, total=False):
             names=ID,
         ),
     ]
-    baseline: Annotated[
-        BaselineSpec, Key("when a duration counts as a regression; not compared yet, which a run says", {"window": 20})
-    ]
+    baseline: Annotated[BaselineSpec, Key("when a duration counts as a regression (docs/quality.md)", {"window": 20})]
     gates: Annotated[GatesSpec, Key("the quality gates", {"after": {"pass_rate": {"require": "pass_rate >= 1.0"}}})]
     compile: Annotated[CompileSpec, Key("where the compiled files go", {"doit": "dodo.py"})]
 

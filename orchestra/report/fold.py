@@ -13,7 +13,7 @@ from typing import Any
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
 from orchestra.plan import Plan, Test
-from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row, ServiceRow
+from orchestra.report.rows import Evidence, Failure, GateRow, Pace, Report, Row, ServiceRow
 
 NEVER_RAN = "never ran"
 
@@ -39,6 +39,7 @@ class Collector:
     gates: dict[str, Body] = field(default_factory=dict)
     services: dict[str, Body] = field(default_factory=dict)
     rungs: dict[str, list[str]] = field(default_factory=dict)
+    comparisons: dict[str, Body] = field(default_factory=dict)
     finish: Body | None = None
     interrupted: str = ""
     resumes: int = 0
@@ -77,6 +78,7 @@ class Collector:
             rows=rows,
             gates=tuple(self._gate_rows()),
             services=tuple(self._service_rows()),
+            paces=tuple(pace_of(self.comparisons[row.task]) for row in rows if row.task in self.comparisons),
             run=start.get("run", ""),
             started=self.started,
             ended=self.ended,
@@ -167,6 +169,9 @@ class Collector:
     def _attempt_finished(self, body: Body) -> None:
         self.attempts.setdefault(body["task"], []).append(body)
 
+    def _comparison(self, body: Body) -> None:
+        self.comparisons[body["task"]] = body
+
     def _verdict(self, body: Body) -> None:
         self.verdicts[body["task"]] = body
 
@@ -194,6 +199,7 @@ class Collector:
         for task in tasks:
             self.verdicts.pop(task, None)
             self.attempts.pop(task, None)
+            self.comparisons.pop(task, None)
 
 
 _TAKE: Mapping[str, Callable[[Collector, Body], None]] = {
@@ -211,6 +217,21 @@ def collect(plan: Plan, events: Iterable[Event], place_of: Callable[[str], str] 
 
 def _unjudged(results: Mapping[str, str], key: str) -> str:
     return "" if results.get(key) == "passed" else "never judged"
+
+
+def pace_of(body: Body) -> Pace:
+    """The row of an event `comparison`."""
+    return Pace(
+        task=body["task"],
+        result=body["result"],
+        suspected=body["suspected"],
+        seconds=body["seconds"],
+        repeats=tuple(body["repeats"]),
+        median=body["median_seconds"],
+        mad=body["mad_seconds"],
+        runs=body["runs"],
+        limit=body["limit_seconds"],
+    )
 
 
 def _evidence(body: Body) -> tuple[Evidence, ...]:

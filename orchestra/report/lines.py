@@ -1,4 +1,4 @@
-"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `table`, `draw`.
+"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `table`, `draw`, `fold`.
 
 All text of a spec, a page or a program goes through `draw`, so that none of it is a sequence that a terminal obeys.
 """
@@ -11,6 +11,7 @@ from typing import Any
 from orchestra import draw
 from orchestra.ledger.event import Event
 from orchestra.ledger.outcome import FINE
+from orchestra.report.fold import pace_of
 from orchestra.report.rows import Evidence, Report, Row
 from orchestra.report.table import (
     agreement,
@@ -103,6 +104,8 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", said)
     for text in (*agreement(report).lines(), *(one.text() for one in overhead(report))):
         yield line("methods", text)
+    for pace in report.paces:
+        yield line("pace", pace.task, pace.text())
     for row in report.services:
         if row.rungs:
             yield line("recovery", row.component, ", then ".join(row.rungs), f"now {row.state}")
@@ -142,6 +145,14 @@ def _gate(body: Mapping[str, Any]) -> str:
     return line("gate", name, body["result"], body["expression"], values and f"({values})", said)
 
 
+def _repeat(body: Mapping[str, Any]) -> str:
+    return line("repeat", body["task"], f"{body['number']}: {body['outcome']}", duration(body["seconds"]))
+
+
+def _comparison(body: Mapping[str, Any]) -> str:
+    return line(body["result"], body["task"], pace_of(body).text())
+
+
 def _incident(body: Mapping[str, Any]) -> str:
     return line("incident", body["component"], body["state"], body["reason"])
 
@@ -162,6 +173,8 @@ _TELL = {
     "run_started": _started,
     "run_resumed": _resumed,
     "attempt_finished": _retry,
+    "repeat": _repeat,
+    "comparison": _comparison,
     "service_event": _service,
     "gate": _gate,
     "incident": _incident,

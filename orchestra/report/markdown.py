@@ -45,6 +45,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield from _bad(report)
     yield from _remarks(report)
     yield from _gates(report)
+    yield from _paces(report)
     yield from _methods(report)
     yield from _services(report)
     yield from _provenance(report)
@@ -100,6 +101,11 @@ def _gates(report: Report) -> Iterator[str]:
 
 def _said(gate: GateRow) -> str:
     return gate_remark(gate.result, gate.expression, gate.message)
+
+
+def _paces(report: Report) -> Iterator[str]:
+    if report.paces:
+        yield from ("", "## Pace", "", *(f"- {_inline(f'{pace.task} {pace.text()}')}" for pace in report.paces))
 
 
 def _methods(report: Report) -> Iterator[str]:

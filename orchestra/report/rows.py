@@ -47,6 +47,38 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """A suspicious duration against the baseline, after its repeats; all times in seconds.
+
+    Attributes:
+        task: `cli:B004`.
+        result: `slower`, `faster` or `unconfirmed`.
+        suspected: `slower` or `faster`.
+        seconds, repeats: of the attempt, and of the repeats that it caused.
+        median, mad, runs: the baseline.
+        limit: what all had to pass.
+    """
+
+    task: str
+    result: str
+    suspected: str
+    seconds: float
+    repeats: tuple[float, ...]
+    median: float
+    mad: float
+    runs: int
+    limit: float
+
+    def text(self) -> str:
+        """In words, with every number that the finding rests on."""
+        taken = ", ".join(f"{one:.3g}" for one in (self.seconds, *self.repeats))
+        confirmed = self.result != "unconfirmed"
+        said = f"{self.suspected} than its baseline" if confirmed else f"looked {self.suspected}, not confirmed"
+        usual = f"median {self.median:.3g} s, MAD {self.mad:.2g} s over {self.runs} runs"
+        return f"{said}: {taken} s; {usual}; limit {self.limit:.3g} s"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One selected task and what became of it.
 
@@ -122,6 +154,7 @@ class Report:
         rows: in the order of the selection.
         gates: of the plan; empty for a run that never judged any because it never began.
         services: by component.
+        paces: suspicious durations, in the order of the rows.
         run: its id.
         started, ended: UTC stamps of the first and the last event.
         seconds: wall time as the run gave it, None when it did not finish.
@@ -139,6 +172,7 @@ class Report:
     rows: tuple[Row, ...]
     gates: tuple[GateRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
+    paces: tuple[Pace, ...] = ()
     run: str = ""
     started: str = ""
     ended: str = ""

@@ -20,6 +20,9 @@ from orchestra.plan import Gate, Plan
 SAMPLE_SECONDS = 1.0
 """During-gates are judged on samples, at most once in this time, while the run waits for its tests anyway."""
 
+SAMPLE_SHARE = 200
+"""And so seldom that it takes one part in so many of the time: the figures of ten thousand tests take a while."""
+
 Add = Callable[[str, Mapping[str, Any]], object]
 
 
@@ -120,6 +123,7 @@ class Gates:
     _stop: str = ""
     _throttled: set[str] = field(default_factory=set)
     _next: float = 0.0
+    _asked: float = 0.0
 
     def of(self, phase: Literal["before", "during", "after"]) -> list[Gate]:
         """The gates of a phase, in the order of the spec."""
@@ -137,13 +141,14 @@ class Gates:
                 self._stop = self._stop or _said(gate)
 
     def due(self) -> bool:
-        """Whether the gates during the tests want another sample."""
-        return bool(self.of("during")) and self.clock() >= self._next
+        """Whether the gates during the tests want another sample, which is then taken."""
+        self._asked = self.clock()
+        return bool(self.of("during")) and self._asked >= self._next
 
     def sample(self, values: Mapping[str, Any]) -> None:
         """Judge the gates during the tests on a sample: a condition that is false for `for_seconds` fails its gate."""
         now = self.clock()
-        self._next = now + SAMPLE_SECONDS
+        self._next = now + max(SAMPLE_SECONDS, SAMPLE_SHARE * (now - self._asked))
         for gate in self.of("during"):
             verdict = _evaluate(gate, values)
             if verdict is not False:

@@ -91,3 +91,18 @@ def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: s
         "exit_code": result.exit_code,
         "facts": {name: value for name, value in result.facts.items() if name != "session"},
     }
+
+
+def repeat_body(test: Test, method: str, result: Result, run: Path, folder: str) -> dict[str, Any]:
+    """The body of `repeat`, a run of a test that only its duration is of interest of. `folder` is relative to `run`."""
+    evidence = [evidence_body(run / folder, run, one.path, one.kind) for one in result.evidence]
+    return {
+        "task": result.task,
+        "test": test.id,
+        "method": method,
+        "number": int(folder.rpartition("-")[2]),
+        "dir": folder,
+        "outcome": result.outcome,
+        "seconds": result.seconds,
+        "evidence": [one for one in evidence if one is not None],
+    }

@@ -40,9 +40,10 @@ from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.notice import notices
+from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.reaper import Reaper
-from orchestra.runtime.record import attempt_body, folder_of
+from orchestra.runtime.record import attempt_body, folder_of, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.select import task_name
@@ -117,7 +118,7 @@ class Session:
         self._environment = dict(environment)
         self._begun = time.monotonic()
         now = datetime.now(UTC)
-        home = root / PLAN_FOLDER / plan.suite
+        home = self._home = root / PLAN_FOLDER / plan.suite
         self.run = run_id(now, os.urandom(2).hex())
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
@@ -139,7 +140,9 @@ class Session:
             self._browsers = self._find_browsers()
             self._masks = Masks(plan.secrets, environment)
             _make_folder(self.folder)
-            self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, observers(self.folder))
+            self._history = history.Collector()
+            watching = [self._history, *observers(self.folder)]
+            self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, watching)
             self._record_start(selection)
         except BaseException:
             self._lock.release()
@@ -198,6 +201,7 @@ class Session:
 
     def _record_start(self, selection: Sequence[str]) -> None:
         facts = provenance(self._root, self._environment, __version__)
+        self._pace = Pace.open(self._home, self._plan.baseline, history.machine_shape(facts))
         facts["browsers"] = {
             engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)
         }
@@ -218,6 +222,8 @@ class Session:
         )
         for message in notices(self._plan):
             self._recorder.add("note", {"kind": "not_carried_out", "message": message})
+        if self._pace.fault:
+            self._recorder.add("note", {"kind": "baseline", "message": self._pace.fault})
 
     # ------------------------------------------------------------------------------------------------ pushing, waiting
 
@@ -291,6 +297,7 @@ class Session:
         processors, memory = machine_load()
         return {
             **values,
+            **self._pace.figures(),
             "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
             "cpu_percent": processors,
@@ -358,20 +365,22 @@ class Session:
             self._awaiting.append(task)
 
     def _start(self, task: _Task) -> None:
-        task.attempt += 1
+        repeat = self._pace.repeating(task.name)
+        task.attempt += not repeat
         folder = folder_of(task.name, task.attempt)
+        if repeat:
+            folder = repeat_folder(folder, repeat)
         _make_folder(self.folder / folder)
-        self._recorder.add(
-            "attempt_started",
-            {
+        found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
+        if not repeat:
+            body = {
                 "task": task.name,
                 "test": task.test.id,
                 "method": task.method.id,
                 "attempt": task.attempt,
                 "dir": folder,
-            },
-        )
-        found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
+            }
+            self._recorder.add("attempt_started", body if found is None else {**body, "browser": task.test.browser})
         self._engine.start(
             Request(
                 task=task.name,
@@ -404,6 +413,9 @@ class Session:
 
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
+        if self._pace.repeating(task.name):
+            self._repeated(task, result)
+            return
         task.seconds = result.seconds
         self._masks.clean(self.folder / folder_of(task.name, task.attempt))
         again = tries_again(result, task.test.retries) and not self._signal
@@ -415,9 +427,35 @@ class Session:
         if again:
             self._admit(task)
             return
+        self._compare(task, result, result)
+
+    def _compare(self, task: _Task, result: Result, said: Result) -> None:
+        """Give the verdict of an attempt, after as many repeats as the pace asks for.
+
+        Args:
+            task: whose.
+            result: of the attempt that the verdict rests on.
+            said: that, or the last repeat of it.
+        """
+        browser = task.test.browser if needs_browser(task.test) else ""
+        if self._pace.after(said, task.test, browser, self._recorder.add):
+            rows = map(self._matrix.row, self._matrix.required_by(task.test.requires))
+            if not self._signal and all(row.state == "healthy" for row in rows):
+                self._start(task)
+                return
+            self._pace.leave(task.name)
         self._leave(task)
         verdict, reason = verdict_of(result)
         self._decide(task, verdict, reason)
+
+    def _repeated(self, task: _Task, result: Result) -> None:
+        first, folder = self._pace.first(task.name), folder_of(task.name, task.attempt)
+        folder = repeat_folder(folder, self._pace.repeating(task.name))
+        self._masks.clean(self.folder / folder)
+        self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
+        if "session" in result.facts:
+            self._recorder.add("session", result.facts["session"])
+        self._compare(task, first, result)
 
     def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
         name = task.name
@@ -535,6 +573,8 @@ class Session:
                 self._decide(task, "error", f"never ran: {reason}" if self.fault is not None else reason)
         self._open_gates(settled=True)
         self._gates.after(self._figures())
+        if not self._code():
+            self._pace.keep(self._recorder.add)
 
     def _record_end(self) -> None:
         counts: dict[str, int] = {}
@@ -551,6 +591,8 @@ class Session:
         )
         self._recorder.seal()
         history.save(self._past_file, self._past)
+        if (record := self._history.record()) is not None:
+            history.keep(self._home, record)
         _point_to_last(self.folder)
 
     def _code(self) -> int:
