@@ -44,7 +44,9 @@ class Metric(NamedTuple):
     example: str
 
 
-_PASSES = "`passed`, `flaky` and `unchanged` over all tests with a verdict but `skipped`; it has no value without any"
+_PASSES = (
+    "`passed`, `flaky`, `unchanged` over all tests with a verdict but skipped and excused ones; no value without any"
+)
 
 _ALL: tuple[Metric, ...] = (
     Metric(
@@ -65,6 +67,14 @@ _ALL: tuple[Metric, ...] = (
     Metric("error", "int", "tests", "ended by the machine's or our own fault", RUNNING, "error == 0"),
     Metric("blocked", "int", "tests", "not run, because what they need did not pass", RUNNING, "blocked == 0"),
     Metric("skipped", "int", "tests", "not run, with a stated reason", RUNNING, "skipped <= 1"),
+    Metric(
+        "excused",
+        "int",
+        "tests",
+        "did not pass, held by `quarantine` or `known_failures`; counted by no other verdict",
+        RUNNING,
+        "excused <= 2",
+    ),
     Metric("interrupted", "int", "tests", "ended by a signal", CLOSED, "interrupted == 0"),
     Metric(
         "skipped_silently",

@@ -137,6 +137,7 @@ class VerdictGiven(TypedDict):
     speed_class: Annotated[str | None, "null for a test that was not executed"]
     degraded: Annotated[list[str], "what was not as declared: `backend on failover`"]
     inputs: Annotated[str | None, "digest of inputs, plan entry and service builds"]
+    excused: NotRequired[Annotated[str, "why it does not fail the run, though it did not pass"]]
     unchanged_since: NotRequired[Annotated[str | None, "the run whose pass an `unchanged` rests on"]]
 
 

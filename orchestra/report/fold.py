@@ -118,6 +118,7 @@ class Collector:
             evidence=_evidence(attempts[-1]) if attempts else (),
             degraded=tuple(given.get("degraded", ())),
             unchanged_since=given.get("unchanged_since") or "",
+            excused=given.get("excused") or "",
             tags=test.tags if test is not None else (),
         )
         return row if verdict in FINE else _placed(row, self._place(row, test))

@@ -52,6 +52,8 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
     yield line(row.verdict, row.task, row.title, time, reason)
     for item in row.degraded:
         yield detail("degraded", item)
+    if row.excused:
+        yield detail("excused", row.excused)
     yield from failure_lines(row, folder)
 
 

@@ -58,6 +58,7 @@ def _bad(report: Report) -> Iterator[str]:
     for row in bad:
         yield from ("", f"### {_inline(f'{row.task} {row.title}')}", "")
         yield f"- verdict: {row.verdict}{f' after {row.attempts} attempts' if row.attempts > 1 else ''}"
+        yield from _item("excused", row.excused)
         if row.place:
             yield f"- at: {draw.code(row.place)}"
         if row.failure is None:

@@ -94,6 +94,7 @@ class Row:
         evidence: files of the last attempt.
         degraded: what was not as declared.
         unchanged_since: the run that an `unchanged` rests on.
+        excused: why it does not fail the run though it did not pass.
         tags: from the plan.
     """
 
@@ -113,6 +114,7 @@ class Row:
     evidence: tuple[Evidence, ...] = ()
     degraded: tuple[str, ...] = ()
     unchanged_since: str = ""
+    excused: str = ""
     tags: tuple[str, ...] = ()
 
     @property

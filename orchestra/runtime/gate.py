@@ -34,6 +34,7 @@ class Execution:
     seconds: float
     attempts: int
     speed_class: str | None
+    excused: bool = False
 
 
 class HealthRow(Protocol):
@@ -69,7 +70,8 @@ def figures(
     """
     values: dict[str, Any] = dict.fromkeys(VERDICTS, 0)
     for one in done.values():
-        values[one.verdict] += 1
+        values[one.verdict] += not one.excused
+    values["excused"] = sum(one.excused for one in done.values())
     ran = [one for one in done.values() if one.attempts]
     values["total"] = len(selection)
     values["executed"] = len(ran)
@@ -86,7 +88,7 @@ def figures(
         values["seconds_p95"] = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
         values["seconds_max"] = seconds[-1]
     for name, tasks in (("", list(done)), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
-        counted = [done[task] for task in tasks if done[task].verdict != "skipped"]
+        counted = [one for task in tasks if (one := done[task]).verdict != "skipped" and not one.excused]
         good = sum(one.verdict in GOOD for one in counted)
         if name:
             values[f"{name}failed"] = sum(one.verdict == "failed" for one in counted)

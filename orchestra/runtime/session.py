@@ -36,6 +36,7 @@ from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import inputs_digest
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.mask import Masks
@@ -123,6 +124,8 @@ class Session:
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
         self.reasons: dict[str, str] = {}
+        self.excused: dict[str, str] = {}
+        self._today = now.date()
         self.fault: OrchestraError | None = None
         self._signal = 0
         self._asked = 0
@@ -222,6 +225,8 @@ class Session:
         )
         for message in notices(self._plan):
             self._recorder.add("note", {"kind": "not_carried_out", "message": message})
+        for message in lapsed(self._plan, self._today):
+            self._recorder.add("note", {"kind": "quarantine", "message": message})
         if self._pace.fault:
             self._recorder.add("note", {"kind": "baseline", "message": self._pace.fault})
 
@@ -445,8 +450,7 @@ class Session:
                 return
             self._pace.leave(task.name)
         self._leave(task)
-        verdict, reason = verdict_of(result)
-        self._decide(task, verdict, reason)
+        self._decide(task, *strictly(task.test, *verdict_of(result)))
 
     def _repeated(self, task: _Task, result: Result) -> None:
         first, folder = self._pace.first(task.name), folder_of(task.name, task.attempt)
@@ -464,7 +468,8 @@ class Session:
         required = map(self._matrix.row, self._matrix.required_by(task.test.requires))
         degraded = [row.degraded for row in required if row.degraded]
         pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
-        body = {
+        excused = self._excuse(task, verdict, reason)
+        body: dict[str, object] = {
             "task": name,
             "test": task.test.id,
             "method": task.method.id,
@@ -476,7 +481,9 @@ class Session:
             "degraded": degraded,
             "inputs": task.inputs,
         }
-        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace)
+        if excused:
+            body["excused"] = self.excused[name] = excused
+        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace, bool(excused))
         self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
         self._decided.append(name)
         self._queue.done(name)
@@ -488,6 +495,12 @@ class Session:
         if task.test.group and self._queue.completed(task.method.id, task.test.group):
             body = {"method": task.method.id, "group": task.test.group}
             self._recorder.add("group_completed", body, later=True)
+
+    def _excuse(self, task: _Task, verdict: Verdict, reason: str) -> str:
+        if verdict == "blocked":
+            needs = [task_name(task.method.id, need) for need in task.test.needs]
+            return excuse_blocked(needs, self.verdicts, self.excused)
+        return excuse(task.test, verdict, reason, self._today) if task.attempt else ""
 
     def _give_up(self) -> None:
         """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
@@ -600,12 +613,13 @@ class Session:
             return 128 + self._signal
         if self.fault is not None:
             return self.fault.exit_code
-        return exit_code(self.verdicts.values(), gates_failed=self._gates.failed(), unhealthy=bool(self._unhealthy))
+        counted = [verdict for name, verdict in self.verdicts.items() if name not in self.excused]
+        return exit_code(counted, gates_failed=self._gates.failed(), unhealthy=bool(self._unhealthy))
 
     def fails(self, name: str) -> str:
         """Why a verdict fails its doit task, empty when it does not."""
         verdict = self.verdicts.get(name, "error")
-        return "" if verdict in FINE else f"{verdict}: {self.reasons.get(name, 'never ran')}"
+        return "" if verdict in FINE or name in self.excused else f"{verdict}: {self.reasons.get(name, 'never ran')}"
 
 
 def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, _Task]:
