@@ -80,9 +80,33 @@ _ALL: tuple[Metric, ...] = (
         "skipped_silently",
         "int",
         "tests",
-        "selected, but without a verdict of their own",
+        "without a verdict of their own, or skipped without a reason",
         CLOSED,
         "skipped_silently == 0",
+    ),
+    Metric(
+        "servers_down",
+        "int",
+        "components",
+        "required components of the health matrix that failed for good",
+        RUNNING,
+        "servers_down == 0",
+    ),
+    Metric(
+        "plan_fresh",
+        "bool",
+        "",
+        "the spec files are still those that the plan was compiled from",
+        CLOSED,
+        "plan_fresh == true",
+    ),
+    Metric(
+        "evidence_missing",
+        "int",
+        "files",
+        "files of attempts that were named and cannot be read, and failed browser attempts without any",
+        RUNNING,
+        "evidence_missing == 0",
     ),
     Metric("pass_rate", "double", "0 to 1", _PASSES, RUNNING, "pass_rate >= 1.0"),
     Metric(
@@ -197,6 +221,25 @@ def _identifiers(expression: str) -> Iterator[tuple[int, str]]:
 def names_in(expression: str) -> tuple[str, ...]:
     """The metrics that an expression reads, each once, in its order."""
     return tuple(dict.fromkeys(name for _, name in _identifiers(expression) if metric_of(name) is not None))
+
+
+_HOLE = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\}")
+
+
+def holes(message: str) -> Iterator[tuple[int, str]]:
+    """Offset and name of each metric in braces in a gate's message: `{failed} tests failed`."""
+    for hole in _HOLE.finditer(message):
+        yield hole.start(1), hole[1]
+
+
+def filled(message: str, values: Mapping[str, Any]) -> str:
+    """A gate's message with values in the place of its metrics in braces; one without a value is `no value`."""
+
+    def value_of(hole: re.Match[str]) -> str:
+        value = values.get(hole[1], "no value")
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    return _HOLE.sub(value_of, message)
 
 
 @functools.cache

@@ -155,8 +155,8 @@ def seeded(project):
     (project.root / "times").write_text("0")
     for _ in range(2):
         assert project.run("run").code == 0
-    [gate] = project.events("gate")
-    assert gate["body"]["result"] == "not_applicable"
+    [gate] = project.gates()
+    assert gate["result"] == "not_applicable"
     return project.root / ".orchestra/s/baseline.json"
 
 
@@ -191,8 +191,8 @@ def test_a_regression_is_confirmed_by_repeats_shown_and_kept_out_of_the_baseline
     limits = bounds(found, Baseline(20, 2, 3.0, 1.5, 2))
     assert limits is not None
     assert math.isclose(body["limit_seconds"], limits.slow)
-    [gate] = project.events("gate")
-    assert (gate["body"]["result"], gate["body"]["values"]) == ("warned", {"regressions": 1})
+    [gate] = project.gates()
+    assert (gate["result"], gate["values"]) == ("warned", {"regressions": 1})
     assert (project.folder / "attempts/cli/a/repeat-2").is_dir()
     assert path.read_bytes() == before
     assert "slower      cli:a" in done.err
@@ -206,8 +206,8 @@ def test_a_regression_is_confirmed_by_repeats_shown_and_kept_out_of_the_baseline
     assert changed["body"]["digest"] != changed["body"]["previous"]
     assert project.events()[-1]["type"] == "seal"
     assert project.run("run").code == 0
-    [gate] = project.events("gate")
-    assert (gate["body"]["result"], gate["body"]["values"]) == ("passed", {"regressions": 0})
+    [gate] = project.gates()
+    assert (gate["result"], gate["values"]) == ("passed", {"regressions": 0})
 
 
 def test_a_repeat_that_fails_confirms_nothing_and_changes_no_verdict(project):
@@ -221,7 +221,7 @@ def test_a_repeat_that_fails_confirms_nothing_and_changes_no_verdict(project):
     assert repeat["body"]["outcome"] == "failed"
     [log] = [one for one in repeat["body"]["evidence"] if one["kind"] == "log"]
     assert "no-number" in (project.folder / log["path"]).read_text()
-    assert project.events("gate")[0]["body"]["values"] == {"regressions": 0}
+    assert project.gates()[0]["values"] == {"regressions": 0}
 
 
 def test_a_run_that_fails_changes_no_baseline(project):

@@ -13,6 +13,7 @@ import pytest
 
 from orchestra.ledger import log
 from orchestra.metrics import METRICS
+from orchestra.standard import STANDARD
 from tests.suite_project import HEAD, SuiteProject, py
 
 OK = py("pass")
@@ -279,7 +280,8 @@ GATED = HEAD + "tests:\n  x: " + BAD + "\n  y: " + OK + "\ngates:\n"
 def test_gates_are_judged_and_recorded(project, gates, code, results):
     project.write(GATED + gates + "\n").compile()
     assert project.run("run").code == code
-    assert project.events("run_finished")[0]["body"]["gates"] == results
+    found = project.events("run_finished")[0]["body"]["gates"]
+    assert found == {**results, **{f"after:{gate.name}": "passed" for gate in STANDARD}}
     if "before:g" in results:
         assert set(project.verdicts().values()) == {"blocked"}
 
@@ -467,7 +469,7 @@ def test_every_metric_that_gates_may_read_has_a_value_at_the_end_of_a_run(projec
     without = {name for name, body in judged.items() if body["result"] == "not_applicable"}
     assert without == {"agreement", "regressions"}, "one method ran; durations are compared with nothing"
     assert judged["workers"]["values"] == {"workers": 2}
-    assert judged.keys() == {metric.name for metric in plain}
+    assert judged.keys() == {metric.name for metric in plain} | {gate.name for gate in STANDARD}
 
 
 def test_a_matrix_with_spaces_runs(project):

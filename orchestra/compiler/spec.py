@@ -514,7 +514,7 @@ class GateSpec(TypedDict, total=False):
         Literal["stop", "throttle", "warn", "block"], Key("what a failure does", "stop", default="block")
     ]
     severity: Annotated[Literal["error", "warn"], Key("whether a failure fails the run", "warn", default="error")]
-    message: Annotated[str, Key("what to say when it fails", "the error budget is used up")]
+    message: Annotated[str, Key("what to say when it fails; a metric in braces is its value", "{failed} tests failed")]
 
 
 class GatesSpec(TypedDict, total=False):

@@ -14,6 +14,7 @@ from orchestra.ledger.event import CATALOGUE, Event, Verdict
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
 from orchestra.plan import Plan, Test
 from orchestra.report.rows import Evidence, Failure, GateRow, Pace, Report, Row, ServiceRow
+from orchestra.standard import gates_of
 
 NEVER_RAN = "never ran"
 
@@ -137,9 +138,12 @@ class Collector:
 
     def _gate_rows(self) -> Iterable[GateRow]:
         results: Mapping[str, str] = self.finish["gates"] if self.finish is not None else {}
-        for gate in self.plan.gates:
+        own = {(gate.phase, gate.name) for gate in self.plan.gates}
+        for gate in gates_of(self.plan):
             key = f"{gate.phase}:{gate.name}"
             body = self.gates.get(key)
+            if body is None and (gate.phase, gate.name) not in own and key not in results:
+                continue  # of a run by a version that did not have this standard gate, or one under way
             if body is None:
                 yield GateRow(
                     gate.phase, gate.name, results.get(key, "failed"), gate.require, message=_unjudged(results, key)

@@ -23,6 +23,7 @@ from orchestra.report.table import (
     render_table,
     values_text,
 )
+from orchestra.standard import is_standard
 
 WORD = 12
 """Columns of the first word of a line: the longest verdict and a space."""
@@ -101,6 +102,8 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
     yield ""
     yield line("tests", counted(report.rows))
     for gate in report.gates:
+        if gate.quiet:
+            continue
         values = values_text(gate.values)
         said = gate_remark(gate.result, gate.expression, gate.message)
         yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", said)
@@ -141,6 +144,8 @@ def _service(body: Mapping[str, Any]) -> str:
 
 
 def _gate(body: Mapping[str, Any]) -> str:
+    if body["result"] == "passed" and is_standard(body["phase"], body["name"], body["expression"]):
+        return ""
     values = values_text(tuple(sorted(body["values"].items())))
     said = gate_remark(body["result"], body["expression"], body["message"])
     name = f"{body['phase']}:{body['name']}"

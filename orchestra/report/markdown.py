@@ -91,13 +91,19 @@ def _remark(row: Row) -> Iterator[str]:
 
 
 def _gates(report: Report) -> Iterator[str]:
+    quiet = [gate.name for gate in report.gates if gate.quiet]
     if report.gates:
+        yield from ("", "## Gates")
+    if quiet:
+        yield from ("", f"Standard gates that passed: {', '.join(map(_inline, quiet))}.")
+    if len(quiet) < len(report.gates):
         heads = ("gate", "result", "condition", "values", "message")
         rows = [
             (f"{gate.phase}:{gate.name}", gate.result, gate.expression, values_text(gate.values), _said(gate))
             for gate in report.gates
+            if not gate.quiet
         ]
-        yield from ("", "## Gates", "", draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]))
+        yield from ("", draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]))
 
 
 def _said(gate: GateRow) -> str:

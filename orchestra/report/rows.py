@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.outcome import FINE
+from orchestra.standard import is_standard
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,11 @@ class GateRow:
     expression: str
     values: tuple[tuple[str, object], ...] = ()
     message: str = ""
+
+    @property
+    def quiet(self) -> bool:
+        """A standard gate that passed: it is there, and need not be shown each time."""
+        return self.result == "passed" and is_standard(self.phase, self.name, self.expression)
 
 
 @dataclass(frozen=True, slots=True)

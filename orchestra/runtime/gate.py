@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from orchestra.ledger.event import VERDICTS, GateResult, Verdict
 from orchestra.ledger.outcome import GOOD, compared
-from orchestra.metrics import EvaluationError, NotApplicable, evaluate, names_in
+from orchestra.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
 from orchestra.plan import Gate, Plan
 
 SAMPLE_SECONDS = 1.0
@@ -28,13 +28,14 @@ Add = Callable[[str, Mapping[str, Any]], object]
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What became of a task, for the figures."""
+    """What became of a task, for the figures. `silent`: it was skipped without a reason."""
 
     verdict: Verdict
     seconds: float
     attempts: int
     speed_class: str | None
     excused: bool = False
+    silent: bool = False
 
 
 class HealthRow(Protocol):
@@ -43,6 +44,10 @@ class HealthRow(Protocol):
     @property
     def state(self) -> str:
         """`healthy`, `starting` or another state."""
+
+    @property
+    def required(self) -> bool:
+        """Whether the run is nothing without it."""
 
     @property
     def degraded(self) -> str:
@@ -76,7 +81,8 @@ def figures(
     values["total"] = len(selection)
     values["executed"] = len(ran)
     values["retries"] = sum(one.attempts - 1 for one in ran)
-    values["skipped_silently"] = sum(task not in done for task in selection)
+    values["skipped_silently"] = sum(task not in done or done[task].silent for task in selection)
+    values["servers_down"] = sum(row.required and row.state == "failed" for row in rows.values())
     values["degraded"] = sum(bool(row.degraded) for row in rows.values())
     values["incidents"] = sum(row.incidents for row in rows.values())
     values["recoveries"] = sum(row.recoveries for row in rows.values())
@@ -140,7 +146,7 @@ class Gates:
         """Judge the gates before the first test; one that fails blocks every test."""
         for gate in self.of("before"):
             if self._judge(gate, values) == "failed":
-                self._stop = self._stop or _said(gate)
+                self._stop = self._stop or _said(gate, values)
 
     def due(self) -> bool:
         """Whether the gates during the tests want another sample, which is then taken."""
@@ -166,7 +172,7 @@ class Gates:
             if gate.on_fail == "throttle":
                 self._throttled.add(gate.name)
             elif gate.on_fail == "stop":
-                self._stop = self._stop or _said(gate)
+                self._stop = self._stop or _said(gate, values)
 
     def after(self, values: Mapping[str, Any]) -> None:
         """Judge the gates of the end, and settle those of the run that never had a value."""
@@ -195,9 +201,9 @@ class Gates:
     def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
         try:
             verdict = _evaluate(gate, values)
-            said = _said(gate) if verdict is False else ""
+            said = _said(gate, values) if verdict is False else ""
         except EvaluationError as error:
-            verdict, said = False, f"{_said(gate)} ({error})"
+            verdict, said = False, f"{_said(gate, values)} ({error})"
         result: GateResult
         if isinstance(verdict, NotApplicable):
             result, said = "not_applicable", f"no value for {', '.join(verdict.missing)} in this selection"
@@ -208,7 +214,8 @@ class Gates:
             mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
             result = "warned" if mild else "failed"
         self._results[_key(gate)] = result
-        read = {name: values[name] for name in names_in(gate.require) if name in values}
+        told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
+        read = {name: values[name] for name in told if name in values}
         self.add(
             "gate",
             {
@@ -231,5 +238,5 @@ def _key(gate: Gate) -> str:
     return f"{gate.phase}:{gate.name}"
 
 
-def _said(gate: Gate) -> str:
-    return gate.message or f'gate "{gate.name}" is not held: {gate.require}'
+def _said(gate: Gate, values: Mapping[str, Any]) -> str:
+    return filled(gate.message, values) if gate.message else f'gate "{gate.name}" is not held: {gate.require}'

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Result
+from orchestra.runtime.attempt import Result, needs_browser
 
 _BLOCK_BYTES = 1 << 20
 
@@ -91,6 +91,13 @@ def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: s
         "exit_code": result.exit_code,
         "facts": {name: value for name, value in result.facts.items() if name != "session"},
     }
+
+
+def missing_evidence(test: Test, result: Result, kept: int) -> int:
+    """How much evidence of an attempt is missing: files that cannot be read, or all of what a page failed with."""
+    if result.outcome == "failed" and not result.evidence:
+        return int(needs_browser(test) and test.evidence != "off")
+    return len(result.evidence) - kept
 
 
 def repeat_body(test: Test, method: str, result: Result, run: Path, folder: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser
 from orchestra.runtime.attempt import Request, Result, needs_browser
 from orchestra.runtime.browser import Browser, Missing
-from orchestra.runtime.build import inputs_digest
+from orchestra.runtime.build import inputs_digest, source_now
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
@@ -44,11 +44,12 @@ from orchestra.runtime.notice import notices
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.reaper import Reaper
-from orchestra.runtime.record import attempt_body, folder_of, repeat_body
+from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.select import task_name
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+from orchestra.standard import gates_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
@@ -174,7 +175,8 @@ class Session:
         self._queue = Queue(plan, selection, seconds)
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
-        self._gates = Gates(plan.gates, self._recorder.add)
+        self._gates = Gates(gates_of(plan), self._recorder.add)
+        self._evidence_missing = 0
         self._selection = selection
         self._executions: dict[str, Execution] = {}
         self._opened = False
@@ -303,6 +305,7 @@ class Session:
         return {
             **values,
             **self._pace.figures(),
+            "evidence_missing": self._evidence_missing,
             "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
             "cpu_percent": processors,
@@ -427,6 +430,7 @@ class Session:
         where = self._places.text(result.failure.at) if result.failure is not None else ""
         body = attempt_body(task.test, task.method.id, result, self.folder, where=where, retry=again)
         self._recorder.add("attempt_finished", body)
+        self._evidence_missing += missing_evidence(task.test, result, len(body["evidence"]))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
         if again:
@@ -481,9 +485,10 @@ class Session:
             "degraded": degraded,
             "inputs": task.inputs,
         }
+        silent = verdict == "skipped" and not reason
         if excused:
             body["excused"] = self.excused[name] = excused
-        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace, bool(excused))
+        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace, bool(excused), silent)
         self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
         self._decided.append(name)
         self._queue.done(name)
@@ -585,7 +590,8 @@ class Session:
                 reason = self.fault.message if self.fault is not None else "never ran"
                 self._decide(task, "error", f"never ran: {reason}" if self.fault is not None else reason)
         self._open_gates(settled=True)
-        self._gates.after(self._figures())
+        fresh = source_now(self._root, self._plan.sources) == self._plan.source_digest
+        self._gates.after({**self._figures(), "plan_fresh": fresh})
         if not self._code():
             self._pace.keep(self._recorder.add)
 
