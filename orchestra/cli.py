@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("views", "Print the graph of a suite."),
     "show": ("views", "Print a test as it will run."),
     "run": ("runs", "Run tests."),
+    "compare": ("compare", "Compare two methods, runs or branches."),
     "history": ("history", "Show what earlier runs say of tests."),
     "baseline": ("baseline", "Show, accept or reset how long tests usually take."),
     "doctor": ("runs", "Say what this machine lacks, and the mend."),

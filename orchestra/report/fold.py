@@ -13,6 +13,7 @@ from typing import Any
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
 from orchestra.plan import Plan, Test
+from orchestra.report.compare import Sides, compare, of_method
 from orchestra.report.rows import Evidence, Failure, GateRow, Pace, Report, Row, ServiceRow
 from orchestra.standard import gates_of
 
@@ -72,6 +73,8 @@ class Collector:
         rows = tuple(self.row(task, tests) for task in self.selection())
         used = dict.fromkeys(row.method for row in rows)
         order = [method.id for method in plan.methods if method.id in used]
+        last = {task: attempts[-1] for task, attempts in self.attempts.items()}
+        sides = Sides(last, dict(self.verdicts)).by_task()
         return Report(
             suite=plan.suite,
             title=plan.title,
@@ -79,6 +82,9 @@ class Collector:
             rows=rows,
             gates=tuple(self._gate_rows()),
             services=tuple(self._service_rows()),
+            comparisons=tuple(
+                compare(order[0], of_method(sides, order[0]), other, of_method(sides, other)) for other in order[1:]
+            ),
             paces=tuple(pace_of(self.comparisons[row.task]) for row in rows if row.task in self.comparisons),
             run=start.get("run", ""),
             started=self.started,

@@ -7,14 +7,13 @@ from urllib.parse import quote
 
 from orchestra import draw
 from orchestra.ledger.outcome import FINE
+from orchestra.report.compare_text import compared_lines
 from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row
 from orchestra.report.table import (
-    agreement,
     counted,
     duration,
     exit_meaning,
     gate_remark,
-    overhead,
     render_table,
     values_text,
 )
@@ -116,9 +115,12 @@ def _paces(report: Report) -> Iterator[str]:
 
 
 def _methods(report: Report) -> Iterator[str]:
-    texts = [*agreement(report).lines(), *(one.text() for one in overhead(report))]
-    if texts:
-        yield from ("", "## Methods compared", "", *(f"- {_inline(text)}" for text in texts))
+    found = [one for one in report.comparisons if one.tests]
+    if found:
+        yield from ("", "## Methods compared")
+    for one in found:
+        yield ""
+        yield from compared_lines(one, "markdown")
 
 
 def _services(report: Report) -> Iterator[str]:

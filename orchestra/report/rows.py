@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.outcome import FINE
+from orchestra.report.compare import Comparison
 from orchestra.standard import is_standard
 
 
@@ -163,6 +164,7 @@ class Report:
         gates: of the plan; empty for a run that never judged any because it never began.
         services: by component.
         paces: suspicious durations, in the order of the rows.
+        comparisons: each further method with the first.
         run: its id.
         started, ended: UTC stamps of the first and the last event.
         seconds: wall time as the run gave it, None when it did not finish.
@@ -181,6 +183,7 @@ class Report:
     gates: tuple[GateRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
     paces: tuple[Pace, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     run: str = ""
     started: str = ""
     ended: str = ""
