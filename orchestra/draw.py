@@ -62,6 +62,8 @@ def _show(char: str) -> str:
 
 def visible(text: str) -> str:
     """The text with each character that does not show replaced by a visible sign. White space stays."""
+    if text.isascii() and text.isprintable():  # nearly every text, and certain only within ASCII
+        return text
     return _HIDDEN.sub(lambda found: _show(found[0]), text)
 
 

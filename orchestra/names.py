@@ -40,20 +40,25 @@ def references(text: str) -> Iterator[Reference]:
             yield Reference(match.group(1), match.start(), bool(match.group(2)))
 
 
+def names_in(text: str) -> list[str]:
+    """The names of `references`, in order, where only they are asked for: a third of the time, in C. An escape is ""."""
+    return [name for name, _ in _TOKEN.findall(text)] if "${" in text else []
+
+
 def escape(text: str) -> str:
     """The text as it must be written so that no part of it is a reference."""
     return text.replace("${", "$${")
 
 
-def substitute(text: str, known: Mapping[str, str]) -> str:
-    """Replace the names that are known by their values and leave every other reference as it is.
+def substitute(text: str, known: Mapping[str, Any], shown: Callable[[Any], str] = str) -> str:
+    """Replace the names that are known by their values, as `shown`, and leave every other reference as it is.
 
     A value is text of the same language: a late name inside it stays a reference, so a block may be given `${saved.x}`.
     """
 
     def one(match: re.Match[str]) -> str:
         name = match.group(1)
-        return known[name] if name is not None and match.group(2) and name in known else match.group(0)
+        return shown(known[name]) if name is not None and match.group(2) and name in known else match.group(0)
 
     return _TOKEN.sub(one, text) if "${" in text else text
 

@@ -10,7 +10,7 @@ Longer than other modules because it is one record: types, then how they are wri
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -269,8 +269,7 @@ class Plan(Part, frozen=True):
 
     def digest(self) -> str:
         """`sha256:` and the digest of the meaning: all but the sources, their digest and the output paths."""
-        meaning = msgspec.structs.replace(self, sources=(), source_digest="", outputs=Outputs())
-        return digest(msgspec.json.encode(meaning, order="sorted"))
+        return _meaning(_written(self))
 
 
 def digest(data: bytes) -> str:
@@ -283,6 +282,25 @@ def encode(value: object) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
+class _Written(NamedTuple):
+    """The canonical JSON of a plan in parts: of each test, and of every other key. Tests are encoded once: they are long."""
+
+    tests: list[bytes]
+    rest: dict[str, bytes]
+
+
+def _written(plan: Plan) -> _Written:
+    rest = msgspec.to_builtins(msgspec.structs.replace(plan, tests=()))
+    return _Written([encode(test) for test in plan.tests], {key: encode(rest[key]) for key in rest if key != "tests"})
+
+
+def _meaning(written: _Written) -> str:
+    """The digest of `Plan.digest`: over the canonical JSON of the plan with its output paths as by default."""
+    parts = {**written.rest, "outputs": b"{}", "tests": b"[" + b",".join(written.tests) + b"]"}
+    keys = sorted(parts.keys() - {"sources", "source_digest"})
+    return digest(b"{" + b",".join(b'"%s":%s' % (key.encode(), parts[key]) for key in keys) + b"}")
+
+
 def dump(plan: Plan, compiler: str) -> bytes:
     """The bytes of plan.json: a header line with the digests, then one line a test, then the rest, one line a key.
 
@@ -292,13 +310,12 @@ def dump(plan: Plan, compiler: str) -> bytes:
         plan: what to write.
         compiler: the version of the compiler, shown in the header.
     """
-    rest = msgspec.to_builtins(msgspec.structs.replace(plan, tests=(), source_digest=""))
-    rest.pop("tests", None)
-    lines = [f"{encode(key).decode()}: {encode(rest[key]).decode()}" for key in sorted(rest)]
-    tests = ",\n".join(encode(test).decode() for test in plan.tests)
-    body = '"tests": [\n' + tests + "\n]" + "".join(",\n" + line for line in lines) + "\n}\n"
-    header = _Header(FORMAT, compiler, plan.digest(), digest(body.encode()), plan.source_digest)
-    return (f'{{"orchestra": {encode(header).decode()},\n' + body).encode()
+    written = _written(plan)
+    keys = sorted(written.rest.keys() - {"source_digest"})
+    lines = b"".join(b',\n"%s": %s' % (key.encode(), written.rest[key]) for key in keys)
+    body = b'"tests": [\n' + b",\n".join(written.tests) + b"\n]" + lines + b"\n}\n"
+    header = _Header(FORMAT, compiler, _meaning(written), digest(body), plan.source_digest)
+    return b'{"orchestra": ' + encode(header) + b",\n" + body
 
 
 class _Header(msgspec.Struct, frozen=True):

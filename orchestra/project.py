@@ -78,6 +78,19 @@ class Project(NamedTuple):
         )
 
 
+def here() -> Project:
+    """The project of the working folder.
+
+    Raises:
+        UsageError: there is no working folder any more, or its settings are wrong.
+    """
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the working folder does not exist any more", "change to another folder") from error
+    return find(folder)
+
+
 def find(start: Path) -> Project:
     """The project that a folder belongs to.
 

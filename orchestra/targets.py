@@ -58,9 +58,13 @@ def kinds_in(data: Mapping[str, Any]) -> list[Kind]:
 
 def target_of(data: Mapping[str, Any]) -> Target | None:
     """The target that a mapping of the spec names, or None when it names none. Other keys are passed over."""
-    kind = next((kind for kind in KINDS if kind in data), None)
-    if kind is None:
+    for kind in KINDS:
+        if kind in data:
+            break
+    else:
         return None
+    if NARROWING.keys().isdisjoint(data):
+        return Target(kind, data[kind])
     within = data.get("within")
     return Target(
         by=kind,

@@ -427,6 +427,23 @@ def test_the_quick_answer_loads_no_compiler(root, write, orchestra):
     assert not {"click", "jinja2", "msgspec", "ruamel", "orchestra.compiler.build"} & set(loaded)
 
 
+def test_a_compile_without_options_loads_no_click_and_does_the_same(root, write, orchestra):
+    write()
+    with_options = orchestra("compile", "--full")
+    made = files(root)
+    for path in (root / "dodo.py", root / "docs" / "shop.md"):
+        path.unlink()
+    code = "import sys; from orchestra.cli import run; code = run(['compile']); print(code, *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=environment(), capture_output=True, text=True, check=True
+    )
+    code, *loaded = done.stdout.split()
+    assert code == "0"
+    assert not {"click", "jinja2", "pydantic", "jsonschema", "rich"} & set(loaded)
+    assert done.stderr.splitlines() == ["docs/shop.md: written", "dodo.py: written", with_options.err.splitlines()[-1]]
+    assert {path: text for path, text in files(root).items() if not path.endswith("stamp.json")} == made
+
+
 def test_one_of_several_suites(orchestra, root, write):
     spec = write()
     write(GOOD.replace("shop", "other"), "specs/other.yaml")
@@ -749,7 +766,7 @@ def broken(tmp_path):
     copy = tmp_path / "broken"
     for name in ("orchestra", "schemas", "templates"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "demo"))
-    (copy / "templates" / "dodo.py.j2").unlink()
+    (copy / "templates" / "dodo.py.tmpl").unlink()
     return copy
 
 
@@ -763,7 +780,7 @@ def test_a_bug_leaves_a_file_to_attach(orchestra, root, write, broken, tmp_path)
     [report] = scratch.iterdir()
     told, hint = ran.err.splitlines()
     assert told.startswith("error: this is a bug of orchestra: ")
-    assert "dodo.py.j2" in told
+    assert "dodo.py.tmpl" in told
     assert hint == f"hint: please report it and attach {report}"
     text = report.read_text()
     assert text.startswith("orchestra ")

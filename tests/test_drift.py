@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -325,6 +326,27 @@ def test_a_full_disk_changes_nothing(project):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.message == '"docs/shop.md" cannot be written: File too large; nothing was changed'
     assert caught.value.hint == "make room on the disk, or make the folder writable, and compile again"
+    assert state(project) == before
+    assert drift.apply(project, files).found != ()
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_disk_that_refuses_only_when_it_is_to_keep_what_was_written_changes_nothing(project, monkeypatch, turn):
+    drift.apply(project, compiled(project))
+    files = compiled(project, title="Another")
+    before = state(project)
+    turns = iter(range(1, 1000))
+    sync = os.fsync
+
+    def refused(handle):
+        if next(turns) == turn:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refused)
+        with pytest.raises(MachineError, match="cannot be written: No space left on device; nothing was changed"):
+            drift.apply(project, files)
     assert state(project) == before
     assert drift.apply(project, files).found != ()
 

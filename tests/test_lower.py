@@ -43,6 +43,39 @@ def test_feature(name):
     made = build(DATA, [f"{name}.yaml"])
     assert not made.diagnostics, "\n".join(problem.text() for problem in made.diagnostics)
     check(DATA / f"{name}.json", "".join(map(shown, made.plans)))
+    assert all(map(is_as_stored, made.plans))
+
+
+def is_as_stored(one: plan.Plan) -> bool:
+    """Whether a plan, read back from its file, is the same to the byte: what is a default is left out by identity."""
+    written = plan.encode(one)
+    return plan.encode(msgspec.json.decode(written, type=plan.Plan)) == written
+
+
+def test_what_says_a_default_is_as_if_it_said_nothing(tmp_path):
+    """A text of the spec is another object than the default that it equals."""
+    text = """\
+orchestra: 1
+suite: s
+methods: {cli: {driver: playwright, session: {reset: storage}, poll_seconds: 10}}
+health:
+  web: {url: "https://a.example", ready: {http: {path: /}, within_seconds: 60}}
+  job: {job: {run: [x], cwd: ., timeout_seconds: 300}}
+  own: {service: {run: [x], cwd: ., host: 127.0.0.1, stop: {signal: TERM, grace_seconds: 5}}}
+gates: {after: {g: {require: 'pass_rate >= 1.0', on_fail: block, severity: error}}}
+tests:
+  T:
+    browser: chromium
+    evidence: on_failure
+    timeout_seconds: 120
+    retries: {max: 0}
+    steps: [{goto: "https://a.example"}, {click: {css: p, exact: false}}]
+  C: {command: {argv: [x], cwd: ., exit_codes: [0]}}
+"""
+    one = plan_of(tmp_path, text)
+    assert is_as_stored(one)
+    [test] = [test for test in one.tests if test.id == "T"]
+    assert set(json.loads(plan.encode(test))) == {"id", "methods", "retries", "steps", "title"}
 
 
 # ------------------------------------------------------------------------------------------------- what always holds

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.names import Reference, escape, expand, references, substitute
+from orchestra.names import Reference, escape, expand, names_in, references, substitute
 
 PIECES = st.lists(st.sampled_from(["$", "{", "}", "${", "$${", "a", "${a}", "${b.c}", " ", "\n", "é"]), max_size=8).map(
     "".join
@@ -34,10 +34,16 @@ def test_references(text: str, found: list[Reference]):
     assert list(references(text)) == found
 
 
+@given(st.text(st.sampled_from("${}ab. ")))
+def test_names_alone_are_those_of_the_references(text: str):
+    assert [name for name in names_in(text) if name] == [one.name for one in references(text) if one.name]
+
+
 def test_substitute_leaves_what_is_not_known():
     known = {"a": "1", "b.c": "${late.url}"}
     assert substitute("${a} ${b.c} ${d} $${a} ${a", known) == "1 ${late.url} ${d} $${a} ${a"
     assert substitute("plain", known) == "plain"
+    assert substitute("${a}", {"a": True}, repr) == "True"
 
 
 def test_expand_is_final():

@@ -88,6 +88,8 @@ def test_round_trip(made: Plan):
     assert plan.load(data.replace(b"\n", b"\r\n"), "plan.json") == made
     assert plan.dump(plan.load(data, "plan.json"), "1.0") == data
     json.loads(data)
+    meaning = msgspec.structs.replace(made, sources=(), source_digest="", outputs=Outputs())
+    assert made.digest() == plan.digest(plan.encode(meaning))
 
 
 def test_the_file_is_one_line_a_test_and_valid_by_its_schema():

@@ -128,6 +128,7 @@ def test_ports_that_are_all_taken_name_who_holds_them_and_leave_him_alone(projec
 def test_a_service_that_dies_at_its_start_is_told_with_its_last_words(project):
     service = (
         "    service: {run: [python, -c, \"print('no database'); raise SystemExit(4)\"]}\n"
+        "    ready: {file: {path: never}}\n"  # without a condition, one that is slow to die would count as up
         "    retries: {max: 1, initial_seconds: 0.01}\n"
     )
     project.write(health(service)).compile()

@@ -66,43 +66,42 @@ def _quarantine(test: TestSpec) -> Quarantine | None:
     return None if said is None else Quarantine(said["owner"], said["until"], said.get("reason", ""))
 
 
-def _components_named(spec: Spec, value: Any) -> set[str]:
-    """The components whose late names stand in a value of the plan, or which are the base of a request."""
-    found: set[str] = set()
+def _add_names(value: Any, found: set[str]) -> None:
+    """Add the late names that stand in a value of the plan."""
     if isinstance(value, str):
         if "${" in value:
-            heads = (reference.name.partition(".")[0] for reference in names.references(value))
-            found.update(head for head in heads if head in spec.get("health", {}))
+            found.update(names.names_in(value))
     elif isinstance(value, dict):
         for item in value.values():
-            found |= _components_named(spec, item)
+            _add_names(item, found)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            found |= _components_named(spec, item)
-    return found
+            _add_names(item, found)
 
 
-def _target_texts(target: Target | None) -> list[str]:
+def _target_texts(target: Target | None) -> list[str | None]:
     """What a target is matched with; a late name may stand there too."""
-    found: list[str] = []
+    found: list[str | None] = []
     while target is not None:
-        found += filter(None, (target.value, target.name, target.has_text, target.frame))
+        found += (target.value, target.name, target.has_text, target.frame)
         target = target.within
     return found
 
 
 def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Command | None) -> tuple[str, ...]:
     declared = test.get("requires", spec.get("defaults", {}).get("requires", []))
+    late: set[str] = set()
     found: set[str] = set()
     for step in steps:
         if names.may_hold((step.args, step.target)):
-            found |= _components_named(spec, step.args)
-            found |= _components_named(spec, _target_texts(step.target))
+            _add_names(step.args, late)
+            _add_names(_target_texts(step.target), late)
         if step.verb == "http" and isinstance(base := step.args.get("base"), str):
             found.add(base)
     if command is not None:
-        texts_of = (*command.argv, *command.env.values(), command.cwd, command.junit, *command.attach)
-        found |= _components_named(spec, texts_of)
+        _add_names((*command.argv, *command.env.values(), command.cwd, command.junit, *command.attach), late)
+    health = spec.get("health", {})
+    found.update(head for head in (name.partition(".")[0] for name in late) if head in health)
     return tuple(dict.fromkeys([*declared, *sorted(found)]))
 
 
@@ -128,7 +127,8 @@ def lower_test(
         after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
         after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
         command = _command_of(spec, test, known)
-        browser = values.get("browser", test.get("browser", defaults.get("browser", "chromium")))
+        browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
+        evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
         made.append(
             Test(
                 id=one_id,
@@ -136,7 +136,7 @@ def lower_test(
                 methods=resolve.methods_of(spec, test, methods),
                 of=test_id if values else "",
                 group=group_name,
-                browser=browser,
+                browser=_TEST.browser if browser == _TEST.browser else browser,
                 needs=_ids(resolve.effective_needs(spec, test_id, test), expanded),
                 after=_ids(test.get("after", []), expanded),
                 requires=_requires(spec, test, (*before, *steps, *after), command),
@@ -147,7 +147,7 @@ def lower_test(
                     _TEST.timeout_seconds,
                 ),
                 retries=_retry(test.get("retries"), defaults.get("retries", {})),
-                evidence=test.get("evidence", defaults.get("evidence", "on_failure")),
+                evidence=_TEST.evidence if evidence == _TEST.evidence else evidence,
                 inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),

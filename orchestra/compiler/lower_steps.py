@@ -55,7 +55,7 @@ def fill(value: Any, known: Known) -> Any:
         whole = value[2:-1] if value.startswith("${") and value.endswith("}") else ""
         if whole in known:
             return known[whole]
-        return names.substitute(value, {name: resolve.scalar_text(item) for name, item in known.items()})
+        return names.substitute(value, known, resolve.scalar_text)
     if isinstance(value, dict):
         mapping = {key: fill(item, known) for key, item in value.items()}
         return mapping if any(mapping[key] is not item for key, item in value.items()) else value
@@ -63,6 +63,10 @@ def fill(value: Any, known: Known) -> Any:
         items = [fill(item, known) for item in value]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     return value
+
+
+def _only_texts(mapping: Mapping[str, Any]) -> bool:
+    return all(item.__class__ is str for item in mapping.values())
 
 
 def as_text(value: Any, schema: Schema) -> Any:
@@ -109,12 +113,15 @@ def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
     if verb == "set":
         return Step(verb, at, None, {"values": fill(mapping, known)})
     filled = fill(mapping, known) if names.may_hold(body) else mapping
-    if filled is not mapping:
+    if filled is not mapping and not _only_texts(filled):
         filled = as_text(filled, _BODIES[verb])
+    args = _DEFAULTS[verb].copy()
     if kind.target == "none":
-        args = {**_DEFAULTS[verb], **filled}
+        args.update(filled)
     else:
-        args = {**_DEFAULTS[verb], **{key: value for key, value in filled.items() if key not in _TARGET_KEYS}}
+        for key, value in filled.items():
+            if key not in _TARGET_KEYS:
+                args[key] = value
     for name in _FRACTIONS[verb]:
         if type(args.get(name)) is int:
             args[name] = float(args[name])
@@ -139,6 +146,8 @@ def lower_steps(
         known: the names that have a value here.
         via: the pointers of the uses that led here, outermost first.
     """
+    if not steps:
+        return ()
     lowered: list[Step] = []
     for index, step in enumerate(steps):
         at = (*via, f"{pointer}/{index}")

@@ -26,6 +26,8 @@ ABLE: dict[Driver, frozenset[Kind]] = {
     "http": frozenset({"http"}),
 }
 
+_BROWSER_VERBS = frozenset(verb.name for verb in VERBS.values() if verb.browser)
+
 BROWSER_DRIVERS: frozenset[Driver] = frozenset({"playwright", "mcp"})
 
 
@@ -81,6 +83,9 @@ def kind_of(spec: Spec, test: TestSpec) -> Kind:
     """Whether a test needs a browser, only requests, or a process."""
     if "command" in test or "use" in test:
         return "command"
+    for step in test.get("steps", ()):  # nearly every test says it with its own first step
+        if (step if step.__class__ is str else next(iter(step))) in _BROWSER_VERBS:
+            return "browser"
     browser = any(VERBS[verb].browser for steps in sections(spec, test) for verb, _ in all_steps(spec, steps))
     return "browser" if browser else "http"
 
@@ -130,9 +135,8 @@ def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, 
 def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> tuple[str, ...]:
     """The ids in the spec whose success a test needs: its own list, then its group's, without itself."""
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    own = test.get("needs", [])
-    of_group = (need for need in group.get("needs", []) if need.partition("[")[0] != test_id)
-    return tuple(dict.fromkeys([*own, *of_group]))
+    own, needed = test.get("needs", ()), group.get("needs", ())
+    return tuple(dict.fromkeys([*own, *(need for need in needed if need.partition("[")[0] != test_id)]))
 
 
 def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:

@@ -54,6 +54,9 @@ def write_all(changes: Sequence[Change]) -> None:
     try:
         for current in changes:
             _prepare(stage, current)
+        # After all are written: the first sync takes the others' data along, so that theirs cost next to nothing.
+        for current in changes:
+            _sync(stage, current)
         for current in changes:
             _move(stage, current)
             stage.moved.append(current)
@@ -109,14 +112,27 @@ def _write(path: Path, content: bytes, mode: int | None) -> Path:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
         if mode is not None:
             path.chmod(mode)
     except BaseException:
         path.unlink()
         raise
     return path
+
+
+def _sync(stage: _Stage, change: Change) -> None:
+    """Have what is staged for a change on the disk; a disk may say only now that it has no room."""
+    for staged in (stage.fresh, stage.former):
+        if change.target in staged:
+            _sync_path(staged[change.target])
+
+
+def _sync_path(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _move(stage: _Stage, change: Change) -> None:
@@ -153,11 +169,7 @@ def _sweep(stage: _Stage) -> None:
 
 def _sync_folders(changes: Sequence[Change]) -> None:
     for folder in _unique_folders(changes):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync_path(folder)
 
 
 def _unique_folders(changes: Sequence[Change]) -> Iterator[Path]:

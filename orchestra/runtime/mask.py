@@ -18,6 +18,18 @@ from urllib.parse import quote, quote_plus
 MINIMUM_LENGTH = 4
 """Shorter values are not masked: `1` or `on` would black out half of every log. `orchestra doctor` says so."""
 
+_ESCAPED_IN_URLS = (
+    ' "<>`',  # fragment
+    ' "#<>',  # query
+    " \"#<>'",  # query of http
+    ' "#<>?^`{}',  # path
+    ' "#<>?`{}',  # path, of browsers that leave ^
+    ' "#%<>?[\\]^`{|}',  # encodeURI
+    ' "#$%&+,/:;<=>?@[\\]^`{|}',  # encodeURIComponent
+)
+"""What browsers escape in each part of a URL: https://url.spec.whatwg.org/#percent-encoded-bytes, and ECMA-262."""
+
+_PRINTABLE = frozenset(map(chr, range(0x21, 0x7F)))
 _BLOCK_BYTES = 1 << 20
 _PICTURES = frozenset({".png"})
 
@@ -26,6 +38,7 @@ def forms(value: str) -> set[str]:
     """The ways in which a value may be written: raw, URL, JSON, HTML, and base64 at each of the three offsets."""
     raw = value.encode()
     found = {value, quote(value, safe=""), quote_plus(value), quote(value), html.escape(value)}
+    found |= {quote(value, safe="".join(sorted(_PRINTABLE - set(escaped)))) for escaped in _ESCAPED_IN_URLS}
     found |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     for shift in range(3):
         # The first and last characters of a base64 text depend on the neighbours; what lies between does not.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from click.shell_completion import CompletionItem
 
 from orchestra import project
-from orchestra.errors import OrchestraError, UsageError
+from orchestra.errors import OrchestraError
 from orchestra.project import Project
 
 
@@ -34,8 +32,4 @@ def project_of(ctx: click.Context) -> Project:
         UsageError: there is no working folder any more, or its settings are wrong.
     """
     del ctx
-    try:
-        folder = Path.cwd()
-    except FileNotFoundError as error:
-        raise UsageError("the working folder does not exist any more", "change to another folder") from error
-    return project.find(folder)
+    return project.here()

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
 
 import psutil
@@ -78,6 +79,8 @@ class McpSession:
         self._kind: _Kind | None = None
         self._server: Server | None = None
         self._folder = Path()
+        # What the server writes by itself spans tests and holds what pages say: no evidence, and nobody masks it.
+        self._scratch: TemporaryDirectory[str] | None = None
         self._state: Any = None
         self._continuity: Continuity = "new"
         self._reasons: list[str] = []
@@ -247,7 +250,9 @@ class McpSession:
     def _start_server(self) -> None:
         log = self._folder / "server.log"
         environment = server_environment(self._environment)
-        start = Start(server_argv(self.browser.endpoint, self._folder), self._root, environment, log)
+        if self._scratch is None:
+            self._scratch = TemporaryDirectory(prefix="orchestra-mcp-", ignore_cleanup_errors=True)
+        start = Start(server_argv(self.browser.endpoint, Path(self._scratch.name)), self._root, environment, log)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._server = Server(self._loop, start, patience_seconds=self._patience)
 
@@ -298,6 +303,8 @@ class McpSession:
         for process in started:
             with suppress(psutil.Error):
                 process.kill()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def _run(self, work: Coroutine[Any, Any, _T], seconds: float = TIDY_SECONDS) -> _T:
         return self._loop.run(work, seconds)

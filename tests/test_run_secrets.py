@@ -1,18 +1,14 @@
-"""Each form of the command line on a browser suite, healthy and with one failure; evidence and secrets of what failed."""
+"""Secrets of a browser suite: what a page shows, logs, asks for and gives away is nowhere in what a run keeps."""
 
 from __future__ import annotations
-
-import json
-from urllib.parse import quote
 
 import pytest
 
 SECRET = 's3cr3t/väl ue+&"x'
-FORMS = [SECRET, quote(SECRET), quote(SECRET, safe=""), json.dumps(SECRET)[1:-1]]
 
 LEAKY = """<!doctype html><title>Leaky</title><h1></h1><p></p><a download="t.txt">Get</a>
 <script>
-const token = new URLSearchParams(location.search).get("token");
+const token = decodeURIComponent(location.search.replace("?token=", ""));
 document.querySelector("h1").textContent = token;
 document.querySelector("p").textContent = "a".repeat(1990) + token + "b".repeat(50);
 document.querySelector("a").href = URL.createObjectURL(new Blob(["token: " + token]));

@@ -1,0 +1,157 @@
+"""What `compile` does, apart from its options: also for a command line that has none. May import `compiler` and `project`.
+
+click reads options, and is imported for those only: a plain `orchestra compile` of 16 tests is an eighth shorter without
+it (docs/benchmarks.md). So nothing here may import click.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from orchestra import __version__, draw, source
+from orchestra import plan as plans
+from orchestra.compiler import drift, emit
+from orchestra.compiler.build import Built, build
+from orchestra.compiler.emit import File
+from orchestra.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, OrchestraError, UsageError
+from orchestra.plan import Plan
+from orchestra.project import Project
+from orchestra.suggest import did_you_mean
+
+
+class Outcome(NamedTuple):
+    """What a compile has to say.
+
+    Attributes:
+        lines: what was found or done, for people.
+        diff: what differs, if it was asked for, as data.
+        last: how it ended, for people.
+        code: the exit code.
+    """
+
+    lines: tuple[str, ...]
+    diff: str
+    last: str
+    code: int
+
+
+def compile_specs(
+    project: Project,
+    files: Sequence[str] = (),
+    suite: str | None = None,
+    *,
+    check: bool = False,
+    diff: bool = False,
+    full: bool = False,
+) -> Outcome:
+    """Compile specs, or with `check` compare.
+
+    Args:
+        project: whose specs.
+        files: those that are meant, as on the command line; none means all.
+        suite: the suite that is meant.
+        check: write nothing.
+        diff: show what differs.
+        full: compare everything, whatever the stamp of the last check says.
+
+    Raises:
+        OrchestraError: what cannot be read or written.
+    """
+    partial = bool(files) or suite is not None
+    built = build(project.root, spec_paths(project, files, suite))
+    if built.diagnostics:
+        lines = tuple(draw.visible(problem.text()) for problem in built.diagnostics)
+        last = f"{problems(len(lines))}; nothing was {'compared' if check else 'written'}"
+        return Outcome(lines, "", last, EXIT_USAGE)
+    outputs = _beside(project, built.plans) if partial else emit.files(built.plans, __version__, project.suite)
+    report = drift.apply(
+        project.root, outputs, check=check, diff=diff, full=full or bool(os.environ.get("CI")), partial=partial
+    )
+    lines = tuple(map(draw.visible, report.lines))
+    if report.drifted:
+        last = "the outputs differ from their specs: run `orchestra compile` and commit the result"
+        return Outcome(lines, report.diff, last, EXIT_FAILED)
+    return Outcome(lines, report.diff, f"{'compiled' if lines else 'up to date'}: {count(built)}", EXIT_OK)
+
+
+def spec_paths(project: Project, files: Sequence[str], suite: str | None = None) -> list[str]:
+    """The spec files that are meant, relative to the root: those named, else that of a suite, else all of the project.
+
+    Raises:
+        UsageError: none is named and none is there, a named one lies outside of the root, or there is no such suite.
+    """
+    if files and suite is not None:
+        raise UsageError("both spec files and --suite are given", "name one or the other")
+    if not files:
+        found = project.spec_files()
+        if not found:
+            globs = ", ".join(f'"{glob}"' for glob in project.specs)
+            raise UsageError(f"no spec file matches {globs} below {project.root}", "write one with `orchestra init`")
+        return found if suite is None else [_spec_of(project, found, suite)]
+    return list(dict.fromkeys(inside(project, file) for file in files))
+
+
+def inside(project: Project, file: str) -> str:
+    """A path of the command line, relative to the root."""
+    path = Path(os.path.normpath(Path.cwd() / file))
+    base = path if path.is_relative_to(project.root) else path.resolve()
+    if not base.is_relative_to(project.root):
+        raise UsageError(f'"{file}" lies outside of the project root {project.root}', "name a file of this project")
+    return base.relative_to(project.root).as_posix()
+
+
+def _spec_of(project: Project, paths: Sequence[str], suite: str) -> str:
+    """The spec file that defines a suite; what cannot be read defines none."""
+    suites: dict[str, str] = {}
+    for path in paths:
+        try:
+            data = source.parse((project.root / path).read_bytes(), path).data
+        except (OSError, OrchestraError):
+            continue
+        if isinstance(data, dict) and isinstance(data.get("suite"), str):
+            suites.setdefault(str(data["suite"]), path)
+    if suite not in suites:
+        listed = ", ".join(f'"{name}"' for name in sorted(suites)) or "none"
+        raise UsageError(f'no spec defines the suite "{suite}"{did_you_mean(suite, suites)}; there are {listed}')
+    return suites[suite]
+
+
+def count(built: Built) -> str:
+    """How many suites and tests there are, in words."""
+    suites = [plan for plan in built.plans if not plan.profile]
+    tests = sum(len(plan.tests) for plan in suites)
+    return f"{len(suites)} suite{'s' * (len(suites) != 1)}, {tests} test{'s' * (tests != 1)}"
+
+
+def problems(number: int) -> str:
+    """How many problems there are, in words."""
+    return f"{number} problem{'s' * (number != 1)}"
+
+
+def _beside(project: Project, made: Sequence[Plan]) -> tuple[File, ...]:
+    """The outputs of some suites, where the others stay as they were last compiled: a dodo.py serves all of them."""
+    suites = {plan.suite for plan in made}
+    others = [
+        plan for name in project.suites() if name not in suites and (plan := _compiled(project, name)) is not None
+    ]
+    kept = (
+        {file.path for file in emit.files(others, __version__, project.suite) if file.kind != "doit"}
+        if others
+        else set()
+    )
+    own = {".orchestra/.gitignore", emit.INDEX}
+    files = emit.files([*made, *others], __version__, project.suite)
+    return tuple(file for file in files if file.path not in kept or file.path in own)
+
+
+def _compiled(project: Project, suite: str) -> Plan | None:
+    """The plan of a suite as it was last compiled; None when it cannot be read or its spec is gone."""
+    name = project.plan_file(suite)
+    try:
+        plan = plans.load((project.root / name).read_bytes(), name)
+    except (OSError, OrchestraError):
+        return None
+    return plan if plan.sources and (project.root / plan.sources[0]).is_file() else None
