@@ -101,7 +101,8 @@ def works(python: Path) -> bool:
 
 def make_venv() -> None:
     say(f"making .venv with Python {platform.python_version()}")
-    venv = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    shutil.rmtree(VENV, ignore_errors=True)  # not by `venv --clear`, which would take the log of the steps before
+    venv = [sys.executable, "-m", "venv", str(VENV)]
     if has_ensurepip():
         step(venv, "python -m venv failed")
         return
@@ -127,15 +128,17 @@ def find_browser(*, optional: bool) -> int:
     if Path(sys.prefix).resolve() != VENV.resolve():  # the finder lives in the product, which is in .venv
         os.execv(PYTHON, [str(PYTHON), __file__, "browser", *(["--optional"] if optional else [])])
     # Installed by the step before; this file must start without it.
-    from orchestra.runtime.browser import Browser, cache_folder, find  # noqa: PLC0415
+    from orchestra.runtime.browser import Browser, Missing, cache_folder, find  # noqa: PLC0415
 
     found = find("chromium", os.environ, ROOT)
-    ways: list[tuple[str, Callable[[], bool]]] = [
-        ("the distribution's chromium, by apt-get", with_apt),
+    by_apt: list[tuple[str, Callable[[], bool]]] = [("the distribution's chromium, by apt-get", with_apt)]
+    ways = [
+        *(by_apt if apt_is_ours() else []),
         ("Playwright's own chromium", with_playwright),
         ("npm's @sparticuz/chromium", lambda: with_npm(cache_folder(os.environ))),
     ]
-    if not isinstance(found, Browser) and not os.environ.get("ORCHESTRA_BROWSER"):
+    # A browser that the user named has no stand-in; one that may not have its sandbox is not mended by another.
+    if isinstance(found, Missing) and not found.sandboxed_out and not os.environ.get("ORCHESTRA_BROWSER"):
         for title, install in ways:
             say(f"no browser starts; trying {title}")
             if install():
@@ -147,14 +150,14 @@ def find_browser(*, optional: bool) -> int:
         return 0
     say(found.text())
     if optional:
-        say("going on without: what needs a browser is skipped with this reason")
+        say("going on without: what needs no browser is run")
     return 0 if optional else 3
 
 
 def with_apt() -> bool:
     """The whole browser, for windows, and its shell without one, which is several times quicker where there is one."""
     wanted = ["chromium", "fonts-liberation"]
-    return apt_is_ours() and (apt_install([*wanted, "chromium-headless-shell"]) or apt_install(wanted))
+    return apt_install([*wanted, "chromium-headless-shell"]) or apt_install(wanted)
 
 
 def with_playwright() -> bool:

@@ -6,6 +6,7 @@ Needs the environment of `make env`, a Chromium, and fonts with the class marks 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def closing_table() -> str:
 
 def paint(line: str) -> str:
     """The few colours that a terminal would show."""
-    return line.replace("passed", "<b>passed</b>").replace("skipped", "<i>skipped</i>")
+    return re.sub(r"\bskipped\b", "<i>skipped</i>", re.sub(r"\bpassed\b", "<b>passed</b>", line))
 
 
 def serve(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], str]:

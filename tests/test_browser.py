@@ -117,6 +117,18 @@ def test_what_did_not_start_is_told_with_its_reason(tmp_path, nothing_installed)
     assert not (tmp_path / ".cache" / "orchestra" / "browsers.json").exists()
 
 
+def test_a_sandbox_that_the_machine_forbids_has_its_own_mend(tmp_path, nothing_installed):
+    noise = "[77:77:1125/224308.450297:ERROR:content/browser/zygote_host.cc:130]"
+    program(tmp_path / "bin" / "chromium", f"#!/bin/sh\necho '{noise} No usable sandbox! Install it.' >&2\nexit 1\n")
+    found = find("chromium", bare(tmp_path))
+    assert isinstance(found, Missing)
+    assert found.sandboxed_out
+    assert found.tried == (f"{tmp_path / 'bin' / 'chromium'} (chromium on PATH): No usable sandbox! Install it.",)
+    assert found.fixes[0].startswith("ORCHESTRA_SANDBOX=off")
+    assert "chromium-sandbox" in found.fixes[1]
+    assert not find("chromium", bare(tmp_path / "empty")).sandboxed_out
+
+
 def test_a_browser_that_the_user_names_has_no_stand_in(tmp_path):
     program(tmp_path / "bin" / "chromium")
     found = find("chromium", bare(tmp_path, ORCHESTRA_BROWSER="no-such-thing"))

@@ -98,6 +98,26 @@ def test_without_a_python_make_says_what_is_needed(root):
     assert "no Python 3.11 or later on PATH; name one: make PYTHON=/path/to/python3" in done.stderr
 
 
+def test_clean_leaves_nothing_that_a_checkout_makes(root, tmp_path):
+    """What tells that a thing was made goes with the thing: a stamp that stayed would vouch for what is gone."""
+    shutil.copy(root / "Makefile", tmp_path)
+    made = (
+        ".venv/stamp",
+        ".coverage.x",
+        "tests/npm/node_modules/x",
+        "tests/npm/.stamp",
+        ".orchestra/s/runs/x",
+        "a/__pycache__/x",
+    )
+    kept = ("a/b.py", ".orchestra/s/plan.json", "tests/npm/package-lock.json")
+    for name in (*made, *kept):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "clean", "PYTHON=none"], cwd=tmp_path, capture_output=True, check=True)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"Makefile", *kept}
+
+
 def test_ci_stops_at_the_first_failure(root):
     text = (root / ".ci" / "run").read_text()
     assert os.access(root / ".ci" / "run", os.X_OK)
@@ -137,17 +157,39 @@ def test_the_wheel_holds_what_the_program_reads(root, wheel):
     assert [name for name in inside if name.startswith(("tests/", "bench/", "scripts/", "specs/"))] == []
 
 
-def test_an_installed_wheel_finds_its_resources_and_starts(wheel, tmp_path):
-    target = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
-    subprocess.run([*pip, str(wheel)], check=True)
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The `bin` of a fresh environment with the wheel, whose requirements are those of the environment of the tests."""
+    target = tmp_path_factory.mktemp("fresh") / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(target)], check=True)
+    python = target / "bin" / "python"
+    site = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    # Files of a folder that is added so are not read for folders to add, so the checkout does not come along.
+    (target / site / "requirements.pth").write_text(str(Path(sys.prefix) / site) + "\n")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    # What is reached by the line above counts as installed, and the checkout is of the same version.
+    subprocess.run([*pip, "--ignore-installed", str(wheel)], check=True)
+    return target / "bin"
+
+
+def test_an_installed_wheel_works_outside_of_a_checkout(installed, tmp_path):
+    env = {name: value for name, value in os.environ.items() if name not in {"ORCHESTRA_TREE", "CI", "PYTHONPATH"}}
+    env["PATH"] = f"{installed}{os.pathsep}{env['PATH']}"
+
+    def run(*words: str) -> str:
+        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     probe = "from orchestra import resources; print(resources.folder('schemas')); print(resources.folder('templates'))"
-    env = {**os.environ, "PYTHONPATH": str(target)}
-    run = {"cwd": tmp_path, "env": env, "capture_output": True, "text": True}
-    found = subprocess.run([sys.executable, "-c", probe], check=True, **run).stdout.split()
-    assert found == [str(target / "orchestra" / kind) for kind in ("schemas", "templates")]
-    shown = subprocess.run([sys.executable, target / "bin" / "orchestra", "--version"], check=True, **run).stdout
-    assert orchestra.__version__ in shown
+    package = next(installed.parent.glob("lib/python3.*/site-packages/orchestra"))
+    assert run("python", "-c", probe).split() == [str(package / kind) for kind in ("schemas", "templates")]
+    assert orchestra.__version__ in run("orchestra", "--version")
+    run("orchestra", "init")
+    assert "compiled: 1 suite, 2 tests" in run("orchestra", "compile")
+    assert "2 passed; 2 in all" in run("orchestra", "run")
+    assert "2 passed; 2 in all" in run("python", "-m", "doit")
+    assert "up to date" in run("orchestra", "compile", "--check")
 
 
 def test_a_checkout_finds_its_resources(root):

@@ -89,8 +89,9 @@ def listener():
 
 
 def test_no_browser_is_told_with_the_fixes_before_anything_starts(project):
-    project.write(f"{BROWSER}tests:\n  x: {{steps: [{{goto: '{PAGE}'}}]}}\n").compile()
-    for done in both(project, ORCHESTRA_BROWSER="/no/such"):
+    rows = f"  x: {{steps: [{{goto: '{PAGE}'}}]}}\n  w: {{browser: webkit, steps: [reload]}}\n"
+    project.write(f"{BROWSER}tests:\n{rows}").compile()
+    for done in both(project, ORCHESTRA_BROWSER="/no/such", ORCHESTRA_WEBKIT="/no/such"):
         told(done, 3, 'ORCHESTRA_BROWSER names "/no/such"', "any of these mends it:", "playwright install")
         assert "  - ORCHESTRA_BROWSER=/path/to/a/browser, or leave ORCHESTRA_BROWSER unset" in done.err
     assert not (project.root / ".orchestra/s/runs").exists()
@@ -100,6 +101,10 @@ def test_no_browser_is_told_with_the_fixes_before_anything_starts(project):
 def test_tests_that_need_no_browser_run_without_one(project):
     project.write(f"{BROWSER}tests:\n  x: {{steps: [{{goto: '{PAGE}'}}]}}\n  y: {OK}\n").compile()
     told(project.run("run", "y", ORCHESTRA_BROWSER="/no/such"), 0)
+    done = project.run("run", ORCHESTRA_BROWSER="/no/such")
+    told(done, 3, "`orchestra doctor` says what mends it")
+    assert project.verdicts() == {"cli:x": "blocked", "cli:y": "passed"}
+    assert 'ORCHESTRA_BROWSER names "/no/such"' in project.reasons()["cli:x"]
 
 
 def test_another_engine_that_is_missing_skips_its_tests_with_the_reason(project):

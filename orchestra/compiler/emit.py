@@ -1,15 +1,17 @@
 """Plans to the bytes of every generated file. Pure: reads nothing but its own templates. May import `plan` and `draw`.
 
-The templates hold the frame of a file; its rows, of which there may be thousands, are made in Python. A template is
-text with `{{ names }}` and nothing else, and can print nothing that has not gone through an escape: `_fill` takes no plain
-text. A template engine would cost more than all else that an emit does (docs/decisions/006-frames.md).
+The templates hold the frame of a file; its rows, of which there may be thousands, are made in Python. A template can
+print nothing that has not gone through an escaping filter: `_finished` refuses plain text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
+
+import jinja2
 
 from orchestra import draw, resources
 from orchestra.compiler import escape, marker
@@ -24,17 +26,6 @@ INDEX = f"{FOLDER}/outputs.txt"
 MOST_COMMAND_LINES = 120
 MOST_COMMAND_BYTES = 8192
 _TITLE_LENGTH = 160
-_TOOLS = '"Bash(doit:*), Bash(orchestra:*)"'
-_TOOLS_MCP = '"Bash(doit:*), Bash(orchestra:*), mcp__playwright__*"'
-_NO_TOOL = "no tool of yours takes part."
-_WHAT = {
-    "mcp": "The runner calls the tools of the Playwright MCP server itself, without a model.",
-    "playwright": f"The runner drives the browser itself: {_NO_TOOL}",
-}
-_WHAT_OTHER = f"The runner starts programs and sends requests itself: {_NO_TOOL}"
-_OWN_TOOLS = """\
-Your own Playwright tools, if you have them, open another browser: use them to look at a failure after
-the run, never during it. `orchestra show` prints the tool calls of a test."""
 
 _IGNORE = """\
 # {mark}
@@ -77,31 +68,48 @@ class _Ready(str):
     __slots__ = ()
 
 
-def _fill(frame: str, values: Mapping[str, object]) -> str:
-    """The text of a template with each `{{ name }}` replaced by its value; values are not looked at again.
+class _Flags(NamedTuple):
+    """The options of a command line that name suite and method, each with its leading space."""
 
-    Raises:
-        KeyError: there is no such value.
-        TypeError: a value is text that no escape has made.
-    """
-    first, *others = frame.split("{{ ")
-    parts = [first]
-    for other in others:
-        name, _, rest = other.partition(" }}")
-        value = values[name]
-        if not isinstance(value, _Ready):
-            raise TypeError(f"a template prints text that is not escaped: {value!r}")
-        parts += [value, rest]
-    return "".join(parts)
+    suite: _Ready
+    method: _Ready
 
 
-def _render(template: str, version: str, **values: _Ready) -> bytes:
+def _finished(value: object) -> object:
+    """What Jinja may print: only text that an escaping filter has made."""
+    if isinstance(value, _Ready):
+        return value
+    raise TypeError(f"a template prints text that is not escaped: {value!r}")
+
+
+def _filter(function: Callable[[str], str]) -> Callable[[str], _Ready]:
+    return lambda text: _Ready(function(text))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(  # noqa: S701 - no HTML here; `_finished` demands an escape for each language
+        loader=jinja2.FunctionLoader(lambda name: resources.read_text("templates", name)),
+        undefined=jinja2.StrictUndefined,
+        finalize=_finished,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        py=_filter(escape.python),
+        pys=lambda texts: _Ready(escape.python_tuple(texts)),
+        yaml=_filter(escape.yaml),
+        md=lambda text: _Ready(draw.markdown(draw.clip(text, _TITLE_LENGTH))),
+        codes=lambda texts: _Ready(draw.codes(texts)),
+        raw=lambda name: _Ready(draw.plain_name(name)),
+    )
+    return environment
+
+
+def _render(template: str, version: str, **values: object) -> bytes:
     mark = _Ready(marker.words(version))
-    return marker.seal(_fill(resources.read_text("templates", template), {"mark": mark, **values}))
-
-
-def _title(text: str) -> _Ready:
-    return _Ready(draw.markdown(draw.clip(text, _TITLE_LENGTH)))
+    return marker.seal(_environment().get_template(template).render(mark=mark, **values))
 
 
 def files(plans: Sequence[Plan], version: str, default: str = "") -> tuple[File, ...]:
@@ -155,21 +163,18 @@ def _refuse_clashes(made: Iterable[File]) -> None:
 
 # ---------------------------------------------------------------------------------------------------------------- doit
 def _dodo(plans: Sequence[Plan], version: str) -> File:
-    frame = resources.read_text("templates", "dodo_suite.py.tmpl")
-    suites = "".join(_fill(frame, _dodo_suite(plan)) for plan in plans)
-    return File(_path(plans[0].outputs.doit), _render("dodo.py.tmpl", version, suites=_Ready(suites)), "doit")
-
-
-def _dodo_suite(plan: Plan) -> dict[str, _Ready]:
-    literal, literals = escape.python, escape.python_tuple
-    return {
-        "name": _Ready(literal(plan.suite)),
-        "title": _Ready(literal(plan.title)),
-        "sources": _Ready(literals(plan.sources)),
-        "plan": _Ready(literal(_path(FOLDER, plan.suite, _plan_name(plan)))),
-        "methods": _Ready(literals(method.id for method in plan.methods)),
-        "rows": _Ready("".join(f"{row}\n" for row in _dodo_rows(plan))),
-    }
+    suites = [
+        {
+            "name": plan.suite,
+            "title": plan.title,
+            "sources": plan.sources,
+            "plan": _path(FOLDER, plan.suite, _plan_name(plan)),
+            "methods": tuple(method.id for method in plan.methods),
+            "rows": _Ready("\n".join(_dodo_rows(plan))),
+        }
+        for plan in plans
+    ]
+    return File(_path(plans[0].outputs.doit), _render("dodo.py.j2", version, suites=suites), "doit")
 
 
 def _dodo_rows(plan: Plan) -> Iterable[str]:
@@ -184,48 +189,41 @@ def _dodo_rows(plan: Plan) -> Iterable[str]:
 # ------------------------------------------------------------------------------------------------------------ commands
 def _command(plan: Plan, method: Method, prefix: str, version: str) -> File:
     """The slash command of a method; its table is cut to keep `MOST_COMMAND_LINES` and `MOST_COMMAND_BYTES`."""
-    suite = _Ready(f" --suite {draw.plain_name(plan.suite)}")
+    template = "command_mcp.md.j2" if method.driver == "mcp" else "command_cli.md.j2"
+    flags = _Flags(_Ready(f" --suite {draw.plain_name(plan.suite)}"), _Ready(f" --method {draw.plain_name(method.id)}"))
     tests = [test for test in plan.tests if method.id in test.methods]
     title = draw.clip(draw.one_line(plan.title), _TITLE_LENGTH)
-    about = f"Run the suite “{title}” by the method {method.id}, follow it, and report what failed and why"
-    doit = _doit(plan, f"{prefix}{method.id}")
-    mcp = method.driver == "mcp"
 
     def render(rows: str) -> bytes:
         return _render(
-            "command.md.tmpl",
+            template,
             version,
-            description=_Ready(escape.yaml(about)),
-            tools=_Ready(_TOOLS_MCP if mcp else _TOOLS),
-            suite_title=_title(plan.title),
-            method_title=_title(method.title),
+            description=f"Run the suite “{title}” by the method {method.id}, follow it, and report what failed and why",
+            plan=plan,
+            method=method,
             counts=_Ready(f"{len(tests)} test{'s' * (len(tests) != 1)}"),
-            sources=_Ready(draw.codes(plan.sources)),
-            what=_Ready(_WHAT.get(method.driver, _WHAT_OTHER)),
-            suite_flag=suite,
-            method_flag=_Ready(f" --method {draw.plain_name(method.id)}"),
-            doit=_Ready(f" The same through doit: `{doit}` for all, `{doit}:ID` for one." if doit else ""),
-            session=_Ready(f"\n{_session(method)} {_OWN_TOOLS}\n" if mcp else ""),
-            suite_name=_Ready(draw.plain_name(plan.suite)),
+            flags=flags,
+            doit=_doit(plan, f"{prefix}{method.id}"),
+            session=_Ready(_session(method)),
             tests=_Ready(rows),
         )
 
     frame = render("")
     spare_lines = MOST_COMMAND_LINES - frame.count(b"\n")
     spare_bytes = MOST_COMMAND_BYTES - len(frame)
-    content = render(command_tests(tests, suite, spare_lines, spare_bytes))
+    content = render(command_tests(tests, flags.suite, spare_lines, spare_bytes))
     return File(_path(plan.outputs.commands, f"{method.command}.md"), content, "command")
 
 
-def _doit(plan: Plan, task: str) -> str:
+def _doit(plan: Plan, task: str) -> _Ready:
     """The doit command line of a method; empty when the path of its task file is not plain enough for one."""
     path = _path(plan.outputs.doit)
     if path == "dodo.py":
-        return f"doit {draw.plain_name(task)}"
+        return _Ready(f"doit {draw.plain_name(task)}")
     try:
-        return f"doit -f {draw.plain_name(path)} {draw.plain_name(task)}"
+        return _Ready(f"doit -f {draw.plain_name(path)} {draw.plain_name(task)}")
     except ValueError:
-        return ""
+        return _Ready("")
 
 
 def _session(method: Method) -> str:
@@ -242,10 +240,9 @@ def _session(method: Method) -> str:
 # ---------------------------------------------------------------------------------------------------------------- docs
 def _docs(plan: Plan, version: str) -> File:
     content = _render(
-        "suite.md.tmpl",
+        "suite.md.j2",
         version,
-        title=_title(plan.title),
-        sources=_Ready(draw.codes(plan.sources)),
+        plan=plan,
         methods=_Ready(method_table(plan)),
         tests=_Ready(group_tables(plan)),
         graph=_Ready(draw.mermaid(plan)),

@@ -196,9 +196,9 @@ def _verb(verb: Verb) -> Iterator[str]:
 
 
 def _flow(value: Any) -> str:
-    """A value in YAML's flow style: texts as they are, where YAML lets them."""
+    """A value in YAML's flow style: keys and texts as they are, where YAML lets them."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_flow(item) for item in value) + "]"
     if isinstance(value, str) and all(letter.isalnum() or letter in " -_./" for letter in value):

@@ -27,6 +27,11 @@ def needs_browser(test: Test) -> bool:
     return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
 
 
+def needs_chromium(test: Test) -> bool:
+    """Whether a test drives the browser that a machine must have; the other engines are skipped where they are not."""
+    return test.browser == "chromium" and needs_browser(test)
+
+
 class Request(msgspec.Struct, frozen=True):
     """What to do.
 

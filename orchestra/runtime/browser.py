@@ -81,6 +81,11 @@ class Missing:
     tried: tuple[str, ...]
     fixes: tuple[str, ...]
 
+    @property
+    def sandboxed_out(self) -> bool:
+        """Whether a program was there and the machine forbids its sandbox, so that another program is no mend."""
+        return any(_NO_SANDBOX in line for line in self.tried)
+
     def text(self) -> str:
         """The reason, what was tried and the fixes, over several lines."""
         tried = [f"  tried {line}" for line in self.tried]
@@ -115,7 +120,8 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
         tried.append(f"{place.executable} ({place.origin}): {error}")
     named = any(place.named for place in seen)
     reason = f"no {engine} on this machine" + (" starts" if tried else "")
-    return Missing(engine, reason, tuple(tried), _fixes(engine, named=named))
+    sandbox = _SANDBOX_FIXES if any(_NO_SANDBOX in line for line in tried) else ()
+    return Missing(engine, reason, tuple(tried), (*sandbox, *_fixes(engine, named=named)))
 
 
 def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool = True) -> dict[str, Any]:
@@ -187,9 +193,17 @@ def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
     return answer.get("version", ""), _telling_line(answer.get("error", ""))
 
 
+_NO_SANDBOX = "No usable sandbox"
+"""What Chromium says, whoever built it, where the machine lets no user make namespaces: often so in containers."""
+
+_SANDBOX_FIXES = (
+    "ORCHESTRA_SANDBOX=off when the machine forbids Chromium's sandbox and you trust the pages",
+    "apt-get install -y chromium-sandbox   (Debian, as root)",
+)
+
 _TELLING = (
     "error while loading shared libraries",
-    "No usable sandbox",
+    _NO_SANDBOX,
     "FATAL",
     "cannot open",
     "spawn ",
@@ -201,7 +215,8 @@ def _telling_line(text: str) -> str:
     """The one line of a long launch error that says why; the first when none is known to."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for word in _TELLING for line in lines if word in line]
-    return (telling or lines or ["no reason given"])[0][:300]
+    line = (telling or lines or ["no reason given"])[0]
+    return line[max(line.find(_NO_SANDBOX), 0) :][:300]  # without process ids and places in Chromium's source
 
 
 def _key(seen: list[Place], env: Mapping[str, str]) -> str:
@@ -251,7 +266,6 @@ def _fixes(engine: str, *, named: bool) -> tuple[str, ...]:
     fixes.append(f"{Path(sys.executable).name} -m playwright install --with-deps {engine}")
     if engine == "chromium":
         fixes.append("npm install @sparticuz/chromium   (Linux on x86-64; carries its own libraries)")
-        fixes.append("ORCHESTRA_SANDBOX=off when the machine forbids Chromium's sandbox and you trust the pages")
     return tuple(fixes)
 
 

@@ -100,7 +100,7 @@ def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -
     found = browser.find(engine, env, root)
     if isinstance(found, Browser):
         return Finding(engine, "ok", f"{found.version} ({found.origin}: {found.executable})")
-    # Without chromium a suite that drives browsers does not start; tests of another engine are skipped and say so.
+    # Without chromium the tests that drive it are blocked, exit 3; tests of another engine are skipped and say so.
     state: State = "broken" if needed and engine == "chromium" else "warning"
     return Finding(engine, state, found.reason, "; or ".join(found.fixes))
 

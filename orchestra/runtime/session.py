@@ -31,7 +31,7 @@ from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser
-from orchestra.runtime.attempt import Request, Result, needs_browser
+from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium
 from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import inputs_digest, source_now
 from orchestra.runtime.engine.local import Local
@@ -191,7 +191,7 @@ class Session:
         """A proven browser for each engine that a selected test drives.
 
         Raises:
-            MachineError: there is no chromium, without which a browser suite says nothing.
+            MachineError: there is no chromium, and no selected test could run without a browser.
         """
         wanted = sorted({task.test.browser for task in self._tasks.values() if needs_browser(task.test)})
         found: dict[str, Browser | Missing] = {
@@ -199,7 +199,10 @@ class Session:
             for engine in wanted
         }
         missing = found.get("chromium")
-        if isinstance(missing, Missing):
+        idle = (
+            needs_browser(task.test) and isinstance(found[task.test.browser], Missing) for task in self._tasks.values()
+        )
+        if isinstance(missing, Missing) and all(idle):
             fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
             raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
         return found
@@ -248,7 +251,10 @@ class Session:
         elif blocked:
             self._decide(task, "blocked", blocked)
         elif isinstance(missing := self._browsers.get(task.test.browser), Missing) and needs_browser(task.test):
-            self._decide(task, "skipped", missing.reason)
+            if needs_chromium(task.test):  # not skipped, which is green: the others run, and the run ends with exit 3
+                self._decide(task, "blocked", f"{missing.reason}; `orchestra doctor` says what mends it")
+            else:
+                self._decide(task, "skipped", missing.reason)
         else:
             self._unchanged(task)
 
@@ -619,8 +625,9 @@ class Session:
             return 128 + self._signal
         if self.fault is not None:
             return self.fault.exit_code
+        unfit = bool(self._unhealthy) or isinstance(self._browsers.get("chromium"), Missing)
         counted = [verdict for name, verdict in self.verdicts.items() if name not in self.excused]
-        return exit_code(counted, gates_failed=self._gates.failed(), unhealthy=bool(self._unhealthy))
+        return exit_code(counted, gates_failed=self._gates.failed(), unhealthy=unfit)
 
     def fails(self, name: str) -> str:
         """Why a verdict fails its doit task, empty when it does not."""
