@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
 
 from orchestra.metrics import filled, holes
@@ -154,3 +157,39 @@ tests: {{a: {{requires: [back], command: {{argv: [python, -c, pass]}}}}}}
     [judged] = [body for body in project.events("gate") if body["body"]["result"] == "failed"]
     assert (judged["body"]["name"], judged["body"]["values"]) == ("servers_up", {"servers_down": 1})
     assert "a required server or tool is not fit" in done.err
+
+
+def test_each_number_can_be_made_again_as_the_page_says(project, root):
+    """The lines of docs/gates.md, run in a real shell, give the values that the gates of the same run saw."""
+    page = (root / "docs" / "gates.md").read_text(encoding="utf-8")
+    lines = dict(re.findall(r"^    (grep .*?)\s+# (\w+)$", page, re.MULTILINE))
+    told = {name: command for command, name in lines.items()}
+    assert told.keys() == {"total", "failed", "excused", "regressions", "retries"}
+    fails = py("raise SystemExit(1)")[1:-1]
+    spec = f"""{HEAD}
+baseline: {{min_runs: 2}}
+gates: {{after: {{g: {{severity: warn, require: "total + failed + excused + retries + regressions < 0"}}}}}}
+tests:
+  a: {{retries: {{max: 1, on: [failed]}}, {fails}}}
+  b: {{known_failures: [{{match: exit code}}], {fails}}}
+  c: {py("pass")}
+"""
+    project.write(spec.replace("raise SystemExit(1)", "pass")).compile()
+    assert [project.run("run").code for _ in range(2)] == [0, 0]
+    assert project.write(spec).compile().run("run").code == 1
+    [judged] = project.gates()
+    found = {
+        name: int(
+            subprocess.run(
+                ["sh", "-c", command], cwd=project.folder, capture_output=True, text=True, check=False
+            ).stdout
+        )
+        for name, command in told.items()
+    }
+    assert found == judged["values"]
+    assert {name: found[name] for name in ("total", "failed", "excused", "retries")} == {
+        "total": 3,
+        "failed": 1,
+        "excused": 1,
+        "retries": 1,
+    }
