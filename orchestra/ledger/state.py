@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypedDict
 
+import msgspec
+
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.event import CATALOGUE, VERDICTS, Done, Event, RolledBack
@@ -300,7 +302,7 @@ def rollback(before: State, now: State, reason: str = "") -> RolledBack:
 def as_json(state: State) -> str:
     """The state as JSON with one field a line: quick to write, and a person can still find the field."""
     fields = (
-        f"  {json.dumps(item.name)}: {json.dumps(getattr(state, item.name), ensure_ascii=False)}"
+        f"  {json.dumps(item.name)}: {msgspec.json.encode(getattr(state, item.name)).decode()}"
         for item in dataclasses.fields(state)
     )
     return "{\n" + ",\n".join(fields) + "\n}\n"

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
+import msgspec
+
 from orchestra import draw
 from orchestra.ledger.outcome import FINE
 from orchestra.report.junit import explained, name_of
@@ -72,7 +74,8 @@ def ctrf(report: Report, folder: str) -> str:
             },
         },
     }
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
+    return msgspec.json.format(text, indent=1).decode() + "\n"  # the encoder of `json` is in Python when it indents
 
 
 def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:

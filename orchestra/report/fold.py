@@ -73,8 +73,8 @@ class Collector:
         rows = tuple(self.row(task, tests) for task in self.selection())
         used = dict.fromkeys(row.method for row in rows)
         order = [method.id for method in plan.methods if method.id in used]
-        last = {task: attempts[-1] for task, attempts in self.attempts.items()}
-        sides = Sides(last, dict(self.verdicts)).by_task()
+        last = {task: attempts[-1] for task, attempts in self.attempts.items()} if len(order) > 1 else {}
+        sides = Sides(last, self.verdicts).by_task()
         return Report(
             suite=plan.suite,
             title=plan.title,
@@ -178,7 +178,13 @@ class Collector:
         self.start = {**self.start, **digests}
 
     def _attempt_finished(self, body: Body) -> None:
-        self.attempts.setdefault(body["task"], []).append(body)
+        # Of a pass nothing else is reported, and ten thousand bodies need not be kept; steps, where methods are compared.
+        kept = body
+        if body["outcome"] == "passed":
+            kept = {"outcome": "passed", "evidence": body["evidence"], "error": None, "steps": []}
+            if len(self.plan.methods) > 1:
+                kept["steps"] = body["steps"]
+        self.attempts.setdefault(body["task"], []).append(kept)
 
     def _comparison(self, body: Body) -> None:
         self.comparisons[body["task"]] = body

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -69,9 +70,9 @@ def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
         LedgerError: that ledger is damaged.
         MachineError: it cannot be read.
     """
-    files = _Files(root, folder, _collector(root, plan, folder))
     # Looking a place up reads the spec; while the run goes on, those that the events carry must do.
     seen = _fed(Collector(plan), folder)
+    files = _Files(root, folder, seen)
     feed = Feed(plan, seen, relative(folder, root), lambda: files.read_on)
     return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr))
 
@@ -89,8 +90,12 @@ def _live() -> bool:
 
 
 def _collector(root: Path, plan: Plan, folder: Path) -> Collector:
+    return _fed(Collector(plan, _places(root, plan)), folder)
+
+
+def _places(root: Path, plan: Plan) -> Callable[[str], str]:
     places = Places(root, plan.sources)
-    return _fed(Collector(plan, lambda pointer: places.text((pointer,))), folder)
+    return lambda pointer: places.text((pointer,))
 
 
 def _fed(collector: Collector, folder: Path) -> Collector:
@@ -108,7 +113,7 @@ def _write(root: Path, folder: Path, report: Report) -> tuple[Path, ...]:
 
 
 class _Files:
-    """Writes the files when the run is over."""
+    """Writes the files when the run is over, from what the console has collected: a run need not be kept twice."""
 
     def __init__(self, root: Path, folder: Path, collector: Collector) -> None:
         self._root = root
@@ -117,13 +122,14 @@ class _Files:
         self.read_on: list[str] = []
 
     def see(self, event: Event) -> None:
-        """One event."""
-        self._collector.see(event)
+        """One event: the console takes it in."""
 
     def close(self) -> None:
         """Write. A disk that refuses does not undo the run: the ledger is closed already, so it is said instead."""
         try:
-            paths = _write(self._root, self._folder, self._collector.report())
+            seen = self._collector
+            placed = dataclasses.replace(seen, place_of=_places(self._root, seen.plan))
+            paths = _write(self._root, self._folder, placed.report())
         except OrchestraError as error:
             self.read_on = [f"{error.message}; the ledger is whole: {relative(self._folder / LEDGER, self._root)}"]
         else:

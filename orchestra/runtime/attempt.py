@@ -32,6 +32,14 @@ def needs_chromium(test: Test) -> bool:
     return test.browser == "chromium" and needs_browser(test)
 
 
+def writes_files(test: Test) -> bool:
+    """Whether an attempt has something to write: a log, what a page shows, or whatever is told where its folder is.
+
+    What remains are tests of requests and values alone; to make two folders takes longer than such a test.
+    """
+    return test.command is not None or needs_browser(test) or b"${attempt.dir}" in msgspec.json.encode(test)
+
+
 class Request(msgspec.Struct, frozen=True):
     """What to do.
 
@@ -40,7 +48,7 @@ class Request(msgspec.Struct, frozen=True):
         test, method: from the plan, late names not yet replaced.
         attempt: from 1.
         root: absolute path of the project.
-        folder: absolute path of this attempt's own fresh folder; evidence goes there.
+        folder: absolute path of this attempt's own fresh folder, made where `writes_files`; evidence goes there.
         names: every late name that has a value before the test starts (`backend.url`, `attempt.dir`, `env.HOME`, …);
             `saved.*` is the test's own.
         browser: None when the test needs none.

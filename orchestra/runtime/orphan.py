@@ -56,24 +56,21 @@ def session_of(pid: int) -> int:
 
 
 def _children() -> list[int] | None:
-    """The direct children of this process, of whichever thread; None where the kernel does not list them."""
-    found: list[int] = []
+    """Every orphan that came to us, and what the main thread started; None where the kernel does not list them.
+
+    Linux gives an orphan to the first living thread of the subreaper (`find_new_reaper` in kernel/exit.c), which is the
+    main one, so that the lists of other threads need not be read. This is asked after each command.
+    """
     try:
-        threads = os.listdir("/proc/self/task")  # noqa: PTH208 - asked for after each command
+        file = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY)
     except OSError:
         return None
-    for thread in threads:
-        try:
-            file = os.open(f"/proc/self/task/{thread}/children", os.O_RDONLY)
-        except FileNotFoundError:
-            if thread == str(os.getpid()):
-                return None
-            continue  # the thread has just ended; its children are another thread's
-        try:
-            while block := os.read(file, 65536):
-                found += map(int, block.split())
-        finally:
-            os.close(file)
+    found: list[int] = []
+    try:
+        while block := os.read(file, 65536):
+            found += map(int, block.split())
+    finally:
+        os.close(file)
     return found
 
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
+import itertools
 import os
 import shutil
 import signal
@@ -92,6 +94,7 @@ def spawn(
         try:
             popen = subprocess.Popen(
                 words,
+                executable=_program(words[0], environment.get("PATH", "")),
                 cwd=cwd,
                 env=environment,
                 stdin=stdin,
@@ -104,6 +107,22 @@ def spawn(
             raise _refusal(words[0], cwd, environment.get("PATH", os.defpath), error) from error
         started(popen)
     return Process(popen, mark)
+
+
+@functools.lru_cache(maxsize=256)
+def _folders(path: str) -> tuple[str, ...]:
+    """The folders of PATH up to the first that is relative: what that one means depends on the child's folder."""
+    return tuple(itertools.takewhile(os.path.isabs, path.split(os.pathsep)))
+
+
+def _program(word: str, path: str) -> str | None:
+    """Where a program lies, None where `Popen` has to look for it. It would have each child try each folder of PATH."""
+    if os.sep in word:
+        return None
+    for folder in _folders(path):
+        if os.access(found := f"{folder}/{word}", os.X_OK):
+            return None if os.path.isdir(found) else found  # noqa: PTH112 - as above
+    return None
 
 
 def _refusal(word: str, cwd: Path, path: str, error: OSError | ValueError) -> MachineError:

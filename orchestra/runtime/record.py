@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from orchestra.plan import Test
 from orchestra.runtime.attempt import Result, needs_browser
 
 _BLOCK_BYTES = 1 << 20
+_UNSAFE = re.compile(r"[^\w.\-\[\],=+@ ]")
 
 
 def folder_of(task: str, attempt: int) -> str:
@@ -20,8 +23,7 @@ def folder_of(task: str, attempt: int) -> str:
     against the rules of specs, and becomes `_`.
     """
     method, _, test = task.partition(":")
-    safe = "".join(letter if letter.isalnum() or letter in "._-[],=+@ " else "_" for letter in test)
-    return f"attempts/{method}/{safe}/{attempt}"
+    return f"attempts/{method}/{_UNSAFE.sub('_', test)}/{attempt}"
 
 
 @functools.lru_cache(maxsize=8)
@@ -32,19 +34,45 @@ def _resolved(folder: Path) -> Path:
 
 def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, Any] | None:
     """A file of an attempt with its digest, None when it is not there."""
+    if os.sep not in path and (plain := _plain_file(f"{folder}/{path}")) is not None:
+        where = str(folder).removeprefix(f"{run}/")
+        return {"path": f"{where}/{path}", "digest": plain[0], "bytes": plain[1], "kind": kind}
     file = folder / path
-    digest = hashlib.sha256()
-    size = 0
     try:
-        with file.open("rb") as data:
-            while block := data.read(_BLOCK_BYTES):
-                digest.update(block)
-                size += len(block)
+        with file.open("rb", buffering=0) as data:
+            found, size = _digest(data.fileno())
     except OSError:
         return None
     real, base = file.resolve(), _resolved(run)
     name = real.relative_to(base) if real.is_relative_to(base) else file
-    return {"path": str(name), "digest": digest.hexdigest(), "bytes": size, "kind": kind}
+    return {"path": str(name), "digest": found, "bytes": size, "kind": kind}
+
+
+def _plain_file(path: str) -> tuple[str, int] | None:
+    """Digest and size of a file, None when it is not there or no plain one.
+
+    What an attempt keeps is nearly always one in its own folder: to ask for its real path would take a system call for
+    each folder above it.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _digest(file)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def _digest(file: int) -> tuple[str, int]:
+    """SHA-256 and size of an open file. Raises OSError."""
+    digest, size = hashlib.sha256(), 0
+    while block := os.read(file, _BLOCK_BYTES):
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
 
 
 def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: str, retry: bool) -> dict[str, Any]:
@@ -58,9 +86,11 @@ def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: s
         where: the place of the failure in the spec.
         retry: whether another attempt follows.
     """
-    folder = run / folder_of(result.task, result.attempt)
     failure = result.failure
-    evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
+    evidence = []
+    if result.evidence:
+        folder = run / folder_of(result.task, result.attempt)
+        evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
     return {
         "task": result.task,
         "test": test.id,

@@ -1,14 +1,21 @@
-"""The record of a run: its folder, its ledger, its state.json, and those who watch. May import `ledger` and `plan`."""
+"""The record of a run: its folder, its ledger, its state.json, and those who watch. May import `ledger` and `plan`.
+
+An fsync takes as long as hundreds of events, so a thread of its own makes them: what comes while one is under way shares
+the next. Nothing that waits for the disk is shown or given away before it is there.
+"""
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestra.errors import OrchestraError
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import Writer
 from orchestra.ledger.state import Fold, State, write_state
@@ -16,8 +23,11 @@ from orchestra.ledger.state import Fold, State, write_state
 STATE_SECONDS = 0.1
 """state.json is written at most ten times a second; the ledger is the truth, this is for those who look."""
 
-STATE_SHARE = 20
-"""And so seldom that it takes a twentieth of the time: that of ten thousand tests has two megabytes."""
+STATE_SHARE = 50
+"""And so seldom that it takes a fiftieth of the time: that of ten thousand tests has two megabytes."""
+
+COMMIT_SECONDS = 0.05
+"""How long a verdict may wait for others before it is brought to the disk, while nothing is held up by that."""
 
 
 class Observer(Protocol):
@@ -46,10 +56,13 @@ class Recorder:
         self._observers = observers
         self._lock = threading.Lock()
         self._due = 0.0
-        self._unsynced: list[Event] = []
+        self._waiting: deque[Event] = deque()
+        self._asked = 0
+        self._oldest = 0.0
+        self._syncer = _Syncer(self._writer)
 
     def add(self, kind: str, body: Mapping[str, Any], *, later: bool = False) -> Event:
-        """Append an event. One that is for `later` is shown to the observers by the next `sync`.
+        """Append an event. One that is for `later` is shown to the observers once it is on the disk.
 
         Raises:
             MachineError: the disk refuses; the ledger ends in its last whole line.
@@ -58,26 +71,59 @@ class Recorder:
             event = self._writer.append(kind, body)
             self._fold.add(event)
             if later:
-                self._unsynced.append(event)
+                if not self._waiting or self._waiting[-1].seq <= self._asked:
+                    self._oldest = time.monotonic()
+                self._waiting.append(event)
             else:
-                for observer in self._observers:
-                    observer.see(event)
+                self._show(event)
             now = time.monotonic()
             if now >= self._due:
                 write_state(self.folder / "state.json", self._fold.state())
                 self._due = now + max(STATE_SECONDS, STATE_SHARE * (time.monotonic() - now))
         return event
 
+    def commit(self, wake: Callable[[], None], *, at_once: bool) -> float | None:
+        """Have the events that wait brought to the disk; `wake` is called, in a thread, when they are.
+
+        Returns without waiting: None when it was asked for, else the seconds after which to call again.
+
+        Args:
+            wake: as above.
+            at_once: something is held up until then; otherwise verdicts of `COMMIT_SECONDS` share an fsync.
+        """
+        if not self._waiting or self._waiting[-1].seq <= self._asked:
+            return None
+        left = self._oldest + COMMIT_SECONDS - time.monotonic()
+        if left > 0 and not at_once:
+            return left
+        self._asked = self._waiting[-1].seq
+        self._syncer.ask(wake)
+        return None
+
+    def settled(self) -> int:
+        """The number of the last event that is on the disk for sure. Those that waited for it have been shown.
+
+        Raises:
+            MachineError: the disk refuses to take the record.
+        """
+        reached = self._syncer.reached()
+        if self._waiting:
+            with self._lock:
+                while self._waiting and self._waiting[0].seq <= reached:
+                    self._show(self._waiting.popleft())
+        return reached
+
     def sync(self) -> None:
-        """Bring what was appended to the disk, once for all, and show the events that waited for it."""
-        with self._lock:
-            waiting, self._unsynced = self._unsynced, []
-            if not waiting:
-                return
+        """Bring what was appended to the disk, and show the events that waited for it. Raises as `settled`."""
+        if self._waiting:
             self._writer.sync()
-            for event in waiting:
-                for observer in self._observers:
-                    observer.see(event)
+            with self._lock:
+                while self._waiting:
+                    self._show(self._waiting.popleft())
+
+    def _show(self, event: Event) -> None:
+        for observer in self._observers:
+            observer.see(event)
 
     def state(self) -> State:
         """The state as of now."""
@@ -94,6 +140,49 @@ class Recorder:
 
     def close(self) -> None:
         """Let go of the ledger and tell the observers that it is over."""
+        self._syncer.close()
         self._writer.close()
         for observer in self._observers:
             observer.close()
+
+
+class _Syncer:
+    """A thread that brings a ledger to the disk when asked."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._pending = False
+        self._reached = 0
+        self._fault: OrchestraError | None = None
+        self._thread: threading.Thread | None = None
+
+    def ask(self, wake: Callable[[], None]) -> None:
+        """Sync what was appended up to now, and call `wake`. Asked twice before it begins, it does so once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="sync", daemon=True)
+            self._thread.start()
+        if not self._pending:
+            self._pending = True
+            self._asked.put(wake)
+
+    def reached(self) -> int:
+        """The number of the last event on the disk. Raises the MachineError of a disk that refused."""
+        if self._fault is not None:
+            raise self._fault
+        return self._reached
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._asked.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (wake := self._asked.get()) is not None:
+            self._pending = False  # before the sync looks how far the ledger is: who asks from now on is served again
+            try:
+                self._reached = self._writer.sync()
+            except OrchestraError as error:
+                self._fault = error
+            wake()

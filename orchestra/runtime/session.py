@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ import msgspec
 from orchestra import __version__
 from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
 from orchestra.ledger import history
-from orchestra.ledger.disk import disk_error
+from orchestra.ledger.disk import disk_error, make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
@@ -31,7 +32,7 @@ from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser
-from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium
+from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import inputs_digest, source_now
 from orchestra.runtime.engine.local import Local
@@ -131,7 +132,7 @@ class Session:
         self._signal = 0
         self._asked = 0
         self._unhealthy = ""
-        self._decided: list[str] = []
+        self._decided: deque[tuple[int, str]] = deque()
         self._awaiting: list[_Task] = []
         self._running: dict[str, _Task] = {}
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
@@ -143,7 +144,7 @@ class Session:
             self._places = Places(root, plan.sources)
             self._browsers = self._find_browsers()
             self._masks = Masks(plan.secrets, environment)
-            _make_folder(self.folder)
+            make_folder(str(self.folder))
             self._history = history.Collector()
             watching = [self._history, *observers(self.folder)]
             self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, watching)
@@ -273,21 +274,29 @@ class Session:
         Raises:
             MachineError: the disk refuses to take the record.
         """
-        while not self._decided:
+        while not (decided := self._on_disk()):
             if self._asked and not self._signal:
                 self._interrupt()
             self._grant()
-            if self._decided:
-                break
-            if self._opened and not self._running and not self._awaiting:
+            pause = self._patience()
+            if self._decided:  # tests start and end while the disk is busy; only a slot that is free is held up by it
+                free = len(self._running) < self._workers()
+                left = self._recorder.commit(self._engine.wake, at_once=free)
+                pause = pause if left is None else left if pause is None else min(pause, left)
+            elif self._opened and not self._running and not self._awaiting:
                 self._give_up()
-                break
-            for result in self._engine.poll(self._patience()):
+                continue
+            for result in self._engine.poll(pause):
                 self._finish(result)
-        self._grant()  # so that slots are busy while the disk is
-        self._recorder.sync()
-        decided, self._decided = self._decided, []
+        self._grant()  # so that slots are busy while doit looks what comes next
         return decided
+
+    def _on_disk(self) -> list[str]:
+        """The tasks whose verdicts have reached the disk since the last call."""
+        reached, found = self._recorder.settled(), []
+        while self._decided and self._decided[0][0] <= reached:
+            found.append(self._decided.popleft()[1])
+        return found
 
     def _open_gates(self, *, settled: bool = False) -> bool:
         """Judge the gates before the first test, once the components that they ask about are up or down."""
@@ -384,7 +393,9 @@ class Session:
         folder = folder_of(task.name, task.attempt)
         if repeat:
             folder = repeat_folder(folder, repeat)
-        _make_folder(self.folder / folder)
+        path = f"{self.folder}/{folder}"
+        if writes_files(task.test):
+            make_folder(path)
         found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
         if not repeat:
             body = {
@@ -402,11 +413,11 @@ class Session:
                 method=task.method,
                 attempt=task.attempt,
                 root=str(self._root),
-                folder=str(self.folder / folder),
+                folder=path,
                 names={
                     **self._env_names,
                     **self._matrix.names(),
-                    "attempt.dir": str(self.folder / folder),
+                    "attempt.dir": path,
                     "test.id": task.test.id,
                     "method.id": task.method.id,
                 },
@@ -431,7 +442,8 @@ class Session:
             self._repeated(task, result)
             return
         task.seconds = result.seconds
-        self._masks.clean(self.folder / folder_of(task.name, task.attempt))
+        if self._masks:
+            self._masks.clean(self.folder / folder_of(task.name, task.attempt))
         again = tries_again(result, task.test.retries) and not self._signal
         where = self._places.text(result.failure.at) if result.failure is not None else ""
         body = attempt_body(task.test, task.method.id, result, self.folder, where=where, retry=again)
@@ -495,8 +507,8 @@ class Session:
         if excused:
             body["excused"] = self.excused[name] = excused
         self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace, bool(excused), silent)
-        self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
-        self._decided.append(name)
+        given = self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
+        self._decided.append((given.seq, name))
         self._queue.done(name)
         if task.attempt:
             passed = verdict in {"passed", "flaky"}
@@ -651,21 +663,6 @@ def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, 
 def _word(task: str) -> str:
     """The name of a task as one word, for marks: a matrix may put spaces into it, and no id holds `%`."""
     return task.replace(" ", "%20")
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder, and those above it where they are missing.
-
-    Raises:
-        MachineError: the disk refuses.
-    """
-    try:
-        try:
-            path.mkdir()
-        except FileNotFoundError:
-            path.mkdir(parents=True)
-    except OSError as error:
-        raise disk_error(error, path, "write") from error
 
 
 def _point_to_last(folder: Path) -> None:
