@@ -5,9 +5,16 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import quality, runtime, startup
+from bench import faults, ledger, quality, runtime, startup
 
-BENCHES = {"compile": compiling.run, "startup": startup.run, "runtime": runtime.run, "quality": quality.run}
+BENCHES = {
+    "compile": compiling.run,
+    "startup": startup.run,
+    "runtime": runtime.run,
+    "faults": faults.run,
+    "ledger": ledger.run,
+    "quality": quality.run,
+}
 
 
 def main(names: list[str]) -> int:

@@ -22,7 +22,15 @@ VERBS: dict[str, tuple[str, str]] = {
     "schema": ("specs", "Print the JSON Schema of specs."),
     "plan": ("views", "Print the graph of a suite."),
     "show": ("views", "Print a test as it will run."),
+    "health": ("health", "Print the health matrix as it is now."),
+    "up": ("health", "Start servers and leave them running."),
+    "down": ("health", "End what `up` keeps running."),
     "run": ("runs", "Run tests."),
+    "status": ("status", "Say where a run stands."),
+    "events": ("records", "Print the events of a run."),
+    "report": ("records", "Make the report of a run from its ledger."),
+    "audit": ("records", "Verify the record of a run."),
+    "rollback": ("records", "Take a run back to a checkpoint."),
     "compare": ("compare", "Compare two methods, runs or branches."),
     "history": ("history", "Show what earlier runs say of tests."),
     "baseline": ("baseline", "Show, accept or reset how long tests usually take."),
@@ -123,7 +131,8 @@ def _verb(name: str) -> Any:
     module = importlib.import_module(f"orchestra.verbs.{VERBS[name][0]}")
     gc.freeze()
     gc.enable()
-    return getattr(module, name, None) or getattr(module, f"{name}_")  # `compile` is a word of Python
+    own = getattr(module, f"{name}_", None)  # `compile` is a word of Python, `up` a module of ours
+    return own or getattr(module, name)
 
 
 def _bug(arguments: list[str]) -> int:

@@ -190,6 +190,7 @@ class Test(Part, frozen=True):
     timeout_seconds: float = 120.0
     retries: Retry = Retry()
     evidence: Literal["on_failure", "always", "off"] = "on_failure"
+    record: tuple[Literal["trace", "pictures"], ...] = ()
     inputs: tuple[str, ...] = ()
     skip: str = ""
     quarantine: Quarantine | None = None

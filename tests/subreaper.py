@@ -2,8 +2,8 @@
 
     python -m tests.subreaper HOW MARKER -- COMMAND…
 
-HOW is `wait` (let it end), `INT`, `TERM` or `KILL` (signal the run once the file MARKER exists), or `worker` (SIGKILL one
-of its worker processes then). Prints JSON: the exit code, and the descendants that were alive when it ended and that were
+HOW is `wait` (let it end), `INT`, `TERM` or `KILL` (signal the run once the file MARKER exists), `worker` (SIGKILL one
+of its worker processes then), or `after:SECONDS` (SIGKILL the run that long after its start, wherever it is). Prints JSON: the exit code, and the descendants that were alive when it ended and that were
 still alive once nothing changed any more.
 """
 
@@ -51,7 +51,12 @@ def main() -> None:
     if not become_subreaper():
         raise SystemExit("no subreaper on this system")
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
-    if how != "wait":
+    if how.startswith("after:"):
+        try:
+            run.wait(float(how.removeprefix("after:")))
+        except subprocess.TimeoutExpired:
+            run.kill()
+    elif how != "wait":
         while not Path(marker).exists():
             if run.poll() is not None:
                 raise SystemExit(f"the run ended too early: {run.stderr.read().decode()}")
@@ -59,7 +64,7 @@ def main() -> None:
     if how == "worker":
         [worker, *_] = [one for one in living() if "orchestra.runtime.worker" in " ".join(one.cmdline())]
         worker.kill()
-    elif how != "wait":
+    elif how != "wait" and not how.startswith("after:"):
         os.kill(run.pid, getattr(signal, f"SIG{how}"))
     _, err = run.communicate()
     at_once = lines(living())

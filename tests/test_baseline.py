@@ -193,7 +193,7 @@ def test_a_regression_is_confirmed_by_repeats_shown_and_kept_out_of_the_baseline
     assert math.isclose(body["limit_seconds"], limits.slow)
     [gate] = project.gates()
     assert (gate["result"], gate["values"]) == ("warned", {"regressions": 1})
-    assert (project.folder / "attempts/cli/a/repeat-2").is_dir()
+    assert (project.folder / "attempts/cli/a/1-repeat-2").is_dir()
     assert path.read_bytes() == before
     assert "slower      cli:a" in done.err
     assert "slower than its baseline" in (project.folder / "summary.md").read_text()

@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import measure, quality, runtime, startup
+from bench import faults, ledger, measure, quality, runtime, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -190,3 +190,36 @@ def test_a_compile_imports_nothing_heavy(tmp_path):
     assert "ruamel" in loaded
     heavy = {"jsonschema", "pydantic", "rich", "mcp", "playwright", "psutil", "httpx", "doit", "uvicorn", "starlette"}
     assert loaded & heavy == set()
+
+
+# --------------------------------------------------------------------------------------------------------------- faults
+
+
+def test_every_kind_of_fault_is_injected_as_often_as_the_others():
+    kinds = faults.plan_of(10 * len(faults.KINDS), 1)
+    assert {kind: kinds.count(kind) for kind in faults.KINDS} == dict.fromkeys(faults.KINDS, 10)
+    assert kinds == faults.plan_of(10 * len(faults.KINDS), 1) != faults.plan_of(10 * len(faults.KINDS), 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left is counted by a subreaper")
+@pytest.mark.parametrize("part", range(3))
+def test_no_fault_leaves_a_process_hangs_or_blames_the_product(part):
+    """Thirty in all, of every kind; the oracle is that of `python -m bench faults`. Figures are not judged here."""
+    kinds = faults.plan_of(30, 1)
+    assert set(kinds) == set(faults.KINDS)
+    tally = faults.inject(kinds[part::3], part)
+    text = faults.report(tally, 1, None)
+    assert tally.held(), text
+    assert sum(tally.recovered.values()) == 10, text
+
+
+def test_ledger_prints_its_tables():
+    text = ledger.run(appended=3, folded=30, tests=6, flipped=20, kills=1, cuts=1, rounds=1)
+    assert [row[0] for row in rows(text, "Ledger: ratios")[2:]] == [
+        "append + fsync a verdict, x rate of bare write + fsync",
+        "read, verify and fold 30 events, x json.loads",
+    ]
+    assert rows(text, "Changes of one byte")[2:] == [["20", "20"]]
+    ended = rows(text, "Runs that were ended, then resumed")[2:]
+    assert [row[0] for row in ended] == ["SIGKILL", "power cut"]
+    assert {cell for row in ended for cell in row[2:]} == {"0"}

@@ -499,7 +499,7 @@ WAITS: list[tuple[str, Step, bool]] = [
     ("setTimeout(() => document.querySelector('[data-testid=reply]').remove(), 60)", Step("wait", target=REPLY, args={"be": "hidden", "within_seconds": 5}), True),
     ("setTimeout(() => document.querySelector('h1').remove(), 60)", Step("wait", target=Target("role", "heading"), args={"be": "hidden", "within_seconds": 5}), True),
     ("1", Step("wait", target=NEW, args={"within_seconds": 0.2}), False),
-    ("1", Step("wait", target=NEW, args={"be": "hidden", "within_seconds": 0.2}), True),
+    ("1", Step("wait", target=NEW, args={"be": "hidden", "within_seconds": 5}), True),
     ("1", Step("wait", target=REPLY, args={"be": "hidden", "within_seconds": 0.2}), False),
     ("1", Step("wait", target=Target("css", "li"), args={"within_seconds": 5}), False),
     ("1", Step("wait", target=Target("role", "listitem"), args={"within_seconds": 5}), False),
@@ -534,13 +534,13 @@ def test_hostile_text_in_a_target_stays_text(both: Both, text: str):
     both.open()
     both.script(f"() => {{ document.querySelector('h1').setAttribute('data-testid', {json.dumps(text)}); }}")
     for to in ({"be": "visible"}, {"have_count": 1}):
-        step = Step("expect", target=Target("testid", text), args={"to": to, "within_seconds": 1})
+        step = Step("expect", target=Target("testid", text), args={"to": to, "within_seconds": 5})
         assert both.by_playwright(step)
         assert both.by_server(step)[0], js_locator(Target("testid", text))
-    wait = Step("wait", target=Target("testid", text), args={"within_seconds": 1})
+    wait = Step("wait", target=Target("testid", text), args={"within_seconds": 5})
     assert both.by_server(wait)[0]
     absent = Step(
-        "expect", target=Target("role", "button", name=text + "!"), args={"to": {"be": "hidden"}, "within_seconds": 1}
+        "expect", target=Target("role", "button", name=text + "!"), args={"to": {"be": "hidden"}, "within_seconds": 5}
     )
     assert both.by_server(absent)[0]
 

@@ -680,6 +680,9 @@ def test_the_examples_of_help_run(orchestra, root):
         if words[0] == "run" and "--list" not in words:
             words.append("--dry-run")
         ran = orchestra(*words)
+        if words[0] in {"status", "events", "report", "audit", "rollback"} or "last" in words:
+            assert (ran.code, "no run of suite" in ran.err) == (2, True), f"{line}\n{ran.transcript()}"
+            continue  # docs/cli.md shows them on a run
         assert ran.code in ({0, 3} if words[0] == "doctor" else {0}), f"{line}\n{ran.transcript()}"
 
 

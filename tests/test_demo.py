@@ -28,6 +28,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from orchestra.demo import answer, faults, frontend, market, mutation
 from orchestra.demo.parse import Question, parse
+from tests.health_ground import free_range
+from tests.suite_project import SuiteProject
 
 ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "orchestra" / "demo" / "static"
@@ -709,3 +711,28 @@ def test_screens(chromium, site, tmp_path, scheme, shape, width, height):
         assert problems == []
     finally:
         context.close()
+
+
+# --------------------------------------------------------------------------------------------------------------- outages
+
+
+def test_outages_on_purpose_end_green_with_their_incidents_in_the_summary(root, tmp_path):
+    """What `make demo-faults` runs, in a copy: the ports and the files of the sample are its own there."""
+    shutil.copytree(root / "specs", tmp_path / "specs")
+    spec = tmp_path / "specs/faults.yaml"
+    low, high = free_range(4)
+    spec.write_text(spec.read_text().replace("8000-8003", f"{low}-{high}"))
+    for other in tmp_path.glob("specs/*.yaml"):
+        if other != spec:
+            other.unlink()
+    (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n")
+    project = SuiteProject(tmp_path)
+    project.compile()
+    done = project.run("run", PYTHONPATH=str(root))
+    assert done.code == 0, done.err
+    folder = (tmp_path / ".orchestra/faults/runs/last").resolve()
+    summary = (folder / "summary.md").read_text()
+    assert [name for name in ("backend-1", "backend-2", "backend-3") if f"| {name} |" in summary.replace("&#45;", "-")] == [
+        "backend-1", "backend-2", "backend-3",
+    ]  # fmt: skip
+    assert "recovered by restart, then run, then failover" in summary

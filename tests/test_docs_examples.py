@@ -149,6 +149,12 @@ def toy(project: SuiteProject) -> None:
     project.write(TOY, "specs/market.yaml").write(OTHER, "specs/self.yaml").compile()
 
 
+def ran(project: SuiteProject) -> None:
+    """The suites of `toy`, after a run of the default one."""
+    toy(project)
+    assert project.run("run").code == 0
+
+
 def market(project: SuiteProject) -> None:
     """This repository's market suite, compiled."""
     (project.root / "pyproject.toml").write_text('[tool.orchestra]\nsuite = "market"\n', encoding="utf-8")
@@ -170,6 +176,7 @@ SCENES: dict[str, Callable[[SuiteProject], None]] = {
     "mistake": mistake,
     "shop by mcp": shop_by_mcp,
     "toy": toy,
+    "ran": ran,
     "market": market,
     "checkout": checkout,
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -652,6 +654,74 @@ def test_secrets_are_in_no_reason_and_no_log(ground):
 
 
 # -------------------------------------------------------------------------------------------------------------- hardship
+
+
+def test_a_clock_that_jumps_opens_no_incident_and_hinders_no_recovery(ground, monkeypatch):
+    """The wall clock of this process moves by a day, back and forth, at each look; nothing that waits looks at it."""
+    jumps = itertools.count()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + (86400 if next(jumps) % 2 else -86400))
+    matrix = ground.matrix(ground.service("backend", live=live(failures=1), ladder=(RESTART,)))
+    (row,) = ground.settle(matrix, "backend")
+    asked = threading.Event()
+    matrix.look(["backend"], asked.set)
+    assert asked.wait(60)
+    assert "backend unhealthy" not in ground.story()
+    os.kill(row.pid, signal.SIGKILL)
+    ground.until(matrix, ["backend"], lambda now: now.state == "healthy" and now.attempts == 2)
+
+
+def test_a_look_is_answered_when_a_component_is_well_or_known_not_to_be(ground):
+    """Its own period is an hour, so that only the look can have found out."""
+    backend = ground.service("backend", live=live(every=3600, failures=2, timeout=5.0), ladder=(RESTART,))
+    quiet = ground.service("quiet", ladder=(RESTART,))
+    matrix = ground.matrix(backend, quiet, job("once", "pass"))
+    ground.settle(matrix, "backend", "quiet", "once")
+    states = []
+
+    def look():
+        done = threading.Event()
+        matrix.look(["backend", "quiet", "once"], done.set)
+        assert done.wait(60)
+        states.append([matrix.row(name).state for name in ("backend", "quiet")])
+
+    look()
+    ground.mode("backend", "500")
+    look()
+    assert states == [["healthy", "healthy"], ["unhealthy", "healthy"]] or states[1][0] == "starting"
+    ground.mode("backend", "ok")
+    ground.until(matrix, ["backend"], lambda row: row.state == "healthy")
+    os.kill(matrix.row("quiet").pid, signal.SIGKILL)
+    look()
+    assert "quiet unhealthy" in ground.story(), "one without `live` is known to be dead by its process"
+    matrix.close()
+    late = threading.Event()
+    matrix.look(["backend"], late.set)
+    assert late.is_set()
+
+
+def test_one_that_does_not_come_back_behind_what_it_needs_climbs_its_own_ladder(ground):
+    """The backend dies; the front end cannot start behind it until its own repair has run."""
+    backend = ground.service("backend", live=live(), ladder=(RESTART,))
+    low, high = free_range(2)
+    program = (
+        "import os, sys\n"
+        "if os.path.exists('front/starts') and not os.path.exists('mended'): sys.exit('broken')\n"
+        "sys.argv = ['server.py', sys.argv[1], 'front']\nexec(open('server.py').read())"
+    )
+    front = ground.service("front", needs=("backend",), ladder=(Rung("run", (sys.executable, "-c", MEND)), RESTART))
+    words = (sys.executable, "-c", program, "${port}")
+    front = _changed(front, service=Service(words, ports=(low, high)))
+    matrix = ground.matrix(backend, front)
+    ground.settle(matrix, "backend", "front")
+    os.kill(matrix.row("backend").pid, signal.SIGKILL)
+    ground.until(matrix, ["backend", "front"], lambda row: row.state == "healthy" and row.attempts >= 2)
+    assert (ground.root / "mended").exists()
+    incidents = {body["incident"] for body in ground.events if "incident" in body}
+    assert incidents == {"backend-1", "front-1"}
+
+
+MEND = "open('mended', 'w').close()"
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -42,7 +42,7 @@ def test_a_record_holds_what_a_run_executed(tmp_path):
     made = [
         *samples.attempt("cli:B001", 1, "failed", error=error, retry=True, seconds=2.0),
         *samples.attempt("cli:B001", 2, seconds=1.0),
-        samples.verdict("cli:B001", "flaky", attempts=2, inputs="d1"),
+        samples.verdict("cli:B001", "flaky", attempts=2, inputs="d1", reads=True),
         *samples.attempt("cli:B002", 1, "interrupted"),
         samples.verdict("cli:B002", "interrupted"),
         samples.verdict("cli:B003", "skipped", attempts=0),

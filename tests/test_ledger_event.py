@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from orchestra.ledger.canonical import canonical, digest, parse, scrubbed
 from orchestra.ledger.event import CATALOGUE, VERDICTS, Verdict, body_fault, event_schema
+from orchestra.ledger.page import written
 from orchestra.ledger.schema import object_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,3 +135,10 @@ def test_a_record_of_unknown_parts_has_no_schema():
 
     with pytest.raises(TypeError, match="no JSON Schema is known for <class 'complex'>"):
         object_schema(Record, {})
+
+
+def test_the_page_has_the_catalogue_and_the_state_as_they_are():
+    page = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
+    assert page == written(page), "write it anew: python -m orchestra.ledger.page docs/ledger.md"
+    assert all(f"### `{name}`" in page for name in CATALOGUE)
+    assert "| **`pending`** | list of string | tasks that wait, in order |" in page

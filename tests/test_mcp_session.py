@@ -221,7 +221,11 @@ def test_finally_has_a_page_even_if_that_of_the_test_hangs(run):
 def test_a_server_that_died_between_two_tests(run):
     passed(run(OPEN, HEADING))
     run.kill_server()
-    assert passed(run(OPEN, HEADING))["tabs"] == 1
+    session = passed(run(OPEN, HEADING))
+    assert session["tabs"] == 1
+    told = {"part": "server", "reason": "the MCP server had died", "rungs": ["restart"], "before": True}
+    assert session["mended"] == [told]
+    assert "mended" not in passed(run(OPEN, HEADING))
 
 
 @browser
@@ -233,6 +237,7 @@ def test_a_server_killed_in_a_wait_is_replaced_on_the_same_page(run, site):
     assert result.facts["mcp_restarts"] == 1
     assert session["continuity"] == "restored"
     assert session["reason"] == "the MCP server died"
+    assert [(one["part"], one["before"]) for one in session["mended"]] == [("server", False)]
 
 
 KILL_SOON = "() => { setTimeout(() => fetch('/do/kill'), 300); setTimeout(() => later('there'), 1500) }"
@@ -290,6 +295,7 @@ def test_a_browser_that_is_killed_is_never_a_pass(run, site):
     assert told.message == "the browser died in this step"
     session = passed(run(OPEN, HEADING))
     assert session["continuity"] == "lost"
+    assert [(one["part"], one["rungs"]) for one in session["mended"]] == [("browser", ["relaunch"])]
     assert session["session"] != first["session"]
     assert passed(run(OPEN, HEADING))["continuity"] == "kept"
 

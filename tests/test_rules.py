@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-import subprocess
-import sys
+import runpy
 from itertools import pairwise
 from pathlib import Path
 
@@ -193,10 +192,9 @@ def test_the_rules_pass_over_a_very_long_spec_without_a_word():
     assert problem.message.count("->") == 10_000
 
 
-def test_the_module_prints_the_page():
-    command = [sys.executable, "-m", "orchestra.compiler.rules"]
-    done = subprocess.run(command, capture_output=True, check=True, cwd=PAGE.parent.parent)
-    assert done.stdout.decode() == page()
+def test_the_module_prints_the_page(capsys):
+    runpy.run_module("orchestra.compiler.rules", run_name="__main__")
+    assert capsys.readouterr().out == page()
 
 
 WHOLE = include.load(DATA / "ok", "steps.yaml").data

@@ -417,23 +417,6 @@ def test_the_pump_stands_where_doit_looks_for_its_runners():
     assert sys.modules["doit.cmd_run"].Run  # the command that looks the names up
 
 
-def test_what_a_spec_declares_and_no_run_carries_out_is_said(project):
-    spec = f"""{HEAD}
-health:
-  back: {{service: {{run: [sleep, "600"]}}, recover: [failover], failover: {{run: [sleep, "601"]}}, fail_back: true}}
-tests: {{a: {OK}}}
-"""
-    done = project.write(spec).compile().run("run")
-    assert done.code == 0, done.err
-    messages = [event["body"]["message"] for event in project.events("note")]
-    assert [message.split(" by this version")[0] for message in messages] == [
-        '"fail_back" of "back" is not carried out'
-    ]
-    assert all(f"note        {message}\n" in done.err for message in messages)
-    project.write(spec.replace(", fail_back: true", "")).compile().run("run")
-    assert project.events("note") == []
-
-
 def test_a_verdict_names_the_backup_that_a_component_it_requires_stands_on(project):
     """The test requires `top` alone; what `top` needs is on its backup, and that is what the verdict rests on."""
     first = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)"

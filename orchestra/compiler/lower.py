@@ -148,6 +148,7 @@ def lower_test(
                 ),
                 retries=_retry(test.get("retries"), defaults.get("retries", {})),
                 evidence=_TEST.evidence if evidence == _TEST.evidence else evidence,
+                record=tuple(test.get("record", defaults.get("record", []))),
                 inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),

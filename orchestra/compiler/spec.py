@@ -269,7 +269,7 @@ class ComponentSpec(TypedDict, total=False):
     ]
     fail_back: Annotated[
         bool,
-        Key("try the primary again after the cool-down; not carried out yet, which a run says", True, default=False),
+        Key("try the primary again after the cool-down, once no test uses the backup", True, default=False),
     ]
     cool_down_seconds: Annotated[
         float, Key("how long the backup serves before the primary is tried again", 60, above=0, default=60)
@@ -337,6 +337,12 @@ class RetrySpec(TypedDict, total=False):
 
 Browser: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
+Recording: TypeAlias = Literal["trace", "pictures"]
+_RECORD = Key(
+    "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer (by the"
+    " driver playwright), `pictures` after each step",
+    ["trace"],
+)
 
 
 class QuarantineSpec(TypedDict, total=False):
@@ -369,6 +375,7 @@ class DefaultsSpec(TypedDict, total=False):
     evidence: Annotated[
         Evidence, Key("when picture, console and network of the page are kept", "on_failure", default="on_failure")
     ]
+    record: Annotated[list[Recording], _RECORD]
     tags: Annotated[list[str], Key("tags of every test", ["nightly"])]
 
 
@@ -432,6 +439,7 @@ class TestSpec(_Finally, total=False):
     timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0)]
     retries: Annotated[RetrySpec, Key("how often it is tried again, and after which causes", {"max": 1})]
     evidence: Annotated[Evidence, Key("when picture, console and network of the page are kept", "always")]
+    record: Annotated[list[Recording], _RECORD]
     inputs: Annotated[
         list[str],
         Key("globs of files; unchanged since it last passed, the test is `unchanged` and not run", ["src/**"]),

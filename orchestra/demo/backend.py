@@ -149,15 +149,19 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         "--data", type=Path, metavar="FILE", help="market data as orchestra.demo.seed writes them (embedded)"
     )
     parser.add_argument("--cached", action="store_true", help="stand in for the live server: a snapshot, no faults")
+    parser.add_argument("--pid-file", type=Path, metavar="FILE", help="write the process id there")
     options = parser.parse_args(argv)
     try:
+        if options.pid_file:
+            options.pid_file.parent.mkdir(parents=True, exist_ok=True)
+            options.pid_file.write_text(str(os.getpid()), encoding="ascii")
         failing = faults.Faults() if options.cached or faults.disarmed(environ) else faults.from_environ(environ)
         broken = mutation.chosen(environ)
         data = market.from_json(options.data.read_text(encoding="utf-8")) if options.data else market.embedded()
     except (ValueError, OSError) as error:
         sys.stderr.write(f"cannot start: {error}\n")
         return EXIT_USAGE
-    if failing.start == "exit":
+    if failing.start == "exit" or (not options.cached and faults.starved(environ)):
         sys.stderr.write("the process ends at its start on purpose\n")
         return faults.EXIT_CRASH
     while failing.start == "hang":

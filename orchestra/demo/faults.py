@@ -10,6 +10,7 @@
         crash-after:3     the process ends with exit code 70 once the API has answered three requests
         start:exit        the process ends with exit code 70 at once
         start:hang        the process lives and never listens
+    DEMO_STARVED=FILE     while FILE is there, the process ends with exit code 70 at once
     DEMO_FAIL_ONCE=FILE   the faults hold for the first process: it creates FILE; where FILE is, nothing fails
 
 Routes are `health`, `market`, `ask` and `analyze`. The cached mode has no faults: it stands in when the live server
@@ -80,6 +81,12 @@ def from_environ(environ: Mapping[str, str]) -> Faults:
                 f"DEMO_FAIL holds {word!r}; allowed: {allowed}, with ROUTE one of {', '.join(ROUTES.values())}"
             )
     return Faults(routes, crash_after, start, int(delay) / 1000)
+
+
+def starved(environ: Mapping[str, str]) -> bool:
+    """Whether `DEMO_STARVED` names a file that is there."""
+    name = environ.get("DEMO_STARVED", "")
+    return bool(name) and Path(name).exists()
 
 
 def disarmed(environ: Mapping[str, str]) -> bool:

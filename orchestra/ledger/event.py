@@ -44,6 +44,7 @@ class RunStarted(TypedDict):
     workers: int
     argv: Annotated[list[str], "the command line, secrets masked"]
     provenance: Annotated[dict[str, object], "commit, branch, tools, machine, who started it"]
+    builds: NotRequired[Annotated[dict[str, str], "build of each service: digest of command, folder, env and inputs"]]
 
 
 class RunResumed(TypedDict):
@@ -57,6 +58,7 @@ class RunResumed(TypedDict):
     workers: NotRequired[int]
     argv: NotRequired[list[str]]
     provenance: NotRequired[dict[str, object]]
+    builds: NotRequired[dict[str, str]]
 
 
 class AttemptStarted(TypedDict):
@@ -119,6 +121,7 @@ class AttemptFinished(TypedDict):
     evidence: list[Evidence]
     retry: Annotated[bool, "another attempt follows"]
     infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
+    incidents: NotRequired[Annotated[list[str], "ids of the incidents that overlapped it"]]
     exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
     resources: NotRequired[Annotated[dict[str, object], "peaks over the attempt's process tree"]]
     facts: NotRequired[Annotated[dict[str, object], "figures of the driver: browser, page errors, tool calls, …"]]
@@ -137,8 +140,10 @@ class VerdictGiven(TypedDict):
     speed_class: Annotated[str | None, "null for a test that was not executed"]
     degraded: Annotated[list[str], "what was not as declared: `backend on failover`"]
     inputs: Annotated[str | None, "digest of inputs, plan entry and service builds"]
+    reads: NotRequired[Annotated[bool, "the test declares all that it reads, so that `inputs` stands for it"]]
     excused: NotRequired[Annotated[str, "why it does not fail the run, though it did not pass"]]
     unchanged_since: NotRequired[Annotated[str | None, "the run whose pass an `unchanged` rests on"]]
+    incidents: NotRequired[Annotated[list[str], "ids of the incidents that overlapped an attempt or blocked the test"]]
 
 
 class Repeated(TypedDict):
@@ -185,6 +190,8 @@ class ServiceChanged(TypedDict):
     seconds: Seconds
     action: NotRequired[Annotated[str | None, "the rung of the ladder, when this belongs to a recovery"]]
     url: NotRequired[str | None]
+    incident: NotRequired[Annotated[str, "id of the incident that this belongs to"]]
+    bound_seconds: NotRequired[Annotated[float, "how long this start, or this recovery, takes at most"]]
 
 
 class GateJudged(TypedDict):
@@ -218,6 +225,10 @@ class SessionChanged(TypedDict):
     browser: NotRequired[str]
     storage: NotRequired[Annotated[str | None, "digest of cookies and storage"]]
     reason: NotRequired[str]
+    mended: NotRequired[
+        Annotated[list[dict[str, object]], "parts that died: part, reason, rungs, before the test or not"]
+    ]
+    alive: NotRequired[Annotated[dict[str, bool], "whether browser and MCP server live"]]
 
 
 class ResourceSampled(TypedDict):
@@ -235,8 +246,12 @@ class Incident(TypedDict):
     component: str
     state: Literal["opened", "closed"]
     reason: str
-    seconds: NotRequired[Annotated[float, "how long it was open"]]
-    tests: NotRequired[Annotated[list[str], "tasks that ran meanwhile"]]
+    id: NotRequired[Annotated[str, "`backend-1`: the component and a number from 1"]]
+    seconds: NotRequired[Annotated[float, "how long it was open, from when the component was last known to be well"]]
+    tests: NotRequired[Annotated[list[str], "tasks with an attempt that overlapped it"]]
+    rungs: NotRequired[Annotated[list[str], "rungs of the ladder that were tried, in order"]]
+    outcome: NotRequired[Annotated[str, "`recovered`, `failed`, or `unresolved` when the run ended before"]]
+    bound_seconds: NotRequired[Annotated[float, "how long recovery takes at most"]]
 
 
 class Note(TypedDict):

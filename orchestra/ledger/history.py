@@ -189,7 +189,7 @@ class Collector:
         return Execution(
             verdict=given["verdict"],
             browser=self.browsers.get(task, ""),
-            inputs=given["inputs"] or "",
+            inputs=(given["inputs"] or "") if given.get("reads") else "",
             attempts=tuple(self.attempts[task]),
             repeats=tuple(round(one, 6) for one in self.repeats.get(task, ())),
             moved=self.moved.get(task, ""),
@@ -227,8 +227,13 @@ def save(path: Path, past: Mapping[str, Past]) -> None:
     Raises:
         MachineError: the disk refuses; the old file stays.
     """
+    replace_file(path, encoded(past))
+
+
+def encoded(past: Mapping[str, Past]) -> bytes:
+    """The last executions as they stand in their file, sorted."""
     content = msgspec.json.encode(_Last(FORMAT, dict(past)), order="sorted")
-    replace_file(path, msgspec.json.format(content, indent=1) + b"\n")
+    return msgspec.json.format(content, indent=1) + b"\n"
 
 
 def past_of(records: Iterable[RunRecord]) -> dict[str, Past]:

@@ -142,13 +142,21 @@ class Writer:
         path: `events.jsonl`; made with its folders if absent, verified and continued if present.
         now: the clock, with a zone.
         mask: applied to every string before it is written, to keep secrets out.
+        seen: shown each event that the file holds already, and the one that tells of a torn end.
 
     Raises:
         LedgerError: the file is damaged elsewhere than in a torn last line.
         MachineError: the file cannot be made, read or written, or another process writes it.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime], mask: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime],
+        mask: Callable[[str], str] | None = None,
+        seen: Callable[[Event], object] | None = None,
+    ) -> None:
         self.path = path
         self._now = now
         self._mask = mask
@@ -160,7 +168,7 @@ class Writer:
         self._tip = Tip()
         self._synced = 0
         try:
-            self._recover()
+            self._recover(seen or (lambda _event: None))
         except BaseException:
             os.close(self._file)
             raise
@@ -233,11 +241,11 @@ class Writer:
     ) -> None:
         self.close()
 
-    def _recover(self) -> None:
+    def _recover(self, seen: Callable[[Event], object]) -> None:
         """Verify what is there and cut half a line at its end; the next event says so."""
         tail = Tail(self.path)
-        for _ in tail.poll():
-            pass
+        for event in tail.poll():
+            seen(event)
         self._tip = tail.tip
         if tail.torn:
             self._dirty = True
@@ -246,7 +254,7 @@ class Writer:
                 "kind": "torn",
                 "data": {"bytes": tail.torn, "line": tail.tip.seq + 1},
             }
-            self.append("note", body, sync=True)
+            seen(self.append("note", body, sync=True))
 
     def _write(self, kind: str, body: Mapping[str, object]) -> Event:
         if self._failed:

@@ -76,6 +76,7 @@ class State:
     recoveries: Annotated[tuple[Mapping[str, object], ...], "the latest steps of recovery"] = ()
     incident_count: int = 0
     incidents: Annotated[Mapping[str, str], "reason by component, of those that are open"] = field(default_factory=dict)
+    outages: Annotated[tuple[Mapping[str, object], ...], "the latest incidents that are over"] = ()
     sessions: Annotated[Mapping[str, Mapping[str, object]], "browser session by method"] = field(default_factory=dict)
     health: Annotated[Mapping[str, Mapping[str, object]], "last service event by component"] = field(
         default_factory=dict
@@ -119,7 +120,7 @@ class Fold:
         )
         self._counts, self._classes = self._maps["counts"], self._maps["class_distribution"]
         self._pending = dict.fromkeys(start.pending)
-        self._latest = {name: deque(getattr(start, name), maxlen=KEPT) for name in ("errors", "recoveries")}
+        self._latest = {name: deque(getattr(start, name), maxlen=KEPT) for name in _LATEST}
         self._last: Event | None = None
 
     def add(self, event: Event) -> None:
@@ -223,6 +224,7 @@ class Fold:
             still_open[body["component"]] = body["reason"]
         else:
             still_open.pop(body["component"], None)
+            self._latest["outages"].append({"seq": event.seq, "time": event.time, **body})
 
     def _interrupted(self, event: Event) -> None:
         self._now["interrupted"] = event.body["signal"]
@@ -286,10 +288,9 @@ _MAPS: Final = (
     *("completed", "current", "blocked", "counts", "class_distribution", "resource_use"),
     *("incidents", "sessions", "health", "gates"),
 )
-_TUPLES: Final = ("methods", "pending", "errors", "recoveries", "checkpoints")
-_PLAIN: Final = tuple(
-    item.name for item in dataclasses.fields(State) if item.name not in (*_MAPS, "pending", "errors", "recoveries")
-)
+_LATEST: Final = ("errors", "recoveries", "outages")
+_TUPLES: Final = ("methods", "pending", "checkpoints", *_LATEST)
+_PLAIN: Final = tuple(item.name for item in dataclasses.fields(State) if item.name not in (*_MAPS, "pending", *_LATEST))
 
 
 def rollback(before: State, now: State, reason: str = "") -> RolledBack:

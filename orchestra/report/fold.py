@@ -14,10 +14,13 @@ from orchestra.ledger.event import CATALOGUE, Event, Verdict
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
 from orchestra.plan import Plan, Test
 from orchestra.report.compare import Sides, compare, of_method
-from orchestra.report.rows import Evidence, Failure, GateRow, Pace, Report, Row, ServiceRow
+from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Pace, Report, Row, ServiceRow
 from orchestra.standard import gates_of
 
 NEVER_RAN = "never ran"
+
+_IN_THE_RECORD_ONLY = frozenset({"environment", "dirty"})
+"""Parts of the provenance that are too long for a report."""
 
 Body = Mapping[str, Any]
 
@@ -42,6 +45,7 @@ class Collector:
     services: dict[str, Body] = field(default_factory=dict)
     rungs: dict[str, list[str]] = field(default_factory=dict)
     comparisons: dict[str, Body] = field(default_factory=dict)
+    incidents: dict[str, Body] = field(default_factory=dict)
     finish: Body | None = None
     interrupted: str = ""
     resumes: int = 0
@@ -51,7 +55,8 @@ class Collector:
     def see(self, event: Event) -> None:
         """Take one event in. One of a newer version, or of a type without a part in the report, changes nothing."""
         self.started = self.started or event.time
-        self.ended = event.time
+        if event.type != "seal":  # it closes the record, and who watches the run is not shown it
+            self.ended = event.time
         known = CATALOGUE.get(event.type)
         take = _TAKE.get(event.type)
         if take is not None and known is not None and event.v <= known.version:
@@ -86,6 +91,7 @@ class Collector:
                 compare(order[0], of_method(sides, order[0]), other, of_method(sides, other)) for other in order[1:]
             ),
             paces=tuple(pace_of(self.comparisons[row.task]) for row in rows if row.task in self.comparisons),
+            incidents=tuple(map(_incident, self.incidents.values())),
             run=start.get("run", ""),
             started=self.started,
             ended=self.ended,
@@ -97,7 +103,7 @@ class Collector:
             plan_changed=bool(start) and start.get("plan_digest") != plan.digest(),
             profile=start.get("profile") or "",
             resumes=self.resumes,
-            provenance=tuple(_flat(start.get("provenance", {}))),
+            provenance=tuple(sorted(_flat(start.get("provenance", {})))),
         )
 
     def row(self, task: str, tests: Mapping[str, Test]) -> Row:
@@ -127,6 +133,7 @@ class Collector:
             unchanged_since=given.get("unchanged_since") or "",
             excused=given.get("excused") or "",
             tags=test.tags if test is not None else (),
+            incidents=tuple(given.get("incidents", ())),
         )
         return row if verdict in FINE else _placed(row, self._place(row, test))
 
@@ -197,6 +204,10 @@ class Collector:
         if body.get("action"):
             self.rungs.setdefault(body["component"], []).append(body["action"])
 
+    def _incident(self, body: Body) -> None:
+        name = f"{self.resumes}:{body.get('id', body['component'])}"  # each segment of a run counts anew
+        self.incidents[name] = body
+
     def _gate(self, body: Body) -> None:
         self.gates[f"{body['phase']}:{body['name']}"] = body
 
@@ -251,6 +262,19 @@ def pace_of(body: Body) -> Pace:
     )
 
 
+def _incident(body: Body) -> IncidentRow:
+    closed = body["state"] == "closed"
+    return IncidentRow(
+        id=body.get("id", body["component"]),
+        component=body["component"],
+        reason=body["reason"],
+        outcome=body.get("outcome", "recovered") if closed else "open",
+        seconds=body.get("seconds") if closed else None,
+        rungs=tuple(body.get("rungs", ())),
+        tests=tuple(body.get("tests", ())),
+    )
+
+
 def _evidence(body: Body) -> tuple[Evidence, ...]:
     return tuple(Evidence(one["path"], one["kind"]) for one in body["evidence"])
 
@@ -281,6 +305,8 @@ def _placed(row: Row, place: str) -> Row:
 
 def _flat(facts: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
     for name, value in facts.items():
+        if name in _IN_THE_RECORD_ONLY:
+            continue
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:

@@ -19,6 +19,7 @@ from orchestra.report.table import (
     duration,
     exit_meaning,
     gate_remark,
+    incident_parts,
     overhead,
     render_table,
     values_text,
@@ -55,6 +56,8 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
         yield detail("degraded", item)
     if row.excused:
         yield detail("excused", row.excused)
+    for item in row.incidents:
+        yield detail("incident", item)
     yield from failure_lines(row, folder)
 
 
@@ -111,6 +114,8 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         yield line("methods", text)
     for pace in report.paces:
         yield line("pace", pace.task, pace.text())
+    for one in report.incidents:
+        yield line("incident", *incident_parts(one))
     for row in report.services:
         if row.rungs:
             yield line("recovery", row.component, ", then ".join(row.rungs), f"now {row.state}")
@@ -128,19 +133,24 @@ def _started(body: Mapping[str, Any]) -> str:
 
 
 def _resumed(body: Mapping[str, Any]) -> str:
-    return line("resumed", body["run"], f"{len(body['rerun'])} to run again")
+    return line("resumed", body["run"], f"{len(body['rerun'])} to run again" if body["rerun"] else "")
 
 
 def _retry(body: Mapping[str, Any]) -> str:
     if not body["retry"]:
         return ""
     said = (body["error"] or {}).get("message", "")
+    if body.get("infra_suspect"):
+        during = f"attempt {body['attempt']} {body['outcome']} during {', '.join(body['incidents'])}, to be repeated"
+        return line("held", body["task"], during, said)
     return line("retry", body["task"], f"attempt {body['attempt']} {body['outcome']}", said)
 
 
 def _service(body: Mapping[str, Any]) -> str:
     action = f"({body['action']})" if body.get("action") else ""
-    return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"])
+    bound = body.get("bound_seconds") if body["state"] == "starting" else None
+    within = f"within {duration(bound)}" if bound else ""
+    return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"], within)
 
 
 def _gate(body: Mapping[str, Any]) -> str:
@@ -161,7 +171,14 @@ def _comparison(body: Mapping[str, Any]) -> str:
 
 
 def _incident(body: Mapping[str, Any]) -> str:
-    return line("incident", body["component"], body["state"], body["reason"])
+    name = body.get("id", body["component"])
+    if body["state"] == "opened":
+        bound = body.get("bound_seconds")
+        return line("incident", name, "opened", body["reason"], f"recovery within {duration(bound)}" if bound else "")
+    by = f" by {', then '.join(body['rungs'])}" if body.get("rungs") else ""
+    how = f"{body['outcome']}{by}" if "outcome" in body else ""
+    after = f"after {duration(body['seconds'])}" if "seconds" in body else ""
+    return line("incident", name, "closed", how, after, ", ".join(body.get("tests", ())))
 
 
 def _note(body: Mapping[str, Any]) -> str:

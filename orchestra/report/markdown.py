@@ -14,6 +14,7 @@ from orchestra.report.table import (
     duration,
     exit_meaning,
     gate_remark,
+    incident_parts,
     render_table,
     values_text,
 )
@@ -46,6 +47,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield from _gates(report)
     yield from _paces(report)
     yield from _methods(report)
+    yield from _incidents(report)
     yield from _services(report)
     yield from _provenance(report)
 
@@ -87,6 +89,8 @@ def _remark(row: Row) -> Iterator[str]:
         yield f"- {_inline(row.task)} attempt {failure.attempt} {failure.outcome}: {_inline(failure.message)}"
     for item in row.degraded:
         yield f"- {_inline(row.task)} degraded: {_inline(item)}"
+    if row.incidents:
+        yield f"- {_inline(row.task)} overlapped: {_inline(', '.join(row.incidents))}"
 
 
 def _gates(report: Report) -> Iterator[str]:
@@ -121,6 +125,13 @@ def _methods(report: Report) -> Iterator[str]:
     for one in found:
         yield ""
         yield from compared_lines(one, "markdown")
+
+
+def _incidents(report: Report) -> Iterator[str]:
+    if report.incidents:
+        heads = ("incident", "lasted", "outcome", "tests", "reason")
+        rows = [list(map(_inline, incident_parts(one))) for one in report.incidents]
+        yield from ("", "## Incidents", "", draw.markdown_table(heads, rows))
 
 
 def _services(report: Report) -> Iterator[str]:

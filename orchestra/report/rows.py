@@ -98,6 +98,7 @@ class Row:
         unchanged_since: the run that an `unchanged` rests on.
         excused: why it does not fail the run though it did not pass.
         tags: from the plan.
+        incidents: ids of those that overlapped an attempt or blocked the test.
     """
 
     task: str
@@ -118,6 +119,7 @@ class Row:
     unchanged_since: str = ""
     excused: str = ""
     tags: tuple[str, ...] = ()
+    incidents: tuple[str, ...] = ()
 
     @property
     def failure(self) -> Failure | None:
@@ -154,6 +156,29 @@ class ServiceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """A time in which a component was out of order.
+
+    Attributes:
+        id: `backend-1`.
+        component: its row.
+        reason: what was seen.
+        outcome: `recovered`, `failed`, `unresolved`; `open` while it goes on.
+        seconds: how long, None while it goes on.
+        rungs: what was tried, in order.
+        tests: tasks that it overlapped.
+    """
+
+    id: str
+    component: str
+    reason: str
+    outcome: str = "open"
+    seconds: float | None = None
+    rungs: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A run as it is reported.
 
@@ -165,6 +190,7 @@ class Report:
         services: by component.
         paces: suspicious durations, in the order of the rows.
         comparisons: each further method with the first.
+        incidents: in the order in which they began.
         run: its id.
         started, ended: UTC stamps of the first and the last event.
         seconds: wall time as the run gave it, None when it did not finish.
@@ -184,6 +210,7 @@ class Report:
     services: tuple[ServiceRow, ...] = ()
     paces: tuple[Pace, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    incidents: tuple[IncidentRow, ...] = ()
     run: str = ""
     started: str = ""
     ended: str = ""

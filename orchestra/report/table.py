@@ -15,7 +15,7 @@ from orchestra import draw
 from orchestra.errors import EXIT_BUG, EXIT_FAILED, EXIT_MACHINE, EXIT_OK, EXIT_USAGE
 from orchestra.ledger.event import VERDICTS
 from orchestra.ledger.outcome import GOOD, compared
-from orchestra.report.rows import Report, Row
+from orchestra.report.rows import IncidentRow, Report, Row
 
 MOST_ROWS = 200
 """On a terminal, a table longer than this shows only the tests that did not plainly pass; summary.md has them all."""
@@ -215,6 +215,15 @@ def overhead(report: Report) -> tuple[Overhead, ...]:
 
 def _executed_well(row: Row) -> bool:
     return row.attempts > 0 and row.verdict in GOOD
+
+
+def incident_parts(row: IncidentRow) -> tuple[str, ...]:
+    """An incident in words: its id, how long and how it ended, what it touched, what was seen."""
+    by = f" by {', then '.join(row.rungs)}" if row.rungs else ""
+    ended = f"{row.outcome}{by}" if row.outcome in {"recovered", "failed"} else row.outcome
+    number = len(row.tests)
+    touched = f"{number} test{'s' * (number != 1)} overlapped" if number else "no test overlapped"
+    return row.id, duration(row.seconds) if row.seconds is not None else "", ended, touched, row.reason
 
 
 def exit_meaning(report: Report) -> str:

@@ -16,6 +16,7 @@ from orchestra.errors import OrchestraError
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
+from orchestra.ledger.runs import LEDGER
 from orchestra.places import Places
 from orchestra.plan import Plan
 from orchestra.report.console import Feed, Plain, Screen
@@ -24,8 +25,6 @@ from orchestra.report.fold import Collector
 from orchestra.report.junit import junit
 from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
-
-LEDGER = "events.jsonl"
 
 
 class Observer(Protocol):

@@ -40,15 +40,22 @@ def service_build(root: Path, service: Service) -> str:
     return hashlib.sha256(told + files_digest(root, service.inputs).encode()).hexdigest()
 
 
-def inputs_digest(root: Path, plan: Plan, test: Test) -> str:
-    """The digest of all that a test's verdict rests on: its plan entry, its input files, the builds of its services."""
-    rows = {row.id: row for row in plan.components}
-    needed, stack = set[str](), list(test.requires)
-    while stack:
-        name = stack.pop()
-        if name not in needed:
-            needed.add(name)
-            stack += rows[name].needs
-    builds = [service_build(root, row.service) for name in sorted(needed) if (row := rows[name]).service is not None]
-    told = plans.encode(test) + files_digest(root, test.inputs).encode() + "".join(builds).encode()
-    return hashlib.sha256(told).hexdigest()
+class Builds:
+    """The builds of a plan's services, each made once; what a run started stays what it is until the run ends."""
+
+    def __init__(self, root: Path, plan: Plan) -> None:
+        self._root = root
+        self._rows = {row.id: row for row in plan.components}
+        self.services = {row.id: service_build(root, row.service) for row in plan.components if row.service is not None}
+
+    def inputs_digest(self, test: Test) -> str:
+        """The digest of all that a verdict rests on: the test's plan entry, its input files, its services' builds."""
+        needed, stack = set[str](), list(test.requires)
+        while stack:
+            name = stack.pop()
+            if name not in needed:
+                needed.add(name)
+                stack += self._rows[name].needs
+        builds = [self.services[name] for name in sorted(needed) if name in self.services]
+        files = files_digest(self._root, test.inputs)
+        return hashlib.sha256(plans.encode(test) + files.encode() + "".join(builds).encode()).hexdigest()

@@ -19,14 +19,15 @@ import msgspec
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Component, Job, Probe, Ready, Service
-from orchestra.runtime import identity
+from orchestra.runtime import identity, up
 from orchestra.runtime.ends import exit_of
 from orchestra.runtime.port import Port, Taken, busy, reserve
 from orchestra.runtime.probe import Answer, Prober, Scene
-from orchestra.runtime.recovery import Watch, poll_seconds, step, wait_seconds
+from orchestra.runtime.recovery import REPAIR_SECONDS, Watch, poll_seconds, step, wait_seconds
 from orchestra.runtime.reply import short
 from orchestra.runtime.row import Trouble
 from orchestra.runtime.service import Ground, Journal, Running, ending, finish, release, start, stop
+from orchestra.runtime.up import UpRow
 
 SETTLE_SECONDS = 0.2
 """A service without `ready` counts as ready when it has run this long: a command that ends at once is no service."""
@@ -34,7 +35,6 @@ SETTLE_SECONDS = 0.2
 _STRANGER_LIMIT = 3
 _BACKGROUND_POLL_SECONDS = 0.5
 _ASK_AGAIN_SECONDS = (0.0, 0.02, 0.1)
-_REPAIR_SECONDS = 300.0
 _SHORTEST_PROBE_SECONDS = 0.05
 
 
@@ -56,6 +56,7 @@ class Member:
         names: every name that is bound so far.
         locks: the folder of port reservations.
         say: told when a start begins: reason.
+        lent: what `orchestra up` keeps of it, to be used as it stands.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Member:
         names: Callable[[], Mapping[str, str]],
         locks: Callable[[], Path],
         say: Callable[[Member, str], None],
+        lent: UpRow | None = None,
     ) -> None:
         self.component = component
         self.service = component.service
@@ -77,6 +79,13 @@ class Member:
         self.on_failover = False
         self.incidents = 0
         self.recoveries = 0
+        self.failovers = 0
+        self.incident = ""
+        self.was_healthy = False
+        self.latency: float | None = None
+        self.standing: UpRow | None = None
+        self._lent = lent
+        self._sockets: frozenset[int] = frozenset()
         self._ground = ground
         self._prober = prober
         self._names = names
@@ -103,6 +112,17 @@ class Member:
     def url(self) -> str:
         """Its address."""
         return self.bound.get("url", "")
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, whoever started it."""
+        if self.running is not None:
+            return self.running.process.pid
+        return self.standing.pid if self.standing is not None else None
+
+    def stands(self) -> bool:
+        """Whether it has a process, whoever started it."""
+        return self.running is not None or (self.standing is not None and self.standing.pid is not None)
 
     def identity_in_words(self) -> str:
         """How its answers are known to be its own."""
@@ -145,18 +165,36 @@ class Member:
         """
         self.begun = self._ground.clock()
         try:
+            lent, self._lent, why = self._lent, None, ""
+            if lent is not None:
+                trouble = await self._stand(lent)
+                if trouble is None:
+                    return None
+                why = f"what `orchestra up` keeps is not used: {trouble.reason}"
             if self.component.job is not None:
-                return await self._job(self.component.job)
+                return await self._job(self.component.job, why)
             if self.service is not None:
-                return await self._service(self.service, dict(but))
+                return await self._service(self.service, dict(but), why)
             return await self._elsewhere()
         except OrchestraError as error:
             return Trouble(f"cannot be started: {error.message}", error.hint)
 
-    async def _job(self, job: Job) -> Trouble | None:
-        await self.go_down()
+    async def _stand(self, lent: UpRow) -> Trouble | None:
+        """Use what is up as it stands, once it has proven itself; why not, or None."""
+        if self.service is not None and not up.lives(lent):
+            return Trouble("its process is gone")
+        self.bound, self.standing = MappingProxyType(dict(lent.bound)), lent
         self.starts += 1
         self._say(self, "")
+        trouble = await self._until_ready(self.component.ready, tries=self.component.retries.max + 1)
+        if trouble is not None:
+            self.bound, self.standing = MappingProxyType({}), None
+        return trouble
+
+    async def _job(self, job: Job, why: str) -> Trouble | None:
+        await self.go_down()
+        self.starts += 1
+        self._say(self, why)
         code = await self._to_its_end(job)
         if code is None:
             return self._with_output(f"did not end within {job.timeout_seconds:g} s")
@@ -166,9 +204,9 @@ class Member:
 
     async def repair(self, run: tuple[str, ...]) -> Trouble | None:
         """Run a repair of the ladder to its end."""
-        code = await self._to_its_end(Job(run, timeout_seconds=_REPAIR_SECONDS), word="repair")
+        code = await self._to_its_end(Job(run, timeout_seconds=REPAIR_SECONDS), word="repair")
         if code is None:
-            return Trouble(f"has a repair that did not end within {_REPAIR_SECONDS:g} s")
+            return Trouble(f"has a repair that did not end within {REPAIR_SECONDS:g} s")
         return self._with_output(f"has a repair that ended with {ending(code)}") if code else None
 
     async def _to_its_end(self, job: Job, word: str = "job") -> int | None:
@@ -197,10 +235,10 @@ class Member:
         word = "is not to be reached" if url else "failed its check"
         return Trouble(f"{word}: {trouble.reason}", trouble.hint)
 
-    async def _service(self, service: Service, taken: dict[int, str]) -> Trouble | None:
+    async def _service(self, service: Service, taken: dict[int, str], why: str) -> Trouble | None:
         """Start until it is ready, a bound is over, or the tries or ports are used up."""
         await self.go_down()
-        deaths, why = 0, ""
+        deaths = 0
         while True:
             port = self._reserve(service, taken)
             if isinstance(port, Taken):
@@ -319,16 +357,16 @@ class Member:
             said=self.journal.said,
             identity=declared if isinstance(declared, dict) else {},
         )
+        begun = self._ground.clock()
         answer = await self._prober.ask(probe, scene)
+        self.latency = self._ground.clock() - begun
         if answer.reason:
             return answer
         if answer.names:
             self._learn(answer.names)
-        running = self.running
-        if running is None or answer.peer is None or declared != "own" or not identity.is_local(answer.peer[0]):
+        if not self.stands() or answer.peer is None or declared != "own" or not identity.is_local(answer.peer[0]):
             return answer
-        who = identity.answerer(running.process, *answer.peer, running.known)
-        running.known = who.inodes
+        who = self._answerer(answer.peer)
         if not who.stranger:
             self._strangers = 0
             return answer
@@ -337,6 +375,19 @@ class Member:
             f"port {answer.peer[1]} is answered by {who.stranger}, not by what was started",
             "end that process, or use another port",
         )
+
+    def _answerer(self, peer: tuple[str, int]) -> identity.Answerer:
+        """Who answers at an address: what was started here, or what `orchestra up` has started."""
+        running, standing = self.running, self.standing
+        if running is not None:
+            who = identity.answerer(running.process, *peer, running.known)
+            running.known = who.inodes
+        elif standing is not None and standing.pid is not None:
+            who = identity.answerer_of(standing.pid, standing.mark, *peer, known=self._sockets)
+            self._sockets = who.inodes
+        else:
+            raise AssertionError("asked for what has a process")
+        return who
 
     def _learn(self, groups: Mapping[str, str]) -> None:
         """Names that the service printed. A port that it chose itself gives it an address."""
@@ -397,16 +448,27 @@ class Member:
 
         Asked more than once: one that forks away moves faster than a list of processes is made, and can be missed in it.
         """
+        if self.standing is not None:
+            return self.standing.pid is None or up.lives(self.standing)
         for pause in _ASK_AGAIN_SECONDS:
             if self.running is None or self.running.alive():
                 break
             await self._ground.sleep(pause)
         return self.running is not None and self.running.alive()
 
+    async def gone(self) -> None:
+        """Wait for the end of what `orchestra up` has started."""
+        while self.standing is not None and up.lives(self.standing):
+            await self._ground.sleep(_BACKGROUND_POLL_SECONDS)
+
     # ------------------------------------------------------------------------------------------------------- going down
 
     async def go_down(self) -> int:
-        """End what runs, with all that belongs to it; how many processes outlived KILL. Nothing runs: nothing happens."""
+        """End what runs, with all that belongs to it; how many processes outlived KILL. Nothing runs: nothing happens.
+
+        What `orchestra up` keeps is no longer used, and goes on.
+        """
+        self.standing = None
         running = self.running
         if running is None:
             return 0
@@ -424,7 +486,13 @@ class Member:
     def fail_over(self) -> None:
         """From now on the backup is what is started."""
         self.service = self.component.failover or self.component.service
+        self.failovers += not self.on_failover
         self.on_failover = True
+
+    def fail_back(self) -> None:
+        """From now on the primary is what is started."""
+        self.service = self.component.service
+        self.on_failover = False
 
     def _with_output(self, reason: str, hint: str = "") -> Trouble:
         """A trouble with the last lines of the output."""

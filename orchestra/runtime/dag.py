@@ -9,6 +9,7 @@ Longer than other modules because nothing else may know doit. May import `sessio
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import signal
@@ -215,14 +216,14 @@ class Reporter:
                 raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
             options = launch.options
             if self.workers is not None:
-                options = Options(options.argv, self.workers, options.headed, options.force)
+                options = dataclasses.replace(options, workers=self.workers)
             root = launch.project.root
             self.session = Session(
                 root,
                 plan,
                 selection,
                 options=options,
-                environment=_environment(),
+                environment=environment(),
                 observers=lambda folder: launch.watch(root, plan, folder),
             )
         except OrchestraError as error:
@@ -302,7 +303,7 @@ def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, s
     return suites[0], {name for _, name in found}
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment of commands, services and workers: ours, with the programs installed beside orchestra on PATH."""
     folder = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)

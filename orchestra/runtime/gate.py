@@ -34,6 +34,7 @@ class Execution:
     seconds: float
     attempts: int
     speed_class: str | None
+    held: int = 0
     excused: bool = False
     silent: bool = False
 
@@ -50,8 +51,8 @@ class HealthRow(Protocol):
         """Whether the run is nothing without it."""
 
     @property
-    def degraded(self) -> str:
-        """What is not as declared; empty for nothing."""
+    def failovers(self) -> int:
+        """How often its backup took over."""
 
     @property
     def incidents(self) -> int:
@@ -80,11 +81,12 @@ def figures(
     ran = [one for one in done.values() if one.attempts]
     values["total"] = len(selection)
     values["executed"] = len(ran)
-    values["retries"] = sum(one.attempts - 1 for one in ran)
+    values["retries"] = sum(one.attempts - 1 - one.held for one in ran)
     values["skipped_silently"] = sum(task not in done or done[task].silent for task in selection)
     values["servers_down"] = sum(row.required and row.state == "failed" for row in rows.values())
-    values["degraded"] = sum(bool(row.degraded) for row in rows.values())
+    values["degraded"] = sum(bool(row.failovers) for row in rows.values())
     values["incidents"] = sum(row.incidents for row in rows.values())
+    values["infra_suspect"] = sum(one.held for one in done.values())
     values["recoveries"] = sum(row.recoveries for row in rows.values())
     values |= {f"health.{name}": row.state for name, row in rows.items()}
     values |= {f"class.{one.name}": sum(item.speed_class == one.name for item in ran) for one in plan.speed}

@@ -5,8 +5,9 @@ what others call returns at once. A run that requests nothing has no such thread
 
 The order comes from waiting: a component comes up when all that it needs is healthy. When one fails while tests run, an
 incident opens: whatever needs it is put aside, the ladder is climbed, and what was put aside comes up again in the same
-way. So two incidents at once need no rules of their own. Longer than other modules because the life of a component, from
-request to end, is read together; what is decided in it is decided by `recovery`.
+way. So two incidents at once need no rules of their own. What runs on its backup is taken back, where the spec says so,
+once nothing uses it. Longer than other modules because the life of a component, from request to end, is read together;
+what is decided in it is decided by `recovery`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from orchestra.errors import OrchestraError
@@ -31,13 +33,23 @@ from orchestra.runtime.port import locks_folder
 from orchestra.runtime.probe import Prober
 from orchestra.runtime.process import end_tree
 from orchestra.runtime.reaper import Reaper
-from orchestra.runtime.recovery import Action, Watch, decide, step
+from orchestra.runtime.recovery import Action, Watch, bound_seconds, decide, once_bound_seconds, step
 from orchestra.runtime.row import Row, State, Trouble
 from orchestra.runtime.service import Ground, ending
+from orchestra.runtime.up import UpRow
 
 __all__ = ["Matrix", "Row"]
 
 _HARD_SECONDS = 15.0
+_HURRY_SECONDS = 0.25
+"""The pause between two probes of a component that has just missed one, when somebody waits to know how it is."""
+
+_IDLE_POLL_SECONDS = 0.1
+"""How often a backup that is to be taken back is asked whether a test still uses it."""
+
+
+_COOLED = Trouble("has served its time on the backup")
+_HEAR_SECONDS = 1.0
 
 
 class Matrix:
@@ -56,6 +68,8 @@ class Matrix:
         clock: monotonic seconds.
         sleep: waits that many seconds.
         rand: a number from 0 to 1, for the spread of waits.
+        in_use: whether a test under way requires this component; called from the matrix's thread.
+        lent: rows that `orchestra up` keeps and that are used as they stand, as long as they are well.
     """
 
     def __init__(
@@ -73,10 +87,13 @@ class Matrix:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rand: Callable[[], float] = random.random,
+        in_use: Callable[[str], bool] = lambda _: False,
+        lent: Mapping[str, UpRow] = MappingProxyType({}),
     ) -> None:
         self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand)
         self._on_event = on_event
         self._wake = wake
+        self._in_use = in_use
         self._prober = Prober()
         self._members = {
             one.id: Member(
@@ -86,6 +103,7 @@ class Matrix:
                 names=self.names,
                 locks=lambda: locks_folder(os.getuid()),
                 say=self._starting,
+                lent=lent.get(one.id),
             )
             for one in components
         }
@@ -93,7 +111,10 @@ class Matrix:
         needs = {one.id: one.needs for one in components}
         self._order = [name for name in graphlib.TopologicalSorter(needs).static_order() if name in needs]
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._looks: set[asyncio.Task[None]] = set()
+        self._wanted: dict[str, list[asyncio.Future[None]]] = {name: [] for name in self._members}
         self._pulse = asyncio.Event()
+        self._asked = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -123,15 +144,62 @@ class Matrix:
             self._thread.start()
         self._loop.call_soon_threadsafe(self._want, wanted)
 
+    def look(self, ids: Iterable[str], done: Callable[[], None]) -> None:
+        """Find out whether these are well now; returns at once.
+
+        Args:
+            ids: components.
+            done: called, from the matrix's thread, when each is well or is known not to be: within the bound of its
+                liveness. At once when nothing runs.
+        """
+        names = list(ids)
+        if self._loop is None or self._closed:
+            done()
+            return
+        self._loop.call_soon_threadsafe(lambda: self._looking(names, done))
+
     def row(self, name: str) -> Row:
         """What is known of a component now."""
         return self._rows[name]
+
+    def hear(self) -> None:
+        """Have what the services have written up to now in their logs; a loop that is busy is not waited for longer."""
+        if self._loop is None:
+            return
+        heard = threading.Event()
+
+        def drain() -> None:
+            for member in self._members.values():
+                if member.running is not None:
+                    member.running.pipe.drain()
+            heard.set()
+
+        self._loop.call_soon_threadsafe(drain)
+        heard.wait(_HEAR_SECONDS)
 
     def names(self) -> dict[str, str]:
         """The names that are bound so far: `backend.url`, `backend.host`, `backend.port`, groups of log probes."""
         return {
             f"{name}.{part}": value for name, member in self._members.items() for part, value in member.bound.items()
         }
+
+    def bound(self, name: str) -> Mapping[str, str]:
+        """The names that a component binds: `url`, `host`, `port`, groups of its log probes."""
+        return self._members[name].bound
+
+    def mark_of(self, name: str) -> str:
+        """The tree mark of a component's process; empty when it has none."""
+        running = self._members[name].running
+        return running.process.mark if running is not None else ""
+
+    def stop(self, ids: Iterable[str]) -> None:
+        """Stop these and whatever needs them, dependents first, and wait for it; a later request starts them anew.
+
+        Not called by the matrix's own thread.
+        """
+        names = list(ids)
+        if self._loop is not None and not self._closed and names:
+            asyncio.run_coroutine_threadsafe(self._stop(names), self._loop).result()
 
     def close(self) -> None:
         """Stop everything, in reverse order, and wait for it: at most each one's grace and five seconds, in a row."""
@@ -155,12 +223,11 @@ class Matrix:
     # -------------------------------------------------------------------------------------------------- telling others
 
     def _row(self, member: Member, state: State, trouble: Trouble) -> Row:
-        running = member.running
         return Row(
             id=member.component.id,
             state=state,
             reason=self._ground.mask(trouble.reason),
-            pid=running.process.pid if running is not None else None,
+            pid=member.pid,
             port=member.port,
             url=member.url,
             attempts=member.starts,
@@ -171,10 +238,16 @@ class Matrix:
             identity=member.identity_in_words(),
             incidents=member.incidents,
             recoveries=member.recoveries,
+            failovers=member.failovers,
+            latency_seconds=member.latency,
+            incident=member.incident if state != "healthy" else "",
         )
 
     def _publish(self, name: str, state: State, trouble: Trouble | None = None, action: str = "") -> None:
         """A new state: shown, recorded, and told to whoever waits for one."""
+        incident = self._members[name].incident
+        if state == "healthy":
+            self._members[name].incident = ""
         row = self._rows[name] = self._row(self._members[name], state, trouble or Trouble(""))
         body: dict[str, Any] = {
             "component": name,
@@ -187,8 +260,16 @@ class Matrix:
         }
         if row.url:
             body["url"] = row.url
+        if state == "starting":
+            body["bound_seconds"] = once_bound_seconds(self._members[name].component)
         if action:
             body["action"] = action
+        if incident:
+            body["incident"] = incident
+        if state == "unhealthy" and not action and trouble is not None and incident:
+            component = self._members[name].component
+            aside = [self._members[other].component for other in self._dependents(name)]
+            body["ago_seconds"], body["bound_seconds"] = trouble.ago_seconds, bound_seconds(component, aside)
         # A disk that refuses is told to the run by its own next event; the services go on until it ends.
         with contextlib.suppress(OrchestraError):
             self._on_event(body)
@@ -221,24 +302,33 @@ class Matrix:
     async def _live(self, name: str) -> None:
         """Come up when all needs are healthy, then be watched, until it has failed for good."""
         member = self._members[name]
-        lost = await self._needs_settled(name)
-        if lost is None:
-            resumed = member.running is not None
-            lost = await (member.still_ready() if resumed else member.come_up())
-            if lost is not None and resumed:
-                lost = await member.come_up()
-        else:
-            await member.go_down()
-        if lost is not None:
-            self._publish(name, "failed", lost)
+        trouble = await self._needs_settled(name)
+        if trouble is not None:
+            await self._give_up(name, trouble)
             return
-        self._publish(name, "healthy")
-        while (trouble := await self._trouble(member)) is not None:
-            end = await self._recover(name, trouble)
-            if end is not None:
-                await member.go_down()
-                self._publish(name, "failed", end)
+        resumed = member.running is not None or member.standing is not None
+        trouble = await (member.still_ready() if resumed else member.come_up())
+        if trouble is not None and resumed:
+            trouble = await member.come_up()
+        if trouble is not None and not (member.was_healthy and member.component.ladder):
+            await self._give_up(name, trouble)
+            return
+        if trouble is None:
+            member.was_healthy = True
+            self._publish(name, "healthy", Trouble("is up by `orchestra up`") if member.standing is not None else None)
+            trouble = await self._trouble(member)
+        # One that was healthy and does not come up again behind what it needs has an incident of its own.
+        while trouble is not None:
+            end = await (self._take_back(name) if trouble is _COOLED else self._recover(name, trouble))
+            if end is not None and trouble is not _COOLED:
+                await self._give_up(name, end)
                 return
+            trouble = end or await self._trouble(member)
+
+    async def _give_up(self, name: str, trouble: Trouble) -> None:
+        member = self._members[name]
+        await member.go_down()
+        self._publish(name, "failed", trouble)
 
     async def _needs_settled(self, name: str) -> Trouble | None:
         """Wait until each need is healthy; which one has failed, or None. Bounded, because every need's own life is."""
@@ -247,6 +337,7 @@ class Matrix:
             for need in needs:
                 row = self._rows[need]
                 if row.state == "failed":
+                    self._members[name].incident = row.incident
                     return Trouble(f"needs {need}, which {row.reason}", row.hint)
             if all(self._rows[need].state == "healthy" for need in needs):
                 return None
@@ -258,8 +349,10 @@ class Matrix:
         """Wait until something is wrong with a healthy component; None when there is nothing to watch."""
         live = member.component.live
         watches = [] if live is None else [asyncio.ensure_future(self._misses(member, live))]
-        if member.running is not None:
+        if member.stands():
             watches.append(asyncio.ensure_future(self._death(member)))
+        if member.on_failover and member.component.fail_back:
+            watches.insert(0, asyncio.ensure_future(self._cooled(member)))
         if not watches:
             return None
         try:
@@ -271,17 +364,93 @@ class Matrix:
             await asyncio.gather(*watches, return_exceptions=True)
 
     async def _death(self, member: Member) -> Trouble:
+        if member.standing is not None:
+            await member.gone()
+            return Trouble("ended while tests ran; `orchestra up` had started it")
         code = await member.death()
         return Trouble(f"ended with {ending(code)} while tests ran", f"its output is in {member.journal.path}")
 
+    async def _cooled(self, member: Member) -> Trouble:
+        """Wait until the backup has served its time and nothing uses it: no test begins any more that requires it."""
+        await self._ground.sleep(member.component.cool_down_seconds)
+        name = member.component.id
+        self._publish(name, "unhealthy", Trouble("is taken back from its backup"))
+        aside = self._dependents(name)
+        while any(map(self._in_use, (name, *aside))):
+            await self._ground.sleep(_IDLE_POLL_SECONDS)
+        return _COOLED
+
     async def _misses(self, member: Member, live: Live) -> Trouble:
-        watch, answer = Watch(healthy=True), None
+        name, clock = member.component.id, self._ground.clock
+        watch, answer, well = Watch(healthy=True), None, clock()
         while watch.healthy:
-            await self._ground.sleep(live.every_seconds)
+            await self._between(name, live, watch)
+            waiting, self._wanted[name] = self._wanted[name], []
+            begun = clock()
             answer = await member.ask(live.probe)
             watch = step(watch, passed=not answer.reason, successes=1, failures=live.failures)
+            if answer.reason:
+                self._wanted[name] = [*waiting, *self._wanted[name]]
+            else:
+                well = begun
+                for one in waiting:
+                    one.set_result(None)
         said, hint = (answer.reason, answer.hint) if answer is not None else ("", "")
-        return Trouble(f"missed {watch.misses} probes in a row while tests ran: {said}", hint)
+        reason = f"missed {watch.misses} probes in a row while tests ran: {said}"
+        return Trouble(reason, hint, ago_seconds=max(0.0, clock() - well))
+
+    async def _between(self, name: str, live: Live, watch: Watch) -> None:
+        """The pause before the next probe; short when somebody waits for what it says."""
+        if watch.misses and self._wanted[name]:
+            await self._ground.sleep(min(live.every_seconds, _HURRY_SECONDS))
+            return
+        nap = asyncio.ensure_future(self._nap(live.every_seconds))
+        asked = asyncio.ensure_future(self._asked.wait())
+        try:
+            while not nap.done() and not self._wanted[name]:
+                if asked.done():  # somebody waits for another one
+                    asked = asyncio.ensure_future(self._asked.wait())
+                await asyncio.wait({nap, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            nap.cancel()
+            asked.cancel()
+            await asyncio.gather(nap, asked, return_exceptions=True)
+
+    async def _nap(self, seconds: float) -> None:
+        await self._ground.sleep(seconds)
+
+    def _looking(self, names: Sequence[str], done: Callable[[], None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._look(names, done))
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _look(self, names: Sequence[str], done: Callable[[], None]) -> None:
+        try:
+            await asyncio.gather(*map(self._known, names))
+        finally:
+            done()
+            self._wake()
+
+    async def _known(self, name: str) -> None:
+        """Wait until a component that is said to be healthy has proven it, or is no longer said to be."""
+        member = self._members[name]
+        asked: asyncio.Future[None] | None = None
+        if self._rows[name].state == "healthy" and (not member.stands() or await member.lives()):
+            if member.component.live is None:
+                return
+            asked = asyncio.get_running_loop().create_future()
+            self._wanted[name].append(asked)
+            self._hurry()
+        while self._rows[name].state == "healthy" and not (asked is not None and asked.done()):
+            pulse = asyncio.ensure_future(self._pulse.wait())
+            futures: set[asyncio.Future[Any]] = {pulse} if asked is None else {pulse, asked}
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            pulse.cancel()
+
+    def _hurry(self) -> None:
+        """Let every watcher that sleeps see whether somebody waits for it."""
+        asked, self._asked = self._asked, asyncio.Event()
+        asked.set()
 
     # ------------------------------------------------------------------------------------------------------- recovering
 
@@ -298,6 +467,7 @@ class Matrix:
         member = self._members[name]
         component = member.component
         member.incidents += 1
+        member.incident = f"{name}-{member.incidents}"
         self._publish(name, "unhealthy", trouble)
         aside = await self._put_aside(name)
         tried: list[int] = []
@@ -321,11 +491,38 @@ class Matrix:
                     self._publish(name, "unhealthy", last, action.kind)
             self._publish(name, "healthy", action=action.kind if action is not None else "")
         finally:
-            for other in aside:
-                # Another incident may have put it aside too, and begun it again: a component has one life at a time.
-                if not self._closed and self._tasks[other].done() and self._rows[other].state != "failed":
-                    self._begin(other)
+            self._resume(aside)
         return None
+
+    async def _take_back(self, name: str) -> Trouble | None:
+        """Start the primary in place of the backup, and the backup again when it does not come up."""
+        member = self._members[name]
+        aside = await self._put_aside(name)
+        try:
+            for other in reversed(aside):
+                await self._members[other].go_down()
+            await member.go_down()
+            member.fail_back()
+            lost = await member.come_up()
+            if lost is not None:
+                await member.go_down()
+                member.fail_over()
+                member.failovers -= 1  # it is the same failover, which goes on
+                said = Trouble(f"could not be taken back: {lost.reason}", lost.hint)
+                self._publish(name, "unhealthy", said, "fail_back")
+                lost = await member.come_up()
+            if lost is None:
+                self._publish(name, "healthy", action="" if member.on_failover else "fail_back")
+        finally:
+            self._resume(aside)
+        return lost
+
+    def _resume(self, aside: Iterable[str]) -> None:
+        for other in aside:
+            # Another incident may have put it aside too, and begun it again: a component has one life at a time.
+            task = self._tasks.get(other)
+            if task is not None and task.done() and not self._closed and self._rows[other].state != "failed":
+                self._begin(other)
 
     async def _put_aside(self, name: str) -> list[str]:
         """Stop watching and starting whatever needs this one, until it is healthy again or has failed."""
@@ -371,10 +568,24 @@ class Matrix:
 
     # ------------------------------------------------------------------------------------------------------- going down
 
+    async def _stop(self, names: Sequence[str]) -> None:
+        over = {*names, *(other for name in names for other in self._dependents(name))}
+        for name in over:
+            task = self._tasks.pop(name, None)
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        for name in [name for name in reversed(self._order) if name in over]:
+            member = self._members[name]
+            await self._down(name, ())
+            member.fail_back()
+            member.incident, member.was_healthy = "", False
+            self._rows[name] = self._row(member, "idle", Trouble(""))
+
     async def _shut(self) -> None:
         """Cancel every life, stop every service once all that need it are gone, and end the loop."""
         try:
-            tasks = list(self._tasks.values())
+            tasks = [*self._tasks.values(), *self._looks]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -181,12 +181,28 @@ def answerer(process: Process, host: str, port: int, known: frozenset[int] = fro
         port: its port.
         known: sockets that an earlier call found to be the service's.
     """
+    reaped = process.popen.returncode is not None
+    return answerer_of(process.pid, process.mark, host, port, known=known, reaped=reaped)
+
+
+def answerer_of(
+    pid: int, mark: str, host: str, port: int, *, known: frozenset[int] = frozenset(), reaped: bool = False
+) -> Answerer:
+    """As `answerer`, of a process that somebody else has started.
+
+    Args:
+        pid: the leader.
+        mark: of its tree.
+        host: the address that answered.
+        port: its port.
+        known: sockets that an earlier call found to be the service's.
+        reaped: the number may belong to a stranger by now.
+    """
     listeners = _listeners(host, port)
     inodes = frozenset(one.inode for one in listeners)
     if inodes and 0 not in inodes and inodes <= known:
         return Answerer("", known)
-    reaped = process.popen.returncode is not None
-    members = {one.pid for one in tree(process.pid, process.mark, reaped=reaped)}
+    members = {one.pid for one in tree(pid, mark, reaped=reaped)}
     held = _holders((one.inode for one in listeners if one.inode), members)
     foreign = [one for one in listeners if one.pid not in members and held.get(one.inode) is None]
     if listeners and not foreign:

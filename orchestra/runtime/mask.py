@@ -11,6 +11,7 @@ import html
 import json
 import mmap
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -92,8 +93,32 @@ class Masks:
         if not self._words:
             return
         for file in folder.rglob("*"):
-            if file.is_file() and not file.is_symlink() and file.suffix not in _PICTURES and self._occurs(file):
+            if not file.is_file() or file.is_symlink() or file.suffix in _PICTURES:
+                continue
+            if file.suffix == ".zip" and zipfile.is_zipfile(file):
+                self._clean_archive(file)
+            if self._occurs(file):
                 self._rewrite(file)
+
+    def _clean_archive(self, file: Path) -> None:
+        """Put a clean copy in the place of an archive, where a secret stands packed in one of its members."""
+        staged = file.with_name(f".{file.name}.clean")
+        try:
+            with zipfile.ZipFile(file) as old:
+                if not any(self._bytes.search(old.read(one)) for one in old.infolist()):
+                    return
+                with zipfile.ZipFile(staged, "w", zipfile.ZIP_DEFLATED) as new:
+                    for one in old.infolist():
+                        new.writestr(self.text(one.filename), self._masked(old.read(one)))
+            staged.replace(file)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+            return  # damaged or under a password: nobody reads a secret in it either
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _masked(self, data: bytes) -> bytes:
+        mask = self.stream()
+        return data if mask is None else mask.feed(data) + mask.finish()
 
     def _occurs(self, file: Path) -> bool:
         if not file.stat().st_size:

@@ -21,12 +21,12 @@ from orchestra.runtime.attempt import Result
 Add = Callable[[str, Mapping[str, Any]], object]
 
 REPEAT: Final = "repeat"
-"""The folder of a repeat, beside those of the attempts: `attempts/cli/B004/repeat-1`."""
+"""In the name of the folder of a repeat, beside that of its attempt: `attempts/cli/B004/1-repeat-1`."""
 
 
 def repeat_folder(attempt_folder: str, number: int) -> str:
     """The folder of a repeat, from that of an attempt of the same test; both relative to the run's."""
-    return f"{attempt_folder.rpartition('/')[0]}/{REPEAT}-{number}"
+    return f"{attempt_folder}-{REPEAT}-{number}"
 
 
 @dataclass(slots=True)
@@ -101,10 +101,6 @@ class Pace:
         """Which repeat of a task is under way; 0 for none."""
         doubt = self._doubts.get(task)
         return len(doubt.repeats) + 1 if doubt is not None else 0
-
-    def first(self, task: str) -> Result:
-        """The attempt that a task's repeats are about."""
-        return self._doubts[task].result
 
     def leave(self, task: str) -> None:
         """No more repeats of a task."""

@@ -1,37 +1,126 @@
-"""Where a run comes from: commit, machine, versions, who started it. May import psutil and nothing of this package."""
+"""Where a run comes from: commit, machine, versions, who started it. May import psutil and nothing of this package.
+
+The environment is recorded by name; values only of a few variables that are known to change runs and to hold no secret.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 
 GIT_SECONDS = 10.0
 
-# Variables that tell who started the run; their mere presence is recorded, never a value that could be a secret.
-_STARTED_BY = (("CLAUDECODE", "agent"), ("GITHUB_ACTIONS", "ci"), ("GITLAB_CI", "ci"), ("CI", "ci"))
+MOST_DIRTY = 200
+"""So many changed files are recorded with their digests; all are counted."""
+
+_DIGEST_BYTES = 64 << 20
+_PACKAGES = ("doit", "playwright", "mcp", "httpx", "psutil")
+
+# Variables that tell who started the run, the most particular first; their values are never recorded.
+_STARTED_BY = (
+    *((name, "agent") for name in ("CLAUDECODE", "CODEX_SANDBOX", "CURSOR_AGENT", "GEMINI_CLI")),
+    *((name, "ci") for name in ("GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "BUILDKITE", "CIRCLECI", "CI")),
+)
+# Where a CI system says which of its jobs this is.
+_JOB = ("CI_JOB_URL", "BUILD_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL")
+_PLAIN = re.compile(r"(?:CI|LANG|LC_ALL|TZ|TERM|DISPLAY|WAYLAND_DISPLAY|PYTHONHASHSEED|NODE_ENV|ORCHESTRA_[A-Z]+)")
+_ANYTHING_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL|TREE")
 
 
 def git_state(root: Path) -> dict[str, object]:
-    """Commit, branch and the number of changed files; empty outside of a git work tree or without git."""
+    """Commit, branch, and the changed files with their digests; empty outside of a git work tree or without git.
+
+    A digest is the SHA-256 of the file as it is; a file that is gone or very large, and a folder, have none.
+    """
     try:
         told = subprocess.run(
-            ["git", "status", "--porcelain=v2", "--branch"],
+            ["git", "status", "--porcelain=v2", "--branch", "-z"],
             cwd=root,
             capture_output=True,
-            text=True,
             timeout=GIT_SECONDS,
             check=True,
-        ).stdout.splitlines()
+        ).stdout
+        top = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel"], cwd=root, capture_output=True, timeout=GIT_SECONDS, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
-    heads = dict(line[2:].split(" ", 1) for line in told if line.startswith("# branch."))
-    dirty = sum(not line.startswith("#") for line in told)
-    return {"commit": heads.get("branch.oid", ""), "branch": heads.get("branch.head", ""), "dirty_files": dirty}
+    parts = told.decode(errors="surrogateescape").split("\0")
+    heads = dict(part[2:].split(" ", 1) for part in parts if part.startswith("# branch."))
+    changed = sorted(_changed(parts))
+    base = Path(top.decode(errors="surrogateescape").rstrip("\n"))
+    return {
+        "commit": heads.get("branch.oid", ""),
+        "branch": heads.get("branch.head", ""),
+        "dirty_files": len(changed),
+        "dirty": {path: _digest(base / path) for path in changed[:MOST_DIRTY]},
+    }
+
+
+def _changed(parts: list[str]) -> Iterator[str]:
+    """The paths in the entries of `git status --porcelain=v2 -z`, relative to the top of the work tree."""
+    entries = iter(parts)
+    for entry in entries:
+        if entry[:2] in {"1 ", "2 ", "u "}:
+            yield entry.split(" ", {"1": 8, "2": 9, "u": 10}[entry[0]])[-1]
+            if entry[0] == "2":
+                next(entries, None)  # the path that it had before
+        elif entry.startswith("? "):
+            yield entry[2:]
+
+
+def _digest(file: Path) -> str | None:
+    try:
+        if not file.is_file() or file.stat().st_size > _DIGEST_BYTES:
+            return None
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def environment(env: Mapping[str, str]) -> dict[str, object]:
+    """The environment, redacted: the names of all variables, and the values of those that are known to be harmless."""
+    plain = {name: value for name, value in env.items() if _PLAIN.fullmatch(name) and not _ANYTHING_SECRET.search(name)}
+    return {"values": plain, "names": sorted(set(env) - set(plain))}
+
+
+def started_by(env: Mapping[str, str]) -> dict[str, str]:
+    """Who started the run, as far as the environment says: a person, an agent, or a job of a CI system."""
+    kind = next((who for name, who in _STARTED_BY if env.get(name)), "person")
+    found = {"started_by": kind}
+    if kind == "ci":
+        job = next((env[name] for name in _JOB if env.get(name)), "")
+        if env.get("GITHUB_RUN_ID"):
+            job = f"{env.get('GITHUB_SERVER_URL', '')}/{env.get('GITHUB_REPOSITORY', '')}/actions/runs/{env['GITHUB_RUN_ID']}"
+        found |= {"job": job} if job else {}
+    elif user := env.get("USER") or env.get("LOGNAME"):
+        found["user"] = user
+    return found
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return platform.mac_ver()[0]
 
 
 def provenance(root: Path, env: Mapping[str, str], version: str) -> dict[str, object]:
@@ -45,10 +134,13 @@ def provenance(root: Path, env: Mapping[str, str], version: str) -> dict[str, ob
     return {
         "orchestra": version,
         "python": platform.python_version(),
+        "tools": _versions(),
         "system": f"{platform.system()} {platform.release()}",
+        "distribution": _distribution(),
         "machine": platform.machine(),
         "cores": os.cpu_count() or 1,
         "memory_megabytes": psutil.virtual_memory().total // 2**20,
         "git": git_state(root),
-        "started_by": next((who for name, who in _STARTED_BY if env.get(name)), "person"),
+        "environment": environment(env),
+        **started_by(env),
     }

@@ -16,14 +16,15 @@ _BLOCK_BYTES = 1 << 20
 _UNSAFE = re.compile(r"[^\w.\-\[\],=+@ ]")
 
 
-def folder_of(task: str, attempt: int) -> str:
-    """The folder of an attempt, relative to the run's.
+def folder_of(task: str, attempt: int, segment: int = 0) -> str:
+    """The folder of an attempt, relative to the run's; each segment of a resumed run has folders of its own.
 
     Every character that an id or a matrix may have is kept, so that no two tests share a folder; another one would be
     against the rules of specs, and becomes `_`.
     """
     method, _, test = task.partition(":")
-    return f"attempts/{method}/{_UNSAFE.sub('_', test)}/{attempt}"
+    folder = f"attempts/{method}/{_UNSAFE.sub('_', test)}/{attempt}"
+    return f"{folder}-resume{segment}" if segment else folder
 
 
 @functools.lru_cache(maxsize=8)
@@ -75,7 +76,9 @@ def _digest(file: int) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: str, retry: bool) -> dict[str, Any]:
+def attempt_body(
+    test: Test, method: str, result: Result, run: Path, folder: Path, *, where: str, retry: bool
+) -> dict[str, Any]:
     """The body of `attempt_finished`.
 
     Args:
@@ -83,14 +86,12 @@ def attempt_body(test: Test, method: str, result: Result, run: Path, *, where: s
         method: its id.
         result: what came of the attempt.
         run: the run's folder.
+        folder: the attempt's, below it.
         where: the place of the failure in the spec.
         retry: whether another attempt follows.
     """
     failure = result.failure
-    evidence = []
-    if result.evidence:
-        folder = run / folder_of(result.task, result.attempt)
-        evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
+    evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
     return {
         "task": result.task,
         "test": test.id,

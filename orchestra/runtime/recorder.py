@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from orchestra.errors import OrchestraError
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import Writer
+from orchestra.ledger.runs import LEDGER, STATE
 from orchestra.ledger.state import Fold, State, write_state
 
 STATE_SECONDS = 0.1
@@ -51,11 +53,12 @@ class Recorder:
 
     def __init__(self, folder: Path, mask: Callable[[str], str] | None, observers: Sequence[Observer] = ()) -> None:
         self.folder = folder
-        self._writer = Writer(folder / "events.jsonl", now=lambda: datetime.now(UTC), mask=mask)
-        self._fold = Fold()
+        self._fold = Fold()  # of a run that goes on it begins with what the ledger holds
+        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=self._fold.add)
         self._observers = observers
         self._lock = threading.Lock()
         self._due = 0.0
+        self._late: threading.Timer | None = None
         self._waiting: deque[Event] = deque()
         self._asked = 0
         self._oldest = 0.0
@@ -76,11 +79,28 @@ class Recorder:
                 self._waiting.append(event)
             else:
                 self._show(event)
-            now = time.monotonic()
-            if now >= self._due:
-                write_state(self.folder / "state.json", self._fold.state())
-                self._due = now + max(STATE_SECONDS, STATE_SHARE * (time.monotonic() - now))
+            rest = self._due - time.monotonic()
+            if rest <= 0:
+                self._write_state()
+            elif self._late is None:  # nothing may follow for long: who looks meanwhile shall see this event
+                self._late = threading.Timer(rest, self._write_late)
+                self._late.daemon = True
+                self._late.start()
         return event
+
+    def _write_state(self) -> None:
+        begun = time.monotonic()
+        write_state(self.folder / STATE, self._fold.state())
+        now = time.monotonic()
+        self._due = now + max(STATE_SECONDS, STATE_SHARE * (now - begun))
+
+    def _write_late(self) -> None:
+        with self._lock:
+            if self._late is None:
+                return  # closed meanwhile
+            self._late = None
+            with suppress(OrchestraError):  # the next event, or the end of the run, tells what the disk has against it
+                self._write_state()
 
     def commit(self, wake: Callable[[], None], *, at_once: bool) -> float | None:
         """Have the events that wait brought to the disk; `wake` is called, in a thread, when they are.
@@ -136,10 +156,14 @@ class Recorder:
         with self._lock:
             event = self._writer.seal()
             self._fold.add(event)
-            write_state(self.folder / "state.json", self._fold.state())
+            self._write_state()
 
     def close(self) -> None:
         """Let go of the ledger and tell the observers that it is over."""
+        with self._lock:
+            late, self._late = self._late, None
+        if late is not None:
+            late.cancel()
         self._syncer.close()
         self._writer.close()
         for observer in self._observers:

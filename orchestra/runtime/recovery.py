@@ -8,8 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestra.plan import Backoff, Rung
+from orchestra.plan import Backoff, Component, Live, Rung, Service
 
+REPAIR_SECONDS = 300.0
+"""What a repair of a ladder may take."""
+
+_END_SECONDS = 5.0
+_SETTLED_SECONDS = 1.0
 _EAGER_POLLS = 40
 _POLL_SECONDS, _POLL_FACTOR, _POLL_CEILING = 0.05, 1.5, 1.0
 
@@ -98,3 +103,64 @@ def decide(ladder: Sequence[Rung], backoff: Backoff, tried: Sequence[int], rand:
             wait = wait_seconds(backoff, done + 1, rand) if rung.kind == "retry" else 0.0
             return Action(index, rung.kind, rung.run, done + 1, wait)
     return None
+
+
+def waits_seconds(backoff: Backoff) -> float:
+    """All waits of a back-off together, at most."""
+    return sum(wait_seconds(backoff, number, 1.0) for number in range(1, backoff.max + 1))
+
+
+def once_bound_seconds(component: Component) -> float:
+    """How long one start takes at most to be ready or to be given up."""
+    within = component.ready.within_seconds if component.ready is not None else _SETTLED_SECONDS
+    if component.job is not None:
+        return component.job.timeout_seconds + (within if component.ready is not None else 0.0)
+    return within
+
+
+def start_bound_seconds(component: Component) -> float:
+    """How long a component takes at most to come up or to be given up: every start, every wait, every port of its range.
+
+    A start lasts `within_seconds`; one that dies is tried `retries.max` times more, and a port that somebody else answers
+    is passed over. What ran before has its grace, and five seconds for KILL.
+    """
+    within = once_bound_seconds(component)
+    if component.job is not None:
+        return within + _END_SECONDS
+    if component.service is None:
+        return within
+    service = component.service
+    low, high = service.ports or (0, 0)
+    starts = component.retries.max + 1 + (high - low)
+    return starts * (within + _grace(service)) + waits_seconds(component.retries)
+
+
+def _grace(service: Service | None) -> float:
+    return _END_SECONDS + (service.grace_seconds if service is not None else 0.0)
+
+
+def bound_seconds(component: Component, dependents: Sequence[Component] = ()) -> float:
+    """How long recovery takes at most: the whole ladder, and the ends of dependents before it.
+
+    Args:
+        component: with its ladder.
+        dependents: what is put aside; their own starts come after, each with its own bound.
+    """
+    asked = max(
+        (one.probe.timeout_seconds for one in (component.live, component.ready) if one is not None), default=0.0
+    )
+    ends = sum(_grace(one.service) for one in dependents)
+    total = 0.0
+    for rung in component.ladder:
+        if rung.kind == "retry":
+            total += waits_seconds(component.retries) + component.retries.max * asked
+        elif rung.kind == "run":
+            total += REPAIR_SECONDS + _END_SECONDS + asked
+        else:
+            total += ends + start_bound_seconds(component)
+    return total
+
+
+def miss_bound_seconds(live: Live) -> float:
+    """How long it takes at most until misses in a row open an incident: `failures` pauses and probes."""
+    return live.failures * (live.every_seconds + live.probe.timeout_seconds)

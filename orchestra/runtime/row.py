@@ -27,6 +27,9 @@ class Row:
         identity: how its answers are known to be its own: `own`, `header`, `json` or `none`.
         incidents: how often it failed while tests ran.
         recoveries: how many actions of its ladder were taken.
+        failovers: how often its backup took over.
+        incident: the id of the incident that it is in, or that ended it; empty for none.
+        latency_seconds: how long its last probe took; None before the first.
     """
 
     id: str
@@ -43,6 +46,9 @@ class Row:
     identity: str = "own"
     incidents: int = 0
     recoveries: int = 0
+    failovers: int = 0
+    incident: str = ""
+    latency_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,10 @@ class Trouble:
         reason: in words.
         hint: what to do.
         stranger: somebody else answers in its place.
+        ago_seconds: how long ago it was last known to be well.
     """
 
     reason: str
     hint: str = ""
     stranger: bool = False
+    ago_seconds: float = 0.0

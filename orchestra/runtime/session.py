@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,34 +22,37 @@ import msgspec
 
 from orchestra import __version__
 from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
-from orchestra.ledger import history
-from orchestra.ledger.disk import disk_error, make_folder
+from orchestra.ledger import history, kept_plan
+from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.transaction import Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
-from orchestra.runtime import browser
+from orchestra.runtime import browser, up
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browser import Browser, Missing
-from orchestra.runtime.build import inputs_digest, source_now
+from orchestra.runtime.build import Builds, source_now
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
+from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.notice import notices
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
+from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
-from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
+from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
 from orchestra.standard import gates_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
@@ -64,12 +67,16 @@ class Options:
         workers: slots for each method; None leaves it to the spec.
         headed: show browsers.
         force: run what would be `unchanged`.
+        resume: the id of the run to go on with; empty to begin one.
+        allow_changed: of a run that goes on, run the tests again that the plan now says otherwise.
     """
 
     argv: tuple[str, ...] = ()
     workers: int | None = None
     headed: bool = False
     force: bool = False
+    resume: str = ""
+    allow_changed: bool = False
 
 
 class BugError(OrchestraError):
@@ -87,7 +94,10 @@ class _Task:
     test: Test
     attempt: int = 0
     seconds: float = 0.0
+    held: int = 0
     inputs: str | None = None
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    given: tuple[Verdict, str] = ("error", "")
 
 
 class Session:
@@ -120,17 +130,15 @@ class Session:
         self._options = options
         self._environment = dict(environment)
         self._begun = time.monotonic()
-        now = datetime.now(UTC)
-        home = self._home = root / PLAN_FOLDER / plan.suite
-        self.run = run_id(now, os.urandom(2).hex())
+        self._now = now = datetime.now(UTC)
+        self._home = home = root / PLAN_FOLDER / plan.suite
+        self.run = options.resume or run_id(now, os.urandom(2).hex())
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
         self.reasons: dict[str, str] = {}
         self.excused: dict[str, str] = {}
-        self._today = now.date()
         self.fault: OrchestraError | None = None
-        self._signal = 0
-        self._asked = 0
+        self._signal = self._asked = self._evidence_missing = 0
         self._unhealthy = ""
         self._decided: deque[tuple[int, str]] = deque()
         self._awaiting: list[_Task] = []
@@ -139,25 +147,32 @@ class Session:
         self._tasks = _tasks(plan, selection)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
         try:
-            self._past_file = home / "history.json"
-            self._past = history.load(self._past_file)
+            recover(home)
+            self._past = history.load(home / "history.json")
             self._places = Places(root, plan.sources)
             self._browsers = self._find_browsers()
+            self._builds = Builds(root, plan)
+            self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
-            make_folder(str(self.folder))
+            if not options.resume:
+                make_folder(str(self.folder))
             self._history = history.Collector()
-            watching = [self._history, *observers(self.folder)]
-            self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, watching)
+            self._recorder = Recorder(
+                self.folder, self._masks.text if self._masks else None, [self._history, *observers(self.folder)]
+            )
             self._record_start(selection)
         except BaseException:
             self._lock.release()
             raise
-        self._reaper = Reaper.start(self.run)
+        self._outages = Outages(self._recorder.add)
+        # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
+        self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
+        self._reaper = Reaper.start(self._mark)
         self._engine = Local(
             self._environment,
             root=root,
             folder=self.folder,
-            mark=self.run,
+            mark=self._mark,
             reaper=self._reaper,
             masks=self._masks,
         )
@@ -165,26 +180,23 @@ class Session:
             plan.components,
             root=root,
             folder=self.folder,
-            mark=self.run,
+            mark=self._mark,
             env=self._environment,
             secrets_mask=self._masks.text,
-            on_event=self._service_event,
+            on_event=self._outages.service,
             wake=self._engine.wake,
             reaper=self._reaper,
+            in_use=self._outages.in_use,
+            lent=self._lent(),
         )
-        seconds = {task: past.seconds for task, past in self._past.items()}
-        self._queue = Queue(plan, selection, seconds)
+        self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
         self._gates = Gates(gates_of(plan), self._recorder.add)
-        self._evidence_missing = 0
         self._selection = selection
         self._executions: dict[str, Execution] = {}
-        self._opened = False
-        self._closed = False
-
-    def _service_event(self, body: Mapping[str, object]) -> None:
-        self._recorder.add("service_event", body)
+        self._keep()
+        self._opened = self._closed = False
 
     # ------------------------------------------------------------------------------------------------------- opening
 
@@ -208,30 +220,65 @@ class Session:
             raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
         return found
 
+    def _lent(self) -> Mapping[str, up.UpRow]:
+        """The services that `orchestra up` keeps, as far as they are what this plan says; why others are not used is told."""
+        lent, refused = up.usable(self._root, self._home, self._plan.components, self._environment)
+        for name, why in refused.items():
+            message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
+            self._recorder.add("note", {"kind": "up_refused", "message": message})
+        return lent
+
+    def _go_on(self) -> Resumed:
+        """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
+        inputs, services = self._builds.inputs_digest, self._builds.services
+        return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
+
+    def _keep(self) -> None:
+        """Put the verdicts of earlier segments in their places, as if they had been given now."""
+        self._begun -= self._resumed.seconds
+        for name, count in self._resumed.attempts.items():
+            self._tasks[name].attempt = count
+        for name, body in self._resumed.kept.items():
+            self.verdicts[name], self.reasons[name] = body["verdict"], body["reason"]
+            seconds, attempts = body["seconds"], body["attempts"]
+            self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"])
+            self._queue.done(name)
+            if attempts:
+                inputs = body["inputs"] if self._tasks[name].test.inputs else ""
+                self._past[name] = history.Past(seconds, self.run, inputs)
+        # A kill between the last verdict of a group and its checkpoint is made good here.
+        groups = {(self._tasks[name].method.id, self._tasks[name].test.group) for name in self._resumed.kept}
+        for method, group in sorted(groups - self._resumed.groups):
+            self._end_group(method, group)
+
     def _record_start(self, selection: Sequence[str]) -> None:
         facts = provenance(self._root, self._environment, __version__)
         self._pace = Pace.open(self._home, self._plan.baseline, history.machine_shape(facts))
         facts["browsers"] = {
             engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)
         }
-        self._recorder.add(
-            "run_started",
-            {
-                "run": self.run,
-                "suite": self._plan.suite,
-                "plan_digest": self._plan.digest(),
-                "source_digest": self._plan.source_digest,
-                "profile": self._plan.profile or None,
-                "selection": list(selection),
-                "methods": [method.id for method in self._plan.methods],
-                "workers": self._options.workers or 0,
-                "argv": list(self._options.argv),
-                "provenance": facts,
-            },
-        )
-        for message in notices(self._plan):
-            self._recorder.add("note", {"kind": "not_carried_out", "message": message})
-        for message in lapsed(self._plan, self._today):
+        kept_plan.keep(self.folder, self._plan, __version__)
+        body = {
+            "run": self.run,
+            "plan_digest": self._plan.digest(),
+            "source_digest": self._plan.source_digest,
+            "workers": self._options.workers or 0,
+            "argv": list(self._options.argv),
+            "provenance": facts,
+            "builds": self._builds.services,
+        }
+        if self._options.resume:
+            rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
+            self._recorder.add("run_resumed", {**body, "rerun": rerun, "changed": changed})
+            return
+        body |= {
+            "suite": self._plan.suite,
+            "profile": self._plan.profile or None,
+            "selection": list(selection),
+            "methods": [method.id for method in self._plan.methods],
+        }
+        self._recorder.add("run_started", body)
+        for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
         if self._pace.fault:
             self._recorder.add("note", {"kind": "baseline", "message": self._pace.fault})
@@ -241,6 +288,9 @@ class Session:
     def push(self, name: str) -> None:
         """A task whose needs have their verdicts: it is queued, or gets the verdict that it has without running."""
         task = self._tasks[name]
+        if name in self._resumed.kept:
+            self._decided.appendleft((0, name))  # it is on the disk since an earlier segment
+            return
         self._queue.push(name)
         if self._signal:
             self._decide(task, "interrupted", f"{SIGNAL_NAMES[self._signal]} before it started")
@@ -261,9 +311,9 @@ class Session:
 
     def _unchanged(self, task: _Task) -> None:
         """The verdict `unchanged`, where nothing that the test reads has changed since it last passed."""
+        task.inputs = self._builds.inputs_digest(task.test)
         if not task.test.inputs:
             return
-        task.inputs = inputs_digest(self._root, self._plan, task.test)
         past = self._past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
             self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
@@ -286,8 +336,7 @@ class Session:
             elif self._opened and not self._running and not self._awaiting:
                 self._give_up()
                 continue
-            for result in self._engine.poll(pause):
-                self._finish(result)
+            self._take(pause)
         self._grant()  # so that slots are busy while doit looks what comes next
         return decided
 
@@ -321,6 +370,7 @@ class Session:
             **values,
             **self._pace.figures(),
             "evidence_missing": self._evidence_missing,
+            **self._outages.counts(),
             "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
             "cpu_percent": processors,
@@ -375,13 +425,14 @@ class Session:
         bad = next((row for row in rows if row.state == "failed"), None)
         if bad is not None:
             self._leave(task)
-            reason = f"requires {bad.id}, which {bad.reason}"
+            reason = f"requires {bad.id}, which {bad.reason}" + (f" (incident {bad.incident})" if bad.incident else "")
             if bad.required:
                 self._unhealthy = self._unhealthy or f"{bad.id} {bad.reason}"
                 self._decide(task, "blocked", reason)
             else:
                 self._decide(task, "skipped", reason)
         elif all(row.state == "healthy" for row in rows):
+            self._outages.began(task.name, required, (row.degraded for row in rows if row.degraded))
             self._start(task)
         else:
             self._matrix.request(required)
@@ -390,7 +441,7 @@ class Session:
     def _start(self, task: _Task) -> None:
         repeat = self._pace.repeating(task.name)
         task.attempt += not repeat
-        folder = folder_of(task.name, task.attempt)
+        folder = folder_of(task.name, task.attempt, self._resumed.segment)
         if repeat:
             folder = repeat_folder(folder, repeat)
         path = f"{self.folder}/{folder}"
@@ -406,6 +457,7 @@ class Session:
                 "dir": folder,
             }
             self._recorder.add("attempt_started", body if found is None else {**body, "browser": task.test.browser})
+        task.marks = marks(self.folder, self._matrix.required_by(task.test.requires))
         self._engine.start(
             Request(
                 task=task.name,
@@ -421,7 +473,7 @@ class Session:
                     "test.id": task.test.id,
                     "method.id": task.method.id,
                 },
-                mark=f"{self.run}/{_word(task.name)}/{task.attempt}",
+                mark=f"{self._mark}/{_word(task.name)}/{task.attempt}",
                 browser=found if isinstance(found, Browser) else None,
                 headed=self._options.headed,
                 secrets=self._plan.secrets,
@@ -436,59 +488,71 @@ class Session:
 
     # ----------------------------------------------------------------------------------------------- what came of it
 
+    def _take(self, patience: float | None) -> None:
+        """Wait for attempts to end, and take those whose result can be judged."""
+        at_once = bool(self._signal) or self.fault is not None
+        for result in self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once):
+            self._finish(result)
+
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
         if self._pace.repeating(task.name):
             self._repeated(task, result)
             return
         task.seconds = result.seconds
+        folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
+        if task.marks and wants_evidence(task.test, result):
+            self._matrix.hear()
+            result = with_services(result, self.folder, folder, task.marks)
         if self._masks:
-            self._masks.clean(self.folder / folder_of(task.name, task.attempt))
-        again = tries_again(result, task.test.retries) and not self._signal
+            self._masks.clean(folder)
+        settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
+        task.held += settled.requeue
+        again = settled.again and not self._signal and self.fault is None
         where = self._places.text(result.failure.at) if result.failure is not None else ""
-        body = attempt_body(task.test, task.method.id, result, self.folder, where=where, retry=again)
-        self._recorder.add("attempt_finished", body)
+        body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
+        overlap = {"incidents": list(incidents)} | ({"infra_suspect": True} if settled.suspect else {})
+        self._recorder.add("attempt_finished", body | overlap if incidents else body)
         self._evidence_missing += missing_evidence(task.test, result, len(body["evidence"]))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
         if again:
             self._admit(task)
             return
-        self._compare(task, result, result)
+        overlapped = self._outages.of(task.name)
+        suspect, cut = settled.suspect, settled.again
+        verdict, reason = judged(result, held=task.held, suspect=suspect, cut=cut, incidents=overlapped)
+        task.given = strictly(task.test, verdict, reason)
+        self._compare(task, result)
 
-    def _compare(self, task: _Task, result: Result, said: Result) -> None:
-        """Give the verdict of an attempt, after as many repeats as the pace asks for.
-
-        Args:
-            task: whose.
-            result: of the attempt that the verdict rests on.
-            said: that, or the last repeat of it.
-        """
+    def _compare(self, task: _Task, result: Result) -> None:
+        """Give the verdict of a task, after as many repeats as its pace asks for; `result` is of the latest of them."""
         browser = task.test.browser if needs_browser(task.test) else ""
-        if self._pace.after(said, task.test, browser, self._recorder.add):
+        if self._pace.after(result, task.test, browser, self._recorder.add):
             rows = map(self._matrix.row, self._matrix.required_by(task.test.requires))
-            if not self._signal and all(row.state == "healthy" for row in rows):
+            if not self._signal and self.fault is None and all(row.state == "healthy" for row in rows):
                 self._start(task)
                 return
             self._pace.leave(task.name)
         self._leave(task)
-        self._decide(task, *strictly(task.test, *verdict_of(result)))
+        self._decide(task, *task.given)
 
     def _repeated(self, task: _Task, result: Result) -> None:
-        first, folder = self._pace.first(task.name), folder_of(task.name, task.attempt)
+        folder = folder_of(task.name, task.attempt, self._resumed.segment)
         folder = repeat_folder(folder, self._pace.repeating(task.name))
-        self._masks.clean(self.folder / folder)
+        if self._masks:
+            self._masks.clean(self.folder / folder)
         self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
-        self._compare(task, first, result)
+        self._compare(task, result)
 
     def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
         name = task.name
         self.verdicts[name] = verdict
         self.reasons[name] = reason
-        required = map(self._matrix.row, self._matrix.required_by(task.test.requires))
-        degraded = [row.degraded for row in required if row.degraded]
+        required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
+        incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
         pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
         excused = self._excuse(task, verdict, reason)
         body: dict[str, object] = {
@@ -500,30 +564,37 @@ class Session:
             "seconds": task.seconds,
             "attempts": task.attempt,
             "speed_class": pace,
-            "degraded": degraded,
+            "degraded": self._outages.degraded(name, (row.degraded for row in required)),
             "inputs": task.inputs,
-        }
+        } | ({"incidents": list(incidents)} if incidents else {})
         silent = verdict == "skipped" and not reason
+        if task.test.inputs:
+            body["reads"] = True
         if excused:
             body["excused"] = self.excused[name] = excused
-        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace, bool(excused), silent)
+        self._executions[name] = Execution(
+            verdict, task.seconds, task.attempt, pace, task.held, excused=bool(excused), silent=silent
+        )
         given = self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
         self._decided.append((given.seq, name))
         self._queue.done(name)
         if task.attempt:
             passed = verdict in {"passed", "flaky"}
             self._past[name] = history.Past(
-                task.seconds, self.run if passed else "", (task.inputs or "") if passed else ""
+                task.seconds, self.run if passed else "", (task.inputs or "") if passed and task.test.inputs else ""
             )
-        if task.test.group and self._queue.completed(task.method.id, task.test.group):
-            body = {"method": task.method.id, "group": task.test.group}
-            self._recorder.add("group_completed", body, later=True)
+        self._end_group(task.method.id, task.test.group)
+
+    def _end_group(self, method: str, group: str) -> None:
+        """A checkpoint, when the last verdict of a group was given."""
+        if group and self._queue.completed(method, group):
+            self._recorder.add("group_completed", {"method": method, "group": group}, later=True)
 
     def _excuse(self, task: _Task, verdict: Verdict, reason: str) -> str:
         if verdict == "blocked":
             needs = [task_name(task.method.id, need) for need in task.test.needs]
             return excuse_blocked(needs, self.verdicts, self.excused)
-        return excuse(task.test, verdict, reason, self._today) if task.attempt else ""
+        return excuse(task.test, verdict, reason, self._now.date()) if task.attempt else ""
 
     def _give_up(self) -> None:
         """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
@@ -566,6 +637,7 @@ class Session:
         ends = (
             self._settle,
             self._matrix.close,
+            self._outages.close,
             self._engine.close,
             self._reaper.close,
             self._record_end,
@@ -601,8 +673,7 @@ class Session:
         if self.fault is not None:
             self._engine.stop()
         while self._running:
-            for result in self._engine.poll(None):
-                self._finish(result)
+            self._take(None)
         for name, task in self._tasks.items():
             if name not in self.verdicts:
                 reason = self.fault.message if self.fault is not None else "never ran"
@@ -626,11 +697,15 @@ class Session:
                 "gates": self._gates.results(),
             },
         )
+        change = Transaction(self._home)
+        change.write("history.json", history.encoded(self._past))
+        change.link("runs/last", self.run)
         self._recorder.seal()
-        history.save(self._past_file, self._past)
-        if (record := self._history.record()) is not None:
+        change.commit()
+        # What a further segment saw is but its own part.
+        record = self._history.record() or history.record_of(self.folder / history.LEDGER)
+        if record is not None:
             history.keep(self._home, record)
-        _point_to_last(self.folder)
 
     def _code(self) -> int:
         if self._signal:
@@ -663,17 +738,3 @@ def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, 
 def _word(task: str) -> str:
     """The name of a task as one word, for marks: a matrix may put spaces into it, and no id holds `%`."""
     return task.replace(" ", "%20")
-
-
-def _point_to_last(folder: Path) -> None:
-    """Make `runs/last` name the run, for people and scripts.
-
-    Raises:
-        MachineError: the disk refuses.
-    """
-    link, fresh = folder.parent / "last", folder.parent / f".last-{folder.name}"
-    try:
-        fresh.symlink_to(folder.name)
-        fresh.replace(link)
-    except OSError as error:
-        raise disk_error(error, link, "write") from error

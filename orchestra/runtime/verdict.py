@@ -21,17 +21,28 @@ _CAUSES: Mapping[Fault, Cause | None] = {
 }
 
 
-def tries_again(result: Result, retry: Retry) -> bool:
-    """Whether another attempt follows: the cause is listed and attempts are left."""
+def tries_again(result: Result, retry: Retry, *, held: int = 0) -> bool:
+    """Whether another attempt follows: the cause is listed and attempts are left.
+
+    Args:
+        result: of the attempt.
+        retry: of the test.
+        held: how many attempts an incident overlapped; these do not count.
+    """
     if result.failure is None or result.outcome in {"passed", "interrupted", "skipped"}:
         return False
-    return _CAUSES[result.failure.fault] in retry.on and result.attempt <= retry.max
+    return _CAUSES[result.failure.fault] in retry.on and result.attempt - held <= retry.max
 
 
-def verdict_of(result: Result) -> tuple[Verdict, str]:
-    """The verdict that the last attempt leads to, and the reason; a pass on a retry is `flaky`, never a plain pass."""
+def verdict_of(result: Result, *, held: int = 0) -> tuple[Verdict, str]:
+    """The verdict that the last attempt leads to, and the reason; a pass on a retry is `flaky`, never a plain pass.
+
+    Args:
+        result: of the last attempt.
+        held: how many attempts an incident overlapped; these do not count.
+    """
     if result.outcome == "passed":
-        if result.attempt == 1:
+        if result.attempt - held == 1:
             return "passed", ""
         return "flaky", f"passed on attempt {result.attempt}"
     return result.outcome, result.failure.message if result.failure is not None else ""

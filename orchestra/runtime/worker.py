@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO
 
 import msgspec
@@ -43,8 +44,16 @@ class Worker:
             return carry_out(request, needed, self._http, mask=Masks(request.secrets, self._environment).text)
         except Exception as error:  # noqa: BLE001 - a bug of ours ends this attempt, not the worker
             _log.exception("%s", request.task)
+            self._forget()
             failure = Failure("crash", f"the worker failed: {type(error).__name__}: {error}")
             return Result(request.task, request.attempt, "error", time.monotonic() - begun, failure)
+
+    def _forget(self) -> None:
+        """Let go of the drivers: what they hold may have died with Playwright's own process; the next attempt has new ones."""
+        for one in self._drivers.values():
+            with suppress(Exception):
+                one.close()
+        self._drivers.clear()
 
     def _driver(self, name: str) -> Driver:
         if name not in self._drivers:

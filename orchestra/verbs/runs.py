@@ -1,4 +1,4 @@
-"""The verbs about runs and the machine: run, doctor. May import `runtime`, `report`, `project`, `group` and `options`."""
+"""The verbs that run and that look at the machine: run, doctor. May import `runtime`, `report`, `resuming`, `options`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from orchestra import draw
-from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
+from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError, UsageError
+from orchestra.ledger.runs import LAST
+from orchestra.project import PLAN_FOLDER
 from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
@@ -17,6 +19,7 @@ from orchestra.runtime.doctor import examine
 from orchestra.runtime.select import select, with_needs
 from orchestra.runtime.session import Options
 from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.resuming import target
 
 
 def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -37,6 +40,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
     "  orchestra run basics --method mcp   a group by one method\n"
     "  orchestra run --list                what there is\n"
+    "  orchestra run --resume              go on with the newest run, and keep what passed\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
@@ -48,6 +52,10 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.option("--workers", type=click.IntRange(min=1), help="How many tests at once, for each method.")
 @click.option("--headed", is_flag=True, help="Show the browser.")
 @click.option("--force", is_flag=True, help="Run tests whose inputs have not changed, too.")
+@click.option(
+    "--resume", metavar="[RUN]", is_flag=False, flag_value=LAST, help="Go on with a run, the newest without RUN."
+)
+@click.option("--allow-changed", is_flag=True, help="With --resume: run tests that the spec has changed again.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -61,12 +69,26 @@ def run(
     workers: int | None,
     headed: bool,
     force: bool,
+    resume: str | None,
+    allow_changed: bool,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
     name = project.choose(suite)
+    run_id = ""
+    if resume is not None:
+        if selection or methods:
+            raise UsageError("a run that goes on has its own selection", "leave SELECTION and --method out")
+        goal = target(project.root / PLAN_FOLDER / name, resume, profile)
+        run_id, selection, profile = goal.run, goal.selection, goal.profile
+        if goal.why:
+            click.echo(f"nothing to resume: {goal.why}; a new run starts", err=True)
+    elif allow_changed:
+        raise UsageError("--allow-changed is about a run that goes on", "add --resume, or leave it out")
     plan = dag.load_plan(project, name, profile)
-    tasks = select(plan, selection, methods)
+    tasks = select(plan, () if run_id else selection, methods)
+    if run_id:  # a task that the plan lost is refused by the run, which knows what it was
+        tasks = [task for task in tasks if task in set(selection)] or tasks
     if listing or dry_run:
         chosen = set(tasks)
         titles = {test.id: test.title for test in plan.tests}
@@ -77,7 +99,14 @@ def run(
     launch = Launch(
         project=project,
         watch=watch.observers,
-        options=Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force),
+        options=Options(
+            argv=("orchestra", *sys.argv[1:]),
+            workers=workers,
+            headed=headed,
+            force=force,
+            resume=run_id,
+            allow_changed=allow_changed,
+        ),
         profile=profile,
     )
     return dag.run(launch, name, plan, tasks)

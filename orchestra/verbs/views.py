@@ -1,4 +1,4 @@
-"""The verbs that look at a plan: plan, show. May import `runtime.dag` for the plan, `draw`, `calls` and `places`."""
+"""The verbs that look at a plan: plan, show. May import `runtime.dag` for the plan, `draw`, `calls`, `places`, `shown`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import click
 
 from orchestra import draw
 from orchestra.calls import mcp_calls, playwright_text
-from orchestra.errors import EXIT_OK
+from orchestra.errors import EXIT_OK, UsageError
+from orchestra.ledger.runs import find_run
 from orchestra.places import Places
 from orchestra.plan import Command, Component, Method, Plan, Probe, Test
+from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.steps import Step
 from orchestra.verbs.group import say
 from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.shown import show_kept
 
 
 @click.command(epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd")
@@ -45,16 +48,37 @@ def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
     return EXIT_OK
 
 
-@click.command(epilog="\b\nExamples:\n  orchestra show B004\n  orchestra show B004 --method mcp")
+@click.command(
+    epilog="\b\nExamples:\n  orchestra show B004               as it will run\n"
+    "  orchestra show B004 --method mcp  the tool calls\n  orchestra show B004 --run last    what the newest run kept of it"
+)
 @click.argument("selection", nargs=-1, required=True, metavar="TEST...")
 @suite_option
 @profile_option
 @click.option("--method", metavar="NAME", help="Show it as this method runs it.")
+@click.option("--run", "run", metavar="RUN", help="Show what this run kept of it instead; `last` for the newest.")
+@click.option(
+    "--open", "opened", metavar="[KIND]", is_flag=False, flag_value="", help="With --run: open what it kept of a kind."
+)
 @click.pass_context
-def show(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, method: str | None) -> int:
+def show(
+    ctx: click.Context,
+    selection: tuple[str, ...],
+    *,
+    suite: str | None,
+    profile: str,
+    method: str | None,
+    run: str | None,
+    opened: str | None,
+) -> int:
     """Print tests as they will run: place, edges, health rows, and each step as a Playwright or MCP tool call."""
     project = project_of(ctx)
-    compiled = dag.load_plan(project, project.choose(suite), profile)
+    name = project.choose(suite)
+    if run is not None:
+        return show_kept(project.root, find_run(project.root / PLAN_FOLDER / name, run), selection, method, opened)
+    if opened is not None:
+        raise UsageError("--open is about what a run kept", "add --run RUN")
+    compiled = dag.load_plan(project, name, profile)
     tasks = select(compiled, selection, [method] if method else [])
     places = Places(project.root, compiled.sources, compiled.profile)
     tests = {test.id: test for test in compiled.tests}

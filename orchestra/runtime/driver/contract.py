@@ -159,6 +159,9 @@ class Session(Protocol):
     def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
         """Write a picture `name`.png, console and network of the page as it is now; what cannot be had is left out."""
 
+    def picture(self, folder: Path, name: str) -> list[Evidence]:
+        """Write a picture `name`.png of the page as it is now; nothing when none is to be had."""
+
     def facts(self) -> dict[str, Any]:
         """Figures for the report."""
 

@@ -244,11 +244,16 @@ class McpAttempt:
             kept.append(Evidence("mcp.jsonl", "mcp"))
         return kept
 
+    def picture(self, folder: Path, name: str) -> list[Evidence]:
+        """A picture of the page as it is now; nothing when none is to be had."""
+        wanted = {"filename": str(folder / f"{name}.png"), "type": "png", "scale": "css"}
+        with suppress(ServerError, StepError, Error, TimeoutError, OSError):
+            if not self._call("browser_take_screenshot", wanted, PICTURE_SECONDS).failed:
+                return [Evidence(f"{name}.png", "screenshot")]
+        return []
+
     def _shown(self, folder: Path, name: str) -> list[Evidence]:
-        kept = []
-        picture = {"filename": str(folder / f"{name}.png"), "type": "png", "scale": "css"}
-        if not self._call("browser_take_screenshot", picture, PICTURE_SECONDS).failed:
-            kept.append(Evidence(f"{name}.png", "screenshot"))
+        kept = self.picture(folder, name)
         said = (
             ("console.log", "console", "browser_console_messages", {"level": "debug", "all": True}),
             ("network.log", "network", "browser_network_requests", {"static": False}),

@@ -37,6 +37,7 @@ TIDY_SECONDS = 30.0
 SETTLE_SECONDS = 0.5
 
 Continuity = Literal["new", "kept", "restored", "lost"]
+Part = Literal["browser", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class McpSession:
         self._state: Any = None
         self._continuity: Continuity = "new"
         self._reasons: list[str] = []
+        self._parts: list[dict[str, Any]] = []
         self.browser = SharedBrowser()
         self.dirty = False
         self.restarts = 0
@@ -103,13 +105,16 @@ class McpSession:
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
         wanted = _Kind(request.browser, request.headed)
-        self._continuity, self._reasons, self.restarts = "kept", [], 0
+        self._continuity, self._reasons, self._parts, self.restarts = "kept", [], [], 0
         try:
             if self._kind != wanted or not self.browser.connected():
                 self._relaunch(wanted)
             else:
                 self._tidy_or_relaunch(wanted, request.method.reset)
-            if self._server is None or not self._server.alive():
+            if self._server is not None and not self._server.alive():
+                self._stop_server()
+                self._came_back("server", "the MCP server had died", "restart", before=True)
+            if self._server is None:
                 self._start_server()
             self._run(self.browser.forget())
         except Error as error:
@@ -144,6 +149,7 @@ class McpSession:
         self._continuity = "lost" if died else "new"
         if died:
             self._reasons.append("the browser had died")
+            self._came_back("browser", "the browser had died", "relaunch", before=True)
 
     def _tidy(self) -> None:
         """Mend what the test before has left."""
@@ -168,6 +174,10 @@ class McpSession:
         self._stop_server()
         self._run(self.browser.renew())
         self._mended(reason)
+
+    def _came_back(self, part: Part, reason: str, rung: str, *, before: bool = False) -> None:
+        """A part of the session died, `before` the test or in it, and is there again: an incident of its row."""
+        self._parts.append({"part": part, "reason": reason, "rungs": [rung], "before": before})
 
     def _mended(self, reason: str) -> None:
         self._reasons.append(reason)
@@ -208,6 +218,8 @@ class McpSession:
             return False
         self._stop_server()
         self._mended("the MCP server was gone" if died else "a call did not end")
+        if died:
+            self._came_back("server", "the MCP server was gone", "restart")
         if pending and self.fit():
             self._run(self.browser.halt())
             self._run(self.browser.dismiss())
@@ -224,6 +236,7 @@ class McpSession:
             ServerUnfitError: it does not start.
         """
         self._mended(reason)
+        self._came_back("server", reason, "restart")
         self.restart()
 
     def fit(self) -> bool:
@@ -280,6 +293,12 @@ class McpSession:
         }
         if self._reasons:
             found["reason"] = "; ".join(self._reasons)
+        found["alive"] = {"browser": not lost, "server": self._server is not None and self._server.alive()}
+        parts = [*self._parts]
+        if lost and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
+            parts.append({"part": "browser", "reason": "the browser died", "rungs": [], "before": False})
+        if parts:
+            found["mended"] = parts
         if lost or self._kind is None:
             return found
         found["tabs"] = len(self.browser.context.pages)

@@ -16,6 +16,7 @@ import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import BrowserContext, Error, Page, Playwright, sync_playwright
 
+from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request
 from orchestra.runtime.browser import Browser, launch_options
 from orchestra.runtime.driver.contract import Effort, Job, StepError, unfit, unmet
@@ -28,6 +29,8 @@ VIEWPORT = (1280, 800)
 LOCALE = "en-US"
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+TRACE = "trace.zip"
+"""The trace of an attempt: `playwright show-trace` opens it."""
 
 
 def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
@@ -57,9 +60,9 @@ class PlaywrightDriver:
         if self._launched == wanted and self._browser is not None and self._browser.is_connected():
             # The news of a browser that died while nobody listened comes with the first call.
             with suppress(Error):
-                return self._session(self._browser, request.browser, mask)
+                return self._session(self._browser, request.browser, mask, request.test)
         try:
-            return self._session(self._launch(*wanted), request.browser, mask)
+            return self._session(self._launch(*wanted), request.browser, mask, request.test)
         except Error as error:
             message = f"{request.browser.executable or request.browser.engine} does not start: {_first(error.message)}"
             raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
@@ -75,7 +78,9 @@ class PlaywrightDriver:
         self._launched = (browser, headed)
         return self._browser
 
-    def _session(self, launched: PlaywrightBrowser, browser: Browser, mask: Callable[[str], str]) -> PlaywrightSession:
+    def _session(
+        self, launched: PlaywrightBrowser, browser: Browser, mask: Callable[[str], str], test: Test
+    ) -> PlaywrightSession:
         width, height = VIEWPORT
         permissions = ["clipboard-read", "clipboard-write"] if browser.engine == "chromium" else []
         context = launched.new_context(
@@ -83,7 +88,11 @@ class PlaywrightDriver:
         )
         watch = Watch(mask)
         watch.listen(context)
-        return PlaywrightSession(context, context.new_page(), watch, f"{browser.engine} {launched.version}")
+        traced = "trace" in test.record and test.evidence != "off"
+        if traced:
+            context.tracing.start(screenshots=True, snapshots=True)
+        version = f"{browser.engine} {launched.version}"
+        return PlaywrightSession(context, context.new_page(), watch, version, traced=traced)
 
     def _end_browser(self) -> None:
         if self._browser is not None:
@@ -103,8 +112,11 @@ class PlaywrightDriver:
 class PlaywrightSession:
     """The page of one test, and what was seen of it."""
 
-    def __init__(self, context: BrowserContext, page: Page, watch: Watch, version: str) -> None:
+    def __init__(
+        self, context: BrowserContext, page: Page, watch: Watch, version: str, *, traced: bool = False
+    ) -> None:
         self._context = context
+        self._traced = traced
         self._version = version
         self._timer: threading.Timer | None = None
         self._hung = False
@@ -163,14 +175,23 @@ class PlaywrightSession:
         return True
 
     def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
-        """A picture, and what console and network said."""
-        kept = []
-        with suppress(Error, OSError):
-            self.stage.page.screenshot(path=folder / f"{name}.png", scale="css", timeout=PICTURE_SECONDS * 1000)
-            kept.append(Evidence(f"{name}.png", "screenshot"))
+        """A picture, what console and network said, and the trace where one is recorded."""
+        kept = self.picture(folder, name)
+        if self._traced:
+            self._traced = False
+            with suppress(Error, OSError):
+                self._context.tracing.stop(path=folder / TRACE)
+                kept.append(Evidence(TRACE, "trace"))
         with suppress(OSError):  # a full disk must not hide why the test failed
             kept += self.stage.watch.write(folder)
         return kept
+
+    def picture(self, folder: Path, name: str) -> list[Evidence]:
+        """A picture of the page as it is now; nothing when none is to be had."""
+        with suppress(Error, OSError):
+            self.stage.page.screenshot(path=folder / f"{name}.png", scale="css", timeout=PICTURE_SECONDS * 1000)
+            return [Evidence(f"{name}.png", "screenshot")]
+        return []
 
     def facts(self) -> dict[str, Any]:
         """The browser, and how often the page complained."""

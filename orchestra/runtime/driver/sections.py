@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -86,6 +87,7 @@ class _Attempt:
         self._kept: list[Evidence] = []
         self._facts: dict[str, Any] = {}
         self._pictured = False
+        self._pictures: list[Evidence] = []
 
     def run(self) -> Result:
         """All sections, then what came of it."""
@@ -139,7 +141,15 @@ class _Attempt:
             )
             if failed is not None:
                 return failed.outcome, _failure(failed, self._mask, index, step)
+            if section != "finally" and VERBS[step.verb].browser:
+                self._picture(f"{section}-{index + 1}-{step.verb}")
         return None
+
+    def _picture(self, name: str) -> None:
+        """A picture after a step, where the test wants one of each; of the step that fails there is one anyway."""
+        test = self._request.test
+        if self._session is not None and "pictures" in test.record and test.evidence != "off":
+            self._pictures += self._session.picture(Path(self._request.folder), name)
 
     def _step(self, step: Step, deadline: Deadline) -> Effort:
         """Carry out one step; whatever goes wrong is a `StepError`."""
@@ -181,9 +191,16 @@ class _Attempt:
     def _keep(self, *, failed: bool) -> None:
         """Evidence of the page, once: as it is at the first failure, else at the end of the steps."""
         wish = self._request.test.evidence
-        if self._session is None or self._pictured or wish == "off" or not (failed or wish == "always"):
+        if self._session is None or self._pictured or wish == "off":
+            return
+        pictures, self._pictures = self._pictures, []
+        if not failed and wish != "always":
+            for one in pictures:  # they were taken for a failure that did not come
+                with suppress(OSError):
+                    (Path(self._request.folder) / one.path).unlink()
             return
         self._pictured = True
+        self._kept += pictures
         self._session.bound(EVIDENCE_SECONDS)
         self._kept += self._session.keep_evidence(Path(self._request.folder), "failure" if failed else "end")
 

@@ -1,0 +1,242 @@
+"""Kill a run in progress at seeded points of its ledger, let it go on, and count what was lost, doubled or broken.
+
+    python -m bench ledger
+
+The suite has 40 fast commands: some are tried again and then pass, one fails and one needs it. A point is a size of the
+ledger: the run is killed (SIGKILL) as soon as the file has grown to it. Only kills that hit a run in progress count. One
+in three runs is killed a second time while it goes on. For a power cut the bytes behind the last verdict that the run
+had shown are dropped at a seeded place besides: no more than that may be missing after one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.measure import BenchmarkError, environment
+from orchestra.ledger import kept_plan
+from orchestra.ledger.audit import audit
+from orchestra.ledger.event import Event
+from orchestra.ledger.log import read
+from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.runs import LEDGER, runs_of
+from orchestra.report.rows import Report
+from orchestra.report.watch import report_of
+
+TESTS = 40
+ORCHESTRA = (sys.executable, "-m", "orchestra")
+_POLL_SECONDS = 0.0005
+_AGAIN = 'case "$DIR" in */1|*/1-resume*) echo again; exit 1;; esac'
+_FIRST_LINE = re.compile(r"^(?:passed|flaky) +(cli:\S+)", re.MULTILINE)
+
+
+def spec(tests: int = TESTS) -> str:
+    """The suite: in three groups, every seventh test flaky, t11 failing, t12 in need of it."""
+    rows = []
+    for number in range(tests):
+        group = ("first", "second", "third")[number * 3 // tests]
+        needs = {12: "needs: [t11], ", 20: "needs: [t19, t3], "}.get(number, "")
+        code = "exit 3" if number == 11 else _AGAIN if number % 7 == 4 else "echo done"
+        command = f'command: {{argv: [sh, -c, {_quoted(code)}], env: {{DIR: "${{attempt.dir}}"}}}}'
+        rows.append(f"  t{number}: {{group: {group}, {needs}retries: {{max: 1, on: [failed]}}, {command}}}\n")
+    head = "orchestra: 1\nsuite: crash\nmethods: {cli: {driver: command, workers: 2}}\n"
+    groups = "groups: {first: {}, second: {}, third: {after: [first]}}\n"
+    return f"{head}{groups}tests:\n" + "".join(rows)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''").replace("$", "$$" if "${" in text else "$") + "'"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a number of kills did.
+
+    Attributes:
+        kills: that hit a run in progress.
+        missed: that came when the run had ended.
+        lost: verdicts that were shown before a kill and are not in the ledger behind it.
+        doubled: tests that were executed again though their pass had been shown.
+        broken: ledgers that an audit found wrong after the run went on.
+        other: reports that differ from that of an undisturbed run in more than times.
+    """
+
+    kills: int = 0
+    missed: int = 0
+    lost: int = 0
+    doubled: int = 0
+    broken: int = 0
+    other: int = 0
+
+    def faults(self) -> int:
+        """All that must not be."""
+        return self.lost + self.doubled + self.broken + self.other
+
+
+class Ground:
+    """A project with the suite, compiled and run once without disturbance."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "specs").mkdir(parents=True)
+        (root / "pyproject.toml").write_text("[tool.orchestra]\n")
+        (root / "specs" / "crash.yaml").write_text(spec())
+        self.home = root / ".orchestra" / "crash"
+        self._run("compile", code=0)
+        self._run("run", code=1)
+        folder = self.newest()
+        self.size = (folder / LEDGER).stat().st_size
+        self.wanted = bare(self.report(folder))
+
+    def newest(self) -> Path:
+        """The folder of the newest run."""
+        return self.home / "runs" / runs_of(self.home)[0]
+
+    def report(self, folder: Path) -> Report:
+        """The report of a run."""
+        return report_of(self.root, kept_plan.latest(self.root, folder), folder)
+
+    def _run(self, *words: str, code: int) -> None:
+        done = subprocess.run(
+            [*ORCHESTRA, *words], cwd=self.root, env=environment({}), capture_output=True, text=True, check=False
+        )
+        if done.returncode != code:
+            raise BenchmarkError(f"exit {done.returncode} of orchestra {' '.join(words)}:\n{done.stderr[-2000:]}")
+
+    def killed(self, words: list[str], target: int, known: set[str]) -> tuple[Path | None, str]:
+        """Start a run and kill it when its ledger has `target` bytes; its folder and what it had shown by then.
+
+        The folder is None when the run had ended before the kill could hit it.
+        """
+        process = subprocess.Popen(
+            [*ORCHESTRA, *words],
+            cwd=self.root,
+            env=environment({}),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        folder: Path | None = None
+        while process.poll() is None:
+            folder = folder or next(
+                (self.home / "runs" / name for name in runs_of(self.home) if name not in known), None
+            )
+            if folder is not None and _size(folder / LEDGER) >= target:
+                process.kill()
+                break
+            time.sleep(_POLL_SECONDS)
+        shown = process.communicate()[1]
+        return (folder if process.returncode == -9 else None), shown
+
+    def trial(self, dice: random.Random, outcome: Outcome, *, power_cut: bool) -> None:
+        """One run, killed once or twice, resumed to its end, and looked at."""
+        known = set(runs_of(self.home))
+        folder, shown = self.killed(["run"], dice.randrange(1, self.size), known)
+        if folder is None:
+            outcome.missed += 1
+            return
+        outcome.kills += 1
+        told = self._after_kill(folder, shown, dice, outcome, power_cut=power_cut)
+        if dice.randrange(3) == 0:
+            begun = _size(folder / LEDGER)
+            goal = dice.randrange(begun + 1, begun + self.size)
+            again, shown = self.killed(["run", "--resume", folder.name], goal, known)
+            outcome.kills += again is not None
+            if again is not None:
+                told |= self._after_kill(folder, shown, dice, outcome, power_cut=power_cut)
+        before = _verdicts(folder)
+        missing = {task for task in told if before.get(task) not in GOOD}
+        outcome.lost += len(missing)
+        mark = _last(folder)
+        if mark != "seal":
+            self._run("run", "--resume", folder.name, code=1)
+        self._judge(folder, told, outcome)
+
+    def _after_kill(
+        self, folder: Path, shown: str, dice: random.Random, outcome: Outcome, *, power_cut: bool
+    ) -> set[str]:
+        """What had been shown as passed; with a power cut, the ledger loses a part of what lies behind it."""
+        told = set(_FIRST_LINE.findall(shown))
+        if power_cut:
+            safe = _end_of(folder, told)
+            size = _size(folder / LEDGER)
+            os.truncate(folder / LEDGER, dice.randint(safe, size))
+        outcome.lost += len(told - {task for task, verdict in _verdicts(folder).items() if verdict in GOOD})
+        return told
+
+    def _judge(self, folder: Path, told: set[str], outcome: Outcome) -> None:
+        outcome.doubled += len(doubled(read(folder / LEDGER), told))
+        outcome.broken += audit(folder).finding is not None
+        outcome.other += bare(self.report(folder)) != self.wanted
+
+
+def doubled(events: Iterator[Event], told: set[str]) -> set[str]:
+    """The tasks that began an attempt after a verdict that was shown as a pass."""
+    good: set[str] = set()
+    found: set[str] = set()
+    for event in events:
+        if event.type == "verdict" and event.body["verdict"] in GOOD and event.body["task"] in told:
+            good.add(event.body["task"])
+        elif event.type == "attempt_started" and event.body["task"] in good:
+            found.add(event.body["task"])
+    return found
+
+
+def bare(report: Report) -> Report:
+    """A report without times, ids of the run, and how often it went on."""
+    rows = []
+    for row in report.rows:
+        failures = tuple(dataclasses.replace(one, evidence=_bare_evidence(one.evidence)) for one in row.failures)
+        rows.append(dataclasses.replace(row, seconds=0.0, failures=failures, evidence=_bare_evidence(row.evidence)))
+    return dataclasses.replace(
+        report, rows=tuple(rows), run="", started="", ended="", seconds=None, resumes=0, provenance=()
+    )
+
+
+def _bare_evidence(files):  # type: ignore[no-untyped-def]
+    return tuple(dataclasses.replace(one, path=re.sub(r"-resume\d+", "", one.path)) for one in files)
+
+
+def _verdicts(folder: Path) -> dict[str, str]:
+    return {event.body["task"]: event.body["verdict"] for event in read(folder / LEDGER) if event.type == "verdict"}
+
+
+def _last(folder: Path) -> str:
+    return [event.type for event in read(folder / LEDGER)][-1]
+
+
+def _end_of(folder: Path, tasks: set[str]) -> int:
+    """Where the line of the last verdict of these tasks ends."""
+    end = safe = 0
+    for line in (folder / LEDGER).read_bytes().splitlines(keepends=True):
+        end += len(line)
+        if (
+            line.endswith(b"\n")
+            and b'"type":"verdict"' in line
+            and any(f'"task":"{task}"'.encode() in line for task in tasks)
+        ):
+            safe = end
+    return safe
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def crash(root: Path, kills: int, seed: int, *, power_cut: bool = False) -> Outcome:
+    """As many kills as asked for, by this seed."""
+    ground, dice, outcome = Ground(root), random.Random(seed), Outcome()
+    while outcome.kills < kills:
+        ground.trial(dice, outcome, power_cut=power_cut)
+    return outcome

@@ -1,0 +1,211 @@
+"""The ledger against what it is made of: bare writes, json.loads, an empty Python; and against kills, cuts and flips.
+
+    python -m bench ledger
+
+Appends and bare writes take turns on one disk, each line made durable before the next. The fold reads a file of events,
+verifies each line against the chain, and folds it; json.loads only parses the same lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.crash import Outcome, crash
+from bench.measure import ORCHESTRA, PASS, Case, Figure, alternate, figures, ratio, table, timings
+from orchestra.ledger import kept_plan
+from orchestra.ledger.audit import audit
+from orchestra.ledger.disk import sync_file
+from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.log import Writer, read
+from orchestra.ledger.runs import LEDGER, STATE
+from orchestra.ledger.state import Fold, fold_all, write_state
+from orchestra.plan import Method, Plan, Test
+
+RUN = "20260102T030405Z-1a2b"
+_NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+Story = Iterator[tuple[str, Mapping[str, Any]]]
+
+
+def plan_of(tests: int) -> Plan:
+    """A plan of commands."""
+    return Plan(
+        suite="work",
+        title="",
+        tests=tuple(Test(f"t{number}", f"Test number {number}", ("cli",)) for number in range(tests)),
+        methods=(Method("cli", "", "command"),),
+    )
+
+
+def _of(number: int) -> dict[str, Any]:
+    return {"task": f"cli:t{number}", "test": f"t{number}", "method": "cli"}
+
+
+def verdict(number: int) -> dict[str, Any]:
+    """The body of a verdict."""
+    said = {"verdict": "passed", "reason": "", "seconds": 0.25, "attempts": 1, "speed_class": "good", "degraded": []}
+    return {**_of(number), **said, "inputs": hashlib.sha256(str(number).encode()).hexdigest()}
+
+
+def story(plan: Plan, done: int, evidence: Mapping[int, list[dict[str, Any]]]) -> Story:
+    """The events of a run whose first tests have passed."""
+    yield (
+        "run_started",
+        {
+            "run": RUN,
+            "suite": "work",
+            "plan_digest": plan.digest(),
+            "source_digest": "",
+            "profile": None,
+            "selection": [f"cli:{test.id}" for test in plan.tests],
+            "methods": ["cli"],
+            "workers": 2,
+            "argv": ["orchestra", "run"],
+            "provenance": {},
+        },
+    )
+    for number in range(done):
+        yield "attempt_started", {**_of(number), "attempt": 1, "dir": f"attempts/cli/t{number}/1"}
+        body = {"attempt": 1, "outcome": "passed", "seconds": 0.25, "error": None, "retry": False, "exit_code": 0}
+        steps = [{"index": 0, "verb": "goto", "seconds": 0.1, "outcome": "passed"}]
+        yield "attempt_finished", {**_of(number), **body, "steps": steps, "evidence": evidence.get(number, [])}
+        yield "verdict", verdict(number)
+    if done == len(plan.tests):
+        yield "run_finished", {"exit_code": 0, "counts": {"passed": done}, "seconds": 9.5, "gates": {}}
+
+
+def record(folder: Path, plan: Plan, done: int, evidence: Mapping[int, list[dict[str, Any]]] | None = None) -> Fold:
+    """Write the ledger of such a run, and its state; sealed when all tests have passed."""
+    folder.mkdir(parents=True)
+    kept_plan.keep(folder, plan, "bench")
+    fold = Fold()
+    with Writer(folder / LEDGER, now=lambda: _NOW) as writer:
+        for kind, body in story(plan, done, evidence or {}):
+            fold.add(writer.append(kind, body))
+        if done == len(plan.tests):
+            fold.add(writer.seal())
+    write_state(folder / STATE, fold.state())
+    return fold
+
+
+def appends(count: int) -> Figure:
+    """Verdicts made durable one by one, against bare writes of as many bytes made durable one by one, in turns."""
+    ours, bare = [], []
+    with tempfile.TemporaryDirectory() as scratch:
+        file = os.open(Path(scratch) / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        with Writer(Path(scratch) / LEDGER, now=lambda: datetime.now(UTC)) as writer:
+            for number in range(count):
+                body, end = verdict(number), writer.tip.end
+                begun = time.perf_counter()
+                writer.append("verdict", body, sync=True)
+                ours.append(time.perf_counter() - begun)
+                line = b"x" * (writer.tip.end - end)
+                begun = time.perf_counter()
+                os.write(file, line)
+                sync_file(file)
+                bare.append(time.perf_counter() - begun)
+        os.close(file)
+    rate = statistics.median(bare) / statistics.median(ours)
+    return Figure("append + fsync a verdict, x rate of bare write + fsync", rate, rate, 0.8, at_least=True)
+
+
+def folding(events: int) -> list[Figure]:
+    """The fold of a long ledger, and the same with reading and verifying, against json.loads."""
+    tests = events // 3
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / RUN
+        record(folder, plan_of(tests), tests)
+        begun, cpu = time.perf_counter(), time.process_time()
+        with (folder / LEDGER).open("rb") as lines:
+            for line in lines:
+                json.loads(line)
+        floor, floor_cpu = time.perf_counter() - begun, time.process_time() - cpu
+        begun, cpu = time.perf_counter(), time.process_time()
+        fold_all(read(folder / LEDGER))
+        ours, ours_cpu = time.perf_counter() - begun, time.process_time() - cpu
+    return [Figure(f"read, verify and fold {events:,} events, x json.loads", ours / floor, ours_cpu / floor_cpu, 3)]
+
+
+def status(tests: int, rounds: int) -> str:
+    """`orchestra status` on a run under way, against a Python that does nothing."""
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        (root / "pyproject.toml").write_text("[tool.orchestra]\n")
+        home = root / ".orchestra" / "work"
+        record(home / "runs" / RUN, plan_of(tests), tests // 2)
+        (home / "plan.json").write_text("{}")
+        with Lock(home / "lock", Holder(os.getpid(), RUN, "2026-01-02T00:00:00.000000Z")):
+            taken = alternate(
+                {"python -c pass": Case(PASS, root), "orchestra status": Case([*ORCHESTRA, "status"], root)}, rounds
+            )
+    found = ratio(f"status, {tests:,} tests, x python -c pass", taken["orchestra status"], taken["python -c pass"], 6)
+    return "\n".join(
+        [timings(f"`orchestra status` on a run of {tests:,} tests", taken), figures("Status: ratio", [found])]
+    )
+
+
+def flips(count: int, seed: int) -> int:
+    """How many of so many random changes of one byte, in ledger and evidence, an audit finds."""
+    dice, found = random.Random(seed), 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / RUN
+        evidence = {}
+        for number in range(0, 20, 5):
+            file = folder / f"attempts/cli/t{number}/1/output.log"
+            file.parent.mkdir(parents=True)
+            file.write_bytes(content := dice.randbytes(2000))
+            path, digest = str(file.relative_to(folder)), hashlib.sha256(content).hexdigest()
+            evidence[number] = [{"path": path, "digest": digest, "bytes": len(content), "kind": "log"}]
+        kept = folder.rename(Path(scratch) / "kept")
+        record(folder, plan_of(20), 20, evidence)
+        (kept / "attempts").rename(folder / "attempts")
+        files = [folder / LEDGER, *sorted(folder.glob("attempts/**/*.log"))]
+        whole = {file: file.read_bytes() for file in files}
+        if audit(folder).finding is not None:
+            return 0
+        ledger, all_evidence = len(whole[files[0]]), sum(len(content) for content in whole.values())
+        for _ in range(count):
+            place = dice.randrange(all_evidence)
+            file = files[0] if place < ledger else dice.choice(files[1:])
+            changed = bytearray(whole[file])
+            changed[dice.randrange(len(changed))] ^= dice.randrange(1, 256)
+            file.write_bytes(changed)
+            found += audit(folder).finding is not None
+            file.write_bytes(whole[file])
+    return found
+
+
+def crashes(kills: int, cuts: int) -> str:
+    """The table of kills and power cuts."""
+    rows = []
+    for name, number, power_cut in (("SIGKILL", kills, False), ("power cut", cuts, True)):
+        with tempfile.TemporaryDirectory() as scratch:
+            one: Outcome = crash(Path(scratch) / "project", number, 2026, power_cut=power_cut)
+        rows.append((name, *map(str, (one.kills, one.lost, one.doubled, one.broken, one.other))))
+    heads = ("end of a run", "hits", "verdicts lost", "passed tests run again", "chains broken", "other reports")
+    return table("Runs that were ended, then resumed", heads, rows)
+
+
+def run(
+    appended: int = 1000,
+    folded: int = 1_000_000,
+    tests: int = 10_000,
+    flipped: int = 10_000,
+    kills: int = 300,
+    cuts: int = 100,
+    rounds: int = 5,
+) -> str:
+    """The tables."""
+    found = [appends(appended), *folding(folded)]
+    bits = table("Changes of one byte", ("changed", "found"), [(f"{flipped:,}", f"{flips(flipped, 2026):,}")])
+    return "\n".join([figures("Ledger: ratios", found), status(tests, rounds), bits, crashes(kills, cuts)])

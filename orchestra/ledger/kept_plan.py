@@ -1,0 +1,72 @@
+"""The plan that a run executed, kept in its folder: reports, audits and resumes read it, whatever the spec says by then.
+
+A run that was resumed under a changed spec has one file for each plan. May import `plan`, `source`, `errors`, `disk`, `earlier`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from orchestra import plan as plans
+from orchestra import source
+from orchestra.errors import PlanError
+from orchestra.ledger.disk import replace_file
+from orchestra.ledger.earlier import look
+from orchestra.plan import Plan
+
+_SHOWN = 12
+
+
+def file_name(digest: str) -> str:
+    """The name of the file, by the plan's digest (`sha256:` and 64 hexadecimal digits)."""
+    return f"plan-{digest.removeprefix('sha256:')[:_SHOWN]}.json"
+
+
+def keep(folder: Path, plan: Plan, compiler: str) -> None:
+    """Write the plan into a run's folder, which is there, if the plan is not. Raises MachineError when the disk refuses."""
+    file = folder / file_name(plan.digest())
+    if not file.exists():
+        replace_file(file, plans.dump(plan, compiler))
+
+
+def kept(folder: Path, digest: str) -> Plan:
+    """The plan with this digest from a run's folder.
+
+    Raises:
+        PlanError: the file is not there, was changed, or holds another plan.
+    """
+    file = folder / file_name(digest)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise PlanError(f'the plan of the run cannot be read: "{file}": {error.strerror}') from error
+    plan = plans.load(data, str(file))
+    if plan.digest() != digest:
+        raise PlanError(f'"{file}" holds the plan {plan.digest()}, and not {digest}, which the run executed')
+    return plan
+
+
+def latest(root: Path, folder: Path) -> Plan:
+    """The plan that the latest segment of a run executed.
+
+    Where the spec is another one by now, the plan names no sources: a line of the new text would be a lie.
+
+    Args:
+        root: the project root.
+        folder: the run's.
+
+    Raises:
+        PlanError: the plan cannot be read, or not even the beginning of the run was recorded.
+        LedgerError: the ledger is damaged.
+    """
+    before = look(folder)
+    if not before.plan_digest:
+        raise PlanError(f"of run {folder.name} not even its beginning was recorded", "start one with `orchestra run`")
+    plan = kept(folder, before.plan_digest)
+    try:
+        same = source.digest_files(root, plan.sources) == plan.source_digest
+    except OSError:
+        same = False
+    return plan if same else msgspec.structs.replace(plan, sources=())

@@ -1,0 +1,105 @@
+"""What the rungs of recovery ladders have brought over earlier runs, and the order that this suggests. Pure.
+
+May import `ledger` and `plan`.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from orchestra.ledger.event import Event
+from orchestra.plan import Component
+
+ENOUGH = 3
+"""Fewer tries than these say nothing about a rung."""
+
+
+@dataclass(slots=True)
+class Record:
+    """The tries of one rung of one component.
+
+    Attributes:
+        component, rung: which.
+        seconds: of each try, in order.
+        worked: how many brought it back.
+    """
+
+    component: str
+    rung: str
+    seconds: list[float] = field(default_factory=list)
+    worked: int = 0
+
+    @property
+    def tries(self) -> int:
+        """How many there were."""
+        return len(self.seconds)
+
+    @property
+    def rate(self) -> float:
+        """The share that worked."""
+        return self.worked / self.tries if self.tries else 0.0
+
+    @property
+    def median(self) -> float:
+        """Seconds of a try, the median."""
+        return statistics.median(self.seconds) if self.seconds else 0.0
+
+    @property
+    def cost(self) -> float:
+        """Expected seconds for one recovery by this rung alone; infinite for one that never worked."""
+        return statistics.fmean(self.seconds) / self.rate if self.worked else float("inf")
+
+
+class Rungs:
+    """Takes the events of runs, one run after the other."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, str], Record] = {}
+        self._since: dict[str, datetime] = {}
+
+    def see(self, event: Event) -> None:
+        """Take one event in. A try lasts from the event of its incident before it to its own."""
+        body = event.body
+        if event.type == "run_started":
+            self._since.clear()
+        if event.type != "service_event" or not body.get("incident"):
+            return
+        now = datetime.fromisoformat(event.time)
+        name, action = body["component"], body.get("action")
+        if action and name in self._since:
+            record = self.records.setdefault((name, action), Record(name, action))
+            record.seconds.append(max(0.0, (now - self._since[name]).total_seconds()))
+            record.worked += body["state"] == "healthy"
+        if action or name not in self._since or body["state"] == "unhealthy":
+            self._since[name] = now
+        if body["state"] in {"healthy", "failed"}:
+            self._since.pop(name, None)
+
+
+def collect(runs: Iterable[Iterable[Event]]) -> dict[tuple[str, str], Record]:
+    """The record of each rung over runs."""
+    rungs = Rungs()
+    for events in runs:
+        for event in events:
+            rungs.see(event)
+    return rungs.records
+
+
+def suggestion(component: Component, records: Mapping[tuple[str, str], Record]) -> Sequence[str]:
+    """The order of rungs that recovers soonest; empty when it is the declared one, or too little is known.
+
+    The least expected time comes from trying rungs in ascending order of seconds divided by the chance of success
+    (Smith's rule, 1956, as it holds for a sequential search). `failover` stays last: it is a state, not a repair. A ladder
+    with a rung of which less than `ENOUGH` tries are known is left as it is.
+    """
+    kinds = [rung.kind for rung in component.ladder]
+    own = [kind for kind in dict.fromkeys(kinds) if kind != "failover"]
+    known = [records.get((component.id, kind)) for kind in own]
+    found = [one for one in known if one is not None and one.tries >= ENOUGH]
+    if len(own) < 2 or len(found) < len(own):
+        return ()
+    best = [one.rung for one in sorted(found, key=lambda one: one.cost)]
+    return () if best == own else (*best, *(["failover"] if "failover" in kinds else []))

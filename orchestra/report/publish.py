@@ -1,0 +1,130 @@
+"""A report as one commit of git, without a touch on index or work tree. May import `errors` and nothing of this package.
+
+The tree is made in an index of its own, and the ref is moved by compare and swap: a ref that somebody moved meanwhile is
+read again, and what he did is kept. A branch that is checked out is refused: its work tree would show the new files as
+removed, and the next commit would remove them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestra.errors import MachineError, UsageError
+
+TRIES = 5
+"""How often a ref may move under our hands before it is given up."""
+
+_NONE = "0" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was made.
+
+    Attributes:
+        ref: its full name.
+        commit: the hash of the commit on it.
+        fresh: whether it is new; False when the ref held the same files already.
+    """
+
+    ref: str
+    commit: str
+    fresh: bool
+
+
+class Git:
+    """git in one work tree.
+
+    Args:
+        root: a folder of the work tree.
+
+    Raises:
+        UsageError: it is in none.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        if self._run(["rev-parse", "--is-inside-work-tree"])[0]:
+            raise UsageError(f'"{root}" is in no git work tree, so there is nothing to commit to', "run `git init`")
+        self._prefix = self.told("rev-parse", "--show-prefix")
+
+    def full_name(self, ref: str) -> str:
+        """The full name of a ref: `refs/…` as it is, anything else as a branch.
+
+        Raises:
+            UsageError: it is no name for a ref, or a branch that is checked out.
+        """
+        full = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
+        if self._run(["check-ref-format", full])[0]:
+            raise UsageError(f'"{ref}" is no name for a git ref', "name a branch, or refs/orchestra/NAME")
+        listed = self.told("worktree", "list", "--porcelain").splitlines()
+        if f"branch {full}" in listed:
+            raise UsageError(
+                f'the branch "{full.removeprefix("refs/heads/")}" is checked out: its work tree would not have the commit',
+                "name another branch, or leave --ref out, and merge it",
+            )
+        return full
+
+    def publish(self, ref: str, files: Mapping[str, bytes], message: str) -> Published:
+        """Put files on a ref in one commit; what else the ref has stays.
+
+        Args:
+            ref: its full name; it is made if it is not there.
+            files: contents by path relative to the root.
+            message: of the commit.
+
+        Raises:
+            MachineError: git refuses, or the ref moved again and again.
+        """
+        blobs = {path: self.told("hash-object", "-w", "--stdin", given=content) for path, content in files.items()}
+        for _ in range(TRIES):
+            code, old = self._run(["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"])
+            parent = old.strip() if code == 0 else ""
+            tree = self._tree(parent, blobs)
+            if parent and tree == self.told("rev-parse", f"{parent}^{{tree}}"):
+                return Published(ref, parent, fresh=False)
+            above = ["-p", parent] if parent else []
+            commit = self.told("commit-tree", tree, *above, given=message.encode())
+            if self._run(["update-ref", "-m", "orchestra report", ref, commit, parent or _NONE])[0] == 0:
+                return Published(ref, commit, fresh=True)
+        raise MachineError(f"somebody moved {ref} {TRIES} times while it was to be moved", "try again")
+
+    def push(self, ref: str, remote: str) -> None:
+        """Bring a ref to a remote under the same name. Raises MachineError when git or the remote refuses."""
+        self.told("push", "--quiet", remote, f"{ref}:{ref}")
+
+    def _tree(self, parent: str, blobs: Mapping[str, str]) -> str:
+        with tempfile.TemporaryDirectory(prefix="orchestra-index-") as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self.told("read-tree", parent or "--empty", env=index)
+            entries = "".join(f"100644 {blob}\t{self._prefix}{path}\0" for path, blob in sorted(blobs.items()))
+            self.told("update-index", "-z", "--index-info", given=entries.encode(), env=index)
+            return self.told("write-tree", env=index)
+
+    def told(self, *words: str, given: bytes = b"", env: Mapping[str, str] | None = None) -> str:
+        """What git says. Raises MachineError when it ends with another code than 0."""
+        code, text = self._run(words, given, env)
+        if code:
+            raise MachineError(f"`git {' '.join(words[:2])}` refuses: {text.strip()}", "mend that, and try again")
+        return text.removesuffix("\n")
+
+    def _run(self, words: Sequence[str], given: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """The exit code, and stdout, or stderr where it is not 0."""
+        own = {name: value for name, value in os.environ.items() if name not in {"GIT_INDEX_FILE", "GIT_WORK_TREE"}}
+        try:
+            done = subprocess.run(
+                ["git", *words],
+                cwd=self.root,
+                input=given,
+                env={**own, **(env or {})},
+                capture_output=True,
+                check=False,
+            )
+        except OSError as error:
+            raise MachineError(f"git cannot be started: {error.strerror}", "install git") from error
+        return done.returncode, (done.stderr if done.returncode else done.stdout).decode(errors="replace")

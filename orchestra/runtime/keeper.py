@@ -1,0 +1,188 @@
+"""The keeper of `orchestra up`: a small process that holds the health matrix of a suite while people work by hand.
+
+    python -m orchestra.runtime.keeper < order.json
+
+It starts, watches and recovers the same way as a run does, because it is the same matrix. SIGUSR1 lets it read what is
+wanted anew; SIGTERM ends everything. When it is killed itself, its reaper ends what it kept. May import `health`, `up`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
+from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.log import utc_stamp
+from orchestra.plan import Component
+from orchestra.runtime import up
+from orchestra.runtime.health import Matrix
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.up import Up, UpRow, Wanted
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a keeper is told on its stdin.
+
+    Attributes:
+        root: the project root.
+        home: `.orchestra/<suite>`, absolute.
+        profile: of the plan.
+        components: the health matrix.
+        secrets: names of variables whose values nobody may write down.
+    """
+
+    root: str
+    home: str
+    profile: str
+    components: tuple[Component, ...]
+    secrets: tuple[str, ...] = ()
+
+
+def encode(order: Order) -> bytes:
+    """An order as a keeper reads it."""
+    return msgspec.json.encode(order)
+
+
+class Keeper:
+    """Holds the matrix and writes its record.
+
+    Args:
+        order: what to keep.
+        mark: of all that it starts.
+    """
+
+    def __init__(self, order: Order, mark: str) -> None:
+        self._home = Path(order.home)
+        self._root = Path(order.root)
+        self._components = {one.id: one for one in order.components}
+        self._changed = threading.Event()
+        self._done: Wanted = {}
+        self._builds: dict[str, str] = {}
+        self.ended = False
+        self.asked = True
+        self._up = Up(
+            keeper=os.getpid(),
+            mark=mark,
+            since=utc_stamp(datetime.now(UTC)),
+            profile=order.profile,
+            components=up.matrix_digest(order.components),
+            variables=up.variables(order.components, os.environ, mark),
+        )
+        masks = Masks(order.secrets, os.environ)
+        self._reaper = Reaper.start(mark)
+        self._matrix = Matrix(
+            order.components,
+            root=self._root,
+            folder=self._home / up.FOLDER,
+            mark=mark,
+            env=os.environ,
+            secrets_mask=masks.text,
+            on_event=lambda _: None,
+            wake=self._changed.set,
+            reaper=self._reaper,
+        )
+
+    def signalled(self, number: int, frame: object) -> None:
+        """A signal: nothing is done here but a note."""
+        del frame
+        if number == signal.SIGUSR1:
+            self.asked = True
+        else:
+            self.ended = True
+        self._changed.set()
+
+    def keep(self) -> None:
+        """Do what is wanted until the end is asked for."""
+        try:
+            while not self.ended:
+                self._changed.clear()
+                if self.asked:
+                    self.asked = False
+                    self._obey(up.wanted(self._home))
+                self._write()
+                if not self._changed.is_set():
+                    self._changed.wait()
+        finally:
+            self._matrix.close()
+            self._reaper.close()
+            with suppress(OSError):
+                (self._home / up.RECORD).unlink()
+            with suppress(OSError):
+                (self._home / up.WANTED).unlink()
+
+    def _obey(self, wanted: Wanted) -> None:
+        """Stop what is no longer wanted or wanted anew, with what needs it, and start what is wanted."""
+        over = [name for name, number in self._done.items() if wanted.get(name) != number]
+        self._matrix.stop(over)
+        self._done = {name: number for name, number in wanted.items() if name in self._components}
+        for name in self._done:
+            if self._matrix.row(name).state == "idle":
+                self._builds[name] = up.build_of(self._root, self._components[name])
+        self._matrix.request(self._done)
+
+    def _write(self) -> None:
+        with suppress(OrchestraError):  # a disk that refuses costs the record; what is kept goes on
+            up.write(self._home, msgspec.structs.replace(self._up, rows={name: self._row(name) for name in self._done}))
+
+    def _row(self, name: str) -> UpRow:
+        row = self._matrix.row(name)
+        return UpRow(
+            state=row.state,
+            reason=row.reason,
+            hint=row.hint,
+            pid=row.pid,
+            port=row.port,
+            url=row.url,
+            attempts=row.attempts,
+            seconds=row.seconds,
+            degraded=row.degraded,
+            identity=row.identity,
+            begun=_begun(row.pid),
+            mark=self._matrix.mark_of(name),
+            bound=dict(self._matrix.bound(name)),
+            build=self._builds.get(name, ""),
+            generation=self._done[name],
+        )
+
+
+def _begun(pid: int | None) -> float:
+    try:
+        return float(psutil.Process(pid).create_time()) if pid is not None else 0.0
+    except psutil.Error:
+        return 0.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Keep until SIGTERM, SIGINT or SIGHUP. Exit 3 when another keeper has the suite."""
+    del arguments
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    mark = f"up-{os.getpid()}-{time.time_ns():x}"
+    try:
+        lock = Lock(Path(order.home) / up.LOCK, Holder(os.getpid(), mark, utc_stamp(datetime.now(UTC))))
+    except OrchestraError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        return EXIT_MACHINE
+    keeper = Keeper(order, mark)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, keeper.signalled)
+    try:
+        keeper.keep()
+    finally:
+        lock.release()
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

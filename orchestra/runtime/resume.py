@@ -1,0 +1,181 @@
+"""Going on with a run: what of it is kept, what runs again, and when that is refused. May import `plan`, `ledger`, `select`.
+
+`decide` is pure. A verdict is kept when it is good and its digest of plan entry, inputs and service builds is that of
+now. Everything else runs: what failed, what was blocked by it, what never started. An attempt that the end of a segment
+cut off does not count; those that had ended before do, so that a test keeps its number of retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestra.errors import PlanError, UsageError
+from orchestra.ledger import kept_plan
+from orchestra.ledger.earlier import Earlier, look
+from orchestra.ledger.outcome import FINE, GOOD
+from orchestra.plan import Plan, Test
+from orchestra.runtime.select import with_needs
+
+Body = Mapping[str, Any]
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a further segment of a run begins with; of a run that begins, all of it is empty.
+
+    Attributes:
+        segment: its number; 0 for a run that begins.
+        kept: verdicts that stand, by task.
+        rerun: tasks that had something and run again from their first attempt.
+        attempts: attempts that count already, of tasks that go on with their next one.
+        groups: (method, group) of checkpoints that stand.
+        changed: tests whose plan is another than it was.
+        seconds: time that the earlier segments took.
+    """
+
+    segment: int = 0
+    kept: Mapping[str, Body] = field(default_factory=dict)
+    rerun: tuple[str, ...] = ()
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    groups: frozenset[tuple[str, str]] = frozenset()
+    changed: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def nothing_to_resume(before: Earlier) -> str:
+    """Why a run cannot go on because nothing of it is left to do; empty when something is."""
+    if not before.start:
+        return "not even its beginning was recorded"
+    selection: Sequence[str] = before.start["selection"]
+    bad = [task for task in selection if task not in before.verdicts or before.verdicts[task]["verdict"] not in FINE]
+    return "" if bad or not before.finished else "it is complete"
+
+
+def going_on(
+    folder: Path, plan: Plan, builds: Mapping[str, str], inputs: Callable[[Test], str], *, allow_changed: bool
+) -> Resumed:
+    """What the next segment of the run in a folder begins with. Raises as `look`, `kept` and `decide`."""
+    before = look(folder)
+    if reason := nothing_to_resume(before):
+        raise UsageError(f"run {folder.name} cannot go on: {reason}", "start a new one with `orchestra run`")
+    then = plan if before.plan_digest == plan.digest() else kept_plan.kept(folder, before.plan_digest)
+    return decide(before, then, plan, builds, inputs, allow_changed=allow_changed)
+
+
+def decide(
+    before: Earlier,
+    then: Plan,
+    now: Plan,
+    builds: Mapping[str, str],
+    inputs: Callable[[Test], str],
+    *,
+    allow_changed: bool,
+) -> Resumed:
+    """What is kept and what runs.
+
+    Args:
+        before: the segments so far.
+        then: the plan of the latest of them.
+        now: the plan that is to be executed.
+        builds: of the services, by component, as they are now.
+        inputs: the digest that a test has now.
+        allow_changed: run the tests again that the plan now says otherwise, instead of refusing.
+
+    Raises:
+        PlanError: the spec was changed and that was not allowed, or the run cannot hold what it asks now.
+    """
+    selection: Sequence[str] = before.start["selection"]
+    changed = changed_tests(then, now, selection) if then.digest() != now.digest() else []
+    run = before.start["run"]
+    if then.digest() != now.digest():
+        _refuse_what_cannot_go_on(run, selection, now)
+        if not allow_changed:
+            raise _changed(run, then, now, changed)
+    tests = {test.id: test for test in now.tests}
+    kept: dict[str, Body] = {}
+    for task in selection:
+        body, test = before.verdicts.get(task), tests[task.partition(":")[2]]
+        if body is None or body["verdict"] not in GOOD or test.id in changed:
+            continue
+        if body.get("inputs") and body["inputs"] == inputs(test):
+            kept[task] = body
+    anew = {*before.half_done(), *(task for task in before.attempts if task.partition(":")[2] in changed)}
+    if dict(before.builds) != dict(builds):
+        anew |= set(before.attempts)
+    rerun = tuple(task for task in selection if task not in kept and (task in before.verdicts or task in anew))
+    going = {task: count for task, count in before.attempts.items() if task not in kept and task not in rerun}
+    return Resumed(
+        segment=before.segment + 1,
+        kept=kept,
+        rerun=rerun,
+        attempts=going,
+        groups=frozenset(before.groups),
+        changed=tuple(changed),
+        seconds=before.total_seconds(),
+    )
+
+
+def changed_tests(then: Plan, now: Plan, selection: Iterable[str]) -> list[str]:
+    """The selected tests that mean something else now: their own entry, their method, or a component that they require."""
+    old = {test.id: test for test in then.tests}
+    other_rows = _differing(then.components, now.components)
+    other_methods = _differing(then.methods, now.methods)
+    tests = {test.id: test for test in now.tests}
+    found: dict[str, None] = {}
+    for task in selection:
+        method, _, name = task.partition(":")
+        test = tests.get(name)
+        if test is None or test != old.get(name) or method in other_methods or _rows(now, test) & other_rows:
+            found[name] = None
+    return list(found)
+
+
+def _differing(then: Iterable[Any], now: Iterable[Any]) -> set[str]:
+    old = {part.id: part for part in then}
+    return {part.id for part in now if old.get(part.id) != part}
+
+
+def _rows(plan: Plan, test: Test) -> set[str]:
+    """The components that a test requires, and those that these need."""
+    rows = {row.id: row for row in plan.components}
+    found, stack = set[str](), list(test.requires)
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack += rows[name].needs
+    return found
+
+
+def _refuse_what_cannot_go_on(run: str, selection: Sequence[str], now: Plan) -> None:
+    there = {f"{method.id}:{test.id}" for method in now.methods for test in now.tests if method.id in test.methods}
+    mend = "start a new run with `orchestra run`"
+    if gone := [task for task in selection if task not in there]:
+        raise PlanError(f"run {run} cannot go on: the spec has no {_listed(gone)} any more", mend)
+    if more := [task for task in with_needs(now, selection) if task not in set(selection)]:
+        raise PlanError(f"run {run} cannot go on: its tests need {_listed(more)} now, which it did not select", mend)
+
+
+def _changed(run: str, then: Plan, now: Plan, changed: Sequence[str]) -> PlanError:
+    if changed:
+        what = f"these tests are not what they were: {_listed(changed)}"
+    else:
+        parts = [name for name in msgspec.structs.asdict(now) if getattr(then, name) != getattr(now, name)]
+        told = [name for name in parts if name not in {"sources", "source_digest", "outputs"}]
+        what = f"its tests are what they were, but {_listed(told)} changed"
+    return PlanError(
+        f"the spec was changed after run {run} began; {what}",
+        "`orchestra run --resume --allow-changed` runs those again and keeps the rest; `orchestra run` starts a new run",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(f'"{name}"' for name in names[:_SHOWN]) + more

@@ -1,0 +1,211 @@
+"""The health matrix as it is now, without a run: what is asked, what is known, and what is not started.
+
+May import `health`, `up`, `port`. A survey starts nothing unless it is told to: tools, variables, files and remote systems are
+asked; what `orchestra up` keeps is asked for its own answer; of a run under way the rows are its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestra.ledger.lock import holder_of
+from orchestra.ledger.state import read_state
+from orchestra.plan import Component, Plan
+from orchestra.runtime import up
+from orchestra.runtime.health import Matrix
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.port import Port, locks_folder, reserve
+from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.recovery import start_bound_seconds
+from orchestra.runtime.row import Row
+
+SETTLED = frozenset({"healthy", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the survey: the component's title, its row, and who started it (`up`, a run's id, or nobody)."""
+
+    title: str
+    row: Row
+    by: str = ""
+
+
+def closure(components: Sequence[Component], names: Sequence[str]) -> list[Component]:
+    """These rows and all that they need, in the order of the plan."""
+    rows = {one.id: one for one in components}
+    found: set[str] = set()
+    ahead = list(names)
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead += rows[name].needs
+    return [one for one in components if one.id in found]
+
+
+def bound_of(components: Sequence[Component]) -> float:
+    """How long these take at most to come up or be given up, one after the other, in seconds."""
+    return sum(start_bound_seconds(one) for one in components)
+
+
+class Survey:
+    """Asks the rows of a suite.
+
+    Args:
+        root: the project root.
+        home: `.orchestra/<suite>`, absolute.
+        plan: the suite.
+        names: rows to ask, with what they need.
+        environment: what probes and services inherit.
+        start: start what is down, and end it in `close`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        home: Path,
+        plan: Plan,
+        names: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        start: bool = False,
+    ) -> None:
+        self._root, self._home, self._plan = root, home, plan
+        self._chosen = closure(plan.components, names)
+        self._environment = environment
+        self._start = start
+        self._changed = threading.Event()
+        self._matrix: Matrix | None = None
+        self._reaper: Reaper | None = None
+
+    def lines(self) -> list[Line]:
+        """The rows as they are now. Each is asked within its own bounds."""
+        lent, refused = up.usable(self._root, self._home, self._plan.components, self._environment)
+        run, known = self._of_run()
+        asked = [one for one in self._askable(lent) if one.id not in known]
+        if self._matrix is None:
+            self._matrix = self._new(self._chosen if self._start else asked, lent)
+        matrix = self._matrix
+        mine = {one.id for one in (self._chosen if self._start else asked)}
+        matrix.request(mine)
+        while any(matrix.row(name).state not in SETTLED for name in mine):
+            self._changed.clear()
+            if any(matrix.row(name).state not in SETTLED for name in mine):
+                self._changed.wait()
+        kept = up.read(self._home)
+        lines = []
+        for one in self._chosen:
+            if one.id in mine:
+                line = Line(one.title, matrix.row(one.id), "up" if one.id in lent else "")
+            elif one.id in known:
+                line = Line(one.title, _of_state(one, known[one.id]), f"run {run}")
+            elif kept is not None and one.id in kept.rows:
+                row = _of_record(one, kept.rows[one.id])
+                said = f"a run would not use it: {refused[one.id]}" if one.id in refused else ""
+                line = Line(one.title, replace(row, reason=row.reason or said), "up")
+            else:
+                line = Line(one.title, self._idle(one))
+            lines.append(line)
+        if not self._start:
+            self._drop()
+        return lines
+
+    def _askable(self, lent: Mapping[str, up.UpRow]) -> list[Component]:
+        """What can be asked without starting anything, without what belongs to recovery."""
+        kept: list[Component] = []
+        for one in self._chosen:
+            started = one.service is not None or one.job is not None
+            if (one.id in lent or not started) and all(need in {row.id for row in kept} for need in one.needs):
+                kept.append(msgspec.structs.replace(one, ladder=()))
+        return kept
+
+    def _new(self, components: Sequence[Component], lent: Mapping[str, up.UpRow]) -> Matrix:
+        mark = f"health-{os.getpid()}-{time.time_ns():x}"
+        self._reaper = Reaper.start(mark)
+        return Matrix(
+            components,
+            root=self._root,
+            folder=self._home / "health",
+            mark=mark,
+            env=self._environment,
+            secrets_mask=Masks(self._plan.secrets, self._environment).text,
+            on_event=lambda _: None,
+            wake=self._changed.set,
+            reaper=self._reaper,
+            lent=lent,
+        )
+
+    def _of_run(self) -> tuple[str, Mapping[str, Any]]:
+        """The run under way, and the rows that it has started, by its own state."""
+        holder = holder_of(self._home / "lock")
+        if holder is None:
+            return "", {}
+        try:
+            return holder.run, read_state(self._home / "runs" / holder.run / "state.json").health
+        except (OSError, ValueError):
+            return holder.run, {}
+
+    def _idle(self, one: Component) -> Row:
+        reason = "is not started"
+        hint = f"orchestra up {one.id}, or let a run start it"
+        if one.service is None and one.job is None:
+            reason, hint = "needs what is not started", f"orchestra up {' '.join(one.needs)}"
+        elif one.service is not None and one.service.ports is not None:
+            port = reserve(one.service.host, one.service.ports, but={}, folder=locks_folder(os.getuid()))
+            if isinstance(port, Port):
+                port.release()
+            else:
+                reason += f", and has no free port: {'; '.join(port.reasons)}"
+                hint = "end what holds it, or widen `port_range`"
+        return Row(one.id, "idle", reason, hint=hint, required=one.required)
+
+    def _drop(self) -> None:
+        if self._matrix is not None:
+            self._matrix.close()
+        if self._reaper is not None:
+            self._reaper.close()
+        self._matrix = self._reaper = None
+
+    def close(self) -> None:
+        """End what was started."""
+        self._drop()
+
+
+def _of_state(one: Component, body: Mapping[str, Any]) -> Row:
+    return Row(
+        one.id,
+        body["state"],
+        body["reason"],
+        pid=body["pid"],
+        port=body["port"],
+        url=body.get("url") or "",
+        attempts=body["attempt"],
+        seconds=body["seconds"],
+        required=one.required,
+    )
+
+
+def _of_record(one: Component, row: up.UpRow) -> Row:
+    return Row(
+        one.id,
+        row.state,  # type: ignore[arg-type] # as the keeper's matrix wrote it
+        row.reason,
+        pid=row.pid,
+        port=row.port,
+        url=row.url,
+        attempts=row.attempts,
+        seconds=row.seconds,
+        hint=row.hint,
+        required=one.required,
+        degraded=row.degraded,
+        identity=row.identity,
+    )

@@ -1,0 +1,219 @@
+"""What `orchestra up` keeps running: its record, and whether a run may use it. May import `build`, `process`, msgspec.
+
+A keeper (`orchestra.runtime.keeper`) holds `.orchestra/<suite>/up.lock` as long as it lives, and writes `up.json` after
+each change; `up.wanted.json` says what it shall keep. The lock is the proof of life, so a record that was left behind by
+a machine that went down is never believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import psutil
+
+from orchestra import plan as plans
+from orchestra.ledger.disk import replace_file
+from orchestra.ledger.lock import holder_of
+from orchestra.plan import Component
+from orchestra.runtime.build import service_build
+from orchestra.runtime.process import alive, tree
+
+FORMAT = 1
+RECORD, LOCK, WANTED, FOLDER = "up.json", "up.lock", "up.wanted.json", "up"
+
+
+class UpRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A row that is kept.
+
+    Attributes:
+        state, reason, hint, pid, port, url, attempts, seconds, degraded, identity: as in the health matrix.
+        begun: when its process started, seconds of the epoch, so that the number alone proves nothing.
+        mark: the tree mark of its process.
+        bound: the names that it binds: `url`, `host`, `port`, groups of log probes.
+        build: digest of what it was started from.
+        generation: of the wish that was last carried out.
+    """
+
+    state: str
+    reason: str = ""
+    hint: str = ""
+    pid: int | None = None
+    port: int | None = None
+    url: str = ""
+    attempts: int = 0
+    seconds: float = 0.0
+    degraded: str = ""
+    identity: str = "own"
+    begun: float = 0.0
+    mark: str = ""
+    bound: dict[str, str] = {}
+    build: str = ""
+    generation: int = 0
+
+
+class Up(msgspec.Struct, frozen=True):
+    """What a keeper keeps.
+
+    Attributes:
+        format: of this record.
+        keeper: its process.
+        mark: of everything that it started.
+        since: UTC.
+        profile: of the plan.
+        components: digest of the health matrix that it was given.
+        variables: of each variable that the matrix refers to a digest with the mark, never the value.
+        rows: by id.
+    """
+
+    keeper: int
+    mark: str
+    since: str
+    profile: str
+    components: str
+    variables: dict[str, str] = {}
+    rows: dict[str, UpRow] = {}
+    format: int = FORMAT
+
+
+Wanted: TypeAlias = dict[str, int]
+"""The rows to keep, each with its generation: a higher one than was carried out means a new start."""
+
+
+def read(home: Path) -> Up | None:
+    """The record of the keeper of a suite; None when none lives.
+
+    Args:
+        home: `.orchestra/<suite>`.
+    """
+    holder = holder_of(home / LOCK)
+    if holder is None:
+        return None
+    try:
+        up = msgspec.json.decode((home / RECORD).read_bytes(), type=Up)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return up if up.format == FORMAT and up.keeper == holder.pid else None
+
+
+def write(home: Path, up: Up) -> None:
+    """Replace the record. Raises MachineError when the disk refuses."""
+    replace_file(home / RECORD, msgspec.json.format(msgspec.json.encode(up), indent=1) + b"\n")
+
+
+def wanted(home: Path) -> Wanted:
+    """What is to be kept; nothing where nobody has said so."""
+    try:
+        return msgspec.json.decode((home / WANTED).read_bytes(), type=Wanted)
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def want(home: Path, rows: Wanted) -> None:
+    """Say what is to be kept. Raises MachineError when the disk refuses."""
+    replace_file(home / WANTED, msgspec.json.encode(rows) + b"\n")
+
+
+def matrix_digest(components: Sequence[Component]) -> str:
+    """The digest of a health matrix as it is planned."""
+    return hashlib.sha256(plans.encode(list(components))).hexdigest()
+
+
+def build_of(root: Path, component: Component) -> str:
+    """What a row was started from; empty for one that is not started."""
+    if component.service is not None:
+        return service_build(root, component.service)
+    if component.job is not None:
+        return hashlib.sha256(plans.encode(component.job)).hexdigest()
+    return ""
+
+
+def variables(components: Sequence[Component], environment: Mapping[str, str], mark: str) -> dict[str, str]:
+    """A digest of each environment variable that the matrix refers to, or asks about; never the value.
+
+    What a service merely inherits is not compared: no two shells have the same environment.
+    """
+    text = plans.encode(list(components)).decode()
+    named = set(re.findall(r"\$\{env\.(\w+)\}", text)) | {
+        str(one.probe.args["name"])
+        for row in components
+        for one in (row.ready, row.live)
+        if one is not None and one.probe.kind == "env"
+    }
+    key = mark.encode()
+    return {
+        name: hmac.new(key, environment[name].encode(errors="surrogateescape"), "sha256").hexdigest()
+        for name in sorted(named)
+        if name in environment
+    }
+
+
+def usable(
+    root: Path, home: Path, components: Sequence[Component], environment: Mapping[str, str]
+) -> tuple[dict[str, UpRow], dict[str, str]]:
+    """The rows that a run may use as they stand, and for those that are up and may not be used, why not.
+
+    Args:
+        root: the project root.
+        home: `.orchestra/<suite>`.
+        components: of the run's plan.
+        environment: of the run.
+    """
+    up = read(home)
+    if up is None:
+        return {}, {}
+    here = variables(components, environment, up.mark)
+    changed = sorted(name for name in here.keys() | up.variables.keys() if here.get(name) != up.variables.get(name))
+    good: dict[str, UpRow] = {}
+    refused: dict[str, str] = {}
+    rows = {row.id: row for row in components}
+    for component in components:  # in the order of the plan, in which needs come first
+        row = up.rows.get(component.id)
+        started = component.service is not None or component.job is not None
+        if row is None or not started or row.state == "idle":
+            continue
+        why = _unfit(component, row, build_of(root, component), rows, good)
+        if not why and changed:
+            why = f"{', '.join(changed)} had another value when it was started"
+        if why:
+            refused[component.id] = why
+        else:
+            good[component.id] = row
+    return good, refused
+
+
+def _unfit(
+    component: Component, row: UpRow, build: str, rows: Mapping[str, Component], good: Mapping[str, UpRow]
+) -> str:
+    if row.state != "healthy":
+        return f"it is {row.state}{f': {row.reason}' if row.reason else ''}"
+    if row.degraded:
+        return f"it is degraded: {row.degraded}"
+    if row.build != build:
+        return "its command, environment or input files have changed since it was started"
+    if component.service is not None and not lives(row):
+        return "its process is gone"
+    lacking = [need for need in component.needs if _started(rows[need]) and need not in good]
+    return f"it needs {lacking[0]}, which is not used" if lacking else ""
+
+
+def _started(component: Component) -> bool:
+    return component.service is not None or component.job is not None
+
+
+def lives(row: UpRow) -> bool:
+    """Whether the process of a row runs, or else something of its tree: a service may fork away."""
+    if row.pid is None:
+        return False
+    try:
+        leader = psutil.Process(row.pid)
+        if abs(leader.create_time() - row.begun) < 1.0 and alive(leader):
+            return True
+    except psutil.Error:
+        pass
+    return any(alive(one) for one in tree(row.pid, row.mark, reaped=True))

@@ -1,0 +1,92 @@
+"""What the services of a test wrote while an attempt ran: a part of their logs, kept as its evidence. May import `attempt`.
+
+The logs are those of `service.Journal`: masked, bounded, the older half beside with `.1` at its end. Before
+a window is read, `Matrix.hear` has what was written up to then in the log.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from orchestra.plan import Test
+from orchestra.runtime.attempt import Evidence, Result
+
+LIMIT_BYTES = 256 << 10
+"""The end of a longer window is kept: what led to a failure stands last."""
+
+_FOLDER = "services"
+
+Mark = tuple[int, int]
+"""A file (its inode) and a place in it."""
+
+
+def marks(run: Path, components: Iterable[str]) -> dict[str, Mark]:
+    """Where the log of each component ends now; (0, 0) for one that has none yet.
+
+    Args:
+        run: the run's folder.
+        components: their ids.
+    """
+    return {name: _end(run / _FOLDER / f"{name}.log") for name in components}
+
+
+def wants_evidence(test: Test, result: Result) -> bool:
+    """Whether a test wants evidence of an attempt that ended so."""
+    return test.evidence == "always" or (test.evidence == "on_failure" and result.outcome != "passed")
+
+
+def with_services(result: Result, run: Path, folder: Path, begun: Mapping[str, Mark]) -> Result:
+    """The result with what the services wrote since.
+
+    Args:
+        result: of the attempt.
+        run: the run's folder.
+        folder: the attempt's.
+        begun: the marks of its start.
+    """
+    kept = []
+    for name, mark in begun.items():
+        if text := _since(run / _FOLDER / f"{name}.log", mark):
+            path = f"{_FOLDER}/{name}.log"
+            try:
+                (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(text)
+            except OSError:
+                continue  # a disk that refuses costs this evidence; the ledger says what else it costs
+            kept.append(Evidence(path, "service"))
+    return msgspec.structs.replace(result, evidence=(*result.evidence, *kept)) if kept else result
+
+
+def _end(log: Path) -> Mark:
+    try:
+        found = log.stat()
+    except OSError:
+        return 0, 0
+    return found.st_ino, found.st_size
+
+
+def _since(log: Path, mark: Mark) -> bytes:
+    """The bytes behind a mark, at most the limit; from the older half too, if the log was begun anew meanwhile."""
+    inode, size = mark
+    now, _ = _end(log)
+    if not now:
+        return b""
+    parts = [(log, size if now == inode else 0)]
+    older = log.with_name(f"{log.name}.1")
+    if inode not in {0, now} and _end(older)[0] == inode:
+        parts.insert(0, (older, size))
+    return b"".join(_read(path, start) for path, start in parts)[-LIMIT_BYTES:]
+
+
+def _read(path: Path, start: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(start, end - LIMIT_BYTES))
+            return file.read()
+    except OSError:
+        return b""

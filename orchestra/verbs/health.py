@@ -1,0 +1,407 @@
+"""The verbs about servers: health, up, down. May import `runtime`, `report`, `project`, `group` and `options`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestra import draw
+from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, UsageError
+from orchestra.ledger import log
+from orchestra.ledger.event import Event
+from orchestra.ledger.lock import holder_of
+from orchestra.plan import Plan
+from orchestra.project import PLAN_FOLDER, Project
+from orchestra.report import ladder
+from orchestra.report.table import duration
+from orchestra.runtime import dag, up
+from orchestra.runtime.keeper import Order, encode
+from orchestra.runtime.survey import SETTLED, Line, Survey, bound_of, closure
+from orchestra.runtime.up import Up
+from orchestra.suggest import did_you_mean
+from orchestra.verbs.group import say
+from orchestra.verbs.options import profile_option, project_of, suite_option
+
+_WATCH_SECONDS = 2.0
+_POLL_SECONDS = 0.05
+_MARGIN_SECONDS = 30.0
+_TAIL_LINES = 20
+_RUNS = 50
+
+names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
+
+
+def _suite(
+    ctx: click.Context, suite: str | None, profile: str, names: Sequence[str]
+) -> tuple[Project, Plan, Path, list[str]]:
+    """The project, the plan, the suite's folder, and the rows that are meant: all without a name.
+
+    Raises:
+        UsageError: there is no such row.
+    """
+    project = project_of(ctx)
+    chosen = project.choose(suite)
+    plan = dag.load_plan(project, chosen, profile)
+    known = [one.id for one in plan.components]
+    for name in names:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise UsageError(f'no row "{name}" in `health`{did_you_mean(name, known)}', f"there are {listed}")
+    return project, plan, project.root / PLAN_FOLDER / chosen, list(names) or known
+
+
+# --------------------------------------------------------------------------------------------------------------- health
+
+
+@click.command(
+    epilog="\b\nExamples:\n  orchestra health\n  orchestra health --start --json\n  orchestra health --watch"
+)
+@names_argument
+@suite_option
+@profile_option
+@click.option("--start", is_flag=True, help="Start what is down to look at it, and end it again.")
+@click.option("--watch", is_flag=True, help="Go on, and print each row that changes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list; with --watch one row a line.")
+@click.option("--history", is_flag=True, help="What the rungs of the recovery ladders have brought in earlier runs.")
+@click.pass_context
+def health(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    *,
+    suite: str | None,
+    profile: str,
+    start: bool,
+    watch: bool,
+    as_json: bool,
+    history: bool,
+) -> int:
+    """Print the health matrix: each row, whether it is fit now, why not, and what mends it.
+
+    Nothing is started without --start. Exit 3 when a required row is not healthy.
+    """
+    project, plan, home, chosen = _suite(ctx, suite, profile, names)
+    if history:
+        return _history(plan, home, chosen, as_json=as_json)
+    survey = Survey(project.root, home, plan, chosen, dag.environment(), start=start)
+    if start:
+        bound = bound_of(closure(plan.components, chosen))
+        click.echo(f"starting what is down: at most {duration(bound)}", err=True)
+    try:
+        if watch:
+            _follow(survey, as_json=as_json)
+        lines = survey.lines()
+    finally:
+        survey.close()
+    say(_as_json(lines) if as_json else _table(lines))
+    return EXIT_OK if _fit(lines) else EXIT_MACHINE
+
+
+def _fit(lines: Iterable[Line]) -> bool:
+    return all(line.row.state == "healthy" for line in lines if line.row.required)
+
+
+def _follow(survey: Survey, *, as_json: bool) -> None:
+    """Print rows as they change. Ends with Ctrl-C."""
+    seen: dict[str, tuple[str, str]] = {}
+    while True:
+        for line in survey.lines():
+            now = (line.row.state, line.row.reason)
+            if seen.get(line.row.id) != now:
+                seen[line.row.id] = now
+                stamp = datetime.now(UTC).strftime("%H:%M:%S")
+                said = json.dumps(_data(line), ensure_ascii=False) if as_json else f"{stamp}  {'  '.join(_cells(line))}"
+                say(draw.one_line(said).rstrip())
+        sys.stdout.flush()
+        time.sleep(_WATCH_SECONDS)
+
+
+def _data(line: Line) -> dict[str, Any]:
+    row = line.row
+    return {
+        "id": row.id,
+        "title": line.title,
+        "status": row.state,
+        "required": row.required,
+        "reason": row.reason,
+        "mend": row.hint,
+        "latency_seconds": row.latency_seconds,
+        "attempts": row.attempts,
+        "url": row.url,
+        "pid": row.pid,
+        "port": row.port,
+        "identity": row.identity,
+        "degraded": row.degraded,
+        "by": line.by,
+    }
+
+
+def _as_json(lines: Iterable[Line]) -> str:
+    return json.dumps([_data(line) for line in lines], indent=1, ensure_ascii=False)
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    row = line.row
+    status = row.state if row.required or row.state == "healthy" else f"{row.state} (not required)"
+    latency = "" if row.latency_seconds is None else duration(row.latency_seconds)
+    said = "; ".join(part for part in (row.reason, row.degraded) if part)
+    return (row.id, status, latency, str(row.attempts or ""), row.identity, line.by, row.url, said)
+
+
+def _table(lines: Sequence[Line]) -> str:
+    heads = ("row", "status", "latency", "attempts", "identity", "by", "address", "reason")
+    text = draw.terminal_table(heads, [tuple(map(draw.one_line, _cells(line))) for line in lines])
+    mends = [f"mend {line.row.id}: {draw.one_line(line.row.hint)}" for line in lines if line.row.hint]
+    return "\n".join([text, *mends])
+
+
+# -------------------------------------------------------------------------------------------------------------- history
+
+
+def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) -> int:
+    files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-_RUNS:]
+    records = ladder.collect(map(_events, files))
+    rows = [one for one in records.values() if one.component in chosen]
+    orders = {
+        row.id: order for row in plan.components if row.id in chosen and (order := ladder.suggestion(row, records))
+    }
+    if as_json:
+        told = [
+            {
+                "component": one.component,
+                "rung": one.rung,
+                "tries": one.tries,
+                "worked": one.worked,
+                "seconds": one.median,
+            }
+            for one in rows
+        ]
+        say(json.dumps({"runs": len(files), "rungs": told, "suggested": orders}, indent=1))
+        return EXIT_OK
+    if not rows:
+        say(f"no rung was taken in the last {len(files)} runs")
+        return EXIT_OK
+    cells = [(one.component, one.rung, str(one.tries), f"{one.rate * 100:.0f} %", duration(one.median)) for one in rows]
+    say(draw.terminal_table(("row", "rung", "tries", "worked", "median time"), cells))
+    for name, order in orders.items():
+        say(f"suggested for {name}: recover: [{', '.join(order)}]")
+    return EXIT_OK
+
+
+def _events(file: Path) -> Iterator[Event]:
+    """The events of a run, up to where its ledger is damaged."""
+    with suppress(OrchestraError):
+        yield from log.read(file)
+
+
+# ------------------------------------------------------------------------------------------------------------- up, down
+
+
+@click.command(epilog="\b\nExamples:\n  orchestra up\n  orchestra up backend --logs\n  orchestra up --restart backend")
+@names_argument
+@suite_option
+@profile_option
+@click.option("--restart", is_flag=True, help="Start anew what is up already.")
+@click.option("--logs", is_flag=True, help="Then follow the output of the services, until Ctrl-C; they stay up.")
+@click.pass_context
+def up_(
+    ctx: click.Context, names: tuple[str, ...], *, suite: str | None, profile: str, restart: bool, logs: bool
+) -> int:
+    """Start servers and leave them running, for work by hand: the named rows and what they need, else all.
+
+    A run uses what is up when it is healthy and made of the same command, environment and files; else it says why not and
+    starts its own. Exit 3 when a required row does not become healthy.
+    """
+    project, plan, home, chosen = _suite(ctx, suite, profile, names)
+    return _up(project, plan, home, chosen, restart=restart, logs=logs)
+
+
+def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, restart: bool, logs: bool) -> int:
+    rows = closure(plan.components, chosen)
+    kept = up.read(home)
+    if kept is not None and (kept.components != up.matrix_digest(plan.components) or kept.profile != plan.profile):
+        if not restart:
+            message = "what is up was started from another health matrix"
+            raise UsageError(message, "`orchestra up --restart` starts it anew; `orchestra down` ends it")
+        _end(home)
+        kept = None
+    wanted = up.wanted(home) if kept is not None else {}
+    before = kept.rows if kept is not None else {}
+    for row in rows:
+        again = (restart and row.id in chosen) or (row.id in before and before[row.id].state == "failed")
+        wanted[row.id] = wanted.get(row.id, 0) + (again or row.id not in wanted)
+    home.mkdir(parents=True, exist_ok=True)
+    up.want(home, wanted)
+    if kept is None:
+        _start(project, plan, home)
+    else:
+        os.kill(kept.keeper, signal.SIGUSR1)
+    bound = bound_of(rows) + _MARGIN_SECONDS
+    click.echo(f"bringing up {', '.join(row.id for row in rows)}: at most {duration(bound)}", err=True)
+    now = _await(home, {row.id: wanted[row.id] for row in rows}, bound)
+    lines = Survey(project.root, home, plan, [row.id for row in rows], dag.environment()).lines()
+    say(_table(lines))
+    if logs:
+        _tail(home, [row.id for row in rows], follow=True)
+    return EXIT_OK if _fit(lines) and now is not None else EXIT_MACHINE
+
+
+def _start(project: Project, plan: Plan, home: Path) -> None:
+    """Start a keeper and wait until it has the suite.
+
+    Raises:
+        MachineError: it has ended at once.
+    """
+    order = Order(str(project.root), str(home), plan.profile, plan.components, plan.secrets)
+    folder = home / up.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "keeper.log").open("wb") as out:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "orchestra.runtime.keeper"],
+            cwd=project.root,
+            env=dag.environment(),
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    if keeper.stdin is not None:
+        with suppress(BrokenPipeError), keeper.stdin:
+            keeper.stdin.write(encode(order))
+    deadline = time.monotonic() + _MARGIN_SECONDS
+    while up.read(home) is None:
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            said = (folder / "keeper.log").read_text(encoding="utf-8", errors="replace").strip()
+            raise MachineError(f"the keeper did not start: {said[-500:]}", f"its output is in {folder / 'keeper.log'}")
+        time.sleep(_POLL_SECONDS)
+    keeper.returncode = 0  # it goes on without us, on purpose; nobody is to be warned
+
+
+def _await(home: Path, wanted: Mapping[str, int], seconds: float) -> Up | None:
+    """Wait until the keeper has carried out what is wanted; its record, None when it is gone or its time is over."""
+    deadline = time.monotonic() + seconds
+    said: dict[str, str] = {}
+    while time.monotonic() < deadline:
+        now = up.read(home)
+        if now is None:
+            return None
+        rows = {name: row for name in wanted if (row := now.rows.get(name)) is not None}
+        for name, row in rows.items():
+            text = "  ".join(part for part in (name, row.state, row.url, row.reason) if part)
+            if said.get(name) != text and row.state != "idle":
+                said[name] = text
+                click.echo(draw.one_line(text), err=True)
+        if len(rows) == len(wanted) and all(
+            row.generation == wanted[name] and row.state in SETTLED for name, row in rows.items()
+        ):
+            return now
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+@click.command(epilog="\b\nExamples:\n  orchestra down\n  orchestra down frontend\n  orchestra down --restart backend")
+@names_argument
+@suite_option
+@profile_option
+@click.option("--restart", is_flag=True, help="Start them again afterwards.")
+@click.option("--logs", is_flag=True, help="Print the last lines of their output first.")
+@click.pass_context
+def down(
+    ctx: click.Context, names: tuple[str, ...], *, suite: str | None, profile: str, restart: bool, logs: bool
+) -> int:
+    """End what `orchestra up` keeps: the named rows and what needs them, else everything."""
+    project, plan, home, chosen = _suite(ctx, suite, profile, names)
+    kept = up.read(home)
+    if kept is None:
+        click.echo("nothing is up", err=True)
+        return EXIT_OK
+    under_way = holder_of(home / "lock")
+    if under_way is not None:
+        raise MachineError(f"run {under_way.run} is under way and may use them", "wait for it to end, or end it")
+    if logs:
+        _tail(home, chosen if names else list(kept.rows), follow=False)
+    if restart:
+        return _up(project, plan, home, [name for name in chosen if name in kept.rows], restart=True, logs=False)
+    over = _with_dependents(plan, chosen) if names else set(kept.rows)
+    rest = {name: number for name, number in up.wanted(home).items() if name not in over}
+    if not any(_is_service(plan, name) for name in rest):
+        _end(home)
+    else:
+        up.want(home, rest)
+        os.kill(kept.keeper, signal.SIGUSR1)
+        grace = sum(one.service.grace_seconds for one in plan.components if one.service is not None)
+        bound = grace + _MARGIN_SECONDS
+        click.echo(f"ending {', '.join(sorted(over & set(kept.rows)))}: at most {duration(bound)}", err=True)
+        deadline = time.monotonic() + bound
+        while (now := up.read(home)) is not None and over & set(now.rows):
+            if time.monotonic() > deadline:
+                raise MachineError(f"they did not end within {duration(bound)}", "`orchestra down` ends everything")
+            time.sleep(_POLL_SECONDS)
+    click.echo("down", err=True)
+    return EXIT_OK
+
+
+def _is_service(plan: Plan, name: str) -> bool:
+    return any(one.id == name and one.service is not None for one in plan.components)
+
+
+def _with_dependents(plan: Plan, names: Iterable[str]) -> set[str]:
+    found = set(names)
+    size = 0
+    while size != len(found):
+        size = len(found)
+        found |= {one.id for one in plan.components if found & set(one.needs)}
+    return found
+
+
+def _end(home: Path) -> None:
+    """End the keeper and wait for it: it ends each service with its grace, one after the other.
+
+    Raises:
+        MachineError: it did not end within its bound; its reaper ends what is left when it is killed.
+    """
+    kept = up.read(home)
+    holder = holder_of(home / up.LOCK)
+    if holder is None:
+        return
+    bound = _MARGIN_SECONDS + 20.0 * (len(kept.rows) if kept is not None else 1)
+    click.echo(f"ending everything: at most {duration(bound)}", err=True)
+    os.kill(holder.pid, signal.SIGTERM)
+    deadline = time.monotonic() + bound
+    while holder_of(home / up.LOCK) is not None:
+        if time.monotonic() > deadline:
+            message = f"the keeper (process {holder.pid}) did not end within {duration(bound)}"
+            raise MachineError(message, f"kill {holder.pid}; what it kept is ended behind it")
+        time.sleep(_POLL_SECONDS)
+
+
+def _tail(home: Path, names: Sequence[str], *, follow: bool) -> None:
+    """Print the last lines of each log, and go on with what is added."""
+    files = {name: home / up.FOLDER / "services" / f"{name}.log" for name in names}
+    places: dict[str, int] = {}
+    while True:
+        for name, file in files.items():
+            try:
+                data = file.read_bytes()
+            except OSError:
+                continue
+            seen = places.get(name)
+            fresh = data if seen is None or seen > len(data) else data[seen:]
+            places[name] = len(data)
+            lines = fresh.decode(errors="replace").splitlines()
+            for text in lines[-_TAIL_LINES:] if seen is None else lines:
+                say(f"{name}  {draw.one_line(text)}")
+        if not follow:
+            return
+        sys.stdout.flush()
+        time.sleep(_WATCH_SECONDS / 4)

@@ -1,0 +1,65 @@
+"""`orchestra report --commit`: which files of a run go into git. May import `ledger`, `report`, `project`, `group`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from orchestra.errors import EXIT_OK, UsageError
+from orchestra.ledger.log import read
+from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.state import State, fold_all
+from orchestra.plan import Plan
+from orchestra.project import PLAN_FOLDER
+from orchestra.report import watch
+from orchestra.report.publish import Git
+from orchestra.verbs.group import say
+
+
+def publish_report(root: Path, folder: Path, plan: Plan, ref: str | None, remote: str) -> int:
+    """Commit the summary of a run, what it was, and the baseline; push it where a remote is named.
+
+    Raises:
+        UsageError: the run has not ended, there is no git work tree, or the ref is none.
+        LedgerError: the ledger is damaged.
+        MachineError: git or the remote refuses.
+    """
+    state = fold_all(read(folder / LEDGER))
+    if not state.sealed:
+        raise UsageError(
+            f"run {folder.name} has not ended, so its report is not final", "`orchestra run --resume` ends it"
+        )
+    git = Git(root)
+    full = git.full_name(ref or f"refs/orchestra/{plan.suite}")
+    made = git.publish(full, _files(root, folder, plan, state), _message(state))
+    say(f"{made.ref}: {made.commit[:12]}" + ("" if made.fresh else ", which has this report already"))
+    if remote:
+        git.push(full, remote)
+        say(f"pushed to {remote}")
+    return EXIT_OK
+
+
+def _files(root: Path, folder: Path, plan: Plan, state: State) -> dict[str, bytes]:
+    home = f"{PLAN_FOLDER}/{plan.suite}"
+    summary = watch.FORMS["summary.md"](watch.report_of(root, plan, folder), watch.relative(folder, root))
+    facts = {
+        "run": state.run,
+        "suite": plan.suite,
+        "started": state.started,
+        "plan_digest": state.plan_digest,
+        "source_digest": state.source_digest,
+        "exit_code": state.exit_code,
+        "counts": state.counts,
+        "ledger": {"events": state.seq, "head": state.head},
+    }
+    files = {
+        f"{home}/report/summary.md": summary.encode(errors="backslashreplace"),
+        f"{home}/report/run.json": f"{json.dumps(facts, indent=1, sort_keys=True)}\n".encode(),
+    }
+    baseline = root / home / "baseline.json"
+    return {**files, f"{home}/baseline.json": baseline.read_bytes()} if baseline.exists() else files
+
+
+def _message(state: State) -> str:
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in state.counts.items() if count)
+    return f"Report of run {state.run}\n\nExit code {state.exit_code}; {counts}.\nLedger head {state.head}\n"

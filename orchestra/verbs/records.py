@@ -1,0 +1,168 @@
+"""The verbs about the record of a run: events, report, audit, rollback. May import `ledger`, `report`, `project`, `options`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from orchestra.draw import visible
+from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
+from orchestra.ledger import kept_plan
+from orchestra.ledger.audit import audit as examine
+from orchestra.ledger.checkpoint import go_back
+from orchestra.ledger.event import CATALOGUE
+from orchestra.ledger.glance import under_way
+from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.log import Tail, read, utc_stamp
+from orchestra.ledger.runs import LAST, LEDGER, find_run
+from orchestra.ledger.state import fold_all
+from orchestra.project import PLAN_FOLDER, Project
+from orchestra.report import timeline, watch
+from orchestra.verbs.group import say
+from orchestra.verbs.options import project_of, suite_option
+from orchestra.verbs.publishing import publish_report
+
+FOLLOW_SECONDS = 0.2
+FORMATS = {"md": "summary.md", "junit": "junit.xml", "ctrf": "ctrf.json"}
+
+
+def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, Path]:
+    project = project_of(ctx)
+    return project, find_run(project.root / PLAN_FOLDER / project.choose(suite), run)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  orchestra events                          the newest run, an event a line\n"
+    "  orchestra events --follow --type verdict  verdicts as they are given, until the run ends\n"
+    "  orchestra events --json | jq .body        the ledger's own lines"
+)
+@click.argument("run", required=False, default=LAST)
+@suite_option
+@click.option("--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as JSON, a line each.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    type=click.Choice(list(CATALOGUE)),
+    metavar="TYPE",
+    help="Only events of this type; may be repeated.",
+)
+@click.pass_context
+def events(
+    ctx: click.Context, run: str, suite: str | None, *, follow: bool, as_json: bool, types: tuple[str, ...]
+) -> int:
+    """Print the events of a run, each verified against the chain."""
+    _, folder = _folder(ctx, suite, run)
+    tail = Tail(folder / LEDGER)
+    while True:
+        going = follow and under_way(folder)  # asked before the file is read, so that its last event is not missed
+        for event in tail.poll():
+            if not types or event.type in types:
+                say(timeline.json_line(event) if as_json else timeline.timeline(event))
+        sys.stdout.flush()
+        if not going:
+            return EXIT_OK
+        time.sleep(FOLLOW_SECONDS)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  orchestra report                    write the files of the newest run anew\n"
+    "  orchestra report --format junit     print one of them\n"
+    "  orchestra report 1a2b --format md   of the run with this part in its id\n"
+    "  orchestra report --commit --push    one commit on refs/orchestra/SUITE, and to its remote"
+)
+@click.argument("run", required=False, default=LAST)
+@suite_option
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Print this form, and write nothing.")
+@click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
+@click.option("--ref", metavar="REF", help="With --commit: the branch or ref; refs/orchestra/SUITE without it.")
+@click.option("--push", is_flag=True, help="With --commit: bring the ref to its remote.")
+@click.option("--remote", metavar="NAME", default="origin", show_default=True, help="With --push: where to.")
+@click.pass_context
+def report(
+    ctx: click.Context,
+    run: str,
+    suite: str | None,
+    *,
+    form: str | None,
+    commit: bool,
+    ref: str | None,
+    push: bool,
+    remote: str,
+) -> int:
+    """Make the report of a run from its ledger and the plan that it executed."""
+    project, folder = _folder(ctx, suite, run)
+    plan = kept_plan.latest(project.root, folder)
+    if commit:
+        if form is not None:
+            raise UsageError("--commit and --format do not go together", "leave one of them out")
+        return publish_report(project.root, folder, plan, ref, remote if push else "")
+    if ref is not None or push:
+        raise UsageError("--ref and --push are about --commit", "add --commit, or leave them out")
+    if form is not None:
+        made = watch.report_of(project.root, plan, folder)
+        say(watch.FORMS[FORMATS[form]](made, watch.relative(folder, project.root)), end="")
+        return EXIT_OK
+    if under_way(folder):
+        raise UsageError(f"run {folder.name} is under way and writes its report when it ends", "print it with --format")
+    for path in watch.write(project.root, plan, folder):
+        say(watch.relative(path, project.root))
+    return EXIT_OK
+
+
+@click.command(
+    epilog="\b\nExamples:\n  orchestra audit          the newest run\n  orchestra audit 1a2b     the run with this part in its id"
+)
+@click.argument("run", required=False, default=LAST)
+@suite_option
+@click.pass_context
+def audit(ctx: click.Context, run: str, suite: str | None) -> int:
+    """Verify the record of a run, offline: chain, plan, evidence, and one final verdict a test, each with its execution.
+
+    Exit 1 when anything is wrong; the first wrong line is named.
+    """
+    project, folder = _folder(ctx, suite, run)
+    going = under_way(folder)
+    found = examine(folder, going=going)
+    if found.finding is not None:
+        place = watch.relative(found.finding.path, project.root)
+        say(visible(f"{place}:{found.finding.line}: {found.finding.message}"))
+        return EXIT_FAILED
+    end = "sealed" if found.ended else "under way: so far"
+    said = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
+    say(f"{folder.name}: {end} whole: {said}")
+    return EXIT_OK
+
+
+@click.command(
+    epilog="\b\nExamples:\n  orchestra rollback                  the checkpoints of the newest run\n"
+    "  orchestra rollback cli:basics       back to the end of a group\n"
+    "  orchestra rollback 120 --run 1a2b   by the number of its event"
+)
+@click.argument("checkpoint", required=False, default="")
+@suite_option
+@click.option("--run", "run", metavar="RUN", default=LAST, help="The run; the newest without it.")
+@click.option("--reason", metavar="TEXT", default="", help="Why, for the record.")
+@click.pass_context
+def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str, reason: str) -> int:
+    """Take a run back to a checkpoint, the end of one of its groups; nothing is removed from its record.
+
+    What got its verdict later waits again, for `orchestra run --resume`. Without CHECKPOINT: list them.
+    """
+    folder = _folder(ctx, suite, run)[1]
+    home = folder.parent.parent
+    if not checkpoint:
+        for one in fold_all(read(folder / LEDGER)).checkpoints:
+            say(visible(f"{one['seq']:>6}  {one['time'][:19]}Z  {one['method']}:{one['group']}"))
+        return EXIT_OK
+    with Lock(home / "lock", Holder(os.getpid(), folder.name, utc_stamp(datetime.now(UTC)))):
+        point, state = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason)
+    say(f"{folder.name}: back at {point['method']}:{point['group']} (event {point['seq']}); {len(state.pending)} wait")
+    click.echo("hint: go on with `orchestra run --resume`", err=True)
+    return EXIT_OK

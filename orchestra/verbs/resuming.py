@@ -1,0 +1,53 @@
+"""What `orchestra run --resume` means: which run goes on, with which tasks. May import `runtime`, `ledger`, `project`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestra.errors import UsageError
+from orchestra.ledger.earlier import look
+from orchestra.ledger.runs import LAST, find_run, runs_of
+from orchestra.runtime.resume import nothing_to_resume
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What `--resume` leads to.
+
+    Attributes:
+        run: the id of the run that goes on; empty when there is nothing to go on with.
+        selection: its tasks.
+        profile: the profile that it ran with.
+        why: why nothing goes on, for people.
+    """
+
+    run: str = ""
+    selection: tuple[str, ...] = ()
+    profile: str = ""
+    why: str = ""
+
+
+def target(home: Path, word: str, profile: str) -> Target:
+    """What is to be done for `--resume WORD`.
+
+    Args:
+        home: `.orchestra/<suite>`, absolute.
+        word: `last`, or an id of a run or a part of one.
+        profile: the profile of the command line, empty for none.
+
+    Raises:
+        UsageError: there is no such run, or it ran with another profile.
+        LedgerError: its ledger is damaged.
+    """
+    if word == LAST and not runs_of(home):
+        return Target(profile=profile, why="no run is recorded yet")
+    folder = find_run(home, word)
+    before = look(folder)
+    if why := nothing_to_resume(before):
+        return Target(profile=profile, why=f"of run {folder.name} nothing is left to do: {why}")
+    ran_with = before.start["profile"] or ""
+    if profile and profile != ran_with:
+        with_it = f'with profile "{ran_with}"' if ran_with else "without a profile"
+        raise UsageError(f'run {folder.name} ran {with_it}, not with "{profile}"', "leave --profile out")
+    return Target(folder.name, tuple(before.start["selection"]), ran_with)

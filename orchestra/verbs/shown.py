@@ -1,0 +1,61 @@
+"""`orchestra show TEST --run RUN`: what a run kept of tests, printed or opened. May import `ledger`, `report`, `group`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from orchestra.errors import EXIT_OK, UsageError
+from orchestra.ledger import kept_plan
+from orchestra.ledger.log import read
+from orchestra.ledger.runs import LEDGER
+from orchestra.report.kept import Kept, kept_of, lines
+from orchestra.report.watch import relative
+from orchestra.runtime.select import select
+from orchestra.verbs.group import say
+
+_FIRST = ("screenshot", "log")
+
+
+def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | None, opened: str | None) -> int:
+    """Print what a run kept of the selected tests, or open the files of a kind.
+
+    Args:
+        root: the project root.
+        folder: the run's.
+        selection: tests, as for `run`, of the plan that the run executed.
+        method: only by this method.
+        opened: the kind of evidence to open, empty for the first that there is; None to print.
+
+    Raises:
+        UsageError: nothing answers to the selection, or there is nothing of that kind.
+    """
+    plan = kept_plan.latest(root, folder)
+    tasks = select(plan, selection, [method] if method else [])
+    found = kept_of(read(folder / LEDGER), tasks)
+    found = {task: kept for task, kept in found.items() if kept.verdict is not None or kept.attempts}
+    if not found:
+        raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection)}")
+    if opened is None:
+        for task, kept in found.items():
+            say("\n".join(lines(task, kept, relative(folder, root))))
+        return EXIT_OK
+    for path in _files(list(found.values()), opened):
+        click.echo(f"opening {relative(folder / path, root)}", err=True)
+        if path.endswith(".zip") and opened == "trace":
+            subprocess.Popen([sys.executable, "-m", "playwright", "show-trace", str(folder / path)])
+        else:
+            click.launch(str(folder / path))
+    return EXIT_OK
+
+
+def _files(every: Sequence[Kept], kind: str) -> list[str]:
+    for wanted in [kind] if kind else [*_FIRST, ""]:
+        if files := [path for one in every for path in one.files(wanted)]:
+            return files
+    there = sorted({one["kind"] for item in every for body in item.attempts for one in body["evidence"]})
+    raise UsageError(f'nothing of the kind "{kind}" was kept; there is {", ".join(there) or "nothing"}')

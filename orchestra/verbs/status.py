@@ -1,0 +1,160 @@
+"""The verb status: where a run stands, from its `state.json`. May import `ledger.glance`, `runs`, `project`, `group`.
+
+It is asked again and again while a run goes on, so it imports little. Only of a run that ended without saying so is the
+state folded from the ledger, because its file may be a tenth of a second old.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestra.errors import EXIT_OK, MachineError
+from orchestra.ledger.glance import glance, under_way
+from orchestra.ledger.runs import LAST, LEDGER, STATE, find_run
+from orchestra.project import PLAN_FOLDER
+from orchestra.verbs.group import say
+from orchestra.verbs.options import project_of, suite_option
+
+WATCH_SECONDS = 0.5
+_LATEST = 3
+_CURRENT = 8
+_WANTED = frozenset(
+    (
+        *("run", "phase", "started", "time", "counts", "current", "pending", "blocked", "class_distribution", "errors"),
+        *("resource_use", "incidents", "sessions", "health", "gates", "checkpoints", "exit_code", "interrupted"),
+        *("sealed", "resumes"),
+    )
+)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  orchestra status            the newest run\n"
+    "  orchestra status --watch    until it ends\n  orchestra status --json     state.json"
+)
+@click.argument("run", required=False, default=LAST)
+@suite_option
+@click.option("--watch", is_flag=True, help="Show it again whenever it changes, until the run ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print the state as JSON.")
+@click.pass_context
+def status(ctx: click.Context, run: str, suite: str | None, *, watch: bool, as_json: bool) -> int:
+    """Say where a run stands: verdicts so far, what runs now, what waits, errors, servers, gates."""
+    project = project_of(ctx)
+    folder = find_run(project.root / PLAN_FOLDER / project.choose(suite), run)
+    shown = ""
+    while True:
+        going = under_way(folder)
+        _fresh(folder, going=going)
+        text = (
+            (folder / STATE).read_text(encoding="utf-8") if as_json else "\n".join(lines(_state(folder), going=going))
+        )
+        if text != shown:
+            clear = "\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else ""
+            say(clear + text, end="" if as_json else "\n")
+            sys.stdout.flush()
+            shown = text
+        if not watch or not going:
+            return EXIT_OK
+        time.sleep(WATCH_SECONDS)
+
+
+def _fresh(folder: Path, *, going: bool) -> None:
+    """Fold the state anew when nobody does it any more and the file may be older than the ledger."""
+    if going:
+        return
+    try:
+        if glance(folder / STATE, {"sealed"}).get("sealed"):
+            return
+    except (MachineError, ValueError):
+        pass
+    from orchestra.ledger.log import read  # noqa: PLC0415 - a run that ended well does not need it
+    from orchestra.ledger.state import fold_all, write_state  # noqa: PLC0415
+
+    write_state(folder / STATE, fold_all(read(folder / LEDGER)))
+
+
+def _state(folder: Path) -> Mapping[str, Any]:
+    try:
+        return glance(folder / STATE, _WANTED)
+    except ValueError as error:
+        raise MachineError(str(error), "the ledger has it all: `orchestra report` reads it") from error
+
+
+def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
+    """The state for people.
+
+    Args:
+        state: fields of `state.json`.
+        going: whether the run is under way.
+    """
+    counts = {verdict: count for verdict, count in state["counts"].items() if count}
+    current, pending = state["current"], state["pending"]
+    total = sum(counts.values()) + len(current) + len(pending)
+    told = [f"{count} {verdict}" for verdict, count in counts.items()]
+    told += [f"{len(current)} running"] * bool(current) + [f"{len(pending)} waiting"] * bool(pending)
+    yield _line("run", state["run"], _phase(state, going=going), f"since {state['started'][:19]}Z")
+    yield _line("tests", f"{', '.join(told) or 'none yet'}; {total} in all")
+    for task, one in list(current.items())[:_CURRENT]:
+        yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}")
+    for task, reason in list(state["blocked"].items())[:_LATEST]:
+        yield _line("blocked", task, reason)
+    latest = {one["task"]: one for one in state["errors"] if one["task"] not in current}
+    for one in list(latest.values())[-_LATEST:]:
+        yield _line("error", one["task"], f"attempt {one['attempt']}", one.get("at") or "", one.get("message") or "")
+    yield from (
+        _line("server", name, row["state"], row.get("url") or "", row["reason"])
+        for name, row in state["health"].items()
+    )
+    yield from (_line("incident", name, reason) for name, reason in state["incidents"].items())
+    for name, one in state["sessions"].items():
+        yield _line("session", name, one["continuity"], one["url"], one["title"])
+    yield from (_line("gate", name, one["result"], one["message"]) for name, one in state["gates"].items())
+    speeds = ", ".join(f"{count} {name}" for name, count in state["class_distribution"].items())
+    yield from filter(None, [_line("speed", speeds) if speeds else "", _use(state["resource_use"])])
+    if state["checkpoints"]:
+        last = state["checkpoints"][-1]
+        yield _line(
+            "checkpoint",
+            f"{last['method']}:{last['group']}",
+            f"event {last['seq']}",
+            f"{len(state['checkpoints'])} in all",
+        )
+    if state["resumes"]:
+        yield _line("resumed", f"{state['resumes']} times")
+    if not going and (not state["sealed"] or state["exit_code"]):
+        yield _line("go on", "orchestra run --resume")
+
+
+def _phase(state: Mapping[str, Any], *, going: bool) -> str:
+    if state["phase"] == "finished":
+        return f"finished with exit code {state['exit_code']}"
+    if going:
+        return f"{state['phase']}, asked to end by {state['interrupted']}" if state["interrupted"] else state["phase"]
+    return f"not running; it stopped at {state['time'][:19]}Z without an end"
+
+
+def _use(use: Mapping[str, Any]) -> str:
+    if not use:
+        return ""
+    peak = f"(at most {use['cpu_percent_peak']:.0f} % and {use['memory_percent_peak']:.0f} %)"
+    now = f"cpu {use['cpu_percent']:.0f} %, memory {use['memory_percent']:.0f} %"
+    return _line("machine", now, peak, f"{use['workers']} workers")
+
+
+def _line(word: str, *parts: str) -> str:
+    """A line like those of a run: a word in its column, then parts. No text of a page or program steers the terminal."""
+    rest = "  ".join(" ".join(_visible(part).split()) for part in parts if part)
+    return f"{word:<12}{rest}".rstrip()
+
+
+def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    from orchestra.draw import visible  # noqa: PLC0415 - it brings the whole plan with it
+
+    return visible(text)
