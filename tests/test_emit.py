@@ -208,7 +208,7 @@ def test_each_line_to_type_is_a_verb_that_exists(path):
         line for block in re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for line in block.splitlines()
     ]
     inline = re.findall(r"`(orchestra [^`]+|doit [^`]+)`", text)
-    assert len(lines) == 4
+    assert len(lines) == 6
     assert len(inline) >= 3
     for line in lines + inline:
         program, verb, *_ = line.split()
