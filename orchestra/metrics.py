@@ -245,7 +245,7 @@ def names_in(expression: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for _, name in _identifiers(expression) if metric_of(name) is not None))
 
 
-_HOLE = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\}")
+_HOLE = re.compile(r"(?<!\$)\{([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\}")
 
 
 def holes(message: str) -> Iterator[tuple[int, str]]:

@@ -165,7 +165,10 @@ def test_a_table_is_markdown():
 
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
-    assert 'unknown benchmark "nothing"; there are compile, startup, runtime, quality' in capsys.readouterr().err
+    assert (
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, ledger, quality'
+        in capsys.readouterr().err
+    )
 
 
 def test_those_named_are_run(monkeypatch, capsys):

@@ -107,7 +107,10 @@ def test_samples_take_a_small_part_of_the_time():
 
 
 def test_a_message_holds_values():
-    assert list(holes("{failed} of {method.cli.failed}; {Not} {} {a b}")) == [(1, "failed"), (13, "method.cli.failed")]
+    assert list(holes("{failed} of {method.cli.failed}; {Not} {} {a b} ${vars.name}")) == [
+        (1, "failed"),
+        (13, "method.cli.failed"),
+    ]
     assert filled("{failed} of {total}, {pass_rate}, {agreement}", {"failed": 2, "total": 3, "pass_rate": 1 / 3}) == (
         "2 of 3, 0.3333, no value"
     )
