@@ -2,7 +2,8 @@
 
 `history.json` holds the last execution of each task: it gives the scheduler durations and `unchanged` its last pass.
 `executions.jsonl` holds every passing or failing execution, one line a run, for baselines, trends and flakiness. Both can
-be thrown away: `refresh` makes them again from the ledgers that are still there.
+be thrown away: `refresh` makes them again from the ledgers that are still there. Longer than other modules because both
+files, and how they are made from events, are read together.
 """
 
 from __future__ import annotations
