@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, ledger, runtime, startup
+from bench import faults, ledger, quality, runtime, startup
 
 BENCHES = {
     "compile": compiling.run,
@@ -13,6 +13,7 @@ BENCHES = {
     "runtime": runtime.run,
     "faults": faults.run,
     "ledger": ledger.run,
+    "quality": quality.run,
 }
 
 

@@ -31,6 +31,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("records", "Make the report of a run from its ledger."),
     "audit": ("records", "Verify the record of a run."),
     "rollback": ("records", "Take a run back to a checkpoint."),
+    "compare": ("compare", "Compare two methods, runs or branches."),
+    "history": ("history", "Show what earlier runs say of tests."),
+    "baseline": ("baseline", "Show, accept or reset how long tests usually take."),
     "doctor": ("runs", "Say what this machine lacks, and the mend."),
 }
 

@@ -44,7 +44,9 @@ class Metric(NamedTuple):
     example: str
 
 
-_PASSES = "`passed`, `flaky` and `unchanged` over all tests with a verdict but `skipped`; it has no value without any"
+_PASSES = (
+    "`passed`, `flaky`, `unchanged` over all tests with a verdict but skipped and excused ones; no value without any"
+)
 
 _ALL: tuple[Metric, ...] = (
     Metric(
@@ -65,14 +67,46 @@ _ALL: tuple[Metric, ...] = (
     Metric("error", "int", "tests", "ended by the machine's or our own fault", RUNNING, "error == 0"),
     Metric("blocked", "int", "tests", "not run, because what they need did not pass", RUNNING, "blocked == 0"),
     Metric("skipped", "int", "tests", "not run, with a stated reason", RUNNING, "skipped <= 1"),
+    Metric(
+        "excused",
+        "int",
+        "tests",
+        "did not pass, held by `quarantine` or `known_failures`; counted by no other verdict",
+        RUNNING,
+        "excused <= 2",
+    ),
     Metric("interrupted", "int", "tests", "ended by a signal", CLOSED, "interrupted == 0"),
     Metric(
         "skipped_silently",
         "int",
         "tests",
-        "selected, but without a verdict of their own",
+        "without a verdict of their own, or skipped without a reason",
         CLOSED,
         "skipped_silently == 0",
+    ),
+    Metric(
+        "servers_down",
+        "int",
+        "components",
+        "required components of the health matrix that failed for good",
+        RUNNING,
+        "servers_down == 0",
+    ),
+    Metric(
+        "plan_fresh",
+        "bool",
+        "",
+        "the spec files are still those that the plan was compiled from",
+        CLOSED,
+        "plan_fresh == true",
+    ),
+    Metric(
+        "evidence_missing",
+        "int",
+        "files",
+        "files of attempts that were named and cannot be read, and failed browser attempts without any",
+        RUNNING,
+        "evidence_missing == 0",
     ),
     Metric("pass_rate", "double", "0 to 1", _PASSES, RUNNING, "pass_rate >= 1.0"),
     Metric(
@@ -209,6 +243,25 @@ def _identifiers(expression: str) -> Iterator[tuple[int, str]]:
 def names_in(expression: str) -> tuple[str, ...]:
     """The metrics that an expression reads, each once, in its order."""
     return tuple(dict.fromkeys(name for _, name in _identifiers(expression) if metric_of(name) is not None))
+
+
+_HOLE = re.compile(r"(?<!\$)\{([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\}")
+
+
+def holes(message: str) -> Iterator[tuple[int, str]]:
+    """Offset and name of each metric in braces in a gate's message: `{failed} tests failed`."""
+    for hole in _HOLE.finditer(message):
+        yield hole.start(1), hole[1]
+
+
+def filled(message: str, values: Mapping[str, Any]) -> str:
+    """A gate's message with values in the place of its metrics in braces; one without a value is `no value`."""
+
+    def value_of(hole: re.Match[str]) -> str:
+        value = values.get(hole[1], "no value")
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    return _HOLE.sub(value_of, message)
 
 
 @functools.cache

@@ -142,6 +142,22 @@ class Retry(Part, frozen=True):
     on: tuple[Cause, ...] = ("timeout", "connection", "crash")
 
 
+class Quarantine(Part, frozen=True):
+    """A test whose failures are excused up to a day, `YYYY-MM-DD` in UTC, that day included."""
+
+    owner: str
+    until: str
+    reason: str = ""
+
+
+class KnownFailure(Part, frozen=True):
+    """A failure that is excused where its message holds `match`; `strict`: a pass is a failure."""
+
+    match: str
+    reason: str = ""
+    strict: bool = False
+
+
 class Command(Part, frozen=True):
     """A program as a test: it passes when its exit code is in `exit_codes` and its JUnit file, if any, has no failure."""
 
@@ -177,6 +193,8 @@ class Test(Part, frozen=True):
     record: tuple[Literal["trace", "pictures"], ...] = ()
     inputs: tuple[str, ...] = ()
     skip: str = ""
+    quarantine: Quarantine | None = None
+    known_failures: tuple[KnownFailure, ...] = ()
     matrix: dict[str, Any] = {}
     before: tuple[Step, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -197,7 +215,7 @@ class Baseline(Part, frozen=True):
 
     window: int = 20
     min_runs: int = 5
-    slower_ratio: float = 1.5
+    slower_ratio: float = 1.25
     slower_seconds: float = 0.5
     confirm: int = 3
 

@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestra.standard import STANDARD
+
 HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
 
 
@@ -90,6 +92,12 @@ class SuiteProject:
         lines = (self.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
         events = [json.loads(line) for line in lines]
         return [event for event in events if kind in {"", event["type"]}]
+
+    def gates(self) -> list[dict]:
+        """What was judged of the gates that the spec has; the standard ones are left out."""
+        standard = {(gate.name, gate.require) for gate in STANDARD}
+        judged = [event["body"] for event in self.events("gate")]
+        return [body for body in judged if (body["name"], body["expression"]) not in standard]
 
     def verdicts(self) -> dict[str, str]:
         return {event["body"]["task"]: event["body"]["verdict"] for event in self.events("verdict")}

@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, ledger, measure, runtime, startup
+from bench import faults, ledger, measure, quality, runtime, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -90,6 +90,26 @@ def test_process_tests_print_their_tables():
     assert [row[0] for row in rows(text, "3 tests that run `true`")[2:]] == ["ninja -j2", "orchestra run"]
 
 
+def test_rules_are_right_as_often_as_their_goals_say():
+    """The short form: no clock is in it, so the goals themselves are judged, with room for the small number."""
+    judge = quality.limits_by(quality.RULE)
+    quiet = quality.simulate(judge, 0.1, confirm=3, tests=60, runs=60, seeds=1)
+    assert quiet.alarms == 0
+    assert quiet.detection == 100
+    noisy = quality.simulate(judge, 0.2, confirm=3, tests=100, runs=100, seeds=1)
+    assert noisy.alarms <= 2
+    assert noisy.detection >= 75
+    naive = quality.simulate(quality.naive(1.25), 0.2, confirm=0, tests=60, runs=60, seeds=1)
+    assert naive.alarms > 20 * max(noisy.alarms, 1)
+
+
+def test_quality_prints_its_tables():
+    names = {row[0] for row in rows(quality.durations(20, 40, 1), "Slow-downs of 1.5 x, 20 tests x 40 runs x 1")[2:]}
+    assert {"orchestra", "naive: ratio 1.25 alone"} < names
+    assert [row[3] for row in rows(quality.flakiness(100), "Flakiness within 90 runs, 100 tests")[3:]] == ["held"]
+    assert len(rows(quality.gates(10, 2), "Gates")[2:]) == 4
+
+
 def test_the_graph_is_the_same_for_each_runner(tmp_path):
     edges = re.findall(
         r"build (t\d+): run (t\d+)?", (runtime.ninja_project(tmp_path / "n", 5) / "build.ninja").read_text()
@@ -145,7 +165,10 @@ def test_a_table_is_markdown():
 
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
-    assert 'unknown benchmark "nothing"; there are compile, startup, runtime' in capsys.readouterr().err
+    assert (
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, ledger, quality'
+        in capsys.readouterr().err
+    )
 
 
 def test_those_named_are_run(monkeypatch, capsys):

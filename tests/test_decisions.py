@@ -150,7 +150,7 @@ def test_figures_count_every_verdict_once():
         "mcp:B10": done("passed", 4.0, 1, "ok"),
         "cli:B2[firefox]": done("skipped", 0.0, 0, None),
     }
-    rows = {"backend": SimpleNamespace(state="healthy", failovers=1, incidents=2, recoveries=3)}
+    rows = {"backend": SimpleNamespace(state="healthy", required=True, failovers=1, incidents=2, recoveries=3)}
     values = figures(PLAN, [*executions, "cli:B2[chromium]"], executions, rows)
     wanted = {
         "total": 6, "executed": 4, "passed": 2, "failed": 1, "flaky": 1, "skipped": 1, "retries": 1, "skipped_silently": 1,

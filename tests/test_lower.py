@@ -198,7 +198,7 @@ suite: s
 title: s
 methods: {cli: {title: cli, driver: playwright, workers: auto, parallel: false, session: {single: false, reset: storage}, poll_seconds: 10, command: test_cli_full}}
 speed: {good: {below_seconds: 30, mark: "😊"}, ok: {below_seconds: 60.0, mark: "😐"}, slow: {mark: "😴"}}
-baseline: {window: 20, min_runs: 5, slower_ratio: 1.5, slower_seconds: 0.5, confirm: 3}
+baseline: {window: 20, min_runs: 5, slower_ratio: 1.25, slower_seconds: 0.5, confirm: 3}
 tests: {T: {title: T, timeout_seconds: 120, browser: chromium, evidence: on_failure, steps: [{goto: {url: "https://a.example/"}}]}}
 """
     assert plan_of(tmp_path, short).digest() == plan_of(tmp_path, long).digest()

@@ -20,9 +20,11 @@ from orchestra.plan import (
     Command,
     Gate,
     Group,
+    KnownFailure,
     Method,
     Outputs,
     Plan,
+    Quarantine,
     Retry,
     SpeedClass,
     Test,
@@ -57,6 +59,11 @@ def _retry(test: RetrySpec | None, default: RetrySpec) -> Retry:
     merged: RetrySpec = {**default, **(test or {})}
     plain = Retry()
     return Retry(max=merged.get("max", plain.max), on=tuple(merged.get("on", plain.on)))
+
+
+def _quarantine(test: TestSpec) -> Quarantine | None:
+    said = test.get("quarantine")
+    return None if said is None else Quarantine(said["owner"], said["until"], said.get("reason", ""))
 
 
 def _add_names(value: Any, found: set[str]) -> None:
@@ -144,6 +151,11 @@ def lower_test(
                 record=tuple(test.get("record", defaults.get("record", []))),
                 inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
                 skip=final_text(test.get("skip", ""), known),
+                quarantine=_quarantine(test),
+                known_failures=tuple(
+                    KnownFailure(one["match"], one.get("reason", ""), one.get("strict", False))
+                    for one in test.get("known_failures", [])
+                ),
                 matrix=values,
                 before=before,
                 steps=steps,

@@ -70,6 +70,7 @@ class AttemptStarted(TypedDict):
     attempt: Annotated[int, "from 1"]
     dir: Annotated[str, "the attempt's folder, relative to the run's"]
     worker: NotRequired[int]
+    browser: NotRequired[Annotated[str, "the engine that it drives; absent for a test without a browser"]]
 
 
 class Failure(TypedDict):
@@ -139,8 +140,42 @@ class VerdictGiven(TypedDict):
     speed_class: Annotated[str | None, "null for a test that was not executed"]
     degraded: Annotated[list[str], "what was not as declared: `backend on failover`"]
     inputs: Annotated[str | None, "digest of inputs, plan entry and service builds"]
+    reads: NotRequired[Annotated[bool, "the test declares all that it reads, so that `inputs` stands for it"]]
+    excused: NotRequired[Annotated[str, "why it does not fail the run, though it did not pass"]]
     unchanged_since: NotRequired[Annotated[str | None, "the run whose pass an `unchanged` rests on"]]
     incidents: NotRequired[Annotated[list[str], "ids of the incidents that overlapped an attempt or blocked the test"]]
+
+
+class Repeated(TypedDict):
+    """A test whose duration was suspicious ran again. It is neither an attempt nor a verdict."""
+
+    task: Task
+    test: Test
+    method: Method
+    number: Annotated[int, "from 1"]
+    dir: Annotated[str, "its folder, relative to the run's"]
+    outcome: Outcome
+    seconds: Seconds
+    evidence: list[Evidence]
+
+
+class Compared(TypedDict):
+    """A suspicious duration was compared with the baseline, after its repeats."""
+
+    task: Task
+    test: Test
+    method: Method
+    result: Annotated[
+        Literal["slower", "faster", "unconfirmed"], "unconfirmed: a repeat did not agree, or did not pass"
+    ]
+    suspected: Literal["slower", "faster"]
+    baseline: Annotated[str, "its key in baseline.json"]
+    seconds: Annotated[float, "of the attempt that its verdict rests on"]
+    repeats: Annotated[list[float], "seconds of the repeats, in order"]
+    median_seconds: Seconds
+    mad_seconds: Annotated[float, "median absolute deviation in seconds"]
+    runs: Annotated[int, "samples of the baseline"]
+    limit_seconds: Annotated[float, "what all of them had to pass to be confirmed"]
 
 
 class ServiceChanged(TypedDict):
@@ -256,8 +291,8 @@ class RolledBack(TypedDict):
 class BaselineChanged(TypedDict):
     """The baseline that later runs are compared with was replaced."""
 
-    digest: Sha256
-    previous: Annotated[str | None, "digest of the one before"]
+    digest: Annotated[str | None, "of the new one; null when it was forgotten"]
+    previous: Annotated[str | None, "of the one before"]
     reason: str
 
 
@@ -302,6 +337,8 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "attempt_started": EventType(AttemptStarted),
     "attempt_finished": EventType(AttemptFinished),
     "verdict": EventType(VerdictGiven),
+    "repeat": EventType(Repeated),
+    "comparison": EventType(Compared),
     "service_event": EventType(ServiceChanged),
     "gate": EventType(GateJudged),
     "group_completed": EventType(GroupCompleted),

@@ -105,7 +105,7 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
         test["flaky"] = True
     if row.evidence:
         test["attachments"] = [_attachment(one, folder) for one in row.evidence]
-    extra = {"speed_class": row.speed_class, "degraded": list(row.degraded)}
+    extra = {"speed_class": row.speed_class, "degraded": list(row.degraded), "excused": row.excused}
     if any(extra.values()):
         test["extra"] = {name: value for name, value in extra.items() if value}
     return test
@@ -114,6 +114,8 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
 def _status(row: Row) -> str:
     if row.verdict in {"skipped", "unchanged"}:
         return "skipped"
+    if row.excused:
+        return "other"
     return "passed" if row.verdict in FINE else "failed"
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
 from orchestra.plan import Plan, Test
-from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Report, Row, ServiceRow
+from orchestra.report.compare import Sides, compare, of_method
+from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Pace, Report, Row, ServiceRow
+from orchestra.standard import gates_of
 
 NEVER_RAN = "never ran"
 
@@ -42,6 +44,7 @@ class Collector:
     gates: dict[str, Body] = field(default_factory=dict)
     services: dict[str, Body] = field(default_factory=dict)
     rungs: dict[str, list[str]] = field(default_factory=dict)
+    comparisons: dict[str, Body] = field(default_factory=dict)
     incidents: dict[str, Body] = field(default_factory=dict)
     finish: Body | None = None
     interrupted: str = ""
@@ -75,6 +78,8 @@ class Collector:
         rows = tuple(self.row(task, tests) for task in self.selection())
         used = dict.fromkeys(row.method for row in rows)
         order = [method.id for method in plan.methods if method.id in used]
+        last = {task: attempts[-1] for task, attempts in self.attempts.items()} if len(order) > 1 else {}
+        sides = Sides(last, self.verdicts).by_task()
         return Report(
             suite=plan.suite,
             title=plan.title,
@@ -82,6 +87,10 @@ class Collector:
             rows=rows,
             gates=tuple(self._gate_rows()),
             services=tuple(self._service_rows()),
+            comparisons=tuple(
+                compare(order[0], of_method(sides, order[0]), other, of_method(sides, other)) for other in order[1:]
+            ),
+            paces=tuple(pace_of(self.comparisons[row.task]) for row in rows if row.task in self.comparisons),
             incidents=tuple(map(_incident, self.incidents.values())),
             run=start.get("run", ""),
             started=self.started,
@@ -122,6 +131,7 @@ class Collector:
             evidence=_evidence(attempts[-1]) if attempts else (),
             degraded=tuple(given.get("degraded", ())),
             unchanged_since=given.get("unchanged_since") or "",
+            excused=given.get("excused") or "",
             tags=test.tags if test is not None else (),
             incidents=tuple(given.get("incidents", ())),
         )
@@ -141,9 +151,12 @@ class Collector:
 
     def _gate_rows(self) -> Iterable[GateRow]:
         results: Mapping[str, str] = self.finish["gates"] if self.finish is not None else {}
-        for gate in self.plan.gates:
+        own = {(gate.phase, gate.name) for gate in self.plan.gates}
+        for gate in gates_of(self.plan):
             key = f"{gate.phase}:{gate.name}"
             body = self.gates.get(key)
+            if body is None and (gate.phase, gate.name) not in own and key not in results:
+                continue  # of a run by a version that did not have this standard gate, or one under way
             if body is None:
                 yield GateRow(
                     gate.phase, gate.name, results.get(key, "failed"), gate.require, message=_unjudged(results, key)
@@ -172,11 +185,16 @@ class Collector:
         self.start = {**self.start, **digests}
 
     def _attempt_finished(self, body: Body) -> None:
-        passed = (
-            body["outcome"] == "passed"
-        )  # then nothing else of it is reported: ten thousand bodies need not be kept
-        kept = {"outcome": "passed", "evidence": body["evidence"]} if passed else body
+        # Of a pass nothing else is reported, and ten thousand bodies need not be kept; steps, where methods are compared.
+        kept = body
+        if body["outcome"] == "passed":
+            kept = {"outcome": "passed", "evidence": body["evidence"], "error": None, "steps": []}
+            if len(self.plan.methods) > 1:
+                kept["steps"] = body["steps"]
         self.attempts.setdefault(body["task"], []).append(kept)
+
+    def _comparison(self, body: Body) -> None:
+        self.comparisons[body["task"]] = body
 
     def _verdict(self, body: Body) -> None:
         self.verdicts[body["task"]] = body
@@ -209,6 +227,7 @@ class Collector:
         for task in tasks:
             self.verdicts.pop(task, None)
             self.attempts.pop(task, None)
+            self.comparisons.pop(task, None)
 
 
 _TAKE: Mapping[str, Callable[[Collector, Body], None]] = {
@@ -226,6 +245,21 @@ def collect(plan: Plan, events: Iterable[Event], place_of: Callable[[str], str] 
 
 def _unjudged(results: Mapping[str, str], key: str) -> str:
     return "" if results.get(key) == "passed" else "never judged"
+
+
+def pace_of(body: Body) -> Pace:
+    """The row of an event `comparison`."""
+    return Pace(
+        task=body["task"],
+        result=body["result"],
+        suspected=body["suspected"],
+        seconds=body["seconds"],
+        repeats=tuple(body["repeats"]),
+        median=body["median_seconds"],
+        mad=body["mad_seconds"],
+        runs=body["runs"],
+        limit=body["limit_seconds"],
+    )
 
 
 def _incident(body: Body) -> IncidentRow:

@@ -83,11 +83,12 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
     case = ET.SubElement(suite, "testcase", {"classname": classname, "name": name_of(row), "time": _time(row.seconds)})
     if row.group:
         case.set("group", legal(row.group))
-    tag = _CHILD.get(row.verdict)
+    tag = _tag(row)
     if tag is not None:
         kind = row.failure.kind if row.failure is not None and row.failure.kind else row.verdict
         message = row.failure.message if row.failure is not None and row.failure.message else row.reason
-        child = ET.SubElement(case, tag, {"type": legal(kind), "message": legal(message)})
+        told = f"excused ({row.excused}): {message}" if row.excused else message
+        child = ET.SubElement(case, tag, {"type": legal(kind), "message": legal(told)})
         text = explained(row.failure) if row.failure is not None else f"at: {row.place}" if row.place else ""
         child.text = legal(text) or None
     again = "flakyFailure" if row.verdict == "flaky" else "rerunFailure"
@@ -106,6 +107,7 @@ def _of_test(row: Row) -> list[tuple[str, str]]:
         ("attempts", str(row.attempts)),
         ("speed_class", row.speed_class),
         *(("degraded", item) for item in row.degraded),
+        ("excused", row.excused),
     ]
     return [(name, value) for name, value in parts if value]
 
@@ -132,7 +134,12 @@ def _totals(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _count(rows: Sequence[Row], tag: str) -> int:
-    return sum(_CHILD.get(row.verdict) == tag for row in rows)
+    return sum(_tag(row) == tag for row in rows)
+
+
+def _tag(row: Row) -> str | None:
+    """What stands below a test case: JUnit has no word for a failure that is excused, and `skipped` fails nothing."""
+    return "skipped" if row.excused else _CHILD.get(row.verdict)
 
 
 def _time(seconds: float) -> str:

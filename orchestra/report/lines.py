@@ -1,4 +1,4 @@
-"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `table`, `draw`.
+"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `table`, `draw`, `fold`.
 
 All text of a spec, a page or a program goes through `draw`, so that none of it is a sequence that a terminal obeys.
 """
@@ -11,6 +11,7 @@ from typing import Any
 from orchestra import draw
 from orchestra.ledger.event import Event
 from orchestra.ledger.outcome import FINE
+from orchestra.report.fold import pace_of
 from orchestra.report.rows import Evidence, Report, Row
 from orchestra.report.table import (
     agreement,
@@ -23,6 +24,7 @@ from orchestra.report.table import (
     render_table,
     values_text,
 )
+from orchestra.standard import is_standard
 
 WORD = 12
 """Columns of the first word of a line: the longest verdict and a space."""
@@ -52,6 +54,8 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
     yield line(row.verdict, row.task, row.title, time, reason)
     for item in row.degraded:
         yield detail("degraded", item)
+    if row.excused:
+        yield detail("excused", row.excused)
     for item in row.incidents:
         yield detail("incident", item)
     yield from failure_lines(row, folder)
@@ -101,11 +105,15 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
     yield ""
     yield line("tests", counted(report.rows))
     for gate in report.gates:
+        if gate.quiet:
+            continue
         values = values_text(gate.values)
         said = gate_remark(gate.result, gate.expression, gate.message)
         yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", said)
     for text in (*agreement(report).lines(), *(one.text() for one in overhead(report))):
         yield line("methods", text)
+    for pace in report.paces:
+        yield line("pace", pace.task, pace.text())
     for one in report.incidents:
         yield line("incident", *incident_parts(one))
     for row in report.services:
@@ -146,10 +154,20 @@ def _service(body: Mapping[str, Any]) -> str:
 
 
 def _gate(body: Mapping[str, Any]) -> str:
+    if body["result"] == "passed" and is_standard(body["phase"], body["name"], body["expression"]):
+        return ""
     values = values_text(tuple(sorted(body["values"].items())))
     said = gate_remark(body["result"], body["expression"], body["message"])
     name = f"{body['phase']}:{body['name']}"
     return line("gate", name, body["result"], body["expression"], values and f"({values})", said)
+
+
+def _repeat(body: Mapping[str, Any]) -> str:
+    return line("repeat", body["task"], f"{body['number']}: {body['outcome']}", duration(body["seconds"]))
+
+
+def _comparison(body: Mapping[str, Any]) -> str:
+    return line(body["result"], body["task"], pace_of(body).text())
 
 
 def _incident(body: Mapping[str, Any]) -> str:
@@ -179,6 +197,8 @@ _TELL = {
     "run_started": _started,
     "run_resumed": _resumed,
     "attempt_finished": _retry,
+    "repeat": _repeat,
+    "comparison": _comparison,
     "service_event": _service,
     "gate": _gate,
     "incident": _incident,

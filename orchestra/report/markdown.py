@@ -7,15 +7,14 @@ from urllib.parse import quote
 
 from orchestra import draw
 from orchestra.ledger.outcome import FINE
+from orchestra.report.compare_text import compared_lines
 from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row
 from orchestra.report.table import (
-    agreement,
     counted,
     duration,
     exit_meaning,
     gate_remark,
     incident_parts,
-    overhead,
     render_table,
     values_text,
 )
@@ -46,6 +45,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield from _bad(report)
     yield from _remarks(report)
     yield from _gates(report)
+    yield from _paces(report)
     yield from _methods(report)
     yield from _incidents(report)
     yield from _services(report)
@@ -59,6 +59,7 @@ def _bad(report: Report) -> Iterator[str]:
     for row in bad:
         yield from ("", f"### {_inline(f'{row.task} {row.title}')}", "")
         yield f"- verdict: {row.verdict}{f' after {row.attempts} attempts' if row.attempts > 1 else ''}"
+        yield from _item("excused", row.excused)
         if row.place:
             yield f"- at: {draw.code(row.place)}"
         if row.failure is None:
@@ -93,23 +94,37 @@ def _remark(row: Row) -> Iterator[str]:
 
 
 def _gates(report: Report) -> Iterator[str]:
+    quiet = [gate.name for gate in report.gates if gate.quiet]
     if report.gates:
+        yield from ("", "## Gates")
+    if quiet:
+        yield from ("", f"Standard gates that passed: {', '.join(map(_inline, quiet))}.")
+    if len(quiet) < len(report.gates):
         heads = ("gate", "result", "condition", "values", "message")
         rows = [
             (f"{gate.phase}:{gate.name}", gate.result, gate.expression, values_text(gate.values), _said(gate))
             for gate in report.gates
+            if not gate.quiet
         ]
-        yield from ("", "## Gates", "", draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]))
+        yield from ("", draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]))
 
 
 def _said(gate: GateRow) -> str:
     return gate_remark(gate.result, gate.expression, gate.message)
 
 
+def _paces(report: Report) -> Iterator[str]:
+    if report.paces:
+        yield from ("", "## Pace", "", *(f"- {_inline(f'{pace.task} {pace.text()}')}" for pace in report.paces))
+
+
 def _methods(report: Report) -> Iterator[str]:
-    texts = [*agreement(report).lines(), *(one.text() for one in overhead(report))]
-    if texts:
-        yield from ("", "## Methods compared", "", *(f"- {_inline(text)}" for text in texts))
+    found = [one for one in report.comparisons if one.tests]
+    if found:
+        yield from ("", "## Methods compared")
+    for one in found:
+        yield ""
+        yield from compared_lines(one, "markdown")
 
 
 def _incidents(report: Report) -> Iterator[str]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.outcome import FINE
+from orchestra.report.compare import Comparison
+from orchestra.standard import is_standard
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,38 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """A suspicious duration against the baseline, after its repeats; all times in seconds.
+
+    Attributes:
+        task: `cli:B004`.
+        result: `slower`, `faster` or `unconfirmed`.
+        suspected: `slower` or `faster`.
+        seconds, repeats: of the attempt, and of the repeats that it caused.
+        median, mad, runs: the baseline.
+        limit: what all had to pass.
+    """
+
+    task: str
+    result: str
+    suspected: str
+    seconds: float
+    repeats: tuple[float, ...]
+    median: float
+    mad: float
+    runs: int
+    limit: float
+
+    def text(self) -> str:
+        """In words, with every number that the finding rests on."""
+        taken = ", ".join(f"{one:.3g}" for one in (self.seconds, *self.repeats))
+        confirmed = self.result != "unconfirmed"
+        said = f"{self.suspected} than its baseline" if confirmed else f"looked {self.suspected}, not confirmed"
+        usual = f"median {self.median:.3g} s, MAD {self.mad:.2g} s over {self.runs} runs"
+        return f"{said}: {taken} s; {usual}; limit {self.limit:.3g} s"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One selected task and what became of it.
 
@@ -62,6 +96,7 @@ class Row:
         evidence: files of the last attempt.
         degraded: what was not as declared.
         unchanged_since: the run that an `unchanged` rests on.
+        excused: why it does not fail the run though it did not pass.
         tags: from the plan.
         incidents: ids of those that overlapped an attempt or blocked the test.
     """
@@ -82,6 +117,7 @@ class Row:
     evidence: tuple[Evidence, ...] = ()
     degraded: tuple[str, ...] = ()
     unchanged_since: str = ""
+    excused: str = ""
     tags: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
 
@@ -101,6 +137,11 @@ class GateRow:
     expression: str
     values: tuple[tuple[str, object], ...] = ()
     message: str = ""
+
+    @property
+    def quiet(self) -> bool:
+        """A standard gate that passed: it is there, and need not be shown each time."""
+        return self.result == "passed" and is_standard(self.phase, self.name, self.expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +188,8 @@ class Report:
         rows: in the order of the selection.
         gates: of the plan; empty for a run that never judged any because it never began.
         services: by component.
+        paces: suspicious durations, in the order of the rows.
+        comparisons: each further method with the first.
         incidents: in the order in which they began.
         run: its id.
         started, ended: UTC stamps of the first and the last event.
@@ -165,6 +208,8 @@ class Report:
     rows: tuple[Row, ...]
     gates: tuple[GateRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
+    paces: tuple[Pace, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     run: str = ""
     started: str = ""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orchestra import plan as plans
+from orchestra import source
 from orchestra.plan import Plan, Service, Test
 from orchestra.runtime.files import matching
 
@@ -21,6 +22,14 @@ def files_digest(root: Path, globs: Iterable[str]) -> str:
             content = "-"
         digest.update(f"{path.relative_to(root).as_posix()}\0{content}\0".encode())
     return digest.hexdigest()
+
+
+def source_now(root: Path, sources: Iterable[str]) -> str:
+    """The digest of the spec files as they are now; empty when one cannot be read."""
+    try:
+        return source.digest_files(root, tuple(sources))
+    except OSError:
+        return ""
 
 
 def service_build(root: Path, service: Service) -> str:

@@ -14,24 +14,29 @@ from typing import Any, Literal, Protocol
 
 from orchestra.ledger.event import VERDICTS, GateResult, Verdict
 from orchestra.ledger.outcome import GOOD, compared
-from orchestra.metrics import EvaluationError, NotApplicable, evaluate, names_in
+from orchestra.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
 from orchestra.plan import Gate, Plan
 
 SAMPLE_SECONDS = 1.0
 """During-gates are judged on samples, at most once in this time, while the run waits for its tests anyway."""
+
+SAMPLE_SHARE = 200
+"""And so seldom that it takes one part in so many of the time: the figures of ten thousand tests take a while."""
 
 Add = Callable[[str, Mapping[str, Any]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What became of a task, for the figures."""
+    """What became of a task, for the figures. `silent`: it was skipped without a reason."""
 
     verdict: Verdict
     seconds: float
     attempts: int
     speed_class: str | None
     held: int = 0
+    excused: bool = False
+    silent: bool = False
 
 
 class HealthRow(Protocol):
@@ -40,6 +45,10 @@ class HealthRow(Protocol):
     @property
     def state(self) -> str:
         """`healthy`, `starting` or another state."""
+
+    @property
+    def required(self) -> bool:
+        """Whether the run is nothing without it."""
 
     @property
     def failovers(self) -> int:
@@ -67,12 +76,14 @@ def figures(
     """
     values: dict[str, Any] = dict.fromkeys(VERDICTS, 0)
     for one in done.values():
-        values[one.verdict] += 1
+        values[one.verdict] += not one.excused
+    values["excused"] = sum(one.excused for one in done.values())
     ran = [one for one in done.values() if one.attempts]
     values["total"] = len(selection)
     values["executed"] = len(ran)
     values["retries"] = sum(one.attempts - 1 - one.held for one in ran)
-    values["skipped_silently"] = sum(task not in done for task in selection)
+    values["skipped_silently"] = sum(task not in done or done[task].silent for task in selection)
+    values["servers_down"] = sum(row.required and row.state == "failed" for row in rows.values())
     values["degraded"] = sum(bool(row.failovers) for row in rows.values())
     values["incidents"] = sum(row.incidents for row in rows.values())
     values["infra_suspect"] = sum(one.held for one in done.values())
@@ -85,7 +96,7 @@ def figures(
         values["seconds_p95"] = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
         values["seconds_max"] = seconds[-1]
     for name, tasks in (("", list(done)), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
-        counted = [done[task] for task in tasks if done[task].verdict != "skipped"]
+        counted = [one for task in tasks if (one := done[task]).verdict != "skipped" and not one.excused]
         good = sum(one.verdict in GOOD for one in counted)
         if name:
             values[f"{name}failed"] = sum(one.verdict == "failed" for one in counted)
@@ -122,6 +133,7 @@ class Gates:
     _stop: str = ""
     _throttled: set[str] = field(default_factory=set)
     _next: float = 0.0
+    _asked: float = 0.0
 
     def of(self, phase: Literal["before", "during", "after"]) -> list[Gate]:
         """The gates of a phase, in the order of the spec."""
@@ -136,16 +148,17 @@ class Gates:
         """Judge the gates before the first test; one that fails blocks every test."""
         for gate in self.of("before"):
             if self._judge(gate, values) == "failed":
-                self._stop = self._stop or _said(gate)
+                self._stop = self._stop or _said(gate, values)
 
     def due(self) -> bool:
-        """Whether the gates during the tests want another sample."""
-        return bool(self.of("during")) and self.clock() >= self._next
+        """Whether the gates during the tests want another sample, which is then taken."""
+        self._asked = self.clock()
+        return bool(self.of("during")) and self._asked >= self._next
 
     def sample(self, values: Mapping[str, Any]) -> None:
         """Judge the gates during the tests on a sample: a condition that is false for `for_seconds` fails its gate."""
         now = self.clock()
-        self._next = now + SAMPLE_SECONDS
+        self._next = now + max(SAMPLE_SECONDS, SAMPLE_SHARE * (now - self._asked))
         for gate in self.of("during"):
             verdict = _evaluate(gate, values)
             if verdict is not False:
@@ -161,7 +174,7 @@ class Gates:
             if gate.on_fail == "throttle":
                 self._throttled.add(gate.name)
             elif gate.on_fail == "stop":
-                self._stop = self._stop or _said(gate)
+                self._stop = self._stop or _said(gate, values)
 
     def after(self, values: Mapping[str, Any]) -> None:
         """Judge the gates of the end, and settle those of the run that never had a value."""
@@ -190,9 +203,9 @@ class Gates:
     def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
         try:
             verdict = _evaluate(gate, values)
-            said = _said(gate) if verdict is False else ""
+            said = _said(gate, values) if verdict is False else ""
         except EvaluationError as error:
-            verdict, said = False, f"{_said(gate)} ({error})"
+            verdict, said = False, f"{_said(gate, values)} ({error})"
         result: GateResult
         if isinstance(verdict, NotApplicable):
             result, said = "not_applicable", f"no value for {', '.join(verdict.missing)} in this selection"
@@ -203,7 +216,8 @@ class Gates:
             mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
             result = "warned" if mild else "failed"
         self._results[_key(gate)] = result
-        read = {name: values[name] for name in names_in(gate.require) if name in values}
+        told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
+        read = {name: values[name] for name in told if name in values}
         self.add(
             "gate",
             {
@@ -226,5 +240,5 @@ def _key(gate: Gate) -> str:
     return f"{gate.phase}:{gate.name}"
 
 
-def _said(gate: Gate) -> str:
-    return gate.message or f'gate "{gate.name}" is not held: {gate.require}'
+def _said(gate: Gate, values: Mapping[str, Any]) -> str:
+    return filled(gate.message, values) if gate.message else f'gate "{gate.name}" is not held: {gate.require}'

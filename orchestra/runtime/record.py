@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Result
+from orchestra.runtime.attempt import Result, needs_browser
 
 _BLOCK_BYTES = 1 << 20
 _UNSAFE = re.compile(r"[^\w.\-\[\],=+@ ]")
@@ -121,4 +121,26 @@ def attempt_body(
         "retry": retry,
         "exit_code": result.exit_code,
         "facts": {name: value for name, value in result.facts.items() if name != "session"},
+    }
+
+
+def missing_evidence(test: Test, result: Result, kept: int) -> int:
+    """How much evidence of an attempt is missing: files that cannot be read, or all of what a page failed with."""
+    if result.outcome == "failed" and not result.evidence:
+        return int(needs_browser(test) and test.evidence != "off")
+    return len(result.evidence) - kept
+
+
+def repeat_body(test: Test, method: str, result: Result, run: Path, folder: str) -> dict[str, Any]:
+    """The body of `repeat`, a run of a test that only its duration is of interest of. `folder` is relative to `run`."""
+    evidence = [evidence_body(run / folder, run, one.path, one.kind) for one in result.evidence]
+    return {
+        "task": result.task,
+        "test": test.id,
+        "method": method,
+        "number": int(folder.rpartition("-")[2]),
+        "dir": folder,
+        "outcome": result.outcome,
+        "seconds": result.seconds,
+        "evidence": [one for one in evidence if one is not None],
     }

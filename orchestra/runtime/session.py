@@ -35,23 +35,25 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import browser, up
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browser import Browser, Missing
-from orchestra.runtime.build import Builds
+from orchestra.runtime.build import Builds, source_now
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.notice import notices
+from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.reaper import Reaper
-from orchestra.runtime.record import attempt_body, folder_of
+from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
+from orchestra.standard import gates_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
@@ -95,6 +97,7 @@ class _Task:
     held: int = 0
     inputs: str | None = None
     marks: Mapping[str, Mark] = field(default_factory=dict)
+    given: tuple[Verdict, str] = ("error", "")
 
 
 class Session:
@@ -127,15 +130,15 @@ class Session:
         self._options = options
         self._environment = dict(environment)
         self._begun = time.monotonic()
-        now = datetime.now(UTC)
+        self._now = now = datetime.now(UTC)
         self._home = home = root / PLAN_FOLDER / plan.suite
         self.run = options.resume or run_id(now, os.urandom(2).hex())
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
         self.reasons: dict[str, str] = {}
+        self.excused: dict[str, str] = {}
         self.fault: OrchestraError | None = None
-        self._signal = 0
-        self._asked = 0
+        self._signal = self._asked = self._evidence_missing = 0
         self._unhealthy = ""
         self._decided: deque[tuple[int, str]] = deque()
         self._awaiting: list[_Task] = []
@@ -153,7 +156,10 @@ class Session:
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
                 make_folder(str(self.folder))
-            self._recorder = Recorder(self.folder, self._masks.text if self._masks else None, observers(self.folder))
+            self._history = history.Collector()
+            self._recorder = Recorder(
+                self.folder, self._masks.text if self._masks else None, [self._history, *observers(self.folder)]
+            )
             self._record_start(selection)
         except BaseException:
             self._lock.release()
@@ -186,7 +192,7 @@ class Session:
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
-        self._gates = Gates(plan.gates, self._recorder.add)
+        self._gates = Gates(gates_of(plan), self._recorder.add)
         self._selection = selection
         self._executions: dict[str, Execution] = {}
         self._keep()
@@ -249,6 +255,7 @@ class Session:
 
     def _record_start(self, selection: Sequence[str]) -> None:
         facts = provenance(self._root, self._environment, __version__)
+        self._pace = Pace.open(self._home, self._plan.baseline, history.machine_shape(facts))
         facts["browsers"] = {
             engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)
         }
@@ -273,8 +280,10 @@ class Session:
             "methods": [method.id for method in self._plan.methods],
         }
         self._recorder.add("run_started", body)
-        for message in notices(self._plan):
-            self._recorder.add("note", {"kind": "not_carried_out", "message": message})
+        for message in lapsed(self._plan, self._now.date()):
+            self._recorder.add("note", {"kind": "quarantine", "message": message})
+        if self._pace.fault:
+            self._recorder.add("note", {"kind": "baseline", "message": self._pace.fault})
 
     # ------------------------------------------------------------------------------------------------ pushing, waiting
 
@@ -361,6 +370,8 @@ class Session:
         processors, memory = machine_load()
         return {
             **values,
+            **self._pace.figures(),
+            "evidence_missing": self._evidence_missing,
             **self._outages.counts(),
             "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
@@ -430,23 +441,25 @@ class Session:
             self._awaiting.append(task)
 
     def _start(self, task: _Task) -> None:
-        task.attempt += 1
+        repeat = self._pace.repeating(task.name)
+        task.attempt += not repeat
         folder = folder_of(task.name, task.attempt, self._resumed.segment)
+        if repeat:
+            folder = repeat_folder(folder, repeat)
         path = f"{self.folder}/{folder}"
         if writes_files(task.test):
             make_folder(path)
-        self._recorder.add(
-            "attempt_started",
-            {
+        found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
+        if not repeat:
+            body = {
                 "task": task.name,
                 "test": task.test.id,
                 "method": task.method.id,
                 "attempt": task.attempt,
                 "dir": folder,
-            },
-        )
+            }
+            self._recorder.add("attempt_started", body if found is None else {**body, "browser": task.test.browser})
         task.marks = marks(self.folder, self._matrix.required_by(task.test.requires))
-        found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
         self._engine.start(
             Request(
                 task=task.name,
@@ -485,6 +498,9 @@ class Session:
 
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
+        if self._pace.repeating(task.name):
+            self._repeated(task, result)
+            return
         task.seconds = result.seconds
         folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
         if task.marks and wants_evidence(task.test, result):
@@ -499,16 +515,39 @@ class Session:
         body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
         overlap = {"incidents": list(incidents)} | ({"infra_suspect": True} if settled.suspect else {})
         self._recorder.add("attempt_finished", body | overlap if incidents else body)
+        self._evidence_missing += missing_evidence(task.test, result, len(body["evidence"]))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
         if again:
             self._admit(task)
             return
-        self._leave(task)
-        incidents = self._outages.of(task.name)
+        overlapped = self._outages.of(task.name)
         suspect, cut = settled.suspect, settled.again
-        verdict, reason = judged(result, held=task.held, suspect=suspect, cut=cut, incidents=incidents)
-        self._decide(task, verdict, reason)
+        verdict, reason = judged(result, held=task.held, suspect=suspect, cut=cut, incidents=overlapped)
+        task.given = strictly(task.test, verdict, reason)
+        self._compare(task, result)
+
+    def _compare(self, task: _Task, result: Result) -> None:
+        """Give the verdict of a task, after as many repeats as its pace asks for; `result` is of the latest of them."""
+        browser = task.test.browser if needs_browser(task.test) else ""
+        if self._pace.after(result, task.test, browser, self._recorder.add):
+            rows = map(self._matrix.row, self._matrix.required_by(task.test.requires))
+            if not self._signal and self.fault is None and all(row.state == "healthy" for row in rows):
+                self._start(task)
+                return
+            self._pace.leave(task.name)
+        self._leave(task)
+        self._decide(task, *task.given)
+
+    def _repeated(self, task: _Task, result: Result) -> None:
+        folder = folder_of(task.name, task.attempt, self._resumed.segment)
+        folder = repeat_folder(folder, self._pace.repeating(task.name))
+        if self._masks:
+            self._masks.clean(self.folder / folder)
+        self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
+        if "session" in result.facts:
+            self._recorder.add("session", result.facts["session"])
+        self._compare(task, result)
 
     def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
         name = task.name
@@ -517,7 +556,8 @@ class Session:
         required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
         incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
         pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
-        body = {
+        excused = self._excuse(task, verdict, reason)
+        body: dict[str, object] = {
             "task": name,
             "test": task.test.id,
             "method": task.method.id,
@@ -529,7 +569,14 @@ class Session:
             "degraded": self._outages.degraded(name, (row.degraded for row in required)),
             "inputs": task.inputs,
         } | ({"incidents": list(incidents)} if incidents else {})
-        self._executions[name] = Execution(verdict, task.seconds, task.attempt, pace, task.held)
+        silent = verdict == "skipped" and not reason
+        if task.test.inputs:
+            body["reads"] = True
+        if excused:
+            body["excused"] = self.excused[name] = excused
+        self._executions[name] = Execution(
+            verdict, task.seconds, task.attempt, pace, task.held, excused=bool(excused), silent=silent
+        )
         given = self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
         self._decided.append((given.seq, name))
         self._queue.done(name)
@@ -544,6 +591,12 @@ class Session:
         """A checkpoint, when the last verdict of a group was given."""
         if group and self._queue.completed(method, group):
             self._recorder.add("group_completed", {"method": method, "group": group}, later=True)
+
+    def _excuse(self, task: _Task, verdict: Verdict, reason: str) -> str:
+        if verdict == "blocked":
+            needs = [task_name(task.method.id, need) for need in task.test.needs]
+            return excuse_blocked(needs, self.verdicts, self.excused)
+        return excuse(task.test, verdict, reason, self._now.date()) if task.attempt else ""
 
     def _give_up(self) -> None:
         """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
@@ -628,7 +681,10 @@ class Session:
                 reason = self.fault.message if self.fault is not None else "never ran"
                 self._decide(task, "error", f"never ran: {reason}" if self.fault is not None else reason)
         self._open_gates(settled=True)
-        self._gates.after(self._figures())
+        fresh = source_now(self._root, self._plan.sources) == self._plan.source_digest
+        self._gates.after({**self._figures(), "plan_fresh": fresh})
+        if not self._code():
+            self._pace.keep(self._recorder.add)
 
     def _record_end(self) -> None:
         counts: dict[str, int] = {}
@@ -648,6 +704,10 @@ class Session:
         change.link("runs/last", self.run)
         self._recorder.seal()
         change.commit()
+        # What a further segment saw is but its own part.
+        record = self._history.record() or history.record_of(self.folder / history.LEDGER)
+        if record is not None:
+            history.keep(self._home, record)
 
     def _code(self) -> int:
         if self._signal:
@@ -655,12 +715,13 @@ class Session:
         if self.fault is not None:
             return self.fault.exit_code
         unfit = bool(self._unhealthy) or isinstance(self._browsers.get("chromium"), Missing)
-        return exit_code(self.verdicts.values(), gates_failed=self._gates.failed(), unhealthy=unfit)
+        counted = [verdict for name, verdict in self.verdicts.items() if name not in self.excused]
+        return exit_code(counted, gates_failed=self._gates.failed(), unhealthy=unfit)
 
     def fails(self, name: str) -> str:
         """Why a verdict fails its doit task, empty when it does not."""
         verdict = self.verdicts.get(name, "error")
-        return "" if verdict in FINE else f"{verdict}: {self.reasons.get(name, 'never ran')}"
+        return "" if verdict in FINE or name in self.excused else f"{verdict}: {self.reasons.get(name, 'never ran')}"
 
 
 def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, _Task]:

@@ -10,6 +10,7 @@ from orchestra.compiler.lower import DEFAULT_SPEED
 from orchestra.compiler.lower_steps import text
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.spec import GateSpec
+from orchestra.suggest import did_you_mean
 
 _PHASES: tuple[metrics.Phase, ...] = ("before", "during", "after")
 
@@ -43,6 +44,25 @@ def gate_condition(context: Context) -> Iterator[Problem]:
 
 
 @rule
+def gate_message(context: Context) -> Iterator[Problem]:
+    """The message of a gate has something in braces that is no metric, or one that has no value when it is judged.
+
+    `{failed} tests failed` says how many.
+    """
+    known = metrics.declare(context.spec.get("health", {}), context.methods, context.spec.get("speed", DEFAULT_SPEED))
+    for phase, name, gate in _gates(context):
+        written = gate.get("message", "")
+        for offset, metric in metrics.holes(written):
+            place = context.place_inside(("gates", phase, name, "message"), written, offset)
+            if metric not in known:
+                message = f'unknown metric "{metric}" in the message{did_you_mean(metric, known)}'
+                yield Problem(place, message, "docs/metrics.md lists them")
+            elif phase not in known[metric].phases:
+                hint = f"it has one {' or '.join(known[metric].phases)}"
+                yield Problem(place, f'the metric "{metric}" has no value {phase} the tests', hint)
+
+
+@rule
 def gate_phase(context: Context) -> Iterator[Problem]:
     """A gate that is judged once, before or after the tests, is told what makes sense only while they run.
 
@@ -61,4 +81,4 @@ def gate_phase(context: Context) -> Iterator[Problem]:
             yield Problem(place, message, "write on_fail: block or warn, or put the gate under during")
 
 
-RULES = (gate_condition, gate_phase)
+RULES = (gate_condition, gate_message, gate_phase)

@@ -60,6 +60,9 @@ def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
             for kind, keys in (("run", ("stdout", "stderr")), ("env", ("match",)), ("log", ("match",))):
                 said = probe.get(kind, {})
                 yield from ((("health", name, part, kind, key), said[key]) for key in keys if key in said)
+    for name, test in context.spec["tests"].items():
+        for index, known in enumerate(test.get("known_failures", ())):
+            yield ("tests", name, "known_failures", index, "match"), known["match"]
     for step in context.steps("download"):
         match = step.body.get("expect", {}).get("text", {}).get("match")
         if match is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, get_args
 
 from orchestra.compiler import resolve
@@ -268,6 +269,18 @@ def baseline_window(context: Context) -> Iterator[Problem]:
         yield Problem(context.place(("baseline", key)), message, f"write window: {least}, or more")
 
 
+@rule
+def quarantine_date(context: Context) -> Iterator[Problem]:
+    """`until` of a quarantine is no day of the calendar."""
+    for name, test in context.spec["tests"].items():
+        until = test.get("quarantine", {}).get("until", "")
+        try:
+            date.fromisoformat(until or "2026-12-31")
+        except ValueError as error:
+            place = context.place(("tests", name, "quarantine", "until"))
+            yield Problem(place, f'"{until}" is no day of the calendar: {error}', "write a day that there is")
+
+
 RULES = (
     empty_suite,
     empty_steps,
@@ -281,4 +294,5 @@ RULES = (
     shell_items,
     class_bounds,
     baseline_window,
+    quarantine_date,
 )

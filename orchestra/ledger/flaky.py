@@ -1,0 +1,114 @@
+"""Which tests are flaky, how much, and what that costs. Pure. May import `history`.
+
+A test is flaky when the same inputs gave both outcomes: within one run, where a retry passed, or in several runs. The
+inputs of two runs are the same when the digest of what the test reads is (`inputs` of the spec); for a test that declares
+none, when plan and commit are and no file differed from the commit. What cannot be shown to be the same is no evidence:
+a test that broke and was mended is not flaky.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from orchestra.ledger.history import Execution, RunRecord
+
+Z: Final = 1.959964
+"""Of a confidence of 95 %."""
+
+
+class Interval(NamedTuple):
+    """From and to."""
+
+    low: float
+    high: float
+
+
+def wilson(hits: int, number: int, z: float = Z) -> Interval:
+    """The interval of a rate by its score (Wilson 1927): right for few cases and for rates near 0 and 1, too."""
+    if not number:
+        return Interval(0.0, 1.0)
+    rate = hits / number
+    divisor = 1 + z * z / number
+    middle = (rate + z * z / (2 * number)) / divisor
+    half = z * math.sqrt(rate * (1 - rate) / number + z * z / (4 * number * number)) / divisor
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+class Flaky(NamedTuple):
+    """A flaky test.
+
+    Attributes:
+        task: `cli:B004`.
+        failed, attempts: under inputs that also passed.
+        rate, interval: failed over attempts, and where the true rate lies with 95 %.
+        runs: that executed it.
+        impact: rate x runs, the failures to expect in as many more.
+        seconds: spent on attempts that failed though the same inputs pass.
+        last: the run in which it last failed so.
+        message: why.
+    """
+
+    task: str
+    failed: int
+    attempts: int
+    rate: float
+    interval: Interval
+    runs: int
+    impact: float
+    seconds: float
+    last: str
+    message: str
+
+
+def flaky(records: Sequence[RunRecord], machine: str = "") -> tuple[Flaky, ...]:
+    """The flaky tests, those with the greatest impact first.
+
+    Args:
+        records: runs in the order of time.
+        machine: count only runs on this shape of machine; all without it.
+    """
+    executed: dict[str, list[tuple[RunRecord, Execution]]] = defaultdict(list)
+    for record in records:
+        if not machine or record.machine == machine:
+            for task, one in record.executions.items():
+                executed[task].append((record, one))
+    found = [flaked for task, pairs in executed.items() if (flaked := _judge(task, pairs)) is not None]
+    return tuple(sorted(found, key=lambda one: (-one.impact, one.task)))
+
+
+def same_inputs(record: RunRecord, one: Execution) -> str:
+    """What the inputs of an execution are known by; its own run's id where nothing else shows that they are the same."""
+    if one.inputs:
+        return one.inputs
+    return f"{record.plan} {record.commit}" if record.commit and not record.dirty else record.run
+
+
+def _judge(task: str, pairs: Iterable[tuple[RunRecord, Execution]]) -> Flaky | None:
+    failed: Counter[str] = Counter()
+    passed: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
+    last: dict[str, tuple[str, str]] = {}
+    runs = 0
+    for record, one in pairs:
+        runs += 1
+        key = same_inputs(record, one)
+        for attempt in one.attempts:
+            if attempt.outcome == "passed":
+                passed[key] += 1
+            else:
+                failed[key] += 1
+                seconds[key] += attempt.seconds
+                last[key] = record.run, one.message
+    both = [key for key in failed if passed[key]]
+    if not both:
+        return None
+    # Inputs that only failed are a break, not a flake; those that only passed tell how seldom it is.
+    bad = sum(failed[key] for key in both)
+    attempts = bad + sum(passed.values())
+    when, why = max(last[key] for key in both)
+    rate = bad / attempts
+    spent = sum(seconds[key] for key in both)
+    return Flaky(task, bad, attempts, rate, wilson(bad, attempts), runs, rate * runs, spent, when, why)

@@ -1,0 +1,254 @@
+"""Two sides of the same tests compared: two methods of a run, two runs, two branches. Pure. May import `ledger`, `table`.
+
+A side is what one of them made of each test. Verdicts are compared by their meaning (good or not), times in pairs of the
+tests, and of the steps, that both sides passed.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from orchestra.ledger.event import CATALOGUE, Event
+from orchestra.ledger.outcome import GOOD
+
+SURE: Final = 0.95
+"""The confidence of intervals."""
+
+_STEPS: Final = 10
+"""Kinds of step that are shown, those with the greatest difference in all."""
+
+
+class Step(NamedTuple):
+    """One step of the last attempt: verb, seconds, whether it passed, and what it took (method mcp)."""
+
+    verb: str
+    seconds: float
+    passed: bool
+    calls: int
+    polls: int
+    lag: float | None
+
+
+class Side(NamedTuple):
+    """What one side made of a test.
+
+    Attributes:
+        task: `cli:B004`.
+        verdict: its.
+        seconds: of its last attempt.
+        message: why it did not pass.
+        expected, found: of the failure.
+        evidence: paths of its files, relative to the run's folder.
+        steps: of its last attempt.
+    """
+
+    task: str
+    verdict: str
+    seconds: float
+    message: str = ""
+    expected: str = ""
+    found: str = ""
+    evidence: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether the product did what the spec expects."""
+        return self.verdict in GOOD
+
+
+@dataclass(slots=True)
+class Sides:
+    """Takes the events of a run, and gives what became of each executed task."""
+
+    attempts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    verdicts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def see(self, event: Event) -> None:
+        """Take one event in."""
+        if event.type in {"attempt_finished", "verdict"} and event.v <= CATALOGUE[event.type].version:
+            (self.attempts if event.type == "attempt_finished" else self.verdicts)[event.body["task"]] = event.body
+
+    def by_task(self) -> dict[str, Side]:
+        """The executed tasks, in the order of their verdicts."""
+        return {
+            task: _side(task, given, self.attempts[task])
+            for task, given in self.verdicts.items()
+            if given["attempts"] and task in self.attempts
+        }
+
+
+def _side(task: str, given: Mapping[str, Any], attempt: Mapping[str, Any]) -> Side:
+    error: Mapping[str, Any] = attempt["error"] or {}
+    return Side(
+        task,
+        given["verdict"],
+        given["seconds"],
+        given["reason"] or error.get("message", ""),
+        error.get("expected") or "",
+        error.get("found") or "",
+        tuple(one["path"] for one in attempt["evidence"]),
+        tuple(
+            Step(
+                one["verb"],
+                one["seconds"],
+                one["outcome"] == "passed",
+                one.get("calls", 0),
+                one.get("polls", 0),
+                one.get("lag_seconds"),
+            )
+            for one in attempt["steps"]
+        ),
+    )
+
+
+def of_method(sides: Mapping[str, Side], method: str) -> dict[str, Side]:
+    """The side of a method, by test."""
+    return {task.partition(":")[2]: side for task, side in sides.items() if task.partition(":")[0] == method}
+
+
+class Paired(NamedTuple):
+    """The median of paired values, and the interval that holds it with 95 %; None where the pairs are too few."""
+
+    median: float
+    low: float | None
+    high: float | None
+    pairs: int
+
+
+def paired(values: Sequence[float]) -> Paired:
+    """Median and interval of differences or ratios, at least one.
+
+    The interval is between two order statistics, by the binomial distribution of the values below the median (Conover,
+    Practical Nonparametric Statistics): it assumes no form of the noise. Fewer than six values have none.
+    """
+    ordered = sorted(values)
+    number = len(ordered)
+    tail, rank = 0.0, 0
+    while rank < number and tail + math.comb(number, rank) / 2**number <= (1 - SURE) / 2:
+        tail += math.comb(number, rank) / 2**number
+        rank += 1
+    middle = statistics.median(ordered)
+    return Paired(middle, ordered[rank - 1], ordered[-rank], number) if rank else Paired(middle, None, None, number)
+
+
+class StepCost(NamedTuple):
+    """What the second side takes more for a kind of step, in seconds a step."""
+
+    verb: str
+    more: Paired
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the steps of a side took: tool calls, wait calls, and how late a wait knew (median seconds, None: unknown)."""
+
+    calls: int
+    polls: int
+    lag: float | None
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sides compared.
+
+    Attributes:
+        first, second: their names.
+        matrix: tests by the two verdicts.
+        only_first, only_second: tests that only one side executed.
+        disagreeing: pairs of which one is good and the other not, by test.
+        seconds, ratio: what the second takes more a test, over tests good on both; None without any.
+        steps: the same by kind of step, the greatest difference in all first.
+        totals: of each side, over the tests of both.
+    """
+
+    first: str
+    second: str
+    matrix: Mapping[tuple[str, str], int]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    disagreeing: Mapping[str, tuple[Side, Side]]
+    seconds: Paired | None
+    ratio: Paired | None
+    steps: tuple[StepCost, ...]
+    totals: tuple[Totals, Totals]
+
+    @property
+    def tests(self) -> int:
+        """How many both executed."""
+        return sum(self.matrix.values())
+
+
+def compare(first: str, one: Mapping[str, Side], second: str, other: Mapping[str, Side]) -> Comparison:
+    """Compare two sides whose tests have the same names."""
+    both = [name for name in one if name in other]
+    good = [(one[name], other[name]) for name in both if one[name].good and other[name].good]
+    ratios = [b.seconds / a.seconds for a, b in good if a.seconds > 0]
+    return Comparison(
+        first,
+        second,
+        Counter((one[name].verdict, other[name].verdict) for name in both),
+        tuple(name for name in one if name not in other),
+        tuple(name for name in other if name not in one),
+        {name: (one[name], other[name]) for name in both if one[name].good != other[name].good},
+        paired([b.seconds - a.seconds for a, b in good]) if good else None,
+        paired(ratios) if ratios else None,
+        _step_costs(good),
+        (_totals(one[name] for name in both), _totals(other[name] for name in both)),
+    )
+
+
+def _step_costs(pairs: Iterable[tuple[Side, Side]]) -> tuple[StepCost, ...]:
+    more: dict[str, list[float]] = {}
+    for a, b in pairs:
+        if [step.verb for step in a.steps] == [step.verb for step in b.steps]:
+            for x, y in zip(a.steps, b.steps, strict=True):
+                if x.passed and y.passed:
+                    more.setdefault(x.verb, []).append(y.seconds - x.seconds)
+    costs = sorted(more.items(), key=lambda item: (-abs(sum(item[1])), item[0]))
+    return tuple(StepCost(verb, paired(values)) for verb, values in costs[:_STEPS])
+
+
+def _totals(sides: Iterable[Side]) -> Totals:
+    calls = polls = files = 0
+    lags: list[float] = []
+    for side in sides:
+        files += len(side.evidence)
+        for step in side.steps:
+            calls += step.calls
+            polls += step.polls
+            lags += [step.lag] if step.lag is not None else []
+    return Totals(calls, polls, statistics.median(lags) if lags else None, files)
+
+
+def counted(number: int, word: str) -> str:
+    """A number of things in words."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def recommended(found: Comparison) -> str:
+    """Which side these tests gain from, with the numbers; empty when nothing can be said."""
+    if not found.tests:
+        return ""
+    only = {
+        found.first: [name for name, (a, _) in found.disagreeing.items() if not a.good],
+        found.second: [name for name, (_, b) in found.disagreeing.items() if not b.good],
+    }
+    parts = [f"only {side} fails {', '.join(names)}: look at these first" for side, names in only.items() if names]
+    more = found.seconds
+    if more is not None and more.low is not None and more.high is not None and not more.low <= 0 <= more.high:
+        quick, slow = (found.first, found.second) if more.median > 0 else (found.second, found.first)
+        same = "all verdicts are the same" if not found.disagreeing else f"{found.tests - len(found.disagreeing)} agree"
+        parts.append(
+            f"of {counted(found.tests, 'test')} {same}, and {quick} takes {abs(more.median):.3g} s less a test than {slow}: "
+            f"run {quick} where time counts"
+        )
+    elif more is not None:
+        parts.append(f"no difference of time is proven over {counted(more.pairs, 'test')}")
+    return "; ".join(parts)

@@ -1,0 +1,122 @@
+"""Two sides compared: verdicts, disagreements, times in pairs; and the verb on real runs."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from orchestra.report.compare import Side, Sides, Step, compare, of_method, paired, recommended
+from orchestra.report.compare_text import compared_lines
+from tests import report_samples as samples
+from tests.suite_project import HEAD, py
+from tests.test_report_rows import events
+
+
+def side(verdict="passed", seconds=1.0, steps=(), **more):
+    return Side("m:t", verdict, seconds, steps=tuple(Step(verb, took, True, 2, 1, 0.1) for verb, took in steps), **more)
+
+
+def test_an_interval_is_made_of_order_statistics():
+    assert paired([3.0, 1.0, 2.0]) == (2.0, None, None, 3)
+    assert paired([float(number) for number in range(1, 7)]) == (3.5, 1.0, 6.0, 6)
+    # n = 20: P(fewer than 6 below the median) = 2.07 %, so the 6th and the 15th
+    assert paired([float(number) for number in range(1, 21)]) == (10.5, 6.0, 15.0, 20)
+
+
+def test_an_interval_holds_the_median_as_often_as_it_says():
+    noise = random.Random(1)
+    held = 0
+    for _ in range(1000):
+        low, high = paired([noise.gauss(0, 1) for _ in range(15)])[1:3]
+        held += low <= 0 <= high
+    assert held >= 950
+
+
+def test_sides_are_compared_test_by_test():
+    one = {f"t{number}": side(seconds=1.0, steps=[("goto", 0.5), ("click", 0.1)]) for number in range(8)}
+    other = {f"t{number}": side(seconds=2.0, steps=[("goto", 1.3), ("click", 0.2)]) for number in range(8)}
+    one["bad"], other["bad"] = side("failed", message="no button", evidence=("shot.png",)), side()
+    one["both"], other["both"] = side("failed"), side("timeout")
+    one["alone"] = side()
+    found = compare("cli", one, "mcp", other)
+    assert found.tests == 10
+    assert found.matrix == {("passed", "passed"): 8, ("failed", "passed"): 1, ("failed", "timeout"): 1}
+    assert (found.only_first, found.only_second) == (("alone",), ())
+    assert list(found.disagreeing) == ["bad"]
+    assert found.seconds == (1.0, 1.0, 1.0, 8)
+    assert found.ratio == (2.0, 2.0, 2.0, 8)
+    assert [(cost.verb, round(cost.more.median, 3)) for cost in found.steps] == [("goto", 0.8), ("click", 0.1)]
+    assert (found.totals[0].calls, found.totals[0].polls, found.totals[0].lag) == (32, 16, 0.1)
+    assert recommended(found) == (
+        "only cli fails bad: look at these first; of 10 tests 9 agree, and cli takes 1 s less a test than mcp: "
+        "run cli where time counts"
+    )
+    text = "\n".join(compared_lines(found))
+    assert "9 of 10 agree (good or not)" in text
+    assert "a test: +1 s (95 %: +1 to +1), 2.00 x (2.00 to 2.00)" in text
+    assert "only cli: alone" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["cli", "\\", "mcp", "passed", "timeout"] in rows
+    assert ["failed", "1", "1"] in rows
+    assert ["message", "no", "button"] in rows
+    assert ["evidence", "shot.png"] in rows
+
+
+def test_nothing_in_common_says_so():
+    found = compare("a", {"x": side()}, "b", {"y": side()})
+    assert (found.tests, found.seconds, found.ratio, recommended(found)) == (0, None, None, "")
+    assert list(compared_lines(found)) == ["b against a: 0 tests by both", "only a: x", "only b: y"]
+
+
+def test_few_or_equal_times_prove_nothing():
+    same = {f"t{number}": side(seconds=1.0 + number / 10) for number in range(8)}
+    mixed = {f"t{number}": side(seconds=1.0 + number / 10 + (-1) ** number / 10) for number in range(8)}
+    assert recommended(compare("a", same, "b", mixed)) == "no difference of time is proven over 8 tests"
+    assert "too few pairs for an interval: 1" in "\n".join(
+        compared_lines(compare("a", {"t": side()}, "b", {"t": side()}))
+    )
+
+
+def test_steps_that_are_not_the_same_are_not_compared():
+    found = compare("a", {"t": side(steps=[("goto", 1.0)])}, "b", {"t": side(steps=[("click", 1.0)])})
+    assert found.steps == ()
+
+
+def test_a_ledger_gives_its_sides():
+    sides = Sides()
+    for event in events(samples.everything()):
+        sides.see(event)
+    found = sides.by_task()
+    assert found
+    assert set(of_method(found, "cli")) == {task.partition(":")[2] for task in found if task.startswith("cli:")}
+    assert all(one.steps == () or isinstance(one.steps[0], Step) for one in found.values())
+
+
+@pytest.mark.parametrize("text", ["<b> | `x`", "a\nb"])
+def test_markdown_is_escaped(text):
+    found = compare("cli", {text: side("failed", message=text)}, "mcp", {text: side()})
+    told = "\n".join(compared_lines(found, "markdown"))
+    assert "<b>" not in told
+
+
+def test_the_verb_compares_methods_runs_and_branches(project):
+    spec = HEAD.replace("{cli: {driver: command, workers: 2}}", "{one: {driver: command}, two: {driver: command}}")
+    project.write(f"{spec}tests: {{a: {py('pass')}, b: {py('pass')}}}\n").compile()
+    nothing = project.run("compare")
+    assert nothing.code == 2
+    assert 'no run or method "last"' in nothing.err
+    assert project.run("run").code == 0
+    told = project.run("compare")
+    assert told.code == 0, told.err
+    assert "two against one: 2 tests by both" in told.out
+    assert "2 of 2 agree" in told.out
+    first = project.folder.name
+    assert project.run("run", "a").code == 0
+    runs = project.run("compare", first, "last")
+    assert runs.code == 0, runs.err
+    assert f"only {first}: one:b, two:b" in runs.out
+    assert project.run("compare", "one", "last").code == 2
+    assert project.run("compare", "one").code == 2
+    assert 'no finished run on branch "x"' in project.run("compare", "branch:x", "last").err
+    assert project.run("compare", "two", "one", "--run", first, "--markdown").out.startswith("- one against two")
