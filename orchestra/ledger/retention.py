@@ -1,24 +1,43 @@
-"""Which runs are kept, and how others go. May import `runs`, `history`, `glance`, `disk`.
+"""Which runs are kept, and how others go. May import `runs`, `history`, `glance`, `disk`, `transaction`.
 
 `doomed` is pure. A run goes whole: its ledger without its evidence would be no record. Its folder gets another name first,
-so that a crash leaves no half of it under its own.
+so that a crash leaves no half of it under its own. Baselines need no run: their file holds the samples, and
+`baseline accept` reads the cache of executions, which is brought up to date before anything goes.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestra.ledger import history
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.glance import under_way
-from orchestra.ledger.runs import LAST, runs_of
+from orchestra.ledger.runs import LAST, LEDGER, runs_of
+from orchestra.ledger.transaction import recover
 
 KEEP = 20
 """Runs that are kept when nobody says otherwise: as many as a baseline looks back on."""
 
 _REMOVED = ".removed-"
+_SINCE = b'"unchanged_since":"'
+
+
+class Retention(NamedTuple):
+    """What of a suite's runs goes and what stays.
+
+    Attributes:
+        gone: ids of the runs to remove, the newest first.
+        held: older runs that stay, the newest first, each with the reason.
+        kept: how many stay in all.
+    """
+
+    gone: list[str]
+    held: dict[str, str]
+    kept: int
 
 
 def doomed(names: Sequence[str], keep: int, held: Collection[str]) -> list[str]:
@@ -26,11 +45,11 @@ def doomed(names: Sequence[str], keep: int, held: Collection[str]) -> list[str]:
     return [name for name in names[max(keep, 1) :] if name not in held]
 
 
-def prune(home: Path, keep: int = KEEP) -> list[str]:
-    """Remove old runs, and give their ids. The suite's lock must be held.
+def retention(home: Path, keep: int = KEEP) -> Retention:
+    """What `prune` would do now. Changes nothing.
 
-    What stays besides the newest: the run that `last` names, one that is under way, and those on whose pass an `unchanged`
-    may rest.
+    What stays besides the newest: the run that `last` names, one that is under way, one on whose pass an `unchanged` of
+    the next run may rest, and one on whose pass an `unchanged` in a run that stays does rest.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
@@ -40,12 +59,63 @@ def prune(home: Path, keep: int = KEEP) -> list[str]:
         MachineError: the disk refuses.
     """
     runs = home / "runs"
-    held = {past.run for past in history.load(home / "history.json").values() if past.inputs}
+    names = runs_of(home)
+    why: dict[str, str] = {}
     if (runs / LAST).is_symlink():
-        held.add((runs / LAST).readlink().name)
-    names = doomed(runs_of(home), keep, held)
-    names = [name for name in names if not under_way(runs / name)]
+        why[(runs / LAST).readlink().name] = "it is the last run that ended"
+    for task, past in history.load(home / history.LAST).items():
+        if past.inputs:
+            why.setdefault(past.run, f"{task} passed there, and is unchanged since")
     for name in names:
+        if under_way(runs / name):
+            why.setdefault(name, "it is under way")
+    looked: set[str] = set()
+    while fresh := [name for name in names if name not in looked and name not in doomed(names, keep, why)]:
+        looked.update(fresh)
+        for name in fresh:
+            for task, since in _rests_on(runs / name / LEDGER):
+                why.setdefault(since, f"{task} is unchanged in {name} because it passed there")
+    gone = doomed(names, keep, why)
+    held = {name: why[name] for name in names[max(keep, 1) :] if name in why}
+    return Retention(gone, held, len(names) - len(gone))
+
+
+def _rests_on(ledger: Path) -> list[tuple[str, str]]:
+    """(task, run) of each `unchanged` of a run. Lines that are damaged say nothing; an audit names them."""
+    found = []
+    try:
+        with ledger.open("rb") as lines:
+            for line in lines:
+                if _SINCE not in line:
+                    continue
+                try:
+                    body = json.loads(line)["body"]
+                    found.append((str(body["task"]), str(body["unchanged_since"])))
+                except (ValueError, KeyError, TypeError):
+                    continue
+    except OSError as error:
+        raise disk_error(error, ledger, "read") from error
+    return found
+
+
+def prune(home: Path, keep: int = KEEP) -> tuple[Retention, list[str]]:
+    """Remove old runs as `retention` says. The suite's lock must be held.
+
+    Args:
+        home: `.orchestra/<suite>`, absolute.
+        keep: how many of the newest stay; at least one does.
+
+    Returns:
+        What went and what stayed, and a sentence for each ledger that could not be read for the cache of executions.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    recover(home)
+    _, refused = history.refresh(home)
+    found = retention(home, keep)
+    runs = home / "runs"
+    for name in found.gone:
         folder = runs / name
         try:
             folder.rename(runs / f"{_REMOVED}{name}")
@@ -56,4 +126,4 @@ def prune(home: Path, keep: int = KEEP) -> list[str]:
             shutil.rmtree(left)
         except OSError as error:
             raise disk_error(error, left, "remove") from error
-    return names
+    return found, refused

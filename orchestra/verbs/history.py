@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -11,6 +14,9 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history as past
 from orchestra.ledger.flaky import flaky as flaky_tests
+from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.log import utc_stamp
+from orchestra.ledger.retention import KEEP, Retention, prune, retention
 from orchestra.project import PLAN_FOLDER
 from orchestra.report.past import executions_of, flaky_table, overview, story
 from orchestra.runtime import dag
@@ -22,7 +28,8 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @click.command(
     epilog="\b\nExamples:\n  orchestra history              every test: verdicts, durations, slope\n"
     "  orchestra history B004         one test: levels, changes, since when it fails\n"
-    "  orchestra history --flaky      tests that gave both outcomes on the same inputs"
+    "  orchestra history --flaky      tests that gave both outcomes on the same inputs\n"
+    "  orchestra history --prune      remove the folders of old runs; --dry-run shows which"
 )
 @click.argument("selection", nargs=-1, metavar="[TEST]...")
 @suite_option
@@ -32,6 +39,16 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @click.option("--machine", default="", metavar="SHAPE", help="Look at runs on this shape of machine only.")
 @click.option("--rebuild", is_flag=True, help="Make the cache anew from the ledgers that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the executions as JSON, one run a line.")
+@click.option(
+    "--prune", "pruning", is_flag=True, help="Remove the folders of old runs, whole; their executions stay known."
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"With --prune: the latest runs that stay; {KEEP} without it.",
+)
+@click.option("--dry-run", is_flag=True, help="With --prune: show what would go, and remove nothing.")
 @click.pass_context
 def history(
     ctx: click.Context,
@@ -44,10 +61,19 @@ def history(
     machine: str,
     rebuild: bool,
     as_json: bool,
+    pruning: bool,
+    keep: int | None,
+    dry_run: bool,
 ) -> int:
     """Show what earlier runs say: verdicts, durations, slope, changes of level, since when a test fails, flakiness."""
     project = project_of(ctx)
     name = project.choose(suite)
+    if pruning:
+        if selection or only_flaky or runs or machine or rebuild or as_json:
+            raise UsageError("--prune removes runs and shows no tests", "give it --keep, --dry-run or --suite only")
+        return _prune(project.root / PLAN_FOLDER / name, keep or KEEP, dry_run=dry_run)
+    if keep or dry_run:
+        raise UsageError("--keep and --dry-run are about --prune", "add --prune, or leave them out")
     plan = dag.load_plan(project, name, profile)
     tasks = select(plan, selection)
     home = project.root / PLAN_FOLDER / name
@@ -71,3 +97,29 @@ def history(
     else:
         say(overview(known, records))
     return EXIT_OK
+
+
+def _prune(home: Path, keep: int, *, dry_run: bool) -> int:
+    """Remove old runs of a suite, or only say which would go.
+
+    Raises:
+        LockedError: a run is under way.
+        MachineError: the disk refuses.
+    """
+    if dry_run:
+        _tell(retention(home, keep), "would be removed")
+        return EXIT_OK
+    with Lock(home / "lock", Holder(os.getpid(), "prune", utc_stamp(datetime.now(UTC)))):
+        found, refused = prune(home, keep)
+    for sentence in refused:
+        click.echo(f"note: {draw.visible(sentence)}", err=True)
+    _tell(found, "removed")
+    return EXIT_OK
+
+
+def _tell(found: Retention, done: str) -> None:
+    for name in found.gone:
+        say(f"{name}  {done}")
+    for name, reason in found.held.items():
+        say(f"{name}  stays: {draw.visible(reason)}")
+    say(f"{len(found.gone)} run{'' if len(found.gone) == 1 else 's'} {done}, {found.kept} kept")
