@@ -305,4 +305,4 @@ def test_what_did_not_pass_has_no_pace(tmp_path):
     pace = Pace.open(tmp_path, RULE, "m")
     assert pace.after(Result("cli:a", 1, "failed", 99.0), Case("a", "", ("cli",)), "", lambda *_: None) == 0
     assert pace.figures() == {}
-    pace.keep(lambda *_: pytest.fail("nothing was measured"))
+    pace.keep(tmp_path, lambda *_: pytest.fail("nothing was measured"))

@@ -37,6 +37,7 @@ change = Transaction(Path(sys.argv[1]))
 change.write("history.json", b"new")
 change.write("baseline.json", b"new")
 change.link("runs/last", "new")
+change.remove("gone.json")
 change.commit()
 """
 
@@ -44,16 +45,21 @@ change.commit()
 def old(home: Path) -> Path:
     (home / "runs").mkdir(parents=True)
     (home / "history.json").write_bytes(b"old")
+    (home / "gone.json").write_bytes(b"old")
     (home / "runs" / "last").symlink_to("old")
     return home
 
 
 def read(home: Path) -> dict[str, str]:
-    found = {name: (home / name).read_text() for name in ("history.json", "baseline.json") if (home / name).exists()}
+    found = {
+        name: (home / name).read_text()
+        for name in ("history.json", "baseline.json", "gone.json")
+        if (home / name).exists()
+    }
     return {**found, "runs/last": str((home / "runs" / "last").readlink())}
 
 
-OLD = {"history.json": "old", "runs/last": "old"}
+OLD = {"history.json": "old", "gone.json": "old", "runs/last": "old"}
 NEW = {"history.json": "new", "baseline.json": "new", "runs/last": "new"}
 
 

@@ -1,4 +1,6 @@
-"""Baselines: how long each test usually takes, and when it takes longer than that. May import `disk`, `history`, `plan`.
+"""Baselines: how long each test usually takes, and when it takes longer than that.
+
+May import `canonical`, `disk`, `history`, `plan`.
 
 A duration is a suspected regression when three things hold together (`suspect`), and one when they hold again in each of
 `confirm` immediate repeats:
@@ -26,6 +28,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from orchestra.errors import MachineError
+from orchestra.ledger.canonical import digest
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.history import Execution, RunRecord
 from orchestra.plan import Baseline
@@ -164,6 +167,16 @@ def encode(samples: Samples) -> bytes:
     lines = (f"{_json(key)}: {_json(list(samples[key]))}" for key in sorted(samples) if samples[key])
     body = ",\n".join(lines)
     return f'{{"orchestra": "baseline", "format": {FORMAT}, "seconds": {{\n{body}\n}}}}\n'.encode()
+
+
+def digest_of(samples: Samples) -> str | None:
+    """The digest of a baseline, None for an empty one."""
+    return digest({key: list(taken) for key, taken in samples.items()}) if samples else None
+
+
+def kept_name(digest: str) -> str:
+    """The file in a run's folder that keeps the baseline of this digest, which the run replaced."""
+    return f"baseline-{digest[:16]}.json"
 
 
 def _json(value: object) -> str:

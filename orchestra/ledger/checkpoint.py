@@ -1,4 +1,4 @@
-"""Checkpoints, and the way back to one. May import `log`, `state`, `runs`, `history`, `transaction`.
+"""Checkpoints, and the way back to one. May import `log`, `state`, `runs`, `history`, `baseline`, `transaction`.
 
 A group whose selected tests all have verdicts is a checkpoint. Going back appends one event that takes back what came
 after it; nothing is removed, and the run then waits to go on from there.
@@ -7,16 +7,18 @@ after it; nothing is removed, and the run then waits to go on from there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from orchestra.errors import UsageError
-from orchestra.ledger import history
+from orchestra.errors import MachineError, UsageError
+from orchestra.ledger import baseline, history
+from orchestra.ledger.event import Event
 from orchestra.ledger.log import Writer, read
 from orchestra.ledger.runs import LEDGER, STATE
 from orchestra.ledger.state import Checkpoint, Fold, State, rollback, write_state
-from orchestra.ledger.transaction import recover
+from orchestra.ledger.transaction import Transaction, recover
 from orchestra.suggest import did_you_mean
 
 _SEQ = re.compile(r"#?(\d+)")
@@ -44,11 +46,25 @@ def choose(points: Sequence[Checkpoint], word: str) -> Checkpoint:
     )
 
 
-def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str) -> tuple[Checkpoint, State]:
-    """Take a run back to a checkpoint: the compensating event, the state, and the history, in this order.
+class Back(NamedTuple):
+    """A run that was taken back.
 
-    The suite's lock must be held. A crash in between leaves the event: state is its fold, and the history is mended here
-    when the same is asked again.
+    Attributes:
+        point: the checkpoint.
+        state: after it.
+        baseline: what became of the baseline, in a sentence; empty when the run had not changed it since.
+    """
+
+    point: Checkpoint
+    state: State
+    baseline: str
+
+
+def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str) -> Back:
+    """Take a run back to a checkpoint: the compensating event, the state, then history and baseline in one step.
+
+    The suite's lock must be held. A crash in between leaves the event: state is its fold, and history and baseline are
+    mended here when the same is asked again.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
@@ -57,9 +73,6 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         now: the clock, with a zone.
         reason: for the record.
 
-    Returns:
-        The checkpoint and the state after it.
-
     Raises:
         UsageError: there is no such checkpoint.
         LedgerError: the ledger is damaged.
@@ -67,7 +80,14 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
     """
     recover(home)
     whole = Fold()
-    with Writer(folder / LEDGER, now=now, seen=whole.add) as writer:
+    told: list[Event] = []
+
+    def see(event: Event) -> None:
+        whole.add(event)
+        if event.type in {"baseline", "rolled_back"}:
+            told.append(event)
+
+    with Writer(folder / LEDGER, now=now, seen=see) as writer:
         state = whole.state()
         point = choose(state.checkpoints, word)
         before = Fold()
@@ -75,19 +95,78 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
             if event.seq > point["seq"]:
                 break
             before.add(event)
+        later = [event for event in told if event.seq > point["seq"]]
+        change = Transaction(home)
+        said = _baseline_back(home, folder, [event.body for event in later if event.type == "baseline"], change)
         body = rollback(before.state(), state, reason)
         whole.add(writer.append("rolled_back", body, sync=True))
     state = whole.state()
     write_state(folder / STATE, state)
-    _forget(home / "history.json", folder.name, [*body["reopened"], *body["restored"]])
-    return point, state
+    taken = [body, *(event.body for event in later if event.type == "rolled_back")]
+    _forget(
+        home / history.LAST,
+        folder.name,
+        {name for one in taken for name in (*one["reopened"], *one["restored"])},
+        change,
+    )
+    change.commit()
+    return Back(point, state, said)
 
 
-def _forget(file: Path, run: str, tasks: Sequence[str]) -> None:
+def undone(bodies: Sequence[Mapping[str, Any]]) -> tuple[str | None, str | None] | None:
+    """The digests of the baseline that a run made last, and of the one that it found; None when it made none.
+
+    Args:
+        bodies: of the `baseline` events behind a checkpoint, in order. Where somebody else, or an earlier rollback, put
+            another baseline between two of the run's own, only those behind it are taken together.
+    """
+    own = [body for body in bodies if body.get("by_run")]
+    if not own:
+        return None
+    target = own[-1]["previous"]
+    for body in reversed(own[:-1]):
+        if body["digest"] != target:
+            break
+        target = body["previous"]
+    return own[-1]["digest"], target
+
+
+def _baseline_back(home: Path, folder: Path, bodies: Sequence[Mapping[str, Any]], change: Transaction) -> str:
+    """Prepare that the baseline is again what it was before the run changed it, where it is as the run left it."""
+    found = undone(bodies)
+    if found is None:
+        return ""
+    made, target = found
+    file = home / baseline.FILE
+    try:
+        there = baseline.digest_of(baseline.load(file))
+    except MachineError as error:
+        return f"{baseline.FILE} is left alone: {error}; {error.hint}"
+    if there == target:
+        return f"{baseline.FILE} is as it was before the run changed it"
+    if there != made:
+        return f"{baseline.FILE} was changed since by somebody else, and is left alone"
+    if target is None:
+        change.remove(baseline.FILE)
+        return f"{baseline.FILE} is removed: there was none before the run"
+    kept = folder / baseline.kept_name(target)
+    try:
+        before = baseline.load(kept)
+    except MachineError:
+        before = {}
+    if baseline.digest_of(before) != target:
+        return (
+            f"{baseline.FILE} is left alone: the copy of the one before, {kept.name} in the run's folder, is not whole"
+        )
+    change.write(baseline.FILE, baseline.encode(before))
+    return f"{baseline.FILE} is again what it was before the run changed it"
+
+
+def _forget(file: Path, run: str, tasks: Container[str], change: Transaction) -> None:
     """A pass that was taken back is none that `unchanged` may rest on."""
     past = history.load(file)
     mended = {
-        task: history.Past(one.seconds) if task in set(tasks) and one.run == run else one for task, one in past.items()
+        task: history.Past(one.seconds) if task in tasks and one.run == run else one for task, one in past.items()
     }
     if mended != past:
-        history.save(file, mended)
+        change.write(file.name, history.encoded(mended))

@@ -294,6 +294,11 @@ class BaselineChanged(TypedDict):
     digest: Annotated[str | None, "of the new one; null when it was forgotten"]
     previous: Annotated[str | None, "of the one before"]
     reason: str
+    by_run: NotRequired[
+        Annotated[
+            bool, "the run did it at its end, and keeps the one before as `baseline-` and the start of its digest"
+        ]
+    ]
 
 
 class RunFinished(TypedDict):

@@ -17,6 +17,8 @@ from orchestra.ledger.disk import disk_error, replace_file, sync_folder
 
 _FOLDER = ".prepared"
 _JOURNAL = ".commit.json"
+_NOTHING = ""
+"""In the journal, in the place of a prepared file: what has the name goes."""
 
 
 class Transaction:
@@ -46,12 +48,17 @@ class Transaction:
         except OSError as error:
             raise disk_error(error, path, "write") from error
 
+    def remove(self, name: str) -> None:
+        """Prepare that a file goes; it may be gone already. `name` is its path below the home."""
+        self._entries.append((_NOTHING, name))
+
     def commit(self) -> None:
         """Let all of it take place. Raises MachineError when the disk refuses; then `recover` decides which it is."""
         if not self._entries:
             return
         try:
-            sync_folder(self._home / _FOLDER)
+            if (self._home / _FOLDER).exists():
+                sync_folder(self._home / _FOLDER)
         except OSError as error:
             raise disk_error(error, self._home / _FOLDER, "sync") from error
         replace_file(self._home / _JOURNAL, json.dumps(self._entries).encode())
@@ -92,6 +99,9 @@ def _apply(home: Path, entries: list[tuple[str, str]]) -> None:
     try:
         for prepared, name in entries:
             source, place = home / _FOLDER / prepared, home / name
+            if prepared == _NOTHING:
+                place.unlink(missing_ok=True)
+                continue
             if source.is_symlink() or source.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(source, place)  # noqa: PTH105 - of a link, the link itself
@@ -106,6 +116,7 @@ def _apply(home: Path, entries: list[tuple[str, str]]) -> None:
 
 def _clear(home: Path) -> None:
     try:
-        shutil.rmtree(home / _FOLDER)
+        if (home / _FOLDER).exists():
+            shutil.rmtree(home / _FOLDER)
     except OSError as error:
         raise disk_error(error, home / _FOLDER, "remove") from error

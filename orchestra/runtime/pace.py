@@ -14,7 +14,8 @@ from typing import Any, Final
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline
 from orchestra.ledger.baseline import Bounds, Moved, Usual
-from orchestra.ledger.canonical import digest
+from orchestra.ledger.disk import replace_file
+from orchestra.ledger.transaction import Transaction
 from orchestra.plan import Baseline, Test
 from orchestra.runtime.attempt import Result
 
@@ -61,6 +62,7 @@ class Pace:
     fault: str = ""
     moved: dict[str, Moved] = field(default_factory=dict)
     _compared: int = 0
+    _changed: bool = False
     _found: dict[str, float] = field(default_factory=dict)
     _doubts: dict[str, _Doubt] = field(default_factory=dict)
 
@@ -110,8 +112,14 @@ class Pace:
         """The metric `regressions`; without a value when no test has a baseline to be compared with."""
         return {"regressions": sum(one == "slower" for one in self.moved.values())} if self._compared else {}
 
-    def keep(self, add: Add) -> None:
-        """Put what a good run measured into the baseline, in one step, where windows are not full; an event says so.
+    def keep(self, folder: Path, add: Add) -> None:
+        """Take what a good run measured into the samples, where windows are not full; an event says so, `commit` writes it.
+
+        What the baseline was is kept in the run's folder first, so that `orchestra rollback` can bring it back.
+
+        Args:
+            folder: the run's.
+            add: records an event.
 
         Raises:
             MachineError: the disk refuses; the old baseline stays.
@@ -119,12 +127,20 @@ class Pace:
         if self.fault:
             return
         new = baseline.filled(self.samples, self._found, self.rule.window)
-        if new != self.samples:
-            previous = digest_of(self.samples)
-            baseline.save(self.path, new)
-            reason = f"{sum(new[key] != self.samples.get(key) for key in new)} of its tests passed in a good run"
-            add("baseline", {"digest": digest_of(new), "previous": previous, "reason": reason})
-            self.samples = new
+        if new == self.samples:
+            return
+        previous = baseline.digest_of(self.samples)
+        if previous is not None:
+            replace_file(folder / baseline.kept_name(previous), baseline.encode(self.samples))
+        reason = f"{sum(new[key] != self.samples.get(key) for key in new)} of its tests passed in a good run"
+        add("baseline", {"digest": baseline.digest_of(new), "previous": previous, "reason": reason, "by_run": True})
+        self.samples = new
+        self._changed = True
+
+    def commit(self, change: Transaction) -> None:
+        """Put the baseline among what a run changes when it has ended. Raises MachineError when the disk refuses."""
+        if self._changed:
+            change.write(baseline.FILE, baseline.encode(self.samples))
 
     def _suspected(self, result: Result, browser: str) -> _Doubt | None:
         if result.outcome != "passed" or self.fault:
@@ -166,8 +182,3 @@ class Pace:
                 "limit_seconds": doubt.limits.slow if doubt.moved == "slower" else doubt.limits.fast,
             },
         )
-
-
-def digest_of(samples: Mapping[str, tuple[float, ...]]) -> str | None:
-    """The digest of a baseline, None for an empty one."""
-    return digest({key: list(taken) for key, taken in samples.items()}) if samples else None

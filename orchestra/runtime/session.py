@@ -684,7 +684,7 @@ class Session:
         fresh = source_now(self._root, self._plan.sources) == self._plan.source_digest
         self._gates.after({**self._figures(), "plan_fresh": fresh})
         if not self._code():
-            self._pace.keep(self._recorder.add)
+            self._pace.keep(self.folder, self._recorder.add)
 
     def _record_end(self) -> None:
         counts: dict[str, int] = {}
@@ -702,6 +702,7 @@ class Session:
         change = Transaction(self._home)
         change.write("history.json", history.encoded(self._past))
         change.link("runs/last", self.run)
+        self._pace.commit(change)
         self._recorder.seal()
         change.commit()
         # What a further segment saw is but its own part.

@@ -18,7 +18,6 @@ from orchestra.ledger.log import Writer, utc_stamp
 from orchestra.plan import Baseline, Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import dag
-from orchestra.runtime.pace import digest_of
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say
@@ -150,7 +149,11 @@ def _replace(home: Path, old: Samples, new: Samples, reason: str) -> None:
         ledger = home / "runs" / "last" / history.LEDGER
         if ledger.is_file():
             with Writer(ledger, now=lambda: datetime.now(UTC)) as writer:
-                body = {"digest": digest_of(new), "previous": digest_of(old), "reason": f"orchestra baseline: {reason}"}
+                body = {
+                    "digest": baselines.digest_of(new),
+                    "previous": baselines.digest_of(old),
+                    "reason": f"orchestra baseline: {reason}",
+                }
                 writer.append("baseline", body)
                 writer.seal()
     finally:

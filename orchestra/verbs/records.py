@@ -162,7 +162,9 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
             say(visible(f"{one['seq']:>6}  {one['time'][:19]}Z  {one['method']}:{one['group']}"))
         return EXIT_OK
     with Lock(home / "lock", Holder(os.getpid(), folder.name, utc_stamp(datetime.now(UTC)))):
-        point, state = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason)
+        point, state, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason)
     say(f"{folder.name}: back at {point['method']}:{point['group']} (event {point['seq']}); {len(state.pending)} wait")
+    if baseline:
+        say(visible(baseline))
     click.echo("hint: go on with `orchestra run --resume`", err=True)
     return EXIT_OK
