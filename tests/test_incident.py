@@ -12,7 +12,7 @@ from orchestra.ledger import log
 from orchestra.ledger.state import fold_all
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import Failure, Result
-from orchestra.runtime.incident import Incidents, Outages, judged, settle
+from orchestra.runtime.incident import Died, Incidents, Outages, judged, settle
 from orchestra.runtime.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
 from tests.health_ground import free_range
 from tests.incident_ground import asks, backend, breaks, suite
@@ -167,6 +167,16 @@ def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_
     assert outages.counts()["incidents"] == 1
 
 
+def test_a_row_of_a_session_counts_its_incidents_on():
+    fold = Incidents({"mcp.browser": 3})
+    fold.began("mcp:a", set())
+    told = [fold.part("mcp:a", Died("mcp.browser", "is gone", ("browser",)), now) for now in (1.0, 2.0)]
+    assert [body["id"] for bodies in told for body in bodies if body["state"] == "opened"] == [
+        "mcp.browser-4",
+        "mcp.browser-5",
+    ]
+
+
 def test_a_server_that_was_replaced_in_a_test_marks_its_pass_and_one_before_it_does_not():
     outages = Outages(lambda *_: None)
     for before, wanted in ((False, ("mcp.server-1",)), (True, ())):
@@ -286,6 +296,18 @@ def test_one_that_fails_in_two_incidents_is_an_error_of_the_machine_and_no_failu
     assert done.code == 1, done.err
     assert project.verdicts() == {"cli:a": "error"}
     assert "failed during incidents backend-1, backend-2, and again when it was repeated" in project.reasons()["cli:a"]
+
+
+def test_a_run_that_goes_on_counts_its_incidents_on(project):
+    twice = breaks("kill", seconds=2.0).replace("exist_ok=False", "exist_ok=True")
+    suite(project, backend(), f"  a: {{{twice}\n")
+    assert project.run("run").code == 1
+    (project.root / "broken-backend").unlink()
+    assert project.run("run", "--resume").code == 1
+    told = [one["body"] for one in project.events("incident")]
+    assert [one["id"] for one in told if one["state"] == "opened"] == [f"backend-{number}" for number in (1, 2, 3, 4)]
+    assert "failed during incidents backend-3, backend-4, and again" in project.reasons()["cli:a"]
+    assert project.run("audit").code == 0
 
 
 def test_metrics_count_incidents_and_held_attempts(project):

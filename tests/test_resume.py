@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from orchestra.errors import PlanError
-from orchestra.ledger.earlier import Earlier
+from orchestra.ledger.earlier import Earlier, earlier
+from orchestra.ledger.event import Event
 from orchestra.plan import Component, Method, Plan, Service
 from orchestra.plan import Test as Case
 from orchestra.runtime.resume import changed_tests, decide, nothing_to_resume
@@ -229,6 +230,24 @@ def test_attempts_of_an_incident_still_do_not_count():
     half = before(attempts={"cli:b": 2}, held={"cli:b": 2, "cli:a": 1})
     del half.verdicts["cli:b"]
     assert decide(half, THEN, THEN, {"api": "1"}, inputs, allow_changed=False).held == {"cli:b": 1, "cli:a": 1}
+
+
+def test_incidents_are_counted_on_from_what_the_ledger_has():
+    def told(kind, **body):
+        return Event(1, "", kind, 1, "", "", body)
+
+    found = earlier(
+        [
+            told("incident", component="back-end", state="opened", reason="", id="back-end-2"),
+            told("incident", component="back-end", state="closed", reason="", id="back-end-1"),
+            told("incident", component="old", state="opened", reason=""),  # before incidents had ids
+            told("service_event", component="front", incident="back-end-9"),  # it waits for another
+            told("service_event", component="front", incident="front-1"),  # cut off before its `incident`
+        ]
+    )
+    assert found.incidents == {"back-end": 2, "front": 1}
+    going = decide(before(incidents=found.incidents), THEN, THEN, {"api": "1"}, inputs, allow_changed=False)
+    assert going.incidents == found.incidents
 
 
 def test_a_component_or_a_method_that_changed_changes_its_tests():

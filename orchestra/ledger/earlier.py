@@ -33,6 +33,7 @@ class Earlier:
         held: how many of them failed during an incident and were followed by another, by task.
         segment: the number of the latest segment, from 0.
         groups: (method, group) of the checkpoints that stand.
+        incidents: the number of its latest incident, by component.
         finished: the latest segment came to its end.
         seconds: time that the segments took, without what lies between them.
     """
@@ -46,6 +47,7 @@ class Earlier:
     held: dict[str, int] = field(default_factory=dict)
     segment: int = 0
     groups: dict[tuple[str, str], int] = field(default_factory=dict)
+    incidents: dict[str, int] = field(default_factory=dict)
     finished: bool = False
     seconds: float = 0.0
     _given: dict[str, list[tuple[int, Body]]] = field(default_factory=dict)
@@ -101,6 +103,18 @@ class Earlier:
 
     def _group_completed(self, event: Event) -> None:
         self.groups[event.body["method"], event.body["group"]] = event.seq
+
+    def _incident(self, event: Event) -> None:
+        self._numbered(event.body["component"], event.body.get("id", ""))
+
+    def _service_event(self, event: Event) -> None:
+        # A segment may have been cut off between this and the `incident` that follows from it.
+        self._numbered(event.body["component"], event.body.get("incident", ""))
+
+    def _numbered(self, component: str, name: str) -> None:
+        whose, _, number = name.rpartition("-")
+        if whose == component and number.isdecimal():  # an incident of what it needs has the name of that
+            self.incidents[component] = max(self.incidents.get(component, 0), int(number))
 
     def _rolled_back(self, event: Event) -> None:
         body = event.body

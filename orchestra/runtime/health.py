@@ -70,6 +70,7 @@ class Matrix:
         rand: a number from 0 to 1, for the spread of waits.
         in_use: whether a test under way requires this component; called from the matrix's thread.
         lent: rows that `orchestra up` keeps and that are used as they stand, as long as they are well.
+        numbered: how many incidents the ids of a component count already, from earlier segments of the run.
     """
 
     def __init__(
@@ -89,11 +90,13 @@ class Matrix:
         rand: Callable[[], float] = random.random,
         in_use: Callable[[str], bool] = lambda _: False,
         lent: Mapping[str, UpRow] = MappingProxyType({}),
+        numbered: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand)
         self._on_event = on_event
         self._wake = wake
         self._in_use = in_use
+        self._numbered = numbered
         self._prober = Prober()
         self._members = {
             one.id: Member(
@@ -467,7 +470,7 @@ class Matrix:
         member = self._members[name]
         component = member.component
         member.incidents += 1
-        member.incident = f"{name}-{member.incidents}"
+        member.incident = f"{name}-{self._numbered.get(name, 0) + member.incidents}"
         self._publish(name, "unhealthy", trouble)
         aside = await self._put_aside(name)
         tried: list[int] = []

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from orchestra.ledger.event import Verdict
@@ -87,9 +88,14 @@ def deaths(result: Result) -> list[Died]:
 
 
 class Incidents:
-    """The fold."""
+    """The fold.
 
-    def __init__(self) -> None:
+    Args:
+        numbered: how many incidents the ids of a component count already, from earlier segments of the run.
+    """
+
+    def __init__(self, numbered: Mapping[str, int] = MappingProxyType({})) -> None:
+        self._numbered = numbered
         self._all: dict[str, Incident] = {}
         self._running: dict[str, _Window] = {}
         self._touched: dict[str, list[str]] = {}
@@ -133,7 +139,8 @@ class Incidents:
         same = [one for one in self._all.values() if one.component == died.component]
         bodies = []
         if not same or same[-1].outcome:
-            one = Incident(f"{died.component}-{len(same) + 1}", died.component, died.reason, now)
+            number = self._numbered.get(died.component, 0) + len(same) + 1
+            one = Incident(f"{died.component}-{number}", died.component, died.reason, now)
             self._all[one.id] = one
             if not died.before:
                 window = self._running[task]
@@ -267,13 +274,19 @@ class Outages:
     Args:
         add: records an event.
         clock: monotonic seconds.
+        numbered: as `Incidents` takes it.
     """
 
-    def __init__(self, add: Callable[[str, Body], object], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        add: Callable[[str, Body], object],
+        clock: Callable[[], float] = time.monotonic,
+        numbered: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._add = add
         self._clock = clock
         self._lock = threading.Lock()
-        self._fold = Incidents()
+        self._fold = Incidents(numbered)
         self._held: dict[str, Result] = {}
         self._asked: deque[str] = deque()
         self._degraded: dict[str, dict[str, None]] = {}

@@ -39,6 +39,7 @@ class Resumed:
         held: attempts that do not count towards retries, of all tasks whose attempts stand.
         groups: (method, group) of checkpoints that stand.
         changed: tests whose plan is another than it was.
+        incidents: the number of its latest incident, by component.
         seconds: time that the earlier segments took.
     """
 
@@ -49,6 +50,7 @@ class Resumed:
     held: Mapping[str, int] = field(default_factory=dict)
     groups: frozenset[tuple[str, str]] = frozenset()
     changed: tuple[str, ...] = ()
+    incidents: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -122,6 +124,7 @@ def decide(
         held={task: min(count, REQUEUES) for task, count in before.held.items() if task not in rerun},
         groups=frozenset(before.groups),
         changed=tuple(changed),
+        incidents=dict(before.incidents),
         seconds=before.total_seconds(),
     )
 

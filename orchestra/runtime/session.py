@@ -160,7 +160,7 @@ class Session:
         except BaseException:
             self._lock.release()
             raise
-        self._outages = Outages(self._recorder.add)
+        self._outages = Outages(self._recorder.add, numbered=self._resumed.incidents)
         # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
         self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
         self._reaper = Reaper.start(self._mark)
@@ -184,6 +184,7 @@ class Session:
             reaper=self._reaper,
             in_use=self._outages.in_use,
             lent=self._lent(),
+            numbered=self._resumed.incidents,
         )
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
