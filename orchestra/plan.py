@@ -173,6 +173,8 @@ class Command(Part, frozen=True):
 class Test(Part, frozen=True):
     """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
 
+    `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit.
+
     `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `at` is its path in the spec.
     """
 
@@ -191,6 +193,7 @@ class Test(Part, frozen=True):
     retries: Retry = Retry()
     evidence: Literal["on_failure", "always", "off"] = "on_failure"
     record: tuple[Literal["trace", "pictures"], ...] = ()
+    evidence_limit_megabytes: float = 0.0
     inputs: tuple[str, ...] = ()
     skip: str = ""
     quarantine: Quarantine | None = None

@@ -149,6 +149,10 @@ def lower_test(
                 retries=_retry(test.get("retries"), defaults.get("retries", {})),
                 evidence=_TEST.evidence if evidence == _TEST.evidence else evidence,
                 record=tuple(test.get("record", defaults.get("record", []))),
+                evidence_limit_megabytes=usual(
+                    test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
+                    _TEST.evidence_limit_megabytes,
+                ),
                 inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),

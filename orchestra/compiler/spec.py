@@ -345,6 +345,14 @@ _RECORD = Key(
 )
 
 
+_LIMIT = Key(
+    "how much evidence of one attempt is kept, in megabytes of 1,000,000 bytes: past it the largest files of its folder go,"
+    " and the record names them; no limit without it",
+    50,
+    above=0,
+)
+
+
 class QuarantineSpec(TypedDict, total=False):
     """A test whose failures do not fail the run for a while."""
 
@@ -376,6 +384,7 @@ class DefaultsSpec(TypedDict, total=False):
         Evidence, Key("when picture, console and network of the page are kept", "on_failure", default="on_failure")
     ]
     record: Annotated[list[Recording], _RECORD]
+    evidence_limit_megabytes: Annotated[float, _LIMIT]
     tags: Annotated[list[str], Key("tags of every test", ["nightly"])]
 
 
@@ -440,6 +449,7 @@ class TestSpec(_Finally, total=False):
     retries: Annotated[RetrySpec, Key("how often it is tried again, and after which causes", {"max": 1})]
     evidence: Annotated[Evidence, Key("when picture, console and network of the page are kept", "always")]
     record: Annotated[list[Recording], _RECORD]
+    evidence_limit_megabytes: Annotated[float, _LIMIT]
     inputs: Annotated[
         list[str],
         Key("globs of files; unchanged since it last passed, the test is `unchanged` and not run", ["src/**"]),

@@ -107,6 +107,14 @@ class Evidence(TypedDict):
     kind: Annotated[str, "`log`, `screenshot`, `trace`, `console`, `network`, `download`, …"]
 
 
+class Dropped(TypedDict):
+    """A file that was not kept, because there was more than `evidence_limit_megabytes`."""
+
+    path: Annotated[str, "relative to the attempt's folder"]
+    bytes: int
+    kind: str
+
+
 class AttemptFinished(TypedDict):
     """An attempt ended."""
 
@@ -120,6 +128,7 @@ class AttemptFinished(TypedDict):
     steps: list[StepDone]
     evidence: list[Evidence]
     retry: Annotated[bool, "another attempt follows"]
+    dropped: NotRequired[Annotated[list[Dropped], "files over the limit on evidence, sorted"]]
     infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
     incidents: NotRequired[Annotated[list[str], "ids of the incidents that overlapped it"]]
     exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
@@ -157,6 +166,7 @@ class Repeated(TypedDict):
     outcome: Outcome
     seconds: Seconds
     evidence: list[Evidence]
+    dropped: NotRequired[Annotated[list[Dropped], "files over the limit on evidence, sorted"]]
 
 
 class Compared(TypedDict):

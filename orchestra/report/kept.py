@@ -77,3 +77,7 @@ def lines(task: str, kept: Kept, folder: str) -> Iterator[str]:
                 yield from details(name, error[name])
         for one in body["evidence"]:
             yield detail(one["kind"], f"{folder}/{one['path']} ({one['bytes']} bytes)")
+        for one in body.get("dropped", ()):
+            yield detail(
+                "dropped", f"{one['path']} ({one['kind']}, {one['bytes']} bytes): over evidence_limit_megabytes"
+            )

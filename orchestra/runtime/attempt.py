@@ -103,6 +103,14 @@ class Evidence(msgspec.Struct, frozen=True):
     kind: str
 
 
+class Dropped(msgspec.Struct, frozen=True):
+    """A file that was not kept of an attempt, because there was more than its test may keep."""
+
+    path: str
+    bytes: int
+    kind: str
+
+
 class Result(msgspec.Struct, frozen=True):
     """What came of an attempt. `facts` are driver-specific figures for the report (MCP calls, session id, …)."""
 
@@ -113,5 +121,6 @@ class Result(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     steps: tuple[StepRecord, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
     exit_code: int | None = None
     facts: dict[str, Any] = {}

@@ -121,12 +121,12 @@ def attempt_body(
         "retry": retry,
         "exit_code": result.exit_code,
         "facts": {name: value for name, value in result.facts.items() if name != "session"},
-    }
+    } | _dropped(result)
 
 
 def missing_evidence(test: Test, result: Result, kept: int) -> int:
     """How much evidence of an attempt is missing: files that cannot be read, or all of what a page failed with."""
-    if result.outcome == "failed" and not result.evidence:
+    if result.outcome == "failed" and not result.evidence and not result.dropped:
         return int(needs_browser(test) and test.evidence != "off")
     return len(result.evidence) - kept
 
@@ -143,4 +143,9 @@ def repeat_body(test: Test, method: str, result: Result, run: Path, folder: str)
         "outcome": result.outcome,
         "seconds": result.seconds,
         "evidence": [one for one in evidence if one is not None],
-    }
+    } | _dropped(result)
+
+
+def _dropped(result: Result) -> dict[str, Any]:
+    found = [{"path": one.path, "bytes": one.bytes, "kind": one.kind} for one in result.dropped]
+    return {"dropped": found} if found else {}

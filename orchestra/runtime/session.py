@@ -42,6 +42,7 @@ from orchestra.runtime.fault import fault_of
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.incident import Outages, judged
+from orchestra.runtime.limit import within_limit
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.provenance import provenance
@@ -485,6 +486,7 @@ class Session:
             result = with_services(result, self.folder, folder, task.marks)
         if self._masks:
             self._masks.clean(folder)
+        result = within_limit(result, task.test, folder)
         settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
         task.held += settled.requeue
         again = settled.again and not self._signal and self.fault is None
@@ -521,6 +523,7 @@ class Session:
         folder = repeat_folder(folder, self._pace.repeating(task.name))
         if self._masks:
             self._masks.clean(self.folder / folder)
+        result = within_limit(result, task.test, self.folder / folder)
         self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
