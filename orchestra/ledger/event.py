@@ -132,7 +132,13 @@ class AttemptFinished(TypedDict):
     infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
     incidents: NotRequired[Annotated[list[str], "ids of the incidents that overlapped it"]]
     exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
-    resources: NotRequired[Annotated[dict[str, object], "peaks over the attempt's process tree"]]
+    resources: NotRequired[
+        Annotated[
+            dict[str, object],
+            "of a command and all descendants that were waited for (Linux): `cpu_seconds`; `peak_rss_megabytes`, the most"
+            " that one process had, absent where it is no more than that of orchestra",
+        ]
+    ]
     facts: NotRequired[Annotated[dict[str, object], "figures of the driver: browser, page errors, tool calls, …"]]
 
 

@@ -75,9 +75,17 @@ def lines(task: str, kept: Kept, folder: str) -> Iterator[str]:
         for name in ("at", "message", "expected", "found", "hint"):
             if error.get(name):
                 yield from details(name, error[name])
+        if used := body.get("resources"):
+            yield detail("resources", _used(used))
         for one in body["evidence"]:
             yield detail(one["kind"], f"{folder}/{one['path']} ({one['bytes']} bytes)")
         for one in body.get("dropped", ()):
             yield detail(
                 "dropped", f"{one['path']} ({one['kind']}, {one['bytes']} bytes): over evidence_limit_megabytes"
             )
+
+
+def _used(figures: Body) -> str:
+    cpu, peak = figures.get("cpu_seconds"), figures.get("peak_rss_megabytes")
+    parts = ("" if cpu is None else f"{cpu:.2f} s of CPU", "" if peak is None else f"{peak:.0f} MB at most")
+    return ", ".join(part for part in parts if part)

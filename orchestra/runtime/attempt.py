@@ -112,7 +112,10 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of an attempt. `facts` are driver-specific figures for the report (MCP calls, session id, …)."""
+    """What came of an attempt. `facts` are driver-specific figures for the report (MCP calls, session id, …).
+
+    `resources` are those of a command: `cpu_seconds`, `peak_rss_megabytes` (see `usage`).
+    """
 
     task: str
     attempt: int
@@ -124,3 +127,4 @@ class Result(msgspec.Struct, frozen=True):
     dropped: tuple[Dropped, ...] = ()
     exit_code: int | None = None
     facts: dict[str, Any] = {}
+    resources: dict[str, float] = {}

@@ -1,8 +1,8 @@
 """Short commands, many of them, in the run's one loop: started, watched, bounded in time and output, ended whole.
 
-May import `process`, `orphan` and `mask`. A command costs little more than a bare Popen, because nothing waits for it in a
-thread (pidfd and selectors; a thread only where there is no pidfd) and nothing scans the process table unless something
-is left to end. Longer than other modules because that loop, from start to end, is read together.
+May import `process`, `orphan`, `usage` and `mask`. A command costs little more than a bare Popen, because nothing waits
+for it in a thread (pidfd and selectors; a thread only where there is no pidfd) and nothing scans the process table unless
+something is left to end. Longer than other modules because that loop, from start to end, is read together.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from orchestra.runtime.mask import StreamMask
 from orchestra.runtime.orphan import become_subreaper, reap_strays, strays
 from orchestra.runtime.process import Ended, Ending, Process, end_tree, spawn
+from orchestra.runtime.usage import Usage, take
 
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
 _BLOCK_BYTES = 65536
@@ -71,6 +72,7 @@ class Finished:
         log_error: why the log is not complete ("" when it is): over its limit, or the disk refused it.
         left_behind: processes that were alive after the main process had ended by itself, and were ended then.
         survivors: processes that outlived KILL.
+        usage: what it used; None where a thread waits for it (no pidfd), or where it outlived KILL.
     """
 
     key: str
@@ -84,6 +86,7 @@ class Finished:
     log_error: str
     left_behind: int
     survivors: int
+    usage: Usage | None = None
 
 
 @dataclass(slots=True)
@@ -333,6 +336,7 @@ class Commands:
         """The tree is gone: take the exit code and what is left in the pipe."""
         popen = running.process.popen
         # A main process that outlived KILL is not waited for; its exit code stays unknown.
+        usage = take(popen, wait=not ended.survivors) if self._pidfd else None
         code = popen.poll() if ended.survivors else popen.wait()
         running.log.drain(blocks=16 + running.job.log_limit_bytes // _BLOCK_BYTES)
         for file in list(running.watched):
@@ -354,6 +358,7 @@ class Commands:
                 log_error=running.log.error,
                 left_behind=ended.killed + ended.survivors if alone else 0,
                 survivors=ended.survivors,
+                usage=usage,
             )
         )
         del self._running[running.job.key]

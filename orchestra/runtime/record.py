@@ -121,6 +121,7 @@ def attempt_body(
         "retry": retry,
         "exit_code": result.exit_code,
         "facts": {name: value for name, value in result.facts.items() if name != "session"},
+        **({"resources": result.resources} if result.resources else {}),
     } | _dropped(result)
 
 

@@ -128,7 +128,13 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
         evidence=tuple(evidence),
         exit_code=finished.exit_code,
         facts=facts,
+        resources=_resources(finished),
     )
+
+
+def _resources(finished: Finished) -> dict[str, float]:
+    """What the command used, as far as the system says it."""
+    return {} if finished.usage is None else {k: v for k, v in finished.usage._asdict().items() if v is not None}
 
 
 def _failure(request: Request, command: Command, finished: Finished) -> Failure | None:
