@@ -52,6 +52,21 @@ def test_what_passed_is_kept_and_the_rest_runs_in_the_same_ledger(failed):
     assert failed.run("audit").code == 0
 
 
+def test_a_segment_whose_beginning_a_power_cut_took_leaves_its_folders_alone(failed):
+    ledger = failed.folder / "events.jsonl"
+    before = ledger.read_bytes()
+    assert failed.run("run", "--resume").code == 1
+    left = sorted(failed.folder.glob("attempts/*/*/*-resume1"))
+    assert left
+    ledger.write_bytes(before)
+    for number in (2, 3):
+        done = failed.run("run", "--resume")
+        assert done.code == 1, done.err
+        assert list(failed.folder.glob(f"attempts/*/*/*-resume{number}"))
+    assert sorted(failed.folder.glob("attempts/*/*/*-resume1")) == left
+    assert failed.run("audit").code == 0
+
+
 def test_a_group_that_is_completed_again_is_a_checkpoint_again(failed):
     (failed.root / "good").touch()
     failed.run("run", "--resume")

@@ -8,7 +8,7 @@ cut off does not count; those that had ended before do, so that a test keeps its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Resumed:
     """What a further segment of a run begins with; of a run that begins, all of it is empty.
 
     Attributes:
-        segment: its number; 0 for a run that begins.
+        segment: its number, which its folders have in their names; 0 for a run that begins.
         kept: verdicts that stand, by task.
         rerun: tasks that had something and run again from their first attempt.
         attempts: attempts that count already, of tasks that go on with their next one.
@@ -71,7 +71,18 @@ def going_on(
     if reason := nothing_to_resume(before):
         raise UsageError(f"run {folder.name} cannot go on: {reason}", "start a new one with `orchestra run`")
     then = plan if before.plan_digest == plan.digest() else kept_plan.kept(folder, before.plan_digest)
-    return decide(before, then, plan, builds, inputs, allow_changed=allow_changed)
+    found = decide(before, then, plan, builds, inputs, allow_changed=allow_changed)
+    return replace(found, segment=unused(folder, found.segment))
+
+
+def unused(folder: Path, segment: int) -> int:
+    """The first number from `segment` on that no folder of an attempt has.
+
+    A power cut may take the event with which a segment began, and leave the folders of attempts that it had made.
+    """
+    while any(folder.glob(f"attempts/*/*/*-resume{segment}*")):
+        segment += 1
+    return segment
 
 
 def decide(
