@@ -205,7 +205,7 @@ class Collector:
             self.rungs.setdefault(body["component"], []).append(body["action"])
 
     def _incident(self, body: Body) -> None:
-        name = f"{self.resumes}:{body.get('id', body['component'])}"  # each segment of a run counts anew
+        name = f"{self.resumes}:{body.get('id', body['component'])}"  # in ledgers whose segments each count anew, too
         self.incidents[name] = body
 
     def _gate(self, body: Body) -> None:
