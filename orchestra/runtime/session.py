@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from orchestra import __version__
-from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
+from orchestra.errors import OrchestraError
 from orchestra.ledger import history, kept_plan
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
@@ -32,13 +30,15 @@ from orchestra.ledger.transaction import Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
-from orchestra.runtime import browser, up
+from orchestra.runtime import up
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browser import Browser, Missing
 from orchestra.runtime.build import Builds, source_now
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.engines import engines
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
+from orchestra.runtime.fault import fault_of
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.incident import Outages, judged
@@ -77,12 +77,6 @@ class Options:
     force: bool = False
     resume: str = ""
     allow_changed: bool = False
-
-
-class BugError(OrchestraError):
-    """A run met a mistake of ours; what it had recorded until then stands."""
-
-    exit_code = EXIT_BUG
 
 
 @dataclass(slots=True)
@@ -150,7 +144,9 @@ class Session:
             recover(home)
             self._past = history.load(home / "history.json")
             self._places = Places(root, plan.sources)
-            self._browsers = self._find_browsers()
+            self._browsers = engines(
+                (task.test for task in self._tasks.values()), root, self._environment, headed=options.headed
+            )
             self._builds = Builds(root, plan)
             self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
@@ -199,26 +195,6 @@ class Session:
         self._opened = self._closed = False
 
     # ------------------------------------------------------------------------------------------------------- opening
-
-    def _find_browsers(self) -> dict[str, Browser | Missing]:
-        """A proven browser for each engine that a selected test drives.
-
-        Raises:
-            MachineError: there is no chromium, and no selected test could run without a browser.
-        """
-        wanted = sorted({task.test.browser for task in self._tasks.values() if needs_browser(task.test)})
-        found: dict[str, Browser | Missing] = {
-            engine: browser.find(engine, self._environment, self._root, headed=self._options.headed)
-            for engine in wanted
-        }
-        missing = found.get("chromium")
-        idle = (
-            needs_browser(task.test) and isinstance(found[task.test.browser], Missing) for task in self._tasks.values()
-        )
-        if isinstance(missing, Missing) and all(idle):
-            fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
-            raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
-        return found
 
     def _lent(self) -> Mapping[str, up.UpRow]:
         """The services that `orchestra up` keeps, as far as they are what this plan says; why others are not used is told."""
@@ -654,21 +630,8 @@ class Session:
         return self._code()
 
     def fault_of(self, error: Exception) -> OrchestraError:
-        """What ended the run, for people: a known error as it is, a system that refuses, or a bug of ours with a file."""
-        if isinstance(error, OrchestraError):
-            return error
-        if isinstance(error, OSError):
-            return MachineError(f"the system refuses: {error}", "make room, or raise the limit that was reached")
-        file = self.folder / "bug.txt"
-        text = f"orchestra {__version__}, Python {sys.version}, {sys.platform}\n\n"
-        text += self._masks.text("".join(traceback.format_exception(error)))
-        try:
-            file.write_text(text, encoding="utf-8", errors="backslashreplace")
-        except OSError:
-            hint = f"please report it with these lines:\n{text}"
-        else:
-            hint = f"please report it and attach {file}"
-        return BugError(f"this is a bug of orchestra: {type(error).__name__}: {self._masks.text(str(error))}", hint)
+        """What ended the run, for people; see `fault.fault_of`."""
+        return fault_of(error, self.folder, self._masks)
 
     def _settle(self) -> None:
         """Wait for what still runs, and give a verdict to what never ran."""

@@ -1,0 +1,40 @@
+"""The browsers of a run: one that is proven to start for each engine that a selected test drives.
+
+May import `attempt` and `browser`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from orchestra.errors import MachineError
+from orchestra.plan import Test
+from orchestra.runtime import browser
+from orchestra.runtime.attempt import needs_browser
+from orchestra.runtime.browser import Browser, Missing
+
+
+def engines(
+    tests: Iterable[Test], root: Path, environment: Mapping[str, str], *, headed: bool
+) -> dict[str, Browser | Missing]:
+    """What was found for each engine.
+
+    Args:
+        tests: the selected ones.
+        root: the project root.
+        environment: names the browsers that are to be tried first.
+        headed: whether they must show a window.
+
+    Raises:
+        MachineError: there is no chromium, and no selected test could run without a browser.
+    """
+    wanted = [test.browser if needs_browser(test) else "" for test in tests]
+    found: dict[str, Browser | Missing] = {
+        engine: browser.find(engine, environment, root, headed=headed) for engine in sorted(set(wanted) - {""})
+    }
+    missing = found.get("chromium")
+    if isinstance(missing, Missing) and all(isinstance(found.get(engine), Missing) for engine in wanted):
+        fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
+        raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
+    return found
