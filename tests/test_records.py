@@ -149,7 +149,7 @@ def test_a_report_of_an_older_spec_names_no_line_of_the_new_one(copy):
 
 
 def test_an_audit_is_quiet_about_a_good_run_and_names_the_line_of_a_bad_one(copy):
-    assert "whole: 12 events, 2 files of evidence, 3 verdicts" in copy.run("audit").out
+    assert "whole: 17 events, 2 files of evidence, 3 verdicts" in copy.run("audit").out
     ledger = copy.folder / "events.jsonl"
     whole = ledger.read_bytes()
     ledger.write_bytes(whole.replace(b'"verdict":"failed"', b'"verdict":"passed"', 1))
@@ -185,9 +185,9 @@ def test_a_pass_that_was_taken_back_is_not_rested_on(project):
     project.write(spec).compile()
     assert project.run("run").code == 0
     history = project.root / ".orchestra/s/history.json"
-    assert json.loads(history.read_text())["cli:b"]["run"] == project.folder.name
+    assert json.loads(history.read_text())["tasks"]["cli:b"]["run"] == project.folder.name
     assert project.run("rollback", "cli:first").code == 0
-    past = json.loads(history.read_text())
+    past = json.loads(history.read_text())["tasks"]
     assert ("run" in past["cli:b"], "seconds" in past["cli:b"]) == (False, True)
     assert past["cli:a"]["run"] == project.folder.name
     project.run("run")
