@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -248,3 +250,48 @@ def test_what_is_not_worth_it_is_not_said():
         for record in known.earlier
     ]
     assert advise(known._replace(earlier=cheap)) == ()
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Answers at once, but for one path never while the test runs."""
+
+    over = threading.Event()
+
+    def do_GET(self):
+        if self.path == "/20":
+            self.over.wait()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_words):
+        """Says nothing."""
+
+
+def test_a_run_tells_of_a_wait_at_its_line(tmp_path):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        values = ", ".join(f'"{one}"' for one in range(21))
+        spec = WAITING.replace("VALUES", values).replace("PORT", str(server.server_port))
+        project = SuiteProject(tmp_path).write(spec).compile()
+        assert project.run("run").code == 1
+    finally:
+        Slow.over.set()
+        server.shutdown()
+        server.server_close()
+    text = (project.folder / "summary.md").read_text().partition("## Advice")[2].replace("&#58;", ":")
+    assert "| wait | http at specs/s.yaml:8:" in text
+    assert "it waited 1 time in vain, 20 s each; 99 of 100 of its 20 passes" in text
+
+
+WAITING = """\
+orchestra: 1
+suite: s
+methods: {cli: {driver: playwright, workers: 2}}
+tests:
+  a:
+    matrix: {n: [VALUES]}
+    steps:
+      - http: {GET: "http://127.0.0.1:PORT/${matrix.n}", within_seconds: 20}
+"""
