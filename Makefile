@@ -35,9 +35,15 @@ demo: env browser ## compile the specs and run the browser suite by both methods
 	  echo "demo: exit code $$code, $(TOOK) in all"; \
 	  echo 'demo: report: $(LAST)/summary.md, for CI: $(LAST)/junit.xml'; exit $$code
 
-demo-faults: env ## kill the API server of the sample twice and starve it until its stand-in serves: all tests pass
+demo-faults: env ## break the API server of the sample: all tests pass; then once more, slow, until a gate stops the run
 	$(BIN)/orchestra compile
 	$(BIN)/orchestra run --suite faults
+	@echo 'demo-faults: once more, slow, and with no outage allowed: a gate is to warn, and one to stop the run, exit 1'
+	@code=0; $(BIN)/orchestra run --suite faults --profile budget || code=$$?; \
+	  test $$code -eq 1 || { echo "demo-faults: that run ended with $$code, and 1 was expected"; exit 1; }
+	@echo 'demo-faults: what the gates did, from the ledger:'
+	@$(BIN)/orchestra events --suite faults --type gate | grep 'outage_budget.*failed'
+	@$(BIN)/orchestra events --suite faults --type gate | grep 'quick.*warned'
 
 test: env browser ## the tests, with full branch coverage of the pure parts
 	@echo 'test: 1 of 3: side by side, $(WORKERS) processes'

@@ -18,7 +18,7 @@ from orchestra.ledger import baseline
 from orchestra.ledger.flaky import flaky
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.metrics import compile_expression, evaluate
-from orchestra.plan import Baseline, Gate, Method, Plan, SpeedClass
+from orchestra.plan import Baseline, Gate, Method, Plan, SpeedClass, Test
 from orchestra.runtime.gate import SAMPLE_SHARE, Gates, figures
 from orchestra.runtime.gate import Execution as Ran
 
@@ -207,7 +207,7 @@ def gates(tests: int = 10_000, number: int = 50, test_seconds: float = 0.002) ->
     plan = Plan(
         suite="s",
         title="",
-        tests=(),
+        tests=tuple(Test(f"T{one}", "", ("cli",), group=f"g{one % 20}") for one in range(tests)),
         methods=(Method("cli", "", "command"),),
         speed=(SpeedClass("good", "", 30.0), SpeedClass("slow", "")),
         gates=tuple(

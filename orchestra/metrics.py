@@ -129,6 +129,14 @@ _ALL: tuple[Metric, ...] = (
         RUNNING,
         "method.cli.pass_rate >= 1.0",
     ),
+    Metric(
+        "coverage",
+        "double",
+        "0 to 1",
+        "tests that ran or are `unchanged`, over all tests of the plan, each counted once a method",
+        RUNNING,
+        "coverage >= 0.9",
+    ),
     Metric("class.<speed>", "int", "tests", "executed tests in a class of `speed:`", RUNNING, "class.slow == 0"),
     Metric(
         "seconds_p50", "double", "seconds", "the median duration of the executed tests", RUNNING, "seconds_p50 < 10.0"
@@ -138,6 +146,38 @@ _ALL: tuple[Metric, ...] = (
     ),
     Metric(
         "seconds_max", "double", "seconds", "the duration of the slowest executed test", RUNNING, "seconds_max < 120.0"
+    ),
+    Metric(
+        "method.<method>.seconds_p50",
+        "double",
+        "seconds",
+        "the median duration of the tests executed by this method",
+        RUNNING,
+        "method.cli.seconds_p50 < 10.0",
+    ),
+    Metric(
+        "method.<method>.seconds_p95",
+        "double",
+        "seconds",
+        "95 of 100 tests executed by this method took no longer",
+        RUNNING,
+        "method.cli.seconds_p95 < 60.0",
+    ),
+    Metric(
+        "group.<group>.seconds_p50",
+        "double",
+        "seconds",
+        "the median duration of the tests executed of this group, by any method",
+        RUNNING,
+        "group.basics.seconds_p50 < 10.0",
+    ),
+    Metric(
+        "group.<group>.seconds_p95",
+        "double",
+        "seconds",
+        "95 of 100 tests executed of this group, by any method took no longer",
+        RUNNING,
+        "group.basics.seconds_p95 < 60.0",
     ),
     Metric(
         "seconds_total", "double", "seconds", "from the start of the run until now", RUNNING, "seconds_total < 1800.0"
@@ -218,18 +258,33 @@ def metric_of(name: str) -> Metric | None:
     return next((metric for pattern, metric in _PATTERNS if pattern.fullmatch(name)), None)
 
 
-def declare(components: Iterable[str], methods: Iterable[str], speed_names: Iterable[str]) -> dict[str, Metric]:
-    """The metrics of one suite by name, families written out in the order of the arguments."""
-    members = {"component": tuple(components), "method": tuple(methods), "speed": tuple(speed_names)}
+class Members(NamedTuple):
+    """What the families of metrics of one suite are written out for: ids in their order.
+
+    Attributes:
+        component: the rows of the health matrix.
+        method: the methods.
+        speed: the classes of duration.
+        group: the groups.
+    """
+
+    component: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
+    speed: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+
+
+def declare(members: Members) -> dict[str, Metric]:
+    """The metrics of one suite by name, families written out."""
     return {name: metric for metric in _ALL for name in _written_out(metric.name, members)}
 
 
-def _written_out(name: str, members: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _written_out(name: str, members: Members) -> Iterator[str]:
     family = _FAMILY.search(name)
     if family is None:
         yield name
         return
-    for member in members[family[1]]:
+    for member in getattr(members, family[1]):
         yield name.replace(family[0], member)
 
 
@@ -274,23 +329,15 @@ def _environment(declared: tuple[tuple[str, Type], ...]) -> Any:
     return cel.NewEnv(variables={name: types[kind] for name, kind in declared})
 
 
-def check_expression(
-    expression: str,
-    components: Iterable[str],
-    methods: Iterable[str],
-    speed_names: Iterable[str],
-    phase: Phase,
-) -> list[Problem]:
+def check_expression(expression: str, members: Members, phase: Phase) -> list[Problem]:
     """Every problem of a gate's condition, in its order; empty when it can be judged in this phase.
 
     Args:
         expression: the condition, in CEL.
-        components: the rows of the health matrix.
-        methods: the methods of the suite.
-        speed_names: its classes of duration.
+        members: of the suite.
         phase: when the gate is judged.
     """
-    declared = declare(components, methods, speed_names)
+    declared = declare(members)
     environment = _environment(tuple((name, metric.type) for name, metric in declared.items()))
     try:
         compiled = environment.compile(expression)

@@ -7,6 +7,7 @@ import json
 import urllib.parse
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,11 +152,16 @@ def test_figures_count_every_verdict_once():
         "cli:B2[firefox]": done("skipped", 0.0, 0, None),
     }
     rows = {"backend": SimpleNamespace(state="healthy", required=True, failovers=1, incidents=2, recoveries=3)}
-    values = figures(PLAN, [*executions, "cli:B2[chromium]"], executions, rows)
+    gates = (Gate("after", "g", "method.cli.seconds_p95 < 1.0 && group.basic.seconds_p50 < 1.0"),
+             Gate("after", "h", "failed == 0", message="{method.mcp.seconds_p50} s"))  # fmt: skip
+    plan = msgspec.structs.replace(PLAN, gates=gates)
+    values = figures(plan, [*executions, "cli:B2[chromium]"], executions, rows)
     wanted = {
         "total": 6, "executed": 4, "passed": 2, "failed": 1, "flaky": 1, "skipped": 1, "retries": 1, "skipped_silently": 1,
         "pass_rate": 0.75, "flaky_rate": 1 / 3, "agreement": 0.5, "seconds_p50": 2.5, "seconds_max": 4.0, "degraded": 1,
         "incidents": 2, "recoveries": 3,
+        "coverage": 4 / 6, "method.cli.seconds_p50": 1.5, "method.cli.seconds_p95": 2.0, "method.mcp.seconds_p50": 3.5,
+        "group.basic.seconds_p50": 2.0, "group.basic.seconds_p95": 3.0,
         "health.backend": "healthy", "class.good": 3, "class.ok": 1, "method.mcp.failed": 1, "method.cli.pass_rate": 1.0,
     }  # fmt: skip
     assert {name: values[name] for name in wanted} == wanted
@@ -164,7 +170,22 @@ def test_figures_count_every_verdict_once():
 def test_figures_of_nothing_have_no_rates():
     values = figures(PLAN, ["cli:B1"], {}, {})
     assert values["skipped_silently"] == 1
-    assert not {"pass_rate", "agreement", "seconds_p50", "flaky_rate"} & set(values)
+    assert values["coverage"] == 0
+    rates = {"pass_rate", "agreement", "seconds_p50", "flaky_rate", "method.cli.seconds_p50", "group.basic.seconds_p95"}
+    assert not rates & set(values)
+
+
+def test_what_is_unchanged_is_covered_and_what_is_skipped_is_not():
+    executions = {"cli:B1": done("unchanged", 0.0, 0, None), "mcp:B1": done("skipped", 0.0, 0, None)}
+    assert figures(PLAN, list(executions), executions, {})["coverage"] == 1 / 6
+
+
+def test_a_gate_may_ask_for_the_pace_of_a_group():
+    gate = Gate("after", "g", "group.basic.seconds_p95 < 2.0")
+    judged, events = gates(gate)
+    plan = msgspec.structs.replace(PLAN, gates=(gate,))
+    judged.after(figures(plan, ["cli:B1"], {"cli:B1": done("passed", 3.0)}, {}))
+    assert [(body["result"], body["values"]) for _, body in events] == [("failed", {"group.basic.seconds_p95": 3.0})]
 
 
 def gates(*rows, clock=lambda: 0.0):

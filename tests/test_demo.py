@@ -716,8 +716,9 @@ def test_screens(chromium, site, tmp_path, scheme, shape, width, height):
 # --------------------------------------------------------------------------------------------------------------- outages
 
 
-def test_outages_on_purpose_end_green_with_their_incidents_in_the_summary(root, tmp_path):
-    """What `make demo-faults` runs, in a copy: the ports and the files of the sample are its own there."""
+@pytest.fixture
+def outages(root, tmp_path) -> SuiteProject:
+    """The suite that `make demo-faults` runs, in a copy: the ports and the files of the sample are its own there."""
     shutil.copytree(root / "specs", tmp_path / "specs")
     spec = tmp_path / "specs/faults.yaml"
     low, high = free_range(4)
@@ -726,13 +727,28 @@ def test_outages_on_purpose_end_green_with_their_incidents_in_the_summary(root, 
         if other != spec:
             other.unlink()
     (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n")
-    project = SuiteProject(tmp_path)
-    project.compile()
-    done = project.run("run", PYTHONPATH=str(root))
+    return SuiteProject(tmp_path).compile()
+
+
+def test_outages_on_purpose_end_green_with_their_incidents_in_the_summary(root, outages):
+    done = outages.run("run", PYTHONPATH=str(root))
     assert done.code == 0, done.err
-    folder = (tmp_path / ".orchestra/faults/runs/last").resolve()
-    summary = (folder / "summary.md").read_text()
+    summary = (outages.root / ".orchestra/faults/runs/last/summary.md").read_text()
     assert [name for name in ("backend-1", "backend-2", "backend-3") if f"| {name} |" in summary.replace("&#45;", "-")] == [
         "backend-1", "backend-2", "backend-3",
     ]  # fmt: skip
     assert "recovered by restart, then run, then failover" in summary
+
+
+def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outage(root, outages):
+    done = outages.run("run", "--profile", "budget", PYTHONPATH=str(root))
+    assert done.code == 1, done.err
+    told = outages.run("events", "--type", "gate").out
+    assert re.search(r"outage_budget .*failed", told), told
+    assert re.search(r"quick .*warned", told), told
+    verdicts = outages.run("events", "--type", "verdict").out
+    assert re.search(r"passed .*cli:F001", verdicts), verdicts
+    for test in ("F003", "F004", "F005"):
+        assert re.search(rf"blocked .*cli:{test}", verdicts), verdicts
+    summary = (outages.root / ".orchestra/faults/runs/last/summary.md").read_text()
+    assert "outages: 1; the rest is not run" in summary.replace("&#58;", ":")

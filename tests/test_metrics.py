@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra import metrics
-from orchestra.metrics import METRICS, EvaluationError, NotApplicable, Problem, check_expression, evaluate
+from orchestra.metrics import METRICS, EvaluationError, Members, NotApplicable, Problem, check_expression, evaluate
 from tests.golden import check as check_golden
 
 PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
@@ -19,7 +19,7 @@ EXAMPLE = {"int": 3, "double": 0.5, "string": "healthy", "bool": True}
 
 
 def judge(expression, phase="after"):
-    return check_expression(expression, ("backend",), ("cli", "mcp"), ("good", "slow"), phase)
+    return check_expression(expression, Members(("backend",), ("cli", "mcp"), ("good", "slow"), ("basics",)), phase)
 
 
 def test_the_page_lists_every_metric():
@@ -69,6 +69,15 @@ def test_counts_are_whole_numbers_and_ratios_are_not():
             'failed == 0 && health.backnd == "x"',
             15,
             'unknown metric "health.backnd" (did you mean "health.backend"?); there are "health.backend"',
+            "",
+        ),
+        (
+            "group.basic.seconds_p95 < 2.0",
+            0,
+            (
+                'unknown metric "group.basic.seconds_p95" (did you mean "group.basics.seconds_p95"?); there are '
+                '"group.basics.seconds_p50", "group.basics.seconds_p95"'
+            ),
             "",
         ),
         ("class.quite_other == 0", 0, 'unknown metric "class.quite_other"; there are "class.good", "class.slow"', ""),

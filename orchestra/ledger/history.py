@@ -271,6 +271,11 @@ def executions(home: Path) -> list[RunRecord]:
     return [_record(line) for line in _lines(home)]
 
 
+def before(home: Path, run: str, latest: int) -> list[RunRecord]:
+    """The latest cached runs before one, in the order of time; others than these are not read whole."""
+    return [_record(line) for line in [line for line in _lines(home) if _run_of(line) < run][-latest:]]
+
+
 def _record(line: bytes) -> RunRecord:
     return msgspec.json.decode(line, type=RunRecord)
 

@@ -15,6 +15,7 @@ from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
 from orchestra.plan import Plan, Test
 from orchestra.report.compare import Sides, compare, of_method
 from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Pace, Report, Row, ServiceRow
+from orchestra.report.waits import Wait, note
 from orchestra.standard import gates_of
 
 NEVER_RAN = "never ran"
@@ -46,11 +47,16 @@ class Collector:
     rungs: dict[str, list[str]] = field(default_factory=dict)
     comparisons: dict[str, Body] = field(default_factory=dict)
     incidents: dict[str, Body] = field(default_factory=dict)
+    waits: dict[str, Wait] = field(default_factory=dict)
     finish: Body | None = None
     interrupted: str = ""
     resumes: int = 0
     started: str = ""
     ended: str = ""
+    _tests: dict[str, Test] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tests = {test.id: test for test in self.plan.tests}
 
     def see(self, event: Event) -> None:
         """Take one event in. One of a newer version, or of a type without a part in the report, changes nothing."""
@@ -185,6 +191,9 @@ class Collector:
         self.start = {**self.start, **digests}
 
     def _attempt_finished(self, body: Body) -> None:
+        test = self._tests.get(body["test"])
+        if test is not None:
+            note(self.waits, test, body["steps"])
         # Of a pass nothing else is reported, and ten thousand bodies need not be kept; steps, where methods are compared.
         kept = body
         if body["outcome"] == "passed":

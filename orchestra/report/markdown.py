@@ -50,6 +50,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield from _incidents(report)
     yield from _services(report)
     yield from _provenance(report)
+    yield from _advice(report)
 
 
 def _bad(report: Report) -> Iterator[str]:
@@ -159,6 +160,13 @@ def _provenance(report: Report) -> Iterator[str]:
     rows = [[_inline(name), _inline(value)] for name, value in facts if value]
     if rows:
         yield from ("", "## Provenance", "", draw.markdown_table(("what", "value"), rows))
+
+
+def _advice(report: Report) -> Iterator[str]:
+    if report.advice:
+        heads = ("rule", "of", "saves a run", "because")
+        rows = [(one.rule, one.about, f"{one.saved:.1f} s", one.evidence) for one in report.advice]
+        yield from ("", "## Advice", "", draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]))
 
 
 def _inline(text: str) -> str:

@@ -179,6 +179,23 @@ class IncidentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What would save time.
+
+    Attributes:
+        rule: its id.
+        about: the test, line or method that it is about.
+        saved: seconds a run.
+        evidence: what it rests on, with the numbers.
+    """
+
+    rule: str
+    about: str
+    saved: float
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A run as it is reported.
 
@@ -191,6 +208,7 @@ class Report:
         paces: suspicious durations, in the order of the rows.
         comparisons: each further method with the first.
         incidents: in the order in which they began.
+        advice: what would save time, by rule.
         run: its id.
         started, ended: UTC stamps of the first and the last event.
         seconds: wall time as the run gave it, None when it did not finish.
@@ -211,6 +229,7 @@ class Report:
     paces: tuple[Pace, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
+    advice: tuple[Advice, ...] = ()
     run: str = ""
     started: str = ""
     ended: str = ""

@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestra.errors import OrchestraError
+from orchestra.ledger import history
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.places import Places
 from orchestra.plan import Plan
+from orchestra.report.advice import Known, advise
 from orchestra.report.console import Feed, Plain, Screen
 from orchestra.report.ctrf import ctrf
 from orchestra.report.fold import Collector
 from orchestra.report.junit import junit
 from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
+
+ADVISED_RUNS = 30
+"""The earlier runs that advice looks at."""
 
 
 class Observer(Protocol):
@@ -53,8 +58,23 @@ def write(root: Path, plan: Plan, folder: Path) -> tuple[Path, ...]:
 
 def report_of(root: Path, plan: Plan, folder: Path) -> Report:
     """The report of a run from its ledger. Raises as `write`."""
-    collector = _collector(root, plan, folder)
-    return collector.report()
+    return _advised(_collector(root, plan, folder), folder)
+
+
+def _advised(collector: Collector, folder: Path) -> Report:
+    """The report, with the advice that this run and those before it give rise to."""
+    report = collector.report()
+    facts = collector.start.get("provenance", {})
+    earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
+    here = tuple(record for record in earlier if record.machine == history.machine_shape(facts))
+    workers = collector.start.get("workers", 0)
+    waits = [
+        dataclasses.replace(wait, place=collector.place_of(wait.place) or wait.place)
+        for wait in collector.waits.values()
+        if wait.expired  # looking a place up reads the spec, and of the others nothing is said
+    ]
+    known = Known(collector.plan, report, here, workers, waits)
+    return dataclasses.replace(report, advice=advise(known))
 
 
 def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
@@ -128,7 +148,7 @@ class _Files:
         try:
             seen = self._collector
             placed = dataclasses.replace(seen, place_of=_places(self._root, seen.plan))
-            paths = _write(self._root, self._folder, placed.report())
+            paths = _write(self._root, self._folder, _advised(placed, self._folder))
         except OrchestraError as error:
             self.read_on = [f"{error.message}; the ledger is whole: {relative(self._folder / LEDGER, self._root)}"]
         else:

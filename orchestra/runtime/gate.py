@@ -6,6 +6,7 @@ evaluation that changes something.
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -90,11 +91,10 @@ def figures(
     values["recoveries"] = sum(row.recoveries for row in rows.values())
     values |= {f"health.{name}": row.state for name, row in rows.items()}
     values |= {f"class.{one.name}": sum(item.speed_class == one.name for item in ran) for one in plan.speed}
-    if ran:
-        seconds = sorted(one.seconds for one in ran)
-        values["seconds_p50"] = statistics.median(seconds)
-        values["seconds_p95"] = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
-        values["seconds_max"] = seconds[-1]
+    values |= _seconds(plan, done)
+    planned = sum(len(test.methods) for test in plan.tests)
+    if planned:
+        values["coverage"] = (len(ran) + sum(one.verdict == "unchanged" for one in done.values())) / planned
     for name, tasks in (("", list(done)), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
         counted = [one for task in tasks if (one := done[task]).verdict != "skipped" and not one.excused]
         good = sum(one.verdict in GOOD for one in counted)
@@ -109,6 +109,36 @@ def figures(
     if pairs:
         values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
     return values
+
+
+def _seconds(plan: Plan, done: Mapping[str, Execution]) -> dict[str, float]:
+    """Percentiles of the executed tests: of all, and of the methods and groups that a gate asks for; of none no value."""
+    taken = {"": [one.seconds for one in done.values() if one.attempts]}
+    asked = _asked(plan.gates)
+    groups = {test.id: test.group for test in plan.tests} if asked else {}
+    for task, one in done.items() if asked else ():
+        if one.attempts:
+            method, _, test = task.partition(":")
+            for name in (f"method.{method}.", f"group.{groups.get(test, '')}."):
+                if name in asked:
+                    taken.setdefault(name, []).append(one.seconds)
+    values: dict[str, float] = {}
+    for name, seconds in taken.items():
+        if seconds:
+            seconds.sort()
+            values[f"{name}seconds_p50"] = statistics.median(seconds)
+            values[f"{name}seconds_p95"] = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
+    if taken[""]:
+        values["seconds_max"] = taken[""][-1]
+    return values
+
+
+@functools.lru_cache(maxsize=1)
+def _asked(gates: tuple[Gate, ...]) -> frozenset[str]:
+    """The methods and groups whose pace a gate reads or tells, as `group.basics.`: each costs a pass over all tests."""
+    read = {name for gate in gates for name in (*names_in(gate.require), *(hole for _, hole in holes(gate.message)))}
+    parts = [name.rpartition(".") for name in read]
+    return frozenset(f"{head}." for head, _, last in parts if head and last.startswith("seconds_"))
 
 
 def _by(done: Mapping[str, Execution], method: str) -> list[str]:

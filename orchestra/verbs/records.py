@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from orchestra.draw import visible
+from orchestra.draw import terminal_table, visible
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
-from orchestra.ledger import kept_plan
+from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.audit import audit as examine
 from orchestra.ledger.checkpoint import go_back
 from orchestra.ledger.event import CATALOGUE
@@ -28,6 +28,7 @@ from orchestra.verbs.options import project_of, suite_option
 from orchestra.verbs.publishing import publish_report
 
 FOLLOW_SECONDS = 0.2
+_RULE = click.Choice(list(integrity.RULES))
 FORMATS = {"md": "summary.md", "junit": "junit.xml", "ctrf": "ctrf.json"}
 
 
@@ -117,18 +118,32 @@ def report(
 
 
 @click.command(
-    epilog="\b\nExamples:\n  orchestra audit          the newest run\n  orchestra audit 1a2b     the run with this part in its id"
+    epilog="\b\nExamples:\n  orchestra audit                                 the newest run\n"
+    "  orchestra audit 1a2b                            the run with this part in its id\n"
+    "  orchestra audit --policy                        may a green run be believed?\n"
+    "  orchestra audit --policy --require clean_tree   for a release: all that ran is in a commit"
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
+@click.option("--policy", is_flag=True, help="Judge the run by the rules of integrity, too, and print each.")
+@click.option("--require", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule must be held.")
+@click.option("--excuse", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule need not be held.")
 @click.pass_context
-def audit(ctx: click.Context, run: str, suite: str | None) -> int:
+def audit(
+    ctx: click.Context, run: str, suite: str | None, *, policy: bool, require: tuple[str, ...], excuse: tuple[str, ...]
+) -> int:
     """Verify the record of a run, offline: chain, plan, evidence, and one final verdict a test, each with its execution.
 
-    Exit 1 when anything is wrong; the first wrong line is named.
+    Exit 1 when anything is wrong; the first wrong line is named. With --policy also when a rule that is required is not held.
     """
+    if (require or excuse) and not policy:
+        raise UsageError("--require and --excuse are about --policy", "add --policy, or leave them out")
+    if both := sorted(set(require) & set(excuse)):
+        raise UsageError(f'"{both[0]}" cannot be both required and excused', "leave one of them out")
     project, folder = _folder(ctx, suite, run)
     going = under_way(folder)
+    if policy and going:
+        raise UsageError(f"run {folder.name} is under way: what it is worth is seen at its end", "leave --policy out")
     found = examine(folder, going=going)
     if found.finding is not None:
         place = watch.relative(found.finding.path, project.root)
@@ -137,7 +152,15 @@ def audit(ctx: click.Context, run: str, suite: str | None) -> int:
     end = "sealed" if found.ended else "under way: so far"
     said = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
     say(f"{folder.name}: {end} whole: {said}")
-    return EXIT_OK
+    if not policy:
+        return EXIT_OK
+    facts = integrity.Facts(kept_plan.latest(project.root, folder))
+    for event in read(folder / LEDGER):
+        facts.see(event)
+    held = integrity.judge(facts, require, excuse)
+    rows = [(one.rule, "required" if one.required else "noted only", one.word, one.evidence) for one in held]
+    say(terminal_table(("rule", "policy", "result", "evidence"), rows))
+    return EXIT_FAILED if any(one.bad for one in held) else EXIT_OK
 
 
 @click.command(

@@ -22,6 +22,16 @@ def _gates(context: Context) -> Iterator[tuple[metrics.Phase, str, GateSpec]]:
             yield phase, name, gate
 
 
+def _members(context: Context) -> metrics.Members:
+    spec = context.spec
+    return metrics.Members(
+        tuple(spec.get("health", {})),
+        tuple(context.methods),
+        tuple(spec.get("speed", DEFAULT_SPEED)),
+        tuple(spec.get("groups", {})),
+    )
+
+
 @rule
 def gate_condition(context: Context) -> Iterator[Problem]:
     """The condition of a gate cannot be read, names no metric or an unknown one, or compares what cannot be compared.
@@ -29,15 +39,14 @@ def gate_condition(context: Context) -> Iterator[Problem]:
     Metrics, their types and the gates that may read them are in docs/metrics.md.
     """
     variables = {f"vars.{name}": value for name, value in context.spec.get("vars", {}).items()}
-    components = tuple(context.spec.get("health", {}))
-    speeds = tuple(context.spec.get("speed", DEFAULT_SPEED))
+    members = _members(context)
     for phase, name, gate in _gates(context):
         written = gate["require"]
         condition = text(written, variables)
         if "${" in condition:
             continue  # a name without a value, which is another rule's matter
         path = ("gates", phase, name, "require")
-        for problem in metrics.check_expression(condition, components, tuple(context.methods), speeds, phase):
+        for problem in metrics.check_expression(condition, members, phase):
             # With a variable replaced, the columns are no longer those of the file.
             offset = problem.offset if condition == written else 0
             yield Problem(context.place_inside(path, written, offset), problem.message, problem.hint)
@@ -49,7 +58,7 @@ def gate_message(context: Context) -> Iterator[Problem]:
 
     `{failed} tests failed` says how many.
     """
-    known = metrics.declare(context.spec.get("health", {}), context.methods, context.spec.get("speed", DEFAULT_SPEED))
+    known = metrics.declare(_members(context))
     for phase, name, gate in _gates(context):
         written = gate.get("message", "")
         for offset, metric in metrics.holes(written):

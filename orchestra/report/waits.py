@@ -1,0 +1,67 @@
+"""How long the waits of a spec took, by the line that states them. Pure. May import `plan`, `steps`.
+
+A block that many tests use, and a test of a matrix, are one line, so that one run tells much of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from orchestra.plan import Test
+from orchestra.steps import Step
+
+LIMIT: Final = "within_seconds"
+
+
+@dataclass(slots=True)
+class Wait:
+    """One line that waits, and how it went.
+
+    Attributes:
+        place: its JSON pointer in the spec.
+        verb: `expect`, `wait`, …
+        limit: how many seconds it waits at most.
+        passed: seconds of each time that it passed.
+        expired: how often it waited to its limit in vain.
+    """
+
+    place: str
+    verb: str
+    limit: float
+    passed: list[float] = field(default_factory=list)
+    expired: int = 0
+
+
+def note(waits: dict[str, Wait], test: Test, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Take in the steps of one attempt, as its event has them: numbered from 0 in each of `before`, `steps`, `finally`."""
+    if not test.steps:
+        return
+    for step, done in zip(test.steps, _main(test, steps), strict=False):
+        limit = step.args.get(LIMIT)
+        if limit is None or not step.at or done["verb"] != step.verb:
+            continue
+        wait = _wait(waits, step, float(limit))
+        if done["outcome"] == "passed":
+            wait.passed.append(done["seconds"])
+        elif done["seconds"] >= wait.limit:
+            wait.expired += 1
+
+
+def _wait(waits: dict[str, Wait], step: Step, limit: float) -> Wait:
+    key = f"{step.at[-1]} {limit}"  # a parameter of a block may be its limit
+    return waits.setdefault(key, Wait(step.at[-1], step.verb, limit))
+
+
+def _main(test: Test, steps: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The steps of the section `steps`."""
+    section, last = 0, -1
+    for done in steps:
+        if done["index"] <= last:
+            section += 1
+        if test.before and section == 0 and done["outcome"] != "passed":
+            return  # what follows is `finally`
+        last = done["index"]
+        if section == int(bool(test.before)):
+            yield done
