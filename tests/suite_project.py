@@ -16,7 +16,7 @@ HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a user: without what belongs to the run of these tests."""
-    own = {"ORCHESTRA_TREE", "CI", "PYTEST_CURRENT_TEST"}
+    own = {"ORCHESTRA_TREE", "CI", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
     return {**{name: value for name, value in os.environ.items() if name not in own}, **more}
 
 

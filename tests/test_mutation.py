@@ -26,7 +26,8 @@ def market(root: Path, chromium, tmp_path_factory) -> SuiteProject:
     folder = tmp_path_factory.mktemp("market")
     (folder / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
     shutil.copytree(root / "specs", folder / "specs")
-    (folder / "specs" / "self.yaml").unlink()
+    for other in ("self", "faults"):
+        (folder / "specs" / f"{other}.yaml").unlink()
     spec = folder / "specs" / "market.yaml"
     # A product that is broken on purpose is not tried again, and what never comes is not awaited for a minute.
     text = re.sub(r"within_seconds: (60|30)\b", "within_seconds: 8", spec.read_text(encoding="utf-8"))

@@ -120,9 +120,7 @@ class Session:
         environment: Mapping[str, str],
         observers: Callable[[Path], Sequence[Observer]],
     ) -> None:
-        self._root = root
-        self._plan = plan
-        self._options = options
+        self._root, self._plan, self._options = root, plan, options
         self._environment = dict(environment)
         self._begun = time.monotonic()
         self._now = now = datetime.now(UTC)
@@ -138,6 +136,7 @@ class Session:
         self._decided: deque[tuple[int, str]] = deque()
         self._awaiting: list[_Task] = []
         self._running: dict[str, _Task] = {}
+        self._results: deque[Result] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
         self._tasks = _tasks(plan, selection)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
@@ -470,9 +469,11 @@ class Session:
 
     def _take(self, patience: float | None) -> None:
         """Wait for attempts to end, and take those whose result can be judged."""
-        at_once = bool(self._signal) or self.fault is not None
-        for result in self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once):
-            self._finish(result)
+        if not self._results:
+            at_once = bool(self._signal) or self.fault is not None
+            self._results.extend(self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once))
+        while self._results:  # kept, not iterated: when one cannot be recorded, the end of the run takes the others
+            self._finish(self._results.popleft())
 
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
