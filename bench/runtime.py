@@ -72,7 +72,8 @@ def _project(folder: Path, text: str) -> Path:
 def _fresh(root: Path) -> Callable[[], None]:
     def forget() -> None:
         shutil.rmtree(root / ".orchestra" / "work" / "runs", ignore_errors=True)
-        (root / ".orchestra" / "work" / "history.json").unlink(missing_ok=True)
+        for past in ("history.json", "executions.jsonl", "baseline.json"):
+            (root / ".orchestra" / "work" / past).unlink(missing_ok=True)
         for path in root.glob(".doit*"):
             path.unlink()
 
