@@ -18,7 +18,7 @@ from typing import Any
 from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import Evidence, Request
-from orchestra.runtime.driver.contract import Effort, Job, StepError, unmet
+from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unmet
 from orchestra.runtime.driver.mcp_client import (
     PATIENCE_SECONDS,
     Beside,
@@ -86,6 +86,7 @@ class McpAttempt:
         self._verb = ""
         self._waiting: Dialog | None = None
         self._answered = False
+        self._settled = False
         self._end = float("inf")
         self._secrets = sorted(
             (value for name, value in request.names.items() if name.startswith("env.") and len(value) > 3), key=len
@@ -165,6 +166,7 @@ class McpAttempt:
 
     def _do(self, job: Job) -> Effort:
         self._session.ready()
+        self._settled = False
         try:
             self._try(job)
         except ServerLostError as lost:
@@ -207,7 +209,7 @@ class McpAttempt:
     def _trouble(self) -> StepError | None:
         """What happened to page or browser in this step, if anything did."""
         browser = self._session.browser
-        self._session.settle()
+        self._settled = self._session.settle()
         if not browser.connected():
             return StepError("error", "crash", "the browser died in this step")
         if browser.crashed:
@@ -270,6 +272,17 @@ class McpAttempt:
         for value in self._secrets:
             text = text.replace(value, MASK)
         return text
+
+    def seen(self) -> Seen:
+        """What the page did beside the steps, by the events of the browser that is ours: no tool is called for it."""
+        browser = self._session.browser
+        answers = self._settled or not browser.connected() or self._session.settle()
+        dialogs = [*self._sender.dialogs.unexpected]
+        shown = browser.dialog
+        if shown is not None and not answers:  # while one is open, no script is carried out
+            dialogs.append(f"{shown.type}: {shown.message[:200]} (left open)")
+        signs = browser.observed.signs
+        return Seen(signs, tuple(dialogs), browser.observed.network(sized=self._session.sized()))
 
     def facts(self) -> dict[str, Any]:
         """Browser, session and what the calls cost."""
