@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from orchestra.compiler.spec import ErrorsSpec, GroupSpec, Spec, TestSpec
-from orchestra.plan import Errors
+from orchestra.plan import Errors, Test
 
-_PLAIN = Errors()
+_PLAIN = Test("", "", ()).errors
+"""The very values that the plan leaves out."""
 
 
 def lower_errors(
@@ -40,6 +41,6 @@ def _laid(places: Iterable[ErrorsSpec]) -> Errors:
         laid |= cast("dict[str, Any]", place)
         allow |= dict.fromkeys(place.get("allow", ()))
         patterns |= {name: tuple(found) for name, found in place.get("log_patterns", {}).items()}
-    if not laid:
-        return _PLAIN
-    return Errors(**{**laid, "allow": tuple(allow), "log_patterns": patterns})
+    laid |= {"allow": tuple(allow), "log_patterns": patterns}
+    said = {name: value for name, value in laid.items() if value != getattr(_PLAIN, name)}
+    return Errors(**said) if said else _PLAIN

@@ -13,6 +13,9 @@ from orchestra.runtime.window import Mark, Part, parts
 
 LINE_LETTERS = 500
 
+_STAMP = re.compile(r"\d\d:\d\d:\d\d\.\d{3} ")
+"""What `service.Journal` puts before each line: the service did not write it, so no pattern has to know of it."""
+
 
 def patterns_of(test: Test, method: str) -> Mapping[str, tuple[str, ...]]:
     """What is looked for in logs, by component; nothing where the layer is ignored."""
@@ -45,7 +48,8 @@ def with_log_findings(result: Result, test: Test, method: str, run: Path, begun:
 def _fitting(part: Part, patterns: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     """Number and text of each line that a pattern fits."""
     first: int | None = None
-    for index, line in enumerate(part.data.decode(errors="replace").splitlines()):
+    for index, stamped in enumerate(part.data.decode(errors="replace").split("\n")):
+        line = _STAMP.sub("", stamped, count=1)
         if any(re.search(pattern, line) for pattern in patterns):
             if first is None:  # counted only for a log in which there is something
                 first = _lines_before(part) + 1

@@ -49,10 +49,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/log":
             sys.stderr.write("ERROR stock: 3 rows lost\n")
             sys.stderr.flush()
-        page, script = self.path == "/", self.path == "/app.js"
-        body = PAGE.encode() if page else SCRIPT.replace("ELSEWHERE", str(other.server_port)).encode() if script else b"{}"
+        script = SCRIPT.replace("ELSEWHERE", str(other.server_port))
+        files = {"/": (PAGE.encode(), "text/html"), "/app.js": (script.encode(), "text/javascript")}
+        body, kind = files.get(self.path, (b"{}", "application/json"))
         self.send_response({"/five": 503, "/nothing": 404}.get(self.path, 200))
-        self.send_header("content-type", "text/html" if page else "text/javascript" if script else "application/json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
