@@ -105,7 +105,7 @@ _ALL: tuple[Metric, ...] = (
         "evidence_missing",
         "int",
         "files",
-        "files of attempts that were named and cannot be read, and failed browser attempts without any",
+        "files of attempts that cannot be read, or at the end are gone, and failed browser attempts without any",
         RUNNING,
         "evidence_missing == 0",
     ),
@@ -182,6 +182,38 @@ _ALL: tuple[Metric, ...] = (
     ),
     Metric(
         "seconds_total", "double", "seconds", "from the start of the run until now", RUNNING, "seconds_total < 1800.0"
+    ),
+    Metric(
+        "method.<method>.calls",
+        "int",
+        "calls",
+        "tool calls that the steps of this method took; no value for one without",
+        RUNNING,
+        "method.mcp.calls < 2000",
+    ),
+    Metric(
+        "method.<method>.polls",
+        "int",
+        "calls",
+        "waits and questions of it that had to be sent, or sent again, before the page was as awaited",
+        RUNNING,
+        "method.mcp.polls < 500",
+    ),
+    Metric(
+        "method.<method>.call_ms_p50",
+        "double",
+        "milliseconds",
+        "what a tool call takes: the median over tests of each one's median, without the calls of `wait` and `download`",
+        RUNNING,
+        "method.mcp.call_ms_p50 < 50.0",
+    ),
+    Metric(
+        "method.<method>.lag_seconds_max",
+        "double",
+        "seconds",
+        "how late it knew at worst what the page showed already",
+        RUNNING,
+        "method.mcp.lag_seconds_max < 1.0",
     ),
     Metric("regressions", "int", "tests", "slower than their baseline, confirmed", CLOSED, "regressions == 0"),
     Metric(

@@ -40,6 +40,7 @@ gates:
       require: >-
         network.requests == network.elsewhere + network.shop.requests && network.elsewhere > 0 && network.shop.failed > 0
         && network.bytes >= network.bytes_max && network.slowest_ms >= network.shop.slowest_ms && network.requests_max >= 8
+        && method.mcp.calls > 0 && method.mcp.polls >= 0 && method.mcp.call_ms_p50 > 0.0
       message: "{network.requests} {network.elsewhere} {network.shop.requests}"
 tests:
 """

@@ -19,7 +19,7 @@ from orchestra.ledger.runs import LEDGER
 
 Body = Mapping[str, Any]
 
-_PAGE = ("findings", "network")
+_PAGE = ("method", "steps", "facts", "findings", "network")
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Earlier:
         segment: the number of the latest segment, from 0.
         groups: (method, group) of the checkpoints that stand.
         incidents: the number of its latest incident, by component.
-        pages: what the latest attempt of a task found beside its assertions, `findings` and `network`, if anything.
+        pages: of the latest attempt of a task what the metrics of pages, logs and tool calls are made of, if anything.
         finished: the latest segment came to its end.
         seconds: time that the segments took, without what lies between them.
     """
@@ -98,8 +98,8 @@ class Earlier:
         self.attempts[event.body["task"]] = event.body["attempt"]
         self._last[event.body["task"]] = event.body
         self.pages.pop(event.body["task"], None)
-        if page := {part: event.body[part] for part in _PAGE if part in event.body}:
-            self.pages[event.body["task"]] = page
+        if "network" in event.body or "findings" in event.body:
+            self.pages[event.body["task"]] = {part: event.body[part] for part in _PAGE if part in event.body}
         if event.body.get("infra_suspect") and event.body["retry"]:
             self.held[event.body["task"]] = self.held.get(event.body["task"], 0) + 1
 

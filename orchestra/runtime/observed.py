@@ -7,6 +7,7 @@ Memory is bounded: of what exceeds the limits only numbers are kept.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -15,7 +16,9 @@ from urllib.parse import urlsplit
 from orchestra.layers import Layer
 from orchestra.runtime.attempt import Traffic
 
-KEPT_SIGNS = 200
+KEPT_SIGNS = 100
+"""Of each layer, so that one that is noisy hides no other."""
+
 KEPT_HOSTS = 50
 OTHER_HOSTS = "(others)"
 TEXT_LETTERS = 500
@@ -62,6 +65,7 @@ class Observed:
     mask: Callable[[str], str] = str
     signs: dict[Sign, int] = field(default_factory=dict)
     _hosts: dict[str, _Host] = field(default_factory=dict)
+    _kept: Counter[Layer] = field(default_factory=Counter)
 
     def console_error(self, text: str, where: str) -> None:
         """A page wrote an error."""
@@ -123,8 +127,11 @@ class Observed:
 
     def _sign(self, layer: Layer, text: str, where: str, host: str = "") -> None:
         sign = Sign(layer, " ".join(self.mask(text).split())[:TEXT_LETTERS], self.mask(where), host)
-        if sign in self.signs or len(self.signs) < KEPT_SIGNS:
-            self.signs[sign] = self.signs.get(sign, 0) + 1
+        if sign not in self.signs:
+            if self._kept[layer] >= KEPT_SIGNS:
+                return
+            self._kept[layer] += 1
+        self.signs[sign] = self.signs.get(sign, 0) + 1
 
 
 def host_of(url: str) -> str:

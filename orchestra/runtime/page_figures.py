@@ -5,6 +5,7 @@ The metrics are kept as running sums: a gate may ask for them after each of ten 
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,6 +67,33 @@ def _plus(left: Traffic, right: Traffic) -> Traffic:
 
 
 @dataclass(slots=True)
+class _Method:
+    """What the tool calls of a method have cost."""
+
+    calls: int = 0
+    polls: int = 0
+    lag_seconds: float | None = None
+    call_ms: list[float] = field(default_factory=list)
+
+    def take(self, body: Body) -> None:
+        for step in body.get("steps", ()):
+            self.calls += step.get("calls", 0)
+            self.polls += step.get("polls", 0)
+            if (lag := step.get("lag_seconds")) is not None:
+                self.lag_seconds = max(self.lag_seconds or 0.0, lag)
+        if (latency := body["facts"].get("mcp_call_ms")) is not None:
+            self.call_ms.append(latency)
+
+    def figures(self, head: str) -> dict[str, Any]:
+        values: dict[str, Any] = {f"{head}calls": self.calls, f"{head}polls": self.polls}
+        if self.call_ms:
+            values[f"{head}call_ms_p50"] = statistics.median(self.call_ms)
+        if self.lag_seconds is not None:
+            values[f"{head}lag_seconds_max"] = self.lag_seconds
+        return values
+
+
+@dataclass(slots=True)
 class PageFigures:
     """The sums over the attempts that verdicts rest on."""
 
@@ -76,6 +104,7 @@ class PageFigures:
     _total: Traffic = _PLAIN
     _components: dict[str, Traffic] = field(default_factory=dict)
     _elsewhere: int = 0
+    _methods: dict[str, _Method] = field(default_factory=dict)
     _most_requests: int = 0
     _most_bytes: int = 0
 
@@ -86,6 +115,8 @@ class PageFigures:
         for one in findings:
             self._layers[one["layer"]] += one["count"]
         self._warned += any(one["level"] == "warn" for one in findings)
+        if "mcp_calls" in body.get("facts", ()):
+            self._methods.setdefault(body["method"], _Method()).take(body)
         network = body.get("network")
         if network is None:
             return
@@ -118,6 +149,8 @@ class PageFigures:
             values["network.bytes_max"] = self._most_bytes
         for name, traffic in self._components.items():
             values |= _named(f"network.{name}.", traffic)
+        for name, method in self._methods.items():
+            values |= method.figures(f"method.{name}.")
         return values
 
 

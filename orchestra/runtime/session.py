@@ -37,6 +37,7 @@ from orchestra.runtime.build import Builds, source_now
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
+from orchestra.runtime.evidence_book import EvidenceBook
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.fault import fault_of
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
@@ -194,7 +195,7 @@ class Session:
         self._gates = Gates(gates_of(plan), self._recorder.add)
         self._selection = selection
         self._executions: dict[str, Execution] = {}
-        self._pages = PageFigures()
+        self._pages, self._evidence = PageFigures(), EvidenceBook(self.folder)
         self._keep()
         self._opened = self._closed = False
 
@@ -509,6 +510,7 @@ class Session:
         body |= page_body(result, self._matrix.names())
         overlap = {"incidents": list(incidents)} | ({"infra_suspect": True} if settled.suspect else {})
         self._recorder.add("attempt_finished", body | overlap if incidents else body)
+        self._evidence.note(body["evidence"])
         self._evidence_missing += missing_evidence(task.test, result, len(body["evidence"]))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
@@ -665,6 +667,7 @@ class Session:
                 self._decide(task, "error", f"never ran: {reason}" if self.fault is not None else reason)
         self._open_gates(settled=True)
         fresh = source_now(self._root, self._plan.sources) == self._plan.source_digest
+        self._evidence_missing += self._evidence.gone()
         self._gates.after({**self._figures(), "plan_fresh": fresh})
         if not self._code():
             self._pace.keep(self.folder, self._recorder.add)

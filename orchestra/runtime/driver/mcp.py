@@ -8,6 +8,7 @@ that was replaced behind our back.
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -41,6 +42,8 @@ KEPT_CALLS = 2000
 MASK = "***"
 
 _MOVES = ("goto", "back", "reload")
+_WAITING = ("wait", "download")
+"""What a call of these takes is the page's time, not that of the protocol."""
 
 
 def driver(environment: Mapping[str, str]) -> McpDriver:
@@ -83,6 +86,7 @@ class McpAttempt:
         self._sender = Sender(self._call, request.method.poll_seconds)
         self._lines: list[dict[str, Any]] = []
         self._count = 0
+        self._latency: list[float] = []
         self._verb = ""
         self._waiting: Dialog | None = None
         self._answered = False
@@ -124,6 +128,8 @@ class McpAttempt:
 
     def _note(self, tool: str, arguments: dict[str, Any], begun: float, outcome: str) -> None:
         self._count += 1
+        if outcome == "ok" and self._verb not in _WAITING:
+            self._latency.append(time.monotonic() - begun)
         if len(self._lines) < KEPT_CALLS:
             seconds = round(time.monotonic() - begun, 4)
             line = {"verb": self._verb, "tool": tool, "arguments": arguments, "seconds": seconds, "outcome": outcome}
@@ -298,6 +304,7 @@ class McpAttempt:
             **unexpected,
             **restarts,
             "mcp_calls": self._count,
+            **({"mcp_call_ms": round(1000 * statistics.median(self._latency), 2)} if self._latency else {}),
             "session": session.facts(self._request),
         }
 
