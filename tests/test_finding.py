@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from orchestra import plan
 from orchestra.layers import LAYERS
+from orchestra.ledger.earlier import earlier
 from orchestra.plan import Errors
 from orchestra.runtime.attempt import Finding, Result, Traffic
 from orchestra.runtime.finding import KEPT_FINDINGS, app_hosts, errors_of, failed_by, failure, judge
@@ -25,6 +26,7 @@ from orchestra.runtime.observed import (
 )
 from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.window import marks
+from tests import report_samples as samples
 
 APP = "http://127.0.0.1:8000"
 
@@ -235,6 +237,35 @@ def test_metrics_are_sums_by_component_and_have_no_value_where_nothing_was():
         "network.shop.failed": 1,
         "network.shop.bytes": 45,
         "network.shop.slowest_ms": 12.2,
+    }
+
+
+def test_a_run_that_goes_on_has_the_sums_of_what_it_keeps(tmp_path):
+    found, network = samples.beside(), samples.network()
+    calls = [
+        {"index": 0, "verb": "goto", "seconds": 0.1, "outcome": "passed", "calls": 2, "polls": 1, "lag_seconds": 0.5}
+    ]
+    facts = {"mcp_calls": 2, "mcp_call_ms": 7.5}
+    made = [
+        samples.run_started(),
+        *samples.attempt("mcp:B001", findings=found, network=network),
+        *samples.attempt("mcp:B001", 2, findings=found[:1], network=network, steps=calls, facts=facts),
+        *samples.attempt("cli:B001"),
+        *samples.attempt("mcp:B002", network=network),
+        ("run_resumed", {"run": "r", "rerun": ["mcp:B002"]}),
+    ]
+    before = earlier(samples.ledger(tmp_path, made))
+    assert set(before.pages) == {"mcp:B001"}, "what runs again is counted when it has"
+    figures = PageFigures()
+    figures.take(before.pages["mcp:B001"], logs=False)
+    values = figures.figures()
+    assert (values["warned"], values["findings.page_errors"], values["findings.open_dialogs"]) == (1, 1, 0)
+    assert (values["network.requests"], values["network.elsewhere"], values["network.backend.bytes"]) == (12, 1, 12345)
+    assert {name: value for name, value in values.items() if name.startswith("method.")} == {
+        "method.mcp.calls": 2,
+        "method.mcp.polls": 1,
+        "method.mcp.call_ms_p50": 7.5,
+        "method.mcp.lag_seconds_max": 0.5,
     }
 
 
