@@ -29,7 +29,7 @@ from orchestra.runtime.driver.mcp_client import (
     ServerUnfitError,
 )
 from orchestra.runtime.driver.mcp_result import Answer
-from orchestra.runtime.driver.mcp_send import Sender, Tally, dialog_text
+from orchestra.runtime.driver.mcp_send import TOLD_LETTERS, Dialogs, Sender, Tally, dialog_text
 from orchestra.runtime.driver.mcp_session import McpSession
 from orchestra.runtime.driver.mcp_verbs import VERBS
 from orchestra.runtime.driver.playwright_fault import Said
@@ -83,7 +83,8 @@ class McpAttempt:
     def __init__(self, session: McpSession, request: Request) -> None:
         self._session = session
         self._request = request
-        self._sender = Sender(self._call, request.method.poll_seconds)
+        dialogs = Dialogs(session.browser.observed.mask)
+        self._sender = Sender(self._call, request.method.poll_seconds, dialogs)
         self._lines: list[dict[str, Any]] = []
         self._count = 0
         self._latency: list[float] = []
@@ -286,7 +287,7 @@ class McpAttempt:
         dialogs = [*self._sender.dialogs.unexpected]
         shown = browser.dialog
         if shown is not None and not answers:  # while one is open, no script is carried out
-            dialogs.append(f"{shown.type}: {shown.message[:200]} (left open)")
+            dialogs.append(f"{shown.type}: {browser.observed.mask(shown.message)[:TOLD_LETTERS]} (left open)")
         signs = browser.observed.signs
         return Seen(signs, tuple(dialogs), browser.observed.network(sized=self._session.sized()))
 

@@ -22,6 +22,7 @@ from orchestra.runtime.driver.playwright_watch import Answer as DialogAnswer
 
 FIRST_PAUSE_SECONDS = 0.01
 LAST_PAUSE_SECONDS = 0.1
+TOLD_LETTERS = 220
 
 _DIALOG = re.compile(r'^\["(\w+)" dialog with message "(.*)"\]', re.DOTALL)
 
@@ -58,8 +59,9 @@ class Tally:
 
 @dataclass
 class Dialogs:
-    """How the next dialogs are answered, and those that nobody asked for."""
+    """How the next dialogs are answered, and those that nobody asked for; `mask` takes secrets out before they are cut."""
 
+    mask: Callable[[str], str] = str
     answers: deque[DialogAnswer] = field(default_factory=deque)
     unexpected: list[str] = field(default_factory=list)
 
@@ -67,7 +69,8 @@ class Dialogs:
         """The arguments of `browser_handle_dialog` for a dialog; one that was not asked for is dismissed."""
         if not self.answers:
             said = _DIALOG.match(shown)
-            self.unexpected.append(shown[:200] if said is None else f"{said[1]}: {said[2][:200]}")
+            told = self.mask(shown) if said is None else f"{said[1]}: {self.mask(said[2])}"
+            self.unexpected.append(told[:TOLD_LETTERS])
             return {"accept": False}
         wished = self.answers.popleft()
         text = {} if wished.text is None else {"promptText": wished.text}

@@ -149,9 +149,8 @@ class _Attempt:
         seen, test = self._session.seen(), self._request.test
         app = app_hosts(self._request.names, self._visited)
         errors = errors_of(test, self._request.method.id)
-        dialogs = tuple(map(self._mask, seen.dialogs))
         self._network = seen.network
-        self._findings = judge(seen.signs.items(), dialogs, errors, app)
+        self._findings = judge(seen.signs.items(), seen.dialogs, errors, app)
         bad = failure(self._findings, f"/tests/{test.of or test.id}") if ended is None else None
         return ended if bad is None else ("failed", bad)
 
