@@ -79,12 +79,16 @@ def test_times_and_sizes_are_those_that_the_browser_tells():
     seen = Observed()
     for milliseconds in (3.0, 12.5, -1.0):
         seen.measured(f"{APP}/a", milliseconds)
-    seen.sized(f"{APP}/a", 10)
-    seen.sized(f"{APP}/a", 5)
-    assert seen.network()["127.0.0.1:8000"] == Traffic(0, 0, 15, 12.5)
-    assert seen.network(sized=False)["127.0.0.1:8000"].bytes is None
-    seen.sized(f"{APP}/b", None)
+    seen.answered(Reply("GET", f"{APP}/a", 200, "", 10))
+    seen.answered(Reply("GET", f"{APP}/b", 200, "", None))
+    assert seen.waiting()
     assert seen.network()["127.0.0.1:8000"].bytes is None, "a sum without one of its parts is none"
+    seen.sized(f"{APP}/b", 5)
+    assert not seen.waiting()
+    assert seen.network() == {"127.0.0.1:8000": Traffic(2, 0, 15, 12.5)}
+    seen.answered(Reply("GET", f"{APP}/c", 200, "", None))
+    seen.sized(f"{APP}/c", None)
+    assert seen.network()["127.0.0.1:8000"].bytes is None
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,13 @@ class Sign(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The answer to a request, as its first bytes tell it."""
+    """The answer to a request, as its first bytes tell it. `size` is that of its body, None when it is not declared."""
 
     method: str
     url: str
     status: int
     page: str
+    size: int | None = 0
 
 
 @dataclass
@@ -54,6 +55,7 @@ class _Host:
     requests: int = 0
     failed: int = 0
     bytes: int = 0
+    waiting: int = 0
     unsized: bool = False
     slowest_ms: float | None = None
 
@@ -82,13 +84,15 @@ class Observed:
         if host is None:
             return
         host.requests += 1
+        host.bytes += reply.size or 0
+        host.waiting += reply.size is None
         if reply.status >= 400:
             host.failed += 1
             layer: Layer = "http_5xx" if reply.status >= 500 else "failed_requests"
             self._sign(layer, f"{reply.method} {reply.url}: {reply.status}", reply.page, host_of(reply.url))
 
     def failed(self, method: str, url: str, why: str, page: str, *, answered: bool) -> None:
-        """A request came to no good end; `answered`: it had an answer, which broke off."""
+        """A request came to no good end; `answered`: it had an answer, which broke off, and may have declared its size."""
         host = self._host(url)
         if host is None:
             return
@@ -104,16 +108,21 @@ class Observed:
             host.slowest_ms = max(host.slowest_ms or 0.0, milliseconds)
 
     def sized(self, url: str, size: int | None) -> None:
-        """The bytes of an answer's body; None when they cannot be had."""
+        """The bytes of an answer's body that did not declare them; None when they cannot be had."""
         host = self._host(url)
         if host is not None:
+            host.waiting -= 1
             host.bytes += size or 0
             host.unsized = host.unsized or size is None
 
-    def network(self, *, sized: bool = True) -> dict[str, Traffic]:
-        """The traffic so far, by host; without bytes where they could not all be had."""
+    def waiting(self) -> bool:
+        """Whether the size of an answer has still to be told."""
+        return any(one.waiting for one in self._hosts.values())
+
+    def network(self) -> dict[str, Traffic]:
+        """The traffic so far, by host; without bytes where they are not known of all."""
         return {
-            name: Traffic(one.requests, one.failed, one.bytes if sized and not one.unsized else None, one.slowest_ms)
+            name: Traffic(one.requests, one.failed, None if one.waiting or one.unsized else one.bytes, one.slowest_ms)
             for name, one in self._hosts.items()
         }
 

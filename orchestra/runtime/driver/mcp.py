@@ -288,8 +288,9 @@ class McpAttempt:
         shown = browser.dialog
         if shown is not None and not answers:  # while one is open, no script is carried out
             dialogs.append(f"{shown.type}: {browser.observed.mask(shown.message)[:TOLD_LETTERS]} (left open)")
-        signs = browser.observed.signs
-        return Seen(signs, tuple(dialogs), browser.observed.network(sized=self._session.sized()))
+        if browser.observed.waiting():
+            self._session.sized()
+        return Seen(browser.observed.signs, tuple(dialogs), browser.observed.network())
 
     def facts(self) -> dict[str, Any]:
         """Browser, session and what the calls cost."""

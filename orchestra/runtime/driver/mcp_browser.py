@@ -37,8 +37,8 @@ from playwright.async_api import (
 
 from orchestra.runtime.browser import Browser, launch_options
 from orchestra.runtime.driver.playwright import LOCALE, VIEWPORT
-from orchestra.runtime.driver.playwright_watch import page_of, said_of
-from orchestra.runtime.observed import Observed, Reply, declared_size
+from orchestra.runtime.driver.playwright_watch import page_of, said_of, size_of
+from orchestra.runtime.observed import Observed, Reply
 
 BLANK = "about:blank"
 ANSWER_SECONDS = 3.0
@@ -168,6 +168,8 @@ class SharedBrowser:
     def _on_failed(self, request: Request) -> None:
         self.counts["failed_requests"] += 1
         answered = request.existing_response is not None
+        if answered and size_of(request) is None:
+            self.observed.sized(request.url, None)
         why = request.failure or "failed"
         self.observed.failed(request.method, request.url, why, page_of(request), answered=answered)
 
@@ -175,24 +177,19 @@ class SharedBrowser:
         request, status = response.request, response.status
         self.counts["failed_requests"] += status >= 400
         page = page_of(request) if status >= 400 else ""
-        self.observed.answered(Reply(request.method, request.url, status, page))
+        self.observed.answered(Reply(request.method, request.url, status, page, size_of(request)))
 
     def _on_finished(self, request: Request) -> None:
         self.observed.measured(request.url, request.timing["responseEnd"])
-        response = request.existing_response
-        size = None if response is None else declared_size(request.method, response.status, response.headers)
-        if size is None:
+        if size_of(request) is None:
             asked = asyncio.ensure_future(_ask_size(request, self.observed))
             self._asking.add(asked)
             asked.add_done_callback(self._asking.discard)
-        else:
-            self.observed.sized(request.url, size)
 
-    async def sized(self) -> bool:
-        """Wait, briefly, until the browser has said how large every answer was; whether it has."""
+    async def sized(self) -> None:
+        """Wait, briefly, until the browser has said how large every answer was that has come to its end."""
         if self._asking:
             await asyncio.wait(self._asking, timeout=SIZE_SECONDS)
-        return not self._asking
 
     async def _new_page(self) -> None:
         page = await self.context.new_page()

@@ -255,11 +255,10 @@ class McpSession:
         self.restarts += 1
         self._start_server()
 
-    def sized(self) -> bool:
-        """Whether it is known how large every answer was."""
+    def sized(self) -> None:
+        """Wait, briefly, until it is known how large every answer was."""
         with suppress(TimeoutError):
-            return self._loop.run(self.browser.sized(), 5.0)
-        return False
+            self._loop.run(self.browser.sized(), 5.0)
 
     def settle(self) -> bool:
         """Wait, briefly, until what happened to the page is known here too; whether it answers."""

@@ -30,7 +30,7 @@ LOCALE = "en-US"
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
 SIZE_TRIPS = 5
-"""How often the browser is asked for something else, to hear how large an answer was: two replies of it say that."""
+"""How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
 TRACE = "trace.zip"
 """The trace of an attempt: `playwright show-trace` opens it."""
 
@@ -199,11 +199,11 @@ class PlaywrightSession:
         """What the page did beside the steps. A call that answers brings the events before it along."""
         watch = self.stage.watch
         for _ in range(SIZE_TRIPS):
-            if not watch.asking():
+            if not watch.observed.waiting():
                 break
             with suppress(Error):
                 self._context.cookies([])
-        return Seen(watch.observed.signs, watch.unexpected, watch.observed.network(sized=not watch.asking()))
+        return Seen(watch.observed.signs, watch.unexpected, watch.observed.network())
 
     def facts(self) -> dict[str, Any]:
         """The browser, and how often the page complained."""

@@ -32,6 +32,12 @@ def page_of(request: Any) -> str:
     return "" if url == "about:blank" else url
 
 
+def size_of(request: Any) -> int | None:
+    """The size of a body as its answer declares it, of either interface; None when it does not."""
+    response = request.existing_response
+    return 0 if response is None else declared_size(request.method, response.status, response.headers)
+
+
 def said_of(error: Any, location: Mapping[str, Any]) -> tuple[str, str]:
     """What an uncaught exception says, and where it was thrown, `URL:LINE:COLUMN`; of either interface."""
     name, message = getattr(error, "name", None), getattr(error, "message", None) or str(error)
@@ -59,7 +65,6 @@ class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the 
     _network: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     _counts: Counter[str] = field(default_factory=Counter)
     _dismissed: list[str] = field(default_factory=list)
-    _asking: int = 0
 
     def __post_init__(self) -> None:
         self.observed = Observed(self.mask)
@@ -111,6 +116,8 @@ class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the 
         )
         self._counts["failed_requests"] += 1
         answered = request.existing_response is not None
+        if answered and size_of(request) is None:
+            self.observed.sized(request.url, None)
         self.observed.failed(
             request.method, request.url, request.failure or "failed", page_of(request), answered=answered
         )
@@ -121,22 +128,16 @@ class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the 
             self._network.append({"method": request.method, "url": self.mask(request.url), "status": status})
             self._counts["failed_requests"] += 1
         page = page_of(request) if status >= 400 else ""
-        self.observed.answered(Reply(request.method, request.url, status, page))
+        self.observed.answered(Reply(request.method, request.url, status, page, size_of(request)))
 
     def _on_finished(self, request: Request) -> None:
         self.observed.measured(request.url, request.timing["responseEnd"])
-        response = request.existing_response
-        size = None if response is None else declared_size(request.method, response.status, response.headers)
-        if size is None:  # only the browser knows it; the others need not be asked, which takes milliseconds each
-            self._asking += 1
+        # Where only the browser knows the size it is asked, which takes milliseconds.
+        if size_of(request) is None:
+            size: int | None = None
             with suppress(Error):
                 size = request.sizes()["responseBodySize"]
-            self._asking -= 1
-        self.observed.sized(request.url, size)
-
-    def asking(self) -> bool:
-        """Whether the browser has still to say how large an answer was."""
-        return bool(self._asking)
+            self.observed.sized(request.url, size)
 
     @property
     def unexpected(self) -> tuple[str, ...]:
