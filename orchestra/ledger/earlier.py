@@ -19,6 +19,8 @@ from orchestra.ledger.runs import LEDGER
 
 Body = Mapping[str, Any]
 
+_PAGE = ("method", "steps", "facts", "findings", "network")
+
 
 @dataclass(slots=True)
 class Earlier:
@@ -34,6 +36,7 @@ class Earlier:
         segment: the number of the latest segment, from 0.
         groups: (method, group) of the checkpoints that stand.
         incidents: the number of its latest incident, by component.
+        pages: of the latest attempt of a task what the metrics of pages, logs and tool calls are made of, if anything.
         finished: the latest segment came to its end.
         seconds: time that the segments took, without what lies between them.
     """
@@ -48,6 +51,7 @@ class Earlier:
     segment: int = 0
     groups: dict[tuple[str, str], int] = field(default_factory=dict)
     incidents: dict[str, int] = field(default_factory=dict)
+    pages: dict[str, Body] = field(default_factory=dict)
     finished: bool = False
     seconds: float = 0.0
     _given: dict[str, list[tuple[int, Body]]] = field(default_factory=dict)
@@ -93,6 +97,9 @@ class Earlier:
     def _attempt_finished(self, event: Event) -> None:
         self.attempts[event.body["task"]] = event.body["attempt"]
         self._last[event.body["task"]] = event.body
+        self.pages.pop(event.body["task"], None)
+        if "network" in event.body or "findings" in event.body:
+            self.pages[event.body["task"]] = {part: event.body[part] for part in _PAGE if part in event.body}
         if event.body.get("infra_suspect") and event.body["retry"]:
             self.held[event.body["task"]] = self.held.get(event.body["task"], 0) + 1
 
@@ -134,6 +141,7 @@ class Earlier:
             self.attempts.pop(task, None)
             self.held.pop(task, None)
             self._last.pop(task, None)
+            self.pages.pop(task, None)
 
 
 _TAKE: Final[Mapping[str, Callable[[Earlier, Event], None]]] = {

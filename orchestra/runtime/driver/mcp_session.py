@@ -1,6 +1,6 @@
 """The one session of the method `mcp`: our browser, one page in it, and the MCP server that drives that page.
 
-May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`. Browser and page are ours and last; the server is
+May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`, `mask`. Browser and page are ours and last; the server is
 disposable. Before each test the session is looked at, mended if need be, and reset as the method says; what had to be
 mended is told with the test. Longer than other modules because each part's loss and return are read together.
 """
@@ -29,6 +29,7 @@ from orchestra.runtime.driver.mcp_browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, Server, ServerUnfitError, Start
 from orchestra.runtime.driver.mcp_flags import ATTACHED
 from orchestra.runtime.driver.mcp_loop import Loop
+from orchestra.runtime.mask import Masks
 
 _T = TypeVar("_T")
 
@@ -116,7 +117,7 @@ class McpSession:
                 self._came_back("server", "the MCP server had died", "restart", before=True)
             if self._server is None:
                 self._start_server()
-            self._run(self.browser.forget())
+            self._run(self.browser.forget(Masks(request.secrets, self._environment).text))
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -253,6 +254,12 @@ class McpSession:
         self._stop_server()
         self.restarts += 1
         self._start_server()
+
+    def sized(self) -> bool:
+        """Whether it is known how large every answer was."""
+        with suppress(TimeoutError):
+            return self._loop.run(self.browser.sized(), 5.0)
+        return False
 
     def settle(self) -> bool:
         """Wait, briefly, until what happened to the page is known here too; whether it answers."""
