@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
-from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
+from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.plan import Plan, Test
 from orchestra.report.compare import Sides, compare, of_method
 from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Pace, Report, Row, ServiceRow
@@ -132,7 +132,7 @@ class Collector:
             seconds=given.get("seconds", 0.0),
             attempts=given.get("attempts", 0),
             speed_class=pace,
-            mark=self.mark(verdict, pace),
+            mark=self.mark(method, verdict, pace),
             failures=failures,
             evidence=_evidence(attempts[-1]) if attempts else (),
             degraded=tuple(given.get("degraded", ())),
@@ -143,9 +143,10 @@ class Collector:
         )
         return row if verdict in FINE else _placed(row, self._place(row, test))
 
-    def mark(self, verdict: str, pace: str) -> str:
-        """The mark of a speed class; ❌ for a timeout; empty for a test that was not executed."""
-        return mark_of(TIMEOUT_CLASS if verdict == "timeout" else pace, self.plan.speed)
+    def mark(self, method: str, verdict: str, pace: str) -> str:
+        """The mark of a speed class of a method; ❌ for a timeout; empty for a test that was not executed."""
+        classes = speed_classes(self.plan).get(method, self.plan.speed)
+        return mark_of(TIMEOUT_CLASS if verdict == "timeout" else pace, classes)
 
     def _place(self, row: Row, test: Test | None) -> str:
         if row.failure is not None and row.failure.place:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from orchestra.ledger.event import VERDICTS, GateResult, Verdict
-from orchestra.ledger.outcome import GOOD, compared
+from orchestra.ledger.outcome import GOOD, compared, speed_classes
 from orchestra.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
 from orchestra.plan import Gate, Plan
 
@@ -90,7 +90,8 @@ def figures(
     values["infra_suspect"] = sum(one.held for one in done.values())
     values["recoveries"] = sum(row.recoveries for row in rows.values())
     values |= {f"health.{name}": row.state for name, row in rows.items()}
-    values |= {f"class.{one.name}": sum(item.speed_class == one.name for item in ran) for one in plan.speed}
+    classes = {one.name for some in speed_classes(plan).values() for one in some}
+    values |= {f"class.{name}": sum(one.speed_class == name for one in ran) for name in sorted(classes)}
     values |= _seconds(plan, done)
     planned = sum(len(test.methods) for test in plan.tests)
     if planned:
