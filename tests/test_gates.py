@@ -87,6 +87,17 @@ def test_a_gate_that_never_had_a_value_is_not_applicable():
     assert not gates.failed()
 
 
+def test_the_last_second_of_a_run_is_sampled_too():
+    gates, clock, events = during(on_fail="stop", message="at {cpu_percent} %")
+    sampled(gates, clock, COOL)
+    gates.after(HOT)
+    assert events == [("failed", "at 95 %")]
+    gates, clock, events = during(for_seconds=3.0)
+    sampled(gates, clock, COOL)
+    gates.after(HOT)
+    assert (events, gates.results()) == ([], {"during:machine": "passed"}), "it was not false for long enough"
+
+
 def test_one_that_was_never_judged_has_failed():
     gates, _, _ = during()
     assert gates.results() == {"during:machine": "failed"}

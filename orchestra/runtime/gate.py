@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from orchestra.ledger.event import VERDICTS, GateResult, Verdict
 from orchestra.ledger.outcome import GOOD, compared, speed_classes
@@ -208,7 +208,12 @@ class Gates:
                 self._stop = self._stop or _said(gate, values)
 
     def after(self, values: Mapping[str, Any]) -> None:
-        """Judge the gates of the end, and settle those of the run that never had a value."""
+        """Judge the gates of the end, and settle those of the run that never had a value.
+
+        The gates during the tests get a last sample: what went wrong since the one before, in the last second of a run,
+        would have been seen by no sample.
+        """
+        self.sample(values)
         for gate in self.of("after"):
             self._judge(gate, values)
         for gate in self.of("during"):
@@ -232,35 +237,48 @@ class Gates:
         return {_key(gate): self._results.get(_key(gate), "failed") for gate in self.gates}
 
     def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
-        try:
-            verdict = _evaluate(gate, values)
-            said = _said(gate, values) if verdict is False else ""
-        except EvaluationError as error:
-            verdict, said = False, f"{_said(gate, values)} ({error})"
-        result: GateResult
-        if isinstance(verdict, NotApplicable):
-            result, said = "not_applicable", f"no value for {', '.join(verdict.missing)} in this selection"
-        elif verdict:
-            result = "passed"
-        else:
-            # What throttles has done its work by throttling: a busy machine is no fault of the product.
-            mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
-            result = "warned" if mild else "failed"
-        self._results[_key(gate)] = result
-        told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
-        read = {name: values[name] for name in told if name in values}
+        found = judge(gate, values)
+        self._results[_key(gate)] = found.result
         self.add(
             "gate",
             {
                 "phase": gate.phase,
                 "name": gate.name,
-                "result": result,
+                "result": found.result,
                 "expression": gate.require,
-                "values": read,
-                "message": said,
+                "values": found.values,
+                "message": found.message,
             },
         )
-        return result
+        return found.result
+
+
+class Judged(NamedTuple):
+    """What came of a gate: the result, the values that it read, and its message with values filled in."""
+
+    result: GateResult
+    values: dict[str, Any]
+    message: str
+
+
+def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
+    """Judge a gate by the values of metrics. Pure: the same values always give the same, also when a run is looked at later."""
+    try:
+        verdict = _evaluate(gate, values)
+        said = _said(gate, values) if verdict is False else ""
+    except EvaluationError as error:
+        verdict, said = False, f"{_said(gate, values)} ({error})"
+    result: GateResult
+    if isinstance(verdict, NotApplicable):
+        result, said = "not_applicable", f"no value for {', '.join(verdict.missing)} in this selection"
+    elif verdict:
+        result = "passed"
+    else:
+        # What throttles has done its work by throttling: a busy machine is no fault of the product.
+        mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
+        result = "warned" if mild else "failed"
+    told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
+    return Judged(result, {name: values[name] for name in told if name in values}, said)
 
 
 def _evaluate(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:
