@@ -9,13 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from orchestra.ledger.event import Verdict
-from orchestra.plan import Plan, SpeedClass
+from orchestra.plan import Cause, Plan, SpeedClass
 
 GOOD: Final[frozenset[Verdict]] = frozenset({"passed", "flaky", "unchanged"})
 """The product did what the spec expects."""
 
 FINE: Final[frozenset[Verdict]] = GOOD | {"skipped"}
 """Verdicts that fail neither a run nor what needs the test."""
+
+CAUSES: Final[Mapping[str, Cause | None]] = {
+    "assertion": "failed",
+    "command": "failed",
+    "timeout": "timeout",
+    "connection": "connection",
+    "crash": "crash",
+    "setup": None,
+}
+"""The cause, as `retries.on` names it, of each kind of failure. What is written wrong (`setup`) stays wrong: it has none."""
 
 TIMEOUT_CLASS: Final = "timeout"
 TIMEOUT_MARK: Final = "❌"
