@@ -12,9 +12,10 @@ import pytest
 from orchestra.ledger.chain import Tip, link
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
+from orchestra.metrics import METRICS
 from orchestra.plan import Component, Gate, Method, Plan
 from orchestra.plan import Test as Case
-from orchestra.runtime.rejudge import rejudge
+from orchestra.runtime.rejudge import MADE, rejudge
 from tests.suite_project import HEAD, SuiteProject, py
 
 HEADS = HEAD.replace("{cli: {driver: command, workers: 2}}", "{one: {driver: command}, two: {driver: command}}")
@@ -217,3 +218,8 @@ def test_a_gate_that_nobody_judged_is_said():
         "after:plan_fresh",
         "after:evidence_complete",
     }
+
+
+def test_what_is_made_again_is_in_the_catalogue():
+    assert METRICS.keys() >= MADE
+    assert "cpu_percent" not in MADE

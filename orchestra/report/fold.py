@@ -13,7 +13,7 @@ from typing import Any
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.plan import Plan, Test
-from orchestra.report.compare import Sides, compare, of_method
+from orchestra.report.compare import Sides, agreements, compare, of_method
 from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Pace, Report, Row, ServiceRow
 from orchestra.report.waits import Wait, note
 from orchestra.standard import gates_of
@@ -96,6 +96,7 @@ class Collector:
             comparisons=tuple(
                 compare(order[0], of_method(sides, order[0]), other, of_method(sides, other)) for other in order[1:]
             ),
+            agreements=agreements({name: of_method(sides, name) for name in order}) if len(order) > 2 else (),
             paces=tuple(pace_of(self.comparisons[row.task]) for row in rows if row.task in self.comparisons),
             incidents=tuple(map(_incident, self.incidents.values())),
             run=start.get("run", ""),

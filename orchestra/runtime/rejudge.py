@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from orchestra.ledger.earlier import Earlier
-from orchestra.ledger.event import CATALOGUE, Event
+from orchestra.ledger.event import CATALOGUE, VERDICTS, Event
 from orchestra.ledger.outcome import speed_classes
 from orchestra.metrics import metric_of
 from orchestra.plan import Gate, Plan
@@ -26,18 +26,27 @@ from orchestra.standard import gates_of
 
 Body = Mapping[str, Any]
 
-MEASURED: Final = frozenset(
+MADE: Final = frozenset(
     {
-        "workers",
-        "cpu_percent",
-        "memory_percent",
-        "disk_free_megabytes",
-        "seconds_total",
-        "plan_fresh",
-        "evidence_missing",
+        *VERDICTS,
+        *("total", "executed", "excused", "retries", "skipped_silently", "regressions", "coverage"),
+        *("pass_rate", "flaky_rate", "agreement", "seconds_p50", "seconds_p95", "seconds_max"),
+        *(
+            "servers_down",
+            "degraded",
+            "incidents",
+            "infra_suspect",
+            "recoveries",
+            "health.<component>",
+            "class.<speed>",
+        ),
+        *("method.<method>.failed", "method.<method>.pass_rate"),
+        *("method.<method>.seconds_p50", "method.<method>.seconds_p95"),
+        *("group.<group>.seconds_p50", "group.<group>.seconds_p95"),
     }
 )
-"""What the run saw at that moment and nobody can see again: the load, the clock, the files as they were."""
+"""Metrics, by their name in the catalogue, that other events give. The rest was measured at that moment, and nobody can see it
+again: the load, the clock, the files as they were."""
 
 OF_SERVICES: Final = ("health.", "servers_down", "incidents", "recoveries", "degraded", "infra_suspect")
 """Metrics of the health matrix, which changes on a thread of its own: a gate may know of a change whose event comes behind."""
@@ -246,9 +255,7 @@ def _again(
     doubted = [name for name in known if name.startswith(OF_SERVICES) and not _same(recorded[name], known[name])]
     for then in later() if doubted else ():
         known.update({name: then[name] for name in doubted if _same(recorded[name], then.get(name))})
-    numbers = tuple(
-        Number(name, value, known.get(name), name in MEASURED and name not in known) for name, value in recorded.items()
-    )
+    numbers = tuple(Number(name, value, known.get(name), not _made(name)) for name, value in recorded.items())
     found = judge(
         gate or Gate(body["phase"], body["name"], body["expression"]),
         {
@@ -284,6 +291,11 @@ def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: 
             yield Rejudged(0, key, gate.require, said, "", "failed", "", fault="it applies and was never judged")
         elif event is not None and event != said:
             yield Rejudged(0, key, gate.require, said, "", event, "", fault="the end of the run tells another result")
+
+
+def _made(name: str) -> bool:
+    metric = metric_of(name)
+    return metric is not None and metric.name in MADE
 
 
 def _typed(name: str, value: Any) -> Any:
