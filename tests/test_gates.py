@@ -173,6 +173,20 @@ tests: {{a: {{requires: [back], command: {{argv: [python, -c, pass]}}}}}}
     assert "a required server or tool is not fit" in done.err
 
 
+def test_a_throttle_lets_one_test_run_at_a_time(project):
+    """The condition is false from the first sample on, which is taken before the first test starts."""
+    gate = 'gates: {during: {calm: {require: total > 100, on_fail: throttle, message: "{total} at once"}}}'
+    tests = "\n".join(f"  t{number}: {py('import time; time.sleep(0.1)')}" for number in range(4))
+    project.write(f"{HEAD.replace('workers: 2', 'workers: 4')}{gate}\ntests:\n{tests}\n").compile()
+    done = project.run("run")
+    assert done.code == 0, done.err
+    running = [event["type"] for event in project.events() if event["type"] in {"attempt_started", "attempt_finished"}]
+    assert running == ["attempt_started", "attempt_finished"] * 4
+    assert [(body["result"], body["message"]) for body in project.gates()] == [("warned", "4 at once")]
+    told = project.run("events", "--type", "gate").out
+    assert "after:plan_fresh  passed  plan_fresh == true  (plan_fresh = true)" in told.replace("True", "true")
+
+
 def test_each_number_can_be_made_again_as_the_page_says(project, root):
     """The lines of docs/gates.md, run in a real shell, give the values that the gates of the same run saw."""
     page = (root / "docs" / "gates.md").read_text(encoding="utf-8")
