@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 
 import pytest
 
@@ -21,7 +22,7 @@ from orchestra.report.compare import (
 )
 from orchestra.report.compare_text import agreement_lines, compared_lines
 from tests import report_samples as samples
-from tests.suite_project import HEAD, py
+from tests.suite_project import HEAD, environment, py
 from tests.test_report_rows import events
 
 
@@ -237,3 +238,32 @@ def test_three_methods_and_their_baselines_are_compared_in_verb_and_summary(proj
     assert ["agree", *runs] in [line.split() for line in every.out.splitlines()]
     assert "6 of 6" in every.out
     assert "usual (baseline)" not in every.out, "two runs have one baseline"
+
+
+def test_branches_are_compared_by_their_last_runs(project):
+    def git(*words: str) -> None:
+        own = {
+            "GIT_AUTHOR_NAME": "a",
+            "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a@example.org",
+        }
+        subprocess.run(["git", *words], cwd=project.root, env=environment(**own), check=True, capture_output=True)
+
+    project.write(
+        f"{HEAD}tests: {{a: {py('import pathlib; raise SystemExit(pathlib.Path(chr(98)).exists())')}, c: {py('pass')}}}\n"
+    ).compile()
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-q", "-m", "all")
+    assert project.run("run").code == 0
+    git("checkout", "-q", "-b", "broken")
+    (project.root / "b").touch()
+    git("add", "b")
+    git("commit", "-q", "-m", "break it")
+    assert project.run("run").code == 1
+    told = project.run("compare", "branch:main", "branch:broken")
+    assert told.code == 0, told.err
+    assert "branch:broken against branch:main: 2 tests by both" in told.out
+    assert "1 of 2 agree" in told.out
+    assert "only branch:broken fails cli:a: look at these first" in told.out

@@ -30,7 +30,11 @@ def during(**changes):
     """A during-gate under a clock of its own, and the events that it causes."""
     clock, events = Clock(), []
     gate = Gate("during", "machine", "cpu_percent < 90.0", **changes)
-    return Gates([gate], lambda _, body: events.append((body["result"], body["message"])), clock), clock, events
+    return (
+        Gates([gate], lambda kind, body: events.append((body.get("result", kind), body["message"])), clock),
+        clock,
+        events,
+    )
 
 
 def sampled(gates, clock, values, seconds=1.0):
@@ -57,7 +61,14 @@ def test_a_machine_that_is_busy_throttles_until_it_is_not():
     sampled(gates, clock, HOT)
     sampled(gates, clock, COOL)
     assert not gates.throttled()
-    assert [result for result, _ in events] == ["warned"], "said once, and no fault of the product"
+    sampled(gates, clock, HOT)
+    assert gates.throttled()
+    assert [result for result, _ in events] == ["warned", "note", "note"], "a fault of the machine, not of the product"
+    assert [message for _, message in events[1:]] == [
+        "during:machine holds again, tests run side by side again: cpu_percent < 90.0 (cpu_percent = 10)",
+        "during:machine is not held once more, one test runs at a time: cpu_percent < 90.0 (cpu_percent = 95)",
+    ]
+    assert gates.results() == {"during:machine": "warned"}
     assert not gates.failed()
     assert gates.blocked() == ""
 

@@ -194,15 +194,20 @@ class Gates:
             verdict = _evaluate(gate, values)
             if verdict is not False:
                 self._since.pop(gate.name, None)
-                self._throttled.discard(gate.name)
+                if gate.name in self._throttled:
+                    self._throttled.discard(gate.name)
+                    self._note(gate, values, "holds again, tests run side by side again")
                 if verdict is True:
                     self._results.setdefault(_key(gate), "passed")
                 continue
             if now - self._since.setdefault(gate.name, now) < gate.for_seconds:
                 continue
-            if self._results.get(_key(gate)) not in {"failed", "warned"}:
+            judged = self._results.get(_key(gate)) in {"failed", "warned"}
+            if not judged:
                 self._judge(gate, values)
             if gate.on_fail == "throttle":
+                if judged and gate.name not in self._throttled:
+                    self._note(gate, values, "is not held once more, one test runs at a time")
                 self._throttled.add(gate.name)
             elif gate.on_fail == "stop":
                 self._stop = self._stop or _said(gate, values)
@@ -235,6 +240,15 @@ class Gates:
     def results(self) -> dict[str, str]:
         """What came of each gate, by `phase:name`. A gate that was never judged though it applies has failed."""
         return {_key(gate): self._results.get(_key(gate), "failed") for gate in self.gates}
+
+    def _note(self, gate: Gate, values: Mapping[str, Any], said: str) -> None:
+        """A throttle that is lifted, or is back: its gate has been judged already, and what it does changes."""
+        read = {name: values[name] for name in names_in(gate.require) if name in values}
+        shown = ", ".join(
+            f"{name} = {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in read.items()
+        )
+        message = f"{_key(gate)} {said}: {gate.require} ({shown})"
+        self.add("note", {"kind": "throttle", "message": message, "data": {"gate": _key(gate), "values": read}})
 
     def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
         found = judge(gate, values)
