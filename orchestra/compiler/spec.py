@@ -328,6 +328,13 @@ class SessionSpec(TypedDict, total=False):
     ]
 
 
+class SpeedSpec(TypedDict, total=False):
+    """A class of duration, from the bound of the class before."""
+
+    below_seconds: Annotated[float, Key("its upper bound, exclusive; the last class has none", 30, above=0)]
+    mark: Annotated[Literal["😊", "😐", "😴"], Key("its mark in tables", "😊")]
+
+
 class MethodSpec(TypedDict, total=False):
     """A way to run the tests."""
 
@@ -355,6 +362,14 @@ class MethodSpec(TypedDict, total=False):
         Key("the name of the slash command to write for it", "test_cli_full", pattern=COMMAND_NAME),
     ]
     errors: Annotated[ErrorsSpec, _ERRORS]
+    speed: Annotated[
+        dict[str, SpeedSpec],
+        Key(
+            "classes of duration of its own, in the place of the suite's; they tile the time, too",
+            {"good": {"below_seconds": 45, "mark": "😊"}, "slow": {"mark": "😴"}},
+            names=ID,
+        ),
+    ]
 
 
 class RetrySpec(TypedDict, total=False):
@@ -537,13 +552,6 @@ class CollectSpec(TypedDict):
             pattern=PARAMETER,
         ),
     ]
-
-
-class SpeedSpec(TypedDict, total=False):
-    """A class of duration, from the bound of the class before."""
-
-    below_seconds: Annotated[float, Key("its upper bound, exclusive; the last class has none", 30, above=0)]
-    mark: Annotated[Literal["😊", "😐", "😴"], Key("its mark in tables", "😊")]
 
 
 class BaselineSpec(TypedDict, total=False):

@@ -553,7 +553,7 @@ class Session:
         self.reasons[name] = reason
         required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
         incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
-        pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
+        pace = speed_class(task.seconds, verdict, task.method.speed or self._plan.speed) if task.attempt else None
         excused = self._excuse(task, verdict, reason)
         body: dict[str, object] = {
             "task": name,
