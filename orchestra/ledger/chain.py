@@ -23,12 +23,18 @@ _HASH_LENGTH: Final = 64
 
 
 class Tip(NamedTuple):
-    """The last whole event of a ledger, as far as the next one needs it. `end` is the offset behind its line."""
+    """The last whole event of a ledger, as far as the next one needs it.
+
+    Attributes:
+        end: the offset behind its line, in the file that is written; 0 when that file holds no event yet.
+        segment: the number of that file, from 1.
+    """
 
     seq: int = 0
     hash: str = GENESIS
     time: str = ""
     end: int = 0
+    segment: int = 1
 
 
 class BrokenLineError(ValueError):
@@ -97,6 +103,8 @@ def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:
         return "it is not in canonical JSON (RFC 8785)"
     if event.time < before.time:
         return f"it has the time {event.time}, before that of the event before it, {before.time}"
+    if event.type == "segment" and before.end:
+        return "it begins a file, and stands in the middle of one"
     if event.type == "seal" and (event.body.get("events"), event.body.get("head")) != (before.seq, before.hash):
         return f"it seals {event.body.get('events')} events, but {before.seq} stand before it"
     return None

@@ -75,17 +75,17 @@ class Earlier:
 
     def _run_started(self, event: Event) -> None:
         self.start = event.body
-        self._segment(event.body)
+        self._in_force(event.body)
 
     def _run_resumed(self, event: Event) -> None:
         self.segment += 1
         self.finished = False
         self.seconds += _between(self._begun, self._time)
         self._begun = event.time
-        self._segment(event.body)
+        self._in_force(event.body)
         self._reopen(event.body["rerun"])
 
-    def _segment(self, body: Body) -> None:
+    def _in_force(self, body: Body) -> None:
         self.plan_digest = body.get("plan_digest", self.plan_digest)
         self.source_digest = body.get("source_digest", self.source_digest)
         self.builds = body.get("builds", self.builds)

@@ -326,11 +326,31 @@ class RunFinished(TypedDict):
     gates: Annotated[dict[str, str], "result by `phase:name`"]
 
 
+class Segment(TypedDict):
+    """The record goes on in a further file, of which this is the first line; the one before is written no more."""
+
+    segment: Annotated[int, "number of this file, from 2"]
+    file: Annotated[str, "name of the file before"]
+    events: Annotated[int, "number of events before this one"]
+    head: Annotated[str, "hash of the event before this one"]
+    bytes: Annotated[int, "size of the file before"]
+    digest: Annotated[str, "SHA-256 of the file before, 64 hexadecimal digits"]
+
+
+class Logs(TypedDict):
+    """What services and workers wrote, as whole files, when the run ended. It takes the place of an earlier one."""
+
+    files: Annotated[list[Evidence], "sorted by path"]
+    open: Annotated[list[str], "paths of those that were still written, and are not bound therefore"]
+
+
 class Seal(TypedDict):
     """Closes what was written so far. A missing tail shows by a missing seal."""
 
     events: Annotated[int, "number of events before this one"]
     head: Annotated[str, "hash of the event before this one"]
+    rules: NotRequired[Annotated[dict[str, bool], "of the seal of a run: each rule of integrity by id, held or not"]]
+    rules_version: NotRequired[Annotated[int, "of what these rules ask for"]]
 
 
 class Event(NamedTuple):
@@ -371,6 +391,8 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "rolled_back": EventType(RolledBack),
     "baseline": EventType(BaselineChanged),
     "run_finished": EventType(RunFinished),
+    "logs": EventType(Logs),
+    "segment": EventType(Segment),
     "seal": EventType(Seal),
 }
 

@@ -20,7 +20,7 @@ import msgspec
 
 from orchestra import __version__
 from orchestra.errors import OrchestraError
-from orchestra.ledger import history, kept_plan
+from orchestra.ledger import history, integrity, kept_plan
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
@@ -53,6 +53,7 @@ from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
+from orchestra.runtime.whole_log import bind_logs
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
 from orchestra.standard import gates_of
 
@@ -152,9 +153,12 @@ class Session:
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
                 make_folder(str(self.folder))
-            self._history = history.Collector()
+            self._history, self._facts = history.Collector(), integrity.Facts(plan)
             self._recorder = Recorder(
-                self.folder, self._masks.text if self._masks else None, [self._history, *observers(self.folder)]
+                self.folder,
+                self._masks.text if self._masks else None,
+                observers(self.folder),
+                (self._history, self._facts),
             )
             self._record_start(selection)
         except BaseException:
@@ -655,6 +659,7 @@ class Session:
             self._pace.keep(self.folder, self._recorder.add)
 
     def _record_end(self) -> None:
+        bind_logs(self.folder, self._recorder.add)
         counts: dict[str, int] = {}
         for verdict in self.verdicts.values():
             counts[verdict] = counts.get(verdict, 0) + 1
@@ -671,11 +676,9 @@ class Session:
         change.write("history.json", history.encoded(self._past))
         change.link("runs/last", self.run)
         self._pace.commit(change)
-        self._recorder.seal()
+        self._recorder.seal(lambda: integrity.sealed(self._facts))
         change.commit()
-        # What a further segment saw is but its own part.
-        record = self._history.record() or history.record_of(self.folder / history.LEDGER)
-        if record is not None:
+        if (record := self._history.record()) is not None:
             history.keep(self._home, record)
 
     def _code(self) -> int:
