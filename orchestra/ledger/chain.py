@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from orchestra.ledger.canonical import canonical, parse, scrubbed
 from orchestra.ledger.event import CATALOGUE, Event, body_fault
@@ -64,8 +64,8 @@ def link(
     front = b'{"body":' + text
     back = f',"prev":"{tip.hash}","seq":{seq},"time":"{stamp}","type":"{kind}","v":{version}}}'.encode()
     digest = hashlib.sha256(front + back).hexdigest()
-    line = b"".join((front, _HASH_KEY, digest.encode(), b'"', back, b"\n"))
-    return Event(seq, stamp, kind, version, tip.hash, digest, cast(Mapping[str, Any], clean)), line
+    line = b'%b,"hash":"%b"%b\n' % (front, digest.encode(), back)
+    return Event(seq, stamp, kind, version, tip.hash, digest, clean), line
 
 
 def unlink(line: bytes, seq: int, prev: str) -> Event:

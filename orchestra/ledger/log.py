@@ -48,7 +48,9 @@ class LedgerError(MachineError):
 
 def utc_stamp(moment: datetime) -> str:
     """UTC in ISO 8601 with microseconds and `Z`. Raises ValueError for a time without a zone."""
-    return _utc(moment).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = _utc(moment)
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def run_id(now: datetime, token: str) -> str:
@@ -391,6 +393,6 @@ def _open_next(path: Path) -> int:
 
 
 def _write_all(file: int, line: bytes) -> None:
-    rest = memoryview(line)
-    while rest:
-        rest = rest[os.write(file, rest) :]
+    written = os.write(file, line)
+    while written < len(line):
+        written += os.write(file, memoryview(line)[written:])
