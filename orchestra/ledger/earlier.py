@@ -34,6 +34,7 @@ class Earlier:
         segment: the number of the latest segment, from 0.
         groups: (method, group) of the checkpoints that stand.
         incidents: the number of its latest incident, by component.
+        moved: what the comparison of its duration with the baseline found, by task.
         finished: the latest segment came to its end.
         seconds: time that the segments took, without what lies between them.
     """
@@ -48,6 +49,7 @@ class Earlier:
     segment: int = 0
     groups: dict[tuple[str, str], int] = field(default_factory=dict)
     incidents: dict[str, int] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
     finished: bool = False
     seconds: float = 0.0
     _given: dict[str, list[tuple[int, Body]]] = field(default_factory=dict)
@@ -101,6 +103,9 @@ class Earlier:
         self.verdicts[task] = event.body
         self._given.setdefault(task, []).append((event.seq, event.body))
 
+    def _comparison(self, event: Event) -> None:
+        self.moved[event.body["task"]] = event.body["result"]
+
     def _group_completed(self, event: Event) -> None:
         self.groups[event.body["method"], event.body["group"]] = event.seq
 
@@ -134,6 +139,7 @@ class Earlier:
             self.attempts.pop(task, None)
             self.held.pop(task, None)
             self._last.pop(task, None)
+            self.moved.pop(task, None)
 
 
 _TAKE: Final[Mapping[str, Callable[[Earlier, Event], None]]] = {

@@ -40,6 +40,7 @@ class Resumed:
         groups: (method, group) of checkpoints that stand.
         changed: tests whose plan is another than it was.
         incidents: the number of its latest incident, by component.
+        moved: what the comparison with the baseline found, by task.
         seconds: time that the earlier segments took.
     """
 
@@ -51,6 +52,7 @@ class Resumed:
     groups: frozenset[tuple[str, str]] = frozenset()
     changed: tuple[str, ...] = ()
     incidents: Mapping[str, int] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -136,6 +138,7 @@ def decide(
         groups=frozenset(before.groups),
         changed=tuple(changed),
         incidents=dict(before.incidents),
+        moved=dict(before.moved),
         seconds=before.total_seconds(),
     )
 

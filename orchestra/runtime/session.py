@@ -229,6 +229,8 @@ class Session:
             if attempts:
                 inputs = body["inputs"] if self._tasks[name].test.inputs else ""
                 self._past[name] = history.Past(seconds, self.run, inputs)
+                browser = self._tasks[name].test.browser if needs_browser(self._tasks[name].test) else ""
+                self._pace.recall(name, seconds, browser, self._resumed.moved.get(name, ""))
         # A kill between the last verdict of a group and its checkpoint is made good here.
         groups = {(self._tasks[name].method.id, self._tasks[name].test.group) for name in self._resumed.kept}
         for method, group in sorted(groups - self._resumed.groups):
