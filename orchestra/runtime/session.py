@@ -39,6 +39,7 @@ from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.fault import fault_of
+from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.incident import Outages, judged
@@ -265,6 +266,8 @@ class Session:
         self._recorder.add("run_started", body)
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
+        if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
+            self._recorder.add("note", {"kind": "video", "message": missing})
         if self._pace.fault:
             self._recorder.add("note", {"kind": "baseline", "message": self._pace.fault})
 

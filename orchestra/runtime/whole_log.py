@@ -14,7 +14,8 @@ from typing import Any
 
 from orchestra.runtime.record import evidence_body
 
-FOLDERS = ("services", "workers")
+PLACES = ("services/**/*", "workers/**/*", "attempts/*/*/*/mcp/*.log")
+"""The last are those of MCP servers, which go on after the attempt in whose folder they began."""
 
 
 def bind_logs(run: Path, add: Callable[[str, Mapping[str, Any]], object]) -> None:
@@ -25,9 +26,9 @@ def bind_logs(run: Path, add: Callable[[str, Mapping[str, Any]], object]) -> Non
 
 
 def logs_body(run: Path) -> dict[str, list[Any]]:
-    """The body of `logs`, of the files below these folders of a run; one that is gone meanwhile is left out."""
+    """The body of `logs`, of the files in these places of a run; one that is gone meanwhile is left out."""
     bound, still = [], []
-    for file in sorted(file for name in FOLDERS for file in (run / name).rglob("*") if file.is_file()):
+    for file in sorted(file for place in PLACES for file in run.glob(place) if file.is_file()):
         path = str(file.relative_to(run))
         if _written(file):
             still.append(path)

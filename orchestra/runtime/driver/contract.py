@@ -162,6 +162,12 @@ class Session(Protocol):
     def picture(self, folder: Path, name: str) -> list[Evidence]:
         """Write a picture `name`.png of the page as it is now; nothing when none is to be had."""
 
+    def film(self, file: Path) -> str:
+        """Begin a video of the page; why there is none, or nothing. Raises nothing."""
+
+    def film_end(self) -> None:
+        """The video is whole when this returns. Raises nothing."""
+
     def facts(self) -> dict[str, Any]:
         """Figures for the report."""
 
