@@ -37,6 +37,7 @@ class Earlier:
         groups: (method, group) of the checkpoints that stand.
         incidents: the number of its latest incident, by component.
         pages: of the latest attempt of a task what the metrics of pages, logs and tool calls are made of, if anything.
+        moved: what the comparison of its duration with the baseline found, by task.
         finished: the latest segment came to its end.
         seconds: time that the segments took, without what lies between them.
     """
@@ -52,6 +53,7 @@ class Earlier:
     groups: dict[tuple[str, str], int] = field(default_factory=dict)
     incidents: dict[str, int] = field(default_factory=dict)
     pages: dict[str, Body] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
     finished: bool = False
     seconds: float = 0.0
     _given: dict[str, list[tuple[int, Body]]] = field(default_factory=dict)
@@ -79,17 +81,17 @@ class Earlier:
 
     def _run_started(self, event: Event) -> None:
         self.start = event.body
-        self._segment(event.body)
+        self._in_force(event.body)
 
     def _run_resumed(self, event: Event) -> None:
         self.segment += 1
         self.finished = False
         self.seconds += _between(self._begun, self._time)
         self._begun = event.time
-        self._segment(event.body)
+        self._in_force(event.body)
         self._reopen(event.body["rerun"])
 
-    def _segment(self, body: Body) -> None:
+    def _in_force(self, body: Body) -> None:
         self.plan_digest = body.get("plan_digest", self.plan_digest)
         self.source_digest = body.get("source_digest", self.source_digest)
         self.builds = body.get("builds", self.builds)
@@ -107,6 +109,9 @@ class Earlier:
         task = event.body["task"]
         self.verdicts[task] = event.body
         self._given.setdefault(task, []).append((event.seq, event.body))
+
+    def _comparison(self, event: Event) -> None:
+        self.moved[event.body["task"]] = event.body["result"]
 
     def _group_completed(self, event: Event) -> None:
         self.groups[event.body["method"], event.body["group"]] = event.seq
@@ -142,6 +147,7 @@ class Earlier:
             self.held.pop(task, None)
             self._last.pop(task, None)
             self.pages.pop(task, None)
+            self.moved.pop(task, None)
 
 
 _TAKE: Final[Mapping[str, Callable[[Earlier, Event], None]]] = {

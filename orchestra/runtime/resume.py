@@ -41,6 +41,7 @@ class Resumed:
         changed: tests whose plan is another than it was.
         incidents: the number of its latest incident, by component.
         pages: what the attempts that the kept verdicts rest on showed beside their assertions, by task.
+        moved: what the comparison with the baseline found, by task.
         seconds: time that the earlier segments took.
     """
 
@@ -53,6 +54,7 @@ class Resumed:
     changed: tuple[str, ...] = ()
     incidents: Mapping[str, int] = field(default_factory=dict)
     pages: Mapping[str, Body] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -139,6 +141,7 @@ def decide(
         changed=tuple(changed),
         incidents=dict(before.incidents),
         pages={task: body for task in kept if (body := before.pages.get(task))},
+        moved=dict(before.moved),
         seconds=before.total_seconds(),
     )
 

@@ -29,6 +29,7 @@ from orchestra.runtime.driver.mcp_browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, Server, ServerUnfitError, Start
 from orchestra.runtime.driver.mcp_flags import ATTACHED
 from orchestra.runtime.driver.mcp_loop import Loop
+from orchestra.runtime.driver.playwright import VIEWPORT
 from orchestra.runtime.mask import Masks
 
 _T = TypeVar("_T")
@@ -260,6 +261,15 @@ class McpSession:
         with suppress(TimeoutError):
             return self._loop.run(self.browser.sized(), 5.0)
         return False
+
+    def film(self, file: Path) -> None:
+        """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""
+        width, height = VIEWPORT
+        self._run(self.browser.page.screencast.start(path=file, size={"width": width, "height": height}))
+
+    def film_end(self) -> None:
+        """End the video. Raises as `film`."""
+        self._run(self.browser.page.screencast.stop())
 
     def settle(self) -> bool:
         """Wait, briefly, until what happened to the page is known here too; whether it answers."""

@@ -20,6 +20,7 @@ from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request
 from orchestra.runtime.browser import Browser, launch_options
 from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.film import film_fault
 from orchestra.runtime.driver.playwright_fault import read
 from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of
 from orchestra.runtime.driver.playwright_watch import Watch
@@ -204,6 +205,20 @@ class PlaywrightSession:
             with suppress(Error):
                 self._context.cookies([])
         return Seen(watch.observed.signs, watch.unexpected, watch.observed.network(sized=not watch.asking()))
+
+    def film(self, file: Path) -> str:
+        """Begin a video of the page; why there is none, or nothing."""
+        width, height = VIEWPORT
+        try:
+            self.stage.page.screencast.start(path=file, size={"width": width, "height": height})
+        except Error as error:
+            return film_fault(error.message)
+        return ""
+
+    def film_end(self) -> None:
+        """End the video."""
+        with suppress(Error):
+            self.stage.page.screencast.stop()
 
     def facts(self) -> dict[str, Any]:
         """The browser, and how often the page complained."""
