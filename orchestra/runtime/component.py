@@ -57,6 +57,7 @@ class Member:
         locks: the folder of port reservations.
         say: told when a start begins: reason.
         lent: what `orchestra up` keeps of it, to be used as it stands.
+        starts: whether it may be started; else what is lent is all that there is.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Member:
         locks: Callable[[], Path],
         say: Callable[[Member, str], None],
         lent: UpRow | None = None,
+        starts: bool = True,
     ) -> None:
         self.component = component
         self.service = component.service
@@ -85,6 +87,7 @@ class Member:
         self.latency: float | None = None
         self.standing: UpRow | None = None
         self._lent = lent
+        self._may_start = starts
         self._sockets: frozenset[int] = frozenset()
         self._ground = ground
         self._prober = prober
@@ -168,8 +171,8 @@ class Member:
             lent, self._lent, why = self._lent, None, ""
             if lent is not None:
                 trouble = await self._stand(lent)
-                if trouble is None:
-                    return None
+                if trouble is None or not self._may_start:
+                    return trouble
                 why = f"what `orchestra up` keeps is not used: {trouble.reason}"
             if self.component.job is not None:
                 return await self._job(self.component.job, why)
@@ -186,10 +189,17 @@ class Member:
         self.bound, self.standing = MappingProxyType(dict(lent.bound)), lent
         self.starts += 1
         self._say(self, "")
-        trouble = await self._until_ready(self.component.ready, tries=self.component.retries.max + 1)
+        trouble = await self._until_ready(self._ready_now(), tries=self.component.retries.max + 1)
         if trouble is not None:
             self.bound, self.standing = MappingProxyType({}), None
         return trouble
+
+    def _ready_now(self) -> Ready | None:
+        """How one that is up shows that it is ready. What it wrote is its keeper's, so its port is asked instead."""
+        ready = self.component.ready
+        if ready is None or ready.probe.kind != "log":
+            return ready
+        return None if self.port is None else msgspec.structs.replace(ready, probe=Probe("tcp", {}))
 
     async def _job(self, job: Job, why: str) -> Trouble | None:
         await self.go_down()

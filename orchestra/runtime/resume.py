@@ -16,7 +16,7 @@ import msgspec
 
 from orchestra.errors import PlanError, UsageError
 from orchestra.ledger import kept_plan
-from orchestra.ledger.earlier import Earlier, look
+from orchestra.ledger.earlier import Earlier, Troubles, look
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.plan import Plan, Test
 from orchestra.runtime.incident import REQUEUES
@@ -40,6 +40,7 @@ class Resumed:
         groups: (method, group) of checkpoints that stand.
         changed: tests whose plan is another than it was.
         incidents: the number of its latest incident, by component.
+        troubles: what else its earlier segments count for the whole run.
         seconds: time that the earlier segments took.
     """
 
@@ -51,6 +52,7 @@ class Resumed:
     groups: frozenset[tuple[str, str]] = frozenset()
     changed: tuple[str, ...] = ()
     incidents: Mapping[str, int] = field(default_factory=dict)
+    troubles: Troubles = field(default_factory=Troubles)
     seconds: float = 0.0
 
 
@@ -136,6 +138,7 @@ def decide(
         groups=frozenset(before.groups),
         changed=tuple(changed),
         incidents=dict(before.incidents),
+        troubles=before.troubles,
         seconds=before.total_seconds(),
     )
 
