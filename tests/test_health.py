@@ -497,6 +497,18 @@ def test_repair_then_restart_then_the_backup_in_the_order_declared(ground):
     assert reasons[2].startswith("ended with exit code 1 at each of 3 starts; its last words: no primary")
 
 
+def test_a_repair_that_does_not_end_in_its_time_is_ended_and_the_next_rung_is_taken(ground):
+    sleeps = Rung("run", (sys.executable, "-c", "import time; time.sleep(1000)"), 0.5)
+    backend = ground.service("backend", live=live(), ladder=(sleeps, RESTART))
+    matrix = ground.matrix(backend)
+    ground.settle(matrix, "backend")
+    os.kill(matrix.row("backend").pid, signal.SIGKILL)
+    ground.until(matrix, ["backend"], lambda row: row.state == "healthy" and row.attempts == 2)
+    [said] = [body["reason"] for body in ground.events if body.get("action") == "run"]
+    assert said == "has a repair that did not end within 0.5 s"
+    assert ground.story("backend")[-1] == "backend healthy restart"
+
+
 def test_past_the_ladder_it_has_failed_and_so_has_what_needs_it(ground):
     backend = ground.service("backend", "dies=0", live=live(), ladder=(RETRY,), retries=QUICK)
     frontend = ground.service("frontend", needs=("backend",))

@@ -23,7 +23,7 @@ from orchestra.runtime import identity, up
 from orchestra.runtime.ends import exit_of
 from orchestra.runtime.port import Port, Taken, busy, reserve
 from orchestra.runtime.probe import Answer, Prober, Scene
-from orchestra.runtime.recovery import REPAIR_SECONDS, Watch, poll_seconds, step, wait_seconds
+from orchestra.runtime.recovery import Watch, poll_seconds, step, wait_seconds
 from orchestra.runtime.reply import short
 from orchestra.runtime.row import Trouble
 from orchestra.runtime.service import Ground, Journal, Running, ending, finish, release, start, stop
@@ -212,11 +212,11 @@ class Member:
             return self._with_output(f"ended with {ending(code)}")
         return await self._until_ready(self.component.ready)
 
-    async def repair(self, run: tuple[str, ...]) -> Trouble | None:
-        """Run a repair of the ladder to its end."""
-        code = await self._to_its_end(Job(run, timeout_seconds=REPAIR_SECONDS), word="repair")
+    async def repair(self, run: tuple[str, ...], seconds: float) -> Trouble | None:
+        """Run a repair of the ladder to its end, within so many seconds."""
+        code = await self._to_its_end(Job(run, timeout_seconds=seconds), word="repair")
         if code is None:
-            return Trouble(f"has a repair that did not end within {REPAIR_SECONDS:g} s")
+            return Trouble(f"has a repair that did not end within {seconds:g} s")
         return self._with_output(f"has a repair that ended with {ending(code)}") if code else None
 
     async def _to_its_end(self, job: Job, word: str = "job") -> int | None:

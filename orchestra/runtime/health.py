@@ -546,7 +546,7 @@ class Matrix:
         if action.kind in {"retry", "run"}:
             if action.kind == "run":
                 try:
-                    lost = await member.repair(action.run)
+                    lost = await member.repair(action.run, action.timeout_seconds)
                 except OrchestraError as error:
                     lost = Trouble(f"has a repair that cannot be started: {error.message}", error.hint)
                 if lost is not None:
