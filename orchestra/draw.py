@@ -34,7 +34,8 @@ _MARKDOWN = re.compile(
     rf"[&<>`$@|\\{{}}*\[\]~#{_SPACES}]"  # markup, tables, templates, and what a reader of commands acts on
     r"|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])"  # not inside of a word, where it means nothing
     r"|!(?=`)|:(?=//)|(?<=[Ww]{3})\."  # an inline shell line; addresses that would become links
-    r"|\A[ +=-]|(?<=\A)[0-9]{1,9}[.)]|\ \Z"  # lists and rules at the start; spaces at the ends
+    # Lists and rules at the start, spaces at the ends; a number with a sign or a point is neither.
+    r"|\A[ =]|\A\+(?=\s|\Z)|\A-(?=[\s-]|\Z)|(?<=\A)[0-9]{1,9}[.)](?=\s|\Z)|\ \Z"
 )
 _BACKSLASH = frozenset("*[]~#_")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -108,6 +109,13 @@ def plain_name(text: str) -> str:
     if not _PLAIN_NAME.fullmatch(text):
         raise ValueError(f"{text!r} is no plain name")
     return text
+
+
+def code_cell(text: str) -> str:
+    """One line of program text as code in a table cell, as it was written; as `markdown` has it where that cannot be."""
+    if not text or "`" in text or one_line(text) != text:
+        return markdown(text)
+    return "`" + text.replace("|", r"\|") + "`"
 
 
 def codes(texts: Iterable[str]) -> str:

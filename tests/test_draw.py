@@ -41,6 +41,12 @@ def test_what_does_not_show_becomes_visible(text, shown):
         ("1. one", "1&#46; one"),
         ("12) one", "12&#41; one"),
         ("- one", "&#45; one"),
+        ("---", "&#45;--"),
+        ("+ one", "&#43; one"),
+        ("===", "&#61;=="),
+        ("156.0.8078.108", "156.0.8078.108"),
+        ("-0.1 s to +0.4 s", "-0.1 s to +0.4 s"),
+        ("1.", "1&#46;"),
         (" a ", "&#32;a&#32;"),
         ("a\nb\tc\u00a0d", "a&#10;b&#9;c&#160;d"),
         ("Wow! It is 5 + 5 - 3 = 7", "Wow! It is 5 + 5 - 3 = 7"),
@@ -66,6 +72,20 @@ def test_markdown_escapes_what_means_something_and_no_more(text, escaped):
 )
 def test_code_only_for_plain_text(text, marked):
     assert draw.code(text) == marked
+
+
+@pytest.mark.parametrize(
+    "text, cell",
+    [
+        ('a >= 1.0 && b == "x"', '`a >= 1.0 && b == "x"`'),
+        ("a || b", r"`a \|\| b`"),
+        ("a == `b`", "a == &#96;b&#96;"),
+        ("a\nb", "a&#10;b"),
+        ("", ""),
+    ],
+)
+def test_a_condition_is_code_in_a_table(text, cell):
+    assert draw.code_cell(text) == cell
 
 
 def test_codes_have_commas_between_them():

@@ -103,11 +103,17 @@ def _gates(report: Report) -> Iterator[str]:
     if len(quiet) < len(report.gates):
         heads = ("gate", "result", "condition", "values", "message")
         rows = [
-            (f"{gate.phase}:{gate.name}", gate.result, gate.expression, values_text(gate.values), _said(gate))
+            (
+                _inline(f"{gate.phase}:{gate.name}"),
+                gate.result,
+                draw.code_cell(gate.expression),
+                _inline(values_text(gate.values)),
+                _inline(_said(gate)),
+            )
             for gate in report.gates
             if not gate.quiet
         ]
-        yield from ("", draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]))
+        yield from ("", draw.markdown_table(heads, rows))
 
 
 def _said(gate: GateRow) -> str:

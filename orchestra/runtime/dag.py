@@ -107,15 +107,17 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
     """
     mine = [row for row in tests if method in row[3]]
     by_method = {row[0] for row in mine}
+    # One dictionary for all tests of a method, not one a test: a graph of ten thousand is measured in megabytes.
+    running = {"orchestra": (suite, method), "basename": f"_run:{prefix}", "run": True}
+    judging = {"orchestra": (suite, method), "basename": prefix, "run": False}
     yield {"basename": prefix, "name": None, "doc": f"{len(mine)} tests of {suite} by {method}"}
     for test_id, title, needs, _ in mine:
-        key = {"orchestra": (suite, task_name(method, test_id))}
         yield {
             "basename": f"_run:{prefix}",
             "name": test_id,
             "actions": [_noop],
             "task_dep": [f"_run:{prefix}:{need}" for need in needs if need in by_method],
-            "meta": {**key, "run": True},
+            "meta": running,
         }
         yield {
             "basename": prefix,
@@ -123,8 +125,24 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
             "doc": title,
             "actions": [_noop],
             "task_dep": [f"_run:{prefix}:{test_id}"],
-            "meta": {**key, "run": False},
+            "meta": judging,
         }
+
+
+def _task_of(task: Any) -> tuple[str, str]:
+    """The suite of a doit task of ours, and the name of the task in the plan: `cli:B004`."""
+    suite, method = task.meta["orchestra"]
+    return suite, task_name(method, task.name.removeprefix(task.meta["basename"] + ":"))
+
+
+_NOTHING: frozenset[Any] = frozenset()
+
+
+def _let_go(node: Any) -> None:
+    """Take from a finished node what doit has no more use for, a kilobyte: it asks for status and task only."""
+    node.generator = None
+    node.waiting_me = node.wait_run = node.wait_run_calc = node.calc_dep = _NOTHING
+    node.task_dep = node.ancestors = ()
 
 
 class Pump(Runner):  # type: ignore[misc]
@@ -157,35 +175,45 @@ class Pump(Runner):  # type: ignore[misc]
         nodes: dict[str, Any] = {}
         done: list[Any] = []
         while True:
+            told = done.pop() if done else None
             try:
-                node = dispatcher.generator.send(done.pop() if done else None)
+                node = dispatcher.generator.send(told)
             except StopIteration:
                 return
+            if told is not None:
+                _let_go(told)
             if node == "hold on":
                 if not done:
                     done = self._collect(session, nodes)
                 continue
-            if not self.select_task(node, dispatcher.tasks):
-                done.append(node)
-                continue
             if node.task.meta is None:  # the group of a method, after all its tests: the tests of the next one wait
-                self.process_task_result(node, None)
+                if self.select_task(node, dispatcher.tasks):
+                    self._succeeded(node)
                 done.append(node)
                 continue
-            _, name = node.task.meta["orchestra"]
+            # Ours always run: doit is not asked whether they are up to date, nor told for a later run that they were.
+            node.run_status = "run"
+            _, name = _task_of(node.task)
             if node.task.meta["run"]:
                 nodes[name] = node
                 session.push(name)
                 continue
             reason = session.fails(name)
-            self.process_task_result(node, TaskFailed(reason) if reason else None)
+            if reason:
+                self.process_task_result(node, TaskFailed(reason))
+            else:
+                self._succeeded(node)
             done.append(node)
 
     def _collect(self, session: Session, nodes: dict[str, Any]) -> list[Any]:
         finished = [nodes.pop(name) for name in session.wait()]
         for node in finished:
-            self.process_task_result(node, None)
+            self._succeeded(node)
         return finished
+
+    def _succeeded(self, node: Any) -> None:
+        node.run_status = "successful"
+        self.reporter.add_success(node.task)
 
 
 class Reporter:
@@ -295,7 +323,7 @@ def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, s
         task = tasks[name]
         stack += task.task_dep
         if task.meta and task.meta["run"]:
-            found.add(task.meta["orchestra"])
+            found.add(_task_of(task))
     suites = sorted({suite for suite, _ in found})
     if len(suites) != 1:
         listed = " and ".join(suites) or "nothing"
