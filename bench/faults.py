@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ import psutil
 
 from bench.measure import ORCHESTRA, ROOT, environment, table
 from orchestra.runtime.port import busy
+from orchestra.runtime.service import Journal
 from tests.health_ground import SERVER, carriers, free_range
 from tests.incident_ground import ASK, FAULT, SERVE
 
@@ -562,6 +563,32 @@ def watcher(seconds: float) -> float:
     return 100.0 * (after.user + after.system - before.user - before.system) / seconds
 
 
+FLOOD = "import sys\nfor _ in range(1000): sys.stdout.write(('x' * 99 + '\\n') * 1000)"
+
+
+def flood(rounds: int = 3) -> float:
+    """How much longer 100 MB of output take to be written when it is kept as a log, than when it is only read away.
+
+    The rounds alternate; the median of the ratios.
+    """
+    ratios = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(rounds):
+            journal = Journal(Path(scratch) / f"{number}.log", str)
+            journal.begin("flood", (r"listening on (?P<port>\d+)",))
+            ratios.append(_flooded(journal.take) / _flooded(len))
+            journal.close()
+    return statistics.median(ratios)
+
+
+def _flooded(take: Callable[[bytes], object]) -> float:
+    with subprocess.Popen([sys.executable, "-c", FLOOD], stdout=subprocess.PIPE) as writer:
+        begun = time.perf_counter()
+        while writer.stdout is not None and (block := os.read(writer.stdout.fileno(), 65536)):
+            take(block)
+        return time.perf_counter() - begun
+
+
 def inject(chosen: Sequence[str], seed: int) -> Tally:
     """Do these injections, a batch of them in each run."""
     tally, dice = Tally(), random.Random(seed)
@@ -577,7 +604,7 @@ def inject(chosen: Sequence[str], seed: int) -> Tally:
     return tally
 
 
-def report(tally: Tally, seed: int, watched: float | None) -> str:
+def report(tally: Tally, seed: int, watched: float | None, flooded: float | None = None) -> str:
     """The tables."""
     rows = []
     for kind in KINDS:
@@ -616,6 +643,8 @@ def report(tally: Tally, seed: int, watched: float | None) -> str:
         figures.append(("SIGKILL of the run to nothing left, worst, s", *told))
     if watched is not None:
         figures.append(("the watcher, % of a core", f"{watched:.2f}", "2", "held" if watched <= 2 else "MISSED"))
+    if flooded is not None:
+        figures.append(("100 MB of output kept as a log, x only read", f"{flooded:.2f}", "", ""))
     if figures:
         text += "\n" + table("Faults: figures", ("figure", "measured", "limit", ""), figures)
     details = [f"- {name}: {item}" for name, found in oracle for item in found]
@@ -625,4 +654,5 @@ def report(tally: Tally, seed: int, watched: float | None) -> str:
 def run(injections: int = 300, seed: int = SEED, watch_seconds: float = 30.0) -> str:
     """The tables."""
     watched = watcher(watch_seconds) if watch_seconds else None
-    return report(inject(plan_of(injections, seed), seed), seed, watched)
+    flooded = flood() if watch_seconds else None
+    return report(inject(plan_of(injections, seed), seed), seed, watched, flooded)

@@ -331,6 +331,24 @@ def test_a_service_that_forks_away_is_its_own_answerer_and_is_ended(ground):
     assert carriers(ground.mark) == []
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nobody tells of the end of a process")
+@pytest.mark.parametrize("flags", [(), ("daemon",)])
+def test_the_end_of_a_service_is_told_and_not_asked_for_ever_anew(ground, flags):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        await asyncio.sleep(seconds)
+
+    matrix = ground.matrix(ground.service("backend", *flags, ladder=(RESTART,)), sleep=sleep)
+    ground.settle(matrix, "backend")
+    pauses.clear()
+    for process in carriers(ground.mark):
+        process.kill()
+    ground.until(matrix, ["backend"], lambda row: row.state == "healthy" and row.attempts == 2)
+    assert not {0.002, 0.5} & set(pauses)
+
+
 def test_two_matrices_at_once_share_one_range(ground):
     ports = free_range(4)
     matrices = [ground.matrix(ground.service("backend", ports=ports), run=f"run{index}") for index in range(3)]

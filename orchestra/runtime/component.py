@@ -9,20 +9,23 @@ than other modules because a start and the questions asked during it are read to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import msgspec
+import psutil
 
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Component, Job, Probe, Ready, Service
 from orchestra.runtime import identity, up
-from orchestra.runtime.ends import exit_of
+from orchestra.runtime.ends import end_of, exit_of
 from orchestra.runtime.port import Port, Taken, busy, reserve
 from orchestra.runtime.probe import Answer, Prober, Scene
+from orchestra.runtime.process import alive
 from orchestra.runtime.recovery import Watch, poll_seconds, step, wait_seconds
 from orchestra.runtime.reply import short
 from orchestra.runtime.row import Trouble
@@ -34,6 +37,7 @@ SETTLE_SECONDS = 0.2
 
 _STRANGER_LIMIT = 3
 _BACKGROUND_POLL_SECONDS = 0.5
+_SHORTEST_PAUSE_SECONDS = 0.02
 _ASK_AGAIN_SECONDS = (0.0, 0.02, 0.1)
 _SHORTEST_PROBE_SECONDS = 0.05
 
@@ -449,27 +453,39 @@ class Member:
         if running is None:
             raise AssertionError("nothing runs")
         code = await exit_of(running.process, self._ground.sleep)
-        while code == 0 and await self.lives():
-            await self._ground.sleep(_BACKGROUND_POLL_SECONDS)
+        while code == 0 and (left := await self._left()):
+            await self._until_ended(left)
         return code
 
-    async def lives(self) -> bool:
-        """Whether something of the service runs.
+    async def _left(self) -> list[psutil.Process]:
+        """What lives of a service behind its leader.
 
         Asked more than once: one that forks away moves faster than a list of processes is made, and can be missed in it.
         """
+        for pause in _ASK_AGAIN_SECONDS:
+            left = self.running.left() if self.running is not None else []
+            if left or self.running is None:
+                return left
+            await self._ground.sleep(pause)
+        return self.running.left() if self.running is not None else []
+
+    async def _until_ended(self, processes: Sequence[psutil.Process]) -> None:
+        """Wait until these have ended, or for a moment where nobody tells: to list all processes anew takes long."""
+        told = [await end_of(one.pid, partial(alive, one)) for one in processes]
+        await self._ground.sleep(_SHORTEST_PAUSE_SECONDS if any(told) else _BACKGROUND_POLL_SECONDS)
+
+    async def lives(self) -> bool:
+        """Whether something of the service runs."""
         if self.standing is not None:
             return self.standing.pid is None or up.lives(self.standing)
-        for pause in _ASK_AGAIN_SECONDS:
-            if self.running is None or self.running.alive():
-                break
-            await self._ground.sleep(pause)
-        return self.running is not None and self.running.alive()
+        if self.running is None:
+            return False
+        return self.running.process.popen.poll() is None or bool(await self._left())
 
     async def gone(self) -> None:
         """Wait for the end of what `orchestra up` has started."""
-        while self.standing is not None and up.lives(self.standing):
-            await self._ground.sleep(_BACKGROUND_POLL_SECONDS)
+        while self.standing is not None and (living := up.living(self.standing)):
+            await self._until_ended(living)
 
     # ------------------------------------------------------------------------------------------------------- going down
 

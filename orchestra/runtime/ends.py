@@ -21,7 +21,7 @@ async def exit_of(process: Process, sleep: Callable[[float], Awaitable[None]] = 
     ever more slowly.
     """
     if (code := process.popen.poll()) is None:
-        await _told(process.pid)
+        await end_of(process.pid)
     polls = 0
     while (code := process.popen.poll()) is None:
         await sleep(_EXIT_POLLS[min(polls, len(_EXIT_POLLS) - 1)])
@@ -29,29 +29,36 @@ async def exit_of(process: Process, sleep: Callable[[float], Awaitable[None]] = 
     return code
 
 
-async def _told(pid: int) -> None:
-    """Wait until the kernel says that a child of ours has ended; returns at once where it does not say so.
+async def end_of(pid: int, living: Callable[[], bool] = lambda: True) -> bool:
+    """Wait until the kernel says that a process has ended; False, at once, where it does not say so.
 
     Args:
-        pid: of a child that was not waited for yet, so that the number is its own.
+        pid: of the process.
+        living: whether it is still the one that is meant; asked when its number can no longer become another's.
     """
     if sys.platform != "linux":
-        return
+        return False
     try:
-        end = os.pidfd_open(pid)
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
     except OSError:  # a kernel older than 5.3, a sandbox that forbids it, no file descriptor left
-        return
+        return False
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     try:
-        loop.add_reader(end, ended.set)
+        if not living():
+            return True
+        loop.add_reader(descriptor, ended.set)
     except OSError:  # it gives such a descriptor and cannot wait for it
-        os.close(end)
-        return
-    try:
-        await ended.wait()
+        return False
+    else:
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
     finally:
-        loop.remove_reader(end)
-        os.close(end)
+        os.close(descriptor)
+    return True
 
 
 async def end(
