@@ -90,10 +90,11 @@ class Job(Part, frozen=True):
 
 
 class Rung(Part, frozen=True):
-    """One step of the recovery ladder; `run` is the repair command of kind `run`."""
+    """One step of the recovery ladder; `run` is the repair command of kind `run`, and `timeout_seconds` its time."""
 
     kind: Literal["retry", "restart", "run", "port", "failover"]
     run: tuple[str, ...] = ()
+    timeout_seconds: float = 300.0
 
 
 class Component(Part, frozen=True):

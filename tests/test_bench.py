@@ -209,8 +209,9 @@ def test_every_kind_of_fault_is_injected_as_often_as_the_others():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left is counted by a subreaper")
+@pytest.mark.browser
 @pytest.mark.parametrize("part", range(3))
-def test_no_fault_leaves_a_process_hangs_or_blames_the_product(part):
+def test_no_fault_leaves_a_process_hangs_or_blames_the_product(chromium, part):
     """Thirty in all, of every kind; the oracle is that of `python -m bench faults`. Figures are not judged here."""
     kinds = faults.plan_of(30, 1)
     assert set(kinds) == set(faults.KINDS)

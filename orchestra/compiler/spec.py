@@ -213,10 +213,11 @@ class BackoffSpec(TypedDict, total=False):
     jitter: Annotated[float, Key("spread of each wait, as a fraction of it", 0.1, minimum=0, default=0.1)]
 
 
-class RepairSpec(TypedDict):
+class RepairSpec(TypedDict, total=False):
     """A repair: a command of the recovery ladder."""
 
-    run: Annotated[Argv, Key(RUN_DOC, ["npm", "install"], min_items=1)]
+    run: Required[Annotated[Argv, Key(RUN_DOC, ["npm", "install"], min_items=1)]]
+    timeout_seconds: Annotated[float, Key("how long it may take", 120, above=0, default=300)]
 
 
 class IdentitySpec(TypedDict, total=False):

@@ -168,7 +168,7 @@ class Session:
         except BaseException:
             self._lock.release()
             raise
-        self._outages = Outages(self._recorder.add, numbered=self._resumed.incidents)
+        self._outages = Outages(self._recorder.add, numbered=self._resumed.incidents, troubles=self._resumed.troubles)
         # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
         self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
         self._reaper = Reaper.start(self._mark)

@@ -160,8 +160,12 @@ class McpSession:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
             self._mended("a dialog was left open")
-        if browser.crashed or browser.closed:
-            self._renew("the page had crashed" if browser.crashed else "the page was closed")
+        if browser.crashed:
+            self._renew("the page had crashed")
+            self._continuity = "lost"  # what is stored is the browser's; what the page held is gone
+            self._came_back("browser", "the page had crashed", "page", before=True)
+        elif browser.closed:
+            self._renew("the page was closed")
         elif not self._run(browser.answers()):
             self._renew("the page did not answer")
         if browser.others():
@@ -310,10 +314,11 @@ class McpSession:
         }
         if self._reasons:
             found["reason"] = "; ".join(self._reasons)
-        found["alive"] = {"browser": not lost, "server": self._server is not None and self._server.alive()}
+        gone = "the browser died" if lost else "the page crashed" if self.browser.crashed else ""
+        found["alive"] = {"browser": not gone, "server": self._server is not None and self._server.alive()}
         parts = [*self._parts]
-        if lost and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
-            parts.append({"part": "browser", "reason": "the browser died", "rungs": [], "before": False})
+        if gone and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
+            parts.append({"part": "browser", "reason": gone, "rungs": [], "before": False})
         if parts:
             found["mended"] = parts
         if lost or self._kind is None:
