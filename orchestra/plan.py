@@ -90,10 +90,11 @@ class Job(Part, frozen=True):
 
 
 class Rung(Part, frozen=True):
-    """One step of the recovery ladder; `run` is the repair command of kind `run`."""
+    """One step of the recovery ladder; `run` is the repair command of kind `run`, and `timeout_seconds` its time."""
 
     kind: Literal["retry", "restart", "run", "port", "failover"]
     run: tuple[str, ...] = ()
+    timeout_seconds: float = 300.0
 
 
 class Component(Part, frozen=True):
@@ -116,8 +117,19 @@ class Component(Part, frozen=True):
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 
+class SpeedClass(Part, frozen=True):
+    """A class of duration: from the bound of the class before (inclusive) to `below_seconds` (exclusive, None: no end)."""
+
+    name: str
+    mark: str
+    below_seconds: float | None = None
+
+
 class Method(Part, frozen=True):
-    """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command."""
+    """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
+
+    `speed` is empty for a method whose classes of duration are those of the suite.
+    """
 
     id: str
     title: str
@@ -128,6 +140,7 @@ class Method(Part, frozen=True):
     reset: Literal["storage", "page", "none"] = "storage"
     poll_seconds: float = 10.0
     command: str = ""
+    speed: tuple[SpeedClass, ...] = ()
 
 
 class Group(Part, frozen=True):
@@ -212,7 +225,7 @@ class Test(Part, frozen=True):
     timeout_seconds: float = 120.0
     retries: Retry = Retry()
     evidence: Literal["on_failure", "always", "off"] = "on_failure"
-    record: tuple[Literal["trace", "pictures"], ...] = ()
+    record: tuple[Literal["trace", "pictures", "video"], ...] = ()
     evidence_limit_megabytes: float = 0.0
     inputs: tuple[str, ...] = ()
     skip: str = ""
@@ -225,14 +238,6 @@ class Test(Part, frozen=True):
     steps: tuple[Step, ...] = ()
     finally_: tuple[Step, ...] = msgspec.field(default=(), name="finally")
     command: Command | None = None
-
-
-class SpeedClass(Part, frozen=True):
-    """A class of duration: from the bound of the class before (inclusive) to `below_seconds` (exclusive, None: no end)."""
-
-    name: str
-    mark: str
-    below_seconds: float | None = None
 
 
 class Baseline(Part, frozen=True):

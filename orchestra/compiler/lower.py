@@ -218,9 +218,14 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known) -> tuple[Method, .
                 reset=session.get("reset", "storage"),
                 poll_seconds=usual(method.get("poll_seconds", _METHOD.poll_seconds), _METHOD.poll_seconds),
                 command=method.get("command", ""),
+                speed=_classes(method.get("speed", {})),
             )
         )
     return tuple(lowered)
+
+
+def _classes(classes: Mapping[str, SpeedSpec]) -> tuple[SpeedClass, ...]:
+    return tuple(SpeedClass(name, one.get("mark", "😴"), one.get("below_seconds")) for name, one in classes.items())
 
 
 def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
@@ -278,10 +283,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         components=tuple(lower_component(name, health[name], known) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
-        speed=tuple(
-            SpeedClass(name, speed.get("mark", "😴"), speed.get("below_seconds"))
-            for name, speed in spec.get("speed", DEFAULT_SPEED).items()
-        ),
+        speed=_classes(spec.get("speed", DEFAULT_SPEED)),
         baseline=Baseline(
             window=baseline.get("window", plain.window),
             min_runs=baseline.get("min_runs", plain.min_runs),

@@ -213,10 +213,11 @@ class BackoffSpec(TypedDict, total=False):
     jitter: Annotated[float, Key("spread of each wait, as a fraction of it", 0.1, minimum=0, default=0.1)]
 
 
-class RepairSpec(TypedDict):
+class RepairSpec(TypedDict, total=False):
     """A repair: a command of the recovery ladder."""
 
-    run: Annotated[Argv, Key(RUN_DOC, ["npm", "install"], min_items=1)]
+    run: Required[Annotated[Argv, Key(RUN_DOC, ["npm", "install"], min_items=1)]]
+    timeout_seconds: Annotated[float, Key("how long it may take", 120, above=0, default=300)]
 
 
 class IdentitySpec(TypedDict, total=False):
@@ -328,6 +329,13 @@ class SessionSpec(TypedDict, total=False):
     ]
 
 
+class SpeedSpec(TypedDict, total=False):
+    """A class of duration, from the bound of the class before."""
+
+    below_seconds: Annotated[float, Key("its upper bound, exclusive; the last class has none", 30, above=0)]
+    mark: Annotated[Literal["😊", "😐", "😴"], Key("its mark in tables", "😊")]
+
+
 class MethodSpec(TypedDict, total=False):
     """A way to run the tests."""
 
@@ -355,6 +363,14 @@ class MethodSpec(TypedDict, total=False):
         Key("the name of the slash command to write for it", "test_cli_full", pattern=COMMAND_NAME),
     ]
     errors: Annotated[ErrorsSpec, _ERRORS]
+    speed: Annotated[
+        dict[str, SpeedSpec],
+        Key(
+            "classes of duration of its own, in the place of the suite's; they tile the time, too",
+            {"good": {"below_seconds": 45, "mark": "😊"}, "slow": {"mark": "😴"}},
+            names=ID,
+        ),
+    ]
 
 
 class RetrySpec(TypedDict, total=False):
@@ -374,10 +390,10 @@ class RetrySpec(TypedDict, total=False):
 
 Browser: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
-Recording: TypeAlias = Literal["trace", "pictures"]
+Recording: TypeAlias = Literal["trace", "pictures", "video"]
 _RECORD = Key(
     "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer (by the"
-    " driver playwright), `pictures` after each step",
+    " driver playwright), `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
     ["trace"],
 )
 
@@ -537,13 +553,6 @@ class CollectSpec(TypedDict):
             pattern=PARAMETER,
         ),
     ]
-
-
-class SpeedSpec(TypedDict, total=False):
-    """A class of duration, from the bound of the class before."""
-
-    below_seconds: Annotated[float, Key("its upper bound, exclusive; the last class has none", 30, above=0)]
-    mark: Annotated[Literal["😊", "😐", "😴"], Key("its mark in tables", "😊")]
 
 
 class BaselineSpec(TypedDict, total=False):

@@ -172,6 +172,11 @@ def _service(body: Mapping[str, Any]) -> str:
 def _gate(body: Mapping[str, Any]) -> str:
     if body["result"] == "passed" and is_standard(body["phase"], body["name"], body["expression"]):
         return ""
+    return gate_line(body)
+
+
+def gate_line(body: Mapping[str, Any]) -> str:
+    """A gate that was judged, from the body of its event: result, condition, the values that it read, what is said."""
     values = values_text(tuple(sorted(body["values"].items())))
     said = gate_remark(body["result"], body["expression"], body["message"])
     name = f"{body['phase']}:{body['name']}"

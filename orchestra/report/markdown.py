@@ -8,7 +8,7 @@ from urllib.parse import quote
 from orchestra import draw
 from orchestra.ledger.outcome import FINE
 from orchestra.report.beside import HEADS
-from orchestra.report.compare_text import compared_lines
+from orchestra.report.compare_text import agreement_lines, compared_lines
 from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row
 from orchestra.report.table import (
     counted,
@@ -152,6 +152,9 @@ def _methods(report: Report) -> Iterator[str]:
     found = [one for one in report.comparisons if one.tests]
     if found:
         yield from ("", "## Methods compared")
+    if report.agreements:
+        yield ""
+        yield from agreement_lines(report.agreements, "markdown")
     for one in found:
         yield ""
         yield from compared_lines(one, "markdown")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.outcome import FINE
 from orchestra.report.beside import Finding, HostRow
-from orchestra.report.compare import Comparison
+from orchestra.report.compare import Agreement, Comparison
 from orchestra.standard import is_standard
 
 
@@ -210,6 +210,7 @@ class Report:
         services: by component.
         paces: suspicious durations, in the order of the rows.
         comparisons: each further method with the first.
+        agreements: of each method with each other, where there are more than two.
         incidents: in the order in which they began.
         advice: what would save time, by rule.
         network: what pages asked of the network, by method and host.
@@ -232,6 +233,7 @@ class Report:
     services: tuple[ServiceRow, ...] = ()
     paces: tuple[Pace, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     advice: tuple[Advice, ...] = ()
     network: tuple[HostRow, ...] = ()

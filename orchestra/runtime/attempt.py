@@ -33,6 +33,11 @@ def needs_chromium(test: Test) -> bool:
     return test.browser == "chromium" and needs_browser(test)
 
 
+def wants_film(test: Test) -> bool:
+    """Whether a video of its page is asked for."""
+    return "video" in test.record and test.evidence != "off" and needs_browser(test)
+
+
 def writes_files(test: Test) -> bool:
     """Whether an attempt has something to write: a log, what a page shows, or whatever is told where its folder is.
 

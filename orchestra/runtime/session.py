@@ -20,7 +20,7 @@ import msgspec
 
 from orchestra import __version__
 from orchestra.errors import OrchestraError
-from orchestra.ledger import history, kept_plan
+from orchestra.ledger import history, integrity, kept_plan
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
@@ -40,6 +40,7 @@ from orchestra.runtime.engines import engines
 from orchestra.runtime.evidence_book import EvidenceBook
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.fault import fault_of
+from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.incident import Outages, judged
@@ -56,6 +57,7 @@ from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
+from orchestra.runtime.whole_log import bind_logs
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
 from orchestra.standard import gates_of
 
@@ -155,15 +157,18 @@ class Session:
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
                 make_folder(str(self.folder))
-            self._history = history.Collector()
+            self._history, self._facts = history.Collector(), integrity.Facts(plan)
             self._recorder = Recorder(
-                self.folder, self._masks.text if self._masks else None, [self._history, *observers(self.folder)]
+                self.folder,
+                self._masks.text if self._masks else None,
+                observers(self.folder),
+                (self._history, self._facts),
             )
             self._record_start(selection)
         except BaseException:
             self._lock.release()
             raise
-        self._outages = Outages(self._recorder.add, numbered=self._resumed.incidents)
+        self._outages = Outages(self._recorder.add, numbered=self._resumed.incidents, troubles=self._resumed.troubles)
         # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
         self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
         self._reaper = Reaper.start(self._mark)
@@ -232,6 +237,8 @@ class Session:
             if attempts:
                 inputs = body["inputs"] if self._tasks[name].test.inputs else ""
                 self._past[name] = history.Past(seconds, self.run, inputs)
+                browser = self._tasks[name].test.browser if needs_browser(self._tasks[name].test) else ""
+                self._pace.recall(name, seconds, browser, self._resumed.moved.get(name, ""))
         # A kill between the last verdict of a group and its checkpoint is made good here.
         groups = {(self._tasks[name].method.id, self._tasks[name].test.group) for name in self._resumed.kept}
         for method, group in sorted(groups - self._resumed.groups):
@@ -266,6 +273,8 @@ class Session:
         self._recorder.add("run_started", body)
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
+        if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
+            self._recorder.add("note", {"kind": "video", "message": missing})
         if self._pace.fault:
             self._recorder.add("note", {"kind": "baseline", "message": self._pace.fault})
 
@@ -553,7 +562,7 @@ class Session:
         self.reasons[name] = reason
         required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
         incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
-        pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
+        pace = speed_class(task.seconds, verdict, task.method.speed or self._plan.speed) if task.attempt else None
         excused = self._excuse(task, verdict, reason)
         body: dict[str, object] = {
             "task": name,
@@ -673,6 +682,7 @@ class Session:
             self._pace.keep(self.folder, self._recorder.add)
 
     def _record_end(self) -> None:
+        bind_logs(self.folder, self._recorder.add)
         counts: dict[str, int] = {}
         for verdict in self.verdicts.values():
             counts[verdict] = counts.get(verdict, 0) + 1
@@ -689,11 +699,9 @@ class Session:
         change.write("history.json", history.encoded(self._past))
         change.link("runs/last", self.run)
         self._pace.commit(change)
-        self._recorder.seal()
+        self._recorder.seal(lambda: integrity.sealed(self._facts))
         change.commit()
-        # What a further segment saw is but its own part.
-        record = self._history.record() or history.record_of(self.folder / history.LEDGER)
-        if record is not None:
+        if (record := self._history.record()) is not None:
             history.keep(self._home, record)
 
     def _code(self) -> int:

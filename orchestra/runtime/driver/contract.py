@@ -184,6 +184,12 @@ class Session(Protocol):
     def seen(self) -> Seen:
         """What the page did beside the steps, up to now. Raises nothing."""
 
+    def film(self, file: Path) -> str:
+        """Begin a video of the page; why there is none, or nothing. Raises nothing."""
+
+    def film_end(self) -> None:
+        """The video is whole when this returns. Raises nothing."""
+
     def facts(self) -> dict[str, Any]:
         """Figures for the report."""
 

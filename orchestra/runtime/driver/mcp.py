@@ -20,6 +20,7 @@ from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import Evidence, Request
 from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unmet
+from orchestra.runtime.driver.film import film_fault
 from orchestra.runtime.driver.mcp_client import (
     PATIENCE_SECONDS,
     Beside,
@@ -260,6 +261,20 @@ class McpAttempt:
             if not self._call("browser_take_screenshot", wanted, PICTURE_SECONDS).failed:
                 return [Evidence(f"{name}.png", "screenshot")]
         return []
+
+    def film(self, file: Path) -> str:
+        """Begin a video of the page, which is ours and not the server's; why there is none, or nothing."""
+        try:
+            self._session.ready()
+            self._session.film(file)
+        except (ServerError, StepError, Error, TimeoutError) as error:
+            return film_fault(str(error))
+        return ""
+
+    def film_end(self) -> None:
+        """End the video."""
+        with suppress(Error, TimeoutError):
+            self._session.film_end()
 
     def _shown(self, folder: Path, name: str) -> list[Evidence]:
         kept = self.picture(folder, name)

@@ -29,6 +29,7 @@ from orchestra.runtime.attempt import (
     Traffic,
 )
 from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Effort, Job, Session, StepError, unfit
+from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
 from orchestra.runtime.finding import app_hosts, errors_of, failure, judge
@@ -103,6 +104,7 @@ class _Attempt:
         self._visited: list[str] = []
         self._pictured = False
         self._pictures: list[Evidence] = []
+        self._film = Film(session, request)
 
     def run(self) -> Result:
         """All sections, then what came of it."""
@@ -124,6 +126,9 @@ class _Attempt:
             if ended is not None:
                 self._keep(failed=True)
         seconds = self._clock() - begun
+        self._film.stop(keep=False)
+        if self._film.fault:
+            self._facts["video"] = self._film.fault
         if self._session is not None:
             self._facts |= self._session.facts()
         outcome: Outcome = "passed" if ended is None else ended[0]
@@ -243,6 +248,7 @@ class _Attempt:
         self._kept += pictures
         self._session.bound(EVIDENCE_SECONDS)
         self._kept += self._session.keep_evidence(Path(self._request.folder), "failure" if failed else "end")
+        self._kept += self._film.stop(keep=True)
 
 
 def _over(failed: StepError | None, section: str, index: int, step: Step, allowed: float) -> StepError:
