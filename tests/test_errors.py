@@ -183,3 +183,12 @@ def test_people_are_told(ran):
     assert failed.get("message").startswith("page_errors: Error: the cart is gone (http://")
     found = json.loads((ran.folder / "ctrf.json").read_text(encoding="utf-8"))["results"]["tests"]
     assert any("warn console_errors: no price 7" in " ".join(one.get("extra", {}).get("findings", [])) for one in found)
+
+
+def test_the_numbers_of_the_gates_can_be_had_from_the_ledger_again(ran):
+    done = ran.run("audit", "--gates", "last")
+    assert done.code == 0, done.out + done.err
+    assert "network.requests_max" in done.out
+    assert "measured" not in "".join(
+        line for line in done.out.splitlines() if "network." in line or "findings." in line
+    )

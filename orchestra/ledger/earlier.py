@@ -92,6 +92,10 @@ class Earlier:
         """Time that all segments took, the latest included."""
         return self.seconds + _between(self._begun, self._time)
 
+    def finals(self) -> dict[str, Body]:
+        """The tasks whose latest attempt is their last one, each with its part of `pages`."""
+        return {task: self.pages.get(task, {}) for task, body in self._last.items() if not body["retry"]}
+
     def half_done(self) -> list[str]:
         """Tasks whose last attempt was final and whose verdict was not written any more: nobody knows it for sure."""
         return [task for task, body in self._last.items() if task not in self.verdicts and not body["retry"]]

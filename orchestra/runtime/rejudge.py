@@ -1,4 +1,5 @@
-"""The gates of a run judged once more, from its ledger alone. Pure. May import `gate`, `verdict`, `incident` and the ledger.
+"""The gates of a run judged once more, from its ledger alone. Pure. May import `gate`, `verdict`,
+`incident`, `log_finding`, `page_figures` and the ledger.
 
 `Replay` folds the events of a run and gives, at any of them, the metrics that a gate would read there: counts, rates and
 percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service events.
@@ -21,6 +22,8 @@ from orchestra.metrics import metric_of
 from orchestra.plan import Gate, Plan
 from orchestra.runtime.gate import Execution, figures, judge
 from orchestra.runtime.incident import REQUEUES
+from orchestra.runtime.log_finding import patterns_of
+from orchestra.runtime.page_figures import PageFigures
 from orchestra.runtime.verdict import speed_class
 from orchestra.standard import gates_of
 
@@ -43,6 +46,13 @@ MADE: Final = frozenset(
         *("method.<method>.failed", "method.<method>.pass_rate"),
         *("method.<method>.seconds_p50", "method.<method>.seconds_p95"),
         *("group.<group>.seconds_p50", "group.<group>.seconds_p95"),
+        *("warned", "findings.<layer>", "network.elsewhere", "network.requests_max", "network.bytes_max"),
+        *(
+            f"network.{of}{what}"
+            for of in ("", "<component>.")
+            for what in ("requests", "failed", "bytes", "slowest_ms")
+        ),
+        *(f"method.<method>.{what}" for what in ("calls", "polls", "call_ms_p50", "lag_seconds_max")),
     }
 )
 """Metrics, by their name in the catalogue, that other events give. The rest was measured at that moment, and nobody can see it
@@ -115,10 +125,21 @@ class Replay:
         values = figures(self.plan, self.earlier.start["selection"], done, self._rows)
         return {
             **values,
+            **self._pages().figures(),
             "regressions": sum(self._slower.values()),
             "incidents": self._incidents,
             "infra_suspect": self._suspects,
         }
+
+    def _pages(self) -> PageFigures:
+        """What pages, logs and tool calls of the attempts that verdicts rest on add up to."""
+        found = PageFigures()
+        tests = {} if self.plan is None else {test.id: test for test in self.plan.tests}
+        for task, body in self.earlier.finals().items():
+            method, _, name = task.partition(":")
+            test = tests.get(name)
+            found.take(body, logs=test is not None and bool(patterns_of(test, method)))
+        return found
 
     def _begin(self) -> None:
         """A segment begins: what is counted by the segment starts anew."""
