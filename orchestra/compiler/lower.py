@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestra import names
 from orchestra.compiler import resolve
+from orchestra.compiler.lower_errors import lower_errors
 from orchestra.compiler.lower_health import lower_component
 from orchestra.compiler.lower_steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
 from orchestra.compiler.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec
@@ -127,13 +128,15 @@ def lower_test(
         after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
         after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
         command = _command_of(spec, test, known)
+        methods_here = resolve.methods_of(spec, test, methods)
+        errors, errors_by = lower_errors(spec, test, group, methods_here)
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
         evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
         made.append(
             Test(
                 id=one_id,
                 title=final_text(test.get("title", test_id), known),
-                methods=resolve.methods_of(spec, test, methods),
+                methods=methods_here,
                 of=test_id if values else "",
                 group=group_name,
                 browser=_TEST.browser if browser == _TEST.browser else browser,
@@ -160,6 +163,8 @@ def lower_test(
                     KnownFailure(one["match"], one.get("reason", ""), one.get("strict", False))
                     for one in test.get("known_failures", [])
                 ),
+                errors=errors,
+                errors_by=errors_by,
                 matrix=values,
                 before=before,
                 steps=steps,

@@ -152,7 +152,11 @@ class Collector:
         elif kind == "run_started":
             self.start = body
         elif kind == "run_resumed":
-            self.finish = None
+            self._reopen(body["rerun"])
+        elif kind == "rolled_back":
+            self._reopen(body["reopened"])
+            for task, done in body["restored"].items():
+                self.verdicts[task] = {**self.verdicts.get(task, {}), **done}
         elif kind == "run_finished":
             self.finish = body
 
@@ -166,6 +170,16 @@ class Collector:
             self.attempts.setdefault(body["task"], []).append(taken)
             if error:
                 self.messages[body["task"]] = body["error"]["message"][:MESSAGE]
+
+    def _reopen(self, tasks: Iterable[str]) -> None:
+        """What these tasks passed is taken back, and is counted when it has come again; failures have happened."""
+        self.finish = None
+        for task in tasks:
+            self.verdicts.pop(task, None)
+            self.repeats.pop(task, None)
+            self.moved.pop(task, None)
+            if task in self.attempts:
+                self.attempts[task] = [one for one in self.attempts[task] if one.outcome != "passed"]
 
     def record(self) -> RunRecord | None:
         """The record of what was seen; None when the first event of the run was not."""
@@ -302,10 +316,15 @@ def keep(home: Path, record: RunRecord) -> None:
     Raises:
         MachineError: the disk refuses; the old file stays.
     """
-    _write(home, [*_lines(home), msgspec.json.encode(record, order="sorted")])
+    replace_file(home / EXECUTIONS, with_record(home, record))
 
 
-def _write(home: Path, lines: Iterable[bytes]) -> None:
+def with_record(home: Path, record: RunRecord) -> bytes:
+    """The cache with one run in it, in the place of an earlier record of the same run, as it stands in its file."""
+    return _encoded([*_lines(home), msgspec.json.encode(record, order="sorted")])
+
+
+def _encoded(lines: Iterable[bytes]) -> bytes:
     by_run = {_run_of(line): line for line in lines}
     kept: list[bytes] = []
     size = 0
@@ -315,7 +334,7 @@ def _write(home: Path, lines: Iterable[bytes]) -> None:
             break
         kept.append(by_run[run])
     head = msgspec.json.encode(_HEADER)
-    replace_file(home / EXECUTIONS, b"\n".join([head, *reversed(kept)]) + b"\n")
+    return b"\n".join([head, *reversed(kept)]) + b"\n"
 
 
 class _RunOnly(msgspec.Struct, frozen=True):
@@ -368,7 +387,7 @@ def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list
         if record is not None:
             known[record.run] = msgspec.json.encode(record, order="sorted")
     if known != before or rebuild:
-        _write(home, known.values())
+        replace_file(home / EXECUTIONS, _encoded(known.values()))
     return executions(home), refused
 
 

@@ -1,4 +1,5 @@
-"""The fold of events into a report: the plan, left-joined with the ledger. Pure. May import `rows`, `plan`, `ledger`.
+"""The fold of events into a report: the plan, left-joined with the ledger. Pure. May import `rows`, `beside`, `plan`,
+`ledger`.
 
 A task that the selection names and the ledger lacks is a row with the verdict `error` and the reason `never ran`.
 """
@@ -13,6 +14,7 @@ from typing import Any
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.plan import Plan, Test
+from orchestra.report.beside import findings_of, host_rows
 from orchestra.report.compare import Sides, agreements, compare, of_method
 from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Pace, Report, Row, ServiceRow
 from orchestra.report.waits import Wait, note
@@ -99,6 +101,7 @@ class Collector:
             agreements=agreements({name: of_method(sides, name) for name in order}) if len(order) > 2 else (),
             paces=tuple(pace_of(self.comparisons[row.task]) for row in rows if row.task in self.comparisons),
             incidents=tuple(map(_incident, self.incidents.values())),
+            network=host_rows((row.task, self.attempts[row.task][-1]) for row in rows if self.attempts.get(row.task)),
             run=start.get("run", ""),
             started=self.started,
             ended=self.ended,
@@ -141,6 +144,7 @@ class Collector:
             excused=given.get("excused") or "",
             tags=test.tags if test is not None else (),
             incidents=tuple(given.get("incidents", ())),
+            findings=findings_of(attempts[-1]) if attempts else (),
         )
         return row if verdict in FINE else _placed(row, self._place(row, test))
 
@@ -202,6 +206,7 @@ class Collector:
             kept = {"outcome": "passed", "evidence": body["evidence"], "error": None, "steps": []}
             if len(self.plan.methods) > 1:
                 kept["steps"] = body["steps"]
+            kept |= {part: body[part] for part in ("findings", "network") if part in body}
         self.attempts.setdefault(body["task"], []).append(kept)
 
     def _comparison(self, body: Body) -> None:

@@ -75,7 +75,18 @@ def _run_finished(body: Body, _kind: str) -> str:
 
 
 def _seal(body: Body, _kind: str) -> str:
-    return line("seal", f"{body['events']} events", body["head"])
+    rules = body.get("rules", {})
+    held = f"{sum(rules.values())} of {len(rules)} rules held" if rules else ""
+    return line("seal", f"{body['events']} events", body["head"], held)
+
+
+def _logs(body: Body, _kind: str) -> str:
+    still = f"{len(body['open'])} still written" if body["open"] else ""
+    return line("logs", f"{len(body['files'])} whole logs bound", still)
+
+
+def _segment(body: Body, _kind: str) -> str:
+    return line("file", f"number {body['segment']}, after {body['file']}", f"{body['bytes']} bytes", body["digest"])
 
 
 _TELL: Mapping[str, Callable[[Body, str], str]] = {
@@ -87,5 +98,7 @@ _TELL: Mapping[str, Callable[[Body, str], str]] = {
     "session": _session,
     "resource": _resource,
     "run_finished": _run_finished,
+    "logs": _logs,
+    "segment": _segment,
     "seal": _seal,
 }
