@@ -773,6 +773,9 @@ def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, 
     for other in ("self", "faults"):
         (tmp_path / f"specs/{other}.yaml").unlink()
     (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n")
+    spec = tmp_path / "specs/market.yaml"
+    pages = "network.requests > 0 && network.bytes > 0 && network.backend.requests > 0 && findings.page_errors + warned == 0"
+    spec.write_text(spec.read_text().replace("  after:\n", f"  after:\n    pages: {{require: {pages}}}\n", 1))
     market = SuiteProject(tmp_path).compile()
     done = market.run("run", "--method", "cli", "B016", PYTHONPATH=str(root))
     assert done.code == 0, done.err
@@ -785,4 +788,6 @@ def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, 
         f"the slowest performance test took {taken:.4g} s: one of its answers is slow on purpose"
     )
     assert judged["message"] in done.err
-    assert market.run("audit", "--gates").code == 0
+    audited = market.run("audit", "--gates")
+    assert audited.code == 0, audited.out
+    assert "network.backend.requests" in audited.out

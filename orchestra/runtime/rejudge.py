@@ -1,5 +1,6 @@
-"""The gates of a run judged once more, from its ledger alone. Pure. May import `gate`, `verdict`,
-`incident`, `log_finding`, `page_figures` and the ledger.
+"""The gates of a run judged once more, from its ledger alone. Pure.
+
+May import `gate`, `verdict`, `incident`, `log_finding`, `page_figures` and the ledger.
 
 `Replay` folds the events of a run and gives, at any of them, the metrics that a gate would read there: counts, rates and
 percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service events.
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from orchestra.ledger.earlier import Earlier
-from orchestra.ledger.event import CATALOGUE, VERDICTS, Event
+from orchestra.ledger.event import CATALOGUE, Event
 from orchestra.ledger.outcome import speed_classes
 from orchestra.metrics import metric_of
 from orchestra.plan import Gate, Plan
@@ -29,34 +30,13 @@ from orchestra.standard import gates_of
 
 Body = Mapping[str, Any]
 
-MADE: Final = frozenset(
+MEASURED: Final = frozenset(
     {
-        *VERDICTS,
-        *("total", "executed", "excused", "retries", "skipped_silently", "regressions", "coverage"),
-        *("pass_rate", "flaky_rate", "agreement", "seconds_p50", "seconds_p95", "seconds_max"),
-        *(
-            "servers_down",
-            "degraded",
-            "incidents",
-            "infra_suspect",
-            "recoveries",
-            "health.<component>",
-            "class.<speed>",
-        ),
-        *("method.<method>.failed", "method.<method>.pass_rate"),
-        *("method.<method>.seconds_p50", "method.<method>.seconds_p95"),
-        *("group.<group>.seconds_p50", "group.<group>.seconds_p95"),
-        *("warned", "findings.<layer>", "network.elsewhere", "network.requests_max", "network.bytes_max"),
-        *(
-            f"network.{of}{what}"
-            for of in ("", "<component>.")
-            for what in ("requests", "failed", "bytes", "slowest_ms")
-        ),
-        *(f"method.<method>.{what}" for what in ("calls", "polls", "call_ms_p50", "lag_seconds_max")),
+        *("workers", "cpu_percent", "memory_percent", "disk_free_megabytes", "seconds_total"),
+        *("plan_fresh", "evidence_missing"),
     }
 )
-"""Metrics, by their name in the catalogue, that other events give. The rest was measured at that moment, and nobody can see it
-again: the load, the clock, the files as they were."""
+"""What the run saw at that moment and nobody can see again: the load, the clock, the files as they were."""
 
 OF_SERVICES: Final = ("health.", "servers_down", "incidents", "recoveries", "degraded", "infra_suspect")
 """Metrics of the health matrix, which changes on a thread of its own: a gate may know of a change whose event comes behind."""
@@ -92,9 +72,7 @@ class Replay:
     plan: Plan | None = None
     _rows: dict[str, _Row] = field(default_factory=dict)
     _held: dict[str, int] = field(default_factory=dict)
-    _slower: dict[str, bool] = field(default_factory=dict)
-    _incidents: int = 0
-    _suspects: int = 0
+    _pages: dict[str, Body] = field(default_factory=dict)
 
     def see(self, event: Event) -> None:
         """Take one event in; of a newer version it changes nothing."""
@@ -125,61 +103,50 @@ class Replay:
         values = figures(self.plan, self.earlier.start["selection"], done, self._rows)
         return {
             **values,
-            **self._pages().figures(),
-            "regressions": sum(self._slower.values()),
-            "incidents": self._incidents,
-            "infra_suspect": self._suspects,
+            **self._page_figures().figures(),
+            "regressions": sum(one == "slower" for one in self.earlier.moved.values()),
+            "incidents": sum(self.earlier.incidents.values()),
+            "infra_suspect": self.earlier.troubles.suspects,
+            "recoveries": self.earlier.troubles.recoveries,
+            "degraded": len(self.earlier.troubles.failovers),
         }
 
-    def _pages(self) -> PageFigures:
-        """What pages, logs and tool calls of the attempts that verdicts rest on add up to."""
-        found = PageFigures()
-        tests = {} if self.plan is None else {test.id: test for test in self.plan.tests}
-        for task, body in self.earlier.finals().items():
-            method, _, name = task.partition(":")
-            test = tests.get(name)
-            found.take(body, logs=test is not None and bool(patterns_of(test, method)))
+    def _page_figures(self) -> PageFigures:
+        found, tests = PageFigures(), {test.id: test for test in self.plan.tests} if self.plan is not None else {}
+        for task, body in self._pages.items():
+            method, _, test = task.partition(":")
+            found.take(body, logs=test in tests and bool(patterns_of(tests[test], method)))
         return found
 
     def _begin(self) -> None:
-        """A segment begins: what is counted by the segment starts anew."""
+        """A segment begins: each starts the health matrix anew."""
         self.plan = self.plan_of(self.earlier.plan_digest)
         self._rows = {one.id: _Row(one.required) for one in self.plan.components}
-        self._slower.clear()
-        self._incidents = self._suspects = 0
 
     def _run_started(self, _body: Body) -> None:
         self._begin()
 
     def _run_resumed(self, body: Body) -> None:
         self._begin()
-        for task in body["rerun"]:
-            self._held.pop(task, None)
+        self._reopen(body["rerun"])
 
     def _rolled_back(self, body: Body) -> None:
-        for task in body["reopened"]:
+        self._reopen(body["reopened"])
+
+    def _reopen(self, tasks: Iterable[str]) -> None:
+        for task in tasks:
             self._held.pop(task, None)
+            self._pages.pop(task, None)
 
     def _attempt_finished(self, body: Body) -> None:
         if body.get("infra_suspect"):
-            self._suspects += 1
             self._held[body["task"]] = self._held.get(body["task"], 0) + 1
-
-    def _comparison(self, body: Body) -> None:
-        self._slower[body["task"]] = body["result"] == "slower"
-
-    def _incident(self, body: Body) -> None:
-        self._incidents += body["state"] == "opened"
+        if not body["retry"]:  # what a verdict rests on
+            self._pages[body["task"]] = body
 
     def _service_event(self, body: Body) -> None:
-        row = self._rows.get(body["component"])
-        if row is None:  # a part of a browser session
-            return
-        row.state = body["state"]
-        action = body.get("action")
-        if action and action != "fail_back":
-            row.recoveries += 1
-            row.failovers += action == "failover"
+        if body["component"] in self._rows:  # else a part of a browser session
+            self._rows[body["component"]].state = body["state"]
 
 
 _TAKE: Final[Mapping[str, Callable[[Replay, Body], None]]] = {
@@ -316,7 +283,7 @@ def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: 
 
 def _made(name: str) -> bool:
     metric = metric_of(name)
-    return metric is not None and metric.name in MADE
+    return metric is not None and metric.name not in MEASURED
 
 
 def _typed(name: str, value: Any) -> Any:
