@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ from pathlib import Path
 import psutil
 
 from bench.measure import ORCHESTRA, ROOT, environment, table
+from orchestra.runtime.port import busy
+from orchestra.runtime.service import Journal
 from tests.health_ground import SERVER, carriers, free_range
 from tests.incident_ground import ASK, FAULT, SERVE
 
@@ -57,7 +60,20 @@ KINDS: dict[str, tuple[str, bool]] = {
     "floods its log": ("loud_", False),
     "two runs at once": ("plain", True),
     "run killed": ("plain", False),
+    "clock jumps": ("plain", True),
+    "MCP server killed": ("mcp.server", True),
+    "MCP server hung": ("mcp.server", True),
+    "browser killed, mcp": ("mcp.browser", True),
+    "browser killed, cli": ("cli.browser", True),
+    "renderer crashed, mcp": ("mcp.browser", True),
+    "renderer crashed, cli": ("cli.browser", True),
 }
+BROWSERS = tuple(kind for kind, (victim, _) in KINDS.items() if "." in victim)
+"""Those whose victim is what carries a browser test; a suite of their own, with a page that kills."""
+
+END_SECONDS = 5.0
+"""So soon after a SIGKILL of the run nothing of it may be left."""
+
 _MODES = {
     "stopped": "stop",
     "answers 500": "500",
@@ -175,6 +191,70 @@ FAULT_MORE = FAULT.replace(
 elif how == "stop":""",
 )
 
+PAGE = '''
+"""page.py PORT: a page; asked for /harm/NUMBER/HOW/PART it first harms that part of what shows it, once."""
+import http.server, os, pathlib, psutil, signal, sys, time
+run = os.environ["ORCHESTRA_TREE"].split()[-1].split("/")[0]
+words_of = {"server": "mcp --endpoint", "browser": "--remote-debugging", "renderer": "--type=renderer"}
+def ours(one, wanted):
+    words = " ".join(one.cmdline())
+    if wanted not in words or ("--type=" in words and "--type=" not in wanted):
+        return False
+    return any(run in up.environ().get("ORCHESTRA_TREE", "") for up in (one, *one.parents()))
+def harm(number, how, part):
+    victims = []  # all of them first: whose parent has been killed is hard to tell
+    for one in psutil.process_iter():
+        try:
+            if ours(one, words_of[part]):
+                victims.append(one)
+        except psutil.Error:
+            pass
+    pathlib.Path("at-" + number).write_text(str(time.time()))
+    for one in victims:
+        one.send_signal(signal.SIGSTOP if how == "stop" else signal.SIGKILL)
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        _, verb, *rest = (*self.path.split("/"), "", "")
+        if verb == "harm" and not os.path.exists("at-" + rest[0]):
+            harm(*rest[:3])
+        body = b"<h1>Here</h1>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Page).serve_forever()
+'''
+HARMS = {
+    "MCP server killed": "kill/server",
+    "MCP server hung": "stop/server",
+    "browser killed, mcp": "kill/browser",
+    "browser killed, cli": "kill/browser",
+    "renderer crashed, mcp": "kill/renderer",
+    "renderer crashed, cli": "kill/renderer",
+}
+CLOCK = '''
+"""The wall clock of every Python of this run: each seventh look finds it hours away from where it was."""
+import datetime, os, random, time
+plain, real = datetime.datetime, time.time
+dice, state = random.Random(os.environ["CLOCK_SEED"]), {"away": 0.0, "looks": 0}
+def jumping():
+    state["looks"] += 1
+    if state["looks"] % 7 == 0:
+        state["away"] = dice.uniform(-86400, 86400)
+    return real() + state["away"]
+class Same(type):
+    def __instancecheck__(cls, other):
+        return isinstance(other, plain)
+class Jumping(plain, metaclass=Same):
+    @classmethod
+    def now(cls, tz=None):
+        return plain.fromtimestamp(jumping(), tz)
+time.time, datetime.datetime = jumping, Jumping
+'''
+
 
 @dataclass
 class Tally:
@@ -190,6 +270,7 @@ class Tally:
     odd: list[str] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=dict)
     ratios: list[float] = field(default_factory=list)
+    gone: list[float] = field(default_factory=list)
 
     def held(self) -> bool:
         """Whether the oracle is content."""
@@ -201,6 +282,11 @@ def plan_of(injections: int, seed: int) -> list[str]:
     kinds = [list(KINDS)[number % len(KINDS)] for number in range(injections)]
     random.Random(seed).shuffle(kinds)
     return kinds
+
+
+def task_of(number: int, kind: str) -> str:
+    """The task that an injection is."""
+    return f"{'mcp' if KINDS[kind][0].startswith('mcp.') else 'cli'}:t{number}"
 
 
 def victim_of(number: int, kind: str) -> str:
@@ -260,20 +346,53 @@ def _spec(kinds: Sequence[tuple[int, str]]) -> str:
 
 
 def _project(folder: Path, kinds: Sequence[tuple[int, str]]) -> Path:
+    texts = {"server.py": SERVER, "serve.py": SERVE_MORE + SERVE, "ask.py": ASK, "fault.py": FAULT_MORE}
+    return _write(folder, {**texts, "inject.py": INJECT, "thief.py": THIEF}, _spec(kinds))
+
+
+def _write(folder: Path, texts: Mapping[str, str], spec: str) -> Path:
     (folder / "specs").mkdir(parents=True)
     (folder / "pyproject.toml").write_text("[tool.orchestra]\n")
-    texts = {"server.py": SERVER, "serve.py": SERVE_MORE + SERVE, "ask.py": ASK, "fault.py": FAULT_MORE}
-    for name, text in {**texts, "inject.py": INJECT, "thief.py": THIEF}.items():
+    for name, text in texts.items():
         (folder / name).write_text(text)
-    (folder / "specs" / "f.yaml").write_text(_spec(kinds))
+    (folder / "specs" / "f.yaml").write_text(spec)
     done = subprocess.run([*ORCHESTRA, "compile"], cwd=folder, env=_env(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(done.stderr)
     return folder
 
 
+def _pages(folder: Path, kinds: Sequence[tuple[int, str]]) -> Path:
+    """A project whose tests harm what carries them."""
+    low, high = free_range(4)
+    drivers = {"cli": "{driver: playwright, workers: 1}", "mcp": "{driver: mcp, session: {single: true}}"}
+    used = dict.fromkeys(task_of(*one).partition(":")[0] for one in kinds)
+    methods = "".join(f"  {name}: {drivers[name]}\n" for name in used)
+    tests = ""
+    for number, kind in kinds:
+        method = task_of(number, kind).partition(":")[0]
+        tests += f"  t{number}: {{title: {json.dumps(kind)}, methods: [{method}], steps: ["
+        tests += f'{{goto: "${{web.url}}/"}}, {{http: {{GET: /harm/{number}/{HARMS[kind]}, base: web}}}}, '
+        tests += "{expect: {role: heading, to: {contain: Here}}}]}\n"
+    return _write(
+        folder,
+        {"page.py": PAGE},
+        f"orchestra: 1\nsuite: f\nmethods:\n{methods}"
+        f'health:\n  web:\n    service: {{run: [python, page.py, "${{port}}"], port_range: {low}-{high}}}\n'
+        "    ready: {http: {path: /}}\n"
+        f"defaults: {{requires: [web], retries: {{max: 0}}}}\ntests:\n{tests}",
+    )
+
+
 def _env() -> dict[str, str]:
     return environment({"PYTHONPATH": str(ROOT)}) | {"ORCHESTRA_TREE": ""}
+
+
+def _clock(folder: Path, seed: float) -> dict[str, str]:
+    """An environment in which every Python has a clock that jumps."""
+    (folder / "clock").mkdir()
+    (folder / "clock" / "sitecustomize.py").write_text(CLOCK)
+    return _env() | {"PYTHONPATH": f"{folder / 'clock'}{os.pathsep}{ROOT}", "CLOCK_SEED": str(seed)}
 
 
 def _events(folder: Path) -> Iterator[dict]:
@@ -295,7 +414,8 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
     }
     for number, kind in kinds:
         victim, leaves = victim_of(number, kind), KINDS[kind][1]
-        verdict = verdicts.get(f"cli:t{number}", {"verdict": "error", "reason": "no verdict"})
+        task = task_of(number, kind)
+        verdict = verdicts.get(task, {"verdict": "error", "reason": "no verdict"})
         tally.verdicts[verdict["verdict"]] += 1
         allowed = {"blocked", "passed"} if victim.startswith("lost") else {"passed"}
         if verdict["verdict"] in {"failed", "timeout", "flaky"}:
@@ -304,7 +424,7 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
             tally.odd.append(f"{kind}: {verdict['verdict']}: {verdict['reason']}")
         else:
             tally.recovered[kind] += 1
-        own = [one for one in closed.values() if f"cli:t{number}" in one["tests"]]
+        own = [one for one in closed.values() if task in one["tests"]]
         tally.seconds.setdefault(kind, []).extend(one["seconds"] for one in own if one["component"] == victim)
         if leaves and not own:  # a test that passed at once may be over before anybody knows of its deed
             at = float((root / f"at-{number}").read_text())
@@ -334,13 +454,22 @@ def _ratios(root: Path, kinds: Sequence[tuple[int, str]], events: Sequence[dict]
 
 
 def _batch(folder: Path, kinds: Sequence[tuple[int, str]], tally: Tally, dice: random.Random) -> None:
-    special = {kind: [one for one in kinds if one[1] == kind] for kind in ("two runs at once", "run killed")}
-    plain = [one for one in kinds if one[1] not in special]
+    alone = ("two runs at once", "run killed", "clock jumps")
+    special = {kind: [one for one in kinds if one[1] == kind] for kind in alone}
+    paged = [one for one in kinds if one[1] in BROWSERS]
+    plain = [one for one in kinds if one[1] not in special and one not in paged]
     for kind in [kind for _, kind in kinds]:
         tally.injected[kind] += 1
     if plain:
         root = _project(folder / "a", plain)
         _finish(root, plain, _launch(root), tally)
+    if paged:
+        root = _pages(folder / "b", paged)
+        _finish(root, paged, _launch(root), tally)
+    for one in special["clock jumps"]:
+        root = _project(folder / f"{one[0]}-c", [one])
+        _finish(root, [one], _launch(root, _clock(root, dice.random())), tally)
+        _timeless(root, tally)
     for one in special["two runs at once"]:  # two projects of one user, whose port ranges are the same
         roots = [_project(folder / f"{one[0]}-{name}", [one]) for name in "xy"]
         shared = (roots[0] / "specs/f.yaml").read_text()
@@ -354,11 +483,22 @@ def _batch(folder: Path, kinds: Sequence[tuple[int, str]], tally: Tally, dice: r
         _kill_run(_project(folder / f"{one[0]}-k", [(one[0], "stopped")]), one, tally, dice)
 
 
-def _launch(root: Path) -> subprocess.Popen[str]:
+def _timeless(root: Path, tally: Tally) -> None:
+    """No duration in the ledger may come of the clock that jumped, and the chain must hold."""
+    for one in _events((root / ".orchestra/f/runs/last").resolve()):
+        seconds = one["body"].get("seconds")
+        if isinstance(seconds, int | float) and not 0 <= seconds < HANG_SECONDS:
+            tally.odd.append(f"clock jumps: {one['type']} took {seconds} s")
+    done = subprocess.run([*ORCHESTRA, "audit"], cwd=root, env=_env(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        tally.odd.append(f"clock jumps: audit: {done.stderr[-300:]}")
+
+
+def _launch(root: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*ORCHESTRA, "run"],
         cwd=root,
-        env=_env(),
+        env=env or _env(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -391,8 +531,18 @@ def _kill_run(root: Path, one: tuple[int, str], tally: Tally, dice: random.Rando
         tally.hung.append(one[1])
         return
     told = json.loads(done.stdout)
-    tally.left += told["left"]
-    tally.recovered[one[1]] += not told["left"]
+    left = [*told["left"], *_ports(root)]
+    tally.left += left
+    tally.gone.append(told["seconds"])
+    tally.recovered[one[1]] += not left
+
+
+def _ports(root: Path) -> list[str]:
+    """The ports of a project that somebody listens on."""
+    held = []
+    for low, high in re.findall(r"port_range: (\d+)-(\d+)", (root / "specs/f.yaml").read_text()):
+        held += [reason for number in range(int(low), int(high) + 1) if (reason := busy("127.0.0.1", number))]
+    return held
 
 
 def watcher(seconds: float) -> float:
@@ -413,6 +563,32 @@ def watcher(seconds: float) -> float:
     return 100.0 * (after.user + after.system - before.user - before.system) / seconds
 
 
+FLOOD = "import sys\nfor _ in range(1000): sys.stdout.write(('x' * 99 + '\\n') * 1000)"
+
+
+def flood(rounds: int = 3) -> float:
+    """How much longer 100 MB of output take to be written when it is kept as a log, than when it is only read away.
+
+    The rounds alternate; the median of the ratios.
+    """
+    ratios = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(rounds):
+            journal = Journal(Path(scratch) / f"{number}.log", str)
+            journal.begin("flood", (r"listening on (?P<port>\d+)",))
+            ratios.append(_flooded(journal.take) / _flooded(len))
+            journal.close()
+    return statistics.median(ratios)
+
+
+def _flooded(take: Callable[[bytes], object]) -> float:
+    with subprocess.Popen([sys.executable, "-c", FLOOD], stdout=subprocess.PIPE) as writer:
+        begun = time.perf_counter()
+        while writer.stdout is not None and (block := os.read(writer.stdout.fileno(), 65536)):
+            take(block)
+        return time.perf_counter() - begun
+
+
 def inject(chosen: Sequence[str], seed: int) -> Tally:
     """Do these injections, a batch of them in each run."""
     tally, dice = Tally(), random.Random(seed)
@@ -428,7 +604,7 @@ def inject(chosen: Sequence[str], seed: int) -> Tally:
     return tally
 
 
-def report(tally: Tally, seed: int, watched: float | None) -> str:
+def report(tally: Tally, seed: int, watched: float | None, flooded: float | None = None) -> str:
     """The tables."""
     rows = []
     for kind in KINDS:
@@ -461,8 +637,14 @@ def report(tally: Tally, seed: int, watched: float | None) -> str:
                     "held" if value <= 1.3 else "MISSED",
                 )
             )
+    if tally.gone:
+        worst = max(tally.gone)
+        told = (f"{worst:.2f}", f"{END_SECONDS:g}", "held" if worst <= END_SECONDS else "MISSED")
+        figures.append(("SIGKILL of the run to nothing left, worst, s", *told))
     if watched is not None:
         figures.append(("the watcher, % of a core", f"{watched:.2f}", "2", "held" if watched <= 2 else "MISSED"))
+    if flooded is not None:
+        figures.append(("100 MB of output kept as a log, x only read", f"{flooded:.2f}", "", ""))
     if figures:
         text += "\n" + table("Faults: figures", ("figure", "measured", "limit", ""), figures)
     details = [f"- {name}: {item}" for name, found in oracle for item in found]
@@ -472,4 +654,5 @@ def report(tally: Tally, seed: int, watched: float | None) -> str:
 def run(injections: int = 300, seed: int = SEED, watch_seconds: float = 30.0) -> str:
     """The tables."""
     watched = watcher(watch_seconds) if watch_seconds else None
-    return report(inject(plan_of(injections, seed), seed), seed, watched)
+    flooded = flood() if watch_seconds else None
+    return report(inject(plan_of(injections, seed), seed), seed, watched, flooded)

@@ -90,6 +90,27 @@ def ground() -> Iterator[Ground]:
         thread.join()
 
 
+def renderers() -> list[psutil.Process]:
+    """The processes in which pages of our browsers run."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "--type=renderer" in process.cmdline():
+                found.append(process)
+    return found
+
+
+def browser_process() -> psutil.Process:
+    """Chromium's own process, of the only one that runs; where a shell script starts it, not the shell."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            words = process.cmdline()
+            if any(word.startswith("--remote-debugging") for word in words) and "--type=renderer" not in words:
+                found.append(process)
+    return max(found, key=lambda process: len(process.parents()))
+
+
 class Ran:
     """Tests through one driver, each in a folder of its own."""
 
@@ -116,23 +137,10 @@ class Ran:
         return self.driver.session.server.pid
 
     def renderers(self) -> list[psutil.Process]:
-        """The processes in which pages of our browser run."""
-        found = []
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                if "--type=renderer" in process.cmdline():
-                    found.append(process)
-        return found
+        return renderers()
 
     def browser_process(self) -> psutil.Process:
-        """Chromium's own process; where a shell script starts it, not the shell."""
-        found = []
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                words = process.cmdline()
-                if any(word.startswith("--remote-debugging") for word in words) and "--type=renderer" not in words:
-                    found.append(process)
-        return max(found, key=lambda process: len(process.parents()))
+        return browser_process()
 
     def close_page(self) -> None:
         session = self.driver.session

@@ -3,8 +3,9 @@
     python -m tests.subreaper HOW MARKER -- COMMAND…
 
 HOW is `wait` (let it end), `INT`, `TERM` or `KILL` (signal the run once the file MARKER exists), `worker` (SIGKILL one
-of its worker processes then), or `after:SECONDS` (SIGKILL the run that long after its start, wherever it is). Prints JSON: the exit code, and the descendants that were alive when it ended and that were
-still alive once nothing changed any more.
+of its worker processes then), or `after:SECONDS` (SIGKILL the run that long after its start, wherever it is). Prints
+JSON: the exit code, the descendants that were alive when it ended and that were still alive once nothing changed any more,
+and the seconds from the signal until then.
 """
 
 from __future__ import annotations
@@ -66,14 +67,14 @@ def main() -> None:
         worker.kill()
     elif how != "wait" and not how.startswith("after:"):
         os.kill(run.pid, getattr(signal, f"SIG{how}"))
+    begun = time.monotonic()
     _, err = run.communicate()
     at_once = lines(living())
     deadline = time.monotonic() + PATIENCE_SECONDS
     while living() and time.monotonic() < deadline:
         time.sleep(0.05)
-    sys.stdout.write(
-        json.dumps({"code": run.returncode, "at_once": at_once, "left": lines(living()), "err": err.decode()})
-    )
+    told = {"code": run.returncode, "at_once": at_once, "left": lines(living()), "err": err.decode()}
+    sys.stdout.write(json.dumps({**told, "seconds": time.monotonic() - begun}))
 
 
 if __name__ == "__main__":

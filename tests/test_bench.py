@@ -87,7 +87,11 @@ def test_a_test_that_does_nothing_is_recorded_as_every_other(tmp_path):
 @pytest.mark.skipif(shutil.which("ninja", path=str(measure.SCRIPTS)) is None, reason="ninja has no wheel here")
 def test_process_tests_print_their_tables():
     text = runtime.processes(tests=3, rounds=1)
-    assert [row[0] for row in rows(text, "3 tests that run `true`")[2:]] == ["ninja -j2", "orchestra run"]
+    assert [row[0] for row in rows(text, "3 tests that run `true`")[2:]] == [
+        "ninja -j2",
+        "a loop of Popen, two at a time",
+        "orchestra run",
+    ]
 
 
 def test_rules_are_right_as_often_as_their_goals_say():
@@ -205,8 +209,9 @@ def test_every_kind_of_fault_is_injected_as_often_as_the_others():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left is counted by a subreaper")
+@pytest.mark.browser
 @pytest.mark.parametrize("part", range(3))
-def test_no_fault_leaves_a_process_hangs_or_blames_the_product(part):
+def test_no_fault_leaves_a_process_hangs_or_blames_the_product(chromium, part):
     """Thirty in all, of every kind; the oracle is that of `python -m bench faults`. Figures are not judged here."""
     kinds = faults.plan_of(30, 1)
     assert set(kinds) == set(faults.KINDS)

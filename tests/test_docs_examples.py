@@ -338,7 +338,7 @@ def framed(text: str) -> str:
     else:
         for key, value in part.items():
             spec[key] = {**spec[key], **value} if isinstance(value, dict) and key in spec else value
-    return json.dumps(spec)
+    return json.dumps(spec, ensure_ascii=False)
 
 
 def complaints(text: str, root: Path) -> list[str]:
@@ -419,3 +419,22 @@ def test_every_probe_stands_in_the_page_of_health():
     probes = {key for key, value in ready.items() if value.get("$ref", "").endswith("Probe")}
     assert len(probes) == 7
     assert sorted(probe for probe in probes if f"| `{probe}: " not in page) == []
+
+
+def test_every_key_of_the_health_matrix_stands_in_its_page():
+    page = (ROOT / "docs" / "health.md").read_text(encoding="utf-8")
+    schema = json.loads((ROOT / "schemas" / "orchestra.schema.json").read_text(encoding="utf-8"))
+    keys, ahead, seen = set(), [schema["properties"]["health"]], set()
+    while ahead:
+        part = ahead.pop()
+        if isinstance(part, list):
+            ahead += part
+        elif isinstance(part, dict):
+            reference = str(part.get("$ref", "")).rpartition("/")[2]
+            if reference and reference not in seen:
+                seen.add(reference)
+                ahead.append(schema["$defs"][reference])
+            keys |= set(part.get("properties", {}))
+            ahead += part.values()
+    assert {"fail_back", "verify_tls", "free_megabytes", "cool_down_seconds"} <= keys
+    assert sorted(key for key in keys if not re.search(rf"\b{key}\b", page)) == []

@@ -19,6 +19,7 @@ from orchestra.runtime.scope import Scope
 from orchestra.steps import CONDITIONS, STATES
 from orchestra.steps import VERBS as VOCABULARY
 from orchestra.targets import target_of
+from tests.mcp_ground import browser_process, renderers
 from tests.step_requests import request
 from tests.step_site import site, unused_address
 
@@ -617,9 +618,56 @@ def test_a_page_that_is_closed(tmp_path, warm, chromium):
 @browser
 def test_a_page_that_hangs_loses_its_browser_and_the_next_test_has_a_new_one(run):
     hangs = {"evaluate": "() => { for (;;) {} }"}
-    told = failure(run(hangs, {"click": SEND}, timeout_seconds=1, last=[{"set": {"a": 1}}]), "timeout", "timeout")
+    hung = run(hangs, {"click": SEND}, timeout_seconds=1, last=[{"set": {"a": 1}}])
+    told = failure(hung, "timeout", "timeout")
     assert told.message == "the test's 1 s were over in step 2 (evaluate): the page hangs; its browser was ended"
-    passed(run(expected(SEND, {"be": "visible"})))
+    after = passed(run(expected(SEND, {"be": "visible"})))
+    assert ("mended" in hung.facts, "mended" in after.facts) == (False, False), "it was ended by us, and did not die"
+
+
+def killed(*rungs, reason="the browser died", before=False):
+    return {"part": "browser", "reason": reason, "rungs": list(rungs), "before": before}
+
+
+def killing(run, monkeypatch, kill, *said):
+    """Carry out steps of which each `hover` kills something first."""
+    monkeypatch.setitem(VERBS, "hover", lambda stage, job: (kill(), stage.page.evaluate("1"))[1])
+    return run({"hover": SEND}, *said)
+
+
+@browser
+def test_a_renderer_that_crashes_is_told_and_the_browser_is_fit_for_the_next_test(run, monkeypatch):
+    passed(run())
+    before = browser_process().pid
+    result = killing(run, monkeypatch, lambda: [process.kill() for process in renderers()])
+    assert failure(result, "error", "crash").message == "the page crashed in this step"
+    assert (result.facts["mended"], result.facts["alive"]) == (
+        [killed("page", reason="the page crashed")],
+        {"browser": True},
+    )
+    assert "mended" not in passed(run(expected(SEND, {"be": "visible"}))).facts
+    assert browser_process().pid == before
+
+
+@browser
+def test_a_browser_that_dies_is_told_and_relaunched_before_the_next_test(run, monkeypatch):
+    passed(run())
+    before = browser_process().pid
+    result = killing(run, monkeypatch, lambda: browser_process().kill())
+    assert failure(result, "error", "crash").message == "the browser died in this step"
+    assert result.facts["mended"] == [killed("relaunch")]
+    after = browser_process().pid
+    assert after != before
+    assert "mended" not in passed(run(expected(SEND, {"be": "visible"}))).facts
+    assert browser_process().pid == after
+
+
+@browser
+def test_a_browser_that_died_between_two_tests_is_told_with_the_next_one(run):
+    passed(run())
+    browser_process().kill()
+    result = passed(run(expected(SEND, {"be": "visible"})))
+    assert result.facts["mended"] == [killed("relaunch", reason="the browser had died", before=True)]
 
 
 @browser

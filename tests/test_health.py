@@ -331,6 +331,24 @@ def test_a_service_that_forks_away_is_its_own_answerer_and_is_ended(ground):
     assert carriers(ground.mark) == []
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nobody tells of the end of a process")
+@pytest.mark.parametrize("flags", [(), ("daemon",)])
+def test_the_end_of_a_service_is_told_and_not_asked_for_ever_anew(ground, flags):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        await asyncio.sleep(seconds)
+
+    matrix = ground.matrix(ground.service("backend", *flags, ladder=(RESTART,)), sleep=sleep)
+    ground.settle(matrix, "backend")
+    pauses.clear()
+    for process in carriers(ground.mark):
+        process.kill()
+    ground.until(matrix, ["backend"], lambda row: row.state == "healthy" and row.attempts == 2)
+    assert not {0.002, 0.5} & set(pauses)
+
+
 def test_two_matrices_at_once_share_one_range(ground):
     ports = free_range(4)
     matrices = [ground.matrix(ground.service("backend", ports=ports), run=f"run{index}") for index in range(3)]
@@ -495,6 +513,18 @@ def test_repair_then_restart_then_the_backup_in_the_order_declared(ground):
     assert reasons[0].startswith("has a repair that cannot be started: command 'no-such-repair' was not found")
     assert reasons[1] == "does not run"
     assert reasons[2].startswith("ended with exit code 1 at each of 3 starts; its last words: no primary")
+
+
+def test_a_repair_that_does_not_end_in_its_time_is_ended_and_the_next_rung_is_taken(ground):
+    sleeps = Rung("run", (sys.executable, "-c", "import time; time.sleep(1000)"), 0.5)
+    backend = ground.service("backend", live=live(), ladder=(sleeps, RESTART))
+    matrix = ground.matrix(backend)
+    ground.settle(matrix, "backend")
+    os.kill(matrix.row("backend").pid, signal.SIGKILL)
+    ground.until(matrix, ["backend"], lambda row: row.state == "healthy" and row.attempts == 2)
+    [said] = [body["reason"] for body in ground.events if body.get("action") == "run"]
+    assert said == "has a repair that did not end within 0.5 s"
+    assert ground.story("backend")[-1] == "backend healthy restart"
 
 
 def test_past_the_ladder_it_has_failed_and_so_has_what_needs_it(ground):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger import log
+from orchestra.ledger.earlier import Troubles
 from orchestra.ledger.state import fold_all
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import Failure, Result
@@ -177,6 +178,40 @@ def test_a_row_of_a_session_counts_its_incidents_on():
     ]
 
 
+def test_browsers_of_several_workers_are_one_row_and_touch_each_its_own_test():
+    events = []
+    outages = Outages(lambda kind, body: events.append((kind, body)), clock=lambda: 1.0)
+    died = {"part": "browser", "reason": "the browser died", "rungs": [], "before": False}
+    for task in ("cli:a", "cli:b", "cli:c"):
+        outages.began(task, [], [])
+    lost = {"browser": "chromium 1", "mended": [died], "alive": {"browser": False}}
+    crash = Failure("crash", "the browser died in this step")
+    for task in ("cli:a", "cli:b"):
+        settled, touched = outages.ended(Result(task, 1, "error", 1.0, crash, facts=lost), Retry(), held=0)
+        assert (settled.requeue, touched) == (True, ("cli.browser-1",))
+    assert outages.ended(Result("cli:c", 1, "passed", 1.0, facts={"browser": "chromium 1"}), Retry(), held=0)[1] == ()
+    outages.began("cli:a", [], [])
+    back = {
+        "browser": "chromium 1",
+        "mended": [{**died, "rungs": ["relaunch"], "before": True}],
+        "alive": {"browser": True},
+    }
+    assert outages.ended(Result("cli:a", 2, "passed", 1.0, facts=back), Retry(), held=1)[1] == ()
+    opened, closed = [body for kind, body in events if kind == "incident"]
+    assert (opened["id"], closed["outcome"], closed["tests"]) == ("cli.browser-1", "recovered", ["cli:a", "cli:b"])
+
+
+def test_what_is_counted_goes_on_with_the_run():
+    past = Troubles(suspects=2, recoveries=3, failovers={"backend"})
+    fold = Incidents({"backend": 4, "cli.browser": 1}, past)
+    assert fold.counts() == {"incidents": 5, "infra_suspect": 2, "recoveries": 3, "degraded": 1}
+    for name, action in (("backend", "failover"), ("other", "failover")):
+        fold.service(event(name, incident=f"{name}-5"), 0.0)
+        fold.service(event(name, incident=f"{name}-5", action=action), 1.0)
+    fold.suspect()
+    assert fold.counts() == {"incidents": 7, "infra_suspect": 3, "recoveries": 5, "degraded": 2}
+
+
 def test_a_server_that_was_replaced_in_a_test_marks_its_pass_and_one_before_it_does_not():
     outages = Outages(lambda *_: None)
     for before, wanted in ((False, ("mcp.server-1",)), (True, ())):
@@ -192,13 +227,13 @@ def test_every_wait_of_a_recovery_has_a_bound():
     probe = Probe("http", {"path": "/"}, 2.0)
     service = Service(("x",), ports=(1, 3), grace_seconds=1.0)
     backoff = Backoff(max=2, initial_seconds=1.0, factor=2.0, max_seconds=5.0, jitter=0.0)
-    ladder = (Rung("retry"), Rung("run", ("r",)), Rung("restart"))
+    ladder = (Rung("retry"), Rung("run", ("r",)), Rung("run", ("r",), 9.0), Rung("restart"))
     one = Component(
         "b", "b", service=service, ready=Ready(probe, 10.0), live=Live(probe), retries=backoff, ladder=ladder
     )
     starts = (2 + 1 + 2) * (10.0 + 6.0) + 3.0
     assert start_bound_seconds(one) == starts
-    assert bound_seconds(one) == (3.0 + 4.0) + (305.0 + 2.0) + starts
+    assert bound_seconds(one) == (3.0 + 4.0) + (305.0 + 2.0) + (14.0 + 2.0) + starts
     assert bound_seconds(one, [one]) == bound_seconds(one) + 6.0
     assert miss_bound_seconds(one.live) == 3 * 7.0
 
@@ -300,13 +335,19 @@ def test_one_that_fails_in_two_incidents_is_an_error_of_the_machine_and_no_failu
 
 def test_a_run_that_goes_on_counts_its_incidents_on(project):
     twice = breaks("kill", seconds=2.0).replace("exist_ok=False", "exist_ok=True")
-    suite(project, backend(), f"  a: {{{twice}\n")
+    gate = "gates: {after: {all: {require: 'incidents + infra_suspect + recoveries < 100'}}}\n"
+    suite(project, backend(), f"  a: {{{twice}\n{gate}")
     assert project.run("run").code == 1
     (project.root / "broken-backend").unlink()
     assert project.run("run", "--resume").code == 1
     told = [one["body"] for one in project.events("incident")]
     assert [one["id"] for one in told if one["state"] == "opened"] == [f"backend-{number}" for number in (1, 2, 3, 4)]
     assert "failed during incidents backend-3, backend-4, and again" in project.reasons()["cli:a"]
+    values = {}
+    for one in project.events("gate"):
+        values |= one["body"]["values"]
+    assert (values["incidents"], values["infra_suspect"]) == (4, 4)
+    assert values["recoveries"] >= 2, "the last of each segment may still be under way at its end"
     assert project.run("audit").code == 0
 
 
@@ -371,17 +412,23 @@ run = os.environ["ORCHESTRA_TREE"].split()[-1].split("/")[0]
 done = []
 class Killer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        wanted = {"/server": "mcp --endpoint", "/driver": "run-driver", "/browser": "--remote-debugging"}.get(self.path)
+        wanted = {"/server": "mcp --endpoint", "/driver": "run-driver", "/browser": "--remote-debugging",
+                  "/renderer": "--type=renderer"}.get(self.path)
         if wanted and self.path not in done:
             done.append(self.path)
+            victims = []  # all of them first: whose parent has been killed is hard to tell
             for one in psutil.process_iter():
                 try:
                     words = " ".join(one.cmdline())
-                    marks = one.environ().get("ORCHESTRA_TREE", "")
-                    if run in marks and wanted in words and "--type=" not in words:
-                        one.kill()
+                    if wanted not in words or ("--type=" in words and "--type=" not in wanted):
+                        continue
+                    # A renderer writes its title over its environment: its parents are asked.
+                    if any(run in up.environ().get("ORCHESTRA_TREE", "") for up in (one, *one.parents())):
+                        victims.append(one)
                 except psutil.Error:
                     pass
+            for one in victims:
+                one.kill()
         body = b"<h1>Here</h1>"
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -390,7 +437,70 @@ class Killer(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Killer).serve_forever()
 """
-"""A page; asked for /browser or /server it first kills that part of the session, once."""
+"""A page; asked for /browser, /renderer or /server it first kills that part of the session, once."""
+
+
+def deadly(project, driver, *parts):
+    """Run tests of which each kills a part of what carries it, and then looks at the page; the last kills nothing."""
+    low, high = free_range(4)
+    look = '{goto: "${web.url}/"}'
+    tests = "".join(
+        f"  {name}: {{after: [{before}], steps: [{look}, {{http: {{GET: /{name}, base: web}}}}, "
+        "{expect: {role: heading, to: {contain: Here}}}]}\n"
+        for before, name in zip(("first", *parts), parts, strict=False)
+    )
+    spec = f"""orchestra: 1
+suite: s
+methods: {{{driver}: {{driver: {driver}, workers: 1}}}}
+health:
+  web:
+    service: {{run: [python, killer.py, "${{port}}"], port_range: {low}-{high}}}
+    ready: {{http: {{path: /}}}}
+defaults: {{requires: [web], retries: {{max: 0}}}}
+tests:
+  first: {{steps: [{look}]}}
+{tests}  last: {{after: [{parts[-1]}], steps: [{look}]}}
+"""
+    (project.root / "killer.py").write_text(KILLER)
+    return project.write(spec).compile().run("run")
+
+
+@pytest.mark.browser
+def test_a_browser_and_a_page_of_a_method_without_a_session_are_incidents_of_its_browser(project, chromium):
+    done = deadly(project, "playwright", "browser", "renderer")
+    assert done.code == 0, done.err
+    assert set(project.verdicts().values()) == {"passed"}, done.err
+    given = {
+        one["body"]["task"]: (one["body"].get("incidents"), one["body"]["attempts"])
+        for one in project.events("verdict")
+    }
+    assert given == {
+        "playwright:first": (None, 1),
+        "playwright:browser": (["playwright.browser-1"], 2),
+        "playwright:renderer": (["playwright.browser-2"], 2),
+        "playwright:last": (None, 1),
+    }
+    closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
+    assert [(one["id"], one["outcome"], one["rungs"], one["reason"]) for one in closed] == [
+        ("playwright.browser-1", "recovered", ["relaunch"], "the browser died"),
+        ("playwright.browser-2", "recovered", ["page"], "the page crashed"),
+    ]
+    state = json.loads((project.folder / "state.json").read_text())
+    assert (state["health"]["playwright.browser"]["state"], state["incident_count"]) == ("healthy", 2)
+    assert project.run("audit").code == 0
+
+
+@pytest.mark.browser
+def test_a_page_that_crashes_in_a_session_is_an_incident_of_its_browser(project, chromium):
+    done = deadly(project, "mcp", "renderer")
+    assert done.code == 0, done.err
+    assert set(project.verdicts().values()) == {"passed"}, done.err
+    closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
+    assert [(one["id"], one["outcome"], one["rungs"], one["tests"]) for one in closed] == [
+        ("mcp.browser-1", "recovered", ["page"], ["mcp:renderer"]),
+    ]
+    told = [one["body"]["continuity"] for one in project.events("session")]
+    assert told == ["new", "kept", "lost", "kept"]
 
 
 @pytest.mark.browser

@@ -28,6 +28,7 @@ from orchestra.runtime.driver.mcp_loop import Loop
 from orchestra.runtime.driver.mcp_result import answer_of
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.process import Process, alive, end_tree, spawn, tree
+from tests.health_ground import until
 from tests.mcp_ground import Ran, ground
 from tests.step_requests import request
 
@@ -164,7 +165,7 @@ def next_one(run, reason):
 def test_a_dialog_left_open(run):
     asked = {"evaluate": "() => { setTimeout(() => alert('left open'), 20) }"}
     passed(run(OPEN, asked, {"http": {"GET": "${url}"}}, {"set": {"a": 1}}))
-    time.sleep(0.5)  # nobody waits for what comes after the end of a test
+    until(lambda: run.driver.session.browser.dialog is not None, "the dialog")  # no test waits for what comes after it
     next_one(run, "a dialog was left open")
 
 
@@ -266,6 +267,16 @@ def test_a_server_that_hangs_is_replaced(run, site):
 
 
 @browser
+def test_a_server_that_hangs_longer_than_a_step_may_take_is_no_slow_page(run, site):
+    passed(run(OPEN))
+    site.deeds["kill"] = run.stop_server
+    late = {"expect": {"testid": "late", "to": {"be": "visible"}, "within_seconds": 1.2}}
+    stop = {"http": {"GET": site.url.replace("/page", "/do/kill")}}
+    result = run(OPEN, {"evaluate": "() => later('there')"}, stop, late)
+    assert [(one["part"], one["rungs"]) for one in passed(result)["mended"]] == [("server", ["restart"])]
+
+
+@browser
 def test_a_server_that_hangs_in_a_click_ends_the_attempt(run, site):
     passed(run(OPEN))
     site.deeds["kill"] = run.stop_server
@@ -283,9 +294,29 @@ def test_a_renderer_that_crashes_is_never_a_pass(run, site):
     passed(run(OPEN))
     site.deeds["kill"] = crash
     gone = {"expect": {"testid": "count", "to": {"be": "hidden"}, "within_seconds": 10}}
-    told = failure(run(at("kill"), {"evaluate": KILL_SOON}, gone), "error", "crash")
-    assert told.message == "the page crashed in this step"
-    next_one(run, "the page had crashed")
+    crashed = run(at("kill"), {"evaluate": KILL_SOON}, gone)
+    assert failure(crashed, "error", "crash").message == "the page crashed in this step"
+    session = crashed.facts["session"]
+    assert session["mended"] == [{"part": "browser", "reason": "the page crashed", "rungs": [], "before": False}]
+    assert session["alive"] == {"browser": False, "server": True}
+    before = run.browser_process().pid
+    session = passed(run(OPEN, HEADING, press("Plain"), logged("plain;")))
+    assert (session["continuity"], session["tabs"]) == ("lost", 1)
+    assert session["mended"] == [
+        {"part": "browser", "reason": "the page had crashed", "rungs": ["page"], "before": True}
+    ]
+    assert run.browser_process().pid == before, "only the page was lost"
+    assert passed(run(OPEN, HEADING))["continuity"] == "kept"
+
+
+@browser
+def test_what_was_stored_is_there_behind_a_renderer_that_crashed(run, site):
+    store = {"evaluate": "() => { localStorage.setItem('a', '1'); document.cookie = 'c=3' }"}
+    site.deeds["kill"] = lambda: [process.kill() for process in run.renderers()]
+    crashed = run(at("kill"), store, {"evaluate": KILL_SOON}, LATE, reset="page")
+    failure(crashed, "error", "crash")
+    found = {"evaluate": {"script": "() => [localStorage.getItem('a'), document.cookie]", "equals": ["1", "c=3"]}}
+    assert passed(run(OPEN, found, reset="page"))["continuity"] == "lost"
 
 
 @browser
@@ -462,6 +493,13 @@ def test_what_becomes_of_a_call(loop, tmp_path):
     assert not server.alive()
     with pytest.raises(ServerLostError):
         server.call("browser_click", {}, 10)
+
+
+def test_a_server_that_hangs_is_told_from_a_slow_one_however_short_the_call(loop, tmp_path):
+    server = Server(loop, fake(tmp_path), patience_seconds=1.0)
+    with pytest.raises(ServerHungError):
+        server.call("hang", {}, 0.3)
+    server.kill()
 
 
 def test_a_server_that_dies_in_a_call(loop, tmp_path):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -109,6 +112,54 @@ def test_http_does_not_go_through_a_proxy_to_this_machine(http, monkeypatch):
     ground, url, _ = http
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert ask(ground, "http", {}, url=url).reason == ""
+
+
+TLS = Path(__file__).parent / "data/tls"
+"""A certificate that signs itself, for 127.0.0.1, and its key: they protect nothing."""
+
+
+@pytest.fixture
+def https() -> Iterator[str]:
+    """The address of a server with that certificate, which answers whoever says `X-Key: open`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.headers.get("X-Key") == "open" else 403)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_http_trusts_a_certificate_only_when_it_is_known_or_told_to(ground, https, monkeypatch):
+    opens = {"url": https, "headers": {"X-Key": "open"}}
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    refused = ask(ground, "http", opens)
+    assert refused.reason == f"GET {https}: its certificate is not to be trusted: self-signed certificate"
+    assert "SSL_CERT_FILE" in refused.hint
+    assert "verify_tls: false" in refused.hint
+    assert ask(ground, "http", {**opens, "verify_tls": False}).reason == ""
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "certificate.pem"))
+    assert ask(ground, "http", opens).reason == ""
+
+
+def test_http_sends_its_headers(ground, https):
+    said = {"url": https, "verify_tls": False}
+    assert ask(ground, "http", {**said, "headers": {"X-Key": "open"}}).reason == ""
+    assert ask(ground, "http", said).reason.startswith(f"GET {https} answered 403, not 200")
 
 
 def test_names_are_looked_up_in_every_part(ground):

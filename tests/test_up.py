@@ -210,6 +210,46 @@ def test_a_run_uses_what_is_up_and_leaves_it_up(served):
     assert served.run("health", "backend").code == 0
 
 
+CHATTY = """  chatty:
+    service: {run: [python, chatty.py]}
+    ready: {log: {match: 'listening on (?P<port>[0-9]+)'}, within_seconds: 60}
+"""
+
+
+def chatty(project: SuiteProject) -> None:
+    """A suite with a server that takes a port of its own and says so; whoever starts it leaves a line in `chatty.starts`."""
+    (project.root / "chatty.py").write_text(
+        "import os, sys\nopen('chatty.starts', 'a').write('x')\n"
+        "sys.argv = ['server.py', '0', '.', 'port0']\nexec(open('server.py').read())\n"
+    )
+    suite(project, CHATTY, f"  a: {{{asks('chatty')}\n")
+
+
+def test_one_that_is_ready_by_its_log_is_used_although_its_log_is_its_keepers(project):
+    chatty(project)
+    assert project.run("up").code == 0
+    here = rows_of(project)["chatty"]
+    row = matrix(project)["chatty"]
+    assert (row["status"], row["by"], row["url"]) == ("healthy", "up", here.url)
+    done = project.run("run")
+    assert done.code == 0, done.err
+    assert "is not used" not in done.err
+    assert (project.root / "chatty.starts").read_text() == "x"
+
+
+def test_health_starts_no_second_one_of_what_is_up_and_does_not_answer(project):
+    suite(project, backend(), f"  a: {{{asks()}\n")
+    spec = project.root / "specs/s.yaml"  # asked only once, and the keeper does not hear of it for an hour
+    spec.write_text(spec.read_text().replace("max: 2", "max: 0").replace("every_seconds: 5", "every_seconds: 3600"))
+    project.compile()
+    assert project.run("up").code == 0
+    (project.root / "backend/mode").write_text("500")
+    row = matrix(project)["backend"]
+    assert (row["status"], row["by"]) == ("failed", "up")
+    assert "answered 500" in row["reason"]
+    assert starts(project) == 1
+
+
 @pytest.mark.parametrize("change", ["files", "argv"])
 def test_a_run_does_not_use_what_was_made_of_something_else_and_says_why(project, change):
     health = backend().replace("stop: {grace", "inputs: [serve.py], stop: {grace")

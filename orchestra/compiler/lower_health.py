@@ -20,6 +20,7 @@ _LIVE = Live(_PROBE)
 _SERVICE = Service(())
 _JOB = Job(())
 _BACKOFF = Backoff()
+_RUNG = Rung("run")
 _COMPONENT = Component("", "")
 
 
@@ -87,7 +88,10 @@ def _failover(service: ServiceSpec, failover: FailoverSpec) -> ServiceSpec:
 
 
 def _rung(rung: Any, known: Known) -> Rung:
-    return Rung("run", texts(rung["run"], known)) if isinstance(rung, dict) else Rung(rung)
+    if not isinstance(rung, dict):
+        return Rung(rung)
+    seconds = usual(rung.get("timeout_seconds", _RUNG.timeout_seconds), _RUNG.timeout_seconds)
+    return Rung("run", texts(rung["run"], known), seconds)
 
 
 def lower_component(component_id: str, component: ComponentSpec, known: Known) -> Component:

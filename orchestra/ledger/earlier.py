@@ -19,6 +19,23 @@ from orchestra.ledger.runs import LEDGER
 
 Body = Mapping[str, Any]
 
+_PAGE = ("method", "steps", "facts", "findings", "network")
+
+
+@dataclass(slots=True)
+class Troubles:
+    """What failed and came back in the segments so far, for what counts over a whole run.
+
+    Attributes:
+        suspects: attempts that failed during an incident.
+        recoveries: rungs of ladders that were tried.
+        failovers: components that were on their backup.
+    """
+
+    suspects: int = 0
+    recoveries: int = 0
+    failovers: set[str] = field(default_factory=set)
+
 
 @dataclass(slots=True)
 class Earlier:
@@ -34,7 +51,9 @@ class Earlier:
         segment: the number of the latest segment, from 0.
         groups: (method, group) of the checkpoints that stand.
         incidents: the number of its latest incident, by component.
+        pages: of the latest attempt of a task what the metrics of pages, logs and tool calls are made of, if anything.
         moved: what the comparison of its duration with the baseline found, by task.
+        troubles: what else counts over the whole run.
         finished: the latest segment came to its end.
         seconds: time that the segments took, without what lies between them.
     """
@@ -49,7 +68,9 @@ class Earlier:
     segment: int = 0
     groups: dict[tuple[str, str], int] = field(default_factory=dict)
     incidents: dict[str, int] = field(default_factory=dict)
+    pages: dict[str, Body] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    troubles: Troubles = field(default_factory=Troubles)
     finished: bool = False
     seconds: float = 0.0
     _given: dict[str, list[tuple[int, Body]]] = field(default_factory=dict)
@@ -95,6 +116,10 @@ class Earlier:
     def _attempt_finished(self, event: Event) -> None:
         self.attempts[event.body["task"]] = event.body["attempt"]
         self._last[event.body["task"]] = event.body
+        self.pages.pop(event.body["task"], None)
+        if "network" in event.body or "findings" in event.body:
+            self.pages[event.body["task"]] = {part: event.body[part] for part in _PAGE if part in event.body}
+        self.troubles.suspects += bool(event.body.get("infra_suspect"))
         if event.body.get("infra_suspect") and event.body["retry"]:
             self.held[event.body["task"]] = self.held.get(event.body["task"], 0) + 1
 
@@ -110,11 +135,18 @@ class Earlier:
         self.groups[event.body["method"], event.body["group"]] = event.seq
 
     def _incident(self, event: Event) -> None:
-        self._numbered(event.body["component"], event.body.get("id", ""))
+        body = event.body
+        self._numbered(body["component"], body.get("id", ""))
+        if body["state"] == "closed" and "." in body["component"]:  # a browser, whose rungs are told here alone
+            self.troubles.recoveries += len(body.get("rungs", ()))
 
     def _service_event(self, event: Event) -> None:
         # A segment may have been cut off between this and the `incident` that follows from it.
         self._numbered(event.body["component"], event.body.get("incident", ""))
+        action = event.body.get("action")
+        self.troubles.recoveries += bool(action) and action != "fail_back"
+        if action == "failover":
+            self.troubles.failovers.add(event.body["component"])
 
     def _numbered(self, component: str, name: str) -> None:
         whose, _, number = name.rpartition("-")
@@ -139,6 +171,7 @@ class Earlier:
             self.attempts.pop(task, None)
             self.held.pop(task, None)
             self._last.pop(task, None)
+            self.pages.pop(task, None)
             self.moved.pop(task, None)
 
 

@@ -115,6 +115,38 @@ class Dropped(TypedDict):
     kind: str
 
 
+class Finding(TypedDict):
+    """An error beside the assertions."""
+
+    layer: Annotated[
+        str, "`page_errors`, `console_errors`, `failed_requests`, `http_5xx`, `open_dialogs`, `service_logs`"
+    ]
+    level: Annotated[Literal["fail", "warn"], "whether it fails the attempt"]
+    text: str
+    where: Annotated[str, "address and line of a script, page of a request, log and line; empty when not known"]
+    count: Annotated[int, "how often it was seen"]
+
+
+class Host(TypedDict):
+    """The requests of a page to one host."""
+
+    requests: int
+    failed: Annotated[int, "without an answer, or answered with 400 and above; given up by the page does not count"]
+    bytes: NotRequired[Annotated[int, "of the answers' bodies as they were sent; absent when not known of all"]]
+    slowest_ms: NotRequired[Annotated[float, "from its start to its last byte; absent when none was measured"]]
+    component: NotRequired[Annotated[str, "the row of the health matrix that the host is"]]
+
+
+class Network(TypedDict):
+    """The requests of the page of an attempt."""
+
+    requests: int
+    failed: int
+    bytes: NotRequired[int]
+    slowest_ms: NotRequired[float]
+    hosts: Annotated[dict[str, Host], "by host and port"]
+
+
 class AttemptFinished(TypedDict):
     """An attempt ended."""
 
@@ -139,6 +171,8 @@ class AttemptFinished(TypedDict):
             " that one process had, absent where it is no more than that of orchestra",
         ]
     ]
+    findings: NotRequired[Annotated[list[Finding], "errors beside the assertions, what fails first"]]
+    network: NotRequired[Annotated[Network, "of the page; absent without one"]]
     facts: NotRequired[Annotated[dict[str, object], "figures of the driver: browser, page errors, tool calls, …"]]
 
 

@@ -50,10 +50,11 @@ class Past(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
-    """One attempt: how it ended and how many seconds it took."""
+    """One attempt: how it ended, how many seconds it took, and the kind of its failure, empty for a pass."""
 
     outcome: Outcome
     seconds: float
+    kind: str = ""
 
 
 class Execution(msgspec.Struct, frozen=True, array_like=True):
@@ -164,9 +165,10 @@ class Collector:
 
     def _attempt(self, body: Mapping[str, Any]) -> None:
         if body["outcome"] in COUNTED and not body.get("infra_suspect"):
-            taken = Attempt(body["outcome"], round(body["seconds"], 6))
+            error = body["error"] or {}
+            taken = Attempt(body["outcome"], round(body["seconds"], 6), error.get("kind", ""))
             self.attempts.setdefault(body["task"], []).append(taken)
-            if body["error"]:
+            if error:
                 self.messages[body["task"]] = body["error"]["message"][:MESSAGE]
 
     def _reopen(self, tasks: Iterable[str]) -> None:
@@ -267,7 +269,9 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
     shown = {
         task: {
             **{name: getattr(one, name) for name in ("verdict", "browser", "inputs", "repeats", "moved", "message")},
-            "attempts": [{"outcome": taken.outcome, "seconds": taken.seconds} for taken in one.attempts],
+            "attempts": [
+                {"outcome": taken.outcome, "seconds": taken.seconds, "kind": taken.kind} for taken in one.attempts
+            ],
         }
         for task, one in record.executions.items()
         if task in tasks

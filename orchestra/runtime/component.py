@@ -9,21 +9,24 @@ than other modules because a start and the questions asked during it are read to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import msgspec
+import psutil
 
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Component, Job, Probe, Ready, Service
 from orchestra.runtime import identity, up
-from orchestra.runtime.ends import exit_of
+from orchestra.runtime.ends import end_of, exit_of
 from orchestra.runtime.port import Port, Taken, busy, reserve
 from orchestra.runtime.probe import Answer, Prober, Scene
-from orchestra.runtime.recovery import REPAIR_SECONDS, Watch, poll_seconds, step, wait_seconds
+from orchestra.runtime.process import alive
+from orchestra.runtime.recovery import Watch, poll_seconds, step, wait_seconds
 from orchestra.runtime.reply import short
 from orchestra.runtime.row import Trouble
 from orchestra.runtime.service import Ground, Journal, Running, ending, finish, release, start, stop
@@ -34,6 +37,7 @@ SETTLE_SECONDS = 0.2
 
 _STRANGER_LIMIT = 3
 _BACKGROUND_POLL_SECONDS = 0.5
+_SHORTEST_PAUSE_SECONDS = 0.02
 _ASK_AGAIN_SECONDS = (0.0, 0.02, 0.1)
 _SHORTEST_PROBE_SECONDS = 0.05
 
@@ -57,6 +61,7 @@ class Member:
         locks: the folder of port reservations.
         say: told when a start begins: reason.
         lent: what `orchestra up` keeps of it, to be used as it stands.
+        starts: whether it may be started; else what is lent is all that there is.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Member:
         locks: Callable[[], Path],
         say: Callable[[Member, str], None],
         lent: UpRow | None = None,
+        starts: bool = True,
     ) -> None:
         self.component = component
         self.service = component.service
@@ -85,6 +91,7 @@ class Member:
         self.latency: float | None = None
         self.standing: UpRow | None = None
         self._lent = lent
+        self._may_start = starts
         self._sockets: frozenset[int] = frozenset()
         self._ground = ground
         self._prober = prober
@@ -168,8 +175,8 @@ class Member:
             lent, self._lent, why = self._lent, None, ""
             if lent is not None:
                 trouble = await self._stand(lent)
-                if trouble is None:
-                    return None
+                if trouble is None or not self._may_start:
+                    return trouble
                 why = f"what `orchestra up` keeps is not used: {trouble.reason}"
             if self.component.job is not None:
                 return await self._job(self.component.job, why)
@@ -186,10 +193,17 @@ class Member:
         self.bound, self.standing = MappingProxyType(dict(lent.bound)), lent
         self.starts += 1
         self._say(self, "")
-        trouble = await self._until_ready(self.component.ready, tries=self.component.retries.max + 1)
+        trouble = await self._until_ready(self._ready_now(), tries=self.component.retries.max + 1)
         if trouble is not None:
             self.bound, self.standing = MappingProxyType({}), None
         return trouble
+
+    def _ready_now(self) -> Ready | None:
+        """How one that is up shows that it is ready. What it wrote is its keeper's, so its port is asked instead."""
+        ready = self.component.ready
+        if ready is None or ready.probe.kind != "log":
+            return ready
+        return None if self.port is None else msgspec.structs.replace(ready, probe=Probe("tcp", {}))
 
     async def _job(self, job: Job, why: str) -> Trouble | None:
         await self.go_down()
@@ -202,11 +216,11 @@ class Member:
             return self._with_output(f"ended with {ending(code)}")
         return await self._until_ready(self.component.ready)
 
-    async def repair(self, run: tuple[str, ...]) -> Trouble | None:
-        """Run a repair of the ladder to its end."""
-        code = await self._to_its_end(Job(run, timeout_seconds=REPAIR_SECONDS), word="repair")
+    async def repair(self, run: tuple[str, ...], seconds: float) -> Trouble | None:
+        """Run a repair of the ladder to its end, within so many seconds."""
+        code = await self._to_its_end(Job(run, timeout_seconds=seconds), word="repair")
         if code is None:
-            return Trouble(f"has a repair that did not end within {REPAIR_SECONDS:g} s")
+            return Trouble(f"has a repair that did not end within {seconds:g} s")
         return self._with_output(f"has a repair that ended with {ending(code)}") if code else None
 
     async def _to_its_end(self, job: Job, word: str = "job") -> int | None:
@@ -439,27 +453,39 @@ class Member:
         if running is None:
             raise AssertionError("nothing runs")
         code = await exit_of(running.process, self._ground.sleep)
-        while code == 0 and await self.lives():
-            await self._ground.sleep(_BACKGROUND_POLL_SECONDS)
+        while code == 0 and (left := await self._left()):
+            await self._until_ended(left)
         return code
 
-    async def lives(self) -> bool:
-        """Whether something of the service runs.
+    async def _left(self) -> list[psutil.Process]:
+        """What lives of a service behind its leader.
 
         Asked more than once: one that forks away moves faster than a list of processes is made, and can be missed in it.
         """
+        for pause in _ASK_AGAIN_SECONDS:
+            left = self.running.left() if self.running is not None else []
+            if left or self.running is None:
+                return left
+            await self._ground.sleep(pause)
+        return self.running.left() if self.running is not None else []
+
+    async def _until_ended(self, processes: Sequence[psutil.Process]) -> None:
+        """Wait until these have ended, or for a moment where nobody tells: to list all processes anew takes long."""
+        told = [await end_of(one.pid, partial(alive, one)) for one in processes]
+        await self._ground.sleep(_SHORTEST_PAUSE_SECONDS if any(told) else _BACKGROUND_POLL_SECONDS)
+
+    async def lives(self) -> bool:
+        """Whether something of the service runs."""
         if self.standing is not None:
             return self.standing.pid is None or up.lives(self.standing)
-        for pause in _ASK_AGAIN_SECONDS:
-            if self.running is None or self.running.alive():
-                break
-            await self._ground.sleep(pause)
-        return self.running is not None and self.running.alive()
+        if self.running is None:
+            return False
+        return self.running.process.popen.poll() is None or bool(await self._left())
 
     async def gone(self) -> None:
         """Wait for the end of what `orchestra up` has started."""
-        while self.standing is not None and up.lives(self.standing):
-            await self._ground.sleep(_BACKGROUND_POLL_SECONDS)
+        while self.standing is not None and (living := up.living(self.standing)):
+            await self._until_ended(living)
 
     # ------------------------------------------------------------------------------------------------------- going down
 

@@ -70,6 +70,7 @@ class Matrix:
         rand: a number from 0 to 1, for the spread of waits.
         in_use: whether a test under way requires this component; called from the matrix's thread.
         lent: rows that `orchestra up` keeps and that are used as they stand, as long as they are well.
+        starts: whether anything may be started; else a row that is lent and not well has failed.
         numbered: how many incidents the ids of a component count already, from earlier segments of the run.
     """
 
@@ -90,6 +91,7 @@ class Matrix:
         rand: Callable[[], float] = random.random,
         in_use: Callable[[str], bool] = lambda _: False,
         lent: Mapping[str, UpRow] = MappingProxyType({}),
+        starts: bool = True,
         numbered: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand)
@@ -107,6 +109,7 @@ class Matrix:
                 locks=lambda: locks_folder(os.getuid()),
                 say=self._starting,
                 lent=lent.get(one.id),
+                starts=starts,
             )
             for one in components
         }
@@ -543,7 +546,7 @@ class Matrix:
         if action.kind in {"retry", "run"}:
             if action.kind == "run":
                 try:
-                    lost = await member.repair(action.run)
+                    lost = await member.repair(action.run, action.timeout_seconds)
                 except OrchestraError as error:
                     lost = Trouble(f"has a repair that cannot be started: {error.message}", error.hint)
                 if lost is not None:

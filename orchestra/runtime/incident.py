@@ -1,10 +1,10 @@
 """Incidents of a run: when a component was out of order, which attempts that touches, and what follows for them.
 
-May import `attempt`, `plan`, `verdict`. `Incidents` is the fold, pure but for being changed in place: service events and
-the windows of attempts go in, incidents come out. `Outages` is its thread-safe form for a session: it records, and holds
-back a failure until the components that the test requires have been asked whether they are well. Without that a test that
-meets a dead server would be judged before the watcher, which asks every few seconds, has heard of it. Longer than other
-modules because the fold, what follows from it and its seam to the session are read together.
+May import `attempt`, `plan`, `ledger`, `verdict`. `Incidents` is the fold, pure but for being changed in place: service
+events and the windows of attempts go in, incidents come out. `Outages` is its thread-safe form for a session: it records,
+and holds back a failure until the components that the test requires have been asked whether they are well. Without that a
+test that meets a dead server would be judged before the watcher, which asks every few seconds, has heard of it. Longer than
+other modules because the fold, what follows from it and its seam to the session are read together.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from orchestra.ledger.earlier import Troubles
 from orchestra.ledger.event import Verdict
 from orchestra.plan import Retry
 from orchestra.runtime.attempt import Result
@@ -66,7 +67,7 @@ class Died(NamedTuple):
     """A part of a browser session that died.
 
     Attributes:
-        component: its row, `mcp.browser` or `mcp.server`.
+        component: its row, `mcp.browser`, `mcp.server` or `cli.browser`.
         reason: what was seen.
         rungs: what brought it back; empty when the next test will.
         before: it happened before the attempt that tells it, which it does not touch.
@@ -78,12 +79,23 @@ class Died(NamedTuple):
     before: bool = False
 
 
+def _parts(result: Result) -> Mapping[str, Any]:
+    """Where an attempt tells of the parts that carried it: in its session, which outlives it, or among its own facts."""
+    session: Mapping[str, Any] | None = result.facts.get("session")
+    if session is None:
+        return {"alive": {"browser": True}, **result.facts} if "browser" in result.facts else {}
+    return session
+
+
+def _row_of(result: Result, part: str) -> str:
+    return f"{result.task.partition(':')[0]}.{part}"
+
+
 def deaths(result: Result) -> list[Died]:
-    """What died of the browser session of an attempt, by its facts."""
-    session = result.facts.get("session", {})
+    """What died of the browser and the MCP server under an attempt, by its facts."""
     return [
-        Died(f"{session['method']}.{one['part']}", one["reason"], tuple(one["rungs"]), one["before"])
-        for one in session.get("mended", ())
+        Died(_row_of(result, one["part"]), one["reason"], tuple(one["rungs"]), one["before"])
+        for one in _parts(result).get("mended", ())
     ]
 
 
@@ -92,10 +104,13 @@ class Incidents:
 
     Args:
         numbered: how many incidents the ids of a component count already, from earlier segments of the run.
+        troubles: what else these segments count for the whole run.
     """
 
-    def __init__(self, numbered: Mapping[str, int] = MappingProxyType({})) -> None:
+    def __init__(self, numbered: Mapping[str, int] = MappingProxyType({}), troubles: Troubles | None = None) -> None:
         self._numbered = numbered
+        self._troubles = troubles or Troubles()
+        self._failovers = set(self._troubles.failovers)
         self._all: dict[str, Incident] = {}
         self._running: dict[str, _Window] = {}
         self._touched: dict[str, list[str]] = {}
@@ -123,6 +138,8 @@ class Incidents:
             return []
         if body.get("action"):
             known.rungs.append(body["action"])
+        if body.get("action") == "failover":
+            self._failovers.add(known.component)
         if body["state"] not in {"healthy", "failed"}:
             return []
         known.outcome = "recovered" if body["state"] == "healthy" else "failed"
@@ -137,17 +154,13 @@ class Incidents:
             now: monotonic seconds.
         """
         same = [one for one in self._all.values() if one.component == died.component]
-        bodies = []
-        if not same or same[-1].outcome:
-            number = self._numbered.get(died.component, 0) + len(same) + 1
-            one = Incident(f"{died.component}-{number}", died.component, died.reason, now)
-            self._all[one.id] = one
-            if not died.before:
-                window = self._running[task]
-                self._overlap(task, window, one, anyhow=True)
-            bodies.append(_opened(one))
-        else:
-            one = same[-1]
+        known = same[-1] if same and not same[-1].outcome else None  # browsers of several workers share a row
+        number = self._numbered.get(died.component, 0) + len(same) + 1
+        one = known or Incident(f"{died.component}-{number}", died.component, died.reason, now)
+        self._all[one.id] = one
+        if not died.before:
+            self._overlap(task, self._running[task], one, anyhow=True)
+        bodies = [_opened(one)] if known is None else []
         if died.rungs:
             one.rungs += died.rungs
             one.outcome = "recovered"
@@ -162,7 +175,7 @@ class Incidents:
                 self._overlap(task, window, one)
 
     def _overlap(self, task: str, window: _Window, one: Incident, *, anyhow: bool = False) -> None:
-        if anyhow or one.component in window.components:
+        if (anyhow or one.component in window.components) and one.id not in window.touched:
             window.touched.append(one.id)
             if task not in one.tests:
                 one.tests.append(task)
@@ -194,8 +207,13 @@ class Incidents:
         self._suspects += 1
 
     def counts(self) -> dict[str, int]:
-        """The metrics of incidents."""
-        return {"incidents": len(self._all), "infra_suspect": self._suspects}
+        """The metrics of incidents, over all segments of the run."""
+        return {
+            "incidents": len(self._all) + sum(self._numbered.values()),
+            "infra_suspect": self._suspects + self._troubles.suspects,
+            "recoveries": sum(len(one.rungs) for one in self._all.values()) + self._troubles.recoveries,
+            "degraded": len(self._failovers),
+        }
 
     def unresolved(self, now: float) -> list[dict[str, Any]]:
         """The run ends: the closing bodies of the incidents that are open."""
@@ -274,7 +292,7 @@ class Outages:
     Args:
         add: records an event.
         clock: monotonic seconds.
-        numbered: as `Incidents` takes it.
+        numbered, troubles: as `Incidents` takes them.
     """
 
     def __init__(
@@ -282,11 +300,12 @@ class Outages:
         add: Callable[[str, Body], object],
         clock: Callable[[], float] = time.monotonic,
         numbered: Mapping[str, int] = MappingProxyType({}),
+        troubles: Troubles | None = None,
     ) -> None:
         self._add = add
         self._clock = clock
         self._lock = threading.Lock()
-        self._fold = Incidents(numbered)
+        self._fold = Incidents(numbered, troubles)
         self._held: dict[str, Result] = {}
         self._asked: deque[str] = deque()
         self._degraded: dict[str, dict[str, None]] = {}
@@ -344,10 +363,9 @@ class Outages:
         return settled, touched
 
     def _session_rows(self, result: Result, reasons: Mapping[str, str]) -> None:
-        """The parts of a browser session are rows of the matrix: each change of theirs is a service event."""
-        session = result.facts.get("session", {})
-        for part, lives in session.get("alive", {}).items():
-            name = f"{session['method']}.{part}"
+        """Browser and MCP server are rows of the matrix: each change of theirs is a service event."""
+        for part, lives in _parts(result).get("alive", {}).items():
+            name = _row_of(result, part)
             known = self._parts.get(name)
             if known is None or known[0] != lives or name in reasons:
                 number = (known[1] if known is not None else 0) + (lives and (known is None or name in reasons))
@@ -379,8 +397,9 @@ class Outages:
             return self._fold.in_use(component)
 
     def counts(self) -> dict[str, int]:
-        """The metrics of incidents."""
-        return self._fold.counts()
+        """The metrics of incidents, over all segments of the run."""
+        with self._lock:
+            return self._fold.counts()
 
     def close(self) -> None:
         """The run ends: what is still open is said."""

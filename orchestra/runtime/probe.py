@@ -11,8 +11,9 @@ import asyncio
 import errno
 import re
 import shutil
+import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -170,16 +171,30 @@ def _address(url: str) -> tuple[str, int] | None:
     return (parts.hostname, port) if parts.hostname else None
 
 
-def _cause(error: BaseException) -> str:
-    """Why a request failed, by the system's own error where there is one below."""
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it came of."""
     below: BaseException | None = error
     while below is not None:
+        yield below
+        below = below.__cause__ or below.__context__
+
+
+def _cause(error: BaseException) -> str:
+    """Why a request failed, by the system's own error where there is one below."""
+    for below in _chain(error):
         if isinstance(below, OSError) and below.errno == errno.ECONNREFUSED:
             return "nothing listens there"
         if isinstance(below, OSError) and below.errno in {errno.ECONNRESET, errno.EPIPE}:
             return "the connection was reset"
-        below = below.__cause__ or below.__context__
+        if isinstance(below, ssl.SSLCertVerificationError):
+            return f"its certificate is not to be trusted: {below.verify_message}"
     return str(error) or type(error).__name__
+
+
+def _mend(error: BaseException) -> str:
+    if any(isinstance(below, ssl.SSLCertVerificationError) for below in _chain(error)):
+        return "let SSL_CERT_FILE name the certificate of who signed it, or write `verify_tls: false`"
+    return ""
 
 
 async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
@@ -200,7 +215,7 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
                 if len(body) >= BODY_LIMIT:
                     break
     except (_library().HTTPError, _library().InvalidURL, OSError, ValueError) as error:
-        return Answer(f"{method} {url}: {_cause(error)}")
+        return Answer(f"{method} {url}: {_cause(error)}", _mend(error))
     reason = misfit(args, reply.status_code, bytes(body)) or impostor(scene.identity, reply.headers, bytes(body))
     return Answer(f"{method} {url} {reason}", peer=peer) if reason else Answer(peer=peer)
 

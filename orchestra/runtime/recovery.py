@@ -10,9 +10,6 @@ from dataclasses import dataclass
 
 from orchestra.plan import Backoff, Component, Live, Rung, Service
 
-REPAIR_SECONDS = 300.0
-"""What a repair of a ladder may take."""
-
 _END_SECONDS = 5.0
 _SETTLED_SECONDS = 1.0
 _EAGER_POLLS = 40
@@ -71,6 +68,7 @@ class Action:
         rung: its index in the ladder.
         kind: `retry`, `restart`, `run`, `port` or `failover`.
         run: the repair command of a rung of kind `run`.
+        timeout_seconds: what the repair may take.
         attempt: from 1; which try of this rung.
         wait_seconds: to wait before it.
     """
@@ -78,6 +76,7 @@ class Action:
     rung: int
     kind: str
     run: tuple[str, ...]
+    timeout_seconds: float
     attempt: int
     wait_seconds: float
 
@@ -101,7 +100,7 @@ def decide(ladder: Sequence[Rung], backoff: Backoff, tried: Sequence[int], rand:
         rung, done = ladder[index], tried.count(index)
         if done < allowed(rung, backoff):
             wait = wait_seconds(backoff, done + 1, rand) if rung.kind == "retry" else 0.0
-            return Action(index, rung.kind, rung.run, done + 1, wait)
+            return Action(index, rung.kind, rung.run, rung.timeout_seconds, done + 1, wait)
     return None
 
 
@@ -155,7 +154,7 @@ def bound_seconds(component: Component, dependents: Sequence[Component] = ()) ->
         if rung.kind == "retry":
             total += waits_seconds(component.retries) + component.retries.max * asked
         elif rung.kind == "run":
-            total += REPAIR_SECONDS + _END_SECONDS + asked
+            total += rung.timeout_seconds + _END_SECONDS + asked
         else:
             total += ends + start_bound_seconds(component)
     return total

@@ -16,7 +16,7 @@ import msgspec
 
 from orchestra.errors import PlanError, UsageError
 from orchestra.ledger import kept_plan
-from orchestra.ledger.earlier import Earlier, look
+from orchestra.ledger.earlier import Earlier, Troubles, look
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.plan import Plan, Test
 from orchestra.runtime.incident import REQUEUES
@@ -40,7 +40,9 @@ class Resumed:
         groups: (method, group) of checkpoints that stand.
         changed: tests whose plan is another than it was.
         incidents: the number of its latest incident, by component.
+        pages: what the attempts that the kept verdicts rest on showed beside their assertions, by task.
         moved: what the comparison with the baseline found, by task.
+        troubles: what else its earlier segments count for the whole run.
         seconds: time that the earlier segments took.
     """
 
@@ -52,7 +54,9 @@ class Resumed:
     groups: frozenset[tuple[str, str]] = frozenset()
     changed: tuple[str, ...] = ()
     incidents: Mapping[str, int] = field(default_factory=dict)
+    pages: Mapping[str, Body] = field(default_factory=dict)
     moved: Mapping[str, str] = field(default_factory=dict)
+    troubles: Troubles = field(default_factory=Troubles)
     seconds: float = 0.0
 
 
@@ -138,7 +142,9 @@ def decide(
         groups=frozenset(before.groups),
         changed=tuple(changed),
         incidents=dict(before.incidents),
+        pages={task: body for task in kept if (body := before.pages.get(task))},
         moved=dict(before.moved),
+        troubles=before.troubles,
         seconds=before.total_seconds(),
     )
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
+
 from orchestra.names import expand
 from orchestra.plan import Job, Service
 from orchestra.runtime.ends import end, exit_of
@@ -164,11 +166,9 @@ class Running:
     begun: float
     known: frozenset[int] = field(default_factory=frozenset)
 
-    def alive(self) -> bool:
-        """Whether the leader runs, or else something of its tree: a service may fork away and let its leader end."""
-        return self.process.popen.poll() is None or any(
-            alive(one) for one in tree(self.process.pid, self.process.mark, reaped=True)
-        )
+    def left(self) -> list[psutil.Process]:
+        """What lives of its tree behind a leader that has ended: a service may fork away."""
+        return [one for one in tree(self.process.pid, self.process.mark, reaped=True) if alive(one)]
 
 
 def start(

@@ -37,6 +37,7 @@ from orchestra.runtime.build import Builds, source_now
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
+from orchestra.runtime.evidence_book import EvidenceBook
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
@@ -44,8 +45,10 @@ from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.limit import within_limit
+from orchestra.runtime.log_finding import patterns_of, with_log_findings
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pace import Pace, repeat_folder
+from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
@@ -165,7 +168,7 @@ class Session:
         except BaseException:
             self._lock.release()
             raise
-        self._outages = Outages(self._recorder.add, numbered=self._resumed.incidents)
+        self._outages = Outages(self._recorder.add, numbered=self._resumed.incidents, troubles=self._resumed.troubles)
         # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
         self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
         self._reaper = Reaper.start(self._mark)
@@ -197,6 +200,7 @@ class Session:
         self._gates = Gates(gates_of(plan), self._recorder.add)
         self._selection = selection
         self._executions: dict[str, Execution] = {}
+        self._pages, self._evidence = PageFigures(), EvidenceBook(self.folder)
         self._keep()
         self._opened = self._closed = False
 
@@ -227,6 +231,9 @@ class Session:
             held = self._resumed.held.get(name, 0)
             self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"], held)
             self._queue.done(name)
+            kept = self._tasks[name]
+            logs = bool(patterns_of(kept.test, kept.method.id))
+            self._pages.take(self._resumed.pages.get(name, {}), logs=logs)
             if attempts:
                 inputs = body["inputs"] if self._tasks[name].test.inputs else ""
                 self._past[name] = history.Past(seconds, self.run, inputs)
@@ -359,6 +366,7 @@ class Session:
             **self._pace.figures(),
             "evidence_missing": self._evidence_missing,
             **self._outages.counts(),
+            **self._pages.figures(),
             "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
             "cpu_percent": processors,
@@ -445,6 +453,8 @@ class Session:
                 "dir": folder,
             }
             self._recorder.add("attempt_started", body if found is None else {**body, "browser": task.test.browser})
+        if patterns_of(task.test, task.method.id):
+            self._matrix.hear()  # what was written before it began is not its own
         task.marks = marks(self.folder, self._matrix.required_by(task.test.requires))
         self._engine.start(
             Request(
@@ -491,6 +501,10 @@ class Session:
             return
         task.seconds = result.seconds
         folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
+        logs = bool(patterns_of(task.test, task.method.id))
+        if logs:
+            self._matrix.hear()
+            result = with_log_findings(result, task.test, task.method.id, self.folder, task.marks)
         if task.marks and wants_evidence(task.test, result):
             self._matrix.hear()
             result = with_services(result, self.folder, folder, task.marks)
@@ -502,14 +516,17 @@ class Session:
         again = settled.again and not self._signal and self.fault is None
         where = self._places.text(result.failure.at) if result.failure is not None else ""
         body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
+        body |= page_body(result, self._matrix.names())
         overlap = {"incidents": list(incidents)} | ({"infra_suspect": True} if settled.suspect else {})
         self._recorder.add("attempt_finished", body | overlap if incidents else body)
+        self._evidence.note(body["evidence"])
         self._evidence_missing += missing_evidence(task.test, result, len(body["evidence"]))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
         if again:
             self._admit(task)
             return
+        self._pages.take(body, logs=logs)
         overlapped = self._outages.of(task.name)
         suspect, cut = settled.suspect, settled.again
         verdict, reason = judged(result, held=task.held, suspect=suspect, cut=cut, incidents=overlapped)
@@ -545,7 +562,7 @@ class Session:
         self.reasons[name] = reason
         required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
         incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
-        pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
+        pace = speed_class(task.seconds, verdict, task.method.speed or self._plan.speed) if task.attempt else None
         excused = self._excuse(task, verdict, reason)
         body: dict[str, object] = {
             "task": name,
@@ -659,6 +676,7 @@ class Session:
                 self._decide(task, "error", f"never ran: {reason}" if self.fault is not None else reason)
         self._open_gates(settled=True)
         fresh = source_now(self._root, self._plan.sources) == self._plan.source_digest
+        self._evidence_missing += self._evidence.gone()
         self._gates.after({**self._figures(), "plan_fresh": fresh})
         if not self._code():
             self._pace.keep(self.folder, self._recorder.add)

@@ -142,6 +142,7 @@ class Survey:
             wake=self._changed.set,
             reaper=self._reaper,
             lent=lent,
+            starts=self._start,
         )
 
     def _of_run(self) -> tuple[str, Mapping[str, Any]]:

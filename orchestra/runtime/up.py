@@ -208,12 +208,17 @@ def _started(component: Component) -> bool:
 
 def lives(row: UpRow) -> bool:
     """Whether the process of a row runs, or else something of its tree: a service may fork away."""
+    return bool(living(row))
+
+
+def living(row: UpRow) -> list[psutil.Process]:
+    """The process of a row, if it runs, else what lives of its tree."""
     if row.pid is None:
-        return False
+        return []
     try:
         leader = psutil.Process(row.pid)
         if abs(leader.create_time() - row.begun) < 1.0 and alive(leader):
-            return True
+            return [leader]
     except psutil.Error:
         pass
-    return any(alive(one) for one in tree(row.pid, row.mark, reaped=True))
+    return [one for one in tree(row.pid, row.mark, reaped=True) if alive(one)]

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.compiler.spec import ComponentSpec
+from orchestra.compiler.spec import BackoffSpec, ComponentSpec
+
+_MANY = 100_000
+"""So many retries are not counted out."""
 
 _PROBES = ("http", "tcp", "run", "env", "file", "log", "port")
 
@@ -75,10 +78,11 @@ def identity_place(context: Context) -> Iterator[Problem]:
 
 @rule
 def idle_backoff(context: Context) -> Iterator[Problem]:
-    """`retries` of a component can never happen: nothing is started or asked, or the first wait is too long.
+    """`retries` of a component can never happen: nothing is started or asked again, or the waits are too long.
 
     The first wait (`initial_seconds`) must be no longer than the longest (`max_seconds`) and shorter than the time in
-    which the component must be ready (`ready.within_seconds`).
+    which the component must be ready (`ready.within_seconds`). A `url` or a check is asked within that time in all, so
+    that the waits before its last retry must not add up to more. A `job` runs once; only the rung `retry` asks again.
     """
     for name, row in _rows(context):
         retries = row.get("retries")
@@ -99,6 +103,29 @@ def idle_backoff(context: Context) -> Iterator[Problem]:
         elif "ready" in row and first >= within:
             message = f'the first wait of "{name}" is {first:g} seconds, but it must be ready within {within:g}'
             yield Problem(context.place((*path, "initial_seconds")), message, "shorten initial_seconds")
+        elif "job" in row and "retry" not in row.get("recover", []):
+            message = f'"{name}" has "retries", but a job runs once'
+            yield Problem(context.place(path, key=True), message, "remove retries")
+        elif not row.get("service") and "job" not in row and (fitting := _fitting(retries, within)) is not None:
+            message = (
+                f'"{name}" is to be asked {retries.get("max", 5)} times more, but must be ready within {within:g} seconds, '
+                f"in which there is time for {fitting}"
+            )
+            yield Problem(context.place(path, key=True), message, f"write max: {fitting}, or raise within_seconds")
+
+
+def _fitting(retries: BackoffSpec, within: float) -> int | None:
+    """How many retries have time, with the shortest waits that the spread allows; None when all have."""
+    wait, total = retries.get("initial_seconds", 0.2), 0.0
+    longest, factor = retries.get("max_seconds", 5.0), retries.get("factor", 2.0)
+    for number in range(retries.get("max", 5)):
+        total += min(wait, longest) * max(0.0, 1.0 - retries.get("jitter", 0.1))
+        if total >= within:
+            return number
+        wait = min(wait * factor, longest)
+        if wait <= 0.0 or number > _MANY:
+            return None
+    return None
 
 
 @rule

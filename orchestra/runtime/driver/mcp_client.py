@@ -1,7 +1,7 @@
 """The Playwright MCP server as a child process, and the client that calls its tools. May import `mcp_loop`, `mcp_result`, mcp.
 
 A server is disposable: it is killed and started again on the same page. One that does not answer is told apart from
-one that is busy by a ping, which a busy server answers beside its work.
+one that is busy by a ping, which a busy server answers beside its work: while a call goes on, and when its time is over.
 """
 
 from __future__ import annotations
@@ -206,6 +206,7 @@ class Server:
                 if done:
                     return _answer(work.result())
                 if left <= TICK_SECONDS:
+                    await self._ping()  # most limits are shorter than our patience: a server that hangs is no slow page
                     raise CallOverError(f"{tool} took longer than {seconds:.3g} s")
                 if meanwhile is not None:
                     await meanwhile(self._beside)

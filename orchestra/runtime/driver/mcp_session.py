@@ -1,6 +1,6 @@
 """The one session of the method `mcp`: our browser, one page in it, and the MCP server that drives that page.
 
-May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`. Browser and page are ours and last; the server is
+May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`, `mask`. Browser and page are ours and last; the server is
 disposable. Before each test the session is looked at, mended if need be, and reset as the method says; what had to be
 mended is told with the test. Longer than other modules because each part's loss and return are read together.
 """
@@ -30,6 +30,7 @@ from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, Server, Server
 from orchestra.runtime.driver.mcp_flags import ATTACHED
 from orchestra.runtime.driver.mcp_loop import Loop
 from orchestra.runtime.driver.playwright import VIEWPORT
+from orchestra.runtime.mask import Masks
 
 _T = TypeVar("_T")
 
@@ -117,7 +118,7 @@ class McpSession:
                 self._came_back("server", "the MCP server had died", "restart", before=True)
             if self._server is None:
                 self._start_server()
-            self._run(self.browser.forget())
+            self._run(self.browser.forget(Masks(request.secrets, self._environment).text))
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -159,8 +160,12 @@ class McpSession:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
             self._mended("a dialog was left open")
-        if browser.crashed or browser.closed:
-            self._renew("the page had crashed" if browser.crashed else "the page was closed")
+        if browser.crashed:
+            self._renew("the page had crashed")
+            self._continuity = "lost"  # what is stored is the browser's; what the page held is gone
+            self._came_back("browser", "the page had crashed", "page", before=True)
+        elif browser.closed:
+            self._renew("the page was closed")
         elif not self._run(browser.answers()):
             self._renew("the page did not answer")
         if browser.others():
@@ -255,6 +260,12 @@ class McpSession:
         self.restarts += 1
         self._start_server()
 
+    def sized(self) -> bool:
+        """Whether it is known how large every answer was."""
+        with suppress(TimeoutError):
+            return self._loop.run(self.browser.sized(), 5.0)
+        return False
+
     def film(self, file: Path) -> None:
         """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""
         width, height = VIEWPORT
@@ -303,10 +314,11 @@ class McpSession:
         }
         if self._reasons:
             found["reason"] = "; ".join(self._reasons)
-        found["alive"] = {"browser": not lost, "server": self._server is not None and self._server.alive()}
+        gone = "the browser died" if lost else "the page crashed" if self.browser.crashed else ""
+        found["alive"] = {"browser": not gone, "server": self._server is not None and self._server.alive()}
         parts = [*self._parts]
-        if lost and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
-            parts.append({"part": "browser", "reason": "the browser died", "rungs": [], "before": False})
+        if gone and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
+            parts.append({"part": "browser", "reason": gone, "rungs": [], "before": False})
         if parts:
             found["mended"] = parts
         if lost or self._kind is None:

@@ -19,7 +19,7 @@ from playwright.sync_api import BrowserContext, Error, Page, Playwright, sync_pl
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request
 from orchestra.runtime.browser import Browser, launch_options
-from orchestra.runtime.driver.contract import Effort, Job, StepError, unfit, unmet
+from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
 from orchestra.runtime.driver.film import film_fault
 from orchestra.runtime.driver.playwright_fault import read
 from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of
@@ -30,6 +30,8 @@ VIEWPORT = (1280, 800)
 LOCALE = "en-US"
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+SIZE_TRIPS = 5
+"""How often the browser is asked for something else, to hear how large an answer was: two replies of it say that."""
 TRACE = "trace.zip"
 """The trace of an attempt: `playwright show-trace` opens it."""
 
@@ -47,6 +49,8 @@ class PlaywrightDriver:
         self._playwright: Playwright | None = None
         self._browser: PlaywrightBrowser | None = None
         self._launched: tuple[Browser, bool] | None = None
+        self._last: PlaywrightSession | None = None
+        self._lost = ""
 
     def open(self, request: Request) -> PlaywrightSession:
         """A fresh context with one page.
@@ -62,11 +66,17 @@ class PlaywrightDriver:
             # The news of a browser that died while nobody listened comes with the first call.
             with suppress(Error):
                 return self._session(self._browser, request.browser, mask, request.test)
+        if self._launched == wanted and not (self._last is not None and self._last.hung):  # that one we ended ourselves
+            self._lost = "the browser had died"
         try:
-            return self._session(self._launch(*wanted), request.browser, mask, request.test)
+            session = self._session(self._launch(*wanted), request.browser, mask, request.test)
         except Error as error:
             message = f"{request.browser.executable or request.browser.engine} does not start: {_first(error.message)}"
             raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
+        if self._lost:
+            session.mended.append(_died(self._lost, "relaunch", before=True))
+        self._lost = ""
+        return session
 
     def _launch(self, browser: Browser, headed: bool) -> PlaywrightBrowser:  # noqa: FBT001 - half of a key
         self._end_browser()
@@ -93,7 +103,29 @@ class PlaywrightDriver:
         if traced:
             context.tracing.start(screenshots=True, snapshots=True)
         version = f"{browser.engine} {launched.version}"
-        return PlaywrightSession(context, context.new_page(), watch, version, traced=traced)
+        self._last = PlaywrightSession(context, context.new_page(), watch, version, self.bring_back, traced=traced)
+        return self._last
+
+    def bring_back(self, reason: str, *, alive: bool) -> dict[str, Any]:
+        """Make the browser fit for the next test, after it or a page in it has died under one; what was done, for the record.
+
+        Args:
+            reason: what happened.
+            alive: only the page is gone; then a new one proves that the browser is well.
+        """
+        if alive and self._browser is not None:
+            with suppress(Error):
+                self._browser.new_context().close()
+                return _died(reason, "page")
+        wanted = self._launched
+        try:
+            if wanted is not None:
+                self._launch(*wanted)
+                return _died(reason, "relaunch")
+        except Error:
+            self._end_browser()
+        self._lost = reason
+        return _died(reason)
 
     def _end_browser(self) -> None:
         if self._browser is not None:
@@ -114,13 +146,23 @@ class PlaywrightSession:
     """The page of one test, and what was seen of it."""
 
     def __init__(
-        self, context: BrowserContext, page: Page, watch: Watch, version: str, *, traced: bool = False
+        self,
+        context: BrowserContext,
+        page: Page,
+        watch: Watch,
+        version: str,
+        bring_back: Callable[..., dict[str, Any]],
+        *,
+        traced: bool = False,
     ) -> None:
         self._context = context
         self._traced = traced
         self._version = version
         self._timer: threading.Timer | None = None
-        self._hung = False
+        self._bring_back = bring_back
+        self._died = False
+        self.hung = False
+        self.mended: list[dict[str, Any]] = []
         self.stage = Stage(page, watch)
 
     def bound(self, seconds: float) -> None:
@@ -136,7 +178,7 @@ class PlaywrightSession:
             self._timer.join()  # a kill that has begun must not meet the browser of the next test
 
     def _cut_off(self) -> None:
-        self._hung = True
+        self.hung = True
         _kill_browser()
 
     def do(self, job: Job) -> Effort:
@@ -149,19 +191,21 @@ class PlaywrightSession:
             VERBS[job.step.verb](self.stage, job)
         except Error as error:
             raise self._failure(job, error) from None
-        if self.stage.watch.crashed:
+        if self._crashed():
             raise StepError("error", "crash", "the page crashed")
         return Effort(calls=1)
 
     def _failure(self, job: Job, error: Error) -> StepError:
         """What an error of Playwright means for the step."""
-        if self._hung:
+        if self.hung:
             message = "the page hangs; its browser was ended"
             return StepError("error", "crash", message, found="no answer", hint="look for a script that never ends")
         said = read(error.message)
         if said.kind == "crash" and not self._answers():
+            self._died = True
             return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
-        if self.stage.watch.crashed or (said.kind == "crash" and not self.stage.page.is_closed()):
+        if self._crashed() or (said.kind == "crash" and not self.stage.page.is_closed()):
+            self.stage.watch.crashed = True  # told before the event has come
             return StepError("error", "crash", "the page crashed in this step", found=said.found)
         if said.kind == "crash":
             return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
@@ -194,6 +238,16 @@ class PlaywrightSession:
             return [Evidence(f"{name}.png", "screenshot")]
         return []
 
+    def seen(self) -> Seen:
+        """What the page did beside the steps. A call that answers brings the events before it along."""
+        watch = self.stage.watch
+        for _ in range(SIZE_TRIPS):
+            if not watch.asking():
+                break
+            with suppress(Error):
+                self._context.cookies([])
+        return Seen(watch.observed.signs, watch.unexpected, watch.observed.network(sized=not watch.asking()))
+
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing."""
         width, height = VIEWPORT
@@ -209,8 +263,23 @@ class PlaywrightSession:
             self.stage.page.screencast.stop()
 
     def facts(self) -> dict[str, Any]:
-        """The browser, and how often the page complained."""
-        return {"browser": self._version, **self.stage.watch.facts()}
+        """The browser, how often the page complained, and what died under it; the browser is fit again after that."""
+        died = self._died or not self._living()
+        if not self.hung and (died or self._crashed()):
+            self._unbind()  # it would end the new browser
+            reason = "the browser died" if died else "the page crashed"
+            self.mended.append(self._bring_back(reason, alive=not died))
+        told: dict[str, Any] = {"browser": self._version, **self.stage.watch.facts()}
+        if self.mended:
+            told |= {"mended": self.mended, "alive": {"browser": bool(self.mended[-1]["rungs"])}}
+        return told
+
+    def _crashed(self) -> bool:
+        return self.stage.watch.crashed
+
+    def _living(self) -> bool:
+        browser = self._context.browser
+        return browser is not None and browser.is_connected()
 
     def close(self) -> None:
         """Close the context; a browser that does not answer is ended."""
@@ -218,6 +287,11 @@ class PlaywrightSession:
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()
         self._unbind()
+
+
+def _died(reason: str, *rungs: str, before: bool = False) -> dict[str, Any]:
+    """For the record: the browser, or a page in it, died `before` the test or in it; the rungs that brought it back."""
+    return {"part": "browser", "reason": reason, "rungs": list(rungs), "before": before}
 
 
 def _kill_browser() -> None:
