@@ -140,9 +140,10 @@ def folding(events: int) -> list[Figure]:
         folder = Path(scratch) / RUN
         record(folder, plan_of(tests), tests)
         begun, cpu = time.perf_counter(), time.process_time()
-        with (folder / LEDGER).open("rb") as lines:
-            for line in lines:
-                json.loads(line)
+        for file in segments(folder / LEDGER):
+            with file.open("rb") as lines:
+                for line in lines:
+                    json.loads(line)
         floor, floor_cpu = time.perf_counter() - begun, time.process_time() - cpu
         begun, cpu = time.perf_counter(), time.process_time()
         fold_all(read(folder / LEDGER))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.whole_log import bind_logs, logs_body
 from tests.suite_project import SuiteProject
 
@@ -40,6 +41,14 @@ def test_each_log_is_bound_by_its_digest(tmp_path):
     assert body["open"] == []
     assert [(one["path"], one["bytes"]) for one in body["files"]] == [(name, len(name)) for name in names]
     assert [one["digest"] for one in body["files"]] == [hashlib.sha256(name.encode()).hexdigest() for name in names]
+
+
+def test_what_an_mcp_server_said_after_the_attempt_is_masked_before_it_is_bound(tmp_path):
+    log = made(tmp_path, "attempts/mcp/t/1/mcp/server.log", b"it says s3cr3t-of-mine here")
+    told = []
+    bind_logs(tmp_path, lambda _kind, body: told.append(body), Masks(["K"], {"K": "s3cr3t-of-mine"}).clean)
+    assert log.read_bytes() == b"it says ***K*** here"
+    assert told[0]["files"][0]["digest"] == hashlib.sha256(log.read_bytes()).hexdigest()
 
 
 def test_where_there_is_no_log_nothing_is_recorded(tmp_path):

@@ -32,7 +32,7 @@ _ESCAPED_IN_URLS = (
 
 _PRINTABLE = frozenset(map(chr, range(0x21, 0x7F)))
 _BLOCK_BYTES = 1 << 20
-_PICTURES = frozenset({".png"})
+_PICTURES = frozenset({".png", ".webm"})
 
 
 def forms(value: str) -> set[str]:

@@ -682,7 +682,7 @@ class Session:
             self._pace.keep(self.folder, self._recorder.add)
 
     def _record_end(self) -> None:
-        bind_logs(self.folder, self._recorder.add)
+        bind_logs(self.folder, self._recorder.add, self._masks.clean)
         counts: dict[str, int] = {}
         for verdict in self.verdicts.values():
             counts[verdict] = counts.get(verdict, 0) + 1
@@ -695,14 +695,15 @@ class Session:
                 "gates": self._gates.results(),
             },
         )
+        self._recorder.sync()
         change = Transaction(self._home)
         change.write("history.json", history.encoded(self._past))
+        if (record := self._history.record()) is not None:
+            change.write(history.EXECUTIONS, history.with_record(self._home, record))
         change.link("runs/last", self.run)
         self._pace.commit(change)
         self._recorder.seal(lambda: integrity.sealed(self._facts))
         change.commit()
-        if (record := self._history.record()) is not None:
-            history.keep(self._home, record)
 
     def _code(self) -> int:
         if self._signal:

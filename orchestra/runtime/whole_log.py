@@ -14,12 +14,24 @@ from typing import Any
 
 from orchestra.runtime.record import evidence_body
 
-PLACES = ("services/**/*", "workers/**/*", "attempts/*/*/*/mcp/*.log")
+MCP = "attempts/*/*/*/mcp"
+PLACES = ("services/**/*", "workers/**/*", f"{MCP}/*.log")
 """The last are those of MCP servers, which go on after the attempt in whose folder they began."""
 
 
-def bind_logs(run: Path, add: Callable[[str, Mapping[str, Any]], object]) -> None:
-    """Record the logs of a run, where there are any; `add` records an event."""
+def bind_logs(
+    run: Path, add: Callable[[str, Mapping[str, Any]], object], clean: Callable[[Path], object] = str
+) -> None:
+    """Record the logs of a run, where there are any.
+
+    Args:
+        run: its folder.
+        add: records an event.
+        clean: takes the secrets out of the files below a folder. The logs of MCP servers were written on after the end of
+            the attempt in whose folder they lie, where it was done first; those of others are masked as they come.
+    """
+    for folder in run.glob(MCP):
+        clean(folder)
     body = logs_body(run)
     if any(body.values()):
         add("logs", body)
