@@ -5,7 +5,9 @@
 The suite has 40 fast commands: some are tried again and then pass, one fails and one needs it. A point is a size of the
 ledger: the run is killed (SIGKILL) as soon as the file has grown to it. Only kills that hit a run in progress count. One
 in three runs is killed a second time while it goes on. For a power cut the bytes behind the last verdict that the run
-had shown are dropped at a seeded place besides: no more than that may be missing after one.
+had shown are dropped at a seeded place besides: no more than that may be missing after one. In every second run the files of
+the ledger are so short that it has a dozen of them; only the last can lose anything in a power cut, for a file is on the disk
+before the next one is made.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +30,19 @@ from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.runs import LEDGER, runs_of
+from orchestra.ledger.segment import segments
 from orchestra.report.rows import Report
 from orchestra.report.watch import report_of
 
 TESTS = 40
 ORCHESTRA = (sys.executable, "-m", "orchestra")
+SHORT_FILES = (
+    sys.executable,
+    "-c",
+    "from orchestra.ledger import log; log.SEGMENT_BYTES = 6000; from orchestra.cli import main; main()",
+)
+"""`orchestra` with a ledger in many short files."""
+
 _POLL_SECONDS = 0.0005
 _AGAIN = 'case "$DIR" in */1|*/1-resume*) echo again; exit 1;; esac'
 _FIRST_LINE = re.compile(r"^(?:passed|flaky) +(cli:\S+)", re.MULTILINE)
@@ -93,7 +103,7 @@ class Ground:
         self._run("compile", code=0)
         self._run("run", code=1)
         folder = self.newest()
-        self.size = (folder / LEDGER).stat().st_size
+        self.size = _size(folder / LEDGER)
         self.wanted = bare(self.report(folder))
 
     def newest(self) -> Path:
@@ -104,20 +114,20 @@ class Ground:
         """The report of a run."""
         return report_of(self.root, kept_plan.latest(self.root, folder), folder)
 
-    def _run(self, *words: str, code: int) -> None:
+    def _run(self, *words: str, code: int, program: Sequence[str] = ORCHESTRA) -> None:
         done = subprocess.run(
-            [*ORCHESTRA, *words], cwd=self.root, env=environment({}), capture_output=True, text=True, check=False
+            [*program, *words], cwd=self.root, env=environment({}), capture_output=True, text=True, check=False
         )
         if done.returncode != code:
             raise BenchmarkError(f"exit {done.returncode} of orchestra {' '.join(words)}:\n{done.stderr[-2000:]}")
 
-    def killed(self, words: list[str], target: int, known: set[str]) -> tuple[Path | None, str]:
+    def killed(self, words: Sequence[str], target: int, known: set[str]) -> tuple[Path | None, str]:
         """Start a run and kill it when its ledger has `target` bytes; its folder and what it had shown by then.
 
         The folder is None when the run had ended before the kill could hit it.
         """
         process = subprocess.Popen(
-            [*ORCHESTRA, *words],
+            words,
             cwd=self.root,
             env=environment({}),
             stdout=subprocess.DEVNULL,
@@ -139,7 +149,8 @@ class Ground:
     def trial(self, dice: random.Random, outcome: Outcome, *, power_cut: bool) -> None:
         """One run, killed once or twice, resumed to its end, and looked at."""
         known = set(runs_of(self.home))
-        folder, shown = self.killed(["run"], dice.randrange(1, self.size), known)
+        program = SHORT_FILES if dice.randrange(2) else ORCHESTRA
+        folder, shown = self.killed([*program, "run"], dice.randrange(1, self.size), known)
         if folder is None:
             outcome.missed += 1
             return
@@ -150,7 +161,7 @@ class Ground:
         if dice.randrange(3) == 0:
             begun = _size(folder / LEDGER)
             goal = dice.randrange(begun + 1, begun + self.size)
-            again, shown = self.killed(["run", "--resume", folder.name], goal, known)
+            again, shown = self.killed([*program, "run", "--resume", folder.name], goal, known)
             outcome.kills += again is not None
             if again is not None:
                 told = self._after_kill(folder, shown, told, dice, outcome, power_cut=power_cut)
@@ -160,7 +171,7 @@ class Ground:
         missing = {task for task in told if before.get(task) not in GOOD}
         outcome.lost += len(missing)
         if _last(folder) != "seal":
-            self._run("run", "--resume", folder.name, code=1)
+            self._run("run", "--resume", folder.name, code=1, program=program)
         self._judge(folder, told, outcome)
 
     def _after_kill(
@@ -169,9 +180,9 @@ class Ground:
         """What had been shown as passed by then; with a power cut, the ledger loses a part of what lies behind it."""
         told = before | set(_FIRST_LINE.findall(shown))
         if power_cut:
-            safe = _end_of(folder, told)
-            size = _size(folder / LEDGER)
-            os.truncate(folder / LEDGER, dice.randint(safe, size))
+            *_, last = segments(folder / LEDGER)
+            safe = _end_of(last, told)
+            os.truncate(last, dice.randint(safe, last.stat().st_size))
         outcome.lost += len(told - {task for task, verdict in _verdicts(folder).items() if verdict in GOOD})
         return told
 
@@ -219,10 +230,10 @@ def _last(folder: Path) -> str:
     return last
 
 
-def _end_of(folder: Path, tasks: set[str]) -> int:
-    """Where the line of the last verdict of these tasks ends."""
+def _end_of(file: Path, tasks: set[str]) -> int:
+    """Where the line of the last verdict of these tasks ends; 0 when the file has none."""
     end = safe = 0
-    for line in (folder / LEDGER).read_bytes().splitlines(keepends=True):
+    for line in file.read_bytes().splitlines(keepends=True):
         end += len(line)
         if (
             line.endswith(b"\n")
@@ -233,11 +244,9 @@ def _end_of(folder: Path, tasks: set[str]) -> int:
     return safe
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+def _size(ledger: Path) -> int:
+    """Bytes of a ledger so far, in all of its files."""
+    return sum(file.stat().st_size for file in segments(ledger)) if ledger.exists() else 0
 
 
 def crash(root: Path, kills: int, seed: int, *, power_cut: bool = False) -> Outcome:

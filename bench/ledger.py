@@ -16,11 +16,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.crash import Outcome, crash
+from bench.crash import crash
 from bench.measure import ORCHESTRA, PASS, Case, Figure, alternate, figures, ratio, table, timings
 from orchestra.ledger import kept_plan
 from orchestra.ledger.audit import audit
@@ -28,11 +29,15 @@ from orchestra.ledger.disk import sync_file
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, read
 from orchestra.ledger.runs import LEDGER, STATE
+from orchestra.ledger.segment import segments
 from orchestra.ledger.state import Fold, fold_all, write_state
 from orchestra.plan import Method, Plan, Test
 
 RUN = "20260102T030405Z-1a2b"
 _NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+FLIPPED_SEGMENT = 8000
+"""Bytes of a file of the ledger in which bytes are changed: it has several."""
 
 Story = Iterator[tuple[str, Mapping[str, Any]]]
 
@@ -57,7 +62,7 @@ def verdict(number: int) -> dict[str, Any]:
     return {**_of(number), **said, "inputs": hashlib.sha256(str(number).encode()).hexdigest()}
 
 
-def story(plan: Plan, done: int, evidence: Mapping[int, list[dict[str, Any]]]) -> Story:
+def story(plan: Plan, done: int, evidence: Mapping[int, list[dict[str, Any]]], logs: list[dict[str, Any]]) -> Story:
     """The events of a run whose first tests have passed."""
     yield (
         "run_started",
@@ -80,17 +85,26 @@ def story(plan: Plan, done: int, evidence: Mapping[int, list[dict[str, Any]]]) -
         steps = [{"index": 0, "verb": "goto", "seconds": 0.1, "outcome": "passed"}]
         yield "attempt_finished", {**_of(number), **body, "steps": steps, "evidence": evidence.get(number, [])}
         yield "verdict", verdict(number)
+    if logs:
+        yield "logs", {"files": logs, "open": []}
     if done == len(plan.tests):
         yield "run_finished", {"exit_code": 0, "counts": {"passed": done}, "seconds": 9.5, "gates": {}}
 
 
-def record(folder: Path, plan: Plan, done: int, evidence: Mapping[int, list[dict[str, Any]]] | None = None) -> Fold:
+def record(
+    folder: Path,
+    plan: Plan,
+    done: int,
+    evidence: Mapping[int, list[dict[str, Any]]] | None = None,
+    logs: list[dict[str, Any]] | None = None,
+    segment_bytes: int | None = None,
+) -> Fold:
     """Write the ledger of such a run, and its state; sealed when all tests have passed."""
     folder.mkdir(parents=True)
     kept_plan.keep(folder, plan, "bench")
     fold = Fold()
-    with Writer(folder / LEDGER, now=lambda: _NOW) as writer:
-        for kind, body in story(plan, done, evidence or {}):
+    with Writer(folder / LEDGER, now=lambda: _NOW, segment_bytes=segment_bytes) as writer:
+        for kind, body in story(plan, done, evidence or {}, logs or []):
             fold.add(writer.append(kind, body))
         if done == len(plan.tests):
             fold.add(writer.seal())
@@ -155,11 +169,19 @@ def status(tests: int, rounds: int) -> str:
 
 
 def flips(count: int, seed: int) -> int:
-    """How many of so many random changes of one byte, in ledger and evidence, an audit finds."""
+    """How many of so many random changes of one byte, in the files of ledger, evidence and logs, an audit finds."""
     dice, found = random.Random(seed), 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / RUN
         evidence = {}
+        logs = []
+        for name in ("services/web.log", "workers/worker-1.log"):
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content := dice.randbytes(2000))
+            logs.append(
+                {"path": name, "digest": hashlib.sha256(content).hexdigest(), "bytes": len(content), "kind": "log"}
+            )
         for number in range(0, 20, 5):
             file = folder / f"attempts/cli/t{number}/1/output.log"
             file.parent.mkdir(parents=True)
@@ -167,16 +189,17 @@ def flips(count: int, seed: int) -> int:
             path, digest = str(file.relative_to(folder)), hashlib.sha256(content).hexdigest()
             evidence[number] = [{"path": path, "digest": digest, "bytes": len(content), "kind": "log"}]
         kept = folder.rename(Path(scratch) / "kept")
-        record(folder, plan_of(20), 20, evidence)
-        (kept / "attempts").rename(folder / "attempts")
-        files = [folder / LEDGER, *sorted(folder.glob("attempts/**/*.log"))]
+        record(folder, plan_of(20), 20, evidence, logs, FLIPPED_SEGMENT)
+        for name in ("attempts", "services", "workers"):
+            (kept / name).rename(folder / name)
+        ledgers = list(segments(folder / LEDGER))
+        files = [*ledgers, *sorted(folder.glob("*/**/*.log"))]
         whole = {file: file.read_bytes() for file in files}
         if audit(folder).finding is not None:
             return 0
-        ledger, all_evidence = len(whole[files[0]]), sum(len(content) for content in whole.values())
+        sizes = [len(whole[file]) for file in files]
         for _ in range(count):
-            place = dice.randrange(all_evidence)
-            file = files[0] if place < ledger else dice.choice(files[1:])
+            [file] = dice.choices(files, sizes)
             changed = bytearray(whole[file])
             changed[dice.randrange(len(changed))] ^= dice.randrange(1, 256)
             file.write_bytes(changed)
@@ -186,12 +209,23 @@ def flips(count: int, seed: int) -> int:
 
 
 def crashes(kills: int, cuts: int) -> str:
-    """The table of kills and power cuts."""
-    rows = []
-    for name, number, power_cut in (("SIGKILL", kills, False), ("power cut", cuts, True)):
-        with tempfile.TemporaryDirectory() as scratch:
-            one: Outcome = crash(Path(scratch) / "project", number, 2026, power_cut=power_cut)
-        rows.append((name, *map(str, (one.kills, one.lost, one.doubled, one.broken, one.other))))
+    """The table of kills and power cuts; three projects at a time, for a run mostly waits."""
+    half = kills // 2
+    jobs = [(kills - half, 2026, False), (half, 2027, False), (cuts, 2028, True)]
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(len(jobs)) as pool:
+        first, second, cut = pool.map(
+            lambda job: crash(Path(scratch) / str(job[1]), job[0], job[1], power_cut=job[2]), jobs
+        )
+    rows = [
+        (
+            name,
+            *(
+                str(sum(getattr(one, what) for one in found))
+                for what in ("kills", "lost", "doubled", "broken", "other")
+            ),
+        )
+        for name, found in (("SIGKILL", (first, second)), ("power cut", (cut,)))
+    ]
     heads = ("end of a run", "hits", "verdicts lost", "passed tests run again", "chains broken", "other reports")
     return table("Runs that were ended, then resumed", heads, rows)
 

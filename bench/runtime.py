@@ -6,7 +6,8 @@ Tests without work: a driver that this benchmark registers with the engine (`eng
 at once, so what is left is the graph, the queue, attempts and verdicts, three events in the ledger, their fsync, the live
 state, the reports and the console. The same tests with one step `set` go through the pipe to a warm worker and back: that
 figure stands beside it without a limit. Plain doit has the same graph of two tasks a test, with actions in Python that do
-nothing. Process tests run `true`, two at a time.
+nothing. Process tests run `true`, two at a time; between ours and ninja's stands a loop in Python that does nothing but start
+them by `subprocess.Popen`, each in a session of its own, two at a time.
 """
 
 from __future__ import annotations
@@ -53,6 +54,20 @@ from orchestra.cli import main
 main()
 """
 """The program of a run whose tests are answered by a driver that does nothing, under the name that their method gives."""
+
+
+_POPEN = """\
+import subprocess, sys
+
+running = []
+for _ in range(int(sys.argv[1])):
+    if len(running) == 2:
+        running.pop(0).wait()
+    running.append(subprocess.Popen(["true"], stdin=subprocess.DEVNULL, start_new_session=True))
+for process in running:
+    process.wait()
+"""
+"""The least that a runner in Python does: no graph, no log, no time limit, no record."""
 
 
 def work_spec(count: int, driver: str, body: str) -> str:
@@ -131,11 +146,16 @@ def processes(tests: int, rounds: int) -> str:
         taken = alternate(
             {
                 "ninja -j2": Case([ninja, "-j2", "--quiet"], built),
+                "a loop of Popen, two at a time": Case([sys.executable, "-c", _POPEN, str(tests)], built),
                 "orchestra run": Case([*ORCHESTRA, "run"], work, _fresh(work)),
             },
             rounds,
         )
-    found = [ratio(f"{tests:,} processes, x ninja -j2", taken["orchestra run"], taken["ninja -j2"], 3)]
+    ours, popen = taken["orchestra run"], taken["a loop of Popen, two at a time"]
+    found = [
+        ratio(f"{tests:,} processes, x ninja -j2", ours, taken["ninja -j2"], 3),
+        Figure(f"{tests:,} processes, x a loop of Popen", ours.wall / popen.wall, ours.cpu / popen.cpu, None),
+    ]
     return "\n".join([timings(f"{tests:,} tests that run `true`", taken), figures("Process tests: ratio", found)])
 
 

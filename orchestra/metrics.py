@@ -1,4 +1,4 @@
-"""The metrics that gates speak about: the catalogue, and CEL over it. Owns cel_expr_python. May import `suggest`.
+"""The metrics that gates speak about: the catalogue, and CEL over it. Owns cel_expr_python. May import `layers`, `suggest`.
 
 Counts are whole numbers and ratios, percentages and seconds are doubles, because CEL compares only like with like:
 `failed <= 5`, `cpu_percent < 90.0`. `python -m orchestra.metrics` prints docs/metrics.md.
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from orchestra.layers import LAYERS
 from orchestra.suggest import did_you_mean
 
 Phase: TypeAlias = Literal["before", "during", "after"]
@@ -104,7 +105,7 @@ _ALL: tuple[Metric, ...] = (
         "evidence_missing",
         "int",
         "files",
-        "files of attempts that were named and cannot be read, and failed browser attempts without any",
+        "files of attempts that cannot be read, or at the end are gone, and failed browser attempts without any",
         RUNNING,
         "evidence_missing == 0",
     ),
@@ -182,6 +183,38 @@ _ALL: tuple[Metric, ...] = (
     Metric(
         "seconds_total", "double", "seconds", "from the start of the run until now", RUNNING, "seconds_total < 1800.0"
     ),
+    Metric(
+        "method.<method>.calls",
+        "int",
+        "calls",
+        "tool calls that the steps of this method took; no value for one without",
+        RUNNING,
+        "method.mcp.calls < 2000",
+    ),
+    Metric(
+        "method.<method>.polls",
+        "int",
+        "calls",
+        "waits and questions of it that had to be sent, or sent again, before the page was as awaited",
+        RUNNING,
+        "method.mcp.polls < 500",
+    ),
+    Metric(
+        "method.<method>.call_ms_p50",
+        "double",
+        "milliseconds",
+        "what a tool call takes: the median over tests of each one's median, without the calls of `wait` and `download`",
+        RUNNING,
+        "method.mcp.call_ms_p50 < 50.0",
+    ),
+    Metric(
+        "method.<method>.lag_seconds_max",
+        "double",
+        "seconds",
+        "how late it knew at worst what the page showed already",
+        RUNNING,
+        "method.mcp.lag_seconds_max < 1.0",
+    ),
     Metric("regressions", "int", "tests", "slower than their baseline, confirmed", CLOSED, "regressions == 0"),
     Metric(
         "retries",
@@ -208,6 +241,88 @@ _ALL: tuple[Metric, ...] = (
         "components that run on their failover, or did in this run",
         ALWAYS,
         "degraded == 0",
+    ),
+    Metric(
+        "warned",
+        "int",
+        "tests",
+        "with an error beside their assertions that only warns (docs/errors.md); no value when none has a page or a log",
+        RUNNING,
+        "warned == 0",
+    ),
+    Metric(
+        "findings.<layer>",
+        "int",
+        "errors",
+        "errors of a layer of `errors:` in the attempts that verdicts rest on, those that fail a test and those that warn",
+        RUNNING,
+        "findings.page_errors == 0",
+    ),
+    Metric(
+        "network.requests", "int", "requests", "of the pages of all executed tests", RUNNING, "network.requests < 5000"
+    ),
+    Metric(
+        "network.failed",
+        "int",
+        "requests",
+        "without an answer, or answered with 400 and above; what a page gave up itself is not counted",
+        RUNNING,
+        "network.failed == 0",
+    ),
+    Metric(
+        "network.bytes",
+        "int",
+        "bytes",
+        "of the answers' bodies as they were sent, from the browser's cache too; no value when one does not tell",
+        RUNNING,
+        "network.bytes < 50000000",
+    ),
+    Metric(
+        "network.slowest_ms",
+        "double",
+        "milliseconds",
+        "the slowest request, from its start to its last byte",
+        RUNNING,
+        "network.slowest_ms < 2000.0",
+    ),
+    Metric(
+        "network.elsewhere",
+        "int",
+        "requests",
+        "to hosts that are no row of the health matrix",
+        RUNNING,
+        "network.elsewhere == 0",
+    ),
+    Metric(
+        "network.requests_max", "int", "requests", "the most that one test made", RUNNING, "network.requests_max <= 100"
+    ),
+    Metric(
+        "network.bytes_max",
+        "int",
+        "bytes",
+        "the most that one test was answered with; no value without `network.bytes`",
+        RUNNING,
+        "network.bytes_max < 5000000",
+    ),
+    Metric(
+        "network.<component>.requests",
+        "int",
+        "requests",
+        "to a row of the health matrix; no value when no page asked it",
+        RUNNING,
+        "network.backend.requests > 0",
+    ),
+    Metric("network.<component>.failed", "int", "requests", "to it, as above", RUNNING, "network.backend.failed == 0"),
+    Metric(
+        "network.<component>.bytes", "int", "bytes", "from it, as above", RUNNING, "network.backend.bytes < 1000000"
+    ),
+    Metric(
+        "network.<component>.slowest_ms",
+        "double",
+        "milliseconds",
+        "the slowest request to it",
+        RUNNING,
+        "network.backend.slowest_ms < 500.0",
     ),
     Metric("workers", "int", "workers", "tests that may run at once", ALWAYS, "workers >= 1"),
     Metric("cpu_percent", "double", "percent", "use of all processors", ALWAYS, "cpu_percent < 90.0"),
@@ -266,12 +381,14 @@ class Members(NamedTuple):
         method: the methods.
         speed: the classes of duration.
         group: the groups.
+        layer: those in which errors are found; of every suite.
     """
 
     component: tuple[str, ...] = ()
     method: tuple[str, ...] = ()
     speed: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
+    layer: tuple[str, ...] = LAYERS
 
 
 def declare(members: Members) -> dict[str, Metric]:

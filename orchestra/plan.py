@@ -1,4 +1,6 @@
-"""The plan: what will happen, total and resolved. The compiler writes it, the runtime executes it. May import `errors`, `steps`.
+"""The plan: what will happen, total and resolved. The compiler writes it, the runtime executes it.
+
+May import `errors`, `layers`, `steps`.
 
 Every value is frozen data. A field that is absent in plan.json has the default written here, so a reviewer's diff shows
 only what a spec says. Durations are seconds. Text may still hold late names (`${backend.url}`, see `orchestra.names`).
@@ -15,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from orchestra.errors import PlanError
+from orchestra.layers import Level
 from orchestra.steps import Step
 
 FORMAT = 1
@@ -114,8 +117,19 @@ class Component(Part, frozen=True):
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 
+class SpeedClass(Part, frozen=True):
+    """A class of duration: from the bound of the class before (inclusive) to `below_seconds` (exclusive, None: no end)."""
+
+    name: str
+    mark: str
+    below_seconds: float | None = None
+
+
 class Method(Part, frozen=True):
-    """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command."""
+    """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
+
+    `speed` is empty for a method whose classes of duration are those of the suite.
+    """
 
     id: str
     title: str
@@ -126,6 +140,7 @@ class Method(Part, frozen=True):
     reset: Literal["storage", "page", "none"] = "storage"
     poll_seconds: float = 10.0
     command: str = ""
+    speed: tuple[SpeedClass, ...] = ()
 
 
 class Group(Part, frozen=True):
@@ -159,6 +174,22 @@ class KnownFailure(Part, frozen=True):
     strict: bool = False
 
 
+class Errors(Part, frozen=True):
+    """What errors beside the assertions do to a test, by layer. `allow` and `log_patterns` are regular expressions.
+
+    What a text of `allow` is found in is no finding. `log_patterns` has, by component, what is looked for in its log.
+    """
+
+    page_errors: Level = "warn"
+    console_errors: Level = "warn"
+    failed_requests: Level = "warn"
+    http_5xx: Level = "warn"
+    open_dialogs: Level = "warn"
+    service_logs: Level = "warn"
+    allow: tuple[str, ...] = ()
+    log_patterns: dict[str, tuple[str, ...]] = {}
+
+
 class Command(Part, frozen=True):
     """A program as a test: it passes when its exit code is in `exit_codes` and its JUnit file, if any, has no failure."""
 
@@ -174,7 +205,8 @@ class Command(Part, frozen=True):
 class Test(Part, frozen=True):
     """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
 
-    `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit.
+    `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit. `errors_by` has what is said of errors by the methods
+    for which it is not `errors`.
 
     `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `at` is its path in the spec.
     """
@@ -193,25 +225,19 @@ class Test(Part, frozen=True):
     timeout_seconds: float = 120.0
     retries: Retry = Retry()
     evidence: Literal["on_failure", "always", "off"] = "on_failure"
-    record: tuple[Literal["trace", "pictures"], ...] = ()
+    record: tuple[Literal["trace", "pictures", "video"], ...] = ()
     evidence_limit_megabytes: float = 0.0
     inputs: tuple[str, ...] = ()
     skip: str = ""
     quarantine: Quarantine | None = None
     known_failures: tuple[KnownFailure, ...] = ()
+    errors: Errors = Errors()
+    errors_by: dict[str, Errors] = {}
     matrix: dict[str, Any] = {}
     before: tuple[Step, ...] = ()
     steps: tuple[Step, ...] = ()
     finally_: tuple[Step, ...] = msgspec.field(default=(), name="finally")
     command: Command | None = None
-
-
-class SpeedClass(Part, frozen=True):
-    """A class of duration: from the bound of the class before (inclusive) to `below_seconds` (exclusive, None: no end)."""
-
-    name: str
-    mark: str
-    below_seconds: float | None = None
 
 
 class Baseline(Part, frozen=True):

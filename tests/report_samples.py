@@ -147,6 +147,21 @@ def failure(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def beside(text: str = "no price 7") -> list[dict[str, Any]]:
+    """Errors beside the assertions: one more than is told with a verdict."""
+    where = ("http://127.0.0.1:3000/app.js:3", "", "", "services/backend.log:12")
+    layers = ("page_errors", "console_errors", "open_dialogs", "service_logs")
+    return [
+        {"layer": layer, "level": "warn", "text": text, "where": place, "count": count}
+        for count, (layer, place) in enumerate(zip(layers, where, strict=True), 1)
+    ]
+
+
+def network(host: str = "cdn.example") -> dict[str, Any]:
+    own = {"requests": 11, "failed": 1, "bytes": 12345, "slowest_ms": 81.4, "component": "backend"}
+    return {"requests": 12, "failed": 1, "hosts": {"127.0.0.1:8000": own, host: {"requests": 1, "failed": 0}}}
+
+
 def run_finished(code: int = 1, **changes: Any) -> Made:
     gates = {"before:servers_up": "passed", "after:pass_rate": "failed", "after:forgotten": "failed"}
     return "run_finished", {"exit_code": code, "counts": {}, "seconds": 65.2, "gates": gates} | changes
@@ -182,7 +197,8 @@ def everything() -> list[Made]:
         *attempt("mcp:B002", 1, "failed", error=failure(step=None, at=None), retry=True),
         *attempt("mcp:B002", 2),
         verdict("mcp:B002", "flaky", 31.0, 2, reason="passed on attempt 2", speed_class="ok"),
-        *passed("mcp:B003", 90.0, speed_class="slow"),
+        *attempt("mcp:B003", seconds=90.0, findings=beside(), network=network()),
+        verdict("mcp:B003", seconds=90.0, speed_class="slow"),
         gate("pass_rate", "failed", {"pass_rate": 0.25}, 'gate "pass_rate" is not held: pass_rate >= 1.0'),
         gate("no_regression", "not_applicable", {}, "no value for regressions in this selection"),
         run_finished(),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestra.ledger import history
 from orchestra.ledger.history import Attempt, Execution, RunRecord
-from orchestra.plan import Method, Plan, Step
+from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
 from orchestra.report.advice import ENOUGH, RULES, WORTH, Known, advise, longest, p99
 from orchestra.report.compare import Side, compare
@@ -46,7 +46,7 @@ def report(seconds: dict[str, float], **more) -> Report:
     return Report("s", "The suite", ("cli",), rows, seconds=60.0, exit_code=0, **more)
 
 
-def earlier(number: int, **tasks: list[tuple[str, float]]) -> list[RunRecord]:
+def earlier(number: int, **tasks: list[tuple]) -> list[RunRecord]:
     """Runs of one commit; a task's name has `_` for the colon."""
     made = {
         name.replace("_", ":"): Execution(
@@ -79,6 +79,13 @@ def costly_flake() -> Known:
     return Known(plan(case("B001")), report({"cli:B001": 2.0}), runs)
 
 
+def retries_in_vain() -> Known:
+    broken = earlier(6, cli_B001=[("failed", 10.0, "assertion")] * 3)
+    runs = [msgspec.structs.replace(one, commit=f"broken{at}") for at, one in enumerate(broken)]
+    test = case("B001", retries=Retry(2, ("failed", "crash")))
+    return Known(plan(test), report({"cli:B001": 2.0}), [*runs, *earlier(6, cli_B001=[("passed", 2.0)])])
+
+
 def long_wait() -> Known:
     wait = Wait("/blocks/ask/steps/2", "expect", 30.0, [0.1 * number for number in range(1, 21)], 2)
     return Known(plan(case("B001")), report({"cli:B001": 2.0}), waits=[wait])
@@ -98,6 +105,7 @@ STORIES = {
     "needs": needless_need,
     "timeout": generous_timeout,
     "flaky": costly_flake,
+    "retries": retries_in_vain,
     "wait": long_wait,
     "method": slower_method,
 }
@@ -123,6 +131,19 @@ def few(known: Known) -> Known:
 
 
 QUIET = {
+    "failures are not tried again": lambda: retries_in_vain()._replace(plan=plan(case("B001"))),
+    "another cause is tried again": lambda: retries_in_vain()._replace(
+        plan=plan(case("B001", retries=Retry(2, ("timeout",))))
+    ),
+    "retries pass often enough": lambda: retries_in_vain()._replace(
+        earlier=[
+            *retries_in_vain().earlier,
+            *(
+                msgspec.structs.replace(one, commit=f"w{at}")
+                for at, one in enumerate(earlier(9, cli_B001=[("failed", 1.0, "assertion"), ("passed", 0.1)]))
+            ),
+        ]
+    ),
     "the workers are the machine's choice": lambda: too_few_workers()._replace(
         plan=plan(*too_few_workers().plan.tests, methods=(msgspec.structs.replace(CLI, workers=0),))
     ),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestra.ledger import kept_plan
+from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.audit import audit
-from orchestra.ledger.log import Writer
+from orchestra.ledger.log import Writer, read
 from orchestra.ledger.runs import LEDGER
 from orchestra.plan import Method, Plan
 from orchestra.plan import Test as Case
@@ -196,11 +196,62 @@ def test_evidence_is_compared_with_its_digest(tmp_path):
     assert "No such file" in finding.message
 
 
+def log_of(folder: Path, name: str, content: bytes) -> dict:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return {"path": name, "digest": hashlib.sha256(content).hexdigest(), "bytes": len(content), "kind": "log"}
+
+
+def test_whole_logs_are_compared_as_they_were_bound_last(tmp_path):
+    first = log_of(tmp_path, "services/web.log", b"up")
+    bound = ("logs", {"files": [first], "open": ["services/other.log"]})
+    folder = write(tmp_path, [*GOOD[:-1], bound, GOOD[-1]])
+    assert (audit(folder).finding, audit(folder).files) == (None, 1)
+    log_of(tmp_path, "services/web.log", b"uP")
+    finding = audit(folder).finding
+    assert finding is not None
+    assert (finding.line, 'the evidence "services/web.log" was changed' in finding.message) == (8, True)
+    assert audit(folder, going=True).finding is None, "a run under way writes them on"
+    again = ("logs", {"files": [log_of(tmp_path, "services/web.log", b"up and on")], "open": []})
+    more = [*GOOD[:-1], bound, GOOD[-1], RESUMED, *ran("cli:a"), again, finish()]
+    assert audit(write(tmp_path / "more", [])).finding is not None
+    (tmp_path / LEDGER).unlink()
+    assert audit(write(tmp_path, more)).finding is None
+
+
+def sealed(folder: Path, story, **more) -> Path:
+    write(folder, story, seal=False)
+    with Writer(folder / LEDGER, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)) as writer:
+        writer.seal(more)
+    return folder
+
+
+def test_a_seal_that_says_of_the_rules_what_the_events_do_not_is_found(tmp_path):
+    facts = integrity.Facts(PLAN)
+    for event in read(write(tmp_path / "good", GOOD) / LEDGER):
+        facts.see(event)
+    said = integrity.sealed(facts)
+    assert set(said["rules"]) == set(integrity.RULES)
+    assert not said["rules"]["plan_fresh"]
+    assert audit(sealed(tmp_path / "same", GOOD, **said)).finding is None
+    for rule, held in said["rules"].items():
+        false = {**said, "rules": {**said["rules"], rule: not held}}
+        finding = audit(sealed(tmp_path / rule, GOOD, **false)).finding
+        assert finding is not None
+        assert (finding.line, f'the rule "{rule}"' in finding.message) == (9, True), finding
+        assert audit(sealed(tmp_path / f"{rule}-newer", GOOD, **{**false, "rules_version": 99})).finding is None
+    newer = {**said, "rules": {**said["rules"], "of_tomorrow": True}}
+    assert audit(sealed(tmp_path / "newer", GOOD, **newer)).finding is None
+
+
 def test_every_change_of_one_byte_is_found(tmp_path):
     dice = random.Random(11)
     kept = evidence(tmp_path, dice.randbytes(3000))
-    folder = write(tmp_path, [start(), begin(), end(evidence=[kept]), verdict(), *ran("cli:b"), finish()])
-    files = [folder / LEDGER, folder / kept["path"]]
+    log = log_of(tmp_path, "services/web.log", dice.randbytes(3000))
+    bound = ("logs", {"files": [log], "open": []})
+    folder = write(tmp_path, [start(), begin(), end(evidence=[kept]), verdict(), *ran("cli:b"), bound, finish()])
+    files = [folder / LEDGER, folder / kept["path"], folder / log["path"]]
     for _ in range(400):
         file = dice.choice(files)
         whole = file.read_bytes()

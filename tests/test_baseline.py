@@ -210,6 +210,24 @@ def test_a_regression_is_confirmed_by_repeats_shown_and_kept_out_of_the_baseline
     assert (gate["result"], gate["values"]) == ("passed", {"regressions": 0})
 
 
+def test_a_test_that_became_quicker_is_confirmed_shown_and_kept_out_of_the_baseline(project):
+    path = seeded(project)
+    [key] = baseline.load(path)
+    baseline.save(path, {key: (3000.0, 3001.0)})  # no machine is so slow that this is not quicker
+    before = path.read_bytes()
+    done = project.run("run")
+    assert done.code == 0, done.err
+    [event] = project.events("comparison")
+    body = event["body"]
+    assert (body["result"], body["suspected"], len(body["repeats"])) == ("faster", "faster", 2)
+    assert max(body["seconds"], *body["repeats"]) < body["limit_seconds"]
+    [gate] = project.gates()
+    assert (gate["result"], gate["values"]) == ("passed", {"regressions": 0})
+    assert "faster      cli:a" in done.err
+    assert "faster than its baseline" in (project.folder / "summary.md").read_text()
+    assert path.read_bytes() == before
+
+
 def test_a_repeat_that_fails_confirms_nothing_and_changes_no_verdict(project):
     path = seeded(project)
     (project.root / "times").write_text(f"{slow(path):.3f} no-number 0")

@@ -87,7 +87,11 @@ def test_a_test_that_does_nothing_is_recorded_as_every_other(tmp_path):
 @pytest.mark.skipif(shutil.which("ninja", path=str(measure.SCRIPTS)) is None, reason="ninja has no wheel here")
 def test_process_tests_print_their_tables():
     text = runtime.processes(tests=3, rounds=1)
-    assert [row[0] for row in rows(text, "3 tests that run `true`")[2:]] == ["ninja -j2", "orchestra run"]
+    assert [row[0] for row in rows(text, "3 tests that run `true`")[2:]] == [
+        "ninja -j2",
+        "a loop of Popen, two at a time",
+        "orchestra run",
+    ]
 
 
 def test_rules_are_right_as_often_as_their_goals_say():

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
 
 import pytest
 
-from orchestra.report.compare import Side, Sides, Step, compare, of_method, paired, recommended
-from orchestra.report.compare_text import compared_lines
+from orchestra.plan import Baseline
+from orchestra.report.compare import (
+    Side,
+    Sides,
+    Step,
+    agreements,
+    compare,
+    of_method,
+    paired,
+    recommended,
+    with_baselines,
+)
+from orchestra.report.compare_text import agreement_lines, compared_lines
 from tests import report_samples as samples
-from tests.suite_project import HEAD, py
+from tests.suite_project import HEAD, environment, py
 from tests.test_report_rows import events
 
 
@@ -61,6 +74,79 @@ def test_sides_are_compared_test_by_test():
     assert ["failed", "1", "1"] in rows
     assert ["message", "no", "button"] in rows
     assert ["evidence", "shot.png"] in rows
+
+
+def test_bytes_are_told_where_all_of_them_are_known():
+    some = {"a": side(evidence=("x",), bytes=1500, requests=3, sent=2_000_000), "b": side(requests=4, sent=500)}
+    part = {"a": side(evidence=("x", "y"), bytes=20, requests=3, sent=10), "b": side()}
+    one, other = compare("cli", some, "mcp", part).totals
+    assert (one.files, one.bytes, one.requests, one.sent) == (1, 1500, 7, 2_000_500)
+    assert (other.files, other.bytes, other.requests, other.sent) == (2, 20, None, None)
+    text = "\n".join(compared_lines(compare("cli", some, "mcp", part)))
+    assert "cli: 1 file of evidence (1.5 kB), 7 requests of pages, 2 MB of answers" in text
+    assert "mcp: 2 files of evidence (20 B)" in text
+
+
+RULE = Baseline(min_runs=5)
+
+
+def base(seconds, runs=5):
+    """Samples around a duration, with a little noise."""
+    return tuple(seconds + (number - runs // 2) / 100 for number in range(runs))
+
+
+def test_the_baselines_of_both_are_seen_and_recommend_by_test():
+    both = {f"t{number}": side() for number in range(4)}
+    samples = {
+        "cli:t0 chromium here": base(1.0),
+        "mcp:t0 chromium here": base(3.0),
+        "cli:t1 chromium here": base(5.0),
+        "mcp:t1 chromium here": base(2.0),
+        "cli:t2 chromium here": base(1.0),
+        "mcp:t2 chromium here": base(1.1),  # within what the rule allows
+        "cli:t3 chromium here": base(1.0),
+        "mcp:t3 chromium elsewhere": base(9.0),  # of another machine
+    }
+    plain = compare("cli", both, "mcp", both)
+    found = with_baselines(plain, samples, "here", RULE)
+    assert {test: (one.median, other.median) for test, (one, other) in found.usual.items()} == {
+        "t0": (1.0, 3.0),
+        "t1": (5.0, 2.0),
+        "t2": (1.0, 1.1),
+    }
+    assert found.gains == (("t0",), ("t1",))
+    assert recommended(found).endswith(
+        "by their baselines t0 gain from cli: 2 s less than mcp in the median; "
+        "by their baselines t1 gain from mcp: 3 s less than cli in the median"
+    )
+    rows = [line.split() for line in "\n".join(compared_lines(found)).splitlines()]
+    assert ["t1", "5", "s", "5", "2", "s", "5", "0.40", "x"] in rows
+    few = {key: taken[:2] for key, taken in samples.items()}
+    assert with_baselines(plain, few, "here", RULE).gains == ((), ()), "too few runs"
+    assert with_baselines(plain, samples, "nowhere", RULE) == plain
+
+
+def test_many_baselines_are_cut():
+    both = {f"t{number}": side() for number in range(14)}
+    samples = {
+        f"{method}:{test} - m": base(1.0 + number * place)
+        for number, test in enumerate(both)
+        for place, method in enumerate(("cli", "mcp"))
+    }
+    found = with_baselines(compare("cli", both, "mcp", both), samples, "m", RULE)
+    text = "\n".join(compared_lines(found))
+    assert "and 4 more" in text
+    assert "t1, t10, t11, t12, t13, t2, t3, t4 and 5 more gain from cli" in text
+
+
+def test_each_side_is_set_against_each_other():
+    sides = {"a": {"x": side(), "y": side()}, "b": {"x": side("failed"), "y": side()}, "c": {"y": side("flaky")}}
+    found = agreements(sides)
+    assert found == (("a", "b", 1, 2), ("a", "c", 1, 1), ("b", "c", 1, 1))
+    rows = [line.split() for line in "\n".join(agreement_lines(found)).splitlines()]
+    assert rows[0] == ["agree", "a", "b", "c"]
+    assert rows[1] == ["a", "1", "of", "2", "1", "of", "1"]
+    assert rows[3] == ["c", "1", "of", "1", "1", "of", "1"]
 
 
 def test_nothing_in_common_says_so():
@@ -116,7 +202,68 @@ def test_the_verb_compares_methods_runs_and_branches(project):
     runs = project.run("compare", first, "last")
     assert runs.code == 0, runs.err
     assert f"only {first}: one:b, two:b" in runs.out
+    three = project.run("compare", first, "last", "last")
+    assert (three.code, "two sides or more" in three.err) == (2, True)
     assert project.run("compare", "one", "last").code == 2
     assert project.run("compare", "one").code == 2
     assert 'no finished run on branch "x"' in project.run("compare", "branch:x", "last").err
     assert project.run("compare", "two", "one", "--run", first, "--markdown").out.startswith("- one against two")
+
+
+def test_three_methods_and_their_baselines_are_compared_in_verb_and_summary(project):
+    methods = "{one: {driver: command}, two: {driver: command}, three: {driver: command}}"
+    slow = "import sys, time; time.sleep(0.3 if '/two/' in sys.argv[1] else 0)"
+    spec = HEAD.replace("{cli: {driver: command, workers: 2}}", methods)
+    rule = "baseline: {min_runs: 2, slower_ratio: 1.01, slower_seconds: 0, confirm: 0}\n"
+    test = f"{{command: {{argv: [python, -c, {json.dumps(slow)}, '${{attempt.dir}}']}}}}"
+    project.write(f"{spec}{rule}tests: {{a: {test}, b: {py('pass')}}}\n").compile()
+    runs = []
+    for _ in range(3):
+        done = project.run("run")
+        assert done.code == 0, done.err
+        runs.append(project.folder.name)
+    told = project.run("compare")
+    assert told.code == 0, told.err
+    rows = [line.split() for line in told.out.splitlines()]
+    assert ["agree", "one", "two", "three"] in rows
+    assert ["two", "2", "of", "2", "2", "of", "2"] in rows
+    assert "two against one: 2 tests by both" in told.out
+    assert "three against one: 2 tests by both" in told.out
+    assert "usual (baseline)" in told.out
+    summary = (project.folder / "summary.md").read_text(encoding="utf-8")
+    assert "| agree | one | two | three |" in summary
+    assert "usual (baseline)" in summary
+    every = project.run("compare", *runs)
+    assert every.code == 0, every.err
+    assert ["agree", *runs] in [line.split() for line in every.out.splitlines()]
+    assert "6 of 6" in every.out
+    assert "usual (baseline)" not in every.out, "two runs have one baseline"
+
+
+def test_branches_are_compared_by_their_last_runs(project):
+    def git(*words: str) -> None:
+        own = {
+            "GIT_AUTHOR_NAME": "a",
+            "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a@example.org",
+        }
+        subprocess.run(["git", *words], cwd=project.root, env=environment(**own), check=True, capture_output=True)
+
+    project.write(
+        f"{HEAD}tests: {{a: {py('import pathlib; raise SystemExit(pathlib.Path(chr(98)).exists())')}, c: {py('pass')}}}\n"
+    ).compile()
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-q", "-m", "all")
+    assert project.run("run").code == 0
+    git("checkout", "-q", "-b", "broken")
+    (project.root / "b").touch()
+    git("add", "b")
+    git("commit", "-q", "-m", "break it")
+    assert project.run("run").code == 1
+    told = project.run("compare", "branch:main", "branch:broken")
+    assert told.code == 0, told.err
+    assert "branch:broken against branch:main: 2 tests by both" in told.out
+    assert "1 of 2 agree" in told.out
+    assert "only branch:broken fails cli:a: look at these first" in told.out

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -213,7 +214,10 @@ def test_the_suite_has_a_test_for_each_mutation():
 
 # -------------------------------------------------------------------------------------------------------------- faults
 def test_faults_are_read_from_the_environment():
-    read = faults.from_environ({"DEMO_FAIL": "health, ask:hang ,market:500@3,crash-after:7", "DEMO_DELAY_MS": "250"})
+    read = faults.from_environ(
+        {"DEMO_FAIL": "health, ask:hang ,market:500@3,crash-after:7", "DEMO_DELAY_MS": "250", "DEMO_SLOW_MS": "2000"}
+    )
+    assert read.slow_seconds == 2.0
     assert read.routes == {
         "health": faults.Fault("503"),
         "ask": faults.Fault("hang"),
@@ -230,10 +234,11 @@ def test_a_fault_that_does_not_exist_is_refused(value):
         faults.from_environ({"DEMO_FAIL": value})
 
 
+@pytest.mark.parametrize("name", ["DEMO_DELAY_MS", "DEMO_SLOW_MS"])
 @pytest.mark.parametrize("value", ["-1", "1.5", "soon", "²"])
-def test_a_delay_that_is_no_number_is_refused(value):
-    with pytest.raises(ValueError, match="DEMO_DELAY_MS"):
-        faults.from_environ({"DEMO_DELAY_MS": value})
+def test_a_delay_that_is_no_number_is_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        faults.from_environ({name: value})
 
 
 # ------------------------------------------------------------------------------------------------------------- servers
@@ -318,6 +323,14 @@ def test_an_outage_is_simulated_at_the_first_attempt_only(backend):
     first = httpx.post(f"{backend}/api/ask", json={"message": "Simulate outage", "attempt": 1})
     again = httpx.post(f"{backend}/api/ask", json={"message": "Simulate outage", "attempt": 2})
     assert (first.status_code, again.status_code, again.json()["reply"]) == (503, 200, "The market service is back.")
+
+
+def test_one_answer_is_slow_on_purpose():
+    with running("backend", DEMO_SLOW_MS="300") as (_, url), httpx.Client(base_url=url, timeout=60) as client:
+        begun = time.monotonic()
+        reply = client.post("/api/ask", json={"message": " Simulate delay "})
+        assert time.monotonic() - begun >= 0.3
+        assert (reply.status_code, reply.json()["reply"]) == (200, "That took a while.")
 
 
 def test_pages_of_other_origins_may_call(backend):
@@ -752,3 +765,24 @@ def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outa
         assert re.search(rf"blocked .*cli:{test}", verdicts), verdicts
     summary = (outages.root / ".orchestra/faults/runs/last/summary.md").read_text()
     assert "outages: 1; the rest is not run" in summary.replace("&#58;", ":")
+
+
+@pytest.mark.browser
+def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, tmp_path):
+    shutil.copytree(root / "specs", tmp_path / "specs")
+    for other in ("self", "faults"):
+        (tmp_path / f"specs/{other}.yaml").unlink()
+    (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n")
+    market = SuiteProject(tmp_path).compile()
+    done = market.run("run", "--method", "cli", "B016", PYTHONPATH=str(root))
+    assert done.code == 0, done.err
+    events = map(json.loads, (tmp_path / ".orchestra/market/runs/last/events.jsonl").read_text().splitlines())
+    [judged] = [event["body"] for event in events if event["type"] == "gate" and event["body"]["name"] == "demo_pace"]
+    taken = judged["values"]["group.performance.seconds_p95"]
+    assert taken >= 2.0
+    assert judged["result"] == "warned"
+    assert judged["message"] == (
+        f"the slowest performance test took {taken:.4g} s: one of its answers is slow on purpose"
+    )
+    assert judged["message"] in done.err
+    assert market.run("audit", "--gates").code == 0

@@ -338,7 +338,7 @@ def framed(text: str) -> str:
     else:
         for key, value in part.items():
             spec[key] = {**spec[key], **value} if isinstance(value, dict) and key in spec else value
-    return json.dumps(spec)
+    return json.dumps(spec, ensure_ascii=False)
 
 
 def complaints(text: str, root: Path) -> list[str]:

@@ -30,7 +30,11 @@ def during(**changes):
     """A during-gate under a clock of its own, and the events that it causes."""
     clock, events = Clock(), []
     gate = Gate("during", "machine", "cpu_percent < 90.0", **changes)
-    return Gates([gate], lambda _, body: events.append((body["result"], body["message"])), clock), clock, events
+    return (
+        Gates([gate], lambda kind, body: events.append((body.get("result", kind), body["message"])), clock),
+        clock,
+        events,
+    )
 
 
 def sampled(gates, clock, values, seconds=1.0):
@@ -57,7 +61,14 @@ def test_a_machine_that_is_busy_throttles_until_it_is_not():
     sampled(gates, clock, HOT)
     sampled(gates, clock, COOL)
     assert not gates.throttled()
-    assert [result for result, _ in events] == ["warned"], "said once, and no fault of the product"
+    sampled(gates, clock, HOT)
+    assert gates.throttled()
+    assert [result for result, _ in events] == ["warned", "note", "note"], "a fault of the machine, not of the product"
+    assert [message for _, message in events[1:]] == [
+        "during:machine holds again, tests run side by side again: cpu_percent < 90.0 (cpu_percent = 10)",
+        "during:machine is not held once more, one test runs at a time: cpu_percent < 90.0 (cpu_percent = 95)",
+    ]
+    assert gates.results() == {"during:machine": "warned"}
     assert not gates.failed()
     assert gates.blocked() == ""
 
@@ -85,6 +96,17 @@ def test_a_gate_that_never_had_a_value_is_not_applicable():
     gates.after({})
     assert events == [("not_applicable", "no value for cpu_percent in this selection")]
     assert not gates.failed()
+
+
+def test_the_last_second_of_a_run_is_sampled_too():
+    gates, clock, events = during(on_fail="stop", message="at {cpu_percent} %")
+    sampled(gates, clock, COOL)
+    gates.after(HOT)
+    assert events == [("failed", "at 95 %")]
+    gates, clock, events = during(for_seconds=3.0)
+    sampled(gates, clock, COOL)
+    gates.after(HOT)
+    assert (events, gates.results()) == ([], {"during:machine": "passed"}), "it was not false for long enough"
 
 
 def test_one_that_was_never_judged_has_failed():
@@ -160,6 +182,20 @@ tests: {{a: {{requires: [back], command: {{argv: [python, -c, pass]}}}}}}
     [judged] = [body for body in project.events("gate") if body["body"]["result"] == "failed"]
     assert (judged["body"]["name"], judged["body"]["values"]) == ("servers_up", {"servers_down": 1})
     assert "a required server or tool is not fit" in done.err
+
+
+def test_a_throttle_lets_one_test_run_at_a_time(project):
+    """The condition is false from the first sample on, which is taken before the first test starts."""
+    gate = 'gates: {during: {calm: {require: total > 100, on_fail: throttle, message: "{total} at once"}}}'
+    tests = "\n".join(f"  t{number}: {py('import time; time.sleep(0.1)')}" for number in range(4))
+    project.write(f"{HEAD.replace('workers: 2', 'workers: 4')}{gate}\ntests:\n{tests}\n").compile()
+    done = project.run("run")
+    assert done.code == 0, done.err
+    running = [event["type"] for event in project.events() if event["type"] in {"attempt_started", "attempt_finished"}]
+    assert running == ["attempt_started", "attempt_finished"] * 4
+    assert [(body["result"], body["message"]) for body in project.gates()] == [("warned", "4 at once")]
+    told = project.run("events", "--type", "gate").out
+    assert "after:plan_fresh  passed  plan_fresh == true  (plan_fresh = true)" in told.replace("True", "true")
 
 
 def test_each_number_can_be_made_again_as_the_page_says(project, root):

@@ -64,7 +64,11 @@ def test_a_record_holds_what_a_run_executed(tmp_path):
     assert (record.finished, record.exit_code, record.seconds) == (True, 0, 3.0)
     assert record.executions == {
         "cli:B001": Execution(
-            "flaky", "", "d1", (Attempt("failed", 2.0), Attempt("passed", 1.0)), message="x" * history.MESSAGE
+            "flaky",
+            "",
+            "d1",
+            (Attempt("failed", 2.0, error["kind"]), Attempt("passed", 1.0)),
+            message="x" * history.MESSAGE,
         ),
         "cli:B004": Execution("passed", attempts=(Attempt("passed", 1.25),)),
     }

@@ -30,7 +30,9 @@ def market(root: Path, chromium, tmp_path_factory) -> SuiteProject:
         (folder / "specs" / f"{other}.yaml").unlink()
     spec = folder / "specs" / "market.yaml"
     # A product that is broken on purpose is not tried again, and what never comes is not awaited for a minute.
+    # Nor is the answer that is slow on purpose: it is what a gate warns of, and no test's matter.
     text = re.sub(r"within_seconds: (60|30)\b", "within_seconds: 8", spec.read_text(encoding="utf-8"))
+    text = text.replace('DEMO_SLOW_MS: "2000"', 'DEMO_SLOW_MS: "0"')
     spec.write_text(re.sub(r"retries: \{[^}]*\}", "retries: {max: 0}", text), encoding="utf-8")
     return SuiteProject(folder).compile()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 
 import pytest
 
+from orchestra.runtime.browser_places import film_program
 from orchestra.runtime.mask import Masks
 from tests.suite_project import SuiteProject
 
@@ -53,6 +55,65 @@ def test_a_failed_test_keeps_trace_and_pictures_and_others_leave_nothing(project
     assert not [part for part in parts if SECRET.encode() in part]
     assert [part for part in parts if b"***THE_TOKEN***" in part]
     assert project.run("audit").code == 0
+
+
+FILMED = (
+    SPEC.replace("[trace, pictures]", "[video]")
+    .replace("secrets: [THE_TOKEN]\n", "")
+    .replace("?token=${env.THE_TOKEN}", "")
+)
+
+
+def filmed(project: SuiteProject) -> dict[str, list[str]]:
+    """The paths of the videos that are evidence, by task."""
+    return {
+        event["body"]["task"]: [one["path"] for one in event["body"]["evidence"] if one["kind"] == "video"]
+        for event in project.events("attempt_finished")
+    }
+
+
+@pytest.mark.browser
+def test_without_the_program_that_makes_videos_the_tests_run_and_the_mend_is_told(project: SuiteProject, chromium):
+    project.write(FILMED).write(PAGE, "web/page.html").compile()
+    without = {"PLAYWRIGHT_BROWSERS_PATH": str(project.root / "none"), "ORCHESTRA_BROWSER": str(chromium.executable)}
+    done = project.run("run", **without)
+    assert done.code == 1, done.err
+    assert "no video is made of bad and 1 more on this machine" in done.err
+    assert "playwright install ffmpeg" in done.err
+    assert project.verdicts() == {
+        f"{method}:{test}": word
+        for method in ("cli", "mcp")
+        for test, word in (("bad", "failed"), ("good", "passed"), ("off", "failed"))
+    }
+    assert not any(filmed(project).values())
+    said = {event["body"]["task"]: event["body"]["facts"].get("video") for event in project.events("attempt_finished")}
+    assert said["cli:off"] is said["mcp:off"] is None
+    for task in ("cli:bad", "mcp:bad", "cli:good"):
+        assert "playwright install ffmpeg" in said[task], task
+    told = project.run("doctor", **without).out
+    assert "bad records a video: it will run without" in told
+    assert "playwright install ffmpeg" in told
+    assert project.run("audit").code == 0
+
+
+@pytest.mark.browser
+def test_a_video_is_kept_of_a_test_that_fails_by_both_methods(project: SuiteProject, chromium):
+    if film_program(os.environ) is None:
+        pytest.skip("Playwright's ffmpeg is not on this machine (playwright install ffmpeg)")
+    project.write(FILMED).write(PAGE, "web/page.html").compile()
+    done = project.run("run")
+    assert done.code == 1, done.err
+    assert "no video" not in done.err
+    kept = filmed(project)
+    for task in ("cli:bad", "mcp:bad"):
+        [path] = kept[task]
+        film = project.folder / path
+        assert film.read_bytes()[:4] == b"\x1aE\xdf\xa3", task  # a file of Matroska, which WebM is
+    assert not [kept[task] for task in ("cli:good", "mcp:good", "cli:off", "mcp:off") if kept[task]]
+    assert len(list(project.folder.rglob("*.webm"))) == 2
+    assert project.run("audit").code == 0
+    film.write_bytes(film.read_bytes()[:-1])
+    assert project.run("audit").code == 1
 
 
 def test_a_secret_packed_in_an_archive_is_taken_out(tmp_path):

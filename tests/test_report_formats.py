@@ -67,7 +67,7 @@ def hostile_report(text: str) -> Report:
         *samples.attempt("cli:B001", 1, "failed", error=error, evidence=[shot]),
         samples.verdict("cli:B001", "failed", reason=text, degraded=[text]),
         *samples.attempt("mcp:B001", 1, "failed", error=error, retry=True),
-        *samples.attempt("mcp:B001", 2),
+        *samples.attempt("mcp:B001", 2, findings=samples.beside(text), network=samples.network(text)),
         samples.verdict("mcp:B001", "flaky", attempts=2, reason=text),
         samples.verdict("cli:B002", "skipped", 0, 0, reason=text),
         samples.gate("pass_rate", "failed", {"x": text}, text),
@@ -131,6 +131,7 @@ def test_junit_uses_only_what_the_strictest_schema_in_use_knows(tmp_path):
         "rerunFailure": {"type", "message"},
         "stackTrace": set(),
         "system-out": set(),
+        "system-err": set(),
     }
     root = ET.fromstring(junit(collect(samples.PLAN, samples.ledger(tmp_path, samples.everything())), FOLDER))
     for element in root.iter():

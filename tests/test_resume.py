@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from orchestra.errors import PlanError
+from orchestra.ledger import baseline, history
 from orchestra.ledger.earlier import Earlier, earlier
 from orchestra.ledger.event import Event
-from orchestra.plan import Component, Method, Plan, Service
+from orchestra.plan import Baseline, Component, Method, Plan, Service
 from orchestra.plan import Test as Case
+from orchestra.runtime.pace import Pace
 from orchestra.runtime.resume import changed_tests, decide, nothing_to_resume
 from tests.suite_project import HEAD, SuiteProject
 
@@ -65,6 +67,55 @@ def test_a_segment_whose_beginning_a_power_cut_took_leaves_its_folders_alone(fai
         assert list(failed.folder.glob(f"attempts/*/*/*-resume{number}"))
     assert sorted(failed.folder.glob("attempts/*/*/*-resume1")) == left
     assert failed.run("audit").code == 0
+
+
+def samples(project: SuiteProject) -> dict[str, int]:
+    """How many samples of each task the baseline has."""
+    found = baseline.load(project.root / ".orchestra/s" / baseline.FILE)
+    return {key.split()[0]: len(taken) for key, taken in found.items()}
+
+
+def passes(project: SuiteProject) -> dict[str, int]:
+    """How many passing attempts of each task the history has, over all runs."""
+    found: dict[str, int] = {}
+    for record in history.executions(project.root / ".orchestra/s"):
+        for task, one in record.executions.items():
+            found[task] = found.get(task, 0) + sum(taken.outcome == "passed" for taken in one.attempts)
+    return found
+
+
+ONCE = {"cli:a": 1, "cli:b": 1, "cli:c": 1}
+
+
+def test_what_each_segment_passed_counts_once_in_baseline_and_history(failed):
+    assert not (failed.root / ".orchestra/s" / baseline.FILE).exists()
+    (failed.root / "good").touch()
+    assert failed.run("run", "--resume").code == 0
+    assert (samples(failed), passes(failed)) == (ONCE, ONCE)
+    [run] = history.executions(failed.root / ".orchestra/s")
+    assert [one.outcome for one in run.executions["cli:b"].attempts] == ["failed", "passed"]
+
+    assert failed.run("rollback", "first").code == 0
+    assert not (failed.root / ".orchestra/s" / baseline.FILE).exists()
+    assert passes(failed) == {"cli:a": 1, "cli:b": 1}
+    kept = (failed.root / ".orchestra/s" / history.EXECUTIONS).read_bytes()
+    assert failed.run("history", "--rebuild").code == 0
+    assert (failed.root / ".orchestra/s" / history.EXECUTIONS).read_bytes() == kept
+    assert failed.run("run", "--resume").code == 0
+    assert (samples(failed), passes(failed)) == (ONCE, ONCE)
+    assert ran(failed) == "abbcc"
+
+
+def test_a_test_that_was_found_slower_is_no_sample_of_a_resumed_run(tmp_path):
+    key = baseline.key_of("cli:a", "", "m")
+    pace = Pace(tmp_path / baseline.FILE, Baseline(), "m", {key: (1.0,) * 10})
+    pace.recall("cli:a", 9.0, "", "slower")
+    pace.recall("cli:b", 2.0, "", "")
+    pace.recall("cli:c", 3.0, "", "unconfirmed")
+    assert pace.figures() == {"regressions": 1}
+    pace.keep(tmp_path, lambda _kind, _body: None)
+    found = {name.split()[0]: taken for name, taken in pace.samples.items()}
+    assert found == {"cli:a": (1.0,) * 10, "cli:b": (2.0,), "cli:c": (3.0,)}
 
 
 def test_a_group_that_is_completed_again_is_a_checkpoint_again(failed):

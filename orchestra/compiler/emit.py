@@ -15,7 +15,15 @@ import jinja2
 
 from orchestra import draw, resources
 from orchestra.compiler import escape, marker
-from orchestra.compiler.tables import command_tests, gate_table, group_tables, health_table, method_table, speed_table
+from orchestra.compiler.tables import (
+    command_tests,
+    gate_table,
+    group_tables,
+    health_table,
+    method_table,
+    speed_line,
+    speed_table,
+)
 from orchestra.errors import UsageError
 from orchestra.plan import Method, Plan, dump
 
@@ -205,6 +213,7 @@ def _command(plan: Plan, method: Method, prefix: str, version: str) -> File:
             flags=flags,
             doit=_doit(plan, f"{prefix}{method.id}"),
             session=_Ready(_session(method)),
+            marks=_Ready(speed_line(method.speed or plan.speed)),
             tests=_Ready(rows),
         )
 

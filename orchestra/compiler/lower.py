@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestra import names
 from orchestra.compiler import resolve
+from orchestra.compiler.lower_errors import lower_errors
 from orchestra.compiler.lower_health import lower_component
 from orchestra.compiler.lower_steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
 from orchestra.compiler.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec
@@ -127,13 +128,15 @@ def lower_test(
         after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
         after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
         command = _command_of(spec, test, known)
+        methods_here = resolve.methods_of(spec, test, methods)
+        errors, errors_by = lower_errors(spec, test, group, methods_here)
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
         evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
         made.append(
             Test(
                 id=one_id,
                 title=final_text(test.get("title", test_id), known),
-                methods=resolve.methods_of(spec, test, methods),
+                methods=methods_here,
                 of=test_id if values else "",
                 group=group_name,
                 browser=_TEST.browser if browser == _TEST.browser else browser,
@@ -160,6 +163,8 @@ def lower_test(
                     KnownFailure(one["match"], one.get("reason", ""), one.get("strict", False))
                     for one in test.get("known_failures", [])
                 ),
+                errors=errors,
+                errors_by=errors_by,
                 matrix=values,
                 before=before,
                 steps=steps,
@@ -213,9 +218,14 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known) -> tuple[Method, .
                 reset=session.get("reset", "storage"),
                 poll_seconds=usual(method.get("poll_seconds", _METHOD.poll_seconds), _METHOD.poll_seconds),
                 command=method.get("command", ""),
+                speed=_classes(method.get("speed", {})),
             )
         )
     return tuple(lowered)
+
+
+def _classes(classes: Mapping[str, SpeedSpec]) -> tuple[SpeedClass, ...]:
+    return tuple(SpeedClass(name, one.get("mark", "😴"), one.get("below_seconds")) for name, one in classes.items())
 
 
 def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
@@ -273,10 +283,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         components=tuple(lower_component(name, health[name], known) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
-        speed=tuple(
-            SpeedClass(name, speed.get("mark", "😴"), speed.get("below_seconds"))
-            for name, speed in spec.get("speed", DEFAULT_SPEED).items()
-        ),
+        speed=_classes(spec.get("speed", DEFAULT_SPEED)),
         baseline=Baseline(
             window=baseline.get("window", plain.window),
             min_runs=baseline.get("min_runs", plain.min_runs),

@@ -1,4 +1,4 @@
-"""The language: what a user may write, as typed mappings. May import `steps` and `targets`.
+"""The language: what a user may write, as typed mappings. May import `layers`, `steps` and `targets`.
 
 These types are the one model of the spec. `orchestra.compiler.models` makes pydantic models of them, and those make
 `schemas/orchestra.schema.json`, which judges every spec; what the judge passed *is* a `Spec`, so binding is a cast and
@@ -10,6 +10,8 @@ Longer than other modules because it is one table: nothing in it computes.
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple, Required, TypeAlias, TypedDict
+
+from orchestra.layers import Level
 
 
 class Key(NamedTuple):
@@ -284,6 +286,40 @@ class ComponentSpec(TypedDict, total=False):
     ]
 
 
+class ErrorsSpec(TypedDict, total=False):
+    """What errors beside the assertions do to a test: `fail` it, `warn`, or nothing (docs/errors.md)."""
+
+    page_errors: Annotated[Level, Key("exceptions in a page that no script caught", "fail", default="warn")]
+    console_errors: Annotated[Level, Key("what a page writes by `console.error`", "fail", default="warn")]
+    failed_requests: Annotated[
+        Level,
+        Key("requests of a page that nobody answered, or that were refused (400 and above)", "ignore", default="warn"),
+    ]
+    http_5xx: Annotated[
+        Level, Key("answers of 500 and above to a page, by the tested app itself", "fail", default="warn")
+    ]
+    open_dialogs: Annotated[Level, Key("dialogs of a page that no step `dialog` answers", "fail", default="warn")]
+    service_logs: Annotated[Level, Key("lines of `log_patterns`, written while the test ran", "fail", default="warn")]
+    allow: Annotated[
+        list[str],
+        Key(
+            "regular expressions: an error whose text holds one is none; added to those of the wider places",
+            ["ResizeObserver loop"],
+        ),
+    ]
+    log_patterns: Annotated[
+        dict[str, list[str]],
+        Key(
+            "by component, the regular expressions that make a line of its log an error",
+            {"backend": ["\\bERROR\\b"]},
+            names=ID,
+        ),
+    ]
+
+
+_ERRORS = Key("what errors beside its assertions do to a test (docs/errors.md)", {"page_errors": "fail"})
+
+
 class SessionSpec(TypedDict, total=False):
     """The browser session of a method."""
 
@@ -291,6 +327,13 @@ class SessionSpec(TypedDict, total=False):
     reset: Annotated[
         Literal["storage", "page", "none"], Key("what is cleaned between tests", "storage", default="storage")
     ]
+
+
+class SpeedSpec(TypedDict, total=False):
+    """A class of duration, from the bound of the class before."""
+
+    below_seconds: Annotated[float, Key("its upper bound, exclusive; the last class has none", 30, above=0)]
+    mark: Annotated[Literal["😊", "😐", "😴"], Key("its mark in tables", "😊")]
 
 
 class MethodSpec(TypedDict, total=False):
@@ -319,6 +362,15 @@ class MethodSpec(TypedDict, total=False):
         str,
         Key("the name of the slash command to write for it", "test_cli_full", pattern=COMMAND_NAME),
     ]
+    errors: Annotated[ErrorsSpec, _ERRORS]
+    speed: Annotated[
+        dict[str, SpeedSpec],
+        Key(
+            "classes of duration of its own, in the place of the suite's; they tile the time, too",
+            {"good": {"below_seconds": 45, "mark": "😊"}, "slow": {"mark": "😴"}},
+            names=ID,
+        ),
+    ]
 
 
 class RetrySpec(TypedDict, total=False):
@@ -338,10 +390,10 @@ class RetrySpec(TypedDict, total=False):
 
 Browser: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
-Recording: TypeAlias = Literal["trace", "pictures"]
+Recording: TypeAlias = Literal["trace", "pictures", "video"]
 _RECORD = Key(
     "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer (by the"
-    " driver playwright), `pictures` after each step",
+    " driver playwright), `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
     ["trace"],
 )
 
@@ -407,6 +459,7 @@ class GroupSpec(_Finally, total=False):
     title: Annotated[str, Key("its name for people", "Basic functions")]
     after: Annotated[list[str], Key("groups whose tests end before these start", ["compatibility"])]
     needs: Annotated[list[str], Key("tests that every test of the group needs", ["B001"])]
+    errors: Annotated[ErrorsSpec, _ERRORS]
     before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
 
 
@@ -462,6 +515,7 @@ class TestSpec(_Finally, total=False):
         list[KnownFailureSpec],
         Key("failures that are known and do not fail the run", [{"match": "502 from .*/quote"}], min_items=1),
     ]
+    errors: Annotated[ErrorsSpec, _ERRORS]
     skip: Annotated[str, Key("why it is not run for now; shown in every report", "the sandbox is down until May")]
     matrix: Annotated[
         dict[str, list[Any]],
@@ -499,13 +553,6 @@ class CollectSpec(TypedDict):
             pattern=PARAMETER,
         ),
     ]
-
-
-class SpeedSpec(TypedDict, total=False):
-    """A class of duration, from the bound of the class before."""
-
-    below_seconds: Annotated[float, Key("its upper bound, exclusive; the last class has none", 30, above=0)]
-    mark: Annotated[Literal["😊", "😐", "😴"], Key("its mark in tables", "😊")]
 
 
 class BaselineSpec(TypedDict, total=False):
@@ -597,6 +644,7 @@ class Spec(TypedDict, total=False):
     defaults: Annotated[
         DefaultsSpec, Key("what holds for every test that does not say otherwise", {"timeout_seconds": 120})
     ]
+    errors: Annotated[ErrorsSpec, _ERRORS]
     groups: Annotated[
         dict[str, GroupSpec], Key("sets of tests, in order", {"basics": {"title": "Basic functions"}}, names=ID)
     ]

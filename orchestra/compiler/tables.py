@@ -5,10 +5,10 @@ No table shows the environment of a process: names of variables are the spec's a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from orchestra.draw import clip, code, codes, grouped, markdown, markdown_table
-from orchestra.plan import Component, Gate, Plan, Probe, Service, Test, encode
+from orchestra.plan import Component, Gate, Plan, Probe, Service, SpeedClass, Test, encode
 
 _COMMAND_TITLE = 80
 # The head of a table and the rule below it.
@@ -164,12 +164,33 @@ def _on_fail(gate: Gate) -> str:
 
 
 def speed_table(plan: Plan) -> str:
-    """The classes of duration, half-open: the lower bound belongs to a class, the upper one does not."""
-    rows = []
+    """The classes of duration, half-open: the lower bound belongs to a class, the upper one does not.
+
+    A method with classes of its own has a table of its own after that of the suite.
+    """
+    own = [f"By the method {code(method.id)}:\n\n{_speeds(method.speed)}" for method in plan.methods if method.speed]
+    return "\n\n".join((_speeds(plan.speed), *own))
+
+
+def _speeds(classes: Sequence[SpeedClass]) -> str:
+    rows = [
+        (markdown(one.mark), code(one.name), _seconds(lower), "" if upper is None else _seconds(upper))
+        for one, lower, upper in _tiles(classes)
+    ]
+    return markdown_table(("mark", "class", "from", "below"), [*rows, ("❌", "`timeout`", "", "")])
+
+
+def _tiles(classes: Sequence[SpeedClass]) -> Iterator[tuple[SpeedClass, float, float | None]]:
     lower = 0.0
-    for speed in plan.speed:
-        upper = "" if speed.below_seconds is None else _seconds(speed.below_seconds)
-        rows.append((markdown(speed.mark), code(speed.name), _seconds(lower), upper))
-        lower = speed.below_seconds or lower
-    rows.append(("❌", "`timeout`", "", ""))
-    return markdown_table(("mark", "class", "from", "below"), rows)
+    for one in classes:
+        yield one, lower, one.below_seconds
+        lower = one.below_seconds or lower
+
+
+def speed_line(classes: Sequence[SpeedClass]) -> str:
+    """The marks of a method in one line: `😊 below 30 s, 😐 from 30 s, 😴 from 60 s, ❌ timed out`."""
+    marks = [
+        f"{markdown(one.mark)} {f'from {_seconds(lower)}' if lower or upper is None else f'below {_seconds(upper)}'}"
+        for one, lower, upper in _tiles(classes)
+    ]
+    return ", ".join((*marks, "❌ timed out"))

@@ -6,13 +6,15 @@
     POST /api/analyze   {"kind": "snapshot" | "levels" | "trend", "ticker": …} to the same and "title", "facts"
 
 An error is `{"error": …}` with a status from 400 on. The message `simulate outage` is answered with 503 at its first
-attempt and in earnest from the second on: the caller counts, so that the server holds no state. `--cached` is the mode
-of a stand-in: the same data as a snapshot, no faults, and a `mode` that says so.
+attempt and in earnest from the second on: the caller counts, so that the server holds no state. `simulate delay` is
+answered after `DEMO_SLOW_MS`. `--cached` is the mode of a stand-in: the same data as a snapshot, no faults, and a `mode`
+that says so.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -34,6 +36,7 @@ from orchestra.demo.parse import MAX_MESSAGE, parse
 from orchestra.demo.server import EXIT_USAGE, port_number, serve
 
 OUTAGE = "simulate outage"
+DELAY = "simulate delay"
 _MAX_BODY = 16 * MAX_MESSAGE
 
 
@@ -57,12 +60,18 @@ def ask(body: Mapping[str, Any], data: market.Market, broken: str = "") -> dict[
         raise RequestError(400, "the message is empty; send {“message”: “What is NVDA doing?”}")
     if len(message) > MAX_MESSAGE:
         raise RequestError(413, f"the message has {len(message)} characters; at most {MAX_MESSAGE} are allowed")
-    if message.strip().lower() == OUTAGE:
+    if _is(message, OUTAGE):
         if body.get("attempt", 1) == 1:
             raise RequestError(503, "The market service is not available right now.")
         return {"kind": "status", "reply": "The market service is back.", "tickers": [], "rows": [], "unknown": []}
+    if _is(message, DELAY):
+        return {"kind": "status", "reply": "That took a while.", "tickers": [], "rows": [], "unknown": []}
     question = parse(message, data, any_case=broken != "b005", names=broken != "b012")
     return answer(question, data, mutation=broken)
+
+
+def _is(message: object, wanted: str) -> bool:
+    return isinstance(message, str) and message.strip().lower() == wanted
 
 
 def analyze(body: Mapping[str, Any], data: market.Market) -> dict[str, Any]:
@@ -96,7 +105,10 @@ def application(data: market.Market, *, cached: bool, model: str, broken: str, f
         )
 
     async def asked(request: Request) -> JSONResponse:
-        return JSONResponse({**ask(await _body(request), data, broken), "mode": mode})
+        body = await _body(request)
+        if _is(body.get("message"), DELAY):
+            await asyncio.sleep(failing.slow_seconds)
+        return JSONResponse({**ask(body, data, broken), "mode": mode})
 
     async def analyzed(request: Request) -> JSONResponse:
         return JSONResponse({**analyze(await _body(request), data), "mode": mode})

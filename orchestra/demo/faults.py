@@ -1,6 +1,7 @@
 """Faults and delays of the sample server, switched by its environment. May import nothing of this package.
 
     DEMO_DELAY_MS=250     each reply of the API takes that much longer
+    DEMO_SLOW_MS=2000     the answer to `simulate delay` takes that much longer, and no other
     DEMO_FAIL=a,b,…       faults, each one of
         ROUTE             the route answers 503
         ROUTE:500         … or another status from 400 to 599
@@ -48,23 +49,32 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """All faults of one process. `crash_after` counts answered API requests; `delay_seconds` comes before each."""
+    """All faults of one process.
+
+    `crash_after` counts answered API requests; `delay_seconds` comes before each, `slow_seconds` before the slow answer.
+    """
 
     routes: Mapping[str, Fault] = field(default_factory=dict)
     crash_after: int | None = None
     start: str = ""
     delay_seconds: float = 0.0
+    slow_seconds: float = 0.0
+
+
+def _seconds(environ: Mapping[str, str], name: str) -> float:
+    text = environ.get(name, "0").strip() or "0"
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"{name} is {text!r}; allowed: whole milliseconds from 0")
+    return int(text) / 1000
 
 
 def from_environ(environ: Mapping[str, str]) -> Faults:
-    """Reads the two switches `DEMO_FAIL` and `DEMO_DELAY_MS`; `disarmed` tells whether they hold.
+    """Reads the switches `DEMO_FAIL`, `DEMO_DELAY_MS` and `DEMO_SLOW_MS`; `disarmed` tells whether they hold.
 
     Raises:
         ValueError: a switch has a value that is not in the table of this module.
     """
-    delay = environ.get("DEMO_DELAY_MS", "0").strip() or "0"
-    if not delay.isascii() or not delay.isdigit():
-        raise ValueError(f"DEMO_DELAY_MS is {delay!r}; allowed: whole milliseconds from 0")
+    delay, slow = _seconds(environ, "DEMO_DELAY_MS"), _seconds(environ, "DEMO_SLOW_MS")
     routes: dict[str, Fault] = {}
     crash_after: int | None = None
     start = ""
@@ -80,7 +90,7 @@ def from_environ(environ: Mapping[str, str]) -> Faults:
             raise ValueError(
                 f"DEMO_FAIL holds {word!r}; allowed: {allowed}, with ROUTE one of {', '.join(ROUTES.values())}"
             )
-    return Faults(routes, crash_after, start, int(delay) / 1000)
+    return Faults(routes, crash_after, start, delay, slow)
 
 
 def starved(environ: Mapping[str, str]) -> bool:

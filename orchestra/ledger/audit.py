@@ -2,28 +2,28 @@
 
 One pass over the ledger, so that the first wrong line is the one that is named. What is looked at, line by line: the
 chain and its canonical JSON, times, seals; the kept plan against its digest; the life of each task (start, end, attempts,
-one final verdict); each file of evidence against its digest; the counts at the end. The rules of a task's life are in
-`Lives`, which is pure.
+one final verdict); each file of evidence against its digest; the counts at the end; what the seal says of the rules of
+integrity; and the whole logs, which a run that went on has bound anew. The rules of a task's life are in `Lives`, which is
+pure.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from orchestra.errors import OrchestraError
-from orchestra.ledger import kept_plan
+from orchestra.ledger import integrity, kept_plan
+from orchestra.ledger.disk import file_digest
 from orchestra.ledger.event import CATALOGUE, Event
 from orchestra.ledger.log import Finding, LedgerError, Tail
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.runs import LEDGER
+from orchestra.plan import Plan
 
 Body = Mapping[str, Any]
-
-_BLOCK_BYTES = 1 << 20
 
 # A verdict that an execution must have led to, and how its last attempt must have ended.
 _EXECUTED: Final = {"passed": "passed", "flaky": "passed", "failed": "failed", "timeout": "timeout"}
@@ -216,28 +216,54 @@ def audit(folder: Path, *, going: bool = False) -> Audited:
         MachineError: the ledger cannot be read.
     """
     tail, lives, files, last = Tail(folder / LEDGER, strict=True), Lives(), 0, ""
+    facts, logs = integrity.Facts(Plan("", "", (), ())), _Logs()
     finding: Finding | None = None
     try:
         for event in tail.poll():
-            fault = lives.fault(event) or _plan_fault(folder, event)
+            fault = lives.fault(event) or _plan_fault(folder, event, facts)
             if fault is None:
-                fault, seen = _evidence_fault(folder, event)
+                fault, seen = _evidence_fault(folder, event.body.get("evidence", ()))
                 files += seen
+            if fault is None and event.type == "seal":
+                fault = integrity.seal_fault(facts, event.body)
             if fault is not None:
-                finding = Finding(tail.path, event.seq, fault)
+                finding = Finding(tail.path, tail.line, fault)
                 break
+            facts.see(event)
+            logs.see(event, tail)
             last = event.type
     except LedgerError as error:
         finding = error.finding
     if finding is None and not going:
-        finding = _end_fault(tail, lives, last)
+        finding, seen = logs.finding(folder)
+        files += seen
+        finding = finding or _end_fault(tail, lives, last)
     verdicts = len(lives.tasks) - len(lives.open_tasks())
     return Audited(finding, tail.tip.seq, files, verdicts, lives.finished and last == "seal")
 
 
+@dataclass(slots=True)
+class _Logs:
+    """The whole logs as they were bound last; a segment that goes on writes them on."""
+
+    bound: Sequence[Body] = ()
+    path: Path = Path()
+    line: int = 0
+
+    def see(self, event: Event, tail: Tail) -> None:
+        if event.type == "run_resumed":
+            self.bound = ()
+        elif event.type == "logs" and event.v <= CATALOGUE["logs"].version:
+            self.bound, self.path, self.line = event.body["files"], tail.path, tail.line
+
+    def finding(self, folder: Path) -> tuple[Finding | None, int]:
+        fault, seen = _evidence_fault(folder, self.bound)
+        return (Finding(self.path, self.line, fault) if fault is not None else None), seen
+
+
 def _end_fault(tail: Tail, lives: Lives, last: str) -> Finding | None:
     """What the end of a ledger lacks that nobody writes any more."""
-    line = tail.tip.seq + 1
+    line = tail.line + 1
     if tail.torn:
         return Finding(tail.path, line, f"it is half a line of {tail.torn} bytes, without a line feed")
     if waiting := lives.open_tasks():
@@ -247,7 +273,8 @@ def _end_fault(tail: Tail, lives: Lives, last: str) -> Finding | None:
     return None
 
 
-def _plan_fault(folder: Path, event: Event) -> str | None:
+def _plan_fault(folder: Path, event: Event, facts: integrity.Facts) -> str | None:
+    """What is wrong with the plan that an event names; the rules of integrity are judged by one that is whole."""
     if event.type not in {"run_started", "run_resumed"} or "plan_digest" not in event.body:
         return None
     try:
@@ -258,13 +285,14 @@ def _plan_fault(folder: Path, event: Event) -> str | None:
         return (
             f"it was compiled from {event.body['source_digest']}, and the plan that was kept from {plan.source_digest}"
         )
+    facts.plan = plan
     return None
 
 
-def _evidence_fault(folder: Path, event: Event) -> tuple[str | None, int]:
-    """The first file of an event that is not what was recorded, and how many were looked at."""
+def _evidence_fault(folder: Path, files: Iterable[Body]) -> tuple[str | None, int]:
+    """The first of these files that is not what was recorded, and how many were looked at."""
     number = 0
-    for one in event.body.get("evidence", ()):
+    for one in files:
         number += 1
         file = folder / one["path"]
         try:
@@ -275,16 +303,6 @@ def _evidence_fault(folder: Path, event: Event) -> tuple[str | None, int]:
             said, found = f"{one['bytes']} bytes, {one['digest'][:12]}…", f"{size} bytes, {digest[:12]}…"
             return f'the evidence "{one["path"]}" was changed: recorded with {said}, found with {found}', number
     return None, number
-
-
-def file_digest(file: Path) -> tuple[str, int]:
-    """SHA-256 of a file, 64 hexadecimal digits, and its size in bytes. Raises OSError."""
-    digest, size = hashlib.sha256(), 0
-    with file.open("rb") as data:
-        while block := data.read(_BLOCK_BYTES):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
 
 
 def _counted(counts: Mapping[str, int]) -> str:

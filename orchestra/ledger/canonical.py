@@ -46,7 +46,7 @@ def canonical(value: object) -> bytes:
         TypeError: the value holds something else.
     """
     try:
-        text = _encode(_exact(value))
+        text = _encode(value if _plain(value) else _exact(value))
     except _OddError:
         return rfc8785.dumps(value)  # type: ignore[arg-type]
     return text if text.isascii() or not _sorts_oddly(text.decode()) else rfc8785.dumps(value)  # type: ignore[arg-type]
@@ -92,6 +92,33 @@ _decode = json.JSONDecoder(parse_int=_integer).decode
 
 class _OddError(Exception):
     """The value holds something for which only the reference is trusted."""
+
+
+def _plain(value: Any) -> bool:
+    """Whether msgspec writes the value as the reference does; False says no more than that a closer look is needed."""
+    kind = type(value)
+    if kind is dict:
+        items = value.values()
+        for key in value:
+            if type(key) is not str:
+                return False
+    elif kind is list or kind is tuple:
+        items = value
+    else:
+        return kind in _PLAIN
+    for item in items:
+        kind = type(item)
+        if kind in _PLAIN:
+            continue
+        if kind is float:
+            if not (_SHORT <= item < _LONG) or item == int(item):
+                return False
+        elif kind is int:
+            if not -_EXACT < item < _EXACT:
+                return False
+        elif not (kind is dict or kind is list or kind is tuple) or not _plain(item):
+            return False
+    return True
 
 
 def _exact(value: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from orchestra.ledger.canonical import canonical, parse, scrubbed
 from orchestra.ledger.event import CATALOGUE, Event, body_fault
@@ -23,12 +23,18 @@ _HASH_LENGTH: Final = 64
 
 
 class Tip(NamedTuple):
-    """The last whole event of a ledger, as far as the next one needs it. `end` is the offset behind its line."""
+    """The last whole event of a ledger, as far as the next one needs it.
+
+    Attributes:
+        end: the offset behind its line, in the file that is written; 0 when that file holds no event yet.
+        segment: the number of that file, from 1.
+    """
 
     seq: int = 0
     hash: str = GENESIS
     time: str = ""
     end: int = 0
+    segment: int = 1
 
 
 class BrokenLineError(ValueError):
@@ -58,8 +64,8 @@ def link(
     front = b'{"body":' + text
     back = f',"prev":"{tip.hash}","seq":{seq},"time":"{stamp}","type":"{kind}","v":{version}}}'.encode()
     digest = hashlib.sha256(front + back).hexdigest()
-    line = b"".join((front, _HASH_KEY, digest.encode(), b'"', back, b"\n"))
-    return Event(seq, stamp, kind, version, tip.hash, digest, cast(Mapping[str, Any], clean)), line
+    line = b'%b,"hash":"%b"%b\n' % (front, digest.encode(), back)
+    return Event(seq, stamp, kind, version, tip.hash, digest, clean), line
 
 
 def unlink(line: bytes, seq: int, prev: str) -> Event:
@@ -97,6 +103,8 @@ def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:
         return "it is not in canonical JSON (RFC 8785)"
     if event.time < before.time:
         return f"it has the time {event.time}, before that of the event before it, {before.time}"
+    if event.type == "segment" and before.end:
+        return "it begins a file, and stands in the middle of one"
     if event.type == "seal" and (event.body.get("events"), event.body.get("head")) != (before.seq, before.hash):
         return f"it seals {event.body.get('events')} events, but {before.seq} stand before it"
     return None

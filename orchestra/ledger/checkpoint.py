@@ -79,11 +79,12 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         MachineError: the disk refuses.
     """
     recover(home)
-    whole = Fold()
+    whole, collector = Fold(), history.Collector()
     told: list[Event] = []
 
     def see(event: Event) -> None:
         whole.add(event)
+        collector.see(event)
         if event.type in {"baseline", "rolled_back"}:
             told.append(event)
 
@@ -99,7 +100,7 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         change = Transaction(home)
         said = _baseline_back(home, folder, [event.body for event in later if event.type == "baseline"], change)
         body = rollback(before.state(), state, reason)
-        whole.add(writer.append("rolled_back", body, sync=True))
+        see(writer.append("rolled_back", body, sync=True))
     state = whole.state()
     write_state(folder / STATE, state)
     taken = [body, *(event.body for event in later if event.type == "rolled_back")]
@@ -109,6 +110,8 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         {name for one in taken for name in (*one["reopened"], *one["restored"])},
         change,
     )
+    if (record := collector.record()) is not None:
+        change.write(history.EXECUTIONS, history.with_record(home, record))
     change.commit()
     return Back(point, state, said)
 

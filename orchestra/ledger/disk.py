@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import sys
 import threading
@@ -25,6 +26,19 @@ def disk_error(error: OSError, path: Path, doing: str) -> MachineError:
     """The error for a user: what was being done with which file, what the system said, and the mend."""
     said = (error.strerror or str(error)).lower()
     return MachineError(f'cannot {doing} "{path}": {said}', _MEND.get(error.errno or 0, ""))
+
+
+_BLOCK_BYTES = 1 << 20
+
+
+def file_digest(file: Path) -> tuple[str, int]:
+    """SHA-256 of a file, 64 hexadecimal digits, and its size in bytes. Raises OSError."""
+    digest, size = hashlib.sha256(), 0
+    with file.open("rb") as data:
+        while block := data.read(_BLOCK_BYTES):
+            digest.update(block)
+            size += len(block)
+    return digest.hexdigest(), size
 
 
 def sync_file(descriptor: int) -> None:

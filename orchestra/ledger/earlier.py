@@ -19,6 +19,8 @@ from orchestra.ledger.runs import LEDGER
 
 Body = Mapping[str, Any]
 
+_PAGE = ("method", "steps", "facts", "findings", "network")
+
 
 @dataclass(slots=True)
 class Troubles:
@@ -49,6 +51,8 @@ class Earlier:
         segment: the number of the latest segment, from 0.
         groups: (method, group) of the checkpoints that stand.
         incidents: the number of its latest incident, by component.
+        pages: of the latest attempt of a task what the metrics of pages, logs and tool calls are made of, if anything.
+        moved: what the comparison of its duration with the baseline found, by task.
         troubles: what else counts over the whole run.
         finished: the latest segment came to its end.
         seconds: time that the segments took, without what lies between them.
@@ -64,6 +68,8 @@ class Earlier:
     segment: int = 0
     groups: dict[tuple[str, str], int] = field(default_factory=dict)
     incidents: dict[str, int] = field(default_factory=dict)
+    pages: dict[str, Body] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
     troubles: Troubles = field(default_factory=Troubles)
     finished: bool = False
     seconds: float = 0.0
@@ -92,17 +98,17 @@ class Earlier:
 
     def _run_started(self, event: Event) -> None:
         self.start = event.body
-        self._segment(event.body)
+        self._in_force(event.body)
 
     def _run_resumed(self, event: Event) -> None:
         self.segment += 1
         self.finished = False
         self.seconds += _between(self._begun, self._time)
         self._begun = event.time
-        self._segment(event.body)
+        self._in_force(event.body)
         self._reopen(event.body["rerun"])
 
-    def _segment(self, body: Body) -> None:
+    def _in_force(self, body: Body) -> None:
         self.plan_digest = body.get("plan_digest", self.plan_digest)
         self.source_digest = body.get("source_digest", self.source_digest)
         self.builds = body.get("builds", self.builds)
@@ -110,6 +116,9 @@ class Earlier:
     def _attempt_finished(self, event: Event) -> None:
         self.attempts[event.body["task"]] = event.body["attempt"]
         self._last[event.body["task"]] = event.body
+        self.pages.pop(event.body["task"], None)
+        if "network" in event.body or "findings" in event.body:
+            self.pages[event.body["task"]] = {part: event.body[part] for part in _PAGE if part in event.body}
         self.troubles.suspects += bool(event.body.get("infra_suspect"))
         if event.body.get("infra_suspect") and event.body["retry"]:
             self.held[event.body["task"]] = self.held.get(event.body["task"], 0) + 1
@@ -118,6 +127,9 @@ class Earlier:
         task = event.body["task"]
         self.verdicts[task] = event.body
         self._given.setdefault(task, []).append((event.seq, event.body))
+
+    def _comparison(self, event: Event) -> None:
+        self.moved[event.body["task"]] = event.body["result"]
 
     def _group_completed(self, event: Event) -> None:
         self.groups[event.body["method"], event.body["group"]] = event.seq
@@ -159,6 +171,8 @@ class Earlier:
             self.attempts.pop(task, None)
             self.held.pop(task, None)
             self._last.pop(task, None)
+            self.pages.pop(task, None)
+            self.moved.pop(task, None)
 
 
 _TAKE: Final[Mapping[str, Callable[[Earlier, Event], None]]] = {

@@ -115,6 +115,38 @@ class Dropped(TypedDict):
     kind: str
 
 
+class Finding(TypedDict):
+    """An error beside the assertions."""
+
+    layer: Annotated[
+        str, "`page_errors`, `console_errors`, `failed_requests`, `http_5xx`, `open_dialogs`, `service_logs`"
+    ]
+    level: Annotated[Literal["fail", "warn"], "whether it fails the attempt"]
+    text: str
+    where: Annotated[str, "address and line of a script, page of a request, log and line; empty when not known"]
+    count: Annotated[int, "how often it was seen"]
+
+
+class Host(TypedDict):
+    """The requests of a page to one host."""
+
+    requests: int
+    failed: Annotated[int, "without an answer, or answered with 400 and above; given up by the page does not count"]
+    bytes: NotRequired[Annotated[int, "of the answers' bodies as they were sent; absent when not known of all"]]
+    slowest_ms: NotRequired[Annotated[float, "from its start to its last byte; absent when none was measured"]]
+    component: NotRequired[Annotated[str, "the row of the health matrix that the host is"]]
+
+
+class Network(TypedDict):
+    """The requests of the page of an attempt."""
+
+    requests: int
+    failed: int
+    bytes: NotRequired[int]
+    slowest_ms: NotRequired[float]
+    hosts: Annotated[dict[str, Host], "by host and port"]
+
+
 class AttemptFinished(TypedDict):
     """An attempt ended."""
 
@@ -139,6 +171,8 @@ class AttemptFinished(TypedDict):
             " that one process had, absent where it is no more than that of orchestra",
         ]
     ]
+    findings: NotRequired[Annotated[list[Finding], "errors beside the assertions, what fails first"]]
+    network: NotRequired[Annotated[Network, "of the page; absent without one"]]
     facts: NotRequired[Annotated[dict[str, object], "figures of the driver: browser, page errors, tool calls, …"]]
 
 
@@ -326,11 +360,31 @@ class RunFinished(TypedDict):
     gates: Annotated[dict[str, str], "result by `phase:name`"]
 
 
+class Segment(TypedDict):
+    """The record goes on in a further file, of which this is the first line; the one before is written no more."""
+
+    segment: Annotated[int, "number of this file, from 2"]
+    file: Annotated[str, "name of the file before"]
+    events: Annotated[int, "number of events before this one"]
+    head: Annotated[str, "hash of the event before this one"]
+    bytes: Annotated[int, "size of the file before"]
+    digest: Annotated[str, "SHA-256 of the file before, 64 hexadecimal digits"]
+
+
+class Logs(TypedDict):
+    """What services and workers wrote, as whole files, when the run ended. It takes the place of an earlier one."""
+
+    files: Annotated[list[Evidence], "sorted by path"]
+    open: Annotated[list[str], "paths of those that were still written, and are not bound therefore"]
+
+
 class Seal(TypedDict):
     """Closes what was written so far. A missing tail shows by a missing seal."""
 
     events: Annotated[int, "number of events before this one"]
     head: Annotated[str, "hash of the event before this one"]
+    rules: NotRequired[Annotated[dict[str, bool], "of the seal of a run: each rule of integrity by id, held or not"]]
+    rules_version: NotRequired[Annotated[int, "of what these rules ask for"]]
 
 
 class Event(NamedTuple):
@@ -371,6 +425,8 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "rolled_back": EventType(RolledBack),
     "baseline": EventType(BaselineChanged),
     "run_finished": EventType(RunFinished),
+    "logs": EventType(Logs),
+    "segment": EventType(Segment),
     "seal": EventType(Seal),
 }
 
@@ -381,9 +437,17 @@ _ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     name: _REQUIRED[name] | entry.body.__optional_keys__ for name, entry in CATALOGUE.items()
 }
 
+_SOUND: Final[set[tuple[str, ...]]] = set()
+"""Types with the keys of bodies that were found good, in their order: a program writes few of them, again and again."""
+
+_MOST_SOUND: Final = 1000
+
 
 def body_fault(kind: str, body: Mapping[str, object]) -> str | None:
     """What is wrong with the keys of a body about to be written, or None. Values are left to the type checker."""
+    names = (kind, *body)
+    if names in _SOUND:
+        return None
     required = _REQUIRED.get(kind)
     if required is None:
         return f'no event has the type "{kind}"; there are {", ".join(CATALOGUE)}'
@@ -392,6 +456,8 @@ def body_fault(kind: str, body: Mapping[str, object]) -> str | None:
         return f'event "{kind}" lacks {", ".join(sorted(missing))}'
     if unknown := keys - _ALLOWED[kind]:
         return f'event "{kind}" has no field {", ".join(sorted(unknown))}; it has {", ".join(sorted(_ALLOWED[kind]))}'
+    if len(_SOUND) < _MOST_SOUND:
+        _SOUND.add(names)
     return None
 
 

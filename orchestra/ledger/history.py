@@ -50,10 +50,11 @@ class Past(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
-    """One attempt: how it ended and how many seconds it took."""
+    """One attempt: how it ended, how many seconds it took, and the kind of its failure, empty for a pass."""
 
     outcome: Outcome
     seconds: float
+    kind: str = ""
 
 
 class Execution(msgspec.Struct, frozen=True, array_like=True):
@@ -151,7 +152,11 @@ class Collector:
         elif kind == "run_started":
             self.start = body
         elif kind == "run_resumed":
-            self.finish = None
+            self._reopen(body["rerun"])
+        elif kind == "rolled_back":
+            self._reopen(body["reopened"])
+            for task, done in body["restored"].items():
+                self.verdicts[task] = {**self.verdicts.get(task, {}), **done}
         elif kind == "run_finished":
             self.finish = body
 
@@ -160,10 +165,21 @@ class Collector:
 
     def _attempt(self, body: Mapping[str, Any]) -> None:
         if body["outcome"] in COUNTED and not body.get("infra_suspect"):
-            taken = Attempt(body["outcome"], round(body["seconds"], 6))
+            error = body["error"] or {}
+            taken = Attempt(body["outcome"], round(body["seconds"], 6), error.get("kind", ""))
             self.attempts.setdefault(body["task"], []).append(taken)
-            if body["error"]:
+            if error:
                 self.messages[body["task"]] = body["error"]["message"][:MESSAGE]
+
+    def _reopen(self, tasks: Iterable[str]) -> None:
+        """What these tasks passed is taken back, and is counted when it has come again; failures have happened."""
+        self.finish = None
+        for task in tasks:
+            self.verdicts.pop(task, None)
+            self.repeats.pop(task, None)
+            self.moved.pop(task, None)
+            if task in self.attempts:
+                self.attempts[task] = [one for one in self.attempts[task] if one.outcome != "passed"]
 
     def record(self) -> RunRecord | None:
         """The record of what was seen; None when the first event of the run was not."""
@@ -253,7 +269,9 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
     shown = {
         task: {
             **{name: getattr(one, name) for name in ("verdict", "browser", "inputs", "repeats", "moved", "message")},
-            "attempts": [{"outcome": taken.outcome, "seconds": taken.seconds} for taken in one.attempts],
+            "attempts": [
+                {"outcome": taken.outcome, "seconds": taken.seconds, "kind": taken.kind} for taken in one.attempts
+            ],
         }
         for task, one in record.executions.items()
         if task in tasks
@@ -298,10 +316,15 @@ def keep(home: Path, record: RunRecord) -> None:
     Raises:
         MachineError: the disk refuses; the old file stays.
     """
-    _write(home, [*_lines(home), msgspec.json.encode(record, order="sorted")])
+    replace_file(home / EXECUTIONS, with_record(home, record))
 
 
-def _write(home: Path, lines: Iterable[bytes]) -> None:
+def with_record(home: Path, record: RunRecord) -> bytes:
+    """The cache with one run in it, in the place of an earlier record of the same run, as it stands in its file."""
+    return _encoded([*_lines(home), msgspec.json.encode(record, order="sorted")])
+
+
+def _encoded(lines: Iterable[bytes]) -> bytes:
     by_run = {_run_of(line): line for line in lines}
     kept: list[bytes] = []
     size = 0
@@ -311,7 +334,7 @@ def _write(home: Path, lines: Iterable[bytes]) -> None:
             break
         kept.append(by_run[run])
     head = msgspec.json.encode(_HEADER)
-    replace_file(home / EXECUTIONS, b"\n".join([head, *reversed(kept)]) + b"\n")
+    return b"\n".join([head, *reversed(kept)]) + b"\n"
 
 
 class _RunOnly(msgspec.Struct, frozen=True):
@@ -364,7 +387,7 @@ def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list
         if record is not None:
             known[record.run] = msgspec.json.encode(record, order="sorted")
     if known != before or rebuild:
-        _write(home, known.values())
+        replace_file(home / EXECUTIONS, _encoded(known.values()))
     return executions(home), refused
 
 

@@ -30,6 +30,17 @@ _JUDGES_BY: Final[Mapping[str, frozenset[str]]] = {
 """Steps that judge where they have one of these fields."""
 
 
+class Tried(NamedTuple):
+    """What the rules read of an attempt: `steps` are the outcomes of its steps, `kept` the number of its files."""
+
+    test: str
+    number: int
+    outcome: str
+    seconds: float
+    steps: tuple[str, ...]
+    kept: int
+
+
 @dataclass(slots=True)
 class Facts:
     """What the rules read, taken from the events of a run one by one.
@@ -46,7 +57,7 @@ class Facts:
     plan: Plan
     selection: Sequence[str] = ()
     verdicts: dict[str, Body] = field(default_factory=dict)
-    attempts: dict[str, list[Body]] = field(default_factory=dict)
+    attempts: dict[str, list[Tried]] = field(default_factory=dict)
     trees: list[Body] = field(default_factory=list)
     fresh: bool | None = None
     changed: list[str] = field(default_factory=list)
@@ -57,7 +68,10 @@ class Facts:
         if take is not None and known is not None and event.v <= known.version:
             take(self, event.body)
 
-    def good(self) -> Iterator[tuple[str, Body, Test | None, Body]]:
+    def close(self) -> None:
+        """Nothing to close: an observer of a run must have it."""
+
+    def good(self) -> Iterator[tuple[str, Body, Test | None, Tried]]:
         """The tasks that executed and are good: verdict, test, and the last attempt."""
         tests = {test.id: test for test in self.plan.tests}
         for task, verdict in self.verdicts.items():
@@ -77,7 +91,9 @@ class Facts:
             self.trees.append(body["provenance"].get("git") or {})
 
     def _attempt_finished(self, body: Body) -> None:
-        self.attempts.setdefault(body["task"], []).append(body)
+        steps = tuple(step["outcome"] for step in body["steps"])
+        tried = Tried(body["test"], body["attempt"], body["outcome"], body["seconds"], steps, len(body["evidence"]))
+        self.attempts.setdefault(body["task"], []).append(tried)
 
     def _verdict(self, body: Body) -> None:
         self.verdicts[body["task"]] = body
@@ -112,7 +128,7 @@ def _steps_ran(facts: Facts) -> Iterator[str]:
     for task, _, test, last in facts.good():
         if test is None or not (test.before or test.steps):
             continue
-        done = [step["outcome"] for step in last["steps"]]
+        done = last.steps
         if not done:
             yield f"{task} passed without one step on record"
         elif all(outcome == "skipped" for outcome in done):
@@ -137,18 +153,18 @@ def judges(step: Step) -> bool:
 
 def _time_taken(facts: Facts) -> Iterator[str]:
     for task, _, _, last in facts.good():
-        if last["seconds"] < NO_TIME:
-            yield f"{task} passed in {last['seconds'] * 1000:.3f} ms"
+        if last.seconds < NO_TIME:
+            yield f"{task} passed in {last.seconds * 1000:.3f} ms"
 
 
 def _evidence_kept(facts: Facts) -> Iterator[str]:
     tests = {test.id: test for test in facts.plan.tests}
     for task, attempts in facts.attempts.items():
-        for body in attempts:
-            test = tests.get(body["test"])
+        for tried in attempts:
+            test = tests.get(tried.test)
             wanted = test is not None and test.evidence != "off" and _has_page(test)
-            if wanted and body["outcome"] == "failed" and not body["evidence"]:
-                yield f"{task} failed in attempt {body['attempt']}, and nothing was kept of it"
+            if wanted and tried.outcome == "failed" and not tried.kept:
+                yield f"{task} failed in attempt {tried.number}, and nothing was kept of it"
 
 
 def _has_page(test: Test) -> bool:
@@ -235,6 +251,24 @@ def judge(facts: Facts, require: Iterable[str] = (), excuse: Iterable[str] = ())
     """
     required = ({name for name, rule in RULES.items() if rule.required} | set(require)) - set(excuse)
     return tuple(Held(name, rule.asks, name in required, tuple(rule.faults(facts))) for name, rule in RULES.items())
+
+
+VERSION: Final = 1
+"""Of what the rules ask for: what was sealed by another version cannot be found again by this one."""
+
+
+def sealed(facts: Facts) -> dict[str, Any]:
+    """What the seal of a run says of the rules; see `Seal`."""
+    return {"rules": {one.rule: not one.faults for one in judge(facts)}, "rules_version": VERSION}
+
+
+def seal_fault(facts: Facts, body: Body) -> str | None:
+    """What a seal says of the rules that the events before it do not bear out; a rule of a newer version is passed over."""
+    if body.get("rules_version") != VERSION:
+        return None
+    found = sealed(facts)["rules"]
+    wrong = [rule for rule, held in body.get("rules", {}).items() if rule in found and found[rule] != held]
+    return f'it says of the rule "{wrong[0]}" what the events before it do not bear out' if wrong else None
 
 
 _SHOWN = 5

@@ -1,9 +1,11 @@
 """The append-only record of a run, `events.jsonl`: one writer, any number of readers.
 
-May import `errors` and the ledger's own parts.
+May import `errors` and the ledger's own parts. Longer than other modules because what is written and how it is read again
+after a crash are read together.
 
 After a crash the file ends in a whole line or in half of one. Half a line is cut on the next open, and that is itself
-recorded. Any other difference from what was written is reported by line and never repaired.
+recorded. Any other difference from what was written is reported by line and never repaired. A long ledger goes on in
+further files (`segment`); to all but these two classes it is one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from orchestra.errors import MachineError
 from orchestra.ledger.chain import BrokenLineError, Tip, link, strict_fault, unlink
 from orchestra.ledger.disk import disk_error, sync_file, sync_folder
 from orchestra.ledger.event import Event
+from orchestra.ledger.segment import SEGMENT_BYTES, segment_body, segment_fault, segment_path, stray
 
 
 class Finding(NamedTuple):
@@ -45,7 +48,9 @@ class LedgerError(MachineError):
 
 def utc_stamp(moment: datetime) -> str:
     """UTC in ISO 8601 with microseconds and `Z`. Raises ValueError for a time without a zone."""
-    return _utc(moment).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = _utc(moment)
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def run_id(now: datetime, token: str) -> str:
@@ -65,6 +70,7 @@ class Tail:
     """Reads a ledger from its start, and on as it grows. Verifies every line.
 
     Attributes:
+        path: the file that it reads: the first, or the further one that it has come to.
         tip: the last whole event read.
         torn: how many bytes stood behind it at the last poll: half a line, being written or left by a crash.
     """
@@ -73,31 +79,65 @@ class Tail:
         self.path = path
         self.tip = Tip()
         self.torn = 0
+        self._first = path
+        self._before = 0
         self._strict = strict
+
+    @property
+    def line(self) -> int:
+        """The number of the last whole line in its file, from 1."""
+        return self.tip.seq - self._before
 
     def poll(self) -> Iterator[Event]:
         """The whole events that this reader has not given yet.
 
         Raises:
-            LedgerError: a line is damaged.
+            LedgerError: a line is damaged, or a file of several is missing.
             MachineError: the file cannot be read.
         """
-        check = _strictly if self._strict else _plainly
-        self.torn = 0
         try:
-            with self.path.open("rb") as stream:
-                stream.seek(self.tip.end)
-                for raw in stream:
-                    if raw[-1:] != b"\n":
-                        self.torn = len(raw)
-                        return
-                    event = check(raw[:-1], self.tip)
-                    self.tip = Tip(event.seq, event.hash, event.time, self.tip.end + len(raw))
-                    yield event
+            yield from self._files()
         except OSError as error:
             raise disk_error(error, self.path, "read") from error
         except BrokenLineError as error:
-            raise LedgerError(Finding(self.path, self.tip.seq + 1, str(error))) from error
+            raise LedgerError(Finding(self.path, self.line + 1, str(error))) from error
+
+    def _files(self) -> Iterator[Event]:
+        """As `poll`, file by file."""
+        yield from self._rest()
+        while (following := segment_path(self._first, self.tip.segment + 1)).exists():
+            yield from self._rest()  # what was written between the look at this file and the making of the next
+            if self.torn:
+                raise BrokenLineError(f"it is half a line of {self.torn} bytes, and {following.name} follows")
+            self._before = self.tip.seq
+            self.path = following
+            self.tip = self.tip._replace(end=0, segment=self.tip.segment + 1)
+            yield from self._rest()
+        if (lost := stray(self._first, self.tip.segment)) is not None:
+            raise BrokenLineError(f"{following.name} is missing, though {lost.name} is there")
+
+    def _rest(self) -> Iterator[Event]:
+        """The whole events of the file that was come to."""
+        check = _strictly if self._strict else _plainly
+        self.torn = 0
+        with self.path.open("rb") as stream:
+            stream.seek(self.tip.end)
+            for raw in stream:
+                if raw[-1:] != b"\n":
+                    self.torn = len(raw)
+                    return
+                event = check(raw[:-1], self.tip)
+                if not self.tip.end and (fault := self._opening_fault(event)):
+                    raise BrokenLineError(fault)
+                self.tip = Tip(event.seq, event.hash, event.time, self.tip.end + len(raw), self.tip.segment)
+                yield event
+
+    def _opening_fault(self, event: Event) -> str | None:
+        if self.tip.segment == 1:
+            return None
+        if event.type == "segment" and not self._strict:
+            return None  # the chain goes on; to hash the whole file before is for an auditor
+        return segment_fault(self._first, event, self.tip)
 
 
 def _plainly(line: bytes, before: Tip) -> Event:
@@ -143,6 +183,7 @@ class Writer:
         now: the clock, with a zone.
         mask: applied to every string before it is written, to keep secrets out.
         seen: shown each event that the file holds already, and the one that tells of a torn end.
+        segment_bytes: a file of this size or more is followed by another one; None for `SEGMENT_BYTES`.
 
     Raises:
         LedgerError: the file is damaged elsewhere than in a torn last line.
@@ -156,21 +197,23 @@ class Writer:
         now: Callable[[], datetime],
         mask: Callable[[str], str] | None = None,
         seen: Callable[[Event], object] | None = None,
+        segment_bytes: int | None = None,
     ) -> None:
         self.path = path
         self._now = now
         self._mask = mask
+        self._limit = SEGMENT_BYTES if segment_bytes is None else segment_bytes
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._failed: MachineError | None = None
         self._dirty = False
-        self._file = _open(path)
         self._tip = Tip()
         self._synced = 0
+        self._files = {1: _open(path)}  # by segment; the lock on the first is that on the ledger
         try:
             self._recover(seen or (lambda _event: None))
         except BaseException:
-            os.close(self._file)
+            self._let_go()
             raise
 
     @property
@@ -200,38 +243,26 @@ class Writer:
             MachineError: the disk refuses. What it holds is then unknown, so this writer takes no more.
         """
         with self._sync_lock:
-            tip = self._tip
-            if tip.end == self._synced:
-                return tip.seq
-            if self._failed:
-                raise self._failed
-            try:
-                sync_file(self._file)
-            except OSError as error:
-                # The kernel may drop the pages and report success next time: only a fresh read can tell.
-                self._failed = disk_error(error, self.path, "sync")
-                raise self._failed from error
-            self._synced = tip.end
-            return tip.seq
+            return self._sync()
 
-    def seal(self) -> Event:
-        """Close what was written so far, durably. Raises as `append`."""
+    def seal(self, more: Mapping[str, object] | None = None) -> Event:
+        """Close what was written so far, durably; `more` are further fields of the seal. Raises as `append`."""
         with self._lock:
-            event = self._write("seal", {"events": self._tip.seq, "head": self._tip.hash})
+            self._make_room()
+            event = self._put("seal", {"events": self._tip.seq, "head": self._tip.hash, **(more or {})})
         self.sync()
         return event
 
     def close(self) -> None:
         """Sync and let go of the file. A second call does nothing. Raises as `sync`."""
-        if self._file < 0:
+        if not self._files:
             return
         if self._dirty:
             self._cut()
         try:
             self.sync()
         finally:
-            os.close(self._file)
-            self._file = -1
+            self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -247,38 +278,86 @@ class Writer:
         for event in tail.poll():
             seen(event)
         self._tip = tail.tip
+        if self._tip.segment > 1:
+            self._files[self._tip.segment] = _open_next(tail.path)
         if tail.torn:
             self._dirty = True
             body = {
                 "message": f"half a line of {tail.torn} bytes was cut from the end of the ledger",
                 "kind": "torn",
-                "data": {"bytes": tail.torn, "line": tail.tip.seq + 1},
+                "data": {"bytes": tail.torn, "line": tail.line + 1},
             }
             seen(self.append("note", body, sync=True))
 
     def _write(self, kind: str, body: Mapping[str, object]) -> Event:
+        self._make_room()
+        return self._put(kind, body)
+
+    def _make_room(self) -> None:
+        """Go on in the next file when this one is full, and begin it if that is still to be done after a crash.
+
+        What the file before holds is on the disk before the next one is made. The step is taken by `_tip` alone: when it
+        fails, or a signal handler raises in it, it is taken by the next append.
+        """
         if self._failed:
             raise self._failed
+        if self._tip.end >= self._limit:
+            number = self._tip.segment + 1
+            with self._sync_lock:
+                self._sync()
+            if number not in self._files:
+                self._files[number] = _open_next(segment_path(self.path, number))
+            self._dirty = True  # of an attempt that failed something may be left in it
+            self._tip = self._tip._replace(end=0, segment=number)
+        if not self._tip.end and self._tip.segment > 1:
+            try:
+                body = segment_body(self.path, self._tip)
+            except OSError as error:
+                raise disk_error(error, self.path, "read") from error
+            self._put("segment", body)
+
+    def _put(self, kind: str, body: Mapping[str, object]) -> Event:
         event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask)
+        file = self._files[self._tip.segment]
         # A signal handler may raise between any two lines here. `_dirty` outlives that: the next append cuts first.
         try:
             if self._dirty:
-                os.ftruncate(self._file, self._tip.end)
+                os.ftruncate(file, self._tip.end)
             self._dirty = True
-            _write_all(self._file, line)
+            _write_all(file, line)
         except OSError as error:
             self._cut()
             raise disk_error(error, self.path, "write") from error
-        self._tip = Tip(event.seq, event.hash, event.time, self._tip.end + len(line))
+        self._tip = Tip(event.seq, event.hash, event.time, self._tip.end + len(line), self._tip.segment)
         self._dirty = False
         return event
 
+    def _sync(self) -> int:
+        """As `sync`; its lock is held, so the file is that of the tip."""
+        tip = self._tip
+        if tip.seq == self._synced:
+            return tip.seq
+        if self._failed:
+            raise self._failed
+        try:
+            sync_file(self._files[tip.segment])
+        except OSError as error:
+            # The kernel may drop the pages and report success next time: only a fresh read can tell.
+            self._failed = disk_error(error, self.path, "sync")
+            raise self._failed from error
+        self._synced = tip.seq
+        return tip.seq
+
     def _cut(self) -> None:
         try:
-            os.ftruncate(self._file, self._tip.end)
+            os.ftruncate(self._files[self._tip.segment], self._tip.end)
         except OSError:
             return  # stays dirty: cut by the next append, or by the next open
         self._dirty = False
+
+    def _let_go(self) -> None:
+        while self._files:
+            os.close(self._files.popitem()[1])
 
 
 def _open(path: Path) -> int:
@@ -299,7 +378,21 @@ def _open(path: Path) -> int:
     return file
 
 
+def _open_next(path: Path) -> int:
+    """A further file of a ledger that this process has locked; its name is on the disk."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            sync_folder(path.parent)
+        except OSError:
+            os.close(file)
+            raise
+    except OSError as error:
+        raise disk_error(error, path, "open") from error
+    return file
+
+
 def _write_all(file: int, line: bytes) -> None:
-    rest = memoryview(line)
-    while rest:
-        rest = rest[os.write(file, rest) :]
+    written = os.write(file, line)
+    while written < len(line):
+        written += os.write(file, memoryview(line)[written:])

@@ -5,11 +5,11 @@ Gates and reports speak of the same words and the same agreement, so each is def
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from orchestra.ledger.event import Verdict
-from orchestra.plan import SpeedClass
+from orchestra.plan import Cause, Plan, SpeedClass
 
 GOOD: Final[frozenset[Verdict]] = frozenset({"passed", "flaky", "unchanged"})
 """The product did what the spec expects."""
@@ -17,10 +17,25 @@ GOOD: Final[frozenset[Verdict]] = frozenset({"passed", "flaky", "unchanged"})
 FINE: Final[frozenset[Verdict]] = GOOD | {"skipped"}
 """Verdicts that fail neither a run nor what needs the test."""
 
+CAUSES: Final[Mapping[str, Cause | None]] = {
+    "assertion": "failed",
+    "command": "failed",
+    "timeout": "timeout",
+    "connection": "connection",
+    "crash": "crash",
+    "setup": None,
+}
+"""The cause, as `retries.on` names it, of each kind of failure. What is written wrong (`setup`) stays wrong: it has none."""
+
 TIMEOUT_CLASS: Final = "timeout"
 TIMEOUT_MARK: Final = "❌"
 
 Item = TypeVar("Item")
+
+
+def speed_classes(plan: Plan) -> Mapping[str, tuple[SpeedClass, ...]]:
+    """The classes of duration by method: its own, else those of the suite."""
+    return {method.id: method.speed or plan.speed for method in plan.methods}
 
 
 def mark_of(name: str | None, classes: Sequence[SpeedClass]) -> str:

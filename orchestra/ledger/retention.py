@@ -17,6 +17,7 @@ from orchestra.ledger import history
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.glance import under_way
 from orchestra.ledger.runs import LAST, LEDGER, runs_of
+from orchestra.ledger.segment import segments
 from orchestra.ledger.transaction import recover
 
 KEEP = 20
@@ -83,18 +84,19 @@ def retention(home: Path, keep: int = KEEP) -> Retention:
 def _rests_on(ledger: Path) -> list[tuple[str, str]]:
     """(task, run) of each `unchanged` of a run. Lines that are damaged say nothing; an audit names them."""
     found = []
-    try:
-        with ledger.open("rb") as lines:
-            for line in lines:
-                if _SINCE not in line:
-                    continue
-                try:
-                    body = json.loads(line)["body"]
-                    found.append((str(body["task"]), str(body["unchanged_since"])))
-                except (ValueError, KeyError, TypeError):
-                    continue
-    except OSError as error:
-        raise disk_error(error, ledger, "read") from error
+    for file in segments(ledger):
+        try:
+            with file.open("rb") as lines:
+                for line in lines:
+                    if _SINCE not in line:
+                        continue
+                    try:
+                        body = json.loads(line)["body"]
+                        found.append((str(body["task"]), str(body["unchanged_since"])))
+                    except (ValueError, KeyError, TypeError):
+                        continue
+        except OSError as error:
+            raise disk_error(error, file, "read") from error
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from orchestra.ledger.flaky import flaky
 from orchestra.ledger.history import RunRecord
+from orchestra.ledger.learned import causes, failure_odds
 from orchestra.ledger.outcome import GOOD
 from orchestra.plan import Plan
 from orchestra.report.compare import counted
@@ -33,6 +34,9 @@ GENEROUS: Final = 5.0
 
 SPARE: Final = 3.0
 """What is proposed: so many times the p99."""
+
+VAIN: Final = 0.2
+"""Retries are in vain where the chance that one passes is no greater."""
 
 TRIED: Final = 20
 """Links of the longest chain that are looked at: each asks for the longest chain without it."""
@@ -214,6 +218,27 @@ def _flaky(known: Known) -> Iterator[Advice]:
             )
 
 
+def _retries(known: Known) -> Iterator[Advice]:
+    """Retries after a cause that hardly ever pass."""
+    tests = {test.id: test for test in known.plan.tests}
+    tried = {
+        row.task: test.retries
+        for row in known.report.rows
+        if (test := tests.get(row.test)) is not None and test.retries.max
+    }
+    for cause, one in causes(failure_odds(known.earlier, tried)).items():
+        asking = sum(cause in retry.on for retry in tried.values())
+        if asking and one.retried >= ENOUGH and one.chance <= VAIN:
+            yield Advice(
+                "retries",
+                cause,
+                one.lost / len(known.earlier),
+                f"{one.transient} of {one.known} failures by this cause were transient (chance that a retry passes: "
+                f"{one.chance:.2f}, smoothed), and {_seconds(one.lost)} of retries in {len(known.earlier)} earlier runs were in "
+                f"vain: take {cause} out of `retries.on` of {counted(asking, 'task')}",
+            )
+
+
 def _wait(known: Known) -> Iterator[Advice]:
     """A wait whose limit is far above its p99, and that was waited out in vain."""
     for wait in known.waits:
@@ -267,6 +292,7 @@ RULES: Final[Mapping[str, Callable[[Known], Iterator[Advice]]]] = {
     "needs": _needs,
     "timeout": _timeout,
     "flaky": _flaky,
+    "retries": _retries,
     "wait": _wait,
     "method": _method,
 }

@@ -10,14 +10,22 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any, Final, NamedTuple
 
+from orchestra.ledger import baseline
+from orchestra.ledger.baseline import Samples, Usual
 from orchestra.ledger.event import CATALOGUE, Event
+from orchestra.ledger.history import machine_shape
 from orchestra.ledger.outcome import GOOD
+from orchestra.plan import Baseline
 
 SURE: Final = 0.95
 """The confidence of intervals."""
+
+_GAINS: Final = 8
+"""Tests that a recommendation names."""
 
 _STEPS: Final = 10
 """Kinds of step that are shown, those with the greatest difference in all."""
@@ -45,6 +53,8 @@ class Side(NamedTuple):
         expected, found: of the failure.
         evidence: paths of its files, relative to the run's folder.
         steps: of its last attempt.
+        bytes: of its evidence.
+        requests, sent: that its page made, and bytes that it was answered with; None where nobody counted.
     """
 
     task: str
@@ -55,6 +65,9 @@ class Side(NamedTuple):
     found: str = ""
     evidence: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    bytes: int = 0
+    requests: int | None = None
+    sent: int | None = None
 
     @property
     def good(self) -> bool:
@@ -64,13 +77,20 @@ class Side(NamedTuple):
 
 @dataclass(slots=True)
 class Sides:
-    """Takes the events of a run, and gives what became of each executed task."""
+    """Takes the events of a run, and gives what became of each executed task.
+
+    Attributes:
+        machine: the shape of machine that the run began on, as baselines name it.
+    """
 
     attempts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     verdicts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    machine: str = ""
 
     def see(self, event: Event) -> None:
         """Take one event in."""
+        if event.type == "run_started":
+            self.machine = machine_shape(event.body.get("provenance", {}))
         if event.type in {"attempt_finished", "verdict"} and event.v <= CATALOGUE[event.type].version:
             (self.attempts if event.type == "attempt_finished" else self.verdicts)[event.body["task"]] = event.body
 
@@ -85,6 +105,7 @@ class Sides:
 
 def _side(task: str, given: Mapping[str, Any], attempt: Mapping[str, Any]) -> Side:
     error: Mapping[str, Any] = attempt["error"] or {}
+    network: Mapping[str, Any] = attempt.get("network") or {}
     return Side(
         task,
         given["verdict"],
@@ -104,6 +125,9 @@ def _side(task: str, given: Mapping[str, Any], attempt: Mapping[str, Any]) -> Si
             )
             for one in attempt["steps"]
         ),
+        sum(one["bytes"] for one in attempt["evidence"]),
+        network.get("requests"),
+        network.get("bytes"),
     )
 
 
@@ -146,12 +170,22 @@ class StepCost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the steps of a side took: tool calls, wait calls, and how late a wait knew (median seconds, None: unknown)."""
+    """What the tests of a side took.
+
+    Attributes:
+        calls, polls: tool calls and wait calls of the steps.
+        lag: how late a wait knew, the median in seconds; None: unknown.
+        files, bytes: of evidence.
+        requests, sent: of pages, and the bytes of the answers; None where nobody counted all of them.
+    """
 
     calls: int
     polls: int
     lag: float | None
     files: int
+    bytes: int
+    requests: int | None
+    sent: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +200,8 @@ class Comparison:
         seconds, ratio: what the second takes more a test, over tests good on both; None without any.
         steps: the same by kind of step, the greatest difference in all first.
         totals: of each side, over the tests of both.
+        usual: the baselines of both sides by test, where each has one.
+        gains: the tests that the first side does quicker by its baselines, beyond their noise, and those of the second.
     """
 
     first: str
@@ -178,6 +214,8 @@ class Comparison:
     ratio: Paired | None
     steps: tuple[StepCost, ...]
     totals: tuple[Totals, Totals]
+    usual: Mapping[str, tuple[Usual, Usual]] = field(default_factory=dict)
+    gains: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def tests(self) -> int:
@@ -216,15 +254,80 @@ def _step_costs(pairs: Iterable[tuple[Side, Side]]) -> tuple[StepCost, ...]:
 
 
 def _totals(sides: Iterable[Side]) -> Totals:
-    calls = polls = files = 0
+    calls = polls = files = size = 0
     lags: list[float] = []
+    requests: list[int | None] = []
+    sent: list[int | None] = []
     for side in sides:
         files += len(side.evidence)
+        size += side.bytes
+        requests.append(side.requests)
+        sent.append(side.sent)
         for step in side.steps:
             calls += step.calls
             polls += step.polls
             lags += [step.lag] if step.lag is not None else []
-    return Totals(calls, polls, statistics.median(lags) if lags else None, files)
+    lag = statistics.median(lags) if lags else None
+    return Totals(calls, polls, lag, files, size, _all(requests), _all(sent))
+
+
+def _all(counts: Sequence[int | None]) -> int | None:
+    """The sum; None when one is not known, for a part would be told as the whole."""
+    known = [one for one in counts if one is not None]
+    return sum(known) if counts and len(known) == len(counts) else None
+
+
+def with_baselines(found: Comparison, samples: Samples, machine: str, rule: Baseline) -> Comparison:
+    """The comparison of two methods with the baselines of both, on this shape of machine.
+
+    A test gains by a method when the other one's median lies beyond what the baseline of the first allows, by the rule that also
+    tells a regression: ratio, seconds and noise.
+
+    Args:
+        found: of two methods, by test.
+        samples: of `baseline.json`.
+        machine: the shape of machine.
+        rule: of the plan.
+    """
+    by_task = {
+        key.rsplit(" ", 2)[0]: taken for key, taken in samples.items() if key.rsplit(" ", 2)[2] == machine and taken
+    }
+    usual: dict[str, tuple[Usual, Usual]] = {}
+    gains: tuple[list[str], list[str]] = ([], [])
+    for test in sorted({task.partition(":")[2] for task in by_task}):
+        taken = [by_task.get(f"{method}:{test}") for method in (found.first, found.second)]
+        if taken[0] is None or taken[1] is None:
+            continue
+        one, other = (baseline.usual(seconds[-rule.window :]) for seconds in (taken[0], taken[1]))
+        usual[test] = one, other
+        for side, (mine, theirs) in enumerate(((one, other), (other, one))):
+            limits = baseline.bounds(mine, rule)
+            if (
+                limits is not None
+                and theirs.runs >= rule.min_runs
+                and baseline.suspect(theirs.median, limits) == "slower"
+            ):
+                gains[side].append(test)
+    return replace(found, usual=usual, gains=(tuple(gains[0]), tuple(gains[1])))
+
+
+class Agreement(NamedTuple):
+    """How many of the tests that two sides executed have the same outcome, good or not."""
+
+    first: str
+    second: str
+    agree: int
+    tests: int
+
+
+def agreements(sides: Mapping[str, Mapping[str, Side]]) -> tuple[Agreement, ...]:
+    """The agreement of each side with each other, once a pair, in the order given."""
+    found = []
+    for first, second in combinations(sides, 2):
+        one, other = sides[first], sides[second]
+        both = [name for name in one if name in other]
+        found.append(Agreement(first, second, sum(one[name].good == other[name].good for name in both), len(both)))
+    return tuple(found)
 
 
 def counted(number: int, word: str) -> str:
@@ -251,4 +354,11 @@ def recommended(found: Comparison) -> str:
         )
     elif more is not None:
         parts.append(f"no difference of time is proven over {counted(more.pairs, 'test')}")
+    for place, (side, other) in enumerate(((found.first, found.second), (found.second, found.first))):
+        if names := found.gains[place]:
+            saved = statistics.median(
+                found.usual[name][1 - place].median - found.usual[name][place].median for name in names
+            )
+            shown = ", ".join(names[:_GAINS]) + (f" and {len(names) - _GAINS} more" if len(names) > _GAINS else "")
+            parts.append(f"by their baselines {shown} gain from {side}: {saved:.3g} s less than {other} in the median")
     return "; ".join(parts)

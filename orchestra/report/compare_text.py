@@ -7,9 +7,14 @@ from typing import Literal
 
 from orchestra import draw
 from orchestra.ledger.event import VERDICTS
-from orchestra.report.compare import Comparison, Paired, Side, Totals, counted, recommended
+from orchestra.report.compare import Agreement, Comparison, Paired, Side, Totals, counted, recommended
 
 Form = Literal["terminal", "markdown"]
+
+_USUAL = 10
+"""Tests whose baselines are shown, those that differ most."""
+
+_THOUSAND = 1000
 
 
 def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
@@ -37,9 +42,45 @@ def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
         yield ""
         rows = [(cost.verb, str(cost.more.pairs), _more(cost.more)) for cost in found.steps]
         yield _table(("step", "pairs", f"{found.second} takes"), rows, form)
+    if found.usual:
+        yield ""
+        heads = ("usual (baseline)", found.first, "runs", found.second, "runs", "ratio")
+        yield _table(heads, list(_usual(found)), form)
     for name, sides in found.disagreeing.items():
         yield ""
         yield _table((f"{name} disagrees", found.first, found.second), _beside(*sides), form)
+
+
+def agreement_lines(found: Sequence[Agreement], form: Form = "terminal") -> Iterator[str]:
+    """A row and a column a side, for more than two: of how many tests that both executed the outcome is the same."""
+    names = list(dict.fromkeys(name for one in found for name in (one.first, one.second)))
+    cells = {frozenset((one.first, one.second)): f"{one.agree} of {one.tests}" for one in found}
+    yield _table(
+        ("agree", *names), [(row, *(cells.get(frozenset((row, name)), "") for name in names)) for row in names], form
+    )
+
+
+def _usual(found: Comparison) -> Iterator[tuple[str, ...]]:
+    """The tests whose baselines differ most, and how many more there are."""
+    order = sorted(
+        found.usual, key=lambda test: (-abs(found.usual[test][1].median - found.usual[test][0].median), test)
+    )
+    for test in order[:_USUAL]:
+        one, other = found.usual[test]
+        ratio = f"{other.median / one.median:.2f} x" if one.median > 0 else "-"
+        yield test, f"{one.median:.3g} s", str(one.runs), f"{other.median:.3g} s", str(other.runs), ratio
+    if len(order) > _USUAL:
+        yield f"and {len(order) - _USUAL} more", "", "", "", "", ""
+
+
+def _size(number: int) -> str:
+    """Bytes for people, by powers of 1,000."""
+    value, unit = float(number), "B"
+    for larger in ("kB", "MB", "GB"):
+        if value < _THOUSAND:
+            break
+        value, unit = value / _THOUSAND, larger
+    return f"{value:.3g} {unit}"
 
 
 def _seen(found: Comparison) -> list[str]:
@@ -83,7 +124,9 @@ def _totals(totals: Totals) -> str:
         counted(totals.calls, "tool call") if totals.calls else "",
         counted(totals.polls, "poll") if totals.polls else "",
         f"lag {totals.lag:.3g} s in the median" if totals.lag is not None else "",
-        counted(totals.files, "file") + " of evidence" if totals.files else "",
+        f"{counted(totals.files, 'file')} of evidence ({_size(totals.bytes)})" if totals.files else "",
+        counted(totals.requests, "request") + " of pages" if totals.requests is not None else "",
+        f"{_size(totals.sent)} of answers" if totals.sent is not None else "",
     ]
     return ", ".join(filter(None, parts))
 

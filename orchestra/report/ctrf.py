@@ -105,7 +105,12 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
         test["flaky"] = True
     if row.evidence:
         test["attachments"] = [_attachment(one, folder) for one in row.evidence]
-    extra = {"speed_class": row.speed_class, "degraded": list(row.degraded), "excused": row.excused}
+    extra = {
+        "speed_class": row.speed_class,
+        "degraded": list(row.degraded),
+        "excused": row.excused,
+        "findings": [f"{one.level} {one.layer}: {draw.visible(one.said())}" for one in row.findings],
+    }
     if any(extra.values()):
         test["extra"] = {name: value for name, value in extra.items() if value}
     return test

@@ -1,4 +1,5 @@
-"""The fold of events into a report: the plan, left-joined with the ledger. Pure. May import `rows`, `plan`, `ledger`.
+"""The fold of events into a report: the plan, left-joined with the ledger. Pure. May import `rows`, `beside`, `plan`,
+`ledger`.
 
 A task that the selection names and the ledger lacks is a row with the verdict `error` and the reason `never ran`.
 """
@@ -11,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestra.ledger.event import CATALOGUE, Event, Verdict
-from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of
+from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.plan import Plan, Test
-from orchestra.report.compare import Sides, compare, of_method
+from orchestra.report.beside import findings_of, host_rows
+from orchestra.report.compare import Sides, agreements, compare, of_method
 from orchestra.report.rows import Evidence, Failure, GateRow, IncidentRow, Pace, Report, Row, ServiceRow
 from orchestra.report.waits import Wait, note
 from orchestra.standard import gates_of
@@ -96,8 +98,10 @@ class Collector:
             comparisons=tuple(
                 compare(order[0], of_method(sides, order[0]), other, of_method(sides, other)) for other in order[1:]
             ),
+            agreements=agreements({name: of_method(sides, name) for name in order}) if len(order) > 2 else (),
             paces=tuple(pace_of(self.comparisons[row.task]) for row in rows if row.task in self.comparisons),
             incidents=tuple(map(_incident, self.incidents.values())),
+            network=host_rows((row.task, self.attempts[row.task][-1]) for row in rows if self.attempts.get(row.task)),
             run=start.get("run", ""),
             started=self.started,
             ended=self.ended,
@@ -132,7 +136,7 @@ class Collector:
             seconds=given.get("seconds", 0.0),
             attempts=given.get("attempts", 0),
             speed_class=pace,
-            mark=self.mark(verdict, pace),
+            mark=self.mark(method, verdict, pace),
             failures=failures,
             evidence=_evidence(attempts[-1]) if attempts else (),
             degraded=tuple(given.get("degraded", ())),
@@ -140,12 +144,14 @@ class Collector:
             excused=given.get("excused") or "",
             tags=test.tags if test is not None else (),
             incidents=tuple(given.get("incidents", ())),
+            findings=findings_of(attempts[-1]) if attempts else (),
         )
         return row if verdict in FINE else _placed(row, self._place(row, test))
 
-    def mark(self, verdict: str, pace: str) -> str:
-        """The mark of a speed class; ❌ for a timeout; empty for a test that was not executed."""
-        return mark_of(TIMEOUT_CLASS if verdict == "timeout" else pace, self.plan.speed)
+    def mark(self, method: str, verdict: str, pace: str) -> str:
+        """The mark of a speed class of a method; ❌ for a timeout; empty for a test that was not executed."""
+        classes = speed_classes(self.plan).get(method, self.plan.speed)
+        return mark_of(TIMEOUT_CLASS if verdict == "timeout" else pace, classes)
 
     def _place(self, row: Row, test: Test | None) -> str:
         if row.failure is not None and row.failure.place:
@@ -200,6 +206,7 @@ class Collector:
             kept = {"outcome": "passed", "evidence": body["evidence"], "error": None, "steps": []}
             if len(self.plan.methods) > 1:
                 kept["steps"] = body["steps"]
+            kept |= {part: body[part] for part in ("findings", "network") if part in body}
         self.attempts.setdefault(body["task"], []).append(kept)
 
     def _comparison(self, body: Body) -> None:

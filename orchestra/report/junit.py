@@ -99,6 +99,9 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
     evidence = dict.fromkeys((*(one for failure in row.failures for one in failure.evidence), *row.evidence))
     said += [f"[[ATTACHMENT|{draw.one_line(place_of_evidence(one, folder))}]]" for one in evidence]
     ET.SubElement(case, "system-out").text = "\n".join(said)
+    if row.findings:
+        beside = [f"{one.level} {one.layer}: {one.said()}" for one in row.findings]
+        ET.SubElement(case, "system-err").text = legal("\n".join(map(draw.one_line, beside)))
 
 
 def _of_test(row: Row) -> list[tuple[str, str]]:

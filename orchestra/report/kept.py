@@ -1,4 +1,4 @@
-"""What a run kept of a test, attempt by attempt, as lines of text. Pure. May import `ledger`, `lines`, `table`.
+"""What a run kept of a test, attempt by attempt, as lines of text. Pure. May import `ledger`, `beside`, `lines`, `table`.
 
 `Kept` collects the events of one task; an attempt of an earlier segment that was taken back is shown no more.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestra.ledger.event import CATALOGUE, Event
+from orchestra.report.beside import findings_of, hosts_of, network_of
 from orchestra.report.lines import detail, details, line
 from orchestra.report.table import duration
 
@@ -75,6 +76,11 @@ def lines(task: str, kept: Kept, folder: str) -> Iterator[str]:
         for name in ("at", "message", "expected", "found", "hint"):
             if error.get(name):
                 yield from details(name, error[name])
+        for one in findings_of(body):
+            yield detail("fails" if one.level == "fail" else "warning", f"{one.layer}: {one.said()}")
+        if said := network_of(body):
+            yield detail("requests", said)
+            yield from (detail("", host) for host in hosts_of(body))
         if used := body.get("resources"):
             yield detail("resources", _used(used))
         for one in body["evidence"]:

@@ -1,4 +1,5 @@
-"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `table`, `draw`, `fold`.
+"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `beside`, `table`, `draw`,
+`fold`.
 
 All text of a spec, a page or a program goes through `draw`, so that none of it is a sequence that a terminal obeys.
 """
@@ -11,6 +12,7 @@ from typing import Any
 from orchestra import draw
 from orchestra.ledger.event import Event
 from orchestra.ledger.outcome import FINE
+from orchestra.report.beside import SHOWN, Finding, summed
 from orchestra.report.fold import pace_of
 from orchestra.report.rows import Evidence, Report, Row
 from orchestra.report.table import (
@@ -59,6 +61,16 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
     for item in row.incidents:
         yield detail("incident", item)
     yield from failure_lines(row, folder)
+    told = row.failure is not None and bool(row.findings) and row.failure.message.startswith(row.findings[0].head())
+    yield from finding_lines(row.findings[told:])
+
+
+def finding_lines(findings: Sequence[Finding], most: int = SHOWN) -> Iterator[str]:
+    """Errors beside the assertions, each with its layer; of many the first ones and how many more."""
+    for one in findings[:most]:
+        yield detail("fails" if one.level == "fail" else "warning", f"{one.layer}: {one.said()}")
+    if findings[most:]:
+        yield detail("", f"and {summed(findings[most:])}")
 
 
 def failure_lines(row: Row, folder: str) -> Iterator[str]:
@@ -112,6 +124,10 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", said)
     for text in (*agreement(report).lines(), *(one.text() for one in overhead(report))):
         yield line("methods", text)
+    warned = [row for row in report.rows if any(one.level == "warn" for one in row.findings)]
+    if warned:
+        number = f"{len(warned)} test{'s' * (len(warned) != 1)}"
+        yield line("warnings", number, summed(one for row in warned for one in row.findings if one.level == "warn"))
     for pace in report.paces:
         yield line("pace", pace.task, pace.text())
     for one in report.incidents:
@@ -156,6 +172,11 @@ def _service(body: Mapping[str, Any]) -> str:
 def _gate(body: Mapping[str, Any]) -> str:
     if body["result"] == "passed" and is_standard(body["phase"], body["name"], body["expression"]):
         return ""
+    return gate_line(body)
+
+
+def gate_line(body: Mapping[str, Any]) -> str:
+    """A gate that was judged, from the body of its event: result, condition, the values that it read, what is said."""
     values = values_text(tuple(sorted(body["values"].items())))
     said = gate_remark(body["result"], body["expression"], body["message"])
     name = f"{body['phase']}:{body['name']}"

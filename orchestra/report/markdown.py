@@ -1,4 +1,4 @@
-"""A run as Markdown, for pull requests and people. Pure. May import `ledger`, `rows`, `table` and `draw`."""
+"""A run as Markdown, for pull requests and people. Pure. May import `ledger`, `rows`, `beside`, `table`, `draw`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from orchestra import draw
 from orchestra.ledger.outcome import FINE
-from orchestra.report.compare_text import compared_lines
+from orchestra.report.beside import HEADS
+from orchestra.report.compare_text import agreement_lines, compared_lines
 from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row
 from orchestra.report.table import (
     counted,
@@ -18,6 +19,8 @@ from orchestra.report.table import (
     render_table,
     values_text,
 )
+
+_FINDINGS = 100
 
 
 def markdown(report: Report, folder: str) -> str:
@@ -44,9 +47,11 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield render_table(report, "markdown")
     yield from _bad(report)
     yield from _remarks(report)
+    yield from _findings(report)
     yield from _gates(report)
     yield from _paces(report)
     yield from _methods(report)
+    yield from _network(report)
     yield from _incidents(report)
     yield from _services(report)
     yield from _provenance(report)
@@ -94,6 +99,24 @@ def _remark(row: Row) -> Iterator[str]:
         yield f"- {_inline(row.task)} overlapped: {_inline(', '.join(row.incidents))}"
 
 
+def _findings(report: Report) -> Iterator[str]:
+    """Errors beside the assertions."""
+    found = [(row, one) for row in report.rows for one in row.findings]
+    if found:
+        rows = [(row.task, one.layer, one.level, str(one.count), one.text, one.where) for row, one in found[:_FINDINGS]]
+        heads = ("test", "layer", "level", "times", "what", "where")
+        yield from ("", "## Errors beside the assertions", "")
+        yield draw.markdown_table(heads, [list(map(_inline, row)) for row in rows])
+    if found[_FINDINGS:]:
+        yield from ("", f"And {len(found) - _FINDINGS} more; `orchestra show TEST --run RUN` has them.")
+
+
+def _network(report: Report) -> Iterator[str]:
+    if report.network:
+        rows = [list(map(_inline, row.cells())) for row in report.network]
+        yield from ("", "## Network", "", draw.markdown_table(HEADS, rows))
+
+
 def _gates(report: Report) -> Iterator[str]:
     quiet = [gate.name for gate in report.gates if gate.quiet]
     if report.gates:
@@ -129,6 +152,9 @@ def _methods(report: Report) -> Iterator[str]:
     found = [one for one in report.comparisons if one.tests]
     if found:
         yield from ("", "## Methods compared")
+    if report.agreements:
+        yield ""
+        yield from agreement_lines(report.agreements, "markdown")
     for one in found:
         yield ""
         yield from compared_lines(one, "markdown")

@@ -1,4 +1,4 @@
-"""What a report is made of: rows of tests, gates and servers, as frozen data. May import `ledger`.
+"""What a report is made of: rows of tests, gates and servers, as frozen data. May import `ledger`, `beside`.
 
 Every form of a report is made of these and of nothing else; `orchestra.report.fold` makes them from plan and events.
 """
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.outcome import FINE
-from orchestra.report.compare import Comparison
+from orchestra.report.beside import Finding, HostRow
+from orchestra.report.compare import Agreement, Comparison
 from orchestra.standard import is_standard
 
 
@@ -99,6 +100,7 @@ class Row:
         excused: why it does not fail the run though it did not pass.
         tags: from the plan.
         incidents: ids of those that overlapped an attempt or blocked the test.
+        findings: errors beside the assertions, of the last attempt.
     """
 
     task: str
@@ -120,6 +122,7 @@ class Row:
     excused: str = ""
     tags: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def failure(self) -> Failure | None:
@@ -207,8 +210,10 @@ class Report:
         services: by component.
         paces: suspicious durations, in the order of the rows.
         comparisons: each further method with the first.
+        agreements: of each method with each other, where there are more than two.
         incidents: in the order in which they began.
         advice: what would save time, by rule.
+        network: what pages asked of the network, by method and host.
         run: its id.
         started, ended: UTC stamps of the first and the last event.
         seconds: wall time as the run gave it, None when it did not finish.
@@ -228,8 +233,10 @@ class Report:
     services: tuple[ServiceRow, ...] = ()
     paces: tuple[Pace, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     advice: tuple[Advice, ...] = ()
+    network: tuple[HostRow, ...] = ()
     run: str = ""
     started: str = ""
     ended: str = ""

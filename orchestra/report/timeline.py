@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.event import CATALOGUE, Event
-from orchestra.report.lines import event_line, line
+from orchestra.report.lines import event_line, gate_line, line
 from orchestra.report.table import duration
 
 Body = Mapping[str, Any]
@@ -52,6 +52,10 @@ def _verdict(body: Body, _kind: str) -> str:
     return line(body["verdict"], body["task"], time, body["reason"])
 
 
+def _gate(body: Body, _kind: str) -> str:
+    return gate_line(body)
+
+
 def _group(body: Body, _kind: str) -> str:
     return line("checkpoint", f"{body['method']}:{body['group']}")
 
@@ -71,16 +75,30 @@ def _run_finished(body: Body, _kind: str) -> str:
 
 
 def _seal(body: Body, _kind: str) -> str:
-    return line("seal", f"{body['events']} events", body["head"])
+    rules = body.get("rules", {})
+    held = f"{sum(rules.values())} of {len(rules)} rules held" if rules else ""
+    return line("seal", f"{body['events']} events", body["head"], held)
+
+
+def _logs(body: Body, _kind: str) -> str:
+    still = f"{len(body['open'])} still written" if body["open"] else ""
+    return line("logs", f"{len(body['files'])} whole logs bound", still)
+
+
+def _segment(body: Body, _kind: str) -> str:
+    return line("file", f"number {body['segment']}, after {body['file']}", f"{body['bytes']} bytes", body["digest"])
 
 
 _TELL: Mapping[str, Callable[[Body, str], str]] = {
     "attempt_started": _started,
     "attempt_finished": _finished,
     "verdict": _verdict,
+    "gate": _gate,  # a standard one that passed: nothing to tell while a run goes on, but an event
     "group_completed": _group,
     "session": _session,
     "resource": _resource,
     "run_finished": _run_finished,
+    "logs": _logs,
+    "segment": _segment,
     "seal": _seal,
 }

@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from orchestra.errors import OrchestraError
-from orchestra.ledger import history
+from orchestra.errors import MachineError, OrchestraError
+from orchestra.ledger import baseline, history
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
@@ -21,6 +21,7 @@ from orchestra.ledger.runs import LEDGER
 from orchestra.places import Places
 from orchestra.plan import Plan
 from orchestra.report.advice import Known, advise
+from orchestra.report.compare import Comparison, with_baselines
 from orchestra.report.console import Feed, Plain, Screen
 from orchestra.report.ctrf import ctrf
 from orchestra.report.fold import Collector
@@ -74,7 +75,19 @@ def _advised(collector: Collector, folder: Path) -> Report:
         if wait.expired  # looking a place up reads the spec, and of the others nothing is said
     ]
     known = Known(collector.plan, report, here, workers, waits)
-    return dataclasses.replace(report, advice=advise(known))
+    return dataclasses.replace(report, advice=advise(known), comparisons=_usual(collector.plan, report, folder, facts))
+
+
+def _usual(plan: Plan, report: Report, folder: Path, facts: Mapping[str, Any]) -> tuple[Comparison, ...]:
+    """The comparisons of methods with the baselines of both; without them when the file is damaged, which the run has said."""
+    if not report.comparisons:
+        return ()
+    try:
+        samples = baseline.load(folder.parent.parent / baseline.FILE)
+    except MachineError:
+        return report.comparisons
+    machine = history.machine_shape(facts)
+    return tuple(with_baselines(one, samples, machine, plan.baseline) for one in report.comparisons)
 
 
 def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:

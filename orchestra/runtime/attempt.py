@@ -1,4 +1,4 @@
-"""One attempt at one test: what an executor is asked and what it answers. May import `plan`, `steps` and `browser`.
+"""One attempt at one test: what an executor is asked and what it answers. May import `layers`, `plan`, `steps`, `browser`.
 
 Both are plain data that cross a process border, so an attempt can run in the run's loop (a command), in a warm worker
 process (a browser) or in the process of an MCP session, and nobody else can tell.
@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from orchestra.layers import Layer
 from orchestra.plan import Method, Test
 from orchestra.runtime.browser import Browser
 from orchestra.steps import VERBS
@@ -30,6 +31,11 @@ def needs_browser(test: Test) -> bool:
 def needs_chromium(test: Test) -> bool:
     """Whether a test drives the browser that a machine must have; the other engines are skipped where they are not."""
     return test.browser == "chromium" and needs_browser(test)
+
+
+def wants_film(test: Test) -> bool:
+    """Whether a video of its page is asked for."""
+    return "video" in test.record and test.evidence != "off" and needs_browser(test)
 
 
 def writes_files(test: Test) -> bool:
@@ -111,10 +117,33 @@ class Dropped(msgspec.Struct, frozen=True):
     kind: str
 
 
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error beside the assertions. `where` is an address or a file with a line, as far as known; `count` how often."""
+
+    layer: Layer
+    level: Literal["fail", "warn"]
+    text: str
+    where: str = ""
+    count: int = 1
+
+
+class Traffic(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Requests of a page to one host: how many, how many without a good answer, bytes of the answers' bodies, the slowest.
+
+    `bytes` is None when one of them does not tell, `slowest_ms` when none was measured.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    bytes: int | None = 0
+    slowest_ms: float | None = None
+
+
 class Result(msgspec.Struct, frozen=True):
     """What came of an attempt. `facts` are driver-specific figures for the report (MCP calls, session id, …).
 
-    `resources` are those of a command: `cpu_seconds`, `peak_rss_megabytes` (see `usage`).
+    `resources` are those of a command: `cpu_seconds`, `peak_rss_megabytes` (see `usage`). `network` is that of its page, by
+    host; None where there was no page.
     """
 
     task: str
@@ -128,3 +157,5 @@ class Result(msgspec.Struct, frozen=True):
     exit_code: int | None = None
     facts: dict[str, Any] = {}
     resources: dict[str, float] = {}
+    findings: tuple[Finding, ...] = ()
+    network: dict[str, Traffic] | None = None

@@ -203,6 +203,19 @@ def _playwright_cache(env: Mapping[str, str], driver: Path) -> Path:
     return Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "ms-playwright"
 
 
+def film_program(env: Mapping[str, str]) -> Path | None:
+    """The program with which Playwright makes videos, of the revision that it wants; None when it is not there."""
+    driver = playwright_package()
+    if driver is None:
+        return None
+    found = (
+        program
+        for revision in sorted(_revisions(driver).get("ffmpeg", ()))
+        for program in (_playwright_cache(env, driver) / f"ffmpeg-{revision}").glob("ffmpeg-*")
+    )
+    return next(found, None)
+
+
 def _revisions(driver: Path) -> dict[str, set[str]]:
     """Engine name to the revisions that this Playwright drives, from the wheel's own table."""
     table = json.loads((driver / "browsers.json").read_text(encoding="utf-8"))

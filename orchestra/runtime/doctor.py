@@ -16,7 +16,9 @@ from orchestra.errors import OrchestraError
 from orchestra.plan import Plan
 from orchestra.project import Project
 from orchestra.runtime import browser, dag
+from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browser import Browser
+from orchestra.runtime.browser_places import film_program
 from orchestra.runtime.mask import MINIMUM_LENGTH
 
 State = Literal["ok", "warning", "broken"]
@@ -66,6 +68,8 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
     for engine in _ENGINES:
         if engine in wanted or engine == "chromium":
             yield _browser(engine, project.root, env, needed=engine in wanted)
+    if filmed := [test.id for plan in plans for test in plan.tests if wants_film(test)]:
+        yield _film(filmed[0], env)
     for plan in plans:
         yield from _secrets(plan, env)
 
@@ -103,6 +107,14 @@ def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -
     # Without chromium the tests that drive it are blocked, exit 3; tests of another engine are skipped and say so.
     state: State = "broken" if needed and engine == "chromium" else "warning"
     return Finding(engine, state, found.reason, "; or ".join(found.fixes))
+
+
+def _film(test: str, env: Mapping[str, str]) -> Finding:
+    program = film_program(env)
+    if program is None:
+        found = f"none, and {test} records a video: it will run without"
+        return Finding("ffmpeg", "warning", found, "run `playwright install ffmpeg`")
+    return Finding("ffmpeg", "ok", str(program))
 
 
 def _secrets(plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:

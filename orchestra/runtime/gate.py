@@ -11,10 +11,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from orchestra.ledger.event import VERDICTS, GateResult, Verdict
-from orchestra.ledger.outcome import GOOD, compared
+from orchestra.ledger.outcome import GOOD, compared, speed_classes
 from orchestra.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
 from orchestra.plan import Gate, Plan
 
@@ -90,7 +90,8 @@ def figures(
     values["infra_suspect"] = sum(one.held for one in done.values())
     values["recoveries"] = sum(row.recoveries for row in rows.values())
     values |= {f"health.{name}": row.state for name, row in rows.items()}
-    values |= {f"class.{one.name}": sum(item.speed_class == one.name for item in ran) for one in plan.speed}
+    classes = {one.name for some in speed_classes(plan).values() for one in some}
+    values |= {f"class.{name}": sum(one.speed_class == name for one in ran) for name in sorted(classes)}
     values |= _seconds(plan, done)
     planned = sum(len(test.methods) for test in plan.tests)
     if planned:
@@ -193,21 +194,31 @@ class Gates:
             verdict = _evaluate(gate, values)
             if verdict is not False:
                 self._since.pop(gate.name, None)
-                self._throttled.discard(gate.name)
+                if gate.name in self._throttled:
+                    self._throttled.discard(gate.name)
+                    self._note(gate, values, "holds again, tests run side by side again")
                 if verdict is True:
                     self._results.setdefault(_key(gate), "passed")
                 continue
             if now - self._since.setdefault(gate.name, now) < gate.for_seconds:
                 continue
-            if self._results.get(_key(gate)) not in {"failed", "warned"}:
+            judged = self._results.get(_key(gate)) in {"failed", "warned"}
+            if not judged:
                 self._judge(gate, values)
             if gate.on_fail == "throttle":
+                if judged and gate.name not in self._throttled:
+                    self._note(gate, values, "is not held once more, one test runs at a time")
                 self._throttled.add(gate.name)
             elif gate.on_fail == "stop":
                 self._stop = self._stop or _said(gate, values)
 
     def after(self, values: Mapping[str, Any]) -> None:
-        """Judge the gates of the end, and settle those of the run that never had a value."""
+        """Judge the gates of the end, and settle those of the run that never had a value.
+
+        The gates during the tests get a last sample: what went wrong since the one before, in the last second of a run,
+        would have been seen by no sample.
+        """
+        self.sample(values)
         for gate in self.of("after"):
             self._judge(gate, values)
         for gate in self.of("during"):
@@ -230,36 +241,58 @@ class Gates:
         """What came of each gate, by `phase:name`. A gate that was never judged though it applies has failed."""
         return {_key(gate): self._results.get(_key(gate), "failed") for gate in self.gates}
 
+    def _note(self, gate: Gate, values: Mapping[str, Any], said: str) -> None:
+        """A throttle that is lifted, or is back: its gate has been judged already, and what it does changes."""
+        read = {name: values[name] for name in names_in(gate.require) if name in values}
+        shown = ", ".join(
+            f"{name} = {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in read.items()
+        )
+        message = f"{_key(gate)} {said}: {gate.require} ({shown})"
+        self.add("note", {"kind": "throttle", "message": message, "data": {"gate": _key(gate), "values": read}})
+
     def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
-        try:
-            verdict = _evaluate(gate, values)
-            said = _said(gate, values) if verdict is False else ""
-        except EvaluationError as error:
-            verdict, said = False, f"{_said(gate, values)} ({error})"
-        result: GateResult
-        if isinstance(verdict, NotApplicable):
-            result, said = "not_applicable", f"no value for {', '.join(verdict.missing)} in this selection"
-        elif verdict:
-            result = "passed"
-        else:
-            # What throttles has done its work by throttling: a busy machine is no fault of the product.
-            mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
-            result = "warned" if mild else "failed"
-        self._results[_key(gate)] = result
-        told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
-        read = {name: values[name] for name in told if name in values}
+        found = judge(gate, values)
+        self._results[_key(gate)] = found.result
         self.add(
             "gate",
             {
                 "phase": gate.phase,
                 "name": gate.name,
-                "result": result,
+                "result": found.result,
                 "expression": gate.require,
-                "values": read,
-                "message": said,
+                "values": found.values,
+                "message": found.message,
             },
         )
-        return result
+        return found.result
+
+
+class Judged(NamedTuple):
+    """What came of a gate: the result, the values that it read, and its message with values filled in."""
+
+    result: GateResult
+    values: dict[str, Any]
+    message: str
+
+
+def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
+    """Judge a gate by the values of metrics. Pure: the same values always give the same, also when a run is looked at later."""
+    try:
+        verdict = _evaluate(gate, values)
+        said = _said(gate, values) if verdict is False else ""
+    except EvaluationError as error:
+        verdict, said = False, f"{_said(gate, values)} ({error})"
+    result: GateResult
+    if isinstance(verdict, NotApplicable):
+        result, said = "not_applicable", f"no value for {', '.join(verdict.missing)} in this selection"
+    elif verdict:
+        result = "passed"
+    else:
+        # What throttles has done its work by throttling: a busy machine is no fault of the product.
+        mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
+        result = "warned" if mild else "failed"
+    told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
+    return Judged(result, {name: values[name] for name in told if name in values}, said)
 
 
 def _evaluate(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline
@@ -99,6 +99,23 @@ class Pace:
         self._settle(doubt, test, add, confirmed=agree)
         return 0
 
+    def recall(self, task: str, seconds: float, browser: str, result: str) -> None:
+        """Take in the pass of a test that an earlier segment of the run gave it: a run counts each once, as one segment would.
+
+        Args:
+            task: that passed.
+            seconds: of the attempt.
+            browser: the engine, empty for none.
+            result: what a comparison had found, empty when there was none.
+        """
+        key = baseline.key_of(task, browser, self.machine)
+        limits = self._limits(key)[1]
+        self._compared += limits is not None
+        if result in {"slower", "faster"}:
+            self.moved[task] = cast("Moved", result)
+        elif not self.fault:
+            self._found[key] = seconds
+
     def repeating(self, task: str) -> int:
         """Which repeat of a task is under way; 0 for none."""
         doubt = self._doubts.get(task)
@@ -147,14 +164,18 @@ class Pace:
             return None
         key = baseline.key_of(result.task, browser, self.machine)
         self._found[key] = result.seconds
-        taken = self.samples.get(key)
-        usual = baseline.usual(taken[-self.rule.window :]) if taken else None
-        limits = baseline.bounds(usual, self.rule) if usual is not None else None
+        usual, limits = self._limits(key)
         if usual is None or limits is None:
             return None
         self._compared += 1
         moved = baseline.suspect(result.seconds, limits)
         return None if moved is None else _Doubt(key, moved, usual, limits, result)
+
+    def _limits(self, key: str) -> tuple[Usual | None, Bounds | None]:
+        """What is usual by the baseline, and the bounds of it; None where it says nothing yet."""
+        taken = self.samples.get(key)
+        usual = baseline.usual(taken[-self.rule.window :]) if taken else None
+        return usual, baseline.bounds(usual, self.rule) if usual is not None else None
 
     @staticmethod
     def _same(doubt: _Doubt, seconds: float) -> bool:

@@ -49,13 +49,26 @@ class Recorder:
         folder: the run's own folder, absolute.
         mask: takes secrets out of every text; None where there are none.
         observers: told in order.
+        whole: told before them; they are shown the events of earlier segments, too, when a run goes on.
     """
 
-    def __init__(self, folder: Path, mask: Callable[[str], str] | None, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mask: Callable[[str], str] | None,
+        observers: Sequence[Observer] = (),
+        whole: Sequence[Observer] = (),
+    ) -> None:
         self.folder = folder
         self._fold = Fold()  # of a run that goes on it begins with what the ledger holds
-        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=self._fold.add)
-        self._observers = observers
+        self._observers = (*whole, *observers)
+
+        def seen(event: Event) -> None:
+            self._fold.add(event)
+            for observer in whole:
+                observer.see(event)
+
+        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=seen)
         self._lock = threading.Lock()
         self._due = 0.0
         self._late: threading.Timer | None = None
@@ -150,11 +163,15 @@ class Recorder:
         with self._lock:
             return self._fold.state()
 
-    def seal(self) -> None:
-        """Close a run that ended by itself: everything on the disk, the seal last, then state.json."""
+    def seal(self, more: Callable[[], Mapping[str, Any]] = dict) -> None:
+        """Close a run that ended by itself: everything on the disk, the seal last, then state.json.
+
+        Args:
+            more: further fields of the seal; asked when the observers have been shown all before it.
+        """
         self.sync()
         with self._lock:
-            event = self._writer.seal()
+            event = self._writer.seal(more())
             self._fold.add(event)
             self._write_state()
 

@@ -40,6 +40,8 @@ class Resumed:
         groups: (method, group) of checkpoints that stand.
         changed: tests whose plan is another than it was.
         incidents: the number of its latest incident, by component.
+        pages: what the attempts that the kept verdicts rest on showed beside their assertions, by task.
+        moved: what the comparison with the baseline found, by task.
         troubles: what else its earlier segments count for the whole run.
         seconds: time that the earlier segments took.
     """
@@ -52,6 +54,8 @@ class Resumed:
     groups: frozenset[tuple[str, str]] = frozenset()
     changed: tuple[str, ...] = ()
     incidents: Mapping[str, int] = field(default_factory=dict)
+    pages: Mapping[str, Body] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
     troubles: Troubles = field(default_factory=Troubles)
     seconds: float = 0.0
 
@@ -138,6 +142,8 @@ def decide(
         groups=frozenset(before.groups),
         changed=tuple(changed),
         incidents=dict(before.incidents),
+        pages={task: body for task in kept if (body := before.pages.get(task))},
+        moved=dict(before.moved),
         troubles=before.troubles,
         seconds=before.total_seconds(),
     )

@@ -20,7 +20,7 @@ import msgspec
 
 from orchestra import __version__
 from orchestra.errors import OrchestraError
-from orchestra.ledger import history, kept_plan
+from orchestra.ledger import history, integrity, kept_plan
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
@@ -37,14 +37,18 @@ from orchestra.runtime.build import Builds, source_now
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
+from orchestra.runtime.evidence_book import EvidenceBook
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.fault import fault_of
+from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.health import Matrix
 from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.limit import within_limit
+from orchestra.runtime.log_finding import patterns_of, with_log_findings
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pace import Pace, repeat_folder
+from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
@@ -53,6 +57,7 @@ from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
+from orchestra.runtime.whole_log import bind_logs
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
 from orchestra.standard import gates_of
 
@@ -152,9 +157,12 @@ class Session:
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
                 make_folder(str(self.folder))
-            self._history = history.Collector()
+            self._history, self._facts = history.Collector(), integrity.Facts(plan)
             self._recorder = Recorder(
-                self.folder, self._masks.text if self._masks else None, [self._history, *observers(self.folder)]
+                self.folder,
+                self._masks.text if self._masks else None,
+                observers(self.folder),
+                (self._history, self._facts),
             )
             self._record_start(selection)
         except BaseException:
@@ -192,6 +200,7 @@ class Session:
         self._gates = Gates(gates_of(plan), self._recorder.add)
         self._selection = selection
         self._executions: dict[str, Execution] = {}
+        self._pages, self._evidence = PageFigures(), EvidenceBook(self.folder)
         self._keep()
         self._opened = self._closed = False
 
@@ -222,9 +231,14 @@ class Session:
             held = self._resumed.held.get(name, 0)
             self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"], held)
             self._queue.done(name)
+            kept = self._tasks[name]
+            logs = bool(patterns_of(kept.test, kept.method.id))
+            self._pages.take(self._resumed.pages.get(name, {}), logs=logs)
             if attempts:
                 inputs = body["inputs"] if self._tasks[name].test.inputs else ""
                 self._past[name] = history.Past(seconds, self.run, inputs)
+                browser = self._tasks[name].test.browser if needs_browser(self._tasks[name].test) else ""
+                self._pace.recall(name, seconds, browser, self._resumed.moved.get(name, ""))
         # A kill between the last verdict of a group and its checkpoint is made good here.
         groups = {(self._tasks[name].method.id, self._tasks[name].test.group) for name in self._resumed.kept}
         for method, group in sorted(groups - self._resumed.groups):
@@ -259,6 +273,8 @@ class Session:
         self._recorder.add("run_started", body)
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
+        if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
+            self._recorder.add("note", {"kind": "video", "message": missing})
         if self._pace.fault:
             self._recorder.add("note", {"kind": "baseline", "message": self._pace.fault})
 
@@ -350,6 +366,7 @@ class Session:
             **self._pace.figures(),
             "evidence_missing": self._evidence_missing,
             **self._outages.counts(),
+            **self._pages.figures(),
             "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
             "cpu_percent": processors,
@@ -436,6 +453,8 @@ class Session:
                 "dir": folder,
             }
             self._recorder.add("attempt_started", body if found is None else {**body, "browser": task.test.browser})
+        if patterns_of(task.test, task.method.id):
+            self._matrix.hear()  # what was written before it began is not its own
         task.marks = marks(self.folder, self._matrix.required_by(task.test.requires))
         self._engine.start(
             Request(
@@ -482,6 +501,10 @@ class Session:
             return
         task.seconds = result.seconds
         folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
+        logs = bool(patterns_of(task.test, task.method.id))
+        if logs:
+            self._matrix.hear()
+            result = with_log_findings(result, task.test, task.method.id, self.folder, task.marks)
         if task.marks and wants_evidence(task.test, result):
             self._matrix.hear()
             result = with_services(result, self.folder, folder, task.marks)
@@ -493,14 +516,17 @@ class Session:
         again = settled.again and not self._signal and self.fault is None
         where = self._places.text(result.failure.at) if result.failure is not None else ""
         body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
+        body |= page_body(result, self._matrix.names())
         overlap = {"incidents": list(incidents)} | ({"infra_suspect": True} if settled.suspect else {})
         self._recorder.add("attempt_finished", body | overlap if incidents else body)
+        self._evidence.note(body["evidence"])
         self._evidence_missing += missing_evidence(task.test, result, len(body["evidence"]))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
         if again:
             self._admit(task)
             return
+        self._pages.take(body, logs=logs)
         overlapped = self._outages.of(task.name)
         suspect, cut = settled.suspect, settled.again
         verdict, reason = judged(result, held=task.held, suspect=suspect, cut=cut, incidents=overlapped)
@@ -536,7 +562,7 @@ class Session:
         self.reasons[name] = reason
         required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
         incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
-        pace = speed_class(task.seconds, verdict, self._plan.speed) if task.attempt else None
+        pace = speed_class(task.seconds, verdict, task.method.speed or self._plan.speed) if task.attempt else None
         excused = self._excuse(task, verdict, reason)
         body: dict[str, object] = {
             "task": name,
@@ -650,11 +676,13 @@ class Session:
                 self._decide(task, "error", f"never ran: {reason}" if self.fault is not None else reason)
         self._open_gates(settled=True)
         fresh = source_now(self._root, self._plan.sources) == self._plan.source_digest
+        self._evidence_missing += self._evidence.gone()
         self._gates.after({**self._figures(), "plan_fresh": fresh})
         if not self._code():
             self._pace.keep(self.folder, self._recorder.add)
 
     def _record_end(self) -> None:
+        bind_logs(self.folder, self._recorder.add)
         counts: dict[str, int] = {}
         for verdict in self.verdicts.values():
             counts[verdict] = counts.get(verdict, 0) + 1
@@ -671,11 +699,9 @@ class Session:
         change.write("history.json", history.encoded(self._past))
         change.link("runs/last", self.run)
         self._pace.commit(change)
-        self._recorder.seal()
+        self._recorder.seal(lambda: integrity.sealed(self._facts))
         change.commit()
-        # What a further segment saw is but its own part.
-        record = self._history.record() or history.record_of(self.folder / history.LEDGER)
-        if record is not None:
+        if (record := self._history.record()) is not None:
             history.keep(self._home, record)
 
     def _code(self) -> int:

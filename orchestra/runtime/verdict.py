@@ -6,19 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from orchestra.errors import EXIT_FAILED, EXIT_MACHINE, EXIT_OK
 from orchestra.ledger.event import Verdict
-from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS
-from orchestra.plan import Cause, Retry, SpeedClass
-from orchestra.runtime.attempt import Fault, Result
-
-# What the product did wrong is `failed`; what is written wrong (`setup`) stays wrong and is never tried again.
-_CAUSES: Mapping[Fault, Cause | None] = {
-    "assertion": "failed",
-    "command": "failed",
-    "timeout": "timeout",
-    "connection": "connection",
-    "crash": "crash",
-    "setup": None,
-}
+from orchestra.ledger.outcome import CAUSES, FINE, TIMEOUT_CLASS
+from orchestra.plan import Retry, SpeedClass
+from orchestra.runtime.attempt import Result
 
 
 def tries_again(result: Result, retry: Retry, *, held: int = 0) -> bool:
@@ -31,7 +21,7 @@ def tries_again(result: Result, retry: Retry, *, held: int = 0) -> bool:
     """
     if result.failure is None or result.outcome in {"passed", "interrupted", "skipped"}:
         return False
-    return _CAUSES[result.failure.fault] in retry.on and result.attempt - held <= retry.max
+    return CAUSES[result.failure.fault] in retry.on and result.attempt - held <= retry.max
 
 
 def verdict_of(result: Result, *, held: int = 0) -> tuple[Verdict, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -69,24 +70,43 @@ def _end(log: Path) -> Mark:
     return found.st_ino, found.st_size
 
 
+class Part(NamedTuple):
+    """A piece of a log: the file, where it begins in it, and its bytes."""
+
+    log: Path
+    start: int
+    data: bytes
+
+
+def parts(run: Path, component: str, mark: Mark) -> list[Part]:
+    """All that a component has written since a mark, as far as its log still has it."""
+    found = _parts(run / _FOLDER / f"{component}.log", mark)
+    return [Part(path, start, _read(path, start, None)) for path, start in found]
+
+
 def _since(log: Path, mark: Mark) -> bytes:
-    """The bytes behind a mark, at most the limit; from the older half too, if the log was begun anew meanwhile."""
+    """The bytes behind a mark, at most the limit."""
+    return b"".join(_read(path, start, LIMIT_BYTES) for path, start in _parts(log, mark))[-LIMIT_BYTES:]
+
+
+def _parts(log: Path, mark: Mark) -> list[tuple[Path, int]]:
+    """The files behind a mark, and where to begin: in the older half too, if the log was begun anew meanwhile."""
     inode, size = mark
     now, _ = _end(log)
     if not now:
-        return b""
-    parts = [(log, size if now == inode else 0)]
+        return []
+    found = [(log, size if now == inode else 0)]
     older = log.with_name(f"{log.name}.1")
     if inode not in {0, now} and _end(older)[0] == inode:
-        parts.insert(0, (older, size))
-    return b"".join(_read(path, start) for path, start in parts)[-LIMIT_BYTES:]
+        found.insert(0, (older, size))
+    return found
 
 
-def _read(path: Path, start: int) -> bytes:
+def _read(path: Path, start: int, limit: int | None) -> bytes:
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
-            file.seek(max(start, end - LIMIT_BYTES))
+            file.seek(start if limit is None else max(start, end - limit))
             return file.read()
     except OSError:
         return b""

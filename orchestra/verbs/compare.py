@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from orchestra.errors import EXIT_OK, UsageError
-from orchestra.ledger import history
+from orchestra.ledger import baseline, history
 from orchestra.ledger.log import read
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
-from orchestra.report.compare import Side, Sides, of_method
+from orchestra.report.compare import Side, Sides, agreements, of_method, with_baselines
 from orchestra.report.compare import compare as compared
-from orchestra.report.compare_text import compared_lines
+from orchestra.report.compare_text import Form, agreement_lines, compared_lines
 from orchestra.runtime import dag
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.group import say
@@ -25,9 +25,10 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
     epilog="\b\nExamples:\n  orchestra compare                     the methods of the last run\n"
     "  orchestra compare cli mcp --run ID    two methods of a run\n"
     "  orchestra compare RUN RUN             two runs, `last` is one\n"
+    "  orchestra compare RUN RUN last        more than two: who agrees with whom, then each with the first\n"
     "  orchestra compare branch:main last    the last run on a branch, and the last of all"
 )
-@click.argument("sides", nargs=-1, metavar="[FIRST SECOND]")
+@click.argument("sides", nargs=-1, metavar="[FIRST SECOND...]")
 @suite_option
 @profile_option
 @click.option("--run", "run", default="last", show_default=True, metavar="ID", help="The run whose methods are meant.")
@@ -42,35 +43,41 @@ def compare(
     plan = dag.load_plan(project, name, profile)
     home = project.root / PLAN_FOLDER / name
     methods = [method.id for method in plan.methods]
+    form: Form = "markdown" if markdown else "terminal"
     if not sides:
-        found = _sides(home, run)
-        ran = [method for method in methods if of_method(found, method)]
-        if len(ran) < 2:
+        found = _sides(home, run)[0]
+        sides = tuple(method for method in methods if of_method(found, method))
+        if len(sides) < 2:
             raise UsageError(
-                f"run {run} has one method, {', '.join(ran) or 'or none'}", "name two runs: orchestra compare RUN last"
+                f"run {run} has one method, {', '.join(sides) or 'or none'}",
+                "name two runs: orchestra compare RUN last",
             )
-        pairs = [(ran[0], other) for other in ran[1:]]
-    elif len(sides) == 2:
-        pairs = [(sides[0], sides[1])]
-    else:
-        raise UsageError(f"{len(sides)} side given; two are compared", "see `orchestra compare --help`")
-    for number, (first, second) in enumerate(pairs):
+    if len(sides) < 2 or len(set(sides)) < len(sides):
+        given = ", ".join(sides)
+        raise UsageError(f"two sides or more are compared, not {given}", "see `orchestra compare --help`")
+    if len({side in methods for side in sides}) > 1:
+        raise UsageError(f"{', '.join(sides)} are not of one kind", "name methods, or else runs and branches")
+    of = {side: _side(home, plan, side, run) for side in sides}
+    if len(sides) > 2:
+        for line in agreement_lines(agreements({side: tests for side, (tests, _) in of.items()}), form):
+            say(line)
+        say("")
+    samples = baseline.load(home / baseline.FILE) if sides[0] in methods else {}
+    one, machine = of[sides[0]]
+    for number, second in enumerate(sides[1:]):
         if number:
             say("")
-        one, other = (_side(home, plan, side, run) for side in (first, second))
-        if (first in methods) != (second in methods):
-            raise UsageError(
-                f'"{first}" and "{second}" are not of one kind', "name two methods, or two runs or branches"
-            )
-        for line in compared_lines(compared(first, one, second, other), "markdown" if markdown else "terminal"):
+        told = compared(sides[0], one, second, of[second][0])
+        for line in compared_lines(with_baselines(told, samples, machine, plan.baseline), form):
             say(line)
     return EXIT_OK
 
 
-def _side(home: Path, plan: Plan, side: str, run: str) -> Mapping[str, Side]:
-    """The tests of one side: of a method by id of the test, of a run or a branch by task."""
+def _side(home: Path, plan: Plan, side: str, run: str) -> tuple[Mapping[str, Side], str]:
+    """The tests of one side, of a method by id of the test, of a run or a branch by task; and the machine that it ran on."""
     if side in {method.id for method in plan.methods}:
-        return of_method(_sides(home, run), side)
+        found, machine = _sides(home, run)
+        return of_method(found, side), machine
     if side.startswith("branch:"):
         branch = side.removeprefix("branch:")
         records, _ = history.refresh(home)
@@ -85,8 +92,8 @@ def _side(home: Path, plan: Plan, side: str, run: str) -> Mapping[str, Side]:
     return _sides(home, side)
 
 
-def _sides(home: Path, run: str) -> dict[str, Side]:
-    """What became of the tasks of a run.
+def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
+    """What became of the tasks of a run, and the shape of its machine.
 
     Raises:
         UsageError: there is no such run.
@@ -101,4 +108,4 @@ def _sides(home: Path, run: str) -> dict[str, Side]:
     sides = Sides()
     for event in read(ledger):
         sides.see(event)
-    return sides.by_task()
+    return sides.by_task(), sides.machine

@@ -40,7 +40,7 @@ _WATCH_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _MARGIN_SECONDS = 30.0
 _TAIL_LINES = 20
-_RUNS = 50
+LADDER_RUNS = 50
 
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 
@@ -172,8 +172,8 @@ def _table(lines: Sequence[Line]) -> str:
 
 
 def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) -> int:
-    files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-_RUNS:]
-    records = ladder.collect(map(_events, files))
+    files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-LADDER_RUNS:]
+    records = ladder.collect(map(sound_events, files))
     rows = [one for one in records.values() if one.component in chosen]
     orders = {
         row.id: order for row in plan.components if row.id in chosen and (order := ladder.suggestion(row, records))
@@ -201,7 +201,7 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
     return EXIT_OK
 
 
-def _events(file: Path) -> Iterator[Event]:
+def sound_events(file: Path) -> Iterator[Event]:
     """The events of a run, up to where its ledger is damaged."""
     with suppress(OrchestraError):
         yield from log.read(file)

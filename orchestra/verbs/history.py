@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,14 +15,19 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history as past
 from orchestra.ledger.flaky import flaky as flaky_tests
+from orchestra.ledger.learned import Odds, failure_odds
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
 from orchestra.ledger.retention import KEEP, Retention, prune, retention
+from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
+from orchestra.report import ladder
+from orchestra.report.lessons import lessons
 from orchestra.report.past import executions_of, flaky_table, overview, story
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say
+from orchestra.verbs.health import LADDER_RUNS, sound_events
 from orchestra.verbs.options import profile_option, project_of, suite_option
 
 
@@ -29,12 +35,14 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
     epilog="\b\nExamples:\n  orchestra history              every test: verdicts, durations, slope\n"
     "  orchestra history B004         one test: levels, changes, since when it fails\n"
     "  orchestra history --flaky      tests that gave both outcomes on the same inputs\n"
+    "  orchestra history --failures   which failures pass when they are tried again, and what that suggests\n"
     "  orchestra history --prune      remove the folders of old runs; --dry-run shows which"
 )
 @click.argument("selection", nargs=-1, metavar="[TEST]...")
 @suite_option
 @profile_option
 @click.option("--flaky", "only_flaky", is_flag=True, help="Only flaky tests, those with the greatest impact first.")
+@click.option("--failures", is_flag=True, help="Classes of failure: transient or permanent, and what that suggests.")
 @click.option("--runs", type=click.IntRange(min=1), metavar="N", help="Look at the latest N runs only.")
 @click.option("--machine", default="", metavar="SHAPE", help="Look at runs on this shape of machine only.")
 @click.option("--rebuild", is_flag=True, help="Make the cache anew from the ledgers that are there.")
@@ -57,6 +65,7 @@ def history(
     suite: str | None,
     profile: str,
     only_flaky: bool,
+    failures: bool,
     runs: int | None,
     machine: str,
     rebuild: bool,
@@ -69,11 +78,13 @@ def history(
     project = project_of(ctx)
     name = project.choose(suite)
     if pruning:
-        if selection or only_flaky or runs or machine or rebuild or as_json:
+        if selection or only_flaky or failures or runs or machine or rebuild or as_json:
             raise UsageError("--prune removes runs and shows no tests", "give it --keep, --dry-run or --suite only")
         return _prune(project.root / PLAN_FOLDER / name, keep or KEEP, dry_run=dry_run)
     if keep or dry_run:
         raise UsageError("--keep and --dry-run are about --prune", "add --prune, or leave them out")
+    if only_flaky and failures:
+        raise UsageError("--flaky and --failures are two tables", "ask for one of them")
     plan = dag.load_plan(project, name, profile)
     tasks = select(plan, selection)
     home = project.root / PLAN_FOLDER / name
@@ -81,6 +92,9 @@ def history(
     for sentence in refused:
         click.echo(f"note: {draw.visible(sentence)}", err=True)
     records = [record for record in records if machine in {"", record.machine}][-(runs or past.KEPT_RUNS) :]
+    if failures:
+        _failures(plan, home, failure_odds(records, tasks), as_json=as_json)
+        return EXIT_OK
     if as_json:
         for record in records:
             say(json.dumps(past.plain(record, set(tasks)), sort_keys=True, ensure_ascii=False))
@@ -97,6 +111,17 @@ def history(
     else:
         say(overview(known, records))
     return EXIT_OK
+
+
+def _failures(plan: Plan, home: Path, odds: Sequence[Odds], *, as_json: bool) -> None:
+    """Print what earlier failures teach."""
+    if as_json:
+        for one in odds:
+            told = {**one._asdict(), "cause": one.cause, "chance": one.chance, "odds": one.odds}
+            say(json.dumps(told, sort_keys=True))
+        return
+    files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-LADDER_RUNS:]
+    say(lessons(plan, odds, ladder.collect(map(sound_events, files))))
 
 
 def _prune(home: Path, keep: int, *, dry_run: bool) -> int:

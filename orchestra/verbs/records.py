@@ -26,6 +26,7 @@ from orchestra.report import timeline, watch
 from orchestra.verbs.group import say
 from orchestra.verbs.options import project_of, suite_option
 from orchestra.verbs.publishing import publish_report
+from orchestra.verbs.rejudging import print_gates
 
 FOLLOW_SECONDS = 0.2
 _RULE = click.Choice(list(integrity.RULES))
@@ -120,21 +121,31 @@ def report(
 @click.command(
     epilog="\b\nExamples:\n  orchestra audit                                 the newest run\n"
     "  orchestra audit 1a2b                            the run with this part in its id\n"
+    "  orchestra audit --gates                         each gate judged again, from the ledger alone\n"
     "  orchestra audit --policy                        may a green run be believed?\n"
     "  orchestra audit --policy --require clean_tree   for a release: all that ran is in a commit"
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
+@click.option("--gates", is_flag=True, help="Make each number of each gate again from the ledger, and judge it again.")
 @click.option("--policy", is_flag=True, help="Judge the run by the rules of integrity, too, and print each.")
 @click.option("--require", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule must be held.")
 @click.option("--excuse", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule need not be held.")
 @click.pass_context
 def audit(
-    ctx: click.Context, run: str, suite: str | None, *, policy: bool, require: tuple[str, ...], excuse: tuple[str, ...]
+    ctx: click.Context,
+    run: str,
+    suite: str | None,
+    *,
+    gates: bool,
+    policy: bool,
+    require: tuple[str, ...],
+    excuse: tuple[str, ...],
 ) -> int:
     """Verify the record of a run, offline: chain, plan, evidence, and one final verdict a test, each with its execution.
 
-    Exit 1 when anything is wrong; the first wrong line is named. With --policy also when a rule that is required is not held.
+    Exit 1 when anything is wrong; the first wrong line is named. With --gates also when a gate saw another number than the
+    ledger gives, with --policy when a rule that is required is not held.
     """
     if (require or excuse) and not policy:
         raise UsageError("--require and --excuse are about --policy", "add --policy, or leave them out")
@@ -152,15 +163,16 @@ def audit(
     end = "sealed" if found.ended else "under way: so far"
     said = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
     say(f"{folder.name}: {end} whole: {said}")
+    differs = gates and not print_gates(folder)
     if not policy:
-        return EXIT_OK
+        return EXIT_FAILED if differs else EXIT_OK
     facts = integrity.Facts(kept_plan.latest(project.root, folder))
     for event in read(folder / LEDGER):
         facts.see(event)
     held = integrity.judge(facts, require, excuse)
     rows = [(one.rule, "required" if one.required else "noted only", one.word, one.evidence) for one in held]
     say(terminal_table(("rule", "policy", "result", "evidence"), rows))
-    return EXIT_FAILED if any(one.bad for one in held) else EXIT_OK
+    return EXIT_FAILED if differs or any(one.bad for one in held) else EXIT_OK
 
 
 @click.command(

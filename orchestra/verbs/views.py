@@ -10,9 +10,10 @@ import click
 from orchestra import draw
 from orchestra.calls import mcp_calls, playwright_text
 from orchestra.errors import EXIT_OK, UsageError
+from orchestra.layers import LAYERS
 from orchestra.ledger.runs import find_run
 from orchestra.places import Places
-from orchestra.plan import Command, Component, Method, Plan, Probe, Test
+from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
@@ -114,6 +115,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
         ("browser", test.browser if test.command is None else ""),
         ("timeout", f"{test.timeout_seconds:g} s"),
         ("retries", f"{test.retries.max} on {' '.join(test.retries.on)}" if test.retries.max else ""),
+        ("errors", _errors(test.errors_by.get(method.id, test.errors))),
         ("inputs", " ".join(test.inputs)),
         ("skip", test.skip),
     ]
@@ -128,6 +130,14 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
         if section == "steps" and test.command is not None:
             yield from _command(test, test.command, places)
         yield from _section(steps, method, places)
+
+
+def _errors(errors: Errors) -> str:
+    """What errors beside the assertions do, as far as it is not the default."""
+    plain = Errors()
+    levels = [f"{layer} {level}" for layer in LAYERS if (level := getattr(errors, layer)) != getattr(plain, layer)]
+    logs = [f"log of {name} {pattern!r}" for name, found in errors.log_patterns.items() for pattern in found]
+    return ", ".join([*levels, *logs, *(f"allow {pattern!r}" for pattern in errors.allow)])
 
 
 def scalar(value: object) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from orchestra import names
 from orchestra.compiler import resolve
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.spec import MethodSpec, Spec, StepSpec
+from orchestra.compiler.spec import ErrorsSpec, MethodSpec, Spec, StepSpec
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.names import Reference
 from orchestra.source import Path
@@ -173,6 +173,15 @@ class Context:
                 doubled = value.count("'", 0, offset) if quote == "'" else 0
                 return place._replace(column=place.column + len(quote) + offset + doubled)
         return place
+
+
+def errors_of(context: Context) -> Iterator[tuple[Path, ErrorsSpec]]:
+    """Every `errors:` of the spec, with its path."""
+    if "errors" in context.spec:
+        yield ("errors",), context.spec["errors"]
+    for section in ("methods", "groups", "tests"):
+        entries: Mapping[str, Any] = context.spec.get(section, {})  # type: ignore[assignment]
+        yield from (((section, name, "errors"), one["errors"]) for name, one in entries.items() if "errors" in one)
 
 
 class Problem(NamedTuple):

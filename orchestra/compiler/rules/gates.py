@@ -24,10 +24,11 @@ def _gates(context: Context) -> Iterator[tuple[metrics.Phase, str, GateSpec]]:
 
 def _members(context: Context) -> metrics.Members:
     spec = context.spec
+    speeds = (spec.get("speed", DEFAULT_SPEED), *(one.get("speed", {}) for one in context.methods.values()))
     return metrics.Members(
         tuple(spec.get("health", {})),
         tuple(context.methods),
-        tuple(spec.get("speed", DEFAULT_SPEED)),
+        tuple(dict.fromkeys(name for speed in speeds for name in speed)),
         tuple(spec.get("groups", {})),
     )
 

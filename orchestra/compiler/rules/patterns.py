@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
 from orchestra.source import Path
 
 # What Python's syntax has and JavaScript's has not, or means otherwise: found, and what to write.
@@ -63,6 +63,10 @@ def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
     for name, test in context.spec["tests"].items():
         for index, known in enumerate(test.get("known_failures", ())):
             yield ("tests", name, "known_failures", index, "match"), known["match"]
+    for where, errors in errors_of(context):
+        yield from (((*where, "allow", index), said) for index, said in enumerate(errors.get("allow", ())))
+        for name, found in errors.get("log_patterns", {}).items():
+            yield from (((*where, "log_patterns", name, index), said) for index, said in enumerate(found))
     for step in context.steps("download"):
         match = step.body.get("expect", {}).get("text", {}).get("match")
         if match is not None:
@@ -85,7 +89,7 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
     """A regular expression cannot be read.
 
     `match` of `expect` is looked for in the page, so it is written as in JavaScript. All others (`stdout`, `stderr`,
-    `match` of probes and of downloads) are written as in Python.
+    `match` of probes and of downloads, `allow` and `log_patterns` of `errors`) are written as in Python.
     """
     for language, patterns, fault_of in (
         ("Python", _python_patterns(context), _python_fault),

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from orchestra.compiler import resolve
 from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
-from orchestra.compiler.spec import Browser
+from orchestra.compiler.spec import Browser, SpeedSpec
 from orchestra.source import Path
 from orchestra.suggest import did_you_mean
 
@@ -229,30 +229,35 @@ def shell_items(context: Context) -> Iterator[Problem]:
 
 @rule
 def class_bounds(context: Context) -> Iterator[Problem]:
-    """The classes of `speed:` do not tile the time from 0 without an end.
+    """The classes of `speed:`, of the suite or of a method, do not tile the time from 0 without an end.
 
     Each class reaches from the bound of the class before up to its own `below_seconds`. So the bounds rise from class to
     class, and the last one, and only that, has none.
     """
-    classes = context.spec.get("speed")
-    if classes is None:
-        return  # the default ones
+    if "speed" in context.spec:
+        yield from _tiled(context, context.spec["speed"], ("speed",))
+    for name, method in context.spec.get("methods", {}).items():
+        if "speed" in method:
+            yield from _tiled(context, method["speed"], ("methods", name, "speed"))
+
+
+def _tiled(context: Context, classes: Mapping[str, SpeedSpec], path: tuple[str, ...]) -> Iterator[Problem]:
     if not classes:
-        yield Problem(context.place(("speed",)), '"speed" has no class', "add one without a bound, or remove speed")
+        yield Problem(context.place(path), '"speed" has no class', "add one without a bound, or remove speed")
         return
     *others, last = classes
     if "below_seconds" in classes[last]:
         message = f'the last class "{last}" has a bound, so that slower tests are in no class'
-        yield Problem(context.place(("speed", last, "below_seconds"), key=True), message, "remove below_seconds")
+        yield Problem(context.place((*path, last, "below_seconds"), key=True), message, "remove below_seconds")
     below, before = 0.0, ""
     for name in others:
         bound = classes[name].get("below_seconds")
         if bound is None:
             message = f'the class "{name}" has no bound, so that the classes after it are empty'
-            yield Problem(context.place(("speed", name), key=True), message, "add below_seconds, or put it last")
+            yield Problem(context.place((*path, name), key=True), message, "add below_seconds, or put it last")
         elif bound <= below:
             message = f'the class "{name}" ends at {bound:g} seconds, where "{before}" has reached {below:g} already'
-            place = context.place(("speed", name, "below_seconds"))
+            place = context.place((*path, name, "below_seconds"))
             yield Problem(place, message, "let the bounds rise from class to class")
         else:
             below, before = bound, name

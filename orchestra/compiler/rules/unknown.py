@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from orchestra.compiler import resolve
-from orchestra.compiler.rules.context import Context, Problem, quoted, rule
+from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
 from orchestra.compiler.spec import ID
 from orchestra.diagnostic import Place
 from orchestra.source import Path
@@ -67,7 +67,7 @@ def unknown_group(context: Context) -> Iterator[Problem]:
 
 @rule
 def unknown_component(context: Context) -> Iterator[Problem]:
-    """`requires`, `needs` of the health matrix or `base` of a request names a row that `health:` does not have."""
+    """`requires`, `needs` of the health matrix, `base` of a request or `log_patterns` names a row that `health:` lacks."""
     known = _entries(context, "health")
     default = context.spec.get("defaults", {}).get("requires", [])
     named = [
@@ -80,7 +80,35 @@ def unknown_component(context: Context) -> Iterator[Problem]:
             if "base" in step.body and "${" not in step.body["base"]
         ),
     ]
-    yield from _refuse("component", _strangers(context, named, known), known)
+    strangers = [
+        *_strangers(context, named, known),
+        *((context.place(path, key=True), name) for path, name in _logs(context) if name not in known),
+    ]
+    yield from _refuse("component", strangers, known)
+
+
+def _logs(context: Context) -> Iterator[tuple[Path, str]]:
+    for path, errors in errors_of(context):
+        yield from (((*path, "log_patterns", name), name) for name in errors.get("log_patterns", ()))
+
+
+@rule
+def idle_logs(context: Context) -> Iterator[Problem]:
+    """`log_patterns` names a component without a service, whose log nobody has, or `service_logs` has nothing to look for."""
+    rows = _entries(context, "health")
+    for path, name in _logs(context):
+        if name in rows and not rows[name].get("service"):
+            message = f'"{name}" is no service that orchestra starts, so it has no log to look into'
+            yield Problem(context.place(path, key=True), message, "name a component with `service`")
+    if any(errors.get("log_patterns") for _, errors in errors_of(context)):
+        return
+    for path, errors in errors_of(context):
+        if errors.get("service_logs", "ignore") != "ignore":
+            message = f'"service_logs: {errors["service_logs"]}" has no effect: there are no log_patterns'
+            yield Problem(context.place((*path, "service_logs"), key=True), message, _PATTERNS_HINT)
+
+
+_PATTERNS_HINT = "add log_patterns: {COMPONENT: [REGULAR EXPRESSION]}"
 
 
 @rule
@@ -225,6 +253,7 @@ RULES = (
     unknown_test,
     unknown_group,
     unknown_component,
+    idle_logs,
     unknown_method,
     unknown_resource,
     unknown_block,

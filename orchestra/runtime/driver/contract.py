@@ -1,14 +1,18 @@
-"""What the loop of a test and its driver agree on: limits, failures, sessions. May import `attempt`, `scope`, `steps`."""
+"""What the loop of a test and its driver agree on: limits, failures, sessions.
+
+May import `attempt`, `observed`, `scope`, `steps`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestra.runtime.attempt import Evidence, Fault, Outcome, Request
+from orchestra.runtime.attempt import Evidence, Fault, Outcome, Request, Traffic
+from orchestra.runtime.observed import Sign
 from orchestra.runtime.scope import Scope
 from orchestra.steps import Step
 
@@ -143,6 +147,21 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else Scope.text(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a page did beside the steps.
+
+    Attributes:
+        signs: what may be an error, and how often it was seen.
+        dialogs: those that no step answers.
+        network: the traffic by host.
+    """
+
+    signs: Mapping[Sign, int]
+    dialogs: tuple[str, ...]
+    network: dict[str, Traffic]
+
+
 class Session(Protocol):
     """The page of one test."""
 
@@ -161,6 +180,15 @@ class Session(Protocol):
 
     def picture(self, folder: Path, name: str) -> list[Evidence]:
         """Write a picture `name`.png of the page as it is now; nothing when none is to be had."""
+
+    def seen(self) -> Seen:
+        """What the page did beside the steps, up to now. Raises nothing."""
+
+    def film(self, file: Path) -> str:
+        """Begin a video of the page; why there is none, or nothing. Raises nothing."""
+
+    def film_end(self) -> None:
+        """The video is whole when this returns. Raises nothing."""
 
     def facts(self) -> dict[str, Any]:
         """Figures for the report."""

@@ -8,6 +8,7 @@ that was replaced behind our back.
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ from typing import Any
 from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import Evidence, Request
-from orchestra.runtime.driver.contract import Effort, Job, StepError, unmet
+from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unmet
+from orchestra.runtime.driver.film import film_fault
 from orchestra.runtime.driver.mcp_client import (
     PATIENCE_SECONDS,
     Beside,
@@ -41,6 +43,8 @@ KEPT_CALLS = 2000
 MASK = "***"
 
 _MOVES = ("goto", "back", "reload")
+_WAITING = ("wait", "download")
+"""What a call of these takes is the page's time, not that of the protocol."""
 
 
 def driver(environment: Mapping[str, str]) -> McpDriver:
@@ -83,9 +87,11 @@ class McpAttempt:
         self._sender = Sender(self._call, request.method.poll_seconds)
         self._lines: list[dict[str, Any]] = []
         self._count = 0
+        self._latency: list[float] = []
         self._verb = ""
         self._waiting: Dialog | None = None
         self._answered = False
+        self._settled = False
         self._end = float("inf")
         self._secrets = sorted(
             (value for name, value in request.names.items() if name.startswith("env.") and len(value) > 3), key=len
@@ -123,6 +129,8 @@ class McpAttempt:
 
     def _note(self, tool: str, arguments: dict[str, Any], begun: float, outcome: str) -> None:
         self._count += 1
+        if outcome == "ok" and self._verb not in _WAITING:
+            self._latency.append(time.monotonic() - begun)
         if len(self._lines) < KEPT_CALLS:
             seconds = round(time.monotonic() - begun, 4)
             line = {"verb": self._verb, "tool": tool, "arguments": arguments, "seconds": seconds, "outcome": outcome}
@@ -165,6 +173,7 @@ class McpAttempt:
 
     def _do(self, job: Job) -> Effort:
         self._session.ready()
+        self._settled = False
         try:
             self._try(job)
         except ServerLostError as lost:
@@ -207,7 +216,7 @@ class McpAttempt:
     def _trouble(self) -> StepError | None:
         """What happened to page or browser in this step, if anything did."""
         browser = self._session.browser
-        self._session.settle()
+        self._settled = self._session.settle()
         if not browser.connected():
             return StepError("error", "crash", "the browser died in this step")
         if browser.crashed:
@@ -252,6 +261,20 @@ class McpAttempt:
                 return [Evidence(f"{name}.png", "screenshot")]
         return []
 
+    def film(self, file: Path) -> str:
+        """Begin a video of the page, which is ours and not the server's; why there is none, or nothing."""
+        try:
+            self._session.ready()
+            self._session.film(file)
+        except (ServerError, StepError, Error, TimeoutError) as error:
+            return film_fault(str(error))
+        return ""
+
+    def film_end(self) -> None:
+        """End the video."""
+        with suppress(Error, TimeoutError):
+            self._session.film_end()
+
     def _shown(self, folder: Path, name: str) -> list[Evidence]:
         kept = self.picture(folder, name)
         said = (
@@ -271,6 +294,17 @@ class McpAttempt:
             text = text.replace(value, MASK)
         return text
 
+    def seen(self) -> Seen:
+        """What the page did beside the steps, by the events of the browser that is ours: no tool is called for it."""
+        browser = self._session.browser
+        answers = self._settled or not browser.connected() or self._session.settle()
+        dialogs = [*self._sender.dialogs.unexpected]
+        shown = browser.dialog
+        if shown is not None and not answers:  # while one is open, no script is carried out
+            dialogs.append(f"{shown.type}: {shown.message[:200]} (left open)")
+        signs = browser.observed.signs
+        return Seen(signs, tuple(dialogs), browser.observed.network(sized=self._session.sized()))
+
     def facts(self) -> dict[str, Any]:
         """Browser, session and what the calls cost."""
         session = self._session
@@ -285,6 +319,7 @@ class McpAttempt:
             **unexpected,
             **restarts,
             "mcp_calls": self._count,
+            **({"mcp_call_ms": round(1000 * statistics.median(self._latency), 2)} if self._latency else {}),
             "session": session.facts(self._request),
         }
 

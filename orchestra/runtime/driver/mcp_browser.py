@@ -1,4 +1,6 @@
-"""The browser of the MCP session, which this process owns: one context, one page. May import `browser` and playwright.
+"""The browser of the MCP session, which this process owns: one context, one page.
+
+May import `browser`, `observed`, `playwright_watch` and playwright.
 
 Everything here runs in the session's loop. The page is listened to, because the MCP server replaces a page that was
 closed or has crashed by a blank one and goes on as if nothing had happened.
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,17 +28,23 @@ from playwright.async_api import (
     Frame,
     Page,
     Playwright,
+    Request,
     Response,
     Route,
+    WebError,
     async_playwright,
 )
 
 from orchestra.runtime.browser import Browser, launch_options
 from orchestra.runtime.driver.playwright import LOCALE, VIEWPORT
+from orchestra.runtime.driver.playwright_watch import page_of, said_of
+from orchestra.runtime.observed import Observed, Reply, declared_size
 
 BLANK = "about:blank"
 ANSWER_SECONDS = 3.0
 """How long a page may take to answer before it counts as hung."""
+
+SIZE_SECONDS = 1.0
 
 _CLEAN = "() => { try { sessionStorage.clear(); } catch {} try { window.name = ''; } catch {} }"
 
@@ -49,7 +57,7 @@ class SharedBrowser:
         version: engine and version, for people.
         crashed, closed: what happened to the page, until `renew`.
         dialog: the one that is open.
-        counts: how often pages complained, until they are cleared.
+        counts, observed: how often pages complained, and what they said, until they are cleared.
         moves, downloads: how often the page was navigated, and how many files it began to download, so far.
     """
 
@@ -60,6 +68,7 @@ class SharedBrowser:
         self.closed = False
         self.dialog: Dialog | None = None
         self.counts: Counter[str] = Counter()
+        self.observed = Observed()
         self.moves = 0
         self.downloads = 0
         self._playwright: Playwright | None = None
@@ -67,6 +76,7 @@ class SharedBrowser:
         self._context: BrowserContext | None = None
         self._page: Page | None = None
         self._origins: set[str] = set()
+        self._asking: set[asyncio.Future[None]] = set()
         self._roots: set[psutil.Process] = set()
 
     @property
@@ -131,9 +141,10 @@ class SharedBrowser:
         await self._context.grant_permissions(self._permissions)
         self._context.on("dialog", self._on_dialog)
         self._context.on("console", self._on_console)
-        self._context.on("weberror", lambda _error: self._count("page_errors"))
-        self._context.on("requestfailed", lambda _request: self._count("failed_requests"))
+        self._context.on("weberror", self._on_error)
+        self._context.on("requestfailed", self._on_failed)
         self._context.on("response", self._on_response)
+        self._context.on("requestfinished", self._on_finished)
         await self._new_page()
         # The server takes the first page of the first context: it attaches when this is done.
         self.endpoint = (await launched.bind(name))["endpoint"]
@@ -145,14 +156,43 @@ class SharedBrowser:
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self._count("console_errors")
+            self.counts["console_errors"] += 1
+            place = message.location
+            where = f"{place.get('url', '')}:{place.get('lineNumber', 0) + 1}"
+            self.observed.console_error(message.text, where)
+
+    def _on_error(self, raised: WebError) -> None:
+        self.counts["page_errors"] += 1
+        self.observed.page_error(*said_of(raised.error, raised.location))
+
+    def _on_failed(self, request: Request) -> None:
+        self.counts["failed_requests"] += 1
+        answered = request.existing_response is not None
+        why = request.failure or "failed"
+        self.observed.failed(request.method, request.url, why, page_of(request), answered=answered)
 
     def _on_response(self, response: Response) -> None:
-        if response.status >= 400:
-            self._count("failed_requests")
+        request, status = response.request, response.status
+        self.counts["failed_requests"] += status >= 400
+        page = page_of(request) if status >= 400 else ""
+        self.observed.answered(Reply(request.method, request.url, status, page))
 
-    def _count(self, name: str) -> None:
-        self.counts[name] += 1
+    def _on_finished(self, request: Request) -> None:
+        self.observed.measured(request.url, request.timing["responseEnd"])
+        response = request.existing_response
+        size = None if response is None else declared_size(request.method, response.status, response.headers)
+        if size is None:
+            asked = asyncio.ensure_future(_ask_size(request, self.observed))
+            self._asking.add(asked)
+            asked.add_done_callback(self._asking.discard)
+        else:
+            self.observed.sized(request.url, size)
+
+    async def sized(self) -> bool:
+        """Wait, briefly, until the browser has said how large every answer was; whether it has."""
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=SIZE_SECONDS)
+        return not self._asking
 
     async def _new_page(self) -> None:
         page = await self.context.new_page()
@@ -260,9 +300,10 @@ class SharedBrowser:
         await self.context.grant_permissions(self._permissions)
         self._origins.clear()
 
-    async def forget(self) -> None:
-        """Drop what console and network have said so far."""
+    async def forget(self, mask: Callable[[str], str] = str) -> None:
+        """Drop what console and network have said so far; `mask` takes secrets out of what they say from now on."""
         self.counts.clear()
+        self.observed = Observed(mask)
         with suppress(Error):
             await self.page.clear_console_messages()
             await self.page.clear_page_errors()
@@ -290,6 +331,14 @@ class SharedBrowser:
             with suppress(Exception):
                 await self._playwright.stop()
         self._playwright = None
+
+
+async def _ask_size(request: Request, observed: Observed) -> None:
+    """Ask how large an answer was that does not say so itself."""
+    size: int | None = None
+    with suppress(Error):
+        size = (await request.sizes())["responseBodySize"]
+    observed.sized(request.url, size)
 
 
 async def _empty(route: Route) -> None:

@@ -1,6 +1,6 @@
 """The one session of the method `mcp`: our browser, one page in it, and the MCP server that drives that page.
 
-May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`. Browser and page are ours and last; the server is
+May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`, `mask`. Browser and page are ours and last; the server is
 disposable. Before each test the session is looked at, mended if need be, and reset as the method says; what had to be
 mended is told with the test. Longer than other modules because each part's loss and return are read together.
 """
@@ -30,6 +30,8 @@ from orchestra.runtime.driver.mcp_browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, Server, ServerUnfitError, Start
 from orchestra.runtime.driver.mcp_flags import ATTACHED
 from orchestra.runtime.driver.mcp_loop import Loop
+from orchestra.runtime.driver.playwright import VIEWPORT
+from orchestra.runtime.mask import Masks
 
 _T = TypeVar("_T")
 
@@ -121,7 +123,7 @@ class McpSession:
             if self._without_server:
                 self._came_back("server", "the MCP server had died", "restart", before=True)
             self._without_server = False
-            self._run(self.browser.forget())
+            self._run(self.browser.forget(Masks(request.secrets, self._environment).text))
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -276,6 +278,21 @@ class McpSession:
         self._stop_server()
         self.restarts += 1
         self._start_server()
+
+    def sized(self) -> bool:
+        """Whether it is known how large every answer was."""
+        with suppress(TimeoutError):
+            return self._loop.run(self.browser.sized(), 5.0)
+        return False
+
+    def film(self, file: Path) -> None:
+        """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""
+        width, height = VIEWPORT
+        self._run(self.browser.page.screencast.start(path=file, size={"width": width, "height": height}))
+
+    def film_end(self) -> None:
+        """End the video. Raises as `film`."""
+        self._run(self.browser.page.screencast.stop())
 
     def settle(self) -> bool:
         """Wait, briefly, until what happened to the page is known here too; whether it answers."""

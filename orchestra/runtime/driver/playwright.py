@@ -20,7 +20,8 @@ from playwright.sync_api import BrowserContext, Error, Page, Playwright, sync_pl
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request
 from orchestra.runtime.browser import Browser, launch_options
-from orchestra.runtime.driver.contract import Effort, Job, StepError, unfit, unmet
+from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.film import film_fault
 from orchestra.runtime.driver.playwright_fault import read
 from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of
 from orchestra.runtime.driver.playwright_watch import Watch
@@ -30,6 +31,8 @@ VIEWPORT = (1280, 800)
 LOCALE = "en-US"
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+SIZE_TRIPS = 5
+"""How often the browser is asked for something else, to hear how large an answer was: two replies of it say that."""
 TRACE = "trace.zip"
 """The trace of an attempt: `playwright show-trace` opens it."""
 
@@ -236,6 +239,30 @@ class PlaywrightSession:
             self.stage.page.screenshot(path=folder / f"{name}.png", scale="css", timeout=PICTURE_SECONDS * 1000)
             return [Evidence(f"{name}.png", "screenshot")]
         return []
+
+    def seen(self) -> Seen:
+        """What the page did beside the steps. A call that answers brings the events before it along."""
+        watch = self.stage.watch
+        for _ in range(SIZE_TRIPS):
+            if not watch.asking():
+                break
+            with suppress(Error):
+                self._context.cookies([])
+        return Seen(watch.observed.signs, watch.unexpected, watch.observed.network(sized=not watch.asking()))
+
+    def film(self, file: Path) -> str:
+        """Begin a video of the page; why there is none, or nothing."""
+        width, height = VIEWPORT
+        try:
+            self.stage.page.screencast.start(path=file, size={"width": width, "height": height})
+        except Error as error:
+            return film_fault(error.message)
+        return ""
+
+    def film_end(self) -> None:
+        """End the video."""
+        with suppress(Error):
+            self.stage.page.screencast.stop()
 
     def facts(self) -> dict[str, Any]:
         """The browser, how often the page complained, and what died under it; the browser is fit again after that."""

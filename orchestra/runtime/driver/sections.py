@@ -1,4 +1,6 @@
-"""The loop of one test: before, steps, finally; deadlines, failures, records, evidence. May import `contract`, `http`, `scope`.
+"""The loop of one test: before, steps, finally; deadlines, failures, records, evidence.
+
+May import `contract`, `finding`, `http`, `scope`.
 
 It knows no driver: what needs a browser goes to the session of whichever driver the method has, `http` and `set` are
 carried out here, so that both are the same under every method.
@@ -16,10 +18,21 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from orchestra.errors import UsageError
-from orchestra.runtime.attempt import Evidence, Failure, Outcome, Request, Result, StepRecord
+from orchestra.runtime.attempt import (
+    Evidence,
+    Failure,
+    Finding,
+    Outcome,
+    Request,
+    Result,
+    StepRecord,
+    Traffic,
+)
 from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Effort, Job, Session, StepError, unfit
+from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
+from orchestra.runtime.finding import app_hosts, errors_of, failure, judge
 from orchestra.runtime.scope import Scope
 from orchestra.steps import VERBS, Step
 
@@ -86,8 +99,12 @@ class _Attempt:
         self._records: list[StepRecord] = []
         self._kept: list[Evidence] = []
         self._facts: dict[str, Any] = {}
+        self._findings: tuple[Finding, ...] = ()
+        self._network: dict[str, Traffic] | None = None
+        self._visited: list[str] = []
         self._pictured = False
         self._pictures: list[Evidence] = []
+        self._film = Film(session, request)
 
     def run(self) -> Result:
         """All sections, then what came of it."""
@@ -97,6 +114,7 @@ class _Attempt:
         ended = self._section("before", test.before, deadline, test.timeout_seconds)
         if ended is None:
             ended = self._section("steps", test.steps, deadline, test.timeout_seconds)
+        ended = self._beside(ended)
         self._keep(failed=ended is not None)  # before `finally` changes the page
         if test.finally_:
             budget = min(FINALLY_SECONDS, test.timeout_seconds)
@@ -104,17 +122,43 @@ class _Attempt:
             if late is not None and ended is not None:
                 self._facts["finally_failed"] = late[1].message
             ended = ended or late
-            if late is not None:
+            ended = self._beside(ended)
+            if ended is not None:
                 self._keep(failed=True)
         seconds = self._clock() - begun
+        self._film.stop(keep=False)
+        if self._film.fault:
+            self._facts["video"] = self._film.fault
         if self._session is not None:
             self._facts |= self._session.facts()
         outcome: Outcome = "passed" if ended is None else ended[0]
         failure = None if ended is None else ended[1]
         steps, kept = tuple(self._records), tuple(self._kept)
         return Result(
-            self._request.task, self._request.attempt, outcome, seconds, failure, steps, kept, facts=self._facts
+            self._request.task,
+            self._request.attempt,
+            outcome,
+            seconds,
+            failure,
+            steps,
+            kept,
+            facts=self._facts,
+            findings=self._findings,
+            network=self._network,
         )
+
+    def _beside(self, ended: tuple[Outcome, Failure] | None) -> tuple[Outcome, Failure] | None:
+        """The end of the attempt, after a look at what the page did beside its steps."""
+        if self._session is None:
+            return ended
+        seen, test = self._session.seen(), self._request.test
+        app = app_hosts(self._request.names, self._visited)
+        errors = errors_of(test, self._request.method.id)
+        dialogs = tuple(map(self._mask, seen.dialogs))
+        self._network = seen.network
+        self._findings = judge(seen.signs.items(), dialogs, errors, app)
+        bad = failure(self._findings, f"/tests/{test.of or test.id}") if ended is None else None
+        return ended if bad is None else ("failed", bad)
 
     def _deadline(self, seconds: float) -> Deadline:
         if self._session is not None:
@@ -184,6 +228,8 @@ class _Attempt:
         args = self._scope.fill(step.args)
         if "as" in args:  # the name of a file is written down like any text
             args["as"] = self._mask(Scope.text(args["as"]))
+        if step.verb == "goto":
+            self._visited.append(str(args["url"]))
         final = msgspec.structs.replace(step, target=target, args=args)
         root, folder = Path(self._request.root), Path(self._request.folder)
         return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept)
@@ -203,6 +249,7 @@ class _Attempt:
         self._kept += pictures
         self._session.bound(EVIDENCE_SECONDS)
         self._kept += self._session.keep_evidence(Path(self._request.folder), "failure" if failed else "end")
+        self._kept += self._film.stop(keep=True)
 
 
 def _over(failed: StepError | None, section: str, index: int, step: Step, allowed: float) -> StepError:

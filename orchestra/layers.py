@@ -1,0 +1,13 @@
+"""The layers in which a test may find errors beside its assertions. Imports nothing of this package."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias, get_args
+
+Layer: TypeAlias = Literal[
+    "page_errors", "console_errors", "failed_requests", "http_5xx", "open_dialogs", "service_logs"
+]
+Level: TypeAlias = Literal["fail", "warn", "ignore"]
+
+LAYERS: Final[tuple[Layer, ...]] = get_args(Layer)
+"""In the order in which findings are told: what is surest to be a fault comes first."""

@@ -1,0 +1,162 @@
+"""What earlier failures were: did they pass when they were tried again, or stay? Pure. May import `flaky`, `history`, `outcome`.
+
+A failed attempt was **transient** when the next attempt in the same run passed, or, where none followed, when the same inputs
+passed in another run; it was **permanent** when the next attempt failed too, or when the same inputs never passed in the other
+runs that had them. Where neither can be shown it is not counted: what is the same input is `flaky.same_inputs`. Failures that an
+incident overlapped are no part of the history.
+
+The chance that a failure of a class passes when it is tried again is (transient + 1) / (transient + permanent + 2): Laplace's
+rule of succession (1774), which is 1/2 without any experience and is never sure of anything. It decides nothing: it is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from orchestra.ledger.flaky import same_inputs
+from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.outcome import CAUSES
+from orchestra.plan import Cause
+
+ENOUGH: Final = 5
+"""Failures of a class of which something is known, from which it suggests something."""
+
+WORTH: Final = 0.5
+"""A retry is suggested where it is more likely to pass than not."""
+
+SURE: Final = 0.95
+"""So many of the transient failures are to pass within the suggested retries, if tries do not depend on each other."""
+
+MOST: Final = 3
+"""No more retries than these are suggested: what needs more is no retry's matter."""
+
+
+class Odds(NamedTuple):
+    """What became of the failures of a class.
+
+    Attributes:
+        kind: of failure, as the ledger records it: `timeout`, `assertion`, …
+        transient, permanent: counted.
+        untold: failures of which nobody knows.
+        retried: how many were tried again at once.
+        lost: seconds of those retries that failed again.
+    """
+
+    kind: str
+    transient: int = 0
+    permanent: int = 0
+    untold: int = 0
+    retried: int = 0
+    lost: float = 0.0
+
+    @property
+    def known(self) -> int:
+        """Failures of which something is known."""
+        return self.transient + self.permanent
+
+    @property
+    def chance(self) -> float:
+        """That one more try passes, smoothed; above 0 and below 1."""
+        return (self.transient + 1) / (self.known + 2)
+
+    @property
+    def odds(self) -> float:
+        """Transient to permanent, smoothed."""
+        return (self.transient + 1) / (self.permanent + 1)
+
+    @property
+    def cause(self) -> Cause | None:
+        """As `retries.on` names it; None for what is never tried again."""
+        return CAUSES.get(self.kind)
+
+
+def failure_odds(records: Sequence[RunRecord], tasks: Iterable[str] | None = None) -> tuple[Odds, ...]:
+    """The odds of each class of failure that the runs have, by kind.
+
+    Args:
+        records: runs, in the order of time.
+        tasks: count only these; all without it.
+    """
+    wanted = None if tasks is None else set(tasks)
+    told: dict[str, Counter[str]] = defaultdict(Counter)
+    lost: dict[str, float] = defaultdict(float)
+    for executions in _by_inputs(records):
+        passed = sum(any(attempt.outcome == "passed" for attempt in one.attempts) for _, one in executions)
+        for task, one in executions:
+            if wanted is not None and task not in wanted:
+                continue
+            for failure, then in _failures(one.attempts):
+                kind = _kind(failure)
+                if then is not None:
+                    told[kind]["retried"] += 1
+                    lost[kind] += then.seconds if then.outcome != "passed" else 0.0
+                told[kind][_became(then, passed, len(executions))] += 1
+    return tuple(
+        Odds(kind, count["transient"], count["permanent"], count["untold"], count["retried"], lost[kind])
+        for kind, count in sorted(told.items())
+    )
+
+
+def _by_inputs(records: Iterable[RunRecord]) -> Iterable[list[tuple[str, Execution]]]:
+    """The executions of each task under the same inputs."""
+    found: dict[tuple[str, str], list[tuple[str, Execution]]] = defaultdict(list)
+    for record in records:
+        for task, one in record.executions.items():
+            found[task, same_inputs(record, one)].append((task, one))
+    return found.values()
+
+
+def _failures(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt | None]]:
+    """Each failed attempt whose kind is known, and the attempt after it."""
+    for place, one in enumerate(attempts):
+        if one.outcome != "passed" and _kind(one):
+            yield one, attempts[place + 1] if place + 1 < len(attempts) else None
+
+
+def _kind(attempt: Attempt) -> str:
+    """Records of an earlier version tell the outcome only; that of a time-out is its kind."""
+    return attempt.kind or ("timeout" if attempt.outcome == "timeout" else "")
+
+
+def _became(then: Attempt | None, passed: int, executions: int) -> str:
+    if then is not None:
+        return "transient" if then.outcome == "passed" else "permanent"
+    if passed:
+        return "transient"
+    return "permanent" if executions > 1 else "untold"
+
+
+class Policy(NamedTuple):
+    """Retries that the odds suggest: after which causes, and how many; none of both for no retry at all."""
+
+    on: tuple[Cause, ...]
+    max: int
+
+
+def suggested(odds: Iterable[Odds]) -> Policy | None:
+    """The retry policy that the odds suggest; None where no class has `ENOUGH` failures.
+
+    A cause is in it when its classes together are more likely to pass than not. `max` is the least number of tries after which
+    the least likely of these causes has passed with `SURE`, if tries do not depend on each other, and at most `MOST`.
+    """
+    by_cause = causes(odds)
+    if not by_cause:
+        return None
+    worth = {cause: one.chance for cause, one in by_cause.items() if one.chance > WORTH}
+    if not worth:
+        return Policy((), 0)
+    least = min(worth.values())
+    return Policy(tuple(sorted(worth)), min(MOST, math.ceil(math.log(1 - SURE) / math.log(1 - least))))
+
+
+def causes(odds: Iterable[Odds]) -> Mapping[Cause, Odds]:
+    """The odds of each cause of which enough is known, its classes taken together under the name of the cause."""
+    found: dict[Cause, Odds] = {}
+    for one in odds:
+        if one.cause is not None:
+            old = found.get(one.cause, Odds(one.cause))
+            found[one.cause] = Odds(one.cause, *(a + b for a, b in zip(old[1:], one[1:], strict=True)))  # type: ignore[arg-type]
+    return {cause: one for cause, one in found.items() if one.known >= ENOUGH}

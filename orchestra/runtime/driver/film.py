@@ -1,0 +1,51 @@
+"""The video of a test, on request: begun with its page, and kept or dropped as its other evidence is.
+
+May import `attempt`, `contract` and `filming`. Playwright makes it with a program of its own, which not every machine has:
+without it the test runs all the same, and its facts say what is missing.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from orchestra.runtime.attempt import Evidence, Request, wants_film
+from orchestra.runtime.driver.contract import Session
+from orchestra.runtime.filming import MEND
+
+VIDEO = "video.webm"
+
+
+def film_fault(message: str) -> str:
+    """Why there is no video, from what Playwright said."""
+    if "ffmpeg" in message:
+        return f"no video is made on this machine: {MEND}"
+    lines = message.strip().splitlines()
+    return f"no video is made: {lines[0] if lines else 'no reason was given'}"
+
+
+class Film:
+    """The video of one attempt.
+
+    Attributes:
+        fault: why there is none; empty when there is one or none was asked for.
+    """
+
+    def __init__(self, session: Session | None, request: Request) -> None:
+        self._session = session if wants_film(request.test) else None
+        self._file = Path(request.folder) / VIDEO
+        self.fault = "" if self._session is None else self._session.film(self._file)
+        if self.fault:
+            self._session = None
+
+    def stop(self, *, keep: bool) -> list[Evidence]:
+        """End it; a second call does nothing. The video, where it is to be kept and something of it was written."""
+        session, self._session = self._session, None
+        if session is None:
+            return []
+        session.film_end()
+        with suppress(OSError):
+            if keep and self._file.stat().st_size:
+                return [Evidence(VIDEO, "video")]
+            self._file.unlink()
+        return []

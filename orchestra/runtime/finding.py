@@ -1,0 +1,88 @@
+"""Errors beside the assertions, judged: what a test says of each layer. Pure. May import `attempt`, `observed`, `plan`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from orchestra.layers import LAYERS, Layer
+from orchestra.plan import Errors, Test
+from orchestra.runtime.attempt import Failure, Finding, Result
+from orchestra.runtime.observed import Sign, host_of
+
+KEPT_FINDINGS = 50
+
+
+def errors_of(test: Test, method: str) -> Errors:
+    """What holds for a test by a method."""
+    return test.errors_by.get(method, test.errors)
+
+
+def app_hosts(names: Mapping[str, str], visited: Iterable[str]) -> frozenset[str]:
+    """The hosts of the tested app: those of the health matrix, and those that the test goes to.
+
+    Args:
+        names: late names with their values; `backend.url` is an address of the matrix.
+        visited: addresses that steps `goto` have opened.
+    """
+    urls = (*(value for name, value in names.items() if name.endswith(".url")), *visited)
+    return frozenset(host for url in urls if (host := host_of(url)))
+
+
+def judge(
+    signs: Iterable[tuple[Sign, int]], dialogs: Iterable[str], errors: Errors, app: Collection[str]
+) -> tuple[Finding, ...]:
+    """The findings of a page, by layer.
+
+    Args:
+        signs: what was seen, and how often.
+        dialogs: those that no step answers.
+        errors: what the test says.
+        app: see `app_hosts`; what another host answers with 500 and above is a failed request.
+    """
+    seen = [(sign, count, sign.layer) for sign, count in signs]
+    seen = [
+        (sign, count, "failed_requests" if layer == "http_5xx" and sign.host not in app else layer)
+        for sign, count, layer in seen
+    ]
+    seen += [(Sign("open_dialogs", text), 1, "open_dialogs") for text in dialogs]
+    found = (finding(errors, layer, sign.text, sign.where, count) for sign, count, layer in seen)
+    return ordered(one for one in found if one is not None)
+
+
+def finding(errors: Errors, layer: Layer, text: str, where: str, count: int = 1) -> Finding | None:
+    """A finding, unless its layer is ignored or its text allowed."""
+    level: Literal["fail", "warn", "ignore"] = getattr(errors, layer)
+    if level == "ignore" or any(re.search(pattern, text) for pattern in errors.allow):
+        return None
+    return Finding(layer, level, text, where, count)
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What fails first, then by layer; bounded."""
+    by = sorted(findings, key=lambda one: (one.level != "fail", LAYERS.index(one.layer)))
+    return tuple(by[:KEPT_FINDINGS])
+
+
+def failure(findings: Iterable[Finding], at: str) -> Failure | None:
+    """The failure that findings make of an attempt; None when all of them only warn."""
+    bad = [one for one in findings if one.level == "fail"]
+    if not bad:
+        return None
+    first, *others = bad
+    more = f", and {len(others)} more" if others else ""
+    message = f"{first.layer}: {first.text}{f' ({first.where})' if first.where else ''}{more}"
+    hint = f"mend it, or let it pass in the spec: errors: {{{first.layer}: warn}}, or allow: [a part of its text]"
+    return Failure("assertion", message, at=(at,), expected=f"no {first.layer}", hint=hint)
+
+
+def failed_by(result: Result, findings: Iterable[Finding], at: str) -> Result:
+    """The result with more findings; one that fails makes a pass a failure."""
+    every = ordered((*result.findings, *findings))
+    bad = failure(every, at) if result.outcome == "passed" else None
+    if bad is None:
+        return msgspec.structs.replace(result, findings=every)
+    return msgspec.structs.replace(result, findings=every, outcome="failed", failure=bad)

@@ -1,0 +1,60 @@
+"""The logs of services and workers as whole files, bound by digest when the run has ended. May import `record`.
+
+All who write them have ended by then. Should one have been let through, its log is named as open instead of bound with a
+digest that would be wrong a moment later.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestra.runtime.record import evidence_body
+
+PLACES = ("services/**/*", "workers/**/*", "attempts/*/*/*/mcp/*.log")
+"""The last are those of MCP servers, which go on after the attempt in whose folder they began."""
+
+
+def bind_logs(run: Path, add: Callable[[str, Mapping[str, Any]], object]) -> None:
+    """Record the logs of a run, where there are any; `add` records an event."""
+    body = logs_body(run)
+    if any(body.values()):
+        add("logs", body)
+
+
+def logs_body(run: Path) -> dict[str, list[Any]]:
+    """The body of `logs`, of the files in these places of a run; one that is gone meanwhile is left out."""
+    bound, still = [], []
+    for file in sorted(file for place in PLACES for file in run.glob(place) if file.is_file()):
+        path = str(file.relative_to(run))
+        if _written(file):
+            still.append(path)
+        elif (one := evidence_body(file.parent, run, file.name, "log")) is not None:
+            bound.append(one)
+    return {"files": bound, "open": still}
+
+
+def _written(file: Path) -> bool:
+    """Whether anybody has the file open for writing: then the kernel (Linux) refuses a lease on it.
+
+    Where it knows no leases, or gives none on this file, nobody is asked, and the file counts as closed.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
