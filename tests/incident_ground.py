@@ -67,13 +67,20 @@ def suite(project: SuiteProject, health: str, tests: str, head: str = HEAD) -> S
 
 
 def breaks(how: str, name: str = "backend", seconds: float = 30.0) -> str:
-    """A test that breaks the server the first time that it runs, and asks it. As flow YAML without its first brace."""
+    """A test that breaks the server the first time that it runs, and asks it. As flow YAML without its first brace.
+
+    One that kills has a connection, which is lost: the server may be back before it could be asked anew.
+    """
+    line = "    line = socket.create_connection(('127.0.0.1', int(sys.argv[1].rpartition(':')[2])))\n"
+    lost = "    sys.exit('answered' if line.recv(1) else 'its connection was lost')\n"
     code = (
-        "import os, pathlib, subprocess, sys\n"
+        "import os, pathlib, socket, subprocess, sys\n"
         f"seconds = '{seconds}'\n"
         "try:\n"
         f"    pathlib.Path('broken-{name}').touch(exist_ok=False)\n"
+        f"{line if how == 'kill' else ''}"
         f"    subprocess.run([sys.executable, 'fault.py', {how!r}, {name!r}], check=True)\n"
+        f"{lost if how == 'kill' else ''}"
         "except FileExistsError:\n"
         "    seconds = '60'\n"
         "subprocess.run([sys.executable, 'ask.py', sys.argv[1], seconds], check=True)\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -14,6 +16,7 @@ import pytest
 
 from orchestra.errors import MachineError
 from orchestra.runtime import identity, port
+from orchestra.runtime.pipe import Pipe
 from orchestra.runtime.port import Port, Taken, busy, locks_folder, reserve
 from orchestra.runtime.process import Process, end_tree, spawn
 from orchestra.runtime.service import Journal, ending
@@ -95,6 +98,24 @@ def test_a_flood_is_bounded_on_the_disk_and_its_end_is_kept(tmp_path):
     assert sum(file.stat().st_size for file in files) < 1_300_000
     assert lines(tmp_path / "one.log")[-1] == "the end"
     assert journal.last_lines().endswith("the end")
+
+
+def test_a_turn_of_the_loop_takes_whatever_a_pipe_holds():
+    """A loop that does much else has few turns; who writes into a full pipe waits for one."""
+    taken = []
+
+    async def whole():
+        with Pipe(asyncio.get_running_loop(), lambda block: taken.append(len(block))) as pipe:
+            os.set_blocking(pipe.write_end, False)
+            written = 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    written += os.write(pipe.write_end, b"x" * 65536)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return written
+
+    assert asyncio.run(whole()) == sum(taken) > 0
 
 
 def test_a_disk_that_refuses_costs_the_log_only(tmp_path):

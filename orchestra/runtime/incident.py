@@ -71,12 +71,14 @@ class Died(NamedTuple):
         reason: what was seen.
         rungs: what brought it back; empty when the next test will.
         before: it happened before the attempt that tells it, which it does not touch.
+        seconds: how long it took to bring it back.
     """
 
     component: str
     reason: str
     rungs: tuple[str, ...] = ()
     before: bool = False
+    seconds: float = 0.0
 
 
 def _parts(result: Result) -> Mapping[str, Any]:
@@ -94,7 +96,7 @@ def _row_of(result: Result, part: str) -> str:
 def deaths(result: Result) -> list[Died]:
     """What died of the browser and the MCP server under an attempt, by its facts."""
     return [
-        Died(_row_of(result, one["part"]), one["reason"], tuple(one["rungs"]), one["before"])
+        Died(_row_of(result, one["part"]), one["reason"], tuple(one["rungs"]), one["before"], one.get("seconds", 0.0))
         for one in _parts(result).get("mended", ())
     ]
 
@@ -156,7 +158,7 @@ class Incidents:
         same = [one for one in self._all.values() if one.component == died.component]
         known = same[-1] if same and not same[-1].outcome else None  # browsers of several workers share a row
         number = self._numbered.get(died.component, 0) + len(same) + 1
-        one = known or Incident(f"{died.component}-{number}", died.component, died.reason, now)
+        one = known or Incident(f"{died.component}-{number}", died.component, died.reason, now - died.seconds)
         self._all[one.id] = one
         if not died.before:
             self._overlap(task, self._running[task], one, anyhow=True)

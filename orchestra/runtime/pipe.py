@@ -12,6 +12,7 @@ from typing import Self
 
 _BLOCK_BYTES = 65536
 _BLOCKS_AT_ONCE = 64
+_BLOCKS_A_TURN = 16
 _PIPE_BYTES = 1 << 20
 
 
@@ -26,7 +27,7 @@ class Pipe:
         if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux: on a busy machine each filling costs the writer a turn of ours
             with contextlib.suppress(OSError):  # the user's pipes have their share already
                 fcntl.fcntl(self._read_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        loop.add_reader(self._read_end, self._some)
+        loop.add_reader(self._read_end, self._turn)
 
     def started(self) -> None:
         """The process has its end: close ours, so that the pipe ends with the process."""
@@ -34,19 +35,25 @@ class Pipe:
             os.close(self.write_end)
             self.write_end = -1
 
-    def _some(self) -> bool:
-        """Take one block; False when there is none now."""
+    def _turn(self) -> None:
+        """Take 1 MiB at most: a loop that has much else to do comes round seldom, and who writes would wait for it."""
+        for _ in range(_BLOCKS_A_TURN):
+            if self._some() < _BLOCK_BYTES:
+                return
+
+    def _some(self) -> int:
+        """Take one block; how long it is, 0 when there is none now."""
         if self._read_end < 0:
-            return False
+            return 0
         try:
             block = os.read(self._read_end, _BLOCK_BYTES)
         except BlockingIOError:
-            return False
+            return 0
         if block:
             self._take(block)
         else:
             self._loop.remove_reader(self._read_end)
-        return bool(block)
+        return len(block)
 
     def drain(self) -> None:
         """Take what is there now, 4 MiB at most: one who floods must not hold us."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ class McpSession:
         self._continuity: Continuity = "new"
         self._reasons: list[str] = []
         self._parts: list[dict[str, Any]] = []
+        self._without_server = False
         self.browser = SharedBrowser()
         self.dirty = False
         self.restarts = 0
@@ -118,6 +120,9 @@ class McpSession:
                 self._came_back("server", "the MCP server had died", "restart", before=True)
             if self._server is None:
                 self._start_server()
+            if self._without_server:
+                self._came_back("server", "the MCP server had died", "restart", before=True)
+            self._without_server = False
             self._run(self.browser.forget(Masks(request.secrets, self._environment).text))
         except Error as error:
             name = request.browser.executable or request.browser.engine
@@ -181,9 +186,13 @@ class McpSession:
         self._run(self.browser.renew())
         self._mended(reason)
 
-    def _came_back(self, part: Part, reason: str, rung: str, *, before: bool = False) -> None:
-        """A part of the session died, `before` the test or in it, and is there again: an incident of its row."""
-        self._parts.append({"part": part, "reason": reason, "rungs": [rung], "before": before})
+    def _came_back(self, part: Part, reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> None:
+        """A part of the session died, `before` the test or in it, and is there again `seconds` later: an incident of its row.
+
+        Without a rung it is not there yet.
+        """
+        found = {"part": part, "reason": reason, "rungs": list(rungs), "before": before}
+        self._parts.append({**found, **({"seconds": round(seconds, 3)} if seconds else {})})
 
     def _mended(self, reason: str) -> None:
         self._reasons.append(reason)
@@ -224,15 +233,16 @@ class McpSession:
             return False
         self._stop_server()
         self._mended("the MCP server was gone" if died else "a call did not end")
-        if died:
-            self._came_back("server", "the MCP server was gone", "restart")
         if pending and self.fit():
             self._run(self.browser.halt())
             self._run(self.browser.dismiss())
             if not self._run(self.browser.answers()):
                 with suppress(Error, TimeoutError):
                     self._renew("the page did not answer")
-        self.restart()
+        if died:
+            self._bring_back_server("the MCP server was gone")
+        else:
+            self.restart()
         return True
 
     def replace_server(self, reason: str) -> None:
@@ -242,8 +252,17 @@ class McpSession:
             ServerUnfitError: it does not start.
         """
         self._mended(reason)
-        self._came_back("server", reason, "restart")
-        self.restart()
+        self._bring_back_server(reason)
+
+    def _bring_back_server(self, reason: str) -> None:
+        begun = time.monotonic()
+        try:
+            self.restart()
+        except ServerUnfitError:
+            self._without_server = True
+            self._came_back("server", reason)
+            raise
+        self._came_back("server", reason, "restart", seconds=time.monotonic() - begun)
 
     def fit(self) -> bool:
         """Whether there is a page that can be looked at."""

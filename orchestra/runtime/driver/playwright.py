@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -113,15 +114,16 @@ class PlaywrightDriver:
             reason: what happened.
             alive: only the page is gone; then a new one proves that the browser is well.
         """
+        begun = time.monotonic()
         if alive and self._browser is not None:
             with suppress(Error):
                 self._browser.new_context().close()
-                return _died(reason, "page")
+                return _died(reason, "page", seconds=time.monotonic() - begun)
         wanted = self._launched
         try:
             if wanted is not None:
                 self._launch(*wanted)
-                return _died(reason, "relaunch")
+                return _died(reason, "relaunch", seconds=time.monotonic() - begun)
         except Error:
             self._end_browser()
         self._lost = reason
@@ -289,9 +291,10 @@ class PlaywrightSession:
         self._unbind()
 
 
-def _died(reason: str, *rungs: str, before: bool = False) -> dict[str, Any]:
-    """For the record: the browser, or a page in it, died `before` the test or in it; the rungs that brought it back."""
-    return {"part": "browser", "reason": reason, "rungs": list(rungs), "before": before}
+def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> dict[str, Any]:
+    """For the record: the browser, or a page in it, died `before` the test or in it; how it was brought back, and how fast."""
+    found = {"part": "browser", "reason": reason, "rungs": list(rungs), "before": before}
+    return {**found, **({"seconds": round(seconds, 3)} if seconds else {})}
 
 
 def _kill_browser() -> None:
