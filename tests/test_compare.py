@@ -203,9 +203,9 @@ def test_the_verb_compares_methods_runs_and_branches(project):
     assert runs.code == 0, runs.err
     assert f"only {first}: one:b, two:b" in runs.out
     three = project.run("compare", first, "last", "last")
-    assert (three.code, "two sides or more" in three.err) == (2, True)
+    assert (three.code, "nothing is compared with itself" in three.err) == (2, True)
     assert project.run("compare", "one", "last").code == 2
-    assert project.run("compare", "one").code == 2
+    assert "two sides or more are compared, not one alone" in project.run("compare", "one").err
     assert 'no finished run on branch "x"' in project.run("compare", "branch:x", "last").err
     assert project.run("compare", "two", "one", "--run", first, "--markdown").out.startswith("- one against two")
 

@@ -24,8 +24,8 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @click.command(
     epilog="\b\nExamples:\n  orchestra compare                     the methods of the last run\n"
     "  orchestra compare cli mcp --run ID    two methods of a run\n"
-    "  orchestra compare RUN RUN             two runs, `last` is one\n"
-    "  orchestra compare RUN RUN last        more than two: who agrees with whom, then each with the first\n"
+    "  orchestra compare RUN last            two runs, `last` is one\n"
+    "  orchestra compare RUN OTHER last      more than two: who agrees with whom, then each with the first\n"
     "  orchestra compare branch:main last    the last run on a branch, and the last of all"
 )
 @click.argument("sides", nargs=-1, metavar="[FIRST SECOND...]")
@@ -52,9 +52,10 @@ def compare(
                 f"run {run} has one method, {', '.join(sides) or 'or none'}",
                 "name two runs: orchestra compare RUN last",
             )
-    if len(sides) < 2 or len(set(sides)) < len(sides):
-        given = ", ".join(sides)
-        raise UsageError(f"two sides or more are compared, not {given}", "see `orchestra compare --help`")
+    if len(set(sides)) < len(sides):
+        raise UsageError(f"nothing is compared with itself: {', '.join(sides)}", "name two different sides or more")
+    if len(sides) < 2:
+        raise UsageError(f"two sides or more are compared, not {sides[0]} alone", "see `orchestra compare --help`")
     if len({side in methods for side in sides}) > 1:
         raise UsageError(f"{', '.join(sides)} are not of one kind", "name methods, or else runs and branches")
     of = {side: _side(home, plan, side, run) for side in sides}
