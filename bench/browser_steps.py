@@ -23,7 +23,7 @@ from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import expect, sync_playwright
 
 from orchestra.runtime.attempt import Result
-from orchestra.runtime.browser import Browser, find, launch_options
+from orchestra.runtime.browsers.browser import Browser, find, launch_options
 from tests.step_requests import request
 from tests.step_site import site
 

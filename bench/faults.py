@@ -28,8 +28,8 @@ from pathlib import Path
 import psutil
 
 from bench.measure import ORCHESTRA, ROOT, environment, table
-from orchestra.runtime.port import busy
-from orchestra.runtime.service import Journal
+from orchestra.runtime.servers.port import busy
+from orchestra.runtime.servers.service import Journal
 from tests.health_ground import SERVER, carriers, free_range
 from tests.incident_ground import ASK, FAULT, SERVE
 

@@ -32,7 +32,7 @@ from playwright.sync_api import sync_playwright
 from orchestra.calls import mcp_calls
 from orchestra.plan import Method
 from orchestra.runtime.attempt import Request, Result
-from orchestra.runtime.browser import Browser, find, launch_options
+from orchestra.runtime.browsers.browser import Browser, find, launch_options
 from orchestra.runtime.driver.contract import Deadline, Job
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp import McpDriver

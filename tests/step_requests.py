@@ -9,7 +9,7 @@ from typing import Any
 from orchestra.compiler.lower_steps import lower_step
 from orchestra.plan import Method, Test
 from orchestra.runtime.attempt import Request
-from orchestra.runtime.browser import Browser
+from orchestra.runtime.browsers.browser import Browser
 from orchestra.steps import Step
 
 

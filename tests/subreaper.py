@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from orchestra.runtime.orphan import become_subreaper
+from orchestra.runtime.processes.orphan import become_subreaper
 
 PATIENCE_SECONDS = 30.0
 

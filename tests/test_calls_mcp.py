@@ -21,7 +21,7 @@ from playwright.sync_api import Error, Page, expect, sync_playwright
 
 from orchestra.calls import ToolCall, mcp_calls, playwright_text
 from orchestra.page_script import observable
-from orchestra.runtime.browser import Browser, launch_options
+from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.steps import Step, conditions
 from orchestra.targets import Target, js_locator
 

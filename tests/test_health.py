@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from orchestra.plan import Backoff, Component, Job, Probe, Ready, Rung, Service
-from orchestra.runtime.port import busy
-from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.processes.reaper import Reaper
+from orchestra.runtime.servers.port import busy
 from tests.health_ground import QUICK, Ground, carriers, free_range, live, until
 
 RESTART, RETRY, FAILOVER, PORT = (Rung(kind) for kind in ("restart", "retry", "failover", "port"))
@@ -801,9 +801,9 @@ RUN = """
 import os, sys, time
 from pathlib import Path
 from orchestra.plan import Backoff, Component, Probe, Ready, Service
-from orchestra.runtime.health import Matrix
-from orchestra.runtime.port import busy
-from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.port import busy
+from orchestra.runtime.processes.reaper import Reaper
 mark, low, high = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 words = (sys.executable, "server.py", "${port}", "backend", "deaf", "daemon")
 backend = Component("backend", "b", service=Service(words, ports=(low, high)), ready=Ready(Probe("http", {"path": "/"})))

@@ -14,7 +14,7 @@ from orchestra.ledger.state import fold_all
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import Failure, Result
 from orchestra.runtime.incident import Died, Incidents, Outages, judged, settle
-from orchestra.runtime.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
+from orchestra.runtime.servers.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
 from tests.health_ground import free_range
 from tests.incident_ground import asks, backend, breaks, suite
 

@@ -28,7 +28,7 @@ from orchestra.runtime.driver.mcp_client import (
 from orchestra.runtime.driver.mcp_loop import Loop
 from orchestra.runtime.driver.mcp_result import answer_of
 from orchestra.runtime.driver.sections import carry_out
-from orchestra.runtime.process import Process, alive, end_tree, spawn, tree
+from orchestra.runtime.processes.process import Process, alive, end_tree, spawn, tree
 from tests.health_ground import until
 from tests.mcp_ground import Ran, ground
 from tests.step_requests import request

@@ -17,8 +17,8 @@ import pytest
 
 from orchestra.errors import MachineError
 from orchestra.plan import Probe
-from orchestra.runtime.orphan import become_subreaper
-from orchestra.runtime.probe import Answer, Prober, Scene
+from orchestra.runtime.processes.orphan import become_subreaper
+from orchestra.runtime.servers.probe import Answer, Prober, Scene
 from tests.health_ground import Ground, carriers, free_range
 
 LONG = 60.0

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from orchestra.errors import MachineError
-from orchestra.runtime.commands import Commands, Finished, Job
-from orchestra.runtime.mark import TREE, carries, marked
-from orchestra.runtime.orphan import adopt, become_subreaper, reap_strays, strays
-from orchestra.runtime.process import Ended, Process, end_tree, spawn, tree
-from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.processes.commands import Commands, Finished, Job
+from orchestra.runtime.processes.mark import TREE, carries, marked
+from orchestra.runtime.processes.orphan import adopt, become_subreaper, reap_strays, strays
+from orchestra.runtime.processes.process import Ended, Process, end_tree, spawn, tree
+from orchestra.runtime.processes.reaper import Reaper
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the scenarios use setsid(1), /proc and child subreapers"
@@ -485,9 +485,7 @@ def test_the_tree_of_the_whole_machine_is_refused(pid):
 
 def test_neither_we_nor_our_ancestors_belong_to_a_tree():
     """The innermost process carries the mark that it asks for, and so does its parent."""
-    script = (
-        "import os; from orchestra.runtime.process import tree; print(tree(os.getppid(), os.environ['ORCHESTRA_TREE']))"
-    )
+    script = "import os; from orchestra.runtime.processes.process import tree; print(tree(os.getppid(), os.environ['ORCHESTRA_TREE']))"
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {script!r}], check=True)"
     process = subprocess.run(
         [sys.executable, "-c", outer], env={**os.environ, TREE: MARK}, capture_output=True, text=True, check=True
@@ -556,8 +554,8 @@ def test_orphans_that_ended_leave_no_zombies(runner):
 RUN = """
 import itertools, os, sys
 from pathlib import Path
-from orchestra.runtime.commands import Commands, Job
-from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.processes.commands import Commands, Job
+from orchestra.runtime.processes.reaper import Reaper
 mark, folder = sys.argv[1], Path(sys.argv[2])
 reaper = Reaper.start(mark)
 commands = Commands()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.plan import Backoff, Rung
-from orchestra.runtime.recovery import Watch, allowed, decide, poll_seconds, step, wait_seconds
+from orchestra.runtime.servers.recovery import Watch, allowed, decide, poll_seconds, step, wait_seconds
 
 KINDS = ("retry", "restart", "run", "port", "failover")
 rungs = st.lists(st.sampled_from(KINDS).map(lambda kind: Rung(kind, ("x",) if kind == "run" else ())), max_size=6)

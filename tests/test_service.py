@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from orchestra.errors import MachineError
-from orchestra.runtime import identity, port
-from orchestra.runtime.pipe import Pipe
-from orchestra.runtime.port import Port, Taken, busy, locks_folder, reserve
-from orchestra.runtime.process import Process, end_tree, spawn
-from orchestra.runtime.service import Journal, ending
+from orchestra.runtime.processes.pipe import Pipe
+from orchestra.runtime.processes.process import Process, end_tree, spawn
+from orchestra.runtime.servers import identity, port
+from orchestra.runtime.servers.port import Port, Taken, busy, locks_folder, reserve
+from orchestra.runtime.servers.service import Journal, ending
 from tests.health_ground import free_range, until
 
 LISTEN = """
@@ -163,7 +163,7 @@ def test_a_reserved_port_is_nobody_elses_until_it_is_released(tmp_path):
 def test_a_reservation_ends_with_its_process_however_it_ends(tmp_path):
     low, _ = free_range(1)
     program = (
-        "import sys, time; from pathlib import Path; from orchestra.runtime.port import reserve\n"
+        "import sys, time; from pathlib import Path; from orchestra.runtime.servers.port import reserve\n"
         f"print(reserve('127.0.0.1', ({low}, {low}), but={{}}, folder=Path(sys.argv[1])), flush=True); time.sleep(1000)"
     )
     holder = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)

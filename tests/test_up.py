@@ -14,7 +14,7 @@ import pytest
 from orchestra.ledger.event import Event
 from orchestra.plan import Component, Rung
 from orchestra.report.ladder import Record, collect, suggestion
-from orchestra.runtime import up
+from orchestra.runtime.servers import up
 from tests.health_ground import until
 from tests.incident_ground import asks, backend, breaks, suite
 from tests.suite_project import SuiteProject

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from orchestra.runtime import usage
-from orchestra.runtime.usage import take, used
+from orchestra.runtime.processes import usage
+from orchestra.runtime.processes.usage import take, used
 from tests.suite_project import HEAD, py
 
 BURN = """

@@ -12,7 +12,7 @@ import msgspec
 
 from orchestra.layers import Layer
 from orchestra.plan import Method, Test
-from orchestra.runtime.browser import Browser
+from orchestra.runtime.browsers.browser import Browser
 from orchestra.steps import VERBS
 
 Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
@@ -59,7 +59,7 @@ class Request(msgspec.Struct, frozen=True):
             `saved.*` is the test's own.
         browser: None when the test needs none.
         headed: show the browser.
-        mark: the tree mark (`orchestra.runtime.process`) of everything that this attempt starts.
+        mark: the tree mark (`orchestra.runtime.processes.process`) of everything that this attempt starts.
         secrets: names of the variables whose values nobody may write down.
     """
 

@@ -15,10 +15,11 @@ from typing import Literal
 from orchestra.errors import OrchestraError
 from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import browser, dag
+from orchestra.runtime import dag
 from orchestra.runtime.attempt import wants_film
-from orchestra.runtime.browser import Browser
-from orchestra.runtime.browser_places import film_program
+from orchestra.runtime.browsers import browser
+from orchestra.runtime.browsers.browser import Browser
+from orchestra.runtime.browsers.browser_places import film_program
 from orchestra.runtime.mask import MINIMUM_LENGTH
 
 State = Literal["ok", "warning", "broken"]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from orchestra.errors import MachineError
 from orchestra.plan import Test
-from orchestra.runtime import browser
 from orchestra.runtime.attempt import needs_browser
-from orchestra.runtime.browser import Browser, Missing
+from orchestra.runtime.browsers import browser
+from orchestra.runtime.browsers.browser import Browser, Missing
 
 
 def engines(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from orchestra.plan import Test
 from orchestra.runtime.attempt import wants_film
-from orchestra.runtime.browser_places import film_program
+from orchestra.runtime.browsers.browser_places import film_program
 
 MEND = "`playwright install ffmpeg` gets the program that Playwright makes it with"
 

@@ -30,9 +30,8 @@ from orchestra.ledger.transaction import Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
-from orchestra.runtime import up
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
-from orchestra.runtime.browser import Browser, Missing
+from orchestra.runtime.browsers.browser import Browser, Missing
 from orchestra.runtime.build import Builds, source_now
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
@@ -42,20 +41,21 @@ from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
 from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
-from orchestra.runtime.health import Matrix
 from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.limit import within_limit
 from orchestra.runtime.log_finding import patterns_of, with_log_findings
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.page_figures import PageFigures, page_body
+from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.provenance import provenance
-from orchestra.runtime.reaper import Reaper
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
+from orchestra.runtime.servers import up
+from orchestra.runtime.servers.health import Matrix
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services

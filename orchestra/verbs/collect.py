@@ -20,8 +20,8 @@ from orchestra.compiler.lower_steps import final_text, text
 from orchestra.compiler.spec import Spec
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import MachineError
-from orchestra.runtime.commands import Commands, Finished, Job
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.processes.commands import Commands, Finished, Job
 from orchestra.source import Path as SpecPath
 from orchestra.suggest import did_you_mean
 

@@ -28,10 +28,11 @@ from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import ladder
 from orchestra.report.table import duration
-from orchestra.runtime import dag, up
-from orchestra.runtime.keeper import Order, encode
-from orchestra.runtime.survey import SETTLED, Line, Survey, bound_of, closure
-from orchestra.runtime.up import Up
+from orchestra.runtime import dag
+from orchestra.runtime.servers import up
+from orchestra.runtime.servers.keeper import Order, encode
+from orchestra.runtime.servers.survey import SETTLED, Line, Survey, bound_of, closure
+from orchestra.runtime.servers.up import Up
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.group import say
 from orchestra.verbs.options import profile_option, project_of, suite_option
@@ -270,7 +271,7 @@ def _start(project: Project, plan: Plan, home: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "keeper.log").open("wb") as out:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "orchestra.runtime.keeper"],
+            [sys.executable, "-m", "orchestra.runtime.servers.keeper"],
             cwd=project.root,
             env=dag.environment(),
             stdin=subprocess.PIPE,

@@ -35,7 +35,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from orchestra.runtime.browser import Browser, launch_options
+from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.runtime.driver.playwright import LOCALE, VIEWPORT
 from orchestra.runtime.driver.playwright_watch import page_of, said_of, size_of
 from orchestra.runtime.observed import Observed, Reply

@@ -24,7 +24,7 @@ from playwright._impl._driver import compute_driver_executable
 from playwright.async_api import Error
 
 from orchestra.runtime.attempt import Request
-from orchestra.runtime.browser import Browser
+from orchestra.runtime.browsers.browser import Browser
 from orchestra.runtime.driver.contract import StepError, unfit
 from orchestra.runtime.driver.mcp_browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, Server, ServerUnfitError, Start

@@ -19,7 +19,7 @@ from playwright.sync_api import BrowserContext, Error, Page, Playwright, sync_pl
 
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request
-from orchestra.runtime.browser import Browser, launch_options
+from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
 from orchestra.runtime.driver.film import film_fault
 from orchestra.runtime.driver.playwright_fault import read

@@ -11,9 +11,9 @@ from orchestra import names
 from orchestra.errors import UsageError
 from orchestra.plan import Command
 from orchestra.runtime.attempt import Evidence, Failure, Request, Result
-from orchestra.runtime.commands import Finished, Job
 from orchestra.runtime.files import matching
 from orchestra.runtime.mask import StreamMask
+from orchestra.runtime.processes.commands import Finished, Job
 
 LOG = "output.log"
 TAIL_LINES = 20

@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 from orchestra.errors import OrchestraError
 from orchestra.runtime.attempt import Failure, Request, Result
-from orchestra.runtime.commands import Commands
 from orchestra.runtime.engine.job import job_of, result_of
 from orchestra.runtime.engine.workers import Workers
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.processes.commands import Commands
+from orchestra.runtime.processes.reaper import Reaper
 
 Driver: TypeAlias = Callable[[Request], Result]
 

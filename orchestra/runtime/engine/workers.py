@@ -24,8 +24,8 @@ import msgspec
 
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.mask import Masks, StreamMask
-from orchestra.runtime.process import Process, end_tree, spawn
-from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.processes.process import Process, end_tree, spawn
+from orchestra.runtime.processes.reaper import Reaper
 
 MARGIN_SECONDS = 120.0
 """What a worker may take beyond a test's timeout before it counts as hung: `finally`, evidence, a browser's start."""

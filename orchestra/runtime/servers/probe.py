@@ -22,13 +22,13 @@ from urllib.parse import urlsplit
 from orchestra.errors import OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Probe
-from orchestra.runtime import identity
-from orchestra.runtime.ends import end, exit_of
-from orchestra.runtime.orphan import strays
-from orchestra.runtime.pipe import Pipe
-from orchestra.runtime.port import busy
-from orchestra.runtime.process import spawn
+from orchestra.runtime.processes.ends import end, exit_of
+from orchestra.runtime.processes.orphan import strays
+from orchestra.runtime.processes.pipe import Pipe
+from orchestra.runtime.processes.process import spawn
 from orchestra.runtime.reply import impostor, misfit, short
+from orchestra.runtime.servers import identity
+from orchestra.runtime.servers.port import busy
 
 BODY_LIMIT = 1024 * 1024
 _MEGABYTE = 1024 * 1024

@@ -33,8 +33,8 @@ from typing import IO
 import psutil
 
 from orchestra.errors import MachineError
-from orchestra.runtime.mark import carries, marked, marks_of
-from orchestra.runtime.orphan import adopt, forking, reap_strays, session_of, started
+from orchestra.runtime.processes.mark import carries, marked, marks_of
+from orchestra.runtime.processes.orphan import adopt, forking, reap_strays, session_of, started
 
 _HARD_SECONDS = 5.0
 _EMPTY_TWICE = 2

@@ -2,7 +2,7 @@
 
 The order: what the environment names, Playwright's own downloads, the branded installations that Playwright calls
 channels, names on PATH, the caches of other tools, and the npm package `@sparticuz/chromium`. A place that exists
-proves nothing: `orchestra.runtime.browser` launches what is listed here before it believes it.
+proves nothing: `orchestra.runtime.browsers.browser` launches what is listed here before it believes it.
 """
 
 from __future__ import annotations

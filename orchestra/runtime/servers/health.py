@@ -27,16 +27,16 @@ from typing import Any
 
 from orchestra.errors import OrchestraError
 from orchestra.plan import Component, Live
-from orchestra.runtime.component import Member
-from orchestra.runtime.orphan import become_subreaper
-from orchestra.runtime.port import locks_folder
-from orchestra.runtime.probe import Prober
-from orchestra.runtime.process import end_tree
-from orchestra.runtime.reaper import Reaper
-from orchestra.runtime.recovery import Action, Watch, bound_seconds, decide, once_bound_seconds, step
-from orchestra.runtime.row import Row, State, Trouble
-from orchestra.runtime.service import Ground, ending
-from orchestra.runtime.up import UpRow
+from orchestra.runtime.processes.orphan import become_subreaper
+from orchestra.runtime.processes.process import end_tree
+from orchestra.runtime.processes.reaper import Reaper
+from orchestra.runtime.servers.component import Member
+from orchestra.runtime.servers.port import locks_folder
+from orchestra.runtime.servers.probe import Prober
+from orchestra.runtime.servers.recovery import Action, Watch, bound_seconds, decide, once_bound_seconds, step
+from orchestra.runtime.servers.row import Row, State, Trouble
+from orchestra.runtime.servers.service import Ground, ending
+from orchestra.runtime.servers.up import UpRow
 
 __all__ = ["Matrix", "Row"]
 

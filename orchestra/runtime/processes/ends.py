@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from orchestra.runtime.process import Ending, Process
+from orchestra.runtime.processes.process import Ending, Process
 
 _EXIT_POLLS = (0.002, 0.005, 0.01, 0.02, 0.05)
 

@@ -19,13 +19,13 @@ import msgspec
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.state import read_state
 from orchestra.plan import Component, Plan
-from orchestra.runtime import up
-from orchestra.runtime.health import Matrix
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.port import Port, locks_folder, reserve
-from orchestra.runtime.reaper import Reaper
-from orchestra.runtime.recovery import start_bound_seconds
-from orchestra.runtime.row import Row
+from orchestra.runtime.processes.reaper import Reaper
+from orchestra.runtime.servers import up
+from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.port import Port, locks_folder, reserve
+from orchestra.runtime.servers.recovery import start_bound_seconds
+from orchestra.runtime.servers.row import Row
 
 SETTLED = frozenset({"healthy", "failed"})
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import psutil
 
-from orchestra.runtime.mark import carries, marks_of
+from orchestra.runtime.processes.mark import carries, marks_of
 
 _PR_SET_CHILD_SUBREAPER = 36
 

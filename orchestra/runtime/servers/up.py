@@ -1,6 +1,6 @@
 """What `orchestra up` keeps running: its record, and whether a run may use it. May import `build`, `process`, msgspec.
 
-A keeper (`orchestra.runtime.keeper`) holds `.orchestra/<suite>/up.lock` as long as it lives, and writes `up.json` after
+A keeper (`orchestra.runtime.servers.keeper`) holds `.orchestra/<suite>/up.lock` as long as it lives, and writes `up.json` after
 each change; `up.wanted.json` says what it shall keep. The lock is the proof of life, so a record that was left behind by
 a machine that went down is never believed.
 """
@@ -22,7 +22,7 @@ from orchestra.ledger.disk import replace_file
 from orchestra.ledger.lock import holder_of
 from orchestra.plan import Component
 from orchestra.runtime.build import service_build
-from orchestra.runtime.process import alive, tree
+from orchestra.runtime.processes.process import alive, tree
 
 FORMAT = 1
 RECORD, LOCK, WANTED, FOLDER = "up.json", "up.lock", "up.wanted.json", "up"

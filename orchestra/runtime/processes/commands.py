@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestra.runtime.mask import StreamMask
-from orchestra.runtime.orphan import become_subreaper, reap_strays, strays
-from orchestra.runtime.process import Ended, Ending, Process, end_tree, spawn
-from orchestra.runtime.usage import Usage, take
+from orchestra.runtime.processes.orphan import become_subreaper, reap_strays, strays
+from orchestra.runtime.processes.process import Ended, Ending, Process, end_tree, spawn
+from orchestra.runtime.processes.usage import Usage, take
 
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
 _BLOCK_BYTES = 65536

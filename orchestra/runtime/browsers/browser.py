@@ -1,6 +1,6 @@
 """Find a browser on this machine that really launches. May import `browser_pack` and `browser_places`.
 
-`find` tries the places of `orchestra.runtime.browser_places` in their order and gives back the first that opens
+`find` tries the places of `orchestra.runtime.browsers.browser_places` in their order and gives back the first that opens
 about:blank. The proof costs about a second, so it is kept in the user's cache folder under a digest of every place that
 was seen: while no program comes, goes or changes, the next call costs milliseconds. `launch_options` says how to launch
 what was found; drivers and the check itself launch by it, so that what was proven is what runs.
@@ -26,8 +26,8 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
-from orchestra.runtime.browser_pack import environment, unpack
-from orchestra.runtime.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
+from orchestra.runtime.browsers.browser_pack import environment, unpack
+from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
 
 LAUNCH_SECONDS = 60.0
 """How long a browser may take to start. Generous: a loaded machine is no broken browser."""
@@ -172,7 +172,7 @@ def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
     options = launch_options(_browser(place, env, ""), env)
     request = json.dumps({"engine": place.engine, "options": options})
     process = subprocess.Popen(
-        [sys.executable, "-m", "orchestra.runtime.browser_check"],
+        [sys.executable, "-m", "orchestra.runtime.browsers.browser_check"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

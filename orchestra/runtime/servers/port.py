@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestra.errors import MachineError
-from orchestra.runtime import identity
+from orchestra.runtime.servers import identity
 
 # The same folder for every run of a user: TMPDIR and XDG_RUNTIME_DIR may differ between two of them.
 _SHARED = Path("/tmp")  # noqa: S108 - the folder in it is proven ours, closed to others, and holds only locks

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import psutil
 
-from orchestra.runtime.process import Process, tree
+from orchestra.runtime.processes.process import Process, tree
 
 _LISTEN = "0A"
 _COMMAND_LENGTH = 120

@@ -1,6 +1,6 @@
 """The keeper of `orchestra up`: a small process that holds the health matrix of a suite while people work by hand.
 
-    python -m orchestra.runtime.keeper < order.json
+    python -m orchestra.runtime.servers.keeper < order.json
 
 It starts, watches and recovers the same way as a run does, because it is the same matrix. SIGUSR1 lets it read what is
 wanted anew; SIGTERM ends everything. When it is killed itself, its reaper ends what it kept. May import `health`, `up`.
@@ -25,11 +25,11 @@ from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
 from orchestra.plan import Component
-from orchestra.runtime import up
-from orchestra.runtime.health import Matrix
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.reaper import Reaper
-from orchestra.runtime.up import Up, UpRow, Wanted
+from orchestra.runtime.processes.reaper import Reaper
+from orchestra.runtime.servers import up
+from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.up import Up, UpRow, Wanted
 
 
 class Order(msgspec.Struct, frozen=True):

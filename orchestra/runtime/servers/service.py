@@ -20,12 +20,12 @@ import psutil
 
 from orchestra.names import expand
 from orchestra.plan import Job, Service
-from orchestra.runtime.ends import end, exit_of
-from orchestra.runtime.orphan import strays
-from orchestra.runtime.pipe import Pipe
-from orchestra.runtime.port import Port
-from orchestra.runtime.process import Process, alive, spawn, tree
-from orchestra.runtime.reaper import Reaper
+from orchestra.runtime.processes.ends import end, exit_of
+from orchestra.runtime.processes.orphan import strays
+from orchestra.runtime.processes.pipe import Pipe
+from orchestra.runtime.processes.process import Process, alive, spawn, tree
+from orchestra.runtime.processes.reaper import Reaper
+from orchestra.runtime.servers.port import Port
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
 _LINE_LIMIT = 64 * 1024

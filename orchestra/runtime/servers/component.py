@@ -21,16 +21,16 @@ import psutil
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Component, Job, Probe, Ready, Service
-from orchestra.runtime import identity, up
-from orchestra.runtime.ends import end_of, exit_of
-from orchestra.runtime.port import Port, Taken, busy, reserve
-from orchestra.runtime.probe import Answer, Prober, Scene
-from orchestra.runtime.process import alive
-from orchestra.runtime.recovery import Watch, poll_seconds, step, wait_seconds
+from orchestra.runtime.processes.ends import end_of, exit_of
+from orchestra.runtime.processes.process import alive
 from orchestra.runtime.reply import short
-from orchestra.runtime.row import Trouble
-from orchestra.runtime.service import Ground, Journal, Running, ending, finish, release, start, stop
-from orchestra.runtime.up import UpRow
+from orchestra.runtime.servers import identity, up
+from orchestra.runtime.servers.port import Port, Taken, busy, reserve
+from orchestra.runtime.servers.probe import Answer, Prober, Scene
+from orchestra.runtime.servers.recovery import Watch, poll_seconds, step, wait_seconds
+from orchestra.runtime.servers.row import Trouble
+from orchestra.runtime.servers.service import Ground, Journal, Running, ending, finish, release, start, stop
+from orchestra.runtime.servers.up import UpRow
 
 SETTLE_SECONDS = 0.2
 """A service without `ready` counts as ready when it has run this long: a command that ends at once is no service."""
