@@ -284,7 +284,7 @@ def test_headed_leaves_out_what_has_no_window(monkeypatch, tmp_path, nothing_ins
 
 
 def test_a_browser_that_hangs_is_ended(monkeypatch, tmp_path, nothing_installed):
-    monkeypatch.setattr(finder, "LAUNCH_SECONDS", -29.0)
+    monkeypatch.setattr(finder, "PROOF_SECONDS", 1.0)
     program(tmp_path / "bin" / "chromium", "#!/bin/sh\nexec sleep 600\n")
     found = find("chromium", {**REAL, **bare(tmp_path), "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"})
     assert isinstance(found, Missing)

@@ -30,6 +30,8 @@ from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
 
 LAUNCH_SECONDS = 60.0
+PROOF_SECONDS = LAUNCH_SECONDS + 30.0
+"""Of the whole proof, in which Playwright has its own limit."""
 """How long a browser may take to start. Generous: a loaded machine is no broken browser."""
 
 QUIET = (
@@ -181,12 +183,12 @@ def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
         start_new_session=True,
     )
     try:
-        out, err = process.communicate(request, timeout=LAUNCH_SECONDS + 30)
+        out, err = process.communicate(request, timeout=PROOF_SECONDS)
     except subprocess.TimeoutExpired:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return "", f"did not answer within {LAUNCH_SECONDS + 30:.0f} seconds"
+        return "", f"did not answer within {PROOF_SECONDS:.0f} seconds"
     if process.returncode != 0:
         return "", _telling_line(err)
     answer = json.loads(out)
