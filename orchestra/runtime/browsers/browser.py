@@ -30,9 +30,9 @@ from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
 
 LAUNCH_SECONDS = 60.0
+"""How long a browser may take to start. Generous: a loaded machine is no broken browser."""
 PROOF_SECONDS = LAUNCH_SECONDS + 30.0
 """Of the whole proof, in which Playwright has its own limit."""
-"""How long a browser may take to start. Generous: a loaded machine is no broken browser."""
 
 QUIET = (
     "--disable-background-networking",
