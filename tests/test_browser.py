@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -17,6 +19,7 @@ from orchestra.runtime.browsers import browser as finder
 from orchestra.runtime.browsers.browser import Browser, Missing, cache_folder, find, launch_options
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import PACKAGE, places, playwright_package
+from orchestra.runtime.processes.process import alive
 
 REAL = dict(os.environ)
 
@@ -285,10 +288,24 @@ def test_headed_leaves_out_what_has_no_window(monkeypatch, tmp_path, nothing_ins
 
 def test_a_browser_that_hangs_is_ended(monkeypatch, tmp_path, nothing_installed):
     monkeypatch.setattr(finder, "PROOF_SECONDS", 1.0)
-    program(tmp_path / "bin" / "chromium", "#!/bin/sh\nexec sleep 600\n")
-    found = find("chromium", {**REAL, **bare(tmp_path), "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"})
+    pid = tmp_path / "pid"
+    hung = f"#!/bin/sh\necho $$ >{pid}.part && /bin/mv {pid}.part {pid}\nexec /bin/sleep 600\n"
+    program(tmp_path / "bin" / "chromium", hung)
+    ended, running = finder._end, []
+
+    def end_when_it_runs(top: int) -> None:
+        while not pid.exists():
+            time.sleep(0.01)
+        running.append(psutil.Process(int(pid.read_text())))
+        ended(top)
+
+    monkeypatch.setattr(finder, "_end", end_when_it_runs)
+    found = find("chromium", {**REAL, **bare(tmp_path)})  # no other browser on PATH
     assert isinstance(found, Missing)
+    assert found.tried[0].startswith(str(tmp_path / "bin" / "chromium"))
     assert found.tried[0].endswith("did not answer within 1 seconds")
+    while alive(running[0]):  # it was sent the signal; nobody tells when it has come
+        time.sleep(0.01)
 
 
 # ------------------------------------------------------------------------------------------------------ the package

@@ -1,4 +1,4 @@
-"""Find a browser on this machine that really launches. May import `browser_pack` and `browser_places`.
+"""Find a browser on this machine that really launches. May import `browser_pack`, `browser_places` and psutil.
 
 `find` tries the places of `orchestra.runtime.browsers.browser_places` in their order and gives back the first that opens
 about:blank. The proof costs about a second, so it is kept in the user's cache folder under a digest of every place that
@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -25,6 +24,8 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
@@ -185,14 +186,22 @@ def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
     try:
         out, err = process.communicate(request, timeout=PROOF_SECONDS)
     except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _end(process.pid)
         process.communicate()
         return "", f"did not answer within {PROOF_SECONDS:.0f} seconds"
     if process.returncode != 0:
         return "", _telling_line(err)
     answer = json.loads(out)
     return answer.get("version", ""), _telling_line(answer.get("error", ""))
+
+
+def _end(pid: int) -> None:
+    """End a proof and the browser that it started: Playwright gives a browser a session of its own."""
+    with suppress(psutil.Error):
+        top = psutil.Process(pid)
+        for one in [*top.children(recursive=True), top]:
+            with suppress(psutil.Error):
+                one.kill()
 
 
 _NO_SANDBOX = "No usable sandbox"
