@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -153,6 +154,15 @@ def test_the_network_of_a_test_is_counted_by_host(ran, method):
     assert network["bytes"] == own[0]["bytes"] + 2  # the answer without a length was asked for
     assert network["slowest_ms"] == max(own[0]["slowest_ms"], elsewhere[0]["slowest_ms"])
     assert attempts(ran)[f"{method}:WARNS"]["network"]["bytes"] == attempts(ran)["cli:WARNS"]["network"]["bytes"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it is read from /proc")
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_worker_and_its_browser_used_is_recorded(ran, method):
+    for task, body in attempts(ran).items():
+        if task.startswith(f"{method}:"):
+            assert body["resources"]["cpu_seconds"] > 0, task
+            assert body["resources"]["peak_rss_megabytes"] > 50, "no browser is smaller"
 
 
 def test_gates_read_findings_and_network(ran):

@@ -9,8 +9,17 @@ import sys
 import pytest
 
 from orchestra.runtime.processes import usage
+from orchestra.runtime.processes.family import Meter
 from orchestra.runtime.processes.usage import take, used
 from tests.suite_project import HEAD, py
+
+FAMILY = """
+import subprocess, sys
+inner = "import sys, time\\nprint(flush=True)\\nfor line in sys.stdin:\\n  held = b'x' * int(line)\\n  end = time.process_time() + 0.3\\n" \\
+    "  while time.process_time() < end: pass\\n  del held\\n  print(flush=True)"
+child = subprocess.Popen([sys.executable, "-c", inner])
+raise SystemExit(child.wait())
+"""
 
 BURN = """
 import subprocess, sys, time
@@ -74,3 +83,28 @@ def test_a_run_records_what_its_commands_used(project):
     assert " s of CPU, 2" in told
     assert " MB at most" in told
     assert project.run("audit").code == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it is read from /proc")
+def test_a_family_is_counted_from_one_look_to_the_next():
+    with subprocess.Popen(
+        [sys.executable, "-c", FAMILY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as top:
+        meter = Meter(top.pid)
+        top.stdout.readline()
+        assert meter.take()["peak_rss_megabytes"] < 150
+        found = []
+        for held in (b"300000000\n", b"10\n"):
+            top.stdin.write(held)
+            top.stdout.readline()
+            found.append(meter.take())
+        top.stdin.close()
+    much, little = found
+    assert much["cpu_seconds"] >= 0.29
+    assert much["peak_rss_megabytes"] > 300
+    assert 0.29 <= little["cpu_seconds"] <= 0.29 + much["cpu_seconds"], "what was counted is not counted again"
+    assert little["peak_rss_megabytes"] < 150, "the peak of before is forgotten"
+
+
+def test_a_family_that_the_system_does_not_show_has_no_figures(tmp_path):
+    assert Meter(4, tmp_path).take() == {}

@@ -167,8 +167,9 @@ class AttemptFinished(TypedDict):
     resources: NotRequired[
         Annotated[
             dict[str, object],
-            "of a command and all descendants that were waited for (Linux): `cpu_seconds`; `peak_rss_megabytes`, the most"
-            " that one process had, absent where it is no more than that of orchestra",
+            "of a command and all descendants that were waited for, or of the worker of a test in a browser with its browser"
+            " and MCP server (Linux): `cpu_seconds`; `peak_rss_megabytes`, the most that one process had, absent where it is no"
+            " more than that of orchestra",
         ]
     ]
     findings: NotRequired[Annotated[list[Finding], "errors beside the assertions, what fails first"]]

@@ -142,8 +142,8 @@ class Traffic(msgspec.Struct, frozen=True, omit_defaults=True):
 class Result(msgspec.Struct, frozen=True):
     """What came of an attempt. `facts` are driver-specific figures for the report (MCP calls, session id, …).
 
-    `resources` are those of a command: `cpu_seconds`, `peak_rss_megabytes` (see `usage`). `network` is that of its page, by
-    host; None where there was no page.
+    `resources` are `cpu_seconds` and `peak_rss_megabytes`: of a command (see `usage`), or of a worker with its browser (see
+    `family`). `network` is that of its page, by host; None where there was no page.
     """
 
     task: str

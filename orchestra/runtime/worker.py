@@ -1,8 +1,8 @@
-"""A warm worker: one request a line on stdin, one result a line on stdout. May import `attempt`, `driver`, `mask`, msgspec.
+"""A warm worker: one request a line on stdin, one result a line on stdout.
 
 Run as `python -m orchestra.runtime.worker` by `engine.workers`. It ends when its stdin is closed, and its browser with
 it; it ignores SIGINT, because the run decides what a Ctrl-C means for a test. Only the protocol is written to stdout:
-what libraries print goes to stderr, which is a file of the run.
+what libraries print goes to stderr, which is a file of the run. May import `attempt`, `driver`, `mask`, `family`, msgspec.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.processes.family import Meter
 
 _log = logging.getLogger(__name__)
 
@@ -35,9 +36,17 @@ class Worker:
         self._environment = environment
         self._drivers: dict[str, Driver] = {}
         self._http = Http()
+        self._meter = Meter(os.getpid())
 
     def answer(self, request: Request) -> Result:
-        """Carry out one attempt; whatever goes wrong is its result."""
+        """Carry out one attempt, with what it used where it had a browser."""
+        result = self._carry_out(request)
+        if not needs_browser(request.test):
+            return result
+        return msgspec.structs.replace(result, resources=self._meter.take())
+
+    def _carry_out(self, request: Request) -> Result:
+        """Whatever goes wrong is the result of the attempt."""
         begun = time.monotonic()
         try:
             needed = self._driver(request.method.driver) if needs_browser(request.test) else None

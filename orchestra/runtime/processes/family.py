@@ -1,0 +1,83 @@
+"""What a process and its descendants took since one looked last: processor time and memory. Linux. Imports nothing of ours.
+
+For processes that live on from one attempt to the next, such as a worker, its browser and its MCP server: `usage` counts
+what has ended. Read from /proc (proc(5)): the descendants by the `children` of their threads, times and peaks by process.
+Where the system has no such files there are no figures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_PROC = Path("/proc")
+_BLOCK_BYTES = 65536
+_RESET_PEAK = b"5"
+"""What `clear_refs` takes to let VmHWM begin anew."""
+
+
+class Meter:
+    """Counts one family, from one `take` to the next.
+
+    Args:
+        pid: of the process at its top.
+        proc: where the system tells of processes.
+    """
+
+    def __init__(self, pid: int, proc: Path = _PROC) -> None:
+        self._pid, self._proc = pid, proc
+        self._seconds = 0.0
+
+    def take(self) -> dict[str, float]:
+        """`cpu_seconds` since the last call, of living descendants and of what they waited for, in hundredths of a second;
+        `peak_rss_megabytes`, the greatest resident memory that one living descendant had since then. Nothing where the
+        system does not tell.
+        """
+        seconds, peak = 0.0, 0
+        for pid in self._family(self._pid):
+            with suppress(OSError, ValueError, IndexError):  # it has just ended
+                seconds += self._time(pid)
+                peak = max(peak, self._peak(pid))
+        if not seconds:
+            return {}
+        # What ended unseen by its parent takes its time along: less than before is told as nothing.
+        spent, self._seconds = max(0.0, seconds - self._seconds), seconds
+        return {"cpu_seconds": round(spent, 2), "peak_rss_megabytes": round(peak / 1e6, 1)}
+
+    def _family(self, top: int) -> Iterator[int]:
+        waiting = [top]
+        while waiting:
+            pid = waiting.pop()
+            yield pid
+            tasks = f"{self._proc}/{pid}/task"
+            with suppress(OSError):
+                for thread in os.listdir(tasks):  # noqa: PTH208 - names, not paths
+                    with suppress(OSError):
+                        waiting += map(int, _read(f"{tasks}/{thread}/children").split())
+
+    def _time(self, pid: int) -> float:
+        """User and system time of a process and of the children that it waited for, in seconds."""
+        fields = _read(f"{self._proc}/{pid}/stat").rpartition(b")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    def _peak(self, pid: int) -> int:
+        """Bytes; what follows counts from now on, where the system lets that be asked."""
+        found = int(_read(f"{self._proc}/{pid}/status").partition(b"VmHWM:")[2].split(maxsplit=1)[0]) * 1024
+        with suppress(OSError):
+            file = os.open(f"{self._proc}/{pid}/clear_refs", os.O_WRONLY)
+            try:
+                os.write(file, _RESET_PEAK)
+            finally:
+                os.close(file)
+        return found
+
+
+def _read(name: str) -> bytes:
+    """A file of /proc; by system calls alone, because a browser has a hundred of them and each attempt waits for this."""
+    file = os.open(name, os.O_RDONLY)
+    try:
+        return os.read(file, _BLOCK_BYTES)
+    finally:
+        os.close(file)
