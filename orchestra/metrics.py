@@ -181,6 +181,15 @@ _ALL: tuple[Metric, ...] = (
         "group.basics.seconds_p95 < 60.0",
     ),
     Metric(
+        "test.<test>.seconds_max",
+        "double",
+        "seconds",
+        "the duration of one test, by the method by which it took longest; an id with other characters than ASCII letters,"
+        " digits and `_` has no such metric",
+        RUNNING,
+        "test.B016.seconds_max < 2.0",
+    ),
+    Metric(
         "seconds_total", "double", "seconds", "from the start of the run until now", RUNNING, "seconds_total < 1800.0"
     ),
     Metric(
@@ -340,8 +349,13 @@ _ALL: tuple[Metric, ...] = (
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
 _FAMILY = re.compile(r"<(\w+)>")
+_WORD = r"[A-Za-z_][A-Za-z0-9_]*"
 _PATTERNS: tuple[tuple[re.Pattern[str], Metric], ...] = tuple(
-    (re.compile(_FAMILY.sub(r"[a-z][a-z0-9_]*", re.escape(metric.name))), metric) for metric in _ALL
+    (
+        re.compile(_FAMILY.sub(lambda one: _WORD if one[1] == "test" else "[a-z][a-z0-9_]*", re.escape(metric.name))),
+        metric,
+    )
+    for metric in _ALL
 )
 _LEXEME = re.compile(
     r"""//[^\n]*|[rRbB]{0,2}(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
@@ -368,6 +382,11 @@ class EvaluationError(Exception):
     """An expression that has all its metrics and still no value: a division by zero, an overflow, a wrong type."""
 
 
+def nameable(test: str) -> bool:
+    """Whether the id of a test can be a part of the name of a metric."""
+    return re.fullmatch(_WORD, test, re.ASCII) is not None
+
+
 def metric_of(name: str) -> Metric | None:
     """The metric or family that a name belongs to, or None: `health.backend` is one of `health.<component>`."""
     return next((metric for pattern, metric in _PATTERNS if pattern.fullmatch(name)), None)
@@ -381,6 +400,7 @@ class Members(NamedTuple):
         method: the methods.
         speed: the classes of duration.
         group: the groups.
+        test: those of whose ids a name can be made; more than a few only where a gate speaks of a test.
         layer: those in which errors are found; of every suite.
     """
 
@@ -388,6 +408,7 @@ class Members(NamedTuple):
     method: tuple[str, ...] = ()
     speed: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
     layer: tuple[str, ...] = LAYERS
 
 
@@ -417,7 +438,7 @@ def names_in(expression: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for _, name in _identifiers(expression) if metric_of(name) is not None))
 
 
-_HOLE = re.compile(r"(?<!\$)\{([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\}")
+_HOLE = re.compile(rf"(?<!\$)\{{([a-z][a-z0-9_]*(?:\.{_WORD})*)\}}")
 
 
 def holes(message: str) -> Iterator[tuple[int, str]]:
@@ -515,16 +536,20 @@ def _refusals(text: str, expression: str, declared: Mapping[str, Metric]) -> Ite
             return
 
 
+_MOST_NAMED = 40
+"""Metrics that an error names: a suite may have thousands of tests."""
+
+
 def _unknown(name: str, offset: int, expression: str, declared: Mapping[str, Metric]) -> Problem:
     """A name that is no metric. CEL points at the last dot of a dotted name."""
     start = next((at for at, word in _identifiers(expression) if at <= offset < at + len(word)), offset)
     head = name.partition(".")[0]
     siblings = [known for known in declared if known.startswith(f"{head}.")]
-    allowed = f"; there are {_quoted(siblings)}" if siblings else ""
+    allowed = f"; there are {_quoted(siblings)}" if 0 < len(siblings) <= _MOST_NAMED else ""
     return Problem(
         start,
         f'unknown metric "{name}"{did_you_mean(name, declared)}{allowed}',
-        "docs/metrics.md lists them" if not siblings else "",
+        "" if allowed else "docs/metrics.md lists them",
     )
 
 

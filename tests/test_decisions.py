@@ -180,6 +180,17 @@ def test_what_is_unchanged_is_covered_and_what_is_skipped_is_not():
     assert figures(PLAN, list(executions), executions, {})["coverage"] == 1 / 6
 
 
+def test_a_gate_may_ask_for_the_duration_of_a_test():
+    gate = Gate("after", "g", "test.B1.seconds_max < 2.0", message="B10 took {test.B10.seconds_max} s")
+    judged, events = gates(gate)
+    plan = msgspec.structs.replace(PLAN, gates=(gate,))
+    took = {"cli:B1": done("passed", 1.0), "mcp:B1": done("passed", 3.0), "cli:B10": done("passed", 5.0)}
+    judged.after(figures(plan, list(took), took, {}))
+    assert [(body["result"], body["message"]) for _, body in events] == [("failed", "B10 took 5 s")]
+    assert events[0][1]["values"]["test.B1.seconds_max"] == 3.0
+    assert not any(name.startswith("test.") for name in figures(PLAN, list(took), took, {})), "nobody asks for it"
+
+
 def test_a_gate_may_ask_for_the_pace_of_a_group():
     gate = Gate("after", "g", "group.basic.seconds_p95 < 2.0")
     judged, events = gates(gate)

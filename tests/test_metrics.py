@@ -19,7 +19,8 @@ EXAMPLE = {"int": 3, "double": 0.5, "string": "healthy", "bool": True}
 
 
 def judge(expression, phase="after"):
-    return check_expression(expression, Members(("backend",), ("cli", "mcp"), ("good", "slow"), ("basics",)), phase)
+    members = Members(("backend",), ("cli", "mcp"), ("good", "slow"), ("basics",), ("B015", "B016"))
+    return check_expression(expression, members, phase)
 
 
 def test_the_page_lists_every_metric():
@@ -95,6 +96,20 @@ def test_a_wrong_condition_is_refused_at_its_column(expression, offset, message,
     (problem,) = judge(expression)
     assert (problem.offset, problem.message) == (offset, message)
     assert hint in {problem.hint, None}
+
+
+def test_of_many_tests_the_nearest_is_named_alone():
+    members = Members(test=tuple(f"B{number:03}" for number in range(100)))
+    (problem,) = check_expression("test.B016.seconds_mx < 2.0", members, "after")
+    assert problem.message == 'unknown metric "test.B016.seconds_mx" (did you mean "test.B016.seconds_max"?)'
+    assert problem.hint == "docs/metrics.md lists them"
+
+
+@pytest.mark.parametrize(
+    "test, is_so", [("B016", True), ("front_page", True), ("B-1", False), ("é", False), ("1", False)]
+)
+def test_an_id_that_can_be_a_part_of_a_name(test, is_so):
+    assert metrics.nameable(test) is is_so
 
 
 def test_every_problem_is_shown_with_its_line():

@@ -113,19 +113,21 @@ def figures(
 
 
 def _seconds(plan: Plan, done: Mapping[str, Execution]) -> dict[str, float]:
-    """Percentiles of the executed tests: of all, and of the methods and groups that a gate asks for; of none no value."""
+    """Percentiles of the executed tests: of all, and of the methods, groups and tests that a gate asks for; of none no value."""
     taken = {"": [one.seconds for one in done.values() if one.attempts]}
     asked = _asked(plan.gates)
     groups = {test.id: test.group for test in plan.tests} if asked else {}
     for task, one in done.items() if asked else ():
         if one.attempts:
             method, _, test = task.partition(":")
-            for name in (f"method.{method}.", f"group.{groups.get(test, '')}."):
+            for name in (f"method.{method}.", f"group.{groups.get(test, '')}.", f"test.{test}."):
                 if name in asked:
                     taken.setdefault(name, []).append(one.seconds)
     values: dict[str, float] = {}
     for name, seconds in taken.items():
-        if seconds:
+        if name.startswith("test."):
+            values[f"{name}seconds_max"] = max(seconds)
+        elif seconds:
             seconds.sort()
             values[f"{name}seconds_p50"] = statistics.median(seconds)
             values[f"{name}seconds_p95"] = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
@@ -136,7 +138,7 @@ def _seconds(plan: Plan, done: Mapping[str, Execution]) -> dict[str, float]:
 
 @functools.lru_cache(maxsize=1)
 def _asked(gates: tuple[Gate, ...]) -> frozenset[str]:
-    """The methods and groups whose pace a gate reads or tells, as `group.basics.`: each costs a pass over all tests."""
+    """The methods, groups and tests whose pace a gate reads or tells, as `group.basics.`: that costs a pass over all tests."""
     read = {name for gate in gates for name in (*names_in(gate.require), *(hole for _, hole in holes(gate.message)))}
     parts = [name.rpartition(".") for name in read]
     return frozenset(f"{head}." for head, _, last in parts if head and last.startswith("seconds_"))
