@@ -784,9 +784,7 @@ def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, 
     taken = judged["values"]["test.B016.seconds_max"]
     assert taken >= 2.0
     assert judged["result"] == "warned"
-    assert judged["message"] == (
-        f"B016 took {taken:.4g} s: one of its answers is slow on purpose"
-    )
+    assert judged["message"] == (f"B016 took {taken:.4g} s: one of its answers is slow on purpose")
     assert judged["message"] in done.err
     audited = market.run("audit", "--gates")
     assert audited.code == 0, audited.out
