@@ -239,7 +239,9 @@ def test_a_run_gives_the_advice_that_earlier_runs_have_earned_and_gives_it_again
     for at in range(ENOUGH + 1):
         run = f"20000101T0000{at:02}Z-0000"
         made = {"cli:a": hung} if at == 0 else last.executions
-        history.keep(home, msgspec.structs.replace(last, run=run, executions=made))
+        (home / history.EXECUTIONS).write_bytes(
+            history.with_record(home, msgspec.structs.replace(last, run=run, executions=made))
+        )
     assert project.run("run").code == 0
     summary = project.folder / "summary.md"
     text = summary.read_text()

@@ -122,10 +122,10 @@ def test_a_torn_cache_is_made_anew(tmp_path):
 def test_the_cache_keeps_the_latest_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(history, "KEPT_RUNS", 2)
     for name in ("c", "a", "b", "a"):
-        history.keep(tmp_path, RunRecord(name))
+        (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, RunRecord(name)))
     assert [one.run for one in history.executions(tmp_path)] == ["b", "c"]
     monkeypatch.setattr(history, "KEPT_BYTES", 1)
-    history.keep(tmp_path, RunRecord("d"))
+    (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, RunRecord("d")))
     assert [one.run for one in history.executions(tmp_path)] == ["d"]
 
 
@@ -135,7 +135,7 @@ def test_last_executions_come_from_the_other_cache_when_their_file_is_gone(tmp_p
         RunRecord("2", executions={"cli:b": Execution("failed", inputs="d", attempts=(Attempt("failed", 2.0),))}),
     ]
     for run in runs:
-        history.keep(tmp_path, run)
+        (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, run))
     file = tmp_path / history.LAST
     expected = {"cli:a": Past(1.0, "1", "d"), "cli:b": Past(2.0)}
     assert history.load(file) == expected
@@ -169,7 +169,7 @@ runs = st.builds(
 def test_the_cache_gives_back_what_it_was_given(tmp_path_factory, made):
     home = tmp_path_factory.mktemp("home")
     for record in made:
-        history.keep(home, record)
+        (home / history.EXECUTIONS).write_bytes(history.with_record(home, record))
     assert history.executions(home) == sorted(made, key=lambda one: one.run)
 
 

@@ -310,15 +310,6 @@ def _lines(home: Path) -> list[bytes]:
     return lines
 
 
-def keep(home: Path, record: RunRecord) -> None:
-    """Put one run into the cache, in the place of an earlier record of the same run, in one step.
-
-    Raises:
-        MachineError: the disk refuses; the old file stays.
-    """
-    replace_file(home / EXECUTIONS, with_record(home, record))
-
-
 def with_record(home: Path, record: RunRecord) -> bytes:
     """The cache with one run in it, in the place of an earlier record of the same run, as it stands in its file."""
     return _encoded([*_lines(home), msgspec.json.encode(record, order="sorted")])
