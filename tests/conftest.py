@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ from hypothesis import settings
 
 from orchestra.runtime.browsers.browser import Browser, find
 from tests.suite_project import SuiteProject
+
+# A shell ignores SIGINT for what it starts in the background, and nohup SIGHUP; children inherit that, and the programs
+# that tests send these signals to would never end.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # A busy machine may take its time over any example: the time of one is no property of the code.
 settings.register_profile("patient", deadline=None)

@@ -118,13 +118,11 @@ def _fitting(retries: BackoffSpec, within: float) -> int | None:
     """How many retries have time, with the shortest waits that the spread allows; None when all have."""
     wait, total = retries.get("initial_seconds", 0.2), 0.0
     longest, factor = retries.get("max_seconds", 5.0), retries.get("factor", 2.0)
-    for number in range(retries.get("max", 5)):
+    for number in range(min(retries.get("max", 5), _MANY)):
         total += min(wait, longest) * max(0.0, 1.0 - retries.get("jitter", 0.1))
         if total >= within:
             return number
         wait = min(wait * factor, longest)
-        if wait <= 0.0 or number > _MANY:
-            return None
     return None
 
 
