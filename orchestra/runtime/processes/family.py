@@ -44,7 +44,7 @@ class Meter:
             return {}
         # What ended unseen by its parent takes its time along: less than before is told as nothing.
         spent, self._seconds = max(0.0, seconds - self._seconds), seconds
-        return {"cpu_seconds": round(spent, 2), "peak_rss_megabytes": round(peak / 1e6, 1)}
+        return {"cpu_seconds": round(spent, 2)} | ({"peak_rss_megabytes": round(peak / 1e6, 1)} if peak else {})
 
     def _family(self, top: int) -> Iterator[int]:
         waiting = [top]
