@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import psutil
@@ -20,6 +19,7 @@ from orchestra.runtime.browsers.browser import Browser, Missing, cache_folder, f
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import PACKAGE, places, playwright_package
 from orchestra.runtime.processes.process import alive
+from tests.health_ground import until
 
 REAL = dict(os.environ)
 
@@ -294,8 +294,7 @@ def test_a_browser_that_hangs_is_ended(monkeypatch, tmp_path, nothing_installed)
     ended, running = finder._end, []
 
     def end_when_it_runs(top: int) -> None:
-        while not pid.exists():
-            time.sleep(0.01)
+        until(pid.exists, "the browser")
         running.append(psutil.Process(int(pid.read_text())))
         ended(top)
 
@@ -304,8 +303,7 @@ def test_a_browser_that_hangs_is_ended(monkeypatch, tmp_path, nothing_installed)
     assert isinstance(found, Missing)
     assert found.tried[0].startswith(str(tmp_path / "bin" / "chromium"))
     assert found.tried[0].endswith("did not answer within 1 seconds")
-    while alive(running[0]):  # it was sent the signal; nobody tells when it has come
-        time.sleep(0.01)
+    until(lambda: not alive(running[0]), "the end of the browser, which sleeps longer than this waits")
 
 
 # ------------------------------------------------------------------------------------------------------ the package

@@ -231,13 +231,12 @@ class Session:
             held = self._resumed.held.get(name, 0)
             self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"], held)
             self._queue.done(name)
-            kept = self._tasks[name]
-            logs = bool(patterns_of(kept.test, kept.method.id))
+            test = self._tasks[name].test
+            logs = bool(patterns_of(test, self._tasks[name].method.id))
             self._pages.take(self._resumed.pages.get(name, {}), logs=logs)
             if attempts:
-                inputs = body["inputs"] if self._tasks[name].test.inputs else ""
-                self._past[name] = history.Past(seconds, self.run, inputs)
-                browser = self._tasks[name].test.browser if needs_browser(self._tasks[name].test) else ""
+                self._past[name] = history.Past(seconds, self.run, body["inputs"] if test.inputs else "")
+                browser = test.browser if needs_browser(test) else ""
                 self._pace.recall(name, seconds, browser, self._resumed.moved.get(name, ""))
         # A kill between the last verdict of a group and its checkpoint is made good here.
         groups = {(self._tasks[name].method.id, self._tasks[name].test.group) for name in self._resumed.kept}
