@@ -93,7 +93,7 @@ def parent(path: Path | str, *, make: bool = False) -> Iterator[tuple[int, str]]
         os.close(folder)
 
 
-def open_file(path: Path, flags: int, mode: int = 0o644, *, make: bool = False) -> int:
+def open_file(path: Path | str, flags: int, mode: int = 0o644, *, make: bool = False) -> int:
     """Open a regular file; anything else that has the name is refused, and never waited for.
 
     Args:
@@ -113,33 +113,33 @@ def open_file(path: Path, flags: int, mode: int = 0o644, *, make: bool = False) 
     return file
 
 
-def open_read(path: Path) -> BinaryIO:
+def open_read(path: Path | str) -> BinaryIO:
     """Open a file for reading."""
     return os.fdopen(open_file(path, os.O_RDONLY), "rb")
 
 
-def read(path: Path) -> bytes:
+def read(path: Path | str) -> bytes:
     """Return the content of a file."""
     with open_read(path) as stream:
         return stream.read()
 
 
-def is_file(path: Path) -> bool:
+def is_file(path: Path | str) -> bool:
     """Return whether a regular file is there; one that only a link leads to is not."""
     return _kind(path) == stat.S_IFREG
 
 
-def is_folder(path: Path) -> bool:
+def is_folder(path: Path | str) -> bool:
     """Return whether a folder is there; one that only a link leads to is not."""
     return _kind(path) == stat.S_IFDIR
 
 
-def is_link(path: Path) -> bool:
+def is_link(path: Path | str) -> bool:
     """Return whether the last name of a path is a link."""
     return _kind(path) == stat.S_IFLNK
 
 
-def _kind(path: Path) -> int:
+def _kind(path: Path | str) -> int:
     try:
         with parent(path) as (folder, name):
             return stat.S_IFMT(os.lstat(name, dir_fd=folder).st_mode)
@@ -147,9 +147,9 @@ def _kind(path: Path) -> int:
         return 0
 
 
-def make_folders(path: Path) -> None:
+def make_folders(path: Path | str) -> None:
     """Make a folder, and those above it, where they are missing."""
-    with parent(path / "-", make=True):
+    with parent(f"{path}/-", make=True):
         pass
 
 
@@ -159,25 +159,25 @@ def make_new_folder(path: Path | str) -> None:
         os.mkdir(name, dir_fd=folder)
 
 
-def names(path: Path) -> list[str]:
+def names(path: Path | str) -> list[str]:
     """Return the names in a folder, sorted."""
-    with parent(path / "-") as (folder, _):
+    with parent(f"{path}/-") as (folder, _):
         return sorted(os.listdir(folder))  # noqa: PTH208 - of a descriptor
 
 
-def replace(source: Path, target: Path) -> None:
+def replace(source: Path | str, target: Path | str) -> None:
     """Move a file to the place of another one; of a link, the link itself."""
     with parent(source) as (old, old_name), parent(target, make=True) as (new, new_name):
         os.replace(old_name, new_name, src_dir_fd=old, dst_dir_fd=new)
 
 
-def unlink(path: Path) -> None:
+def unlink(path: Path | str) -> None:
     """Remove a file, or a link itself; it may be gone already."""
     with suppress(FileNotFoundError), parent(path) as (folder, name):
         os.unlink(name, dir_fd=folder)
 
 
-def sync(path: Path) -> None:
+def sync(path: Path | str) -> None:
     """Return when the entries of a folder (a new file, a rename) are on the disk."""
-    with parent(path / "-") as (folder, _):
+    with parent(f"{path}/-") as (folder, _):
         os.fsync(folder)

@@ -17,7 +17,8 @@ from orchestra.runtime.driver.content import judge_csv, judge_file, judge_text, 
 from orchestra.runtime.driver.contract import StepError
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
-from orchestra.runtime.scope import Scope, inside
+from orchestra.runtime.files import inside
+from orchestra.runtime.scope import Scope
 from orchestra.targets import Target
 from tests.step_requests import request
 from tests.step_site import site, unused_address
