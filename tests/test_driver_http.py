@@ -293,6 +293,10 @@ def test_a_path_stays_inside(tmp_path):
     assert inside(str(tmp_path / "x" / "y"), tmp_path / "root", tmp_path / "x") == (tmp_path / "x" / "y").resolve()
     with pytest.raises(UsageError, match=r'"\.\./b" leaves the project root'):
         inside("../b", tmp_path)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/out").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match=r'"out/b" leaves the project root, to /'):
+        inside("out/b", tmp_path / "root")
 
 
 # ------------------------------------------------------------------------------------------------------------- content

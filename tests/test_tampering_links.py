@@ -112,7 +112,7 @@ def carried_out(project: SuiteProject, verb: str):
     return ended
 
 
-@pytest.mark.parametrize(("name", "verb"), sorted(REFUSED | IGNORED))
+@pytest.mark.parametrize("name, verb", sorted(REFUSED | IGNORED))
 def test_what_a_link_leads_to_is_as_it_was(project, name, verb):
     outside = planted(project, name)
     before = everything(outside)

@@ -88,6 +88,7 @@ def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str,
     fresh = f"{path}.{os.getpid()}"
     with contextlib.suppress(OSError):
         nofollow.unlink(fresh)
-        with open(nofollow.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as file:
+        handle = nofollow.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         nofollow.replace(fresh, path)
