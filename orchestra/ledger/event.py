@@ -44,7 +44,7 @@ class RunStarted(TypedDict):
     workers: int
     argv: Annotated[list[str], "the command line, secrets masked"]
     provenance: Annotated[dict[str, object], "commit, branch, tools, machine, who started it"]
-    builds: NotRequired[Annotated[dict[str, str], "build of each service: digest of command, folder, env and inputs"]]
+    builds: NotRequired[Annotated[dict[str, str], "build of each service and job: digest of command, folder, env and files"]]
 
 
 class RunResumed(TypedDict):
@@ -189,7 +189,7 @@ class VerdictGiven(TypedDict):
     attempts: Annotated[int, "how many ran; 0 for a test that was not executed"]
     speed_class: Annotated[str | None, "null for a test that was not executed"]
     degraded: Annotated[list[str], "what was not as declared: `backend on failover`"]
-    inputs: Annotated[str | None, "digest of inputs, plan entry and service builds"]
+    inputs: Annotated[str | None, "digest of inputs, plan entry and the builds of what it requires"]
     reads: NotRequired[Annotated[bool, "the test declares all that it reads, so that `inputs` stands for it"]]
     excused: NotRequired[Annotated[str, "why it does not fail the run, though it did not pass"]]
     unchanged_since: NotRequired[Annotated[str | None, "the run whose pass an `unchanged` rests on"]]
