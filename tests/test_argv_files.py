@@ -31,7 +31,15 @@ PROGRAM = {
     "src/pkg/main.py": "import pkg.more\n",
     "src/pkg/more.py": "",
 }
-APP = ["app/__init__.py", "app/db.py", "app/deep.py", "app/routes/__init__.py", "app/routes/books.py", "app/shared.py", "late.py"]
+APP = [
+    "app/__init__.py",
+    "app/db.py",
+    "app/deep.py",
+    "app/routes/__init__.py",
+    "app/routes/books.py",
+    "app/shared.py",
+    "late.py",
+]
 
 
 @pytest.fixture
@@ -51,7 +59,10 @@ def names(root: Path, argv: list[str], cwd: str = ".", *, shell: bool = False, *
 @pytest.mark.parametrize(
     "argv, expected",
     [
-        (["python", "-u", "-X", "dev", "server.py", "${port}"], sorted([*APP, "app/routes/authors.py", "lib.py", "server.py"])),
+        (
+            ["python", "-u", "-X", "dev", "server.py", "${port}"],
+            sorted([*APP, "app/routes/authors.py", "lib.py", "server.py"]),
+        ),
         (["python3.12", "-P", "-m", "app"], sorted([*APP, "app/__main__.py"])),
         (["python", "-m", "http.server", "8000"], []),
         (["python", "-c", "import lib", "not_imported.py"], ["not_imported.py"]),

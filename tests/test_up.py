@@ -299,7 +299,11 @@ def test_a_run_that_cannot_know_whether_what_is_up_is_old_code_notes_it(project,
         project.git("init", "-q")
         (project.root / ".gitignore").write_text("ignored.js\n")
     (project.root / "node_modules").mkdir()
-    suite(project, backend().replace('"serve.py"', '"-c", "import runpy; runpy.run_path(\'serve.py\')"'), f"  a: {{{asks()}\n")
+    suite(
+        project,
+        backend().replace('"serve.py"', '"-c", "import runpy; runpy.run_path(\'serve.py\')"'),
+        f"  a: {{{asks()}\n",
+    )
     assert project.run("up").code == 0
     assert (project.run("run").code, starts(project)) == (0, 1)
     [note] = [one["body"] for one in project.events("note")]
@@ -309,10 +313,14 @@ def test_a_run_that_cannot_know_whether_what_is_up_is_old_code_notes_it(project,
         (project.root / name).write_text("")
     done = project.run("run")
     [note] = [one["body"] for one in project.events("note")]
-    assert re.search('"backend" .* may be old code: lib.js changed after it was started at [0-9:]{8}, and', note["message"])
+    assert re.search(
+        '"backend" .* may be old code: lib.js changed after it was started at [0-9:]{8}, and', note["message"]
+    )
     assert "`orchestra up --restart backend`" in done.err
     assert "may be old code: lib.js changed" in matrix(project)["backend"]["reason"]
-    project.write((project.root / "specs/s.yaml").read_text().replace("stop: {grace", "inputs: [serve.py], stop: {grace"))
+    project.write(
+        (project.root / "specs/s.yaml").read_text().replace("stop: {grace", "inputs: [serve.py], stop: {grace")
+    )
     assert project.compile().run("up", "--restart").code == 0
     (project.root / "lib.js").touch()
     assert (project.run("run").code, project.events("note")) == (0, [])
@@ -330,7 +338,11 @@ def test_what_rests_on_code_that_no_digest_covers_is_not_unchanged(project):
     assert project.run("run").code == 0
     assert project.verdicts() == {"cli:a": "unchanged", "cli:b": "passed"}
     [note] = [one["body"] for one in project.events("note")]
-    assert (note["kind"], '"unknown"' in note["message"], "`inputs`" in note["message"]) == ("unchanged_unsure", True, True)
+    assert (note["kind"], '"unknown"' in note["message"], "`inputs`" in note["message"]) == (
+        "unchanged_unsure",
+        True,
+        True,
+    )
     edit(project, "known.py", "")
     assert project.run("run", "a").code == 0
     assert project.verdicts() == {"cli:a": "passed"}

@@ -44,7 +44,9 @@ class RunStarted(TypedDict):
     workers: int
     argv: Annotated[list[str], "the command line, secrets masked"]
     provenance: Annotated[dict[str, object], "commit, branch, tools, machine, who started it"]
-    builds: NotRequired[Annotated[dict[str, str], "build of each service and job: digest of command, folder, env and files"]]
+    builds: NotRequired[
+        Annotated[dict[str, str], "build of each service and job: digest of command, folder, env and files"]
+    ]
 
 
 class RunResumed(TypedDict):
