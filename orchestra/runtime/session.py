@@ -26,7 +26,7 @@ from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.outcome import FINE
-from orchestra.ledger.transaction import Transaction, recover
+from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
@@ -147,7 +147,7 @@ class Session:
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
         try:
             recover(home)
-            self._past = history.load(home / "history.json")
+            self._past = history.load(home / history.LAST)
             self._places = Places(root, plan.sources)
             self._browsers = engines(
                 (task.test for task in self._tasks.values()), root, self._environment, headed=options.headed
@@ -156,7 +156,7 @@ class Session:
             self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
-                make_folder(str(self.folder))
+                make_folder(self.folder)
             self._history, self._facts = history.Collector(), integrity.Facts(plan)
             self._recorder = Recorder(
                 self.folder,
@@ -698,10 +698,10 @@ class Session:
         )
         self._recorder.sync()
         change = Transaction(self._home)
-        change.write("history.json", history.encoded(self._past))
+        change.write(history.LAST, history.encoded(self._past))
         if (record := self._history.record()) is not None:
             change.write(history.EXECUTIONS, history.with_record(self._home, record))
-        change.link("runs/last", self.run)
+        change.link(LAST_RUN, self.run)
         self._pace.commit(change)
         self._recorder.seal(lambda: integrity.sealed(self._facts))
         change.commit()
