@@ -273,6 +273,8 @@ class Session:
             "methods": [method.id for method in self._plan.methods],
         }
         self._recorder.add("run_started", body)
+        for message in self._masks.weak:
+            self._recorder.add("note", {"kind": "secret", "message": message})
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
         if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
