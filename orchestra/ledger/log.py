@@ -184,7 +184,7 @@ class Writer:
     Args:
         path: `events.jsonl`; made with its folders if absent, verified and continued if present.
         now: the clock, with a zone.
-        mask: applied to every string before it is written, to keep secrets out.
+        mask: applied to the free text of each event before it is written, to keep secrets out (`free_text`).
         seen: shown each event that the file holds already, and the one that tells of a torn end.
         segment_bytes: a file of this size or more is followed by another one; None for `SEGMENT_BYTES`.
 

@@ -20,7 +20,7 @@ from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import browser
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.runtime.browsers.browser_places import film_program
-from orchestra.runtime.mask import MINIMUM_LENGTH
+from orchestra.runtime.mask import weakness
 
 State = Literal["ok", "warning", "broken"]
 
@@ -123,8 +123,7 @@ def _secrets(plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:
         value = env.get(name)
         if value is None:
             yield Finding(f"secret {name}", "warning", f"not set; suite {plan.suite} names it", f"export {name}=…")
-        elif len(value) < MINIMUM_LENGTH:
-            found = f"shorter than {MINIMUM_LENGTH} characters, so it is not masked"
-            yield Finding(f"secret {name}", "warning", found, "use a longer value")
+        elif why := weakness(name, value):
+            yield Finding(f"secret {name}", "warning", why, "use a longer value")
         else:
             yield Finding(f"secret {name}", "ok", "set, masked")

@@ -32,7 +32,7 @@ from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browsers.browser import Browser, Missing
-from orchestra.runtime.build import Builds, source_now
+from orchestra.runtime.build import Builds, source_now, unsure
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
@@ -54,7 +54,7 @@ from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
-from orchestra.runtime.servers import up
+from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.health import Matrix
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
@@ -207,16 +207,19 @@ class Session:
     # ------------------------------------------------------------------------------------------------------- opening
 
     def _lent(self) -> Mapping[str, up.UpRow]:
-        """The services that `orchestra up` keeps, as far as they are what this plan says; why others are not used is told."""
-        lent, refused = up.usable(self._root, self._home, self._plan.components, self._environment)
+        """Return the services of `orchestra up` that are what this plan describes, and note what is not, or may not be."""
+        lent, refused, unsure = reuse.usable(self._root, self._home, self._plan, self._environment)
         for name, why in refused.items():
             message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
             self._recorder.add("note", {"kind": "up_refused", "message": message})
+        for name, why in unsure.items():
+            message = f'"{name}" is used as `orchestra up` started it, and may be old code: {why}; {reuse.fix(name)}'
+            self._recorder.add("note", {"kind": "up_unsure", "message": message})
         return lent
 
     def _go_on(self) -> Resumed:
         """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
-        inputs, services = self._builds.inputs_digest, self._builds.services
+        inputs, services = self._builds.inputs_digest, self._builds.digests
         return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
 
     def _keep(self) -> None:
@@ -257,7 +260,7 @@ class Session:
             "workers": self._options.workers or 0,
             "argv": list(self._options.argv),
             "provenance": facts,
-            "builds": self._builds.services,
+            "builds": self._builds.digests,
         }
         if self._options.resume:
             rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
@@ -270,6 +273,8 @@ class Session:
             "methods": [method.id for method in self._plan.methods],
         }
         self._recorder.add("run_started", body)
+        for message in self._masks.weak:
+            self._recorder.add("note", {"kind": "secret", "message": message})
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
         if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
@@ -310,6 +315,9 @@ class Session:
             return
         past = self._past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
+            if unknown := self._builds.unknown(task.test):
+                self._recorder.add("note", {"kind": "unchanged_unsure", "message": unsure(task.name, unknown)})
+                return
             self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
 
     def wait(self) -> list[str]:

@@ -250,9 +250,10 @@ def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, rest
         _start(project, plan, home)
     else:
         os.kill(kept.keeper, signal.SIGUSR1)
-    bound = bound_of(rows) + _MARGIN_SECONDS
-    click.echo(f"bringing up {', '.join(row.id for row in rows)}: at most {duration(bound)}", err=True)
-    now = _await(home, {row.id: wanted[row.id] for row in rows}, bound)
+    awaited = closure(plan.components, list(wanted)) if restart else rows  # what needs a row is restarted with it
+    bound = bound_of(awaited) + _MARGIN_SECONDS
+    click.echo(f"bringing up {', '.join(row.id for row in awaited)}: at most {duration(bound)}", err=True)
+    now = _await(home, {row.id: wanted[row.id] for row in awaited}, bound)
     lines = Survey(project.root, home, plan, [row.id for row in rows], dag.environment()).lines()
     say(_table(lines))
     if logs:
