@@ -86,9 +86,12 @@ def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str,
     text = json.dumps({"compiler": compiler(), "specs": sorted(specs), "files": known}, sort_keys=True)
     path = os.path.join(root, PATH)  # noqa: PTH118 - pathlib costs a start
     fresh = f"{path}.{os.getpid()}"
-    with contextlib.suppress(OSError):
+    try:
         nofollow.unlink(fresh)
         handle = nofollow.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         nofollow.replace(fresh, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            nofollow.unlink(fresh)
