@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,15 @@ from orchestra.standard import STANDARD
 
 HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
 
+STATE = Path(tempfile.gettempdir()) / f"orchestra-tests-{os.getuid()}"
+"""The state of the user who runs projects of these tests, apart from that of the developer."""
+
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a user: without what belongs to the run of these tests."""
     own = {"ORCHESTRA_TREE", "CI", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
-    return {**{name: value for name, value in os.environ.items() if name not in own}, **more}
+    kept = {name: value for name, value in os.environ.items() if name not in own}
+    return {"XDG_STATE_HOME": str(STATE), **kept, **more}
 
 
 @dataclass(frozen=True)
