@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.report.kept import Kept, kept_of, lines
 from orchestra.report.watch import relative
+from orchestra.runtime import interpreter
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say
 
@@ -47,7 +47,7 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
     for path in _files(list(found.values()), opened):
         click.echo(f"opening {relative(folder / path, root)}", err=True)
         if path.endswith(".zip") and opened == "trace":
-            subprocess.Popen([sys.executable, "-m", "playwright", "show-trace", str(folder / path)])
+            subprocess.Popen([*interpreter.own("playwright"), "show-trace", str(folder / path)])
         else:
             click.launch(str(folder / path))
     return EXIT_OK
