@@ -14,11 +14,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import BinaryIO, Final
+from io import BufferedReader
 
-BELOW: Final = ".orchestra"
-LINK: Final = "it is a link, and none is followed below .orchestra"
+BELOW = ".orchestra"
+LINK = "it is a link, and none is followed below .orchestra"
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -47,10 +46,10 @@ def _step(name: str, above: int, path: str, *, make: bool) -> int:
     return _step(name, above, path, make=False)
 
 
-def refuse_link(folder: int, name: str, path: Path) -> None:
+def refuse_link(folder: int, name: str, path: str | os.PathLike[str]) -> None:
     """Raise the error of a link, if the name is one in an open folder."""
     if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
-        raise OSError(errno.ELOOP, LINK, str(path))
+        raise OSError(errno.ELOOP, LINK, os.fspath(path))
 
 
 def _reason(error: OSError, name: str, above: int, path: str) -> OSError:
@@ -63,7 +62,7 @@ def _reason(error: OSError, name: str, above: int, path: str) -> OSError:
 
 
 @contextmanager
-def parent(path: Path | str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+def parent(path: str | os.PathLike[str], *, make: bool = False) -> Iterator[tuple[int, str]]:
     """Hold the folder of a path open.
 
     Args:
@@ -79,7 +78,7 @@ def parent(path: Path | str, *, make: bool = False) -> Iterator[tuple[int, str]]
     except FileNotFoundError:
         if not make:
             raise
-        Path(trusted).mkdir(parents=True, exist_ok=True)
+        os.makedirs(trusted, exist_ok=True)  # noqa: PTH103 - pathlib costs a start
         folder = os.open(trusted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         shown = trusted
@@ -93,7 +92,7 @@ def parent(path: Path | str, *, make: bool = False) -> Iterator[tuple[int, str]]
         os.close(folder)
 
 
-def open_file(path: Path, flags: int, mode: int = 0o644, *, make: bool = False) -> int:
+def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o644, *, make: bool = False) -> int:
     """Open a regular file; anything else that has the name is refused, and never waited for.
 
     Args:
@@ -106,40 +105,40 @@ def open_file(path: Path, flags: int, mode: int = 0o644, *, make: bool = False) 
         try:
             file = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder)
         except OSError as error:
-            raise _reason(error, name, folder, str(path)) from error
+            raise _reason(error, name, folder, os.fspath(path)) from error
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
     return file
 
 
-def open_read(path: Path) -> BinaryIO:
+def open_read(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file for reading."""
     return os.fdopen(open_file(path, os.O_RDONLY), "rb")
 
 
-def read(path: Path) -> bytes:
+def read(path: str | os.PathLike[str]) -> bytes:
     """Return the content of a file."""
     with open_read(path) as stream:
         return stream.read()
 
 
-def is_file(path: Path) -> bool:
+def is_file(path: str | os.PathLike[str]) -> bool:
     """Return whether a regular file is there; one that only a link leads to is not."""
     return _kind(path) == stat.S_IFREG
 
 
-def is_folder(path: Path) -> bool:
+def is_folder(path: str | os.PathLike[str]) -> bool:
     """Return whether a folder is there; one that only a link leads to is not."""
     return _kind(path) == stat.S_IFDIR
 
 
-def is_link(path: Path) -> bool:
+def is_link(path: str | os.PathLike[str]) -> bool:
     """Return whether the last name of a path is a link."""
     return _kind(path) == stat.S_IFLNK
 
 
-def _kind(path: Path) -> int:
+def _kind(path: str | os.PathLike[str]) -> int:
     try:
         with parent(path) as (folder, name):
             return stat.S_IFMT(os.lstat(name, dir_fd=folder).st_mode)
@@ -147,37 +146,37 @@ def _kind(path: Path) -> int:
         return 0
 
 
-def make_folders(path: Path) -> None:
+def make_folders(path: str | os.PathLike[str]) -> None:
     """Make a folder, and those above it, where they are missing."""
-    with parent(path / "-", make=True):
+    with parent(f"{os.fspath(path)}/-", make=True):
         pass
 
 
-def make_new_folder(path: Path | str) -> None:
+def make_new_folder(path: str | os.PathLike[str]) -> None:
     """Make a folder that is not there yet, and those above it where they are missing."""
     with parent(path, make=True) as (folder, name):
         os.mkdir(name, dir_fd=folder)
 
 
-def names(path: Path) -> list[str]:
+def names(path: str | os.PathLike[str]) -> list[str]:
     """Return the names in a folder, sorted."""
-    with parent(path / "-") as (folder, _):
+    with parent(f"{os.fspath(path)}/-") as (folder, _):
         return sorted(os.listdir(folder))  # noqa: PTH208 - of a descriptor
 
 
-def replace(source: Path, target: Path) -> None:
+def replace(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Move a file to the place of another one; of a link, the link itself."""
     with parent(source) as (old, old_name), parent(target, make=True) as (new, new_name):
         os.replace(old_name, new_name, src_dir_fd=old, dst_dir_fd=new)
 
 
-def unlink(path: Path) -> None:
+def unlink(path: str | os.PathLike[str]) -> None:
     """Remove a file, or a link itself; it may be gone already."""
     with suppress(FileNotFoundError), parent(path) as (folder, name):
         os.unlink(name, dir_fd=folder)
 
 
-def sync(path: Path) -> None:
+def sync(path: str | os.PathLike[str]) -> None:
     """Return when the entries of a folder (a new file, a rename) are on the disk."""
-    with parent(path / "-") as (folder, _):
+    with parent(f"{os.fspath(path)}/-") as (folder, _):
         os.fsync(folder)

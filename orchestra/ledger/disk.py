@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from orchestra import nofollow
 from orchestra.errors import MachineError
@@ -96,6 +97,19 @@ def replace_file(path: Path, content: bytes) -> None:
                     os.unlink(staged, dir_fd=folder)
     except OSError as error:
         raise disk_error(error, path, "write") from error
+
+
+def open_log(path: Path, *, fresh: bool = False) -> BinaryIO:
+    """Open a log to add to it, with the folders above it; with `fresh` what it holds goes.
+
+    Raises:
+        MachineError: a link has its place, or the disk refuses.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if fresh else os.O_APPEND)
+    try:
+        return cast("BinaryIO", os.fdopen(nofollow.open_file(path, flags, make=True), "wb", buffering=0))
+    except OSError as error:
+        raise disk_error(error, path, "open") from error
 
 
 def remove_tree(path: Path) -> None:

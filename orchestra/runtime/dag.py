@@ -27,8 +27,8 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
+from orchestra import nofollow, source
 from orchestra import plan as plans
-from orchestra import source
 from orchestra.draw import visible
 from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
 from orchestra.plan import Plan
@@ -73,7 +73,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
     """
     name = project.plan_file(suite, profile)
     try:
-        data = (project.root / name).read_bytes()
+        data = nofollow.read(project.root / name)
     except OSError as error:
         of = f' with profile "{profile}"' if profile else ""
         raise PlanError(

@@ -19,9 +19,10 @@ from typing import Any
 
 import click
 
-from orchestra import draw
+from orchestra import draw, nofollow
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, UsageError
 from orchestra.ledger import log
+from orchestra.ledger.disk import open_log
 from orchestra.ledger.event import Event
 from orchestra.ledger.lock import holder_of
 from orchestra.plan import Plan
@@ -244,7 +245,6 @@ def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, rest
     for row in rows:
         again = (restart and row.id in chosen) or (row.id in before and before[row.id].state == "failed")
         wanted[row.id] = wanted.get(row.id, 0) + (again or row.id not in wanted)
-    home.mkdir(parents=True, exist_ok=True)
     up.want(home, wanted)
     if kept is None:
         _start(project, plan, home)
@@ -269,8 +269,7 @@ def _start(project: Project, plan: Plan, home: Path) -> None:
     """
     order = Order(str(project.root), str(home), plan.profile, plan.components, plan.secrets)
     folder = home / up.FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "keeper.log").open("wb") as out:
+    with open_log(folder / "keeper.log", fresh=True) as out:
         keeper = subprocess.Popen(
             interpreter.own("orchestra.runtime.servers.keeper"),
             cwd=project.root,
@@ -286,7 +285,7 @@ def _start(project: Project, plan: Plan, home: Path) -> None:
     deadline = time.monotonic() + _MARGIN_SECONDS
     while up.read(home) is None:
         if keeper.poll() is not None or time.monotonic() > deadline:
-            said = (folder / "keeper.log").read_text(encoding="utf-8", errors="replace").strip()
+            said = nofollow.read(folder / "keeper.log").decode(errors="replace").strip()
             raise MachineError(f"the keeper did not start: {said[-500:]}", f"its output is in {folder / 'keeper.log'}")
         time.sleep(_POLL_SECONDS)
     keeper.returncode = 0  # it goes on without us, on purpose; nobody is to be warned
@@ -397,7 +396,7 @@ def _tail(home: Path, names: Sequence[str], *, follow: bool) -> None:
     while True:
         for name, file in files.items():
             try:
-                data = file.read_bytes()
+                data = nofollow.read(file)
             except OSError:
                 continue
             seen = places.get(name)

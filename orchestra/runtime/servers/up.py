@@ -17,8 +17,9 @@ from typing import TypeAlias
 import msgspec
 import psutil
 
+from orchestra import nofollow
 from orchestra import plan as plans
-from orchestra.ledger.disk import replace_file
+from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.lock import holder_of
 from orchestra.plan import Component
 from orchestra.runtime.processes.process import alive, tree
@@ -96,7 +97,7 @@ def read(home: Path) -> Up | None:
     if holder is None:
         return None
     try:
-        up = msgspec.json.decode((home / RECORD).read_bytes(), type=Up)
+        up = msgspec.json.decode(nofollow.read(home / RECORD), type=Up)
     except (OSError, msgspec.DecodeError):
         return None
     return up if up.format == FORMAT and up.keeper == holder.pid else None
@@ -110,13 +111,17 @@ def write(home: Path, up: Up) -> None:
 def wanted(home: Path) -> Wanted:
     """What is to be kept; nothing where nobody has said so."""
     try:
-        return msgspec.json.decode((home / WANTED).read_bytes(), type=Wanted)
+        return msgspec.json.decode(nofollow.read(home / WANTED), type=Wanted)
     except (OSError, msgspec.DecodeError):
         return {}
 
 
 def want(home: Path, rows: Wanted) -> None:
     """Say what is to be kept. Raises MachineError when the disk refuses."""
+    try:
+        nofollow.make_folders(home)
+    except OSError as error:
+        raise disk_error(error, home, "write") from error
     replace_file(home / WANTED, msgspec.json.encode(rows) + b"\n")
 
 
