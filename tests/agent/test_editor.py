@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import ROOT
+
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
 
-ROOT = Path(__file__).resolve().parent.parent
 MODELINE = "# yaml-language-server: $schema=../schemas/orchestra.schema.json\n"
 
 

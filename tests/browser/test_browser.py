@@ -19,7 +19,7 @@ from orchestra.runtime.browsers.browser import Browser, Missing, cache_folder, f
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import PACKAGE, places, playwright_package
 from orchestra.runtime.processes.process import alive
-from tests.health_ground import until
+from tests.support.servers import until
 
 REAL = dict(os.environ)
 

@@ -14,9 +14,9 @@ from orchestra.runtime.driver.mcp_verbs import VERBS
 from orchestra.runtime.driver.playwright import PlaywrightDriver
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.steps import VERBS as VOCABULARY
-from tests.step_requests import request
-from tests.step_site import site, unused_address
-from tests.test_driver_playwright import CASES, PAGE
+from tests.support.expectations import CASES, PAGE
+from tests.support.requests import request
+from tests.support.site import site, unused_address
 
 browser = pytest.mark.browser
 OPEN = {"goto": "${s.url}/steps.html"}

@@ -19,9 +19,10 @@ from orchestra.runtime.scope import Scope
 from orchestra.steps import CONDITIONS, STATES
 from orchestra.steps import VERBS as VOCABULARY
 from orchestra.targets import target_of
-from tests.mcp_ground import browser_process, renderers
-from tests.step_requests import request
-from tests.step_site import site, unused_address
+from tests.support.expectations import CASES, PAGE, REPLY, SEND
+from tests.support.mcp_page import browser_process, renderers
+from tests.support.requests import request
+from tests.support.site import site, unused_address
 
 OPEN = {"goto": "${s.url}/steps.html"}
 
@@ -397,24 +398,6 @@ def test_what_is_in_frames_and_shadows_can_be_used(run):
 
 # -------------------------------------------------------------------------------------------------------- expectations
 
-REPLY, SEND = {"testid": "reply"}, {"css": "#send"}
-# condition, a target for which it holds, one for which it does not, and what was found there
-CASES = {
-    "be visible": ({"be": "visible"}, SEND, {"testid": "ghost"}, '"hidden"'),
-    "be hidden": ({"be": "hidden"}, {"testid": "nowhere"}, SEND, '"visible"'),
-    "be enabled": ({"be": "enabled"}, SEND, {"text": "Never"}, '"disabled"'),
-    "be disabled": ({"be": "disabled"}, {"text": "Never"}, SEND, '"enabled"'),
-    "be checked": ({"be": "checked"}, {"label": "Loud"}, {"label": "Compact view"}, '"unchecked"'),
-    "be focused": ({"be": "focused"}, {"placeholder": "Ask me"}, SEND, '"inactive"'),
-    "have_text": ({"have_text": "Hello NVDA it is 121.67"}, REPLY, SEND, '"Send"'),
-    "contain": ({"contain": "NVDA it"}, REPLY, SEND, '"Send"'),
-    "match": ({"match": r"121\.\d\d$"}, REPLY, SEND, '"Send"'),
-    "match as JavaScript alone": ({"match": r"(?<price>\d+)\.[^]"}, REPLY, SEND, '"Send"'),
-    "have_value": ({"have_value": "old"}, {"placeholder": "Ask me"}, {"label": "Fixed"}, '"fixed"'),
-    "have_count": ({"have_count": 2}, {"testid": "twin"}, SEND, '"1"'),
-    "have_attribute": ({"have_attribute": {"aria-busy": "false", "id": "send"}}, SEND, {"text": "Never"}, "nothing"),
-    "have_class": ({"have_class": "big"}, SEND, {"testid": "ghost"}, '"ghost"'),
-}
 FOCUS = {"press": {"placeholder": "Ask me", "key": "Shift"}}
 
 
@@ -465,20 +448,6 @@ def test_expect_waits_for_the_change(run):
 @browser
 def test_a_condition_that_makes_no_sense_for_its_element(run):
     assert "Not an input element" in failure(run(expected(REPLY, {"have_value": "x"}))).message
-
-
-PAGE = {
-    "title have_text": (
-        {"title": {"have_text": "Step test page"}},
-        {"title": {"have_text": "Step"}},
-        '"Step test page"',
-    ),
-    "title contain": ({"title": {"contain": "test"}}, {"title": {"contain": "te.t"}}, '"Step test page"'),
-    "title not": ({"title": {"not": {"contain": "x"}}}, {"title": {"not": {"contain": "test"}}}, '"Step test page"'),
-    "url match": ({"url": {"match": r"/steps\.html$"}}, {"url": {"match": "/other"}}, "/steps.html"),
-    "url contain": ({"url": {"contain": "/steps."}}, {"url": {"contain": "/stepsxhtml"}}, "/steps.html"),
-    "url as JavaScript alone": ({"url": {"match": "(?<end>html)$"}}, {"url": {"match": "(?<end>xml)$"}}, "/steps.html"),
-}
 
 
 @browser

@@ -6,17 +6,17 @@ import json
 import re
 import shutil
 import sys
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from orchestra.layers import LAYERS
-from tests.suite_project import SuiteProject
+from tests.support.paths import DATA
+from tests.support.project import SuiteProject
 
 pytestmark = pytest.mark.browser
 
-DATA = Path(__file__).parent / "data" / "errors"
+SITE = DATA / "errors"
 METHODS = ("cli", "mcp")
 BUTTONS = dict(zip(LAYERS, ("thrown", "said", "missing", "broken", "asked", "logged"), strict=True))
 
@@ -56,7 +56,7 @@ def steps(button: str) -> str:
 def ran(tmp_path_factory, chromium) -> SuiteProject:
     folder = tmp_path_factory.mktemp("errors")
     (folder / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
-    shutil.copy(DATA / "site.py", folder)
+    shutil.copy(SITE / "site.py", folder)
     browsers = "methods: [cli, mcp]"
     tests = [
         f"WARNS: {{{browsers}, steps: {steps('all')}}}",
@@ -146,7 +146,7 @@ def test_the_network_of_a_test_is_counted_by_host(ran, method):
     network = attempts(ran)[f"{method}:WARNS"]["network"]
     own = [one for one in network["hosts"].values() if one.get("component") == "shop"]
     elsewhere = [one for one in network["hosts"].values() if "component" not in one]
-    sizes = [(DATA / "site.py").stat().st_size, network["bytes"]]
+    sizes = [(SITE / "site.py").stat().st_size, network["bytes"]]
     assert sizes[1] < sizes[0], "page and script are a part of the file"
     assert [(one["requests"], one["failed"]) for one in own] == [(6, 2)]
     assert [(one["requests"], one["failed"], one["bytes"]) for one in elsewhere] == [(2, 2, 2)]

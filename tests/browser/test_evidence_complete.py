@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.suite_project import SuiteProject
+from tests.support.project import SuiteProject
 
 pytestmark = pytest.mark.browser
 

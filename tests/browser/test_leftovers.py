@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.suite_project import environment
+from tests.support.project import environment
 
 pytestmark = [
     pytest.mark.browser,
@@ -91,7 +91,7 @@ def test_nothing_is_left_of_a_run(project, chromium, what, how, code):
     watching = None
     if how != "wait":
         watching = subprocess.Popen([sys.executable, "-c", watcher, str(project.root)])
-    argv = [sys.executable, "-m", "tests.subreaper", how, str(marker), "--", sys.executable, "-m", "orchestra"]
+    argv = [sys.executable, "-m", "tests.support.subreaper", how, str(marker), "--", sys.executable, "-m", "orchestra"]
     root = str(pytest.importorskip("orchestra").__path__[0]).rpartition("/")[0]
     done = subprocess.run(
         [*argv, "-C", str(project.root), "run"],

@@ -29,9 +29,9 @@ from orchestra.runtime.driver.mcp_loop import Loop
 from orchestra.runtime.driver.mcp_result import answer_of
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.processes.process import Process, alive, end_tree, spawn, tree
-from tests.health_ground import until
-from tests.mcp_ground import Ran, ground
-from tests.step_requests import request
+from tests.support.mcp_page import Ran, ground
+from tests.support.requests import request
+from tests.support.servers import until
 
 browser = pytest.mark.browser
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestra.demo.mutation import MUTATIONS
-from tests.suite_project import SuiteProject
+from tests.support.project import SuiteProject
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ import pytest
 
 from orchestra.runtime.browsers.browser_places import film_program
 from orchestra.runtime.mask import Masks
-from tests.suite_project import SuiteProject
+from tests.support.project import SuiteProject
 
 SECRET = "s3cr3t-of-the-page"
 SPEC = """orchestra: 1

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from orchestra.runtime.attempt import Result
-from tests.step_requests import request
-from tests.step_site import site
+from tests.support.requests import request
+from tests.support.site import site
 
 OPEN = {"goto": "${s.url}/steps.html"}
 FINE = [OPEN, {"expect": {"css": "h1", "to": {"be": "visible"}}}]

@@ -1,4 +1,4 @@
-"""The first screen of the README: a spec of ten lines, and pages that are there. tests/test_docs_examples.py runs it."""
+"""The first screen of the README: a spec of ten lines, and pages that are there. tests/docs/test_docs_examples.py runs it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 ROW = re.compile(r"^\| (?P<promise>[^|]+) \| (?P<tests>`tests/[^|]+`) \|$", re.MULTILINE)
-TEST = re.compile(r"`(tests/test_\w+\.py)::(test_\w+)`")
+TEST = re.compile(r"`(tests/\w+/test_\w+\.py)::(test_\w+)`")
 
 
 def promises(root) -> dict[str, list[tuple[str, str]]]:
@@ -42,7 +42,7 @@ def test_no_row_of_a_table_of_promises_lacks_a_test(root):
 
 def test_a_name_that_is_not_there_is_seen(root):
     with pytest.raises(AssertionError):
-        assert "test_no_such" in defined(root, "tests/test_security_page.py")
+        assert "test_no_such" in defined(root, "tests/docs/test_security_page.py")
 
 
 def test_the_policy_says_how_to_report(root):

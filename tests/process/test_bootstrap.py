@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.suite_project import environment
+from tests.support.paths import ROOT
+from tests.support.project import environment
 
 BOOTSTRAP = ROOT / "scripts" / "bootstrap.py"
 in_its_environment = pytest.mark.skipif(

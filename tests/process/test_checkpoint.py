@@ -7,15 +7,14 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from orchestra.ledger import baseline, history
 from orchestra.ledger.checkpoint import go_back, undone
-from tests.suite_project import HEAD, SuiteProject
+from tests.support.paths import ROOT
+from tests.support.project import HEAD, SuiteProject
 
-ROOT = Path(__file__).resolve().parent.parent
 SPEC = f"""{HEAD}
 groups: {{first: {{}}, second: {{after: [first]}}}}
 tests:

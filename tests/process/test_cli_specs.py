@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import pty
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -20,10 +18,10 @@ import psutil
 import pytest
 
 from orchestra import cli
-from tests.conftest import ROOT
-from tests.golden import check
+from tests.support.golden import check
+from tests.support.limits import bound_by_modes, limited
+from tests.support.paths import DATA, ROOT
 
-DATA = Path(__file__).parent / "data"
 ERR = DATA / "err" / "cli"
 GOLDEN = DATA / "cli"
 
@@ -92,27 +90,6 @@ def orchestra(root):
         return Ran(done, root)
 
     return run
-
-
-def bound_by_modes():
-    """Options for a process that file modes hold for, as they do for everybody but root."""
-    if os.geteuid() != 0:
-        return {}
-    prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
-    if prctl is None:
-        pytest.skip("root passes over file modes, and this system has no prctl to give that up")
-
-    def give_up():
-        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-            if prctl(24, capability, 0, 0, 0):  # PR_CAPBSET_DROP
-                raise OSError(ctypes.get_errno(), "prctl")
-
-    return {"preexec_fn": give_up}
-
-
-def limited(size):
-    """A disk that takes no file above `size` bytes: the system refuses the write, as a full disk does."""
-    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
 
 
 def files(root):
@@ -680,7 +657,7 @@ def test_the_examples_of_help_run(orchestra, root):
         if words[0] == "run" and "--list" not in words:
             words.append("--dry-run")
         if words[0] in {"health", "up", "down"}:
-            continue  # they start servers, watch them without an end, and end them: tests/test_up.py does
+            continue  # they start servers, watch them without an end, and end them: tests/process/test_up.py does
         ran = orchestra(*words)
         if words[0] in {"compare", "history", "baseline"} and words[-1] not in {"--all", "--prune", "--failures"}:
             assert ran.code == 2, f"{line}\n{ran.transcript()}"

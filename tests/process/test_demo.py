@@ -29,10 +29,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from orchestra.demo import answer, faults, frontend, market, mutation
 from orchestra.demo.parse import Question, parse
-from tests.health_ground import free_range
-from tests.suite_project import SuiteProject
+from tests.support.paths import ROOT
+from tests.support.project import SuiteProject
+from tests.support.servers import free_range
 
-ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "orchestra" / "demo" / "static"
 MARKET = market.embedded()
 LONG_SYMBOLS = [symbol for symbol in MARKET if len(symbol) > 2]

@@ -20,8 +20,8 @@ from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.files import inside
 from orchestra.runtime.scope import Scope
 from orchestra.targets import Target
-from tests.step_requests import request
-from tests.step_site import site, unused_address
+from tests.support.requests import request
+from tests.support.site import site, unused_address
 
 
 @pytest.fixture(scope="module")

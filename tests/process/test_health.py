@@ -21,7 +21,7 @@ import pytest
 from orchestra.plan import Backoff, Component, Job, Probe, Ready, Rung, Service
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import busy
-from tests.health_ground import QUICK, Ground, carriers, free_range, live, until
+from tests.support.servers import QUICK, Ground, carriers, free_range, live, until
 
 RESTART, RETRY, FAILOVER, PORT = (Rung(kind) for kind in ("restart", "retry", "failover", "port"))
 

@@ -15,8 +15,8 @@ from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, 
 from orchestra.runtime.attempt import Failure, Result
 from orchestra.runtime.incident import Died, Incidents, Outages, judged, settle
 from orchestra.runtime.servers.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
-from tests.health_ground import free_range
-from tests.incident_ground import asks, backend, breaks, suite
+from tests.support.outages import asks, backend, breaks, suite
+from tests.support.servers import free_range
 
 FAILED = Result("cli:a", 1, "failed", 1.0, Failure("command", "exit code 1"))
 PASSED = Result("cli:a", 1, "passed", 1.0)

@@ -7,12 +7,10 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from orchestra.ledger.log import Writer, read, verify
 from orchestra.ledger.state import fold_all
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.paths import ROOT
 
 # Says a number only after the event that carries it is on the disk.
 WRITE = """

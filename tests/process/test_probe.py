@@ -19,7 +19,8 @@ from orchestra.errors import MachineError
 from orchestra.plan import Probe
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.servers.probe import Answer, Prober, Scene
-from tests.health_ground import Ground, carriers, free_range
+from tests.support.paths import DATA
+from tests.support.servers import Ground, carriers, free_range
 
 LONG = 60.0
 
@@ -114,7 +115,7 @@ def test_http_does_not_go_through_a_proxy_to_this_machine(http, monkeypatch):
     assert ask(ground, "http", {}, url=url).reason == ""
 
 
-TLS = Path(__file__).parent / "data/tls"
+TLS = DATA / "tls"
 """A certificate that signs itself, for 127.0.0.1, and its key: they protect nothing."""
 
 

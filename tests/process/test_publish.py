@@ -10,7 +10,7 @@ import pytest
 
 from orchestra.errors import MachineError, UsageError
 from orchestra.report.publish import TRIES, Git
-from tests.suite_project import HEAD, SuiteProject
+from tests.support.project import HEAD, SuiteProject
 
 SPEC = f"{HEAD}tests:\n  a: {{command: {{argv: [sh, -c, exit 0]}}}}\n"
 IDENTITY = {

@@ -14,7 +14,7 @@ import pytest
 from orchestra.ledger.event import CATALOGUE
 from orchestra.ledger.log import read
 from orchestra.report.timeline import json_line, timeline
-from tests.suite_project import HEAD, SuiteProject, environment
+from tests.support.project import HEAD, SuiteProject, environment
 
 SPEC = f"""{HEAD}
 groups: {{first: {{}}, second: {{after: [first]}}}}

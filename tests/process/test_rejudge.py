@@ -16,7 +16,7 @@ from orchestra.metrics import METRICS
 from orchestra.plan import Component, Gate, Method, Plan
 from orchestra.plan import Test as Case
 from orchestra.runtime.rejudge import MEASURED, rejudge
-from tests.suite_project import HEAD, SuiteProject, py
+from tests.support.project import HEAD, SuiteProject, py
 
 HEADS = HEAD.replace("{cli: {driver: command, workers: 2}}", "{one: {driver: command}, two: {driver: command}}")
 NUMBERS = {

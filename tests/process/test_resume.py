@@ -15,7 +15,7 @@ from orchestra.plan import Baseline, Component, Method, Plan, Service
 from orchestra.plan import Test as Case
 from orchestra.runtime.pace import Pace
 from orchestra.runtime.resume import changed_tests, decide, nothing_to_resume
-from tests.suite_project import HEAD, SuiteProject
+from tests.support.project import HEAD, SuiteProject
 
 COUNTED = f"""{HEAD}
 groups: {{first: {{}}, second: {{after: [first]}}}}

@@ -10,7 +10,7 @@ from orchestra.ledger import canonical, history
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.retention import doomed, prune, retention
 from orchestra.ledger.runs import runs_of
-from tests.suite_project import HEAD, py
+from tests.support.project import HEAD, py
 
 NAMES = [f"202601{day:02d}T000000Z-00{day:02d}" for day in range(9, 0, -1)]
 

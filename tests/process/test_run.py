@@ -14,7 +14,7 @@ import pytest
 from orchestra.ledger import log
 from orchestra.metrics import METRICS
 from orchestra.standard import STANDARD
-from tests.suite_project import HEAD, SuiteProject, py
+from tests.support.project import HEAD, SuiteProject, py
 
 OK = py("pass")
 BAD = py("raise SystemExit(3)")
@@ -451,7 +451,7 @@ def test_every_metric_that_gates_may_read_has_a_value_at_the_end_of_a_run(projec
     project.write(f"{HEAD}tests: {{a: {OK}}}\ngates:\n  after:\n{gates}").compile().run("run")
     judged = {event["body"]["name"]: event["body"] for event in project.events("gate")}
     without = {name for name, body in judged.items() if body["result"] == "not_applicable"}
-    # One method ran; durations are compared with nothing; no page was opened, of which tests/test_errors.py has the values.
+    # One method ran; durations are compared with nothing; no page was opened, of which tests/browser/test_errors.py has the values.
     pages = {name for name in judged if name == "warned" or name.startswith("network_")}
     assert without == {"agreement", "regressions", *pages}
     assert judged["workers"]["values"] == {"workers": 2}

@@ -17,8 +17,8 @@ import pytest
 from orchestra import plan as plans
 from orchestra.ledger import log
 from orchestra.report import watch
-from tests.suite_project import HEAD, Ended, SuiteProject, environment, py
-from tests.test_cli_specs import bound_by_modes, limited
+from tests.support.limits import bound_by_modes, limited
+from tests.support.project import HEAD, Ended, SuiteProject, environment, py
 
 OK = py("pass")
 SLEEP = py("import pathlib, time; pathlib.Path('a').touch(); time.sleep(600)")

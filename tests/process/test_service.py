@@ -20,7 +20,7 @@ from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.servers import identity, port
 from orchestra.runtime.servers.port import Port, Taken, busy, locks_folder, reserve
 from orchestra.runtime.servers.service import Journal, ending
-from tests.health_ground import free_range, until
+from tests.support.servers import free_range, until
 
 LISTEN = """
 import socket, sys, time

@@ -11,7 +11,7 @@ import pytest
 from orchestra.errors import MachineError
 from orchestra.ledger import history
 from orchestra.ledger.transaction import Transaction, recover
-from tests.suite_project import HEAD, SuiteProject, py
+from tests.support.project import HEAD, SuiteProject, py
 
 RUN = "20260728T120000Z-0001"
 ENTRIES = {

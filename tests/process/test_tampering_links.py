@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.forging import forge
-from tests.suite_project import HEAD, SuiteProject, py
+from tests.support.forging import forge
+from tests.support.project import HEAD, SuiteProject, py
 
 SPEC = f"""{HEAD}tests:
   T1: {{inputs: [specs/s.yaml], command: {{argv: [python, -c, "print(1)"], attach: [kept.txt, "${{attempt.dir}}/*.txt"]}}}}

@@ -15,9 +15,9 @@ from orchestra.ledger.event import Event
 from orchestra.plan import Component, Rung
 from orchestra.report.ladder import Record, collect, suggestion
 from orchestra.runtime.servers import up
-from tests.health_ground import until
-from tests.incident_ground import asks, backend, breaks, suite
-from tests.suite_project import SuiteProject
+from tests.support.outages import asks, backend, breaks, suite
+from tests.support.project import SuiteProject
+from tests.support.servers import until
 
 FRONT = """  frontend:
     needs: [backend]

@@ -11,7 +11,7 @@ import pytest
 from orchestra.runtime.processes import usage
 from orchestra.runtime.processes.family import Meter
 from orchestra.runtime.processes.usage import take, used
-from tests.suite_project import HEAD, py
+from tests.support.project import HEAD, py
 
 FAMILY = """
 import subprocess, sys

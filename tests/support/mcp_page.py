@@ -19,7 +19,7 @@ from orchestra.runtime.attempt import Request, Result
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp import McpDriver
 from orchestra.runtime.driver.sections import carry_out
-from tests.step_requests import request
+from tests.support.requests import request
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Ground</title><link rel="icon" href="data:,">
 <h1>Ground</h1><p data-testid="log"></p><p data-testid="count">0</p>

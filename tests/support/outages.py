@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.health_ground import SERVER, free_range
-from tests.suite_project import HEAD, SuiteProject, py
+from tests.support.project import HEAD, SuiteProject, py
+from tests.support.servers import SERVER, free_range
 
 ASK = (
     "import sys, urllib.request\n"

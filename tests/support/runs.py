@@ -218,3 +218,11 @@ def ledger(folder: Path, made: Iterable[Made]) -> list[Event]:
 def columns(text: str) -> int:
     """How many columns of a terminal a line takes, by the count of another library."""
     return cell_len(text)
+
+
+def events(made: list[Made]) -> list[Event]:
+    """Return the events of a ledger, without the chain that binds them."""
+    return [
+        Event(number, f"2026-01-02T03:04:{number % 60:02d}.000000Z", kind, 1, "", "", body)
+        for number, (kind, body) in enumerate(made, 1)
+    ]

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Event, Thread
 
-PAGES = Path(__file__).parent / "data" / "pages"
+from tests.support.paths import DATA
+
+PAGES = DATA / "pages"
 
 
 class _Handler(SimpleHTTPRequestHandler):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -21,11 +20,12 @@ from orchestra.report.compare import Side, compare
 from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report, Row
 from orchestra.report.waits import Wait, note
-from tests import golden
-from tests.suite_project import SuiteProject
+from tests.support import golden
+from tests.support.paths import DATA, ROOT
+from tests.support.project import SuiteProject
 
-GOLDEN = Path(__file__).parent / "data" / "advice"
-PAGE = Path(__file__).parent.parent / "docs" / "quality.md"
+GOLDEN = DATA / "advice"
+PAGE = ROOT / "docs" / "quality.md"
 CLI = Method("cli", "Playwright", "playwright", workers=2)
 MCP = Method("mcp", "MCP", "mcp", workers=1)
 

@@ -17,7 +17,7 @@ from orchestra.plan import Baseline
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.pace import Pace
-from tests.suite_project import HEAD
+from tests.support.project import HEAD
 
 RULE = Baseline(window=20, min_runs=5, slower_ratio=1.25, slower_seconds=0.0, confirm=3)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from orchestra.compiler.build import build
 from orchestra.errors import UsageError
-from tests.golden import check
+from tests.support.golden import check
+from tests.support.paths import DATA
 
-ERR = Path(__file__).parent / "data" / "err" / "cli"
+ERR = DATA / "err" / "cli"
 GOOD = 'orchestra: 1\nsuite: {}\ntests: {{T: {{command: {{argv: ["true"]}}}}}}\nmethods: {{cli: {{driver: command, command: test_{}}}}}\n'
 
 

@@ -21,9 +21,9 @@ from orchestra.report.compare import (
     with_baselines,
 )
 from orchestra.report.compare_text import agreement_lines, compared_lines
-from tests import report_samples as samples
-from tests.suite_project import HEAD, environment, py
-from tests.test_report_rows import events
+from tests.support import runs as samples
+from tests.support.project import HEAD, environment, py
+from tests.support.runs import events
 
 
 def side(verdict="passed", seconds=1.0, steps=(), **more):

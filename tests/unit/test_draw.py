@@ -8,7 +8,7 @@ import pytest
 from orchestra import draw
 from orchestra import plan as plans
 from orchestra.plan import Group
-from tests import plan_samples
+from tests.support import plans as plan_samples
 
 
 @pytest.mark.parametrize(

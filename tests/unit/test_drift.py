@@ -19,7 +19,8 @@ from orchestra.compiler import drift, emit, marker, stamp
 from orchestra.compiler.writing import Change, write_all
 from orchestra.errors import ForeignFileError, MachineError, UsageError
 from orchestra.plan import Method, Outputs
-from tests import plan_samples
+from tests.support import plans as plan_samples
+from tests.support.paths import ROOT
 
 SPEC = "specs/shop.yaml"
 
@@ -551,7 +552,7 @@ def test_the_stamp_imports_next_to_nothing():
     program = (
         "import sys; before = set(sys.modules); import orchestra.compiler.stamp; print(*set(sys.modules) - before)"
     )
-    root = Path(__file__).resolve().parent.parent
+    root = ROOT
     done = subprocess.run([sys.executable, "-c", program], cwd=root, check=True, capture_output=True, text=True)
     heavy = {"pathlib", "re", "dataclasses", "msgspec", "jinja2", "click", "ruamel", "tempfile", "typing"}
     loaded = set(done.stdout.split())

@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import get_args
 
 import jinja2
@@ -19,9 +18,11 @@ from orchestra.cli import VERBS
 from orchestra.compiler import emit, escape, marker
 from orchestra.errors import UsageError
 from orchestra.plan import Gate, Group, Method, Outputs
-from tests import golden, plan_samples
+from tests.support import golden
+from tests.support import plans as plan_samples
+from tests.support.paths import DATA, ROOT
 
-GOLDEN = Path(__file__).parent / "data" / "golden"
+GOLDEN = DATA / "golden"
 
 
 def by_path(*given, default="") -> dict[str, str]:
@@ -349,7 +350,7 @@ def test_python_tuples(items, literal):
 
 
 def test_the_page_about_compile_knows_every_kind_state_and_escape():
-    text = (Path(__file__).resolve().parent.parent / "docs" / "compile.md").read_text()
+    text = (ROOT / "docs" / "compile.md").read_text()
     for kind in get_args(emit.Kind):
         assert f"| {kind} |" in text
     for state in ("missing", "stale", "edited", "orphaned", "orphaned and edited", "foreign"):
@@ -365,16 +366,15 @@ def test_the_page_about_compile_knows_every_kind_state_and_escape():
 
 def test_other_hash_seeds_give_the_same_bytes():
     program = (
-        "import hashlib\nfrom tests import plan_samples\nfrom orchestra.compiler import emit\n"
+        "import hashlib\nfrom tests.support import plans as plan_samples\nfrom orchestra.compiler import emit\n"
         "made = emit.files([plan_samples.market(), plan_samples.small()], '1')\n"
         "print(hashlib.sha256(b''.join(file.content for file in made)).hexdigest())"
     )
-    root = Path(__file__).resolve().parent.parent
     seen = {
         subprocess.run(
             [sys.executable, "-c", program],
-            cwd=root,
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
             check=True,
             capture_output=True,
             text=True,

@@ -12,7 +12,7 @@ from orchestra.ledger.event import VERDICTS
 from orchestra.plan import KnownFailure, Plan, Quarantine
 from orchestra.plan import Test as Case
 from orchestra.runtime.excuse import EXCUSABLE, excuse, excuse_blocked, lapsed, strictly
-from tests.suite_project import HEAD, py
+from tests.support.project import HEAD, py
 
 DAY = date(2026, 5, 1)
 HELD = Case("a", "", ("cli",), quarantine=Quarantine("ana", "2026-05-01", "ticket 1"))

@@ -26,7 +26,7 @@ from orchestra.runtime.observed import (
 )
 from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.window import marks
-from tests import report_samples as samples
+from tests.support import runs as samples
 
 APP = "http://127.0.0.1:8000"
 

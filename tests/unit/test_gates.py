@@ -11,7 +11,7 @@ from orchestra.metrics import filled, holes
 from orchestra.plan import Gate, Plan
 from orchestra.runtime.gate import SAMPLE_SECONDS, SAMPLE_SHARE, Gates
 from orchestra.standard import STANDARD, gates_of, is_standard
-from tests.suite_project import HEAD, py
+from tests.support.project import HEAD, py
 
 HOT, COOL = {"cpu_percent": 95.0}, {"cpu_percent": 10.0}
 

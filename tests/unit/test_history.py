@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from orchestra.ledger import history
 from orchestra.ledger.history import Attempt, Collector, Execution, Past, RunRecord
 from orchestra.ledger.log import Writer
-from tests import report_samples as samples
-from tests.suite_project import HEAD, py
+from tests.support import runs as samples
+from tests.support.project import HEAD, py
 
 FACTS = {"system": "Linux 6.1", "machine": "x86_64", "cores": 2, "memory_megabytes": 7950}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +12,10 @@ from hypothesis import strategies as st
 from orchestra.compiler.include import load
 from orchestra.errors import SpecError, UsageError
 from orchestra.source import MAX_BYTES, digest_files
-from tests.golden import check
+from tests.support.golden import check
+from tests.support.paths import DATA
 
-ERR = Path(__file__).parent / "data" / "err" / "include"
+ERR = DATA / "err" / "include"
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ from orchestra.draw import terminal_table
 from orchestra.ledger.integrity import RULES, Facts, judge
 from orchestra.plan import Command, Method, Plan, Step
 from orchestra.plan import Test as Case
-from tests import golden
-from tests import report_samples as samples
-from tests.suite_project import HEAD, SuiteProject
+from tests.support import golden
+from tests.support import runs as samples
+from tests.support.paths import DATA, ROOT
+from tests.support.project import HEAD, SuiteProject
 
-DATA = Path(__file__).parent / "data" / "integrity"
-PAGE = Path(__file__).parent.parent / "docs" / "quality.md"
+GOLDEN = DATA / "integrity"
+PAGE = ROOT / "docs" / "quality.md"
 STEPS = (Step("goto", ("/a",)), Step("expect", ("/b",)))
 PLAN = Plan(
     suite="s",
@@ -165,7 +166,7 @@ def test_the_verb_prints_each_rule_and_ends_as_the_policy_says(tmp_path):
     assert project.run("run").code == 0
     told = project.run("audit", "--policy", "--require", "clean_tree")
     assert (told.code, told.err) == (0, "")
-    golden.check(DATA / "good.out", told.out.partition("\n")[2])
+    golden.check(GOLDEN / "good.out", told.out.partition("\n")[2])
 
     (tmp_path / "new.txt").write_text("not in a commit")
     assert project.run("run", "--force").code == 0
@@ -173,7 +174,7 @@ def test_the_verb_prints_each_rule_and_ends_as_the_policy_says(tmp_path):
     told = project.run("audit", "--policy", "--require", "clean_tree")
     assert told.code == 1
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    golden.check(DATA / "bad.out", told.out.partition("\n")[2].replace(head[:12], "COMMIT"))
+    golden.check(GOLDEN / "bad.out", told.out.partition("\n")[2].replace(head[:12], "COMMIT"))
 
 
 def test_a_policy_needs_its_switch_and_must_make_sense(tmp_path):

@@ -14,7 +14,7 @@ from orchestra.plan import Component, Method, Plan, Retry, Rung
 from orchestra.plan import Test as Case
 from orchestra.report.ladder import Record
 from orchestra.report.lessons import lessons
-from tests.suite_project import HEAD, py
+from tests.support.project import HEAD, py
 
 PASS = Attempt("passed", 1.0)
 FAIL = Attempt("failed", 2.0, "assertion")

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TypedDict, get_args
 
 import jsonschema
@@ -16,8 +15,7 @@ from orchestra.ledger.canonical import canonical, digest, parse, scrubbed
 from orchestra.ledger.event import CATALOGUE, VERDICTS, Verdict, body_fault, event_schema
 from orchestra.ledger.page import written
 from orchestra.ledger.schema import object_schema
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.paths import ROOT
 
 # All of JSON that RFC 8785 allows, with the corners of the fast writer made likely.
 numbers = st.one_of(

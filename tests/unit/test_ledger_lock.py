@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from orchestra.errors import MachineError
 from orchestra.ledger.lock import Holder, Lock, LockedError, holder_of
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 ME = Holder(os.getpid(), "20260102T030405Z-00aa", "2026-01-02T03:04:05.000006Z")
 
 HOLD = """

@@ -5,11 +5,8 @@ import hashlib
 import json
 import os
 import random
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -22,24 +19,9 @@ from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.event import event_schema
 from orchestra.ledger.log import LedgerError, Tail, Writer, read, run_id, utc_stamp, verify
+from tests.support.ledgers import Clock, note, own_mounts, python, relinked
 
-ROOT = Path(__file__).resolve().parent.parent
 START = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
-
-
-class Clock:
-    """Goes one second a call, or where it is told to."""
-
-    def __init__(self):
-        self.moment = START - timedelta(seconds=1)
-
-    def __call__(self):
-        self.moment += timedelta(seconds=1)
-        return self.moment
-
-
-def note(text):
-    return {"message": text}
 
 
 def filled(path, count=5):
@@ -47,20 +29,6 @@ def filled(path, count=5):
         for number in range(count):
             writer.append("note", note(f"number {number}"))
     return path
-
-
-def relinked(path, seq, change):
-    """The ledger with `change` applied to one event and the chain made whole again, as another program would write it."""
-    prev, lines = GENESIS, []
-    for line in path.read_bytes().splitlines():
-        data = json.loads(line)
-        if data["seq"] == seq:
-            change(data)
-        data["prev"] = prev
-        del data["hash"]
-        prev = data["hash"] = hashlib.sha256(canonical(data)).hexdigest()
-        lines.append(canonical(data))
-    path.write_bytes(b"\n".join(lines) + b"\n")
 
 
 def test_a_line_is_the_canonical_json_of_its_event_and_the_hash_covers_all_else(tmp_path):
@@ -431,16 +399,6 @@ def fill(path, mend):
 """
 
 
-def python(script, *arguments, wrap=()):
-    return subprocess.run(
-        [*wrap, sys.executable, "-c", script, *map(str, arguments)],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_a_limit_on_file_sizes_stops_the_record_at_a_whole_line(tmp_path):
     script = FILL + (
         "import resource\n"
@@ -455,16 +413,6 @@ def test_a_limit_on_file_sizes_stops_the_record_at_a_whole_line(tmp_path):
         "raise the limit on file sizes (`ulimit -f`), then go on with `orchestra run --resume`\n"
         "None\n"
     )
-
-
-def own_mounts():
-    """The words that give a program a mount table of its own, or None where the system allows none."""
-    words = ["unshare", "--mount", "--map-root-user"]
-    try:
-        done = subprocess.run([*words, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True)
-    except FileNotFoundError:
-        return None
-    return words if done.returncode == 0 else None
 
 
 def test_a_full_disk_and_a_read_only_one_are_told_and_leave_whole_lines(tmp_path):

@@ -22,8 +22,8 @@ from orchestra.ledger.disk import file_digest
 from orchestra.ledger.log import LedgerError, Tail, Writer, read, verify
 from orchestra.ledger.retention import _rests_on
 from orchestra.ledger.segment import segment_path, segments
-from tests.suite_project import HEAD, SuiteProject, environment
-from tests.test_ledger_log import Clock, note, own_mounts, python, relinked
+from tests.support.ledgers import Clock, note, own_mounts, python, relinked
+from tests.support.project import HEAD, SuiteProject, environment
 
 SMALL = 900
 

@@ -10,7 +10,7 @@ from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Dropped, Evidence, Result
 from orchestra.runtime.limit import surplus, within_limit
 from orchestra.runtime.record import missing_evidence
-from tests.suite_project import HEAD, py
+from tests.support.project import HEAD, py
 
 sizes = st.dictionaries(st.text(min_size=1, max_size=3), st.integers(0, 50))
 

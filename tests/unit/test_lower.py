@@ -15,10 +15,11 @@ from orchestra import names, plan
 from orchestra.compiler.build import Built, build
 from orchestra.compiler.lower import lower, lower_test
 from orchestra.compiler.rules.late_names import RUN_NAMES
-from tests.golden import check
+from tests.support.golden import check
+from tests.support.paths import DATA
 
-DATA = Path(__file__).parent / "data" / "lower"
-FEATURES = sorted(path.stem for path in DATA.glob("*.yaml"))
+SPECS = DATA / "lower"
+FEATURES = sorted(path.stem for path in SPECS.glob("*.yaml"))
 
 
 def shown(one: plan.Plan) -> str:
@@ -40,9 +41,9 @@ def plan_of(folder: Path, text: str) -> plan.Plan:
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_feature(name):
-    made = build(DATA, [f"{name}.yaml"])
+    made = build(SPECS, [f"{name}.yaml"])
     assert not made.diagnostics, "\n".join(problem.text() for problem in made.diagnostics)
-    check(DATA / f"{name}.json", "".join(map(shown, made.plans)))
+    check(SPECS / f"{name}.json", "".join(map(shown, made.plans)))
     assert all(map(is_as_stored, made.plans))
 
 
@@ -265,7 +266,8 @@ tests:
     made = built(tmp_path, text)
     assert made.plans == ()
     check(
-        DATA.parent / "err" / "cli" / "number-value.out", "".join(problem.text() + "\n" for problem in made.diagnostics)
+        SPECS.parent / "err" / "cli" / "number-value.out",
+        "".join(problem.text() + "\n" for problem in made.diagnostics),
     )
 
 
@@ -289,7 +291,9 @@ EXPANSIONS = {
 @pytest.mark.parametrize("name", EXPANSIONS)
 def test_a_spec_cannot_grow_without_end(tmp_path, name):
     made = built(tmp_path, "orchestra: 1\nsuite: s\n" + EXPANSIONS[name])
-    check(DATA.parent / "err" / "cli" / f"expansion-{name}.out", "".join(one.text() + "\n" for one in made.diagnostics))
+    check(
+        SPECS.parent / "err" / "cli" / f"expansion-{name}.out", "".join(one.text() + "\n" for one in made.diagnostics)
+    )
 
 
 def test_a_circle_of_blocks_is_left_to_its_rule(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 
 from orchestra import metrics
 from orchestra.metrics import METRICS, EvaluationError, Members, NotApplicable, Problem, check_expression, evaluate
-from tests.golden import check as check_golden
+from tests.support.golden import check as check_golden
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
+PAGE = ROOT / "docs" / "metrics.md"
 EXAMPLE = {"int": 3, "double": 0.5, "string": "healthy", "bool": True}
 
 

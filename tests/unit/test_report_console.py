@@ -17,10 +17,11 @@ from orchestra.errors import MachineError
 from orchestra.report import watch
 from orchestra.report.console import Feed, Plain, Screen
 from orchestra.report.fold import Collector
-from tests import golden
-from tests import report_samples as samples
+from tests.support import golden
+from tests.support import runs as samples
+from tests.support.paths import DATA
 
-GOLDEN = Path(__file__).parent / "data" / "report"
+GOLDEN = DATA / "report"
 FOLDER = ".orchestra/market/runs/" + samples.RUN
 
 
@@ -300,7 +301,7 @@ CHOICE = """
 import sys
 from pathlib import Path
 from orchestra.report import watch
-from tests import report_samples as samples
+from tests.support import runs as samples
 watchers = watch.observers(Path(sys.argv[1]), samples.PLAN, Path(sys.argv[1]))
 Path(sys.argv[2]).write_text(type(watchers[1]).__name__)
 for watcher in watchers:

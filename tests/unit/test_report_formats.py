@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,11 +21,12 @@ from orchestra.report.fold import collect
 from orchestra.report.junit import junit, legal
 from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
-from tests import golden
-from tests import report_samples as samples
-from tests.test_report_rows import events
+from tests.support import golden
+from tests.support import runs as samples
+from tests.support.paths import DATA
+from tests.support.runs import events
 
-GOLDEN = Path(__file__).parent / "data" / "report"
+GOLDEN = DATA / "report"
 FOLDER = ".orchestra/market/runs/" + samples.RUN
 FORMS = {"summary.md": markdown, "junit.xml": junit, "ctrf.json": ctrf}
 

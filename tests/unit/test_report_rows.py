@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestra import plan as plans
-from orchestra.ledger.event import Event
 from orchestra.report.fold import NEVER_RAN, collect
 from orchestra.report.rows import Report, Row
 from orchestra.report.table import (
@@ -22,14 +21,8 @@ from orchestra.report.table import (
     render_table,
     values_text,
 )
-from tests import report_samples as samples
-
-
-def events(made: list[samples.Made]) -> list[Event]:
-    return [
-        Event(number, f"2026-01-02T03:04:{number % 60:02d}.000000Z", kind, 1, "", "", body)
-        for number, (kind, body) in enumerate(made, 1)
-    ]
+from tests.support import runs as samples
+from tests.support.runs import events
 
 
 def report(*made: samples.Made, place_of=lambda _: "") -> Report:

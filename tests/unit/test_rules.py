@@ -7,7 +7,6 @@ import json
 import re
 import runpy
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -20,11 +19,11 @@ from orchestra.compiler.rules.graph import cycles
 from orchestra.compiler.rules.page import COLLECT_RULES, READER_RULES, SIZE_RULES, page
 from orchestra.compiler.violation import RULES as SCHEMA_RULES
 from orchestra.diagnostic import Place
-from tests.golden import check as check_golden
+from tests.support.golden import check as check_golden
+from tests.support.paths import DATA, ROOT
 
-DATA = Path(__file__).parent / "data"
 ERR = DATA / "err" / "rules"
-PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
+PAGE = ROOT / "docs" / "rules.md"
 ALL = {**RULES, **SUITE_RULES}
 
 

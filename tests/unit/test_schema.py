@@ -19,12 +19,12 @@ from orchestra.compiler import include, judge_of_record, models, reference, sche
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.violation import RULES, Finding, Violation, findings, shown
 from orchestra.suggest import closest, did_you_mean
-from tests import golden
+from tests.support import golden
+from tests.support.paths import DATA, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(__file__).resolve().parent / "data" / "schema"
+SPECS = DATA / "schema"
 SCHEMA = models.build_schema()
-RIGHT: Any = include.load(DATA, "right.yaml").data
+RIGHT: Any = include.load(SPECS, "right.yaml").data
 
 
 def judge(folder: Path, text: str) -> list[str]:
@@ -137,7 +137,7 @@ def test_no_key_takes_null_but_where_the_language_says_so():
 
 
 def test_a_spec_with_every_key_is_valid_and_binds():
-    assert schema.judge(include.load(DATA, "right.yaml")) == []
+    assert schema.judge(include.load(SPECS, "right.yaml")) == []
     bound = models.spec_model().model_validate(RIGHT)
     assert bound.model_dump(by_alias=True, exclude_unset=True) == RIGHT
 
@@ -153,8 +153,8 @@ def test_the_spec_with_every_key_has_every_key():
 
 
 def test_every_mistake_has_its_line():
-    problems = schema.judge(include.load(DATA, "wrong.yaml"))
-    golden.check(DATA / "wrong.out", "".join(problem.text() + "\n" for problem in problems))
+    problems = schema.judge(include.load(SPECS, "wrong.yaml"))
+    golden.check(SPECS / "wrong.out", "".join(problem.text() + "\n" for problem in problems))
     assert {problem.rule for problem in problems} == set(RULES)
 
 
@@ -245,7 +245,7 @@ def test_a_hundred_mistakes_at_once(tmp_path: Path):
 def test_judges_that_disagree_are_a_defect_and_say_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(judge_of_record, "violations", lambda *_: [])
     with pytest.raises(schema.JudgesDisagreeError, match=r"the first says: .*Unexpected|Additional") as caught:
-        schema.judge(include.load(DATA, "wrong.yaml"))
+        schema.judge(include.load(SPECS, "wrong.yaml"))
     assert caught.value.said
 
 
@@ -313,7 +313,7 @@ def mutants(draw: st.DrawFn) -> Any:
 
 
 def assembled(data: Any) -> Assembled:
-    document = include.load(DATA, "right.yaml")
+    document = include.load(SPECS, "right.yaml")
     return Assembled(data, document.documents, document.digest, document.paths, document.owners)
 
 

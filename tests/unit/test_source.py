@@ -7,7 +7,6 @@ import gc
 import json
 import re
 import types
-from pathlib import Path
 
 import pytest
 import ruamel.yaml.events
@@ -19,9 +18,10 @@ from orchestra import source, source_event
 from orchestra.errors import SpecError
 from orchestra.source import Trap, digest_files, locate, parse
 from orchestra.source_fault import Fault, diagnose
-from tests.golden import check
+from tests.support.golden import check
+from tests.support.paths import DATA
 
-ERR = Path(__file__).parent / "data" / "err" / "source"
+ERR = DATA / "err" / "source"
 NAMES = sorted(path.stem for path in ERR.glob("*.yaml"))
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from orchestra.errors import MachineError
 from orchestra.ledger.transaction import Transaction, recover
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.paths import ROOT
 
 # Dies, as by SIGKILL, just before the step of this number that changes the disk.
 CHANGE = """

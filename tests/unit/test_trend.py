@@ -15,7 +15,7 @@ from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.trend import Bad, changes, first_bad, slope, sparkline
 from orchestra.plan import Baseline
 from orchestra.report.past import LEGEND, overview, story
-from tests.suite_project import HEAD, environment
+from tests.support.project import HEAD, environment
 
 
 def test_a_sparkline_goes_from_the_least_to_the_greatest():

@@ -10,7 +10,7 @@ import pytest
 
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.whole_log import bind_logs, logs_body
-from tests.suite_project import SuiteProject
+from tests.support.project import SuiteProject
 
 SPEC = """orchestra: 1
 suite: s

@@ -9,7 +9,7 @@ import pytest
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.window import LIMIT_BYTES, marks, wants_evidence, with_services
-from tests.suite_project import SuiteProject
+from tests.support.project import SuiteProject
 
 FAILED = Result("cli:a", 1, "failed", 0.1)
 
