@@ -49,6 +49,12 @@ class SuiteProject:
         """`doit …`, to its end."""
         return self._run([sys.executable, "-m", "doit", *words], env)
 
+    def git(self, *words: str) -> str:
+        """`git …` at the root, by a user without a configuration; what it prints."""
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"]
+        argv = ["git", *identity, "-c", "init.defaultBranch=main", *words]
+        return subprocess.run(argv, cwd=self.root, check=True, capture_output=True, text=True).stdout
+
     def start(self, *words: str, **env: str) -> subprocess.Popen[str]:
         """`orchestra …`, under way."""
         return subprocess.Popen(

@@ -309,10 +309,26 @@ def test_a_stream_is_masked_as_its_whole(secret, parts, size):
     assert raw not in b"".join([*pieces, stream.finish()]).replace(b"***TOKEN***", b"")
 
 
-def test_short_and_absent_secrets_are_left_alone():
-    masks = Masks(["A", "B"], {"A": "on"})
-    assert masks.text("turn it on") == "turn it on"
-    assert masks.stream() is None
+def test_a_short_secret_is_masked_as_a_word_and_a_blank_or_absent_one_is_not():
+    masks = Masks(["A", "B", "C"], {"A": "on", "B": "  "})
+    assert masks.text("turn it on, not only once") == "turn it ***A***, not only once"
+    assert [why.partition(" is ")[0] for why in masks.weak] == ["the value of A", "the value of B"]
+    assert Masks(["B", "C"], {"B": "  "}).stream() is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_short_secret_in_a_stream_is_masked_as_a_word(size):
+    stream, whole = Masks(["A"], {"A": "on"}).stream(), b"on, only on-off con on"
+    pieces = [stream.feed(whole[at : at + size]) for at in range(0, len(whole), size)]
+    assert b"".join([*pieces, stream.finish()]) == b"***A***, only ***A***-off con ***A***"
+
+
+@pytest.mark.parametrize("secret", ["*", "**", "***", "A", "***A***", "TOKEN", "x*y*"])
+def test_a_text_that_is_masked_twice_is_as_after_once(secret):
+    masks = Masks(["TOKEN"], {"TOKEN": secret})
+    once = masks.text(f"a {secret} b")
+    assert once == "a ***TOKEN*** b"
+    assert masks.text(once) == once
 
 
 def test_junit_files(tmp_path):

@@ -17,7 +17,8 @@ from orchestra.runtime.driver.content import judge_csv, judge_file, judge_text, 
 from orchestra.runtime.driver.contract import StepError
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
-from orchestra.runtime.scope import Scope, inside
+from orchestra.runtime.files import inside
+from orchestra.runtime.scope import Scope
 from orchestra.targets import Target
 from tests.step_requests import request
 from tests.step_site import site, unused_address
@@ -292,6 +293,10 @@ def test_a_path_stays_inside(tmp_path):
     assert inside(str(tmp_path / "x" / "y"), tmp_path / "root", tmp_path / "x") == (tmp_path / "x" / "y").resolve()
     with pytest.raises(UsageError, match=r'"\.\./b" leaves the project root'):
         inside("../b", tmp_path)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/out").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match=r'"out/b" leaves the project root, to /'):
+        inside("out/b", tmp_path / "root")
 
 
 # ------------------------------------------------------------------------------------------------------------- content

@@ -35,9 +35,9 @@ sys.addaudithook(step)
 armed = True
 change = Transaction(Path(sys.argv[1]))
 change.write("history.json", b"new")
-change.write("baseline.json", b"new")
-change.link("runs/last", "new")
-change.remove("gone.json")
+change.write("executions.jsonl", b"new")
+change.link("runs/last", "20260728T120001Z-0002")
+change.remove("baseline.json")
 change.commit()
 """
 
@@ -45,22 +45,22 @@ change.commit()
 def old(home: Path) -> Path:
     (home / "runs").mkdir(parents=True)
     (home / "history.json").write_bytes(b"old")
-    (home / "gone.json").write_bytes(b"old")
-    (home / "runs" / "last").symlink_to("old")
+    (home / "baseline.json").write_bytes(b"old")
+    (home / "runs" / "last").symlink_to("20260728T120000Z-0001")
     return home
 
 
 def read(home: Path) -> dict[str, str]:
     found = {
         name: (home / name).read_text()
-        for name in ("history.json", "baseline.json", "gone.json")
+        for name in ("history.json", "executions.jsonl", "baseline.json")
         if (home / name).exists()
     }
     return {**found, "runs/last": str((home / "runs" / "last").readlink())}
 
 
-OLD = {"history.json": "old", "gone.json": "old", "runs/last": "old"}
-NEW = {"history.json": "new", "baseline.json": "new", "runs/last": "new"}
+OLD = {"history.json": "old", "baseline.json": "old", "runs/last": "20260728T120000Z-0001"}
+NEW = {"history.json": "new", "executions.jsonl": "new", "runs/last": "20260728T120001Z-0002"}
 
 
 def test_at_every_step_it_is_the_old_or_the_new(tmp_path):

@@ -271,6 +271,83 @@ def test_a_run_does_not_use_what_was_made_of_something_else_and_says_why(project
     assert project.run("down").code == 0
 
 
+@pytest.mark.parametrize("file", ["serve.py", "lib.py", "seed.py"])
+def test_a_run_does_not_use_what_was_made_of_files_that_changed_although_no_inputs_are_declared(project, file):
+    (project.root / "lib.py").write_text("")
+    (project.root / "seed.py").write_text("")
+    health = "  seed: {job: {run: [python, seed.py]}}\n" + backend(more="needs: [seed]")
+    suite(project, health, f"  a: {{{asks()}\n")
+    edit(project, "serve.py", "import lib")
+    assert project.run("up").code == 0
+    assert (project.run("run").code, starts(project), project.events("note")) == (0, 1, [])
+    edit(project, file, "# another build")
+    assert (project.run("run").code, starts(project)) == (0, 2)
+    notes = [one["body"]["message"] for one in project.events("note")]
+    assert any("its command, environment or input files have changed since it was started" in note for note in notes)
+    again = project.run("up")
+    assert "mend " + ("seed" if file == "seed.py" else "backend") + ": orchestra up --restart" in again.out
+
+
+def edit(project: SuiteProject, file: str, line: str) -> None:
+    path = project.root / file
+    path.write_text(f"{path.read_text()}\n{line}\n")
+
+
+@pytest.mark.parametrize("known", ["by git", "without git"])
+def test_a_run_that_cannot_know_whether_what_is_up_is_old_code_notes_it(project, known):
+    if known == "by git":
+        project.git("init", "-q")
+        (project.root / ".gitignore").write_text("ignored.js\n")
+    (project.root / "node_modules").mkdir()
+    suite(
+        project,
+        backend().replace('"serve.py"', '"-c", "import runpy; runpy.run_path(\'serve.py\')"'),
+        f"  a: {{{asks()}\n",
+    )
+    assert project.run("up").code == 0
+    assert (project.run("run").code, starts(project)) == (0, 1)
+    [note] = [one["body"] for one in project.events("note")]
+    assert note["kind"] == "up_unsure"
+    assert "its `run` names no file of this project, and it declares no `inputs`" in note["message"]
+    for name in ("node_modules/x.js", "lib.js", "data.db", *(["ignored.js"] if known == "by git" else [])):
+        (project.root / name).write_text("")
+    done = project.run("run")
+    [note] = [one["body"] for one in project.events("note")]
+    assert re.search(
+        '"backend" .* may be old code: lib.js changed after it was started at [0-9:]{8}, and', note["message"]
+    )
+    assert "`orchestra up --restart backend`" in done.err
+    assert "may be old code: lib.js changed" in matrix(project)["backend"]["reason"]
+    project.write(
+        (project.root / "specs/s.yaml").read_text().replace("stop: {grace", "inputs: [serve.py], stop: {grace")
+    )
+    assert project.compile().run("up", "--restart").code == 0
+    (project.root / "lib.js").touch()
+    assert (project.run("run").code, project.events("note")) == (0, [])
+
+
+def test_what_rests_on_code_that_no_digest_covers_is_not_unchanged(project):
+    health = "  known: {service: {run: [python, known.py]}}\n  unknown: {service: {run: [sleep, '600']}}\n"
+    (project.root / "known.py").write_text("import time; time.sleep(600)")
+    tests = "".join(
+        f"  {name}: {{requires: [{row}], inputs: [data], command: {{argv: [python, -c, pass]}}}}\n"
+        for name, row in (("a", "known"), ("b", "unknown"))
+    )
+    suite(project, health, tests)
+    assert project.run("run").code == 0
+    assert project.run("run").code == 0
+    assert project.verdicts() == {"cli:a": "unchanged", "cli:b": "passed"}
+    [note] = [one["body"] for one in project.events("note")]
+    assert (note["kind"], '"unknown"' in note["message"], "`inputs`" in note["message"]) == (
+        "unchanged_unsure",
+        True,
+        True,
+    )
+    edit(project, "known.py", "")
+    assert project.run("run", "a").code == 0
+    assert project.verdicts() == {"cli:a": "passed"}
+
+
 def test_a_run_does_not_use_what_was_started_with_another_environment(project):
     suite(project, backend().replace("port_range", 'env: {MODE: "${env.SPECIAL}"}, port_range'), f"  a: {{{asks()}\n")
     assert project.run("up", SPECIAL="first-value").code == 0

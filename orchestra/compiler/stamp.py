@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from orchestra import __version__
+from orchestra import __version__, nofollow
 
 PATH = ".orchestra/stamp.json"
 SETTINGS = "pyproject.toml"
@@ -63,8 +63,7 @@ def unchanged(root: str | os.PathLike[str], specs: Sequence[str]) -> bool:
         specs: the spec files of the project, relative to the root, as they are now; includes are known from the stamp.
     """
     try:
-        with open(os.path.join(root, PATH), "rb") as file:  # noqa: PTH118, PTH123 - pathlib costs a start
-            stamp = json.load(file)
+        stamp = json.loads(nofollow.read(os.path.join(root, PATH)))  # noqa: PTH118 - pathlib costs a start
         files = stamp["files"]
         return (
             stamp["specs"] == sorted(specs)
@@ -88,9 +87,11 @@ def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str,
     path = os.path.join(root, PATH)  # noqa: PTH118 - pathlib costs a start
     fresh = f"{path}.{os.getpid()}"
     try:
-        with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123 - as above
+        nofollow.unlink(fresh)
+        handle = nofollow.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.replace(fresh, path)  # noqa: PTH105 - as above
+        nofollow.replace(fresh, path)
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(fresh)  # noqa: PTH108 - as above
+            nofollow.unlink(fresh)

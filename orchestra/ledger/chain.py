@@ -1,6 +1,6 @@
 """How an event becomes a line and a line an event: the hash over its content and the hash before.
 
-May import `ledger.event` and `ledger.canonical`.
+May import `ledger.event`, `ledger.canonical` and `ledger.free_text`.
 
 A line is the canonical JSON of the event. Its keys are sorted, so `hash` stands between `body` and `prev`, and the
 hashed text is the line without that piece. Writing and checking therefore encode nothing twice.
@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from orchestra.ledger.canonical import canonical, parse, scrubbed
 from orchestra.ledger.event import CATALOGUE, Event, body_fault
+from orchestra.ledger.free_text import masked
 
 GENESIS: Final = "0" * 64
 """What stands for the hash before the first event."""
@@ -54,7 +55,7 @@ def link(
     """
     if fault := body_fault(kind, body):
         raise ValueError(fault)
-    clean: Any = scrubbed(dict(body), mask) if mask else dict(body)
+    clean: Any = masked(kind, body, mask) if mask else dict(body)
     try:
         text = canonical(clean)
     except UnicodeEncodeError:

@@ -20,11 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.chain import BrokenLineError, Tip, link, strict_fault, unlink
 from orchestra.ledger.disk import disk_error, sync_file, sync_folder
 from orchestra.ledger.event import Event
 from orchestra.ledger.segment import SEGMENT_BYTES, segment_body, segment_fault, segment_path, stray
+
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
 class Finding(NamedTuple):
@@ -120,7 +123,7 @@ class Tail:
         """The whole events of the file that was come to."""
         check = _strictly if self._strict else _plainly
         self.torn = 0
-        with self.path.open("rb") as stream:
+        with nofollow.open_read(self.path) as stream:
             stream.seek(self.tip.end)
             for raw in stream:
                 if raw[-1:] != b"\n":
@@ -181,7 +184,7 @@ class Writer:
     Args:
         path: `events.jsonl`; made with its folders if absent, verified and continued if present.
         now: the clock, with a zone.
-        mask: applied to every string before it is written, to keep secrets out.
+        mask: applied to the free text of each event before it is written, to keep secrets out (`free_text`).
         seen: shown each event that the file holds already, and the one that tells of a torn end.
         segment_bytes: a file of this size or more is followed by another one; None for `SEGMENT_BYTES`.
 
@@ -362,8 +365,7 @@ class Writer:
 
 def _open(path: Path) -> int:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        file = nofollow.open_file(path, _APPEND, make=True)
     except OSError as error:
         raise disk_error(error, path, "open") from error
     try:
@@ -381,7 +383,7 @@ def _open(path: Path) -> int:
 def _open_next(path: Path) -> int:
     """A further file of a ledger that this process has locked; its name is on the disk."""
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        file = nofollow.open_file(path, _APPEND)
         try:
             sync_folder(path.parent)
         except OSError:

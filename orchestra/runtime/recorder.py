@@ -47,7 +47,7 @@ class Recorder:
 
     Args:
         folder: the run's own folder, absolute.
-        mask: takes secrets out of every text; None where there are none.
+        mask: takes secrets out of free text; None where there are none.
         observers: told in order.
         whole: told before them; they are shown the events of earlier segments, too, when a run goes on.
     """

@@ -26,14 +26,14 @@ from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.outcome import FINE
-from orchestra.ledger.transaction import Transaction, recover
+from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import patterns
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browsers.browser import Browser, Missing
-from orchestra.runtime.build import Builds, source_now
+from orchestra.runtime.build import Builds, source_now, unsure
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
@@ -56,7 +56,7 @@ from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
-from orchestra.runtime.servers import up
+from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.health import Matrix
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
@@ -149,7 +149,7 @@ class Session:
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
         try:
             recover(home)
-            self._past = history.load(home / "history.json")
+            self._past = history.load(home / history.LAST)
             self._places = Places(root, plan.sources, plan.profile)
             self._browsers = engines(
                 (task.test for task in self._tasks.values()), root, self._environment, headed=options.headed
@@ -158,7 +158,7 @@ class Session:
             self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
-                make_folder(str(self.folder))
+                make_folder(self.folder)
             self._history, self._facts = history.Collector(), integrity.Facts(plan)
             self._recorder = Recorder(
                 self.folder,
@@ -210,16 +210,19 @@ class Session:
     # ------------------------------------------------------------------------------------------------------- opening
 
     def _lent(self) -> Mapping[str, up.UpRow]:
-        """The services that `orchestra up` keeps, as far as they are what this plan says; why others are not used is told."""
-        lent, refused = up.usable(self._root, self._home, self._plan.components, self._environment)
+        """Return the services of `orchestra up` that are what this plan describes, and note what is not, or may not be."""
+        lent, refused, unsure = reuse.usable(self._root, self._home, self._plan, self._environment)
         for name, why in refused.items():
             message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
             self._recorder.add("note", {"kind": "up_refused", "message": message})
+        for name, why in unsure.items():
+            message = f'"{name}" is used as `orchestra up` started it, and may be old code: {why}; {reuse.fix(name)}'
+            self._recorder.add("note", {"kind": "up_unsure", "message": message})
         return lent
 
     def _go_on(self) -> Resumed:
         """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
-        inputs, services = self._builds.inputs_digest, self._builds.services
+        inputs, services = self._builds.inputs_digest, self._builds.digests
         return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
 
     def _keep(self) -> None:
@@ -260,7 +263,7 @@ class Session:
             "workers": self._options.workers or 0,
             "argv": list(self._options.argv),
             "provenance": facts,
-            "builds": self._builds.services,
+            "builds": self._builds.digests,
         }
         if self._options.resume:
             rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
@@ -273,6 +276,8 @@ class Session:
             "methods": [method.id for method in self._plan.methods],
         }
         self._recorder.add("run_started", body)
+        for message in self._masks.weak:
+            self._recorder.add("note", {"kind": "secret", "message": message})
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
         if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
@@ -313,6 +318,9 @@ class Session:
             return
         past = self._past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
+            if unknown := self._builds.unknown(task.test):
+                self._recorder.add("note", {"kind": "unchanged_unsure", "message": unsure(task.name, unknown)})
+                return
             self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
 
     def wait(self) -> list[str]:
@@ -715,10 +723,10 @@ class Session:
         )
         self._recorder.sync()
         change = Transaction(self._home)
-        change.write("history.json", history.encoded(self._past))
+        change.write(history.LAST, history.encoded(self._past))
         if (record := self._history.record()) is not None:
             change.write(history.EXECUTIONS, history.with_record(self._home, record))
-        change.link("runs/last", self.run)
+        change.link(LAST_RUN, self.run)
         self._pace.commit(change)
         self._recorder.seal(lambda: integrity.sealed(self._facts))
         change.commit()

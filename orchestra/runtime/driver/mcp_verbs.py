@@ -20,7 +20,7 @@ from orchestra.runtime.driver.playwright_fault import Said
 from orchestra.runtime.driver.playwright_verbs import failure_of, judge_value
 from orchestra.runtime.driver.playwright_watch import Answer as DialogAnswer
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
-from orchestra.runtime.scope import inside
+from orchestra.runtime.files import inside
 from orchestra.steps import file_name
 from orchestra.targets import js_locator
 

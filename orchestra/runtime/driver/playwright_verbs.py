@@ -19,7 +19,7 @@ from orchestra.runtime.driver.playwright_expect import ambiguous, expect_element
 from orchestra.runtime.driver.playwright_fault import Said, read
 from orchestra.runtime.driver.playwright_watch import Answer, Watch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
-from orchestra.runtime.scope import inside
+from orchestra.runtime.files import inside
 from orchestra.steps import conditions, file_name
 from orchestra.targets import Target, python_calls, target_of
 

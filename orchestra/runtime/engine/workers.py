@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -22,6 +21,8 @@ from typing import IO
 
 import msgspec
 
+from orchestra.ledger.disk import open_log
+from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.mask import Masks, StreamMask
 from orchestra.runtime.processes.process import Process, end_tree, spawn
@@ -112,11 +113,10 @@ class Workers:
     def _new(self, kind: tuple[str, str]) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
         mask = self._masks.stream()
-        with log.open("ab") as file:
+        with open_log(log) as file:
             process = spawn(
-                [sys.executable, "-m", "orchestra.runtime.worker"],
+                interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.PIPE,
@@ -211,7 +211,7 @@ class Workers:
 
 def _copy(source: IO[bytes], log: Path, mask: StreamMask) -> None:
     """Write what a worker says to its log without the secrets, until nobody can say anything more."""
-    with source, log.open("ab", buffering=0) as out:
+    with source, open_log(log) as out:
         while block := os.read(source.fileno(), _BLOCK_BYTES):
             with suppress(OSError):  # a full disk must not stop the worker, which would wait for the pipe
                 out.write(mask.feed(block))

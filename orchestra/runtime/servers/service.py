@@ -19,9 +19,11 @@ from pathlib import Path
 
 import psutil
 
+from orchestra import nofollow
 from orchestra.names import expand
 from orchestra.plan import Job, Service
 from orchestra.runtime import patterns
+from orchestra.runtime.files import inside
 from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
@@ -176,10 +178,9 @@ class Journal:
             if self._file >= 0 and self._size + len(data) > self._limit:
                 os.close(self._file)
                 self._file = -1
-                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+                nofollow.replace(self.path, self.path.with_name(f"{self.path.name}.1"))
             if self._file < 0:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                self._file = nofollow.open_file(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, make=True)
                 self._size = os.fstat(self._file).st_size
             os.write(self._file, data)
             self._size += len(data)
@@ -230,7 +231,7 @@ def start(
         port: its reservation.
 
     Raises:
-        OrchestraError: a name has no value, or the command does not start.
+        OrchestraError: a name has no value, `cwd` leads out of the project, or the command does not start.
     """
     argv = [expand(word, lookup) for word in command.run]
     if command.shell:
@@ -238,9 +239,10 @@ def start(
     own = {name: expand(value, lookup) for name, value in command.env.items()}
     # Python keeps what it writes to a pipe; the last words of one that is killed would be lost.
     env = {"PYTHONUNBUFFERED": "1", **ground.env, **own}
+    cwd = inside(command.cwd, ground.root)
     pipe = Pipe(asyncio.get_running_loop(), journal.take)
     try:
-        process = spawn(argv, cwd=ground.root / command.cwd, env=env, stdout=pipe.write_end, mark=mark)
+        process = spawn(argv, cwd=cwd, env=env, stdout=pipe.write_end, mark=mark)
     except BaseException:
         pipe.close()
         raise
