@@ -346,7 +346,7 @@ def test_a_file_that_is_no_text():
         judge_file(b"\xff\xfe\xff", {"text": {"contain": "a"}}, "the file")
     with pytest.raises(StepError, match="is no JSON"):
         judge_file(b"\xff\xfe\xff", {"json": {"$": 1}}, "the file")
-    with pytest.raises(StepError, match="is no regular expression") as told:
+    with pytest.raises(StepError, match="cannot be read: missing") as told:
         judge_text("a", {"match": "("}, "the file")
     assert told.value.fault == "setup"
 

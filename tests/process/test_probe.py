@@ -200,7 +200,7 @@ def test_run_judges_exit_code_and_output(ground):
     )
     assert run("print(18)", stderr="x").reason == "'python -c print(18)' wrote '' to stderr, which does not match 'x'"
     assert run("import os; os.kill(os.getpid(), 9)").reason.endswith("was ended by signal 9")
-    assert run("", stdout="(").reason.startswith("its probe has no valid regular expression: ")
+    assert run("", stdout="(").reason.startswith('cannot be asked: the pattern "(" cannot be read: missing ), ')
     assert ask(ground, "run", {"argv": ["no-such-tool"]}).final
 
 
@@ -259,9 +259,13 @@ def test_file_judges_presence_space_and_age(ground):
 
 
 def test_log_gives_the_named_groups(ground):
-    said = {"ready (?P<word>.*)": {"word": "steady"}}
-    assert ask(ground, "log", {"match": "ready (?P<word>.*)"}, said=said.get) == Answer(names={"word": "steady"})
-    assert ask(ground, "log", {"match": "go"}, said=said.get).reason == "its output has no match for 'go'"
+    known = {"ready (?P<word>.*)": {"word": "steady"}}
+
+    async def said(pattern: str) -> dict[str, str] | None:
+        return known.get(pattern)
+
+    assert ask(ground, "log", {"match": "ready (?P<word>.*)"}, said=said) == Answer(names={"word": "steady"})
+    assert ask(ground, "log", {"match": "go"}, said=said).reason == "its output has no match for 'go'"
 
 
 def test_port_names_who_holds_it(ground):

@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -74,14 +75,18 @@ def test_a_log_has_whole_lines_with_their_time_and_without_secrets(tmp_path):
 def test_what_was_said_counts_for_one_start_and_across_blocks(tmp_path):
     journal = Journal(tmp_path / "one.log", str)
     pattern = r"^port (?P<port>\d+)$"
+
+    def said() -> Mapping[str, str] | None:
+        return asyncio.run(journal.said(pattern))
+
     journal.begin("start 1", (pattern,))
-    assert journal.said(pattern) is None
+    assert said() is None
     journal.take(b"the port 1\npor")
-    assert journal.said(pattern) is None
+    assert said() is None
     journal.take(b"t 4711\nport 9\n")
-    assert journal.said(pattern) == {"port": "4711"}
+    assert said() == {"port": "4711"}
     journal.begin("start 2", (pattern,))
-    assert journal.said(pattern) is None
+    assert said() is None
     journal.close()
 
 
@@ -123,7 +128,7 @@ def test_a_disk_that_refuses_costs_the_log_only(tmp_path):
     journal = Journal(tmp_path / "services" / "one.log", str)
     journal.begin("start", ("up",))
     journal.take(b"up\n")
-    assert journal.said("up") == {}
+    assert asyncio.run(journal.said("up")) == {}
     assert journal.last_lines() == "up"
     journal.close()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from typing import IO
 import msgspec
 
 from orchestra.ledger.disk import open_log
+from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.mask import Masks, StreamMask
 from orchestra.runtime.processes.process import Process, end_tree, spawn
@@ -116,7 +116,7 @@ class Workers:
         mask = self._masks.stream()
         with open_log(log) as file:
             process = spawn(
-                [sys.executable, "-m", "orchestra.runtime.worker"],
+                interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.PIPE,
