@@ -345,7 +345,7 @@ def test_a_wait_in_vain(both, step):
 
 @browser
 def test_a_long_wait_is_many_short_ones(both, monkeypatch):
-    monkeypatch.setattr("tests.step_requests.Method", lambda *said: Method(*said, poll_seconds=0.2))
+    monkeypatch.setattr("tests.support.requests.Method", lambda *said: Method(*said, poll_seconds=0.2))
     late = {"evaluate": "() => { later(() => show('slow', 'there'), 3000) }"}
     mcp = both.run("mcp", [OPEN, late, {"wait": {"testid": "slow"}}])
     assert mcp.outcome == "passed", mcp.failure

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.health_ground import free_range
-from tests.suite_project import SuiteProject, environment
+from tests.support.project import SuiteProject, environment
+from tests.support.servers import free_range
 
 BIN = Path(sys.executable).parent
 TRACE = "import os\nwith open(os.path.join({root!r}, 'shadowed'), 'a') as file:\n    file.write(__name__ + chr(10))\n"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from orchestra.pattern import LETTERS, SECONDS, PatternFaultError, compiled
 from orchestra.runtime import patterns
 from orchestra.runtime.patterns import Hit, PatternError, first, groups, in_file
-from tests.health_ground import until
-from tests.suite_project import SuiteProject
+from tests.support.project import SuiteProject
+from tests.support.servers import until
 
 EVIL = "(a+)+$"
 BAIT = "a" * 60 + "!"

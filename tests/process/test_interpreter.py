@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.suite_project import SuiteProject
+from tests.support.project import SuiteProject
 
 OWN = Path(sys.executable).parent
 SPEC = """orchestra: 1
