@@ -30,6 +30,7 @@ from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
+from orchestra.runtime import patterns
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.browsers.browser import Browser, Missing
 from orchestra.runtime.build import Builds, source_now, unsure
@@ -37,16 +38,17 @@ from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
 from orchestra.runtime.evidence_book import EvidenceBook
-from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
+from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly, unsearched
 from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.limit import within_limit
-from orchestra.runtime.log_finding import patterns_of, with_log_findings
+from orchestra.runtime.log_finding import LogSearches, Search, patterns_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.page_figures import PageFigures, page_body
+from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
@@ -148,7 +150,7 @@ class Session:
         try:
             recover(home)
             self._past = history.load(home / history.LAST)
-            self._places = Places(root, plan.sources)
+            self._places = Places(root, plan.sources, plan.profile)
             self._browsers = engines(
                 (task.test for task in self._tasks.values()), root, self._environment, headed=options.headed
             )
@@ -193,13 +195,14 @@ class Session:
             in_use=self._outages.in_use,
             lent=self._lent(),
             numbered=self._resumed.incidents,
+            place=self._place,
         )
+        self._logs = LogSearches(self._search_of, self._matrix.hear, self._engine.wake)
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
         self._gates = Gates(gates_of(plan), self._recorder.add)
-        self._selection = selection
-        self._executions: dict[str, Execution] = {}
+        self._selection, self._executions = selection, dict[str, Execution]()
         self._pages, self._evidence = PageFigures(), EvidenceBook(self.folder)
         self._keep()
         self._opened = self._closed = False
@@ -497,7 +500,8 @@ class Session:
         """Wait for attempts to end, and take those whose result can be judged."""
         if not self._results:
             at_once = bool(self._signal) or self.fault is not None
-            self._results.extend(self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once))
+            ended = self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once)
+            self._results.extend(self._logs.sift(ended, at_once=at_once))
         while self._results:  # kept, not iterated: when one cannot be recorded, the end of the run takes the others
             self._finish(self._results.popleft())
 
@@ -509,9 +513,6 @@ class Session:
         task.seconds = result.seconds
         folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
         logs = bool(patterns_of(task.test, task.method.id))
-        if logs:
-            self._matrix.hear()
-            result = with_log_findings(result, task.test, task.method.id, self.folder, task.marks)
         if task.marks and wants_evidence(task.test, result):
             self._matrix.hear()
             result = with_services(result, self.folder, folder, task.marks)
@@ -540,6 +541,12 @@ class Session:
         task.given = strictly(task.test, verdict, reason)
         self._compare(task, result)
 
+    def _search_of(self, result: Result) -> Search | None:
+        """What is to be searched in logs for an attempt that has ended."""
+        task = self._running[result.task]
+        wanted = not self._pace.repeating(task.name) and patterns_of(task.test, task.method.id)
+        return Search(task.test, task.method.id, self.folder, task.marks) if wanted else None
+
     def _compare(self, task: _Task, result: Result) -> None:
         """Give the verdict of a task, after as many repeats as its pace asks for; `result` is of the latest of them."""
         browser = task.test.browser if needs_browser(task.test) else ""
@@ -565,12 +572,12 @@ class Session:
 
     def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
         name = task.name
+        verdict, reason, excused = self._excuse(task, verdict, reason)
         self.verdicts[name] = verdict
         self.reasons[name] = reason
         required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
         incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
         pace = speed_class(task.seconds, verdict, task.method.speed or self._plan.speed) if task.attempt else None
-        excused = self._excuse(task, verdict, reason)
         body: dict[str, object] = {
             "task": name,
             "test": task.test.id,
@@ -606,11 +613,22 @@ class Session:
         if group and self._queue.completed(method, group):
             self._recorder.add("group_completed", {"method": method, "group": group}, later=True)
 
-    def _excuse(self, task: _Task, verdict: Verdict, reason: str) -> str:
+    def _excuse(self, task: _Task, verdict: Verdict, reason: str) -> tuple[Verdict, str, str]:
+        """The verdict and its reason, and why it does not fail the run; empty when it does."""
         if verdict == "blocked":
             needs = [task_name(task.method.id, need) for need in task.test.needs]
-            return excuse_blocked(needs, self.verdicts, self.excused)
-        return excuse(task.test, verdict, reason, self._now.date()) if task.attempt else ""
+            return verdict, reason, excuse_blocked(needs, self.verdicts, self.excused)
+        if not task.attempt:
+            return verdict, reason, ""
+        today = self._now.date()
+        try:
+            return verdict, reason, excuse(task.test, verdict, reason, today)
+        except PatternError as error:
+            return unsearched(task.test, error, reason, today, self._place)
+
+    def _place(self, pointer: str) -> str:
+        """Where a JSON pointer is in the spec, for people."""
+        return self._places.text((pointer,))
 
     def _give_up(self) -> None:
         """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
@@ -656,6 +674,7 @@ class Session:
             self._outages.close,
             self._engine.close,
             self._reaper.close,
+            patterns.close,
             self._record_end,
             self._recorder.close,
             self._lock.release,

@@ -32,7 +32,8 @@ from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Ef
 from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
-from orchestra.runtime.finding import app_hosts, errors_of, failure, judge
+from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
+from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.scope import Scope
 from orchestra.steps import VERBS, Step
 
@@ -155,7 +156,10 @@ class _Attempt:
         app = app_hosts(self._request.names, self._visited)
         errors = errors_of(test, self._request.method.id)
         self._network = seen.network
-        self._findings = judge(seen.signs.items(), seen.dialogs, errors, app)
+        try:
+            self._findings = judge(seen.signs.items(), seen.dialogs, errors, app)
+        except PatternError as error:
+            return ended or ("error", pattern_failure(error, test, self._request.method.id, "allow"))
         bad = failure(self._findings, f"/tests/{test.of or test.id}") if ended is None else None
         return ended if bad is None else ("failed", bad)
 

@@ -21,7 +21,7 @@ import psutil
 
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.names import expand
-from orchestra.plan import Component, Job, Probe, Ready, Service
+from orchestra.plan import Component, Job, Live, Probe, Ready, Service
 from orchestra.runtime.processes.ends import end_of, exit_of
 from orchestra.runtime.processes.process import alive
 from orchestra.runtime.reply import short
@@ -152,6 +152,16 @@ class Member:
         """What its log probes look for."""
         probes = [one.probe for one in (self.component.ready, self.component.live) if one is not None]
         return tuple(str(probe.args["match"]) for probe in probes if probe.kind == "log")
+
+    def _place_of(self, pattern: str) -> str:
+        """Where a pattern of its probes is in the spec, or its row, where the pattern is not written so."""
+        row = f"/health/{self.component.id}"
+        for part in ("ready", "live"):
+            asked: Ready | Live | None = getattr(self.component, part)
+            for key, value in asked.probe.args.items() if asked is not None else ():
+                if asked is not None and value == pattern:
+                    return self._ground.place(f"{row}/{part}/{asked.probe.kind}/{key}")
+        return self._ground.place(row)
 
     def _lookup(self, name: str) -> str:
         """The value of a late name in the component's own texts."""
@@ -380,6 +390,7 @@ class Member:
             url=self.url,
             said=self.journal.said,
             identity=declared if isinstance(declared, dict) else {},
+            place=self._place_of,
         )
         begun = self._ground.clock()
         answer = await self._prober.ask(probe, scene)

@@ -72,6 +72,7 @@ class Matrix:
         lent: rows that `orchestra up` keeps and that are used as they stand, as long as they are well.
         starts: whether anything may be started; else a row that is lent and not well has failed.
         numbered: how many incidents the ids of a component count already, from earlier segments of the run.
+        place: where a JSON pointer is in the spec, for people.
     """
 
     def __init__(
@@ -93,8 +94,9 @@ class Matrix:
         lent: Mapping[str, UpRow] = MappingProxyType({}),
         starts: bool = True,
         numbered: Mapping[str, int] = MappingProxyType({}),
+        place: Callable[[str], str] = lambda _: "",
     ) -> None:
-        self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand)
+        self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand, place)
         self._on_event = on_event
         self._wake = wake
         self._in_use = in_use
