@@ -33,6 +33,7 @@ from orchestra.draw import visible
 from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
 from orchestra.plan import Plan
 from orchestra.project import Project
+from orchestra.runtime import interpreter
 from orchestra.runtime.recorder import Observer
 from orchestra.runtime.select import task_name
 from orchestra.runtime.session import Options, Session
@@ -253,7 +254,7 @@ class Reporter:
                 plan,
                 selection,
                 options=options,
-                environment=environment(),
+                environment=interpreter.environment(os.environ),
                 observers=lambda folder: launch.watch(root, plan, folder),
             )
         except OrchestraError as error:
@@ -331,13 +332,6 @@ def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, s
         listed = " and ".join(suites) or "nothing"
         raise PlanError(f"one run is of one suite; this selects {listed}", "run them one after the other")
     return suites[0], {name for _, name in found}
-
-
-def environment() -> dict[str, str]:
-    """The environment of commands, services and workers: ours, with the programs installed beside orchestra on PATH."""
-    folder = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": path if folder in path.split(os.pathsep) else f"{folder}{os.pathsep}{path}"}
 
 
 def seam() -> None:

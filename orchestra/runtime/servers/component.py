@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,7 +21,7 @@ import psutil
 
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.names import expand
-from orchestra.plan import Component, Job, Probe, Ready, Service
+from orchestra.plan import Component, Job, Live, Probe, Ready, Service
 from orchestra.runtime.processes.ends import end_of, exit_of
 from orchestra.runtime.processes.process import alive
 from orchestra.runtime.reply import short
@@ -48,6 +49,10 @@ class _Died(Exception):  # noqa: N818 - it is no error but what happened
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+Basis: TypeAlias = Mapping[str, tuple[int, Mapping[str, str]]]
+"""Of each need of a component: how often it came up, and the names that it binds."""
 
 
 class Member:
@@ -88,6 +93,7 @@ class Member:
         self.failovers = 0
         self.incident = ""
         self.was_healthy = False
+        self.basis: Basis = {}
         self.latency: float | None = None
         self.standing: UpRow | None = None
         self._lent = lent
@@ -131,6 +137,10 @@ class Member:
         """Whether it has a process, whoever started it."""
         return self.running is not None or (self.standing is not None and self.standing.pid is not None)
 
+    def comes_back(self) -> bool:
+        """Whether it is there already, or has done its work: what it needs decides whether that still counts."""
+        return self.stands() or (self.was_healthy and self.component.service is None)
+
     def identity_in_words(self) -> str:
         """How its answers are known to be its own."""
         declared = self.component.identity
@@ -142,6 +152,16 @@ class Member:
         """What its log probes look for."""
         probes = [one.probe for one in (self.component.ready, self.component.live) if one is not None]
         return tuple(str(probe.args["match"]) for probe in probes if probe.kind == "log")
+
+    def _place_of(self, pattern: str) -> str:
+        """Where a pattern of its probes is in the spec, or its row, where the pattern is not written so."""
+        row = f"/health/{self.component.id}"
+        for part in ("ready", "live"):
+            asked: Ready | Live | None = getattr(self.component, part)
+            for key, value in asked.probe.args.items() if asked is not None else ():
+                if asked is not None and value == pattern:
+                    return self._ground.place(f"{row}/{part}/{asked.probe.kind}/{key}")
+        return self._ground.place(row)
 
     def _lookup(self, name: str) -> str:
         """The value of a late name in the component's own texts."""
@@ -314,7 +334,7 @@ class Member:
         """Whether what runs is ready after an incident of what it needs; None when it is."""
         self.begun = self._ground.clock()
         try:
-            return await self._until_ready(self.component.ready)
+            return await self._until_ready(self.component.ready if self.standing is None else self._ready_now())
         except _Died as died:
             return self._with_output(f"ended with {ending(died.code)}")
 
@@ -370,6 +390,7 @@ class Member:
             url=self.url,
             said=self.journal.said,
             identity=declared if isinstance(declared, dict) else {},
+            place=self._place_of,
         )
         begun = self._ground.clock()
         answer = await self._prober.ask(probe, scene)

@@ -1,4 +1,6 @@
-"""A service as processes: its command started, its output kept, its tree ended. May import `process`, `ends`, `port`.
+"""A service as processes: its command started, its output kept, its tree ended.
+
+May import `process`, `ends`, `port`, `patterns`.
 
 What is written goes through a pipe into `<folder>/services/<id>.log`, each block with the time at which it came, secrets
 masked, in two files of bounded size of which the second is the older half. The last lines are kept for messages.
@@ -9,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import codecs
 import os
-import re
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ import psutil
 from orchestra import nofollow
 from orchestra.names import expand
 from orchestra.plan import Job, Service
+from orchestra.runtime import patterns
 from orchestra.runtime.files import inside
+from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
@@ -30,6 +33,9 @@ from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import Port
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
+SEARCHED_LETTERS = 8 * 1024 * 1024
+"""So much of the output waits for the next look of a log probe; of more than that, the end."""
+
 _LINE_LIMIT = 64 * 1024
 _TAIL_LINES = 8
 _TAIL_WIDTH = 300
@@ -49,6 +55,7 @@ class Ground:
         clock: monotonic seconds.
         sleep: waits that many seconds.
         rand: a number from 0 to 1.
+        place: where a JSON pointer is in the spec, for people; empty when that is not known.
     """
 
     root: Path
@@ -60,6 +67,7 @@ class Ground:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     rand: Callable[[], float]
+    place: Callable[[str], str] = lambda _: ""
 
 
 class Journal:
@@ -80,27 +88,30 @@ class Journal:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
         self._tail: list[str] = []
-        self._watched: dict[str, Mapping[str, str] | None] = {}
+        self._watched: dict[str, Mapping[str, str] | PatternError | None] = {}
+        self._unsearched = ""
+        self._searched = 0
 
-    def begin(self, note: str, patterns: tuple[str, ...] = ()) -> None:
+    def begin(self, note: str, watched: tuple[str, ...] = ()) -> None:
         """A new start: what was said before it no longer counts.
 
         Args:
             note: a line of ours for the log.
-            patterns: regular expressions to look for in the output, line by line.
+            watched: regular expressions to look for in the output, line by line.
         """
         self._flush()
         self._tail = []
-        self._watched = dict.fromkeys(patterns)
+        self._watched = dict.fromkeys(watched)
+        self._unsearched, self._searched = "", 0
         self._write(f"[{self._mask(note)}]\n")
 
     def take(self, block: bytes) -> None:
         """Output of the service."""
-        text = self._rest + self._decoder.decode(block)
-        for pattern in [pattern for pattern, groups in self._watched.items() if groups is None]:
-            found = re.search(pattern, text, re.MULTILINE)
-            if found is not None:
-                self._watched[pattern] = {name: value or "" for name, value in found.groupdict().items()}
+        new = self._decoder.decode(block)
+        if self._waiting():
+            self._unsearched += new
+            self._skip(self._searched + len(self._unsearched) - SEARCHED_LETTERS)
+        text = self._rest + new
         whole, newline, self._rest = text.rpartition("\n")
         if len(self._rest) > _LINE_LIMIT:
             whole, newline, self._rest = text, "\n", ""
@@ -109,9 +120,37 @@ class Journal:
             self._tail = [*self._tail, *lines.rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:]][-_TAIL_LINES:]
             self._write(lines + "\n")
 
-    def said(self, pattern: str) -> Mapping[str, str] | None:
-        """The named groups of a pattern's first match since the start, None when there is none."""
-        return self._watched.get(pattern)
+    def _waiting(self) -> list[str]:
+        """The patterns that were not found yet."""
+        return [pattern for pattern, groups in self._watched.items() if groups is None]
+
+    def _skip(self, place: int) -> None:
+        """What lies before a place of the output is not searched any more."""
+        if place > self._searched:
+            self._unsearched, self._searched = self._unsearched[place - self._searched :], place
+
+    async def said(self, pattern: str) -> Mapping[str, str] | None:
+        """The named groups of a pattern's first match since the start, None when there is none.
+
+        Raises:
+            PatternError: it cannot be searched for.
+        """
+        watched, text, begin = self._watched, self._unsearched, self._searched
+        for one in self._waiting() if text else ():
+            try:
+                groups = await asyncio.to_thread(patterns.groups, one, text, lines=True)
+            except PatternError as error:
+                watched[one] = error
+            else:
+                watched[one] = groups
+        if watched is self._watched:  # it was not started again meanwhile
+            self._skip(begin + text.rfind("\n") + 1)
+            if not self._waiting():
+                self._unsearched = ""
+        known = watched.get(pattern)
+        if isinstance(known, PatternError):
+            raise known
+        return known
 
     def last_lines(self) -> str:
         """The end of the output, for a message; empty when there was none."""

@@ -1,0 +1,123 @@
+"""The process that searches. Run as `python -I -S helper.py`, by path: imports the standard library only.
+
+A request is a line with its size and then so many bytes of JSON; the answer is one line of JSON. Before each pattern its
+number is written on a line: when the process is ended in the middle of a search, the last number names the pattern.
+The system ends it by SIGPROF when the processor time of a search is over, and refuses memory beyond the limit.
+"""
+
+# ruff: noqa: PTH123, SIM105 - pathlib and contextlib would double the time to start
+from __future__ import annotations
+
+import json
+import re
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+def main() -> None:
+    """Answer requests until stdin is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the process that asks has its own way to end, and closes stdin then
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    requests = sys.stdin.buffer
+    while head := requests.readline():
+        size, memory = map(int, head.split())
+        _bound(memory)
+        _tell(_answer(json.loads(requests.read(size))))
+
+
+def _bound(size: int) -> None:
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (size, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    except (OSError, ValueError):
+        pass  # macOS takes no such limit
+
+
+def _tell(value: object) -> None:
+    sys.stdout.buffer.write(json.dumps(value).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"value": _KINDS[request["kind"]](request)}
+    except (re.error, OverflowError, RecursionError) as error:
+        return {"fault": f"cannot be read: {error}"}
+    except MemoryError:
+        return {"fault": "memory"}
+    except OSError as error:
+        return {"lost": error.strerror or str(error)}
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _begun(number: int, seconds: float) -> None:
+    """A pattern is under way from now on, or from its first one on a group of them."""
+    _tell(number)
+    if seconds:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _groups(request: dict[str, Any]) -> dict[str, str] | None:
+    """The named groups of the first match."""
+    _begun(0, request["seconds"])
+    [pattern] = request["patterns"]
+    found = re.compile(pattern, re.MULTILINE if request["lines"] else 0).search(request["text"])
+    return None if found is None else {name: value or "" for name, value in found.groupdict().items()}
+
+
+def _first(request: dict[str, Any]) -> list[int]:
+    """For each text the number of the first pattern that is found in it, -1 for none."""
+    numbers = [-1] * len(request["texts"])
+    for number, source in enumerate(request["patterns"]):
+        _begun(number, 0 if number else request["seconds"])
+        for index in _fitting(source, request["texts"], numbers):
+            numbers[index] = number
+    return numbers
+
+
+def _fitting(source: str, texts: list[str], numbers: list[int]) -> Iterator[int]:
+    """Where a pattern is found, of the texts in which none before it was."""
+    search = re.compile(source).search
+    return (index for index, number in enumerate(numbers) if number < 0 and search(texts[index]))
+
+
+def _in_file(request: dict[str, Any]) -> list[tuple[int, str]]:
+    """The lines behind a place in a file that a pattern fits, with their numbers, up to the most that is asked for."""
+    above, data = _read(request["path"], request["start"], request["size"])
+    stamp, letters = re.compile(request["stamp"]), request["letters"]
+    lines = [stamp.sub("", line, count=1) for line in data.decode(errors="replace").split("\n")]
+    numbers = _each(request["patterns"], lines, request["seconds"], 0)
+    hits = [(above + 1 + index, lines[index].strip()[:letters]) for index, number in enumerate(numbers) if number >= 0]
+    texts = [request["prefix"] + text for _, text in hits]
+    allowed = _each(request["unless"], texts, request["seconds"], len(request["patterns"])) if hits else []
+    return [hit for hit, number in zip(hits, allowed, strict=True) if number < 0][: request["most"]]
+
+
+def _each(patterns: list[str], texts: list[str], seconds: float, base: int) -> list[int]:
+    """As `_first`, with a limit for each pattern."""
+    numbers = [-1] * len(texts)
+    for number, source in enumerate(patterns, base):
+        _begun(number, seconds)
+        for index in _fitting(source, texts, numbers):
+            numbers[index] = number
+    return numbers
+
+
+def _read(path: str, start: int, size: int) -> tuple[int, bytes]:
+    """How many lines are above a place in a file, and the bytes from there."""
+    above, left = 0, start
+    with open(path, "rb") as file:
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
+            above += block.count(b"\n")
+            left -= len(block)
+        return above, file.read(size)
+
+
+_KINDS = {"groups": _groups, "first": _first, "in_file": _in_file}
+
+if __name__ == "__main__":
+    main()
