@@ -29,7 +29,7 @@ from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import ladder
 from orchestra.report.table import duration
-from orchestra.runtime import dag, interpreter
+from orchestra.runtime import interpreter
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeper import Order, encode
 from orchestra.runtime.servers.survey import SETTLED, Line, Survey, bound_of, closure
