@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.report.kept import Kept, kept_of, lines
 from orchestra.report.watch import relative
+from orchestra.runtime import interpreter
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say
 
@@ -52,7 +52,7 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
         file = _readable(folder, path)
         click.echo(f"opening {visible(relative(file, root))}", err=True)
         if path.endswith(".zip") and opened == "trace":
-            subprocess.Popen([sys.executable, "-m", "playwright", "show-trace", str(file)])
+            subprocess.Popen([*interpreter.own("playwright"), "show-trace", str(file)])
         else:
             click.launch(str(file))
     return EXIT_OK

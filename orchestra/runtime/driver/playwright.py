@@ -5,8 +5,8 @@ May import `contract`, `playwright_verbs`, `playwright_fault`, `playwright_watch
 
 from __future__ import annotations
 
+import math
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,14 +23,18 @@ from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
 from orchestra.runtime.driver.film import film_fault
 from orchestra.runtime.driver.playwright_fault import read
-from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of
+from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of, limit_of
 from orchestra.runtime.driver.playwright_watch import Watch
+from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.mask import Masks
 
 VIEWPORT = (1280, 800)
 LOCALE = "en-US"
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+HUNG_SECONDS = 5.0
+"""How long after the limit of a step its page counts as hung: Playwright's own limits wait for a page that does not answer."""
+
 SIZE_TRIPS = 5
 """How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
 TRACE = "trace.zip"
@@ -160,7 +164,8 @@ class PlaywrightSession:
         self._context = context
         self._traced = traced
         self._version = version
-        self._timer: threading.Timer | None = None
+        self._watchdog = Watchdog(self._cut_off)
+        self._due = math.inf
         self._bring_back = bring_back
         self._died = False
         self.hung = False
@@ -169,15 +174,8 @@ class PlaywrightSession:
 
     def bound(self, seconds: float) -> None:
         """Kill the browser when the time is over: nothing else ends a script that hangs in the page."""
-        self._unbind()
-        self._timer = threading.Timer(seconds, self._cut_off)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _unbind(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()  # a kill that has begun must not meet the browser of the next test
+        self._due = time.monotonic() + seconds
+        self._watchdog.until(self._due)
 
     def _cut_off(self) -> None:
         self.hung = True
@@ -189,10 +187,15 @@ class PlaywrightSession:
         Raises:
             StepError: it failed.
         """
+        limit = limit_of(job)
+        if limit is not None:
+            self._watchdog.until(min(self._due, time.monotonic() + limit + HUNG_SECONDS))
         try:
             VERBS[job.step.verb](self.stage, job)
         except Error as error:
             raise self._failure(job, error) from None
+        finally:
+            self._watchdog.until(self._due)
         if self._crashed():
             raise StepError("error", "crash", "the page crashed")
         return Effort(calls=1)
@@ -201,7 +204,7 @@ class PlaywrightSession:
         """What an error of Playwright means for the step."""
         if self.hung:
             message = "the page hangs; its browser was ended"
-            return StepError("error", "crash", message, found="no answer", hint="look for a script that never ends")
+            return unmet(message, found="no answer", hint="look for a script or a pattern that never ends")
         said = read(error.message)
         if said.kind == "crash" and not self._answers():
             self._died = True
@@ -268,7 +271,7 @@ class PlaywrightSession:
         """The browser, how often the page complained, and what died under it; the browser is fit again after that."""
         died = self._died or not self._living()
         if not self.hung and (died or self._crashed()):
-            self._unbind()  # it would end the new browser
+            self._watchdog.until(math.inf)  # it would end the new browser
             reason = "the browser died" if died else "the page crashed"
             self.mended.append(self._bring_back(reason, alive=not died))
         told: dict[str, Any] = {"browser": self._version, **self.stage.watch.facts()}
@@ -288,7 +291,7 @@ class PlaywrightSession:
         self.bound(CLOSE_SECONDS)
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()
-        self._unbind()
+        self._watchdog.close()
 
 
 def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from playwright.sync_api import Error, Locator, Page, expect
 
 from orchestra import page_script
+from orchestra.pattern import PatternFaultError, compiled
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.playwright_fault import Said, read
 from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, target_text
@@ -67,8 +68,8 @@ def expect_page(job: Job, page: Page) -> None:
 def _pattern(source: str) -> re.Pattern[str] | None:
     """A pattern that Playwright hands to JavaScript as it is written; None when Python cannot hold it."""
     try:
-        return re.compile(source)
-    except (re.error, OverflowError, RecursionError):
+        return compiled(source)
+    except PatternFaultError:
         return None
 
 

@@ -20,7 +20,7 @@ from orchestra.runtime.driver.playwright_fault import Said, read
 from orchestra.runtime.driver.playwright_watch import Answer, Watch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
-from orchestra.steps import file_name
+from orchestra.steps import conditions, file_name
 from orchestra.targets import Target, python_calls, target_of
 
 _SLICE_SECONDS = 0.25
@@ -51,6 +51,16 @@ def failure_of(job: Job, said: Said) -> StepError:
     if said.kind == "blocked":
         return unmet(f"{verb} of {subject} is not possible: {said.found or 'it is not ready'}", found=said.found)
     return unmet(f"{verb} failed: {said.found or said.kind}", found=said.found)
+
+
+def limit_of(job: Job) -> float | None:
+    """What a step may take by its own limits; None when it has none but the test's."""
+    if job.step.verb == "evaluate":
+        return None
+    own = float(job.args.get("within_seconds", ACTION_SECONDS))
+    asked = [*job.args.get("page", {}).values(), job.args.get("to", {})]
+    each = [len(wanted) if name == "have_attribute" else 1 for one in asked for name, wanted, _ in conditions(one)]
+    return own * max(1, sum(each))
 
 
 def locate(page: Page, target: Target) -> Locator:

@@ -18,6 +18,7 @@ import msgspec
 
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.state import read_state
+from orchestra.places import Places
 from orchestra.plan import Component, Plan
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
@@ -145,6 +146,7 @@ class Survey:
             reaper=self._reaper,
             lent=lent,
             starts=self._start,
+            place=lambda pointer: Places(self._root, self._plan.sources, self._plan.profile).text((pointer,)),
         )
 
     def _of_run(self) -> tuple[str, Mapping[str, Any]]:
