@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from orchestra.runtime.mask import Masks, weakness
 from orchestra.runtime.mask.forms import pieces
 from orchestra.runtime.mask.spelling import spelling, spellings
-from tests.mask_forms import BYTES, FORMS
+from tests.support.mask_forms import BYTES, FORMS
 
 MARK = "***TOKEN***"
 SAMPLES = (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.mask.stream import LINE_BYTES
-from tests.mask_forms import BYTES, FORMS
+from tests.support.mask_forms import BYTES, FORMS
 
 SECRET = "p<w'\\it\"h/&all-s3cr3t>{[]}\u20ac!$`"
 MASKS = Masks(["TOKEN"], {"TOKEN": SECRET})
