@@ -576,6 +576,50 @@ def test_the_rung_port_moves_to_another_port_and_dependents_hear_of_it(ground):
     assert matrix.names()["backend.url"] in psutil.Process(matrix.row("frontend").pid).cmdline()
 
 
+BAKE = "import sys; open('baked', 'a').write(sys.argv[1] + chr(10))"
+
+
+def between(ground, *ladder: Rung, retries: Backoff = QUICK) -> list[Component]:
+    """A server, a job that bakes its address into a file, what is elsewhere by that address, and a server behind both."""
+    backend = ground.service("backend", live=live(), ladder=ladder, retries=retries)
+    bake = Component("bake", "bake", needs=("backend",), job=Job((sys.executable, "-c", BAKE, "${backend.url}")))
+    far = Component(
+        "far", "far", needs=("backend",), url="${backend.url}/far", ready=Ready(Probe("http", {"path": "/"}), 60.0)
+    )
+    frontend = ground.service("frontend", "${far.url}", needs=("bake", "far"))
+    return [frontend, far, bake, backend]
+
+
+def test_a_job_and_an_address_between_two_services_follow_the_one_below_when_it_moves(ground):
+    matrix = ground.matrix(*between(ground, RETRY, PORT))
+    ground.settle(matrix, "frontend")
+    before = matrix.names()
+    os.kill(matrix.row("backend").pid, signal.SIGKILL)
+    ground.until(
+        matrix, ["backend", "bake", "far", "frontend"], lambda row: row.state == "healthy" and row.attempts == 2
+    )
+    now = matrix.names()
+    assert now["backend.url"] != before["backend.url"]
+    assert (ground.root / "baked").read_text().split() == [before["backend.url"], now["backend.url"]]
+    assert now["far.url"] == f"{now['backend.url']}/far"
+    assert now["far.url"] in psutil.Process(matrix.row("frontend").pid).cmdline()
+    [*_, last] = [body for body in ground.events if body["component"] == "bake" and body["state"] == "unhealthy"]
+    assert last["reason"] == "waits for backend, which is being recovered"
+
+
+def test_a_job_is_not_run_again_where_what_it_rests_on_was_not_started_again(ground):
+    patient = Backoff(max=100_000, initial_seconds=0.01, max_seconds=0.05)
+    matrix = ground.matrix(*between(ground, RETRY, PORT, retries=patient))
+    ground.settle(matrix, "frontend")
+    (pid, frontend) = (matrix.row("backend").pid, matrix.row("frontend").pid)
+    ground.mode("backend", "500")
+    ground.until(matrix, ["backend"], lambda row: row.state == "unhealthy")
+    ground.mode("backend", "ok")
+    ground.until(matrix, ["backend", "bake", "far", "frontend"], lambda row: row.state == "healthy")
+    assert (matrix.row("backend").pid, matrix.row("frontend").pid) == (pid, frontend)
+    assert (len((ground.root / "baked").read_text().split()), matrix.row("bake").attempts) == (1, 1)
+
+
 def test_two_that_die_at_once_both_come_back(ground):
     backend = ground.service("backend", live=live(), ladder=(RESTART,))
     other = ground.service("other", live=live(), ladder=(RESTART,))

@@ -303,6 +303,31 @@ def test_a_pass_that_overlapped_is_a_pass_and_marked(project):
     assert "cli:a overlapped: backend-1" in (project.folder / "summary.md").read_text()
 
 
+@pytest.mark.parametrize("way", ["argv", "environment"])
+def test_a_command_with_the_address_of_a_server_that_moved_is_ended_and_repeated(project, way):
+    code = (
+        "import os, pathlib, subprocess, sys, time\n"
+        "address = sys.argv[1] if len(sys.argv) > 1 else os.environ['ADDRESS']\n"
+        "try:\n"
+        "    pathlib.Path('broken').touch(exist_ok=False)\n"
+        "except FileExistsError:\n"
+        "    sys.exit(subprocess.run([sys.executable, 'ask.py', address, '60']).returncode)\n"
+        "subprocess.run([sys.executable, 'fault.py', 'kill', 'backend'], check=True)\n"
+        "time.sleep(1000)\n"
+    )
+    argv = json.dumps(["python", "-c", code, *(["${backend.url}"] if way == "argv" else [])])
+    env = "" if way == "argv" else ', env: {ADDRESS: "${backend.url}"}'
+    tests = f"  a: {{requires: [backend], timeout_seconds: 900, command: {{argv: {argv}{env}}}}}\n"
+    done = suite(project, backend(recover="[port]"), tests).run("run")
+    assert done.code == 0, done.err
+    assert project.verdicts() == {"cli:a": "passed"}
+    first, second = [one["body"] for one in project.events("attempt_finished")]
+    assert (first["outcome"], first["infra_suspect"], first["incidents"]) == ("error", True, ["backend-1"])
+    assert first["error"]["message"].startswith("backend moved while it ran: ${backend.url} was http://127.0.0.1:")
+    assert first["error"]["message"].endswith("; it was ended, which counts for nothing")
+    assert second["outcome"] == "passed"
+
+
 def test_past_the_ladder_tests_are_blocked_with_the_incident(project):
     code = "import pathlib; pathlib.Path('backend/sick').touch()"
     sick = "python, -c, " + json.dumps(code)
