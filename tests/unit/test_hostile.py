@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import os
 import re
 from types import SimpleNamespace
 
@@ -192,9 +194,15 @@ def test_dodo_executes_to_the_data_of_the_plan(plan):
         def __init__(self, file, suites):
             seen.append((file, suites))
 
+    modules = {
+        "itertools": itertools,
+        "os": os,
+        "sys": SimpleNamespace(path=["", "kept"]),
+        "orchestra.dodo": SimpleNamespace(Suites=Suites),
+    }
+
     def fake_import(name, *_):
-        assert name == "orchestra.dodo"
-        return SimpleNamespace(Suites=Suites)
+        return modules[name]
 
     scope = {"__file__": "here", "__builtins__": {"__import__": fake_import}}
     exec(compile(made(plan)["dodo.py"], "dodo.py", "exec"), scope)
@@ -212,7 +220,9 @@ def test_dodo_executes_to_the_data_of_the_plan(plan):
             },
         )
     ]
-    assert set(scope) == {"__file__", "__builtins__", "Suites", "suites", "DOIT_CONFIG", "task_suites"}
+    assert modules["sys"].path == ["kept"]
+    ours = {"Suites", "suites", "DOIT_CONFIG", "task_suites"}
+    assert set(scope) == {"__file__", "__builtins__", "itertools", "os", "sys", *ours}
 
 
 @some
