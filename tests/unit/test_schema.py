@@ -317,6 +317,14 @@ def assembled(data: Any) -> Assembled:
     return Assembled(data, document.documents, document.digest, document.paths, document.owners)
 
 
+@pytest.mark.parametrize("value", [None, {"a\nb": {}}])
+def test_a_name_with_a_line_feed_is_quoted_on_one_line(value):
+    data = {**copy.deepcopy(RIGHT), "resources": {"\n": value}}
+    problems = schema.judge(assembled(data))
+    assert [problem.message for problem in problems if "\n" in problem.message] == []
+    assert sum('"\\n"' in problem.message for problem in problems) == 2
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(mutants())
 def test_both_judges_agree_on_any_spec_and_what_they_pass_binds(data: Any):
