@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from orchestra.errors import OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Probe
-from orchestra.runtime import patterns
+from orchestra.runtime import patterns, terminal
 from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
@@ -264,7 +264,7 @@ async def _run(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
         out.drain()
         err.drain()
     shown = repr(" ".join(args["argv"]))
-    texts = {name: block.decode(errors="replace") for name, block in kept.items()}
+    texts = {name: terminal.whole(block.decode(errors="replace")) for name, block in kept.items()}
     if code not in args.get("exit_codes", [0]):
         last = short(texts["stderr"].strip() or texts["stdout"].strip())
         ended = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
