@@ -29,10 +29,10 @@ sys.addaudithook(_refuse)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """Watch a test with its fixtures."""
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch a test with its fixtures. The hook is called for the tests of every folder."""
     global _under_test  # noqa: PLW0603 - an audit hook has no other state and cannot be taken away
-    _under_test = True
+    _under_test = item.get_closest_marker("unit") is not None
     try:
         return (yield)
     finally:
