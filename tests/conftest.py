@@ -18,7 +18,7 @@ from hypothesis import settings
 
 from orchestra.runtime.browsers.browser import Browser, find
 from tests.support.paths import ROOT
-from tests.support.project import SuiteProject
+from tests.support.project import STATE, SuiteProject
 
 # A shell ignores SIGINT for what it starts in the background, and nohup SIGHUP; children inherit that, and the programs
 # that tests send these signals to would never end.
@@ -28,6 +28,8 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 # As in a shell in which this environment is active: `python` of a spec is the first on PATH.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+os.environ["XDG_STATE_HOME"] = str(STATE)
 
 # A busy machine may take its time over any example: the time of one is no property of the code.
 settings.register_profile("patient", deadline=None)

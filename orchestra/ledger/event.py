@@ -446,7 +446,7 @@ class Seal(TypedDict):
 
 
 class Event(NamedTuple):
-    """One line of the ledger."""
+    """One line of the ledger; `mac` is empty where the line has none."""
 
     seq: int
     time: str
@@ -455,6 +455,14 @@ class Event(NamedTuple):
     prev: str
     hash: str
     body: Mapping[str, Any]
+    mac: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the data of the line."""
+        data = self._asdict()
+        if not self.mac:
+            del data["mac"]
+        return data
 
 
 class EventType(NamedTuple):
@@ -544,7 +552,12 @@ def event_schema() -> Schema:
             "type": {"type": "string", "description": f"one of {', '.join(CATALOGUE)}, or one of a newer version"},
             "v": {"type": "integer", "minimum": 1, "description": "version of the body"},
             "prev": {**sha256, "description": "hash of the event before; 64 zeros for the first"},
-            "hash": {**sha256, "description": "SHA-256 of the canonical JSON of this event without `hash`"},
+            "hash": {**sha256, "description": "SHA-256 of the canonical JSON of this event without `hash` and `mac`"},
+            "mac": {
+                "type": "string",
+                "pattern": "^[0-9a-f]{32}$",
+                "description": "HMAC-SHA256 of `hash` by the key of the user who ran it, cut; missing where he has none",
+            },
             "body": {"type": "object"},
         },
         "required": ["seq", "time", "type", "v", "prev", "hash", "body"],

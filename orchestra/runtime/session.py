@@ -26,6 +26,7 @@ from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.runs import newest_id
 from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
@@ -59,6 +60,7 @@ from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.trust import Passes, vouched
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
@@ -78,6 +80,7 @@ class Options:
         force: run what would be `unchanged`.
         resume: the id of the run to go on with; empty to begin one.
         allow_changed: of a run that goes on, run the tests again that the plan now says otherwise.
+        trust: go on with a run that this user did not make on this machine.
     """
 
     argv: tuple[str, ...] = ()
@@ -86,6 +89,7 @@ class Options:
     force: bool = False
     resume: str = ""
     allow_changed: bool = False
+    trust: bool = False
 
 
 @dataclass(slots=True)
@@ -133,7 +137,7 @@ class Session:
         self._begun = time.monotonic()
         self._now = now = datetime.now(UTC)
         self._home = home = root / PLAN_FOLDER / plan.suite
-        self.run = options.resume or run_id(now, os.urandom(2).hex())
+        self.run = options.resume or run_id(now, os.urandom(2).hex(), newest_id(home))
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
         self.reasons: dict[str, str] = {}
@@ -145,7 +149,7 @@ class Session:
         self._awaiting, self._running = list[_Task](), dict[str, _Task]()
         self._results: deque[Result] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
-        self._tasks = _tasks(plan, selection)
+        self._tasks, self._passes = _tasks(plan, selection), Passes.of(root, home, self._environment)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
         try:
             recover(home)
@@ -165,6 +169,8 @@ class Session:
                 self._masks.text if self._masks else None,
                 observers(self.folder),
                 (self._history, self._facts),
+                secret=self._passes.secret,
+                trust=options.trust,
             )
             self._record_start(selection)
         except BaseException:
@@ -223,6 +229,8 @@ class Session:
 
     def _go_on(self) -> Resumed:
         """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
+        secret, environment = self._passes.secret, self._environment
+        self._vouched = vouched(self.folder, secret, environment, trust=self._options.trust)
         inputs, services = self._builds.inputs_digest, self._builds.digests
         return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
 
@@ -269,6 +277,7 @@ class Session:
         if self._options.resume:
             rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
             self._recorder.add("run_resumed", {**body, "rerun": rerun, "changed": changed})
+            self._recorder.add("note", {"kind": "trust", "message": self._vouched})
             return
         body |= {
             "suite": self._plan.suite,
@@ -321,6 +330,8 @@ class Session:
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
             if unknown := self._builds.unknown(task.test):
                 self._recorder.add("note", {"kind": "unchanged_unsure", "message": unsure(task.name, unknown)})
+                return
+            if not self._passes.hold(task.name, past, self._recorder.add):
                 return
             self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
 

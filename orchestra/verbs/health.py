@@ -29,7 +29,7 @@ from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import ladder
 from orchestra.report.table import duration
-from orchestra.runtime import dag, interpreter
+from orchestra.runtime import interpreter
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeper import Order, encode
 from orchestra.runtime.servers.survey import SETTLED, Line, Survey, bound_of, closure
@@ -37,6 +37,7 @@ from orchestra.runtime.servers.up import Up
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.group import say
 from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.proven import proven_plan
 
 _WATCH_SECONDS = 2.0
 _POLL_SECONDS = 0.05
@@ -57,7 +58,7 @@ def _suite(
     """
     project = project_of(ctx)
     chosen = project.choose(suite)
-    plan = dag.load_plan(project, chosen, profile)
+    plan = proven_plan(project, chosen, profile)
     known = [one.id for one in plan.components]
     for name in names:
         if name not in known:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -17,6 +18,9 @@ from orchestra import cli
 from orchestra.standard import STANDARD
 
 HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
+
+STATE = Path(tempfile.gettempdir()) / f"orchestra-tests-{os.getuid()}"
+"""The state folder of the user as whom these tests run projects: the developer's stays as it is."""
 
 
 def environment(**more: str) -> dict[str, str]:

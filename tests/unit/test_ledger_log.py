@@ -48,7 +48,7 @@ def test_a_line_is_the_canonical_json_of_its_event_and_the_hash_covers_all_else(
     assert len(lines) == 2
     for line, event in zip(lines, [first, second], strict=True):
         data = json.loads(line)
-        assert data == event._asdict()
+        assert data == event.as_data()
         assert canonical(data) == line
         told = data.pop("hash")
         assert hashlib.sha256(canonical(data)).hexdigest() == told
