@@ -12,7 +12,7 @@ from jsonpath_rfc9535 import JSONPathError
 from jsonpath_rfc9535 import compile as compile_path
 
 from orchestra.runtime import patterns
-from orchestra.runtime.driver.contract import unfit, unmet
+from orchestra.runtime.driver.contract import FOUND_LENGTH, unfit, unmet
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.patterns import PatternError
 
@@ -124,7 +124,7 @@ def judge_file(data: bytes, wanted: Mapping[str, Any], what: str) -> None:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise unmet(f"{what} is no UTF-8: {error}", expected="UTF-8", found=repr(data[:200])) from None
+            raise unmet(f"{what} is no UTF-8: {error}", expected="UTF-8", found=repr(data[:FOUND_LENGTH])) from None
         if "csv" in wanted:
             judge_csv(text, wanted["csv"], what)
         if "text" in wanted:

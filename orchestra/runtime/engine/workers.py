@@ -8,7 +8,6 @@ library stands here).
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 import time
@@ -21,11 +20,11 @@ from typing import IO
 
 import msgspec
 
-from orchestra.ledger.disk import open_log
 from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.early_end import END
-from orchestra.runtime.mask import Masks, StreamMask
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.processes.masked_log import MaskedLog
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
 
@@ -35,8 +34,6 @@ MARGIN_SECONDS = 120.0
 
 END_SECONDS = 45.0
 """What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
-
-_BLOCK_BYTES = 65536
 
 
 @dataclass(slots=True)
@@ -87,7 +84,7 @@ class Workers:
         self._reaper = reaper
         self._wake = wake
         self._masks = masks
-        self._copiers: list[threading.Thread] = []
+        self._logs_open: list[MaskedLog] = []
         self._clock = clock
         self._workers: list[_Worker] = []
         self._inbox: deque[tuple[_Worker, bytes]] = deque()
@@ -117,21 +114,20 @@ class Workers:
     def _new(self, kind: tuple[str, str]) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        mask = self._masks.stream()
-        with open_log(log) as file:
+        output = MaskedLog(log, self._masks.stream())
+        self._logs_open.append(output)
+        try:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=file if mask is None else subprocess.PIPE,
+                stderr=output.file,
                 mark=f"{self._mark}/worker-{self._started}",
             )
-        if mask is not None and process.popen.stderr is not None:
-            copier = threading.Thread(target=_copy, args=(process.popen.stderr, log, mask), daemon=True)
-            self._copiers.append(copier)
-            copier.start()
+        finally:
+            output.started()
         stdin, stdout = process.popen.stdin, process.popen.stdout
         if stdin is None or stdout is None:
             raise AssertionError("both were asked for as pipes")
@@ -218,15 +214,5 @@ class Workers:
             end_tree(worker.process, grace_seconds=0.0)
             self._reaper.remove(worker.process.pid)
         self._workers.clear()
-        for copier in self._copiers:
-            copier.join(timeout=5.0)
-
-
-def _copy(source: IO[bytes], log: Path, mask: StreamMask) -> None:
-    """Write what a worker says to its log without the secrets, until nobody can say anything more."""
-    with source, open_log(log) as out:
-        while block := os.read(source.fileno(), _BLOCK_BYTES):
-            with suppress(OSError):  # a full disk must not stop the worker, which would wait for the pipe
-                out.write(mask.feed(block))
-        with suppress(OSError):
-            out.write(mask.finish())
+        for log in self._logs_open:
+            log.join()
