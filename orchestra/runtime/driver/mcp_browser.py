@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -47,6 +48,8 @@ ANSWER_SECONDS = 3.0
 SIZE_SECONDS = 1.0
 
 _CLEAN = "() => { try { sessionStorage.clear(); } catch {} try { window.name = ''; } catch {} }"
+
+_KEY = os.urandom(32)
 
 
 class SharedBrowser:
@@ -348,7 +351,10 @@ async def _close(page: Page) -> None:
 
 
 def digest(state: Any) -> str:
-    """A short digest of cookies and storage; `-` when there is nothing in them."""
+    """A short digest of cookies and storage; `-` when there is nothing in them.
+
+    Its key is this process's own: whoever reads the record cannot try passwords on it.
+    """
     if not state.get("cookies") and not state.get("origins"):
         return "-"
-    return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()[:16]
+    return hashlib.blake2b(msgspec.json.encode(state, order="sorted"), digest_size=8, key=_KEY).hexdigest()

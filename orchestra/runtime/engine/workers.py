@@ -8,7 +8,9 @@ library stands here).
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections import deque
@@ -36,6 +38,16 @@ END_SECONDS = 45.0
 """What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
 
 
+_PATH_LENGTH = 40
+"""A socket has a path of 104 bytes at most on macOS; those of Playwright take 60 below this folder."""
+
+
+def _scratch() -> Path:
+    """Make a private folder for temporary files of a worker: profiles, sockets and snapshots hold what pages show."""
+    folder = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="orchestra-", dir=folder if len(folder) <= _PATH_LENGTH else "/tmp"))  # noqa: S108
+
+
 @dataclass(slots=True)
 class _Worker:
     """A worker process and the request that it works on."""
@@ -44,6 +56,7 @@ class _Worker:
     stdin: IO[bytes]
     kind: tuple[str, str]
     log: Path
+    scratch: Path
     request: Request | None = None
     begun: float = 0.0
     due: float = 0.0
@@ -114,25 +127,29 @@ class Workers:
     def _new(self, kind: tuple[str, str]) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
+        scratch = _scratch()
         output = MaskedLog(log, self._masks.stream())
         self._logs_open.append(output)
         try:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env=self._environment,
+                env={**self._environment, "TMPDIR": str(scratch)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output.file,
                 mark=f"{self._mark}/worker-{self._started}",
             )
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
         finally:
             output.started()
         stdin, stdout = process.popen.stdin, process.popen.stdout
         if stdin is None or stdout is None:
             raise AssertionError("both were asked for as pipes")
         self._reaper.add(process.pid)
-        worker = _Worker(process, stdin, kind, log)
+        worker = _Worker(process, stdin, kind, log, scratch)
         self._workers.append(worker)
         threading.Thread(target=self._read, args=(worker, stdout), name=f"worker-{self._started}", daemon=True).start()
         return worker
@@ -169,8 +186,7 @@ class Workers:
     def _lose(self, worker: _Worker, *, hung: bool = False) -> list[Result]:
         """Take a worker out, with all of its tree; its request, if any, gets a result."""
         self._workers.remove(worker)
-        end_tree(worker.process, grace_seconds=0.0)
-        self._reaper.remove(worker.process.pid)
+        self._end(worker)
         request = worker.request
         if request is None:
             return []
@@ -193,6 +209,12 @@ class Workers:
                     worker.stdin.write(END + b"\n")
                     worker.stdin.flush()
 
+    def _end(self, worker: _Worker) -> None:
+        """End a worker with all of its tree, and remove what its browser and MCP server wrote for themselves."""
+        end_tree(worker.process, grace_seconds=0.0)
+        self._reaper.remove(worker.process.pid)
+        shutil.rmtree(worker.scratch, ignore_errors=True)
+
     def stop(self) -> None:
         """End every worker that works; the next `collect` tells their attempts as interrupted."""
         for worker in list(self._workers):
@@ -211,8 +233,7 @@ class Workers:
         for worker in self._workers:
             if worker.request is None:
                 worker.dead.wait(timeout=5.0)
-            end_tree(worker.process, grace_seconds=0.0)
-            self._reaper.remove(worker.process.pid)
+            self._end(worker)
         self._workers.clear()
         for log in self._logs_open:
             log.join()

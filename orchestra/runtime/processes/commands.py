@@ -217,7 +217,7 @@ class Commands:
         """
         if job.key in self._running:
             raise ValueError(f"job {job.key!r} runs already")
-        file = os.open(job.log, _APPEND, 0o644)
+        file = os.open(job.log, _APPEND, 0o600)
         reading, writing = os.pipe()
         log = _Log(reading, file, job.log_limit_bytes, job.mask)
         begun = self._clock()

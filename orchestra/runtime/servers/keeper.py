@@ -79,7 +79,7 @@ class Keeper:
             since=utc_stamp(datetime.now(UTC)),
             profile=order.profile,
             components=up.matrix_digest(order.components),
-            variables=up.variables(order.components, os.environ, mark),
+            variables=up.variables(self._root, order.components, os.environ, mark),
         )
         self._reaper = Reaper.start(mark)
         self._matrix = Matrix(
