@@ -25,7 +25,7 @@ def state_folder(environment: Mapping[str, str]) -> str:
     """Return the folder of orchestra's state of a user, empty when there is none."""
     folder = environment.get("XDG_STATE_HOME", "")
     if not os.path.isabs(folder):  # noqa: PTH117 - pathlib costs a start, here and below
-        home = os.path.expanduser("~")  # noqa: PTH111
+        home = os.path.expanduser("~") if environment.get("HOME") != "" else ""  # noqa: PTH111
         folder = os.path.join(home, ".local", "state") if os.path.isabs(home) else ""  # noqa: PTH117, PTH118
     return os.path.join(folder, "orchestra") if folder else ""  # noqa: PTH118
 
