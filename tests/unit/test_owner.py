@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -144,19 +141,3 @@ def test_a_key_inside_of_the_work_tree_is_none(tmp_path, top):
     state = tmp_path / ("link/project" if top == "link" else "tree/project") / top.replace("link", ".") / "state"
     assert owner.key(project, {"XDG_STATE_HOME": str(state)}) == b""
     assert len(owner.key(project, {"XDG_STATE_HOME": str(tmp_path / "state")})) == 32
-
-
-def test_many_who_ask_first_get_one_key(tmp_path):
-    environment = {"XDG_STATE_HOME": str(tmp_path / "state")}
-    program = "import os, sys; from orchestra import owner; print(owner.key(sys.argv[1], os.environ).hex())"
-
-    def asked(_: int) -> str:
-        argv = [sys.executable, "-c", program, str(tmp_path / "project")]
-        return subprocess.run(
-            argv, env={**os.environ, **environment}, capture_output=True, text=True, check=True
-        ).stdout
-
-    with ThreadPoolExecutor(4) as pool:
-        [key] = set(pool.map(asked, range(8)))
-    assert len(key.strip()) == 64
-    assert [path.name for path in (tmp_path / "state/orchestra").iterdir()] == ["record.key"]
