@@ -18,8 +18,8 @@ from typing import IO
 
 import msgspec
 
+from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
-from orchestra.runtime import patterns
 from orchestra.runtime.attempt import Failure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
@@ -75,7 +75,7 @@ class Worker:
         for one in self._drivers.values():
             one.close()
         self._http.close()
-        patterns.close()
+        bounded.close()
 
 
 def _take(number: int, mode: str, stand_in: int) -> IO[bytes]:

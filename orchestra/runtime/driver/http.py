@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from orchestra.errors import UsageError
-from orchestra.runtime.driver.content import judge_json, parse_json, pick
+from orchestra.runtime.driver.content import Looked
 from orchestra.runtime.driver.contract import Deadline, Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import seconds_text
 
@@ -46,10 +46,11 @@ class Http:
         status, body = _send(self._client, what, url, job)
         _judge_status(what, status, body, args.get("status", []))
         if args.get("match") or args.get("save"):
-            document = parse_json(body, f"the reply to {what}")
-            judge_json(document, args.get("match", {}), f"the reply to {what}")
-            for name, path in args.get("save", {}).items():
-                job.scope.save(name, pick(document, path, f"the reply to {what}"))
+            match, save = args.get("match", {}), args.get("save", {})
+            looked = Looked(body, [*match, *save.values()], f"the reply to {what}")
+            looked.judge(match)
+            for name, path in save.items():
+                job.scope.save(name, looked.value(path))
 
 
 def _url(job: Job) -> str:

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 from orchestra.errors import OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Probe
-from orchestra.runtime import patterns
-from orchestra.runtime.patterns import PatternError
+from orchestra.runtime.bounded import patterns
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe

@@ -22,9 +22,9 @@ import psutil
 from orchestra import nofollow
 from orchestra.names import expand
 from orchestra.plan import Job, Service
-from orchestra.runtime import patterns
+from orchestra.runtime.bounded import patterns
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.files import inside
-from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
