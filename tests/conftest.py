@@ -17,7 +17,8 @@ import pytest
 from hypothesis import settings
 
 from orchestra.runtime.browsers.browser import Browser, find
-from tests.suite_project import SuiteProject
+from tests.support.paths import ROOT
+from tests.support.project import SuiteProject
 
 # A shell ignores SIGINT for what it starts in the background, and nohup SIGHUP; children inherit that, and the programs
 # that tests send these signals to would never end.
@@ -32,8 +33,25 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get(
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-ROOT = Path(__file__).resolve().parent.parent
 NPM = ROOT / "tests" / "npm"
+FOLDERS = {"unit", "process", "browser", "agent", "docs"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the folder it is in, and with the browser or Node that its fixtures need."""
+    for item in items:
+        where = item.path.relative_to(ROOT / "tests").parts
+        if where[0] not in FOLDERS:
+            raise pytest.UsageError(
+                f"{item.path.relative_to(ROOT)}: a test file belongs into one of {', '.join(sorted(FOLDERS))}"
+                " below tests/, by what its tests need (CONTRIBUTING.md); what several share is in tests/support/"
+            )
+        item.add_marker(where[0])
+        fixtures = getattr(item, "fixturenames", ())
+        if "chromium" in fixtures:
+            item.add_marker("browser")
+        if "node_tools" in fixtures:
+            item.add_marker("node")
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -47,6 +47,7 @@ from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.limit import within_limit
 from orchestra.runtime.log_finding import LogSearches, Search, patterns_of
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.processes.reaper import Reaper
@@ -141,8 +142,7 @@ class Session:
         self._signal = self._asked = self._evidence_missing = 0
         self._unhealthy = ""
         self._decided: deque[tuple[int, str]] = deque()
-        self._awaiting: list[_Task] = []
-        self._running: dict[str, _Task] = {}
+        self._awaiting, self._running = list[_Task](), dict[str, _Task]()
         self._results: deque[Result] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
         self._tasks = _tasks(plan, selection)
@@ -198,6 +198,7 @@ class Session:
             place=self._place,
         )
         self._logs = LogSearches(self._search_of, self._matrix.hear, self._engine.wake)
+        self._overtaken = Overtaken(self._matrix.row, self._matrix.names)
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
@@ -332,6 +333,8 @@ class Session:
         while not (decided := self._on_disk()):
             if self._asked and not self._signal:
                 self._interrupt()
+            for name in self._overtaken.overdue():
+                self._engine.end(name)
             self._grant()
             pause = self._patience()
             if self._decided:  # tests start and end while the disk is busy; only a slot that is free is held up by it
@@ -395,7 +398,7 @@ class Session:
             return SAMPLE_SECONDS
         waiting = self._queue.count() - len(self._running)
         samples = [self._slots[name].samples_in(count, waiting) for name, count in self._by_method.items()]
-        return min((sample for sample in samples if sample is not None), default=None)
+        return min((wait for wait in (*samples, self._overtaken.wait_seconds()) if wait is not None), default=None)
 
     def _grant(self) -> None:
         """Start what may start, method by method, while slots are free."""
@@ -465,7 +468,10 @@ class Session:
             self._recorder.add("attempt_started", body if found is None else {**body, "browser": task.test.browser})
         if patterns_of(task.test, task.method.id):
             self._matrix.hear()  # what was written before it began is not its own
-        task.marks = marks(self.folder, self._matrix.required_by(task.test.requires))
+        required = self._matrix.required_by(task.test.requires)
+        task.marks = marks(self.folder, required)
+        known = self._past.get(task.name)
+        self._overtaken.began(task.name, task.test, required, known.seconds if known is not None else None)
         self._engine.start(
             Request(
                 task=task.name,
@@ -507,6 +513,7 @@ class Session:
 
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
+        result = self._overtaken.ended(result)
         if self._pace.repeating(task.name):
             self._repeated(task, result)
             return

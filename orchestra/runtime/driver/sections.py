@@ -33,6 +33,7 @@ from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Ef
 from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
+from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.scope import Scope
 from orchestra.steps import VERBS, Step
@@ -57,6 +58,7 @@ def carry_out(
     *,
     mask: Callable[[str], str] = str,
     clock: Callable[[], float] = time.monotonic,
+    early: EarlyEnd | None = None,
 ) -> Result:
     """Carry out one attempt.
 
@@ -66,15 +68,19 @@ def carry_out(
         http: sends the requests of `http` steps.
         mask: takes secrets out of a text before it is told or names a file.
         clock: monotonic seconds. The attempt's time begins when its page is there.
+        early: ends it before its time.
     """
+    early = early or EarlyEnd(clock)
     begun = clock()
     http.forget()
     try:
         session = None if driver is None else driver.open(request)
     except StepError as failed:
         return Result(request.task, request.attempt, failed.outcome, clock() - begun, _failure(failed, mask))
+    if session is not None:
+        early.watch(session)
     try:
-        return _Attempt(request, session, http, mask, clock).run()
+        return _Attempt(request, session, http, mask, clock, early.clock).run()
     finally:
         if session is not None:
             session.close()
@@ -90,12 +96,14 @@ class _Attempt:
         http: Http,
         mask: Callable[[str], str],
         clock: Callable[[], float],
+        limit_clock: Callable[[], float],
     ) -> None:
         self._request = request
         self._session = session
         self._http = http
         self._mask = mask
         self._clock = clock
+        self._limit_clock = limit_clock
         self._scope = Scope(request.names)
         self._records: list[StepRecord] = []
         self._kept: list[Evidence] = []
@@ -166,7 +174,7 @@ class _Attempt:
     def _deadline(self, seconds: float) -> Deadline:
         if self._session is not None:
             self._session.bound(seconds + HUNG_SECONDS)
-        return Deadline(self._clock() + seconds, self._clock)
+        return Deadline(self._limit_clock() + seconds, self._limit_clock)
 
     def _section(
         self, section: _Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float

@@ -24,6 +24,7 @@ import msgspec
 from orchestra.ledger.disk import open_log
 from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.early_end import END
 from orchestra.runtime.mask import Masks, StreamMask
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
@@ -31,6 +32,9 @@ from orchestra.runtime.processes.reaper import Reaper
 MARGIN_SECONDS = 120.0
 """What a worker may take beyond a test's timeout before it counts as hung: `finally`, evidence, a browser's start."""
 
+
+END_SECONDS = 45.0
+"""What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
 
 _BLOCK_BYTES = 65536
 
@@ -183,6 +187,15 @@ class Workers:
         message = f"the worker died (exit {worker.process.popen.returncode})"
         hint = f"its own output is in {worker.log.name}"
         return [Result(request.task, request.attempt, "error", seconds, Failure("crash", message, hint=hint))]
+
+    def end(self, task: str) -> None:
+        """Let the worker of a task end its attempt; one that does not is ended itself a while later."""
+        for worker in self._workers:
+            if worker.request is not None and worker.request.task == task:
+                worker.due = min(worker.due, self._clock() + END_SECONDS)
+                with suppress(OSError):  # it is gone, which its reader has noticed
+                    worker.stdin.write(END + b"\n")
+                    worker.stdin.flush()
 
     def stop(self) -> None:
         """End every worker that works; the next `collect` tells their attempts as interrupted."""

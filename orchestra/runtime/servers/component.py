@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -48,6 +49,10 @@ class _Died(Exception):  # noqa: N818 - it is no error but what happened
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+Basis: TypeAlias = Mapping[str, tuple[int, Mapping[str, str]]]
+"""Of each need of a component: how often it came up, and the names that it binds."""
 
 
 class Member:
@@ -88,6 +93,7 @@ class Member:
         self.failovers = 0
         self.incident = ""
         self.was_healthy = False
+        self.basis: Basis = {}
         self.latency: float | None = None
         self.standing: UpRow | None = None
         self._lent = lent
@@ -130,6 +136,10 @@ class Member:
     def stands(self) -> bool:
         """Whether it has a process, whoever started it."""
         return self.running is not None or (self.standing is not None and self.standing.pid is not None)
+
+    def comes_back(self) -> bool:
+        """Whether it is there already, or has done its work: what it needs decides whether that still counts."""
+        return self.stands() or (self.was_healthy and self.component.service is None)
 
     def identity_in_words(self) -> str:
         """How its answers are known to be its own."""
@@ -324,7 +334,7 @@ class Member:
         """Whether what runs is ready after an incident of what it needs; None when it is."""
         self.begun = self._ground.clock()
         try:
-            return await self._until_ready(self.component.ready)
+            return await self._until_ready(self.component.ready if self.standing is None else self._ready_now())
         except _Died as died:
             return self._with_output(f"ended with {ending(died.code)}")
 
