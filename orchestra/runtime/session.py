@@ -202,7 +202,7 @@ class Session:
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
-        self._gates = Gates(gates_of(plan), self._recorder.add)
+        self._gates = Gates(gates_of(plan), self._recorder.add, place=self._place)
         self._selection, self._executions = selection, dict[str, Execution]()
         self._pages, self._evidence = PageFigures(), EvidenceBook(self.folder)
         self._keep()
