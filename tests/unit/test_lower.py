@@ -286,7 +286,7 @@ EXPANSIONS = {
     "suite": "tests:\n"
     + "".join(f"  T{n}: {{matrix: {{a: {list(range(1000))}}}, command: {{argv: [x]}}}}\n" for n in range(101)),
     "all-steps": f"blocks:\n  b: {{steps: {[{'reload': {}}] * 250}}}\n"
-    + f"tests:\n  T: {{matrix: {{a: {list(range(1000))}}}, steps: [reload, {{use: b}}]}}\n",
+    f"tests:\n  T: {{matrix: {{a: {list(range(1000))}}}, steps: [reload, {{use: b}}]}}\n",
 }
 
 

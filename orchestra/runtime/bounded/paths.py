@@ -63,7 +63,7 @@ def values(data: bytes, paths: Sequence[str]) -> list[list[Any] | PathError]:
         folders=_folders(),
     )
     if done.fault:
-        reason = f"did not end within {seconds:.3g} s of processor time in {megabytes:.3g} MB of JSON"
+        reason = f"did not end within {seconds:.2g} s of processor time in {megabytes:.3g} MB of JSON"
         if done.fault == "memory":
             reason = f"needs more than {MEGABYTES} MB of memory in {megabytes:.3g} MB of JSON"
         raise PathError(

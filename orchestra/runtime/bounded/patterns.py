@@ -102,7 +102,7 @@ def _ask(asked: dict[str, Any], patterns: Sequence[str], size: int) -> Any:
     if not done.fault:
         return done.value
     reasons = {
-        "time": (f"did not end within {seconds:.3g} s of processor time", _HINT),
+        "time": (f"did not end within {seconds:.2g} s of processor time", _HINT),
         "memory": (f"needs more than {MEGABYTES} MB of memory", _HINT),
     }
     raise PatternError(patterns[done.part], *reasons.get(done.fault, (done.fault,)))

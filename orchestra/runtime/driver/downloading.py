@@ -36,6 +36,7 @@ class Guard:
     began: bool = False
     _before: frozenset[str] = field(init=False)
     _end: float = field(init=False)
+    _bytes: int = 0
 
     def __post_init__(self) -> None:
         self._before = frozenset(self._sizes())
@@ -51,8 +52,8 @@ class Guard:
 
     def look(self) -> bool:
         """Whether a limit is over."""
-        self.began = True
-        if self._bytes() > float(self.job.args["limit_megabytes"]) * MEGABYTE:
+        self.began, self._bytes = True, self._size()
+        if self._bytes > float(self.job.args["limit_megabytes"]) * MEGABYTE:
             self.over = "size"
         elif not self.left():
             self.over = "time"
@@ -66,10 +67,10 @@ class Guard:
             message, hint = f"the download {name} has more than {most}", "raise `limit_megabytes` of the step"
             return unmet(message, expected=f"at most {most}", found="more", hint=hint)
         limit = seconds_text(self.job.allowed(float(self.job.args["within_seconds"])))
-        found = f"{self._bytes() / MEGABYTE:.3g} MB by then"
+        found = f"{self._bytes / MEGABYTE:.3g} MB by then"
         return unmet(f"the download {name} did not end within {limit}", expected="a whole file", found=found)
 
-    def _bytes(self) -> int:
+    def _size(self) -> int:
         """The size of what was written since the step began, whole or in part."""
         return sum(size for name, size in self._sizes().items() if name not in self._before)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,8 +34,11 @@ from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import Port
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
-SEARCHED_LETTERS = 8 * 1024 * 1024
-"""So much of the output waits for the next look of a log probe; of more than that, the end."""
+SEARCHED_LETTERS = 1024 * 1024
+"""So much of the output waits to be searched for what a log probe wants; then the service waits, too."""
+
+_MOST_TIMES = 8
+"""Should it come in spite of that, because all is wanted at once, the oldest is not searched beyond so many times that."""
 
 _LINE_LIMIT = 64 * 1024
 _TAIL_LINES = 8
@@ -91,6 +95,7 @@ class Journal:
         self._watched: dict[str, Mapping[str, str] | PatternError | None] = {}
         self._unsearched = ""
         self._searched = 0
+        self._search: asyncio.Task[None] | None = None
 
     def begin(self, note: str, watched: tuple[str, ...] = ()) -> None:
         """A new start: what was said before it no longer counts.
@@ -110,7 +115,10 @@ class Journal:
         new = self._decoder.decode(block)
         if self._waiting():
             self._unsearched += new
-            self._skip(self._searched + len(self._unsearched) - SEARCHED_LETTERS)
+            self._skip(self._searched + len(self._unsearched) - _MOST_TIMES * SEARCHED_LETTERS)
+            if self.full() and (self._search is None or self._search.done()):
+                with contextlib.suppress(RuntimeError):  # no loop runs, so nothing waits
+                    self._search = asyncio.get_running_loop().create_task(self._look())
         text = self._rest + new
         whole, newline, self._rest = text.rpartition("\n")
         if len(self._rest) > _LINE_LIMIT:
@@ -129,12 +137,25 @@ class Journal:
         if place > self._searched:
             self._unsearched, self._searched = self._unsearched[place - self._searched :], place
 
+    def full(self) -> bool:
+        """Whether so much waits to be searched that no more is to be taken."""
+        return len(self._unsearched) > SEARCHED_LETTERS
+
     async def said(self, pattern: str) -> Mapping[str, str] | None:
         """The named groups of a pattern's first match since the start, None when there is none.
 
         Raises:
             PatternError: it cannot be searched for.
         """
+        watched = self._watched
+        await self._look()
+        known = watched.get(pattern)
+        if isinstance(known, PatternError):
+            raise known
+        return known
+
+    async def _look(self) -> None:
+        """Search what came since the last time."""
         watched, text, begin = self._watched, self._unsearched, self._searched
         for one in self._waiting() if text else ():
             try:
@@ -144,13 +165,9 @@ class Journal:
             else:
                 watched[one] = groups
         if watched is self._watched:  # it was not started again meanwhile
-            self._skip(begin + text.rfind("\n") + 1)
+            self._skip(begin + max(text.rfind("\n") + 1, len(text) - _LINE_LIMIT))
             if not self._waiting():
                 self._unsearched = ""
-        known = watched.get(pattern)
-        if isinstance(known, PatternError):
-            raise known
-        return known
 
     def last_lines(self) -> str:
         """The end of the output, for a message; empty when there was none."""
@@ -240,7 +257,7 @@ def start(
     # Python keeps what it writes to a pipe; the last words of one that is killed would be lost.
     env = {"PYTHONUNBUFFERED": "1", **ground.env, **own}
     cwd = inside(command.cwd, ground.root)
-    pipe = Pipe(asyncio.get_running_loop(), journal.take)
+    pipe = Pipe(asyncio.get_running_loop(), journal.take, journal.full)
     try:
         process = spawn(argv, cwd=cwd, env=env, stdout=pipe.write_end, mark=mark)
     except BaseException:
