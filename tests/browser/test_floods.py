@@ -16,8 +16,8 @@ defaults: {requires: [shop], timeout_seconds: 90, retries: {max: 0}}
 tests:
   endless: {steps: [{goto: "${shop.url}/"}, {download: {text: endless, as: e, limit_megabytes: 5}}]}
   slow: {steps: [{goto: "${shop.url}/"}, {download: {text: slow, as: e, within_seconds: 1}}]}
-  loud: {steps: [{goto: "${shop.url}/loud?5000"}, &go {click: {role: button, name: Go}}, &done {expect: {css: p, to: {have_text: done}, within_seconds: 60}}]}
-  long: {steps: [{goto: "${shop.url}/long?10000000"}, *go, *done]}
+  loud: {steps: [{goto: "${shop.url}/loud?1000"}, &go {click: {role: button, name: Go}}, &done {expect: {css: p, to: {have_text: done}, within_seconds: 60}}]}
+  long: {steps: [{goto: "${shop.url}/long?4000000"}, *go, *done]}
 """
 
 
