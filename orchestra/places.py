@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestra.diagnostic import Place
 from orchestra.errors import OrchestraError
-from orchestra.source import Document, Json, parse
+from orchestra.source import Document, Json, parse, read_inside
 from orchestra.source import Path as SpecPath
 
 
@@ -35,7 +35,7 @@ class Places:
         found = []
         for name in self._sources:
             try:
-                found.append(parse((self._root / name).read_bytes(), name))
+                found.append(parse(read_inside(self._root, name), name))
             except (OSError, OrchestraError):
                 continue  # the plan is older than this file's damage; a place less is all that is lost
         return tuple(found)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -17,8 +18,9 @@ import pytest
 from hypothesis import settings
 
 from orchestra.runtime.browsers.browser import Browser, find
+from tests.support import golden
 from tests.support.paths import ROOT
-from tests.support.project import SuiteProject
+from tests.support.project import STATE, SuiteProject
 
 # A shell ignores SIGINT for what it starts in the background, and nohup SIGHUP; children inherit that, and the programs
 # that tests send these signals to would never end.
@@ -29,21 +31,52 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # As in a shell in which this environment is active: `python` of a spec is the first on PATH.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
+os.environ["XDG_STATE_HOME"] = str(STATE)
+
 # A busy machine may take its time over any example: the time of one is no property of the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 NPM = ROOT / "tests" / "npm"
-FOLDERS = {"unit", "process", "browser", "agent", "docs"}
+FOLDERS = ("unit", "browser", "process", "agent", "docs")
+"""In this order the tests run: what fails quickly first, and what takes longest not last."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def compares(item: pytest.Function) -> bool:
+    """Return whether a test compares something with a golden file."""
+    names = {name for name, value in vars(item.module).items() if value is golden or value is golden.check}
+    return not names.isdisjoint(item.function.__code__.co_names)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of the tests that took longest, with what they set up."""
+    count = terminalreporter.config.getoption("dearest")
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid] += report.duration
+    if count and seconds:
+        terminalreporter.section(f"the {count} dearest of {len(seconds)} tests; all took {sum(seconds.values()):.0f} s")
+        for name, taken in seconds.most_common(count):
+            terminalreporter.write_line(f"{taken:6.1f} s  {name}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switches of the Makefile."""
+    parser.addoption("--nightly", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption(
+        "--dearest", type=int, default=0, metavar="N", help="print a table of the N tests that took longest"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with the folder it is in, and with the browser or Node that its fixtures need."""
     for item in items:
         where = item.path.relative_to(ROOT / "tests").parts
         if where[0] not in FOLDERS:
             raise pytest.UsageError(
-                f"{item.path.relative_to(ROOT)}: a test file belongs into one of {', '.join(sorted(FOLDERS))}"
+                f"{item.path.relative_to(ROOT)}: a test file belongs into one of {', '.join(FOLDERS)}"
                 " below tests/, by what its tests need (CONTRIBUTING.md); what several share is in tests/support/"
             )
         item.add_marker(where[0])
@@ -52,6 +85,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if "node_tools" in fixtures:
             item.add_marker("node")
+        if isinstance(item, pytest.Function) and compares(item):
+            item.add_marker("golden")
+    items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(ROOT / "tests").parts[0]))
+    if not config.getoption("nightly"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if item not in nightly]
+        config.hook.pytest_deselected(items=nightly)
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -157,11 +157,12 @@ class Evidence(TypedDict):
 
 
 class Dropped(TypedDict):
-    """A file that was not kept, because there was more than `evidence_limit_megabytes`."""
+    """A file that was not kept."""
 
     path: Annotated[Id, "relative to the attempt's folder"]
     bytes: int
     kind: Id
+    reason: NotRequired[Annotated[str, "absent for one over `evidence_limit_megabytes`"]]
 
 
 class Finding(TypedDict):
@@ -209,7 +210,7 @@ class AttemptFinished(TypedDict):
     steps: list[StepDone]
     evidence: list[Evidence]
     retry: Annotated[bool, "another attempt follows"]
-    dropped: NotRequired[Annotated[list[Dropped], "files over the limit on evidence, sorted"]]
+    dropped: NotRequired[Annotated[list[Dropped], "files that were not kept"]]
     infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
     incidents: NotRequired[Annotated[list[Id], "ids of the incidents that overlapped it"]]
     exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
@@ -256,7 +257,7 @@ class Repeated(TypedDict):
     outcome: Outcome
     seconds: Seconds
     evidence: list[Evidence]
-    dropped: NotRequired[Annotated[list[Dropped], "files over the limit on evidence, sorted"]]
+    dropped: NotRequired[Annotated[list[Dropped], "files that were not kept"]]
 
 
 class Compared(TypedDict):
@@ -446,7 +447,7 @@ class Seal(TypedDict):
 
 
 class Event(NamedTuple):
-    """One line of the ledger."""
+    """One line of the ledger; `mac` is empty where the line has none."""
 
     seq: int
     time: str
@@ -455,6 +456,14 @@ class Event(NamedTuple):
     prev: str
     hash: str
     body: Mapping[str, Any]
+    mac: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the data of the line."""
+        data = self._asdict()
+        if not self.mac:
+            del data["mac"]
+        return data
 
 
 class EventType(NamedTuple):
@@ -544,7 +553,12 @@ def event_schema() -> Schema:
             "type": {"type": "string", "description": f"one of {', '.join(CATALOGUE)}, or one of a newer version"},
             "v": {"type": "integer", "minimum": 1, "description": "version of the body"},
             "prev": {**sha256, "description": "hash of the event before; 64 zeros for the first"},
-            "hash": {**sha256, "description": "SHA-256 of the canonical JSON of this event without `hash`"},
+            "hash": {**sha256, "description": "SHA-256 of the canonical JSON of this event without `hash` and `mac`"},
+            "mac": {
+                "type": "string",
+                "pattern": "^[0-9a-f]{32}$",
+                "description": "HMAC-SHA256 of `hash` by the key of the user who ran it, cut; missing where he has none",
+            },
             "body": {"type": "object"},
         },
         "required": ["seq", "time", "type", "v", "prev", "hash", "body"],

@@ -38,13 +38,25 @@ def runs_of(home: Path) -> list[str]:
     Raises:
         MachineError: the folder cannot be read, or is a link.
     """
+    return sorted((name for name in _ids(home) if nofollow.is_file(home / "runs" / name / LEDGER)), reverse=True)
+
+
+def _ids(home: Path) -> list[str]:
     try:
-        names = [name for name in nofollow.names(home / "runs") if _ID.fullmatch(name)]
+        return [name for name in nofollow.names(home / "runs") if is_run_id(name)]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise disk_error(error, home / "runs", "read") from error
-    return sorted((name for name in names if nofollow.is_file(home / "runs" / name / LEDGER)), reverse=True)
+
+
+def newest_id(home: Path) -> str:
+    """Return the greatest id that a run of a suite has, be there a record of it or not; empty where there is none.
+
+    Raises:
+        MachineError: as `runs_of`.
+    """
+    return max(_ids(home), default="")
 
 
 def last_ended(home: Path) -> Path | None:

@@ -26,6 +26,7 @@ from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.runs import newest_id
 from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
@@ -59,9 +60,11 @@ from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
 from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.trust import Passes, vouched
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
+from orchestra.runtime.without_secrets import without_secrets
 from orchestra.standard import gates_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
@@ -78,6 +81,7 @@ class Options:
         force: run what would be `unchanged`.
         resume: the id of the run to go on with; empty to begin one.
         allow_changed: of a run that goes on, run the tests again that the plan now says otherwise.
+        trust: go on with a run that this user did not make on this machine.
     """
 
     argv: tuple[str, ...] = ()
@@ -86,6 +90,7 @@ class Options:
     force: bool = False
     resume: str = ""
     allow_changed: bool = False
+    trust: bool = False
 
 
 @dataclass(slots=True)
@@ -133,7 +138,7 @@ class Session:
         self._begun = time.monotonic()
         self._now = now = datetime.now(UTC)
         self._home = home = root / PLAN_FOLDER / plan.suite
-        self.run = options.resume or run_id(now, os.urandom(2).hex())
+        self.run = options.resume or run_id(now, os.urandom(2).hex(), newest_id(home))
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
         self.reasons: dict[str, str] = {}
@@ -145,7 +150,7 @@ class Session:
         self._awaiting, self._running = list[_Task](), dict[str, _Task]()
         self._results: deque[Result] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
-        self._tasks = _tasks(plan, selection)
+        self._tasks, self._passes = _tasks(plan, selection), Passes.of(root, home, self._environment)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
         try:
             recover(home)
@@ -165,6 +170,8 @@ class Session:
                 self._masks.text if self._masks else None,
                 observers(self.folder),
                 (self._history, self._facts),
+                secret=self._passes.secret,
+                trust=options.trust,
             )
             self._record_start(selection)
         except BaseException:
@@ -223,6 +230,8 @@ class Session:
 
     def _go_on(self) -> Resumed:
         """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
+        secret, environment = self._passes.secret, self._environment
+        self._vouched = vouched(self.folder, secret, environment, trust=self._options.trust)
         inputs, services = self._builds.inputs_digest, self._builds.digests
         return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
 
@@ -269,6 +278,7 @@ class Session:
         if self._options.resume:
             rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
             self._recorder.add("run_resumed", {**body, "rerun": rerun, "changed": changed})
+            self._recorder.add("note", {"kind": "trust", "message": self._vouched})
             return
         body |= {
             "suite": self._plan.suite,
@@ -321,6 +331,8 @@ class Session:
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
             if unknown := self._builds.unknown(task.test):
                 self._recorder.add("note", {"kind": "unchanged_unsure", "message": unsure(task.name, unknown)})
+                return
+            if not self._passes.hold(task.name, past, self._recorder.add):
                 return
             self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
 
@@ -523,9 +535,7 @@ class Session:
         if task.marks and wants_evidence(task.test, result):
             self._matrix.hear()
             result = with_services(result, self.folder, folder, task.marks)
-        if self._masks:
-            self._masks.clean(folder)
-        result = within_limit(result, task.test, folder)
+        result = within_limit(without_secrets(result, self._masks, folder), task.test, folder)
         settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
         task.held += settled.requeue
         again = settled.again and not self._signal and self.fault is None
@@ -569,8 +579,7 @@ class Session:
     def _repeated(self, task: _Task, result: Result) -> None:
         folder = folder_of(task.name, task.attempt, self._resumed.segment)
         folder = repeat_folder(folder, self._pace.repeating(task.name))
-        if self._masks:
-            self._masks.clean(self.folder / folder)
+        result = without_secrets(result, self._masks, self.folder / folder)
         result = within_limit(result, task.test, self.folder / folder)
         self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
         if "session" in result.facts:

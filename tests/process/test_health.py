@@ -183,7 +183,7 @@ def test_one_that_never_gets_ready_says_the_bound_and_what_was_seen(ground):
     url = f"http://127.0.0.1:{backend.service.ports[0]}/health"
     assert row.state == "failed"
     assert row.reason.startswith(
-        f"did not get ready within 4 s: GET {url}: nothing listens there; its last words: start 1 of "
+        f"did not get ready within 4 s: GET {url}: nothing listens there; it listens on no port; its last words: start 1 of "
     )
     assert carriers(ground.mark) == []
 
@@ -278,6 +278,33 @@ def test_a_port_that_the_service_chose_itself_is_read_from_its_output(ground):
 
 
 # ------------------------------------------------------------------------------------------------------------- identity
+
+
+ELSEWHERE = "import socket, sys, time\ns = socket.create_server((sys.argv[1], int(sys.argv[2])), family=getattr(socket, sys.argv[3]))\ntime.sleep(600)"
+
+
+@pytest.mark.parametrize(
+    "argv, reason, hint",
+    [
+        (("::1", "${port}", "AF_INET6"), "it listens on [::1]:{port}, not on 127.0.0.1:{port}", '`host: "::1"`'),
+        (
+            ("127.0.0.1", "{other}", "AF_INET"),
+            "it listens on 127.0.0.1:{other}, not on 127.0.0.1:{port}",
+            "`port: {other}`",
+        ),
+        ((), "it listens on no port", "its output is in"),
+    ],
+)
+@pytest.mark.parametrize("probe", [Probe("tcp", {}), Probe("http", {"path": "/"})], ids=lambda probe: probe.kind)
+def test_a_server_that_listens_elsewhere_is_named_with_the_sockets_that_it_holds(ground, argv, reason, hint, probe):
+    (port, _), (other, _) = free_range(1), free_range(1)
+    words = tuple(word.replace("{other}", str(other)) for word in argv)
+    program = ELSEWHERE if argv else "import time; time.sleep(600)"
+    service = Service((sys.executable, "-c", program, *words), ports=(port, port))
+    one = Component("one", "one", service=service, ready=Ready(probe, 2.0), retries=QUICK)
+    [row] = ground.settle(ground.matrix(one), "one")
+    assert reason.format(port=port, other=other) in row.reason
+    assert hint.format(other=other) in row.hint
 
 
 def test_a_taken_port_is_passed_over_and_its_owner_left_alone(ground):

@@ -65,6 +65,62 @@ def test_lines_of_a_file_have_their_numbers_and_what_is_allowed_is_left_out(tmp_
         in_file(["a"], tmp_path / "b.log", 0, 1, letters=1, most=1)
 
 
+CHAIN = """INFO: request
+ERROR: Exception in application
+Traceback (most recent call last):
+  File "a.py", line 1, in <module>
+    raise KeyError("first")
+KeyError: 'first'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "a.py", line 3, in <module>
+    raise ValueError("no quote for ERROR")
+          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+ValueError: no quote for ERROR
+second line of it
+INFO: done
+Traceback (most recent call last):
+  File "b.py", line 1, in f
+OSError: [Errno 32] Broken pipe
+"""
+
+
+@pytest.mark.parametrize(
+    "patterns, unless, hits",
+    [
+        (["^ERROR"], [], [Hit(2, "ERROR: Exception in application: ValueError: no quote for ERROR")]),
+        (["Traceback"], [], [Hit(3, "ValueError: no quote for ERROR"), Hit(17, "OSError: [Errno 32] Broken pipe")]),
+        (
+            ["Error", "raise"],
+            [],
+            [Hit(5, "ValueError: no quote for ERROR"), Hit(19, "OSError: [Errno 32] Broken pipe")],
+        ),
+        (["Traceback"], ["Broken pipe"], [Hit(3, "ValueError: no quote for ERROR")]),
+        (["Traceback"], ["KeyError"], [Hit(17, "OSError: [Errno 32] Broken pipe")]),
+        (["second line"], [], [Hit(15, "second line of it")]),
+    ],
+)
+def test_the_message_of_a_traceback_is_its_last_exception(tmp_path, patterns, unless, hits):
+    (tmp_path / "a.log").write_text("".join(f"7 {line}\n" for line in CHAIN.splitlines()))
+    assert in_file(patterns, tmp_path / "a.log", 0, 10_000, letters=100, most=9, stamp=r"\d ", unless=unless) == hits
+
+
+def test_a_traceback_that_is_not_whole_is_told_by_its_line(tmp_path):
+    (tmp_path / "a.log").write_text("ERROR: it\nTraceback (most recent call last):\n  File 'a.py'")
+    hits = in_file(["Traceback", "ERROR"], tmp_path / "a.log", 0, 1000, letters=100, most=9)
+    assert hits == [Hit(1, "ERROR: it"), Hit(2, "Traceback (most recent call last):")]
+
+
+def test_lines_are_searched_as_a_person_sees_them(tmp_path):
+    (tmp_path / "a.log").write_bytes(b"1%\r2%\rdone\r\n\x1b[31mERR\x1b[1mOR\x1b[0m: x\n")
+    assert in_file(["^done$", "^ERROR: x$"], tmp_path / "a.log", 0, 1000, letters=100, most=9) == [
+        Hit(1, "done"),
+        Hit(2, "ERROR: x"),
+    ]
+
+
 @pytest.mark.parametrize(
     "pattern", ["a", "(", "[b-a]", "(?P<a>b)(?P<a>c)", r"\8", "(?z)", "a{9999999999}", "(" * 2000, "[[a]"]
 )

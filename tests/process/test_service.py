@@ -20,7 +20,7 @@ from orchestra.runtime.processes.pipe import Pipe
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.servers import identity, port
 from orchestra.runtime.servers.port import Port, Taken, busy, locks_folder, reserve
-from orchestra.runtime.servers.service import Journal, ending
+from orchestra.runtime.servers.service import SILENCE_SECONDS, Journal, ending
 from tests.support.servers import free_range, until
 
 LISTEN = """
@@ -87,6 +87,56 @@ def test_what_was_said_counts_for_one_start_and_across_blocks(tmp_path):
     assert said() == {"port": "4711"}
     journal.begin("start 2", (pattern,))
     assert said() is None
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "blocks, pattern, groups",
+    [
+        (
+            [b"  Local:   \x1b[36mhttp://127.0.0.1:\x1b[1m5173\x1b[22m/\x1b[39m\n"],
+            r"Local: +http://[^:]+:(?P<port>\d+)/$",
+            {"port": "5173"},
+        ),
+        ([b"building 1%\rbuilding 99%\rdone\n"], "^done$", {}),
+        ([b"ready\r", b"\n"], "^ready$", {}),
+        ([b"\x1b[3", b"2mread", b"y\x1b[0m\r\n"], "^ready$", {}),
+        ([b"|\b/\b-\bready\n"], "^ready$", {}),
+    ],
+)
+def test_what_a_person_sees_is_what_is_searched(tmp_path, blocks, pattern, groups):
+    journal = Journal(tmp_path / "one.log", str)
+    journal.begin("start", (pattern,))
+    for block in blocks:
+        journal.take(block)
+    assert asyncio.run(journal.said(pattern)) == groups
+    journal.close()
+
+
+def test_a_line_without_an_end_is_searched_after_a_silence_and_never_half(tmp_path):
+    now, pattern = [100.0], r"listening on (?P<port>\d+)"
+    journal = Journal(tmp_path / "one.log", str, clock=lambda: now[0])
+    journal.begin("start", (pattern,))
+
+    def said() -> Mapping[str, str] | None:
+        return asyncio.run(journal.said(pattern))
+
+    journal.take(b"listening on 184")
+    now[0] += SILENCE_SECONDS - 0.01
+    assert said() is None
+    journal.take(b"77")
+    now[0] += SILENCE_SECONDS - 0.01
+    assert said() is None, "the silence begins again with each piece"
+    now[0] += 0.01
+    assert said() == {"port": "18477"}
+    journal.close()
+
+
+def test_the_last_lines_are_as_a_person_saw_them(tmp_path):
+    journal = Journal(tmp_path / "one.log", str)
+    journal.begin("start")
+    journal.take(b"10%\r20%\rfailed\r\n\x1b[31mError:\x1b[0m no licence\n\x1b[2K\rbye")
+    assert journal.last_lines().splitlines() == ["failed", "Error: no licence", "bye"]
     journal.close()
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
+from orchestra import cli
 from orchestra.standard import STANDARD
 
 HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
+
+STATE = Path(tempfile.gettempdir()) / f"orchestra-tests-{os.getuid()}"
+"""The state folder of the user as whom these tests run projects: the developer's stays as it is."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -29,6 +39,34 @@ class Ended:
     err: str
 
 
+PROCESS_VERBS = {"run", "up", "down", "health", "doctor"}
+"""Verbs that start servers, browsers or workers, or hear signals; the others only read and write files."""
+
+
+def needs_process(words: Sequence[str]) -> bool:
+    """Return whether a command line is more than text and files."""
+    return "--help" not in words and not PROCESS_VERBS.isdisjoint(words)
+
+
+def call(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> Ended:
+    """Call the command line in the process of the tests, as in `folder`: with that environment, at a pipe, without input."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, env, clear=True),
+        contextlib.chdir(folder),
+        Path(os.devnull).open(encoding="utf-8") as nothing,
+        mock.patch.object(sys, "stdin", nothing),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(gc, "freeze"),  # the process goes on
+    ):
+        try:
+            code = cli.run(list(words))
+        except SystemExit as end:  # click ends so after a completion
+            code = end.code
+    return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+
 @dataclass(frozen=True)
 class SuiteProject:
     """A project root with a `pyproject.toml` that marks it."""
@@ -42,7 +80,13 @@ class SuiteProject:
         return self
 
     def run(self, *words: str, **env: str) -> Ended:
-        """`orchestra …`, to its end."""
+        """Run `orchestra …` to its end: a verb that only reads and writes files in the process of the tests."""
+        if needs_process(words):
+            return self.process(*words, **env)
+        return call(words, self.root, environment(**env))
+
+    def process(self, *words: str, **env: str) -> Ended:
+        """Run `orchestra …` to its end, in a process of its own."""
         return self._run([sys.executable, "-m", "orchestra", *words], env)
 
     def doit(self, *words: str, **env: str) -> Ended:

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def main() -> None:
@@ -92,15 +92,103 @@ def _fitting(source: str, texts: list[str], numbers: list[int]) -> Iterator[int]
 
 
 def _in_file(request: dict[str, Any], _: bytes) -> list[tuple[int, str]]:
-    """The lines behind a place in a file that a pattern fits, with their numbers, up to the most that is asked for."""
+    """The lines behind a place in a file that a pattern fits, with their numbers, up to the most that is asked for.
+
+    Of a traceback of Python there is one, with its exception as its text.
+    """
     above, data = _read(request["path"], request["start"], request["size"])
-    stamp, letters = re.compile(request["stamp"]), request["letters"]
-    lines = [stamp.sub("", line, count=1) for line in data.decode(errors="replace").split("\n")]
-    numbers = _each(request["patterns"], lines, request["seconds"], 0)
-    hits = [(above + 1 + index, lines[index].strip()[:letters]) for index, number in enumerate(numbers) if number >= 0]
-    texts = [request["prefix"] + text for _, text in hits]
-    allowed = _each(request["unless"], texts, request["seconds"], len(request["patterns"]))
-    return [hit for hit, number in zip(hits, allowed, strict=True) if number < 0][: request["most"]]
+    rows = _rows(data.decode(errors="replace"), re.compile(request["stamp"]), re.compile(request["escape"]))
+    texts = [text for _, text in rows]
+    hits: dict[int, _Hit] = {}
+    blocks = _tracebacks(texts)
+    for index, number in enumerate(_each(request["patterns"], texts, request["seconds"], 0)):
+        if number >= 0:
+            block = blocks.get(index)
+            hits.setdefault(index if block is None else block[-1], _Hit(rows[index][0], index, block))
+    told = [(hit, hit.text(texts)[: request["letters"]]) for hit in hits.values()]
+    owners = [(number, line) for number, (hit, text) in enumerate(told) for line in (text, *hit.lines(texts))]
+    asked = [request["prefix"] + line for _, line in owners]
+    numbers = _each(request["unless"], asked, request["seconds"], len(request["patterns"])) if asked else []
+    allowed = {owner for (owner, _), number in zip(owners, numbers, strict=True) if number >= 0}
+    kept = [(above + 1 + hit.line, text) for number, (hit, text) in enumerate(told) if number not in allowed]
+    return kept[: request["most"]]
+
+
+class _Hit(NamedTuple):
+    """A line that a pattern fits.
+
+    Attributes:
+        line: its number, from 0.
+        place: of its text.
+        block: the texts of the traceback that it belongs to, its exception last; None for none.
+    """
+
+    line: int
+    place: int
+    block: range | None
+
+    def text(self, texts: list[str]) -> str:
+        """The text of the line; of a traceback its exception, behind the line that leads to it."""
+        text = texts[self.place].strip()
+        if self.block is None:
+            return text
+        exception = texts[self.block[-1]].strip()
+        return f"{text}: {exception}" if self.place < self.block[0] else exception
+
+    def lines(self, texts: list[str]) -> list[str]:
+        """The lines that it stands for, beside its text."""
+        return [] if self.block is None else [texts[self.place], *(texts[index] for index in self.block)]
+
+
+def _rows(text: str, stamp: re.Pattern[str], escape: re.Pattern[str]) -> list[tuple[int, str]]:
+    """Each line as a person sees it, with the number of the line of the file that it is in: CR ends one, too."""
+    rows = []
+    for number, line in enumerate(text.split("\n")):
+        plain = escape.sub("", stamp.sub("", line, count=1))
+        rows += [(number, piece) for piece in plain.removesuffix("\r").split("\r")]
+    return rows
+
+
+_TRACEBACK = "Traceback (most recent call last):"
+_CHAINED = (
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
+)
+
+
+def _tracebacks(texts: list[str]) -> dict[int, range]:
+    """For each line of a traceback, and for the line that leads to it, the traceback, up to its last exception."""
+    found: dict[int, range] = {}
+    index = 0
+    while index < len(texts):
+        if texts[index].strip() != _TRACEBACK:
+            index += 1
+            continue
+        last = end = _exception(texts, index)
+        while last is not None:
+            end, following = last, _chained(texts, last)
+            last = None if following is None else _exception(texts, following)
+        if end is None:  # the log ends in it
+            return found
+        found |= dict.fromkeys(range(max(0, index - 1), end + 1), range(index, end + 1))
+        index = end + 1
+    return found
+
+
+def _exception(texts: list[str], begin: int) -> int | None:
+    """Where the exception of a traceback is: the first line behind its frames that is not indented. None for not there yet."""
+    for index in range(begin + 1, len(texts)):
+        if texts[index] and not texts[index][0].isspace():
+            return index
+    return None
+
+
+def _chained(texts: list[str], end: int) -> int | None:
+    """Where the traceback begins that an exception leads to; None for nowhere."""
+    behind = [index for index in range(end + 1, min(end + 5, len(texts))) if texts[index].strip()][:2]
+    if len(behind) == 2 and texts[behind[0]].strip() in _CHAINED and texts[behind[1]].strip() == _TRACEBACK:
+        return behind[1]
+    return None
 
 
 def _each(patterns: list[str], texts: list[str], seconds: float, base: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from orchestra.pattern import MEGABYTES, SECONDS, SECONDS_PER_MEGABYTE
 from orchestra.runtime.bounded import pool
+from orchestra.runtime.terminal import ESCAPE
 
 _MEGABYTE = 1_000_000
 _BYTES_PER_LETTER = 32
@@ -74,7 +75,9 @@ def in_file(
     unless: Sequence[str] = (),
     prefix: str = "",
 ) -> list[Hit]:
-    """The lines of a file that one of the patterns fits. Each pattern has a limit of its own.
+    """The lines of a file that one of the patterns fits, as a person sees them. Each pattern has a limit of its own.
+
+    Of a traceback of Python there is one, whose text is its exception.
 
     Args:
         patterns: Python's syntax.
@@ -92,6 +95,7 @@ def in_file(
         OSError: the file cannot be read.
     """
     asked = {"kind": "in_file", "path": str(path), "start": start, "size": size, "stamp": stamp, "prefix": prefix}
+    asked |= {"escape": ESCAPE}
     asked |= {"patterns": list(patterns), "unless": list(unless), "letters": letters, "most": most}
     return [Hit(*hit) for hit in _ask(asked, [*patterns, *unless], size)]
 

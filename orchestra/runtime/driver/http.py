@@ -5,20 +5,24 @@ May import `contract`, `content`, `aside`, `body`, `wording`, httpx.
 
 from __future__ import annotations
 
+import os
+import ssl
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from orchestra.errors import UsageError
+from orchestra.runtime import proxies
 from orchestra.runtime.body import Body, BodyError
 from orchestra.runtime.driver.aside import Aside
 from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import seconds_text
 
-_DIRECT = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _BODY = {"json": "json", "form": "data", "body": "content"}
 MEGABYTE = 1_000_000
 """In bytes."""
@@ -27,22 +31,43 @@ _HINT = "see whether the server runs: `orchestra health`"
 
 
 class Http:
-    """A client that is reused by all tests of a worker: connections are kept, cookies only to the end of a test."""
+    """Clients that are reused by all tests of a worker: connections are kept, cookies only to the end of a test.
 
-    def __init__(self) -> None:
-        self._client: httpx.Client | None = None
+    Args:
+        env: names the hosts that are not asked through a proxy of it.
+    """
+
+    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+        self._env = env
+        self._clients: dict[bool, httpx.Client] = {}
+        self._tls: ssl.SSLContext | None = None
         self._aside = Aside()
 
     def forget(self) -> None:
         """Drop the cookies of the test before."""
-        if self._client is not None:
-            self._client.cookies.clear()
+        for client in self._clients.values():
+            client.cookies.clear()
 
     def close(self) -> None:
         """Close the kept connections."""
-        if self._client is not None:
-            self._client.close()
+        for client in self._clients.values():
+            client.close()
         self._aside.close()
+
+    def _client(self, url: str) -> httpx.Client:
+        """The client for an address: with the proxies of the environment, or without.
+
+        Raises:
+            StepError: the environment names a proxy that is none.
+        """
+        direct = proxies.is_direct(urlsplit(url).hostname or "", self._env)
+        if direct not in self._clients:
+            try:
+                self._tls = self._tls or httpx.create_ssl_context()
+                self._clients[direct] = httpx.Client(verify=self._tls, trust_env=not direct)
+            except (ValueError, httpx.HTTPError) as error:
+                raise unfit(f"a proxy of the environment cannot be used: {error}", hint=proxies.HINT) from None
+        return self._clients[direct]
 
     def do(self, job: Job) -> None:
         """Carry out an `http` step.
@@ -64,15 +89,13 @@ class Http:
                 job.scope.save(name, looked.value(path))
 
     def _send(self, what: str, url: str, job: Job) -> tuple[int, bytes]:
-        if self._client is None:
-            # What serves this machine alone is not asked for through a proxy of the environment.
-            self._client = httpx.Client(mounts=dict.fromkeys(_DIRECT))
+        client = self._client(url)
         own = float(job.args["within_seconds"])
         seconds, limit = job.deadline.limit(own), float(job.args["limit_megabytes"])
         try:
-            status, body = self._aside.run(partial(_fetch, self._client, url, job.args, seconds, limit), seconds)
+            status, body = self._aside.run(partial(_fetch, client, url, job.args, seconds, limit), seconds)
         except (TimeoutError, httpx.TimeoutException):
-            self._client = None  # the call may still be under way
+            self._clients.clear()  # the call may still be under way
             message = f"{what}: no whole reply within {seconds_text(job.allowed(own))}"
             raise StepError("failed", "connection", message, hint=_HINT) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:

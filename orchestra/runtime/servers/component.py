@@ -106,7 +106,7 @@ class Member:
         self._say = say
         self._asked = 0
         self._strangers = 0
-        self.journal = Journal(ground.folder / "services" / f"{component.id}.log", ground.mask)
+        self.journal = Journal(ground.folder / "services" / f"{component.id}.log", ground.mask, clock=ground.clock)
 
     # -------------------------------------------------------------------------------------------------- what it is now
 
@@ -373,8 +373,26 @@ class Member:
                 pause = wait_seconds(self.component.retries, missed, self._ground.rand())
             if clock() + pause >= over:
                 said = f": {last.reason}" if last.reason else ""
-                return self._with_output(f"did not get ready within {ready.within_seconds:g} s{said}", last.hint)
+                where, hint = self._listens_elsewhere(ready.probe)
+                reason = f"did not get ready within {ready.within_seconds:g} s{said}{where}"
+                return self._with_output(reason, last.hint or hint)
             await self._alive_for(pause)
+
+    def _listens_elsewhere(self, probe: Probe) -> tuple[str, str]:
+        """Where a service listens that does not at the address at which it is asked, and what can be done about that."""
+        running, port, host = self.running, self.port, self.host
+        if running is None or port is None or probe.kind not in {"http", "tcp"} or {"url", "port"} & probe.args.keys():
+            return "", ""
+        reaped = running.process.popen.returncode is not None
+        held = identity.held_by(running.process.pid, running.process.mark, reaped=reaped)
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if shown in held or any(one in held for one in (f"0.0.0.0:{port}", f"[::]:{port}")):
+            return "", ""
+        if not held:
+            return "; it listens on no port", ""
+        other = held[0].rpartition(":")
+        fix = f'`host: "{other[0].strip("[]")}"`' if other[2] == str(port) else f"`port: {other[2]}`"
+        return f"; it listens on {' and '.join(held)}, not on {shown}", f"let it listen on {shown}, or write {fix}"
 
     async def ask(self, probe: Probe) -> Answer:
         """One probe; an answer of somebody else in the service's place is a miss that names him."""

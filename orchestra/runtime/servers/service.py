@@ -13,6 +13,7 @@ import codecs
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from orchestra.runtime.processes.pipe import Pipe
 from orchestra.runtime.processes.process import Process, alive, spawn, tree
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import Port
+from orchestra.runtime.terminal import Lines, seen
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
 SEARCHED_LETTERS = 1024 * 1024
@@ -42,6 +44,9 @@ _MOST_TIMES = 8
 
 _LINE_LIMIT = 64 * 1024
 _TAIL_LINES = 8
+SILENCE_SECONDS = 1.0
+"""How long nothing has to come behind a line that has no end, until it counts as a line."""
+
 _TAIL_WIDTH = 300
 
 
@@ -81,21 +86,32 @@ class Journal:
         path: of the log; its folder is made. The older half is beside it, with `.1` at its end.
         mask: takes secrets out of a text.
         limit: of each of the two files, in bytes.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, path: Path, mask: Callable[[str], str], limit: int = LOG_LIMIT_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        mask: Callable[[str], str],
+        limit: int = LOG_LIMIT_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = path
         self._mask = mask
         self._limit = limit
+        self._clock = clock
         self._file = -1
         self._size = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
         self._tail: list[str] = []
         self._watched: dict[str, Mapping[str, str] | PatternError | None] = {}
+        self._lines = Lines()
+        self._came = 0.0
         self._unsearched = ""
         self._searched = 0
         self._search: asyncio.Task[None] | None = None
+        self._half = ""
 
     def begin(self, note: str, watched: tuple[str, ...] = ()) -> None:
         """A new start: what was said before it no longer counts.
@@ -107,14 +123,17 @@ class Journal:
         self._flush()
         self._tail = []
         self._watched = dict.fromkeys(watched)
+        self._lines, self._half = Lines(), ""
         self._unsearched, self._searched = "", 0
         self._write(f"[{self._mask(note)}]\n")
 
     def take(self, block: bytes) -> None:
         """Output of the service."""
         new = self._decoder.decode(block)
+        self._came = self._clock()
         if self._waiting():
-            self._unsearched += new
+            self._unsearched += "".join(f"{line}\n" for line in self._lines.feed(new))
+            self._lines.rest = self._lines.rest[-_LINE_LIMIT:]
             self._skip(self._searched + len(self._unsearched) - _MOST_TIMES * SEARCHED_LETTERS)
             if self.full() and (self._search is None or self._search.done()):
                 with contextlib.suppress(RuntimeError):  # no loop runs, so nothing waits
@@ -141,8 +160,18 @@ class Journal:
         """Whether so much waits to be searched that no more is to be taken."""
         return len(self._unsearched) > SEARCHED_LETTERS
 
+    def _half_line(self) -> str:
+        """The line without an end, once it has been one for a while: it may be half of what is to come."""
+        half = self._lines.rest if self._clock() - self._came >= SILENCE_SECONDS else ""
+        if half == self._half:  # searched before
+            return ""
+        self._half = half
+        return seen(half)
+
     async def said(self, pattern: str) -> Mapping[str, str] | None:
         """The named groups of a pattern's first match since the start, None when there is none.
+
+        Lines are searched as a person sees them; one without an end, after a silence.
 
         Raises:
             PatternError: it cannot be searched for.
@@ -156,7 +185,7 @@ class Journal:
 
     async def _look(self) -> None:
         """Search what came since the last time."""
-        watched, text, begin = self._watched, self._unsearched, self._searched
+        watched, text, begin = self._watched, self._unsearched + self._half_line(), self._searched
         for one in self._waiting() if text else ():
             try:
                 groups = await asyncio.to_thread(patterns.groups, one, text, lines=True)
@@ -165,14 +194,15 @@ class Journal:
             else:
                 watched[one] = groups
         if watched is self._watched:  # it was not started again meanwhile
-            self._skip(begin + max(text.rfind("\n") + 1, len(text) - _LINE_LIMIT))
+            self._skip(begin + text.rfind("\n") + 1)
             if not self._waiting():
                 self._unsearched = ""
 
     def last_lines(self) -> str:
         """The end of the output, for a message; empty when there was none."""
         lines = [*self._tail, *([self._mask(self._rest)] if self._rest.strip() else [])][-_TAIL_LINES:]
-        return "\n".join(line[:_TAIL_WIDTH] for line in lines if line.strip())
+        shown = [seen(line).rstrip("\r").rpartition("\r")[2] for line in lines]
+        return "\n".join(line[:_TAIL_WIDTH] for line in shown if line.strip())
 
     def close(self) -> None:
         """Write what is left and close the log."""
