@@ -22,6 +22,7 @@ from typing import IO
 
 import msgspec
 
+from orchestra import checkout
 from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.early_end import END
@@ -134,7 +135,7 @@ class Workers:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env={**self._environment, "TMPDIR": str(scratch)},
+                env={**checkout.environment(self._environment, self._root), "TMPDIR": str(scratch)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output.file,
