@@ -85,7 +85,7 @@ class McpAttempt:
         self._session = session
         self._request = request
         dialogs = Dialogs(session.browser.observed.mask)
-        self._sender = Sender(self._call, request.method.poll_seconds, dialogs)
+        self._sender = Sender(self._call, request.method.poll_seconds, session.browser.guard, dialogs)
         self._lines: list[dict[str, Any]] = []
         self._count = 0
         self._latency: list[float] = []
