@@ -22,7 +22,7 @@ from typing import IO
 import msgspec
 
 from orchestra.ledger.disk import open_log
-from orchestra.runtime import interpreter
+from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.early_end import END
 from orchestra.runtime.mask import Masks, StreamMask
@@ -81,6 +81,7 @@ class Workers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
+        self._own: dict[str, str] = {}
         self._root = root
         self._logs = logs
         self._mark = mark
@@ -118,11 +119,13 @@ class Workers:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
         mask = self._masks.stream()
+        if kind[1] and not self._own:
+            self._own = scratch.environment(self._environment)[0]
         with open_log(log) as file:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env=self._environment,
+                env=self._own if kind[1] else self._environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file if mask is None else subprocess.PIPE,
