@@ -20,8 +20,8 @@ from typing import IO
 
 import msgspec
 
+from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
-from orchestra.runtime import patterns
 from orchestra.runtime.attempt import Failure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
@@ -79,7 +79,7 @@ class Worker:
         for one in self._drivers.values():
             one.close()
         self._http.close()
-        patterns.close()
+        bounded.close()
 
 
 def _read(lines: IO[bytes], requests: SimpleQueue[tuple[bytes, EarlyEnd] | None]) -> None:
@@ -104,6 +104,7 @@ def _take(number: int, mode: str, stand_in: int) -> IO[bytes]:
 def main() -> int:
     """Serve until stdin is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o077)  # what it and its browser write is evidence of a page, or a copy of one
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     nothing = os.open(os.devnull, os.O_RDONLY)
     lines, results = _take(0, "rb", nothing), _take(1, "wb", 2)

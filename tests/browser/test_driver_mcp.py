@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -47,15 +48,16 @@ def url():
 
 @pytest.fixture(scope="module")
 def warm():
-    drivers, http = {"playwright": PlaywrightDriver(os.environ), "mcp": McpDriver(os.environ)}, Http()
-    yield drivers, http
-    for driver in drivers.values():
-        driver.close()
-    http.close()
+    drivers = {"playwright": (PlaywrightDriver(os.environ), Http()), "mcp": (McpDriver(os.environ), Http())}
+    with ThreadPoolExecutor(1) as thread:
+        yield drivers, thread
+        for driver, http in drivers.values():
+            driver.close()
+            http.close()
 
 
 class Both:
-    """Runs steps through both drivers; `tools` are those that the MCP driver used, by verb."""
+    """Runs steps through both drivers at once; `tools` are those that the MCP driver used, by verb."""
 
     def __init__(self, folder, url, warm, chromium):
         self._folder, self._url, self._warm, self._chromium = folder, url, warm, chromium
@@ -69,11 +71,12 @@ class Both:
             (folder / file).write_text(text)
         names = {"s.url": self._url, "down.url": self._down}
         asked = request(folder, said, browser=self._chromium, driver=name, names=names, evidence="always", **options)
-        return carry_out(asked, self._warm[0][name], self._warm[1])
+        return carry_out(asked, *self._warm[0][name])
 
     def __call__(self, *said, opened=True, **options):
         told = [OPEN, *said] if opened else list(said)
-        cli, mcp = self.run("playwright", told, **options), self.run("mcp", told, **options)
+        beside = self._warm[1].submit(self.run, "mcp", told, **options)
+        cli, mcp = self.run("playwright", told, **options), beside.result()
         assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure)
         self.tools = {}
         for line in map(json.loads, (self._folder / "mcp" / "mcp.jsonl").read_text().splitlines()):

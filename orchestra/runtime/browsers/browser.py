@@ -27,6 +27,7 @@ from typing import Any
 
 import psutil
 
+from orchestra import checkout
 from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
@@ -115,9 +116,9 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
     kept = None if headed else _recall(cache, key)
     if kept is not None and kept[0] < len(seen):
         return _browser(seen[kept[0]], env, kept[1])
-    tried, scratched = [], scratch.environment(env)[0]
+    tried, given = [], checkout.environment(scratch.environment(env)[0], root or Path.cwd())
     for index, place in enumerate(seen):
-        version, error = _prove(place, scratched, headed=headed)
+        version, error = _prove(place, given, headed=headed)
         if version:
             if not headed:
                 _remember(cache, key, index, version)

@@ -40,7 +40,6 @@ from orchestra.steps import VERBS as VOCABULARY
 PICTURE_SECONDS = 5.0
 SHOWN_LETTERS = 400
 KEPT_CALLS = 2000
-MASK = "***"
 
 _MOVES = ("goto", "back", "reload")
 _WAITING = ("wait", "download")
@@ -85,7 +84,7 @@ class McpAttempt:
         self._session = session
         self._request = request
         dialogs = Dialogs(session.browser.observed.mask)
-        self._sender = Sender(self._call, request.method.poll_seconds, dialogs)
+        self._sender = Sender(self._call, request.method.poll_seconds, session.browser.guard, dialogs)
         self._lines: list[dict[str, Any]] = []
         self._count = 0
         self._latency: list[float] = []
@@ -94,9 +93,7 @@ class McpAttempt:
         self._answered = False
         self._settled = False
         self._end = float("inf")
-        self._secrets = sorted(
-            (value for name, value in request.names.items() if name.startswith("env.") and len(value) > 3), key=len
-        )[::-1]
+        self._masks = session.masks
 
     def bound(self, seconds: float) -> None:
         """Let no call take longer than this from now on."""
@@ -112,7 +109,7 @@ class McpAttempt:
         self._answered = False
         try:
             answer = self._session.server.call(tool, arguments, limit, meanwhile=None if answers else self._meanwhile)
-            outcome = answer.error[:SHOWN_LETTERS] if answer.failed else outcome
+            outcome = self._masks.text(answer.error)[:SHOWN_LETTERS] if answer.failed else outcome
             if answers and not answer.failed:
                 self._closed(shown)
             if self._answered:  # what the answer says of the dialog is no longer so
@@ -156,7 +153,7 @@ class McpAttempt:
         if answer.failed:  # it was closed by something else: what was meant for it is for the next one
             dialogs.answers, dialogs.unexpected = deque(before[0]), before[1]
         self._closed(dialog)
-        self._note(tool, arguments, begun, answer.error[:SHOWN_LETTERS] if answer.failed else "ok")
+        self._note(tool, arguments, begun, self._masks.text(answer.error)[:SHOWN_LETTERS] if answer.failed else "ok")
 
     def do(self, job: Job) -> Effort:
         """Carry out a step.
@@ -249,8 +246,11 @@ class McpAttempt:
             if self._session.fit():
                 kept += self._shown(folder, name)
         with suppress(OSError):
-            lines = (json.dumps(line, ensure_ascii=False) for line in self._lines)
-            (folder / "mcp.jsonl").write_text(self._masked("\n".join(lines) + "\n"), encoding="utf-8")
+            lines = (
+                json.dumps(line | {"arguments": self._masks.value(line["arguments"])}, ensure_ascii=False)
+                for line in self._lines
+            )
+            (folder / "mcp.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
             kept.append(Evidence("mcp.jsonl", "mcp"))
         return kept
 
@@ -286,14 +286,9 @@ class McpAttempt:
             answer = self._call(tool, arguments, PICTURE_SECONDS)
             text = answer.sections.get("Result", "").strip()
             if not answer.failed and text and not text.startswith("Total messages: 0 "):
-                (folder / file).write_text(self._masked(text + "\n"), encoding="utf-8")
+                (folder / file).write_text(self._masks.text(text) + "\n", encoding="utf-8")
                 kept.append(Evidence(file, kind))
         return kept
-
-    def _masked(self, text: str) -> str:
-        for value in self._secrets:
-            text = text.replace(value, MASK)
-        return text
 
     def seen(self) -> Seen:
         """What the page did beside the steps, by the events of the browser that is ours: no tool is called for it."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,6 +39,8 @@ from playwright.async_api import (
 )
 
 from orchestra.runtime.browsers.browser import Browser, launch_options
+from orchestra.runtime.driver.contract import Job
+from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.playwright import LOCALE, VIEWPORT
 from orchestra.runtime.driver.playwright_watch import page_of, said_of, size_of
 from orchestra.runtime.observed import Observed, Reply
@@ -47,6 +52,8 @@ ANSWER_SECONDS = 3.0
 SIZE_SECONDS = 1.0
 
 _CLEAN = "() => { try { sessionStorage.clear(); } catch {} try { window.name = ''; } catch {} }"
+
+_KEY = os.urandom(32)
 
 
 class SharedBrowser:
@@ -78,6 +85,9 @@ class SharedBrowser:
         self._origins: set[str] = set()
         self._asking: set[asyncio.Future[None]] = set()
         self._roots: set[psutil.Process] = set()
+        self._guard: Guard | None = None
+        self._guarding: set[asyncio.Future[None]] = set()
+        self._folder = TemporaryDirectory(prefix="orchestra-downloads-", ignore_cleanup_errors=True)
 
     @property
     def page(self) -> Page:
@@ -131,6 +141,7 @@ class SharedBrowser:
         options = launch_options(browser, environment, headless=not headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
+        options["downloads_path"] = self._folder.name
         launched: PlaywrightBrowser = await getattr(await self._begin(), browser.engine).launch(**options)
         self._browser = launched
         width, height = VIEWPORT
@@ -205,8 +216,18 @@ class SharedBrowser:
     def _on_crash(self, page: Page) -> None:
         self.crashed = self.crashed or page is self._page
 
-    def _on_download(self, _download: Download) -> None:
+    def _on_download(self, download: Download) -> None:
         self.downloads += 1
+        guard, self._guard = self._guard, None  # it is for the first one
+        if guard is not None:
+            guarding = asyncio.ensure_future(_guarded(download, guard))
+            self._guarding.add(guarding)
+            guarding.add_done_callback(self._guarding.discard)
+
+    def guard(self, job: Job) -> Guard:
+        """Cancel what is downloaded next when it goes beyond the limits of this step."""
+        self._guard = Guard(job, Path(self._folder.name))
+        return self._guard
 
     def _on_navigated(self, frame: Frame) -> None:
         self.moves += frame.parent_frame is None
@@ -300,7 +321,7 @@ class SharedBrowser:
     async def forget(self, mask: Callable[[str], str] = str) -> None:
         """Drop what console and network have said so far; `mask` takes secrets out of what they say from now on."""
         self.counts.clear()
-        self.observed = Observed(mask)
+        self.observed, self._guard = Observed(mask), None
         with suppress(Error):
             await self.page.clear_console_messages()
             await self.page.clear_page_errors()
@@ -328,6 +349,18 @@ class SharedBrowser:
             with suppress(Exception):
                 await self._playwright.stop()
         self._playwright = None
+        self._folder.cleanup()
+
+
+async def _guarded(download: Download, guard: Guard) -> None:
+    """Look at a download until it has ended."""
+    ended = asyncio.ensure_future(download.failure())
+    with suppress(Error):
+        while not guard.look() and not ended.done():
+            await asyncio.wait({ended}, timeout=LOOK_SECONDS)
+        if guard.over:
+            await download.cancel()
+        await ended
 
 
 async def _ask_size(request: Request, observed: Observed) -> None:
@@ -348,7 +381,10 @@ async def _close(page: Page) -> None:
 
 
 def digest(state: Any) -> str:
-    """A short digest of cookies and storage; `-` when there is nothing in them."""
+    """A short digest of cookies and storage; `-` when there is nothing in them.
+
+    Its key is this process's own: whoever reads the record cannot try passwords on it.
+    """
     if not state.get("cookies") and not state.get("origins"):
         return "-"
-    return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()[:16]
+    return hashlib.blake2b(msgspec.json.encode(state, order="sorted"), digest_size=8, key=_KEY).hexdigest()

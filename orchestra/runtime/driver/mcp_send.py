@@ -16,6 +16,7 @@ import msgspec
 
 from orchestra.calls import ToolCall, mcp_calls
 from orchestra.runtime.driver.contract import Effort, Job
+from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.mcp_client import CallOverError
 from orchestra.runtime.driver.mcp_result import Answer
 from orchestra.runtime.driver.playwright_watch import Answer as DialogAnswer
@@ -84,6 +85,7 @@ class Sender:
     Attributes:
         caller: sends one.
         poll_seconds: the longest single wait.
+        guard: has the download of a step end with its limits.
         dialogs: those of the attempt.
         clock: monotonic seconds.
         sleep: waits.
@@ -92,6 +94,7 @@ class Sender:
 
     caller: Caller
     poll_seconds: float
+    guard: Callable[[Job], Guard]
     dialogs: Dialogs = field(default_factory=Dialogs)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

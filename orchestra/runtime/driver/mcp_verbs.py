@@ -17,9 +17,9 @@ from orchestra.runtime.driver.mcp_client import CallOverError
 from orchestra.runtime.driver.mcp_result import Answer
 from orchestra.runtime.driver.mcp_send import Sender
 from orchestra.runtime.driver.playwright_fault import Said
-from orchestra.runtime.driver.playwright_verbs import failure_of, judge_value
+from orchestra.runtime.driver.playwright_verbs import failure_of, judge_value, no_download
 from orchestra.runtime.driver.playwright_watch import Answer as DialogAnswer
-from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
+from orchestra.runtime.driver.wording import quoted, target_text
 from orchestra.runtime.files import inside
 from orchestra.steps import file_name
 from orchestra.targets import js_locator
@@ -142,23 +142,19 @@ def _screenshot(sender: Sender, job: Job) -> None:
 
 
 def _download(sender: Sender, job: Job) -> None:
-    name, own = file_name(job.text("as")), float(job.args["within_seconds"])
-    (call,) = sender.calls(job, within_seconds=job.deadline.limit(own))
+    name, guard = file_name(job.text("as")), sender.guard(job)
+    (call,) = sender.calls(job, within_seconds=guard.seconds())
     try:
-        answer = sender.send(call, job.deadline.limit(own + MARGIN_SECONDS))
+        answer = sender.send(call, guard.seconds() + MARGIN_SECONDS)
     except CallOverError:
-        raise _no_download(job) from None
+        raise (guard.failure() if guard.began else no_download(job)) from None
+    if guard.over:
+        raise guard.failure()
     if answer.failed:
         raise _download_failure(sender, job, answer)
     path = job.keep(name, "download")
     if "expect" in job.args:
         judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
-
-
-def _no_download(job: Job) -> StepError:
-    limit, subject = seconds_text(job.allowed(float(job.args["within_seconds"]))), target_text(job.step.target)
-    message = f"no download began within {limit} of the click on {subject}"
-    return unmet(message, expected="a download", found="none")
 
 
 def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:
@@ -170,7 +166,7 @@ def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:
     # The limits of click and download end together: only the page knows which of them it was.
     look = ToolCall("browser_evaluate", {"target": js_locator(job.step.target), "function": "() => true"})
     there = sender.send(look, ONCE_SECONDS)
-    return failure_of(job, there.said()) if there.failed else _no_download(job)
+    return failure_of(job, there.said()) if there.failed else no_download(job)
 
 
 def _dialog(sender: Sender, job: Job) -> None:

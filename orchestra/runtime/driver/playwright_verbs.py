@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Download, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from orchestra.runtime.driver.content import judge_file, same
 from orchestra.runtime.driver.contract import ACTION_SECONDS, Job, StepError, text_of, unfit, unmet
+from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.playwright_expect import ambiguous, expect_element, expect_page
 from orchestra.runtime.driver.playwright_fault import Said, read
 from orchestra.runtime.driver.playwright_watch import Answer, Watch
@@ -28,10 +30,11 @@ _SLICE_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where verbs act: the page, and the ear on it."""
+    """Where verbs act: the page, the ear on it, and the folder into which its browser downloads."""
 
     page: Page
     watch: Watch
+    downloads: Path
 
 
 def failure_of(job: Job, said: Said) -> StepError:
@@ -241,9 +244,10 @@ def _screenshot(stage: Stage, job: Job) -> None:
 
 
 def _download(stage: Stage, job: Job) -> None:
-    name, own = file_name(job.text("as")), _own(job)
+    name = file_name(job.text("as"))
     element = _element(stage, job)
-    limit = job.deadline.limit(own)
+    guard = Guard(job, stage.downloads)
+    limit = guard.seconds()
     clicked = False
     try:
         with stage.page.expect_download(timeout=limit * 1000) as began:
@@ -253,17 +257,39 @@ def _download(stage: Stage, job: Job) -> None:
     except PlaywrightTimeoutError:
         if not clicked:
             raise
-        message = (
-            f"no download began within {seconds_text(job.allowed(own))} of the click on {target_text(job.step.target)}"
-        )
-        raise unmet(message, expected="a download", found="none") from None
-    failure = download.failure()
+        raise no_download(job) from None
+    failure = _whole(stage, download, guard)
     if failure is not None:
         raise unmet(f"the download failed: {failure}", expected="a whole file", found=failure)
     path = job.keep(name, "download")
     download.save_as(path)
     if "expect" in job.args:
         judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
+
+
+def no_download(job: Job) -> StepError:
+    """The failure of a click after which nothing was downloaded."""
+    limit, subject = seconds_text(job.allowed(_own(job))), target_text(job.step.target)
+    message = f"no download began within {limit} of the click on {subject}"
+    return unmet(message, expected="a download", found="none")
+
+
+def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
+    """Wait for the end of a download; why it failed, or None.
+
+    Playwright's own wait has no limit, and its synchronous form no way to do anything meanwhile.
+
+    Raises:
+        StepError: a limit is over.
+    """
+    ended = download._loop.create_task(download._impl_obj.failure())  # noqa: SLF001 - as above
+    while not guard.look() and not ended.done():
+        stage.page.wait_for_timeout(LOOK_SECONDS * 1000)
+    if guard.over:
+        download.cancel()
+        raise guard.failure()
+    failure: str | None = ended.result()
+    return failure
 
 
 def _dialog(stage: Stage, job: Job) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import os
 import signal
 import time
@@ -23,9 +24,10 @@ import psutil
 from orchestra import nofollow
 from orchestra.names import expand
 from orchestra.plan import Job, Service
-from orchestra.runtime import patterns
+from orchestra.runtime.bounded import patterns
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.files import inside
-from orchestra.runtime.patterns import PatternError
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
@@ -35,8 +37,11 @@ from orchestra.runtime.servers.port import Port
 from orchestra.runtime.terminal import Lines, seen
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
-SEARCHED_LETTERS = 8 * 1024 * 1024
-"""So much of the output waits for the next look of a log probe; of more than that, the end."""
+SEARCHED_LETTERS = 1024 * 1024
+"""So much of the output waits to be searched for what a log probe wants; then the service waits, too."""
+
+_MOST_TIMES = 8
+"""Should it come in spite of that, because all is wanted at once, the oldest is not searched beyond so many times that."""
 
 _LINE_LIMIT = 64 * 1024
 _TAIL_LINES = 8
@@ -55,7 +60,7 @@ class Ground:
         folder: the run's folder; logs go below `services`.
         mark: the run's tree mark.
         env: what services and jobs inherit.
-        mask: takes secrets out of a text.
+        masks: take secrets out of logs and reasons.
         reaper: told about every process, so that it ends with a run that is killed.
         clock: monotonic seconds.
         sleep: waits that many seconds.
@@ -67,7 +72,7 @@ class Ground:
     folder: Path
     mark: str
     env: Mapping[str, str]
-    mask: Callable[[str], str]
+    masks: Masks
     reaper: Reaper | None
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
@@ -80,7 +85,7 @@ class Journal:
 
     Args:
         path: of the log; its folder is made. The older half is beside it, with `.1` at its end.
-        mask: takes secrets out of a text.
+        masks: take secrets out of what is written.
         limit: of each of the two files, in bytes.
         clock: monotonic seconds.
     """
@@ -88,17 +93,19 @@ class Journal:
     def __init__(
         self,
         path: Path,
-        mask: Callable[[str], str],
+        masks: Masks,
         limit: int = LOG_LIMIT_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self._mask = mask
+        self._masks = masks
+        self._stream = masks.stream()
         self._limit = limit
         self._clock = clock
         self._file = -1
         self._size = 0
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = _decoder()
+        self._shown = _decoder()
         self._rest = ""
         self._tail: list[str] = []
         self._watched: dict[str, Mapping[str, str] | PatternError | None] = {}
@@ -106,6 +113,7 @@ class Journal:
         self._came = 0.0
         self._unsearched = ""
         self._searched = 0
+        self._search: asyncio.Task[None] | None = None
         self._half = ""
 
     def begin(self, note: str, watched: tuple[str, ...] = ()) -> None:
@@ -120,7 +128,7 @@ class Journal:
         self._watched = dict.fromkeys(watched)
         self._lines, self._half = Lines(), ""
         self._unsearched, self._searched = "", 0
-        self._write(f"[{self._mask(note)}]\n")
+        self._write(f"[{self._masks.text(note)}]\n")
 
     def take(self, block: bytes) -> None:
         """Output of the service."""
@@ -129,15 +137,21 @@ class Journal:
         if self._waiting():
             self._unsearched += "".join(f"{line}\n" for line in self._lines.feed(new))
             self._lines.rest = self._lines.rest[-_LINE_LIMIT:]
-            self._skip(self._searched + len(self._unsearched) - SEARCHED_LETTERS)
-        text = self._rest + new
+            self._skip(self._searched + len(self._unsearched) - _MOST_TIMES * SEARCHED_LETTERS)
+            if self.full() and (self._search is None or self._search.done()):
+                with contextlib.suppress(RuntimeError):  # no loop runs, so nothing waits
+                    self._search = asyncio.get_running_loop().create_task(self._look())
+        self._put(block if self._stream is None else self._stream.feed(block))
+
+    def _put(self, block: bytes) -> None:
+        """Write the whole lines of an output without secrets."""
+        text = self._rest + self._shown.decode(block)
         whole, newline, self._rest = text.rpartition("\n")
         if len(self._rest) > _LINE_LIMIT:
             whole, newline, self._rest = text, "\n", ""
         if newline:
-            lines = self._mask(whole)
-            self._tail = [*self._tail, *lines.rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:]][-_TAIL_LINES:]
-            self._write(lines + "\n")
+            self._tail = [*self._tail, *whole.rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:]][-_TAIL_LINES:]
+            self._write(whole + "\n")
 
     def _waiting(self) -> list[str]:
         """The patterns that were not found yet."""
@@ -147,6 +161,10 @@ class Journal:
         """What lies before a place of the output is not searched any more."""
         if place > self._searched:
             self._unsearched, self._searched = self._unsearched[place - self._searched :], place
+
+    def full(self) -> bool:
+        """Whether so much waits to be searched that no more is to be taken."""
+        return len(self._unsearched) > SEARCHED_LETTERS
 
     def _half_line(self) -> str:
         """The line without an end, once it has been one for a while: it may be half of what is to come."""
@@ -164,6 +182,15 @@ class Journal:
         Raises:
             PatternError: it cannot be searched for.
         """
+        watched = self._watched
+        await self._look()
+        known = watched.get(pattern)
+        if isinstance(known, PatternError):
+            raise known
+        return known
+
+    async def _look(self) -> None:
+        """Search what came since the last time."""
         watched, text, begin = self._watched, self._unsearched + self._half_line(), self._searched
         for one in self._waiting() if text else ():
             try:
@@ -176,14 +203,12 @@ class Journal:
             self._skip(begin + text.rfind("\n") + 1)
             if not self._waiting():
                 self._unsearched = ""
-        known = watched.get(pattern)
-        if isinstance(known, PatternError):
-            raise known
-        return known
 
     def last_lines(self) -> str:
         """The end of the output, for a message; empty when there was none."""
-        lines = [*self._tail, *([self._mask(self._rest)] if self._rest.strip() else [])][-_TAIL_LINES:]
+        held = b"" if self._stream is None else self._stream.held()
+        rest = (self._rest + held.decode(errors="replace")).split("\n")
+        lines = [*self._tail, *(line for line in rest if line.strip())][-_TAIL_LINES:]
         shown = [seen(line).rstrip("\r").rpartition("\r")[2] for line in lines]
         return "\n".join(line[:_TAIL_WIDTH] for line in shown if line.strip())
 
@@ -195,10 +220,13 @@ class Journal:
             self._file = -1
 
     def _flush(self) -> None:
+        if self._stream is not None:
+            self._put(self._stream.finish())
         self._decoder.reset()
+        self._shown.reset()
         if self._rest:
             rest, self._rest = self._rest, ""
-            self._write(self._mask(rest) + "\n")
+            self._write(rest + "\n")
 
     def _write(self, lines: str) -> None:
         """Add whole lines, with the time. A disk that refuses costs the log, never the service."""
@@ -216,6 +244,10 @@ class Journal:
             self._size += len(data)
         except OSError:
             return
+
+
+def _decoder() -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder("utf-8")("replace")
 
 
 @dataclass(slots=True)
@@ -270,7 +302,7 @@ def start(
     # Python keeps what it writes to a pipe; the last words of one that is killed would be lost.
     env = {"PYTHONUNBUFFERED": "1", **ground.env, **own}
     cwd = inside(command.cwd, ground.root)
-    pipe = Pipe(asyncio.get_running_loop(), journal.take)
+    pipe = Pipe(asyncio.get_running_loop(), journal.take, journal.full)
     try:
         process = spawn(argv, cwd=cwd, env=env, stdout=pipe.write_end, mark=mark)
     except BaseException:
