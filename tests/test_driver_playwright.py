@@ -9,9 +9,9 @@ import time
 import pytest
 
 from orchestra.runtime.driver.contract import Deadline, Job, StepError
+from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.playwright import PlaywrightDriver
-from orchestra.runtime.driver.playwright_fault import Said, read
 from orchestra.runtime.driver.playwright_verbs import VERBS
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.driver.wording import target_text
@@ -755,16 +755,16 @@ def test_the_clipboard_is_allowed(run):
 @pytest.mark.parametrize(
     "message, said",
     [
-        ("Page.goto: NS_ERROR_CONNECTION_REFUSED", Said("connection", "NS_ERROR_CONNECTION_REFUSED")),
-        ("Page.goto: Could not connect to server", Said("connection", "Could not connect to server")),
-        ("Locator.click: Target crashed ", Said("crash", "Target crashed")),
+        ("Page.goto: NS_ERROR_CONNECTION_REFUSED", Meaning("connection", "NS_ERROR_CONNECTION_REFUSED")),
+        ("Page.goto: Could not connect to server", Meaning("connection", "Could not connect to server")),
+        ("Locator.click: Target crashed ", Meaning("crash", "Target crashed")),
         (
             "Locator.click: Timeout 5ms exceeded.\nCall log:\n  - waiting for x\n    - locator resolved to <p>a</p>",
-            Said("blocked"),
+            Meaning("blocked"),
         ),
-        ("Locator expected to have text 'a'\nActual value: b\nc \nCall log:\n  - x", Said("unmet", "b\nc")),
-        ("Something else", Said("other", "Something else")),
-        ("", Said("other", "")),
+        ("Locator expected to have text 'a'\nActual value: b\nc \nCall log:\n  - x", Meaning("unmet", "b\nc")),
+        ("Something else", Meaning("other", "Something else")),
+        ("", Meaning("other", "")),
     ],
 )
 def test_what_an_error_says(message, said):

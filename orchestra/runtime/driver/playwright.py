@@ -1,7 +1,4 @@
-"""The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm.
-
-May import `contract`, `playwright_verbs`, `playwright_fault`, `playwright_watch`, `browser`, `mask`, playwright and psutil.
-"""
+"""The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm."""
 
 from __future__ import annotations
 
@@ -21,14 +18,14 @@ from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request
 from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
+from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
+from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
-from orchestra.runtime.driver.playwright_fault import read
-from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of
-from orchestra.runtime.driver.playwright_watch import Watch
+from orchestra.runtime.driver.playwright_verbs import VERBS, Stage
+from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.mask import Masks
 
-VIEWPORT = (1280, 800)
-LOCALE = "en-US"
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
 SIZE_TRIPS = 5
@@ -94,11 +91,13 @@ class PlaywrightDriver:
         self, launched: PlaywrightBrowser, browser: Browser, mask: Callable[[str], str], test: Test
     ) -> PlaywrightSession:
         width, height = VIEWPORT
-        permissions = ["clipboard-read", "clipboard-write"] if browser.engine == "chromium" else []
         context = launched.new_context(
-            viewport={"width": width, "height": height}, locale=LOCALE, permissions=permissions, accept_downloads=True
+            viewport={"width": width, "height": height},
+            locale=LOCALE,
+            permissions=permissions(browser.engine),
+            accept_downloads=True,
         )
-        watch = Watch(mask)
+        watch = PageWatch(mask)
         watch.listen(context)
         traced = "trace" in test.record and test.evidence != "off"
         if traced:
@@ -151,7 +150,7 @@ class PlaywrightSession:
         self,
         context: BrowserContext,
         page: Page,
-        watch: Watch,
+        watch: PageWatch,
         version: str,
         bring_back: Callable[..., dict[str, Any]],
         *,
@@ -189,12 +188,19 @@ class PlaywrightSession:
         Raises:
             StepError: it failed.
         """
+        watch = self.stage.watch
+        moves, stayed = watch.moves, watch.dialogs.stayed
         try:
             VERBS[job.step.verb](self.stage, job)
         except Error as error:
-            raise self._failure(job, error) from None
+            failed = self._failure(job, error)
+            if job.step.verb in MOVES and watch.dialogs.stayed > stayed and failed.fault == "connection":
+                failed = kept_by_dialog(job)
+            raise failed from None
         if self._crashed():
             raise StepError("error", "crash", "the page crashed")
+        if job.step.verb in MOVES and watch.moves == moves:
+            raise not_moved(job)
         return Effort(calls=1)
 
     def _failure(self, job: Job, error: Error) -> StepError:
@@ -202,21 +208,30 @@ class PlaywrightSession:
         if self.hung:
             message = "the page hangs; its browser was ended"
             return StepError("error", "crash", message, found="no answer", hint="look for a script that never ends")
-        said = read(error.message)
-        if said.kind == "crash" and not self._answers():
+        meaning = read(error.message)
+        if meaning.kind == "crash" and not self._answers():
             self._died = True
             return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
-        if self._crashed() or (said.kind == "crash" and not self.stage.page.is_closed()):
-            self.stage.watch.crashed = True  # told before the event has come
-            return StepError("error", "crash", "the page crashed in this step", found=said.found)
-        if said.kind == "crash":
+        if meaning.kind == "crash" and self.stage.page.is_closed():
             return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
-        return failure_of(job, said)
+        if self._crashed() or (meaning.kind == "crash" and not self._page_answers()):
+            self.stage.watch.crashed = True  # known before the event has come
+            return StepError("error", "crash", "the page crashed in this step", found=meaning.found)
+        if meaning.kind == "crash":  # the words of a page that is well
+            meaning = Meaning("other", meaning.found)
+        return failure_of(job, meaning)
 
     def _answers(self) -> bool:
         """Whether the browser lives: asked, because the news of its death comes after that of its pages."""
         try:
             self._context.cookies()
+        except Error:
+            return False
+        return True
+
+    def _page_answers(self) -> bool:
+        try:
+            self.stage.page.evaluate("0")
         except Error:
             return False
         return True
@@ -248,7 +263,7 @@ class PlaywrightSession:
                 break
             with suppress(Error):
                 self._context.cookies([])
-        return Seen(watch.observed.signs, watch.unexpected, watch.observed.network())
+        return Seen(watch.observed.signs, tuple(watch.dialogs.unasked), watch.observed.network())
 
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing."""
