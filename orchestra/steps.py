@@ -268,8 +268,8 @@ _ALL: tuple[Verb, ...] = (
         idempotent=True,
         playwright="locator.set_input_files(files)",
         mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
-        detail="A file input, or the label of one, is given the files without a click, be it hidden or not. Any other element is\n"
-        "clicked, and the file chooser that it opens within 5 seconds is given them.",
+        detail="A file input, or the label of one, is given the files without a click, be it hidden or not. Any other element\n"
+        "is clicked, and the file chooser that it opens within 5 seconds is given them.",
     ),
     Verb(
         "expect",
