@@ -11,7 +11,9 @@ BIN := .venv/bin
 # What must be covered to the last branch: the parts that are pure.
 COVERED := compiler/* plan.py steps.py targets.py metrics.py names.py suggest.py source*.py
 
-DOIT := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/doit
+# As in a shell in which .venv is active: `python` of a spec is the first on PATH.
+ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+DOIT := $(ACTIVE) $(BIN)/doit
 LAST := .orchestra/market/runs/last
 START := $(shell date +%s)
 TOOK = $$(($$(date +%s) - $(START))) s
@@ -37,9 +39,9 @@ demo: env browser ## compile the specs and run the browser suite by both methods
 
 demo-faults: env ## break the API server of the sample: all tests pass; then once more, slow, until a gate stops the run
 	$(BIN)/orchestra compile
-	$(BIN)/orchestra run --suite faults
+	$(ACTIVE) $(BIN)/orchestra run --suite faults
 	@echo 'demo-faults: once more, slow, and with no outage allowed: a gate is to warn, and one to stop the run, exit 1'
-	@code=0; $(BIN)/orchestra run --suite faults --profile budget || code=$$?; \
+	@code=0; $(ACTIVE) $(BIN)/orchestra run --suite faults --profile budget || code=$$?; \
 	  test $$code -eq 1 || { echo "demo-faults: that run ended with $$code, and 1 was expected"; exit 1; }
 	@echo 'demo-faults: what the gates did, from the ledger:'
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'outage_budget.*failed'
@@ -71,7 +73,7 @@ check: env ## lint, format, types, layers, and that nothing generated has drifte
 	@echo "check: all good, $(TOOK) in all"
 
 bench: env browser ## the figures of docs/benchmarks.md, measured on this machine
-	$(BIN)/python -m bench
+	$(ACTIVE) $(BIN)/python -m bench
 
 clean: ## remove the environment, the caches and the records of runs
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .doit.db*

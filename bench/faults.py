@@ -30,8 +30,8 @@ import psutil
 from bench.measure import ORCHESTRA, ROOT, environment, table
 from orchestra.runtime.servers.port import busy
 from orchestra.runtime.servers.service import Journal
-from tests.health_ground import SERVER, carriers, free_range
-from tests.incident_ground import ASK, FAULT, SERVE
+from tests.support.outages import ASK, FAULT, SERVE
+from tests.support.servers import SERVER, carriers, free_range
 
 SEED = 20260101
 HANG_SECONDS = 900.0

@@ -18,6 +18,7 @@ from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.session import Options
+from orchestra.verbs.proven import proven_plan
 
 
 class Suites:
@@ -39,6 +40,7 @@ class Suites:
             watch=watch.observers,
             options=Options(argv=tuple(sys.argv), force="ORCHESTRA_FORCE" in os.environ),
             profile=profile,
+            load=proven_plan,
         )
         first = next(iter(suites), "")
         self.config: dict[str, Any] = dag.config(launch, list(suites[first]["methods"]) if first else [])

@@ -87,6 +87,7 @@ class Job(Part, frozen=True):
     cwd: str = "."
     env: dict[str, str] = {}
     timeout_seconds: float = 300.0
+    inputs: tuple[str, ...] = ()
 
 
 class Rung(Part, frozen=True):

@@ -1,4 +1,4 @@
-"""The project: its root folder, its settings in pyproject.toml, its spec files. May import `errors` and `suggest`.
+"""The project: its root folder, its settings in pyproject.toml, its spec files. May import `errors`, `nofollow` and `suggest`.
 
 The root is the nearest folder with a `[tool.orchestra]` table in its pyproject.toml, else the top of the git work tree,
 else the folder itself. Every path in a spec is relative to it.
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestra.errors import UsageError
+from orchestra.nofollow import BELOW
 from orchestra.suggest import did_you_mean
 
 SPEC_FOLDER = "specs"
-PLAN_FOLDER = ".orchestra"
+PLAN_FOLDER = BELOW
 _NAME = "orchestra"
 _TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*orchestra\s*\]", re.MULTILINE)
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ from orchestra.runtime import driver
 from orchestra.runtime.browsers.browser import Browser, find
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
-from tests.both_ground import Both
-from tests.step_site import site
-from tests.suite_project import SuiteProject
+from tests.support.both import Both
+from tests.support.paths import ROOT
+from tests.support.project import STATE, SuiteProject
+from tests.support.site import site
 
 # A shell ignores SIGINT for what it starts in the background, and nohup SIGHUP; children inherit that, and the programs
 # that tests send these signals to would never end.
@@ -30,12 +32,34 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
+# As in a shell in which this environment is active: `python` of a spec is the first on PATH.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+os.environ["XDG_STATE_HOME"] = str(STATE)
+
 # A busy machine may take its time over any example: the time of one is no property of the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-ROOT = Path(__file__).resolve().parent.parent
 NPM = ROOT / "tests" / "npm"
+FOLDERS = {"unit", "process", "browser", "agent", "docs"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the folder it is in, and with the browser or Node that its fixtures need."""
+    for item in items:
+        where = item.path.relative_to(ROOT / "tests").parts
+        if where[0] not in FOLDERS:
+            raise pytest.UsageError(
+                f"{item.path.relative_to(ROOT)}: a test file belongs into one of {', '.join(sorted(FOLDERS))}"
+                " below tests/, by what its tests need (CONTRIBUTING.md); what several share is in tests/support/"
+            )
+        item.add_marker(where[0])
+        fixtures = getattr(item, "fixturenames", ())
+        if "chromium" in fixtures:
+            item.add_marker("browser")
+        if "node_tools" in fixtures:
+            item.add_marker("node")
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -66,6 +66,10 @@ StepSpec: TypeAlias = dict[str, Any] | str
 RUN_DOC = "the program and its arguments, one item each; no shell splits or expands them"
 CWD = Key("the working folder, relative to the project root", "web", default=".")
 ENV = Key("environment variables, added to the inherited ones", {"MODEL": "stub"}, names=ENV_NAME)
+BUILD = Key(
+    "globs of the files that make up its build; without it the files that `run` names, and what Python among them imports",
+    ["app/**"],
+)
 SHELL = Key("hand the one item of the list to `sh -c`; shown in the plan", True, default=False)
 
 
@@ -174,9 +178,7 @@ class ServiceSpec(TypedDict, total=False):
         str, Key("ports to choose from; the first free one becomes `${port}`", "8000-8003", pattern=PORT_RANGE)
     ]
     stop: Annotated[StopSpec, Key("how it is ended", {"signal": "TERM", "grace_seconds": 5})]
-    inputs: Annotated[
-        list[str], Key("globs of the files that make up its build, compared by resume and baselines", ["app/**"])
-    ]
+    inputs: Annotated[list[str], BUILD]
 
 
 class FailoverSpec(TypedDict, total=False):
@@ -190,7 +192,7 @@ class FailoverSpec(TypedDict, total=False):
     port: Annotated[int, Key("its one port", 8010, minimum=1)]
     port_range: Annotated[str, Key("ports to choose from", "8010-8013", pattern=PORT_RANGE)]
     stop: Annotated[StopSpec, Key("how it is ended", {"signal": "TERM"})]
-    inputs: Annotated[list[str], Key("globs of the files that make up its build", ["app/**"])]
+    inputs: Annotated[list[str], BUILD]
 
 
 class JobSpec(TypedDict, total=False):
@@ -201,6 +203,7 @@ class JobSpec(TypedDict, total=False):
     cwd: Annotated[str, CWD]
     env: Annotated[dict[str, str], ENV]
     timeout_seconds: Annotated[float, Key("how long it may take", 300, above=0, default=300)]
+    inputs: Annotated[list[str], BUILD]
 
 
 class BackoffSpec(TypedDict, total=False):

@@ -18,6 +18,7 @@ from orchestra.errors import OrchestraError
 from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.disk import file_digest
 from orchestra.ledger.event import CATALOGUE, Event
+from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.log import Finding, LedgerError, Tail
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.runs import LEDGER
@@ -294,9 +295,8 @@ def _evidence_fault(folder: Path, files: Iterable[Body]) -> tuple[str | None, in
     number = 0
     for one in files:
         number += 1
-        file = folder / one["path"]
         try:
-            digest, size = file_digest(file)
+            digest, size = file_digest(evidence_file(folder, one["path"]))
         except OSError as error:
             return f'the evidence "{one["path"]}" cannot be read: {error.strerror}', number
         if (digest, size) != (one["digest"], one["bytes"]):

@@ -60,7 +60,7 @@ class Back(NamedTuple):
     baseline: str
 
 
-def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str) -> Back:
+def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str, secret: bytes = b"") -> Back:
     """Take a run back to a checkpoint: the compensating event, the state, then history and baseline in one step.
 
     The suite's lock must be held. A crash in between leaves the event: state is its fold, and history and baseline are
@@ -72,6 +72,7 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         word: the checkpoint, as `choose` takes it.
         now: the clock, with a zone.
         reason: for the record.
+        secret: the user's key, as of `Writer`.
 
     Raises:
         UsageError: there is no such checkpoint.
@@ -88,7 +89,7 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         if event.type in {"baseline", "rolled_back"}:
             told.append(event)
 
-    with Writer(folder / LEDGER, now=now, seen=see) as writer:
+    with Writer(folder / LEDGER, now=now, seen=see, secret=secret) as writer:
         state = whole.state()
         point = choose(state.checkpoints, word)
         before = Fold()

@@ -1,4 +1,4 @@
-"""Durable files, and one wording for what a disk refuses. May import `errors`."""
+"""Durable files, and one wording for what a disk refuses. May import `errors` and `nofollow`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
+from orchestra import nofollow
 from orchestra.errors import MachineError
 
 _MEND = {
@@ -19,12 +23,15 @@ _MEND = {
     errno.EROFS: "mount the file system writable, or choose another folder with `orchestra -C DIR`",
     errno.EACCES: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
     errno.EPERM: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
+    errno.ELOOP: "remove the link; if you did not make it, `git log` says who brought it",
 }
 
 
 def disk_error(error: OSError, path: Path, doing: str) -> MachineError:
     """The error for a user: what was being done with which file, what the system said, and the mend."""
     said = (error.strerror or str(error)).lower()
+    if error.errno == errno.ELOOP and error.filename:
+        path = Path(error.filename)  # the link may be a folder on the way
     return MachineError(f'cannot {doing} "{path}": {said}', _MEND.get(error.errno or 0, ""))
 
 
@@ -34,7 +41,7 @@ _BLOCK_BYTES = 1 << 20
 def file_digest(file: Path) -> tuple[str, int]:
     """SHA-256 of a file, 64 hexadecimal digits, and its size in bytes. Raises OSError."""
     digest, size = hashlib.sha256(), 0
-    with file.open("rb") as data:
+    with nofollow.open_read(file) as data:
         while block := data.read(_BLOCK_BYTES):
             digest.update(block)
             size += len(block)
@@ -51,27 +58,17 @@ def sync_file(descriptor: int) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Return when the folder's entries (a new file, a rename) are on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    nofollow.sync(folder)
 
 
-def make_folder(path: str) -> None:
+def make_folder(path: Path | str) -> None:
     """Make a fresh folder, and those above it where they are missing.
 
     Raises:
         MachineError: it is there already, or the disk refuses.
     """
     try:
-        try:
-            os.mkdir(os.path.dirname(path))  # noqa: PTH102, PTH120 - for each test; paths as objects cost more than it
-        except FileExistsError:
-            pass
-        except FileNotFoundError:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        os.mkdir(path)  # noqa: PTH102 - as above
+        nofollow.make_new_folder(path)
     except OSError as error:
         raise disk_error(error, Path(path), "write") from error
 
@@ -82,16 +79,50 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         MachineError: the disk refuses; the old file is as it was and nothing else is left.
     """
-    staged = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    staged = f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp"
     try:
-        try:
-            with staged.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                sync_file(stream.fileno())
-            staged.replace(path)
-            sync_folder(path.parent)
-        finally:
-            staged.unlink(missing_ok=True)
+        with nofollow.parent(path) as (folder, name):
+            try:
+                with suppress(FileNotFoundError):  # of a process with the same number that was killed
+                    os.unlink(staged, dir_fd=folder)
+                new = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+                with os.fdopen(new, "wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    sync_file(stream.fileno())
+                os.replace(staged, name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(staged, dir_fd=folder)
     except OSError as error:
         raise disk_error(error, path, "write") from error
+
+
+def open_log(path: Path, *, fresh: bool = False) -> BinaryIO:
+    """Open a log to add to it, with the folders above it; with `fresh` what it holds goes.
+
+    Raises:
+        MachineError: a link has its place, or the disk refuses.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if fresh else os.O_APPEND)
+    try:
+        return cast("BinaryIO", os.fdopen(nofollow.open_file(path, flags, make=True), "wb", buffering=0))
+    except OSError as error:
+        raise disk_error(error, path, "open") from error
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all that it holds, if it is there; a link in it goes, and its target stays.
+
+    Raises:
+        MachineError: it is a link itself, or the disk refuses.
+    """
+    try:
+        with nofollow.parent(path) as (folder, name):
+            nofollow.refuse_link(folder, name, path)
+            shutil.rmtree(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise disk_error(error, path, "remove") from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.disk import disk_error
 
@@ -49,8 +50,7 @@ class Lock:
 
     def __init__(self, path: Path, holder: Holder) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = nofollow.open_file(path, os.O_RDWR | os.O_CREAT, make=True)
         except OSError as error:
             raise disk_error(error, path, "open") from error
         try:
@@ -87,7 +87,7 @@ def holder_of(path: Path) -> Holder | None:
         MachineError: the file is there and cannot be read.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = nofollow.open_file(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -103,6 +103,6 @@ def holder_of(path: Path) -> Holder | None:
 
 def _said(path: Path) -> Holder | None:
     try:
-        return Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return Holder(**json.loads(nofollow.read(path)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

@@ -23,7 +23,7 @@ def timeline(event: Event) -> str:
 
 def json_line(event: Event) -> bytes:
     """The line of the ledger, as it was written."""
-    return canonical(event._asdict())
+    return canonical(event.as_data())
 
 
 def _said(event: Event) -> str:

@@ -27,41 +27,19 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
+from orchestra import nofollow, source
 from orchestra import plan as plans
-from orchestra import source
 from orchestra.draw import visible
 from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
 from orchestra.plan import Plan
 from orchestra.project import Project
+from orchestra.runtime import interpreter
 from orchestra.runtime.recorder import Observer
 from orchestra.runtime.select import task_name
 from orchestra.runtime.session import Options, Session
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
-
-
-@dataclass(slots=True)
-class Launch:
-    """What a run is started with; doit hands nothing of its own to a reporter, so it stands here.
-
-    Attributes:
-        project: whose root is the working folder.
-        watch: makes the observers of a run, from root, plan and run folder.
-        options: how the run is done.
-        profile: the profile whose plan is executed.
-        plan: that plan, where it is at hand; else it is read for the suite that doit selects.
-        code: the exit code, once the run is closed.
-        told: an error that ended the run, to be shown once.
-    """
-
-    project: Project
-    watch: Watch
-    options: Options
-    profile: str = ""
-    plan: Plan | None = None
-    code: int | None = None
-    told: OrchestraError | None = None
 
 
 def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
@@ -72,7 +50,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
     """
     name = project.plan_file(suite, profile)
     try:
-        data = (project.root / name).read_bytes()
+        data = nofollow.read(project.root / name)
     except OSError as error:
         of = f' with profile "{profile}"' if profile else ""
         raise PlanError(
@@ -90,6 +68,31 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
         listed = ", ".join(plan.sources)
         raise PlanError(f"{name}: the spec was changed after it was compiled ({listed})", mend)
     return plan
+
+
+@dataclass(slots=True)
+class Launch:
+    """What a run is started with; doit hands nothing of its own to a reporter, so it stands here.
+
+    Attributes:
+        project: whose root is the working folder.
+        watch: makes the observers of a run, from root, plan and run folder.
+        options: how the run is done.
+        profile: the profile whose plan is executed.
+        plan: that plan, where it is at hand; else it is read for the suite that doit selects.
+        load: reads it, from project, suite and profile.
+        code: the exit code, once the run is closed.
+        told: an error that ended the run, to be shown once.
+    """
+
+    project: Project
+    watch: Watch
+    options: Options
+    profile: str = ""
+    plan: Plan | None = None
+    load: Callable[[Project, str, str], Plan] = load_plan
+    code: int | None = None
+    told: OrchestraError | None = None
 
 
 def _noop() -> None:
@@ -233,7 +236,7 @@ class Reporter:
         launch = self.launch
         try:
             suite, names = _selected(tasks, selected_tasks)
-            plan = launch.plan or load_plan(launch.project, suite, launch.profile)
+            plan = launch.plan or launch.load(launch.project, suite, launch.profile)
             selection = [
                 name
                 for method in plan.methods
@@ -251,7 +254,7 @@ class Reporter:
                 plan,
                 selection,
                 options=options,
-                environment=environment(),
+                environment=interpreter.environment(os.environ),
                 observers=lambda folder: launch.watch(root, plan, folder),
             )
         except OrchestraError as error:
@@ -329,13 +332,6 @@ def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, s
         listed = " and ".join(suites) or "nothing"
         raise PlanError(f"one run is of one suite; this selects {listed}", "run them one after the other")
     return suites[0], {name for _, name in found}
-
-
-def environment() -> dict[str, str]:
-    """The environment of commands, services and workers: ours, with the programs installed beside orchestra on PATH."""
-    folder = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": path if folder in path.split(os.pathsep) else f"{folder}{os.pathsep}{path}"}
 
 
 def seam() -> None:

@@ -12,15 +12,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from orchestra import git
 from orchestra.errors import OrchestraError
 from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import dag
+from orchestra.runtime import dag, interpreter
 from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import browser
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.runtime.browsers.browser_places import film_program
-from orchestra.runtime.mask import MINIMUM_LENGTH
+from orchestra.runtime.mask import weakness
 
 State = Literal["ok", "warning", "broken"]
 
@@ -49,6 +50,7 @@ class Finding:
 def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
     """Every finding, one by one: a browser that is really launched takes a moment."""
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield _python(env)
     yield Finding("doit", "ok", version("doit"))
     yield Finding("playwright", "ok", version("playwright"))
     yield _git(project.root)
@@ -75,15 +77,37 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
         yield from _secrets(plan, env)
 
 
+def _python(env: Mapping[str, str]) -> Finding:
+    """What `python` in a spec is: not always the interpreter that runs orchestra."""
+    program, reason = interpreter.of_specs(interpreter.environment(env))
+    subject = "python of specs"
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=TOOL_SECONDS, check=False, env=dict(env)
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(subject, "warning", f"{program} ({reason}) cannot be started: {error}", "correct PATH")
+    printed = (done.stdout or done.stderr).strip().removeprefix("Python ")
+    if done.returncode:
+        return Finding(
+            subject, "warning", f"{program} ({reason}): {printed}", "correct PATH, or activate an environment"
+        )
+    return Finding(subject, "ok", f"{printed} ({program}; {reason})")
+
+
 def _git(root: Path) -> Finding:
-    program = shutil.which("git")
-    if program is None:
+    if shutil.which("git") is None:
         return Finding("git", "warning", "not on PATH", "install it: runs record commit and branch")
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
+    asked = git.ask(root, ["--version"], seconds=TOOL_SECONDS)
+    if asked.code != 0:
+        return Finding(
+            "git", "warning", asked.err.strip() or "`git --version` failed", "runs go without commit and branch"
+        )
+    printed = asked.out.decode(errors="replace").strip()
     inside = any((folder / ".git").exists() for folder in (root, *root.parents))
     if not inside:
-        return Finding("git", "warning", f"{told.stdout.strip()}; {root} is no work tree", "run `git init`")
-    return Finding("git", "ok", told.stdout.strip())
+        return Finding("git", "warning", f"{printed}; {root} is no work tree", "run `git init`")
+    return Finding("git", "ok", printed)
 
 
 def _disk(root: Path) -> Finding:
@@ -123,8 +147,7 @@ def _secrets(plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:
         value = env.get(name)
         if value is None:
             yield Finding(f"secret {name}", "warning", f"not set; suite {plan.suite} names it", f"export {name}=…")
-        elif len(value) < MINIMUM_LENGTH:
-            found = f"shorter than {MINIMUM_LENGTH} characters, so it is not masked"
-            yield Finding(f"secret {name}", "warning", found, "use a longer value")
+        elif why := weakness(name, value):
+            yield Finding(f"secret {name}", "warning", why, "use a longer value")
         else:
             yield Finding(f"secret {name}", "ok", "set, masked")

@@ -12,12 +12,17 @@ import json
 import mmap
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 MINIMUM_LENGTH = 4
-"""Shorter values are not masked: `1` or `on` would black out half of every log. `orchestra doctor` says so."""
+"""A shorter value is masked where it is a word of its own, in texts and not in files: `1` is part of every number."""
+
+STRONG_LENGTH = 8
+"""A shorter value, and one that is a word or a number, can be in a text by chance; `weakness` warns of it."""
+
+_ORDINARY = re.compile(r"[A-Za-z]{1,12}|[0-9]{1,12}")
 
 _ESCAPED_IN_URLS = (
     ' "<>`',  # fragment
@@ -50,39 +55,62 @@ def forms(value: str) -> set[str]:
     return {form for form in found if len(form) >= MINIMUM_LENGTH}
 
 
+def weakness(name: str, value: str) -> str:
+    """Return why a value is no good secret, in words that do not give it away; empty for a good one."""
+    if not value.strip():
+        return f"the value of {name} is blank, so it is not masked"
+    if len(value) < STRONG_LENGTH or _ORDINARY.fullmatch(value):
+        return (
+            f"the value of {name} is shorter than {STRONG_LENGTH} characters, or an ordinary word or number: "
+            "texts that hold it by chance are masked, too"
+        )
+    return ""
+
+
 class Masks:
     """The values of the named variables, to be replaced by `***NAME***`, the longest form first.
 
     Args:
         names: of the variables that hold secrets.
         env: where their values are.
+
+    Attributes:
+        weak: warnings of values that are no good secrets.
     """
 
-    def __init__(self, names: Iterable[str], env: Mapping[str, str]) -> None:
+    def __init__(self, names: Sequence[str], env: Mapping[str, str]) -> None:
+        values = {name: env[name] for name in names if env.get(name, "").strip()}
+        self.weak = tuple(why for name in names if env.get(name) and (why := weakness(name, env[name])))
         self._words = {
-            form: name for name in names if len(env.get(name, "")) >= MINIMUM_LENGTH for form in forms(env[name])
+            form: name for name, value in values.items() if len(value) >= MINIMUM_LENGTH for form in forms(value)
         }
+        short = {value: name for name, value in values.items() if len(value) < MINIMUM_LENGTH}
+        marks = {f"***{name}***": name for name in values}  # found first, so that a text may be masked twice
         ordered = sorted(self._words, key=lambda word: (-len(word), word))
-        self._text = re.compile("|".join(map(re.escape, ordered)))
-        self._bytes = re.compile(b"|".join(re.escape(word.encode()) for word in ordered))
-        self._longest = max((len(word.encode()) for word in ordered), default=0)
+        patterns = [*map(re.escape, [*marks, *ordered]), *(_as_a_word(value) for value in sorted(short))]
+        self._text = re.compile("|".join(patterns))
+        self._log = re.compile("|".join(patterns).encode())
+        self._bytes = re.compile(b"|".join(re.escape(word.encode()) for word in [*marks, *ordered]))
+        self._names = marks | self._words | short
+        self._longest = max((len(word.encode()) for word in [*marks, *ordered]), default=0)
 
     def __bool__(self) -> bool:
         """Whether there is anything to hide."""
-        return bool(self._words)
+        return bool(self._names)
 
     def text(self, text: str) -> str:
         """A text without the secrets."""
-        if not self._words:
+        if not self._names:
             return text
-        return self._text.sub(lambda match: f"***{self._words[match.group(0)]}***", text)
+        return self._text.sub(lambda match: f"***{self._names[match.group(0)]}***", text)
 
     def stream(self) -> StreamMask | None:
         """A mask for bytes that come in pieces; None when there is nothing to hide."""
-        if not self._words:
-            return None
-        names = {word.encode(): name.encode() for word, name in self._words.items()}
-        return StreamMask(self._bytes, names, self._longest)
+        return self._stream(self._log) if self._names else None
+
+    def _stream(self, pattern: re.Pattern[bytes]) -> StreamMask:
+        names = {word.encode(): name.encode() for word, name in self._names.items()}
+        return StreamMask(pattern, names, self._longest)
 
     def clean(self, folder: Path) -> None:
         """Take the secrets out of every file below a folder; pictures are left, for what they show is no text.
@@ -117,8 +145,8 @@ class Masks:
             staged.unlink(missing_ok=True)
 
     def _masked(self, data: bytes) -> bytes:
-        mask = self.stream()
-        return data if mask is None else mask.feed(data) + mask.finish()
+        mask = self._stream(self._bytes)
+        return mask.feed(data) + mask.finish()
 
     def _occurs(self, file: Path) -> bool:
         if not file.stat().st_size:
@@ -128,9 +156,7 @@ class Masks:
 
     def _rewrite(self, file: Path) -> None:
         """Put a clean copy in the place of a file; a large one is never whole in the memory."""
-        mask, staged = self.stream(), file.with_name(f".{file.name}.clean")
-        if mask is None:
-            return
+        mask, staged = self._stream(self._bytes), file.with_name(f".{file.name}.clean")
         try:
             with file.open("rb") as data, staged.open("wb") as out:
                 while block := data.read(_BLOCK_BYTES):
@@ -141,6 +167,13 @@ class Masks:
             staged.unlink(missing_ok=True)
 
 
+def _as_a_word(value: str) -> str:
+    """Return a pattern for a value where no letter or digit continues it."""
+    before = r"(?<!\w)" if value[0].isalnum() else ""
+    after = r"(?!\w)" if value[-1].isalnum() else ""
+    return f"{before}{re.escape(value)}{after}"
+
+
 class StreamMask:
     """Takes secrets out of a stream, also those that lie across two pieces: it holds back less than the longest one."""
 
@@ -149,6 +182,7 @@ class StreamMask:
         self._names = names
         self._keep = longest - 1
         self._held = b""
+        self._before = b""
 
     def feed(self, piece: bytes) -> bytes:
         """What can be written after this piece has come."""
@@ -158,15 +192,17 @@ class StreamMask:
         """What was held back, once no more comes."""
         return self._pass(self._held, 0)
 
-    def _pass(self, data: bytes, keep: int) -> bytes:
-        cut = len(data) - keep
-        out, at = [], 0
-        for match in self._pattern.finditer(data):
+    def _pass(self, piece: bytes, keep: int) -> bytes:
+        # The byte before counts: a short value is masked as a word of its own.
+        data, first = self._before + piece, len(self._before)
+        cut = max(first, len(data) - keep)
+        out, at = [], first
+        for match in self._pattern.finditer(data, first):
             if match.start() >= cut:
                 break
             out += [data[at : match.start()], b"***" + self._names[match.group(0)] + b"***"]
             at = match.end()
         end = max(at, cut)
         out.append(data[at:end])
-        self._held = data[end:]
+        self._before, self._held = data[max(0, end - 1) : end], data[end:]
         return b"".join(out)

@@ -45,8 +45,7 @@ def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, An
     except OSError:
         return None
     real, base = file.resolve(), _resolved(run)
-    name = real.relative_to(base) if real.is_relative_to(base) else file
-    return {"path": str(name), "digest": found, "bytes": size, "kind": kind}
+    return {"path": os.path.relpath(real, base), "digest": found, "bytes": size, "kind": kind}
 
 
 def _plain_file(path: str) -> tuple[str, int] | None:

@@ -47,8 +47,9 @@ class Recorder:
 
     Args:
         folder: the run's own folder, absolute.
-        mask: takes secrets out of every text; None where there are none.
+        mask: takes secrets out of free text; None where there are none.
         observers: told in order.
+        secret, trust: as of `Writer`.
         whole: told before them; they are shown the events of earlier segments, too, when a run goes on.
     """
 
@@ -58,6 +59,9 @@ class Recorder:
         mask: Callable[[str], str] | None,
         observers: Sequence[Observer] = (),
         whole: Sequence[Observer] = (),
+        *,
+        secret: bytes = b"",
+        trust: bool = False,
     ) -> None:
         self.folder = folder
         self._fold = Fold()  # of a run that goes on it begins with what the ledger holds
@@ -68,7 +72,9 @@ class Recorder:
             for observer in whole:
                 observer.see(event)
 
-        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=seen)
+        self._writer = Writer(
+            folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=seen, secret=secret, trust=trust
+        )
         self._lock = threading.Lock()
         self._due = 0.0
         self._late: threading.Timer | None = None

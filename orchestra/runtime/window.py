@@ -71,17 +71,17 @@ def _end(log: Path) -> Mark:
 
 
 class Part(NamedTuple):
-    """A piece of a log: the file, where it begins in it, and its bytes."""
+    """A piece of a log: the file, where it begins in it, and how many bytes it has."""
 
     log: Path
     start: int
-    data: bytes
+    size: int
 
 
 def parts(run: Path, component: str, mark: Mark) -> list[Part]:
     """All that a component has written since a mark, as far as its log still has it."""
     found = _parts(run / _FOLDER / f"{component}.log", mark)
-    return [Part(path, start, _read(path, start, None)) for path, start in found]
+    return [Part(path, start, max(0, _end(path)[1] - start)) for path, start in found]
 
 
 def _since(log: Path, mark: Mark) -> bytes:
@@ -102,11 +102,11 @@ def _parts(log: Path, mark: Mark) -> list[tuple[Path, int]]:
     return found
 
 
-def _read(path: Path, start: int, limit: int | None) -> bytes:
+def _read(path: Path, start: int, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
-            file.seek(start if limit is None else max(start, end - limit))
-            return file.read()
+            file.seek(max(start, end - limit))
+            return file.read(limit)
     except OSError:
         return b""

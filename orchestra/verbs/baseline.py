@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from orchestra import __version__, draw
+from orchestra import __version__, draw, owner
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, utc_stamp
+from orchestra.ledger.runs import LEDGER, last_ended
 from orchestra.plan import Baseline, Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import dag
@@ -146,9 +147,9 @@ def _replace(home: Path, old: Samples, new: Samples, reason: str) -> None:
     lock = Lock(home / "lock", Holder(os.getpid(), "baseline", utc_stamp(datetime.now(UTC))))
     try:
         baselines.save(home / baselines.FILE, new)
-        ledger = home / "runs" / "last" / history.LEDGER
-        if ledger.is_file():
-            with Writer(ledger, now=lambda: datetime.now(UTC)) as writer:
+        secret = owner.key(home.parent.parent, os.environ)
+        if last := last_ended(home):
+            with Writer(last / LEDGER, now=lambda: datetime.now(UTC), secret=secret) as writer:
                 body = {
                     "digest": baselines.digest_of(new),
                     "previous": baselines.digest_of(old),

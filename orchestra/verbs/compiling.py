@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestra import __version__, draw, source
+from orchestra import __version__, draw, nofollow, source
 from orchestra import plan as plans
 from orchestra.compiler import drift, emit
 from orchestra.compiler.build import Built, build
@@ -151,7 +151,7 @@ def _compiled(project: Project, suite: str) -> Plan | None:
     """The plan of a suite as it was last compiled; None when it cannot be read or its spec is gone."""
     name = project.plan_file(suite)
     try:
-        plan = plans.load((project.root / name).read_bytes(), name)
+        plan = plans.load(nofollow.read(project.root / name), name)
     except (OSError, OrchestraError):
         return None
     return plan if plan.sources and (project.root / plan.sources[0]).is_file() else None

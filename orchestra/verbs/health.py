@@ -19,16 +19,17 @@ from typing import Any
 
 import click
 
-from orchestra import draw
+from orchestra import draw, nofollow
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, UsageError
 from orchestra.ledger import log
+from orchestra.ledger.disk import open_log
 from orchestra.ledger.event import Event
 from orchestra.ledger.lock import holder_of
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import ladder
 from orchestra.report.table import duration
-from orchestra.runtime import dag
+from orchestra.runtime import interpreter
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeper import Order, encode
 from orchestra.runtime.servers.survey import SETTLED, Line, Survey, bound_of, closure
@@ -36,6 +37,7 @@ from orchestra.runtime.servers.up import Up
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.group import say
 from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.proven import proven_plan
 
 _WATCH_SECONDS = 2.0
 _POLL_SECONDS = 0.05
@@ -56,7 +58,7 @@ def _suite(
     """
     project = project_of(ctx)
     chosen = project.choose(suite)
-    plan = dag.load_plan(project, chosen, profile)
+    plan = proven_plan(project, chosen, profile)
     known = [one.id for one in plan.components]
     for name in names:
         if name not in known:
@@ -97,7 +99,7 @@ def health(
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
     if history:
         return _history(plan, home, chosen, as_json=as_json)
-    survey = Survey(project.root, home, plan, chosen, dag.environment(), start=start)
+    survey = Survey(project.root, home, plan, chosen, interpreter.environment(os.environ), start=start)
     if start:
         bound = bound_of(closure(plan.components, chosen))
         click.echo(f"starting what is down: at most {duration(bound)}", err=True)
@@ -244,16 +246,16 @@ def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, rest
     for row in rows:
         again = (restart and row.id in chosen) or (row.id in before and before[row.id].state == "failed")
         wanted[row.id] = wanted.get(row.id, 0) + (again or row.id not in wanted)
-    home.mkdir(parents=True, exist_ok=True)
     up.want(home, wanted)
     if kept is None:
         _start(project, plan, home)
     else:
         os.kill(kept.keeper, signal.SIGUSR1)
-    bound = bound_of(rows) + _MARGIN_SECONDS
-    click.echo(f"bringing up {', '.join(row.id for row in rows)}: at most {duration(bound)}", err=True)
-    now = _await(home, {row.id: wanted[row.id] for row in rows}, bound)
-    lines = Survey(project.root, home, plan, [row.id for row in rows], dag.environment()).lines()
+    awaited = closure(plan.components, list(wanted)) if restart else rows  # what needs a row is restarted with it
+    bound = bound_of(awaited) + _MARGIN_SECONDS
+    click.echo(f"bringing up {', '.join(row.id for row in awaited)}: at most {duration(bound)}", err=True)
+    now = _await(home, {row.id: wanted[row.id] for row in awaited}, bound)
+    lines = Survey(project.root, home, plan, [row.id for row in rows], interpreter.environment(os.environ)).lines()
     say(_table(lines))
     if logs:
         _tail(home, [row.id for row in rows], follow=True)
@@ -268,12 +270,11 @@ def _start(project: Project, plan: Plan, home: Path) -> None:
     """
     order = Order(str(project.root), str(home), plan.profile, plan.components, plan.secrets)
     folder = home / up.FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "keeper.log").open("wb") as out:
+    with open_log(folder / "keeper.log", fresh=True) as out:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "orchestra.runtime.servers.keeper"],
+            interpreter.own("orchestra.runtime.servers.keeper"),
             cwd=project.root,
-            env=dag.environment(),
+            env=interpreter.environment(os.environ),
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=out,
@@ -285,7 +286,7 @@ def _start(project: Project, plan: Plan, home: Path) -> None:
     deadline = time.monotonic() + _MARGIN_SECONDS
     while up.read(home) is None:
         if keeper.poll() is not None or time.monotonic() > deadline:
-            said = (folder / "keeper.log").read_text(encoding="utf-8", errors="replace").strip()
+            said = nofollow.read(folder / "keeper.log").decode(errors="replace").strip()
             raise MachineError(f"the keeper did not start: {said[-500:]}", f"its output is in {folder / 'keeper.log'}")
         time.sleep(_POLL_SECONDS)
     keeper.returncode = 0  # it goes on without us, on purpose; nobody is to be warned
@@ -396,7 +397,7 @@ def _tail(home: Path, names: Sequence[str], *, follow: bool) -> None:
     while True:
         for name, file in files.items():
             try:
-                data = file.read_bytes()
+                data = nofollow.read(file)
             except OSError:
                 continue
             seen = places.get(name)

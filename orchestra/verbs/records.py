@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from orchestra import owner
 from orchestra.draw import terminal_table, visible
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.ledger import integrity, kept_plan
@@ -190,14 +191,14 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
 
     What got its verdict later waits again, for `orchestra run --resume`. Without CHECKPOINT: list them.
     """
-    folder = _folder(ctx, suite, run)[1]
-    home = folder.parent.parent
+    project, folder = _folder(ctx, suite, run)
+    home, secret = folder.parent.parent, owner.key(project.root, os.environ)
     if not checkpoint:
         for one in fold_all(read(folder / LEDGER)).checkpoints:
             say(visible(f"{one['seq']:>6}  {one['time'][:19]}Z  {one['method']}:{one['group']}"))
         return EXIT_OK
     with Lock(home / "lock", Holder(os.getpid(), folder.name, utc_stamp(datetime.now(UTC)))):
-        point, state, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason)
+        point, state, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, secret)
     say(f"{folder.name}: back at {point['method']}:{point['group']} (event {point['seq']}); {len(state.pending)} wait")
     if baseline:
         say(visible(baseline))

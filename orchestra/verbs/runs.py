@@ -19,6 +19,7 @@ from orchestra.runtime.doctor import examine
 from orchestra.runtime.select import select, with_needs
 from orchestra.runtime.session import Options
 from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import target
 
 
@@ -56,6 +57,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "--resume", metavar="[RUN]", is_flag=False, flag_value=LAST, help="Go on with a run, the newest without RUN."
 )
 @click.option("--allow-changed", is_flag=True, help="With --resume: run tests that the spec has changed again.")
+@click.option("--trust", is_flag=True, help="With --resume: believe a record that you did not make on this machine.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -71,6 +73,7 @@ def run(
     force: bool,
     resume: str | None,
     allow_changed: bool,
+    trust: bool,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
@@ -85,7 +88,9 @@ def run(
             click.echo(f"nothing to resume: {goal.why}; a new run starts", err=True)
     elif allow_changed:
         raise UsageError("--allow-changed is about a run that goes on", "add --resume, or leave it out")
-    plan = dag.load_plan(project, name, profile)
+    elif trust:
+        raise UsageError("--trust is about a run that goes on", "add --resume, or leave it out")
+    plan = dag.load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
     tasks = select(plan, () if run_id else selection, methods)
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
         tasks = [task for task in tasks if task in set(selection)] or tasks
@@ -106,6 +111,7 @@ def run(
             force=force,
             resume=run_id,
             allow_changed=allow_changed,
+            trust=trust,
         ),
         profile=profile,
     )

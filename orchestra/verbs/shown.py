@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from orchestra import nofollow
+from orchestra.draw import visible
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import kept_plan
+from orchestra.ledger.disk import disk_error
+from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.report.kept import Kept, kept_of, lines
 from orchestra.report.watch import relative
+from orchestra.runtime import interpreter
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say
 
@@ -45,12 +49,23 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
             say("\n".join(lines(task, kept, relative(folder, root))))
         return EXIT_OK
     for path in _files(list(found.values()), opened):
-        click.echo(f"opening {relative(folder / path, root)}", err=True)
+        file = _readable(folder, path)
+        click.echo(f"opening {visible(relative(file, root))}", err=True)
         if path.endswith(".zip") and opened == "trace":
-            subprocess.Popen([sys.executable, "-m", "playwright", "show-trace", str(folder / path)])
+            subprocess.Popen([*interpreter.own("playwright"), "show-trace", str(file)])
         else:
-            click.launch(str(folder / path))
+            click.launch(str(file))
     return EXIT_OK
+
+
+def _readable(folder: Path, path: str) -> Path:
+    """Return a file of evidence, which is there, is none of a link, and lies in the project."""
+    try:
+        file = evidence_file(folder, path)
+        nofollow.open_read(file).close()
+    except OSError as error:
+        raise disk_error(error, folder / path, "open") from error
+    return file
 
 
 def _files(every: Sequence[Kept], kind: str) -> list[str]:

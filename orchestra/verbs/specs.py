@@ -79,9 +79,11 @@ def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, c
     problems = list(built.diagnostics)
     if collect:
         # It starts processes, which costs a third of a small compile to import.
+        from orchestra.runtime import interpreter  # noqa: PLC0415 - as above
         from orchestra.verbs import collect as collecting  # noqa: PLC0415
 
-        problems = sorted({*problems, *collecting.check(project.root, built.specs, os.environ)})
+        environment = interpreter.environment(os.environ)
+        problems = sorted({*problems, *collecting.check(project.root, built.specs, environment)})
     if form == "json":
         say(_json(problems))
     elif problems:

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from orchestra import nofollow
 from orchestra.errors import EXIT_OK, MachineError
 from orchestra.ledger.glance import glance, under_way
 from orchestra.ledger.runs import LAST, LEDGER, STATE, find_run
@@ -50,9 +51,7 @@ def status(ctx: click.Context, run: str, suite: str | None, *, watch: bool, as_j
     while True:
         going = under_way(folder)
         _fresh(folder, going=going)
-        text = (
-            (folder / STATE).read_text(encoding="utf-8") if as_json else "\n".join(lines(_state(folder), going=going))
-        )
+        text = nofollow.read(folder / STATE).decode() if as_json else "\n".join(lines(_state(folder), going=going))
         if text != shown:
             clear = "\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else ""
             say(clear + text, end="" if as_json else "\n")

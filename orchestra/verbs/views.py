@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from orchestra import draw
+from orchestra import draw, nofollow
 from orchestra.calls import mcp_calls, playwright_text
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.layers import LAYERS
@@ -41,7 +41,7 @@ def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
     name = project.choose(suite)
     compiled = dag.load_plan(project, name, profile)
     if form == "json":
-        say((project.root / project.plan_file(name, profile)).read_bytes(), end="")
+        say(nofollow.read(project.root / project.plan_file(name, profile)), end="")
     elif form == "mermaid":
         say(draw.mermaid(compiled))
     else:

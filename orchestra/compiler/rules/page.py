@@ -17,7 +17,7 @@ schema and by its size, the rules are asked, and when blocks are expanded the nu
 every problem that it finds, sorted by place; a later stage is not asked about what an earlier one has refused. Every
 problem is an error and ends with exit code 2:
 
-<!-- not run: the form of every problem; tests/test_rules.py has one of each rule -->
+<!-- not run: the form of every problem; tests/unit/test_rules.py has one of each rule -->
 
     specs/market.yaml:41:7: unknown test "B01" (did you mean "B001"?) [unknown-test]
 

@@ -1,4 +1,7 @@
-"""Rules about regular expressions and JSONPath. May import `context`."""
+"""Rules about regular expressions and JSONPath. May import `context`.
+
+A pattern is read by the engine that searches for it in a run, so that what compiles can be read there.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
+from orchestra.pattern import PatternFaultError, compiled
 from orchestra.source import Path
 
 # What Python's syntax has and JavaScript's has not, or means otherwise: found, and what to write.
@@ -32,9 +36,9 @@ _SPELLING: tuple[tuple[re.Pattern[str], str], ...] = (
 def _python_fault(pattern: str) -> tuple[int, str] | None:
     """Where and why Python cannot read a pattern."""
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return getattr(error, "pos", None) or 0, str(getattr(error, "msg", error))
+        compiled(pattern)
+    except PatternFaultError as error:
+        return error.position, error.reason
     return None
 
 
@@ -89,7 +93,8 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
     """A regular expression cannot be read.
 
     `match` of `expect` is looked for in the page, so it is written as in JavaScript. All others (`stdout`, `stderr`,
-    `match` of probes and of downloads, `allow` and `log_patterns` of `errors`) are written as in Python.
+    `match` of probes and of downloads, `allow` and `log_patterns` of `errors`, `match` of `known_failures`) are written as
+    in Python. One has at most 2000 letters. docs/limits.md has what a search may cost.
     """
     for language, patterns, fault_of in (
         ("Python", _python_patterns(context), _python_fault),

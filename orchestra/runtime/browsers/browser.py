@@ -27,6 +27,7 @@ from typing import Any
 
 import psutil
 
+from orchestra.runtime import interpreter
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
 
@@ -175,7 +176,7 @@ def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
     options = launch_options(_browser(place, env, ""), env)
     request = json.dumps({"engine": place.engine, "options": options})
     process = subprocess.Popen(
-        [sys.executable, "-m", "orchestra.runtime.browsers.browser_check"],
+        interpreter.own("orchestra.runtime.browsers.browser_check"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -274,7 +275,7 @@ def _fixes(engine: str, *, named: bool) -> tuple[str, ...]:
     fixes = [own]
     if distribution and sys.platform in install:
         fixes.append(install[sys.platform])
-    fixes.append(f"{Path(sys.executable).name} -m playwright install --with-deps {engine}")
+    fixes.append(f"{sys.executable} -m playwright install --with-deps {engine}")
     if engine == "chromium":
         fixes.append("npm install @sparticuz/chromium   (Linux on x86-64; carries its own libraries)")
     return tuple(fixes)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from jsonpath_rfc9535 import JSONPathError
 from jsonpath_rfc9535 import compile as compile_path
 
+from orchestra.runtime import patterns
 from orchestra.runtime.driver.contract import unfit, unmet
 from orchestra.runtime.driver.wording import quoted
+from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.unicode import well_formed
 
 
@@ -99,17 +100,17 @@ def judge_text(text: str, wanted: Mapping[str, Any], what: str) -> None:
     """
     if "contain" in wanted and wanted["contain"] not in text:
         raise unmet(f"{what} does not contain the text", expected=quoted(wanted["contain"]), found=text)
-    if "match" in wanted and not _pattern(wanted["match"]).search(text):
+    if "match" in wanted and not _matches(wanted["match"], text):
         raise unmet(f"{what} does not match", expected=wanted["match"], found=text)
     if "equal" in wanted and wanted["equal"] != text:
         raise unmet(f"{what} is another text", expected=quoted(wanted["equal"]), found=text)
 
 
-def _pattern(source: str) -> re.Pattern[str]:
+def _matches(pattern: str, text: str) -> bool:
     try:
-        return re.compile(source)
-    except re.error as error:
-        raise unfit(f"{quoted(source)} is no regular expression: {error}") from None
+        return patterns.groups(pattern, text) is not None
+    except PatternError as error:
+        raise unfit(error.message, hint=error.hint) from None
 
 
 def judge_file(data: bytes, wanted: Mapping[str, Any], what: str) -> None:

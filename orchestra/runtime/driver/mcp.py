@@ -203,7 +203,7 @@ class McpAttempt:
         """A failure over a page that does not answer to scripts says so; one that waits for a server is no such page."""
         if not self._session.dirty or job.step.verb in MOVES or self._session.settle():
             return failed
-        found, hint = "no answer", "look for a script that never ends"
+        found, hint = "no answer", "look for a script or a pattern that never ends"
         return StepError(
             failed.outcome, failed.fault, "the page hangs", expected=failed.expected, found=found, hint=hint
         )

@@ -24,7 +24,7 @@ from orchestra.runtime.driver.mcp_client import CallOverError
 from orchestra.runtime.driver.mcp_result import Answer
 from orchestra.runtime.driver.mcp_send import Sender
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
-from orchestra.runtime.scope import inside
+from orchestra.runtime.files import inside
 from orchestra.steps import file_name
 from orchestra.targets import js_locator
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,12 +22,16 @@ from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
-from orchestra.runtime.driver.playwright_verbs import VERBS, Stage
+from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, limit_of
 from orchestra.runtime.driver.playwright_watch import PageWatch
+from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.mask import Masks
 
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+HUNG_SECONDS = 5.0
+"""How long after the limit of a step its page counts as hung: Playwright's own limits wait for a page that does not answer."""
+
 SIZE_TRIPS = 5
 """How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
 TRACE = "trace.zip"
@@ -159,7 +163,8 @@ class PlaywrightSession:
         self._context = context
         self._traced = traced
         self._version = version
-        self._timer: threading.Timer | None = None
+        self._watchdog = Watchdog(self._cut_off)
+        self._due = math.inf
         self._bring_back = bring_back
         self._died = False
         self.hung = False
@@ -168,15 +173,8 @@ class PlaywrightSession:
 
     def bound(self, seconds: float) -> None:
         """Kill the browser when the time is over: nothing else ends a script that hangs in the page."""
-        self._unbind()
-        self._timer = threading.Timer(seconds, self._cut_off)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _unbind(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()  # a kill that has begun must not meet the browser of the next test
+        self._due = time.monotonic() + seconds
+        self._watchdog.until(self._due)
 
     def _cut_off(self) -> None:
         self.hung = True
@@ -188,8 +186,10 @@ class PlaywrightSession:
         Raises:
             StepError: it failed.
         """
-        watch = self.stage.watch
+        limit, watch = limit_of(job), self.stage.watch
         moves, stayed = watch.moves, watch.dialogs.stayed
+        if limit is not None:
+            self._watchdog.until(min(self._due, time.monotonic() + limit + HUNG_SECONDS))
         try:
             VERBS[job.step.verb](self.stage, job)
         except Error as error:
@@ -197,6 +197,8 @@ class PlaywrightSession:
             if job.step.verb in MOVES and watch.dialogs.stayed > stayed and failed.fault == "connection":
                 failed = kept_by_dialog(job)
             raise failed from None
+        finally:
+            self._watchdog.until(self._due)
         if self._crashed():
             raise StepError("error", "crash", "the page crashed")
         if job.step.verb in MOVES and watch.moves == moves:
@@ -207,7 +209,7 @@ class PlaywrightSession:
         """What an error of Playwright means for the step."""
         if self.hung:
             message = "the page hangs; its browser was ended"
-            return StepError("error", "crash", message, found="no answer", hint="look for a script that never ends")
+            return unmet(message, found="no answer", hint="look for a script or a pattern that never ends")
         meaning = read(error.message)
         if meaning.kind == "crash" and not self._answers():
             self._died = True
@@ -283,7 +285,7 @@ class PlaywrightSession:
         """The browser, how often the page complained, and what died under it; the browser is fit again after that."""
         died = self._died or not self._living()
         if not self.hung and (died or self._crashed()):
-            self._unbind()  # it would end the new browser
+            self._watchdog.until(math.inf)  # it would end the new browser
             reason = "the browser died" if died else "the page crashed"
             self.mended.append(self._bring_back(reason, alive=not died))
         told: dict[str, Any] = {"browser": self._version, **self.stage.watch.facts()}
@@ -303,7 +305,7 @@ class PlaywrightSession:
         self.bound(CLOSE_SECONDS)
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()
-        self._unbind()
+        self._watchdog.close()
 
 
 def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> dict[str, Any]:

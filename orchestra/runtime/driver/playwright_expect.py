@@ -10,6 +10,7 @@ from typing import Any
 from playwright.sync_api import Error, Locator, Page, expect
 
 from orchestra import page_script
+from orchestra.pattern import PatternFaultError, compiled
 from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.failure import condition_failure
 from orchestra.runtime.driver.fault import Meaning, read, read_assertion
@@ -68,8 +69,8 @@ def expect_page(job: Job, page: Page) -> None:
 def _pattern(source: str) -> re.Pattern[str] | None:
     """A pattern that Playwright hands to JavaScript as it is written; None when Python cannot hold it."""
     try:
-        return re.compile(source)
-    except (re.error, OverflowError, RecursionError):
+        return compiled(source)
+    except PatternFaultError:
         return None
 
 

@@ -22,8 +22,8 @@ from orchestra.runtime.driver.fault import read
 from orchestra.runtime.driver.playwright_expect import expect_element, expect_page
 from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
-from orchestra.runtime.scope import inside
-from orchestra.steps import file_name
+from orchestra.runtime.files import inside
+from orchestra.steps import conditions, file_name
 from orchestra.targets import Target, python_calls, target_of
 
 _SLICE_SECONDS = 0.25
@@ -35,6 +35,16 @@ class Stage:
 
     page: Page
     watch: PageWatch
+
+
+def limit_of(job: Job) -> float | None:
+    """What a step may take by its own limits; None when it has none but the test's."""
+    if job.step.verb == "evaluate":
+        return None
+    own = float(job.args.get("within_seconds", ACTION_SECONDS))
+    asked = [*job.args.get("page", {}).values(), job.args.get("to", {})]
+    each = [len(wanted) if name == "have_attribute" else 1 for one in asked for name, wanted, _ in conditions(one)]
+    return own * max(1, sum(each))
 
 
 def locate(page: Page, target: Target) -> Locator:

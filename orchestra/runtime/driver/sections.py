@@ -32,7 +32,9 @@ from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Ef
 from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
-from orchestra.runtime.finding import app_hosts, errors_of, failure, judge
+from orchestra.runtime.early_end import EarlyEnd
+from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
+from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.scope import Scope
 from orchestra.runtime.unicode import well_formed
 from orchestra.steps import VERBS, Step
@@ -57,6 +59,7 @@ def carry_out(
     *,
     mask: Callable[[str], str] = str,
     clock: Callable[[], float] = time.monotonic,
+    early: EarlyEnd | None = None,
 ) -> Result:
     """Carry out one attempt.
 
@@ -66,15 +69,19 @@ def carry_out(
         http: sends the requests of `http` steps.
         mask: takes secrets out of a text before it is told or names a file.
         clock: monotonic seconds. The attempt's time begins when its page is there.
+        early: ends it before its time.
     """
+    early = early or EarlyEnd(clock)
     begun = clock()
     http.forget()
     try:
         session = None if driver is None else driver.open(request)
     except StepError as failed:
         return Result(request.task, request.attempt, failed.outcome, clock() - begun, _failure(failed, mask))
+    if session is not None:
+        early.watch(session)
     try:
-        return _Attempt(request, session, http, mask, clock).run()
+        return _Attempt(request, session, http, mask, clock, early.clock).run()
     finally:
         if session is not None:
             session.close()
@@ -90,12 +97,14 @@ class _Attempt:
         http: Http,
         mask: Callable[[str], str],
         clock: Callable[[], float],
+        limit_clock: Callable[[], float],
     ) -> None:
         self._request = request
         self._session = session
         self._http = http
         self._mask = mask
         self._clock = clock
+        self._limit_clock = limit_clock
         self._scope = Scope(request.names)
         self._records: list[StepRecord] = []
         self._kept: list[Evidence] = []
@@ -156,14 +165,17 @@ class _Attempt:
         app = app_hosts(self._request.names, self._visited)
         errors = errors_of(test, self._request.method.id)
         self._network = seen.network
-        self._findings = judge(seen.signs.items(), seen.dialogs, errors, app)
+        try:
+            self._findings = judge(seen.signs.items(), seen.dialogs, errors, app)
+        except PatternError as error:
+            return ended or ("error", pattern_failure(error, test, self._request.method.id, "allow"))
         bad = failure(self._findings, f"/tests/{test.of or test.id}") if ended is None else None
         return ended if bad is None else ("failed", bad)
 
     def _deadline(self, seconds: float) -> Deadline:
         if self._session is not None:
             self._session.bound(seconds + HUNG_SECONDS)
-        return Deadline(self._clock() + seconds, self._clock)
+        return Deadline(self._limit_clock() + seconds, self._limit_clock)
 
     def _section(
         self, section: _Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float

@@ -11,7 +11,7 @@ from orchestra import names
 from orchestra.errors import UsageError
 from orchestra.plan import Command
 from orchestra.runtime.attempt import Evidence, Failure, Request, Result
-from orchestra.runtime.files import matching
+from orchestra.runtime.files import inside, matching
 from orchestra.runtime.mask import StreamMask
 from orchestra.runtime.processes.commands import Finished, Job
 
@@ -31,20 +31,6 @@ def lookup(bound: Mapping[str, str], name: str) -> str:
     if name.startswith("env."):
         raise UsageError(f"the environment variable {name[4:]} is not set, and the spec uses ${{{name}}}", "set it")
     raise UsageError(f"${{{name}}} has no value here")
-
-
-def inside(root: Path, path: str) -> Path:
-    """A path of the spec as an absolute path.
-
-    Raises:
-        UsageError: it leaves the project root.
-    """
-    if path == ".":
-        return root  # the usual folder of a command; to resolve it again takes eight system calls
-    found = (root / path).resolve()
-    if not found.is_relative_to(root):
-        raise UsageError(f'the path "{path}" leaves the project root')
-    return found
 
 
 def job_of(request: Request, command: Command, environment: Mapping[str, str], mask: StreamMask | None) -> Job:
@@ -68,7 +54,7 @@ def job_of(request: Request, command: Command, environment: Mapping[str, str], m
     return Job(
         key=request.task,
         argv=("/bin/sh", "-c", *argv) if command.shell else argv,
-        cwd=inside(Path(request.root), fill(command.cwd)),
+        cwd=inside(fill(command.cwd), Path(request.root)),
         env={**environment, **{key: fill(value) for key, value in command.env.items()}},
         log=Path(request.folder) / LOG,
         mark=request.mark,
@@ -107,8 +93,8 @@ def junit_failures(path: Path) -> list[str] | None:
 
 def result_of(request: Request, command: Command, finished: Finished) -> Result:
     """What came of a command: exit code, signal, time, and its JUnit file if it has one."""
-    evidence = [Evidence(LOG, "log"), *_attached(request, command)]
-    failure = _failure(request, command, finished)
+    attached, refused = _attached(request, command)
+    failure = _failure(request, command, finished) or refused
     outcome = "passed" if failure is None else "failed"
     if finished.stopped:
         outcome, failure = "interrupted", None
@@ -125,7 +111,7 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
         outcome=outcome,  # type: ignore[arg-type]
         seconds=finished.seconds,
         failure=failure,
-        evidence=tuple(evidence),
+        evidence=(Evidence(LOG, "log"), *attached),
         exit_code=finished.exit_code,
         facts=facts,
         resources=_resources(finished),
@@ -153,16 +139,10 @@ def _failure(request: Request, command: Command, finished: Finished) -> Failure 
         )
     if finished.signal is not None:
         return Failure("crash", f'"{program}" was ended by signal {finished.signal}', at=at, found=found)
-    reported: list[str] | None = None
-    if command.junit:
-        path = Path(names.expand(command.junit, lambda name: lookup(request.names, name)))
-        path = path if path.is_absolute() else Path(request.root) / path
-        try:
-            reported = junit_failures(path)
-        except ET.ParseError as error:
-            return Failure("setup", f'the JUnit file "{path.name}" is no XML ({error})', at=at, found=found)
-        if reported is None and finished.exit_code in command.exit_codes:
-            return Failure("setup", f'"{program}" wrote no JUnit file "{path.name}"', at=at, found=found)
+    try:
+        reported = _reported(request, command, finished)
+    except UsageError as error:
+        return Failure("setup", error.message, at=at, found=found, hint=error.hint)
     if reported:
         more = f" and {len(reported) - 3} more" if len(reported) > 3 else ""
         return Failure("command", "; ".join(reported[:3]) + more, at=at, found=found)
@@ -178,12 +158,41 @@ def _failure(request: Request, command: Command, finished: Finished) -> Failure 
     return None
 
 
-def _attached(request: Request, command: Command) -> list[Evidence]:
-    """The files that the command's `attach` globs name, those inside the attempt's folder by their path there."""
+def _reported(request: Request, command: Command, finished: Finished) -> list[str] | None:
+    """Return the failures that the command's JUnit file reports; None when there is no file.
+
+    Raises:
+        UsageError: its path leads out of the project, it is no XML, or it is missing though the command ended well.
+    """
+    if not command.junit:
+        return None
+    path = inside(names.expand(command.junit, lambda name: lookup(request.names, name)), Path(request.root))
+    try:
+        found = junit_failures(path)
+    except ET.ParseError as error:
+        raise UsageError(f'the JUnit file "{path.name}" is no XML ({error})') from error
+    if found is None and finished.exit_code in command.exit_codes:
+        raise UsageError(f'"{command.argv[0]}" wrote no JUnit file "{path.name}"')
+    return found
+
+
+def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failure | None]:
+    """Return the files that the command's `attach` globs name, and the failure of one that leads out of the project.
+
+    Those inside the attempt's folder have their path there.
+    """
     root, folder = Path(request.root), Path(request.folder)
     found: list[Evidence] = []
+    refused = None
     for glob in command.attach:
         pattern = names.expand(glob, lambda name: lookup(request.names, name))
         base, rest = (folder, os.path.relpath(pattern, folder)) if Path(pattern).is_absolute() else (root, pattern)
-        found.extend(Evidence(os.path.relpath(path, folder), "attachment") for path in matching(base, [rest]))
-    return found
+        for path in matching(base, [rest]):
+            try:
+                inside(str(path), root)
+            except UsageError as error:
+                at = (f"/tests/{request.test.of or request.test.id}/command",)
+                refused = Failure("setup", f"nothing out of the project is attached: {error.message}", at=at)
+            else:
+                found.append(Evidence(os.path.relpath(path, folder), "attachment"))
+    return found, refused

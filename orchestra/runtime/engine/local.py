@@ -104,6 +104,13 @@ class Local:
                 results.append(result_of(request, request.test.command, finished))
         return results + self._workers.collect()
 
+    def end(self, task: str) -> None:
+        """End the attempt at a task before its time; `poll` gives what came of it."""
+        if task in self._requests:
+            self._commands.stop(task)
+        else:
+            self._workers.end(task)
+
     def stop(self) -> None:
         """End everything that runs; `poll` tells each attempt as interrupted."""
         for task in self._requests:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -22,7 +21,10 @@ from typing import IO
 
 import msgspec
 
+from orchestra.ledger.disk import open_log
+from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.early_end import END
 from orchestra.runtime.mask import Masks, StreamMask
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
@@ -30,6 +32,9 @@ from orchestra.runtime.processes.reaper import Reaper
 MARGIN_SECONDS = 120.0
 """What a worker may take beyond a test's timeout before it counts as hung: `finally`, evidence, a browser's start."""
 
+
+END_SECONDS = 45.0
+"""What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
 
 _BLOCK_BYTES = 65536
 
@@ -112,11 +117,10 @@ class Workers:
     def _new(self, kind: tuple[str, str]) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
         mask = self._masks.stream()
-        with log.open("ab") as file:
+        with open_log(log) as file:
             process = spawn(
-                [sys.executable, "-m", "orchestra.runtime.worker"],
+                interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.PIPE,
@@ -184,6 +188,15 @@ class Workers:
         hint = f"its own output is in {worker.log.name}"
         return [Result(request.task, request.attempt, "error", seconds, Failure("crash", message, hint=hint))]
 
+    def end(self, task: str) -> None:
+        """Let the worker of a task end its attempt; one that does not is ended itself a while later."""
+        for worker in self._workers:
+            if worker.request is not None and worker.request.task == task:
+                worker.due = min(worker.due, self._clock() + END_SECONDS)
+                with suppress(OSError):  # it is gone, which its reader has noticed
+                    worker.stdin.write(END + b"\n")
+                    worker.stdin.flush()
+
     def stop(self) -> None:
         """End every worker that works; the next `collect` tells their attempts as interrupted."""
         for worker in list(self._workers):
@@ -211,7 +224,7 @@ class Workers:
 
 def _copy(source: IO[bytes], log: Path, mask: StreamMask) -> None:
     """Write what a worker says to its log without the secrets, until nobody can say anything more."""
-    with source, log.open("ab", buffering=0) as out:
+    with source, open_log(log) as out:
         while block := os.read(source.fileno(), _BLOCK_BYTES):
             with suppress(OSError):  # a full disk must not stop the worker, which would wait for the pipe
                 out.write(mask.feed(block))

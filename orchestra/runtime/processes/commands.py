@@ -26,6 +26,8 @@ from orchestra.runtime.processes.usage import Usage, take
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
 _BLOCK_BYTES = 65536
 
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -215,7 +217,7 @@ class Commands:
         """
         if job.key in self._running:
             raise ValueError(f"job {job.key!r} runs already")
-        file = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        file = os.open(job.log, _APPEND, 0o644)
         reading, writing = os.pipe()
         log = _Log(reading, file, job.log_limit_bytes, job.mask)
         begun = self._clock()

@@ -30,7 +30,7 @@ from orchestra.plan import Component, Live
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.servers.component import Member
+from orchestra.runtime.servers.component import Basis, Member
 from orchestra.runtime.servers.port import locks_folder
 from orchestra.runtime.servers.probe import Prober
 from orchestra.runtime.servers.recovery import Action, Watch, bound_seconds, decide, once_bound_seconds, step
@@ -72,6 +72,7 @@ class Matrix:
         lent: rows that `orchestra up` keeps and that are used as they stand, as long as they are well.
         starts: whether anything may be started; else a row that is lent and not well has failed.
         numbered: how many incidents the ids of a component count already, from earlier segments of the run.
+        place: where a JSON pointer is in the spec, for people.
     """
 
     def __init__(
@@ -93,8 +94,9 @@ class Matrix:
         lent: Mapping[str, UpRow] = MappingProxyType({}),
         starts: bool = True,
         numbered: Mapping[str, int] = MappingProxyType({}),
+        place: Callable[[str], str] = lambda _: "",
     ) -> None:
-        self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand)
+        self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand, place)
         self._on_event = on_event
         self._wake = wake
         self._in_use = in_use
@@ -312,10 +314,12 @@ class Matrix:
         if trouble is not None:
             await self._give_up(name, trouble)
             return
-        resumed = member.running is not None or member.standing is not None
+        basis = self._basis(name)
+        resumed = member.comes_back() and basis == member.basis
         trouble = await (member.still_ready() if resumed else member.come_up())
         if trouble is not None and resumed:
             trouble = await member.come_up()
+        member.basis = basis
         if trouble is not None and not (member.was_healthy and member.component.ladder):
             await self._give_up(name, trouble)
             return
@@ -330,6 +334,11 @@ class Matrix:
                 await self._give_up(name, end)
                 return
             trouble = end or await self._trouble(member)
+
+    def _basis(self, name: str) -> Basis:
+        """What a component rests on now: of each need how often it came up, and its names."""
+        needs = (self._members[need] for need in self._members[name].component.needs)
+        return {need.component.id: (need.starts, dict(need.bound)) for need in needs}
 
     async def _give_up(self, name: str, trouble: Trouble) -> None:
         member = self._members[name]
@@ -533,7 +542,6 @@ class Matrix:
     async def _put_aside(self, name: str) -> list[str]:
         """Stop watching and starting whatever needs this one, until it is healthy again or has failed."""
         aside = [other for other in self._dependents(name) if self._rows[other].state != "failed"]
-        aside = [one for one in aside if self._members[one].running is not None or self._rows[one].state != "healthy"]
         for other in aside:
             self._tasks[other].cancel()
         await asyncio.gather(*(self._tasks[other] for other in aside), return_exceptions=True)

@@ -25,6 +25,7 @@ from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
 from orchestra.plan import Component
+from orchestra.runtime.build import build_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers import up
@@ -69,7 +70,7 @@ class Keeper:
         self._components = {one.id: one for one in order.components}
         self._changed = threading.Event()
         self._done: Wanted = {}
-        self._builds: dict[str, str] = {}
+        self._builds: dict[str, tuple[str, float]] = {}
         self.ended = False
         self.asked = True
         self._up = Up(
@@ -129,7 +130,7 @@ class Keeper:
         self._done = {name: number for name, number in wanted.items() if name in self._components}
         for name in self._done:
             if self._matrix.row(name).state == "idle":
-                self._builds[name] = up.build_of(self._root, self._components[name])
+                self._builds[name] = build_of(self._root, self._components[name]).digest, time.time()
         self._matrix.request(self._done)
 
     def _write(self) -> None:
@@ -138,6 +139,7 @@ class Keeper:
 
     def _row(self, name: str) -> UpRow:
         row = self._matrix.row(name)
+        build, since = self._builds.get(name, ("", 0.0))
         return UpRow(
             state=row.state,
             reason=row.reason,
@@ -152,7 +154,8 @@ class Keeper:
             begun=_begun(row.pid),
             mark=self._matrix.mark_of(name),
             bound=dict(self._matrix.bound(name)),
-            build=self._builds.get(name, ""),
+            build=build,
+            since=since,
             generation=self._done[name],
         )
 

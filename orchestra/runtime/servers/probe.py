@@ -1,4 +1,6 @@
-"""Probes: one question to a component, answered within its own time. May import `process`, `port`, `reply`, httpx.
+"""Probes: one question to a component, answered within its own time.
+
+May import `process`, `port`, `reply`, `patterns`, httpx.
 
 A probe never raises for what it finds: its `Answer` has an empty reason when the component is fit, else what was seen,
 and what mends it. What a probe starts or opens is gone when it has answered or was cancelled.
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
 import shutil
 import ssl
 import time
@@ -22,6 +23,8 @@ from urllib.parse import urlsplit
 from orchestra.errors import OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Probe
+from orchestra.runtime import patterns, terminal
+from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
@@ -69,6 +72,7 @@ class Scene:
         url: its own address.
         said: the named groups of a pattern in the service's output, None when it was not said.
         identity: what a reply must bear, `{header: …, json: …}`.
+        place: where a pattern of the component is in the spec, for people; empty when that is not known.
     """
 
     root: Path
@@ -78,8 +82,9 @@ class Scene:
     host: str = ""
     port: int | None = None
     url: str = ""
-    said: Callable[[str], Mapping[str, str] | None] = lambda _: None
+    said: Callable[[str], Awaitable[Mapping[str, str] | None]] | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
+    place: Callable[[str], str] = lambda _: ""
 
 
 def filled(value: Any, lookup: Callable[[str], str]) -> Any:
@@ -113,8 +118,10 @@ class Prober:
                 return Answer(f"{asked} gave no answer within {probe.timeout_seconds:g} s", timed_out=True)
         except OrchestraError as error:
             return Answer(error.message, error.hint, final=True)
-        except re.error as error:
-            return Answer(f"its probe has no valid regular expression: {error}", "mend the expression", final=True)
+        except PatternError as error:
+            where = scene.place(error.pattern)
+            reason = f"cannot be asked: {error.message}{f' ({where})' if where else ''}"
+            return Answer(reason, error.hint, final=True)
 
     async def close(self) -> None:
         """Let go of the clients."""
@@ -257,15 +264,20 @@ async def _run(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
         out.drain()
         err.drain()
     shown = repr(" ".join(args["argv"]))
-    texts = {name: block.decode(errors="replace") for name, block in kept.items()}
+    texts = {name: terminal.whole(block.decode(errors="replace")) for name, block in kept.items()}
     if code not in args.get("exit_codes", [0]):
         last = short(texts["stderr"].strip() or texts["stdout"].strip())
         ended = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
         return Answer(f"{shown} {ended}{f': {last}' if last else ''}")
     for name, text in texts.items():
-        if name in args and not re.search(args[name], text, re.MULTILINE):
+        if name in args and await _found(args[name], text, lines=True) is None:
             return Answer(f"{shown} wrote {short(text)!r} to {name}, which does not match {args[name]!r}")
     return Answer()
+
+
+async def _found(pattern: str, text: str, *, lines: bool = False) -> Mapping[str, str] | None:
+    """As `patterns.groups`, while the loop of all components goes on."""
+    return await asyncio.to_thread(patterns.groups, pattern, text, lines=lines)
 
 
 async def _env(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
@@ -274,7 +286,7 @@ async def _env(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
     if not value:
         state = "is not set" if value is None else "is set, but empty"
         return Answer(f"the environment variable {name} {state}", f"export {name}=…", final=True)
-    if "match" in args and not re.search(args["match"], value):
+    if "match" in args and await _found(args["match"], value) is None:
         pattern = args["match"]
         return Answer(f"{name} is set, but does not match {pattern!r}", "correct its value", final=True)
     return Answer()
@@ -299,7 +311,7 @@ async def _file(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
 
 
 async def _log(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
-    groups = scene.said(args["match"])
+    groups = None if scene.said is None else await scene.said(args["match"])
     if groups is None:
         return Answer(f"its output has no match for {args['match']!r}")
     return Answer(names=groups)

@@ -1,0 +1,234 @@
+"""Gates: what they do while tests run, the standard ones, and what their messages say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from orchestra.metrics import filled, holes
+from orchestra.plan import Gate, Plan
+from orchestra.runtime.gate import SAMPLE_SECONDS, SAMPLE_SHARE, Gates
+from orchestra.standard import STANDARD, gates_of, is_standard
+from tests.support.project import HEAD, py
+
+HOT, COOL = {"cpu_percent": 95.0}, {"cpu_percent": 10.0}
+
+
+class Clock:
+    """Seconds that a test moves."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def during(**changes):
+    """A during-gate under a clock of its own, and the events that it causes."""
+    clock, events = Clock(), []
+    gate = Gate("during", "machine", "cpu_percent < 90.0", **changes)
+    return (
+        Gates([gate], lambda kind, body: events.append((body.get("result", kind), body["message"])), clock),
+        clock,
+        events,
+    )
+
+
+def sampled(gates, clock, values, seconds=1.0):
+    clock.now += seconds
+    assert gates.due()
+    gates.sample(values)
+
+
+def test_a_condition_must_be_false_for_as_long_as_it_says():
+    gates, clock, events = during(for_seconds=3.0, on_fail="stop", message="at {cpu_percent} %")
+    for values in (HOT, HOT, HOT, COOL, HOT, HOT, HOT):  # a dip starts the time anew
+        sampled(gates, clock, values)
+    assert (gates.blocked(), events) == ("", [])
+    sampled(gates, clock, HOT)
+    assert gates.blocked() == "at 95 %"
+    assert events == [("failed", "at 95 %")]
+    assert gates.failed()
+
+
+def test_a_machine_that_is_busy_throttles_until_it_is_not():
+    gates, clock, events = during(on_fail="throttle")
+    sampled(gates, clock, HOT)
+    assert gates.throttled()
+    sampled(gates, clock, HOT)
+    sampled(gates, clock, COOL)
+    assert not gates.throttled()
+    sampled(gates, clock, HOT)
+    assert gates.throttled()
+    assert [result for result, _ in events] == ["warned", "note", "note"], "a fault of the machine, not of the product"
+    assert [message for _, message in events[1:]] == [
+        "during:machine holds again, tests run side by side again: cpu_percent < 90.0 (cpu_percent = 10)",
+        "during:machine is not held once more, one test runs at a time: cpu_percent < 90.0 (cpu_percent = 95)",
+    ]
+    assert gates.results() == {"during:machine": "warned"}
+    assert not gates.failed()
+    assert gates.blocked() == ""
+
+
+@pytest.mark.parametrize(
+    "changes, result, fails",
+    [
+        ({"on_fail": "warn"}, "warned", False),
+        ({"severity": "warn"}, "warned", False),
+        ({"on_fail": "block"}, "failed", True),
+        ({"on_fail": "stop", "severity": "warn"}, "warned", False),
+    ],
+)
+def test_what_a_failure_does(changes, result, fails):
+    gates, clock, events = during(**changes)
+    sampled(gates, clock, HOT)
+    assert [found for found, _ in events] == [result]
+    assert gates.failed() is fails
+    assert bool(gates.blocked()) is (changes.get("on_fail") == "stop")
+
+
+def test_a_gate_that_never_had_a_value_is_not_applicable():
+    gates, clock, events = during()
+    sampled(gates, clock, {})
+    gates.after({})
+    assert events == [("not_applicable", "no value for cpu_percent in this selection")]
+    assert not gates.failed()
+
+
+def test_the_last_second_of_a_run_is_sampled_too():
+    gates, clock, events = during(on_fail="stop", message="at {cpu_percent} %")
+    sampled(gates, clock, COOL)
+    gates.after(HOT)
+    assert events == [("failed", "at 95 %")]
+    gates, clock, events = during(for_seconds=3.0)
+    sampled(gates, clock, COOL)
+    gates.after(HOT)
+    assert (events, gates.results()) == ([], {"during:machine": "passed"}), "it was not false for long enough"
+
+
+def test_one_that_was_never_judged_has_failed():
+    gates, _, _ = during()
+    assert gates.results() == {"during:machine": "failed"}
+
+
+def test_samples_take_a_small_part_of_the_time():
+    gates, clock, _ = during()
+    assert gates.due()
+    clock.now += 0.5  # what the figures of a great run take
+    gates.sample(COOL)
+    clock.now += 0.5 * SAMPLE_SHARE - 0.1
+    assert not gates.due()
+    clock.now += 0.2
+    assert gates.due()
+    gates.sample(COOL)
+    clock.now += SAMPLE_SECONDS
+    assert gates.due()
+
+
+def test_a_message_holds_values():
+    assert list(holes("{failed} of {method.cli.failed}; {Not} {} {a b} ${vars.name}")) == [
+        (1, "failed"),
+        (13, "method.cli.failed"),
+    ]
+    assert filled("{failed} of {total}, {pass_rate}, {agreement}", {"failed": 2, "total": 3, "pass_rate": 1 / 3}) == (
+        "2 of 3, 0.3333, no value"
+    )
+
+
+def test_a_suite_overrides_a_standard_gate_by_its_name():
+    own = Gate("after", "plan_fresh", "plan_fresh == true", severity="warn")
+    plan = Plan("s", "", (), (), gates=(own, Gate("before", "servers_up", "total > 0")))
+    found = gates_of(plan)
+    assert found[:2] == plan.gates
+    assert [gate.name for gate in found[2:]] == ["all_judged", "none_silent", "servers_up", "evidence_complete"]
+    assert is_standard("after", "plan_fresh", "plan_fresh == true")
+    assert not is_standard("after", "plan_fresh", "total > 0")
+    assert not is_standard("before", "servers_up", "servers_down == 0")
+
+
+def test_the_standard_gates_are_judged_and_stay_quiet(project):
+    project.write(f"{HEAD}tests: {{a: {py('pass')}}}\n").compile()
+    done = project.run("run")
+    assert done.code == 0, done.err
+    judged = {event["body"]["name"]: event["body"]["result"] for event in project.events("gate")}
+    assert judged == {gate.name: "passed" for gate in STANDARD}
+    assert "gate  " not in done.err
+    assert f"Standard gates that passed: {', '.join(judged)}.".replace("_", "\\_") in (
+        project.folder / "summary.md"
+    ).read_text().replace("_", "\\_").replace("\\\\", "\\")
+
+
+def test_a_spec_that_changes_while_its_plan_runs_is_said(project):
+    code = "import pathlib; file = pathlib.Path('specs/s.yaml'); file.write_text(file.read_text() + '# more')"
+    project.write(f"{HEAD}tests: {{a: {py(code)}}}\n").compile()
+    done = project.run("run")
+    assert done.code == 1
+    assert project.verdicts() == {"cli:a": "passed"}
+    [judged] = [body for body in project.events("gate") if body["body"]["result"] == "failed"]
+    assert (judged["body"]["name"], judged["body"]["values"]) == ("plan_fresh", {"plan_fresh": False})
+    assert "the spec was changed while its plan was run" in done.err
+
+
+def test_a_required_server_that_failed_for_good_is_said(project):
+    spec = f"""{HEAD}
+health: {{back: {{service: {{run: [python, -c, raise SystemExit(1)]}}, retries: {{max: 0}}}}}}
+tests: {{a: {{requires: [back], command: {{argv: [python, -c, pass]}}}}}}
+"""
+    done = project.write(spec).compile().run("run")
+    assert done.code == 3, done.err
+    [judged] = [body for body in project.events("gate") if body["body"]["result"] == "failed"]
+    assert (judged["body"]["name"], judged["body"]["values"]) == ("servers_up", {"servers_down": 1})
+    assert "a required server or tool is not fit" in done.err
+
+
+def test_a_throttle_lets_one_test_run_at_a_time(project):
+    """The condition is false from the first sample on, which is taken before the first test starts."""
+    gate = 'gates: {during: {calm: {require: total > 100, on_fail: throttle, message: "{total} at once"}}}'
+    tests = "\n".join(f"  t{number}: {py('import time; time.sleep(0.1)')}" for number in range(4))
+    project.write(f"{HEAD.replace('workers: 2', 'workers: 4')}{gate}\ntests:\n{tests}\n").compile()
+    done = project.run("run")
+    assert done.code == 0, done.err
+    running = [event["type"] for event in project.events() if event["type"] in {"attempt_started", "attempt_finished"}]
+    assert running == ["attempt_started", "attempt_finished"] * 4
+    assert [(body["result"], body["message"]) for body in project.gates()] == [("warned", "4 at once")]
+    told = project.run("events", "--type", "gate").out
+    assert "after:plan_fresh  passed  plan_fresh == true  (plan_fresh = true)" in told.replace("True", "true")
+
+
+def test_each_number_can_be_made_again_as_the_page_says(project, root):
+    """The lines of docs/gates.md, run in a real shell, give the values that the gates of the same run saw."""
+    page = (root / "docs" / "gates.md").read_text(encoding="utf-8")
+    lines = dict(re.findall(r"^    (grep .*?)\s+# (\w+)$", page, re.MULTILINE))
+    told = {name: command for command, name in lines.items()}
+    assert told.keys() == {"total", "failed", "excused", "regressions", "retries"}
+    fails = py("raise SystemExit(1)")[1:-1]
+    spec = f"""{HEAD}
+baseline: {{min_runs: 2}}
+gates: {{after: {{g: {{severity: warn, require: "total + failed + excused + retries + regressions < 0"}}}}}}
+tests:
+  a: {{retries: {{max: 1, on: [failed]}}, {fails}}}
+  b: {{known_failures: [{{match: exit code}}], {fails}}}
+  c: {py("pass")}
+"""
+    project.write(spec.replace("raise SystemExit(1)", "pass")).compile()
+    assert [project.run("run").code for _ in range(2)] == [0, 0]
+    assert project.write(spec).compile().run("run").code == 1
+    [judged] = project.gates()
+    found = {
+        name: int(
+            subprocess.run(
+                ["sh", "-c", command], cwd=project.folder, capture_output=True, text=True, check=False
+            ).stdout
+        )
+        for name, command in told.items()
+    }
+    assert found == judged["values"]
+    assert {name: found[name] for name in ("total", "failed", "excused", "retries")} == {
+        "total": 3,
+        "failed": 1,
+        "excused": 1,
+        "retries": 1,
+    }
