@@ -44,9 +44,7 @@ REFUSED = {
 
 @browser
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_a_tool_could_not_do_is_no_pass(both, case, monkeypatch):
-    for verbs in ("playwright_verbs", "mcp_verbs", "failure"):
-        monkeypatch.setattr(f"orchestra.runtime.driver.{verbs}.ACTION_SECONDS", 6.0)
+def test_what_a_tool_could_not_do_is_no_pass(both, case):
     step, words = REFUSED[case]
     setup = "Unknown key" in words
     cli, mcp = failed(both(page(CONTROLS), step, opened=False), *(("error", "setup") if setup else ()))
