@@ -522,7 +522,7 @@ def _finish(root: Path, kinds: Sequence[tuple[int, str]], run: subprocess.Popen[
 def _kill_run(root: Path, one: tuple[int, str], tally: Tally, dice: random.Random) -> None:
     """SIGKILL of the run at a moment of the dice; counted by a process that is the subreaper of all of it."""
     moment = f"after:{dice.uniform(0.1, 4.0):.3f}"
-    argv = [sys.executable, "-m", "tests.subreaper", moment, "-", "--", *ORCHESTRA, "-C", str(root), "run"]
+    argv = [sys.executable, "-m", "tests.support.subreaper", moment, "-", "--", *ORCHESTRA, "-C", str(root), "run"]
     try:
         done = subprocess.run(
             argv, cwd=ROOT, env=_env(), capture_output=True, text=True, check=False, timeout=HANG_SECONDS

@@ -45,7 +45,12 @@ NPM = ROOT / "tests" / "npm"
 FOLDERS = {"unit", "process", "browser", "agent", "docs"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switch of `make test-all`."""
+    parser.addoption("--nightly", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with the folder it is in, and with the browser or Node that its fixtures need."""
     for item in items:
         where = item.path.relative_to(ROOT / "tests").parts
@@ -60,6 +65,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if "node_tools" in fixtures:
             item.add_marker("node")
+    if not config.getoption("nightly"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if item not in nightly]
+        config.hook.pytest_deselected(items=nightly)
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -157,11 +157,12 @@ class Evidence(TypedDict):
 
 
 class Dropped(TypedDict):
-    """A file that was not kept, because there was more than `evidence_limit_megabytes`."""
+    """A file that was not kept."""
 
     path: Annotated[Id, "relative to the attempt's folder"]
     bytes: int
     kind: Id
+    reason: NotRequired[Annotated[str, "absent for one over `evidence_limit_megabytes`"]]
 
 
 class Finding(TypedDict):
@@ -209,7 +210,7 @@ class AttemptFinished(TypedDict):
     steps: list[StepDone]
     evidence: list[Evidence]
     retry: Annotated[bool, "another attempt follows"]
-    dropped: NotRequired[Annotated[list[Dropped], "files over the limit on evidence, sorted"]]
+    dropped: NotRequired[Annotated[list[Dropped], "files that were not kept"]]
     infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
     incidents: NotRequired[Annotated[list[Id], "ids of the incidents that overlapped it"]]
     exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
@@ -256,7 +257,7 @@ class Repeated(TypedDict):
     outcome: Outcome
     seconds: Seconds
     evidence: list[Evidence]
-    dropped: NotRequired[Annotated[list[Dropped], "files over the limit on evidence, sorted"]]
+    dropped: NotRequired[Annotated[list[Dropped], "files that were not kept"]]
 
 
 class Compared(TypedDict):

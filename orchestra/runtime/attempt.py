@@ -110,11 +110,12 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """A file that was not kept of an attempt, because there was more than its test may keep."""
+    """A file that was not kept of an attempt. Without a reason there was more than its test may keep."""
 
     path: str
     bytes: int
     kind: str
+    reason: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -33,7 +33,7 @@ from orchestra.draw import visible
 from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
 from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import interpreter
+from orchestra.runtime import inherited
 from orchestra.runtime.recorder import Observer
 from orchestra.runtime.select import task_name
 from orchestra.runtime.session import Options, Session
@@ -254,7 +254,7 @@ class Reporter:
                 plan,
                 selection,
                 options=options,
-                environment=interpreter.environment(os.environ),
+                environment=inherited.environment(os.environ, plan.components),
                 observers=lambda folder: launch.watch(root, plan, folder),
             )
         except OrchestraError as error:

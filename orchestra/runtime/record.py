@@ -147,5 +147,8 @@ def repeat_body(test: Test, method: str, result: Result, run: Path, folder: str)
 
 
 def _dropped(result: Result) -> dict[str, Any]:
-    found = [{"path": one.path, "bytes": one.bytes, "kind": one.kind} for one in result.dropped]
+    found = [
+        {"path": one.path, "bytes": one.bytes, "kind": one.kind} | ({"reason": one.reason} if one.reason else {})
+        for one in result.dropped
+    ]
     return {"dropped": found} if found else {}

@@ -64,6 +64,7 @@ from orchestra.runtime.trust import Passes, vouched
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
+from orchestra.runtime.without_secrets import without_secrets
 from orchestra.standard import gates_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
@@ -534,9 +535,7 @@ class Session:
         if task.marks and wants_evidence(task.test, result):
             self._matrix.hear()
             result = with_services(result, self.folder, folder, task.marks)
-        if self._masks:
-            self._masks.clean(folder)
-        result = within_limit(result, task.test, folder)
+        result = within_limit(without_secrets(result, self._masks, folder), task.test, folder)
         settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
         task.held += settled.requeue
         again = settled.again and not self._signal and self.fault is None
@@ -580,8 +579,7 @@ class Session:
     def _repeated(self, task: _Task, result: Result) -> None:
         folder = folder_of(task.name, task.attempt, self._resumed.segment)
         folder = repeat_folder(folder, self._pace.repeating(task.name))
-        if self._masks:
-            self._masks.clean(self.folder / folder)
+        result = without_secrets(result, self._masks, self.folder / folder)
         result = within_limit(result, task.test, self.folder / folder)
         self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
         if "session" in result.facts:

@@ -39,7 +39,7 @@ class Worker:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._drivers: dict[str, Driver] = {}
-        self._http = Http()
+        self._http = Http(environment)
         self._meter = Meter(os.getpid())
 
     def answer(self, request: Request, early: EarlyEnd) -> Result:

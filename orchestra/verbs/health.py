@@ -29,7 +29,7 @@ from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import ladder
 from orchestra.report.table import duration
-from orchestra.runtime import interpreter
+from orchestra.runtime import inherited, interpreter
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeper import Order, encode
 from orchestra.runtime.servers.survey import SETTLED, Line, Survey, bound_of, closure
@@ -99,7 +99,7 @@ def health(
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
     if history:
         return _history(plan, home, chosen, as_json=as_json)
-    survey = Survey(project.root, home, plan, chosen, interpreter.environment(os.environ), start=start)
+    survey = Survey(project.root, home, plan, chosen, inherited.environment(os.environ, plan.components), start=start)
     if start:
         bound = bound_of(closure(plan.components, chosen))
         click.echo(f"starting what is down: at most {duration(bound)}", err=True)
@@ -255,7 +255,9 @@ def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, rest
     bound = bound_of(awaited) + _MARGIN_SECONDS
     click.echo(f"bringing up {', '.join(row.id for row in awaited)}: at most {duration(bound)}", err=True)
     now = _await(home, {row.id: wanted[row.id] for row in awaited}, bound)
-    lines = Survey(project.root, home, plan, [row.id for row in rows], interpreter.environment(os.environ)).lines()
+    lines = Survey(
+        project.root, home, plan, [row.id for row in rows], inherited.environment(os.environ, plan.components)
+    ).lines()
     say(_table(lines))
     if logs:
         _tail(home, [row.id for row in rows], follow=True)
@@ -274,7 +276,7 @@ def _start(project: Project, plan: Plan, home: Path) -> None:
         keeper = subprocess.Popen(
             interpreter.own("orchestra.runtime.servers.keeper"),
             cwd=project.root,
-            env=interpreter.environment(os.environ),
+            env=inherited.environment(os.environ, plan.components),
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=out,

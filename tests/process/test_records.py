@@ -218,7 +218,7 @@ def test_what_was_kept_is_opened_by_the_systems_own_program(done, tmp_path):
         (tmp_path / name).write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/opened\n')
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    assert done.run("show", "b", "--run", "last", "--open", PATH=path).code == 0
+    assert done.process("show", "b", "--run", "last", "--open", PATH=path).code == 0
     told = done.run("show", "b", "--run", "last", "--open", "trace")
     assert (told.code, 'nothing of the kind "trace" was kept; there is log' in told.err) == (2, True)
     assert "--open is about what a run kept" in done.run("show", "b", "--open").err

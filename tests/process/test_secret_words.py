@@ -99,9 +99,10 @@ FREE_TEXT = {
     " provenance.user",
     "run_resumed": "argv provenance.environment.values provenance.git.branch provenance.git.dirty=key provenance.job"
     " provenance.user",
-    "attempt_finished": "error.expected error.found error.hint error.message facts findings.text findings.where"
+    "attempt_finished": "dropped.reason error.expected error.found error.hint error.message facts findings.text findings.where"
     " network.hosts=key resources",
     "verdict": "excused reason",
+    "repeat": "dropped.reason",
     "service_event": "reason url",
     "gate": "message",
     "session": "mended.reason reason title url",

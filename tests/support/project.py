@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import io
 import json
 import os
 import subprocess
@@ -9,7 +12,9 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
+from orchestra import cli
 from orchestra.standard import STANDARD
 
 HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
@@ -33,6 +38,26 @@ class Ended:
     err: str
 
 
+FILE_VERBS = set(cli.VERBS) - {"run", "up", "down", "health", "doctor"}
+"""Verbs that start no servers, browsers or workers and hear no signals."""
+
+
+def in_process(root: Path, words: tuple[str, ...], env: dict[str, str]) -> Ended:
+    """Call the command line as a user at `root` would: with that environment, at a pipe, without input."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, environment(**env), clear=True),
+        contextlib.chdir(root),
+        Path(os.devnull).open(encoding="utf-8") as nothing,
+        mock.patch.object(sys, "stdin", nothing),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(gc, "freeze"),  # the process goes on
+    ):
+        code = cli.run(list(words))
+    return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+
 @dataclass(frozen=True)
 class SuiteProject:
     """A project root with a `pyproject.toml` that marks it."""
@@ -46,7 +71,13 @@ class SuiteProject:
         return self
 
     def run(self, *words: str, **env: str) -> Ended:
-        """`orchestra …`, to its end."""
+        """Run `orchestra …` to its end: a verb that only reads and writes files in the process of the tests."""
+        if words[0] in FILE_VERBS:
+            return in_process(self.root, words, env)
+        return self.process(*words, **env)
+
+    def process(self, *words: str, **env: str) -> Ended:
+        """Run `orchestra …` to its end, in a process of its own."""
         return self._run([sys.executable, "-m", "orchestra", *words], env)
 
     def doit(self, *words: str, **env: str) -> Ended:

@@ -1,6 +1,6 @@
 """Runs a command as its subreaper, ends it as asked, and counts exactly what is left of it: a program, not a test.
 
-    python -m tests.subreaper HOW MARKER -- COMMAND…
+    python -m tests.support.subreaper HOW MARKER -- COMMAND…
 
 HOW is `wait` (let it end), `INT`, `TERM` or `KILL` (signal the run once the file MARKER exists), `worker` (SIGKILL one
 of its worker processes then), or `after:SECONDS` (SIGKILL the run that long after its start, wherever it is). Prints

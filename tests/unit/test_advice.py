@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger import history
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
@@ -22,7 +19,6 @@ from orchestra.report.rows import Report, Row
 from orchestra.report.waits import Wait, note
 from tests.support import golden
 from tests.support.paths import DATA, ROOT
-from tests.support.project import SuiteProject
 
 GOLDEN = DATA / "advice"
 PAGE = ROOT / "docs" / "quality.md"
@@ -228,38 +224,6 @@ def test_waits_are_told_apart_by_their_line_and_only_those_of_the_test_itself_co
     assert list(waits.values()) == [Wait("/s/0", "expect", 2.0, [0.3], 1)]
 
 
-def test_a_run_gives_the_advice_that_earlier_runs_have_earned_and_gives_it_again(tmp_path):
-    project = SuiteProject(tmp_path)
-    project.write(SPEC).compile()
-    assert project.run("run").code == 0
-    home = tmp_path / ".orchestra" / "s"
-    (last,) = history.executions(home)
-    assert "## Advice" not in (project.folder_now() / "summary.md").read_text()
-    hung = Execution("timeout", attempts=(Attempt("timeout", 120.0),))
-    for at in range(ENOUGH + 1):
-        run = f"20000101T0000{at:02}Z-0000"
-        made = {"cli:a": hung} if at == 0 else last.executions
-        (home / history.EXECUTIONS).write_bytes(
-            history.with_record(home, msgspec.structs.replace(last, run=run, executions=made))
-        )
-    assert project.run("run").code == 0
-    summary = project.folder / "summary.md"
-    text = summary.read_text()
-    assert "| timeout | cli:a |" in text.partition("## Advice")[2]
-    summary.unlink()
-    assert project.run("report").code == 0
-    assert summary.read_text() == text
-
-
-SPEC = """\
-orchestra: 1
-suite: s
-methods: {cli: {driver: command}}
-tests:
-  a: {command: {argv: [sh, -c, "exit 0"]}}
-"""
-
-
 def test_what_is_not_worth_it_is_not_said():
     known = costly_flake()
     cheap = [
@@ -273,48 +237,3 @@ def test_what_is_not_worth_it_is_not_said():
         for record in known.earlier
     ]
     assert advise(known._replace(earlier=cheap)) == ()
-
-
-class Slow(BaseHTTPRequestHandler):
-    """Answers at once, but for one path never while the test runs."""
-
-    over = threading.Event()
-
-    def do_GET(self):
-        if self.path == "/20":
-            self.over.wait()
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_words):
-        """Says nothing."""
-
-
-def test_a_run_tells_of_a_wait_at_its_line(tmp_path):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        values = ", ".join(f'"{one}"' for one in range(21))
-        spec = WAITING.replace("VALUES", values).replace("PORT", str(server.server_port))
-        project = SuiteProject(tmp_path).write(spec).compile()
-        assert project.run("run").code == 1
-    finally:
-        Slow.over.set()
-        server.shutdown()
-        server.server_close()
-    text = (project.folder / "summary.md").read_text().partition("## Advice")[2].replace("&#58;", ":")
-    assert "| wait | http at specs/s.yaml:8:" in text
-    assert "it waited 1 time in vain, 20 s each; 99 of 100 of its 20 passes" in text
-
-
-WAITING = """\
-orchestra: 1
-suite: s
-methods: {cli: {driver: playwright, workers: 2}}
-tests:
-  a:
-    matrix: {n: [VALUES]}
-    steps:
-      - http: {GET: "http://127.0.0.1:PORT/${matrix.n}", within_seconds: 20}
-"""

@@ -6,8 +6,6 @@ import errno
 import os
 import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -20,7 +18,6 @@ from orchestra.compiler.writing import Change, write_all
 from orchestra.errors import ForeignFileError, MachineError, UsageError
 from orchestra.plan import Method, Outputs
 from tests.support import plans as plan_samples
-from tests.support.paths import ROOT
 
 SPEC = "specs/shop.yaml"
 
@@ -546,44 +543,3 @@ def test_a_disk_that_refuses_the_stamp_is_no_error(project):
     drift.apply(project, compiled(project))
     assert not stamp.unchanged(project, [SPEC])
     assert list((project / ".orchestra").glob("stamp.json.*")) == []
-
-
-def test_the_stamp_imports_next_to_nothing():
-    program = (
-        "import sys; before = set(sys.modules); import orchestra.compiler.stamp; print(*set(sys.modules) - before)"
-    )
-    root = ROOT
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, check=True, capture_output=True, text=True)
-    heavy = {"pathlib", "re", "dataclasses", "msgspec", "jinja2", "click", "ruamel", "tempfile", "typing"}
-    loaded = set(done.stdout.split())
-    assert "orchestra.compiler.stamp" in loaded
-    assert not (loaded & heavy) - {"re"}
-
-
-# ------------------------------------------------------------------------------------------------------------------ git
-def test_git_keeps_what_is_compiled_and_nothing_else(project):
-    plan = plan_samples.small(source_digest=source.digest_files(project, [SPEC]))
-    drift.apply(project, emit.files([plan, msgspec.structs.replace(plan, profile="staging")], "1.2.3"))
-    for path in (
-        "shop/baseline.json",
-        "shop/runs/r1/plan.json",
-        "shop/runs/r1/events.jsonl",
-        "shop/state.json",
-        "x.log",
-    ):
-        (project / ".orchestra" / path).parent.mkdir(parents=True, exist_ok=True)
-        (project / ".orchestra" / path).write_text("{}")
-    clean = {"HOME": str(project), "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1"}
-
-    def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=project, env=clean, check=True, capture_output=True, text=True)
-
-    git("init", "-q")
-    kept = git("ls-files", "--others", "--exclude-standard", ".orchestra").stdout.split()
-    assert kept == [
-        ".orchestra/.gitignore",
-        ".orchestra/outputs.txt",
-        ".orchestra/shop/baseline.json",
-        ".orchestra/shop/plan.json",
-        ".orchestra/shop/plan.staging.json",
-    ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import xml.etree.ElementTree as ET
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -12,7 +10,6 @@ from orchestra.ledger.event import VERDICTS
 from orchestra.plan import KnownFailure, Plan, Quarantine
 from orchestra.plan import Test as Case
 from orchestra.runtime.excuse import EXCUSABLE, excuse, excuse_blocked, lapsed, strictly
-from tests.support.project import HEAD, py
 
 DAY = date(2026, 5, 1)
 HELD = Case("a", "", ("cli",), quarantine=Quarantine("ana", "2026-05-01", "ticket 1"))
@@ -36,18 +33,6 @@ def test_a_quarantine_holds_to_the_end_of_its_last_day():
     assert sentence == "the quarantine of a ended on 2026-05-01: its failures count again; ana sees to it"
 
 
-@pytest.mark.parametrize(
-    "message, says",
-    [
-        ("502 from /quote", "known failure: ticket 2"),
-        ("there is no button", "known failure: no .utton"),
-        ("500 from /quote", ""),
-    ],
-)
-def test_a_known_failure_is_known_by_its_message(message, says):
-    assert excuse(KNOWN, "failed", message, DAY) == says
-
-
 def test_a_strict_one_must_not_pass():
     for verdict in ("passed", "flaky"):
         assert strictly(STRICT, verdict, "") == (
@@ -64,45 +49,3 @@ def test_what_only_excused_ones_block_is_excused():
     assert excuse_blocked(["cli:a", "cli:b"], verdicts, {"cli:a": "why"}) == "needs cli:a, excused"
     assert excuse_blocked(["cli:a", "cli:c"], verdicts, {"cli:a": "why"}) == ""
     assert excuse_blocked(["cli:b"], verdicts, {}) == ""
-
-
-def spec(until):
-    fails = py("raise SystemExit('502 from /quote')")[1:-1]
-    return f"""{HEAD}
-gates: {{after: {{rate: {{require: pass_rate >= 1.0}}, none: {{require: failed == 0 && excused == 3}}}}}}
-tests:
-  a: {{title: A, quarantine: {{owner: ana, until: {until}}}, {fails}}}
-  b: {{title: B, needs: [a], command: {{argv: [python, -c, pass]}}}}
-  c: {{title: C, known_failures: [{{match: "exit code 1"}}], {fails}}}
-  d: {{title: D, command: {{argv: [python, -c, pass]}}}}
-"""
-
-
-def test_excused_failures_are_shown_and_do_not_fail_the_run(project):
-    today = datetime.now(UTC).date()
-    done = project.write(spec(today + timedelta(days=30))).compile().run("run")
-    assert done.code == 0, done.err
-    assert project.verdicts() == {"cli:a": "failed", "cli:b": "blocked", "cli:c": "failed", "cli:d": "passed"}
-    excused = {one["body"]["task"]: one["body"].get("excused", "") for one in project.events("verdict")}
-    assert excused["cli:a"].startswith("quarantine until ")
-    assert excused["cli:b"] == "needs cli:a, excused"
-    assert excused["cli:c"] == "known failure: exit code 1"
-    assert excused["cli:d"] == ""
-    assert [one["result"] for one in project.gates()] == ["passed", "passed"]
-    assert "excused     known failure: exit code 1" in done.err
-    assert "- excused: quarantine until" in (project.folder / "summary.md").read_text()
-    tree = ET.parse(project.folder / "junit.xml").getroot()
-    assert (tree.get("failures"), tree.get("errors")) == ("0", "0")
-    assert len(tree.findall(".//skipped")) == 3
-    found = json.loads((project.folder / "ctrf.json").read_text())["results"]["summary"]
-    assert (found["other"], found["failed"], found["passed"]) == (3, 0, 1)
-    assert project.doit().code == 0
-
-
-def test_after_its_last_day_a_quarantine_excuses_nothing(project):
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    done = project.write(spec(yesterday)).compile().run("run")
-    assert done.code == 1
-    assert f"the quarantine of a ended on {yesterday}" in done.err
-    assert project.verdicts()["cli:a"] == "failed"
-    assert [one["body"]["task"] for one in project.events("verdict") if one["body"].get("excused")] == ["cli:c"]

@@ -13,7 +13,6 @@ from orchestra.ledger.earlier import earlier
 from orchestra.plan import Errors
 from orchestra.runtime.attempt import Finding, Result, Traffic
 from orchestra.runtime.finding import KEPT_FINDINGS, app_hosts, errors_of, failed_by, failure, judge
-from orchestra.runtime.log_finding import with_log_findings
 from orchestra.runtime.observed import (
     KEPT_HOSTS,
     KEPT_SIGNS,
@@ -25,7 +24,6 @@ from orchestra.runtime.observed import (
     host_of,
 )
 from orchestra.runtime.page_figures import PageFigures, page_body
-from orchestra.runtime.window import marks
 from tests.support import runs as samples
 
 APP = "http://127.0.0.1:8000"
@@ -186,31 +184,6 @@ def test_a_method_has_its_own_word_and_a_failure_is_not_replaced():
     assert failed_by(result(), [bad], "/tests/B1").outcome == "failed"
     timed_out = msgspec.structs.replace(result(), outcome="timeout")
     assert (failed_by(timed_out, [bad], "/tests/B1").outcome, timed_out.failure) == ("timeout", None)
-
-
-# --------------------------------------------------------------------------------------------------------------------- logs
-
-
-def test_a_log_is_read_from_the_start_of_the_attempt_over_its_two_halves(tmp_path):
-    log = tmp_path / "services" / "shop.log"
-    log.parent.mkdir()
-    stamp = "10:00:00.000 "
-    log.write_text(f"{stamp}ERROR before\n{stamp}ok\n", encoding="utf-8")
-    begun = marks(tmp_path, ["shop"])
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"{stamp}ERROR one\n")
-    log.rename(log.with_name("shop.log.1"))
-    log.write_text(f"{stamp}fine\n{stamp}  ERROR indented\n{stamp}ERROR two\n", encoding="utf-8")
-    errors = Errors(service_logs="fail", log_patterns={"shop": ("^ERROR",), "other": ("",)})
-    test = plan.Test("B1[a]", "", ("cli",), of="B1", errors=errors)
-    found = with_log_findings(result(), test, "cli", tmp_path, begun)
-    assert [(one.text, one.where) for one in found.findings] == [
-        ("shop: ERROR one", "services/shop.log.1:3"),
-        ("shop: ERROR two", "services/shop.log:3"),
-    ]
-    assert (found.outcome, found.failure.at) == ("failed", ("/tests/B1",))
-    ignored = msgspec.structs.replace(test, errors=Errors(service_logs="ignore", log_patterns={"shop": ("ERROR",)}))
-    assert with_log_findings(result(), ignored, "cli", tmp_path, begun) == result()
 
 
 # ------------------------------------------------------------------------------------------------------------------ metrics

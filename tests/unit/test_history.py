@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +12,6 @@ from orchestra.ledger import history
 from orchestra.ledger.history import Attempt, Collector, Execution, Past, RunRecord
 from orchestra.ledger.log import Writer
 from tests.support import runs as samples
-from tests.support.project import HEAD, py
 
 FACTS = {"system": "Linux 6.1", "machine": "x86_64", "cores": 2, "memory_megabytes": 7950}
 
@@ -176,28 +174,3 @@ def test_the_cache_gives_back_what_it_was_given(tmp_path_factory, made):
 def test_an_event_more_changes_only_its_own_task():
     collector = Collector()
     assert collector.record() is None
-
-
-def test_runs_fill_the_cache_and_it_can_be_made_again(project):
-    """What the runs wrote and what their ledgers give are the same to the byte."""
-    (project.root / "input.txt").write_text("1")
-    spec = f"""{HEAD}
-tests:
-  a: {{inputs: [input.txt], command: {{argv: [python, -c, pass]}}}}
-  b: {py("raise SystemExit(1)")}
-"""
-    project.write(spec).compile()
-    for _ in range(2):
-        assert project.run("run").code == 1
-    home = project.root / ".orchestra/s"
-    assert project.verdicts()["cli:a"] == "unchanged"
-    records = history.executions(home)
-    assert [sorted(one.executions) for one in records] == [["cli:a", "cli:b"], ["cli:b"]]
-    written = (home / history.EXECUTIONS).read_bytes()
-    (home / history.EXECUTIONS).unlink()
-    (home / history.LAST).unlink()
-    history.refresh(home)
-    assert (home / history.EXECUTIONS).read_bytes() == written
-    assert project.run("run").code == 1
-    assert project.verdicts()["cli:a"] == "unchanged"
-    assert json.loads((home / history.LAST).read_text())["format"] == history.FORMAT

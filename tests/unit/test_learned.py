@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,6 @@ from orchestra.plan import Component, Method, Plan, Retry, Rung
 from orchestra.plan import Test as Case
 from orchestra.report.ladder import Record
 from orchestra.report.lessons import lessons
-from tests.support.project import HEAD, py
 
 PASS = Attempt("passed", 1.0)
 FAIL = Attempt("failed", 2.0, "assertion")
@@ -164,39 +161,3 @@ def test_nothing_to_learn_is_said():
     told = lessons(PLAN, [], {})
     assert told.startswith("no failure is on record")
     assert "suggested: nothing yet" in told
-
-
-def test_real_runs_teach_and_change_nothing(project):
-    """A test that passes at its second try, one that never does; after some runs the first is transient, the second is not."""
-    flaky = "import pathlib, os; mark = pathlib.Path('tried'); seen = mark.exists(); mark.unlink() if seen else mark.touch(); raise SystemExit(not seen)"
-    spec = f"""{HEAD}
-tests:
-  moody: {{retries: {{max: 1, on: [failed]}}, {py(flaky)[1:-1]}}}
-  broken: {{retries: {{max: 1, on: [failed]}}, {py("raise SystemExit(1)")[1:-1]}}}
-"""
-    project.write(spec).compile()
-    for _ in range(3):
-        done = project.run("run")
-        assert done.code == 1, done.err
-        assert project.verdicts() == {"cli:moody": "flaky", "cli:broken": "failed"}
-    told = project.run("history", "--failures", "moody", "--json")
-    assert told.code == 0, told.err
-    assert json.loads(told.out) == {
-        "cause": "failed",
-        "chance": 0.8,
-        "kind": "command",
-        "lost": 0.0,
-        "odds": 4.0,
-        "permanent": 0,
-        "retried": 3,
-        "transient": 3,
-        "untold": 0,
-    }
-    every = project.run("history", "--failures")
-    row = every.out.splitlines()[1].split()
-    # The last failure of a run that did not pass is not told: without git nobody knows that the inputs were the same.
-    assert row[:7] == ["command", "failed", "3", "3", "3", "0.50", "1.00"], every.out
-    assert "declared for 2 tests: retries: {max: 1, on: [failed]}" in every.out
-    assert "suggested: retries: {max: 0}" in every.out
-    assert "command" in project.run("history", "--failures", "--rebuild").out
-    assert project.run("history", "--failures", "--flaky").code == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +9,7 @@ from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Dropped, Evidence, Result
 from orchestra.runtime.limit import surplus, within_limit
 from orchestra.runtime.record import missing_evidence
-from tests.support.project import HEAD, py
+from tests.support.project import HEAD
 
 sizes = st.dictionaries(st.text(min_size=1, max_size=3), st.integers(0, 50))
 
@@ -57,29 +56,6 @@ def test_what_the_limit_dropped_is_not_missing(tmp_path):
     found = within_limit(result("page.png"), test, tmp_path)
     assert found.evidence == ()
     assert missing_evidence(test, found, 0) == 0
-
-
-@pytest.mark.parametrize("place", ["test", "defaults"])
-def test_a_run_keeps_the_small_ones_and_says_what_went(project, place):
-    write = (
-        "import os, pathlib, sys; folder = pathlib.Path(sys.argv[1]);"
-        " [(folder / f'{n}.bin').write_bytes(b'x' * n * 1000) for n in (1, 3, 4)]; print('told'); raise SystemExit(1)"
-    )
-    command = py(write).replace("]}}", ', "${attempt.dir}"], attach: ["${attempt.dir}/*.bin"]}}')
-    limit = "evidence_limit_megabytes: 0.005"
-    defaults = f"defaults: {{{limit}}}\n" if place == "defaults" else ""
-    test = command.replace("{command", f"{{{limit}, command", 1) if place == "test" else command
-    project.write(f"{HEAD}{defaults}tests:\n  a: {test}\n").compile()
-    assert project.run("run").code == 1
-    [body] = [one["body"] for one in project.events("attempt_finished")]
-    assert body["dropped"] == [{"path": "4.bin", "bytes": 4000, "kind": "attachment"}]
-    folder = project.folder / "attempts/cli/a/1"
-    assert sorted(path.name for path in folder.iterdir()) == ["1.bin", "3.bin", "output.log"]
-    assert [one["path"].rpartition("/")[2] for one in body["evidence"]] == ["output.log", "1.bin", "3.bin"]
-    assert (
-        "4.bin (attachment, 4000 bytes): over evidence_limit_megabytes" in project.run("show", "a", "--run", "last").out
-    )
-    assert project.run("audit").code == 0
 
 
 def test_a_limit_of_nothing_is_refused(project):

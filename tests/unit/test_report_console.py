@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import re
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +18,7 @@ from orchestra.report.fold import Collector
 from tests.support import golden
 from tests.support import runs as samples
 from tests.support.paths import DATA
+from tests.support.terminal import Terminal
 
 GOLDEN = DATA / "report"
 FOLDER = ".orchestra/market/runs/" + samples.RUN
@@ -27,42 +26,6 @@ FOLDER = ".orchestra/market/runs/" + samples.RUN
 
 def feed(clock=lambda: 0.0) -> Feed:
     return Feed(samples.PLAN, Collector(samples.PLAN), FOLDER, lambda: [f"{FOLDER}/summary.md"], clock)
-
-
-class Terminal:
-    """A pseudo-terminal whose output is collected as it comes."""
-
-    def __init__(self) -> None:
-        self._master, slave = pty.openpty()
-        self.out = os.fdopen(slave, "w", encoding="utf-8")
-        self._parts: list[bytes] = []
-        self._grown = threading.Condition()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        while True:
-            try:
-                part = os.read(self._master, 65536)
-            except OSError:  # Linux: the other side is closed
-                return
-            if not part:
-                return
-            with self._grown:
-                self._parts.append(part)
-                self._grown.notify_all()
-
-    def wait_for(self, text: str) -> None:
-        """Return when the text has been written; a display that never writes it hangs until the test's time is over."""
-        with self._grown:
-            assert self._grown.wait_for(lambda: text.encode() in b"".join(self._parts), timeout=60), text
-
-    def text(self) -> str:
-        """All that was written, after the writer is done."""
-        self.out.close()
-        self._thread.join()
-        os.close(self._master)
-        return b"".join(self._parts).decode()
 
 
 def bare(text: str) -> str:
@@ -295,44 +258,3 @@ def test_a_disk_that_refuses_is_told_and_does_not_undo_the_run(tmp_path, run, mo
 
 def test_a_run_outside_of_the_root_is_named_in_full(tmp_path):
     assert watch.relative(Path("/elsewhere/run"), tmp_path) == "/elsewhere/run"
-
-
-CHOICE = """
-import sys
-from pathlib import Path
-from orchestra.report import watch
-from tests.support import runs as samples
-watchers = watch.observers(Path(sys.argv[1]), samples.PLAN, Path(sys.argv[1]))
-Path(sys.argv[2]).write_text(type(watchers[1]).__name__)
-for watcher in watchers:
-    watcher.close()
-print("data")
-"""
-
-
-@pytest.mark.parametrize(
-    "tty, variables, name",
-    [
-        (True, {"TERM": "xterm"}, "Screen"),
-        (True, {"TERM": "dumb"}, "Plain"),
-        (True, {}, "Plain"),
-        (True, {"TERM": "xterm", "CI": "true"}, "Plain"),
-        (False, {"TERM": "xterm", "FORCE_COLOR": "1"}, "Plain"),
-    ],
-)
-def test_the_display_is_live_only_for_a_person_at_a_terminal(tmp_path, root, tty, variables, name):
-    terminal = Terminal()
-    kept = {key: value for key, value in os.environ.items() if key not in {"TERM", "CI", "FORCE_COLOR", "NO_COLOR"}}
-    done = subprocess.run(
-        [sys.executable, "-c", CHOICE, str(tmp_path), str(tmp_path / "name")],
-        cwd=root,
-        env=kept | variables | {"PYTHONPATH": str(root)},
-        stdout=subprocess.PIPE,
-        stderr=terminal.out if tty else subprocess.PIPE,
-        check=True,
-    )
-    shown = terminal.text() if tty else (terminal.text(), done.stderr.decode())[1]
-    assert (tmp_path / "name").read_text() == name
-    assert done.stdout == b"data\n"
-    assert "none: the run did not finish" in shown
-    assert name == "Screen" or "\x1b" not in shown

@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
 import httpx
 
 from orchestra.errors import UsageError
+from orchestra.runtime import proxies
 from orchestra.runtime.driver.content import judge_json, parse_json, pick
 from orchestra.runtime.driver.contract import Deadline, Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import seconds_text
 
-_DIRECT = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _BODY = {"json": "json", "form": "data", "body": "content"}
 _HINT = "see whether the server runs: `orchestra health`"
 
 
 class Http:
-    """A client that is reused by all tests of a worker: connections are kept, cookies only to the end of a test."""
+    """Clients that are reused by all tests of a worker: connections are kept, cookies only to the end of a test.
 
-    def __init__(self) -> None:
-        self._client: httpx.Client | None = None
+    Args:
+        env: names the hosts that are not asked through a proxy of it.
+    """
+
+    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+        self._env = env
+        self._clients: dict[bool, httpx.Client] = {}
+        self._tls: ssl.SSLContext | None = None
 
     def forget(self) -> None:
         """Drop the cookies of the test before."""
-        if self._client is not None:
-            self._client.cookies.clear()
+        for client in self._clients.values():
+            client.cookies.clear()
 
     def close(self) -> None:
         """Close the kept connections."""
-        if self._client is not None:
-            self._client.close()
+        for client in self._clients.values():
+            client.close()
+
+    def _client(self, url: str) -> httpx.Client:
+        """The client for an address: with the proxies of the environment, or without.
+
+        Raises:
+            StepError: the environment names a proxy that is none.
+        """
+        direct = proxies.is_direct(urlsplit(url).hostname or "", self._env)
+        if direct not in self._clients:
+            try:
+                self._tls = self._tls or httpx.create_ssl_context()
+                self._clients[direct] = httpx.Client(verify=self._tls, trust_env=not direct)
+            except (ValueError, httpx.HTTPError) as error:
+                raise unfit(f"a proxy of the environment cannot be used: {error}", hint=proxies.HINT) from None
+        return self._clients[direct]
 
     def do(self, job: Job) -> None:
         """Carry out an `http` step.
@@ -37,13 +63,10 @@ class Http:
             StepError: it cannot be sent, nothing answers in time, or the reply is not as expected.
             UsageError: the base has no URL.
         """
-        if self._client is None:
-            # What serves this machine alone is not asked for through a proxy of the environment.
-            self._client = httpx.Client(mounts=dict.fromkeys(_DIRECT))
         args = job.args
         url = _url(job)
         what = f"{args['method']} {url}"
-        status, body = _send(self._client, what, url, job)
+        status, body = _send(self._client(url), what, url, job)
         _judge_status(what, status, body, args.get("status", []))
         if args.get("match") or args.get("save"):
             document = parse_json(body, f"the reply to {what}")

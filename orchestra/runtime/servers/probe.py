@@ -29,6 +29,8 @@ from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
 from orchestra.runtime.processes.process import spawn
+from orchestra.runtime.proxies import HINT as PROXY_HINT
+from orchestra.runtime.proxies import is_direct
 from orchestra.runtime.reply import impostor, misfit, short
 from orchestra.runtime.servers import identity
 from orchestra.runtime.servers.port import busy
@@ -102,7 +104,7 @@ class Prober:
     """Asks. Its HTTP clients are made once and reused; each probe opens its own connection, as a user would."""
 
     def __init__(self) -> None:
-        self._clients: dict[bool, Any] = {}
+        self._clients: dict[tuple[bool, bool], Any] = {}
 
     async def ask(self, probe: Probe, scene: Scene) -> Answer:
         """One question, answered within the probe's time."""
@@ -129,17 +131,22 @@ class Prober:
             await client.aclose()
         self._clients.clear()
 
-    def client(self, *, secure: bool) -> Any:
-        """The client for addresses with or without a certificate to check."""
-        if secure not in self._clients:
+    def client(self, *, verify: bool, direct: bool) -> Any:
+        """The client for addresses with or without a certificate to check, and with or without a proxy.
+
+        Raises:
+            ValueError: the environment names a proxy that is none.
+        """
+        if (verify, direct) not in self._clients:
             httpx = _library()
-            self._clients[secure] = httpx.AsyncClient(
-                verify=secure,  # without it the certificates of the whole world are read for http://127.0.0.1
-                trust_env=secure,  # a proxy of the environment is not for this machine's own services
+            self._clients[verify, direct] = httpx.AsyncClient(
+                # Without one to check, the certificates of the whole world are not read.
+                verify=httpx.create_ssl_context() if verify else False,
+                trust_env=not direct,
                 timeout=None,  # `ask` bounds the whole, not each read
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
-        return self._clients[secure]
+        return self._clients[verify, direct]
 
 
 def _library() -> Any:
@@ -213,7 +220,11 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
     peer = _address(url)
     if peer is None:
         return Answer(f"{url!r} is not an address", "write http://host:port/path", final=True)
-    client = prober.client(secure=url.startswith("https:") and args.get("verify_tls", True))
+    verify, direct = url.startswith("https:") and args.get("verify_tls", True), is_direct(peer[0], scene.env)
+    try:
+        client = prober.client(verify=verify, direct=direct)
+    except ValueError as error:
+        return Answer(f"a proxy of the environment cannot be used: {error}", PROXY_HINT, final=True)
     body = bytearray()
     try:
         async with client.stream(method, url, headers=args.get("headers")) as reply:
