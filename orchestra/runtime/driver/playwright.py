@@ -32,6 +32,9 @@ CLOSE_SECONDS = 10.0
 HUNG_SECONDS = 5.0
 """How long after the limit of a step its page counts as hung: Playwright's own limits wait for a page that does not answer."""
 
+DEAF_SECONDS = 0.02
+"""How long no call of Playwright may have been made, before what happened meanwhile is asked for."""
+
 SIZE_TRIPS = 5
 """How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
 TRACE = "trace.zip"
@@ -165,6 +168,7 @@ class PlaywrightSession:
         self._version = version
         self._watchdog = Watchdog(self._cut_off)
         self._due = math.inf
+        self._heard = time.monotonic()
         self._bring_back = bring_back
         self._died = False
         self.hung = False
@@ -186,6 +190,7 @@ class PlaywrightSession:
         Raises:
             StepError: it failed.
         """
+        self._catch_up()
         limit, watch = limit_of(job), self.stage.watch
         moves, stayed = watch.moves, watch.dialogs.stayed
         if limit is not None:
@@ -199,11 +204,18 @@ class PlaywrightSession:
             raise failed from None
         finally:
             self._watchdog.until(self._due)
+            self._heard = time.monotonic()
         if self._crashed():
             raise StepError("error", "crash", "the page crashed")
         if job.step.verb in MOVES and watch.moves == moves:
             raise not_moved(job)
         return Effort(calls=1)
+
+    def _catch_up(self) -> None:
+        """Hear what happened while no call was made: a dialog that nothing answers holds up the step that is begun over it."""
+        if time.monotonic() - self._heard > DEAF_SECONDS:
+            with suppress(Error):
+                self._context.cookies([])
 
     def _failure(self, job: Job, error: Error) -> StepError:
         """What an error of Playwright means for the step."""
