@@ -265,7 +265,7 @@ def test_evaluate_judges_and_saves(run):
         ({"script": "() => 1", "equals": True}, "true", "1"),
         ({"script": "() => 3", "below": 2}, "a number below 2", "3"),
         ({"script": "() => 'x'", "below": 2}, "a number below 2", '"x"'),
-        ({"script": "() => new Date(0)", "equals": 1}, "1", "datetime.datetime(1970"),
+        ({"script": "() => new Date(0)", "equals": 1}, "1", '"1970-01-01T00:00:00.000Z"'),
         ({"script": "() => { throw new Error('broken') }"}, "", "broken"),
     ],
 )
