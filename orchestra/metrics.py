@@ -1,7 +1,7 @@
 """The metrics that gates speak about: the catalogue, and CEL over it. Owns cel_expr_python. May import `layers`, `suggest`.
 
 Counts are whole numbers and ratios, percentages and seconds are doubles, because CEL compares only like with like:
-`failed <= 5`, `cpu_percent < 90.0`. `python -m orchestra.metrics` prints docs/metrics.md.
+`failed <= 5`, `cpu_percent < 90.0`. `make generate` writes docs/metrics.md.
 
 Longer than other modules because the catalogue is data, and half of it: what is declared and what reads it stand together.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -656,7 +655,3 @@ converts.
 A metric may have no value: `pass_rate` when nothing ran, `agreement` when one method was selected. A gate that cannot
 be decided without it is *not applicable*, shown as such, neither passed nor failed.
 """
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from orchestra.runtime import driver
 from orchestra.runtime.browsers.browser import Browser, find
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
+from tests.support import golden
 from tests.support.both import Both
 from tests.support.paths import ROOT
 from tests.support.project import STATE, SuiteProject
@@ -42,12 +44,36 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 NPM = ROOT / "tests" / "npm"
-FOLDERS = {"unit", "process", "browser", "agent", "docs"}
+FOLDERS = ("unit", "browser", "process", "agent", "docs")
+"""In this order the tests run: what fails quickly first, and what takes longest not last."""
+
+
+def compares(item: pytest.Function) -> bool:
+    """Return whether a test compares something with a golden file."""
+    names = {name for name, value in vars(item.module).items() if value is golden or value is golden.check}
+    return not names.isdisjoint(item.function.__code__.co_names)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of the tests that took longest, with what they set up."""
+    count = terminalreporter.config.getoption("dearest")
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid] += report.duration
+    if count and seconds:
+        terminalreporter.section(f"the {count} dearest of {len(seconds)} tests; all took {sum(seconds.values()):.0f} s")
+        for name, taken in seconds.most_common(count):
+            terminalreporter.write_line(f"{taken:6.1f} s  {name}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the switch of `make test-all`."""
+    """Add the switches of the Makefile."""
     parser.addoption("--nightly", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption(
+        "--dearest", type=int, default=0, metavar="N", help="print a table of the N tests that took longest"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -56,7 +82,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         where = item.path.relative_to(ROOT / "tests").parts
         if where[0] not in FOLDERS:
             raise pytest.UsageError(
-                f"{item.path.relative_to(ROOT)}: a test file belongs into one of {', '.join(sorted(FOLDERS))}"
+                f"{item.path.relative_to(ROOT)}: a test file belongs into one of {', '.join(FOLDERS)}"
                 " below tests/, by what its tests need (CONTRIBUTING.md); what several share is in tests/support/"
             )
         item.add_marker(where[0])
@@ -65,6 +91,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("browser")
         if "node_tools" in fixtures:
             item.add_marker("node")
+        if isinstance(item, pytest.Function) and compares(item):
+            item.add_marker("golden")
+    items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(ROOT / "tests").parts[0]))
     if not config.getoption("nightly"):
         nightly = [item for item in items if item.get_closest_marker("nightly")]
         items[:] = [item for item in items if item not in nightly]

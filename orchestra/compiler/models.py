@@ -1,8 +1,8 @@
 """The typed mappings of `spec` as pydantic models, and the JSON Schema that those make. Owns pydantic.
 
 May import `spec`, `step_schema` and `plan`. Nothing that runs a suite imports this module: it costs more than a whole
-compile of a small spec (docs/decisions/001-typed-mappings.md). `python -m orchestra.compiler.models` prints the schema
-of a spec, with `plan` as its argument that of plan.json.
+compile of a small spec (docs/decisions/001-typed-mappings.md). `make generate` writes the schemas
+of a spec and of plan.json.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import functools
 import inspect
 import json
 import keyword
-import sys
 import types
 from typing import Annotated, Any, Literal, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -194,7 +193,3 @@ def rendered(schema: dict[str, Any]) -> str:
 def main(which: Literal["spec", "plan"] | str) -> str:  # noqa: PYI051  (the words are documentation)
     """The schema that the command line asks for."""
     return rendered(build_plan_schema() if which == "plan" else build_schema())
-
-
-if __name__ == "__main__":
-    sys.stdout.write(main(sys.argv[1] if len(sys.argv) > 1 else "spec"))

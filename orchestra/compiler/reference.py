@@ -1,12 +1,11 @@
 """The pages docs/spec.md and docs/steps.md, made from the schema and the table of steps. May import what makes those.
 
-`python -m orchestra.compiler.reference spec` (or `steps`) prints a page; a test compares it with the committed one.
+`make generate` writes them; a test compares them with the committed ones.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -35,7 +34,7 @@ _OF_STEPS = frozenset(definitions())
 _SPEC_HEAD = """\
 # The spec, key by key
 
-Made from `schemas/orchestra.schema.json` by `python -m orchestra.compiler.reference spec`; a change by hand is lost.
+Made from `schemas/orchestra.schema.json` by `make generate`; a change by hand is lost.
 
 A spec is YAML 1.2. Everything is a mapping whose keys are ids, durations are seconds with the unit in the name, and
 every path is relative to the project root. With this line at its top an editor completes and explains each key:
@@ -51,7 +50,7 @@ there. Steps have [a page of their own](steps.md).
 _STEPS_HEAD = """\
 # Steps
 
-Made from the table in `orchestra/steps.py` by `python -m orchestra.compiler.reference steps`; a change by hand is lost.
+Made from the table in `orchestra/steps.py` by `make generate`; a change by hand is lost.
 
 A step is a mapping with one verb as its key, `- fill: {label: Message, value: hello}`, and the same for both browser
 methods: `cli` carries it out by Playwright, `mcp` by tool calls of the Playwright MCP server. What a step carries
@@ -244,7 +243,3 @@ def _tool(call: ToolCall) -> str:
 def main(which: str) -> str:
     """The page that the command line asks for: `spec` or `steps`."""
     return steps_page() if which == "steps" else spec_page()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(main(sys.argv[1] if len(sys.argv) > 1 else "spec"))

@@ -122,7 +122,7 @@ def test_ci_stops_at_the_first_failure(root):
     text = (root / ".ci" / "run").read_text()
     assert os.access(root / ".ci" / "run", os.X_OK)
     assert "set -euo pipefail" in text
-    assert re.findall(r"^make (\w+)$", text, re.MULTILINE) == ["check", "test", "demo"]
+    assert re.findall(r"^make (\w+)$", text, re.MULTILINE) == ["quick", "check", "test", "demo"]
 
 
 # ------------------------------------------------------------------------------------------------------------- wheel
@@ -220,7 +220,7 @@ def test_the_version_is_one(root):
 
 def test_contributing_is_short_and_says_what_this_is_not(root):
     text = (root / "CONTRIBUTING.md").read_text()
-    assert len(text.splitlines()) <= 60
+    assert len(text.splitlines()) <= 100
     assert "## Non-goals" in text
 
 

@@ -1,4 +1,4 @@
-"""Golden files: expected text kept beside the tests, rewritten by one switch, `UPDATE_GOLDEN=1`."""
+"""Golden files: expected text in tests/data, written by `make generate` or one test with `UPDATE_GOLDEN=1`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def check(path: Path, text: str) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
-    assert path.is_file(), f"no golden file {path}; write it with UPDATE_GOLDEN=1"
-    assert text == path.read_bytes().decode(), f"{path} differs; if the new text is right, set UPDATE_GOLDEN=1"
+    assert path.is_file(), f"no golden file {path}; `make generate` writes it"
+    assert text == path.read_bytes().decode(), f"{path} differs; if the new text is right, `make generate` writes it"

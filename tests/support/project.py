@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -38,23 +39,31 @@ class Ended:
     err: str
 
 
-FILE_VERBS = set(cli.VERBS) - {"run", "up", "down", "health", "doctor"}
-"""Verbs that start no servers, browsers or workers and hear no signals."""
+PROCESS_VERBS = {"run", "up", "down", "health", "doctor"}
+"""Verbs that start servers, browsers or workers, or hear signals; the others only read and write files."""
 
 
-def in_process(root: Path, words: tuple[str, ...], env: dict[str, str]) -> Ended:
-    """Call the command line as a user at `root` would: with that environment, at a pipe, without input."""
+def needs_process(words: Sequence[str]) -> bool:
+    """Return whether a command line is more than text and files."""
+    return "--help" not in words and not PROCESS_VERBS.isdisjoint(words)
+
+
+def call(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> Ended:
+    """Call the command line in the process of the tests, as in `folder`: with that environment, at a pipe, without input."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     with (
-        mock.patch.dict(os.environ, environment(**env), clear=True),
-        contextlib.chdir(root),
+        mock.patch.dict(os.environ, env, clear=True),
+        contextlib.chdir(folder),
         Path(os.devnull).open(encoding="utf-8") as nothing,
         mock.patch.object(sys, "stdin", nothing),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.object(gc, "freeze"),  # the process goes on
     ):
-        code = cli.run(list(words))
+        try:
+            code = cli.run(list(words))
+        except SystemExit as end:  # click ends so after a completion
+            code = end.code
     return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
@@ -72,9 +81,9 @@ class SuiteProject:
 
     def run(self, *words: str, **env: str) -> Ended:
         """Run `orchestra …` to its end: a verb that only reads and writes files in the process of the tests."""
-        if words[0] in FILE_VERBS:
-            return in_process(self.root, words, env)
-        return self.process(*words, **env)
+        if needs_process(words):
+            return self.process(*words, **env)
+        return call(words, self.root, environment(**env))
 
     def process(self, *words: str, **env: str) -> Ended:
         """Run `orchestra …` to its end, in a process of its own."""

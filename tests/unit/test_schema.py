@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestra.compiler import include, judge_of_record, models, reference, schema
+from orchestra.compiler import include, judge_of_record, models, schema
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.violation import RULES, Finding, Violation, findings, shown
 from orchestra.suggest import closest, did_you_mean
 from tests.support import golden
-from tests.support.paths import DATA, ROOT
+from tests.support.paths import DATA
 
 SPECS = DATA / "schema"
 SCHEMA = models.build_schema()
@@ -35,20 +35,6 @@ def spec(body: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------- the files
-
-
-@pytest.mark.parametrize("which, name", [("spec", "orchestra.schema.json"), ("plan", "plan.schema.json")])
-def test_committed_schema_is_the_generated_one(which: str, name: str):
-    assert (ROOT / "schemas" / name).read_text(encoding="utf-8") == models.main(which), (
-        f"run `python -m orchestra.compiler.models {which} > schemas/{name}`"
-    )
-
-
-@pytest.mark.parametrize("which", ["spec", "steps"])
-def test_committed_page_is_the_generated_one(which: str):
-    assert (ROOT / "docs" / f"{which}.md").read_text(encoding="utf-8") == reference.main(which), (
-        f"run `python -m orchestra.compiler.reference {which} > docs/{which}.md`"
-    )
 
 
 def test_schemas_are_valid_by_their_own_draft():

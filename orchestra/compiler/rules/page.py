@@ -21,7 +21,7 @@ problem is an error and ends with exit code 2:
 
     specs/market.yaml:41:7: unknown test "B01" (did you mean "B001"?) [unknown-test]
 
-The word in brackets is a heading of this page. The page is generated: `python -m orchestra.compiler.rules`.
+The word in brackets is a heading of this page. The page is generated: `make generate`.
 """
 
 _SUBJECTS = {
