@@ -9,7 +9,7 @@ import time
 import pytest
 
 from orchestra.runtime.driver.contract import Deadline, Job, StepError
-from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.fault import Meaning, read, read_assertion
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.playwright import PlaywrightDriver
 from orchestra.runtime.driver.playwright_verbs import VERBS
@@ -731,10 +731,36 @@ def test_the_clipboard_is_allowed(run):
             "Locator.click: Timeout 5ms exceeded.\nCall log:\n  - waiting for x\n    - locator resolved to <p>a</p>",
             Meaning("blocked"),
         ),
-        ("Locator expected to have text 'a'\nActual value: b\nc \nCall log:\n  - x", Meaning("unmet", "b\nc")),
+        (
+            "Locator.click: Timeout 5ms exceeded.\nCall log:\n  - performing click action\n  - click action done",
+            Meaning("loading"),
+        ),
         ("Something else", Meaning("other", "Something else")),
         ("", Meaning("other", "")),
     ],
 )
 def test_what_an_error_says(message, said):
     assert read(message) == said
+
+
+@pytest.mark.parametrize(
+    "message, meaning",
+    [
+        ("Locator expected to have text 'a'\nActual value: b\nc \nCall log:\n  - x", Meaning("unmet", "b\nc")),
+        (
+            "Locator expected to have text 'a'\nActual value: Target crashed \nCall log:\n  - x",
+            Meaning("unmet", "Target crashed"),
+        ),
+        (
+            "Locator expected to be visible\nActual value: None\nError: element(s) not found \nCall log:\n  - x",
+            Meaning("absent"),
+        ),
+        ("Locator expected to have text 'a'\nActual value: None \nCall log:\n  - x", Meaning("unmet")),
+        (
+            "Locator expected to have text 'a'\nActual value: None\nError: strict mode violation: x resolved to 2 elements: ",
+            Meaning("strict", "2 elements", 2),
+        ),
+    ],
+)
+def test_what_an_assertion_says(message, meaning):
+    assert read_assertion(message) == meaning
