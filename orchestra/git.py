@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestra import checkout
+
 SECONDS = 10.0
 """For a question about the work tree, which a large one on a slow disk answers in two."""
 
@@ -42,10 +44,14 @@ def ask(
         env: variables on top of the environment.
         seconds: how long it may take.
     """
-    own = {name: value for name, value in os.environ.items() if name not in _OF_OTHERS}
+    program = checkout.program("git", os.environ.get("PATH", os.defpath), folder)
+    if program is None:
+        return Asked(None, b"", "git is not on PATH outside of the project")
+    environment = checkout.environment(os.environ, folder)
+    own = {name: value for name, value in environment.items() if name not in _OF_OTHERS}
     try:
         process = subprocess.Popen(
-            ["git", *words],
+            [program, *words],
             cwd=folder,
             env={**own, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **(env or {})},
             stdin=subprocess.PIPE,

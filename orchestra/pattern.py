@@ -1,7 +1,7 @@
 """Regular expressions of a spec: what can be read, and how much one search may cost.
 
 Python's own syntax holds for all of them but `match` of `expect`, which runs in the page. The compiler refuses what
-`compiled` cannot read; `orchestra.runtime.patterns` searches with the same engine, in a process of its own
+`compiled` cannot read; `orchestra.runtime.bounded` searches with the same engine, in a process of its own
 (docs/decisions/009-patterns.md says why).
 """
 

@@ -21,6 +21,7 @@ NUMBER: Schema = {"type": "number"}
 BOOLEAN: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 1}
 SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0}
+SIZE: Schema = SECONDS
 ANY: Schema = {}
 TEXTS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
 MAPPING: Schema = {"type": "object", "additionalProperties": {}}
@@ -357,7 +358,8 @@ _ALL: tuple[Verb, ...] = (
         fields=(
             Field("as", TEXT, "the file name to keep it under", "conversation.json", required=True),
             Field("expect", _DOWNLOAD_EXPECT, "what the file must hold", {"text": {"contain": "NVDA"}}),
-            Field("within_seconds", SECONDS, "how long the download may take", 10, default=30.0),
+            Field("within_seconds", SECONDS, "how long the download may take, to its end", 10, default=30.0),
+            Field("limit_megabytes", SIZE, "how large the file may be", 1000, default=256.0),
         ),
         playwright="page.expect_download()",
         mcp=("browser_run_code_unsafe",),
@@ -426,7 +428,8 @@ _ALL: tuple[Verb, ...] = (
             ),
             Field("match", MAPPING, "JSONPath to the value that must stand there", {"$.status": "ok"}, default={}),
             Field("save", TEXT_MAPPING, "keep values of the reply: name to JSONPath", {"token": "$.token"}, default={}),
-            Field("within_seconds", SECONDS, "how long the reply may take", 10, default=30.0),
+            Field("within_seconds", SECONDS, "how long the reply may take, to its end", 10, default=30.0),
+            Field("limit_megabytes", SIZE, "how large the reply may be, decoded", 200, default=64.0),
         ),
         browser=False,
         playwright="httpx.request()",

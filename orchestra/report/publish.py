@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestra import checkout
 from orchestra.errors import MachineError, UsageError
 
 TRIES = 5
@@ -115,10 +116,14 @@ class Git:
 
     def _run(self, words: Sequence[str], given: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, str]:
         """The exit code, and stdout, or stderr where it is not 0."""
-        own = {name: value for name, value in os.environ.items() if name not in {"GIT_INDEX_FILE", "GIT_WORK_TREE"}}
+        program = checkout.program("git", os.environ.get("PATH", os.defpath), self.root)
+        if program is None:
+            raise MachineError("git is not on PATH outside of the project", "install git")
+        environment = checkout.environment(os.environ, self.root)
+        own = {name: value for name, value in environment.items() if name not in {"GIT_INDEX_FILE", "GIT_WORK_TREE"}}
         try:
             done = subprocess.run(
-                ["git", *words],
+                [program, *words],
                 cwd=self.root,
                 input=given,
                 env={**own, **(env or {})},

@@ -373,9 +373,11 @@ def run(launch: Launch, suite: str, plan: Plan, tasks: Sequence[str]) -> int:
     settings = config(launch, tasks)
     seam()
     try:
-        code = DoitMain(ModuleTaskLoader({"DOIT_CONFIG": settings, "task_tests": task_tests})).run([])
+        loader = ModuleTaskLoader({"DOIT_CONFIG": settings, "task_tests": task_tests})
+        # No doit.cfg and no [tool.doit]: a command of theirs could stand for `run`, and nothing would be run.
+        code = DoitMain(loader, config_filenames=()).run([])
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_OK
     finally:
         forget(settings)
-    return int(code)
+    return EXIT_BUG if launch.code is None and not code else int(code)  # nothing ran, so nothing is good

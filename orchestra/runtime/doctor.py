@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from orchestra import git
+from orchestra import checkout, git
 from orchestra.errors import OrchestraError
 from orchestra.plan import Plan
 from orchestra.project import Project
@@ -96,8 +97,10 @@ def _python(env: Mapping[str, str]) -> Finding:
 
 
 def _git(root: Path) -> Finding:
-    if shutil.which("git") is None:
-        return Finding("git", "warning", "not on PATH", "install it: runs record commit and branch")
+    if checkout.program("git", os.environ.get("PATH", os.defpath), root) is None:
+        return Finding(
+            "git", "warning", "not on PATH outside of the project", "install it: runs record commit and branch"
+        )
     asked = git.ask(root, ["--version"], seconds=TOOL_SECONDS)
     if asked.code != 0:
         return Finding(

@@ -15,7 +15,7 @@ from typing import Final
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.outcome import FINE
 from orchestra.plan import Plan, Test
-from orchestra.runtime.patterns import PatternError, first
+from orchestra.runtime.bounded.patterns import PatternError, first
 
 _PASSED: Final = "it passed, though known_failures has"
 """How a strict entry complains. Its words hold the pattern, and must not be taken for the failure that is known."""

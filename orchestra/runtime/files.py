@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 
 from orchestra.errors import UsageError
@@ -28,6 +31,19 @@ def inside(path: str, *folders: Path) -> Path:
             f'the path "{path}" leaves the project root{by_link}', "name a path inside the project, or remove the link"
         )
     return found
+
+
+def open_plain(path: str | os.PathLike[str]) -> FileIO:
+    """Open a regular file for reading, without a buffer; a pipe or a device in its place is refused, never waited for.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    return FileIO(file, "rb")
 
 
 def matching(root: Path, globs: Iterable[str]) -> Iterator[Path]:

@@ -10,8 +10,8 @@ import msgspec
 from orchestra.layers import LAYERS, Layer
 from orchestra.plan import Errors, Test
 from orchestra.runtime.attempt import Failure, Finding, Result
+from orchestra.runtime.bounded.patterns import PatternError, first
 from orchestra.runtime.observed import Sign, host_of
-from orchestra.runtime.patterns import PatternError, first
 
 KEPT_FINDINGS = 50
 

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import msgspec
 
 from orchestra.plan import Test
-from orchestra.runtime import patterns
 from orchestra.runtime.attempt import Finding, Result
+from orchestra.runtime.bounded import patterns
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.finding import KEPT_FINDINGS, errors_of, failed_by, finding, pattern_failure
-from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.window import Mark, parts
 
 LINE_LETTERS = 500

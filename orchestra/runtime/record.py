@@ -6,11 +6,13 @@ import functools
 import hashlib
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Result, needs_browser
+from orchestra.runtime.files import open_plain
 
 _BLOCK_BYTES = 1 << 20
 _UNSAFE = re.compile(r"[^\w.\-\[\],=+@ ]")
@@ -40,7 +42,7 @@ def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, An
         return {"path": f"{where}/{path}", "digest": plain[0], "bytes": plain[1], "kind": kind}
     file = folder / path
     try:
-        with file.open("rb", buffering=0) as data:
+        with open_plain(file) as data:
             found, size = _digest(data.fileno())
     except OSError:
         return None
@@ -55,11 +57,11 @@ def _plain_file(path: str) -> tuple[str, int] | None:
     each folder above it.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return _digest(file)
+        return _digest(file) if stat.S_ISREG(os.fstat(file).st_mode) else None
     except OSError:
         return None
     finally:

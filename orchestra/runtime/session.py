@@ -31,8 +31,9 @@ from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
-from orchestra.runtime import patterns
+from orchestra.runtime import bounded
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.browser import Browser, Missing
 from orchestra.runtime.build import Builds, source_now, unsure
 from orchestra.runtime.engine.local import Local
@@ -50,7 +51,6 @@ from orchestra.runtime.mask import Masks
 from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.page_figures import PageFigures, page_body
-from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
@@ -209,7 +209,7 @@ class Session:
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
-        self._gates = Gates(gates_of(plan), self._recorder.add)
+        self._gates = Gates(gates_of(plan), self._recorder.add, place=self._place)
         self._selection, self._executions = selection, dict[str, Execution]()
         self._pages, self._evidence = PageFigures(), EvidenceBook(self.folder)
         self._keep()
@@ -690,7 +690,7 @@ class Session:
             self._outages.close,
             self._engine.close,
             self._reaper.close,
-            patterns.close,
+            bounded.close,
             self._record_end,
             self._recorder.close,
             self._lock.release,

@@ -13,7 +13,6 @@ ESCAPE = (
 """A pattern for one sequence; C0 and C1 forms."""
 
 _ESCAPE = re.compile(ESCAPE)
-_RUBBED_OUT = re.compile(r"[^\x08]\x08")
 _END = re.compile(r"\r\n|\n|\r")
 
 
@@ -21,9 +20,18 @@ def seen(text: str) -> str:
     """Return a text without escape sequences, and without what a backspace has taken away."""
     if "\x1b" in text or "\x9b" in text:
         text = _ESCAPE.sub("", text)
-    while "\x08" in text and (shorter := _RUBBED_OUT.sub("", text)) != text:
-        text = shorter
-    return text
+    return _rubbed_out(text) if "\x08" in text else text
+
+
+def _rubbed_out(text: str) -> str:
+    """Return a text without the letters that a backspace has taken away, in one walk: there may be a million of them."""
+    left: list[str] = []
+    for letter in text:
+        if letter == "\x08" and left and left[-1] != "\x08":
+            left.pop()
+        else:
+            left.append(letter)
+    return "".join(left)
 
 
 def whole(text: str) -> str:

@@ -20,8 +20,8 @@ from typing import IO
 
 import msgspec
 
+from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
-from orchestra.runtime import patterns
 from orchestra.runtime.attempt import Failure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
@@ -79,7 +79,7 @@ class Worker:
         for one in self._drivers.values():
             one.close()
         self._http.close()
-        patterns.close()
+        bounded.close()
 
 
 def _read(lines: IO[bytes], requests: SimpleQueue[tuple[bytes, EarlyEnd] | None]) -> None:

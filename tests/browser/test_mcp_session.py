@@ -14,6 +14,7 @@ import msgspec
 import psutil
 import pytest
 
+from orchestra.runtime import bounded
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp import McpDriver
 from orchestra.runtime.driver.mcp_client import (
@@ -488,6 +489,7 @@ def fake(folder: Path, version="1.64.0", tools=TOOLS) -> Start:
     ],
 )
 def test_a_server_that_is_not_the_one_is_refused(loop, tmp_path, said, words):
+    bounded.close()  # a helper of a test before
     with pytest.raises(ServerUnfitError) as told:
         Server(loop, fake(tmp_path, **said))
     assert words in str(told.value)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orchestra.errors import UsageError
 from orchestra.runtime.attempt import needs_browser
-from orchestra.runtime.driver.content import judge_csv, judge_file, judge_text, parse_json, pick, same
+from orchestra.runtime.driver.content import Looked, judge_csv, judge_file, judge_text, same
 from orchestra.runtime.driver.contract import StepError
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
@@ -357,11 +357,40 @@ def test_any_text_is_json_or_told_as_none(text):
         json.loads(text)
     except ValueError:
         with pytest.raises(StepError):
-            parse_json(text, "it")
+            Looked(text.encode(), ["$"], "it")
     else:
-        parse_json(text, "it")
+        Looked(text.encode(), ["$"], "it")
 
 
 def test_several_matches_are_a_list():
-    assert pick({"a": [1, 2]}, "$.a[*]", "it") == [1, 2]
-    assert pick({"a": [1, 2]}, "$.a[0]", "it") == 1
+    looked = Looked(b'{"a": [1, 2]}', ["$.a[*]", "$.a[0]"], "it")
+    assert looked.value("$.a[*]") == [1, 2]
+    assert looked.value("$.a[0]") == 1
+
+
+@pytest.mark.parametrize(
+    "data, path, message",
+    [
+        (
+            b"[" * 60 + b"1" + (b"]" + b", 2" * 100) * 59 + b"]",
+            "$..[?@..[?@..[?@..[?@ == 9]]]]",
+            "did not end within 1",
+        ),
+        (json.dumps(["a" * 60 + "!"]).encode(), "$[?match(@, '(a|aa)+')]", "did not end within 1 s of processor time"),
+        (b"[" + b"[]," * 200_000 + b"1]", "$.*", "leads to more than 100000 values"),
+        (b"[" * 100_000, "$", "is no JSON: maximum recursion depth"),
+        (b"[" * 900 + b"1" + b"]" * 900, "$..a", "is no JSONPath: recursion limit exceeded"),
+        (b"[1]", "$[", "is no JSONPath: "),
+    ],
+)
+def test_a_path_costs_its_limit(data, path, message):
+    with pytest.raises(StepError, match=f"the file.* {message}") as told:
+        judge_file(data, {"json": {path: 1}}, "the file")
+    assert told.value.fault == ("assertion" if "no JSON:" in message else "setup")
+    judge_file(b"[1]", {"json": {"$[0]": 1}}, "the file")
+
+
+def test_csv_is_read_line_by_line():
+    with pytest.raises(StepError, match="is no CSV: field larger than field limit"):
+        judge_csv("a\n" + "b" * 200_000, {"rows": 1}, "the file")
+    judge_csv("a\n" + "b\n" * 300_000, {"rows": 300_000, "contains": {"a": "b"}}, "the file")

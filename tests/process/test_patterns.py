@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.pattern import LETTERS, SECONDS, PatternFaultError, compiled
-from orchestra.runtime import patterns
-from orchestra.runtime.patterns import Hit, PatternError, first, groups, in_file
+from orchestra.runtime import bounded
+from orchestra.runtime.bounded import pool
+from orchestra.runtime.bounded.patterns import Hit, PatternError, first, groups, in_file
 from tests.support.project import SuiteProject
 from tests.support.servers import until
 
@@ -26,7 +27,7 @@ OVER = f'the pattern "{EVIL}" did not end within 1 s of processor time'
 @pytest.fixture(autouse=True)
 def _ended():
     yield
-    patterns.close()
+    bounded.close()
 
 
 # ----------------------------------------------------------------------------------------------------------- the search
@@ -160,7 +161,7 @@ def test_a_pattern_that_goes_back_for_ever_costs_its_limit_and_is_named(tmp_path
         spent = resource.getrusage(resource.RUSAGE_CHILDREN)
         return spent.ru_utime + spent.ru_stime
 
-    patterns.close()
+    bounded.close()
     before = used()
     with pytest.raises(PatternError, match=re.escape(OVER)) as told:
         _search(kind, tmp_path)
@@ -199,8 +200,8 @@ def test_threads_go_on_while_a_pattern_is_searched_for():
 
 def test_a_process_that_is_gone_is_replaced():
     assert groups("a", "a") == {}
-    [waiting] = patterns.searcher._idle
-    os.kill(waiting._process.pid, signal.SIGKILL)
+    [[waiting]] = pool._idle.values()
+    os.kill(waiting.pid, signal.SIGKILL)
     until(lambda: not waiting.alive(), "its end")
     assert groups("a", "a") == {}
 

@@ -86,6 +86,34 @@ def test_what_a_failure_does(changes, result, fails):
     assert bool(gates.blocked()) is (changes.get("on_fail") == "stop")
 
 
+TOO_MUCH = "[{0}].all(a, [{0}].all(b, [{0}].all(c, a + b + c + failed >= 0)))".format("1, " * 99 + "1")
+
+
+@pytest.mark.parametrize(
+    "condition, error",
+    [(TOO_MUCH, "it takes more than 10000 iterations"), ("1 / failed > 0", "INVALID_ARGUMENT: divide by zero")],
+)
+@pytest.mark.parametrize("phase", ["before", "during", "after"])
+def test_a_condition_that_has_no_value_is_an_error_of_its_gate_with_its_line(phase, condition, error):
+    clock, events = Clock(), []
+    gate = Gate(phase, "many", condition, on_fail="stop" if phase == "during" else "block")
+    gates = Gates(
+        [gate], lambda kind, body: events.append((kind, body["message"])), clock, lambda at: f"s.yaml of {at}"
+    )
+    if phase == "before":
+        gates.before({"failed": 0})
+        assert gates.blocked()
+    elif phase == "during":
+        sampled(gates, clock, {"failed": 0})
+        sampled(gates, clock, {"failed": 0})
+    gates.after({"failed": 0})
+    assert gates.failed()
+    where = f"{phase}:many (s.yaml of /gates/{phase}/many/require)"
+    assert events[0] == ("note", f"{where} cannot be judged, and is not held: {error}")
+    assert [kind for kind, _ in events].count("note") == 1
+    assert events[1][1].endswith(f"({error})")
+
+
 def test_a_gate_that_never_had_a_value_is_not_applicable():
     gates, clock, events = during()
     sampled(gates, clock, {})

@@ -285,6 +285,8 @@ EXPANSIONS = {
     + '}\n    command: {argv: ["true"]}\n',
     "suite": "tests:\n"
     + "".join(f"  T{n}: {{matrix: {{a: {list(range(1000))}}}, command: {{argv: [x]}}}}\n" for n in range(101)),
+    "all-steps": f"blocks:\n  b: {{steps: {[{'reload': {}}] * 250}}}\n"
+    f"tests:\n  T: {{matrix: {{a: {list(range(1000))}}}, steps: [reload, {{use: b}}]}}\n",
 }
 
 

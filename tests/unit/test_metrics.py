@@ -140,6 +140,20 @@ def test_a_condition_without_a_value_is_an_error(condition, values):
         evaluate(condition, values)
 
 
+@pytest.mark.parametrize(
+    "condition, message",
+    [
+        (f"failed == {'1' * 2000}", "the condition has 2010 letters, at most 2000 are allowed"),
+        (
+            f"{'(' * 100}failed == 1{')' * 100}",
+            "the condition cannot be read: Expression recursion limit exceeded. limit: 32",
+        ),
+    ],
+)
+def test_a_condition_has_a_size(condition, message):
+    assert judge(condition)[0][:2] == (0, message)
+
+
 def test_names_are_read_outside_of_texts_and_comments():
     condition = (
         """failed > 0 && health.backend != "total" && r'\\' != 'err\\'or' && '''flaky''' != \"\"\"x\"\"\" // retries"""

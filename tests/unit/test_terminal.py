@@ -56,3 +56,7 @@ def test_where_a_piece_ends_makes_no_difference(text, cuts):
     expected = whole.feed(text)
     assert [line for a, b in itertools.pairwise(places) for line in pieces.feed(text[a:b])] == expected
     assert pieces.rest == whole.rest
+
+
+def test_a_million_backspaces_are_read_in_one_walk():
+    assert seen("a" * 500_000 + "\x08" * 500_000 + "b") == "b"

@@ -68,7 +68,7 @@ READER_RULES = {
 
 SIZE_RULES = {
     "block-depth": "blocks use blocks more than 32 deep",
-    "block-size": "a test has more than 10,000 steps with those of its blocks",
+    "block-size": "a test has more than 10,000 steps with those of its blocks, or a suite more than 200,000 in all its tests",
     "matrix-size": "a matrix makes more than 1,000 tests, or a suite has more than 100,000",
     "number-value": "a name stands where a number is wanted, and what it stands for is none, or is out of its bounds",
 }

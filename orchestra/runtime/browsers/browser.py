@@ -27,6 +27,7 @@ from typing import Any
 
 import psutil
 
+from orchestra import checkout
 from orchestra.runtime import interpreter
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
@@ -117,7 +118,7 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
         return _browser(seen[kept[0]], env, kept[1])
     tried = []
     for index, place in enumerate(seen):
-        version, error = _prove(place, env)
+        version, error = _prove(place, checkout.environment(env, root or Path.cwd()))
         if version:
             _remember(cache, key, index, version)
             return _browser(place, env, version)

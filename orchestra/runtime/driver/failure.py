@@ -55,6 +55,13 @@ def no_chooser(job: Job) -> StepError:
     return unmet(f"upload of {target_text(job.step.target)} is not possible: {reason}", found="no file chooser")
 
 
+def no_download(job: Job) -> StepError:
+    """Return the failure of a click after which nothing was downloaded."""
+    limit = seconds_text(job.allowed(float(job.args["within_seconds"])))
+    message = f"no download began within {limit} of the click on {target_text(job.step.target)}"
+    return unmet(message, expected="a download", found="none")
+
+
 def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meaning) -> StepError:
     """Return the failure of a condition, by the meaning of Playwright's answer."""
     message = f"expected {subject} {phrase} within {seconds_text(seconds)}"

@@ -119,6 +119,7 @@ class SharedBrowser:
         options = launch_options(browser, environment, headless=not headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
+        options["downloads_path"] = self.watch.folder.name
         launched: PlaywrightBrowser = await getattr(await self._begin(), browser.engine).launch(**options)
         self._browser = launched
         width, height = VIEWPORT
@@ -265,6 +266,7 @@ class SharedBrowser:
             with suppress(Exception):
                 await self._playwright.stop()
         self._playwright = None
+        self.watch.folder.cleanup()
 
 
 async def _empty(route: Route) -> None:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from playwright.async_api import Dialog, Error
 
+from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.dialogs import Dialogs
+from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.mcp_browser import SharedBrowser
 from orchestra.runtime.driver.mcp_result import Modal
 
@@ -68,6 +70,10 @@ class PageView:
         answer = self.dialogs.next_answer(shown.type, shown.message)
         text = {} if answer.text is None else {"promptText": answer.text}
         return {"accept": answer.accept, **text}
+
+    def guard(self, job: Job) -> Guard:
+        """Cancel the download that begins next when it goes beyond the limits of this step."""
+        return self._browser.watch.guard(job)
 
     def moved(self, since: int, seconds: float) -> str | None:
         """Wait until the page shows another document than at the count `since`.

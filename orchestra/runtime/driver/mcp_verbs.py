@@ -17,13 +17,13 @@ from orchestra.page_script import OUTCOME
 from orchestra.runtime.driver import dialogs
 from orchestra.runtime.driver.content import judge_file, judge_outcome
 from orchestra.runtime.driver.contract import ACTION_SECONDS, CHOOSER_SECONDS, Job, StepError, text_of, unfit, unmet
-from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser
+from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.mcp_ask import MARGIN_SECONDS, ONCE_SECONDS, expect, wait
 from orchestra.runtime.driver.mcp_client import CallOverError
 from orchestra.runtime.driver.mcp_result import Answer
 from orchestra.runtime.driver.mcp_send import Sender
-from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
+from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside
 from orchestra.steps import file_name
 from orchestra.targets import js_locator
@@ -197,23 +197,19 @@ def _screenshot(sender: Sender, job: Job) -> None:
 
 
 def _download(sender: Sender, job: Job) -> None:
-    name, own = file_name(job.text("as")), float(job.args["within_seconds"])
-    (call,) = sender.calls(job, within_seconds=job.deadline.limit(own))
+    name, guard = file_name(job.text("as")), sender.page.guard(job)
+    (call,) = sender.calls(job, within_seconds=guard.seconds())
     try:
-        answer = sender.send(call, job.deadline.limit(own + MARGIN_SECONDS))
+        answer = sender.send(call, guard.seconds() + MARGIN_SECONDS)
     except CallOverError:
-        raise _no_download(job) from None
+        raise (guard.failure() if guard.began else no_download(job)) from None
+    if guard.over:
+        raise guard.failure()
     if answer.failed:
         raise _download_failure(sender, job, answer)
     path = job.keep(name, "download")
     if "expect" in job.args:
         judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
-
-
-def _no_download(job: Job) -> StepError:
-    limit, subject = seconds_text(job.allowed(float(job.args["within_seconds"]))), target_text(job.step.target)
-    message = f"no download began within {limit} of the click on {subject}"
-    return unmet(message, expected="a download", found="none")
 
 
 def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:
@@ -225,7 +221,7 @@ def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:
     # The limits of click and download end together: only the page knows which of them it was.
     look = ToolCall("browser_evaluate", {"target": js_locator(job.step.target), "function": "() => true"})
     there = sender.send(look, ONCE_SECONDS)
-    return failure_of(job, there.meaning()) if there.failed else _no_download(job)
+    return failure_of(job, there.meaning()) if there.failed else no_download(job)
 
 
 def _dialog(sender: Sender, job: Job) -> None:

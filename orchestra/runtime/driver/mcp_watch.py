@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Dialog, Error, FileChooser, Frame, Page, Request
+from playwright.async_api import Dialog, Download, Error, FileChooser, Frame, Page, Request
 
+from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.dialogs import LEAVING, Dialogs
+from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.watch import Watch
 
 SIZE_SECONDS = 1.0
@@ -33,6 +37,7 @@ class PageWatch(Watch):
         chooser: the file chooser that is open.
         failed: why the last navigation of the page came to nothing; empty when it came.
         origins: the sites whose documents the page and its frames have shown.
+        folder: where the browser downloads to.
         tidying: whether dialogs are answered here, because no test is there to be asked.
     """
 
@@ -47,11 +52,14 @@ class PageWatch(Watch):
         self.origins: set[str] = set()
         self.tidying = False
         self._news = asyncio.Event()
+        self._guard: Guard | None = None
+        self.folder = TemporaryDirectory(prefix="orchestra-downloads-", ignore_cleanup_errors=True)
         self._asking: set[asyncio.Future[None]] = set()
 
     def forget(self, mask: Callable[[str], str] = str) -> None:
         """Drop what was heard so far, answers to dialogs included."""
         super().forget(mask)
+        self._guard = None
         self.dialogs = Dialogs(mask)
 
     def begin(self, page: Page) -> None:
@@ -73,8 +81,16 @@ class PageWatch(Watch):
     def _on_crash(self, page: object) -> None:
         self.crashed = self.crashed or page is self.page
 
-    def _on_download(self, download: Any) -> None:
+    def _on_download(self, download: Download) -> None:
         self.downloads += download.page is self.page
+        guard, self._guard = self._guard, None  # it is for the first one
+        if guard is not None:
+            self._ask(_guarded(download, guard))
+
+    def guard(self, job: Job) -> Guard:
+        """Cancel the download that begins next when it goes beyond the limits of this step."""
+        self._guard = Guard(job, Path(self.folder.name))
+        return self._guard
 
     def _on_navigated(self, frame: Frame) -> None:
         if frame.parent_frame is None and frame.page is self.page:
@@ -135,6 +151,17 @@ class PageWatch(Watch):
         """Wait, briefly, until the browser has told how large every answer was that has come to its end."""
         if self._asking:
             await asyncio.wait(self._asking, timeout=SIZE_SECONDS)
+
+
+async def _guarded(download: Download, guard: Guard) -> None:
+    """Look at a download until it has ended."""
+    ended = asyncio.ensure_future(download.failure())
+    with suppress(Error):
+        while not guard.look() and not ended.done():
+            await asyncio.wait({ended}, timeout=LOOK_SECONDS)
+        if guard.over:
+            await download.cancel()
+        await ended
 
 
 async def _end_dialog(dialog: Dialog, *, accept: bool, text: str | None = None) -> None:

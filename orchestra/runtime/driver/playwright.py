@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
-from playwright.sync_api import BrowserContext, Error, Page, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
 
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request
@@ -56,6 +57,7 @@ class PlaywrightDriver:
         self._launched: tuple[Browser, bool] | None = None
         self._last: PlaywrightSession | None = None
         self._lost = ""
+        self._downloads: TemporaryDirectory[str] | None = None
 
     def open(self, request: Request) -> PlaywrightSession:
         """A fresh context with one page.
@@ -90,6 +92,9 @@ class PlaywrightDriver:
         options = launch_options(browser, self._environment, headless=not headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
+        if self._downloads is None:
+            self._downloads = TemporaryDirectory(prefix="orchestra-downloads-", ignore_cleanup_errors=True)
+        options["downloads_path"] = self._downloads.name
         self._browser = getattr(self._playwright, browser.engine).launch(**options)
         self._launched = (browser, headed)
         return self._browser
@@ -110,7 +115,9 @@ class PlaywrightDriver:
         if traced:
             context.tracing.start(screenshots=True, snapshots=True)
         version = f"{browser.engine} {launched.version}"
-        self._last = PlaywrightSession(context, context.new_page(), watch, version, self.bring_back, traced=traced)
+        downloads = Path("" if self._downloads is None else self._downloads.name)
+        stage = Stage(context.new_page(), watch, downloads)
+        self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced)
         return self._last
 
     def bring_back(self, reason: str, *, alive: bool) -> dict[str, Any]:
@@ -148,6 +155,9 @@ class PlaywrightDriver:
             with suppress(Exception):
                 self._playwright.stop()
         self._playwright = None
+        if self._downloads is not None:
+            self._downloads.cleanup()
+        self._downloads = None
 
 
 class PlaywrightSession:
@@ -156,8 +166,7 @@ class PlaywrightSession:
     def __init__(
         self,
         context: BrowserContext,
-        page: Page,
-        watch: PageWatch,
+        stage: Stage,
         version: str,
         bring_back: Callable[..., dict[str, Any]],
         *,
@@ -173,7 +182,7 @@ class PlaywrightSession:
         self._died = False
         self.hung = False
         self.mended: list[dict[str, Any]] = []
-        self.stage = Stage(page, watch)
+        self.stage = stage
 
     def bound(self, seconds: float) -> None:
         """Kill the browser when the time is over: nothing else ends a script that hangs in the page."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import FileChooser, Locator, Page
+from playwright.sync_api import Download, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from orchestra.page_script import FILE_INPUT, evaluation
 from orchestra.runtime.driver.content import judge_file, judge_outcome
 from orchestra.runtime.driver.contract import ACTION_SECONDS, CHOOSER_SECONDS, Job, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import Answer
-from orchestra.runtime.driver.failure import no_chooser
+from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
+from orchestra.runtime.driver.failure import no_chooser, no_download
 from orchestra.runtime.driver.fault import read
 from orchestra.runtime.driver.playwright_expect import expect_element, expect_page
 from orchestra.runtime.driver.playwright_watch import PageWatch
@@ -31,10 +33,11 @@ _SLICE_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where verbs act: the page, and the ear on it."""
+    """Where verbs act: the page, the ear on it, and the folder into which its browser downloads."""
 
     page: Page
     watch: PageWatch
+    downloads: Path
 
 
 def limit_of(job: Job) -> float | None:
@@ -226,9 +229,10 @@ def _screenshot(stage: Stage, job: Job) -> None:
 
 
 def _download(stage: Stage, job: Job) -> None:
-    name, own = file_name(job.text("as")), _own(job)
+    name = file_name(job.text("as"))
     element = _element(stage, job)
-    limit = job.deadline.limit(own)
+    guard = Guard(job, stage.downloads)
+    limit = guard.seconds()
     clicked = False
     try:
         with stage.page.expect_download(timeout=limit * 1000) as began:
@@ -238,17 +242,32 @@ def _download(stage: Stage, job: Job) -> None:
     except PlaywrightTimeoutError:
         if not clicked:
             raise
-        message = (
-            f"no download began within {seconds_text(job.allowed(own))} of the click on {target_text(job.step.target)}"
-        )
-        raise unmet(message, expected="a download", found="none") from None
-    failure = download.failure()
+        raise no_download(job) from None
+    failure = _whole(stage, download, guard)
     if failure is not None:
         raise unmet(f"the download failed: {failure}", expected="a whole file", found=failure)
     path = job.keep(name, "download")
     download.save_as(path)
     if "expect" in job.args:
         judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
+
+
+def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
+    """Wait for the end of a download; why it failed, or None.
+
+    Playwright's own wait has no limit, and its synchronous form no way to do anything meanwhile.
+
+    Raises:
+        StepError: a limit is over.
+    """
+    ended = download._loop.create_task(download._impl_obj.failure())  # noqa: SLF001 - as above
+    while not guard.look() and not ended.done():
+        stage.page.wait_for_timeout(LOOK_SECONDS * 1000)
+    if guard.over:
+        download.cancel()
+        raise guard.failure()
+    failure: str | None = ended.result()
+    return failure
 
 
 def _dialog(stage: Stage, job: Job) -> None:

@@ -28,13 +28,13 @@ from orchestra.runtime.attempt import (
     StepRecord,
     Traffic,
 )
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Effort, Job, Session, StepError, unfit
 from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
 from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
-from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.scope import Scope
 from orchestra.runtime.unicode import well_formed
 from orchestra.steps import VERBS, Step

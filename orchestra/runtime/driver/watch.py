@@ -61,7 +61,7 @@ class Watch:
     def _on_navigated(self, frame: Any) -> None:
         self.moves += frame.parent_frame is None
 
-    def _on_download(self, _download: object) -> None:
+    def _on_download(self, _download: Any) -> None:
         self.downloads += 1
 
     def _on_console(self, message: Any) -> None:

@@ -21,6 +21,7 @@ from typing import IO
 
 import msgspec
 
+from orchestra import checkout
 from orchestra.ledger.disk import open_log
 from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import Failure, Request, Result
@@ -122,7 +123,7 @@ class Workers:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env=self._environment,
+                env=checkout.environment(self._environment, self._root),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file if mask is None else subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Probes: one question to a component, answered within its own time.
 
-May import `process`, `port`, `reply`, `patterns`, httpx.
+May import `process`, `port`, `reply`, `body`, `patterns`, httpx.
 
 A probe never raises for what it finds: its `Answer` has an empty reason when the component is fit, else what was seen,
 and what mends it. What a probe starts or opens is gone when it has answered or was cancelled.
@@ -23,8 +23,10 @@ from urllib.parse import urlsplit
 from orchestra.errors import OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Probe
-from orchestra.runtime import patterns, terminal
-from orchestra.runtime.patterns import PatternError
+from orchestra.runtime import terminal
+from orchestra.runtime.body import Body, BodyError
+from orchestra.runtime.bounded import patterns
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
@@ -36,6 +38,8 @@ from orchestra.runtime.servers import identity
 from orchestra.runtime.servers.port import busy
 
 BODY_LIMIT = 1024 * 1024
+"""Of an answer so many bytes are read, decoded; of the output of a program, each of its two."""
+
 _MEGABYTE = 1024 * 1024
 
 
@@ -225,16 +229,19 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
         client = prober.client(verify=verify, direct=direct)
     except ValueError as error:
         return Answer(f"a proxy of the environment cannot be used: {error}", PROXY_HINT, final=True)
-    body = bytearray()
     try:
         async with client.stream(method, url, headers=args.get("headers")) as reply:
-            async for block in reply.aiter_bytes():
-                body += block[: BODY_LIMIT - len(body)]
-                if len(body) >= BODY_LIMIT:
+            read = Body(reply.headers.get("content-encoding", ""), BODY_LIMIT)
+            async for block in reply.aiter_raw():
+                read.feed(block)
+                if read.over:
                     break
     except (_library().HTTPError, _library().InvalidURL, OSError, ValueError) as error:
         return Answer(f"{method} {url}: {_cause(error)}", _mend(error))
-    reason = misfit(args, reply.status_code, bytes(body)) or impostor(scene.identity, reply.headers, bytes(body))
+    except BodyError as error:
+        return Answer(f"{method} {url}: its answer cannot be decoded: {error}")
+    body = bytes(read.data)
+    reason = misfit(args, reply.status_code, body) or impostor(scene.identity, reply.headers, body)
     return Answer(f"{method} {url} {reason}", peer=peer) if reason else Answer(peer=peer)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import os
 import signal
 import time
@@ -23,9 +24,9 @@ import psutil
 from orchestra import nofollow
 from orchestra.names import expand
 from orchestra.plan import Job, Service
-from orchestra.runtime import patterns
+from orchestra.runtime.bounded import patterns
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.files import inside
-from orchestra.runtime.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
@@ -35,8 +36,11 @@ from orchestra.runtime.servers.port import Port
 from orchestra.runtime.terminal import Lines, seen
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
-SEARCHED_LETTERS = 8 * 1024 * 1024
-"""So much of the output waits for the next look of a log probe; of more than that, the end."""
+SEARCHED_LETTERS = 1024 * 1024
+"""So much of the output waits to be searched for what a log probe wants; then the service waits, too."""
+
+_MOST_TIMES = 8
+"""Should it come in spite of that, because all is wanted at once, the oldest is not searched beyond so many times that."""
 
 _LINE_LIMIT = 64 * 1024
 _TAIL_LINES = 8
@@ -106,6 +110,7 @@ class Journal:
         self._came = 0.0
         self._unsearched = ""
         self._searched = 0
+        self._search: asyncio.Task[None] | None = None
         self._half = ""
 
     def begin(self, note: str, watched: tuple[str, ...] = ()) -> None:
@@ -129,7 +134,10 @@ class Journal:
         if self._waiting():
             self._unsearched += "".join(f"{line}\n" for line in self._lines.feed(new))
             self._lines.rest = self._lines.rest[-_LINE_LIMIT:]
-            self._skip(self._searched + len(self._unsearched) - SEARCHED_LETTERS)
+            self._skip(self._searched + len(self._unsearched) - _MOST_TIMES * SEARCHED_LETTERS)
+            if self.full() and (self._search is None or self._search.done()):
+                with contextlib.suppress(RuntimeError):  # no loop runs, so nothing waits
+                    self._search = asyncio.get_running_loop().create_task(self._look())
         text = self._rest + new
         whole, newline, self._rest = text.rpartition("\n")
         if len(self._rest) > _LINE_LIMIT:
@@ -148,6 +156,10 @@ class Journal:
         if place > self._searched:
             self._unsearched, self._searched = self._unsearched[place - self._searched :], place
 
+    def full(self) -> bool:
+        """Whether so much waits to be searched that no more is to be taken."""
+        return len(self._unsearched) > SEARCHED_LETTERS
+
     def _half_line(self) -> str:
         """The line without an end, once it has been one for a while: it may be half of what is to come."""
         half = self._lines.rest if self._clock() - self._came >= SILENCE_SECONDS else ""
@@ -164,6 +176,15 @@ class Journal:
         Raises:
             PatternError: it cannot be searched for.
         """
+        watched = self._watched
+        await self._look()
+        known = watched.get(pattern)
+        if isinstance(known, PatternError):
+            raise known
+        return known
+
+    async def _look(self) -> None:
+        """Search what came since the last time."""
         watched, text, begin = self._watched, self._unsearched + self._half_line(), self._searched
         for one in self._waiting() if text else ():
             try:
@@ -176,10 +197,6 @@ class Journal:
             self._skip(begin + text.rfind("\n") + 1)
             if not self._waiting():
                 self._unsearched = ""
-        known = watched.get(pattern)
-        if isinstance(known, PatternError):
-            raise known
-        return known
 
     def last_lines(self) -> str:
         """The end of the output, for a message; empty when there was none."""
@@ -270,7 +287,7 @@ def start(
     # Python keeps what it writes to a pipe; the last words of one that is killed would be lost.
     env = {"PYTHONUNBUFFERED": "1", **ground.env, **own}
     cwd = inside(command.cwd, ground.root)
-    pipe = Pipe(asyncio.get_running_loop(), journal.take)
+    pipe = Pipe(asyncio.get_running_loop(), journal.take, journal.full)
     try:
         process = spawn(argv, cwd=cwd, env=env, stdout=pipe.write_end, mark=mark)
     except BaseException:

@@ -1,8 +1,9 @@
-"""The process that searches. Run as `python -I -S helper.py`, by path: imports the standard library only.
+"""The process that works. Run as `python -I -S helper.py [FOLDER…]`, by path: imports the standard library only.
 
-A request is a line with its size and then so many bytes of JSON; the answer is one line of JSON. Before each pattern its
-number is written on a line: when the process is ended in the middle of a search, the last number names the pattern.
-The system ends it by SIGPROF when the processor time of a search is over, and refuses memory beyond the limit.
+FOLDERS are where the library for JSONPath lies. A request is a line of three numbers (the size of the JSON that follows,
+the memory that is allowed, the size of the data behind the JSON); the answer is one line of JSON. Before each part of the
+work its number is written on a line: when the process is ended in the middle, the last number names the part.
+The system ends it by SIGPROF when the processor time of a part is over, and refuses memory beyond the limit.
 """
 
 # ruff: noqa: PTH123, SIM105 - pathlib and contextlib would double the time to start
@@ -19,14 +20,15 @@ from typing import Any, NamedTuple
 
 def main() -> None:
     """Answer requests until stdin is closed."""
+    sys.path += sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the process that asks has its own way to end, and closes stdin then
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     requests = sys.stdin.buffer
     while head := requests.readline():
-        size, memory = map(int, head.split())
+        size, memory, more = map(int, head.split())
         _bound(memory)
-        _tell(_answer(json.loads(requests.read(size))))
+        _tell(_answer(requests.read(size), requests.read(more)))
 
 
 def _bound(size: int) -> None:
@@ -41,9 +43,10 @@ def _tell(value: object) -> None:
     sys.stdout.buffer.flush()
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: bytes, data: bytes) -> dict[str, Any]:
     try:
-        return {"value": _KINDS[request["kind"]](request)}
+        asked = json.loads(request)
+        return {"value": _KINDS[asked["kind"]](asked, data)}
     except (re.error, OverflowError, RecursionError) as error:
         return {"fault": f"cannot be read: {error}"}
     except MemoryError:
@@ -55,13 +58,16 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _begun(number: int, seconds: float) -> None:
-    """A pattern is under way from now on, or from its first one on a group of them."""
+    """A part is under way from now on; 0 seconds leave the clock as it is."""
     _tell(number)
     if seconds:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def _groups(request: dict[str, Any]) -> dict[str, str] | None:
+# ------------------------------------------------------------------------------------------------------------- patterns
+
+
+def _groups(request: dict[str, Any], _: bytes) -> dict[str, str] | None:
     """The named groups of the first match."""
     _begun(0, request["seconds"])
     [pattern] = request["patterns"]
@@ -69,7 +75,7 @@ def _groups(request: dict[str, Any]) -> dict[str, str] | None:
     return None if found is None else {name: value or "" for name, value in found.groupdict().items()}
 
 
-def _first(request: dict[str, Any]) -> list[int]:
+def _first(request: dict[str, Any], _: bytes) -> list[int]:
     """For each text the number of the first pattern that is found in it, -1 for none."""
     numbers = [-1] * len(request["texts"])
     for number, source in enumerate(request["patterns"]):
@@ -85,7 +91,7 @@ def _fitting(source: str, texts: list[str], numbers: list[int]) -> Iterator[int]
     return (index for index, number in enumerate(numbers) if number < 0 and search(texts[index]))
 
 
-def _in_file(request: dict[str, Any]) -> list[tuple[int, str]]:
+def _in_file(request: dict[str, Any], _: bytes) -> list[tuple[int, str]]:
     """The lines behind a place in a file that a pattern fits, with their numbers, up to the most that is asked for.
 
     Of a traceback of Python there is one, with its exception as its text.
@@ -205,7 +211,36 @@ def _read(path: str, start: int, size: int) -> tuple[int, bytes]:
         return above, file.read(size)
 
 
-_KINDS = {"groups": _groups, "first": _first, "in_file": _in_file}
+# ------------------------------------------------------------------------------------------------------------- JSONPath
+
+
+def _values(request: dict[str, Any], data: bytes) -> list[Any] | str:
+    """For each path the values to which it leads, or why it cannot be followed as a text; a text alone for no JSON."""
+    from jsonpath_rfc9535 import JSONPathError  # noqa: PLC0415 - most requests are for patterns
+    from jsonpath_rfc9535 import compile as compile_path  # noqa: PLC0415
+
+    _begun(0, request["seconds"])
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    answers: list[Any] = []
+    for number, path in enumerate(request["paths"]):
+        _begun(number, request["seconds"])
+        values: list[Any] = []
+        try:
+            for node in compile_path(path).finditer(document):
+                values.append(node.value)
+                if len(values) > request["most"]:
+                    break
+        except (JSONPathError, RecursionError) as error:
+            answers.append(str(error) or "it goes too deep")
+        else:
+            answers.append(values)
+    return answers
+
+
+_KINDS = {"groups": _groups, "first": _first, "in_file": _in_file, "values": _values}
 
 if __name__ == "__main__":
     main()
