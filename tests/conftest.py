@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -20,10 +21,9 @@ from hypothesis import settings
 
 from orchestra.runtime import driver
 from orchestra.runtime.browsers.browser import Browser, find
-from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from tests.support import golden
-from tests.support.both import Both
+from tests.support.both import Both, Drivers
 from tests.support.paths import ROOT
 from tests.support.project import STATE, SuiteProject
 from tests.support.site import site
@@ -187,16 +187,17 @@ def step_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def both_drivers() -> Iterator[tuple[dict[str, Driver], Http]]:
-    """Both browser drivers, warm, and the client of `http` steps."""
-    drivers, http = {name: driver.load(name, os.environ) for name in ("playwright", "mcp")}, Http()
-    yield drivers, http
-    for warm in drivers.values():
-        warm.close()
-    http.close()
+def both_drivers() -> Iterator[tuple[Drivers, ThreadPoolExecutor]]:
+    """Both browser drivers, warm, each with its client of `http` steps, and a thread to run one of them beside."""
+    drivers = {name: (driver.load(name, os.environ), Http()) for name in ("playwright", "mcp")}
+    with ThreadPoolExecutor(1) as thread:
+        yield drivers, thread
+        for warm, http in drivers.values():
+            warm.close()
+            http.close()
 
 
 @pytest.fixture
-def both(tmp_path: Path, step_url: str, both_drivers: tuple[dict[str, Driver], Http], chromium: Browser) -> Both:
+def both(tmp_path: Path, step_url: str, both_drivers: tuple[Drivers, ThreadPoolExecutor], chromium: Browser) -> Both:
     """Runs steps through both drivers."""
     return Both(tmp_path, step_url, both_drivers, chromium)

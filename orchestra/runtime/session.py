@@ -195,7 +195,7 @@ class Session:
             folder=self.folder,
             mark=self._mark,
             env=self._environment,
-            secrets_mask=self._masks.text,
+            masks=self._masks,
             on_event=self._outages.service,
             wake=self._engine.wake,
             reaper=self._reaper,

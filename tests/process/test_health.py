@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from orchestra.plan import Backoff, Component, Job, Probe, Ready, Rung, Service
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import busy
 from tests.support.servers import QUICK, Ground, carriers, free_range, live, until
@@ -746,7 +747,7 @@ def test_a_bug_of_ours_fails_the_component_and_holds_up_nobody(ground):
 def test_secrets_are_in_no_reason_and_no_log(ground):
     program = "import os, sys; print('the key is', os.environ['KEY']); sys.exit(os.environ['KEY'])"
     one = Component("one", "o", job=Job((sys.executable, "-c", program), env={"KEY": "${env.SECRET}"}))
-    matrix = ground.matrix(one, env={"SECRET": "hunter22"}, mask=lambda text: text.replace("hunter22", "***SECRET***"))
+    matrix = ground.matrix(one, env={"SECRET": "hunter22"}, masks=Masks(["SECRET"], {"SECRET": "hunter22"}))
     (row,) = ground.settle(matrix, "one")
     assert row.reason == "ended with exit code 1; its last words: the key is ***SECRET*** | ***SECRET***"
     log = (ground.root / "run/services/one.log").read_text()
@@ -872,13 +873,14 @@ RUN = """
 import os, sys, time
 from pathlib import Path
 from orchestra.plan import Backoff, Component, Probe, Ready, Service
+from orchestra.runtime.mask import NOTHING
 from orchestra.runtime.servers.health import Matrix
 from orchestra.runtime.servers.port import busy
 from orchestra.runtime.processes.reaper import Reaper
 mark, low, high = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 words = (sys.executable, "server.py", "${port}", "backend", "deaf", "daemon")
 backend = Component("backend", "b", service=Service(words, ports=(low, high)), ready=Ready(Probe("http", {"path": "/"})))
-matrix = Matrix([backend], root=Path.cwd(), folder=Path.cwd() / "run", mark=mark, env=dict(os.environ), secrets_mask=str,
+matrix = Matrix([backend], root=Path.cwd(), folder=Path.cwd() / "run", mark=mark, env=dict(os.environ), masks=NOTHING,
                 on_event=lambda body: None, wake=lambda: None, reaper=Reaper.start(mark))
 matrix.request(["backend"])
 while matrix.row("backend").state != "healthy":

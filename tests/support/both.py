@@ -7,6 +7,8 @@ import json
 import msgspec
 
 from orchestra.runtime.attempt import Result
+from orchestra.runtime.driver.contract import Driver
+from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.steps import VERBS as VOCABULARY
 from tests.support.requests import request
@@ -18,8 +20,11 @@ ASIDE = {"download": {EVALUATE}}  # which of two limits it was is asked of the p
 EVIDENCE = {"browser_take_screenshot", "browser_console_messages", "browser_network_requests"}
 
 
+Drivers = dict[str, tuple[Driver, Http]]
+
+
 class Both:
-    """Runs steps through both drivers; `tools` are those that the MCP driver used, by verb."""
+    """Runs steps through both drivers at once; `tools` are those that the MCP driver used, by verb."""
 
     def __init__(self, folder, url, warm, chromium):
         self._folder, self._url, self._warm, self._chromium = folder, url, warm, chromium
@@ -33,13 +38,14 @@ class Both:
             (folder / file).write_text(text)
         names = {"s.url": self._url, "down.url": self._down}
         asked = request(folder, said, browser=self._chromium, driver=name, names=names, evidence="always", **options)
-        result = carry_out(asked, self._warm[0][name], self._warm[1])
+        result = carry_out(asked, *self._warm[0][name])
         assert msgspec.json.decode(msgspec.json.encode(result), type=Result) == result  # a worker sends it
         return result
 
     def __call__(self, *said, opened=True, **options):
         told = [OPEN, *said] if opened else list(said)
-        cli, mcp = self.run("playwright", told, **options), self.run("mcp", told, **options)
+        beside = self._warm[1].submit(self.run, "mcp", told, **options)
+        cli, mcp = self.run("playwright", told, **options), beside.result()
         assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure)
         self.tools = {}
         for line in map(json.loads, (self._folder / "mcp" / "mcp.jsonl").read_text().splitlines()):

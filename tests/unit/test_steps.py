@@ -36,7 +36,6 @@ def test_short_forms_name_a_field_that_suffices():
 
 def test_names_are_those_of_the_table():
     assert all(name == verb.name for name, verb in VERBS.items())
-    assert len(VERBS) == 21
 
 
 @pytest.mark.parametrize("name", [name for name in VERBS if name != "use"])

@@ -41,7 +41,6 @@ from orchestra.steps import VERBS as VOCABULARY
 PICTURE_SECONDS = 5.0
 SHOWN_LETTERS = 400
 KEPT_CALLS = 2000
-MASK = "***"
 
 _WAITING = ("wait", "download")
 """What a call of these takes is the page's time, not that of the protocol."""
@@ -93,9 +92,7 @@ class McpAttempt:
         self._waiting: Dialog | None = None
         self._settled = False
         self._end = float("inf")
-        self._secrets = sorted(
-            (value for name, value in request.names.items() if name.startswith("env.") and len(value) > 3), key=len
-        )[::-1]
+        self._masks = session.masks
 
     def bound(self, seconds: float) -> None:
         """Let no call take longer than this from now on."""
@@ -109,7 +106,7 @@ class McpAttempt:
         answers = tool == "browser_handle_dialog"
         try:
             answer = self._session.server.call(tool, arguments, limit, meanwhile=None if answers else self._meanwhile)
-            outcome = answer.error[:SHOWN_LETTERS] if answer.failed else outcome
+            outcome = self._masks.text(answer.error)[:SHOWN_LETTERS] if answer.failed else outcome
             if tool == "browser_file_upload" and not answer.failed:
                 self._page.forget_chooser()
             answer = replace(answer, modal=self._page.modal(answer.claims))
@@ -146,7 +143,7 @@ class McpAttempt:
         answer = await ask(tool, arguments)
         if answer.failed:  # it was closed by something else: what was meant for it is for the next one
             dialogs.restore(before)
-        self._note(tool, arguments, begun, answer.error[:SHOWN_LETTERS] if answer.failed else "ok")
+        self._note(tool, arguments, begun, self._masks.text(answer.error)[:SHOWN_LETTERS] if answer.failed else "ok")
         if dialogs.stayed > before.stayed and not answer.failed:
             raise CallOverError("the page was not left")  # the tool would wait for another document
 
@@ -243,8 +240,11 @@ class McpAttempt:
             if self._session.fit():
                 kept += self._shown(folder, name)
         with suppress(OSError):
-            lines = (json.dumps(line, ensure_ascii=False) for line in self._lines)
-            (folder / "mcp.jsonl").write_text(self._masked("\n".join(lines) + "\n"), encoding="utf-8")
+            lines = (
+                json.dumps(line | {"arguments": self._masks.value(line["arguments"])}, ensure_ascii=False)
+                for line in self._lines
+            )
+            (folder / "mcp.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
             kept.append(Evidence("mcp.jsonl", "mcp"))
         return kept
 
@@ -280,14 +280,9 @@ class McpAttempt:
             answer = self._call(tool, arguments, PICTURE_SECONDS)
             text = answer.listing
             if not answer.failed and text and not text.startswith("Total messages: 0 "):
-                (folder / file).write_text(self._masked(text + "\n"), encoding="utf-8")
+                (folder / file).write_text(self._masks.text(text) + "\n", encoding="utf-8")
                 kept.append(Evidence(file, kind))
         return kept
-
-    def _masked(self, text: str) -> str:
-        for value in self._secrets:
-            text = text.replace(value, MASK)
-        return text
 
     def seen(self) -> Seen:
         """What the page did beside the steps, by the events of the browser that is ours: no tool is called for it."""

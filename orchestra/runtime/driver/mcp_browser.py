@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -45,6 +46,8 @@ _CLEAN = """async () => {
     for await (const name of folder.keys()) await folder.removeEntry(name, { recursive: true });
   });
 }"""
+
+_KEY = os.urandom(32)
 
 
 class SharedBrowser:
@@ -279,7 +282,10 @@ async def _close(page: Page) -> None:
 
 
 def digest(state: Any) -> str:
-    """A short digest of cookies and storage; `-` when there is nothing in them."""
+    """A short digest of cookies and storage; `-` when there is nothing in them.
+
+    Its key is this process's own: whoever reads the record cannot try passwords on it.
+    """
     if not state.get("cookies") and not state.get("origins"):
         return "-"
-    return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()[:16]
+    return hashlib.blake2b(msgspec.json.encode(state, order="sorted"), digest_size=8, key=_KEY).hexdigest()

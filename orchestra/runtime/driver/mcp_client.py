@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias, cast
 
 import psutil
 from anyio import BrokenResourceError, ClosedResourceError
@@ -25,6 +25,8 @@ from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implem
 from orchestra import __version__
 from orchestra.runtime.driver.mcp_loop import Loop
 from orchestra.runtime.driver.mcp_result import Answer, answer_of
+from orchestra.runtime.mask import NOTHING, Masks
+from orchestra.runtime.processes.masked_log import MaskedLog
 
 START_SECONDS = 30.0
 PATIENCE_SECONDS = 5.0
@@ -89,12 +91,14 @@ class Start:
         folder: its working folder.
         environment: all of it.
         log: the file that its stderr is added to.
+        masks: take secrets out of it.
     """
 
     argv: tuple[str, ...]
     folder: Path
     environment: Mapping[str, str]
     log: Path
+    masks: Masks = NOTHING
 
 
 class Server:
@@ -140,9 +144,9 @@ class Server:
         )
         me = Implementation(name="orchestra", version=__version__)
         try:
-            start.log.parent.mkdir(parents=True, exist_ok=True)
-            with start.log.open("a", encoding="utf-8") as log:
-                async with Client(stdio_client(server, log), mode="legacy", client_info=me, cache=None) as client:
+            with MaskedLog(start.log, start.masks.stream()) as log:
+                pipes = stdio_client(server, cast("TextIO", log.file))
+                async with Client(pipes, mode="legacy", client_info=me, cache=None) as client:
                     self.pid = next(iter(_children() - before), 0)
                     try:
                         await self._judge(client)

@@ -32,7 +32,7 @@ from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, CallOverError,
 from orchestra.runtime.driver.mcp_flags import ATTACHED, OWN_PAUSE
 from orchestra.runtime.driver.mcp_loop import Loop
 from orchestra.runtime.driver.mcp_page import PageView
-from orchestra.runtime.mask import Masks
+from orchestra.runtime.mask import NOTHING, Masks
 
 _T = TypeVar("_T")
 
@@ -87,6 +87,7 @@ class McpSession:
         self._kind: _Kind | None = None
         self._server: Server | None = None
         self._folder = Path()
+        self.masks = NOTHING
         # What the server writes by itself spans tests and holds what pages say: no evidence, and nobody masks it.
         self._scratch: TemporaryDirectory[str] | None = None
         self._state: Any = None
@@ -112,6 +113,7 @@ class McpSession:
             raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
+        self.masks = Masks(request.secrets, self._environment)
         wanted = _Kind(request.browser, request.headed)
         self._continuity, self._reasons, self._parts, self.restarts = "kept", [], [], 0
         try:
@@ -127,7 +129,7 @@ class McpSession:
             if self._without_server:
                 self._came_back("server", "the MCP server had died", "restart", before=True)
             self._without_server = False
-            self._run(self.browser.forget(Masks(request.secrets, self._environment).text))
+            self._run(self.browser.forget(self.masks.text))
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -324,7 +326,9 @@ class McpSession:
         environment = server_environment(self._environment)
         if self._scratch is None:
             self._scratch = TemporaryDirectory(prefix="orchestra-mcp-", ignore_cleanup_errors=True)
-        start = Start(server_argv(self.browser.endpoint, Path(self._scratch.name)), self._root, environment, log)
+        start = Start(
+            server_argv(self.browser.endpoint, Path(self._scratch.name)), self._root, environment, log, self.masks
+        )
         self._folder.mkdir(parents=True, exist_ok=True)
         server = Server(self._loop, start, patience_seconds=self._patience)
         self._server = server

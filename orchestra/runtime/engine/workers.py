@@ -8,8 +8,9 @@ library stands here).
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections import deque
@@ -22,11 +23,11 @@ from typing import IO
 import msgspec
 
 from orchestra import checkout
-from orchestra.ledger.disk import open_log
 from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.early_end import END
-from orchestra.runtime.mask import Masks, StreamMask
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.processes.masked_log import MaskedLog
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
 
@@ -37,7 +38,15 @@ MARGIN_SECONDS = 120.0
 END_SECONDS = 45.0
 """What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
 
-_BLOCK_BYTES = 65536
+
+_PATH_LENGTH = 40
+"""A socket has a path of 104 bytes at most on macOS; those of Playwright take 60 below this folder."""
+
+
+def _scratch() -> Path:
+    """Make a private folder for temporary files of a worker: profiles, sockets and snapshots hold what pages show."""
+    folder = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="orchestra-", dir=folder if len(folder) <= _PATH_LENGTH else "/tmp"))  # noqa: S108
 
 
 @dataclass(slots=True)
@@ -48,6 +57,7 @@ class _Worker:
     stdin: IO[bytes]
     kind: tuple[str, str]
     log: Path
+    scratch: Path
     request: Request | None = None
     begun: float = 0.0
     due: float = 0.0
@@ -88,7 +98,7 @@ class Workers:
         self._reaper = reaper
         self._wake = wake
         self._masks = masks
-        self._copiers: list[threading.Thread] = []
+        self._logs_open: list[MaskedLog] = []
         self._clock = clock
         self._workers: list[_Worker] = []
         self._inbox: deque[tuple[_Worker, bytes]] = deque()
@@ -118,26 +128,29 @@ class Workers:
     def _new(self, kind: tuple[str, str]) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        mask = self._masks.stream()
-        with open_log(log) as file:
+        scratch = _scratch()
+        output = MaskedLog(log, self._masks.stream())
+        self._logs_open.append(output)
+        try:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env=checkout.environment(self._environment, self._root),
+                env={**checkout.environment(self._environment, self._root), "TMPDIR": str(scratch)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=file if mask is None else subprocess.PIPE,
+                stderr=output.file,
                 mark=f"{self._mark}/worker-{self._started}",
             )
-        if mask is not None and process.popen.stderr is not None:
-            copier = threading.Thread(target=_copy, args=(process.popen.stderr, log, mask), daemon=True)
-            self._copiers.append(copier)
-            copier.start()
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        finally:
+            output.started()
         stdin, stdout = process.popen.stdin, process.popen.stdout
         if stdin is None or stdout is None:
             raise AssertionError("both were asked for as pipes")
         self._reaper.add(process.pid)
-        worker = _Worker(process, stdin, kind, log)
+        worker = _Worker(process, stdin, kind, log, scratch)
         self._workers.append(worker)
         threading.Thread(target=self._read, args=(worker, stdout), name=f"worker-{self._started}", daemon=True).start()
         return worker
@@ -174,8 +187,7 @@ class Workers:
     def _lose(self, worker: _Worker, *, hung: bool = False) -> list[Result]:
         """Take a worker out, with all of its tree; its request, if any, gets a result."""
         self._workers.remove(worker)
-        end_tree(worker.process, grace_seconds=0.0)
-        self._reaper.remove(worker.process.pid)
+        self._end(worker)
         request = worker.request
         if request is None:
             return []
@@ -198,6 +210,12 @@ class Workers:
                     worker.stdin.write(END + b"\n")
                     worker.stdin.flush()
 
+    def _end(self, worker: _Worker) -> None:
+        """End a worker with all of its tree, and remove what its browser and MCP server wrote for themselves."""
+        end_tree(worker.process, grace_seconds=0.0)
+        self._reaper.remove(worker.process.pid)
+        shutil.rmtree(worker.scratch, ignore_errors=True)
+
     def stop(self) -> None:
         """End every worker that works; the next `collect` tells their attempts as interrupted."""
         for worker in list(self._workers):
@@ -216,18 +234,7 @@ class Workers:
         for worker in self._workers:
             if worker.request is None:
                 worker.dead.wait(timeout=5.0)
-            end_tree(worker.process, grace_seconds=0.0)
-            self._reaper.remove(worker.process.pid)
+            self._end(worker)
         self._workers.clear()
-        for copier in self._copiers:
-            copier.join(timeout=5.0)
-
-
-def _copy(source: IO[bytes], log: Path, mask: StreamMask) -> None:
-    """Write what a worker says to its log without the secrets, until nobody can say anything more."""
-    with source, open_log(log) as out:
-        while block := os.read(source.fileno(), _BLOCK_BYTES):
-            with suppress(OSError):  # a full disk must not stop the worker, which would wait for the pipe
-                out.write(mask.feed(block))
-        with suppress(OSError):
-            out.write(mask.finish())
+        for log in self._logs_open:
+            log.join()

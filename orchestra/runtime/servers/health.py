@@ -27,6 +27,7 @@ from typing import Any
 
 from orchestra.errors import OrchestraError
 from orchestra.plan import Component, Live
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
 from orchestra.runtime.processes.reaper import Reaper
@@ -61,7 +62,7 @@ class Matrix:
         folder: the run's folder; logs go to `services/<id>.log` in it.
         mark: the run's tree mark.
         env: what services, jobs and probes inherit.
-        secrets_mask: takes secrets out of logs and reasons.
+        masks: take secrets out of logs and reasons.
         on_event: given the body of each `service_event`, from the matrix's thread.
         wake: called after each change of a state, from that thread.
         reaper: told about every process.
@@ -83,7 +84,7 @@ class Matrix:
         folder: Path,
         mark: str,
         env: Mapping[str, str],
-        secrets_mask: Callable[[str], str],
+        masks: Masks,
         on_event: Callable[[dict[str, Any]], None],
         wake: Callable[[], None],
         reaper: Reaper | None = None,
@@ -96,7 +97,7 @@ class Matrix:
         numbered: Mapping[str, int] = MappingProxyType({}),
         place: Callable[[str], str] = lambda _: "",
     ) -> None:
-        self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand, place)
+        self._ground = Ground(root, folder, mark, env, masks, reaper, clock, sleep, rand, place)
         self._on_event = on_event
         self._wake = wake
         self._in_use = in_use
@@ -234,13 +235,13 @@ class Matrix:
         return Row(
             id=member.component.id,
             state=state,
-            reason=self._ground.mask(trouble.reason),
+            reason=self._ground.masks.text(trouble.reason),
             pid=member.pid,
             port=member.port,
             url=member.url,
             attempts=member.starts,
             seconds=max(0.0, self._ground.clock() - member.begun) if member.begun else 0.0,
-            hint=self._ground.mask(trouble.hint),
+            hint=self._ground.masks.text(trouble.hint),
             required=member.component.required,
             degraded=f"{member.component.id} on failover" if member.on_failover else "",
             identity=member.identity_in_words(),
