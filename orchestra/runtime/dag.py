@@ -29,7 +29,7 @@ from doit.runner import Runner
 
 from orchestra import nofollow, source
 from orchestra import plan as plans
-from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
+from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
 from orchestra.plan import Plan
 from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
@@ -340,7 +340,10 @@ def seam() -> None:
 
 def config(launch: Launch, default_tasks: Sequence[str]) -> dict[str, Any]:
     """DOIT_CONFIG of a run: our reporter, a database of this process alone, no capture, no early end."""
-    handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    try:
+        handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    except OSError as error:
+        raise MachineError(f"no temporary file can be made: {error.strerror}", "let TMPDIR name a folder") from error
     os.close(handle)
     Path(dep_file).unlink()
     return {

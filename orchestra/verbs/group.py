@@ -6,13 +6,12 @@ It knows no project: `orchestra --help` is read more often than anything else an
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
-from orchestra import __version__
+from orchestra import __version__, streams
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.printing import as_json, printed
 from orchestra.suggest import did_you_mean
@@ -61,7 +60,7 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            _deaf()
+            streams.deafen()
             return EXIT_OK
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -87,17 +86,12 @@ def say_data(text: str, *, end: str = "\n") -> None:
         click.echo(text, nl=False)
         click.echo(end, nl=False)
     except BrokenPipeError:
-        _deaf()
+        streams.deafen()
 
 
 def warn(text: str) -> None:
     """Write text for people to stderr, harmless."""
     click.echo(printed(text), err=True)
-
-
-def _deaf() -> None:
-    """Let everything that is still written to stdout go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _go_to(ctx: click.Context, param: click.Parameter, folder: str | None) -> str | None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from orchestra.printing import HIDDEN, as_json, as_xml, letter, one_line, printed, unbroken, visible
 from tests.support.ci import PAYLOADS, READERS, obeyed
+from tests.support.paths import ROOT
 
 CASES = [(ci, payload) for ci, payloads in PAYLOADS.items() for payload in payloads]
 pieces = st.lists(
@@ -111,3 +112,9 @@ def test_a_long_text_costs_no_more_than_its_length():
 
 def test_columns_stay_where_they_are():
     assert unbroken("  a\tb\r\nc\x0b") == "  a\tb c␋"
+
+
+def test_no_verb_writes_past_the_one_place():
+    for file in (ROOT / "orchestra/verbs").glob("*.py"):
+        written = re.findall(r"click\.s?echo\(|\bprint\(|\.std(?:out|err)\.write\(", file.read_text())
+        assert not written or file.name == "group.py", f"{file.name}: {written[0]} instead of `say` or `warn`"
