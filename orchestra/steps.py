@@ -71,6 +71,7 @@ class Verb(msgspec.Struct, frozen=True):
         idempotent: whether it may be done twice without another effect (a lost MCP session retries such a step alone).
         playwright: the Playwright call for readers.
         mcp: the tools of the Playwright MCP server that it may use (`orchestra.calls`).
+        detail: more for docs/steps.md, in Markdown.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Verb(msgspec.Struct, frozen=True):
     idempotent: bool = False
     playwright: str = ""
     mcp: tuple[str, ...] = ()
+    detail: str = ""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -99,6 +101,10 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 _WITHIN = Field("within_seconds", SECONDS, "how long to wait for it", 10, default=5.0)
+_FOR_ELEMENT = Field(
+    "within_seconds", SECONDS, "how long to wait for its element; `action_timeout_seconds` of the test without it", 10
+)
+_FOR_PAGE = Field("within_seconds", SECONDS, "how long the page may take; `action_timeout_seconds` without it", 60)
 _SAVE = Field("save", NAME, "keep the result as `${saved.NAME}` to the end of the test", "elapsed_ms")
 
 _DOWNLOAD_EXPECT: Schema = {
@@ -156,16 +162,22 @@ _DOWNLOAD_EXPECT: Schema = {
     },
 }
 
+_LEAVING = (
+    "The step passes only when a document has come. A page that asks by `beforeunload` whether it may be left is left, unless a\n"
+    "[`dialog`](#dialog) step before this one dismisses the question: then this step fails."
+)
+
 _ALL: tuple[Verb, ...] = (
     Verb(
         "goto",
         "Open a page and wait for its load event.",
         "${frontend.url}/",
-        fields=(Field("url", TEXT, "the address", "${frontend.url}/", required=True),),
+        fields=(Field("url", TEXT, "the address", "${frontend.url}/", required=True), _FOR_PAGE),
         short="url",
         idempotent=True,
         playwright="page.goto(url)",
         mcp=("browser_navigate",),
+        detail=_LEAVING,
     ),
     Verb(
         "click",
@@ -182,6 +194,7 @@ _ALL: tuple[Verb, ...] = (
                 ["Shift"],
                 default=[],
             ),
+            _FOR_ELEMENT,
         ),
         playwright="locator.click()",
         mcp=("browser_click", "browser_run_code_unsafe"),
@@ -191,7 +204,7 @@ _ALL: tuple[Verb, ...] = (
         "Replace the content of an input.",
         {"label": "Message", "value": "Market status"},
         target="required",
-        fields=(Field("value", TEXT, "the new content", "Market status", required=True),),
+        fields=(Field("value", TEXT, "the new content", "Market status", required=True), _FOR_ELEMENT),
         idempotent=True,
         playwright="locator.fill(value)",
         mcp=("browser_type",),
@@ -201,10 +214,11 @@ _ALL: tuple[Verb, ...] = (
         "Press a key or a chord, on an element or on the page.",
         {"label": "Message", "key": "Enter"},
         target="optional",
-        fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True),),
+        fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True), _FOR_ELEMENT),
         short="key",
         playwright="locator.press(key)",
         mcp=("browser_evaluate", "browser_press_key"),
+        detail="As by Playwright itself, the caret of an input that had no focus is at its start; `End` takes it to the end.",
     ),
     Verb(
         "select",
@@ -219,6 +233,7 @@ _ALL: tuple[Verb, ...] = (
                 "NVDA",
                 required=True,
             ),
+            _FOR_ELEMENT,
         ),
         idempotent=True,
         playwright="locator.select_option(value)",
@@ -229,6 +244,7 @@ _ALL: tuple[Verb, ...] = (
         "Make a checkbox or radio button checked.",
         {"label": "Compact view"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.check()",
         mcp=("browser_fill_form",),
@@ -238,6 +254,7 @@ _ALL: tuple[Verb, ...] = (
         "Make a checkbox unchecked.",
         {"label": "Compact view"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.uncheck()",
         mcp=("browser_fill_form",),
@@ -247,19 +264,25 @@ _ALL: tuple[Verb, ...] = (
         "Move the pointer over an element.",
         {"testid": "reply"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.hover()",
         mcp=("browser_hover",),
     ),
     Verb(
         "upload",
-        "Choose files in a file input.",
+        "Choose files: of a file input or its label directly, of another element by a click that opens a file chooser.",
         {"label": "Import conversation", "files": ["tests/data/conversation.json"]},
         target="required",
-        fields=(Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),),
+        fields=(
+            Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),
+            _FOR_ELEMENT,
+        ),
         idempotent=True,
         playwright="locator.set_input_files(files)",
-        mcp=("browser_evaluate", "browser_file_upload"),
+        mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
+        detail="A file input, or the label of one, is given the files without a click, be it hidden or not. Any other element\n"
+        "is clicked, and the file chooser that it opens within 5 seconds is given them.",
     ),
     Verb(
         "expect",
@@ -310,10 +333,16 @@ _ALL: tuple[Verb, ...] = (
             Field("equals", ANY, "the result must be this value", "Market Parser"),
             Field("below", NUMBER, "the result must be a number below this", 2000),
             _SAVE,
+            _FOR_ELEMENT,
         ),
         short="script",
         playwright="page.evaluate(script)",
         mcp=("browser_evaluate",),
+        detail="The script is a function or an expression, with or without a semicolon or a comment at its end. Its value is\n"
+        "JSON, by both methods the same: `undefined` counts as `null`, a date or any other object with `toJSON` as what that\n"
+        "gives, and half of a surrogate pair in a text as U+FFFD. A value that JSON has no form for (`NaN`, `Infinity`, a big\n"
+        "integer, a function, a map, a set, an element, a circle) fails a step with `equals`, `below` or `save`, and is passed\n"
+        "over by one without.",
     ),
     Verb(
         "screenshot",
@@ -323,6 +352,7 @@ _ALL: tuple[Verb, ...] = (
         fields=(
             Field("as", TEXT, "the name of the picture", "start page", required=True),
             Field("full_page", BOOLEAN, "the whole page, not only what is in view", True, default=False),
+            _FOR_ELEMENT,
         ),
         short="as",
         idempotent=True,
@@ -358,6 +388,8 @@ _ALL: tuple[Verb, ...] = (
         ),
         playwright="page.once('dialog')",
         mcp=("browser_handle_dialog",),
+        detail="A dialog that no step answers is dismissed, and is an error beside the assertions ([errors](errors.md)). Only\n"
+        "`beforeunload`, by which a page asks whether it may be left, is accepted then, and is no error.",
     ),
     Verb(
         "viewport",
@@ -371,15 +403,26 @@ _ALL: tuple[Verb, ...] = (
         playwright="page.set_viewport_size()",
         mcp=("browser_resize",),
     ),
-    Verb("back", "Go back in the history.", {}, bare=True, playwright="page.go_back()", mcp=("browser_navigate_back",)),
+    Verb(
+        "back",
+        "Go back in the history.",
+        {},
+        fields=(_FOR_PAGE,),
+        bare=True,
+        playwright="page.go_back()",
+        mcp=("browser_navigate_back",),
+        detail="It fails where there is no page to go back to. " + _LEAVING,
+    ),
     Verb(
         "reload",
         "Load the page again.",
         {},
+        fields=(_FOR_PAGE,),
         bare=True,
         idempotent=True,
         playwright="page.reload()",
         mcp=("browser_run_code_unsafe",),
+        detail=_LEAVING,
     ),
     Verb(
         "http",

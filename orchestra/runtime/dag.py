@@ -29,9 +29,9 @@ from doit.runner import Runner
 
 from orchestra import nofollow, source
 from orchestra import plan as plans
-from orchestra.draw import visible
-from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
+from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
 from orchestra.plan import Plan
+from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
 from orchestra.runtime import inherited
 from orchestra.runtime.recorder import Observer
@@ -125,7 +125,7 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
         yield {
             "basename": prefix,
             "name": test_id,
-            "doc": title,
+            "doc": printed(one_line(title)),
             "actions": [_noop],
             "task_dep": [f"_run:{prefix}:{test_id}"],
             "meta": judging,
@@ -284,9 +284,7 @@ class Reporter:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if launch.told is not None:
-            sys.stderr.write(f"error: {visible(launch.told.message)}\n")
-            if launch.told.hint:
-                sys.stderr.write(f"hint: {visible(launch.told.hint)}\n")
+            sys.stderr.write(f"{letter(launch.told.message, launch.told.hint)}\n")
         raise SystemExit(EXIT_BUG if launch.code is None else launch.code)
 
     def add_failure(self, task: Any, fail: Any) -> None:
@@ -294,11 +292,11 @@ class Reporter:
         of ours that must be seen.
         """
         if not isinstance(fail, TaskFailed | UnmetDependency):
-            sys.stderr.write(f"{task.name}: {fail.get_msg()}\n")
+            sys.stderr.write(f"{letter(f'{task.name}: {fail.get_msg()}')}\n")
 
     def runtime_error(self, msg: str) -> None:
         """doit's own complaint, for instance about a task that does not exist."""
-        sys.stderr.write(f"{msg}\n")
+        sys.stderr.write(f"{printed(msg)}\n")
 
     def get_status(self, task: Any) -> None:
         """Nothing to show: the ledger tells."""
@@ -342,7 +340,10 @@ def seam() -> None:
 
 def config(launch: Launch, default_tasks: Sequence[str]) -> dict[str, Any]:
     """DOIT_CONFIG of a run: our reporter, a database of this process alone, no capture, no early end."""
-    handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    try:
+        handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    except OSError as error:
+        raise MachineError(f"no temporary file can be made: {error.strerror}", "let TMPDIR name a folder") from error
     os.close(handle)
     Path(dep_file).unlink()
     return {

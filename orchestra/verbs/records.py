@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from orchestra import owner
-from orchestra.draw import terminal_table, visible
+from orchestra.draw import terminal_table
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.audit import audit as examine
@@ -22,9 +22,10 @@ from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Tail, read, utc_stamp
 from orchestra.ledger.runs import LAST, LEDGER, find_run
 from orchestra.ledger.state import fold_all
+from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import timeline, watch
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.options import project_of, suite_option
 from orchestra.verbs.publishing import publish_report
 from orchestra.verbs.rejudging import print_gates
@@ -67,7 +68,7 @@ def events(
         going = follow and under_way(folder)  # asked before the file is read, so that its last event is not missed
         for event in tail.poll():
             if not types or event.type in types:
-                say(timeline.json_line(event) if as_json else timeline.timeline(event))
+                say_json(timeline.json_line(event)) if as_json else say(timeline.timeline(event))
         sys.stdout.flush()
         if not going:
             return EXIT_OK
@@ -110,7 +111,7 @@ def report(
         raise UsageError("--ref and --push are about --commit", "add --commit, or leave them out")
     if form is not None:
         made = watch.report_of(project.root, plan, folder)
-        say(watch.FORMS[FORMATS[form]](made, watch.relative(folder, project.root)), end="")
+        say_data(watch.FORMS[FORMATS[form]](made, watch.relative(folder, project.root)), end="")
         return EXIT_OK
     if under_way(folder):
         raise UsageError(f"run {folder.name} is under way and writes its report when it ends", "print it with --format")
@@ -159,7 +160,7 @@ def audit(
     found = examine(folder, going=going)
     if found.finding is not None:
         place = watch.relative(found.finding.path, project.root)
-        say(visible(f"{place}:{found.finding.line}: {found.finding.message}"))
+        say(unbroken(f"{place}:{found.finding.line}: {found.finding.message}"))
         return EXIT_FAILED
     end = "sealed" if found.ended else "under way: so far"
     said = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
@@ -195,12 +196,12 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
     home, secret = folder.parent.parent, owner.key(project.root, os.environ)
     if not checkpoint:
         for one in fold_all(read(folder / LEDGER)).checkpoints:
-            say(visible(f"{one['seq']:>6}  {one['time'][:19]}Z  {one['method']}:{one['group']}"))
+            say(unbroken(f"{one['seq']:>6}  {one['time'][:19]}Z  {one['method']}:{one['group']}"))
         return EXIT_OK
     with Lock(home / "lock", Holder(os.getpid(), folder.name, utc_stamp(datetime.now(UTC)))):
         point, state, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, secret)
     say(f"{folder.name}: back at {point['method']}:{point['group']} (event {point['seq']}); {len(state.pending)} wait")
     if baseline:
-        say(visible(baseline))
-    click.echo("hint: go on with `orchestra run --resume`", err=True)
+        say(unbroken(baseline))
+    warn("hint: go on with `orchestra run --resume`")
     return EXIT_OK

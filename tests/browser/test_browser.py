@@ -60,7 +60,7 @@ def test_the_second_find_launches_nothing(chromium, tmp_path, monkeypatch):
     env = {**REAL, "XDG_CACHE_HOME": str(tmp_path), "ORCHESTRA_BROWSER": chromium.executable}
     first = find("chromium", env)
     assert isinstance(first, Browser)
-    monkeypatch.setattr(finder, "_prove", lambda *_: pytest.fail("launched again"))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: pytest.fail("launched again"))
     assert find("chromium", env) == first
     memory = json.loads((tmp_path / "orchestra" / "browsers.json").read_text())
     assert [entry["version"] for entry in memory.values()] == [first.version]
@@ -285,7 +285,7 @@ def test_options_say_no_more_than_what_was_found():
 @pytest.mark.parametrize("uid, variable, sandboxed", [(0, "", False), (1000, "", True), (1000, "off", False)])
 def test_the_sandbox_is_off_for_root_or_when_asked(monkeypatch, tmp_path, nothing_installed, uid, variable, sandboxed):
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    monkeypatch.setattr(finder, "_prove", lambda *_: ("1.0", ""))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: ("1.0", ""))
     program(tmp_path / "bin" / "chromium")
     found = find("chromium", bare(tmp_path, ORCHESTRA_SANDBOX=variable))
     assert isinstance(found, Browser)
@@ -295,7 +295,7 @@ def test_the_sandbox_is_off_for_root_or_when_asked(monkeypatch, tmp_path, nothin
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"KEY": 1}', '{"KEY": {"place": "x", "version": "1"}}'])
 def test_a_damaged_memory_is_none(monkeypatch, tmp_path, nothing_installed, damage):
     calls = []
-    monkeypatch.setattr(finder, "_prove", lambda *_: calls.append(1) or ("1.0", ""))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: calls.append(1) or ("1.0", ""))
     monkeypatch.setattr(finder, "_key", lambda *_: "KEY")
     program(tmp_path / "bin" / "chromium")
     memory = tmp_path / ".cache" / "orchestra" / "browsers.json"
@@ -308,7 +308,7 @@ def test_a_damaged_memory_is_none(monkeypatch, tmp_path, nothing_installed, dama
 
 def test_without_a_home_nothing_is_remembered(monkeypatch, tmp_path, nothing_installed):
     calls = []
-    monkeypatch.setattr(finder, "_prove", lambda *_: calls.append(1) or ("1.0", ""))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: calls.append(1) or ("1.0", ""))
     program(tmp_path / "bin" / "chromium")
     env = {"PATH": str(tmp_path / "bin")}
     assert cache_folder(env) is None
@@ -317,7 +317,7 @@ def test_without_a_home_nothing_is_remembered(monkeypatch, tmp_path, nothing_ins
 
 
 def test_headed_leaves_out_what_has_no_window(monkeypatch, tmp_path, nothing_installed):
-    monkeypatch.setattr(finder, "_prove", lambda *_: ("1.0", ""))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: ("1.0", ""))
     program(tmp_path / "bin" / "chrome-headless-shell")
     assert isinstance(find("chromium", bare(tmp_path)), Browser)
     assert isinstance(find("chromium", bare(tmp_path), headed=True), Missing)

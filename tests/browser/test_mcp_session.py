@@ -123,9 +123,10 @@ def test_storage_of_every_kind_is_forgotten_between_tests(run):
     left = passed(run(OPEN, {"evaluate": STORE}, {"goto": "${other}"}, {"evaluate": STORE}, narrow))
     assert left["storage"] not in (None, "-")
     judge = {"evaluate": {"script": STORED, "equals": NOTHING}}
-    now = passed(run(OPEN, judge, {"goto": "${other}"}, judge, "back", "back", "back"))
-    assert now["storage"] == "-"
-    assert now["url"] == "about:blank"  # there is no way back into the test before
+    now = run(OPEN, judge, {"goto": "${other}"}, judge, "back", "back", "back")
+    assert failure(now, "failed", "assertion").message == "back has no page to go to"  # nor one of the test before
+    assert (now.failure.step, run.session(now)["storage"]) == (6, "-")
+    assert run.session(now)["url"] == "about:blank"
 
 
 @browser
@@ -171,7 +172,7 @@ def test_a_dialog_left_open(run, site):
     asked = {"evaluate": "() => { setTimeout(() => fetch('/do/wait').then(() => alert('left open')), 20) }"}
     passed(run(OPEN, asked, {"http": {"GET": "${url}"}}, {"set": {"a": 1}}))
     over.set()
-    until(lambda: run.driver.session.browser.dialog is not None, "the dialog")
+    until(lambda: run.driver.session.browser.watch.dialog is not None, "the dialog")
     next_one(run, "a dialog was left open")
 
 
@@ -557,23 +558,30 @@ def test_a_server_that_dies_in_a_call(loop, tmp_path):
         ("", False, {"value": None, "has_value": False, "modal": ""}),
         ("### Error\n\x1b[2mError: x\x1b[22m", True, {"error": "Error: x"}),
         ('### Error\nError: "y" does not match any elements.', True, {"absent": True}),
+        ('### Error\nError: "z" does not match any elements.', True, {"absent": False}),
+        ('### Error\nError: page.evaluate: Error: "y" does not match any elements.', True, {"absent": False}),
+        ('### Result\n{"ok": false}\n### Result\n{"ok": true}', False, {"value": {"ok": False}}),
+        ('### Error\nError: x\n### Result\n{"ok": true}', True, {"value": None, "has_value": False, "error": "Error: x"}),
+        ('### Result\n"half \\ud83d"', False, {"value": "half \ufffd"}),
+        ('- Page Title: x\n### Result\n{"ok": true}', False, {"value": None, "has_value": False}),
         ("no heading", True, {"error": "no heading", "absent": False}),
         (
             '### Modal state\n- ["confirm" dialog with message "sure?"]: can be handled by browser_handle_dialog',
             False,
-            {"modal": "dialog", "refused": False},
+            {"claims": "dialog", "modal": "", "refused": False},
         ),
         (
             '### Error\nError: Tool "browser_click" does not handle the modal state.\n### Modal state\n- [File chooser]: can be handled by browser_file_upload',
             True,
-            {"modal": "chooser", "refused": True},
+            {"claims": "chooser", "modal": "", "refused": True},
         ),
-        ("### Error\nTimeoutError: locator.click: Timeout 5000ms exceeded.\nCall log:\n  - click action done", True, {"performed": True}),
+        ("### Error\nTimeoutError: locator.click: Timeout 5000ms exceeded.\nCall log:\n  - click action done", True, {"clicked": True}),
+        ("### Error\nError: locator.setChecked: Clicking the checkbox did not change its state\nCall log:\n  - click action done", True, {"clicked": False}),
         ("### Error\nError: page.evaluate: Execution context was destroyed, most likely", True, {"moved_on": True}),
     ],
 )  # fmt: skip
 def test_the_parts_of_an_answer(text, failed, seen):
-    answer = answer_of(text, failed=failed)
+    answer = answer_of(text, failed=failed, tool="browser_click", target="y")
     for name, wanted in seen.items():
         found = getattr(answer, name)
         assert (found() if callable(found) else found) == wanted, name
@@ -589,7 +597,7 @@ def test_the_parts_of_an_answer(text, failed, seen):
     ],
 )  # fmt: skip
 def test_what_an_error_of_the_server_means(error, kind, found):
-    said = answer_of("### Error\n" + error, failed=True).said()
+    said = answer_of("### Error\n" + error, failed=True).meaning()
     assert (said.kind, said.found) == (kind, found)
 
 

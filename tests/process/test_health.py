@@ -22,6 +22,7 @@ from orchestra.plan import Backoff, Component, Job, Probe, Ready, Rung, Service
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import busy
+from orchestra.runtime.servers.recovery import start_bound_seconds
 from tests.support.servers import QUICK, Ground, carriers, free_range, live, until
 
 RESTART, RETRY, FAILOVER, PORT = (Rung(kind) for kind in ("restart", "retry", "failover", "port"))
@@ -562,10 +563,32 @@ def test_past_the_ladder_it_has_failed_and_so_has_what_needs_it(ground):
     ground.settle(matrix, "backend", "frontend")
     os.kill(matrix.row("backend").pid, signal.SIGKILL)
     ground.until(matrix, ["backend", "frontend"], lambda row: row.state == "failed")
-    why = "ended with signal SIGKILL while tests ran; does not run and was not brought back by retry"
+    why = "ended with signal SIGKILL while tests ran, and no rung of its `recover` starts it again"
     assert matrix.row("backend").reason == why
+    assert matrix.row("backend").hint == "write recover: [retry, restart]"
     assert matrix.row("frontend").reason == f"needs backend, which {why}"
     assert carriers(ground.mark) == []
+
+
+def test_to_ask_a_dead_process_again_is_passed_over_and_costs_nothing(ground):
+    patient = Backoff(max=9, initial_seconds=600.0, max_seconds=600.0)
+    matrix = ground.matrix(ground.service("backend", live=live(), ladder=(RETRY, RESTART), retries=patient))
+    (row,) = ground.settle(matrix, "backend")
+    os.kill(row.pid, signal.SIGKILL)
+    ground.until(matrix, ["backend"], lambda row: row.state == "healthy" and row.attempts == 2)
+    assert ground.story("backend")[-3:] == ["backend unhealthy", "backend starting", "backend healthy restart"]
+    [opened] = [body for body in ground.events if "ago_seconds" in body]
+    assert opened["bound_seconds"] < start_bound_seconds(matrix._members["backend"].component) + 600
+
+
+def test_what_was_tried_is_counted(ground):
+    backend = ground.service("backend", live=live(), ladder=(RETRY, RESTART), retries=QUICK)
+    matrix = ground.matrix(backend)
+    ground.settle(matrix, "backend")
+    (ground.root / "server.py").write_text("raise SystemExit(9)")
+    ground.mode("backend", "500")
+    ground.until(matrix, ["backend"], lambda row: row.state == "failed")
+    assert matrix.row("backend").reason.endswith(" and was not brought back by 2 retries and 1 restart")
 
 
 def test_without_a_ladder_a_death_is_the_end_and_the_mend_is_said(ground):

@@ -1,4 +1,4 @@
-"""The Playwright MCP server as a child process, and the client that calls its tools. May import `mcp_loop`, `mcp_result`, mcp.
+"""The Playwright MCP server as a child process, and the client that calls its tools.
 
 A server is disposable: it is killed and started again on the same page. One that does not answer is told apart from
 one that is busy by a ping, which a busy server answers beside its work: while a call goes on, and when its time is over.
@@ -208,7 +208,7 @@ class Server:
                 left = end - time.monotonic()
                 done, _ = await asyncio.wait({work}, timeout=max(0.0, min(left, TICK_SECONDS)))
                 if done:
-                    return _answer(work.result())
+                    return _answer(work.result(), tool, arguments)
                 if left <= TICK_SECONDS:
                     await self._ping()  # most limits are shorter than our patience: a server that hangs is no slow page
                     raise CallOverError(f"{tool} took longer than {seconds:.3g} s")
@@ -231,9 +231,10 @@ class Server:
     async def _beside(self, tool: str, arguments: dict[str, Any]) -> Answer:
         """A call beside the one that goes on."""
         try:
-            return _answer(await asyncio.wait_for(self._client.call_tool(tool, arguments), self._patience))
+            result = await asyncio.wait_for(self._client.call_tool(tool, arguments), self._patience)
         except TimeoutError:
             raise ServerHungError("does not answer") from None
+        return _answer(result, tool, arguments)
 
     async def _ping(self) -> None:
         try:
@@ -268,9 +269,10 @@ class Server:
                 os.killpg(pid, signal.SIGKILL)
 
 
-def _answer(result: CallToolResult) -> Answer:
+def _answer(result: CallToolResult, tool: str, arguments: dict[str, Any]) -> Answer:
     text = "".join(part.text for part in result.content if isinstance(part, TextContent))
-    return answer_of(text, failed=bool(result.is_error))
+    fields = arguments.get("fields") or [arguments]
+    return answer_of(text, failed=bool(result.is_error), tool=tool, target=str(fields[0].get("target", "")))
 
 
 def _children() -> set[int]:

@@ -29,13 +29,24 @@ from orchestra.runtime.attempt import (
     Traffic,
 )
 from orchestra.runtime.bounded.patterns import PatternError
-from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Effort, Job, Session, StepError, unfit
+from orchestra.runtime.driver.contract import (
+    FOUND_LENGTH,
+    Deadline,
+    Driver,
+    Effort,
+    Job,
+    Patience,
+    Session,
+    StepError,
+    unfit,
+)
 from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
 from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.scope import Scope
+from orchestra.runtime.unicode import well_formed
 from orchestra.steps import VERBS, Step
 
 FINALLY_SECONDS = 30.0
@@ -243,7 +254,9 @@ class _Attempt:
             self._visited.append(str(args["url"]))
         final = msgspec.structs.replace(step, target=target, args=args)
         root, folder = Path(self._request.root), Path(self._request.folder)
-        return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept)
+        test = self._request.test
+        patience = Patience(test.action_timeout_seconds, test.action_idle_seconds)
+        return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept, patience)
 
     def _keep(self, *, failed: bool) -> None:
         """Evidence of the page, once: as it is at the first failure, else at the end of the steps."""
@@ -276,15 +289,18 @@ def _over(failed: StepError | None, section: str, index: int, step: Step, allowe
 def _failure(
     failed: StepError, mask: Callable[[str], str], index: int | None = None, step: Step | None = None
 ) -> Failure:
+    def clean(text: str) -> str:
+        return str(well_formed(mask(text)))
+
     verb, at = ("", ()) if step is None else (step.verb, step.at)
-    found = mask(failed.found)
+    found = clean(failed.found)
     return Failure(
         failed.fault,
-        mask(failed.message),
+        clean(failed.message),
         index,
         verb,
         at,
-        expected=mask(failed.expected),
+        expected=clean(failed.expected),
         found=found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …",
-        hint=mask(failed.hint),
+        hint=clean(failed.hint),
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections import deque
@@ -23,7 +22,7 @@ from typing import IO
 import msgspec
 
 from orchestra import checkout
-from orchestra.runtime import interpreter
+from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.early_end import END
 from orchestra.runtime.mask import Masks
@@ -37,16 +36,6 @@ MARGIN_SECONDS = 120.0
 
 END_SECONDS = 45.0
 """What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
-
-
-_PATH_LENGTH = 40
-"""A socket has a path of 104 bytes at most on macOS; those of Playwright take 60 below this folder."""
-
-
-def _scratch() -> Path:
-    """Make a private folder for temporary files of a worker: profiles, sockets and snapshots hold what pages show."""
-    folder = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="orchestra-", dir=folder if len(folder) <= _PATH_LENGTH else "/tmp"))  # noqa: S108
 
 
 @dataclass(slots=True)
@@ -128,21 +117,21 @@ class Workers:
     def _new(self, kind: tuple[str, str]) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        scratch = _scratch()
+        folder = scratch.make(self._environment)
         output = MaskedLog(log, self._masks.stream())
         self._logs_open.append(output)
         try:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env={**checkout.environment(self._environment, self._root), "TMPDIR": str(scratch)},
+                env={**checkout.environment(self._environment, self._root), "TMPDIR": str(folder)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output.file,
                 mark=f"{self._mark}/worker-{self._started}",
             )
         except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
             output.started()
@@ -150,7 +139,7 @@ class Workers:
         if stdin is None or stdout is None:
             raise AssertionError("both were asked for as pipes")
         self._reaper.add(process.pid)
-        worker = _Worker(process, stdin, kind, log, scratch)
+        worker = _Worker(process, stdin, kind, log, folder)
         self._workers.append(worker)
         threading.Thread(target=self._read, args=(worker, stdout), name=f"worker-{self._started}", daemon=True).start()
         return worker
