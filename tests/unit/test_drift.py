@@ -295,7 +295,7 @@ def test_no_link_below_the_folder_of_records_is_followed(project):
     (project / "kept").mkdir()
     (project / ".orchestra").mkdir()
     (project / ".orchestra/shop").symlink_to(project / "kept")
-    with pytest.raises(UsageError, match="reached through a link, to .*/kept/plan.json"):
+    with pytest.raises(UsageError, match=r"reached through a link, to .*/kept/plan.json"):
         drift.apply(project, compiled(project))
     assert list((project / "kept").iterdir()) == []
 
