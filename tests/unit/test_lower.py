@@ -271,6 +271,39 @@ tests:
     )
 
 
+def test_expectations_that_turn_out_to_be_empty(tmp_path: Path):
+    text = """
+orchestra: 1
+suite: shop
+vars: {nothing: "", word: NVDA}
+blocks:
+  says: {params: [text], steps: [{expect: {testid: reply, to: {contain: "${text}"}}}]}
+tests:
+  B001:
+    steps:
+      - expect: {testid: reply, to: {contain: ""}}
+      - expect: {testid: reply, to: {have_text: "", match: "", have_class: " ", not: {contain: " "}}}
+      - expect: {page: {url: {contain: ""}, title: {not: {match: "a*"}}}}
+      - expect: {testid: reply, to: {contain: "${vars.nothing}"}}
+      - download: {testid: export, as: a.txt, expect: {text: {contain: "", match: "(?:x|)"}}}
+      - use: {says: {text: ""}}
+      - use: {says: {text: "${vars.word}"}}
+  B002:
+    steps:
+      - expect: {testid: reply, to: {match: "^$"}}
+      - expect: {testid: reply, to: {match: "^(?!error)"}}
+      - set: {word: ""}
+      - expect: {testid: reply, to: {contain: "${saved.word}"}}
+      - download: {testid: export, as: a.txt, expect: {text: {contain: " "}}}
+"""
+    made = built(tmp_path, text)
+    assert made.plans == ()
+    check(
+        SPECS.parent / "err" / "cli" / "always-true.out",
+        "".join(problem.text() + "\n" for problem in made.diagnostics),
+    )
+
+
 EXPANSIONS = {
     "steps": "blocks:\n"
     + "".join(f"  b{n}: {{steps: [{{use: b{n + 1}}}, {{use: b{n + 1}}}]}}\n" for n in range(20))

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from orchestra import vacuous
 from orchestra.errors import UsageError
 from orchestra.runtime.attempt import (
     Evidence,
@@ -237,6 +238,8 @@ class _Attempt:
         if VERBS[verb].browser:
             if self._session is None:
                 raise unfit(f"the step {verb} needs a browser, and this test was given none")
+            for where, text in vacuous.in_step(job.step):  # a name may stand for an empty text
+                raise unfit(vacuous.message(where[-1], text), hint=vacuous.HINT)
             return self._session.do(job)
         if verb == "http":
             self._http.do(job)
