@@ -400,8 +400,8 @@ Browser: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
 Recording: TypeAlias = Literal["trace", "pictures", "video"]
 _RECORD = Key(
-    "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer (by the"
-    " driver playwright), `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
+    "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer,"
+    " `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
     ["trace"],
 )
 
