@@ -30,6 +30,7 @@ from doit.runner import Runner
 from orchestra import nofollow, source
 from orchestra import plan as plans
 from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
+from orchestra.ledger.author import signer_of
 from orchestra.plan import Plan
 from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
@@ -245,7 +246,7 @@ class Reporter:
             ]
             if len(selection) != len(names):
                 raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
-            options = launch.options
+            options = dataclasses.replace(launch.options, sign=signer_of(os.environ))
             if self.workers is not None:
                 options = dataclasses.replace(options, workers=self.workers)
             root = launch.project.root
