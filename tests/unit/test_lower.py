@@ -58,7 +58,7 @@ def test_what_says_a_default_is_as_if_it_said_nothing(tmp_path):
     text = """\
 orchestra: 1
 suite: s
-methods: {cli: {driver: playwright, session: {reset: storage}, poll_seconds: 10}}
+methods: {cli: {driver: playwright}, mcp: {driver: mcp, session: {reset: storage}, poll_seconds: 10}}
 health:
   web: {url: "https://a.example", ready: {http: {path: /}, within_seconds: 60}}
   job: {job: {run: [x], cwd: ., timeout_seconds: 300}}
@@ -70,7 +70,7 @@ tests:
     evidence: on_failure
     timeout_seconds: 120
     retries: {max: 0}
-    steps: [{goto: "https://a.example"}, {click: {css: p, exact: false}}]
+    steps: [{goto: "https://a.example"}, {click: {text: p, exact: false}}]
   C: {command: {argv: [x], cwd: ., exit_codes: [0]}}
 """
     one = plan_of(tmp_path, text)
@@ -197,7 +197,7 @@ def test_what_is_said_and_what_is_left_out_mean_the_same(tmp_path):
 orchestra: 1
 suite: s
 title: s
-methods: {cli: {title: cli, driver: playwright, workers: auto, parallel: false, session: {single: false, reset: storage}, poll_seconds: 10, command: test_cli_full}}
+methods: {cli: {title: cli, driver: playwright, workers: auto, parallel: false, command: test_cli_full}}
 speed: {good: {below_seconds: 30, mark: "😊"}, ok: {below_seconds: 60.0, mark: "😐"}, slow: {mark: "😴"}}
 baseline: {window: 20, min_runs: 5, slower_ratio: 1.25, slower_seconds: 0.5, confirm: 3}
 tests: {T: {title: T, timeout_seconds: 120, browser: chromium, evidence: on_failure, steps: [{goto: {url: "https://a.example/"}}]}}
