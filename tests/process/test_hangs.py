@@ -23,7 +23,10 @@ def project(tmp_path) -> SuiteProject:
 
 def test_a_reader_that_does_not_read_holds_up_no_signal(project):
     """Forty thousand lines are more than a pipe holds and than waits for a reader."""
-    noisy = "".join(f"  T{n}: {py('raise SystemExit(1)')}\n" for n in range(3)) + f"  Z: {py('import time; time.sleep(1000)')}\n"
+    noisy = (
+        "".join(f"  T{n}: {py('raise SystemExit(1)')}\n" for n in range(3))
+        + f"  Z: {py('import time; time.sleep(1000)')}\n"
+    )
     project.write(f"{HEAD}tests:\n{noisy}").compile()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
