@@ -7,6 +7,7 @@ package.
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections import deque
 from typing import Final, TextIO
@@ -90,10 +91,23 @@ class Outlet(io.TextIOBase):
                 text = "".join(self._waiting)
                 self._waiting.clear()
             try:
-                self.stream.write(text)
-                self.stream.flush()
+                self._write(text)
             except (OSError, ValueError):  # the reader has gone: nothing is wrong
                 self._gone = True
             with self._changed:
                 self._size -= len(text)
                 self._changed.notify_all()
+
+    def _write(self, text: str) -> None:
+        """Write to the file of the stream.
+
+        Not by the stream itself: its lock would be held by a write that does not end, and be asked for at the exit.
+        """
+        try:
+            file = self.stream.fileno()
+        except OSError:  # it has none: a test that reads along
+            self.stream.write(text)
+            return
+        data = text.encode(self.stream.encoding, "backslashreplace")
+        while data:
+            data = data[os.write(file, data) :]

@@ -15,6 +15,7 @@ import msgspec
 
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Result
+from orchestra.runtime.files import open_plain
 
 LIMIT_BYTES = 256 << 10
 """The end of a longer window is kept: what led to a failure stands last."""
@@ -104,7 +105,7 @@ def _parts(log: Path, mark: Mark) -> list[tuple[Path, int]]:
 
 def _read(path: Path, start: int, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(start, end - limit))
             return file.read(limit)

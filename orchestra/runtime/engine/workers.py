@@ -33,6 +33,9 @@ from orchestra.runtime.processes.reaper import Reaper
 START_SECONDS = 120.0
 """What a worker may take until the time of an attempt begins: its own start, and that of its browser."""
 
+KILL_SECONDS = 2.0
+"""What it may take to end a worker that hangs."""
+
 END_SECONDS = 45.0
 """What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
 
@@ -163,7 +166,7 @@ class Workers:
             request = worker.request
             if line.strip() == BEGUN and request is not None:
                 now, worker.starting = self._clock(), False
-                worker.due = now + most_seconds(request.test) if not worker.asked else worker.due
+                worker.due = now + most_seconds(request.test) - KILL_SECONDS if not worker.asked else worker.due
             elif line and request is not None:
                 worker.request = None
                 results.append(msgspec.json.decode(line, type=Result))
