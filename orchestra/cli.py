@@ -6,13 +6,15 @@ not pay for a compiler or a runtime that they do not use.
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
 import sys
 from typing import Any
 
-from orchestra.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, OrchestraError
+from orchestra import streams
+from orchestra.errors import EXIT_BUG, EXIT_MACHINE, EXIT_OK, EXIT_SIGINT, MachineError, OrchestraError
 
 # verb -> (module of orchestra.verbs, one line for --help); the function has the verb's name
 VERBS: dict[str, tuple[str, str]] = {
@@ -46,6 +48,7 @@ def main() -> None:
     not searched.
     """
     gc.disable()
+    streams.open_closed()
     code = run(sys.argv[1:])
     gc.freeze()
     sys.exit(code)
@@ -67,11 +70,29 @@ def run(arguments: list[str]) -> int:
         return EXIT_SIGINT
     except BrokenPipeError:
         # The reader has gone: nothing is wrong. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.deafen()
         return EXIT_OK
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            return _bug(arguments)
+        streams.deafen()
+        tell(_refusal(error))
+        return EXIT_MACHINE
     except Exception:  # noqa: BLE001 - the last line of defence: a bug becomes a file that can be sent to us
         return _bug(arguments)
     return code
+
+
+_OF_THE_MACHINE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG}
+)
+"""What a system refuses to any program: no bug of ours, wherever it comes up."""
+
+
+def _refusal(error: OSError) -> MachineError:
+    """A system that refuses. An error without a file is about what is printed."""
+    what = f"{error.filename!r}" if error.filename else "the output"
+    return MachineError(f"{what} cannot be written: {error.strerror}", "make room, or raise the limit that was reached")
 
 
 def tell(error: OrchestraError) -> None:

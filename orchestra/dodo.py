@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestra import project
+from orchestra import project, streams
 from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
@@ -33,6 +33,7 @@ class Suites:
     """
 
     def __init__(self, file: str, suites: Mapping[str, Mapping[str, Any]]) -> None:
+        streams.open_closed()
         self._suites = suites
         profile = os.environ.get("ORCHESTRA_PROFILE", "")
         launch = Launch(

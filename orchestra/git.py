@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestra import checkout
+
 SECONDS = 10.0
 """For a question about the work tree, which a large one on a slow disk answers in two."""
 
@@ -32,8 +34,9 @@ def ask(
     given: bytes = b"",
     env: Mapping[str, str] | None = None,
     seconds: float = SECONDS,
+    interactive: bool = False,
 ) -> Asked:
-    """Run git in a folder, in a process group that is ended when the time is over.
+    """Run git in a folder; when the time is over it is ended, with the processes of its group.
 
     Args:
         folder: of the work tree.
@@ -41,17 +44,27 @@ def ask(
         given: its stdin.
         env: variables on top of the environment.
         seconds: how long it may take.
+        interactive: it may ask at the terminal, for a passphrase, so it stays in the session of the terminal.
     """
-    own = {name: value for name, value in os.environ.items() if name not in _OF_OTHERS}
+    program = checkout.program("git", os.environ.get("PATH", os.defpath), folder)
+    if program is None:
+        return Asked(None, b"", "git is not on PATH outside of the project")
+    environment = checkout.environment(os.environ, folder)
+    own = {name: value for name, value in environment.items() if name not in _OF_OTHERS}
     try:
         process = subprocess.Popen(
-            ["git", *words],
+            [program, *words],
             cwd=folder,
-            env={**own, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **(env or {})},
+            env={
+                **own,
+                "GIT_OPTIONAL_LOCKS": "0",
+                **({} if interactive else {"GIT_TERMINAL_PROMPT": "0"}),
+                **(env or {}),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
+            start_new_session=not interactive,
         )
     except OSError as error:
         return Asked(None, b"", f"git cannot be started: {error.strerror}")
@@ -59,7 +72,7 @@ def ask(
         out, err = process.communicate(given, timeout=seconds)
     except subprocess.TimeoutExpired:
         with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.kill(process.pid, signal.SIGKILL) if interactive else os.killpg(process.pid, signal.SIGKILL)
         for stream in (process.stdin, process.stdout, process.stderr):  # not read to their ends: a helper may hold them
             if stream is not None:
                 with contextlib.suppress(OSError):

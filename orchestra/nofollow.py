@@ -4,6 +4,8 @@ A pull request can bring a link, and git makes it. The folder that holds `.orche
 opened from the one above, and no link is followed on the way or at the end, so that nothing can be exchanged between the
 look and the step. A path without `.orchestra` in it is held to its last name only.
 
+Only the user may read what lies there, except what git keeps: it can hold what the tested product shows.
+
 Every function raises OSError; a link has the number ELOOP, and its path is the file name of the error.
 """
 
@@ -20,6 +22,15 @@ BELOW = ".orchestra"
 LINK = "it is a link, and none is followed below .orchestra"
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SHARED = frozenset({"plan.json", "baseline.json"})
+"""The files of a suite's folder that git keeps."""
+
+
+def mode_of(path: str | os.PathLike[str]) -> int:
+    """Return the mode of a new file: of one that git keeps, and of one elsewhere, the umask decides."""
+    _, below = _halves(os.fspath(path))
+    shared = below[0] != BELOW or len(below) < 3 or (len(below) == 3 and below[2] in _SHARED)
+    return 0o666 if shared else 0o600
 
 
 def _halves(path: str) -> tuple[str, list[str]]:
@@ -32,8 +43,8 @@ def _halves(path: str) -> tuple[str, list[str]]:
     return "/".join(parts[:cut]) or "/", below
 
 
-def _step(name: str, above: int, path: str, *, make: bool) -> int:
-    """Open a folder by its name in another one."""
+def _step(name: str, above: int, path: str, *, make: bool, mode: int) -> int:
+    """Open a folder by its name in another one; `mode` is that of a new one."""
     try:
         return os.open(name, _FOLDER, dir_fd=above)
     except FileNotFoundError:
@@ -42,8 +53,8 @@ def _step(name: str, above: int, path: str, *, make: bool) -> int:
     except OSError as error:
         raise _reason(error, name, above, path) from error
     with suppress(FileExistsError):  # made by another process in between
-        os.mkdir(name, dir_fd=above)
-    return _step(name, above, path, make=False)
+        os.mkdir(name, mode, dir_fd=above)
+    return _step(name, above, path, make=False, mode=mode)
 
 
 def refuse_link(folder: int, name: str, path: str | os.PathLike[str]) -> None:
@@ -82,9 +93,9 @@ def parent(path: str | os.PathLike[str], *, make: bool = False) -> Iterator[tupl
         folder = os.open(trusted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         shown = trusted
-        for name in below[:-1]:
+        for depth, name in enumerate(below[:-1]):
             shown = f"{shown}/{name}"
-            following = _step(name, folder, shown, make=make)
+            following = _step(name, folder, shown, make=make, mode=_folder_mode(depth))
             os.close(folder)
             folder = following
         yield folder, below[-1]
@@ -92,15 +103,21 @@ def parent(path: str | os.PathLike[str], *, make: bool = False) -> Iterator[tupl
         os.close(folder)
 
 
-def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o644, *, make: bool = False) -> int:
+def _folder_mode(depth: int) -> int:
+    """Return the mode of a new folder; that of a suite, and `.orchestra` itself, hold what git keeps."""
+    return 0o777 if depth < 2 else 0o700
+
+
+def open_file(path: str | os.PathLike[str], flags: int, mode: int | None = None, *, make: bool = False) -> int:
     """Open a regular file; anything else that has the name is refused, and never waited for.
 
     Args:
         path: absolute.
         flags: as of `os.open`.
-        mode: of a file that is made.
+        mode: of a file that is made; None for `mode_of`.
         make: make the folders that are missing.
     """
+    mode = mode_of(path) if mode is None else mode
     with parent(path, make=make) as (folder, name):
         try:
             file = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder)
@@ -155,7 +172,37 @@ def make_folders(path: str | os.PathLike[str]) -> None:
 def make_new_folder(path: str | os.PathLike[str]) -> None:
     """Make a folder that is not there yet, and those above it where they are missing."""
     with parent(path, make=True) as (folder, name):
-        os.mkdir(name, dir_fd=folder)
+        os.mkdir(name, _folder_mode(len(_halves(os.fspath(path))[1]) - 1), dir_fd=folder)
+
+
+def make_private(path: str | os.PathLike[str]) -> None:
+    """Take all that lies below a folder from everyone but its user: a program made it, with a mode of its own."""
+    with parent(f"{os.fspath(path)}/-") as (folder, _):
+        _make_private(folder)
+
+
+def _make_private(folder: int) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            kind = stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)
+            if kind not in (stat.S_IFREG, stat.S_IFDIR):
+                continue
+            flags = _FOLDER if kind == stat.S_IFDIR else os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            with suppress(OSError):  # another program took its place, or took the right to read it from us, too
+                _take(os.open(entry.name, flags, dir_fd=folder))
+
+
+def _take(file: int) -> None:
+    """Make an open file or folder private, and all below it."""
+    try:
+        status = os.fstat(file)
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o077:
+            os.fchmod(file, mode & 0o700)
+        if stat.S_ISDIR(status.st_mode):
+            _make_private(file)
+    finally:
+        os.close(file)
 
 
 def names(path: str | os.PathLike[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The key of a user on a machine, by which orchestra knows again what it wrote for him here. Imports only `nofollow`.
+"""The key of a user on a machine, by which orchestra knows again what it wrote for him here.
 
 A pull request can bring a record, a cache or a stamp; it cannot bring this key, which lies in the user's state folder,
 outside of every checkout. What has a MAC by it was written by orchestra for this user on this machine. Where there is no
@@ -13,7 +13,7 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
-from orchestra import nofollow
+from orchestra import checkout, nofollow
 
 MAC_LENGTH = 32
 """Hexadecimal digits: 128 bits."""
@@ -25,7 +25,7 @@ def state_folder(environment: Mapping[str, str]) -> str:
     """Return the folder of orchestra's state of a user, empty when there is none."""
     folder = environment.get("XDG_STATE_HOME", "")
     if not os.path.isabs(folder):  # noqa: PTH117 - pathlib costs a start, here and below
-        home = os.path.expanduser("~")  # noqa: PTH111
+        home = os.path.expanduser("~") if environment.get("HOME") != "" else ""  # noqa: PTH111
         folder = os.path.join(home, ".local", "state") if os.path.isabs(home) else ""  # noqa: PTH117, PTH118
     return os.path.join(folder, "orchestra") if folder else ""  # noqa: PTH118
 
@@ -38,7 +38,7 @@ def key(root: str | os.PathLike[str], environment: Mapping[str, str]) -> bytes:
         environment: of the process.
     """
     folder = state_folder(environment)
-    if not folder or _within(folder, _checkout(os.path.realpath(root))):
+    if not folder or checkout.brings(folder, root):
         return b""
     file = os.path.join(folder, "record.key")  # noqa: PTH118
     try:
@@ -55,23 +55,6 @@ def mac(secret: bytes, text: str) -> str:
 def is_own(secret: bytes, text: str, given: str) -> bool:
     """Return whether a MAC is the user's for a text; never without a key."""
     return bool(secret) and hmac.compare_digest(mac(secret, text), given)
-
-
-def _checkout(folder: str) -> str:
-    """Return the top of the git work tree that a folder is in, else the folder."""
-    above = folder
-    while True:
-        if os.path.lexists(os.path.join(above, ".git")):  # noqa: PTH118
-            return above
-        parent = os.path.dirname(above)  # noqa: PTH120
-        if parent == above:
-            return folder
-        above = parent
-
-
-def _within(path: str, folder: str) -> bool:
-    path = os.path.realpath(path)
-    return os.path.commonpath((path, folder)) == folder
 
 
 def _read(file: str) -> bytes:

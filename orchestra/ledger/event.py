@@ -334,7 +334,7 @@ class SessionChanged(TypedDict):
     continuity: Annotated[Id, "`new`, `kept`, `restored` or `lost`"]
     started: NotRequired[Id]
     browser: NotRequired[Id]
-    storage: NotRequired[Annotated[Id | None, "digest of cookies and storage"]]
+    storage: NotRequired[Annotated[Id | None, "digest of cookies and storage, by a key of the session"]]
     reason: NotRequired[str]
     mended: NotRequired[Annotated[list[Died], "parts that died"]]
     alive: NotRequired[Annotated[dict[Id, bool], "whether browser and MCP server live"]]

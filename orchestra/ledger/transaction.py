@@ -59,7 +59,7 @@ class Transaction:
 
     def write(self, name: str, content: bytes) -> None:
         """Prepare a file of `PLACES`. Raises MachineError when the disk refuses."""
-        replace_file(self._prepared(name, "file"), content)
+        replace_file(self._prepared(name, "file"), content, mode=nofollow.mode_of(self._home / name))
 
     def link(self, name: str, target: str) -> None:
         """Prepare a link of `PLACES`. Raises MachineError when the disk refuses."""

@@ -31,7 +31,7 @@ from doit.runner import Runner
 from orchestra import nofollow, source
 from orchestra import plan as plans
 from orchestra.draw import visible
-from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
+from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
 from orchestra.plan import Plan
 from orchestra.project import Project
 from orchestra.runtime import inherited
@@ -353,7 +353,10 @@ def seam() -> None:
 
 def config(launch: Launch, default_tasks: Sequence[str]) -> dict[str, Any]:
     """DOIT_CONFIG of a run: our reporter, a database of this process alone, no capture, no early end."""
-    handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    try:
+        handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    except OSError as error:
+        raise MachineError(f"no temporary file can be made: {error.strerror}", "let TMPDIR name a folder") from error
     os.close(handle)
     Path(dep_file).unlink()
     return {
@@ -384,9 +387,11 @@ def run(launch: Launch, suite: str, plan: Plan, tasks: Sequence[str]) -> int:
     settings = config(launch, tasks)
     seam()
     try:
-        code = DoitMain(ModuleTaskLoader({"DOIT_CONFIG": settings, "task_tests": task_tests})).run([])
+        loader = ModuleTaskLoader({"DOIT_CONFIG": settings, "task_tests": task_tests})
+        # No doit.cfg and no [tool.doit]: a command of theirs could stand for `run`, and nothing would be run.
+        code = DoitMain(loader, config_filenames=()).run([])
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_OK
     finally:
         forget(settings)
-    return int(code)
+    return EXIT_BUG if launch.code is None and not code else int(code)  # nothing ran, so nothing is good

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -12,11 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from orchestra import git
+from orchestra import checkout, git
 from orchestra.errors import OrchestraError
 from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import dag, interpreter
+from orchestra.runtime import dag, interpreter, scratch
 from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import browser
 from orchestra.runtime.browsers.browser import Browser
@@ -55,6 +56,7 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("playwright", "ok", version("playwright"))
     yield _git(project.root)
     yield _disk(project.root)
+    yield _scratch(env)
     specs = project.spec_files()
     if specs:
         yield Finding("specs", "ok", ", ".join(specs))
@@ -96,8 +98,10 @@ def _python(env: Mapping[str, str]) -> Finding:
 
 
 def _git(root: Path) -> Finding:
-    if shutil.which("git") is None:
-        return Finding("git", "warning", "not on PATH", "install it: runs record commit and branch")
+    if checkout.program("git", os.environ.get("PATH", os.defpath), root) is None:
+        return Finding(
+            "git", "warning", "not on PATH outside of the project", "install it: runs record commit and branch"
+        )
     asked = git.ask(root, ["--version"], seconds=TOOL_SECONDS)
     if asked.code != 0:
         return Finding(
@@ -117,6 +121,17 @@ def _disk(root: Path) -> Finding:
     return Finding("disk", "ok", f"{free} MB free")
 
 
+def _scratch(env: Mapping[str, str]) -> Finding:
+    """The folder in which browsers keep their temporary files."""
+    try:
+        own, why = scratch.environment(env)
+    except OrchestraError as error:
+        return Finding("tmpdir", "broken", error.message, error.hint)
+    if why:
+        return Finding("tmpdir", "warning", why, "make room there, or let TMPDIR name a folder with a short path")
+    return Finding("tmpdir", "ok", own.get("TMPDIR") or "/tmp")  # noqa: S108 - what is used where none is named
+
+
 def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
     try:
         plan = dag.load_plan(project, suite)
@@ -126,7 +141,10 @@ def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
 
 
 def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -> Finding:
-    found = browser.find(engine, env, root)
+    try:
+        found = browser.find(engine, env, root)
+    except OrchestraError as error:
+        return Finding(engine, "broken" if needed else "warning", error.message, error.hint)
     if isinstance(found, Browser):
         return Finding(engine, "ok", f"{found.version} ({found.origin}: {found.executable})")
     # Without chromium the tests that drive it are blocked, exit 3; tests of another engine are skipped and say so.

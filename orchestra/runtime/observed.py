@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from orchestra.layers import Layer
 from orchestra.runtime.attempt import Traffic
+from orchestra.runtime.unicode import well_formed
 
 KEPT_SIGNS = 100
 """Of each layer, so that one that is noisy hides no other."""
@@ -135,7 +136,7 @@ class Observed:
         return self._hosts.setdefault(name, _Host())
 
     def _sign(self, layer: Layer, text: str, where: str, host: str = "") -> None:
-        sign = Sign(layer, " ".join(self.mask(text).split())[:TEXT_LETTERS], self.mask(where), host)
+        sign = Sign(layer, " ".join(well_formed(self.mask(text)).split())[:TEXT_LETTERS], self.mask(where), host)
         if sign not in self.signs:
             if self._kept[layer] >= KEPT_SIGNS:
                 return

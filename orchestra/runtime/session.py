@@ -31,7 +31,7 @@ from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
-from orchestra.runtime import bounded
+from orchestra.runtime import bounded, scratch
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.browser import Browser, Missing
@@ -195,7 +195,7 @@ class Session:
             folder=self.folder,
             mark=self._mark,
             env=self._environment,
-            secrets_mask=self._masks.text,
+            masks=self._masks,
             on_event=self._outages.service,
             wake=self._engine.wake,
             reaper=self._reaper,
@@ -291,6 +291,8 @@ class Session:
             self._recorder.add("note", {"kind": "secret", "message": message})
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
+        if self._browsers and (why := scratch.environment(self._environment)[1]):
+            self._recorder.add("note", {"kind": "tmpdir", "message": why})
         if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
             self._recorder.add("note", {"kind": "video", "message": missing})
         if self._pace.fault:

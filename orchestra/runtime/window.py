@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from orchestra.errors import MachineError
+from orchestra.ledger.disk import open_log
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Result
 from orchestra.runtime.files import open_plain
@@ -55,9 +57,9 @@ def with_services(result: Result, run: Path, folder: Path, begun: Mapping[str, M
         if text := _since(run / _FOLDER / f"{name}.log", mark):
             path = f"{_FOLDER}/{name}.log"
             try:
-                (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(text)
-            except OSError:
+                with open_log(folder / path, fresh=True) as file:
+                    file.write(text)
+            except (OSError, MachineError):
                 continue  # a disk that refuses costs this evidence; the ledger says what else it costs
             kept.append(Evidence(path, "service"))
     return msgspec.structs.replace(result, evidence=(*result.evidence, *kept)) if kept else result

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from orchestra import nofollow
 from orchestra.runtime.attempt import Dropped, Evidence, Failure, Result
 from orchestra.runtime.mask import Masks
 
@@ -14,7 +16,7 @@ _OF_PROGRAMS = frozenset({"attachment", "download"})
 
 
 def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
-    """Return a result without secrets, and clean its files.
+    """Return a result without secrets, and clean its files; those that programs wrote become the user's alone.
 
     A file that cannot be searched is removed, and named in `dropped`; so is one outside of the attempt's folder whose
     name holds a secret: it is the user's, and is neither renamed nor changed.
@@ -27,6 +29,9 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
     Raises:
         OSError: the disk refuses.
     """
+    if result.evidence:
+        with suppress(OSError):  # a folder that a program removed has nothing to be taken
+            nofollow.make_private(folder)
     if not masks:
         return result
     ours = {one.path for one in result.evidence if one.kind not in _OF_PROGRAMS}

@@ -110,6 +110,7 @@ def _take(number: int, mode: str, stand_in: int) -> IO[bytes]:
 def main() -> int:
     """Serve until stdin is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o077)  # what it and its browser write is evidence of a page, or a copy of one
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     nothing = os.open(os.devnull, os.O_RDONLY)
     lines, results = _take(0, "rb", nothing), _take(1, "wb", 2)

@@ -6,13 +6,12 @@ It knows no project: `orchestra --help` is read more often than anything else an
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
-from orchestra import __version__
+from orchestra import __version__, streams
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.suggest import did_you_mean
 
@@ -60,7 +59,7 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            _deaf()
+            streams.deafen()
             return EXIT_OK
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -76,12 +75,7 @@ def say(text: str | bytes, *, end: str = "\n") -> None:
         click.echo(text, nl=False)
         click.echo(end, nl=False)
     except BrokenPipeError:
-        _deaf()
-
-
-def _deaf() -> None:
-    """Let everything that is still written to stdout go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.deafen()
 
 
 def _go_to(ctx: click.Context, param: click.Parameter, folder: str | None) -> str | None:

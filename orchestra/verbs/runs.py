@@ -18,6 +18,7 @@ from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
 from orchestra.runtime.select import select, with_needs
 from orchestra.runtime.session import Options
+from orchestra.verbs.group import say
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import target
@@ -99,7 +100,7 @@ def run(
         titles = {test.id: test.title for test in plan.tests}
         for task in with_needs(plan, tasks) if dry_run else tasks:
             pulled = "" if task in chosen else "  (needed)"
-            click.echo(f"{task}  {titles[task.partition(':')[2]]}{pulled}")
+            say(f"{task}  {titles[task.partition(':')[2]]}{pulled}")
         return EXIT_OK
     launch = Launch(
         project=project,
@@ -125,7 +126,7 @@ def doctor(ctx: click.Context) -> int:
     broken = 0
     for finding in examine(project_of(ctx), os.environ):
         broken += finding.state == "broken"
-        click.echo(draw.visible(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
+        say(draw.visible(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
         if finding.mend:
-            click.echo(draw.visible(f"{'':<25} mend: {finding.mend}"))
+            say(draw.visible(f"{'':<25} mend: {finding.mend}"))
     return EXIT_MACHINE if broken else EXIT_OK

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from orchestra import nofollow
+from orchestra import checkout, nofollow
 from orchestra.draw import visible
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import kept_plan
@@ -51,11 +53,20 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
     for path in _files(list(found.values()), opened):
         file = _readable(folder, path)
         click.echo(f"opening {visible(relative(file, root))}", err=True)
-        if path.endswith(".zip") and opened == "trace":
-            subprocess.Popen([*interpreter.own("playwright"), "show-trace", str(file)])
-        else:
-            click.launch(str(file))
+        is_trace = path.endswith(".zip") and opened == "trace"
+        viewer = [*interpreter.own("playwright"), "show-trace"] if is_trace else [_opener(root)]
+        started = subprocess.Popen([*viewer, str(file)], env=checkout.environment(os.environ, root))
+        started.returncode = 0  # it goes on without us, on purpose
     return EXIT_OK
+
+
+def _opener(root: Path) -> str:
+    """Return the system's program that opens a file by its kind. Raises UsageError when there is none."""
+    name = "open" if sys.platform == "darwin" else "xdg-open"
+    program = checkout.program(name, os.environ.get("PATH", os.defpath), root)
+    if program is None:
+        raise UsageError(f"no program opens files here: {name} is not on PATH", "leave --open out for the path")
+    return program
 
 
 def _readable(folder: Path, path: str) -> Path:

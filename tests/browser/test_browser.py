@@ -60,7 +60,7 @@ def test_the_second_find_launches_nothing(chromium, tmp_path, monkeypatch):
     env = {**REAL, "XDG_CACHE_HOME": str(tmp_path), "ORCHESTRA_BROWSER": chromium.executable}
     first = find("chromium", env)
     assert isinstance(first, Browser)
-    monkeypatch.setattr(finder, "_prove", lambda *_: pytest.fail("launched again"))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: pytest.fail("launched again"))
     assert find("chromium", env) == first
     memory = json.loads((tmp_path / "orchestra" / "browsers.json").read_text())
     assert [entry["version"] for entry in memory.values()] == [first.version]
@@ -169,11 +169,11 @@ def test_the_order_of_places(tmp_path, nothing_installed):
     named = program(tmp_path / "bin" / "chromium")
     puppeteer_9 = program(cache / "puppeteer/chrome/linux-99.0.1/chrome-linux64/chrome")
     puppeteer_10 = program(cache / "puppeteer/chrome/linux-100.0.1/chrome-linux64/chrome")
-    package = tmp_path / PACKAGE
+    package = tmp_path / "project" / PACKAGE
     program(package / "bin" / "chromium.br")
     (package / "package.json").write_text('{"version": "147.0.0"}')
     env = bare(tmp_path, CHROME_PATH=str(given))
-    found = places("chromium", env, tmp_path, tmp_path / "cache")
+    found = places("chromium", env, tmp_path / "project", tmp_path / "cache")
     assert [place.executable for place in found] == [
         given,
         shell,
@@ -183,9 +183,46 @@ def test_the_order_of_places(tmp_path, nothing_installed):
         old,
         puppeteer_10,
         puppeteer_9,
-        tmp_path / "cache" / "sparticuz-chromium-147.0.0" / "chromium",
+        tmp_path / "project/node_modules/.cache/orchestra/sparticuz-chromium-147.0.0/chromium",
     ]
     assert [place.headless_only for place in found] == [False, True, False, True, False, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ('{"version": "147.0.0"}', "147.0.0"),
+        ('{"version": "../../x"}', ".._.._x"),
+        ('{"version": ["/"]}', "_____"),
+        ("{}", "unknown"),
+        ("[" * 100_000, "unknown"),
+    ],
+    ids=["version", "way out", "list", "none", "nested"],
+)
+@pytest.mark.parametrize("where", ["project", "cache"])
+def test_a_package_is_unpacked_in_the_project_that_brought_it(tmp_path, nothing_installed, text, name, where):
+    """Only what the set-up of this program put into the user's cache is unpacked there, for all projects."""
+    package = tmp_path / where / PACKAGE
+    program(package / "bin" / "chromium.br")
+    (package / "package.json").write_text(text)
+    (place,) = places("chromium", bare(tmp_path), tmp_path / "project", tmp_path / "cache")
+    folder = tmp_path / {"project": "project/node_modules/.cache/orchestra", "cache": "cache"}[where]
+    assert place.executable == folder / f"sparticuz-chromium-{name}" / "chromium"
+
+
+@pytest.mark.parametrize("entry", ["project/.venv/bin", "project/node_modules/.bin", "link", ".", ""])
+def test_a_program_of_the_project_stands_for_no_browser(tmp_path, nothing_installed, monkeypatch, entry):
+    (tmp_path / "project/.git").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("project")
+    monkeypatch.chdir(tmp_path / "project")
+    folder = tmp_path / entry if entry not in {".", ""} else tmp_path / "project"
+    program(folder / "chromium")
+    path = str(folder) if entry not in {".", ""} else entry
+    outside = program(tmp_path / "outside/chromium")
+    env = {**bare(tmp_path), "PATH": f"{path}:{tmp_path / 'outside'}"}
+    assert [place.executable for place in places("chromium", env, tmp_path / "project", None)] == [outside]
+    (tmp_path / "project/app").mkdir()
+    assert [place.executable for place in places("chromium", env, tmp_path / "project/app", None)] == [outside]
 
 
 def test_one_program_by_two_names_is_one_place(tmp_path, nothing_installed):
@@ -248,7 +285,7 @@ def test_options_say_no_more_than_what_was_found():
 @pytest.mark.parametrize("uid, variable, sandboxed", [(0, "", False), (1000, "", True), (1000, "off", False)])
 def test_the_sandbox_is_off_for_root_or_when_asked(monkeypatch, tmp_path, nothing_installed, uid, variable, sandboxed):
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    monkeypatch.setattr(finder, "_prove", lambda *_: ("1.0", ""))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: ("1.0", ""))
     program(tmp_path / "bin" / "chromium")
     found = find("chromium", bare(tmp_path, ORCHESTRA_SANDBOX=variable))
     assert isinstance(found, Browser)
@@ -258,7 +295,7 @@ def test_the_sandbox_is_off_for_root_or_when_asked(monkeypatch, tmp_path, nothin
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"KEY": 1}', '{"KEY": {"place": "x", "version": "1"}}'])
 def test_a_damaged_memory_is_none(monkeypatch, tmp_path, nothing_installed, damage):
     calls = []
-    monkeypatch.setattr(finder, "_prove", lambda *_: calls.append(1) or ("1.0", ""))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: calls.append(1) or ("1.0", ""))
     monkeypatch.setattr(finder, "_key", lambda *_: "KEY")
     program(tmp_path / "bin" / "chromium")
     memory = tmp_path / ".cache" / "orchestra" / "browsers.json"
@@ -271,7 +308,7 @@ def test_a_damaged_memory_is_none(monkeypatch, tmp_path, nothing_installed, dama
 
 def test_without_a_home_nothing_is_remembered(monkeypatch, tmp_path, nothing_installed):
     calls = []
-    monkeypatch.setattr(finder, "_prove", lambda *_: calls.append(1) or ("1.0", ""))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: calls.append(1) or ("1.0", ""))
     program(tmp_path / "bin" / "chromium")
     env = {"PATH": str(tmp_path / "bin")}
     assert cache_folder(env) is None
@@ -280,7 +317,7 @@ def test_without_a_home_nothing_is_remembered(monkeypatch, tmp_path, nothing_ins
 
 
 def test_headed_leaves_out_what_has_no_window(monkeypatch, tmp_path, nothing_installed):
-    monkeypatch.setattr(finder, "_prove", lambda *_: ("1.0", ""))
+    monkeypatch.setattr(finder, "_prove", lambda *_, **__: ("1.0", ""))
     program(tmp_path / "bin" / "chrome-headless-shell")
     assert isinstance(find("chromium", bare(tmp_path)), Browser)
     assert isinstance(find("chromium", bare(tmp_path), headed=True), Missing)

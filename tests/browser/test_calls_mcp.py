@@ -19,10 +19,10 @@ from mcp.client.stdio import stdio_client
 from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Error, Page, expect, sync_playwright
 
-from orchestra.calls import ToolCall, mcp_calls, playwright_text
+from orchestra.calls import ToolCall, chooser_calls, mcp_calls, playwright_text
 from orchestra.page_script import observable
 from orchestra.runtime.browsers.browser import Browser, launch_options
-from orchestra.steps import Step, conditions
+from orchestra.steps import VERBS, Step, conditions
 from orchestra.targets import Target, js_locator
 
 pytestmark = pytest.mark.browser
@@ -223,8 +223,9 @@ def test_every_tool_exists(both: Both):
         Step("click", target=SEND),
     ]
     used = {call.tool for step in steps for call in mcp_calls(step, 1.0)}
+    used |= {call.tool for call in chooser_calls(Step("upload", target=SEND, args={"files": ["x"]}))}
     assert used <= both.server.tools()
-    assert len(used) == 14
+    assert used == {tool for verb in VERBS.values() for tool in verb.mcp}
 
 
 @pytest.mark.parametrize(
@@ -335,7 +336,7 @@ def test_upload_to_a_hidden_input(both: Both, target: Target):
     assert both.by_playwright(step)
     went_well, calls = both.by_server(step)
     assert went_well
-    assert [call.tool for call in calls] == ["browser_evaluate", "browser_file_upload"]
+    assert [call.tool for call in calls] == ["browser_evaluate", "browser_run_code_unsafe"]
     names = "() => [...file.files].map((one) => one.name)"
     assert both.page.evaluate(names) == ["a é.txt", "b.txt"]
     assert result(both.server.call(ToolCall("browser_evaluate", {"function": names}))[1]) == ["a é.txt", "b.txt"]

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
 from orchestra.plan import Method
-from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.mcp import McpDriver
 from orchestra.runtime.driver.mcp_verbs import VERBS
-from orchestra.runtime.driver.playwright import PlaywrightDriver
-from orchestra.runtime.driver.sections import carry_out
 from orchestra.steps import VERBS as VOCABULARY
+from tests.support.both import CODE, EVALUATE, OPEN, failed, passed
 from tests.support.expectations import CASES, PAGE
-from tests.support.requests import request
-from tests.support.site import site, unused_address
 
 browser = pytest.mark.browser
-OPEN = {"goto": "${s.url}/steps.html"}
 SEND, BOX = {"role": "button", "name": "Send"}, {"label": "Message", "exact": True}
-
-EVALUATE, CODE = "browser_evaluate", "browser_run_code_unsafe"
-ASIDE = {"download": {EVALUATE}}  # which of two limits it was is asked of the page
-EVIDENCE = {"browser_take_screenshot", "browser_console_messages", "browser_network_requests"}
 
 
 def logged(text):
@@ -37,75 +26,6 @@ def expect(target, to, within=0.3):
 
 def press(name, **more):
     return {"click": {"role": "button", "name": name, "exact": True, **more}}
-
-
-@pytest.fixture(scope="module")
-def url():
-    with site() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def warm():
-    drivers, http = {"playwright": PlaywrightDriver(os.environ), "mcp": McpDriver(os.environ)}, Http()
-    yield drivers, http
-    for driver in drivers.values():
-        driver.close()
-    http.close()
-
-
-class Both:
-    """Runs steps through both drivers; `tools` are those that the MCP driver used, by verb."""
-
-    def __init__(self, folder, url, warm, chromium):
-        self._folder, self._url, self._warm, self._chromium = folder, url, warm, chromium
-        self._down = unused_address()
-        self.tools = {}
-
-    def run(self, name, said, **options):
-        folder = self._folder / name
-        folder.mkdir()
-        for file, text in (("a.txt", "first"), ("b.txt", "second")):
-            (folder / file).write_text(text)
-        names = {"s.url": self._url, "down.url": self._down}
-        asked = request(folder, said, browser=self._chromium, driver=name, names=names, evidence="always", **options)
-        return carry_out(asked, self._warm[0][name], self._warm[1])
-
-    def __call__(self, *said, opened=True, **options):
-        told = [OPEN, *said] if opened else list(said)
-        cli, mcp = self.run("playwright", told, **options), self.run("mcp", told, **options)
-        assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure)
-        self.tools = {}
-        for line in map(json.loads, (self._folder / "mcp" / "mcp.jsonl").read_text().splitlines()):
-            self.tools.setdefault(line["verb"], set()).add(line["tool"])
-        assert self.tools.pop("", set()) <= EVIDENCE
-        for verb, used in self.tools.items():
-            assert used <= {*VOCABULARY[verb].mcp, *ASIDE.get(verb, ()), "browser_handle_dialog"}, (verb, used)
-        return cli, mcp
-
-
-def verdict(result):
-    """What must be the same: the outcome, the kind of fault and its step, what each step came to, and the files kept."""
-    failure = result.failure and (result.failure.fault, result.failure.step, result.failure.at)
-    kept = sorted(one.path for one in result.evidence if one.kind == "download")
-    return result.outcome, failure, [(step.verb, step.outcome) for step in result.steps], kept
-
-
-@pytest.fixture
-def both(tmp_path, url, warm, chromium):
-    return Both(tmp_path, url, warm, chromium)
-
-
-def passed(results):
-    for result in results:
-        assert result.outcome == "passed", result.failure
-    return results
-
-
-def failed(results, outcome="failed", fault="assertion"):
-    for result in results:
-        assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result.failure
-    return results
 
 
 def test_every_browser_verb_has_a_function():
@@ -168,7 +88,7 @@ VERB_RUNS = {
             {"upload": {"label": "Import file", "files": ["a.txt", "${attempt.dir}/b.txt"]}},
             expect({"testid": "imported"}, {"have_text": "first + second"}, 5),
         ],
-        {"upload": {EVALUATE, "browser_file_upload"}},
+        {"upload": {EVALUATE, CODE}},
     ),
     "history and viewport": (
         [
@@ -375,7 +295,7 @@ def test_an_action_waits_for_its_element(both):
     }
     passed(both(late, press("Late one"), logged("late;")))
     soon = {"evaluate": "() => { later(() => { document.querySelectorAll('button')[1].disabled = false }, 400) }"}
-    passed(both_again(both)(soon, press("Never")))
+    passed(both.again()(soon, press("Never")))
 
 
 # -------------------------------------------------------------------------------------------------------- expectations
@@ -399,7 +319,7 @@ def test_a_condition_that_does_not_hold(both, case, tmp_path):
     assert mcp.failure.message == cli.failure.message
     in_code = "have_count" in to or to.get("be") in {"enabled", "disabled", "checked"}
     assert both.tools["expect"] == {CODE if in_code else EVALUATE}
-    cli, mcp = failed(both_again(both)(FOCUS, expect(yes, {"not": to})))
+    cli, mcp = failed(both.again()(FOCUS, expect(yes, {"not": to})))
     assert mcp.failure.message == cli.failure.message
 
 
@@ -443,7 +363,7 @@ TARGETS = [
 @browser
 def test_every_form_of_target_finds_its_element(both):
     passed(both(*[expect(target, {"have_count": 1, "be": "visible"}, 5) for target in TARGETS]))
-    passed(both_again(both)(*[{"hover": target} for target in TARGETS]))
+    passed(both.again()(*[{"hover": target} for target in TARGETS]))
 
 
 # ------------------------------------------------------------------------------------------------------------ failures
@@ -526,14 +446,7 @@ def test_the_time_of_the_test_is_over(both, said):
 def test_finally_runs_after_a_failure(both):
     cli, mcp = failed(both(expect(SEND, {"have_text": "x"}), last=[press("Send"), logged("click 0;")]))
     assert mcp.steps[-1].section == cli.steps[-1].section == "finally"
-    cli, mcp = failed(both_again(both)({"set": {"a": 1}}, last=[expect(SEND, {"have_text": "x"})]))
-
-
-def both_again(both):
-    """The same, in fresh folders."""
-    folder = both._folder / "again"
-    folder.mkdir()
-    return Both(folder, both._url, both._warm, both._chromium)
+    cli, mcp = failed(both.again()({"set": {"a": 1}}, last=[expect(SEND, {"have_text": "x"})]))
 
 
 # ------------------------------------------------------------------------------------------------------------ evidence
@@ -563,7 +476,7 @@ def test_evidence_of_a_failure(both, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "mcp" / "mcp.jsonl").read_text().splitlines()]
     assert {"verb", "tool", "arguments", "seconds", "outcome"} == set(lines[0])
     assert all(line["seconds"] >= 0 for line in lines)
-    quiet = both_again(both)
+    quiet = both.again()
     quiet()
     assert not (quiet._folder / "mcp" / "console.log").exists()  # what the test before said is not told again
 

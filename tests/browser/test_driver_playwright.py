@@ -9,9 +9,9 @@ import time
 import pytest
 
 from orchestra.runtime.driver.contract import Deadline, Job, StepError
+from orchestra.runtime.driver.fault import Meaning, read, read_assertion
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.playwright import PlaywrightDriver
-from orchestra.runtime.driver.playwright_fault import Said, read
 from orchestra.runtime.driver.playwright_verbs import VERBS
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.driver.wording import target_text
@@ -265,7 +265,7 @@ def test_evaluate_judges_and_saves(run):
         ({"script": "() => 1", "equals": True}, "true", "1"),
         ({"script": "() => 3", "below": 2}, "a number below 2", "3"),
         ({"script": "() => 'x'", "below": 2}, "a number below 2", '"x"'),
-        ({"script": "() => new Date(0)", "equals": 1}, "1", "datetime.datetime(1970"),
+        ({"script": "() => new Date(0)", "equals": 1}, "1", '"1970-01-01T00:00:00.000Z"'),
         ({"script": "() => { throw new Error('broken') }"}, "", "broken"),
     ],
 )
@@ -724,17 +724,43 @@ def test_the_clipboard_is_allowed(run):
 @pytest.mark.parametrize(
     "message, said",
     [
-        ("Page.goto: NS_ERROR_CONNECTION_REFUSED", Said("connection", "NS_ERROR_CONNECTION_REFUSED")),
-        ("Page.goto: Could not connect to server", Said("connection", "Could not connect to server")),
-        ("Locator.click: Target crashed ", Said("crash", "Target crashed")),
+        ("Page.goto: NS_ERROR_CONNECTION_REFUSED", Meaning("connection", "NS_ERROR_CONNECTION_REFUSED")),
+        ("Page.goto: Could not connect to server", Meaning("connection", "Could not connect to server")),
+        ("Locator.click: Target crashed ", Meaning("crash", "Target crashed")),
         (
             "Locator.click: Timeout 5ms exceeded.\nCall log:\n  - waiting for x\n    - locator resolved to <p>a</p>",
-            Said("blocked"),
+            Meaning("blocked"),
         ),
-        ("Locator expected to have text 'a'\nActual value: b\nc \nCall log:\n  - x", Said("unmet", "b\nc")),
-        ("Something else", Said("other", "Something else")),
-        ("", Said("other", "")),
+        (
+            "Locator.click: Timeout 5ms exceeded.\nCall log:\n  - performing click action\n  - click action done",
+            Meaning("loading"),
+        ),
+        ("Something else", Meaning("other", "Something else")),
+        ("", Meaning("other", "")),
     ],
 )
 def test_what_an_error_says(message, said):
     assert read(message) == said
+
+
+@pytest.mark.parametrize(
+    "message, meaning",
+    [
+        ("Locator expected to have text 'a'\nActual value: b\nc \nCall log:\n  - x", Meaning("unmet", "b\nc")),
+        (
+            "Locator expected to have text 'a'\nActual value: Target crashed \nCall log:\n  - x",
+            Meaning("unmet", "Target crashed"),
+        ),
+        (
+            "Locator expected to be visible\nActual value: None\nError: element(s) not found \nCall log:\n  - x",
+            Meaning("absent"),
+        ),
+        ("Locator expected to have text 'a'\nActual value: None \nCall log:\n  - x", Meaning("unmet")),
+        (
+            "Locator expected to have text 'a'\nActual value: None\nError: strict mode violation: x resolved to 2 elements: ",
+            Meaning("strict", "2 elements", 2),
+        ),
+    ],
+)
+def test_what_an_assertion_says(message, meaning):
+    assert read_assertion(message) == meaning

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -122,9 +123,10 @@ def test_storage_of_every_kind_is_forgotten_between_tests(run):
     left = passed(run(OPEN, {"evaluate": STORE}, {"goto": "${other}"}, {"evaluate": STORE}, narrow))
     assert left["storage"] not in (None, "-")
     judge = {"evaluate": {"script": STORED, "equals": NOTHING}}
-    now = passed(run(OPEN, judge, {"goto": "${other}"}, judge, "back", "back", "back"))
-    assert now["storage"] == "-"
-    assert now["url"] == "about:blank"  # there is no way back into the test before
+    now = run(OPEN, judge, {"goto": "${other}"}, judge, "back", "back", "back")
+    assert failure(now, "failed", "assertion").message == "back has no page to go to"  # nor one of the test before
+    assert (now.failure.step, run.session(now)["storage"]) == (6, "-")
+    assert run.session(now)["url"] == "about:blank"
 
 
 @browser
@@ -170,7 +172,7 @@ def test_a_dialog_left_open(run, site):
     asked = {"evaluate": "() => { setTimeout(() => fetch('/do/wait').then(() => alert('left open')), 20) }"}
     passed(run(OPEN, asked, {"http": {"GET": "${url}"}}, {"set": {"a": 1}}))
     over.set()
-    until(lambda: run.driver.session.browser.dialog is not None, "the dialog")
+    until(lambda: run.driver.session.browser.watch.dialog is not None, "the dialog")
     next_one(run, "a dialog was left open")
 
 
@@ -214,8 +216,8 @@ def test_a_page_that_never_answers_again(run):
 @browser
 def test_finally_has_a_page_even_if_that_of_the_test_hangs(run):
     passed(run(OPEN, HEADING))  # the session has begun
-    # Less than the five seconds after which a click or an expect gives up by itself; `finally` has as long again.
-    result = run(OPEN, press("Hang"), HEADING, timeout_seconds=4.5, last=[OPEN, HEADING])
+    # It hangs a moment after the click: what is awaited must not be there already. `finally` has as long again.
+    result = run(OPEN, press("Hang"), LATE, timeout_seconds=4.5, last=[OPEN, HEADING])
     failure(result, "timeout", "timeout")
     assert "finally_failed" not in result.facts
     assert result.facts["session"]["continuity"] == "restored"
@@ -432,12 +434,18 @@ def test_nothing_is_left_of_a_worker_that_was_killed(chromium, tmp_path, site):
 
 
 @browser
-def test_secrets_of_the_environment_are_not_in_the_calls(run):
-    run._names["env.TOKEN"] = "hush-hush"
-    script = {"evaluate": {"script": "() => '${env.TOKEN}'", "equals": "hush-hush"}}
-    passed(run(OPEN, script, evidence="always"))
-    assert "hush-hush" not in (run.at / "mcp.jsonl").read_text()
-    assert any("***" in str(line["arguments"]) for line in run.lines())
+def test_secrets_are_not_in_the_calls_in_whatever_way_a_step_writes_them(run, monkeypatch):
+    secret = "p<w'\\it\"h/&all"
+    monkeypatch.setitem(os.environ, "TOKEN", secret)
+    run._names["env.TOKEN"] = secret
+    wanted = {"expect": {"css": "h1", "within_seconds": 0.1, "to": {"have_text": "${env.TOKEN}"}}}
+    target = {"expect": {"text": "${env.TOKEN}", "within_seconds": 0.1, "to": {"be": "hidden"}}}
+    result = run(OPEN, target, wanted, evidence="always", secrets=("TOKEN",))
+    assert result.outcome == "failed"
+    text = (run.at / "mcp.jsonl").read_text()
+    assert not [part for part in ("p<w", "with", "/&all", "it\\") if part in text]
+    assert text.count("***TOKEN***") >= 2
+    assert all(json.loads(line) for line in text.splitlines())
 
 
 # ---------------------------------------------------------------------------------------------------- client and server
@@ -550,23 +558,30 @@ def test_a_server_that_dies_in_a_call(loop, tmp_path):
         ("", False, {"value": None, "has_value": False, "modal": ""}),
         ("### Error\n\x1b[2mError: x\x1b[22m", True, {"error": "Error: x"}),
         ('### Error\nError: "y" does not match any elements.', True, {"absent": True}),
+        ('### Error\nError: "z" does not match any elements.', True, {"absent": False}),
+        ('### Error\nError: page.evaluate: Error: "y" does not match any elements.', True, {"absent": False}),
+        ('### Result\n{"ok": false}\n### Result\n{"ok": true}', False, {"value": {"ok": False}}),
+        ('### Error\nError: x\n### Result\n{"ok": true}', True, {"value": None, "has_value": False, "error": "Error: x"}),
+        ('### Result\n"half \\ud83d"', False, {"value": "half \ufffd"}),
+        ('- Page Title: x\n### Result\n{"ok": true}', False, {"value": None, "has_value": False}),
         ("no heading", True, {"error": "no heading", "absent": False}),
         (
             '### Modal state\n- ["confirm" dialog with message "sure?"]: can be handled by browser_handle_dialog',
             False,
-            {"modal": "dialog", "refused": False},
+            {"claims": "dialog", "modal": "", "refused": False},
         ),
         (
             '### Error\nError: Tool "browser_click" does not handle the modal state.\n### Modal state\n- [File chooser]: can be handled by browser_file_upload',
             True,
-            {"modal": "chooser", "refused": True},
+            {"claims": "chooser", "modal": "", "refused": True},
         ),
-        ("### Error\nTimeoutError: locator.click: Timeout 5000ms exceeded.\nCall log:\n  - click action done", True, {"performed": True}),
+        ("### Error\nTimeoutError: locator.click: Timeout 5000ms exceeded.\nCall log:\n  - click action done", True, {"clicked": True}),
+        ("### Error\nError: locator.setChecked: Clicking the checkbox did not change its state\nCall log:\n  - click action done", True, {"clicked": False}),
         ("### Error\nError: page.evaluate: Execution context was destroyed, most likely", True, {"moved_on": True}),
     ],
 )  # fmt: skip
 def test_the_parts_of_an_answer(text, failed, seen):
-    answer = answer_of(text, failed=failed)
+    answer = answer_of(text, failed=failed, tool="browser_click", target="y")
     for name, wanted in seen.items():
         found = getattr(answer, name)
         assert (found() if callable(found) else found) == wanted, name
@@ -582,7 +597,7 @@ def test_the_parts_of_an_answer(text, failed, seen):
     ],
 )  # fmt: skip
 def test_what_an_error_of_the_server_means(error, kind, found):
-    said = answer_of("### Error\n" + error, failed=True).said()
+    said = answer_of("### Error\n" + error, failed=True).meaning()
     assert (said.kind, said.found) == (kind, found)
 
 

@@ -19,8 +19,10 @@ import psutil
 import pytest
 
 from orchestra.plan import Backoff, Component, Job, Probe, Ready, Rung, Service
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import busy
+from orchestra.runtime.servers.recovery import start_bound_seconds
 from tests.support.servers import QUICK, Ground, carriers, free_range, live, until
 
 RESTART, RETRY, FAILOVER, PORT = (Rung(kind) for kind in ("restart", "retry", "failover", "port"))
@@ -561,10 +563,32 @@ def test_past_the_ladder_it_has_failed_and_so_has_what_needs_it(ground):
     ground.settle(matrix, "backend", "frontend")
     os.kill(matrix.row("backend").pid, signal.SIGKILL)
     ground.until(matrix, ["backend", "frontend"], lambda row: row.state == "failed")
-    why = "ended with signal SIGKILL while tests ran; does not run and was not brought back by retry"
+    why = "ended with signal SIGKILL while tests ran, and no rung of its `recover` starts it again"
     assert matrix.row("backend").reason == why
+    assert matrix.row("backend").hint == "write recover: [retry, restart]"
     assert matrix.row("frontend").reason == f"needs backend, which {why}"
     assert carriers(ground.mark) == []
+
+
+def test_to_ask_a_dead_process_again_is_passed_over_and_costs_nothing(ground):
+    patient = Backoff(max=9, initial_seconds=600.0, max_seconds=600.0)
+    matrix = ground.matrix(ground.service("backend", live=live(), ladder=(RETRY, RESTART), retries=patient))
+    (row,) = ground.settle(matrix, "backend")
+    os.kill(row.pid, signal.SIGKILL)
+    ground.until(matrix, ["backend"], lambda row: row.state == "healthy" and row.attempts == 2)
+    assert ground.story("backend")[-3:] == ["backend unhealthy", "backend starting", "backend healthy restart"]
+    [opened] = [body for body in ground.events if "ago_seconds" in body]
+    assert opened["bound_seconds"] < start_bound_seconds(matrix._members["backend"].component) + 600
+
+
+def test_what_was_tried_is_counted(ground):
+    backend = ground.service("backend", live=live(), ladder=(RETRY, RESTART), retries=QUICK)
+    matrix = ground.matrix(backend)
+    ground.settle(matrix, "backend")
+    (ground.root / "server.py").write_text("raise SystemExit(9)")
+    ground.mode("backend", "500")
+    ground.until(matrix, ["backend"], lambda row: row.state == "failed")
+    assert matrix.row("backend").reason.endswith(" and was not brought back by 2 retries and 1 restart")
 
 
 def test_without_a_ladder_a_death_is_the_end_and_the_mend_is_said(ground):
@@ -746,7 +770,7 @@ def test_a_bug_of_ours_fails_the_component_and_holds_up_nobody(ground):
 def test_secrets_are_in_no_reason_and_no_log(ground):
     program = "import os, sys; print('the key is', os.environ['KEY']); sys.exit(os.environ['KEY'])"
     one = Component("one", "o", job=Job((sys.executable, "-c", program), env={"KEY": "${env.SECRET}"}))
-    matrix = ground.matrix(one, env={"SECRET": "hunter22"}, mask=lambda text: text.replace("hunter22", "***SECRET***"))
+    matrix = ground.matrix(one, env={"SECRET": "hunter22"}, masks=Masks(["SECRET"], {"SECRET": "hunter22"}))
     (row,) = ground.settle(matrix, "one")
     assert row.reason == "ended with exit code 1; its last words: the key is ***SECRET*** | ***SECRET***"
     log = (ground.root / "run/services/one.log").read_text()
@@ -872,13 +896,14 @@ RUN = """
 import os, sys, time
 from pathlib import Path
 from orchestra.plan import Backoff, Component, Probe, Ready, Service
+from orchestra.runtime.mask import NOTHING
 from orchestra.runtime.servers.health import Matrix
 from orchestra.runtime.servers.port import busy
 from orchestra.runtime.processes.reaper import Reaper
 mark, low, high = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 words = (sys.executable, "server.py", "${port}", "backend", "deaf", "daemon")
 backend = Component("backend", "b", service=Service(words, ports=(low, high)), ready=Ready(Probe("http", {"path": "/"})))
-matrix = Matrix([backend], root=Path.cwd(), folder=Path.cwd() / "run", mark=mark, env=dict(os.environ), secrets_mask=str,
+matrix = Matrix([backend], root=Path.cwd(), folder=Path.cwd() / "run", mark=mark, env=dict(os.environ), masks=NOTHING,
                 on_event=lambda body: None, wake=lambda: None, reaper=Reaper.start(mark))
 matrix.request(["backend"])
 while matrix.row("backend").state != "healthy":

@@ -385,6 +385,18 @@ def test_a_command_that_ended_in_time_is_no_timeout_because_its_loop_was_busy(tm
     commands.close()
 
 
+def test_to_wake_what_is_closed_does_nothing(tmp_path):
+    commands = Commands()
+    waker = commands._waker
+    commands.close()
+    files = [os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT) for _ in range(8)]
+    assert waker in files, "the number is that of another file now"
+    commands.wake()
+    assert (tmp_path / "file").read_bytes() == b""
+    for file in files:
+        os.close(file)
+
+
 def test_poll_returns_when_the_time_is_over_or_another_thread_or_a_signal_wakes_it(commands):
     assert commands.poll(0.01) == []
     thread = threading.Timer(0.05, commands.wake)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import psutil
 import pytest
 
 from orchestra.errors import MachineError
+from orchestra.runtime.mask import NOTHING, Masks
 from orchestra.runtime.processes.pipe import Pipe
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.servers import identity, port
@@ -63,17 +66,35 @@ def lines(path: Path) -> list[str]:
 
 
 def test_a_log_has_whole_lines_with_their_time_and_without_secrets(tmp_path):
-    journal = Journal(tmp_path / "a" / "one.log", lambda text: text.replace("hunter2", "***"))
+    journal = Journal(tmp_path / "a" / "one.log", Masks(["K"], {"K": "hunter2"}))
     journal.begin("start 1 with hunter2")
     for block in (b"a hunt", b"er2 b\nsecond \xe2\x82", b"\xac line\n\nlast"):
         journal.take(block)
-    assert journal.last_lines().splitlines() == ["a *** b", "second € line", "last"]
+    assert journal.last_lines().splitlines() == ["a ***K*** b", "second € line", "last"]
     journal.close()
-    assert lines(tmp_path / "a" / "one.log") == ["[start 1 with ***]", "a *** b", "second € line", "", "last"]
+    assert lines(tmp_path / "a" / "one.log") == ["[start 1 with ***K***]", "a ***K*** b", "second € line", "", "last"]
+
+
+@pytest.mark.parametrize("size", [1, 5, 64, 65, 1000])
+def test_a_secret_of_several_lines_is_in_no_line_of_a_log(tmp_path, size):
+    key = "-----BEGIN KEY-----\n" + base64.encodebytes(random.Random(7).randbytes(300)).decode() + "-----END KEY-----\n"
+    code = base64.encodebytes(b"x" * 50 + key.encode())
+    data = b"loaded " + key.replace("\n", "\r\n").encode() + code + b"last"
+    journal = Journal(tmp_path / "one.log", Masks(["K"], {"K": key}))
+    journal.begin("start 1")
+    for at in range(0, len(data), size):
+        journal.take(data[at : at + size])
+    shown = journal.last_lines()
+    journal.close()
+    text = (tmp_path / "one.log").read_text() + shown
+    assert not [line for line in key.splitlines() if len(line) >= 8 and line in text]
+    assert not [line for line in code.decode().splitlines()[1:-1] if line in text]
+    assert text.count("***K***") >= 9
+    assert lines(tmp_path / "one.log")[-1] == "last"
 
 
 def test_what_was_said_counts_for_one_start_and_across_blocks(tmp_path):
-    journal = Journal(tmp_path / "one.log", str)
+    journal = Journal(tmp_path / "one.log", NOTHING)
     pattern = r"^port (?P<port>\d+)$"
 
     def said() -> Mapping[str, str] | None:
@@ -105,7 +126,7 @@ def test_what_was_said_counts_for_one_start_and_across_blocks(tmp_path):
     ],
 )
 def test_what_a_person_sees_is_what_is_searched(tmp_path, blocks, pattern, groups):
-    journal = Journal(tmp_path / "one.log", str)
+    journal = Journal(tmp_path / "one.log", NOTHING)
     journal.begin("start", (pattern,))
     for block in blocks:
         journal.take(block)
@@ -115,7 +136,7 @@ def test_what_a_person_sees_is_what_is_searched(tmp_path, blocks, pattern, group
 
 def test_a_line_without_an_end_is_searched_after_a_silence_and_never_half(tmp_path):
     now, pattern = [100.0], r"listening on (?P<port>\d+)"
-    journal = Journal(tmp_path / "one.log", str, clock=lambda: now[0])
+    journal = Journal(tmp_path / "one.log", NOTHING, clock=lambda: now[0])
     journal.begin("start", (pattern,))
 
     def said() -> Mapping[str, str] | None:
@@ -133,7 +154,7 @@ def test_a_line_without_an_end_is_searched_after_a_silence_and_never_half(tmp_pa
 
 
 def test_the_last_lines_are_as_a_person_saw_them(tmp_path):
-    journal = Journal(tmp_path / "one.log", str)
+    journal = Journal(tmp_path / "one.log", NOTHING)
     journal.begin("start")
     journal.take(b"10%\r20%\rfailed\r\n\x1b[31mError:\x1b[0m no licence\n\x1b[2K\rbye")
     assert journal.last_lines().splitlines() == ["failed", "Error: no licence", "bye"]
@@ -141,7 +162,7 @@ def test_the_last_lines_are_as_a_person_saw_them(tmp_path):
 
 
 def test_a_flood_is_bounded_on_the_disk_and_its_end_is_kept(tmp_path):
-    journal = Journal(tmp_path / "one.log", str, limit=100_000)
+    journal = Journal(tmp_path / "one.log", NOTHING, limit=100_000)
     journal.begin("start")
     for number in range(2000):
         journal.take(b"%06d %s\n" % (number, b"x" * 1000))
@@ -175,7 +196,7 @@ def test_a_turn_of_the_loop_takes_whatever_a_pipe_holds():
 
 def test_a_disk_that_refuses_costs_the_log_only(tmp_path):
     (tmp_path / "services").write_text("a file in the way")
-    journal = Journal(tmp_path / "services" / "one.log", str)
+    journal = Journal(tmp_path / "services" / "one.log", NOTHING)
     journal.begin("start", ("up",))
     journal.take(b"up\n")
     assert asyncio.run(journal.said("up")) == {}

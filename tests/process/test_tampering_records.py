@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,6 +150,22 @@ def test_a_key_that_others_may_read_is_none(tmp_path):
     file.chmod(0o600)
     file.write_bytes(secret[:-1])
     assert owner.key(tmp_path / "project", environment) == b""
+
+
+def test_many_who_ask_first_get_one_key(tmp_path):
+    environment = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    program = "import os, sys; from orchestra import owner; print(owner.key(sys.argv[1], os.environ).hex())"
+
+    def asked(_: int) -> str:
+        argv = [sys.executable, "-c", program, str(tmp_path / "project")]
+        return subprocess.run(
+            argv, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+        ).stdout
+
+    with ThreadPoolExecutor(4) as pool:
+        [key] = set(pool.map(asked, range(8)))
+    assert len(key.strip()) == 64
+    assert [path.name for path in (tmp_path / "state/orchestra").iterdir()] == ["record.key"]
 
 
 def half_done(project: SuiteProject) -> Path:

@@ -31,6 +31,7 @@ def request(
     before: Sequence[Any] = (),
     last: Sequence[Any] = (),
     driver: str = "playwright",
+    secrets: tuple[str, ...] = (),
     **options: Any,
 ) -> Request:
     """A request for a test with these steps; `folder` is both the root and the attempt's folder."""
@@ -45,4 +46,6 @@ def request(
     )
     bound = {"test.id": "T1", "attempt.dir": str(folder), **(names or {})}
     method = Method("cli", "Playwright", driver)
-    return Request("cli:T1", test, method, 1, str(folder), str(folder), bound, "run/cli:T1/1", browser=browser)
+    return Request(
+        "cli:T1", test, method, 1, str(folder), str(folder), bound, "run/cli:T1/1", browser=browser, secrets=secrets
+    )

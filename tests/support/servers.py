@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Service
+from orchestra.runtime.mask import NOTHING
 from orchestra.runtime.processes.mark import TREE, carries
 from orchestra.runtime.servers.health import Matrix, Row
 
@@ -182,7 +183,7 @@ class Ground:
             folder=self.root / run,
             mark=f"{self.mark}/{run}",
             env={"PATH": os.environ["PATH"], **(env or {})},
-            secrets_mask=more.pop("mask", lambda text: text),
+            masks=more.pop("masks", NOTHING),
             on_event=lambda body: self.events.append(json.loads(json.dumps(body))),
             wake=self.changed.set,
             **more,

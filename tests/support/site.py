@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
+from urllib.parse import quote, unquote
 
 from tests.support.paths import DATA
 
@@ -15,7 +16,7 @@ PAGES = DATA / "pages"
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Static files, and `/echo /status/N /cookie /redirect /silent /dribble /cut-off`."""
+    """Static files, `/html?PAGE` with the page in the address, and `/echo /status/N /cookie /redirect /silent /slow?SECONDS /dribble /cut-off`."""
 
     def __init__(self, *args, ended: Event, on_silent: Callable[[], None], **kwargs) -> None:
         self._ended, self._on_silent = ended, on_silent
@@ -46,6 +47,8 @@ class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/echo"):
             self._echo()
+        elif self.path.startswith("/html?"):
+            self._answer(200, unquote(self.path.partition("?")[2]).encode(), "text/html; charset=utf-8")
         elif self.path.startswith("/status/"):
             self._answer(int(self.path.split("/")[2]), b'{"reason": "asked for"}')
         elif self.path == "/cookie":
@@ -55,6 +58,9 @@ class _Handler(SimpleHTTPRequestHandler):
         elif self.path == "/silent":
             self._on_silent()
             self._ended.wait(60)
+        elif self.path.startswith("/slow?"):
+            self._ended.wait(float(self.path.partition("?")[2]))
+            self._answer(200, b"{}")
         elif self.path == "/dribble":
             self._dribble()
         elif self.path == "/cut-off":
@@ -103,6 +109,11 @@ def site(on_silent: Callable[[], None] = lambda: None) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def page(html: str) -> dict[str, str]:
+    """The step that opens a page of this text."""
+    return {"goto": f"${{s.url}}/html?{quote('<!doctype html><meta charset=utf-8><title>T</title>' + html)}"}
 
 
 def unused_address() -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import threading
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import jsonschema
 import pytest
@@ -379,6 +379,27 @@ def test_a_file_that_cannot_be_opened_or_read_is_said(tmp_path):
         list(read(tmp_path / "none.jsonl"))
     with pytest.raises(MachineError, match=r'cannot read ".*none\.jsonl": no such file or directory'):
         verify(tmp_path / "none.jsonl")
+
+
+NEWEST = "20260630T230203Z-"
+
+
+@pytest.mark.parametrize(
+    "newest, token, made",
+    [
+        ("", "0a1f", f"{NEWEST}0a1f"),
+        ("20260630T230202Z-ffff", "0a1f", f"{NEWEST}0a1f"),
+        (f"{NEWEST}0a1e", "0a1f", f"{NEWEST}0a1f"),
+        (f"{NEWEST}0a1f", "0a1f", f"{NEWEST}0a2a"),
+        (f"{NEWEST}fff5", "0a1f", "20260630T230204Z-0a1f"),
+        (f"{NEWEST}fff4", "0a1f", f"{NEWEST}ffff"),
+        ("20301231T235959Z-ff00", "ff00", "20310101T000000Z-ff00"),
+    ],
+    ids=["first", "a second later", "by chance", "same second", "no room", "last room", "clock set back"],
+)
+def test_run_ids_sort_in_the_order_of_runs(newest, token, made):
+    assert run_id(datetime(2026, 6, 30, 23, 2, 3, tzinfo=UTC), token, newest) == made
+    assert made > newest
 
 
 def test_stamps_and_run_ids_are_utc():

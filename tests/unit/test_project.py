@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 
 from orchestra.errors import UsageError
@@ -43,6 +46,33 @@ def test_else_the_top_of_the_git_work_tree(root):
 
 def test_else_the_folder_itself(root):
     assert find(root / ".") == Project(root)
+
+
+def test_a_compiled_suite_or_specs_above_make_a_root_where_nothing_else_does(root):
+    (root / "shop" / "specs").mkdir(parents=True)
+    (root / "shop" / "e2e" / "deep").mkdir(parents=True)
+    (root / "shop" / "specs" / "api.yaml").write_text("openapi: 3.1.0\n")
+    assert find(root / "shop" / "e2e" / "deep").root == root / "shop" / "e2e" / "deep", "specs of another tool"
+    (root / "shop" / "specs" / "s.yaml").write_text("# a suite\norchestra: 1\n")
+    assert find(root / "shop" / "e2e" / "deep").root == root / "shop"
+    (root / ".git").mkdir()
+    assert find(root / "shop" / "e2e" / "deep").root == root, "git has the say while nothing is compiled"
+    compiled(root / "shop", "s")
+    assert find(root / "shop" / "e2e" / "deep").root == root / "shop"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("name", [".orchestra", "specs"])
+def test_what_somebody_else_has_put_above_is_no_project(root, name):
+    (root / "below").mkdir()
+    compiled(root, "s")
+    (root / "specs").mkdir()
+    (root / "specs" / "s.yaml").write_text("orchestra: 1\n")
+    for other in {".orchestra", "specs"} - {name}:
+        shutil.rmtree(root / other)
+    assert find(root / "below").root == root
+    os.chown(root / name, 12345, 12345)
+    assert find(root / "below").root == root / "below"
 
 
 def test_links_are_resolved(root):

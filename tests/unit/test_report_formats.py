@@ -21,6 +21,7 @@ from orchestra.report.fold import collect
 from orchestra.report.junit import junit, legal
 from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
+from orchestra.report.watch import FORMS
 from tests.support import golden
 from tests.support import runs as samples
 from tests.support.paths import DATA
@@ -28,7 +29,6 @@ from tests.support.runs import events
 
 GOLDEN = DATA / "report"
 FOLDER = ".orchestra/market/runs/" + samples.RUN
-FORMS = {"summary.md": markdown, "junit.xml": junit, "ctrf.json": ctrf}
 
 ANY = st.text(st.characters(codec="utf-8"), max_size=60)
 HOSTILE = st.sampled_from(

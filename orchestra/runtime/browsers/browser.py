@@ -27,7 +27,8 @@ from typing import Any
 
 import psutil
 
-from orchestra.runtime import interpreter
+from orchestra import checkout
+from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
 
@@ -103,7 +104,7 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
         engine: chromium, firefox or webkit.
         env: the environment, read for names, PATH, HOME and the cache folder.
         root: the project root, whose `node_modules` is looked at; None looks at none.
-        headed: leave out what cannot open a window.
+        headed: with a window; what cannot open one is left out, and no earlier proof counts: displays come and go.
     """
     cache = cache_folder(env)
     seen = [place for place in places(engine, env, root, cache) if not (headed and place.headless_only)]
@@ -112,14 +113,15 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
             reason = f'{OWN_VARIABLE[engine]} names "{place.executable}", which is neither a file nor a name on PATH'
             return Missing(engine, reason, (), _fixes(engine, named=True))
     key = _key(seen, env)
-    kept = _recall(cache, key)
+    kept = None if headed else _recall(cache, key)
     if kept is not None and kept[0] < len(seen):
         return _browser(seen[kept[0]], env, kept[1])
-    tried = []
+    tried, given = [], checkout.environment(scratch.environment(env)[0], root or Path.cwd())
     for index, place in enumerate(seen):
-        version, error = _prove(place, env)
+        version, error = _prove(place, given, headed=headed)
         if version:
-            _remember(cache, key, index, version)
+            if not headed:
+                _remember(cache, key, index, version)
             return _browser(place, env, version)
         tried.append(f"{place.executable} ({place.origin}): {error}")
     named = any(place.named for place in seen)
@@ -163,7 +165,7 @@ def _without_sandbox(env: Mapping[str, str]) -> bool:
     return os.geteuid() == 0 or env.get("ORCHESTRA_SANDBOX") == "off"
 
 
-def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
+def _prove(place: Place, env: Mapping[str, str], *, headed: bool) -> tuple[str, str]:
     """The version of a browser that launches and an empty text, or an empty text and the reason."""
     if place.package:
         driver = playwright_package()
@@ -173,7 +175,7 @@ def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
             unpack(place.package, place.executable.parent, driver.parent / "node")
         except (OSError, subprocess.CalledProcessError, tarfile.TarError) as error:
             return "", f"cannot be unpacked: {error}"
-    options = launch_options(_browser(place, env, ""), env)
+    options = launch_options(_browser(place, env, ""), env, headless=not headed)
     request = json.dumps({"engine": place.engine, "options": options})
     process = subprocess.Popen(
         interpreter.own("orchestra.runtime.browsers.browser_check"),
@@ -215,6 +217,7 @@ _SANDBOX_FIXES = (
 
 _TELLING = (
     "error while loading shared libraries",
+    "Missing X server",
     _NO_SANDBOX,
     "FATAL",
     "cannot open",

@@ -1,4 +1,4 @@
-"""What a file or a reply holds, judged: JSONPath, CSV, text. May import `contract` and `wording`."""
+"""What a file, a reply or a script gives, judged: JSONPath, CSV, text, values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from orchestra.runtime.bounded.paths import NoJsonError, PathError, values
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.driver.contract import unfit, unmet
 from orchestra.runtime.driver.wording import quoted
+from orchestra.runtime.unicode import well_formed
 
 SHOWN_BYTES = 100_000
 """So much of a document is looked at for a message, which shows a part of it once secrets are out."""
@@ -144,8 +145,41 @@ def judge_file(data: bytes, wanted: Mapping[str, Any], what: str) -> None:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise unmet(f"{what} is no UTF-8: {error}", expected="UTF-8", found=repr(data[:200])) from None
+            raise unmet(f"{what} is no UTF-8: {error}", expected="UTF-8", found=repr(data[:SHOWN_BYTES])) from None
         if "csv" in wanted:
             judge_csv(text, wanted["csv"], what)
         if "text" in wanted:
             judge_text(text, wanted["text"], what)
+
+
+def judge_outcome(outcome: Any, args: Mapping[str, Any]) -> Any:
+    """Return the value of a script, after what `equals` and `below` say of it.
+
+    Args:
+        outcome: what `page_script.evaluation` made of it.
+        args: the fields of the step.
+
+    Raises:
+        StepError: the script threw, gave another value, or one that JSON has no value for.
+    """
+    if "error" in outcome:
+        thrown = str(outcome["error"])
+        raise unmet(f"evaluate failed: {thrown.splitlines()[0] if thrown else 'without a reason'}", found=thrown)
+    value = well_formed(outcome.get("value"))
+    if not {"equals", "below", "save"} & args.keys():
+        return value
+    if "odd" in outcome:
+        message = f"the script gave a value that JSON has no form for: {outcome['odd']}"
+        raise unmet(
+            message, expected="a JSON value", found=str(outcome["odd"]), hint="give a text or a number in its place"
+        )
+    if "equals" in args and not same(value, args["equals"]):
+        raise unmet("the script gave another value", expected=quoted(args["equals"]), found=quoted(value))
+    if "below" in args:
+        expected = f"a number below {args['below']:g}"
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise unmet("the script gave no number", expected=expected, found=quoted(value))
+        if not value < args["below"]:
+            message = f"the script gave {value}, which is not below {args['below']:g}"
+            raise unmet(message, expected=expected, found=str(value))
+    return value

@@ -19,6 +19,9 @@ from orchestra.steps import Step
 ACTION_SECONDS = 30.0
 """How long an action waits for its element when the test has so much time left: Playwright's own default."""
 
+CHOOSER_SECONDS = 5.0
+"""How long after a click a file chooser may take to open."""
+
 OVER_SECONDS = 0.02
 """With so little time left a test counts as over: a limit that ends with the test's may fire a moment early."""
 

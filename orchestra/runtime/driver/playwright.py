@@ -1,7 +1,4 @@
-"""The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm.
-
-May import `contract`, `playwright_verbs`, `playwright_fault`, `playwright_watch`, `browser`, `mask`, playwright and psutil.
-"""
+"""The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm."""
 
 from __future__ import annotations
 
@@ -22,19 +19,22 @@ from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request
 from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
+from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
+from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
-from orchestra.runtime.driver.playwright_fault import read
-from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of, limit_of
-from orchestra.runtime.driver.playwright_watch import Watch
+from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, limit_of
+from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.mask import Masks
 
-VIEWPORT = (1280, 800)
-LOCALE = "en-US"
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
 HUNG_SECONDS = 5.0
 """How long after the limit of a step its page counts as hung: Playwright's own limits wait for a page that does not answer."""
+
+DEAF_SECONDS = 0.02
+"""How long no call of Playwright may have been made, before what happened meanwhile is asked for."""
 
 SIZE_TRIPS = 5
 """How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
@@ -103,11 +103,13 @@ class PlaywrightDriver:
         self, launched: PlaywrightBrowser, browser: Browser, mask: Callable[[str], str], test: Test
     ) -> PlaywrightSession:
         width, height = VIEWPORT
-        permissions = ["clipboard-read", "clipboard-write"] if browser.engine == "chromium" else []
         context = launched.new_context(
-            viewport={"width": width, "height": height}, locale=LOCALE, permissions=permissions, accept_downloads=True
+            viewport={"width": width, "height": height},
+            locale=LOCALE,
+            permissions=permissions(browser.engine),
+            accept_downloads=True,
         )
-        watch = Watch(mask)
+        watch = PageWatch(mask)
         watch.listen(context)
         traced = "trace" in test.record and test.evidence != "off"
         if traced:
@@ -175,6 +177,7 @@ class PlaywrightSession:
         self._version = version
         self._watchdog = Watchdog(self._cut_off)
         self._due = math.inf
+        self._heard = time.monotonic()
         self._bring_back = bring_back
         self._died = False
         self.hung = False
@@ -196,39 +199,62 @@ class PlaywrightSession:
         Raises:
             StepError: it failed.
         """
-        limit = limit_of(job)
+        self._catch_up()
+        limit, watch = limit_of(job), self.stage.watch
+        moves, stayed = watch.moves, watch.dialogs.stayed
         if limit is not None:
             self._watchdog.until(min(self._due, time.monotonic() + limit + HUNG_SECONDS))
         try:
             VERBS[job.step.verb](self.stage, job)
         except Error as error:
-            raise self._failure(job, error) from None
+            failed = self._failure(job, error)
+            if job.step.verb in MOVES and watch.dialogs.stayed > stayed and failed.fault == "connection":
+                failed = kept_by_dialog(job)
+            raise failed from None
         finally:
             self._watchdog.until(self._due)
+            self._heard = time.monotonic()
         if self._crashed():
             raise StepError("error", "crash", "the page crashed")
+        if job.step.verb in MOVES and watch.moves == moves:
+            raise not_moved(job)
         return Effort(calls=1)
+
+    def _catch_up(self) -> None:
+        """Hear what happened while no call was made: a dialog that nothing answers holds up the step that is begun over it."""
+        if time.monotonic() - self._heard > DEAF_SECONDS:
+            with suppress(Error):
+                self._context.cookies([])
 
     def _failure(self, job: Job, error: Error) -> StepError:
         """What an error of Playwright means for the step."""
         if self.hung:
             message = "the page hangs; its browser was ended"
             return unmet(message, found="no answer", hint="look for a script or a pattern that never ends")
-        said = read(error.message)
-        if said.kind == "crash" and not self._answers():
+        meaning = read(error.message)
+        if meaning.kind == "crash" and not self._answers():
             self._died = True
             return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
-        if self._crashed() or (said.kind == "crash" and not self.stage.page.is_closed()):
-            self.stage.watch.crashed = True  # told before the event has come
-            return StepError("error", "crash", "the page crashed in this step", found=said.found)
-        if said.kind == "crash":
+        if meaning.kind == "crash" and self.stage.page.is_closed():
             return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
-        return failure_of(job, said)
+        if self._crashed() or (meaning.kind == "crash" and not self._page_answers()):
+            self.stage.watch.crashed = True  # known before the event has come
+            return StepError("error", "crash", "the page crashed in this step", found=meaning.found)
+        if meaning.kind == "crash":  # the words of a page that is well
+            meaning = Meaning("other", meaning.found)
+        return failure_of(job, meaning)
 
     def _answers(self) -> bool:
         """Whether the browser lives: asked, because the news of its death comes after that of its pages."""
         try:
             self._context.cookies()
+        except Error:
+            return False
+        return True
+
+    def _page_answers(self) -> bool:
+        try:
+            self.stage.page.evaluate("0")
         except Error:
             return False
         return True
@@ -260,7 +286,7 @@ class PlaywrightSession:
                 break
             with suppress(Error):
                 self._context.cookies([])
-        return Seen(watch.observed.signs, watch.unexpected, watch.observed.network())
+        return Seen(watch.observed.signs, tuple(watch.dialogs.unasked), watch.observed.network())
 
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing."""

@@ -1,25 +1,28 @@
 """The verbs of the driver `playwright`, one small function each; Playwright does the waiting.
 
-May import `contract`, `wording`, `content`, `playwright_expect`, `playwright_fault`, `playwright_watch` and playwright.
 A module of one table: its length is that of the vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Download, Locator, Page
+from playwright.sync_api import Download, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from orchestra.runtime.driver.content import judge_file, same
-from orchestra.runtime.driver.contract import ACTION_SECONDS, Job, StepError, text_of, unfit, unmet
+from orchestra.page_script import FILE_INPUT, evaluation
+from orchestra.runtime.driver.content import judge_file, judge_outcome
+from orchestra.runtime.driver.contract import ACTION_SECONDS, CHOOSER_SECONDS, Job, text_of, unfit, unmet
+from orchestra.runtime.driver.dialogs import Answer
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
-from orchestra.runtime.driver.playwright_expect import ambiguous, expect_element, expect_page
-from orchestra.runtime.driver.playwright_fault import Said, read
-from orchestra.runtime.driver.playwright_watch import Answer, Watch
+from orchestra.runtime.driver.failure import no_chooser, no_download
+from orchestra.runtime.driver.fault import read
+from orchestra.runtime.driver.playwright_expect import expect_element, expect_page
+from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
 from orchestra.steps import conditions, file_name
@@ -33,27 +36,8 @@ class Stage:
     """Where verbs act: the page, the ear on it, and the folder into which its browser downloads."""
 
     page: Page
-    watch: Watch
+    watch: PageWatch
     downloads: Path
-
-
-def failure_of(job: Job, said: Said) -> StepError:
-    """What an error of Playwright means for a step."""
-    verb, subject = job.step.verb, target_text(job.step.target)
-    limit = seconds_text(job.allowed(float(job.args.get("within_seconds", ACTION_SECONDS))))
-    if said.kind == "strict":
-        return ambiguous(subject, said.matches)
-    if said.kind == "spec":
-        return unfit(f"{verb} cannot be carried out: {said.found}", hint="mend the step")
-    if verb in ("goto", "reload", "back") and said.kind in ("connection", "absent"):
-        url = quoted(job.args["url"]) if verb == "goto" else "the page"
-        found = said.found or f"not loaded within {limit}"
-        return StepError("failed", "connection", f"{url} cannot be opened: {found}", found=found)
-    if said.kind == "absent" and job.step.target is not None:
-        return unmet(f"no element matches {subject} within {limit}", expected=subject, found="no element")
-    if said.kind == "blocked":
-        return unmet(f"{verb} of {subject} is not possible: {said.found or 'it is not ready'}", found=said.found)
-    return unmet(f"{verb} failed: {said.found or said.kind}", found=said.found)
 
 
 def limit_of(job: Job) -> float | None:
@@ -133,7 +117,34 @@ def _upload(stage: Stage, job: Job) -> None:
             raise unfit(
                 f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
             )
-    _element(stage, job).set_input_files(paths, timeout=_ms(job))
+    element = _element(stage, job)
+    if element.evaluate(FILE_INPUT, timeout=_ms(job)):
+        element.set_input_files(paths, timeout=_ms(job))
+        return
+    _chooser_of(stage, job, element).set_files(paths, timeout=_ms(job))
+
+
+def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
+    """Click an element and return the file chooser that it opens.
+
+    Raises:
+        StepError: it opens none.
+    """
+    opened: list[FileChooser] = []
+
+    def keep(chooser: FileChooser) -> None:
+        opened.append(chooser)
+
+    stage.page.on("filechooser", keep)
+    try:
+        element.click(timeout=_ms(job))
+        if opened:
+            return opened[0]
+        with suppress(PlaywrightTimeoutError):
+            return stage.page.wait_for_event("filechooser", timeout=_ms(job, CHOOSER_SECONDS))
+        raise no_chooser(job)
+    finally:
+        stage.page.remove_listener("filechooser", keep)
 
 
 def _expect(stage: Stage, job: Job) -> None:
@@ -152,8 +163,8 @@ def _wait(stage: Stage, job: Job) -> None:
             _race(stage, job, target, marker)
         target.wait_for(state=state, timeout=_ms(job, _own(job)))
     except PlaywrightTimeoutError as error:
-        said = read(error.message)
-        subject, found = target_text(job.step.target), said.found or "no element"
+        meaning = read(error.message)
+        subject, found = target_text(job.step.target), meaning.found or "no element"
         message = f"waited {seconds_text(job.allowed(_own(job)))} for {subject} to be {state}"
         raise unmet(message, expected=f"{subject} {state}", found=found) from None
 
@@ -199,38 +210,12 @@ def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
 
 def _evaluate(stage: Stage, job: Job) -> None:
     args = job.args
-    if job.step.target is None:
-        value = stage.page.evaluate(job.text("script"))
-    else:
-        value = _element(stage, job).evaluate(job.text("script"), timeout=_ms(job))
-    judge_value(value, args)
+    script = evaluation(job.text("script"))
+    on_page = job.step.target is None
+    outcome = stage.page.evaluate(script) if on_page else _element(stage, job).evaluate(script, timeout=_ms(job))
+    value = judge_outcome(outcome, args)
     if "save" in args:
         job.scope.save(args["save"], value)
-
-
-def judge_value(value: Any, args: Mapping[str, Any]) -> None:
-    """What `equals` and `below` say of the result of a script.
-
-    Raises:
-        StepError: it is another value.
-    """
-    if "equals" in args and not same(value, args["equals"]):
-        raise unmet("the script gave another value", expected=quoted(args["equals"]), found=_shown(value))
-    if "below" in args:
-        expected = f"a number below {args['below']:g}"
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise unmet("the script gave no number", expected=expected, found=_shown(value))
-        if not value < args["below"]:
-            raise unmet(
-                f"the script gave {value}, which is not below {args['below']:g}", expected=expected, found=str(value)
-            )
-
-
-def _shown(value: Any) -> str:
-    try:
-        return quoted(value)
-    except (TypeError, ValueError):  # a date, a big number, a circle
-        return repr(value)
 
 
 def _screenshot(stage: Stage, job: Job) -> None:
@@ -267,13 +252,6 @@ def _download(stage: Stage, job: Job) -> None:
         judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
 
 
-def no_download(job: Job) -> StepError:
-    """The failure of a click after which nothing was downloaded."""
-    limit, subject = seconds_text(job.allowed(_own(job))), target_text(job.step.target)
-    message = f"no download began within {limit} of the click on {subject}"
-    return unmet(message, expected="a download", found="none")
-
-
 def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
     """Wait for the end of a download; why it failed, or None.
 
@@ -294,7 +272,7 @@ def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
 
 def _dialog(stage: Stage, job: Job) -> None:
     text = job.text("text") if "text" in job.args else None
-    stage.watch.answers.append(Answer(job.args["accept"], text))
+    stage.watch.dialogs.answers.append(Answer(job.args["accept"], text))
 
 
 def _viewport(stage: Stage, job: Job) -> None:

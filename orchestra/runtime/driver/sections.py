@@ -38,6 +38,7 @@ from orchestra.runtime.driver.wording import seconds_text
 from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.scope import Scope
+from orchestra.runtime.unicode import well_formed
 from orchestra.steps import VERBS, Step
 
 EVIDENCE_SECONDS = 10.0
@@ -289,15 +290,18 @@ def _over(failed: StepError | None, section: str, index: int, step: Step, allowe
 def _failure(
     failed: StepError, mask: Callable[[str], str], index: int | None = None, step: Step | None = None
 ) -> Failure:
+    def clean(text: str) -> str:
+        return str(well_formed(mask(text)))
+
     verb, at = ("", ()) if step is None else (step.verb, step.at)
-    found = mask(failed.found)
+    found = clean(failed.found)
     return Failure(
         failed.fault,
-        mask(failed.message),
+        clean(failed.message),
         index,
         verb,
         at,
-        expected=mask(failed.expected),
+        expected=clean(failed.expected),
         found=found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …",
-        hint=mask(failed.hint),
+        hint=clean(failed.hint),
     )

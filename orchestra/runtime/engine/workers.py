@@ -8,7 +8,7 @@ library stands here).
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 import threading
 import time
@@ -21,12 +21,13 @@ from typing import IO
 
 import msgspec
 
-from orchestra.ledger.disk import open_log
-from orchestra.runtime import interpreter
+from orchestra import checkout
+from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.attempt import BEGUN, Failure, Request, Result, most_seconds
 from orchestra.runtime.early_end import END
 from orchestra.runtime.engine.outbox import Outbox
-from orchestra.runtime.mask import Masks, StreamMask
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.processes.masked_log import MaskedLog
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
 
@@ -39,8 +40,6 @@ KILL_SECONDS = 2.0
 END_SECONDS = 45.0
 """What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
 
-_BLOCK_BYTES = 65536
-
 
 @dataclass(slots=True)
 class _Worker:
@@ -50,6 +49,7 @@ class _Worker:
     outbox: Outbox
     kind: tuple[str, str]
     log: Path
+    scratch: Path
     request: Request | None = None
     begun: float = 0.0
     due: float = 0.0
@@ -92,7 +92,7 @@ class Workers:
         self._reaper = reaper
         self._wake = wake
         self._masks = masks
-        self._copiers: list[threading.Thread] = []
+        self._logs_open: list[MaskedLog] = []
         self._clock = clock
         self._workers: list[_Worker] = []
         self._inbox: deque[tuple[_Worker, bytes]] = deque()
@@ -121,26 +121,29 @@ class Workers:
     def _new(self, kind: tuple[str, str]) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        mask = self._masks.stream()
-        with open_log(log) as file:
+        folder = scratch.make(self._environment)
+        output = MaskedLog(log, self._masks.stream())
+        self._logs_open.append(output)
+        try:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env=self._environment,
+                env={**checkout.environment(self._environment, self._root), "TMPDIR": str(folder)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=file if mask is None else subprocess.PIPE,
+                stderr=output.file,
                 mark=f"{self._mark}/worker-{self._started}",
             )
-        if mask is not None and process.popen.stderr is not None:
-            copier = threading.Thread(target=_copy, args=(process.popen.stderr, log, mask), daemon=True)
-            self._copiers.append(copier)
-            copier.start()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            output.started()
         stdin, stdout = process.popen.stdin, process.popen.stdout
         if stdin is None or stdout is None:
             raise AssertionError("both were asked for as pipes")
         self._reaper.add(process.pid)
-        worker = _Worker(process, Outbox(stdin), kind, log)
+        worker = _Worker(process, Outbox(stdin), kind, log, folder)
         self._workers.append(worker)
         threading.Thread(target=self._read, args=(worker, stdout), name=f"worker-{self._started}", daemon=True).start()
         return worker
@@ -180,8 +183,7 @@ class Workers:
     def _lose(self, worker: _Worker, *, hung: bool = False) -> list[Result]:
         """Take a worker out, with all of its tree; its request, if any, gets a result."""
         self._workers.remove(worker)
-        end_tree(worker.process, grace_seconds=0.0)
-        self._reaper.remove(worker.process.pid)
+        self._end(worker)
         request = worker.request
         if request is None:
             return []
@@ -206,6 +208,12 @@ class Workers:
                 with suppress(OSError):  # it is gone, which its reader has noticed
                     worker.outbox.send(END + b"\n")
 
+    def _end(self, worker: _Worker) -> None:
+        """End a worker with all of its tree, and remove what its browser and MCP server wrote for themselves."""
+        end_tree(worker.process, grace_seconds=0.0)
+        self._reaper.remove(worker.process.pid)
+        shutil.rmtree(worker.scratch, ignore_errors=True)
+
     def stop(self) -> None:
         """End every worker that works; the next `collect` tells their attempts as interrupted."""
         for worker in list(self._workers):
@@ -221,18 +229,7 @@ class Workers:
         for worker in self._workers:
             if worker.request is None:
                 worker.dead.wait(timeout=5.0)
-            end_tree(worker.process, grace_seconds=0.0)
-            self._reaper.remove(worker.process.pid)
+            self._end(worker)
         self._workers.clear()
-        for copier in self._copiers:
-            copier.join(timeout=5.0)
-
-
-def _copy(source: IO[bytes], log: Path, mask: StreamMask) -> None:
-    """Write what a worker says to its log without the secrets, until nobody can say anything more."""
-    with source, open_log(log) as out:
-        while block := os.read(source.fileno(), _BLOCK_BYTES):
-            with suppress(OSError):  # a full disk must not stop the worker, which would wait for the pipe
-                out.write(mask.feed(block))
-        with suppress(OSError):
-            out.write(mask.finish())
+        for log in self._logs_open:
+            log.join()

@@ -5,8 +5,8 @@ package.
 """
 
 from orchestra.runtime.mask.files import Cleaned, Removed
-from orchestra.runtime.mask.masks import Masks
+from orchestra.runtime.mask.masks import NOTHING, Masks
 from orchestra.runtime.mask.stream import StreamMask
 from orchestra.runtime.mask.weak import weakness
 
-__all__ = ["Cleaned", "Masks", "Removed", "StreamMask", "weakness"]
+__all__ = ["NOTHING", "Cleaned", "Masks", "Removed", "StreamMask", "weakness"]

@@ -7,6 +7,7 @@ is a part that no escape changes: the automaton finds it, and the patterns are t
 from __future__ import annotations
 
 import base64
+import functools
 import itertools
 import json
 import re
@@ -39,7 +40,7 @@ _LINE_OF_CODE = 60
 
 _ESCAPED_BYTES = 80
 _BREAK_BYTES = 40
-_ELLIPSIS = re.compile(rb"\.\.\.|\xe2\x80\xa6|\\{1,8}+u2026|&hellip;|\[\.\.\.")
+_ELLIPSIS = re.compile(rb"(?:[\\%&][\\%&#0-9A-Za-z]{0,8})?(?:\.\.\.|\xe2\x80\xa6|\\{1,8}+u2026|&hellip;|\[\.\.\.)")
 _ELLIPSIS_BEFORE = re.compile(rb"(?:\.\.\.\]?|\xe2\x80\xa6|\\{1,8}+u2026|&hellip;)\Z")
 
 
@@ -140,31 +141,39 @@ def _wordy(outside: bytes, inside: int) -> bool:
 
 @dataclass(frozen=True)
 class Cut:
-    """The beginning or the end of a value, where an ellipsis takes the place of the rest.
+    """The beginning or the end of a text, where an ellipsis takes the place of the rest.
 
     Attributes:
-        value: all of it.
-        front: whether its beginning is there.
+        text: all of it.
+        front: whether its beginning is there; its characters may be escaped, those of an end are as they are.
     """
 
-    value: bytes
+    text: str
     front: bool
 
-    @property
+    @cached_property
     def reach(self) -> int:
         """As `Form.reach`."""
-        return len(self.value) + 16
+        return _ESCAPED_BYTES * len(self.text)
 
     def around(self, data: bytes, start: int, end: int) -> tuple[int, int] | None:
         """As `Form.around`; the ellipsis stays."""
-        value, length = self.value, end - start
         if self.front:
-            while length < len(value) and data[end : end + 1] == value[length : length + 1]:
-                end, length = end + 1, length + 1
+            for letter in self.text[CUT_LENGTH:]:
+                match = _pattern(letter).match(data, end)
+                if match is None:
+                    break
+                end = match.end()
             return (start, end) if _ELLIPSIS.match(data, end) else None
-        while length < len(value) and start and data[start - 1] == value[-length - 1]:
+        raw, length = raw_bytes(self.text), end - start
+        while length < len(raw) and start and data[start - 1] == raw[-length - 1]:
             start, length = start - 1, length + 1
         return (start, end) if _ELLIPSIS_BEFORE.search(data, max(0, start - 16), start) else None
+
+
+@functools.cache
+def _pattern(letter: str) -> re.Pattern[bytes]:
+    return re.compile(spelling(letter), re.DOTALL)
 
 
 class Anchored(NamedTuple):
@@ -203,8 +212,8 @@ def forms(piece: str, *, strong: bool) -> Iterator[Anchored]:
         wide = piece.encode(encoding, "surrogatepass")
         yield Anchored(wide, Wide(len(wide)))
     if strong:
-        yield Anchored(raw[:CUT_LENGTH], Cut(raw, front=True))
-        yield Anchored(raw[-CUT_LENGTH:], Cut(raw, front=False))
+        yield Anchored(raw_bytes(piece[:CUT_LENGTH]), Cut(piece, front=True))
+        yield Anchored(raw[-CUT_LENGTH:], Cut(piece, front=False))
 
 
 def _escaped(text: str) -> Iterator[Anchored]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from orchestra.runtime.mask.files import Cleaned, clean
 from orchestra.runtime.mask.finder import Finder, Secret, finder, name_mark
@@ -40,6 +41,14 @@ class Masks:
         spans = self._finder.find(data)
         return replaced(data, spans).decode(errors="surrogatepass") if spans else text
 
+    def value(self, value: Any) -> Any:
+        """Return a copy of a value with every text in it masked: each as it was, before any is encoded."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(key): self.value(item) for key, item in value.items()}
+        return [self.value(item) for item in value] if isinstance(value, (list, tuple)) else value
+
     def stream(self) -> StreamMask | None:
         """Return a mask for bytes that come in pieces; None when there is nothing to hide."""
         return None if self._finder is None else StreamMask(self._finder)
@@ -63,3 +72,7 @@ class Masks:
             OSError: the disk refuses; the file that it refused is as it was.
         """
         return Cleaned({}, ()) if self._finder is None else clean(folder, self._finder, self.name, ours)
+
+
+NOTHING = Masks((), {})
+"""The masks of a run without secrets."""

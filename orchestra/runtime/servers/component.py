@@ -106,7 +106,7 @@ class Member:
         self._say = say
         self._asked = 0
         self._strangers = 0
-        self.journal = Journal(ground.folder / "services" / f"{component.id}.log", ground.mask, clock=ground.clock)
+        self.journal = Journal(ground.folder / "services" / f"{component.id}.log", ground.masks, clock=ground.clock)
 
     # -------------------------------------------------------------------------------------------------- what it is now
 
@@ -567,4 +567,6 @@ class Member:
         path = self.journal.path
         words = short(" | ".join(lines[-3:]))
         where = f"its output is in {path}" if path.exists() else ""
-        return Trouble(self._ground.mask(f"{reason}; its last words: {words}" if words else reason), hint or where)
+        return Trouble(
+            self._ground.masks.text(f"{reason}; its last words: {words}" if words else reason), hint or where
+        )

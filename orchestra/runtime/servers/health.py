@@ -26,7 +26,9 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestra.errors import OrchestraError
+from orchestra.ledger.rungs import counted
 from orchestra.plan import Component, Live
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
 from orchestra.runtime.processes.reaper import Reaper
@@ -62,7 +64,7 @@ class Matrix:
         folder: the run's folder; logs go to `services/<id>.log` in it.
         mark: the run's tree mark.
         env: what services, jobs and probes inherit.
-        secrets_mask: takes secrets out of logs and reasons.
+        masks: take secrets out of logs and reasons.
         on_event: given the body of each `service_event`, from the matrix's thread.
         wake: called after each change of a state, from that thread.
         reaper: told about every process.
@@ -84,7 +86,7 @@ class Matrix:
         folder: Path,
         mark: str,
         env: Mapping[str, str],
-        secrets_mask: Callable[[str], str],
+        masks: Masks,
         on_event: Callable[[dict[str, Any]], None],
         wake: Callable[[], None],
         reaper: Reaper | None = None,
@@ -97,7 +99,7 @@ class Matrix:
         numbered: Mapping[str, int] = MappingProxyType({}),
         place: Callable[[str], str] = lambda _: "",
     ) -> None:
-        self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand, place)
+        self._ground = Ground(root, folder, mark, env, masks, reaper, clock, sleep, rand, place)
         self._on_event = on_event
         self._wake = wake
         self._in_use = in_use
@@ -235,13 +237,13 @@ class Matrix:
         return Row(
             id=member.component.id,
             state=state,
-            reason=self._ground.mask(trouble.reason),
+            reason=self._ground.masks.text(trouble.reason),
             pid=member.pid,
             port=member.port,
             url=member.url,
             attempts=member.starts,
             seconds=max(0.0, self._ground.clock() - member.begun) if member.begun else 0.0,
-            hint=self._ground.mask(trouble.hint),
+            hint=self._ground.masks.text(trouble.hint),
             required=member.component.required,
             degraded=f"{member.component.id} on failover" if member.on_failover else "",
             identity=member.identity_in_words(),
@@ -252,7 +254,9 @@ class Matrix:
             incident=member.incident if state != "healthy" else "",
         )
 
-    def _publish(self, name: str, state: State, trouble: Trouble | None = None, action: str = "") -> None:
+    def _publish(
+        self, name: str, state: State, trouble: Trouble | None = None, action: str = "", *, dead: bool = False
+    ) -> None:
         """A new state: shown, recorded, and told to whoever waits for one."""
         incident = self._members[name].incident
         if state == "healthy":
@@ -278,7 +282,7 @@ class Matrix:
         if state == "unhealthy" and not action and trouble is not None and incident:
             component = self._members[name].component
             aside = [self._members[other].component for other in self._dependents(name)]
-            body["ago_seconds"], body["bound_seconds"] = trouble.ago_seconds, bound_seconds(component, aside)
+            body["ago_seconds"], body["bound_seconds"] = trouble.ago_seconds, bound_seconds(component, aside, dead=dead)
         # A disk that refuses is told to the run by its own next event; the services go on until it ends.
         with contextlib.suppress(OrchestraError):
             self._on_event(body)
@@ -484,21 +488,18 @@ class Matrix:
         component = member.component
         member.incidents += 1
         member.incident = f"{name}-{self._numbered.get(name, 0) + member.incidents}"
-        self._publish(name, "unhealthy", trouble)
+        dead = await self._dead(member)
+        self._publish(name, "unhealthy", trouble, dead=dead)
         aside = await self._put_aside(name)
         tried: list[int] = []
         last: Trouble | None = trouble
         action: Action | None = None
         try:
             while last is not None:
-                action = decide(component.ladder, component.retries, tried, self._ground.rand())
+                dead = await self._dead(member)
+                action = decide(component.ladder, component.retries, tried, self._ground.rand(), dead=dead)
                 if action is None:
-                    declared = [rung.kind for rung in component.ladder]
-                    what = f"and was not brought back by {', '.join(declared)}" if declared else "and has no `recover`"
-                    hint = last.hint if declared else "declare a ladder: recover: [restart]"
-                    return Trouble(
-                        f"{trouble.reason}; {last.reason} {what}" if tried else f"{trouble.reason} {what}", hint
-                    )
+                    return _past_the_ladder(component, trouble, last, tried)
                 tried.append(action.rung)
                 await self._ground.sleep(action.wait_seconds)
                 member.recoveries += 1
@@ -509,6 +510,10 @@ class Matrix:
         finally:
             self._resume(aside)
         return None
+
+    async def _dead(self, member: Member) -> bool:
+        """Whether a service has no process any more."""
+        return member.component.service is not None and not await member.lives()
 
     async def _take_back(self, name: str) -> Trouble | None:
         """Start the primary in place of the backup, and the backup again when it does not come up."""
@@ -624,3 +629,22 @@ class Matrix:
         survivors = await member.go_down()
         left = f"left {survivors} processes that outlive KILL" if survivors else ""
         self._publish(name, "stopped", Trouble(left))
+
+
+def _past_the_ladder(component: Component, trouble: Trouble, last: Trouble, tried: Sequence[int]) -> Trouble:
+    """Why a component has failed for good.
+
+    Args:
+        component: with its ladder.
+        trouble: what was seen first.
+        last: what was seen after the last action.
+        tried: the index of the rung of each action.
+    """
+    if not component.ladder:
+        return Trouble(f"{trouble.reason} and has no `recover`", "declare a ladder: recover: [restart]")
+    if not tried:
+        return Trouble(
+            f"{trouble.reason}, and no rung of its `recover` starts it again", "write recover: [retry, restart]"
+        )
+    what = counted([component.ladder[index].kind for index in tried])
+    return Trouble(f"{trouble.reason}; {last.reason} and was not brought back by {what}", last.hint)

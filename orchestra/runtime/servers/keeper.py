@@ -79,9 +79,8 @@ class Keeper:
             since=utc_stamp(datetime.now(UTC)),
             profile=order.profile,
             components=up.matrix_digest(order.components),
-            variables=up.variables(order.components, os.environ, mark),
+            variables=up.variables(self._root, order.components, os.environ, mark),
         )
-        masks = Masks(order.secrets, os.environ)
         self._reaper = Reaper.start(mark)
         self._matrix = Matrix(
             order.components,
@@ -89,7 +88,7 @@ class Keeper:
             folder=self._home / up.FOLDER,
             mark=mark,
             env=os.environ,
-            secrets_mask=masks.text,
+            masks=Masks(order.secrets, os.environ),
             on_event=lambda _: None,
             wake=self._changed.set,
             reaper=self._reaper,

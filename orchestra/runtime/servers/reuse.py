@@ -53,7 +53,7 @@ def usable(root: Path, home: Path, plan: Plan, environment: Mapping[str, str]) -
     up = read(home)
     if up is None:
         return found
-    here = variables(plan.components, environment, up.mark)
+    here = variables(root, plan.components, environment, up.mark)
     changed = sorted(name for name in here.keys() | up.variables.keys() if here.get(name) != up.variables.get(name))
     rows = {row.id: row for row in plan.components}
     for component in plan.components:  # in the order of the plan, in which needs come first

@@ -27,6 +27,7 @@ from orchestra.plan import Job, Service
 from orchestra.runtime.bounded import patterns
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.files import inside
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
@@ -59,7 +60,7 @@ class Ground:
         folder: the run's folder; logs go below `services`.
         mark: the run's tree mark.
         env: what services and jobs inherit.
-        mask: takes secrets out of a text.
+        masks: take secrets out of logs and reasons.
         reaper: told about every process, so that it ends with a run that is killed.
         clock: monotonic seconds.
         sleep: waits that many seconds.
@@ -71,7 +72,7 @@ class Ground:
     folder: Path
     mark: str
     env: Mapping[str, str]
-    mask: Callable[[str], str]
+    masks: Masks
     reaper: Reaper | None
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
@@ -84,7 +85,7 @@ class Journal:
 
     Args:
         path: of the log; its folder is made. The older half is beside it, with `.1` at its end.
-        mask: takes secrets out of a text.
+        masks: take secrets out of what is written.
         limit: of each of the two files, in bytes.
         clock: monotonic seconds.
     """
@@ -92,17 +93,19 @@ class Journal:
     def __init__(
         self,
         path: Path,
-        mask: Callable[[str], str],
+        masks: Masks,
         limit: int = LOG_LIMIT_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self._mask = mask
+        self._masks = masks
+        self._stream = masks.stream()
         self._limit = limit
         self._clock = clock
         self._file = -1
         self._size = 0
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = _decoder()
+        self._shown = _decoder()
         self._rest = ""
         self._tail: list[str] = []
         self._watched: dict[str, Mapping[str, str] | PatternError | None] = {}
@@ -125,7 +128,7 @@ class Journal:
         self._watched = dict.fromkeys(watched)
         self._lines, self._half = Lines(), ""
         self._unsearched, self._searched = "", 0
-        self._write(f"[{self._mask(note)}]\n")
+        self._write(f"[{self._masks.text(note)}]\n")
 
     def take(self, block: bytes) -> None:
         """Output of the service."""
@@ -138,14 +141,17 @@ class Journal:
             if self.full() and (self._search is None or self._search.done()):
                 with contextlib.suppress(RuntimeError):  # no loop runs, so nothing waits
                     self._search = asyncio.get_running_loop().create_task(self._look())
-        text = self._rest + new
+        self._put(block if self._stream is None else self._stream.feed(block))
+
+    def _put(self, block: bytes) -> None:
+        """Write the whole lines of an output without secrets."""
+        text = self._rest + self._shown.decode(block)
         whole, newline, self._rest = text.rpartition("\n")
         if len(self._rest) > _LINE_LIMIT:
             whole, newline, self._rest = text, "\n", ""
         if newline:
-            lines = self._mask(whole)
-            self._tail = [*self._tail, *lines.rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:]][-_TAIL_LINES:]
-            self._write(lines + "\n")
+            self._tail = [*self._tail, *whole.rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:]][-_TAIL_LINES:]
+            self._write(whole + "\n")
 
     def _waiting(self) -> list[str]:
         """The patterns that were not found yet."""
@@ -200,7 +206,9 @@ class Journal:
 
     def last_lines(self) -> str:
         """The end of the output, for a message; empty when there was none."""
-        lines = [*self._tail, *([self._mask(self._rest)] if self._rest.strip() else [])][-_TAIL_LINES:]
+        held = b"" if self._stream is None else self._stream.held()
+        rest = (self._rest + held.decode(errors="replace")).split("\n")
+        lines = [*self._tail, *(line for line in rest if line.strip())][-_TAIL_LINES:]
         shown = [seen(line).rstrip("\r").rpartition("\r")[2] for line in lines]
         return "\n".join(line[:_TAIL_WIDTH] for line in shown if line.strip())
 
@@ -212,10 +220,13 @@ class Journal:
             self._file = -1
 
     def _flush(self) -> None:
+        if self._stream is not None:
+            self._put(self._stream.finish())
         self._decoder.reset()
+        self._shown.reset()
         if self._rest:
             rest, self._rest = self._rest, ""
-            self._write(self._mask(rest) + "\n")
+            self._write(rest + "\n")
 
     def _write(self, lines: str) -> None:
         """Add whole lines, with the time. A disk that refuses costs the log, never the service."""
@@ -233,6 +244,10 @@ class Journal:
             self._size += len(data)
         except OSError:
             return
+
+
+def _decoder() -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder("utf-8")("replace")
 
 
 @dataclass(slots=True)

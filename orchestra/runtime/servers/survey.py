@@ -140,7 +140,7 @@ class Survey:
             folder=self._home / "health",
             mark=mark,
             env=self._environment,
-            secrets_mask=Masks(self._plan.secrets, self._environment).text,
+            masks=Masks(self._plan.secrets, self._environment),
             on_event=lambda _: None,
             wake=self._changed.set,
             reaper=self._reaper,

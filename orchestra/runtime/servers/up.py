@@ -8,7 +8,7 @@ a machine that went down is never believed.
 from __future__ import annotations
 
 import hashlib
-import hmac
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TypeAlias
 import msgspec
 import psutil
 
-from orchestra import nofollow
+from orchestra import nofollow, owner
 from orchestra import plan as plans
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.lock import holder_of
@@ -69,7 +69,7 @@ class Up(msgspec.Struct, frozen=True):
         since: UTC.
         profile: of the plan.
         components: digest of the health matrix that it was given.
-        variables: of each variable that the matrix refers to a digest with the mark, never the value.
+        variables: of each variable that the matrix refers to a MAC by the user's key, which lies elsewhere.
         rows: by id.
     """
 
@@ -130,10 +130,11 @@ def matrix_digest(components: Sequence[Component]) -> str:
     return hashlib.sha256(plans.encode(list(components))).hexdigest()
 
 
-def variables(components: Sequence[Component], environment: Mapping[str, str], mark: str) -> dict[str, str]:
-    """A digest of each environment variable that the matrix refers to, or asks about; never the value.
+def variables(root: Path, components: Sequence[Component], environment: Mapping[str, str], mark: str) -> dict[str, str]:
+    """Return a MAC of each environment variable that the matrix refers to, or asks about; never the value.
 
-    What a service merely inherits is not compared: no two shells have the same environment.
+    Without the user's key none can be tried. Where there is no key, each variable is unlike any other time. What a service
+    merely inherits is not compared: no two shells have the same environment.
     """
     text = plans.encode(list(components)).decode()
     named = set(re.findall(r"\$\{env\.(\w+)\}", text)) | {
@@ -142,11 +143,9 @@ def variables(components: Sequence[Component], environment: Mapping[str, str], m
         for one in (row.ready, row.live)
         if one is not None and one.probe.kind == "env"
     }
-    key = mark.encode()
+    key = owner.key(root, environment) or os.urandom(32)
     return {
-        name: hmac.new(key, environment[name].encode(errors="surrogateescape"), "sha256").hexdigest()
-        for name in sorted(named)
-        if name in environment
+        name: owner.mac(key, f"{mark} {name}={environment[name]!r}") for name in sorted(named) if name in environment
     }
 
 
