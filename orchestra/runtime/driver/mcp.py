@@ -90,7 +90,7 @@ class McpAttempt:
         self._latency: list[float] = []
         self._verb = ""
         self._waiting: Dialog | None = None
-        self._settled = False
+        self._settled = self._hangs = False
         self._end = float("inf")
         self._masks = session.masks
 
@@ -162,7 +162,8 @@ class McpAttempt:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
 
     def _do(self, job: Job) -> Effort:
-        self._session.ready()
+        if self._session.ready():
+            self._hangs = False
         self._settled = False
         try:
             self._try(job)
@@ -198,8 +199,9 @@ class McpAttempt:
 
     def _hung(self, job: Job, failed: StepError) -> StepError:
         """A failure over a page that does not answer to scripts says so; one that waits for a server is no such page."""
-        if not self._session.dirty or job.step.verb in MOVES or self._session.settle():
+        if not self._session.dirty or job.step.verb in MOVES or self._settled:
             return failed
+        self._hangs = True
         found, hint = "no answer", "look for a script or a pattern that never ends"
         return StepError(
             failed.outcome, failed.fault, "the page hangs", expected=failed.expected, found=found, hint=hint
@@ -235,10 +237,12 @@ class McpAttempt:
         """A picture, console and network of the page, and the calls so far."""
         kept: list[Evidence] = []
         self._verb = ""
+        # A page that hangs shows nothing; to replace it is left to the step or the test that needs one.
         with suppress(ServerError, StepError, Error, TimeoutError, OSError):
-            self._session.ready()
-            if self._session.fit():
-                kept += self._shown(folder, name)
+            if not self._hangs:
+                self._session.ready()
+                if self._session.fit():
+                    kept += self._shown(folder, name)
         with suppress(OSError):
             lines = (
                 json.dumps(line | {"arguments": self._masks.value(line["arguments"])}, ensure_ascii=False)
@@ -287,7 +291,7 @@ class McpAttempt:
     def seen(self) -> Seen:
         """What the page did beside the steps, by the events of the browser that is ours: no tool is called for it."""
         browser = self._session.browser
-        answers = self._settled or not browser.connected() or self._session.settle()
+        answers = not self._hangs and (self._settled or not browser.connected() or self._session.settle())
         dialogs = [*self._page.dialogs.unasked]
         shown, observed = self._page.dialog, browser.watch.observed
         if shown is not None and not answers:  # while one is open, no script is carried out
