@@ -237,9 +237,10 @@ class McpAttempt:
         """A picture, console and network of the page, and the calls so far."""
         kept: list[Evidence] = []
         self._verb = ""
-        # A page that hangs shows nothing; to replace it is left to the step or the test that needs one.
         with suppress(ServerError, StepError, Error, TimeoutError, OSError):
-            if not self._hangs:
+            if self._hangs:  # it shows nothing; to replace it is left to the next test, unless this one has more to do
+                self._hangs = not (self._request.test.finally_ and self._session.ready(hung=True))
+            else:
                 self._session.ready()
                 if self._session.fit():
                     kept += self._shown(folder, name)
