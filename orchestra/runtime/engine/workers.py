@@ -41,6 +41,18 @@ END_SECONDS = 45.0
 """What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
 
 
+HEAP_MEGABYTES = 1024
+"""What Playwright's process and the MCP server of a worker may hold in memory: what a page floods them with has an end."""
+
+
+def _heap(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable with the limit of Node, unless the user has set one."""
+    options = environment.get("NODE_OPTIONS", "")
+    if "--max-old-space-size" in options or "--max_old_space_size" in options:
+        return {}
+    return {"NODE_OPTIONS": f"{options} --max-old-space-size={HEAP_MEGABYTES}".strip()}
+
+
 @dataclass(slots=True)
 class _Worker:
     """A worker process and the request that it works on."""
@@ -128,7 +140,11 @@ class Workers:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env={**checkout.environment(self._environment, self._root), "TMPDIR": str(folder)},
+                env={
+                    **checkout.environment(self._environment, self._root),
+                    "TMPDIR": str(folder),
+                    **_heap(self._environment),
+                },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output.file,
@@ -211,6 +227,7 @@ class Workers:
     def _end(self, worker: _Worker) -> None:
         """End a worker with all of its tree, and remove what its browser and MCP server wrote for themselves."""
         end_tree(worker.process, grace_seconds=0.0)
+        worker.outbox.close()
         self._reaper.remove(worker.process.pid)
         shutil.rmtree(worker.scratch, ignore_errors=True)
 
