@@ -293,8 +293,7 @@ class Reporter:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if launch.told is not None:
-            sys.stderr.write(f"{letter(launch.told.message, launch.told.hint)}
-")
+            sys.stderr.write(f"{letter(launch.told.message, launch.told.hint)}\n")
         if self._outlet is not None:
             self._outlet.finish()
             sys.stderr = self._outlet.stream
