@@ -245,8 +245,12 @@ class McpSession:
         """The process of the server, 0 when there is none."""
         return 0 if self._server is None else self._server.pid
 
-    def ready(self) -> bool:
-        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend."""
+    def ready(self, *, hung: bool = False) -> bool:
+        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend.
+
+        Args:
+            hung: it is known that the page does not answer, so it is not asked.
+        """
         died = self._server is not None and not self._server.alive()
         pending = self.dirty
         if not (pending or died or self._server is None):
@@ -254,9 +258,10 @@ class McpSession:
         self._stop_server()
         self._mended("the MCP server was gone" if died else "a call did not end")
         if pending and self.fit():
-            self._run(self.browser.halt())
-            self._run(self.browser.dismiss())
-            if not self._run(self.browser.answers()):
+            if not hung:
+                self._run(self.browser.halt())
+                self._run(self.browser.dismiss())
+            if hung or not self._run(self.browser.answers()):
                 with suppress(Error, TimeoutError):
                     self._renew("the page did not answer")
         if died:
