@@ -40,7 +40,11 @@ CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
     "match": (TEXT, "a regular expression that the text matches somewhere (JavaScript syntax)", "^NVDA .* [0-9]+"),
     "have_value": (TEXT, "the value of an input", "Market status"),
     "have_count": ({"type": "integer", "minimum": 0}, "how many elements the target matches", 3),
-    "have_attribute": (TEXT_MAPPING, "attributes and their whole values", {"aria-busy": "false"}),
+    "have_attribute": (
+        {**TEXT_MAPPING, "minProperties": 1},
+        "attributes and their whole values",
+        {"aria-busy": "false"},
+    ),
     "have_class": (TEXT, "a class that the element has", "active"),
 }
 
@@ -114,6 +118,7 @@ _DOWNLOAD_EXPECT: Schema = {
     "properties": {
         "json": {
             **MAPPING,
+            "minProperties": 1,
             "description": "JSONPath to the value that must stand there",
             "examples": [{"$.messages[0].role": "user"}],
         },
@@ -135,9 +140,10 @@ _DOWNLOAD_EXPECT: Schema = {
                     "description": "how many rows below the header",
                     "examples": [2],
                 },
-                "min_rows": {"type": "integer", "minimum": 0, "description": "at least so many rows", "examples": [1]},
+                "min_rows": {"type": "integer", "minimum": 1, "description": "at least so many rows", "examples": [1]},
                 "contains": {
                     **TEXT_MAPPING,
+                    "minProperties": 1,
                     "description": "one row has these values in these columns",
                     "examples": [{"role": "user"}],
                 },
@@ -437,12 +443,18 @@ _ALL: tuple[Verb, ...] = (
             Field("body", TEXT, "a text body", "Market status"),
             Field(
                 "status",
-                {"type": ["integer", "array"], "items": {"type": "integer"}},
+                {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1},
                 "the status, or the statuses, allowed",
                 200,
                 default=[],
             ),
-            Field("match", MAPPING, "JSONPath to the value that must stand there", {"$.status": "ok"}, default={}),
+            Field(
+                "match",
+                {**MAPPING, "minProperties": 1},
+                "JSONPath to the value that must stand there",
+                {"$.status": "ok"},
+                default={},
+            ),
             Field("save", TEXT_MAPPING, "keep values of the reply: name to JSONPath", {"token": "$.token"}, default={}),
             Field("within_seconds", SECONDS, "how long the reply may take, to its end", 10, default=30.0),
             Field("limit_megabytes", SIZE, "how large the reply may be, decoded", 200, default=64.0),

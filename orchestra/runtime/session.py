@@ -526,8 +526,11 @@ class Session:
             at_once = bool(self._signal) or self.fault is not None
             ended = self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once)
             self._results.extend(self._logs.sift(ended, at_once=at_once))
+        heard = self._asked
         while self._results:  # kept, not iterated: when one cannot be recorded, the end of the run takes the others
             self._finish(self._results.popleft())
+            if self._asked != heard:  # what is left is taken when the run knows that it ends
+                return
 
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
@@ -644,7 +647,7 @@ class Session:
             return verdict, reason, ""
         today = self._now.date()
         try:
-            return verdict, reason, excuse(task.test, verdict, reason, today)
+            return verdict, reason, excuse(task.test, verdict, reason, today, search=not self._asked)
         except PatternError as error:
             return unsearched(task.test, error, reason, today, self._place)
 
