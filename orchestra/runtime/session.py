@@ -53,7 +53,7 @@ from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.provenance import provenance
+from orchestra.runtime.provenance import odd, provenance
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
@@ -291,6 +291,8 @@ class Session:
         self._recorder.add("run_started", body)
         for message in self._masks.weak:
             self._recorder.add("note", {"kind": "secret", "message": message})
+        for kind, message in odd(self._root, facts, self.run, self._now):
+            self._recorder.add("note", {"kind": kind, "message": message})
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
         if self._browsers and (why := scratch.environment(self._environment)[1]):
@@ -524,8 +526,11 @@ class Session:
             at_once = bool(self._signal) or self.fault is not None
             ended = self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once)
             self._results.extend(self._logs.sift(ended, at_once=at_once))
+        heard = self._asked
         while self._results:  # kept, not iterated: when one cannot be recorded, the end of the run takes the others
             self._finish(self._results.popleft())
+            if self._asked != heard:  # what is left is taken when the run knows that it ends
+                return
 
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
@@ -642,7 +647,7 @@ class Session:
             return verdict, reason, ""
         today = self._now.date()
         try:
-            return verdict, reason, excuse(task.test, verdict, reason, today)
+            return verdict, reason, excuse(task.test, verdict, reason, today, search=not self._asked)
         except PatternError as error:
             return unsearched(task.test, error, reason, today, self._place)
 
