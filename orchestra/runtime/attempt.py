@@ -58,6 +58,11 @@ def wants_film(test: Test) -> bool:
     return "video" in test.record and test.evidence != "off" and needs_browser(test)
 
 
+def wants_trace(test: Test) -> bool:
+    """Whether Playwright's trace of its page is asked for."""
+    return "trace" in test.record and test.evidence != "off" and needs_browser(test)
+
+
 def writes_files(test: Test) -> bool:
     """Whether an attempt has something to write: a log, what a page shows, or whatever is told where its folder is.
 

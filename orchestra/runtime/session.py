@@ -53,7 +53,7 @@ from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.provenance import provenance
+from orchestra.runtime.provenance import odd, provenance
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
@@ -290,6 +290,8 @@ class Session:
         self._recorder.add("run_started", body)
         for message in self._masks.weak:
             self._recorder.add("note", {"kind": "secret", "message": message})
+        for kind, message in odd(self._root, facts, self.run, self._now):
+            self._recorder.add("note", {"kind": kind, "message": message})
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
         if self._browsers and (why := scratch.environment(self._environment)[1]):

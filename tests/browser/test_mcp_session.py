@@ -179,7 +179,7 @@ def test_a_dialog_left_open(run, site):
 
 @browser
 def test_a_window_left_open(run):
-    session = passed(run(OPEN, press("Window"), logged("")))
+    session = passed(run(OPEN, press("Window"), HEADING))
     assert session["tabs"] == 2
     next_one(run, "1 more window was open")
 

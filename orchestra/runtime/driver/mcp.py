@@ -19,7 +19,7 @@ from typing import Any
 from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import Evidence, Request
-from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unmet
+from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unmet
 from orchestra.runtime.driver.failure import MOVES, failure_of, not_moved
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.film import film_fault
@@ -246,6 +246,9 @@ class McpAttempt:
                 self._session.ready()
                 if self._session.fit():
                     kept += self._shown(folder, name)
+        with suppress(Error, TimeoutError, OSError):
+            if self._session.trace_end(folder / TRACE):
+                kept.append(Evidence(TRACE, "trace"))
         with suppress(OSError):
             lines = (
                 json.dumps(line | {"arguments": self._masks.value(line["arguments"])}, ensure_ascii=False)
@@ -319,4 +322,6 @@ class McpAttempt:
         }
 
     def close(self) -> None:
-        """The page stays as it is; the next test begins by looking at it."""
+        """Let go of the trace; the page stays as it is, and the next test begins by looking at it."""
+        with suppress(Error, TimeoutError):
+            self._session.trace_end(None)

@@ -23,7 +23,7 @@ import psutil
 from playwright._impl._driver import compute_driver_executable
 from playwright.async_api import Error
 
-from orchestra.runtime.attempt import Request
+from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.runtime.driver.contract import StepError, unfit
 from orchestra.runtime.driver.emulation import VIEWPORT
@@ -130,6 +130,8 @@ class McpSession:
                 self._came_back("server", "the MCP server had died", "restart", before=True)
             self._without_server = False
             self._run(self.browser.forget(self.masks.text))
+            if wants_trace(request.test):
+                self._run(self.browser.trace())
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -306,6 +308,10 @@ class McpSession:
         """Wait, briefly, until it is known how large every answer was."""
         with suppress(TimeoutError):
             self._loop.run(self.browser.watch.sized(), 5.0)
+
+    def trace_end(self, file: Path | None) -> bool:
+        """End the trace of the page, into a file or into nothing; whether there was one. Raises as `film`."""
+        return self._run(self.browser.trace_end(file))
 
     def film(self, file: Path) -> None:
         """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from orchestra import vacuous
 from orchestra.errors import UsageError
 from orchestra.runtime.attempt import (
     Evidence,
@@ -49,7 +50,7 @@ from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.scope import Scope
 from orchestra.runtime.unicode import well_formed
-from orchestra.steps import VERBS, Step
+from orchestra.steps import BODIES, VERBS, Step, as_text
 
 EVIDENCE_SECONDS = 10.0
 """What the evidence of a page may take. Generous: it is what a failure on a busy machine is understood by."""
@@ -250,6 +251,8 @@ class _Attempt:
         if VERBS[verb].browser:
             if self._session is None:
                 raise unfit(f"the step {verb} needs a browser, and this test was given none")
+            for where, text in vacuous.in_step(job.step):  # a name may stand for an empty text
+                raise unfit(vacuous.message(where[-1], text), hint=vacuous.HINT)
             return self._session.do(job)
         if verb == "http":
             self._http.do(job)
@@ -260,7 +263,7 @@ class _Attempt:
 
     def _job(self, step: Step, deadline: Deadline) -> Job:
         target = None if step.target is None else self._scope.target(step.target)
-        args = self._scope.fill(step.args)
+        args = as_text(self._scope.fill(step.args), BODIES[step.verb], Scope.text)
         if "as" in args:  # the name of a file is written down like any text
             args["as"] = self._mask(Scope.text(args["as"]))
         if step.verb == "goto":
