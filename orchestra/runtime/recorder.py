@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from orchestra.errors import OrchestraError
-from orchestra.ledger.author import NOBODY, Author
+from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import Writer
 from orchestra.ledger.reports import reports_body
@@ -69,7 +69,7 @@ class Recorder:
         observers: Sequence[Observer] = (),
         whole: Sequence[Observer] = (),
         *,
-        author: Author = NOBODY,
+        author: Author = UNKNOWN,
     ) -> None:
         self.folder = folder
         self._fold = Fold()  # of a run that goes on it begins with what the ledger holds
