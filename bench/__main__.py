@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, ledger, quality, runtime, startup
+from bench import faults, ledger, quality, runtime, secrets, startup
 
 BENCHES = {
     "compile": compiling.run,
@@ -14,6 +14,7 @@ BENCHES = {
     "faults": faults.run,
     "ledger": ledger.run,
     "quality": quality.run,
+    "secrets": secrets.run,
 }
 
 

@@ -33,7 +33,7 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
             nofollow.make_private(folder)
     if not masks:
         return result
-    ours = {one.path for one in result.evidence if one.kind not in _OF_PROGRAMS}
+    ours = {one.path: one.masked for one in result.evidence if one.kind not in _OF_PROGRAMS}
     cleaned = masks.clean(folder, ours)
     kinds = {cleaned.path(one.path): one.kind for one in result.evidence}
     gone = {one.path: Dropped(one.path, one.size, kinds.get(one.path, "file"), one.reason) for one in cleaned.removed}
@@ -41,7 +41,7 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
     for one in result.evidence:
         path = cleaned.path(one.path)
         if path not in gone:
-            kept.append(Evidence(path, one.kind))
+            kept.append(msgspec.structs.replace(one, path=path))
     return msgspec.structs.replace(
         result,
         failure=None if result.failure is None else _failure(result.failure, masks),

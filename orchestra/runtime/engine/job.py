@@ -104,7 +104,7 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
         outcome=outcome,  # type: ignore[arg-type]
         seconds=finished.seconds,
         failure=failure,
-        evidence=(Evidence(LOG, "log"), *attached),
+        evidence=(Evidence(LOG, "log", masked=not finished.log_foreign), *attached),
         exit_code=finished.exit_code,
         facts=facts,
         resources=_resources(finished),
