@@ -10,7 +10,6 @@ further files (`segment`); to all but these two classes it is one.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import threading
@@ -22,8 +21,9 @@ from typing import Final, NamedTuple, Self
 
 from orchestra import nofollow, owner
 from orchestra.errors import MachineError
+from orchestra.ledger.author import NOBODY, Author
 from orchestra.ledger.chain import BrokenLineError, Tip, hash_of, link, mac_of, strict_fault, unlink
-from orchestra.ledger.disk import disk_error, sync_file, sync_folder
+from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, sync_file, sync_folder
 from orchestra.ledger.event import Event
 from orchestra.ledger.segment import SEGMENT_BYTES, segment_body, segment_fault, segment_path, segments, stray
 
@@ -57,7 +57,9 @@ def utc_stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
-_SECOND: Final = "%Y%m%dT%H%M%SZ"
+SECOND: Final = "%Y%m%dT%H%M%SZ"
+"""The first part of a run id."""
+
 _MOST: Final = 0xFFFF
 
 
@@ -75,14 +77,14 @@ def run_id(now: datetime, token: str, newest: str = "") -> str:
     """
     if not re.fullmatch("[0-9a-f]{4}", token):
         raise ValueError(f'the token of a run id is four hexadecimal digits, not "{token}"')
-    made = f"{_utc(now):{_SECOND}}-{token}"
+    made = f"{_utc(now):{SECOND}}-{token}"
     if made > newest:
         return made
     second, _, last = newest.partition("-")
     number = int(last, 16) + 1 + int(token[:2], 16)
     if number <= _MOST:
         return f"{second}-{number:04x}"
-    return f"{datetime.strptime(second, _SECOND).replace(tzinfo=UTC) + timedelta(seconds=1):{_SECOND}}-{token}"
+    return f"{datetime.strptime(second, SECOND).replace(tzinfo=UTC) + timedelta(seconds=1):{SECOND}}-{token}"
 
 
 def _utc(moment: datetime) -> datetime:
@@ -232,9 +234,7 @@ class Writer:
         now: the clock, with a zone.
         mask: applied to the free text of each event before it is written, to keep secrets out (`free_text`).
         seen: shown each event that the file holds already, and the one that tells of a torn end.
-        secret: the user's key, by which lines are marked as his; empty for none. A ledger that he did not write up to now
-            is not marked on, unless `trust` says that he vouches for it.
-        trust: as above.
+        author: who writes it.
         segment_bytes: a file of this size or more is followed by another one; None for `SEGMENT_BYTES`.
 
     Raises:
@@ -249,15 +249,13 @@ class Writer:
         now: Callable[[], datetime],
         mask: Callable[[str], str] | None = None,
         seen: Callable[[Event], object] | None = None,
-        secret: bytes = b"",
-        trust: bool = False,
+        author: Author = NOBODY,
         segment_bytes: int | None = None,
     ) -> None:
         self.path = path
         self._now = now
         self._mask = mask
-        self._secret = secret
-        self._trust = trust
+        self._author = author
         self._limit = SEGMENT_BYTES if segment_bytes is None else segment_bytes
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
@@ -305,7 +303,8 @@ class Writer:
         """Close what was written so far, durably; `more` are further fields of the seal. Raises as `append`."""
         with self._lock:
             self._make_room()
-            event = self._put("seal", {"events": self._tip.seq, "head": self._tip.hash, **(more or {})})
+            body = {"events": self._tip.seq, "head": self._tip.hash, **(more or {})}
+            event = self._put("seal", body | (self._author.sign(body) if self._author.sign is not None else {}))
         self.sync()
         return event
 
@@ -334,8 +333,9 @@ class Writer:
         for event in tail.poll():
             seen(event)
         self._tip = tail.tip
-        if self._tip.seq and not self._trust and not owner.is_own(self._secret, self._tip.hash, self._tip.mac):
-            self._secret = b""
+        own = owner.is_own(self._author.secret, self._tip.hash, self._tip.mac)
+        if self._tip.seq and not own and not self._author.trust:
+            self._author = self._author._replace(secret=b"")
         if self._tip.segment > 1:
             self._files[self._tip.segment] = _open_next(tail.path)
         if tail.torn:
@@ -375,7 +375,7 @@ class Writer:
             self._put("segment", body)
 
     def _put(self, kind: str, body: Mapping[str, object]) -> Event:
-        event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask, self._secret)
+        event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask, self._author.secret)
         file = self._files[self._tip.segment]
         # A signal handler may raise between any two lines here. `_dirty` outlives that: the next append cuts first.
         try:
@@ -423,15 +423,13 @@ def _open(path: Path) -> int:
         file = nofollow.open_file(path, _APPEND, make=True)
     except OSError as error:
         raise disk_error(error, path, "open") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        sync_folder(path.parent)
-    except OSError as error:
-        os.close(file)
-        if isinstance(error, BlockingIOError):
-            message = f'another process writes "{path}"'
-            raise MachineError(message, "wait for that run to end, or end it") from error
-        raise disk_error(error, path, "open") from error
+    with closed_on_error(file):
+        if not lock_file(file, path):
+            raise MachineError(f'another process writes "{path}"', "wait for that run to end, or end it")
+        try:
+            sync_folder(path.parent)
+        except OSError as error:
+            raise disk_error(error, path, "open") from error
     return file
 
 

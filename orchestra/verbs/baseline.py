@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from orchestra import __version__, draw, owner
+from orchestra import __version__, draw
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history
+from orchestra.ledger.author import author_of
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, utc_stamp
 from orchestra.ledger.runs import LEDGER, last_ended
@@ -148,9 +149,9 @@ def _replace(home: Path, old: Samples, new: Samples, reason: str) -> None:
     lock = Lock(home / "lock", Holder(os.getpid(), "baseline", utc_stamp(datetime.now(UTC))))
     try:
         baselines.save(home / baselines.FILE, new)
-        secret = owner.key(home.parent.parent, os.environ)
+        author = author_of(home.parent.parent, os.environ)
         if last := last_ended(home):
-            with Writer(last / LEDGER, now=lambda: datetime.now(UTC), secret=secret) as writer:
+            with Writer(last / LEDGER, now=lambda: datetime.now(UTC), author=author) as writer:
                 body = {
                     "digest": baselines.digest_of(new),
                     "previous": baselines.digest_of(old),
