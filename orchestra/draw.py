@@ -147,24 +147,29 @@ def mermaid(plan: Plan) -> str:
 
     A solid arrow is `needs` (blocks), a dotted one `after` (order only). It ends without a line end.
     """
-    edges = [(need, test.id, "-->") for test in plan.tests for need in test.needs]
-    edges += [(prior, test.id, "-.->") for test in plan.tests for prior in test.after]
-    if len(plan.tests) > MOST_NODES or len(edges) > MOST_EDGES:
+    number = sum(len(test.needs) + len(test.after) for test in plan.tests)
+    if len(plan.tests) > MOST_NODES or number > MOST_EDGES:
         return _by_group(plan)
-    names = {test.id: node_name("t", test.id) for test in plan.tests}
     lines = ["graph LR"]
     for group, title, members in grouped(plan):
-        inside = [f"{names[test.id]}[{label(f'{test.id} {test.title}')}]" for test in members]
+        nodes = [(f"{node_name('t', test.id)}[{label(f'{test.id} {test.title}')}]", _arrows(test)) for test in members]
         if title:
             lines += [
                 f"  subgraph {node_name('g', group)}[{label(title)}]",
-                *(f"    {node}" for node in inside),
+                *(f"    {node}" for node, _ in nodes),
                 "  end",
             ]
+            lines += [f"  {arrow}" for _, arrows in nodes for arrow in arrows]
         else:
-            lines += [f"  {node}" for node in inside]
-    lines += [f"  {names[start]} {arrow} {names[end]}" for start, end, arrow in edges]
+            lines += [f"  {line}" for node, arrows in nodes for line in (node, *arrows)]
     return "\n".join(lines)
+
+
+def _arrows(test: Test) -> list[str]:
+    """The arrows that lead to a test. They are drawn next to it, so that git merges those of two tests."""
+    end = node_name("t", test.id)
+    arrows = [*((need, "-->") for need in test.needs), *((prior, "-.->") for prior in test.after)]
+    return [f"{node_name('t', start)} {arrow} {end}" for start, arrow in arrows]
 
 
 def node_name(kind: str, name: str) -> str:
@@ -190,15 +195,13 @@ def _by_group(plan: Plan) -> str:
                 pair = (home[other], home[test.id])
                 if pair[0] != pair[1] and arrows.get(pair) != "-->":
                     arrows[pair] = kind
-    nodes = [f"  {node_name('g', group)}[{label(_counted(title, tests))}]" for group, title, tests in shown]
+    nodes = [
+        f"  {node_name('g', group)}[{label(clip(title, LABEL_LENGTH) or 'no group')}]" for group, title, _ in shown
+    ]
     if rest:
         nodes.append(f"  rest[{label(f'{len(rest)} more groups')}]")
     edges = [f"  {start} {arrow} {end}" for (start, end), arrow in list(arrows.items())[:MOST_EDGES]]
     return "\n".join(["graph LR", *nodes, *edges])
-
-
-def _counted(title: str, tests: Sequence[Test]) -> str:
-    return f"{clip(title, LABEL_LENGTH - 16) or 'no group'}: {len(tests)} test{'s' * (len(tests) != 1)}"
 
 
 def grouped(plan: Plan) -> list[tuple[str, str, list[Test]]]:

@@ -214,7 +214,7 @@ def _refuse_foreign(foreign: Sequence[Found]) -> None:
 
 def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]:
     """What still carries our mark and no spec produces: of earlier compiles, and whatever else came into their folders."""
-    for path in sorted({*known, *_beside(root, wanted)} - {*wanted, INDEX}):
+    for path in sorted({*known, *outputs.beside(root, wanted)} - {*wanted, INDEX}):
         # Not through a link: what it leads to may be anything.
         target = root / path
         if Path(os.path.realpath(target)) != target or not target.is_file() or not _begins_as_ours(target):
@@ -245,18 +245,6 @@ def _orphaned(path: str, old: bytes, mark: marker.Mark, known: Sequence[Entry]) 
 
 
 _PLAN = re.compile(rf"{re.escape(emit.FOLDER)}/[^/]+/plan(\.[^/]+)?\.json")
-
-
-def _beside(root: Path, wanted: Iterable[str]) -> Iterator[str]:
-    """The files in the folders of outputs that are of the kinds of outputs, and the plans of all suites."""
-    kinds = {(PurePosixPath(path).parent, PurePosixPath(path).suffix) for path in wanted}
-    for folder, suffix in kinds:
-        try:
-            names = [entry.name for entry in os.scandir(root / folder) if entry.name.endswith(suffix)]
-        except OSError:
-            continue
-        yield from (str(folder / name) for name in names)
-    yield from (path.relative_to(root).as_posix() for path in root.glob(f"{emit.FOLDER}/*/plan*.json"))
 
 
 # ------------------------------------------------------------------------------------------------------ write and tell

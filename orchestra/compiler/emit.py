@@ -234,7 +234,6 @@ def _command(plan: Plan, method: Method, prefix: str) -> File:
             description=f"Run the suite “{title}” by the method {method.id}, follow it, and report what failed and why",
             plan=plan,
             method=method,
-            counts=_Ready(f"{len(tests)} test{'s' * (len(tests) != 1)}"),
             flags=flags,
             doit=_doit(plan, f"{prefix}{method.id}"),
             session=_Ready(_session(method)),

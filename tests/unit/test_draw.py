@@ -127,11 +127,11 @@ def test_mermaid_by_test():
         '    t_B004["B004 Market status"]\n'
         '    t_B005["B005 One ticker #124; two"]\n'
         "  end\n"
+        "  t_B001 --> t_B004\n  t_B002 -.-> t_B004\n  t_B001 --> t_B005\n"
         '  t_B006_5b_NVDA_5d_["B006#91;NVDA#93; Ticker #36;#123;vars.ticker#125;"]\n'
+        "  t_B004 --> t_B006_5b_NVDA_5d_\n  t_B005 --> t_B006_5b_NVDA_5d_\n"
         '  t_B020["B020 A file of the suite that this team has"]\n'
-        '  t_B021["B021 By a shell"]\n'
-        "  t_B001 --> t_B004\n  t_B001 --> t_B005\n  t_B004 --> t_B006_5b_NVDA_5d_\n  t_B005 --> t_B006_5b_NVDA_5d_\n"
-        "  t_B002 -.-> t_B004"
+        '  t_B021["B021 By a shell"]'
     )
 
 
@@ -160,9 +160,7 @@ def test_labels_hold_only_text(text, label):
 
 def test_many_tests_are_drawn_by_group():
     plan = plan_samples.large(61, groups=2)
-    assert draw.mermaid(plan) == (
-        'graph LR\n  g_g0["Group 0#58; 31 tests"]\n  g_g1["Group 1#58; 30 tests"]\n  g_g0 --> g_g1\n  g_g1 --> g_g0'
-    )
+    assert draw.mermaid(plan) == ('graph LR\n  g_g0["Group 0"]\n  g_g1["Group 1"]\n  g_g0 --> g_g1\n  g_g1 --> g_g0')
 
 
 def test_a_needed_group_is_drawn_solid_even_when_it_is_also_awaited():
@@ -174,15 +172,13 @@ def test_a_needed_group_is_drawn_solid_even_when_it_is_also_awaited():
     plan = msgspec.structs.replace(
         plan_samples.small(), tests=(*tests, *others), groups=(Group("x", "X"), Group("y", "Y"))
     )
-    assert draw.mermaid(plan) == (
-        'graph LR\n  g_x["X#58; 1 test"]\n  g_y["Y#58; 1 test"]\n  g_["no group#58; 60 tests"]\n  g_x --> g_y\n  g_x -.-> g_'
-    )
+    assert draw.mermaid(plan) == ('graph LR\n  g_x["X"]\n  g_y["Y"]\n  g_["no group"]\n  g_x --> g_y\n  g_x -.-> g_')
 
 
 def test_many_edges_are_drawn_by_group():
     ids = [f"T{number}" for number in range(30)]
     tests = tuple(plans.Test(name, "t", ("cli",), needs=tuple(ids[:number])) for number, name in enumerate(ids))
-    assert draw.mermaid(plan_samples.small(tests=tests)) == 'graph LR\n  g_["no group#58; 30 tests"]'
+    assert draw.mermaid(plan_samples.small(tests=tests)) == 'graph LR\n  g_["no group"]'
 
 
 def test_many_groups_are_cut():

@@ -174,7 +174,7 @@ def test_a_command_lists_the_tests_of_its_method():
     made = by_path(plan_samples.market())
     assert "`B020`" in made[".claude/commands/test_cli_full.md"]
     assert "`B020`" not in made[".claude/commands/test_mcp_full.md"]
-    assert "4 tests from" in made[".claude/commands/test_mcp_full.md"]
+    assert "The tests of" in made[".claude/commands/test_mcp_full.md"]
 
 
 @pytest.mark.parametrize("plan", [plan_samples.market(), plan_samples.large(16), plan_samples.large(1000, groups=3)])
@@ -189,14 +189,14 @@ def test_the_table_of_a_big_suite_says_where_the_rest_is():
     text = by_path(plan_samples.large(1000))[".claude/commands/test_large.md"]
     rows = len(re.findall(r"^\| `T", text, re.MULTILINE))
     assert rows > 20
-    assert text.endswith(f"\n{1000 - rows} more: `orchestra plan --suite large`.\n")
+    assert text.endswith("\nAnd more: `orchestra plan --suite large`.\n")
 
 
 def test_the_table_is_cut_by_bytes_too():
     tests = tuple(plans.Test(f"T{number}", "漢" * 80, ("cli",), skip="字" * 80) for number in range(16))
     [text] = [text for path, text in by_path(plan_samples.small(tests=tests)).items() if path.startswith(".claude")]
     assert len(text.encode()) <= 8192
-    assert " more: `orchestra plan --suite shop`.\n" in text
+    assert "And more: `orchestra plan --suite shop`.\n" in text
 
 
 @pytest.mark.parametrize("path", [".claude/commands/test_cli_full.md", ".claude/commands/test_mcp_full.md"])
