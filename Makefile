@@ -54,7 +54,7 @@ demo-faults: env ## break the API server of the sample: all tests pass; then onc
 quick: env ## the tests that need no process, server or browser, in under a minute
 	@$(PYTEST) -q tests/unit
 
-test: env browser ## all tests, with full branch coverage of the pure parts; T=tests/unit/test_dag.py or T='dag or graph' runs some
+test: env browser ## all tests, with full branch coverage of the pure parts; some by T=, a path or an expression
 ifdef T
 	@$(BIN)/python -m pytest $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k '$(T)')
 else
@@ -104,7 +104,7 @@ clean: ## remove the environment, the caches and the records of runs
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo 'clean: .venv, caches and records of runs are gone'
 
-format: env ## let ruff mend what it can
+format: env ## let ruff fix what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

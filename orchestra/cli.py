@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from orchestra import streams
-from orchestra.errors import EXIT_BUG, EXIT_MACHINE, EXIT_OK, EXIT_SIGINT, MachineError, OrchestraError
+from orchestra.errors import EXIT_BUG, EXIT_MACHINE, EXIT_OK, EXIT_SIGINT, MachineError, OrchestraError, SpecError
 
 # verb -> (module of orchestra.verbs, one line for --help); the function has the verb's name
 VERBS: dict[str, tuple[str, str]] = {
@@ -97,11 +97,10 @@ def _refusal(error: OSError) -> MachineError:
 
 def tell(error: OrchestraError) -> None:
     """Show a known error: its message, and its hint on a line of its own. Nothing in it can steer a terminal."""
-    from orchestra.draw import visible  # noqa: PLC0415 - only an error needs it
+    from orchestra.printing import letter, printed  # noqa: PLC0415 - only an error needs it
 
-    print(f"error: {visible(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {visible(error.hint)}", file=sys.stderr)
+    many = isinstance(error, SpecError)  # each of its lines is one of ours
+    print(printed(f"error: {error.message}") if many else letter(error.message, error.hint), file=sys.stderr)
 
 
 def _is_check(arguments: list[str]) -> bool:
@@ -137,6 +136,7 @@ def _click(arguments: list[str]) -> int:
 def _plain_compile() -> int:
     """`compile` without any option: click, an eighth of a compile of 16 tests, would have nothing to read."""
     from orchestra import project  # noqa: PLC0415 - as in `_click`
+    from orchestra.printing import printed  # noqa: PLC0415
     from orchestra.source import collector_paused  # noqa: PLC0415
     from orchestra.verbs import compiling  # noqa: PLC0415
 
@@ -144,7 +144,7 @@ def _plain_compile() -> int:
     gc.enable()
     with collector_paused():
         done = compiling.compile_specs(project.here())
-    print(*done.lines, done.last, sep="\n", file=sys.stderr)
+    print(printed("\n".join((*done.lines, done.last))), file=sys.stderr)
     return done.code
 
 
@@ -161,19 +161,19 @@ def _bug(arguments: list[str]) -> int:
     import traceback  # noqa: PLC0415
 
     from orchestra import __version__  # noqa: PLC0415
-    from orchestra.draw import visible  # noqa: PLC0415
+    from orchestra.printing import letter, printed  # noqa: PLC0415
 
     trace = traceback.format_exc()
-    print(f"error: this is a bug of orchestra: {visible(trace.strip().splitlines()[-1])}", file=sys.stderr)
+    print(letter(f"this is a bug of orchestra: {trace.strip().splitlines()[-1]}"), file=sys.stderr)
     try:
         handle, path = tempfile.mkstemp(prefix="orchestra-bug-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"orchestra {__version__}, Python {sys.version}, {sys.platform}\n")
             file.write(f"verb: {next((word for word in arguments if word in VERBS), '-')}\n\n{trace}")
     except OSError:
-        print(f"{trace}hint: please report it with the lines above", file=sys.stderr)
+        print(printed(f"{trace}hint: please report it with the lines above"), file=sys.stderr)
     else:
-        print(f"hint: please report it and attach {path}", file=sys.stderr)
+        print(printed(f"hint: please report it and attach {path}"), file=sys.stderr)
     return EXIT_BUG
 
 

@@ -101,6 +101,10 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 _WITHIN = Field("within_seconds", SECONDS, "how long to wait for it", 10, default=5.0)
+_FOR_ELEMENT = Field(
+    "within_seconds", SECONDS, "how long to wait for its element; `action_timeout_seconds` of the test without it", 10
+)
+_FOR_PAGE = Field("within_seconds", SECONDS, "how long the page may take; `action_timeout_seconds` without it", 60)
 _SAVE = Field("save", NAME, "keep the result as `${saved.NAME}` to the end of the test", "elapsed_ms")
 
 _DOWNLOAD_EXPECT: Schema = {
@@ -168,7 +172,7 @@ _ALL: tuple[Verb, ...] = (
         "goto",
         "Open a page and wait for its load event.",
         "${frontend.url}/",
-        fields=(Field("url", TEXT, "the address", "${frontend.url}/", required=True),),
+        fields=(Field("url", TEXT, "the address", "${frontend.url}/", required=True), _FOR_PAGE),
         short="url",
         idempotent=True,
         playwright="page.goto(url)",
@@ -190,6 +194,7 @@ _ALL: tuple[Verb, ...] = (
                 ["Shift"],
                 default=[],
             ),
+            _FOR_ELEMENT,
         ),
         playwright="locator.click()",
         mcp=("browser_click", "browser_run_code_unsafe"),
@@ -199,7 +204,7 @@ _ALL: tuple[Verb, ...] = (
         "Replace the content of an input.",
         {"label": "Message", "value": "Market status"},
         target="required",
-        fields=(Field("value", TEXT, "the new content", "Market status", required=True),),
+        fields=(Field("value", TEXT, "the new content", "Market status", required=True), _FOR_ELEMENT),
         idempotent=True,
         playwright="locator.fill(value)",
         mcp=("browser_type",),
@@ -209,7 +214,7 @@ _ALL: tuple[Verb, ...] = (
         "Press a key or a chord, on an element or on the page.",
         {"label": "Message", "key": "Enter"},
         target="optional",
-        fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True),),
+        fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True), _FOR_ELEMENT),
         short="key",
         playwright="locator.press(key)",
         mcp=("browser_evaluate", "browser_press_key"),
@@ -228,6 +233,7 @@ _ALL: tuple[Verb, ...] = (
                 "NVDA",
                 required=True,
             ),
+            _FOR_ELEMENT,
         ),
         idempotent=True,
         playwright="locator.select_option(value)",
@@ -238,6 +244,7 @@ _ALL: tuple[Verb, ...] = (
         "Make a checkbox or radio button checked.",
         {"label": "Compact view"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.check()",
         mcp=("browser_fill_form",),
@@ -247,6 +254,7 @@ _ALL: tuple[Verb, ...] = (
         "Make a checkbox unchecked.",
         {"label": "Compact view"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.uncheck()",
         mcp=("browser_fill_form",),
@@ -256,6 +264,7 @@ _ALL: tuple[Verb, ...] = (
         "Move the pointer over an element.",
         {"testid": "reply"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.hover()",
         mcp=("browser_hover",),
@@ -265,7 +274,10 @@ _ALL: tuple[Verb, ...] = (
         "Choose files: of a file input or its label directly, of another element by a click that opens a file chooser.",
         {"label": "Import conversation", "files": ["tests/data/conversation.json"]},
         target="required",
-        fields=(Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),),
+        fields=(
+            Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),
+            _FOR_ELEMENT,
+        ),
         idempotent=True,
         playwright="locator.set_input_files(files)",
         mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
@@ -321,6 +333,7 @@ _ALL: tuple[Verb, ...] = (
             Field("equals", ANY, "the result must be this value", "Market Parser"),
             Field("below", NUMBER, "the result must be a number below this", 2000),
             _SAVE,
+            _FOR_ELEMENT,
         ),
         short="script",
         playwright="page.evaluate(script)",
@@ -339,6 +352,7 @@ _ALL: tuple[Verb, ...] = (
         fields=(
             Field("as", TEXT, "the name of the picture", "start page", required=True),
             Field("full_page", BOOLEAN, "the whole page, not only what is in view", True, default=False),
+            _FOR_ELEMENT,
         ),
         short="as",
         idempotent=True,
@@ -393,6 +407,7 @@ _ALL: tuple[Verb, ...] = (
         "back",
         "Go back in the history.",
         {},
+        fields=(_FOR_PAGE,),
         bare=True,
         playwright="page.go_back()",
         mcp=("browser_navigate_back",),
@@ -402,6 +417,7 @@ _ALL: tuple[Verb, ...] = (
         "reload",
         "Load the page again.",
         {},
+        fields=(_FOR_PAGE,),
         bare=True,
         idempotent=True,
         playwright="page.reload()",

@@ -39,9 +39,10 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get(
 
 os.environ["XDG_STATE_HOME"] = str(STATE)
 
-# A busy machine may take its time over any example: the time of one is no property of the code.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# A busy machine may take its time over any example: the time of one is no property of the code. The examples are the
+# same in each run, so that a change fails by what it changed; each night they are others.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None)
 
 NPM = ROOT / "tests" / "npm"
 FOLDERS = ("unit", "browser", "process", "agent", "docs")
@@ -74,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--dearest", type=int, default=0, metavar="N", help="print a table of the N tests that took longest"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the examples of property tests."""
+    settings.load_profile("nightly" if config.getoption("nightly") else "same")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -58,6 +58,11 @@ methods: `cli` carries it out by Playwright, `mcp` by tool calls of the Playwrig
 be there. Every text may hold names (`${frontend.url}`); a number may be one name alone (`"${seconds}"`), so that the
 parameter of a block can stand there.
 
+An action (`click`, `fill`, `press`, …) waits until its element is there and fit for it: for `within_seconds` of the
+step, else for `action_timeout_seconds` of its test, else for 30 seconds, and for 10 where no request of the page is
+under way. Then it fails, with the reason and with what is near: elements by role and name, or each of those that match.
+It is no timeout of the test and is not tried again.
+
 Over MCP, an `expect` is a question that the page answers with `{ok, found}` and that is asked again until it is ok or
 the time is up; `wait` is one call that ends with the change of the page itself, at the latest after `poll_seconds` of
 the method, and is sent again until its time is up. When the marker of `unless` is visible at the same moment, it wins.

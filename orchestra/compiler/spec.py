@@ -401,6 +401,13 @@ _RECORD = Key(
 )
 
 
+_ACTION_TIMEOUT = Key(
+    "how long an action (`click`, `fill`, `goto`, …) waits for its element or page; without it 30 seconds, and 10 for an"
+    " element where no request of the page is under way. `within_seconds` of a step is for that step alone",
+    10,
+    above=0,
+)
+
 _LIMIT = Key(
     "how much evidence of one attempt is kept, in megabytes of 1,000,000 bytes: past it the largest files of its folder go,"
     " and the record names them; no limit without it",
@@ -433,6 +440,7 @@ class DefaultsSpec(TypedDict, total=False):
     """What holds for every test that does not say otherwise."""
 
     timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0, default=120)]
+    action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("how often a test is tried again, and after which causes", {"max": 1})]
     browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
@@ -503,6 +511,7 @@ class TestSpec(_Finally, total=False):
     methods: Annotated[list[str], Key("the methods that run it; all that can without it", ["cli"], min_items=1)]
     browser: Annotated[Browser, Key("the browser", "firefox", default="chromium")]
     timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0)]
+    action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("how often it is tried again, and after which causes", {"max": 1})]
     evidence: Annotated[Evidence, Key("when picture, console and network of the page are kept", "always")]
     record: Annotated[list[Recording], _RECORD]

@@ -437,6 +437,12 @@ class Logs(TypedDict):
     open: Annotated[list[Id], "paths of those that were still written, and are not bound therefore"]
 
 
+class Reports(TypedDict):
+    """The files of the report as they were written last. It takes the place of an earlier one."""
+
+    files: Annotated[list[Evidence], "sorted by path"]
+
+
 class Seal(TypedDict):
     """Closes what was written so far. A missing tail shows by a missing seal."""
 
@@ -444,6 +450,8 @@ class Seal(TypedDict):
     head: Annotated[Id, "hash of the event before this one"]
     rules: NotRequired[Annotated[dict[Id, bool], "of the seal of a run: each rule of integrity by id, held or not"]]
     rules_version: NotRequired[Annotated[int, "of what these rules ask for"]]
+    signed_by: NotRequired[Annotated[Id, "SHA-256 of the public key (Ed25519) by which the seal is signed"]]
+    signature: NotRequired[Annotated[Id, "base64, of this body without it"]]
 
 
 class Event(NamedTuple):
@@ -493,6 +501,7 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "baseline": EventType(BaselineChanged),
     "run_finished": EventType(RunFinished),
     "logs": EventType(Logs),
+    "reports": EventType(Reports),
     "segment": EventType(Segment),
     "seal": EventType(Seal),
 }

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, Self
 
 from orchestra import nofollow, owner
 from orchestra.errors import MachineError
+from orchestra.ledger.author import NOBODY, Author
 from orchestra.ledger.chain import BrokenLineError, Tip, hash_of, link, mac_of, strict_fault, unlink
 from orchestra.ledger.disk import disk_error, sync_file, sync_folder
 from orchestra.ledger.event import Event
@@ -232,9 +233,7 @@ class Writer:
         now: the clock, with a zone.
         mask: applied to the free text of each event before it is written, to keep secrets out (`free_text`).
         seen: shown each event that the file holds already, and the one that tells of a torn end.
-        secret: the user's key, by which lines are marked as his; empty for none. A ledger that he did not write up to now
-            is not marked on, unless `trust` says that he vouches for it.
-        trust: as above.
+        author: who writes it.
         segment_bytes: a file of this size or more is followed by another one; None for `SEGMENT_BYTES`.
 
     Raises:
@@ -249,15 +248,13 @@ class Writer:
         now: Callable[[], datetime],
         mask: Callable[[str], str] | None = None,
         seen: Callable[[Event], object] | None = None,
-        secret: bytes = b"",
-        trust: bool = False,
+        author: Author = NOBODY,
         segment_bytes: int | None = None,
     ) -> None:
         self.path = path
         self._now = now
         self._mask = mask
-        self._secret = secret
-        self._trust = trust
+        self._author = author
         self._limit = SEGMENT_BYTES if segment_bytes is None else segment_bytes
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
@@ -305,7 +302,8 @@ class Writer:
         """Close what was written so far, durably; `more` are further fields of the seal. Raises as `append`."""
         with self._lock:
             self._make_room()
-            event = self._put("seal", {"events": self._tip.seq, "head": self._tip.hash, **(more or {})})
+            body = {"events": self._tip.seq, "head": self._tip.hash, **(more or {})}
+            event = self._put("seal", body | (self._author.sign(body) if self._author.sign is not None else {}))
         self.sync()
         return event
 
@@ -334,8 +332,9 @@ class Writer:
         for event in tail.poll():
             seen(event)
         self._tip = tail.tip
-        if self._tip.seq and not self._trust and not owner.is_own(self._secret, self._tip.hash, self._tip.mac):
-            self._secret = b""
+        own = owner.is_own(self._author.secret, self._tip.hash, self._tip.mac)
+        if self._tip.seq and not own and not self._author.trust:
+            self._author = self._author._replace(secret=b"")
         if self._tip.segment > 1:
             self._files[self._tip.segment] = _open_next(tail.path)
         if tail.torn:
@@ -375,7 +374,7 @@ class Writer:
             self._put("segment", body)
 
     def _put(self, kind: str, body: Mapping[str, object]) -> Event:
-        event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask, self._secret)
+        event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask, self._author.secret)
         file = self._files[self._tip.segment]
         # A signal handler may raise between any two lines here. `_dirty` outlives that: the next append cuts first.
         try:

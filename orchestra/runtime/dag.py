@@ -30,10 +30,11 @@ from doit.runner import Runner
 
 from orchestra import nofollow, outputs, source
 from orchestra import plan as plans
-from orchestra.draw import visible
 from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
+from orchestra.ledger.author import signer_of
 from orchestra.outputs import Entry
 from orchestra.plan import Plan
+from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
 from orchestra.runtime import inherited
 from orchestra.runtime.recorder import Observer
@@ -141,7 +142,7 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
         yield {
             "basename": prefix,
             "name": test_id,
-            "doc": title,
+            "doc": printed(one_line(title)),
             "actions": [_noop],
             "task_dep": [f"_run:{prefix}:{test_id}"],
             "meta": judging,
@@ -261,7 +262,7 @@ class Reporter:
             ]
             if len(selection) != len(names):
                 raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
-            options = launch.options
+            options = dataclasses.replace(launch.options, sign=signer_of(os.environ))
             if self.workers is not None:
                 options = dataclasses.replace(options, workers=self.workers)
             root = launch.project.root
@@ -300,9 +301,7 @@ class Reporter:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if launch.told is not None:
-            sys.stderr.write(f"error: {visible(launch.told.message)}\n")
-            if launch.told.hint:
-                sys.stderr.write(f"hint: {visible(launch.told.hint)}\n")
+            sys.stderr.write(f"{letter(launch.told.message, launch.told.hint)}\n")
         raise SystemExit(EXIT_BUG if launch.code is None else launch.code)
 
     def add_failure(self, task: Any, fail: Any) -> None:
@@ -310,11 +309,11 @@ class Reporter:
         of ours that must be seen.
         """
         if not isinstance(fail, TaskFailed | UnmetDependency):
-            sys.stderr.write(f"{task.name}: {fail.get_msg()}\n")
+            sys.stderr.write(f"{letter(f'{task.name}: {fail.get_msg()}')}\n")
 
     def runtime_error(self, msg: str) -> None:
         """doit's own complaint, for instance about a task that does not exist."""
-        sys.stderr.write(f"{msg}\n")
+        sys.stderr.write(f"{printed(msg)}\n")
 
     def get_status(self, task: Any) -> None:
         """Nothing to show: the ledger tells."""

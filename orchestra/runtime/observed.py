@@ -25,7 +25,7 @@ OTHER_HOSTS = "(others)"
 TEXT_LETTERS = 500
 
 # A page that is left, a file that is downloaded, a script that gives up its own request: nobody failed.
-_CANCELLED = frozenset({"net::ERR_ABORTED", "NS_BINDING_ABORTED", "Load request cancelled", "cancelled"})
+CANCELLED = frozenset({"net::ERR_ABORTED", "NS_BINDING_ABORTED", "Load request cancelled", "cancelled"})
 # The browser's own remark on a request, which is a finding of the network already.
 _ECHO = "Failed to load resource: "
 _BODILESS = frozenset({204, 304})
@@ -98,7 +98,7 @@ class Observed:
         if host is None:
             return
         host.requests += not answered
-        if why not in _CANCELLED:
+        if why not in CANCELLED:
             host.failed += 1
             self._sign("failed_requests", f"{method} {url}: {why}", page, host_of(url))
 

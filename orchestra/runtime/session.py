@@ -21,6 +21,7 @@ import msgspec
 from orchestra import __version__
 from orchestra.errors import OrchestraError
 from orchestra.ledger import history, integrity, kept_plan
+from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
@@ -82,6 +83,7 @@ class Options:
         resume: the id of the run to go on with; empty to begin one.
         allow_changed: of a run that goes on, run the tests again that the plan now says otherwise.
         trust: go on with a run that this user did not make on this machine.
+        sign: signs the seals of the record; None where nobody does.
     """
 
     argv: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ class Options:
     resume: str = ""
     allow_changed: bool = False
     trust: bool = False
+    sign: Signer | None = None
 
 
 @dataclass(slots=True)
@@ -170,8 +173,7 @@ class Session:
                 self._masks.text if self._masks else None,
                 observers(self.folder),
                 (self._history, self._facts),
-                secret=self._passes.secret,
-                trust=options.trust,
+                author=Author(self._passes.secret, options.trust, options.sign),
             )
             self._record_start(selection)
         except BaseException:

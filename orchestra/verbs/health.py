@@ -35,7 +35,7 @@ from orchestra.runtime.servers.keeper import Order, encode
 from orchestra.runtime.servers.survey import SETTLED, Line, Survey, bound_of, closure
 from orchestra.runtime.servers.up import Up
 from orchestra.suggest import did_you_mean
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 
@@ -102,14 +102,14 @@ def health(
     survey = Survey(project.root, home, plan, chosen, inherited.environment(os.environ, plan.components), start=start)
     if start:
         bound = bound_of(closure(plan.components, chosen))
-        click.echo(f"starting what is down: at most {duration(bound)}", err=True)
+        warn(f"starting what is down: at most {duration(bound)}")
     try:
         if watch:
             _follow(survey, as_json=as_json)
         lines = survey.lines()
     finally:
         survey.close()
-    say(_as_json(lines) if as_json else _table(lines))
+    say_json(_as_json(lines)) if as_json else say(_table(lines))
     return EXIT_OK if _fit(lines) else EXIT_MACHINE
 
 
@@ -126,8 +126,10 @@ def _follow(survey: Survey, *, as_json: bool) -> None:
             if seen.get(line.row.id) != now:
                 seen[line.row.id] = now
                 stamp = datetime.now(UTC).strftime("%H:%M:%S")
-                said = json.dumps(_data(line), ensure_ascii=False) if as_json else f"{stamp}  {'  '.join(_cells(line))}"
-                say(draw.one_line(said).rstrip())
+                if as_json:
+                    say_json(json.dumps(_data(line), ensure_ascii=False))
+                else:
+                    say(draw.one_line(f"{stamp}  {'  '.join(_cells(line))}"))
         sys.stdout.flush()
         time.sleep(_WATCH_SECONDS)
 
@@ -192,7 +194,7 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
             }
             for one in rows
         ]
-        say(json.dumps({"runs": len(files), "rungs": told, "suggested": orders}, indent=1))
+        say_json(json.dumps({"runs": len(files), "rungs": told, "suggested": orders}, indent=1))
         return EXIT_OK
     if not rows:
         say(f"no rung was taken in the last {len(files)} runs")
@@ -253,7 +255,7 @@ def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, rest
         os.kill(kept.keeper, signal.SIGUSR1)
     awaited = closure(plan.components, list(wanted)) if restart else rows  # what needs a row is restarted with it
     bound = bound_of(awaited) + _MARGIN_SECONDS
-    click.echo(f"bringing up {', '.join(row.id for row in awaited)}: at most {duration(bound)}", err=True)
+    warn(f"bringing up {', '.join(row.id for row in awaited)}: at most {duration(bound)}")
     now = _await(home, {row.id: wanted[row.id] for row in awaited}, bound)
     lines = Survey(
         project.root, home, plan, [row.id for row in rows], inherited.environment(os.environ, plan.components)
@@ -307,7 +309,7 @@ def _await(home: Path, wanted: Mapping[str, int], seconds: float) -> Up | None:
             text = "  ".join(part for part in (name, row.state, row.url, row.reason) if part)
             if said.get(name) != text and row.state != "idle":
                 said[name] = text
-                click.echo(draw.one_line(text), err=True)
+                warn(draw.one_line(text))
         if len(rows) == len(wanted) and all(
             row.generation == wanted[name] and row.state in SETTLED for name, row in rows.items()
         ):
@@ -330,7 +332,7 @@ def down(
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
     kept = up.read(home)
     if kept is None:
-        click.echo("nothing is up", err=True)
+        warn("nothing is up")
         return EXIT_OK
     under_way = holder_of(home / "lock")
     if under_way is not None:
@@ -348,13 +350,13 @@ def down(
         os.kill(kept.keeper, signal.SIGUSR1)
         grace = sum(one.service.grace_seconds for one in plan.components if one.service is not None)
         bound = grace + _MARGIN_SECONDS
-        click.echo(f"ending {', '.join(sorted(over & set(kept.rows)))}: at most {duration(bound)}", err=True)
+        warn(f"ending {', '.join(sorted(over & set(kept.rows)))}: at most {duration(bound)}")
         deadline = time.monotonic() + bound
         while (now := up.read(home)) is not None and over & set(now.rows):
             if time.monotonic() > deadline:
                 raise MachineError(f"they did not end within {duration(bound)}", "`orchestra down` ends everything")
             time.sleep(_POLL_SECONDS)
-    click.echo("down", err=True)
+    warn("down")
     return EXIT_OK
 
 
@@ -382,7 +384,7 @@ def _end(home: Path) -> None:
     if holder is None:
         return
     bound = _MARGIN_SECONDS + 20.0 * (len(kept.rows) if kept is not None else 1)
-    click.echo(f"ending everything: at most {duration(bound)}", err=True)
+    warn(f"ending everything: at most {duration(bound)}")
     os.kill(holder.pid, signal.SIGTERM)
     deadline = time.monotonic() + bound
     while holder_of(home / up.LOCK) is not None:

@@ -8,9 +8,9 @@ import sys
 import click
 from click.shell_completion import CompletionItem
 
-from orchestra import draw
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError, UsageError
 from orchestra.ledger.runs import LAST
+from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
 from orchestra.report import watch
 from orchestra.runtime import dag
@@ -18,7 +18,7 @@ from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
 from orchestra.runtime.select import select, with_needs
 from orchestra.runtime.session import Options
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import target
@@ -86,7 +86,7 @@ def run(
         goal = target(project.root / PLAN_FOLDER / name, resume, profile)
         run_id, selection, profile = goal.run, goal.selection, goal.profile
         if goal.why:
-            click.echo(f"nothing to resume: {goal.why}; a new run starts", err=True)
+            warn(f"nothing to resume: {goal.why}; a new run starts")
     elif allow_changed:
         raise UsageError("--allow-changed is about a run that goes on", "add --resume, or leave it out")
     elif trust:
@@ -100,7 +100,7 @@ def run(
         titles = {test.id: test.title for test in plan.tests}
         for task in with_needs(plan, tasks) if dry_run else tasks:
             pulled = "" if task in chosen else "  (needed)"
-            say(f"{task}  {titles[task.partition(':')[2]]}{pulled}")
+            say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
         return EXIT_OK
     launch = Launch(
         project=project,
@@ -126,7 +126,7 @@ def doctor(ctx: click.Context) -> int:
     broken = 0
     for finding in examine(project_of(ctx), os.environ):
         broken += finding.state == "broken"
-        say(draw.visible(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
+        say(unbroken(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
         if finding.mend:
-            say(draw.visible(f"{'':<25} mend: {finding.mend}"))
+            say(unbroken(f"{'':<25} mend: {finding.mend}"))
     return EXIT_MACHINE if broken else EXIT_OK

@@ -8,21 +8,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
 from orchestra import checkout, nofollow
-from orchestra.draw import visible
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import kept_plan
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
+from orchestra.printing import unbroken
 from orchestra.report.kept import Kept, kept_of, lines
 from orchestra.report.watch import relative
 from orchestra.runtime import interpreter
 from orchestra.runtime.select import select
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, warn
 
 _FIRST = ("screenshot", "log")
 
@@ -52,7 +50,7 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
         return EXIT_OK
     for path in _files(list(found.values()), opened):
         file = _readable(folder, path)
-        click.echo(f"opening {visible(relative(file, root))}", err=True)
+        warn(f"opening {unbroken(relative(file, root))}")
         is_trace = path.endswith(".zip") and opened == "trace"
         viewer = [*interpreter.own("playwright"), "show-trace"] if is_trace else [_opener(root)]
         started = subprocess.Popen([*viewer, str(file)], env=checkout.environment(os.environ, root))

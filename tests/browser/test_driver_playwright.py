@@ -511,15 +511,6 @@ def test_what_covers_an_element_is_told(run):
 
 
 @browser
-def test_the_own_limit_of_an_action_is_the_products_failure(run, monkeypatch):
-    own = Deadline.limit
-    monkeypatch.setattr(Deadline, "limit", lambda self, seconds=0.3: own(self, min(seconds, 0.3)))
-    told = failure(run({"click": {"testid": "nowhere"}}, opened=False))
-    assert told.message == 'no element matches {testid: "nowhere"} within 30 s'
-    assert (told.found, told.step, told.verb, told.at) == ("no element", 0, "click", ("/tests/T1/steps/0",))
-
-
-@browser
 @pytest.mark.parametrize(
     "step, words",
     [

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 import orchestra
 from orchestra import resources
@@ -234,6 +235,24 @@ def test_every_third_party_package_has_an_owner(root):
         spelled.get(normal(one), normal(one).replace("-", "_")) for one in pyproject(root)["project"]["dependencies"]
     }
     assert wanted <= set(owned)
+
+
+def test_the_hooks_of_this_repository_fetch_nothing_and_run_what_check_runs(root):
+    repos = YAML(typ="safe").load(root / ".pre-commit-config.yaml")["repos"]
+    assert {repo["repo"] for repo in repos} == {"local"}
+    hooks = {hook["id"]: hook["entry"].removeprefix(".venv/bin/") for repo in repos for hook in repo["hooks"]}
+    assert all((Path(sys.executable).parent / entry.split()[0]).exists() for entry in hooks.values())
+    makefile = (root / "Makefile").read_text()
+    for words in ("ruff check", "ruff format", "scripts/generate.py --check", "orchestra compile --check"):
+        assert f"$(BIN)/{words}" in makefile.replace("$(BIN)/python ", "$(BIN)/"), words
+        assert [entry for entry in hooks.values() if words in entry], words
+
+
+def test_contributing_names_every_target_of_a_working_day(root):
+    text = (root / "CONTRIBUTING.md").read_text()
+    for target in ("quick", "test T=…", "check", "generate", "test", "test-all"):
+        assert f"| `{target}` |" in text
+    assert "pre-commit install" in text
 
 
 def test_the_hook_runs_the_check(root):

@@ -396,7 +396,7 @@ def test_a_folder_that_cannot_be_written_is_told(healthy):
     runs.write_text("in the way")
     done = healthy.run("run")
     assert done.code == 3
-    assert "cannot write" in done.err
+    assert '.orchestra/s/runs": not a directory' in done.err
     assert "Traceback" not in done.err
 
 

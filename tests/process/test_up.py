@@ -29,7 +29,7 @@ FRONT = """  frontend:
 def nothing_stays_up(project: SuiteProject) -> Iterator[None]:
     """What a test that failed half way has left up is ended all the same."""
     yield
-    if (project.root / ".orchestra/s/up.lock").exists():
+    if up.read(project.root / ".orchestra/s") is not None:
         project.run("down")
 
 
@@ -40,10 +40,10 @@ def served(project: SuiteProject) -> Iterator[SuiteProject]:
     home = project.root / ".orchestra/s"
     yield project
     kept = up.read(home)
-    done = project.run("down")
-    assert done.code == 0, done.err
-    assert up.read(home) is None
     if kept is not None:
+        done = project.run("down")
+        assert done.code == 0, done.err
+        assert up.read(home) is None
         until(lambda: _over(kept.keeper), "the keeper")
         assert not [name for name, row in kept.rows.items() if row.pid is not None and up.lives(row)]
 

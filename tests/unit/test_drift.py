@@ -367,6 +367,15 @@ def test_no_output_leads_out_of_the_root(project, tmp_path_factory):
     assert not (project / "dodo.py").exists()
 
 
+def test_no_link_below_the_folder_of_records_is_followed(project):
+    (project / "kept").mkdir()
+    (project / ".orchestra").mkdir()
+    (project / ".orchestra/shop").symlink_to(project / "kept")
+    with pytest.raises(UsageError, match=r"reached through a link, to .*/kept/plan.json"):
+        drift.apply(project, compiled(project))
+    assert list((project / "kept").iterdir()) == []
+
+
 def test_a_link_inside_of_the_root_is_followed_and_kept(project):
     (project / "tasks").mkdir()
     (project / "dodo.py").symlink_to("tasks/real.py")
@@ -549,6 +558,22 @@ def test_the_stamp_answers_while_nothing_changes(project):
     (project / stamp.PATH).unlink()
     drift.apply(project, compiled(project), check=True)
     assert stamp.unchanged(project, [SPEC])
+
+
+def test_the_stamp_vouches_for_what_it_has_seen_while_nothing_changes(project):
+    assert not stamp.vouches(project, [SPEC])
+    drift.apply(project, compiled(project))
+    assert stamp.vouches(project, [SPEC, *OUTPUTS])
+    assert not stamp.vouches(project, [SPEC, "specs/other.yaml"])
+    (project / SPEC).write_text("suite: other\n")
+    assert not stamp.vouches(project, [SPEC])
+
+
+def test_a_user_without_a_key_has_no_stamp(project, monkeypatch):
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "")
+    drift.apply(project, compiled(project))
+    assert not (project / stamp.PATH).exists()
 
 
 @pytest.mark.parametrize("path", [*OUTPUTS, SPEC, "pyproject.toml"])

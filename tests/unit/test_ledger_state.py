@@ -262,7 +262,15 @@ def test_an_event_of_a_newer_version_is_counted_and_skipped():
 
 def test_every_type_of_the_catalogue_is_folded_or_stands_for_itself():
     for kind in CATALOGUE:
-        assert hasattr(Fold, f"_{kind}") or kind in {"note", "segment", "logs", "seal", "repeat", "comparison"}
+        assert hasattr(Fold, f"_{kind}") or kind in {
+            "note",
+            "segment",
+            "logs",
+            "reports",
+            "seal",
+            "repeat",
+            "comparison",
+        }
 
 
 def test_the_latest_errors_are_kept_and_all_are_counted():

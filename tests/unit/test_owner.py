@@ -9,6 +9,7 @@ import re
 import pytest
 
 from orchestra import owner
+from orchestra.ledger.author import Author
 from orchestra.ledger.log import LedgerError, Tail, Writer, last_mark, read, verify
 from tests.support.ledgers import Clock, note
 
@@ -16,8 +17,8 @@ SECRET = bytes(range(32))
 OTHER = bytes(32)
 
 
-def filled(path, number: int, *, secret: bytes = SECRET, **how):
-    with Writer(path, now=Clock(), secret=secret, **how) as writer:
+def filled(path, number: int, *, secret: bytes = SECRET, trust: bool = False, **how):
+    with Writer(path, now=Clock(), author=Author(secret, trust=trust), **how) as writer:
         for count in range(number):
             writer.append("note", note(f"{count}"))
     return path
@@ -53,7 +54,7 @@ def test_half_a_line_behind_it_is_passed_over(tmp_path):
 
 def test_a_line_longer_than_a_look_is_read_whole(tmp_path):
     path = filled(tmp_path / "events.jsonl", 1)
-    with Writer(path, now=Clock(), secret=SECRET) as writer:
+    with Writer(path, now=Clock(), author=Author(SECRET)) as writer:
         writer.append("note", note("long " * 100_000))
     assert is_own(path)
     assert last_mark(path) == tip_of(path)

@@ -188,6 +188,12 @@ def test_the_rules_pass_over_a_very_long_spec_without_a_word():
 WHOLE = include.load(DATA / "ok", "steps.yaml").data
 
 
+def test_a_name_that_a_component_does_not_have_is_no_matter_of_order():
+    rows = {"worker": {"service": {"run": ["work"]}}, "reader": {"service": {"run": ["read", "${worker.pid}"]}}}
+    spec = {"orchestra": 1, "suite": "s", "health": rows, "tests": {}}
+    assert list(RULES["unordered-address"](Context(spec, Nowhere()))) == []
+
+
 def parts(value, path=()):
     """The paths of everything below a value."""
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):

@@ -298,6 +298,9 @@ def test_the_digest_reads_line_ends_alike_and_frames_its_files(tmp_path):
     assert digest_files(tmp_path, ["a"]) == unix
     assert digest_files(tmp_path, ["b"]) != unix
     assert digest_files(tmp_path, ["a", "b"]) != digest_files(tmp_path, ["b", "a"])
+    (tmp_path / "out").symlink_to("/etc/hostname")
+    with pytest.raises(OSError, match="outside of the project"):
+        digest_files(tmp_path, ["out"])
     with pytest.raises(FileNotFoundError):
         digest_files(tmp_path, ["gone"])
 
@@ -344,6 +347,14 @@ def test_what_ruamel_writes_both_parsers_read_back_at_the_same_places(tree, flow
 WORDS = "a b: c - [ ] { } , : ? & * ! | > ' \" % @ ` # \\ ~ 012 yes .inf << !!str !x &a *a --- ... é 😀"
 SPACES = (" ", "  ", "\n", "\n  ", "\n    ", "\t", "\r\n", ": ", "- ", "? ", ", ", "a: ", "b: ", "\n- ")
 PIECES = st.sampled_from([*WORDS.split(), *SPACES, '"\\uD800"', '"\\UFFFFFFFF"', '"\\x0'])
+
+
+@pytest.mark.parametrize("escape", ["\\uD800", "\\UFFFFFFFF", "\\U00110000"])
+@pytest.mark.parametrize("pure", [False, True])
+def test_an_escape_that_names_no_character_is_refused(escape, pure):
+    with pytest.raises(SpecError) as caught:
+        parse(f'a: "{escape}"'.encode(), "f", pure=pure)
+    assert [problem.place.line for problem in caught.value.diagnostics] == [1]
 
 
 @settings(deadline=None, max_examples=200)

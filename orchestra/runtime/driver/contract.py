@@ -9,15 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from orchestra.runtime.attempt import Evidence, Fault, Outcome, Request, Traffic
 from orchestra.runtime.observed import Sign
 from orchestra.runtime.scope import Scope
 from orchestra.steps import Step
-
-ACTION_SECONDS = 30.0
-"""How long an action waits for its element when the test has so much time left: Playwright's own default."""
 
 CHOOSER_SECONDS = 5.0
 """How long after a click a file chooser may take to open."""
@@ -27,6 +24,9 @@ OVER_SECONDS = 0.02
 
 FOUND_LENGTH = 2000
 """So much of what was found is told. It is cut once secrets are out of it: half of one would not be known any more."""
+
+
+Lookup: TypeAlias = Literal["", "absent", "several"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class StepError(Exception):
         found: what stood there last, whole.
         hint: what to do about it.
         effort: what the step had cost by then.
+        lookup: how the target of the step failed to be one element, if that is why; more about it is added then.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class StepError(Exception):
         found: str = "",
         hint: str = "",
         effort: Effort = Effort(),
+        lookup: Lookup = "",
     ) -> None:
         super().__init__(message)
         self.outcome: Outcome = outcome
@@ -70,11 +72,12 @@ class StepError(Exception):
         self.found = found
         self.hint = hint
         self.effort = effort
+        self.lookup: Lookup = lookup
 
 
-def unmet(message: str, *, expected: str = "", found: str = "", hint: str = "") -> StepError:
+def unmet(message: str, *, expected: str = "", found: str = "", hint: str = "", lookup: Lookup = "") -> StepError:
     """The product did not do what the spec expects."""
-    return StepError("failed", "assertion", message, expected=expected, found=found, hint=hint)
+    return StepError("failed", "assertion", message, expected=expected, found=found, hint=hint, lookup=lookup)
 
 
 def unfit(message: str, *, found: str = "", hint: str = "") -> StepError:
@@ -97,9 +100,17 @@ class Deadline:
         """Whether nothing more can be done in time."""
         return self.left() <= OVER_SECONDS
 
-    def limit(self, own: float = ACTION_SECONDS) -> float:
+    def limit(self, own: float) -> float:
         """How many seconds a call may take whose own limit is `own`; a millisecond at least."""
         return max(0.001, min(own, self.left()))
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an action waits for its element: at most, and while no request of the page is under way."""
+
+    seconds: float = 30.0
+    idle_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,7 @@ class Job:
         deadline: that of the part of the test in which the step stands.
         left: seconds until the deadline when the step began.
         kept: the evidence of the attempt, to be added to.
+        patience: how long an action waits, where its step does not say so.
     """
 
     step: Step
@@ -123,6 +135,7 @@ class Job:
     deadline: Deadline
     left: float
     kept: list[Evidence] = field(default_factory=list)
+    patience: Patience = Patience()
 
     @property
     def args(self) -> dict[str, Any]:
@@ -133,9 +146,20 @@ class Job:
         """An argument as text: a block's parameter may have given a number."""
         return text_of(self.step.args[name])
 
-    def allowed(self, own: float = ACTION_SECONDS) -> float:
+    @property
+    def own_seconds(self) -> float:
+        """How long the step waits at most, if its test has so much time left."""
+        return float(self.step.args.get("within_seconds", self.patience.seconds))
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long it waits while no request of the page is under way."""
+        own = self.own_seconds
+        return own if "within_seconds" in self.step.args else min(own, self.patience.idle_seconds)
+
+    def allowed(self, own: float | None = None) -> float:
         """How many seconds a call with this own limit was given, for messages."""
-        return min(own, self.left)
+        return min(self.own_seconds if own is None else own, self.left)
 
     def keep(self, name: str, kind: str) -> Path:
         """The path of a file of the attempt, which is listed as evidence once."""

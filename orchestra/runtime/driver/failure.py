@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from orchestra.runtime.driver.contract import ACTION_SECONDS, Job, StepError, unfit, unmet
+from orchestra.runtime.driver.contract import Job, Lookup, StepError, unfit, unmet
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
+
+NOTHING = "no element"
 
 MOVES = ("goto", "back", "reload")
 """The verbs that leave the page for another document, or for the same one again."""
 
 
-def failure_of(job: Job, meaning: Meaning) -> StepError:
-    """Return the failure of a step, by the meaning of its error."""
+def failure_of(job: Job, meaning: Meaning, seconds: float | None = None) -> StepError:
+    """Return the failure of a step, by the meaning of its error.
+
+    Args:
+        job: the step.
+        meaning: of the error.
+        seconds: how long it waited, where that is not its own limit.
+    """
     verb, subject = job.step.verb, target_text(job.step.target)
-    limit = seconds_text(job.allowed(float(job.args.get("within_seconds", ACTION_SECONDS))))
+    limit = seconds_text(job.allowed(seconds))
     if meaning.kind == "strict":
         return ambiguous(subject, meaning.matches)
     if meaning.kind == "spec":
@@ -23,7 +31,8 @@ def failure_of(job: Job, meaning: Meaning) -> StepError:
         found = meaning.found or f"not loaded within {limit}"
         return StepError("failed", "connection", f"{url} cannot be opened: {found}", found=found)
     if meaning.kind == "absent" and job.step.target is not None:
-        return unmet(f"no element matches {subject} within {limit}", expected=subject, found="no element")
+        message = f"no element matches {subject} within {limit}"
+        return unmet(message, expected=subject, found=NOTHING, lookup="absent")
     if meaning.kind == "loading":
         message = f"{verb} of {subject} was done, and the page that it asked for did not come within {limit}"
         return StepError("failed", "connection", message, expected="another page", found="no answer")
@@ -57,9 +66,14 @@ def no_chooser(job: Job) -> StepError:
 
 def no_download(job: Job) -> StepError:
     """Return the failure of a click after which nothing was downloaded."""
-    limit = seconds_text(job.allowed(float(job.args["within_seconds"])))
+    limit = seconds_text(job.allowed())
     message = f"no download began within {limit} of the click on {target_text(job.step.target)}"
     return unmet(message, expected="a download", found="none")
+
+
+def lookup_of(found: str) -> Lookup:
+    """Return how a target failed to be one element, by what a wait for it has found."""
+    return "absent" if found == NOTHING else ""
 
 
 def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meaning) -> StepError:
@@ -70,7 +84,7 @@ def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meanin
     if meaning.kind == "strict":
         return ambiguous(subject, meaning.matches, expected=phrase)
     if meaning.kind == "absent":
-        return unmet(f"{message}, but no element matches", expected=phrase, found="no element")
+        return unmet(f"{message}, but no element matches", expected=phrase, found=NOTHING, lookup="absent")
     if meaning.kind == "other":
         return unmet(f"{message}, but: {meaning.found}", expected=phrase, found=meaning.found)
     return unmet(message, expected=phrase, found=quoted(meaning.found) if meaning.found else "nothing")
@@ -79,4 +93,5 @@ def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meanin
 def ambiguous(subject: str, count: int, *, expected: str = "one element") -> StepError:
     """Return the failure of a target that must be one element and matches several."""
     hint = "say which one: `nth: 0`, `exact: true`, or look inside another element with `within`"
-    return unmet(f"{subject} matches {count} elements", expected=expected, found=f"{count} elements", hint=hint)
+    message = f"{subject} matches {count} elements"
+    return unmet(message, expected=expected, found=f"{count} elements", hint=hint, lookup="several")

@@ -157,6 +157,8 @@ class McpAttempt:
             return self._do(job)
         except StepError as failed:
             failed.effort = self._sender.tally.effort()
+            if self._session.fit():
+                self._page.explain(job, failed)
             raise
         except ServerUnfitError as error:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None

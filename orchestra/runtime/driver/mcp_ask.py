@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestra.calls import ToolCall
 from orchestra.runtime.driver.contract import Job, unmet
-from orchestra.runtime.driver.failure import ambiguous, condition_failure, failure_of
+from orchestra.runtime.driver.failure import NOTHING, ambiguous, condition_failure, failure_of, lookup_of
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.mcp_client import CallOverError
 from orchestra.runtime.driver.mcp_result import Answer
@@ -93,7 +93,7 @@ def wait(sender: Sender, job: Job) -> None:
     """
     own = float(job.args["within_seconds"])
     end = sender.clock() + job.deadline.limit(own)
-    found = "no element"
+    found = NOTHING
     for pause in sender.pauses():
         left = max(0.001, end - sender.clock())
         (call,) = sender.calls(job, within_seconds=left)
@@ -108,7 +108,7 @@ def wait(sender: Sender, job: Job) -> None:
                 sender.tally.lag_seconds = _lag(value)
                 return
             _judge(sender, job, value)
-            found = value.get("found") or "no element"
+            found = value.get("found") or NOTHING
         elif answer.failed and not answer.moved_on:
             meaning = answer.meaning()
             if meaning.kind not in _WAITS_ON:
@@ -120,7 +120,7 @@ def wait(sender: Sender, job: Job) -> None:
             sender.sleep(pause)
     subject, state = target_text(job.step.target), job.args["be"]
     message = f"waited {seconds_text(job.allowed(own))} for {subject} to be {state}"
-    raise unmet(message, expected=f"{subject} {state}", found=found)
+    raise unmet(message, expected=f"{subject} {state}", found=found, lookup=lookup_of(found))
 
 
 def _judge(sender: Sender, job: Job, value: dict[str, Any]) -> None:

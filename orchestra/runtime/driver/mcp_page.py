@@ -8,14 +8,30 @@ from typing import Any, Literal
 
 from playwright.async_api import Dialog, Error
 
-from orchestra.runtime.driver.contract import Job
+from orchestra.runtime.driver.contract import Job, StepError
 from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.downloading import Guard
+from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.locators import body_of, locate
 from orchestra.runtime.driver.mcp_browser import SharedBrowser
 from orchestra.runtime.driver.mcp_result import Modal
+from orchestra.runtime.driver.nearby import (
+    DESCRIBE,
+    LOOK_SECONDS,
+    TESTIDS,
+    add_matches,
+    add_near,
+    named,
+    near_testids,
+    nearest,
+)
+from orchestra.targets import Target
 
 LoadState = Literal["load", "domcontentloaded"]
 FLUSH_SECONDS = 3.0
+_TRIED = frozenset({"click", "check", "uncheck", "hover"})
+"""What Playwright can try without doing it."""
+_EDITING = frozenset({"fill", "type"})
 
 
 class PageView:
@@ -75,6 +91,24 @@ class PageView:
         """Cancel the download that begins next when it goes beyond the limits of this step."""
         return self._browser.watch.guard(job)
 
+    @property
+    def ends(self) -> int:
+        """How many documents that the page asked for have come, or are known not to come."""
+        return self._browser.watch.ends
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request of the page is under way."""
+        return not self._browser.watch.under_way
+
+    def ended(self, since: int, seconds: float) -> bool:
+        """Wait until a document has come, or is known not to, after the count `since`; whether one did in time."""
+        try:
+            self._run(self._browser.watch.ended(since), max(0.001, seconds))
+        except TimeoutError:
+            return False
+        return True
+
     def moved(self, since: int, seconds: float) -> str | None:
         """Wait until the page shows another document than at the count `since`.
 
@@ -86,6 +120,51 @@ class PageView:
         except TimeoutError:
             return None
         return reason
+
+    def explain(self, job: Job, failed: StepError) -> None:
+        """Add to a failure which elements match, or what is near the target."""
+        target = job.step.target
+        if not failed.lookup or target is None:
+            return
+        with suppress(Error, TimeoutError):
+            self._run(self._explain(target, failed), LOOK_SECONDS)
+
+    async def _explain(self, target: Target, failed: StepError) -> None:
+        page = self._browser.page
+        if failed.lookup == "several":
+            add_matches(failed, await locate(page, target).evaluate_all(DESCRIBE))
+        elif target.by == "testid":
+            add_near(failed, near_testids(target.value, await body_of(page, target).evaluate(TESTIDS)))
+        else:
+            near = nearest(target, named(await body_of(page, target).aria_snapshot()))
+            add_near(failed, [one.text() for one in near])
+
+    def reason(self, job: Job) -> Meaning:
+        """Return why an action on the target of a step is not possible, by a look at it that does nothing."""
+        target = job.step.target
+        if target is None:
+            return Meaning("other", "it was not done in time")
+        try:
+            found: str | None = self._run(self._obstacle(job.step.verb, target), LOOK_SECONDS)
+        except Error as error:
+            return read(error.message)
+        except TimeoutError:
+            return Meaning("blocked")
+        return Meaning("absent") if found is None else Meaning("blocked", found)
+
+    async def _obstacle(self, verb: str, target: Target) -> str | None:
+        """Return what keeps an element from an action; None where there is no element."""
+        locator, limit = locate(self._browser.page, target), LOOK_SECONDS * 500
+        if not await locator.count():
+            return None
+        if verb in _TRIED:
+            await getattr(locator, verb)(trial=True, timeout=limit)
+            return ""
+        for state in ("visible", "enabled", *(("editable",) if verb in _EDITING else ())):
+            options = {} if state == "visible" else {"timeout": limit}
+            if not await getattr(locator, f"is_{state}")(**options):
+                return f"element is not {state}"
+        return ""
 
     def loaded(self, state: LoadState, seconds: float) -> bool:
         """Wait for a state of the document that the page shows; whether it came."""

@@ -16,7 +16,7 @@ from orchestra.calls import ToolCall, chooser_calls
 from orchestra.page_script import OUTCOME
 from orchestra.runtime.driver import dialogs
 from orchestra.runtime.driver.content import judge_file, judge_outcome
-from orchestra.runtime.driver.contract import ACTION_SECONDS, CHOOSER_SECONDS, Job, StepError, text_of, unfit, unmet
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, text_of, unfit, unmet
 from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.mcp_ask import MARGIN_SECONDS, ONCE_SECONDS, expect, wait
@@ -32,29 +32,43 @@ SERVER_SECONDS = 6.0
 """How long an action can go on in the server: its own limit (`mcp_flags`) and a little more."""
 
 
-def _act(sender: Sender, job: Job, call: ToolCall, own: float = ACTION_SECONDS, *, chooser: bool = False) -> Answer:
-    """Do it, again while its element does not exist or is not fit for it.
+def _act(
+    sender: Sender, job: Job, call: ToolCall, *, call_seconds: float | None = None, chooser: bool = False
+) -> Answer:
+    """Do it, again while its element does not exist or is not fit for it: not as long while the page waits for nothing.
+
+    Args:
+        sender: sends it.
+        job: the step.
+        call: what to send.
+        call_seconds: how long one call may take, where that is not the limit of the step.
+        chooser: whether a file chooser is what the call is to open.
 
     Raises:
         StepError: it cannot be done in its time.
         ServerLostError: the server is gone or does not answer.
     """
-    end = sender.clock() + job.deadline.limit(own)
-    last = Meaning("blocked", "it was not done in time")
+    start = sender.clock()
+    end, idle = start + job.deadline.limit(job.own_seconds), start + job.idle_seconds
+    last = late = Meaning("blocked", "it was not done in time")
     for pause in sender.pauses():
-        begun, moves = time.time(), sender.page.moves
+        begun, moves, ends = time.time(), sender.page.moves, sender.page.ends
         try:
-            answer = sender.send(call, end - sender.clock(), chooser=chooser)
+            answer = sender.send(call, call_seconds or end - sender.clock(), chooser=chooser)
         except CallOverError:
+            if last is late and call_seconds is None and not job.deadline.over():
+                last = sender.page.reason(job)
             break
         last, left = answer.meaning(), end - sender.clock()
         if answer.clicked:
-            return _loading(sender, job, answer, moves, left)
+            return _loading(sender, job, answer, ends, left)
         if not answer.failed and (not sender.interrupted or _done(sender, call, begun, moves, left)):
             return answer
         again = not answer.failed or answer.absent or (last.kind in _WAITED and job.step.target is not None)
         if left <= 0 or not again:
             break
+        if sender.clock() >= idle and sender.page.idle:
+            raise failure_of(job, last, job.idle_seconds)
         sender.tally.polls += 1
         sender.sleep(min(pause, left))
     raise failure_of(job, last)
@@ -63,13 +77,13 @@ def _act(sender: Sender, job: Job, call: ToolCall, own: float = ACTION_SECONDS, 
 _WAITED = ("absent", "blocked")
 
 
-def _loading(sender: Sender, job: Job, answer: Answer, moves: int, left: float) -> Answer:
+def _loading(sender: Sender, job: Job, answer: Answer, ends: int, left: float) -> Answer:
     """Wait for the document that a click has asked for, as Playwright's own click does; a load that failed ends the wait.
 
     Raises:
         StepError: it does not come in time.
     """
-    if sender.page.moved(moves, left) is None:
+    if not sender.page.ended(ends, left):
         raise failure_of(job, answer.meaning())
     return answer
 
@@ -103,7 +117,7 @@ def _move(sender: Sender, job: Job) -> None:
     (call,) = sender.calls(job)
     page = sender.page
     moves, asked, stayed = page.moves, page.dialogs.asked, page.dialogs.stayed
-    end = sender.clock() + job.deadline.limit(ACTION_SECONDS)
+    end = sender.clock() + job.deadline.limit(job.own_seconds)
     while True:
         try:
             answer = sender.send(call, end + MARGIN_SECONDS - sender.clock())
@@ -168,7 +182,7 @@ def _upload(sender: Sender, job: Job) -> None:
     _act(sender, job, opens, chooser=True)
     end = sender.clock() + job.deadline.limit(CHOOSER_SECONDS)
     for pause in sender.pauses():  # the chooser may open a moment after the click
-        answer = sender.send(chooses, job.deadline.limit())
+        answer = sender.send(chooses, job.deadline.limit(job.own_seconds))
         if not answer.failed:
             return
         if not answer.needless:
@@ -180,9 +194,10 @@ def _upload(sender: Sender, job: Job) -> None:
 
 def _evaluate(sender: Sender, job: Job) -> None:
     (call,) = sender.calls(job)
-    answer = _act(sender, job, call, job.deadline.left())
+    answer = _act(sender, job, call, call_seconds=job.deadline.left())
     while sender.interrupted:  # by a dialog: the script goes on when it is answered
-        answer = _act(sender, job, ToolCall(call.tool, {**call.arguments, "function": OUTCOME}), job.deadline.left())
+        again = ToolCall(call.tool, {**call.arguments, "function": OUTCOME})
+        answer = _act(sender, job, again, call_seconds=job.deadline.left())
     outcome = answer.value()
     if not isinstance(outcome, dict):
         raise unmet("evaluate failed: the page was left before the script was at its end", found="another page")

@@ -20,6 +20,7 @@ from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.dialogs import LEAVING, Dialogs
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.watch import Watch
+from orchestra.runtime.observed import CANCELLED
 
 SIZE_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
@@ -35,7 +36,6 @@ class PageWatch(Watch):
         dialogs: how the dialogs of the test are answered; the tools of the server see those of the page alone.
         dialog: the dialog of the page that is open.
         chooser: the file chooser that is open.
-        failed: why the last navigation of the page came to nothing; empty when it came.
         origins: the sites whose documents the page and its frames have shown.
         folder: where the browser downloads to.
         tidying: whether dialogs are answered here, because no test is there to be asked.
@@ -48,7 +48,6 @@ class PageWatch(Watch):
         self.closed = False
         self.dialog: Dialog | None = None
         self.chooser: FileChooser | None = None
-        self.failed = ""
         self.origins: set[str] = set()
         self.tidying = False
         self._news = asyncio.Event()
@@ -67,7 +66,6 @@ class PageWatch(Watch):
         self.page = page
         self.crashed = self.closed = False
         self.dialog = self.chooser = None
-        self.failed = ""
 
     def _on_page(self, page: Page) -> None:
         super()._on_page(page)
@@ -92,22 +90,19 @@ class PageWatch(Watch):
         self._guard = Guard(job, Path(self.folder.name))
         return self._guard
 
+    def _counts_for(self, frame: Frame) -> bool:
+        return frame.page is self.page
+
     def _on_navigated(self, frame: Frame) -> None:
-        if frame.parent_frame is None and frame.page is self.page:
-            self.moves += 1
-            self.failed = ""
-            self._news.set()
+        super()._on_navigated(frame)
+        self._news.set()
         parts = urlsplit(frame.url)
         if parts.scheme in {"http", "https"}:
             self.origins.add(f"{parts.scheme}://{parts.netloc}")
 
     def _on_failed(self, request: Request) -> None:
         super()._on_failed(request)
-        if request.is_navigation_request():
-            with suppress(Error):
-                if self.page is not None and request.frame == self.page.main_frame:
-                    self.failed = request.failure or "failed"
-                    self._news.set()
+        self._news.set()
 
     def _on_dialog(self, dialog: Dialog) -> None:
         if self.tidying:
@@ -140,9 +135,16 @@ class PageWatch(Watch):
         self._asking.add(asked)
         asked.add_done_callback(self._asking.discard)
 
+    async def ended(self, since: int) -> str:
+        """Wait until a document that the page asked for has come, or is known not to, after the count `since`; why not."""
+        while self.ends == since:
+            self._news.clear()
+            await self._news.wait()
+        return self.failed
+
     async def moved(self, since: int) -> str:
         """Wait until the page shows another document than at the count `since`; why it does not, when the load failed."""
-        while self.moves == since and not self.failed:
+        while self.moves == since and (not self.failed or self.failed in CANCELLED):
             self._news.clear()
             await self._news.wait()
         return self.failed

@@ -19,6 +19,16 @@ def page_of(request: Any) -> str:
     return "" if url == "about:blank" else url
 
 
+def main_frame_of(request: Any) -> Any:
+    """Return the frame that a request is to fill with a document, where it is that of a whole page; else None."""
+    if not request.is_navigation_request():
+        return None
+    try:
+        return request.frame if request.frame.parent_frame is None else None
+    except Error:
+        return None
+
+
 def size_of(request: Any) -> int | None:
     """Return the size of a body as its answer declares it; None when it does not."""
     response = request.existing_response

@@ -23,6 +23,17 @@ from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
+from orchestra.runtime.driver.locators import body_of, locate
+from orchestra.runtime.driver.nearby import (
+    DESCRIBE,
+    LOOK_SECONDS,
+    TESTIDS,
+    add_matches,
+    add_near,
+    named,
+    near_testids,
+    nearest,
+)
 from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, limit_of
 from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
@@ -206,11 +217,13 @@ class PlaywrightSession:
             self._watchdog.until(min(self._due, time.monotonic() + limit + HUNG_SECONDS))
         try:
             VERBS[job.step.verb](self.stage, job)
+        except StepError as failed:
+            raise self._explained(job, failed) from None
         except Error as error:
-            failed = self._failure(job, error)
-            if job.step.verb in MOVES and watch.dialogs.stayed > stayed and failed.fault == "connection":
-                failed = kept_by_dialog(job)
-            raise failed from None
+            meant = self._failure(job, error)
+            if job.step.verb in MOVES and watch.dialogs.stayed > stayed and meant.fault == "connection":
+                meant = kept_by_dialog(job)
+            raise self._explained(job, meant) from None
         finally:
             self._watchdog.until(self._due)
             self._heard = time.monotonic()
@@ -219,6 +232,22 @@ class PlaywrightSession:
         if job.step.verb in MOVES and watch.moves == moves:
             raise not_moved(job)
         return Effort(calls=1)
+
+    def _explained(self, job: Job, failed: StepError) -> StepError:
+        """Return a failure with which elements match, or what is near the target."""
+        target, page = job.step.target, self.stage.page
+        if not failed.lookup or target is None:
+            return failed
+        self._watchdog.until(self._due)
+        with suppress(Error):
+            if failed.lookup == "several":
+                add_matches(failed, locate(page, target).evaluate_all(DESCRIBE))
+            elif target.by == "testid":
+                add_near(failed, near_testids(target.value, body_of(page, target).evaluate(TESTIDS)))
+            else:
+                snapshot = body_of(page, target).aria_snapshot(timeout=LOOK_SECONDS * 1000)
+                add_near(failed, [one.text() for one in nearest(target, named(snapshot))])
+        return failed
 
     def _catch_up(self) -> None:
         """Hear what happened while no call was made: a dialog that nothing answers holds up the step that is begun over it."""

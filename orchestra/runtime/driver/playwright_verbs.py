@@ -9,26 +9,30 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from playwright.sync_api import Download, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from orchestra.page_script import FILE_INPUT, evaluation
 from orchestra.runtime.driver.content import judge_file, judge_outcome
-from orchestra.runtime.driver.contract import ACTION_SECONDS, CHOOSER_SECONDS, Job, text_of, unfit, unmet
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import Answer
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
-from orchestra.runtime.driver.failure import no_chooser, no_download
-from orchestra.runtime.driver.fault import read
+from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download
+from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.locators import locate
 from orchestra.runtime.driver.playwright_expect import expect_element, expect_page
 from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
 from orchestra.steps import conditions, file_name
-from orchestra.targets import Target, python_calls, target_of
+from orchestra.targets import Target, target_of
 
 _SLICE_SECONDS = 0.25
+_POLL_MS = 50.0
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +45,65 @@ class Stage:
 
 
 def limit_of(job: Job) -> float | None:
-    """What a step may take by its own limits; None when it has none but the test's."""
+    """Return what a step may take by its own limits; None when it has none but the test's."""
     if job.step.verb == "evaluate":
         return None
-    own = float(job.args.get("within_seconds", ACTION_SECONDS))
     asked = [*job.args.get("page", {}).values(), job.args.get("to", {})]
     each = [len(wanted) if name == "have_attribute" else 1 for one in asked for name, wanted, _ in conditions(one)]
-    return own * max(1, sum(each))
-
-
-def locate(page: Page, target: Target) -> Locator:
-    """The locator of a target."""
-    found: Any = page
-    for call in python_calls(target):
-        found = getattr(found, call.method)(*call.args, **call.kwargs)
-    return found  # type: ignore[no-any-return]
+    return job.own_seconds * max(1, sum(each))
 
 
 def _element(stage: Stage, job: Job) -> Locator:
     if job.step.target is None:
         raise unfit(f"{job.step.verb} needs a target")
-    return locate(stage.page, job.step.target)
+    locator: Locator = locate(stage.page, job.step.target)
+    return locator
 
 
-def _ms(job: Job, own: float = ACTION_SECONDS) -> float:
-    """What a call may take, in milliseconds. Never 0, which Playwright takes for no limit."""
-    return max(1.0, job.deadline.limit(own) * 1000)
+def _ms(job: Job, own: float | None = None) -> float:
+    """Return what a call may take, in milliseconds. Never 0, which Playwright takes for no limit."""
+    return max(1.0, job.deadline.limit(job.own_seconds if own is None else own) * 1000)
 
 
-def _own(job: Job) -> float:
-    return float(job.args["within_seconds"])
+def _patiently(stage: Stage, job: Job, act: Callable[[float], _T]) -> _T:
+    """Do something to an element within the limit of the step; less long while no request of the page is under way.
+
+    Args:
+        stage: where the element is.
+        job: the step.
+        act: does it, within so many milliseconds.
+
+    Raises:
+        StepError: it could not be done, on a page that waits for nothing.
+        playwright.sync_api.Error: it could not be done.
+    """
+    begun, moves = job.deadline.clock(), stage.watch.moves
+    try:
+        return act(_ms(job, job.idle_seconds))
+    except PlaywrightTimeoutError as error:
+        meaning = read(error.message)
+        left = job.own_seconds - (job.deadline.clock() - begun)
+        if meaning.kind == "loading":
+            _await_document(stage, job, moves, left)
+            return None  # type: ignore[return-value] # only a click comes here, which gives nothing
+        if meaning.kind not in ("absent", "blocked") or job.idle_seconds >= job.own_seconds or job.deadline.over():
+            raise
+        if not stage.watch.under_way:
+            raise failure_of(job, meaning, job.idle_seconds) from None
+    return act(max(1.0, min(left, job.deadline.left()) * 1000))
+
+
+def _await_document(stage: Stage, job: Job, moves: int, left: float) -> None:
+    """Wait for the document that a click has asked for, as long as the step may take; a load that failed ends the wait.
+
+    Raises:
+        StepError: it does not come in time.
+    """
+    end = job.deadline.clock() + min(left, job.deadline.left())
+    while stage.watch.moves == moves and not stage.watch.failed:
+        if job.deadline.clock() >= end:
+            raise failure_of(job, Meaning("loading"))
+        stage.page.wait_for_timeout(_POLL_MS)
 
 
 def _goto(stage: Stage, job: Job) -> None:
@@ -80,34 +113,35 @@ def _goto(stage: Stage, job: Job) -> None:
 def _click(stage: Stage, job: Job) -> None:
     args = job.args
     options = {"click_count": args["count"], "button": args["button"], "modifiers": args["modifiers"]}
-    _element(stage, job).click(**options, timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).click(**options, timeout=ms))
 
 
 def _fill(stage: Stage, job: Job) -> None:
-    _element(stage, job).fill(job.text("value"), timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).fill(job.text("value"), timeout=ms))
 
 
 def _press(stage: Stage, job: Job) -> None:
     if job.step.target is None:
         stage.page.keyboard.press(job.text("key"))
     else:
-        _element(stage, job).press(job.text("key"), timeout=_ms(job))
+        _patiently(stage, job, lambda ms: _element(stage, job).press(job.text("key"), timeout=ms))
 
 
 def _select(stage: Stage, job: Job) -> None:
-    _element(stage, job).select_option([text_of(one) for one in job.args["value"]], timeout=_ms(job))
+    wanted = [text_of(one) for one in job.args["value"]]
+    _patiently(stage, job, lambda ms: _element(stage, job).select_option(wanted, timeout=ms))
 
 
 def _check(stage: Stage, job: Job) -> None:
-    _element(stage, job).check(timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).check(timeout=ms))
 
 
 def _uncheck(stage: Stage, job: Job) -> None:
-    _element(stage, job).uncheck(timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).uncheck(timeout=ms))
 
 
 def _hover(stage: Stage, job: Job) -> None:
-    _element(stage, job).hover(timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).hover(timeout=ms))
 
 
 def _upload(stage: Stage, job: Job) -> None:
@@ -118,7 +152,7 @@ def _upload(stage: Stage, job: Job) -> None:
                 f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
             )
     element = _element(stage, job)
-    if element.evaluate(FILE_INPUT, timeout=_ms(job)):
+    if _patiently(stage, job, lambda ms: element.evaluate(FILE_INPUT, timeout=ms)):
         element.set_input_files(paths, timeout=_ms(job))
         return
     _chooser_of(stage, job, element).set_files(paths, timeout=_ms(job))
@@ -137,7 +171,7 @@ def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
 
     stage.page.on("filechooser", keep)
     try:
-        element.click(timeout=_ms(job))
+        _patiently(stage, job, lambda ms: element.click(timeout=ms))
         if opened:
             return opened[0]
         with suppress(PlaywrightTimeoutError):
@@ -161,12 +195,12 @@ def _wait(stage: Stage, job: Job) -> None:
     try:
         if marker is not None:
             _race(stage, job, target, marker)
-        target.wait_for(state=state, timeout=_ms(job, _own(job)))
+        target.wait_for(state=state, timeout=_ms(job))
     except PlaywrightTimeoutError as error:
         meaning = read(error.message)
-        subject, found = target_text(job.step.target), meaning.found or "no element"
-        message = f"waited {seconds_text(job.allowed(_own(job)))} for {subject} to be {state}"
-        raise unmet(message, expected=f"{subject} {state}", found=found) from None
+        subject, found = target_text(job.step.target), meaning.found or NOTHING
+        message = f"waited {seconds_text(job.allowed())} for {subject} to be {state}"
+        raise unmet(message, expected=f"{subject} {state}", found=found, lookup=lookup_of(found)) from None
 
 
 def _race(stage: Stage, job: Job, target: Locator, marker: Target) -> None:
@@ -180,10 +214,10 @@ def _race(stage: Stage, job: Job, target: Locator, marker: Target) -> None:
     if _has_frame(job.step.target) or _has_frame(marker):
         _race_in_slices(job, target, sign)
     elif state == "visible":
-        target.filter(visible=True).or_(sign).first.wait_for(state="visible", timeout=_ms(job, _own(job)))
+        target.filter(visible=True).or_(sign).first.wait_for(state="visible", timeout=_ms(job))
     else:  # the root of a page in which nothing visible matches, or the sign
         gone = page.locator(":root").filter(has_not=target.filter(visible=True))
-        gone.or_(sign).first.wait_for(state="attached", timeout=_ms(job, _own(job)))
+        gone.or_(sign).first.wait_for(state="attached", timeout=_ms(job))
     if sign.count():
         shown = sign.first.text_content(timeout=1000) or ""
         message = f"{target_text(marker)} came before {target_text(job.step.target)} was {state}"
@@ -196,7 +230,7 @@ def _has_frame(target: Target | None) -> bool:
 
 def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
     """The race where Playwright cannot join the two, because one is in a frame: wait for the target, look at the sign."""
-    end = job.deadline.clock() + job.deadline.limit(_own(job))
+    end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
     while not sign.count():
         left = end - job.deadline.clock()
         try:
@@ -211,8 +245,10 @@ def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
 def _evaluate(stage: Stage, job: Job) -> None:
     args = job.args
     script = evaluation(job.text("script"))
-    on_page = job.step.target is None
-    outcome = stage.page.evaluate(script) if on_page else _element(stage, job).evaluate(script, timeout=_ms(job))
+    if job.step.target is None:
+        outcome = stage.page.evaluate(script)
+    else:
+        outcome = _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
     value = judge_outcome(outcome, args)
     if "save" in args:
         job.scope.save(args["save"], value)
@@ -224,7 +260,8 @@ def _screenshot(stage: Stage, job: Job) -> None:
         whole = bool(job.args["full_page"])
         stage.page.screenshot(path=job.folder / name, scale="css", full_page=whole, timeout=_ms(job))
     else:
-        _element(stage, job).screenshot(path=job.folder / name, scale="css", timeout=_ms(job))
+        path = job.folder / name
+        _patiently(stage, job, lambda ms: _element(stage, job).screenshot(path=path, scale="css", timeout=ms))
     job.keep(name, "screenshot")
 
 

@@ -29,7 +29,17 @@ from orchestra.runtime.attempt import (
     Traffic,
 )
 from orchestra.runtime.bounded.patterns import PatternError
-from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Effort, Job, Session, StepError, unfit
+from orchestra.runtime.driver.contract import (
+    FOUND_LENGTH,
+    Deadline,
+    Driver,
+    Effort,
+    Job,
+    Patience,
+    Session,
+    StepError,
+    unfit,
+)
 from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
@@ -244,7 +254,9 @@ class _Attempt:
             self._visited.append(str(args["url"]))
         final = msgspec.structs.replace(step, target=target, args=args)
         root, folder = Path(self._request.root), Path(self._request.folder)
-        return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept)
+        test = self._request.test
+        patience = Patience(test.action_timeout_seconds, test.action_idle_seconds)
+        return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept, patience)
 
     def _keep(self, *, failed: bool) -> None:
         """Evidence of the page, once: as it is at the first failure, else at the end of the steps."""

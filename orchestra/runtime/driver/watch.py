@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from orchestra.runtime.driver.page_events import console_place, exception_text, page_of, size_of
+from orchestra.runtime.driver.page_events import console_place, exception_text, main_frame_of, page_of, size_of
 from orchestra.runtime.observed import Observed, Reply
 
 COUNTS = ("page_errors", "console_errors", "failed_requests")
@@ -24,6 +24,9 @@ class Watch:
         crashed: whether a page has crashed.
         moves: how many documents pages have shown, the same one under another address included.
         downloads: how many files pages began to download.
+        ends: how many documents that pages asked for have come, or are known not to come.
+        failed: why the last of them did not come; empty when it came.
+        under_way: the requests that have not come to their end.
     """
 
     def __init__(self, mask: Callable[[str], str] = str) -> None:
@@ -33,6 +36,9 @@ class Watch:
         self.crashed = False
         self.moves = 0
         self.downloads = 0
+        self.under_way: set[Any] = set()
+        self.ends = 0
+        self.failed = ""
 
     def forget(self, mask: Callable[[str], str] = str) -> None:
         """Drop what was heard so far; `mask` takes secrets out of what comes."""
@@ -45,6 +51,7 @@ class Watch:
         context.on("console", self._on_console)
         context.on("weberror", self._on_error)
         context.on("dialog", self._on_dialog)
+        context.on("request", self._on_request)
         context.on("requestfailed", self._on_failed)
         context.on("response", self._on_response)
         context.on("requestfinished", self._on_finished)
@@ -55,11 +62,21 @@ class Watch:
         page.on("framenavigated", self._on_navigated)
         page.on("download", self._on_download)
 
+    def _counts_for(self, _frame: Any) -> bool:
+        """Whether the documents of a main frame are those of the test."""
+        return True
+
+    def _on_request(self, request: Any) -> None:
+        self.under_way.add(request)
+
     def _on_crash(self, _page: object) -> None:
         self.crashed = True
 
     def _on_navigated(self, frame: Any) -> None:
-        self.moves += frame.parent_frame is None
+        if frame.parent_frame is None and self._counts_for(frame):
+            self.moves += 1
+            self.ends += 1
+            self.failed = ""
 
     def _on_download(self, _download: Any) -> None:
         self.downloads += 1
@@ -77,7 +94,12 @@ class Watch:
         raise NotImplementedError
 
     def _on_failed(self, request: Any) -> None:
+        self.under_way.discard(request)
         self.counts["failed_requests"] += 1
+        frame = main_frame_of(request)
+        if frame is not None and self._counts_for(frame):
+            self.ends += 1
+            self.failed = request.failure or "failed"
         answered = request.existing_response is not None
         if answered and size_of(request) is None:
             self.observed.sized(request.url, None)
@@ -91,6 +113,7 @@ class Watch:
         self.observed.answered(Reply(request.method, request.url, status, page, size_of(request)))
 
     def _on_finished(self, request: Any) -> None:
+        self.under_way.discard(request)
         self.observed.measured(request.url, request.timing["responseEnd"])
         if size_of(request) is None:  # only the browser knows the size, and to ask takes milliseconds
             self._ask_size(request)

@@ -53,7 +53,12 @@ class _Bad:
 
     def line(self) -> str:
         lines = (self.message or self.text).strip().splitlines()
-        return lines[0] if lines else self.tag
+        return _short(lines[0]) if lines else self.tag
+
+
+def _short(text: str) -> str:
+    """Return a text of at most `LETTERS`; an ellipsis tells the masks that a secret may have been cut."""
+    return text if len(text) <= LETTERS else f"{text[:LETTERS]}…"
 
 
 class _Reader:
@@ -77,18 +82,18 @@ class _Reader:
                 name = ".".join(part for part in (attributes.get("classname"), attributes.get("name")) if part)
                 self._case = (self._depth, name)
         elif tag in _BAD and self._bad is None:
-            self._bad = _Bad(self._depth, tag, attributes.get("message", "")[:LETTERS])
+            self._bad = _Bad(self._depth, tag, attributes.get("message", "")[: LETTERS + 1])
 
     def data(self, text: str) -> None:
         bad = self._bad
-        if bad is not None and bad.depth == self._depth and len(bad.text) < LETTERS:
-            bad.text = (bad.text + text).lstrip()[:LETTERS]
+        if bad is not None and bad.depth == self._depth and len(bad.text) <= LETTERS:
+            bad.text = (bad.text + text).lstrip()[: LETTERS + 1]
 
     def end(self, _tag: str) -> None:
         if self._bad is not None and self._case is not None and self._bad.depth == self._depth:
             self.reported.count += 1
             if self.reported.count <= KEPT:
-                self.reported.first.append(f"{self._case[1][:LETTERS]}: {self._bad.line()}")
+                self.reported.first.append(f"{_short(self._case[1])}: {self._bad.line()}")
             self._bad = None
         elif self._case is not None and self._case[0] == self._depth:
             self._case = None

@@ -9,23 +9,29 @@ from __future__ import annotations
 import functools
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick
 
-from orchestra.runtime.mask.forms import WORD_LENGTH, Form, forms, pieces
+from orchestra.runtime.mask.forms import WORD_LENGTH, Cut, Form, forms, pieces
 from orchestra.runtime.mask.weak import weakness
 
-_CODE = re.compile(rb"\[(?:[0-9;:?]{1,32}[A-HJKSTfhlmnsu]|(?<=[\x1bbB3e7;]\[)[A-HJKSTfhlmnsu])")
-"""A code of a terminal without its first character; it begins with a literal, which `re` looks for quickly."""
+_USUAL = re.compile(rb"\x1b\[[0-9;:?]*+[A-HJKSTfhlmnsu]")
+_OPENING = (b"[", b"5B", b"5b")
+_CODE = re.compile(
+    rb"\[(?:[0-9;:?]{1,32}[A-HJKSTfhlmnsu]|(?<=[\x1bbB3e7;]\[)[A-HJKSTfhlmnsu])"
+    rb"|%(?:25){0,3}5[bB](?:(?:[0-9:?;]|%(?:25){0,3}3[abfABF]){1,32}[A-HJKSTfhlmnsu]|[A-HJKSTfhlmnsu])"
+)
+"""A code of a terminal without its first character."""
 
 _NUMBER = rb"(?:u001[bB]|x1[bB]|033|e)"
-_OTHER = rb"\x1b|%(?:25){0,3}1[bB]|&?#(?:27|x1[bB]);?"
-_ESCAPE = re.compile(rb"(?:(?:\x1b|\\{1,8}+u001[bB])\([AB0])?(?:%b)\Z|(\\{1,16})%b\Z" % (_OTHER, _NUMBER))
+_OTHER = rb"\x1b|%(?:25){0,3}1[bB]|&?(?:#|%(?:25){0,3}23)(?:27|x1[bB]);?|%(?:25){0,3}5[cC]u001[bB]"
+_SET = rb"(?:\x1b|\\{1,8}+u001[bB]|%(?:25){0,3}1[bB]|%(?:25){0,3}5[cC]u001[bB])(?:\(|%(?:25){0,3}28)[AB0]"
+_ESCAPE = re.compile(rb"(?:%b)?(?:%b)\Z|(?:%b)?(\\{1,16})%b\Z" % (_SET, _OTHER, _SET, _NUMBER))
 """The first character, as it is or escaped; a set of letters (`ESC ( B`) may be chosen before."""
 
-_ESCAPE_BYTES = 32
+_ESCAPE_BYTES = 64
 _LOST = re.compile(rb"\[[0-9;]{1,32}m")
 """A code whose first character was lost."""
 
@@ -97,35 +103,43 @@ class Finder:
 
     def find(self, data: bytes) -> list[Span]:
         """Return where secrets are in a text, in order, none in another."""
-        spans = list(self._plain(data))
-        if b"[" in data and (view := _without_colours(data)) is not None:
-            spans += [
-                span._replace(start=view.place(span.start), end=view.place(span.end - 1) + 1)
-                for span in self._plain(view.text)
-            ]
+        spans = self._plain(data)
+        if any(one in data for one in _OPENING):
+            plain = _USUAL.sub(b"", data)
+            # To know the places of codes takes much longer than to leave them out, and most texts need none.
+            if (_CODE.search(plain) or (plain != data and self._plain(plain))) and (view := _without_colours(data)):
+                spans += [
+                    span._replace(start=view.place(span.start), end=view.place(span.end - 1) + 1)
+                    for span in self._plain(view.text)
+                ]
         return _merged(spans)
 
-    def _plain(self, data: bytes) -> Iterator[Span]:
+    def _plain(self, data: bytes) -> list[Span]:
         hits = self._automaton.find_matches_as_indexes(data, overlapping=True)
         if not hits:
-            return
+            return []
         marks = [(start, end) for index, start, end in hits if index < self._marks]
-        done = dict[int, int]()
+        parts, ends, spans = list[tuple[_Known, int, int]](), dict[int, int](), list[Span]()
         for index, start, end in hits:
-            if index < self._marks or any(first <= start < last for first, last in _near(marks, start)):
+            if index < self._marks or _within(marks, start):
                 continue
             for one in self._known[index - self._marks]:
-                if done.get(id(one.form), 0) > start:
-                    continue  # within the one that was just seen
-                if (span := one.form.around(data, start, end)) is not None:
-                    done[id(one.form)] = span[1]
-                    yield Span(*span, one.name, one.weak, one.short)
+                if isinstance(one.form, Cut):
+                    parts.append((one, start, end))
+                elif ends.get(id(one.form), 0) <= start and (span := one.form.around(data, start, end)) is not None:
+                    ends[id(one.form)] = span[1]
+                    spans.append(Span(*span, one.name, one.weak, one.short))
+        whole = sorted((span.start, span.end) for span in spans)
+        for one, start, end in parts:  # of a secret that is there as a whole, nothing was cut off
+            if not _within(whole, start) and (part := one.form.around(data, start, end)) is not None:
+                spans.append(Span(*part, one.name, one.weak, one.short))
+        return spans
 
 
-def _near(marks: list[tuple[int, int]], at: int) -> list[tuple[int, int]]:
-    """Return the last mark that begins at a place or before it."""
-    number = bisect_right(marks, (at, 1 << 62))
-    return marks[number - 1 : number]
+def _within(spans: list[tuple[int, int]], at: int) -> bool:
+    """Return whether a place is in the last span that begins at it or before it."""
+    number = bisect_right(spans, (at, 1 << 62))
+    return bool(number) and at < spans[number - 1][1]
 
 
 def _merged(spans: list[Span]) -> list[Span]:
@@ -168,6 +182,8 @@ def _without_colours(data: bytes) -> _View | None:
         if escape is not None:
             slashes = len(escape[1] or b"")
             start = escape.start() + slashes - (slashes & -slashes)  # those before belong to a backslash of the text
+        elif data[start - 1 : start] == b" ":
+            start -= 1  # a browser shows a space in its place
         starts.append(length)
         shifts.append(at - length)
         parts.append(data[at:start])

@@ -32,16 +32,27 @@ _RUN = re.compile("[A-Za-z0-9]+")
 _LINE_END = re.compile(r"\\r\\n|\\n|[\r\n]")
 _SHORTEST_ANCHOR = 3
 _SHORTEST_CODE = 4
-_BREAK = rb"(?:(?:\\{1,8}+r)?+\\{1,8}+n[ \t]{0,16}+|\r?+\n[ \t]{0,16}+)?+"
-"""A line break in an encoded text and the indentation after it, as it is or in JSON."""
+_FEED = rb"(?:\r?+\n|(?:\\{1,8}+r)?+\\{1,8}+n|(?:%(?:25){0,3}5[cC]r)?%(?:25){0,3}5[cC]n|(?:%(?:25){0,3}0[dD])?%(?:25){0,3}0[aA])"
+_SPACE = rb"(?:[ \t]|%(?:25){0,3}20|\+)"
+_BREAK = rb"(?:%b%b{0,16}|%b{1,16})?" % (_FEED, _SPACE, _SPACE)
+"""A line break in an encoded text and the indentation after it, as it is or escaped; a browser makes it a space."""
 
 _LINE_OF_CODE = 60
 """Encoders break lines after so many characters at the earliest (`xxd`; PEM 64, MIME 76)."""
 
 _ESCAPED_BYTES = 80
-_BREAK_BYTES = 40
-_ELLIPSIS = re.compile(rb"(?:[\\%&][\\%&#0-9A-Za-z]{0,8})?(?:\.\.\.|\xe2\x80\xa6|\\{1,8}+u2026|&hellip;|\[\.\.\.)")
-_ELLIPSIS_BEFORE = re.compile(rb"(?:\.\.\.\]?|\xe2\x80\xa6|\\{1,8}+u2026|&hellip;)\Z")
+_BREAK_BYTES = 100
+_CUT_BYTES = 30
+"""So many bytes of an escape may be left after an ellipsis."""
+
+_DOTS = (
+    rb"(?:\.\.\.|\xe2\x80\xa6|\\{1,8}+u2026|&hellip;|&#8230;|&#x2026;|%(?:25){0,3}[eE]2%(?:25){0,3}80%(?:25){0,3}[aA]6)"
+)
+_PART = rb"[\\%&#;0-9A-Za-z]{0,30}?"
+"""What is left of an escape that was cut in two."""
+
+_ELLIPSIS = re.compile(rb"(?:[\\%%&]%b)?\[?%b" % (_PART, _DOTS))
+_ELLIPSIS_BEFORE = re.compile(_DOTS + rb"\]?")
 
 
 class Form(Protocol):
@@ -77,8 +88,7 @@ class Spelled:
         """As `Form.reach`."""
         if self.coded:
             return len(self.text) + _BREAK_BYTES * (2 + len(self.text) // _LINE_OF_CODE) + 4 * self.text.count("/")
-        plain = sum(map(len, _RUN.findall(self.text)))
-        return plain + _ESCAPED_BYTES * (len(self.text) - plain)
+        return _width(self.text)
 
     @cached_property
     def _left(self) -> re.Pattern[bytes]:
@@ -114,6 +124,12 @@ class Spelled:
         return start, end
 
 
+def _width(text: str) -> int:
+    """Return how many bytes a text has at most, each of its characters escaped."""
+    plain = sum(map(len, _RUN.findall(text)))
+    return plain + _ESCAPED_BYTES * (len(text) - plain)
+
+
 def _cells(text: str) -> Iterator[bytes]:
     """Give a pattern for each letter and digit, and for each run of another character."""
     for match in _GROUP.finditer(text):
@@ -145,30 +161,67 @@ class Cut:
 
     Attributes:
         text: all of it.
-        front: whether its beginning is there; its characters may be escaped, those of an end are as they are.
+        first, last: the anchor is what the text has from `first` up to `last`.
+        front: whether its beginning is there, else its end.
     """
 
     text: str
+    first: int
+    last: int
     front: bool
 
     @cached_property
     def reach(self) -> int:
         """As `Form.reach`."""
-        return _ESCAPED_BYTES * len(self.text)
+        return _width(self.text) + _CUT_BYTES
 
     def around(self, data: bytes, start: int, end: int) -> tuple[int, int] | None:
         """As `Form.around`; the ellipsis stays."""
-        if self.front:
-            for letter in self.text[CUT_LENGTH:]:
-                match = _pattern(letter).match(data, end)
-                if match is None:
-                    break
-                end = match.end()
-            return (start, end) if _ELLIPSIS.match(data, end) else None
-        raw, length = raw_bytes(self.text), end - start
-        while length < len(raw) and start and data[start - 1] == raw[-length - 1]:
-            start, length = start - 1, length + 1
-        return (start, end) if _ELLIPSIS_BEFORE.search(data, max(0, start - 16), start) else None
+        return self._beginning(data, start, end) if self.front else self._end(data, start, end)
+
+    def _beginning(self, data: bytes, start: int, end: int) -> tuple[int, int] | None:
+        if self.first:
+            left = self._left.search(data, max(0, start - self.reach), start)
+            if left is None:
+                return None
+            start = left.start()
+        begun = (start, end) if _ELLIPSIS.match(data, end) else None
+        for letter in self.text[self.last :]:
+            match = _pattern(letter).match(data, end)
+            if match is None:
+                break
+            end = match.end()
+            begun = (start, end) if _ELLIPSIS.match(data, end) else begun
+        return begun
+
+    def _end(self, data: bytes, start: int, end: int) -> tuple[int, int] | None:
+        dots = list(_ELLIPSIS_BEFORE.finditer(data, max(0, start - self.reach), start))
+        right = self._right.match(data, end) if dots else None
+        if right is None:
+            return None
+        begin = dots[-1].end()
+        for first in range(1, self.first + 1):
+            for at in range(begin, min(begin + _CUT_BYTES, start) + 1):
+                if self._reaches(data, first, at, start):
+                    return begin, right.end()
+        return None
+
+    def _reaches(self, data: bytes, first: int, at: int, end: int) -> bool:
+        """Return whether the text, from a character on and up to the anchor, is in these bytes."""
+        for letter in self.text[first : self.first]:
+            match = _pattern(letter).match(data, at, end)
+            if match is None:
+                return False
+            at = match.end()
+        return at == end
+
+    @cached_property
+    def _left(self) -> re.Pattern[bytes]:
+        return re.compile(b"".join(_cells(self.text[: self.first])) + rb"\Z", re.DOTALL)
+
+    @cached_property
+    def _right(self) -> re.Pattern[bytes]:
+        return re.compile(b"".join(_cells(self.text[self.last :])), re.DOTALL)
 
 
 @functools.cache
@@ -208,12 +261,24 @@ def forms(piece: str, *, strong: bool) -> Iterator[Anchored]:
         yield from _escaped(text)
     for code in sorted(_codes(piece)):
         yield from _coded(code)
+        if strong:
+            yield from _cut(code, 2 * CUT_LENGTH)
     for encoding in ("utf-16-le", "utf-16-be"):
         wide = piece.encode(encoding, "surrogatepass")
         yield Anchored(wide, Wide(len(wide)))
     if strong:
-        yield Anchored(raw_bytes(piece[:CUT_LENGTH]), Cut(piece, front=True))
-        yield Anchored(raw[-CUT_LENGTH:], Cut(piece, front=False))
+        yield from _cut(piece, CUT_LENGTH)
+
+
+def _cut(text: str, size: int) -> Iterator[Anchored]:
+    """Give the forms of a text of which a part was cut off: its first and last characters are anchors, and plain runs."""
+    runs = [match.span() for match in _RUN.finditer(text) if len(match[0]) >= _SHORTEST_ANCHOR]
+    heads = {(0, size), *((first, min(last, first + size)) for first, last in runs[:1])}
+    tails = {(len(text) - size, len(text)), *((max(first, last - size), last) for first, last in runs[-1:])}
+    for first, last in sorted(heads):
+        yield Anchored(raw_bytes(text[first:last]), Cut(text, first, last, front=True))
+    for first, last in sorted(tails):
+        yield Anchored(raw_bytes(text[first:last]), Cut(text, first, last, front=False))
 
 
 def _escaped(text: str) -> Iterator[Anchored]:

@@ -12,9 +12,9 @@ import re
 from html.entities import codepoint2name
 
 _PERCENT = rb"%(?:25){0,3}"
-_AMPERSAND = rb"(?:&|%(?:25){0,3}26|\\{1,8}+u0026)(?:amp;){0,3}"
 _NUMBER_SIGN = rb"(?:#|%(?:25){0,3}23)"
 _SEMICOLON = rb"(?:;|%(?:25){0,3}3[Bb])"
+_AMPERSAND = rb"(?:&|%%(?:25){0,3}26|\\{1,8}+u0026)(?:amp%b){0,3}" % _SEMICOLON
 _SLASH = rb"(?:\\|%(?:25){0,3}5[Cc]|&#92;)"
 _SLASHES = _SLASH + rb"{0,16}+"
 """Backslashes before a character; each time that JSON is put into JSON their number doubles."""
@@ -40,7 +40,7 @@ def spelling(letter: str, number: int = 1) -> bytes:
         return _any(escaped * number, _SLASH + rb"{%d,%d}" % (number, 16 * number))
     if letter == " ":
         # A browser shows several spaces as one.
-        return rb"%s{1,%d}" % (_character(" ", rb"[ \t+]|\xc2\xa0"), 4 * number)
+        return rb"%s{1,%d}" % (_character(" ", rb"[ \t+]|\xc2\xa0|%(?:25){0,3}2[bB]|&#43;"), 4 * number)
     if letter in "'\"":
         return _quotes(letter, number)
     return _character(letter) * number
@@ -53,7 +53,7 @@ def _character(letter: str, raw: bytes = b"") -> bytes:
     raw = raw or re.escape(raw_bytes(letter))
     if not letter.isascii() and ord(letter) < 256:
         raw += b"|" + re.escape(bytes([ord(letter)]))  # ISO 8859-1
-    return _any(_SLASHES + _any(raw, _percent(letter), _entity(letter)), _BEFORE_CODE + _any(*_escapes(letter)))
+    return _any(_SLASHES + _any(_percent(letter), _entity(letter), raw), _BEFORE_CODE + _any(*_escapes(letter)))
 
 
 def _quotes(letter: str, number: int) -> bytes:
@@ -62,7 +62,8 @@ def _quotes(letter: str, number: int) -> bytes:
     shell = _any(single + double + single + double + single, single + _BEFORE_CODE + single + single)
     one = double if letter == '"' else _any(shell, single)
     if number == 1:
-        return _any(re.escape(letter.encode() * 2), one)
+        escaped = _any(_BEFORE_CODE + letter.encode(), _percent(letter), _entity(letter))
+        return _any(letter.encode() * 2, escaped * 2, one)  # both escaped: the first of JSON's own is not
     return rb"%s{%d,%d}" % (one, number, 2 * number)
 
 

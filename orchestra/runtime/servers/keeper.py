@@ -25,6 +25,7 @@ from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
 from orchestra.plan import Component
+from orchestra.printing import letter
 from orchestra.runtime.build import build_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
@@ -174,7 +175,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         lock = Lock(Path(order.home) / up.LOCK, Holder(os.getpid(), mark, utc_stamp(datetime.now(UTC))))
     except OrchestraError as error:
-        sys.stderr.write(f"error: {error.message}\n")
+        sys.stderr.write(f"{letter(error.message, error.hint)}\n")
         return EXIT_MACHINE
     keeper = Keeper(order, mark)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
