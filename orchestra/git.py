@@ -48,7 +48,7 @@ def ask(
     """
     program = checkout.program("git", os.environ.get("PATH", os.defpath), folder)
     if program is None:
-        return Asked(None, b"", "git is not on PATH outside of the project")
+        return Asked(None, b"", "git cannot be started: it is not on PATH outside of the project")
     environment = checkout.environment(os.environ, folder)
     own = {name: value for name, value in environment.items() if name not in _OF_OTHERS}
     try:
@@ -58,6 +58,7 @@ def ask(
             env={
                 **own,
                 "GIT_OPTIONAL_LOCKS": "0",
+                "LC_ALL": "C",
                 **({} if interactive else {"GIT_TERMINAL_PROMPT": "0"}),
                 **(env or {}),
             },
@@ -80,6 +81,23 @@ def ask(
         process.wait()
         return Asked(None, b"", f"git did not answer within {seconds:g} s")
     return Asked(process.returncode, out, err.decode(errors="replace"))
+
+
+def refusal(folder: Path) -> str:
+    """Return why git gives no answer about a work tree that is there, and what to do; empty when it gives one.
+
+    A checkout of another user (in a container, for root) is one that git does not trust, as its settings name programs.
+    """
+    asked = ask(folder, ["rev-parse", "--show-toplevel"])
+    return untrusted(asked.err, folder) if asked.code else ""
+
+
+def untrusted(error: str, folder: Path) -> str:
+    """Return what an error of git says of a work tree that belongs to another user; empty for another error."""
+    if "dubious ownership" not in error:
+        return ""
+    tree = checkout.top(folder)
+    return f'the work tree "{tree}" belongs to another user, and git refuses it: git config --global --add safe.directory {tree}'
 
 
 def text(folder: Path, *words: str) -> str | None:

@@ -26,7 +26,8 @@ def state_folder(environment: Mapping[str, str]) -> str:
     folder = environment.get("XDG_STATE_HOME", "")
     if not os.path.isabs(folder):  # noqa: PTH117 - pathlib costs a start, here and below
         home = os.path.expanduser("~") if environment.get("HOME") != "" else ""  # noqa: PTH111
-        folder = os.path.join(home, ".local", "state") if os.path.isabs(home) else ""  # noqa: PTH117, PTH118
+        is_there = os.path.isabs(home) and os.path.isdir(home)  # noqa: PTH112, PTH117
+        folder = os.path.join(home, ".local", "state") if is_there else ""  # noqa: PTH118
     return os.path.join(folder, "orchestra") if folder else ""  # noqa: PTH118
 
 

@@ -8,12 +8,12 @@ because it is one table with the types of its rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from orchestra.targets import Target
+from orchestra.targets import KINDS, NARROWING, Target
 
 Schema: TypeAlias = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -40,7 +40,11 @@ CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
     "match": (TEXT, "a regular expression that the text matches somewhere (JavaScript syntax)", "^NVDA .* [0-9]+"),
     "have_value": (TEXT, "the value of an input", "Market status"),
     "have_count": ({"type": "integer", "minimum": 0}, "how many elements the target matches", 3),
-    "have_attribute": (TEXT_MAPPING, "attributes and their whole values", {"aria-busy": "false"}),
+    "have_attribute": (
+        {**TEXT_MAPPING, "minProperties": 1},
+        "attributes and their whole values",
+        {"aria-busy": "false"},
+    ),
     "have_class": (TEXT, "a class that the element has", "active"),
 }
 
@@ -114,6 +118,7 @@ _DOWNLOAD_EXPECT: Schema = {
     "properties": {
         "json": {
             **MAPPING,
+            "minProperties": 1,
             "description": "JSONPath to the value that must stand there",
             "examples": [{"$.messages[0].role": "user"}],
         },
@@ -135,9 +140,10 @@ _DOWNLOAD_EXPECT: Schema = {
                     "description": "how many rows below the header",
                     "examples": [2],
                 },
-                "min_rows": {"type": "integer", "minimum": 0, "description": "at least so many rows", "examples": [1]},
+                "min_rows": {"type": "integer", "minimum": 1, "description": "at least so many rows", "examples": [1]},
                 "contains": {
                     **TEXT_MAPPING,
+                    "minProperties": 1,
                     "description": "one row has these values in these columns",
                     "examples": [{"role": "user"}],
                 },
@@ -437,12 +443,18 @@ _ALL: tuple[Verb, ...] = (
             Field("body", TEXT, "a text body", "Market status"),
             Field(
                 "status",
-                {"type": ["integer", "array"], "items": {"type": "integer"}},
+                {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1},
                 "the status, or the statuses, allowed",
                 200,
                 default=[],
             ),
-            Field("match", MAPPING, "JSONPath to the value that must stand there", {"$.status": "ok"}, default={}),
+            Field(
+                "match",
+                {**MAPPING, "minProperties": 1},
+                "JSONPath to the value that must stand there",
+                {"$.status": "ok"},
+                default={},
+            ),
             Field("save", TEXT_MAPPING, "keep values of the reply: name to JSONPath", {"token": "$.token"}, default={}),
             Field("within_seconds", SECONDS, "how long the reply may take, to its end", 10, default=30.0),
             Field("limit_megabytes", SIZE, "how large the reply may be, decoded", 200, default=64.0),
@@ -492,3 +504,44 @@ def conditions(wanted_of: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
             yield from ((inner, value, True) for inner, value in wanted.items())
         else:
             yield name, wanted, False
+
+
+_TARGET: Schema = {
+    "properties": {**dict.fromkeys(KINDS, TEXT), **{name: schema for name, (schema, _, _) in NARROWING.items()}}
+}
+_CONDITIONS: Schema = {"properties": {name: schema for name, (schema, _, _) in CONDITIONS.items()}}
+_CONDITIONS["properties"]["not"] = _CONDITIONS
+_REFERENCES: dict[str, Schema] = {
+    "#/$defs/Target": _TARGET,
+    "#/$defs/Conditions": _CONDITIONS,
+    "#/$defs/PageConditions": {"additionalProperties": _CONDITIONS},
+}
+
+BODIES: dict[str, Schema] = {
+    verb.name: {
+        "properties": {
+            **_TARGET["properties"],
+            **{field.name: field.schema for field in verb.fields},
+            **({"url": TEXT} if verb.name == "http" else {}),
+        }
+    }
+    for verb in VERBS.values()
+}
+"""What may stand behind each verb, in a spec and in a plan, as far as it says where a text is wanted."""
+
+
+def as_text(value: Any, schema: Schema, text_of: Callable[[Any], str]) -> Any:
+    """Return a value with texts where its schema asks for a text, deep: a name may stand for a number or a list.
+
+    Args:
+        value: names replaced.
+        schema: of the value.
+        text_of: makes a text of a value that is none.
+    """
+    schema = _REFERENCES[schema["$ref"]] if "$ref" in schema else schema
+    if isinstance(value, dict) and ("properties" in schema or "additionalProperties" in schema):
+        named, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        return {key: as_text(item, named.get(key, other), text_of) for key, item in value.items()}
+    if isinstance(value, list) and "items" in schema:
+        return [as_text(item, schema["items"], text_of) for item in value]
+    return text_of(value) if "string" in schema.get("type", ()) else value

@@ -84,7 +84,8 @@ def _field(name: str, hint: Any, *, total: bool) -> tuple[Any, Any]:
         extra["propertyNames"] = {"pattern": key.names}
     if key.single:
         extra.update(minProperties=1, maxProperties=1)
-
+    elif key.min_items and get_origin(annotated.__origin__) is dict:
+        extra["minProperties"] = key.min_items
     if key.ref:
         extra[_REF] = f"#/$defs/{key.ref}"
     info = Field(

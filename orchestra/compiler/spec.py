@@ -80,9 +80,14 @@ class HttpProbe(TypedDict, total=False):
     url: Annotated[str, Key("a whole URL in place of `path`", "https://sandbox.example/ping")]
     method: Annotated[Literal["GET", "HEAD", "POST"], Key("the method", "GET", default="GET")]
     headers: Annotated[dict[str, str], Key("request headers", {"Accept": "application/json"})]
-    status: Annotated[int | list[int], Key("the status, or the statuses, that are healthy", 200, default=200)]
+    status: Annotated[
+        int | list[int], Key("the status, or the statuses, that are healthy", 200, min_items=1, default=200)
+    ]
     contains: Annotated[str, Key("a part of the body", "Market Parser")]
-    json: Annotated[dict[str, Any], Key("keys of the JSON body (dots go deeper) and their values", {"status": "ok"})]
+    json: Annotated[
+        dict[str, Any],
+        Key("keys of the JSON body (dots go deeper) and their values", {"status": "ok"}, min_items=1),
+    ]
     verify_tls: Annotated[bool, Key("check the certificate", True, default=True)]
     timeout_seconds: Annotated[float, Key("how long one probe may take", 2, above=0, default=5)]
 
@@ -226,8 +231,8 @@ class RepairSpec(TypedDict, total=False):
 class IdentitySpec(TypedDict, total=False):
     """How a service elsewhere proves who it is."""
 
-    header: Annotated[dict[str, str], Key("reply headers and their values", {"Server": "market"})]
-    json: Annotated[dict[str, Any], Key("keys of the JSON reply and their values", {"service": "market"})]
+    header: Annotated[dict[str, str], Key("reply headers and their values", {"Server": "market"}, min_items=1)]
+    json: Annotated[dict[str, Any], Key("keys of the JSON reply and their values", {"service": "market"}, min_items=1)]
 
 
 RungSpec: TypeAlias = Literal["retry", "restart", "port", "failover"] | RepairSpec
@@ -395,8 +400,8 @@ Browser: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
 Recording: TypeAlias = Literal["trace", "pictures", "video"]
 _RECORD = Key(
-    "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer (by the"
-    " driver playwright), `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
+    "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer,"
+    " `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
     ["trace"],
 )
 

@@ -9,12 +9,19 @@ import os
 import shutil
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from orchestra import nofollow
 from orchestra.errors import MachineError
+
+_HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
+"""Another process has the lock: flock says the first, NFS, which makes a lock of a region of it, may say the last."""
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
+_WHERE_LOCKS_ARE = "use a checkout on a local disk, or mount this one (NFS?) with locks, for instance local_lock=flock"
 
 _MEND = {
     errno.ENOSPC: "free some space, then go on with `orchestra run --resume`",
@@ -23,6 +30,7 @@ _MEND = {
     errno.EROFS: "mount the file system writable, or choose another folder with `orchestra -C DIR`",
     errno.EACCES: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
     errno.EPERM: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
+    **dict.fromkeys(_NO_LOCKS, _WHERE_LOCKS_ARE),
     errno.ELOOP: "remove the link; if you did not make it, `git log` says who brought it",
 }
 
@@ -46,6 +54,31 @@ def file_digest(file: Path) -> tuple[str, int]:
             digest.update(block)
             size += len(block)
     return digest.hexdigest(), size
+
+
+def lock_file(file: int, path: Path, *, shared: bool = False) -> bool:
+    """Lock an open file, exclusively unless it is `shared`; return whether nobody else holds it. Never waits.
+
+    Raises:
+        MachineError: the file system gives no locks, or the disk refuses.
+    """
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise disk_error(error, path, "lock") from error
+    return True
+
+
+@contextmanager
+def closed_on_error(file: int) -> Iterator[None]:
+    """Close an open file when what is done with it fails."""
+    try:
+        yield
+    except BaseException:
+        os.close(file)
+        raise
 
 
 def sync_file(descriptor: int) -> None:

@@ -10,7 +10,6 @@ further files (`segment`); to all but these two classes it is one.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import threading
@@ -24,7 +23,7 @@ from orchestra import nofollow, owner
 from orchestra.errors import MachineError
 from orchestra.ledger.author import NOBODY, Author
 from orchestra.ledger.chain import BrokenLineError, Tip, hash_of, link, mac_of, strict_fault, unlink
-from orchestra.ledger.disk import disk_error, sync_file, sync_folder
+from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, sync_file, sync_folder
 from orchestra.ledger.event import Event
 from orchestra.ledger.segment import SEGMENT_BYTES, segment_body, segment_fault, segment_path, segments, stray
 
@@ -58,7 +57,9 @@ def utc_stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
-_SECOND: Final = "%Y%m%dT%H%M%SZ"
+SECOND: Final = "%Y%m%dT%H%M%SZ"
+"""The first part of a run id."""
+
 _MOST: Final = 0xFFFF
 
 
@@ -76,14 +77,14 @@ def run_id(now: datetime, token: str, newest: str = "") -> str:
     """
     if not re.fullmatch("[0-9a-f]{4}", token):
         raise ValueError(f'the token of a run id is four hexadecimal digits, not "{token}"')
-    made = f"{_utc(now):{_SECOND}}-{token}"
+    made = f"{_utc(now):{SECOND}}-{token}"
     if made > newest:
         return made
     second, _, last = newest.partition("-")
     number = int(last, 16) + 1 + int(token[:2], 16)
     if number <= _MOST:
         return f"{second}-{number:04x}"
-    return f"{datetime.strptime(second, _SECOND).replace(tzinfo=UTC) + timedelta(seconds=1):{_SECOND}}-{token}"
+    return f"{datetime.strptime(second, SECOND).replace(tzinfo=UTC) + timedelta(seconds=1):{SECOND}}-{token}"
 
 
 def _utc(moment: datetime) -> datetime:
@@ -422,15 +423,13 @@ def _open(path: Path) -> int:
         file = nofollow.open_file(path, _APPEND, make=True)
     except OSError as error:
         raise disk_error(error, path, "open") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        sync_folder(path.parent)
-    except OSError as error:
-        os.close(file)
-        if isinstance(error, BlockingIOError):
-            message = f'another process writes "{path}"'
-            raise MachineError(message, "wait for that run to end, or end it") from error
-        raise disk_error(error, path, "open") from error
+    with closed_on_error(file):
+        if not lock_file(file, path):
+            raise MachineError(f'another process writes "{path}"', "wait for that run to end, or end it")
+        try:
+            sync_folder(path.parent)
+        except OSError as error:
+            raise disk_error(error, path, "open") from error
     return file
 
 

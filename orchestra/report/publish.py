@@ -52,7 +52,10 @@ class Git:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        if self._run(["rev-parse", "--is-inside-work-tree"])[0]:
+        code, text = self._run(["rev-parse", "--is-inside-work-tree"])
+        if code and (why := git.untrusted(text, root)):
+            raise UsageError(f"nothing can be committed: {why}")
+        if code:
             raise UsageError(f'"{root}" is in no git work tree, so there is nothing to commit to', "run `git init`")
         self._prefix = self.told("rev-parse", "--show-prefix")
 

@@ -11,7 +11,7 @@ from orchestra import plan as plans
 from orchestra import source
 from orchestra.plan import Component, Job, Plan, Service, Test
 from orchestra.runtime.argv_files import argv_files
-from orchestra.runtime.files import matching
+from orchestra.runtime.files import matching, open_plain
 
 
 class Build(NamedTuple):
@@ -38,7 +38,8 @@ def files_digest(root: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         try:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            with open_plain(path) as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             content = "-"
         digest.update(f"{path.relative_to(root).as_posix()}\0{content}\0".encode())

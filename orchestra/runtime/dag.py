@@ -9,6 +9,7 @@ Longer than other modules because nothing else may know doit. May import `sessio
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import gc
 import os
@@ -37,6 +38,7 @@ from orchestra.plan import Plan
 from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
 from orchestra.runtime import inherited
+from orchestra.runtime.outlet import Outlet
 from orchestra.runtime.recorder import Observer
 from orchestra.runtime.select import task_name
 from orchestra.runtime.session import Options, Session
@@ -247,10 +249,14 @@ class Reporter:
         self.session: Session | None = None
         self.workers: int | None = None
         self._handlers: dict[int, Any] = {}
+        self._outlet: Outlet | None = None
 
     def initialize(self, tasks: Mapping[str, Any], selected_tasks: Sequence[str]) -> None:
         """Open a session for what is selected and what it needs."""
         launch = self.launch
+        self._outlet = Outlet(sys.stderr)
+        atexit.register(self._outlet.finish)  # should nobody come to the end of the run
+        sys.stderr = self._outlet
         try:
             suite, names = _selected(tasks, selected_tasks)
             plan = launch.plan or launch.load(launch.project, suite, launch.profile)
@@ -289,6 +295,8 @@ class Reporter:
         session = self.session
         if session is None or session.interrupted():
             os._exit(128 + number)
+        if self._outlet is not None:
+            self._outlet.hurry()
         session.ask(number)
 
     def complete_run(self) -> None:
@@ -302,6 +310,9 @@ class Reporter:
             signal.signal(number, handler)
         if launch.told is not None:
             sys.stderr.write(f"{letter(launch.told.message, launch.told.hint)}\n")
+        if self._outlet is not None:
+            self._outlet.finish()
+            sys.stderr = self._outlet.stream
         raise SystemExit(EXIT_BUG if launch.code is None else launch.code)
 
     def add_failure(self, task: Any, fail: Any) -> None:

@@ -111,6 +111,8 @@ def _git(root: Path) -> Finding:
     inside = any((folder / ".git").exists() for folder in (root, *root.parents))
     if not inside:
         return Finding("git", "warning", f"{printed}; {root} is no work tree", "run `git init`")
+    if why := git.refusal(root):
+        return Finding("git", "warning", f"{printed}; runs go without commit and branch", why)
     return Finding("git", "ok", printed)
 
 

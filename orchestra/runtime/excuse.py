@@ -23,7 +23,7 @@ _PASSED: Final = "it passed, though known_failures has"
 EXCUSABLE: Final[frozenset[Verdict]] = frozenset({"failed", "timeout", "error"})
 
 
-def excuse(test: Test, verdict: Verdict, reason: str, today: date) -> str:
+def excuse(test: Test, verdict: Verdict, reason: str, today: date, *, search: bool = True) -> str:
     """Why a verdict on an executed test does not fail the run; empty when it does, or is fine.
 
     Args:
@@ -31,13 +31,14 @@ def excuse(test: Test, verdict: Verdict, reason: str, today: date) -> str:
         verdict: its.
         reason: the message of the failure.
         today: the day in UTC.
+        search: look for known failures; a run that was told to end waits for no pattern.
 
     Raises:
         PatternError: one of its known failures cannot be searched for.
     """
     if verdict not in EXCUSABLE:
         return ""
-    if not reason.startswith(_PASSED):
+    if search and not reason.startswith(_PASSED):
         [pattern] = first([known.match for known in test.known_failures], [reason])
         if pattern is not None:
             known = next(known for known in test.known_failures if known.match == pattern)

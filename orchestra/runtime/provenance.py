@@ -11,14 +11,19 @@ import os
 import platform
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 
 from orchestra import git
+from orchestra.ledger.log import SECOND
 
 MOST_DIRTY = 200
 """So many changed files are recorded with their digests; all are counted."""
+
+_BEHIND = timedelta(seconds=5)
+"""Two runs within a second, and a clock that is corrected by a little, are not worth a word."""
 
 _DIGEST_BYTES = 64 << 20
 _PACKAGES = ("doit", "playwright", "mcp", "httpx", "psutil")
@@ -53,6 +58,25 @@ def git_state(root: Path) -> dict[str, object]:
         "dirty_files": len(changed),
         "dirty": {path: _digest(base / path) for path in changed[:MOST_DIRTY]},
     }
+
+
+def odd(root: Path, facts: Mapping[str, object], run: str, now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield kind and message of a note about each thing that is odd about where a new run comes from.
+
+    Args:
+        root: the project root.
+        facts: its provenance.
+        run: its id.
+        now: by the clock.
+    """
+    if not facts.get("git") and (why := git.refusal(root)):
+        yield "git", f"the record has no commit and no branch: {why}"
+    second = datetime.strptime(run.partition("-")[0], SECOND).replace(tzinfo=UTC)
+    if second - now > _BEHIND:
+        yield (
+            "clock",
+            f"the clock is at {now:%Y-%m-%d %H:%M:%S}Z, before the newest run of the suite: ids go on from that one",
+        )
 
 
 def _changed(parts: list[str]) -> Iterator[str]:

@@ -33,6 +33,7 @@ from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import bounded, scratch
+from orchestra.runtime.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.browser import Browser, Missing
@@ -46,14 +47,13 @@ from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.incident import Outages, judged
-from orchestra.runtime.limit import within_limit
-from orchestra.runtime.log_finding import LogSearches, Search, patterns_of
+from orchestra.runtime.log_finding import patterns_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.provenance import provenance
+from orchestra.runtime.provenance import odd, provenance
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
@@ -64,8 +64,7 @@ from orchestra.runtime.servers.health import Matrix
 from orchestra.runtime.trust import Passes, vouched
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
-from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
-from orchestra.runtime.without_secrets import without_secrets
+from orchestra.runtime.window import Mark, marks
 from orchestra.standard import gates_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
@@ -151,7 +150,7 @@ class Session:
         self._unhealthy = ""
         self._decided: deque[tuple[int, str]] = deque()
         self._awaiting, self._running = list[_Task](), dict[str, _Task]()
-        self._results: deque[Result] = deque()
+        self._results: deque[Ended] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
         self._tasks, self._passes = _tasks(plan, selection), Passes.of(root, home, self._environment)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
@@ -206,7 +205,7 @@ class Session:
             numbered=self._resumed.incidents,
             place=self._place,
         )
-        self._logs = LogSearches(self._search_of, self._matrix.hear, self._engine.wake)
+        self._aftermath = Aftermath(self._work_of, self._masks, self._matrix.hear, self._engine.wake)
         self._overtaken = Overtaken(self._matrix.row, self._matrix.names)
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
@@ -291,6 +290,8 @@ class Session:
         self._recorder.add("run_started", body)
         for message in self._masks.weak:
             self._recorder.add("note", {"kind": "secret", "message": message})
+        for kind, message in odd(self._root, facts, self.run, self._now):
+            self._recorder.add("note", {"kind": kind, "message": message})
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
         if self._browsers and (why := scratch.environment(self._environment)[1]):
@@ -523,23 +524,23 @@ class Session:
         if not self._results:
             at_once = bool(self._signal) or self.fault is not None
             ended = self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once)
-            self._results.extend(self._logs.sift(ended, at_once=at_once))
+            self._results.extend(self._aftermath.sift(map(self._overtaken.ended, ended), ending=at_once))
+        heard = self._asked
         while self._results:  # kept, not iterated: when one cannot be recorded, the end of the run takes the others
-            self._finish(self._results.popleft())
+            self._finish(*self._results.popleft())
+            if self._asked != heard:  # what is left is taken when the run knows that it ends
+                return
 
-    def _finish(self, result: Result) -> None:
+    def _finish(self, result: Result, error: Exception | None) -> None:
         task = self._running.pop(result.task)
-        result = self._overtaken.ended(result)
+        if error is not None:
+            raise error
         if self._pace.repeating(task.name):
             self._repeated(task, result)
             return
         task.seconds = result.seconds
         folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
         logs = bool(patterns_of(task.test, task.method.id))
-        if task.marks and wants_evidence(task.test, result):
-            self._matrix.hear()
-            result = with_services(result, self.folder, folder, task.marks)
-        result = within_limit(without_secrets(result, self._masks, folder), task.test, folder)
         settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
         task.held += settled.requeue
         again = settled.again and not self._signal and self.fault is None
@@ -562,11 +563,14 @@ class Session:
         task.given = strictly(task.test, verdict, reason)
         self._compare(task, result)
 
-    def _search_of(self, result: Result) -> Search | None:
-        """What is to be searched in logs for an attempt that has ended."""
+    def _work_of(self, result: Result) -> Work:
+        """What is to be done with the files of an attempt that has ended."""
         task = self._running[result.task]
-        wanted = not self._pace.repeating(task.name) and patterns_of(task.test, task.method.id)
-        return Search(task.test, task.method.id, self.folder, task.marks) if wanted else None
+        folder = folder_of(task.name, task.attempt, self._resumed.segment)
+        repeat = self._pace.repeating(task.name)
+        folder = repeat_folder(folder, repeat) if repeat else folder
+        marks = {} if repeat else task.marks
+        return Work(task.test, task.method.id, self.folder, self.folder / folder, marks)
 
     def _compare(self, task: _Task, result: Result) -> None:
         """Give the verdict of a task, after as many repeats as its pace asks for; `result` is of the latest of them."""
@@ -583,8 +587,6 @@ class Session:
     def _repeated(self, task: _Task, result: Result) -> None:
         folder = folder_of(task.name, task.attempt, self._resumed.segment)
         folder = repeat_folder(folder, self._pace.repeating(task.name))
-        result = without_secrets(result, self._masks, self.folder / folder)
-        result = within_limit(result, task.test, self.folder / folder)
         self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
         if "session" in result.facts:
             self._recorder.add("session", result.facts["session"])
@@ -642,7 +644,7 @@ class Session:
             return verdict, reason, ""
         today = self._now.date()
         try:
-            return verdict, reason, excuse(task.test, verdict, reason, today)
+            return verdict, reason, excuse(task.test, verdict, reason, today, search=not self._asked)
         except PatternError as error:
             return unsearched(task.test, error, reason, today, self._place)
 

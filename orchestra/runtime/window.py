@@ -17,6 +17,7 @@ from orchestra.errors import MachineError
 from orchestra.ledger.disk import open_log
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Result
+from orchestra.runtime.files import open_plain
 
 LIMIT_BYTES = 256 << 10
 """The end of a longer window is kept: what led to a failure stands last."""
@@ -106,7 +107,7 @@ def _parts(log: Path, mark: Mark) -> list[tuple[Path, int]]:
 
 def _read(path: Path, start: int, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(start, end - limit))
             return file.read(limit)

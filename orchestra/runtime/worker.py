@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO
@@ -22,7 +22,7 @@ import msgspec
 
 from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
-from orchestra.runtime.attempt import Failure, Request, Result, needs_browser
+from orchestra.runtime.attempt import BEGUN, Failure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
@@ -34,10 +34,16 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Carries out requests one after the other; keeps drivers and connections between them."""
+    """Carries out requests one after the other; keeps drivers and connections between them.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    Args:
+        environment: of the process.
+        begun: called when the time of an attempt begins: its page is there.
+    """
+
+    def __init__(self, environment: Mapping[str, str], begun: Callable[[], None] = lambda: None) -> None:
         self._environment = environment
+        self._begun = begun
         self._drivers: dict[str, Driver] = {}
         self._http = Http(environment)
         self._meter = Meter(os.getpid())
@@ -55,7 +61,7 @@ class Worker:
         try:
             needed = self._driver(request.method.driver) if needs_browser(request.test) else None
             mask = Masks(request.secrets, self._environment).text
-            return carry_out(request, needed, self._http, mask=mask, early=early)
+            return carry_out(request, needed, self._http, mask=mask, early=early, begun=self._begun)
         except Exception as error:  # noqa: BLE001 - a bug of ours ends this attempt, not the worker
             _log.exception("%s", request.task)
             self._forget()
@@ -111,12 +117,15 @@ def main() -> int:
     os.close(nothing)
     requests: SimpleQueue[tuple[bytes, EarlyEnd] | None] = SimpleQueue()
     threading.Thread(target=_read, args=(lines, requests), name="requests", daemon=True).start()
-    worker = Worker(os.environ)
+
+    def tell(line: bytes) -> None:
+        results.write(line + b"\n")
+        results.flush()
+
+    worker = Worker(os.environ, lambda: tell(BEGUN))
     try:
         while (asked := requests.get()) is not None:
-            result = worker.answer(msgspec.json.decode(asked[0], type=Request), asked[1])
-            results.write(msgspec.json.encode(result) + b"\n")
-            results.flush()
+            tell(msgspec.json.encode(worker.answer(msgspec.json.decode(asked[0], type=Request), asked[1])))
     finally:
         worker.close()
     return 0

@@ -41,3 +41,12 @@ def test_a_browser_that_is_to_be_seen_and_has_no_display_is_of_the_machine(proje
     assert "error: --headed shows browsers, and " in done.err
     assert "xvfb-run -a orchestra run --headed" in done.err
     assert project.run("run", "--headed", "b", DISPLAY=display, WAYLAND_DISPLAY="", TMPDIR="/tmp").code == 0
+
+
+@pytest.mark.parametrize("home", ["", "/proc", "/dev/null"], ids=["none", "read-only", "a file"])
+def test_a_home_that_browsers_cannot_use_fails_no_test(project: SuiteProject, chromium, home):
+    """The browser is named: one in a cache of that home is not there."""
+    project.write(SPEC).compile()
+    own = {"HOME": home, "XDG_CACHE_HOME": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""}
+    done = project.run("run", **own, TMPDIR="/tmp", ORCHESTRA_BROWSER=chromium.executable)
+    assert done.code == 0, done.err

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from orchestra.runtime import bounded
+from orchestra.runtime.attempt import BEGUN
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp import McpDriver
 from orchestra.runtime.driver.mcp_client import (
@@ -178,7 +179,7 @@ def test_a_dialog_left_open(run, site):
 
 @browser
 def test_a_window_left_open(run):
-    session = passed(run(OPEN, press("Window"), logged("")))
+    session = passed(run(OPEN, press("Window"), HEADING))
     assert session["tabs"] == 2
     next_one(run, "1 more window was open")
 
@@ -403,6 +404,7 @@ def begin(chromium, folder, site) -> tuple[Process, list[psutil.Process]]:
     process = worker(folder)
     process.popen.stdin.write(ours(chromium, folder, site))
     process.popen.stdin.flush()
+    assert process.popen.stdout.readline().strip() == BEGUN
     said = msgspec.json.decode(process.popen.stdout.readline())
     assert said["outcome"] == "passed", said
     living = tree(process.pid, process.mark)

@@ -44,16 +44,18 @@ def test_a_failed_test_keeps_trace_and_pictures_and_others_leave_nothing(project
     }
     pictures = {("screenshot", f"steps-{name}.png") for name in ("1-goto", "2-expect")}
     assert kept["cli:bad"] >= {("trace", "trace.zip"), *pictures}
-    assert kept["mcp:bad"] >= pictures
+    assert kept["mcp:bad"] >= {("trace", "trace.zip"), *pictures}
     for task in ("cli:good", "mcp:good", "cli:off", "mcp:off"):
         assert not {kind for kind, _ in kept[task]} & {"trace", "screenshot"}, task
         folder = project.folder / "attempts" / task.replace(":", "/") / "1"
         assert not [path for path in folder.rglob("*") if path.suffix in {".png", ".zip"}], task
-    with zipfile.ZipFile(project.folder / "attempts/cli/bad/1/trace.zip") as trace:
-        assert "trace.trace" in trace.namelist()
-        parts = [trace.read(name) for name in trace.namelist()]
-    assert not [part for part in parts if SECRET.encode() in part]
-    assert [part for part in parts if b"***THE_TOKEN***" in part]
+    for method in ("cli", "mcp"):
+        with zipfile.ZipFile(project.folder / f"attempts/{method}/bad/1/trace.zip") as trace:
+            assert "trace.trace" in trace.namelist()
+            parts = [trace.read(name) for name in trace.namelist()]
+        assert not [part for part in parts if SECRET.encode() in part]
+        assert [part for part in parts if b"***THE_TOKEN***" in part]
+        assert [part for part in parts if b'"method":"goto"' in part], "what is done by the server is in it"
     assert project.run("audit").code == 0
 
 

@@ -109,3 +109,12 @@ def test_an_expectation_that_a_page_writes_an_answer_for(both, case):
             page(shown), {"expect": {"testid": "it", "to": {"have_text": "other"}, "within_seconds": 0.3}}, opened=False
         )
     )
+
+
+@browser
+@pytest.mark.parametrize("to", [{"contain": "${saved.no}"}, {"have_class": "${saved.no} "}, {"match": "${saved.no}"}])
+def test_an_expectation_that_turns_out_to_be_empty_is_an_error(both, to):
+    said = [page("x"), {"set": {"no": ""}}, {"expect": {"css": "body", "to": to}}]
+    cli, mcp = failed(both(*said, opened=False), "error", "setup")
+    assert "which is true of everything" in cli.failure.message
+    assert mcp.failure.message == cli.failure.message

@@ -13,7 +13,7 @@ import msgspec
 import psutil
 import pytest
 
-from orchestra.runtime.attempt import Result
+from orchestra.runtime.attempt import BEGUN, Result
 from tests.support.requests import request
 from tests.support.site import site
 
@@ -38,7 +38,10 @@ class Worker:
         self.process.stdin.flush()
 
     def read(self) -> Result:
-        return msgspec.json.decode(self.process.stdout.readline(), type=Result)
+        line = self.process.stdout.readline()
+        if line.strip() == BEGUN:
+            line = self.process.stdout.readline()
+        return msgspec.json.decode(line, type=Result)
 
     def ask(self, asked) -> Result:
         self.send(asked)

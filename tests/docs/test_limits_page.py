@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from orchestra import metrics, pattern, steps
+from bench import hangs
+from orchestra import git, metrics, pattern, steps
 from orchestra.compiler import expansion
-from orchestra.runtime import body, limit, observed, window
+from orchestra.runtime import attempt, body, limit, observed, outlet, window
 from orchestra.runtime.bounded import paths, pool
-from orchestra.runtime.driver import contract, playwright_watch
-from orchestra.runtime.engine import job, junit
+from orchestra.runtime.driver import contract, playwright, playwright_watch, sections
+from orchestra.runtime.engine import job, junit, workers
 from orchestra.runtime.processes import commands
 from orchestra.runtime.servers import probe, service
 
@@ -43,6 +44,15 @@ NUMBERS = {
     f"{commands.LOG_LIMIT_BYTES >> 20} MiB": "log of a command",
     f"{service.LOG_LIMIT_BYTES >> 20} MiB, and": "log of a service |",
     f"the last {window.LIMIT_BYTES >> 10} KiB": "log of a service in",
+    f"and {attempt.BEYOND_SECONDS:g} s": "an attempt, in any",
+    f"{attempt.FINALLY_SECONDS:g} s, or": "`finally`",
+    f"{workers.START_SECONDS:g} s": "start of a worker",
+    f"{playwright.HUNG_SECONDS:g} s after": "a step under",
+    f"{sections.EVIDENCE_SECONDS:g} s, and {sections.LATE_EVIDENCE_SECONDS:g} s": "evidence of a page",
+    f"{outlet.LETTERS >> 20} Mi letters wait; once the run is to end, {outlet.LAST_SECONDS:g} s": "a reader of",
+    f"{workers.HEAP_MEGABYTES} MB of heap": "memory of Playwright",
+    f"{git.SECONDS:g} s": "git",
+    f"{hangs.HEARD_SECONDS:g} s": "a signal",
     f"{expansion.MOST_DEPTH} deep": "blocks inside",
     f"{expansion.MOST_STEPS:,} and {expansion.MOST_STEPS_IN_ALL:,}": "steps of a test",
     f"{expansion.MOST_COMBINATIONS} and {expansion.MOST_TESTS:,}": "tests of a matrix",

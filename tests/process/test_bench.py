@@ -170,7 +170,7 @@ def test_a_table_is_markdown():
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
     assert (
-        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, ledger, quality'
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality'
         in capsys.readouterr().err
     )
 

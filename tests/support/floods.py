@@ -26,6 +26,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.whole(bomb(int(number)), ("content-encoding", ", ".join(["gzip"] * int(number))))
         elif path == "/codings":
             self.whole(b"", ("content-encoding", ", ".join(["gzip"] * 4)))
+        elif path == "/touch":
+            open(number, "w").close()
+            self.whole(b"")
         elif path == "/deep":
             self.whole(b"[" * 200_000)
         elif path == "/wide":

@@ -58,7 +58,7 @@ def test_what_says_a_default_is_as_if_it_said_nothing(tmp_path):
     text = """\
 orchestra: 1
 suite: s
-methods: {cli: {driver: playwright, session: {reset: storage}, poll_seconds: 10}}
+methods: {cli: {driver: playwright}, mcp: {driver: mcp, session: {reset: storage}, poll_seconds: 10}}
 health:
   web: {url: "https://a.example", ready: {http: {path: /}, within_seconds: 60}}
   job: {job: {run: [x], cwd: ., timeout_seconds: 300}}
@@ -70,7 +70,7 @@ tests:
     evidence: on_failure
     timeout_seconds: 120
     retries: {max: 0}
-    steps: [{goto: "https://a.example"}, {click: {css: p, exact: false}}]
+    steps: [{goto: "https://a.example"}, {click: {text: p, exact: false}}]
   C: {command: {argv: [x], cwd: ., exit_codes: [0]}}
 """
     one = plan_of(tmp_path, text)
@@ -197,7 +197,7 @@ def test_what_is_said_and_what_is_left_out_mean_the_same(tmp_path):
 orchestra: 1
 suite: s
 title: s
-methods: {cli: {title: cli, driver: playwright, workers: auto, parallel: false, session: {single: false, reset: storage}, poll_seconds: 10, command: test_cli_full}}
+methods: {cli: {title: cli, driver: playwright, workers: auto, parallel: false, command: test_cli_full}}
 speed: {good: {below_seconds: 30, mark: "😊"}, ok: {below_seconds: 60.0, mark: "😐"}, slow: {mark: "😴"}}
 baseline: {window: 20, min_runs: 5, slower_ratio: 1.25, slower_seconds: 0.5, confirm: 3}
 tests: {T: {title: T, timeout_seconds: 120, browser: chromium, evidence: on_failure, steps: [{goto: {url: "https://a.example/"}}]}}
@@ -267,6 +267,39 @@ tests:
     assert made.plans == ()
     check(
         SPECS.parent / "err" / "cli" / "number-value.out",
+        "".join(problem.text() + "\n" for problem in made.diagnostics),
+    )
+
+
+def test_expectations_that_turn_out_to_be_empty(tmp_path: Path):
+    text = """
+orchestra: 1
+suite: shop
+vars: {nothing: "", word: NVDA}
+blocks:
+  says: {params: [text], steps: [{expect: {testid: reply, to: {contain: "${text}"}}}]}
+tests:
+  B001:
+    steps:
+      - expect: {testid: reply, to: {contain: ""}}
+      - expect: {testid: reply, to: {have_text: "", match: "", have_class: " ", not: {contain: " "}}}
+      - expect: {page: {url: {contain: ""}, title: {not: {match: "a*"}}}}
+      - expect: {testid: reply, to: {contain: "${vars.nothing}"}}
+      - download: {testid: export, as: a.txt, expect: {text: {contain: "", match: "(?:x|)"}}}
+      - use: {says: {text: ""}}
+      - use: {says: {text: "${vars.word}"}}
+  B002:
+    steps:
+      - expect: {testid: reply, to: {match: "^$"}}
+      - expect: {testid: reply, to: {match: "^(?!error)"}}
+      - set: {word: ""}
+      - expect: {testid: reply, to: {contain: "${saved.word}"}}
+      - download: {testid: export, as: a.txt, expect: {text: {contain: " "}}}
+"""
+    made = built(tmp_path, text)
+    assert made.plans == ()
+    check(
+        SPECS.parent / "err" / "cli" / "always-true.out",
         "".join(problem.text() + "\n" for problem in made.diagnostics),
     )
 

@@ -117,16 +117,18 @@ def test_a_mark_that_is_taken_out_leaves_a_whole_ledger_of_nobody(tmp_path):
     assert not is_own(path)
 
 
-@pytest.mark.parametrize("home", ["", "relative", "/dev/null"])
+@pytest.mark.parametrize("home", ["", "relative", "/dev/null", "{tmp}/none"])
 def test_without_a_home_there_is_no_key(tmp_path, monkeypatch, home):
     monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", home)
-    assert owner.key(tmp_path, os.environ) == b""
+    monkeypatch.setenv("HOME", home.replace("{tmp}", str(tmp_path)))
+    assert owner.key(tmp_path / "project", os.environ) == b""
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("state", ["", "relative"])
 def test_a_state_folder_that_is_no_path_is_none(tmp_path, monkeypatch, state):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
     (tmp_path / "project").mkdir()
     assert len(owner.key(tmp_path / "project", {"XDG_STATE_HOME": state})) == 32
     assert (tmp_path / "home/.local/state/orchestra/record.key").is_file()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestra import vacuous
 from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
 from orchestra.pattern import PatternFaultError, compiled
 from orchestra.source import Path
@@ -110,6 +111,33 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
 
 
 @rule
+def always_true(context: Context) -> Iterator[Problem]:
+    """An expectation is true of everything, so that nothing can fail it.
+
+    That is `contain` or `contains` with an empty text (of a page: one of white space alone), `have_class` without a class,
+    and a pattern that is found in every text because it is found where nothing is (`""`, `x*`, `^`, `.*`): in `match`,
+    `stdout`, `stderr`, and where such a pattern would excuse everything, in `known_failures` and `allow` and
+    `log_patterns` of `errors`. In steps it counts what names stand for. A name that has no value before the test runs is
+    looked at then: the test ends with an error.
+    """
+    for name, row in context.spec.get("health", {}).items():
+        for part in ("ready", "live"):
+            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
+            if probe.get("http", {}).get("contains") == "":
+                path: Path = ("health", name, part, "http", "contains")
+                yield Problem(context.place(path), vacuous.message("contains", ""), vacuous.HINT)
+    for path, pattern in _python_patterns(context):
+        in_step = path[-1] == "match" and "download" in path  # looked at once names are replaced
+        if not in_step and "${" not in pattern and vacuous.matches_everything(pattern):
+            key = (
+                "log_patterns"
+                if "log_patterns" in path
+                else next(str(one) for one in path[::-1] if one.__class__ is str)
+            )
+            yield Problem(context.place(path), vacuous.message(key, pattern), vacuous.HINT)
+
+
+@rule
 def json_path(context: Context) -> Iterator[Problem]:
     """A JSONPath does not begin with `$`, the whole document: `$.messages[0].role`."""
     for step in context.steps("http"):
@@ -131,4 +159,4 @@ def _judge(context: Context, path: Path, said: str, *, at_key: bool) -> Iterator
         yield Problem(context.place(path, key=at_key), f'"{said}" is no JSONPath: it begins with "$." or "$["', hint)
 
 
-RULES = (pattern_syntax, json_path)
+RULES = (pattern_syntax, always_true, json_path)

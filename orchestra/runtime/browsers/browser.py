@@ -145,10 +145,10 @@ def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool =
 
 
 def cache_folder(env: Mapping[str, str]) -> Path | None:
-    """This program's folder in the user's cache, None when the environment names no home."""
+    """This program's folder in the user's cache, None when the environment names no home that is there."""
     if env.get("XDG_CACHE_HOME"):
         return Path(env["XDG_CACHE_HOME"]) / "orchestra"
-    if not env.get("HOME"):
+    if not env.get("HOME") or not Path(env["HOME"]).is_dir():
         return None
     return Path(env["HOME"]) / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "orchestra"
 

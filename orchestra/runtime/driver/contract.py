@@ -16,6 +16,9 @@ from orchestra.runtime.observed import Sign
 from orchestra.runtime.scope import Scope
 from orchestra.steps import Step
 
+TRACE = "trace.zip"
+"""The trace of an attempt: `playwright show-trace` opens it."""
+
 CHOOSER_SECONDS = 5.0
 """How long after a click a file chooser may take to open."""
 

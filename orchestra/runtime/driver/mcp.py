@@ -19,7 +19,7 @@ from typing import Any
 from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import Evidence, Request
-from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unmet
+from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unmet
 from orchestra.runtime.driver.failure import MOVES, failure_of, not_moved
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.film import film_fault
@@ -90,7 +90,7 @@ class McpAttempt:
         self._latency: list[float] = []
         self._verb = ""
         self._waiting: Dialog | None = None
-        self._settled = False
+        self._settled = self._hangs = False
         self._end = float("inf")
         self._masks = session.masks
 
@@ -164,7 +164,8 @@ class McpAttempt:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
 
     def _do(self, job: Job) -> Effort:
-        self._session.ready()
+        if self._session.ready():
+            self._hangs = False
         self._settled = False
         try:
             self._try(job)
@@ -200,8 +201,9 @@ class McpAttempt:
 
     def _hung(self, job: Job, failed: StepError) -> StepError:
         """A failure over a page that does not answer to scripts says so; one that waits for a server is no such page."""
-        if not self._session.dirty or job.step.verb in MOVES or self._session.settle():
+        if not self._session.dirty or job.step.verb in MOVES or self._settled:
             return failed
+        self._hangs = True
         found, hint = "no answer", "look for a script or a pattern that never ends"
         return StepError(
             failed.outcome, failed.fault, "the page hangs", expected=failed.expected, found=found, hint=hint
@@ -238,9 +240,15 @@ class McpAttempt:
         kept: list[Evidence] = []
         self._verb = ""
         with suppress(ServerError, StepError, Error, TimeoutError, OSError):
-            self._session.ready()
-            if self._session.fit():
-                kept += self._shown(folder, name)
+            if self._hangs:  # it shows nothing; to replace it is left to the next test, unless this one has more to do
+                self._hangs = not (self._request.test.finally_ and self._session.ready(hung=True))
+            else:
+                self._session.ready()
+                if self._session.fit():
+                    kept += self._shown(folder, name)
+        with suppress(Error, TimeoutError, OSError):
+            if self._session.trace_end(folder / TRACE):
+                kept.append(Evidence(TRACE, "trace"))
         with suppress(OSError):
             lines = (
                 json.dumps(line | {"arguments": self._masks.value(line["arguments"])}, ensure_ascii=False)
@@ -289,7 +297,7 @@ class McpAttempt:
     def seen(self) -> Seen:
         """What the page did beside the steps, by the events of the browser that is ours: no tool is called for it."""
         browser = self._session.browser
-        answers = self._settled or not browser.connected() or self._session.settle()
+        answers = not self._hangs and (self._settled or not browser.connected() or self._session.settle())
         dialogs = [*self._page.dialogs.unasked]
         shown, observed = self._page.dialog, browser.watch.observed
         if shown is not None and not answers:  # while one is open, no script is carried out
@@ -314,4 +322,6 @@ class McpAttempt:
         }
 
     def close(self) -> None:
-        """The page stays as it is; the next test begins by looking at it."""
+        """Let go of the trace; the page stays as it is, and the next test begins by looking at it."""
+        with suppress(Error, TimeoutError):
+            self._session.trace_end(None)

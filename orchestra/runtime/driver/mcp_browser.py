@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -68,6 +69,7 @@ class SharedBrowser:
         self._context: BrowserContext | None = None
         self._roots: set[psutil.Process] = set()
         self._engine = ""
+        self._traced = False
         self._permissions: list[str] = []
 
     @property
@@ -246,6 +248,20 @@ class SharedBrowser:
             await self.page.clear_console_messages()
             await self.page.clear_page_errors()
 
+    async def trace(self) -> None:
+        """Begin a trace of what is done on the page, by whichever connection, in place of one that goes on."""
+        await self.trace_end(None)
+        await self.context.tracing.start(screenshots=True, snapshots=True)
+        self._traced = True
+
+    async def trace_end(self, file: Path | None) -> bool:
+        """End the trace, into a file or into nothing; whether there was one."""
+        if not self._traced:
+            return False
+        self._traced = False
+        await self.context.tracing.stop(path=file)
+        return True
+
     async def storage(self) -> Any:
         """Cookies and storage as they are."""
         return await self.context.storage_state()
@@ -260,6 +276,7 @@ class SharedBrowser:
             with suppress(Exception):  # whatever is wrong with it, it is being given up
                 await self._browser.close()
         self._browser = self._context = self.watch.page = None
+        self._traced = False
         self.watch.origins.clear()
 
     async def stop(self) -> None:

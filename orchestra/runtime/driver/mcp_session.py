@@ -23,7 +23,7 @@ import psutil
 from playwright._impl._driver import compute_driver_executable
 from playwright.async_api import Error
 
-from orchestra.runtime.attempt import Request
+from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.runtime.driver.contract import StepError, unfit
 from orchestra.runtime.driver.emulation import VIEWPORT
@@ -130,6 +130,8 @@ class McpSession:
                 self._came_back("server", "the MCP server had died", "restart", before=True)
             self._without_server = False
             self._run(self.browser.forget(self.masks.text))
+            if wants_trace(request.test):
+                self._run(self.browser.trace())
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -243,8 +245,12 @@ class McpSession:
         """The process of the server, 0 when there is none."""
         return 0 if self._server is None else self._server.pid
 
-    def ready(self) -> bool:
-        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend."""
+    def ready(self, *, hung: bool = False) -> bool:
+        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend.
+
+        Args:
+            hung: it is known that the page does not answer, so it is not asked.
+        """
         died = self._server is not None and not self._server.alive()
         pending = self.dirty
         if not (pending or died or self._server is None):
@@ -252,9 +258,10 @@ class McpSession:
         self._stop_server()
         self._mended("the MCP server was gone" if died else "a call did not end")
         if pending and self.fit():
-            self._run(self.browser.halt())
-            self._run(self.browser.dismiss())
-            if not self._run(self.browser.answers()):
+            if not hung:
+                self._run(self.browser.halt())
+                self._run(self.browser.dismiss())
+            if hung or not self._run(self.browser.answers()):
                 with suppress(Error, TimeoutError):
                     self._renew("the page did not answer")
         if died:
@@ -301,6 +308,10 @@ class McpSession:
         """Wait, briefly, until it is known how large every answer was."""
         with suppress(TimeoutError):
             self._loop.run(self.browser.watch.sized(), 5.0)
+
+    def trace_end(self, file: Path | None) -> bool:
+        """End the trace of the page, into a file or into nothing; whether there was one. Raises as `film`."""
+        return self._run(self.browser.trace_end(file))
 
     def film(self, file: Path) -> None:
         """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""

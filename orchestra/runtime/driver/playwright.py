@@ -16,9 +16,9 @@ from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
 
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Evidence, Request
+from orchestra.runtime.attempt import Evidence, Request, wants_trace
 from orchestra.runtime.browsers.browser import Browser, launch_options
-from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unfit, unmet
 from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
 from orchestra.runtime.driver.fault import Meaning, read
@@ -49,8 +49,6 @@ DEAF_SECONDS = 0.02
 
 SIZE_TRIPS = 5
 """How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
-TRACE = "trace.zip"
-"""The trace of an attempt: `playwright show-trace` opens it."""
 
 
 def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
@@ -122,7 +120,7 @@ class PlaywrightDriver:
         )
         watch = PageWatch(mask)
         watch.listen(context)
-        traced = "trace" in test.record and test.evidence != "off"
+        traced = wants_trace(test)
         if traced:
             context.tracing.start(screenshots=True, snapshots=True)
         version = f"{browser.engine} {launched.version}"
@@ -352,7 +350,7 @@ class PlaywrightSession:
 
     def close(self) -> None:
         """Close the context; a browser that does not answer is ended."""
-        self.bound(CLOSE_SECONDS)
+        self._watchdog.until(min(self._due, time.monotonic() + CLOSE_SECONDS))
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()
         self._watchdog.close()

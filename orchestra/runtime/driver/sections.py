@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from orchestra import vacuous
 from orchestra.errors import UsageError
 from orchestra.runtime.attempt import (
     Evidence,
@@ -27,6 +28,8 @@ from orchestra.runtime.attempt import (
     Result,
     StepRecord,
     Traffic,
+    finally_seconds,
+    most_seconds,
 )
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.driver.contract import (
@@ -47,13 +50,16 @@ from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.scope import Scope
 from orchestra.runtime.unicode import well_formed
-from orchestra.steps import VERBS, Step
-
-FINALLY_SECONDS = 30.0
-"""What `finally` may take beyond the test's own time, or the test's timeout when that is shorter."""
+from orchestra.steps import BODIES, VERBS, Step, as_text
 
 EVIDENCE_SECONDS = 10.0
 """What the evidence of a page may take. Generous: it is what a failure on a busy machine is understood by."""
+
+LATE_EVIDENCE_SECONDS = 5.0
+"""And so long after the time of a test it is had, or given up."""
+
+CLOSE_SECONDS = 10.0
+"""What the end of a page may take; a second is left for it in any case."""
 
 HUNG_SECONDS = 2.0
 """How long after a deadline a call that does not come back is cut off: what ends by itself has had its time."""
@@ -70,6 +76,7 @@ def carry_out(
     mask: Callable[[str], str] = str,
     clock: Callable[[], float] = time.monotonic,
     early: EarlyEnd | None = None,
+    begun: Callable[[], None] = lambda: None,
 ) -> Result:
     """Carry out one attempt.
 
@@ -80,20 +87,24 @@ def carry_out(
         mask: takes secrets out of a text before it is told or names a file.
         clock: monotonic seconds. The attempt's time begins when its page is there.
         early: ends it before its time.
+        begun: called when the attempt's time begins.
     """
     early = early or EarlyEnd(clock)
-    begun = clock()
+    asked = clock()
     http.forget()
     try:
         session = None if driver is None else driver.open(request)
     except StepError as failed:
-        return Result(request.task, request.attempt, failed.outcome, clock() - begun, _failure(failed, mask))
+        return Result(request.task, request.attempt, failed.outcome, clock() - asked, _failure(failed, mask))
     if session is not None:
         early.watch(session)
+    begun()
+    last = clock() + most_seconds(request.test) - 3.0  # before the worker is ended for it
     try:
         return _Attempt(request, session, http, mask, clock, early.clock).run()
     finally:
         if session is not None:
+            session.bound(min(CLOSE_SECONDS, max(1.0, last - clock())))
             session.close()
 
 
@@ -123,6 +134,7 @@ class _Attempt:
         self._network: dict[str, Traffic] | None = None
         self._visited: list[str] = []
         self._pictured = False
+        self._evidence_by = 0.0
         self._pictures: list[Evidence] = []
         self._film = Film(session, request)
 
@@ -130,6 +142,7 @@ class _Attempt:
         """All sections, then what came of it."""
         test = self._request.test
         begun = self._clock()
+        self._evidence_by = begun + test.timeout_seconds + LATE_EVIDENCE_SECONDS
         deadline = self._deadline(test.timeout_seconds)
         ended = self._section("before", test.before, deadline, test.timeout_seconds)
         if ended is None:
@@ -137,7 +150,8 @@ class _Attempt:
         ended = self._beside(ended)
         self._keep(failed=ended is not None)  # before `finally` changes the page
         if test.finally_:
-            budget = min(FINALLY_SECONDS, test.timeout_seconds)
+            budget = finally_seconds(test)
+            self._evidence_by = self._clock() + budget + LATE_EVIDENCE_SECONDS
             late = self._section("finally", test.finally_, self._deadline(budget), budget)
             if late is not None and ended is not None:
                 self._facts["finally_failed"] = late[1].message
@@ -237,6 +251,8 @@ class _Attempt:
         if VERBS[verb].browser:
             if self._session is None:
                 raise unfit(f"the step {verb} needs a browser, and this test was given none")
+            for where, text in vacuous.in_step(job.step):  # a name may stand for an empty text
+                raise unfit(vacuous.message(where[-1], text), hint=vacuous.HINT)
             return self._session.do(job)
         if verb == "http":
             self._http.do(job)
@@ -247,7 +263,7 @@ class _Attempt:
 
     def _job(self, step: Step, deadline: Deadline) -> Job:
         target = None if step.target is None else self._scope.target(step.target)
-        args = self._scope.fill(step.args)
+        args = as_text(self._scope.fill(step.args), BODIES[step.verb], Scope.text)
         if "as" in args:  # the name of a file is written down like any text
             args["as"] = self._mask(Scope.text(args["as"]))
         if step.verb == "goto":
@@ -271,7 +287,7 @@ class _Attempt:
             return
         self._pictured = True
         self._kept += pictures
-        self._session.bound(EVIDENCE_SECONDS)
+        self._session.bound(min(EVIDENCE_SECONDS, max(1.0, self._evidence_by - self._clock())))
         self._kept += self._session.keep_evidence(Path(self._request.folder), "failure" if failed else "end")
         self._kept += self._film.stop(keep=True)
 

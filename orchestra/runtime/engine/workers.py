@@ -23,19 +23,34 @@ import msgspec
 
 from orchestra import checkout
 from orchestra.runtime import interpreter, scratch
-from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.attempt import BEGUN, Failure, Request, Result, most_seconds
 from orchestra.runtime.early_end import END
+from orchestra.runtime.engine.outbox import Outbox
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.masked_log import MaskedLog
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
 
-MARGIN_SECONDS = 120.0
-"""What a worker may take beyond a test's timeout before it counts as hung: `finally`, evidence, a browser's start."""
+START_SECONDS = 120.0
+"""What a worker may take until the time of an attempt begins: its own start, and that of its browser."""
 
+KILL_SECONDS = 2.0
+"""What it may take to end a worker that hangs."""
 
 END_SECONDS = 45.0
 """What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
+
+
+HEAP_MEGABYTES = 1024
+"""What Playwright's process and the MCP server of a worker may hold in memory: what a page floods them with has an end."""
+
+
+def _heap(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable with the limit of Node, unless the user has set one."""
+    options = environment.get("NODE_OPTIONS", "")
+    if "--max-old-space-size" in options or "--max_old_space_size" in options:
+        return {}
+    return {"NODE_OPTIONS": f"{options} --max-old-space-size={HEAP_MEGABYTES}".strip()}
 
 
 @dataclass(slots=True)
@@ -43,13 +58,15 @@ class _Worker:
     """A worker process and the request that it works on."""
 
     process: Process
-    stdin: IO[bytes]
+    outbox: Outbox
     kind: tuple[str, str]
     log: Path
     scratch: Path
     request: Request | None = None
     begun: float = 0.0
     due: float = 0.0
+    starting: bool = False
+    asked: bool = False
     stopped: bool = False
     dead: threading.Event = field(default_factory=threading.Event)
 
@@ -106,10 +123,9 @@ class Workers:
             worker = self._new(kind)
         worker.request = request
         worker.begun = self._clock()
-        worker.due = worker.begun + request.test.timeout_seconds + MARGIN_SECONDS
+        worker.due, worker.starting, worker.asked = worker.begun + START_SECONDS, True, False
         try:
-            worker.stdin.write(msgspec.json.encode(request) + b"\n")
-            worker.stdin.flush()
+            worker.outbox.send(msgspec.json.encode(request) + b"\n")
         except OSError:
             self._inbox.append((worker, b""))  # it died while idle: told as a crash of this attempt
             self._wake()
@@ -124,7 +140,11 @@ class Workers:
             process = spawn(
                 interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env={**checkout.environment(self._environment, self._root), "TMPDIR": str(folder)},
+                env={
+                    **checkout.environment(self._environment, self._root),
+                    "TMPDIR": str(folder),
+                    **_heap(self._environment),
+                },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output.file,
@@ -139,7 +159,7 @@ class Workers:
         if stdin is None or stdout is None:
             raise AssertionError("both were asked for as pipes")
         self._reaper.add(process.pid)
-        worker = _Worker(process, stdin, kind, log, folder)
+        worker = _Worker(process, Outbox(stdin), kind, log, folder)
         self._workers.append(worker)
         threading.Thread(target=self._read, args=(worker, stdout), name=f"worker-{self._started}", daemon=True).start()
         return worker
@@ -163,7 +183,10 @@ class Workers:
         while self._inbox:
             worker, line = self._inbox.popleft()
             request = worker.request
-            if line and request is not None:
+            if line.strip() == BEGUN and request is not None:
+                now, worker.starting = self._clock(), False
+                worker.due = now + most_seconds(request.test) - KILL_SECONDS if not worker.asked else worker.due
+            elif line and request is not None:
                 worker.request = None
                 results.append(msgspec.json.decode(line, type=Result))
             elif not line and worker in self._workers:
@@ -183,6 +206,9 @@ class Workers:
         seconds = self._clock() - worker.begun
         if worker.stopped:
             return [Result(request.task, request.attempt, "interrupted", seconds)]
+        if hung and worker.starting:
+            message = f"the worker and its browser did not start within {seconds:.0f} s, and were ended"
+            return [Result(request.task, request.attempt, "error", seconds, Failure("crash", message))]
         if hung:
             message = f"the worker did not answer within {seconds:.0f} s and was ended with its browser"
             return [Result(request.task, request.attempt, "timeout", seconds, Failure("timeout", message))]
@@ -194,14 +220,14 @@ class Workers:
         """Let the worker of a task end its attempt; one that does not is ended itself a while later."""
         for worker in self._workers:
             if worker.request is not None and worker.request.task == task:
-                worker.due = min(worker.due, self._clock() + END_SECONDS)
+                worker.due, worker.asked = min(worker.due, self._clock() + END_SECONDS), True
                 with suppress(OSError):  # it is gone, which its reader has noticed
-                    worker.stdin.write(END + b"\n")
-                    worker.stdin.flush()
+                    worker.outbox.send(END + b"\n")
 
     def _end(self, worker: _Worker) -> None:
         """End a worker with all of its tree, and remove what its browser and MCP server wrote for themselves."""
         end_tree(worker.process, grace_seconds=0.0)
+        worker.outbox.close()
         self._reaper.remove(worker.process.pid)
         shutil.rmtree(worker.scratch, ignore_errors=True)
 
@@ -216,10 +242,7 @@ class Workers:
     def close(self) -> None:
         """Let idle workers end by themselves, briefly; end the rest. None is left."""
         for worker in self._workers:
-            try:
-                worker.stdin.close()
-            except OSError:
-                continue  # it is gone already
+            worker.outbox.close()
         for worker in self._workers:
             if worker.request is None:
                 worker.dead.wait(timeout=5.0)

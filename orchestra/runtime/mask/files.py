@@ -119,7 +119,7 @@ class _Folder:
             self.removed.append(Removed(shown, 0, "it is a link to a path that holds a secret"))
 
     def _file(self, path: Path, shown: str) -> None:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as source:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as source:
             size = os.fstat(source.fileno()).st_size
             if not size:
                 return

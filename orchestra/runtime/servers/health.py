@@ -33,6 +33,7 @@ from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.component import Basis, Member
+from orchestra.runtime.servers.loop import Loop
 from orchestra.runtime.servers.port import locks_folder
 from orchestra.runtime.servers.probe import Prober
 from orchestra.runtime.servers.recovery import Action, Watch, bound_seconds, decide, once_bound_seconds, step
@@ -149,7 +150,7 @@ class Matrix:
             return
         if self._loop is None:
             become_subreaper()  # what a service leaves behind comes to us, and is found
-            self._loop = asyncio.new_event_loop()
+            self._loop = Loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="health", daemon=True)
             self._thread.start()
         self._loop.call_soon_threadsafe(self._want, wanted)
