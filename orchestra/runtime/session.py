@@ -161,7 +161,7 @@ class Session:
             self._browsers = engines(
                 (task.test for task in self._tasks.values()), root, self._environment, headed=options.headed
             )
-            self._builds = Builds(root, plan)
+            self._builds = Builds(root, plan, self.interrupted)
             self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:

@@ -13,6 +13,7 @@ from orchestra.runtime import attempt, body, limit, observed, outlet, window
 from orchestra.runtime.bounded import paths, pool
 from orchestra.runtime.driver import contract, playwright, playwright_watch, sections
 from orchestra.runtime.engine import job, junit, workers
+from orchestra.runtime.mask import archive
 from orchestra.runtime.processes import commands
 from orchestra.runtime.servers import probe, service
 
@@ -53,6 +54,7 @@ NUMBERS = {
     f"{workers.HEAP_MEGABYTES} MB of heap": "memory of Playwright",
     f"{git.SECONDS:g} s": "git",
     f"{hangs.HEARD_SECONDS:g} s": "a signal",
+    f"{archive.DEPTH} layers inside of each other, {archive.UNPACKED_BYTES >> 20} MiB": "archives",
     f"{expansion.MOST_DEPTH} deep": "blocks inside",
     f"{expansion.MOST_STEPS:,} and {expansion.MOST_STEPS_IN_ALL:,}": "steps of a test",
     f"{expansion.MOST_COMBINATIONS} and {expansion.MOST_TESTS:,}": "tests of a matrix",
