@@ -266,7 +266,7 @@ class Session:
         facts["browsers"] = {
             engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)
         }
-        kept_plan.keep(self.folder, self._plan, __version__)
+        kept_plan.keep(self.folder, self._plan)
         body = {
             "run": self.run,
             "plan_digest": self._plan.digest(),
