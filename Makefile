@@ -11,16 +11,22 @@ BIN := .venv/bin
 # What must be covered to the last branch: the parts that are pure.
 COVERED := compiler/* plan.py steps.py targets.py metrics.py names.py suggest.py source*.py
 
-DOIT := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/doit
+# As in a shell in which .venv is active: `python` of a spec is the first on PATH.
+ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
+DOIT := $(ACTIVE) $(BIN)/doit
 LAST := .orchestra/market/runs/last
 START := $(shell date +%s)
 TOOK = $$(($$(date +%s) - $(START))) s
+
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+COVERAGE = echo "test: $$($(BIN)/coverage report --format=total) % of all, then the pure parts:"; \
+	$(BIN)/coverage report --include='$(subst $(space),$(comma),$(addprefix orchestra/,$(COVERED)))' --fail-under=100
 
 comma := ,
 space := $() $()
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-faults test check bench clean format lock env browser
+.PHONY: help demo demo-faults quick test test-all check generate bench clean format lock env browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,41 +43,60 @@ demo: env browser ## compile the specs and run the browser suite by both methods
 
 demo-faults: env ## break the API server of the sample: all tests pass; then once more, slow, until a gate stops the run
 	$(BIN)/orchestra compile
-	$(BIN)/orchestra run --suite faults
+	$(ACTIVE) $(BIN)/orchestra run --suite faults
 	@echo 'demo-faults: once more, slow, and with no outage allowed: a gate is to warn, and one to stop the run, exit 1'
-	@code=0; $(BIN)/orchestra run --suite faults --profile budget || code=$$?; \
+	@code=0; $(ACTIVE) $(BIN)/orchestra run --suite faults --profile budget || code=$$?; \
 	  test $$code -eq 1 || { echo "demo-faults: that run ended with $$code, and 1 was expected"; exit 1; }
 	@echo 'demo-faults: what the gates did, from the ledger:'
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'outage_budget.*failed'
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'quick.*warned'
 
-test: env browser ## the tests, with full branch coverage of the pure parts
-	@echo 'test: 1 of 3: side by side, $(WORKERS) processes'
-	@$(BIN)/coverage erase
-	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not serial' --cov --cov-report= || { \
-	  echo 'test: what failed beside others is tried once more, alone'; \
-	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --cov --cov-append --cov-report=; }
-	@echo 'test: 2 of 3: what measures or fills the machine, alone'
-	@$(BIN)/python -m pytest -m serial --cov --cov-append --cov-report= || test $$? -eq 5 # 5: there is none
-	@echo 'test: 3 of 3: branch coverage of the pure parts'
-	@$(BIN)/coverage report --include='$(subst $(space),$(comma),$(addprefix orchestra/,$(COVERED)))' --fail-under=100
-	@echo "test: all good, $(TOOK) in all"
+quick: env ## the tests that need no process, server or browser, in under a minute
+	@$(PYTEST) -q tests/unit
 
-check: env ## lint, format, types, layers, and that nothing generated has drifted
+test: env browser ## all tests, with full branch coverage of the pure parts; some by T=, a path or an expression
+ifdef T
+	@$(BIN)/python -m pytest $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k '$(T)')
+else
+	@echo 'test: 1 of 2: tests, $(WORKERS) processes'
+	@$(BIN)/coverage erase
+	@$(PYTEST) --dearest 20 --cov --cov-report=
+	@echo 'test: 2 of 2: branch coverage'
+	@$(COVERAGE)
+	@echo "test: all good, $(TOOK) in all"
+endif
+
+# Every process of the tests is measured here, not only those of pytest: a fifth more time, and a file for each.
+test-all: env browser ## all tests and those that take minutes, with the coverage of every process
+	@echo 'test-all: 1 of 2: tests, $(WORKERS) processes'
+	@$(BIN)/coverage erase
+	@COVERAGE_PROCESS_START='$(CURDIR)/pyproject.toml' COVERAGE_FILE='$(CURDIR)/.coverage' $(PYTEST) --dearest 20 --nightly
+	@echo 'test-all: 2 of 2: branch coverage'
+	@$(BIN)/coverage combine --quiet
+	@$(COVERAGE)
+	@echo "test-all: all good, $(TOOK) in all"
+
+check: env ## lint, format, types, layers, and that nothing generated is stale
 	@echo 'check: 1 of 5: lint (ruff check)'
 	@$(BIN)/ruff check --quiet
 	@echo 'check: 2 of 5: format (ruff format --check)'
-	@$(BIN)/ruff format --check || { echo 'check: make format mends it'; exit 1; }
+	@$(BIN)/ruff format --check || { echo 'check: make format fixes it'; exit 1; }
 	@echo 'check: 3 of 5: types (mypy --strict)'
 	@$(BIN)/mypy --strict --no-error-summary orchestra
 	@echo 'check: 4 of 5: layers (lint-imports)'
 	@$(BIN)/lint-imports --no-logo >.venv/layers.log || { cat .venv/layers.log; exit 1; }
-	@echo 'check: 5 of 5: what is generated (orchestra compile --check)'
-	@$(BIN)/orchestra compile --check
+	@echo 'check: 5 of 5: generated files (scripts/generate.py --check, orchestra compile --check)'
+	@$(BIN)/python scripts/generate.py --check
+	@$(BIN)/orchestra compile --check || { echo 'check: make generate fixes it'; exit 1; }
 	@echo "check: all good, $(TOOK) in all"
 
+generate: env ## make all generated files: schemas, pages, what specs compile to, golden files
+	@$(BIN)/python scripts/generate.py
+	@$(BIN)/orchestra compile
+	@UPDATE_GOLDEN=1 $(PYTEST) -q -m golden
+
 bench: env browser ## the figures of docs/benchmarks.md, measured on this machine
-	$(BIN)/python -m bench
+	$(ACTIVE) $(BIN)/python -m bench
 
 clean: ## remove the environment, the caches and the records of runs
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .doit.db*
@@ -79,7 +104,7 @@ clean: ## remove the environment, the caches and the records of runs
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo 'clean: .venv, caches and records of runs are gone'
 
-format: env ## let ruff mend what it can
+format: env ## let ruff fix what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, ledger, quality, runtime, startup
+from bench import faults, hangs, ledger, quality, runtime, startup
 
 BENCHES = {
     "compile": compiling.run,
     "startup": startup.run,
     "runtime": runtime.run,
     "faults": faults.run,
+    "hangs": hangs.run,
     "ledger": ledger.run,
     "quality": quality.run,
 }

@@ -24,8 +24,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.browsers.browser import Browser, find, launch_options
-from tests.step_requests import request
-from tests.step_site import site
+from tests.support.requests import request
+from tests.support.site import site
 
 TARGET = 1.15
 STEPS = [
@@ -52,6 +52,7 @@ def through(worker: subprocess.Popen[bytes], line: bytes) -> float:
     begun = time.perf_counter()
     worker.stdin.write(line)
     worker.stdin.flush()
+    worker.stdout.readline()  # its time begins
     answer = worker.stdout.readline()
     seconds = time.perf_counter() - begun
     result = msgspec.json.decode(answer, type=Result)

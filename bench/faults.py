@@ -30,8 +30,8 @@ import psutil
 from bench.measure import ORCHESTRA, ROOT, environment, table
 from orchestra.runtime.servers.port import busy
 from orchestra.runtime.servers.service import Journal
-from tests.health_ground import SERVER, carriers, free_range
-from tests.incident_ground import ASK, FAULT, SERVE
+from tests.support.outages import ASK, FAULT, SERVE
+from tests.support.servers import SERVER, carriers, free_range
 
 SEED = 20260101
 HANG_SECONDS = 900.0
@@ -522,7 +522,7 @@ def _finish(root: Path, kinds: Sequence[tuple[int, str]], run: subprocess.Popen[
 def _kill_run(root: Path, one: tuple[int, str], tally: Tally, dice: random.Random) -> None:
     """SIGKILL of the run at a moment of the dice; counted by a process that is the subreaper of all of it."""
     moment = f"after:{dice.uniform(0.1, 4.0):.3f}"
-    argv = [sys.executable, "-m", "tests.subreaper", moment, "-", "--", *ORCHESTRA, "-C", str(root), "run"]
+    argv = [sys.executable, "-m", "tests.support.subreaper", moment, "-", "--", *ORCHESTRA, "-C", str(root), "run"]
     try:
         done = subprocess.run(
             argv, cwd=ROOT, env=_env(), capture_output=True, text=True, check=False, timeout=HANG_SECONDS

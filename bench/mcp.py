@@ -40,8 +40,8 @@ from orchestra.runtime.driver.mcp_session import server_argv, server_environment
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.scope import Scope
 from orchestra.steps import Step
-from tests.step_requests import request, steps
-from tests.step_site import site
+from tests.support.requests import request, steps
+from tests.support.site import site
 
 SEED = 4
 RATIO = 1.15

@@ -23,10 +23,13 @@ from orchestra.step_python import playwright_text
 from orchestra.steps import Step, conditions, file_name, milliseconds
 from orchestra.targets import Target, js_locator, target_of
 
-__all__ = ["ToolCall", "mcp_calls", "playwright_text"]
+__all__ = ["ToolCall", "chooser_calls", "mcp_calls", "playwright_text"]
 
 # How long one question to an element may take inside the server, in ms; the client asks again until its own deadline.
 _INSTANT = 1000
+
+ACTION_MS = 5000
+"""How long the server tries an action by itself (`--timeout-action`); the client sends it again until its own deadline."""
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -55,6 +58,13 @@ def mcp_calls(step: Step, poll_seconds: float, folder: str = "") -> tuple[ToolCa
         folder: where screenshots and downloads are kept, absolute and with `/` at its end; names alone without it.
     """
     return tuple(_CALLS[step.verb](_Context(step, step.args, poll_seconds, folder)))
+
+
+def chooser_calls(step: Step) -> tuple[ToolCall, ToolCall]:
+    """The tool calls of an `upload` whose element is no file input: the click that opens the chooser, and its answer."""
+    the = _Context(step, step.args, 0.0, "")
+    paths = [_text(path) for path in the.args["files"]]
+    return ToolCall("browser_click", the.on_target()), ToolCall("browser_file_upload", {"paths": paths})
 
 
 class _Context(msgspec.Struct, frozen=True):
@@ -112,7 +122,7 @@ def _fill(the: _Context) -> Iterator[ToolCall]:
 
 def _press(the: _Context) -> Iterator[ToolCall]:
     if the.step.target is not None:
-        yield from _act("browser_evaluate", target=the.target(), function="(element) => element.focus()")
+        yield from _act("browser_evaluate", target=the.target(), function=page_script.FOCUS)
     yield from _act("browser_press_key", key=the.text("key"))
 
 
@@ -135,9 +145,11 @@ def _hover(the: _Context) -> Iterator[ToolCall]:
 
 
 def _upload(the: _Context) -> Iterator[ToolCall]:
-    # Not a click: a file input is often hidden behind a label that looks better, and nothing hidden can be clicked.
-    yield from _act("browser_evaluate", target=the.target(), function="(element) => element.click()")
-    yield from _act("browser_file_upload", paths=[_text(path) for path in the.args["files"]])
+    # A file input is often hidden behind a label that looks better, and nothing hidden can be clicked: it is given its
+    # files without a click. What is no file input opens the file chooser when it is clicked (`chooser_calls`).
+    yield from _act("browser_evaluate", target=the.target(), function=page_script.FILE_INPUT)
+    paths, limit = literal([_text(path) for path in the.args["files"]]), {"timeout": ACTION_MS}
+    yield from _code(f"await page.{the.target()}.setInputFiles({paths}, {literal(limit)});")
 
 
 def _expect(the: _Context) -> Iterator[ToolCall]:
@@ -205,7 +217,7 @@ def _wait_by_locator(target: Target, be: str, unless: Target | None, limit: int)
 
 
 def _evaluate(the: _Context) -> Iterator[ToolCall]:
-    return _act("browser_evaluate", function=the.text("script"), **the.on_target())
+    return _act("browser_evaluate", function=page_script.evaluation(the.text("script")), **the.on_target())
 
 
 def _screenshot(the: _Context) -> Iterator[ToolCall]:

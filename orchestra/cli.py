@@ -6,13 +6,15 @@ not pay for a compiler or a runtime that they do not use.
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
 import sys
 from typing import Any
 
-from orchestra.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, OrchestraError
+from orchestra import streams
+from orchestra.errors import EXIT_BUG, EXIT_MACHINE, EXIT_OK, EXIT_SIGINT, MachineError, OrchestraError, SpecError
 
 # verb -> (module of orchestra.verbs, one line for --help); the function has the verb's name
 VERBS: dict[str, tuple[str, str]] = {
@@ -46,6 +48,7 @@ def main() -> None:
     not searched.
     """
     gc.disable()
+    streams.open_closed()
     code = run(sys.argv[1:])
     gc.freeze()
     sys.exit(code)
@@ -67,20 +70,37 @@ def run(arguments: list[str]) -> int:
         return EXIT_SIGINT
     except BrokenPipeError:
         # The reader has gone: nothing is wrong. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.deafen()
         return EXIT_OK
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            return _bug(arguments)
+        streams.deafen()
+        tell(_refusal(error))
+        return EXIT_MACHINE
     except Exception:  # noqa: BLE001 - the last line of defence: a bug becomes a file that can be sent to us
         return _bug(arguments)
     return code
 
 
+_OF_THE_MACHINE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG}
+)
+"""What a system refuses to any program: no bug of ours, wherever it comes up."""
+
+
+def _refusal(error: OSError) -> MachineError:
+    """A system that refuses. An error without a file is about what is printed."""
+    what = f"{error.filename!r}" if error.filename else "the output"
+    return MachineError(f"{what} cannot be written: {error.strerror}", "make room, or raise the limit that was reached")
+
+
 def tell(error: OrchestraError) -> None:
     """Show a known error: its message, and its hint on a line of its own. Nothing in it can steer a terminal."""
-    from orchestra.draw import visible  # noqa: PLC0415 - only an error needs it
+    from orchestra.printing import letter, printed  # noqa: PLC0415 - only an error needs it
 
-    print(f"error: {visible(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {visible(error.hint)}", file=sys.stderr)
+    many = isinstance(error, SpecError)  # each of its lines is one of ours
+    print(printed(f"error: {error.message}") if many else letter(error.message, error.hint), file=sys.stderr)
 
 
 def _is_check(arguments: list[str]) -> bool:
@@ -116,6 +136,7 @@ def _click(arguments: list[str]) -> int:
 def _plain_compile() -> int:
     """`compile` without any option: click, an eighth of a compile of 16 tests, would have nothing to read."""
     from orchestra import project  # noqa: PLC0415 - as in `_click`
+    from orchestra.printing import printed  # noqa: PLC0415
     from orchestra.source import collector_paused  # noqa: PLC0415
     from orchestra.verbs import compiling  # noqa: PLC0415
 
@@ -123,7 +144,7 @@ def _plain_compile() -> int:
     gc.enable()
     with collector_paused():
         done = compiling.compile_specs(project.here())
-    print(*done.lines, done.last, sep="\n", file=sys.stderr)
+    print(printed("\n".join((*done.lines, done.last))), file=sys.stderr)
     return done.code
 
 
@@ -140,19 +161,19 @@ def _bug(arguments: list[str]) -> int:
     import traceback  # noqa: PLC0415
 
     from orchestra import __version__  # noqa: PLC0415
-    from orchestra.draw import visible  # noqa: PLC0415
+    from orchestra.printing import letter, printed  # noqa: PLC0415
 
     trace = traceback.format_exc()
-    print(f"error: this is a bug of orchestra: {visible(trace.strip().splitlines()[-1])}", file=sys.stderr)
+    print(letter(f"this is a bug of orchestra: {trace.strip().splitlines()[-1]}"), file=sys.stderr)
     try:
         handle, path = tempfile.mkstemp(prefix="orchestra-bug-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"orchestra {__version__}, Python {sys.version}, {sys.platform}\n")
             file.write(f"verb: {next((word for word in arguments if word in VERBS), '-')}\n\n{trace}")
     except OSError:
-        print(f"{trace}hint: please report it with the lines above", file=sys.stderr)
+        print(printed(f"{trace}hint: please report it with the lines above"), file=sys.stderr)
     else:
-        print(f"hint: please report it and attach {path}", file=sys.stderr)
+        print(printed(f"hint: please report it and attach {path}"), file=sys.stderr)
     return EXIT_BUG
 
 

@@ -34,4 +34,5 @@ class Diagnostic(NamedTuple):
     def text(self) -> str:
         """`file:line:col: message [rule]`, with the hint on a line of its own."""
         head = f"{self.place}: {self.message} [{self.rule}]"
-        return f"{head}\n    hint: {self.hint}" if self.hint else head
+        lines = [head, f"    hint: {self.hint}"] if self.hint else [head]
+        return "\n".join(" ".join(line.splitlines()) for line in lines)

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestra import project
+from orchestra import project, streams
 from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.session import Options
+from orchestra.verbs.proven import proven_plan
 
 
 class Suites:
@@ -32,6 +33,7 @@ class Suites:
     """
 
     def __init__(self, file: str, suites: Mapping[str, Mapping[str, Any]]) -> None:
+        streams.open_closed()
         self._suites = suites
         profile = os.environ.get("ORCHESTRA_PROFILE", "")
         launch = Launch(
@@ -39,6 +41,7 @@ class Suites:
             watch=watch.observers,
             options=Options(argv=tuple(sys.argv), force="ORCHESTRA_FORCE" in os.environ),
             profile=profile,
+            load=proven_plan,
         )
         first = next(iter(suites), "")
         self.config: dict[str, Any] = dag.config(launch, list(suites[first]["methods"]) if first else [])

@@ -3,7 +3,7 @@ r"""Graph and tables as text: one source for slash commands, docs, reports and t
 Text of a spec may hold anything. Each form has one function that makes it harmless and shows it as it was written:
 
     visible    terminal   characters that do not show become visible (`␛`, `⟨U+202E⟩`): no escape sequence of a
-                          terminal, no smuggled text
+                          terminal, no smuggled text (of `printing`, as `one_line` and `clip`)
     markdown   Markdown   besides, what could start markup, or be acted on by a reader of slash commands, is a character
                           reference (`&#36;`) or has a backslash (`\*`); the rendered text is `visible(text)`
     label      Mermaid    besides, all but a short list of characters are references of Mermaid's own (`#34;`)
@@ -16,18 +16,29 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from orchestra.plan import Plan, Test
+from orchestra.printing import HIDDEN, clip, one_line, visible
 
-# The inside of a character class: what does not show, or changes the order of what does. Fixed, so that the output is
-# the same under every Unicode version. Joiners (U+200C, U+200D) and variation selectors stay: scripts need them.
-HIDDEN = (
-    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e0fff"
-)
-_HIDDEN = re.compile(f"[{HIDDEN}]")
-_CONTROLS = 0x20
-_DELETE = 0x7F
-_PICTURES = 0x2400
+__all__ = [
+    "HIDDEN",
+    "LABEL_LENGTH",
+    "MOST_EDGES",
+    "MOST_NODES",
+    "clip",
+    "code",
+    "code_cell",
+    "codes",
+    "grouped",
+    "label",
+    "markdown",
+    "markdown_table",
+    "mermaid",
+    "one_line",
+    "plain_name",
+    "terminal_graph",
+    "terminal_table",
+    "visible",
+    "width",
+]
 
 _SPACES = "\t\n\r\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _MARKDOWN = re.compile(
@@ -52,30 +63,6 @@ MOST_EDGES = 400
 
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/-]*")
 _SAFE_CODE = re.compile(r"[0-9A-Za-z._/=\[\],:-]+(?: [0-9A-Za-z._/=\[\],:-]+)*")
-
-
-def _show(char: str) -> str:
-    number = ord(char)
-    if number < _CONTROLS:
-        return chr(_PICTURES + number)
-    return "␡" if number == _DELETE else f"⟨U+{number:04X}⟩"
-
-
-def visible(text: str) -> str:
-    """The text with each character that does not show replaced by a visible sign. White space stays."""
-    if text.isascii() and text.isprintable():  # nearly every text, and certain only within ASCII
-        return text
-    return _HIDDEN.sub(lambda found: _show(found[0]), text)
-
-
-def one_line(text: str) -> str:
-    """The visible text with white space folded to single spaces."""
-    return " ".join(visible(text).split())
-
-
-def clip(text: str, length: int) -> str:
-    """The text, cut to `length` characters with `…` as the last when it is longer."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 # ------------------------------------------------------------------------------------------------------------ Markdown

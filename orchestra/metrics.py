@@ -1,7 +1,7 @@
 """The metrics that gates speak about: the catalogue, and CEL over it. Owns cel_expr_python. May import `layers`, `suggest`.
 
 Counts are whole numbers and ratios, percentages and seconds are doubles, because CEL compares only like with like:
-`failed <= 5`, `cpu_percent < 90.0`. `python -m orchestra.metrics` prints docs/metrics.md.
+`failed <= 5`, `cpu_percent < 90.0`. `make generate` writes docs/metrics.md.
 
 Longer than other modules because the catalogue is data, and half of it: what is declared and what reads it stand together.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -475,12 +474,18 @@ def check_expression(expression: str, members: Members, phase: Phase) -> list[Pr
         members: of the suite.
         phase: when the gate is judged.
     """
+    if len(expression) > LETTERS:
+        return [
+            Problem(
+                0, f"the condition has {len(expression)} letters, at most {LETTERS} are allowed", "make two gates of it"
+            )
+        ]
     declared = declare(members)
     environment = _environment(tuple((name, metric.type) for name, metric in declared.items()))
     try:
         compiled = environment.compile(expression)
     except RuntimeError as error:
-        return list(_refusals(str(error), expression, declared))
+        return list(_refusals(str(error), expression, declared)) or [_beyond(str(error))]
     kind = compiled.return_type().name().lower()
     if kind != "bool":
         return [
@@ -500,6 +505,12 @@ def check_expression(expression: str, members: Members, phase: Phase) -> list[Pr
         if phase not in metric.phases
     ]
 
+
+LETTERS = 2000
+"""The length of a condition: what the library may build in its iterations is a multiple of it."""
+
+ITERATIONS = 10_000
+"""So often may the macros of a condition (`all`, `exists`, `map`, …) go round in all; it is the library's own limit."""
 
 CEL_EXAMPLE = "CEL is written so: failed <= 5 && !(error > 0) || degraded == 0"
 _A_TYPE = {"int": "a whole number", "double": "a number", "string": "a text", "uint": "a whole number"}
@@ -534,6 +545,15 @@ def _refusals(text: str, expression: str, declared: Mapping[str, Metric]) -> Ite
                 CEL_EXAMPLE,
             )
             return
+
+
+_OUTSIDE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
+"""The library's name for a kind of error, before and after its words."""
+
+
+def _beyond(text: str) -> Problem:
+    """A refusal without a place: the condition is nested too deeply, for instance."""
+    return Problem(0, f"the condition cannot be read: {_OUTSIDE.sub('', text)}", "make several gates of it")
 
 
 _MOST_NAMED = 40
@@ -611,11 +631,16 @@ def evaluate(expression: str, values: Mapping[str, Any]) -> bool | NotApplicable
         values: of the metrics, by name; a metric without a value is left out.
 
     Raises:
-        EvaluationError: it has no value though none of its metrics is missing.
+        EvaluationError: it has no value though none of its metrics is missing, or takes more than `ITERATIONS`.
     """
     read = names_in(expression)
     compiled = compile_expression(expression)
-    result = compiled.eval(data={name: _typed(name, values[name]) for name in read if name in values}).value()
+    try:
+        result = compiled.eval(data={name: _typed(name, values[name]) for name in read if name in values}).value()
+    except RuntimeError as error:
+        over = "Iteration budget exceeded" in str(error)
+        reason = f"it takes more than {ITERATIONS} iterations" if over else _OUTSIDE.sub("", str(error))
+        raise EvaluationError(reason) from None
     if isinstance(result, bool):
         return result
     # A missing metric need not matter: `failed == 0 || agreement >= 0.95` is true without an agreement.
@@ -656,7 +681,3 @@ converts.
 A metric may have no value: `pass_rate` when nothing ran, `agreement` when one method was selected. A gate that cannot
 be decided without it is *not applicable*, shown as such, neither passed nor failed.
 """
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

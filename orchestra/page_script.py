@@ -107,6 +107,84 @@ _PLAYWRIGHT_CSS = re.compile(
 )
 
 
+FOCUS = """(element) => {
+  const active = element.getRootNode().activeElement;
+  const focused = active === element && element.ownerDocument.hasFocus();
+  if (element.isContentEditable && !focused && active && active.blur) active.blur();
+  element.focus();
+  element.focus();
+  if (!focused && element.nodeName === 'INPUT') try { element.setSelectionRange(0, 0); } catch {}
+}"""
+"""Focuses an element as Playwright does before it presses a key: the caret of an input that had no focus is at its start."""
+
+_PLAIN = """const odd = (at, what) => { throw { odd: `${what} at ${at}` }; };
+const plain = (value, at, above) => {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : odd(at, String(value));
+  if (typeof value !== 'object') return odd(at, `a ${typeof value}`);
+  if (above.includes(value)) return odd(at, 'a circle');
+  const inside = [...above, value];
+  if (Array.isArray(value)) {
+    const items = [];
+    for (let index = 0; index < value.length; index++)
+      items.push(value[index] === undefined ? null : plain(value[index], `${at}[${index}]`, inside));
+    return items;
+  }
+  if (typeof value.toJSON === 'function') return plain(value.toJSON(), at, inside);
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (kind !== 'Object') return odd(at, `a ${kind}`);
+  const entries = Object.keys(value).filter((key) => value[key] !== undefined);
+  return Object.fromEntries(entries.map((key) => [key, plain(value[key], `${at}.${key}`, inside)]));
+};
+const words = (error) => {
+  try {
+    return error instanceof Error ? (error.name === 'Error' ? error.message : `${error.name}: ${error.message}`) : String(error);
+  } catch { return 'something that has no text'; }
+};"""
+
+_FUNCTION = re.compile(r"(async)?\s*function(\s|\()")
+
+OUTCOME = "async () => await globalThis[Symbol.for('orchestra.outcome')] ?? null"
+"""A function that waits for the last `evaluation` of the page; null when the page holds none."""
+
+
+def evaluation(script: str) -> str:
+    """Return a function of an element, or of nothing, that runs a script of the user and describes what came of it.
+
+    The script is what Playwright takes: a function, called with the element, or an expression. The outcome is
+    `{value}`, `{odd}` where the value holds something that JSON has no value for, or `{error}` with what it threw.
+    """
+    code = script.strip()
+    code = f"({code})" if _FUNCTION.match(code) else code
+    return "\n".join(
+        [
+            "async (element) => {",
+            _PLAIN,
+            "const run = async () => {",
+            "let value;",
+            "try {",
+            f"const made = (0, eval)({literal(code)});",
+            "value = await (typeof made === 'function' ? made(element) : made);",
+            "} catch (error) { return { error: words(error) }; }",
+            "try { return { value: value === undefined ? null : plain(value, '$', []) }; }",
+            "catch (error) { return { odd: error.odd ?? words(error) }; }",
+            "};",
+            "const outcome = run();",
+            "Object.defineProperty(globalThis, Symbol.for('orchestra.outcome'), { value: outcome, configurable: true });",
+            "return await outcome;",
+            "}",
+        ]
+    )
+
+
+FILE_INPUT = """(element) => {
+  const other = element.matches('a, button, input, textarea, select') ? null : element.closest('label');
+  const input = other && other.control || element;
+  return input.nodeName === 'INPUT' && input.type === 'file';
+}"""
+"""Whether files can be given to an element itself: a file input, or the label of one, as Playwright looks it up."""
+
+
 def observable(target: Target) -> bool:
     """Whether a target can be looked up inside the page: text, test id or CSS alone, perhaps with `nth`.
 
@@ -117,6 +195,11 @@ def observable(target: Target) -> bool:
         return False
     return target.by != "css" or not _PLAYWRIGHT_CSS.search(target.value)
 
+
+# A page may have put stand-ins in the place of its timers; whoever owns the browser has kept the true ones.
+_TIMERS = """const own = globalThis[Symbol.for('orchestra')] ?? globalThis;
+const { setTimeout, clearTimeout, setInterval, clearInterval, MutationObserver } = own;
+const now = own.now ?? (() => Date.now());"""
 
 _QUERY = """const everything = (root) => [...root.querySelectorAll('*')]
   .flatMap((node) => node.shadowRoot ? [node, ...everything(node.shadowRoot)] : [node]);
@@ -159,6 +242,7 @@ def observer(target: Target, be: State, unless: Target | None, milliseconds: int
     return "\n".join(
         [
             "() => new Promise((resolve) => {",
+            _TIMERS,
             *parts,
             "const look = () => {",
             marker,
@@ -169,7 +253,7 @@ def observer(target: Target, be: State, unless: Target | None, milliseconds: int
             "let observer, timer, limit;",
             "const end = (result) => {",
             "observer?.disconnect(); clearInterval(timer); clearTimeout(limit);",
-            "resolve({ ...result, at: Date.now() });",
+            "resolve({ ...result, at: now() });",
             "};",
             "const check = () => { const result = look(); if (result) end(result); return result; };",
             "if (check()) return;",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestra.diagnostic import Place
 from orchestra.errors import OrchestraError
-from orchestra.source import Document, Json, parse
+from orchestra.source import Document, Json, parse, read_inside
 from orchestra.source import Path as SpecPath
 
 
@@ -35,13 +35,16 @@ class Places:
         found = []
         for name in self._sources:
             try:
-                found.append(parse((self._root / name).read_bytes(), name))
+                found.append(parse(read_inside(self._root, name), name))
             except (OSError, OrchestraError):
                 continue  # the plan is older than this file's damage; a place less is all that is lost
         return tuple(found)
 
     def find(self, pointer: str) -> Place | None:
-        """The place of a JSON pointer (RFC 6901) such as `/tests/B004/steps/1`, None when it is not in the files."""
+        """The place of a JSON pointer (RFC 6901) such as `/tests/B004/steps/1`, None when it is not in the files.
+
+        An item of a list of texts has its own text as a pointer, too: `/errors/allow/ResizeObserver loop`.
+        """
         found = self._lookup(pointer)
         return None if found is None else found[0].place(found[1])
 
@@ -77,6 +80,8 @@ def _walk(data: Json, parts: Sequence[str]) -> tuple[SpecPath, Json] | None:
             path, data = (*path, part), data[part]
         elif isinstance(data, list) and part.isascii() and part.isdigit() and int(part) < len(data):
             path, data = (*path, int(part)), data[int(part)]
+        elif isinstance(data, list) and part in data:
+            path, data = (*path, data.index(part)), part
         else:
             return None
     return path, data

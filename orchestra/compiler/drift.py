@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from orchestra import source
+from orchestra import nofollow, source
 from orchestra.compiler import marker, stamp
 from orchestra.compiler.emit import INDEX, File
 from orchestra.compiler.writing import Change, write_all
@@ -126,8 +126,13 @@ def apply(
 
 # --------------------------------------------------------------------------------------------------------------- judge
 def _target(root: Path, path: str) -> Path:
-    """The real path of an output; a link is followed, but not out of the root."""
+    """The real path of an output; a link is followed, but not out of the root, and none to or below .orchestra."""
     real = Path(os.path.realpath(root / path))
+    if PurePosixPath(path).parts[0] == nofollow.BELOW and real != root / path:
+        raise UsageError(
+            f'"{path}" is reached through a link, to {real}, and orchestra follows none below {nofollow.BELOW}',
+            "remove the link; if you did not make it, `git log` says who brought it",
+        )
     if not real.is_relative_to(root):
         raise UsageError(
             f'the output "{path}" leads out of the project root, to {real}',

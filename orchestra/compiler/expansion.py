@@ -18,13 +18,15 @@ MOST_STEPS = 10_000
 MOST_DEPTH = 32
 MOST_COMBINATIONS = 1_000
 MOST_TESTS = 100_000
+MOST_STEPS_IN_ALL = 200_000
 _ENOUGH = 10**9
 
 
 def judge(spec: Spec, source: Assembled) -> list[Diagnostic]:
     """Every test, block and matrix of a valid spec that makes too much, sorted by place."""
-    problems = sorted([*_blocks(spec, source), *_matrices(spec, source)])
-    return problems or [*_suite(spec, source)]
+    sizes: dict[str, tuple[int, int]] = {}
+    problems = sorted([*_blocks(spec, source, sizes), *_matrices(spec, source)])
+    return problems or [*_suite(spec, source, sizes)]
 
 
 def has_circle(spec: Spec) -> bool:
@@ -46,10 +48,9 @@ def _grown(steps: Sequence[StepSpec], sizes: Mapping[str, tuple[int, int]]) -> t
     return len(steps) - len(used) + sum(size for size, _ in used), max((depth for _, depth in used), default=0)
 
 
-def _blocks(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
-    """Steps in too great a number, or blocks in blocks in blocks."""
+def _blocks(spec: Spec, source: Assembled, sizes: dict[str, tuple[int, int]]) -> Iterator[Diagnostic]:
+    """Steps in too great a number, or blocks in blocks in blocks; `sizes` gets steps and depth of each block."""
     blocks = {name: block["steps"] for name, block in spec.get("blocks", {}).items() if "steps" in block}
-    sizes: dict[str, tuple[int, int]] = {}
     for name in resolve.topological(list(blocks), {name: list(_uses(steps)) for name, steps in blocks.items()}):
         size, depth = _grown(blocks[name], sizes)
         sizes[name] = size, depth + 1
@@ -83,8 +84,16 @@ def _matrices(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
             yield Diagnostic(source.place(("tests", test_id, "matrix"), key=True), "matrix-size", message, hint)
 
 
-def _suite(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:
+def _suite(spec: Spec, source: Assembled, sizes: Mapping[str, tuple[int, int]]) -> Iterator[Diagnostic]:
     count = sum(map(_combinations, spec["tests"].values()))
     if count > MOST_TESTS:
         message = f"the suite has {count:,} tests; at most {MOST_TESTS:,} are allowed"
         yield Diagnostic(source.place(("tests",), key=True), "matrix-size", message, "split it into several suites")
+        return
+    steps = sum(
+        _combinations(test) * sum(_grown(one, sizes)[0] for one in resolve.sections(spec, test))
+        for test in spec["tests"].values()
+    )
+    if steps > MOST_STEPS_IN_ALL:
+        message = f"the suite has {steps:,} steps in all its tests; at most {MOST_STEPS_IN_ALL:,} are allowed"
+        yield Diagnostic(source.place(("tests",), key=True), "block-size", message, "split it into several suites")

@@ -132,6 +132,8 @@ def lower_test(
         errors, errors_by = lower_errors(spec, test, group, methods_here)
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
         evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
+        patience = test.get("action_timeout_seconds", defaults.get("action_timeout_seconds"))
+        action = _TEST.action_timeout_seconds if patience is None else patience
         made.append(
             Test(
                 id=one_id,
@@ -148,6 +150,10 @@ def lower_test(
                 timeout_seconds=usual(
                     test.get("timeout_seconds", defaults.get("timeout_seconds", _TEST.timeout_seconds)),
                     _TEST.timeout_seconds,
+                ),
+                action_timeout_seconds=usual(action, _TEST.action_timeout_seconds),
+                action_idle_seconds=usual(
+                    _TEST.action_idle_seconds if patience is None else action, _TEST.action_idle_seconds
                 ),
                 retries=_retry(test.get("retries"), defaults.get("retries", {})),
                 evidence=_TEST.evidence if evidence == _TEST.evidence else evidence,

@@ -124,6 +124,7 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
             cwd=text(job.get("cwd", "."), known),
             env=text_map(job.get("env", {}), known),
             timeout_seconds=usual(job.get("timeout_seconds", _JOB.timeout_seconds), _JOB.timeout_seconds),
+            inputs=texts(job.get("inputs", []), known),
         ),
         service=lowered,
         url=text(component.get("url", ""), known),

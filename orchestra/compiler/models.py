@@ -1,8 +1,8 @@
 """The typed mappings of `spec` as pydantic models, and the JSON Schema that those make. Owns pydantic.
 
 May import `spec`, `step_schema` and `plan`. Nothing that runs a suite imports this module: it costs more than a whole
-compile of a small spec (docs/decisions/001-typed-mappings.md). `python -m orchestra.compiler.models` prints the schema
-of a spec, with `plan` as its argument that of plan.json.
+compile of a small spec (docs/decisions/001-typed-mappings.md). `make generate` writes the schemas
+of a spec and of plan.json.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import functools
 import inspect
 import json
 import keyword
-import sys
 import types
 from typing import Annotated, Any, Literal, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -85,7 +84,8 @@ def _field(name: str, hint: Any, *, total: bool) -> tuple[Any, Any]:
         extra["propertyNames"] = {"pattern": key.names}
     if key.single:
         extra.update(minProperties=1, maxProperties=1)
-
+    elif key.min_items and get_origin(annotated.__origin__) is dict:
+        extra["minProperties"] = key.min_items
     if key.ref:
         extra[_REF] = f"#/$defs/{key.ref}"
     info = Field(
@@ -194,7 +194,3 @@ def rendered(schema: dict[str, Any]) -> str:
 def main(which: Literal["spec", "plan"] | str) -> str:  # noqa: PYI051  (the words are documentation)
     """The schema that the command line asks for."""
     return rendered(build_plan_schema() if which == "plan" else build_schema())
-
-
-if __name__ == "__main__":
-    sys.stdout.write(main(sys.argv[1] if len(sys.argv) > 1 else "spec"))

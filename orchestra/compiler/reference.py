@@ -1,12 +1,11 @@
 """The pages docs/spec.md and docs/steps.md, made from the schema and the table of steps. May import what makes those.
 
-`python -m orchestra.compiler.reference spec` (or `steps`) prints a page; a test compares it with the committed one.
+`make generate` writes them; a test compares them with the committed ones.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -35,7 +34,7 @@ _OF_STEPS = frozenset(definitions())
 _SPEC_HEAD = """\
 # The spec, key by key
 
-Made from `schemas/orchestra.schema.json` by `python -m orchestra.compiler.reference spec`; a change by hand is lost.
+Made from `schemas/orchestra.schema.json` by `make generate`; a change by hand is lost.
 
 A spec is YAML 1.2. Everything is a mapping whose keys are ids, durations are seconds with the unit in the name, and
 every path is relative to the project root. With this line at its top an editor completes and explains each key:
@@ -51,13 +50,18 @@ there. Steps have [a page of their own](steps.md).
 _STEPS_HEAD = """\
 # Steps
 
-Made from the table in `orchestra/steps.py` by `python -m orchestra.compiler.reference steps`; a change by hand is lost.
+Made from the table in `orchestra/steps.py` by `make generate`; a change by hand is lost.
 
 A step is a mapping with one verb as its key, `- fill: {label: Message, value: hello}`, and the same for both browser
 methods: `cli` carries it out by Playwright, `mcp` by tool calls of the Playwright MCP server. What a step carries
 (`value`, `key`, `files`) is never a key of a [target](#targets), so both stand in one mapping. A field in **bold** must
 be there. Every text may hold names (`${frontend.url}`); a number may be one name alone (`"${seconds}"`), so that the
 parameter of a block can stand there.
+
+An action (`click`, `fill`, `press`, …) waits until its element is there and fit for it: for `within_seconds` of the
+step, else for `action_timeout_seconds` of its test, else for 30 seconds, and for 10 where no request of the page is
+under way. Then it fails, with the reason and with what is near: elements by role and name, or each of those that match.
+It is no timeout of the test and is not tried again.
 
 Over MCP, an `expect` is a question that the page answers with `{ok, found}` and that is asked again until it is ok or
 the time is up; `wait` is one call that ends with the change of the page itself, at the latest after `poll_seconds` of
@@ -189,6 +193,8 @@ def _verb(verb: Verb) -> Iterator[str]:
     shown = f"- {verb.name}" if verb.bare else f"- {verb.name}: {_flow(verb.example)}"
     yield f"```yaml\n{shown}\n```\n"
     yield from _facts(verb)
+    if verb.detail:
+        yield f"{verb.detail}\n"
     rows = ["| field | takes | default | what it means | for instance |", "|---|---|---|---|---|"]
     rows += [_field(field) for field in verb.fields]
     if verb.fields:
@@ -242,7 +248,3 @@ def _tool(call: ToolCall) -> str:
 def main(which: str) -> str:
     """The page that the command line asks for: `spec` or `steps`."""
     return steps_page() if which == "steps" else spec_page()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(main(sys.argv[1] if len(sys.argv) > 1 else "spec"))

@@ -1,7 +1,7 @@
-"""Numbers that names stand for: in a plan each must be a number. May import `steps` and `plan`.
+"""Check what is only known when blocks are expanded: the numbers and expectations that names stand for.
 
-A spec may write `within_seconds: "${wait}"`, so that a block can be told how long. What the name stands for is known when
-the block is expanded, so it is judged there.
+A spec may write `within_seconds: "${wait}"`, so that a block can be given how long: in a plan it must be a number. And an
+expectation such as `contain: "${word}"` may turn out to be true of everything.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from orchestra import vacuous
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.resolve import scalar_text
 from orchestra.diagnostic import Diagnostic
@@ -18,6 +19,7 @@ from orchestra.steps import CONDITIONS, VERBS, Schema, Step, conditions
 from orchestra.targets import NARROWING, Target
 
 RULE = "number-value"
+ALWAYS_TRUE = "always-true"
 _NUMBERS = {
     verb.name: tuple(
         (field.name, field.schema) for field in verb.fields if field.schema.get("type") in ("integer", "number")
@@ -27,7 +29,7 @@ _NUMBERS = {
 
 
 def judge(plan: Plan, source: Assembled) -> list[Diagnostic]:
-    """Every number of the steps of a plan that is none, or is out of its bounds, once for each line and value."""
+    """Return each number of a plan that is none or out of bounds, and each empty expectation, once for each line and value."""
     found = {
         problem
         for test in plan.tests
@@ -42,6 +44,11 @@ def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
         kinds: tuple[type, ...] = (int,) if schema["type"] == "integer" else (int, float)
         if type(value) not in kinds or not _within(value, schema):
             yield _diagnostic(step, path, value, schema, source)
+    if step.verb in ("expect", "download"):
+        for where, text in vacuous.in_step(step):
+            place = source.place((*_path(step.at[-1]), step.verb, *where))
+            message = f"{vacuous.message(where[-1], text)}{_used(step, source)}"
+            yield Diagnostic(place, ALWAYS_TRUE, message, vacuous.HINT)
 
 
 def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
@@ -78,9 +85,14 @@ def _within(value: float, schema: Schema) -> bool:
     )
 
 
-def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Assembled) -> Diagnostic:
+def _used(step: Step, source: Assembled) -> str:
+    """Return where the block of a step is used, for a message."""
     places = [source.place((*_path(at), step.verb)) for at in step.at[:-1]]
-    used = f" (used at {', '.join(map(str, places))})" if places else ""
+    return f" (used at {', '.join(map(str, places))})" if places else ""
+
+
+def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Assembled) -> Diagnostic:
+    used = _used(step, source)
     wanted = "a whole number" if schema["type"] == "integer" else "a number"
     if "minimum" in schema:
         wanted += f" of at least {schema['minimum']}"

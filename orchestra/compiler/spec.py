@@ -66,6 +66,10 @@ StepSpec: TypeAlias = dict[str, Any] | str
 RUN_DOC = "the program and its arguments, one item each; no shell splits or expands them"
 CWD = Key("the working folder, relative to the project root", "web", default=".")
 ENV = Key("environment variables, added to the inherited ones", {"MODEL": "stub"}, names=ENV_NAME)
+BUILD = Key(
+    "globs of the files that make up its build; without it the files that `run` names, and what Python among them imports",
+    ["app/**"],
+)
 SHELL = Key("hand the one item of the list to `sh -c`; shown in the plan", True, default=False)
 
 
@@ -76,9 +80,14 @@ class HttpProbe(TypedDict, total=False):
     url: Annotated[str, Key("a whole URL in place of `path`", "https://sandbox.example/ping")]
     method: Annotated[Literal["GET", "HEAD", "POST"], Key("the method", "GET", default="GET")]
     headers: Annotated[dict[str, str], Key("request headers", {"Accept": "application/json"})]
-    status: Annotated[int | list[int], Key("the status, or the statuses, that are healthy", 200, default=200)]
+    status: Annotated[
+        int | list[int], Key("the status, or the statuses, that are healthy", 200, min_items=1, default=200)
+    ]
     contains: Annotated[str, Key("a part of the body", "Market Parser")]
-    json: Annotated[dict[str, Any], Key("keys of the JSON body (dots go deeper) and their values", {"status": "ok"})]
+    json: Annotated[
+        dict[str, Any],
+        Key("keys of the JSON body (dots go deeper) and their values", {"status": "ok"}, min_items=1),
+    ]
     verify_tls: Annotated[bool, Key("check the certificate", True, default=True)]
     timeout_seconds: Annotated[float, Key("how long one probe may take", 2, above=0, default=5)]
 
@@ -174,9 +183,7 @@ class ServiceSpec(TypedDict, total=False):
         str, Key("ports to choose from; the first free one becomes `${port}`", "8000-8003", pattern=PORT_RANGE)
     ]
     stop: Annotated[StopSpec, Key("how it is ended", {"signal": "TERM", "grace_seconds": 5})]
-    inputs: Annotated[
-        list[str], Key("globs of the files that make up its build, compared by resume and baselines", ["app/**"])
-    ]
+    inputs: Annotated[list[str], BUILD]
 
 
 class FailoverSpec(TypedDict, total=False):
@@ -190,7 +197,7 @@ class FailoverSpec(TypedDict, total=False):
     port: Annotated[int, Key("its one port", 8010, minimum=1)]
     port_range: Annotated[str, Key("ports to choose from", "8010-8013", pattern=PORT_RANGE)]
     stop: Annotated[StopSpec, Key("how it is ended", {"signal": "TERM"})]
-    inputs: Annotated[list[str], Key("globs of the files that make up its build", ["app/**"])]
+    inputs: Annotated[list[str], BUILD]
 
 
 class JobSpec(TypedDict, total=False):
@@ -201,6 +208,7 @@ class JobSpec(TypedDict, total=False):
     cwd: Annotated[str, CWD]
     env: Annotated[dict[str, str], ENV]
     timeout_seconds: Annotated[float, Key("how long it may take", 300, above=0, default=300)]
+    inputs: Annotated[list[str], BUILD]
 
 
 class BackoffSpec(TypedDict, total=False):
@@ -223,8 +231,8 @@ class RepairSpec(TypedDict, total=False):
 class IdentitySpec(TypedDict, total=False):
     """How a service elsewhere proves who it is."""
 
-    header: Annotated[dict[str, str], Key("reply headers and their values", {"Server": "market"})]
-    json: Annotated[dict[str, Any], Key("keys of the JSON reply and their values", {"service": "market"})]
+    header: Annotated[dict[str, str], Key("reply headers and their values", {"Server": "market"}, min_items=1)]
+    json: Annotated[dict[str, Any], Key("keys of the JSON reply and their values", {"service": "market"}, min_items=1)]
 
 
 RungSpec: TypeAlias = Literal["retry", "restart", "port", "failover"] | RepairSpec
@@ -392,11 +400,18 @@ Browser: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
 Recording: TypeAlias = Literal["trace", "pictures", "video"]
 _RECORD = Key(
-    "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer (by the"
-    " driver playwright), `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
+    "what else is recorded of the page, kept when `evidence` says so: a `trace` for Playwright's trace viewer,"
+    " `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
     ["trace"],
 )
 
+
+_ACTION_TIMEOUT = Key(
+    "how long an action (`click`, `fill`, `goto`, …) waits for its element or page; without it 30 seconds, and 10 for an"
+    " element where no request of the page is under way. `within_seconds` of a step is for that step alone",
+    10,
+    above=0,
+)
 
 _LIMIT = Key(
     "how much evidence of one attempt is kept, in megabytes of 1,000,000 bytes: past it the largest files of its folder go,"
@@ -430,6 +445,7 @@ class DefaultsSpec(TypedDict, total=False):
     """What holds for every test that does not say otherwise."""
 
     timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0, default=120)]
+    action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("how often a test is tried again, and after which causes", {"max": 1})]
     browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
@@ -500,6 +516,7 @@ class TestSpec(_Finally, total=False):
     methods: Annotated[list[str], Key("the methods that run it; all that can without it", ["cli"], min_items=1)]
     browser: Annotated[Browser, Key("the browser", "firefox", default="chromium")]
     timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0)]
+    action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("how often it is tried again, and after which causes", {"max": 1})]
     evidence: Annotated[Evidence, Key("when picture, console and network of the page are kept", "always")]
     record: Annotated[list[Recording], _RECORD]

@@ -2,7 +2,8 @@
 
 It lives beside the plans, outside of git, and holds the digest of every input and output and a fingerprint of the
 compiler itself (version, Python, and size and time of each of its files). While all of them are the same, rendering
-would give what stands on the disk. It is a shortcut for people: CI and `--full` do not ask it.
+would give what stands on the disk. It is a shortcut for people: CI and `--full` do not ask it. A pull request can bring
+one, so it counts only with the MAC of the user who asks (`owner`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from orchestra import __version__
+from orchestra import __version__, nofollow, owner
 
 PATH = ".orchestra/stamp.json"
 SETTINGS = "pyproject.toml"
@@ -62,35 +63,67 @@ def unchanged(root: str | os.PathLike[str], specs: Sequence[str]) -> bool:
         root: the project root.
         specs: the spec files of the project, relative to the root, as they are now; includes are known from the stamp.
     """
+    known, files = _read(root)
+    return bool(files) and known == sorted(specs) and _same(root, files)
+
+
+def vouches(root: str | os.PathLike[str], paths: Iterable[str]) -> bool:
+    """Return whether these files are as they were when the outputs were last found, or made, right.
+
+    Args:
+        root: the project root.
+        paths: an output and all that it was compiled from, relative to the root. One that the stamp has not seen is not
+            vouched for.
+    """
+    _, files = _read(root)
+    wanted = (SETTINGS, *paths)
+    return all(path in files for path in wanted) and _same(root, {path: files[path] for path in wanted})
+
+
+def _same(root: str | os.PathLike[str], files: Mapping[str, str]) -> bool:
+    return all(digest_of(root, path) == known for path, known in files.items())
+
+
+def _read(root: str | os.PathLike[str]) -> tuple[list[str], dict[str, str]]:
+    """Return specs and files of the stamp, both empty unless this user made it here, by the compiler as it is now."""
+    secret = owner.key(root, os.environ)
     try:
-        with open(os.path.join(root, PATH), "rb") as file:  # noqa: PTH118, PTH123 - pathlib costs a start
-            stamp = json.load(file)
-        files = stamp["files"]
-        return (
-            stamp["specs"] == sorted(specs)
-            and all(digest_of(root, path) == known for path, known in files.items())
-            and stamp["compiler"] == compiler()
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return False
+        stamp = json.loads(nofollow.read(os.path.join(root, PATH)))  # noqa: PTH118 - pathlib costs a start
+        specs, files, mac = stamp["specs"], stamp["files"], stamp["mac"]
+        own = owner.is_own(secret, _text(root, stamp["compiler"], specs, files), mac)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return [], {}
+    return (specs, files) if own and stamp["compiler"] == compiler() else ([], {})
+
+
+def _text(root: str | os.PathLike[str], by: str, specs: Sequence[str], files: Mapping[str, str]) -> str:
+    """Return what the MAC of a stamp is made over: all of it, and the project that it is about."""
+    return json.dumps([os.path.realpath(root), by, specs, files], sort_keys=True)
 
 
 def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str, str]) -> None:
-    """Write the stamp; a disk that refuses only costs time at the next check.
+    """Write the stamp; a disk that refuses, or a user without a key, only costs time at the next check.
 
     Args:
         root: the project root.
         specs: the spec files, without what they include.
         files: the digest of each input and output, by path relative to the root.
     """
+    secret = owner.key(root, os.environ)
+    if not secret:
+        return
     known = {**files, SETTINGS: digest_of(root, SETTINGS)}
-    text = json.dumps({"compiler": compiler(), "specs": sorted(specs), "files": known}, sort_keys=True)
+    by, main = compiler(), sorted(specs)
+    mac = owner.mac(secret, _text(root, by, main, known))
+    text = json.dumps({"compiler": by, "specs": main, "files": known, "mac": mac}, sort_keys=True)
     path = os.path.join(root, PATH)  # noqa: PTH118 - pathlib costs a start
     fresh = f"{path}.{os.getpid()}"
     try:
-        with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123 - as above
+        nofollow.unlink(fresh)
+        handle = nofollow.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.replace(fresh, path)  # noqa: PTH105 - as above
+        nofollow.replace(fresh, path)
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(fresh)  # noqa: PTH108 - as above
+            nofollow.unlink(fresh)

@@ -113,7 +113,7 @@ def shown(value: Any) -> str:
 
 
 def _quoted(values: Sequence[Any]) -> str:
-    return ", ".join(f'"{value}"' if isinstance(value, str) else shown(value) for value in values)
+    return ", ".join(map(shown, values))
 
 
 def _name(path: Path) -> str:
@@ -121,7 +121,7 @@ def _name(path: Path) -> str:
     indices = ""
     for part in reversed(path):
         if isinstance(part, str):
-            return f'"{part}{indices}"'
+            return shown(f"{part}{indices}")
         indices = f"[{part}]{indices}"
     return "the spec"
 
@@ -206,7 +206,7 @@ def _too_many(violation: Violation) -> Iterator[Finding]:
     for other in others:
         # An unknown key beside it is reported as such.
         if known is None or (first in known and other in known):
-            message = f'"{other}" cannot stand beside "{first}"; only one key is allowed here'
+            message = f"{shown(other)} cannot stand beside {shown(first)}; only one key is allowed here"
             yield Finding((*violation.path, other), "schema-conflict", message, at_key=True)
 
 

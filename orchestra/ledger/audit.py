@@ -3,7 +3,8 @@
 One pass over the ledger, so that the first wrong line is the one that is named. What is looked at, line by line: the
 chain and its canonical JSON, times, seals; the kept plan against its digest; the life of each task (start, end, attempts,
 one final verdict); each file of evidence against its digest; the counts at the end; what the seal says of the rules of
-integrity; and the whole logs, which a run that went on has bound anew. The rules of a task's life are in `Lives`, which is
+integrity; the whole logs and the files of the report, which are bound anew when they are written anew; and the signature
+of the last seal, where a key is given. The rules of a task's life are in `Lives`, which is
 pure.
 """
 
@@ -18,6 +19,7 @@ from orchestra.errors import OrchestraError
 from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.disk import file_digest
 from orchestra.ledger.event import CATALOGUE, Event
+from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.log import Finding, LedgerError, Tail
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.runs import LEDGER
@@ -38,6 +40,7 @@ class Audited(NamedTuple):
         events, files: how many events and files of evidence were looked at.
         verdicts: how many tasks have one.
         ended: the record ends in a seal over a finished run.
+        signer: the SHA-256 of the public key that the last seal names, empty where it names none.
     """
 
     finding: Finding | None
@@ -45,6 +48,7 @@ class Audited(NamedTuple):
     files: int
     verdicts: int
     ended: bool
+    signer: str = ""
 
 
 @dataclass(slots=True)
@@ -205,18 +209,20 @@ _JUDGES: Final[Mapping[str, Callable[[Lives, Event], str | None]]] = {
 }
 
 
-def audit(folder: Path, *, going: bool = False) -> Audited:
+def audit(folder: Path, *, going: bool = False, signed_by: Callable[[Body], str | None] | None = None) -> Audited:
     """Audit a run.
 
     Args:
         folder: the run's.
         going: the run is under way: it may lack its end, and its last line may be half written.
+        signed_by: says what is wrong with the signature of the last seal; None where nobody asks.
 
     Raises:
         MachineError: the ledger cannot be read.
     """
     tail, lives, files, last = Tail(folder / LEDGER, strict=True), Lives(), 0, ""
-    facts, logs = integrity.Facts(Plan("", "", (), ())), _Logs()
+    facts, bound = integrity.Facts(Plan("", "", (), ())), (_Bound("logs"), _Bound("reports"))
+    seal: Body = {}
     finding: Finding | None = None
     try:
         for event in tail.poll():
@@ -230,34 +236,43 @@ def audit(folder: Path, *, going: bool = False) -> Audited:
                 finding = Finding(tail.path, tail.line, fault)
                 break
             facts.see(event)
-            logs.see(event, tail)
+            for one in bound:
+                one.see(event, tail)
             last = event.type
+            seal = event.body if last == "seal" else seal
     except LedgerError as error:
         finding = error.finding
     if finding is None and not going:
-        finding, seen = logs.finding(folder)
-        files += seen
+        for one in bound:
+            fault_of_files, seen = one.finding(folder)
+            files += seen
+            finding = finding or fault_of_files
         finding = finding or _end_fault(tail, lives, last)
+    if finding is None and signed_by is not None:
+        fault = signed_by(seal) if last == "seal" else "it has no end yet, and no seal that could be signed"
+        finding = Finding(tail.path, tail.line, fault) if fault is not None else None
     verdicts = len(lives.tasks) - len(lives.open_tasks())
-    return Audited(finding, tail.tip.seq, files, verdicts, lives.finished and last == "seal")
+    sealed = last == "seal"
+    return Audited(finding, tail.tip.seq, files, verdicts, lives.finished and sealed, str(seal.get("signed_by", "")))
 
 
 @dataclass(slots=True)
-class _Logs:
-    """The whole logs as they were bound last; a segment that goes on writes them on."""
+class _Bound:
+    """The files that an event binds last for a whole run: whole logs, which a segment that goes on writes on, and reports."""
 
-    bound: Sequence[Body] = ()
+    kind: str
+    files: Sequence[Body] = ()
     path: Path = Path()
     line: int = 0
 
     def see(self, event: Event, tail: Tail) -> None:
         if event.type == "run_resumed":
-            self.bound = ()
-        elif event.type == "logs" and event.v <= CATALOGUE["logs"].version:
-            self.bound, self.path, self.line = event.body["files"], tail.path, tail.line
+            self.files = ()
+        elif event.type == self.kind and event.v <= CATALOGUE[self.kind].version:
+            self.files, self.path, self.line = event.body["files"], tail.path, tail.line
 
     def finding(self, folder: Path) -> tuple[Finding | None, int]:
-        fault, seen = _evidence_fault(folder, self.bound)
+        fault, seen = _evidence_fault(folder, self.files)
         return (Finding(self.path, self.line, fault) if fault is not None else None), seen
 
 
@@ -294,9 +309,8 @@ def _evidence_fault(folder: Path, files: Iterable[Body]) -> tuple[str | None, in
     number = 0
     for one in files:
         number += 1
-        file = folder / one["path"]
         try:
-            digest, size = file_digest(file)
+            digest, size = file_digest(evidence_file(folder, one["path"]))
         except OSError as error:
             return f'the evidence "{one["path"]}" cannot be read: {error.strerror}', number
         if (digest, size) != (one["digest"], one["bytes"]):

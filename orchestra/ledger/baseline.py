@@ -27,6 +27,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.canonical import digest
 from orchestra.ledger.disk import disk_error, replace_file
@@ -144,7 +145,7 @@ def load(path: Path) -> dict[str, tuple[float, ...]]:
         MachineError: it cannot be read, or is not a baseline of this format: it is in git, so somebody must mend it.
     """
     try:
-        content = path.read_bytes()
+        content = nofollow.read(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -193,6 +194,6 @@ def save(path: Path, samples: Samples) -> None:
         replace_file(path, encode(samples))
         return
     try:
-        path.unlink(missing_ok=True)
+        nofollow.unlink(path)
     except OSError as error:
         raise disk_error(error, path, "remove") from error

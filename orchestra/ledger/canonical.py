@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -66,19 +65,22 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def scrubbed(value: object, mask: Callable[[str], str] | None = None) -> object:
-    """A copy whose strings have a UTF-8 form, passed through `mask` if there is one; dict keys included.
+def whole_text(text: str) -> str:
+    """Return a text that has a UTF-8 form: pairs of surrogates become their character, half of one becomes U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
-    Text from pages and processes can hold lone surrogates. They become U+FFFD, because a verdict must be recorded
-    whatever a page shows.
+
+def scrubbed(value: object) -> object:
+    """Return a copy whose strings, dict keys included, have a UTF-8 form.
+
+    Text from pages and processes can hold lone surrogates. A verdict must be recorded whatever a page shows.
     """
     if isinstance(value, str):
-        whole = value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return mask(whole) if mask else whole
+        return whole_text(value)
     if isinstance(value, dict):
-        return {scrubbed(key, mask): scrubbed(item, mask) for key, item in value.items()}
+        return {scrubbed(key): scrubbed(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [scrubbed(item, mask) for item in value]
+        return [scrubbed(item) for item in value]
     return value
 
 

@@ -1,25 +1,31 @@
 """How an event becomes a line and a line an event: the hash over its content and the hash before.
 
-May import `ledger.event` and `ledger.canonical`.
+May import `ledger.event`, `ledger.canonical` and `ledger.free_text`.
 
 A line is the canonical JSON of the event. Its keys are sorted, so `hash` stands between `body` and `prev`, and the
-hashed text is the line without that piece. Writing and checking therefore encode nothing twice.
+hashed text is the line without that piece. Writing and checking therefore encode nothing twice. Between `hash` and `prev`
+may stand `mac`: the MAC of the hash by the key of the user who wrote the line. As each hash covers all before it, the MAC
+of the last line speaks for the whole chain.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from orchestra import owner
 from orchestra.ledger.canonical import canonical, parse, scrubbed
 from orchestra.ledger.event import CATALOGUE, Event, body_fault
+from orchestra.ledger.free_text import masked
 
 GENESIS: Final = "0" * 64
 """What stands for the hash before the first event."""
 
 _HASH_KEY: Final = b',"hash":"'
 _HASH_LENGTH: Final = 64
+_MAC: Final = re.compile(rb',"mac":"([0-9a-f]{%d})"' % owner.MAC_LENGTH)
 
 
 class Tip(NamedTuple):
@@ -28,6 +34,7 @@ class Tip(NamedTuple):
     Attributes:
         end: the offset behind its line, in the file that is written; 0 when that file holds no event yet.
         segment: the number of that file, from 1.
+        mac: as its line has it, empty where it has none.
     """
 
     seq: int = 0
@@ -35,6 +42,7 @@ class Tip(NamedTuple):
     time: str = ""
     end: int = 0
     segment: int = 1
+    mac: str = ""
 
 
 class BrokenLineError(ValueError):
@@ -42,7 +50,12 @@ class BrokenLineError(ValueError):
 
 
 def link(
-    tip: Tip, time: str, kind: str, body: Mapping[str, object], mask: Callable[[str], str] | None
+    tip: Tip,
+    time: str,
+    kind: str,
+    body: Mapping[str, object],
+    mask: Callable[[str], str] | None,
+    secret: bytes = b"",
 ) -> tuple[Event, bytes]:
     """The event that follows `tip`, and its line with the line feed.
 
@@ -54,7 +67,7 @@ def link(
     """
     if fault := body_fault(kind, body):
         raise ValueError(fault)
-    clean: Any = scrubbed(dict(body), mask) if mask else dict(body)
+    clean: Any = masked(kind, body, mask) if mask else dict(body)
     try:
         text = canonical(clean)
     except UnicodeEncodeError:
@@ -64,8 +77,10 @@ def link(
     front = b'{"body":' + text
     back = f',"prev":"{tip.hash}","seq":{seq},"time":"{stamp}","type":"{kind}","v":{version}}}'.encode()
     digest = hashlib.sha256(front + back).hexdigest()
-    line = b'%b,"hash":"%b"%b\n' % (front, digest.encode(), back)
-    return Event(seq, stamp, kind, version, tip.hash, digest, clean), line
+    mac = owner.mac(secret, digest) if secret else ""
+    own = f',"mac":"{mac}"' if mac else ""
+    line = b'%b,"hash":"%b"%b%b\n' % (front, digest.encode(), own.encode(), back)
+    return Event(seq, stamp, kind, version, tip.hash, digest, clean, mac), line
 
 
 def unlink(line: bytes, seq: int, prev: str) -> Event:
@@ -80,14 +95,16 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
     if cut < 0 or line[end : end + 1] != b'"':
         raise BrokenLineError("it is not an event: there is no hash where one belongs")
     said = line[start:end]
-    found = hashlib.sha256(line[:cut] + line[end + 1 :]).hexdigest()
+    found = hashlib.sha256(line[:cut] + line[_behind(line, end + 1) :]).hexdigest()
     if said != found.encode():
         raise BrokenLineError(
             f"its content has the hash {found[:12]}…, it says {said[:12].decode('ascii', 'replace')}…"
         )
     try:
         data = parse(line)
-        event = Event(data["seq"], data["time"], data["type"], data["v"], data["prev"], found, data["body"])
+        event = Event(
+            data["seq"], data["time"], data["type"], data["v"], data["prev"], found, data["body"], data.get("mac", "")
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenLineError(f"it is not an event: {error}") from error
     if event.prev != prev:
@@ -95,6 +112,24 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
     if event.seq != seq:
         raise BrokenLineError(f"it is number {event.seq}, but its place is {seq}")
     return event
+
+
+def _behind(line: bytes, start: int) -> int:
+    """Return the offset behind the MAC that begins at an offset, or that offset where none does."""
+    found = _MAC.match(line, start)
+    return found.end() if found is not None else start
+
+
+def mac_of(line: bytes) -> str:
+    """Return the MAC of a line, empty where it has none."""
+    found = _MAC.match(line, line.rfind(_HASH_KEY) + len(_HASH_KEY) + _HASH_LENGTH + 1)
+    return found[1].decode() if found is not None else ""
+
+
+def hash_of(line: bytes) -> str:
+    """Return the hash that a line says it has."""
+    start = line.rfind(_HASH_KEY) + len(_HASH_KEY)
+    return line[start : start + _HASH_LENGTH].decode("ascii", "replace")
 
 
 def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:

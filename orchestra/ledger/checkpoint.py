@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from orchestra.errors import MachineError, UsageError
 from orchestra.ledger import baseline, history
+from orchestra.ledger.author import NOBODY, Author
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import Writer, read
 from orchestra.ledger.runs import LEDGER, STATE
@@ -60,7 +61,9 @@ class Back(NamedTuple):
     baseline: str
 
 
-def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str) -> Back:
+def go_back(
+    home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str, author: Author = NOBODY
+) -> Back:
     """Take a run back to a checkpoint: the compensating event, the state, then history and baseline in one step.
 
     The suite's lock must be held. A crash in between leaves the event: state is its fold, and history and baseline are
@@ -72,6 +75,7 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         word: the checkpoint, as `choose` takes it.
         now: the clock, with a zone.
         reason: for the record.
+        author: as of `Writer`.
 
     Raises:
         UsageError: there is no such checkpoint.
@@ -88,7 +92,7 @@ def go_back(home: Path, folder: Path, word: str, now: Callable[[], datetime], re
         if event.type in {"baseline", "rolled_back"}:
             told.append(event)
 
-    with Writer(folder / LEDGER, now=now, seen=see) as writer:
+    with Writer(folder / LEDGER, now=now, seen=see, author=author) as writer:
         state = whole.state()
         point = choose(state.checkpoints, word)
         before = Fold()

@@ -1,4 +1,4 @@
-"""Durable files, and one wording for what a disk refuses. May import `errors`."""
+"""Durable files, and one wording for what a disk refuses. May import `errors` and `nofollow`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
+from orchestra import nofollow
 from orchestra.errors import MachineError
+
+_HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
+"""Another process has the lock: flock says the first, NFS, which makes a lock of a region of it, may say the last."""
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
+_WHERE_LOCKS_ARE = "use a checkout on a local disk, or mount this one (NFS?) with locks, for instance local_lock=flock"
 
 _MEND = {
     errno.ENOSPC: "free some space, then go on with `orchestra run --resume`",
@@ -19,12 +30,16 @@ _MEND = {
     errno.EROFS: "mount the file system writable, or choose another folder with `orchestra -C DIR`",
     errno.EACCES: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
     errno.EPERM: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
+    **dict.fromkeys(_NO_LOCKS, _WHERE_LOCKS_ARE),
+    errno.ELOOP: "remove the link; if you did not make it, `git log` says who brought it",
 }
 
 
 def disk_error(error: OSError, path: Path, doing: str) -> MachineError:
     """The error for a user: what was being done with which file, what the system said, and the mend."""
     said = (error.strerror or str(error)).lower()
+    if error.errno == errno.ELOOP and error.filename:
+        path = Path(error.filename)  # the link may be a folder on the way
     return MachineError(f'cannot {doing} "{path}": {said}', _MEND.get(error.errno or 0, ""))
 
 
@@ -34,11 +49,36 @@ _BLOCK_BYTES = 1 << 20
 def file_digest(file: Path) -> tuple[str, int]:
     """SHA-256 of a file, 64 hexadecimal digits, and its size in bytes. Raises OSError."""
     digest, size = hashlib.sha256(), 0
-    with file.open("rb") as data:
+    with nofollow.open_read(file) as data:
         while block := data.read(_BLOCK_BYTES):
             digest.update(block)
             size += len(block)
     return digest.hexdigest(), size
+
+
+def lock_file(file: int, path: Path, *, shared: bool = False) -> bool:
+    """Lock an open file, exclusively unless it is `shared`; return whether nobody else holds it. Never waits.
+
+    Raises:
+        MachineError: the file system gives no locks, or the disk refuses.
+    """
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise disk_error(error, path, "lock") from error
+    return True
+
+
+@contextmanager
+def closed_on_error(file: int) -> Iterator[None]:
+    """Close an open file when what is done with it fails."""
+    try:
+        yield
+    except BaseException:
+        os.close(file)
+        raise
 
 
 def sync_file(descriptor: int) -> None:
@@ -51,47 +91,77 @@ def sync_file(descriptor: int) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Return when the folder's entries (a new file, a rename) are on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    nofollow.sync(folder)
 
 
-def make_folder(path: str) -> None:
+def make_folder(path: Path | str) -> None:
     """Make a fresh folder, and those above it where they are missing.
 
     Raises:
         MachineError: it is there already, or the disk refuses.
     """
     try:
-        try:
-            os.mkdir(os.path.dirname(path))  # noqa: PTH102, PTH120 - for each test; paths as objects cost more than it
-        except FileExistsError:
-            pass
-        except FileNotFoundError:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        os.mkdir(path)  # noqa: PTH102 - as above
+        nofollow.make_new_folder(path)
     except OSError as error:
         raise disk_error(error, Path(path), "write") from error
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Put `content` in the place of `path`, durably: whoever reads sees all of the old or all of the new.
+
+    Args:
+        path: absolute.
+        content: of the file.
+        mode: of the file; None for `nofollow.mode_of`.
 
     Raises:
         MachineError: the disk refuses; the old file is as it was and nothing else is left.
     """
-    staged = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    mode = nofollow.mode_of(path) if mode is None else mode
+    staged = f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp"
     try:
-        try:
-            with staged.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                sync_file(stream.fileno())
-            staged.replace(path)
-            sync_folder(path.parent)
-        finally:
-            staged.unlink(missing_ok=True)
+        with nofollow.parent(path) as (folder, name):
+            try:
+                with suppress(FileNotFoundError):  # of a process with the same number that was killed
+                    os.unlink(staged, dir_fd=folder)
+                new = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=folder)
+                with os.fdopen(new, "wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    sync_file(stream.fileno())
+                os.replace(staged, name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(staged, dir_fd=folder)
     except OSError as error:
         raise disk_error(error, path, "write") from error
+
+
+def open_log(path: Path, *, fresh: bool = False) -> BinaryIO:
+    """Open a log to add to it, with the folders above it; with `fresh` what it holds goes.
+
+    Raises:
+        MachineError: a link has its place, or the disk refuses.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if fresh else os.O_APPEND)
+    try:
+        return cast("BinaryIO", os.fdopen(nofollow.open_file(path, flags, make=True), "wb", buffering=0))
+    except OSError as error:
+        raise disk_error(error, path, "open") from error
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all that it holds, if it is there; a link in it goes, and its target stays.
+
+    Raises:
+        MachineError: it is a link itself, or the disk refuses.
+    """
+    try:
+        with nofollow.parent(path) as (folder, name):
+            nofollow.refuse_link(folder, name, path)
+            shutil.rmtree(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise disk_error(error, path, "remove") from error

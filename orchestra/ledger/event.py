@@ -24,41 +24,90 @@ Outcome = Literal["passed", "failed", "timeout", "error", "skipped", "interrupte
 GateResult = Literal["passed", "failed", "not_applicable", "warned"]
 GatePhase = Literal["before", "during", "after"]
 
-Task = Annotated[str, "method and test: `cli:B004`"]
-Test = Annotated[str, "the test's id: `B004`"]
-Method = Annotated[str, "the method's id: `cli`"]
+
+class Ours:
+    """Marks a string that this program or the spec makes: an id, a word of a fixed set, a digest, a path, an expression.
+
+    Secrets are masked in every other string (`free_text`). One in such a string would be in the spec, too, which is in git;
+    and a record whose ids and digests are changed cannot be read, audited or resumed.
+    """
+
+
+OURS: Final = Ours()
+
+Id = Annotated[str, OURS]
+Task = Annotated[Id, "method and test: `cli:B004`"]
+Test = Annotated[Id, "the test's id: `B004`"]
+Method = Annotated[Id, "the method's id: `cli`"]
 Seconds = Annotated[float, "duration in seconds, by a monotonic clock"]
-Sha256 = Annotated[str, "SHA-256, 64 hexadecimal digits"]
+Sha256 = Annotated[Id, "SHA-256, 64 hexadecimal digits"]
+
+
+class Git(TypedDict, total=False):
+    """The work tree of a run; empty outside of one."""
+
+    commit: Id
+    branch: str
+    dirty_files: Annotated[int, "changed files, all of them"]
+    dirty: Annotated[dict[str, Id | None], "digests of the first 200 changed files by path; null for one that is gone"]
+
+
+class Environment(TypedDict, total=False):
+    """The environment of a run, redacted."""
+
+    values: Annotated[dict[Id, str], "variables that are known to change runs and to hold no secret"]
+    names: Annotated[list[Id], "of all other variables"]
+
+
+class Provenance(TypedDict, total=False):
+    """Origin of a run: commit, tools, machine, who started it."""
+
+    orchestra: Annotated[Id, "version"]
+    python: Annotated[Id, "version"]
+    tools: Annotated[dict[Id, Id], "versions of packages"]
+    browsers: Annotated[dict[Id, Id], "versions by engine"]
+    system: Id
+    distribution: Id
+    machine: Id
+    cores: int
+    memory_megabytes: int
+    git: Git
+    environment: Environment
+    started_by: Annotated[Id, "`person`, `agent` or `ci`"]
+    user: str
+    job: Annotated[str, "address of the job in CI"]
 
 
 class RunStarted(TypedDict):
     """A run began. Always the first event of a run that was not torn."""
 
-    run: Annotated[str, "the run id, `20260102T030405Z-1a2b`"]
-    suite: str
-    plan_digest: Annotated[str, "digest of what the plan means; resume, baselines and history go by it"]
-    source_digest: Annotated[str, "digest of the spec files; decides whether a plan is stale"]
-    profile: str | None
-    selection: Annotated[list[str], "every task that must get a verdict, in the plan's order"]
-    methods: list[str]
+    run: Annotated[Id, "the run id, `20260102T030405Z-1a2b`"]
+    suite: Id
+    plan_digest: Annotated[Id, "digest of what the plan means; resume, baselines and history go by it"]
+    source_digest: Annotated[Id, "digest of the spec files; decides whether a plan is stale"]
+    profile: Id | None
+    selection: Annotated[list[Id], "every task that must get a verdict, in the plan's order"]
+    methods: list[Id]
     workers: int
     argv: Annotated[list[str], "the command line, secrets masked"]
-    provenance: Annotated[dict[str, object], "commit, branch, tools, machine, who started it"]
-    builds: NotRequired[Annotated[dict[str, str], "build of each service: digest of command, folder, env and inputs"]]
+    provenance: Provenance
+    builds: NotRequired[
+        Annotated[dict[Id, Id], "build of each service and job: digest of command, folder, env and files"]
+    ]
 
 
 class RunResumed(TypedDict):
     """The run goes on after an end of any kind. The tasks in `rerun` lose their verdicts and are pending again."""
 
-    run: str
-    rerun: Annotated[list[str], "tasks that have to run, whatever they had before"]
-    plan_digest: NotRequired[str]
-    source_digest: NotRequired[str]
-    changed: NotRequired[Annotated[list[str], "tests whose plan differs from the run's first segment"]]
+    run: Id
+    rerun: Annotated[list[Id], "tasks that have to run, whatever they had before"]
+    plan_digest: NotRequired[Id]
+    source_digest: NotRequired[Id]
+    changed: NotRequired[Annotated[list[Id], "tests whose plan differs from the run's first segment"]]
     workers: NotRequired[int]
     argv: NotRequired[list[str]]
-    provenance: NotRequired[dict[str, object]]
-    builds: NotRequired[dict[str, str]]
+    provenance: NotRequired[Provenance]
+    builds: NotRequired[dict[Id, Id]]
 
 
 class AttemptStarted(TypedDict):
@@ -68,18 +117,18 @@ class AttemptStarted(TypedDict):
     test: Test
     method: Method
     attempt: Annotated[int, "from 1"]
-    dir: Annotated[str, "the attempt's folder, relative to the run's"]
+    dir: Annotated[Id, "the attempt's folder, relative to the run's"]
     worker: NotRequired[int]
-    browser: NotRequired[Annotated[str, "the engine that it drives; absent for a test without a browser"]]
+    browser: NotRequired[Annotated[Id, "the engine that it drives; absent for a test without a browser"]]
 
 
 class Failure(TypedDict):
     """Why an attempt did not pass."""
 
-    kind: Annotated[str, "the kind by which retries are decided: `timeout`, `connection`, `crash`, `assertion`, …"]
+    kind: Annotated[Id, "the kind by which retries are decided: `timeout`, `connection`, `crash`, `assertion`, …"]
     message: str
     step: NotRequired[Annotated[int | None, "index of the step, from 0; null outside of the steps"]]
-    at: NotRequired[Annotated[str | None, "place in the spec, `file:line`"]]
+    at: NotRequired[Annotated[Id | None, "place in the spec, `file:line`"]]
     expected: NotRequired[str | None]
     found: NotRequired[str | None]
     hint: NotRequired[str | None]
@@ -89,10 +138,10 @@ class StepDone(TypedDict):
     """One step of an attempt."""
 
     index: Annotated[int, "from 0"]
-    verb: Annotated[str, "`goto`, `click`, …"]
+    verb: Annotated[Id, "`goto`, `click`, …"]
     seconds: Seconds
     outcome: Outcome
-    at: NotRequired[Annotated[str | None, "place in the spec, `file:line`"]]
+    at: NotRequired[Annotated[Id | None, "place in the spec, `file:line`"]]
     calls: NotRequired[Annotated[int, "tool calls that it took (method mcp)"]]
     polls: NotRequired[Annotated[int, "wait calls that it took (method mcp)"]]
     lag_seconds: NotRequired[Annotated[float | None, "from the page showing it to our knowing it"]]
@@ -101,25 +150,26 @@ class StepDone(TypedDict):
 class Evidence(TypedDict):
     """A file kept of an attempt, bound by its digest."""
 
-    path: Annotated[str, "relative to the run's folder"]
+    path: Annotated[Id, "relative to the run's folder"]
     digest: Sha256
     bytes: int
-    kind: Annotated[str, "`log`, `screenshot`, `trace`, `console`, `network`, `download`, …"]
+    kind: Annotated[Id, "`log`, `screenshot`, `trace`, `console`, `network`, `download`, …"]
 
 
 class Dropped(TypedDict):
-    """A file that was not kept, because there was more than `evidence_limit_megabytes`."""
+    """A file that was not kept."""
 
-    path: Annotated[str, "relative to the attempt's folder"]
+    path: Annotated[Id, "relative to the attempt's folder"]
     bytes: int
-    kind: str
+    kind: Id
+    reason: NotRequired[Annotated[str, "absent for one over `evidence_limit_megabytes`"]]
 
 
 class Finding(TypedDict):
     """An error beside the assertions."""
 
     layer: Annotated[
-        str, "`page_errors`, `console_errors`, `failed_requests`, `http_5xx`, `open_dialogs`, `service_logs`"
+        Id, "`page_errors`, `console_errors`, `failed_requests`, `http_5xx`, `open_dialogs`, `service_logs`"
     ]
     level: Annotated[Literal["fail", "warn"], "whether it fails the attempt"]
     text: str
@@ -134,7 +184,7 @@ class Host(TypedDict):
     failed: Annotated[int, "without an answer, or answered with 400 and above; given up by the page does not count"]
     bytes: NotRequired[Annotated[int, "of the answers' bodies as they were sent; absent when not known of all"]]
     slowest_ms: NotRequired[Annotated[float, "from its start to its last byte; absent when none was measured"]]
-    component: NotRequired[Annotated[str, "the row of the health matrix that the host is"]]
+    component: NotRequired[Annotated[Id, "the row of the health matrix that the host is"]]
 
 
 class Network(TypedDict):
@@ -160,13 +210,13 @@ class AttemptFinished(TypedDict):
     steps: list[StepDone]
     evidence: list[Evidence]
     retry: Annotated[bool, "another attempt follows"]
-    dropped: NotRequired[Annotated[list[Dropped], "files over the limit on evidence, sorted"]]
+    dropped: NotRequired[Annotated[list[Dropped], "files that were not kept"]]
     infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
-    incidents: NotRequired[Annotated[list[str], "ids of the incidents that overlapped it"]]
+    incidents: NotRequired[Annotated[list[Id], "ids of the incidents that overlapped it"]]
     exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
     resources: NotRequired[
         Annotated[
-            dict[str, object],
+            dict[Id, object],
             "of a command and all descendants that were waited for, or of the worker of a test in a browser with its browser"
             " and MCP server (Linux): `cpu_seconds`; `peak_rss_megabytes`, the most that one process had, absent where it is no"
             " more than that of orchestra",
@@ -174,7 +224,7 @@ class AttemptFinished(TypedDict):
     ]
     findings: NotRequired[Annotated[list[Finding], "errors beside the assertions, what fails first"]]
     network: NotRequired[Annotated[Network, "of the page; absent without one"]]
-    facts: NotRequired[Annotated[dict[str, object], "figures of the driver: browser, page errors, tool calls, …"]]
+    facts: NotRequired[Annotated[dict[Id, object], "figures of the driver: browser, page errors, tool calls, …"]]
 
 
 class VerdictGiven(TypedDict):
@@ -187,13 +237,13 @@ class VerdictGiven(TypedDict):
     reason: Annotated[str, "why, in words; empty for a plain pass"]
     seconds: Seconds
     attempts: Annotated[int, "how many ran; 0 for a test that was not executed"]
-    speed_class: Annotated[str | None, "null for a test that was not executed"]
-    degraded: Annotated[list[str], "what was not as declared: `backend on failover`"]
-    inputs: Annotated[str | None, "digest of inputs, plan entry and service builds"]
+    speed_class: Annotated[Id | None, "null for a test that was not executed"]
+    degraded: Annotated[list[Id], "what was not as declared: `backend on failover`"]
+    inputs: Annotated[Id | None, "digest of inputs, plan entry and the builds of what it requires"]
     reads: NotRequired[Annotated[bool, "the test declares all that it reads, so that `inputs` stands for it"]]
     excused: NotRequired[Annotated[str, "why it does not fail the run, though it did not pass"]]
-    unchanged_since: NotRequired[Annotated[str | None, "the run whose pass an `unchanged` rests on"]]
-    incidents: NotRequired[Annotated[list[str], "ids of the incidents that overlapped an attempt or blocked the test"]]
+    unchanged_since: NotRequired[Annotated[Id | None, "the run whose pass an `unchanged` rests on"]]
+    incidents: NotRequired[Annotated[list[Id], "ids of the incidents that overlapped an attempt or blocked the test"]]
 
 
 class Repeated(TypedDict):
@@ -203,11 +253,11 @@ class Repeated(TypedDict):
     test: Test
     method: Method
     number: Annotated[int, "from 1"]
-    dir: Annotated[str, "its folder, relative to the run's"]
+    dir: Annotated[Id, "its folder, relative to the run's"]
     outcome: Outcome
     seconds: Seconds
     evidence: list[Evidence]
-    dropped: NotRequired[Annotated[list[Dropped], "files over the limit on evidence, sorted"]]
+    dropped: NotRequired[Annotated[list[Dropped], "files that were not kept"]]
 
 
 class Compared(TypedDict):
@@ -220,7 +270,7 @@ class Compared(TypedDict):
         Literal["slower", "faster", "unconfirmed"], "unconfirmed: a repeat did not agree, or did not pass"
     ]
     suspected: Literal["slower", "faster"]
-    baseline: Annotated[str, "its key in baseline.json"]
+    baseline: Annotated[Id, "its key in baseline.json"]
     seconds: Annotated[float, "of the attempt that its verdict rests on"]
     repeats: Annotated[list[float], "seconds of the repeats, in order"]
     median_seconds: Seconds
@@ -232,16 +282,16 @@ class Compared(TypedDict):
 class ServiceChanged(TypedDict):
     """A row of the health matrix changed its state."""
 
-    component: str
-    state: Annotated[str, "`starting`, `healthy`, `unhealthy`, `failed`, `stopped`, …"]
+    component: Id
+    state: Annotated[Id, "`starting`, `healthy`, `unhealthy`, `failed`, `stopped`, …"]
     pid: int | None
     port: int | None
     attempt: Annotated[int, "from 1; which start or which rung"]
     reason: str
     seconds: Seconds
-    action: NotRequired[Annotated[str | None, "the rung of the ladder, when this belongs to a recovery"]]
+    action: NotRequired[Annotated[Id | None, "the rung of the ladder, when this belongs to a recovery"]]
     url: NotRequired[str | None]
-    incident: NotRequired[Annotated[str, "id of the incident that this belongs to"]]
+    incident: NotRequired[Annotated[Id, "id of the incident that this belongs to"]]
     bound_seconds: NotRequired[Annotated[float, "how long this start, or this recovery, takes at most"]]
 
 
@@ -249,10 +299,10 @@ class GateJudged(TypedDict):
     """A quality gate was evaluated."""
 
     phase: GatePhase
-    name: str
+    name: Id
     result: GateResult
-    expression: str
-    values: Annotated[dict[str, object], "the metrics that the expression read"]
+    expression: Id
+    values: Annotated[dict[Id, Annotated[object, OURS]], "the metrics that the expression read"]
     message: str
 
 
@@ -260,26 +310,34 @@ class GroupCompleted(TypedDict):
     """All selected tests of a group have verdicts by this method: a checkpoint."""
 
     method: Method
-    group: str
+    group: Id
+
+
+class Died(TypedDict):
+    """A part of a browser session that died."""
+
+    part: Annotated[Id, "`browser` or `server`"]
+    reason: str
+    rungs: Annotated[list[Id], "steps of recovery that were tried, in order"]
+    before: Annotated[bool, "it was found dead before the test"]
+    seconds: NotRequired[Annotated[float, "until it was back"]]
 
 
 class SessionChanged(TypedDict):
     """The browser session of a method: begun, moved on, restored or lost."""
 
     method: Method
-    session: Annotated[str, "the session's id"]
+    session: Annotated[Id, "the session's id"]
     url: str
     title: str
     tabs: int
-    continuity: Annotated[str, "`new`, `kept`, `restored` or `lost`"]
-    started: NotRequired[str]
-    browser: NotRequired[str]
-    storage: NotRequired[Annotated[str | None, "digest of cookies and storage"]]
+    continuity: Annotated[Id, "`new`, `kept`, `restored` or `lost`"]
+    started: NotRequired[Id]
+    browser: NotRequired[Id]
+    storage: NotRequired[Annotated[Id | None, "digest of cookies and storage, by a key of the session"]]
     reason: NotRequired[str]
-    mended: NotRequired[
-        Annotated[list[dict[str, object]], "parts that died: part, reason, rungs, before the test or not"]
-    ]
-    alive: NotRequired[Annotated[dict[str, bool], "whether browser and MCP server live"]]
+    mended: NotRequired[Annotated[list[Died], "parts that died"]]
+    alive: NotRequired[Annotated[dict[Id, bool], "whether browser and MCP server live"]]
 
 
 class ResourceSampled(TypedDict):
@@ -294,14 +352,14 @@ class ResourceSampled(TypedDict):
 class Incident(TypedDict):
     """A component was out of order for a while; failures that overlap it are held."""
 
-    component: str
+    component: Id
     state: Literal["opened", "closed"]
     reason: str
-    id: NotRequired[Annotated[str, "`backend-1`: the component and a number from 1"]]
+    id: NotRequired[Annotated[Id, "`backend-1`: the component and a number from 1"]]
     seconds: NotRequired[Annotated[float, "how long it was open, from when the component was last known to be well"]]
-    tests: NotRequired[Annotated[list[str], "tasks with an attempt that overlapped it"]]
-    rungs: NotRequired[Annotated[list[str], "rungs of the ladder that were tried, in order"]]
-    outcome: NotRequired[Annotated[str, "`recovered`, `failed`, or `unresolved` when the run ended before"]]
+    tests: NotRequired[Annotated[list[Id], "tasks with an attempt that overlapped it"]]
+    rungs: NotRequired[Annotated[list[Id], "rungs of the ladder that were tried, in order"]]
+    outcome: NotRequired[Annotated[Id, "`recovered`, `failed`, or `unresolved` when the run ended before"]]
     bound_seconds: NotRequired[Annotated[float, "how long recovery takes at most"]]
 
 
@@ -309,21 +367,21 @@ class Note(TypedDict):
     """A remark that changes nothing. Kind `torn`: half a line was cut from the end when the ledger was opened."""
 
     message: str
-    kind: NotRequired[str]
-    data: NotRequired[dict[str, object]]
+    kind: NotRequired[Id]
+    data: NotRequired[dict[Id, object]]
 
 
 class Interrupted(TypedDict):
     """The run was asked to end."""
 
-    signal: Annotated[str, "`SIGINT`, `SIGTERM`, `SIGHUP`"]
+    signal: Annotated[Id, "`SIGINT`, `SIGTERM`, `SIGHUP`"]
 
 
 class Done(TypedDict):
     """What the state keeps of a finished task."""
 
     verdict: Verdict
-    speed_class: str | None
+    speed_class: Id | None
     seconds: float
     attempts: int
     reason: NotRequired[Annotated[str, "absent for a plain pass"]]
@@ -333,17 +391,17 @@ class RolledBack(TypedDict):
     """The compensation that takes verdicts back to a checkpoint; the old events stay. See `state.rollback`."""
 
     to_seq: Annotated[int, "the last event that still counts"]
-    reopened: Annotated[list[str], "tasks without a verdict at that point"]
-    restored: Annotated[dict[str, Done], "tasks whose verdict at that point was another"]
-    baseline: Annotated[str | None, "digest of the baseline that the run had set by then"]
+    reopened: Annotated[list[Id], "tasks without a verdict at that point"]
+    restored: Annotated[dict[Id, Done], "tasks whose verdict at that point was another"]
+    baseline: Annotated[Id | None, "digest of the baseline that the run had set by then"]
     reason: NotRequired[str]
 
 
 class BaselineChanged(TypedDict):
     """The baseline that later runs are compared with was replaced."""
 
-    digest: Annotated[str | None, "of the new one; null when it was forgotten"]
-    previous: Annotated[str | None, "of the one before"]
+    digest: Annotated[Id | None, "of the new one; null when it was forgotten"]
+    previous: Annotated[Id | None, "of the one before"]
     reason: str
     by_run: NotRequired[
         Annotated[
@@ -356,40 +414,48 @@ class RunFinished(TypedDict):
     """A run came to an end of its own, good or bad."""
 
     exit_code: int
-    counts: Annotated[dict[str, int], "tasks by verdict"]
+    counts: Annotated[dict[Id, int], "tasks by verdict"]
     seconds: Seconds
-    gates: Annotated[dict[str, str], "result by `phase:name`"]
+    gates: Annotated[dict[Id, Id], "result by `phase:name`"]
 
 
 class Segment(TypedDict):
     """The record goes on in a further file, of which this is the first line; the one before is written no more."""
 
     segment: Annotated[int, "number of this file, from 2"]
-    file: Annotated[str, "name of the file before"]
+    file: Annotated[Id, "name of the file before"]
     events: Annotated[int, "number of events before this one"]
-    head: Annotated[str, "hash of the event before this one"]
+    head: Annotated[Id, "hash of the event before this one"]
     bytes: Annotated[int, "size of the file before"]
-    digest: Annotated[str, "SHA-256 of the file before, 64 hexadecimal digits"]
+    digest: Annotated[Id, "SHA-256 of the file before, 64 hexadecimal digits"]
 
 
 class Logs(TypedDict):
     """What services and workers wrote, as whole files, when the run ended. It takes the place of an earlier one."""
 
     files: Annotated[list[Evidence], "sorted by path"]
-    open: Annotated[list[str], "paths of those that were still written, and are not bound therefore"]
+    open: Annotated[list[Id], "paths of those that were still written, and are not bound therefore"]
+
+
+class Reports(TypedDict):
+    """The files of the report as they were written last. It takes the place of an earlier one."""
+
+    files: Annotated[list[Evidence], "sorted by path"]
 
 
 class Seal(TypedDict):
     """Closes what was written so far. A missing tail shows by a missing seal."""
 
     events: Annotated[int, "number of events before this one"]
-    head: Annotated[str, "hash of the event before this one"]
-    rules: NotRequired[Annotated[dict[str, bool], "of the seal of a run: each rule of integrity by id, held or not"]]
+    head: Annotated[Id, "hash of the event before this one"]
+    rules: NotRequired[Annotated[dict[Id, bool], "of the seal of a run: each rule of integrity by id, held or not"]]
     rules_version: NotRequired[Annotated[int, "of what these rules ask for"]]
+    signed_by: NotRequired[Annotated[Id, "SHA-256 of the public key (Ed25519) by which the seal is signed"]]
+    signature: NotRequired[Annotated[Id, "base64, of this body without it"]]
 
 
 class Event(NamedTuple):
-    """One line of the ledger."""
+    """One line of the ledger; `mac` is empty where the line has none."""
 
     seq: int
     time: str
@@ -398,6 +464,14 @@ class Event(NamedTuple):
     prev: str
     hash: str
     body: Mapping[str, Any]
+    mac: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the data of the line."""
+        data = self._asdict()
+        if not self.mac:
+            del data["mac"]
+        return data
 
 
 class EventType(NamedTuple):
@@ -427,6 +501,7 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "baseline": EventType(BaselineChanged),
     "run_finished": EventType(RunFinished),
     "logs": EventType(Logs),
+    "reports": EventType(Reports),
     "segment": EventType(Segment),
     "seal": EventType(Seal),
 }
@@ -487,7 +562,12 @@ def event_schema() -> Schema:
             "type": {"type": "string", "description": f"one of {', '.join(CATALOGUE)}, or one of a newer version"},
             "v": {"type": "integer", "minimum": 1, "description": "version of the body"},
             "prev": {**sha256, "description": "hash of the event before; 64 zeros for the first"},
-            "hash": {**sha256, "description": "SHA-256 of the canonical JSON of this event without `hash`"},
+            "hash": {**sha256, "description": "SHA-256 of the canonical JSON of this event without `hash` and `mac`"},
+            "mac": {
+                "type": "string",
+                "pattern": "^[0-9a-f]{32}$",
+                "description": "HMAC-SHA256 of `hash` by the key of the user who ran it, cut; missing where he has none",
+            },
             "body": {"type": "object"},
         },
         "required": ["seq", "time", "type", "v", "prev", "hash", "body"],

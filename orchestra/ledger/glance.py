@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from orchestra import nofollow
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.lock import holder_of
 
@@ -23,7 +24,7 @@ def glance(path: Path, wanted: Collection[str]) -> dict[str, Any]:
         ValueError: it is not a state.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = nofollow.read(path).decode()
     except OSError as error:
         raise disk_error(error, path, "read") from error
     found: dict[str, Any] = {}

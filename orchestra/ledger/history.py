@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.event import Event, Outcome, Verdict
@@ -230,7 +231,7 @@ _HEADER = _Header("executions", FORMAT)
 def load(path: Path) -> dict[str, Past]:
     """The last execution by task; from the other cache when the file is gone or of another form, else empty."""
     try:
-        last = msgspec.json.decode(path.read_bytes(), type=_Last)
+        last = msgspec.json.decode(nofollow.read(path), type=_Last)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         last = None
     if last is not None and last.format == FORMAT:
@@ -300,7 +301,7 @@ def _record(line: bytes) -> RunRecord:
 
 def _lines(home: Path) -> list[bytes]:
     try:
-        head, *lines = (home / EXECUTIONS).read_bytes().splitlines()
+        head, *lines = nofollow.read(home / EXECUTIONS).splitlines()
         if msgspec.json.decode(head, type=_Header) != _HEADER:
             return []
         for line in lines[-1:]:
@@ -384,9 +385,10 @@ def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list
 
 def _ledgers(home: Path) -> Sequence[Path]:
     try:
-        folders = sorted((home / "runs").iterdir())
+        names = nofollow.names(home / "runs")
     except FileNotFoundError:
         return []
     except OSError as error:
         raise disk_error(error, home / "runs", "read") from error
-    return [folder / LEDGER for folder in folders if not folder.is_symlink() and (folder / LEDGER).is_file()]
+    ledgers = (home / "runs" / name / LEDGER for name in names)
+    return [ledger for ledger in ledgers if nofollow.is_file(ledger)]

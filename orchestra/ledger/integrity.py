@@ -183,7 +183,7 @@ def _clean_tree(facts: Facts) -> Iterator[str]:
     for tree in facts.trees:
         number = tree.get("dirty_files")
         if number is None:
-            yield "the run was in no git work tree, so no commit has what it ran"
+            yield "git knew no work tree of the run, so no commit has what it ran"
         elif number:
             paths = sorted(tree.get("dirty") or {})
             differ = "1 file differs" if number == 1 else f"{number} files differ"

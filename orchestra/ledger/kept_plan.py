@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from orchestra import nofollow, source
 from orchestra import plan as plans
-from orchestra import source
 from orchestra.errors import PlanError
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.earlier import look
@@ -27,7 +27,7 @@ def file_name(digest: str) -> str:
 def keep(folder: Path, plan: Plan, compiler: str) -> None:
     """Write the plan into a run's folder, which is there, if the plan is not. Raises MachineError when the disk refuses."""
     file = folder / file_name(plan.digest())
-    if not file.exists():
+    if not nofollow.is_file(file):
         replace_file(file, plans.dump(plan, compiler))
 
 
@@ -39,7 +39,7 @@ def kept(folder: Path, digest: str) -> Plan:
     """
     file = folder / file_name(digest)
     try:
-        data = file.read_bytes()
+        data = nofollow.read(file)
     except OSError as error:
         raise PlanError(f'the plan of the run cannot be read: "{file}": {error.strerror}') from error
     plan = plans.load(data, str(file))

@@ -9,15 +9,15 @@ files of one name.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from orchestra import nofollow
 from orchestra.errors import MachineError
-from orchestra.ledger.disk import disk_error
+from orchestra.ledger.disk import closed_on_error, disk_error, lock_file
 
 
 class Holder(NamedTuple):
@@ -49,20 +49,17 @@ class Lock:
 
     def __init__(self, path: Path, holder: Holder) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = nofollow.open_file(path, os.O_RDWR | os.O_CREAT, make=True)
         except OSError as error:
             raise disk_error(error, path, "open") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, (json.dumps(holder._asdict()) + "\n").encode(), 0)
-        except BlockingIOError as error:
-            os.close(self._file)
-            raise LockedError(path, _said(path)) from error
-        except OSError as error:
-            os.close(self._file)
-            raise disk_error(error, path, "lock") from error
+        with closed_on_error(self._file):
+            if not lock_file(self._file, path):
+                raise LockedError(path, _said(path))
+            try:
+                os.ftruncate(self._file, 0)
+                os.pwrite(self._file, (json.dumps(holder._asdict()) + "\n").encode(), 0)
+            except OSError as error:
+                raise disk_error(error, path, "write") from error
 
     def release(self) -> None:
         """Let go. A second call does nothing."""
@@ -87,22 +84,21 @@ def holder_of(path: Path) -> Holder | None:
         MachineError: the file is there and cannot be read.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = nofollow.open_file(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise disk_error(error, path, "read") from error
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _said(path)
+        return None if lock_file(file, path, shared=True) else _said(path)
+    except MachineError:
+        return None  # where the file system gives no locks, no run holds one
     finally:
         os.close(file)
-    return None
 
 
 def _said(path: Path) -> Holder | None:
     try:
-        return Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return Holder(**json.loads(nofollow.read(path)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

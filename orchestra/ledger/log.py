@@ -10,21 +10,25 @@ further files (`segment`); to all but these two classes it is one.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
+from orchestra import nofollow, owner
 from orchestra.errors import MachineError
-from orchestra.ledger.chain import BrokenLineError, Tip, link, strict_fault, unlink
-from orchestra.ledger.disk import disk_error, sync_file, sync_folder
+from orchestra.ledger.author import NOBODY, Author
+from orchestra.ledger.chain import BrokenLineError, Tip, hash_of, link, mac_of, strict_fault, unlink
+from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, sync_file, sync_folder
 from orchestra.ledger.event import Event
-from orchestra.ledger.segment import SEGMENT_BYTES, segment_body, segment_fault, segment_path, stray
+from orchestra.ledger.segment import SEGMENT_BYTES, segment_body, segment_fault, segment_path, segments, stray
+
+_BLOCK_BYTES = 1 << 16
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
 class Finding(NamedTuple):
@@ -53,11 +57,34 @@ def utc_stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
-def run_id(now: datetime, token: str) -> str:
-    """`YYYYMMDDTHHMMSSZ-` and the token, four hexadecimal digits. Raises ValueError for another."""
+SECOND: Final = "%Y%m%dT%H%M%SZ"
+"""The first part of a run id."""
+
+_MOST: Final = 0xFFFF
+
+
+def run_id(now: datetime, token: str, newest: str = "") -> str:
+    """Return the id of a new run: `YYYYMMDDTHHMMSSZ-` and four hexadecimal digits. Ids sort in the order of the runs.
+
+    Args:
+        now: with a zone.
+        token: four hexadecimal digits, by chance.
+        newest: the greatest id that the suite has. The new one is greater: also in the same second, and when the clock
+            was set back.
+
+    Raises:
+        ValueError: the token is another one.
+    """
     if not re.fullmatch("[0-9a-f]{4}", token):
         raise ValueError(f'the token of a run id is four hexadecimal digits, not "{token}"')
-    return f"{_utc(now):%Y%m%dT%H%M%SZ}-{token}"
+    made = f"{_utc(now):{SECOND}}-{token}"
+    if made > newest:
+        return made
+    second, _, last = newest.partition("-")
+    number = int(last, 16) + 1 + int(token[:2], 16)
+    if number <= _MOST:
+        return f"{second}-{number:04x}"
+    return f"{datetime.strptime(second, SECOND).replace(tzinfo=UTC) + timedelta(seconds=1):{SECOND}}-{token}"
 
 
 def _utc(moment: datetime) -> datetime:
@@ -120,7 +147,7 @@ class Tail:
         """The whole events of the file that was come to."""
         check = _strictly if self._strict else _plainly
         self.torn = 0
-        with self.path.open("rb") as stream:
+        with nofollow.open_read(self.path) as stream:
             stream.seek(self.tip.end)
             for raw in stream:
                 if raw[-1:] != b"\n":
@@ -129,7 +156,8 @@ class Tail:
                 event = check(raw[:-1], self.tip)
                 if not self.tip.end and (fault := self._opening_fault(event)):
                     raise BrokenLineError(fault)
-                self.tip = Tip(event.seq, event.hash, event.time, self.tip.end + len(raw), self.tip.segment)
+                end = self.tip.end + len(raw)
+                self.tip = Tip(event.seq, event.hash, event.time, end, self.tip.segment, event.mac)
                 yield event
 
     def _opening_fault(self, event: Event) -> str | None:
@@ -154,6 +182,29 @@ def _strictly(line: bytes, before: Tip) -> Event:
 def read(path: Path) -> Iterator[Event]:
     """All whole events of a ledger, verified; half a line at its end is passed over. Raises as `Tail.poll`."""
     return Tail(path).poll()
+
+
+def last_mark(path: Path) -> tuple[str, str]:
+    """Return the hash and the MAC in the last whole line of a ledger, both empty where there is none.
+
+    The line is not verified: whoever acts by it reads the ledger, too.
+
+    Raises:
+        MachineError: the file cannot be read.
+    """
+    *_, last = segments(path)
+    block, found = _BLOCK_BYTES, b""
+    try:
+        with nofollow.open_read(last) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            while found.count(b"\n") < 2 and len(found) < size:  # the line feed before the line, and its own
+                stream.seek(max(0, size - block))
+                found = stream.read()
+                block *= 2
+    except OSError as error:
+        raise disk_error(error, last, "read") from error
+    line = found[: found.rfind(b"\n")].rpartition(b"\n")[2]
+    return hash_of(line), mac_of(line)
 
 
 def verify(path: Path) -> Finding | None:
@@ -181,8 +232,9 @@ class Writer:
     Args:
         path: `events.jsonl`; made with its folders if absent, verified and continued if present.
         now: the clock, with a zone.
-        mask: applied to every string before it is written, to keep secrets out.
+        mask: applied to the free text of each event before it is written, to keep secrets out (`free_text`).
         seen: shown each event that the file holds already, and the one that tells of a torn end.
+        author: who writes it.
         segment_bytes: a file of this size or more is followed by another one; None for `SEGMENT_BYTES`.
 
     Raises:
@@ -197,11 +249,13 @@ class Writer:
         now: Callable[[], datetime],
         mask: Callable[[str], str] | None = None,
         seen: Callable[[Event], object] | None = None,
+        author: Author = NOBODY,
         segment_bytes: int | None = None,
     ) -> None:
         self.path = path
         self._now = now
         self._mask = mask
+        self._author = author
         self._limit = SEGMENT_BYTES if segment_bytes is None else segment_bytes
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
@@ -249,7 +303,8 @@ class Writer:
         """Close what was written so far, durably; `more` are further fields of the seal. Raises as `append`."""
         with self._lock:
             self._make_room()
-            event = self._put("seal", {"events": self._tip.seq, "head": self._tip.hash, **(more or {})})
+            body = {"events": self._tip.seq, "head": self._tip.hash, **(more or {})}
+            event = self._put("seal", body | (self._author.sign(body) if self._author.sign is not None else {}))
         self.sync()
         return event
 
@@ -278,6 +333,9 @@ class Writer:
         for event in tail.poll():
             seen(event)
         self._tip = tail.tip
+        own = owner.is_own(self._author.secret, self._tip.hash, self._tip.mac)
+        if self._tip.seq and not own and not self._author.trust:
+            self._author = self._author._replace(secret=b"")
         if self._tip.segment > 1:
             self._files[self._tip.segment] = _open_next(tail.path)
         if tail.torn:
@@ -317,7 +375,7 @@ class Writer:
             self._put("segment", body)
 
     def _put(self, kind: str, body: Mapping[str, object]) -> Event:
-        event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask)
+        event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask, self._author.secret)
         file = self._files[self._tip.segment]
         # A signal handler may raise between any two lines here. `_dirty` outlives that: the next append cuts first.
         try:
@@ -362,26 +420,23 @@ class Writer:
 
 def _open(path: Path) -> int:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        file = nofollow.open_file(path, _APPEND, make=True)
     except OSError as error:
         raise disk_error(error, path, "open") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        sync_folder(path.parent)
-    except OSError as error:
-        os.close(file)
-        if isinstance(error, BlockingIOError):
-            message = f'another process writes "{path}"'
-            raise MachineError(message, "wait for that run to end, or end it") from error
-        raise disk_error(error, path, "open") from error
+    with closed_on_error(file):
+        if not lock_file(file, path):
+            raise MachineError(f'another process writes "{path}"', "wait for that run to end, or end it")
+        try:
+            sync_folder(path.parent)
+        except OSError as error:
+            raise disk_error(error, path, "open") from error
     return file
 
 
 def _open_next(path: Path) -> int:
     """A further file of a ledger that this process has locked; its name is on the disk."""
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        file = nofollow.open_file(path, _APPEND)
         try:
             sync_folder(path.parent)
         except OSError:

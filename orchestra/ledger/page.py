@@ -24,7 +24,7 @@ def events() -> str:
     records: Mapping[str, Schema] = schema["$defs"]
     bodies = {entry.body.__name__ for entry in CATALOGUE.values()}
     envelope = {name: part for name, part in schema["properties"].items() if name != "body"}
-    lines = ["### The envelope", "", *_table({"properties": envelope, "required": list(envelope)})]
+    lines = ["### The envelope", "", *_table({"properties": envelope, "required": schema["required"]})]
     for name, entry in CATALOGUE.items():
         record = records[entry.body.__name__]
         lines += ["", f"### `{name}`", "", f"{record['description']} Version {entry.version}.", "", *_table(record)]

@@ -8,15 +8,15 @@ so that a crash leaves no half of it under its own. Baselines need no run: their
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestra import nofollow
 from orchestra.ledger import history
-from orchestra.ledger.disk import disk_error
+from orchestra.ledger.disk import disk_error, remove_tree
 from orchestra.ledger.glance import under_way
-from orchestra.ledger.runs import LAST, LEDGER, runs_of
+from orchestra.ledger.runs import LEDGER, last_ended, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.ledger.transaction import recover
 
@@ -62,8 +62,8 @@ def retention(home: Path, keep: int = KEEP) -> Retention:
     runs = home / "runs"
     names = runs_of(home)
     why: dict[str, str] = {}
-    if (runs / LAST).is_symlink():
-        why[(runs / LAST).readlink().name] = "it is the last run that ended"
+    if last := last_ended(home):
+        why[last.name] = "it is the last run that ended"
     for task, past in history.load(home / history.LAST).items():
         if past.inputs:
             why.setdefault(past.run, f"{task} passed there, and is unchanged since")
@@ -86,7 +86,7 @@ def _rests_on(ledger: Path) -> list[tuple[str, str]]:
     found = []
     for file in segments(ledger):
         try:
-            with file.open("rb") as lines:
+            with nofollow.open_read(file) as lines:
                 for line in lines:
                     if _SINCE not in line:
                         continue
@@ -120,12 +120,10 @@ def prune(home: Path, keep: int = KEEP) -> tuple[Retention, list[str]]:
     for name in found.gone:
         folder = runs / name
         try:
-            folder.rename(runs / f"{_REMOVED}{name}")
+            nofollow.replace(folder, runs / f"{_REMOVED}{name}")
         except OSError as error:
             raise disk_error(error, folder, "remove") from error
-    for left in runs.glob(f"{_REMOVED}*"):  # of a prune that was cut off, too
-        try:
-            shutil.rmtree(left)
-        except OSError as error:
-            raise disk_error(error, left, "remove") from error
+    for name in nofollow.names(runs) if nofollow.is_folder(runs) else ():
+        if name.startswith(_REMOVED):  # of a prune that was cut off, too
+            remove_tree(runs / name)
     return found, refused

@@ -1,15 +1,18 @@
-"""The folders of runs below `.orchestra/<suite>/runs`, by id, by a part of it, or the newest. May import `errors`, `suggest`.
+"""The folders of runs below `.orchestra/<suite>/runs`, by id, by a part of it, or the newest. May import `disk`.
 
 A run is known by its ledger: a folder without one is none. Ids begin with the time, so they sort by age.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
 
+from orchestra import nofollow
 from orchestra.errors import UsageError
+from orchestra.ledger.disk import disk_error
 from orchestra.suggest import did_you_mean
 
 LEDGER: Final = "events.jsonl"
@@ -21,23 +24,57 @@ _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 _SHOWN = 5
 
 
+def is_run_id(name: str) -> bool:
+    """Return whether a name is the id of a run."""
+    return _ID.fullmatch(name) is not None
+
+
 def runs_of(home: Path) -> list[str]:
     """The ids of the runs of a suite, the newest first.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
+
+    Raises:
+        MachineError: the folder cannot be read, or is a link.
     """
+    return sorted((name for name in _ids(home) if nofollow.is_file(home / "runs" / name / LEDGER)), reverse=True)
+
+
+def _ids(home: Path) -> list[str]:
     try:
-        names = [path.name for path in (home / "runs").iterdir() if _ID.fullmatch(path.name)]
+        return [name for name in nofollow.names(home / "runs") if is_run_id(name)]
     except FileNotFoundError:
         return []
-    return sorted((name for name in names if (home / "runs" / name / LEDGER).is_file()), reverse=True)
+    except OSError as error:
+        raise disk_error(error, home / "runs", "read") from error
+
+
+def newest_id(home: Path) -> str:
+    """Return the greatest id that a run of a suite has, be there a record of it or not; empty where there is none.
+
+    Raises:
+        MachineError: as `runs_of`.
+    """
+    return max(_ids(home), default="")
+
+
+def last_ended(home: Path) -> Path | None:
+    """Return the folder of the last run that ended, or None where there is none, or no link to a run."""
+    runs = home / "runs"
+    try:
+        with nofollow.parent(runs / LAST) as (folder, name):
+            target = os.readlink(name, dir_fd=folder)
+    except OSError:
+        return None
+    return runs / target if is_run_id(target) and nofollow.is_file(runs / target / LEDGER) else None
 
 
 def find_run(home: Path, word: str = LAST) -> Path:
     """The folder of the run that a word means: `last` for the newest, an id, or a part of one that only it has.
 
     Raises:
+        MachineError: as `runs_of`.
         UsageError: there is no run, none of that name, or several.
     """
     names = runs_of(home)

@@ -49,7 +49,9 @@ def _schema(hint: Any, definitions: dict[str, Schema]) -> Schema:
     if origin in (NotRequired, Required):
         schema = _schema(arguments[0], definitions)
     elif origin is Annotated:
-        schema = {**_schema(arguments[0], definitions), "description": arguments[1]}
+        schema = _schema(arguments[0], definitions)
+        text = next((one for one in arguments[1:] if isinstance(one, str)), "")
+        schema = {**schema, "description": text} if text else schema
     elif origin is Literal:
         schema = {"enum": list(arguments)}
     elif origin in (Union, types.UnionType):

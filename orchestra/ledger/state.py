@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict
 
 import msgspec
 
+from orchestra import nofollow
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.event import CATALOGUE, VERDICTS, Done, Event, RolledBack
@@ -336,7 +337,7 @@ def read_state(path: Path) -> State:
         ValueError: it is not a state; the ledger still has it all.
     """
     try:
-        content = path.read_bytes()
+        content = nofollow.read(path)
     except OSError as error:
         raise disk_error(error, path, "read") from error
     return from_json(content)

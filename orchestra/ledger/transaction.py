@@ -1,19 +1,40 @@
-"""What a run changes outside of its own folder, changed in one step: all of it or nothing. May import `disk` and `errors`.
+"""What a run changes outside of its own folder, changed in one step: all of it or nothing.
 
 Everything is prepared beside its place. Then one file, the journal, is put there durably: that is the step. Behind it the
 prepared files are moved to their places and the journal is removed. A crash before the journal leaves the old, for
 `recover` removes what was prepared; a crash behind it leaves the new, for `recover` moves what is left. Whoever holds the
 suite's lock calls `recover` before he reads or writes.
+
+A pull request can bring a journal. So `PLACES` lists the files that a run changes, and `recover` refuses a journal that
+names anything else, or that is prepared otherwise than a run prepares it, before it touches a file.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
+from typing import Final, Literal
 
-from orchestra.ledger.disk import disk_error, replace_file, sync_folder
+import msgspec
+
+from orchestra import nofollow
+from orchestra.errors import MachineError
+from orchestra.ledger import baseline, history
+from orchestra.ledger.disk import disk_error, remove_tree, replace_file, sync_folder
+from orchestra.ledger.runs import LAST, is_run_id
+
+LAST_RUN: Final = f"runs/{LAST}"
+"""The link to the last run that ended."""
+
+PLACES: Final[dict[str, Literal["file", "link"]]] = {
+    history.LAST: "file",
+    history.EXECUTIONS: "file",
+    baseline.FILE: "file",
+    LAST_RUN: "link",
+}
+"""What a run changes, by its path below the home, and what it is; a link leads to a run next to it."""
 
 _FOLDER = ".prepared"
 _JOURNAL = ".commit.json"
@@ -28,7 +49,7 @@ class Transaction:
         home: `.orchestra/<suite>`, absolute.
 
     Raises:
-        MachineError: the disk refuses.
+        MachineError: the disk refuses, or the journal that is there is none of ours.
     """
 
     def __init__(self, home: Path) -> None:
@@ -37,86 +58,121 @@ class Transaction:
         recover(home)
 
     def write(self, name: str, content: bytes) -> None:
-        """Prepare a file; `name` is its path below the home. Raises MachineError when the disk refuses."""
-        replace_file(self._prepared(name), content)
+        """Prepare a file of `PLACES`. Raises MachineError when the disk refuses."""
+        replace_file(self._prepared(name, "file"), content, mode=nofollow.mode_of(self._home / name))
 
     def link(self, name: str, target: str) -> None:
-        """Prepare a symbolic link. Raises MachineError when the disk refuses."""
-        path = self._prepared(name)
+        """Prepare a link of `PLACES`. Raises MachineError when the disk refuses."""
+        path = self._prepared(name, "link")
         try:
-            path.symlink_to(target)
+            with nofollow.parent(path) as (folder, prepared):
+                os.symlink(target, prepared, dir_fd=folder)
         except OSError as error:
             raise disk_error(error, path, "write") from error
 
     def remove(self, name: str) -> None:
-        """Prepare that a file goes; it may be gone already. `name` is its path below the home."""
-        self._entries.append((_NOTHING, name))
+        """Prepare that a file of `PLACES` goes; it may be gone already."""
+        self._entries.append((_NOTHING, _placed(name, "file")))
 
     def commit(self) -> None:
         """Let all of it take place. Raises MachineError when the disk refuses; then `recover` decides which it is."""
         if not self._entries:
             return
         try:
-            if (self._home / _FOLDER).exists():
+            if nofollow.is_folder(self._home / _FOLDER):
                 sync_folder(self._home / _FOLDER)
         except OSError as error:
             raise disk_error(error, self._home / _FOLDER, "sync") from error
-        replace_file(self._home / _JOURNAL, json.dumps(self._entries).encode())
+        replace_file(self._home / _JOURNAL, msgspec.json.encode(self._entries))
         _apply(self._home, self._entries)
 
-    def _prepared(self, name: str) -> Path:
+    def _prepared(self, name: str, kind: str) -> Path:
         folder = self._home / _FOLDER
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            nofollow.make_folders(folder)
         except OSError as error:
             raise disk_error(error, folder, "write") from error
         prepared = str(len(self._entries))
-        self._entries.append((prepared, name))
+        self._entries.append((prepared, _placed(name, kind)))
         return folder / prepared
+
+
+def _placed(name: str, kind: str) -> str:
+    """Return the name, if it is one of `PLACES` and of this kind. Raises ValueError otherwise."""
+    if PLACES.get(name) != kind:
+        raise ValueError(f'"{name}" is no {kind} that a run changes')
+    return name
 
 
 def recover(home: Path) -> None:
     """Finish what was decided, and drop what was not. The suite's lock must be held.
 
     Raises:
-        MachineError: the disk refuses.
+        MachineError: the disk refuses, or a journal says what no run writes; then nothing is touched.
     """
     journal = home / _JOURNAL
     try:
-        entries = json.loads(journal.read_bytes())
+        content = nofollow.read(journal)
     except FileNotFoundError:
-        entries = None
+        remove_tree(home / _FOLDER)
+        return
     except OSError as error:
         raise disk_error(error, journal, "read") from error
-    if entries is not None:
-        _apply(home, entries)
-    elif (home / _FOLDER).exists():
-        _clear(home)
+    try:
+        entries = msgspec.json.decode(content, type=list[tuple[str, str]])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _refused(journal, f"it is not one: {error}") from error
+    try:
+        fault = next((fault for entry in entries if (fault := _fault(home, *entry))), "")
+    except OSError as error:
+        raise disk_error(error, home, "read") from error
+    if fault:
+        raise _refused(journal, fault)
+    _apply(home, entries)
+
+
+def _refused(journal: Path, fault: str) -> MachineError:
+    return MachineError(
+        f'"{journal}" is no journal that orchestra wrote: {fault}; nothing was touched',
+        f'remove it, and the folder "{_FOLDER}" next to it; `git log` says who brought it, if it is in git',
+    )
+
+
+def _fault(home: Path, prepared: str, name: str) -> str:
+    """What an entry has that no run writes; empty when there is nothing."""
+    kind = PLACES.get(name)
+    if kind is None:
+        return f'it names "{name}", and a run changes only {", ".join(PLACES)}'
+    if prepared == _NOTHING:
+        return "" if kind == "file" else f'it removes "{name}", which no run does'
+    if not (prepared.isascii() and prepared.isdecimal()):
+        return f'it takes "{prepared}" for "{name}", and what a run prepares has a number'
+    with suppress(FileNotFoundError), nofollow.parent(home / name):
+        pass  # a link on the way to the place is an error before anything is moved
+    try:
+        with nofollow.parent(home / _FOLDER / prepared) as (folder, number):
+            mode = os.lstat(number, dir_fd=folder).st_mode
+            target = os.readlink(number, dir_fd=folder) if stat.S_ISLNK(mode) else ""
+    except FileNotFoundError:
+        return ""  # it was moved to its place before the crash
+    if kind == "file":
+        return "" if stat.S_ISREG(mode) else f'what it prepared for "{name}" is no file'
+    return "" if is_run_id(target) else f'what it prepared for "{name}" is no link to a run'
 
 
 def _apply(home: Path, entries: list[tuple[str, str]]) -> None:
     """Move what is still prepared to its place, in order, and then forget the journal."""
     try:
         for prepared, name in entries:
-            source, place = home / _FOLDER / prepared, home / name
             if prepared == _NOTHING:
-                place.unlink(missing_ok=True)
+                nofollow.unlink(home / name)
                 continue
-            if source.is_symlink() or source.exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(source, place)  # noqa: PTH105 - of a link, the link itself
+            with suppress(FileNotFoundError):  # moved before a crash
+                nofollow.replace(home / _FOLDER / prepared, home / name)
         for folder in {(home / name).parent for _, name in entries}:
             sync_folder(folder)
-        (home / _JOURNAL).unlink()
+        nofollow.unlink(home / _JOURNAL)
         sync_folder(home)
     except OSError as error:
         raise disk_error(error, home, "write") from error
-    _clear(home)
-
-
-def _clear(home: Path) -> None:
-    try:
-        if (home / _FOLDER).exists():
-            shutil.rmtree(home / _FOLDER)
-    except OSError as error:
-        raise disk_error(error, home / _FOLDER, "remove") from error
+    remove_tree(home / _FOLDER)

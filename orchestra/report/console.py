@@ -23,6 +23,7 @@ from rich.text import Text
 from orchestra.ledger.event import Event
 from orchestra.ledger.outcome import FINE
 from orchestra.plan import Plan
+from orchestra.printing import printed
 from orchestra.report import lines
 from orchestra.report.fold import Collector
 from orchestra.report.rows import Report, Row
@@ -147,7 +148,7 @@ class Plain:
             if said is None:
                 return
             with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed: the run goes on
-                self._out.write("".join(f"{text}\n" for text in said))
+                self._out.write("".join(f"{printed(text)}\n" for text in said))
                 self._out.flush()
 
 
@@ -220,7 +221,7 @@ class Screen:
     def _print(self, said: Iterable[str], styles: Mapping[str, str]) -> None:
         """Print lines at once: each call of rich draws the display anew."""
         shown = []
-        for text in said:
+        for text in map(printed, said):
             first = text.partition(" ")[0]
             shown.append(Text.assemble((first, styles.get(first, "")), text[len(first) :]))
         self._console.print(Text("\n").join(shown), soft_wrap=True)
@@ -243,7 +244,7 @@ class Screen:
         if len(running) > _SHOWN_RUNNING:
             tests.append(lines.line("running", f"and {len(running) - _SHOWN_RUNNING} more"))
         shown = [*self._recent, *self._services.values(), *tests]
-        return Group(*(Text(text, no_wrap=True, overflow="ellipsis") for text in shown), head)
+        return Group(*(Text(printed(text), no_wrap=True, overflow="ellipsis") for text in shown), head)
 
 
 def _elapsed(seconds: float) -> str:

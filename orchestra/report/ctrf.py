@@ -16,6 +16,7 @@ import msgspec
 
 from orchestra import draw
 from orchestra.ledger.outcome import FINE
+from orchestra.printing import as_json
 from orchestra.report.junit import explained, name_of
 from orchestra.report.lines import place_of_evidence
 from orchestra.report.rows import Evidence, Failure, Report, Row
@@ -75,7 +76,9 @@ def ctrf(report: Report, folder: str) -> str:
         },
     }
     text = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
-    return msgspec.json.format(text, indent=1).decode() + "\n"  # the encoder of `json` is in Python when it indents
+    return (
+        as_json(msgspec.json.format(text, indent=1).decode()) + "\n"
+    )  # the encoder of `json` is in Python when it indents
 
 
 def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:

@@ -124,6 +124,9 @@ class Collector:
         verdict: Verdict = given["verdict"]
         attempts = self.attempts.get(task, [])
         failures = tuple(_failure(body) for body in attempts if body["outcome"] != "passed")
+        if failures and verdict not in FINE and failures[-1].message in (reason := given.get("reason", "")):
+            # It may have more to it than the attempt knew: an incident, a known failure that cannot be searched for.
+            failures = (*failures[:-1], dataclasses.replace(failures[-1], message=reason))
         pace = given.get("speed_class") or ""
         row = Row(
             task=task,

@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 
 from orchestra import draw
+from orchestra.printing import as_xml
 from orchestra.report.lines import place_of_evidence
 from orchestra.report.rows import Failure, Report, Row
 
@@ -52,7 +53,7 @@ def junit(report: Report, folder: str) -> str:
         for row in rows:
             _testcase(suite, report.suite, row, folder)
     ET.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{as_xml(ET.tostring(root, encoding="unicode"))}\n'
 
 
 def legal(text: str) -> str:

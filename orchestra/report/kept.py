@@ -86,9 +86,8 @@ def lines(task: str, kept: Kept, folder: str) -> Iterator[str]:
         for one in body["evidence"]:
             yield detail(one["kind"], f"{folder}/{one['path']} ({one['bytes']} bytes)")
         for one in body.get("dropped", ()):
-            yield detail(
-                "dropped", f"{one['path']} ({one['kind']}, {one['bytes']} bytes): over evidence_limit_megabytes"
-            )
+            why = one.get("reason") or "over evidence_limit_megabytes"
+            yield detail("dropped", f"{one['path']} ({one['kind']}, {one['bytes']} bytes): {why}")
 
 
 def _used(figures: Body) -> str:

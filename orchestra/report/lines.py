@@ -6,6 +6,7 @@ All text of a spec, a page or a program goes through `draw`, so that none of it 
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -90,7 +91,7 @@ def failure_lines(row: Row, folder: str) -> Iterator[str]:
 
 def place_of_evidence(one: Evidence, folder: str) -> str:
     """The path of a file of evidence relative to the project root; `folder` is that of the run."""
-    return one.path if one.path.startswith("/") else f"{folder}/{one.path}"
+    return posixpath.normpath(f"{folder}/{one.path}")
 
 
 def detail(name: str, text: str) -> str:

@@ -7,17 +7,20 @@ removed, and the next commit would remove them.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestra import git
 from orchestra.errors import MachineError, UsageError
 
 TRIES = 5
 """How often a ref may move under our hands before it is given up."""
+
+SECONDS = 60.0
+PUSH_SECONDS = 600.0
+"""What git may take; a push goes over a network."""
 
 _NONE = "0" * 40
 
@@ -49,7 +52,10 @@ class Git:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        if self._run(["rev-parse", "--is-inside-work-tree"])[0]:
+        code, text = self._run(["rev-parse", "--is-inside-work-tree"])
+        if code and (why := git.untrusted(text, root)):
+            raise UsageError(f"nothing can be committed: {why}")
+        if code:
             raise UsageError(f'"{root}" is in no git work tree, so there is nothing to commit to', "run `git init`")
         self._prefix = self.told("rev-parse", "--show-prefix")
 
@@ -115,16 +121,11 @@ class Git:
 
     def _run(self, words: Sequence[str], given: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, str]:
         """The exit code, and stdout, or stderr where it is not 0."""
-        own = {name: value for name, value in os.environ.items() if name not in {"GIT_INDEX_FILE", "GIT_WORK_TREE"}}
-        try:
-            done = subprocess.run(
-                ["git", *words],
-                cwd=self.root,
-                input=given,
-                env={**own, **(env or {})},
-                capture_output=True,
-                check=False,
+        push = words[0] == "push"
+        seconds = PUSH_SECONDS if push else SECONDS
+        asked = git.ask(self.root, words, given=given, env=env, seconds=seconds, interactive=push)
+        if asked.code is None:
+            raise MachineError(
+                asked.err, "install git" if "started" in asked.err else "see what it waits for, and try again"
             )
-        except OSError as error:
-            raise MachineError(f"git cannot be started: {error.strerror}", "install git") from error
-        return done.returncode, (done.stderr if done.returncode else done.stdout).decode(errors="replace")
+        return asked.code, asked.err if asked.code else asked.out.decode(errors="replace")

@@ -23,7 +23,7 @@ def timeline(event: Event) -> str:
 
 def json_line(event: Event) -> bytes:
     """The line of the ledger, as it was written."""
-    return canonical(event._asdict())
+    return canonical(event.as_data())
 
 
 def _said(event: Event) -> str:
@@ -80,6 +80,10 @@ def _seal(body: Body, _kind: str) -> str:
     return line("seal", f"{body['events']} events", body["head"], held)
 
 
+def _reports(body: Body, _kind: str) -> str:
+    return line("reports", f"{len(body['files'])} files of the report bound")
+
+
 def _logs(body: Body, _kind: str) -> str:
     still = f"{len(body['open'])} still written" if body["open"] else ""
     return line("logs", f"{len(body['files'])} whole logs bound", still)
@@ -99,6 +103,7 @@ _TELL: Mapping[str, Callable[[Body, str], str]] = {
     "resource": _resource,
     "run_finished": _run_finished,
     "logs": _logs,
+    "reports": _reports,
     "segment": _segment,
     "seal": _seal,
 }

@@ -134,7 +134,8 @@ def _fed(collector: Collector, folder: Path) -> Collector:
     """The collector with the events that the run's folder holds already."""
     if (folder / LEDGER).exists():
         for event in read(folder / LEDGER):
-            collector.see(event)
+            if event.type != "reports":  # what was written of a run is no part of it: else each report had another end
+                collector.see(event)
     return collector
 
 
@@ -152,6 +153,7 @@ class _Files:
         self._folder = folder
         self._collector = collector
         self.read_on: list[str] = []
+        self.written: tuple[Path, ...] = ()
 
     def see(self, event: Event) -> None:
         """One event: the console takes it in."""
@@ -161,7 +163,7 @@ class _Files:
         try:
             seen = self._collector
             placed = dataclasses.replace(seen, place_of=_places(self._root, seen.plan))
-            paths = _write(self._root, self._folder, _advised(placed, self._folder))
+            self.written = paths = _write(self._root, self._folder, _advised(placed, self._folder))
         except OrchestraError as error:
             self.read_on = [f"{error.message}; the ledger is whole: {relative(self._folder / LEDGER, self._root)}"]
         else:

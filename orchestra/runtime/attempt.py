@@ -23,6 +23,26 @@ Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", 
 Fault: TypeAlias = Literal["assertion", "command", "timeout", "connection", "crash", "setup"]
 
 
+FINALLY_SECONDS = 30.0
+"""What `finally` may take beyond the test's own time, or the test's timeout when that is shorter."""
+
+BEGUN = b'"begun"'
+"""The line of a worker when the time of an attempt begins; a result is a JSON object, so it is none."""
+
+BEYOND_SECONDS = 10.0
+"""So long after the limits of its test an attempt has ended, whatever hangs."""
+
+
+def finally_seconds(test: Test) -> float:
+    """What `finally` of a test may take."""
+    return min(FINALLY_SECONDS, test.timeout_seconds) if test.finally_ else 0.0
+
+
+def most_seconds(test: Test) -> float:
+    """How long after its begin an attempt has ended, whatever hangs."""
+    return test.timeout_seconds + finally_seconds(test) + BEYOND_SECONDS
+
+
 def needs_browser(test: Test) -> bool:
     """Whether any step of the test needs a page; a command has no steps."""
     return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
@@ -36,6 +56,11 @@ def needs_chromium(test: Test) -> bool:
 def wants_film(test: Test) -> bool:
     """Whether a video of its page is asked for."""
     return "video" in test.record and test.evidence != "off" and needs_browser(test)
+
+
+def wants_trace(test: Test) -> bool:
+    """Whether Playwright's trace of its page is asked for."""
+    return "trace" in test.record and test.evidence != "off" and needs_browser(test)
 
 
 def writes_files(test: Test) -> bool:
@@ -110,11 +135,12 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """A file that was not kept of an attempt, because there was more than its test may keep."""
+    """A file that was not kept of an attempt. Without a reason there was more than its test may keep."""
 
     path: str
     bytes: int
     kind: str
+    reason: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):

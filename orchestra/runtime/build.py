@@ -1,27 +1,58 @@
-"""What a test and its services are made of, as digests for `unchanged`, resume and baselines. May import `files` and `plan`."""
+"""Digests of what a test and its services are made of, for `unchanged`, resume and baselines."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestra import plan as plans
 from orchestra import source
-from orchestra.plan import Plan, Service, Test
-from orchestra.runtime.files import matching
+from orchestra.plan import Component, Job, Plan, Service, Test
+from orchestra.runtime.argv_files import argv_files
+from orchestra.runtime.files import matching, open_plain
 
 
-def files_digest(root: Path, globs: Iterable[str]) -> str:
-    """The digest of the files that the globs name: paths and contents, sorted; what is unreadable counts as absent."""
+class Build(NamedTuple):
+    """The build of a component.
+
+    Attributes:
+        digest: of its commands, folders, environment and files; empty for what is not started.
+        files: that it is made of, sorted, as far as they are known.
+        declared: whether the spec names its files; else they come from the words of `run`.
+    """
+
+    digest: str = ""
+    files: tuple[Path, ...] = ()
+    declared: bool = True
+
+    @property
+    def known(self) -> bool:
+        """Whether a change of its code can show in the digest."""
+        return self.declared or bool(self.files)
+
+
+def files_digest(root: Path, files: Iterable[Path]) -> str:
+    """Return the digest of files: paths and contents, in their order; what is unreadable counts as absent."""
     digest = hashlib.sha256()
-    for path in matching(root, globs):
+    for path in files:
         try:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            with open_plain(path) as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             content = "-"
         digest.update(f"{path.relative_to(root).as_posix()}\0{content}\0".encode())
     return digest.hexdigest()
+
+
+def unsure(task: str, components: Iterable[str]) -> str:
+    """Return why a test is run although what it reads has not changed."""
+    listed = ", ".join(f'"{name}"' for name in components)
+    return (
+        f"{task} reads what it read when it last passed, and runs all the same: no digest covers the code of {listed}; "
+        "list its files as `inputs`"
+    )
 
 
 def source_now(root: Path, sources: Iterable[str]) -> str:
@@ -32,30 +63,48 @@ def source_now(root: Path, sources: Iterable[str]) -> str:
         return ""
 
 
-def service_build(root: Path, service: Service) -> str:
-    """The build of a service: its command, folder and environment as the plan has them (no secret has a value there),
-    and its input files.
-    """
-    told = plans.encode([service.run, service.cwd, service.env])
-    return hashlib.sha256(told + files_digest(root, service.inputs).encode()).hexdigest()
+def build_of(root: Path, component: Component) -> Build:
+    """Return the build of a component, its backup included, from the plan (no secret has a value there) and its files."""
+    commands = [one for one in (component.service, component.failover, component.job) if one is not None]
+    if not commands:
+        return Build()
+    files = tuple(sorted({file for command in commands for file in _files(root.resolve(), command)}))
+    text = plans.encode([[one.run, one.shell, one.cwd, one.env] for one in commands])
+    digest = hashlib.sha256(text + files_digest(root.resolve(), files).encode()).hexdigest()
+    return Build(digest, files, all(one.inputs for one in commands))
+
+
+def _files(root: Path, command: Service | Job) -> Iterable[Path]:
+    if command.inputs:
+        return matching(root, command.inputs)
+    return argv_files(root, command.cwd, command.run, command.env, shell=command.shell)
 
 
 class Builds:
-    """The builds of a plan's services, each made once; what a run started stays what it is until the run ends."""
+    """The builds of a plan's components, each made once; what a run started stays what it is until the run ends."""
 
     def __init__(self, root: Path, plan: Plan) -> None:
         self._root = root
         self._rows = {row.id: row for row in plan.components}
-        self.services = {row.id: service_build(root, row.service) for row in plan.components if row.service is not None}
+        self._builds = {row.id: build_of(root, row) for row in plan.components}
+        self.digests = {name: build.digest for name, build in self._builds.items() if build.digest}
 
-    def inputs_digest(self, test: Test) -> str:
-        """The digest of all that a verdict rests on: the test's plan entry, its input files, its services' builds."""
+    def required_by(self, test: Test) -> list[str]:
+        """Return the components that a test requires and those that these need, sorted."""
         needed, stack = set[str](), list(test.requires)
         while stack:
             name = stack.pop()
             if name not in needed:
                 needed.add(name)
                 stack += self._rows[name].needs
-        builds = [self.services[name] for name in sorted(needed) if name in self.services]
-        files = files_digest(self._root, test.inputs)
+        return sorted(needed)
+
+    def unknown(self, test: Test) -> list[str]:
+        """Return the components below a test whose code no digest covers."""
+        return [name for name in self.required_by(test) if not self._builds[name].known]
+
+    def inputs_digest(self, test: Test) -> str:
+        """The digest of all that a verdict rests on: the test's plan entry, its input files, its components' builds."""
+        builds = [self.digests[name] for name in self.required_by(test) if name in self.digests]
+        files = files_digest(self._root, matching(self._root, test.inputs))
         return hashlib.sha256(plans.encode(test) + files.encode() + "".join(builds).encode()).hexdigest()

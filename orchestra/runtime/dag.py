@@ -9,6 +9,7 @@ Longer than other modules because nothing else may know doit. May import `sessio
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import gc
 import os
@@ -27,41 +28,21 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
+from orchestra import nofollow, source
 from orchestra import plan as plans
-from orchestra import source
-from orchestra.draw import visible
-from orchestra.errors import EXIT_BUG, EXIT_OK, OrchestraError, PlanError
+from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
+from orchestra.ledger.author import signer_of
 from orchestra.plan import Plan
+from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
+from orchestra.runtime import inherited
+from orchestra.runtime.outlet import Outlet
 from orchestra.runtime.recorder import Observer
 from orchestra.runtime.select import task_name
 from orchestra.runtime.session import Options, Session
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
-
-
-@dataclass(slots=True)
-class Launch:
-    """What a run is started with; doit hands nothing of its own to a reporter, so it stands here.
-
-    Attributes:
-        project: whose root is the working folder.
-        watch: makes the observers of a run, from root, plan and run folder.
-        options: how the run is done.
-        profile: the profile whose plan is executed.
-        plan: that plan, where it is at hand; else it is read for the suite that doit selects.
-        code: the exit code, once the run is closed.
-        told: an error that ended the run, to be shown once.
-    """
-
-    project: Project
-    watch: Watch
-    options: Options
-    profile: str = ""
-    plan: Plan | None = None
-    code: int | None = None
-    told: OrchestraError | None = None
 
 
 def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
@@ -72,7 +53,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
     """
     name = project.plan_file(suite, profile)
     try:
-        data = (project.root / name).read_bytes()
+        data = nofollow.read(project.root / name)
     except OSError as error:
         of = f' with profile "{profile}"' if profile else ""
         raise PlanError(
@@ -90,6 +71,31 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
         listed = ", ".join(plan.sources)
         raise PlanError(f"{name}: the spec was changed after it was compiled ({listed})", mend)
     return plan
+
+
+@dataclass(slots=True)
+class Launch:
+    """What a run is started with; doit hands nothing of its own to a reporter, so it stands here.
+
+    Attributes:
+        project: whose root is the working folder.
+        watch: makes the observers of a run, from root, plan and run folder.
+        options: how the run is done.
+        profile: the profile whose plan is executed.
+        plan: that plan, where it is at hand; else it is read for the suite that doit selects.
+        load: reads it, from project, suite and profile.
+        code: the exit code, once the run is closed.
+        told: an error that ended the run, to be shown once.
+    """
+
+    project: Project
+    watch: Watch
+    options: Options
+    profile: str = ""
+    plan: Plan | None = None
+    load: Callable[[Project, str, str], Plan] = load_plan
+    code: int | None = None
+    told: OrchestraError | None = None
 
 
 def _noop() -> None:
@@ -122,7 +128,7 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
         yield {
             "basename": prefix,
             "name": test_id,
-            "doc": title,
+            "doc": printed(one_line(title)),
             "actions": [_noop],
             "task_dep": [f"_run:{prefix}:{test_id}"],
             "meta": judging,
@@ -227,13 +233,17 @@ class Reporter:
         self.session: Session | None = None
         self.workers: int | None = None
         self._handlers: dict[int, Any] = {}
+        self._outlet: Outlet | None = None
 
     def initialize(self, tasks: Mapping[str, Any], selected_tasks: Sequence[str]) -> None:
         """Open a session for what is selected and what it needs."""
         launch = self.launch
+        self._outlet = Outlet(sys.stderr)
+        atexit.register(self._outlet.finish)  # should nobody come to the end of the run
+        sys.stderr = self._outlet
         try:
             suite, names = _selected(tasks, selected_tasks)
-            plan = launch.plan or load_plan(launch.project, suite, launch.profile)
+            plan = launch.plan or launch.load(launch.project, suite, launch.profile)
             selection = [
                 name
                 for method in plan.methods
@@ -242,7 +252,7 @@ class Reporter:
             ]
             if len(selection) != len(names):
                 raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
-            options = launch.options
+            options = dataclasses.replace(launch.options, sign=signer_of(os.environ))
             if self.workers is not None:
                 options = dataclasses.replace(options, workers=self.workers)
             root = launch.project.root
@@ -251,7 +261,7 @@ class Reporter:
                 plan,
                 selection,
                 options=options,
-                environment=environment(),
+                environment=inherited.environment(os.environ, plan.components),
                 observers=lambda folder: launch.watch(root, plan, folder),
             )
         except OrchestraError as error:
@@ -269,6 +279,8 @@ class Reporter:
         session = self.session
         if session is None or session.interrupted():
             os._exit(128 + number)
+        if self._outlet is not None:
+            self._outlet.hurry()
         session.ask(number)
 
     def complete_run(self) -> None:
@@ -281,9 +293,10 @@ class Reporter:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if launch.told is not None:
-            sys.stderr.write(f"error: {visible(launch.told.message)}\n")
-            if launch.told.hint:
-                sys.stderr.write(f"hint: {visible(launch.told.hint)}\n")
+            sys.stderr.write(f"{letter(launch.told.message, launch.told.hint)}\n")
+        if self._outlet is not None:
+            self._outlet.finish()
+            sys.stderr = self._outlet.stream
         raise SystemExit(EXIT_BUG if launch.code is None else launch.code)
 
     def add_failure(self, task: Any, fail: Any) -> None:
@@ -291,11 +304,11 @@ class Reporter:
         of ours that must be seen.
         """
         if not isinstance(fail, TaskFailed | UnmetDependency):
-            sys.stderr.write(f"{task.name}: {fail.get_msg()}\n")
+            sys.stderr.write(f"{letter(f'{task.name}: {fail.get_msg()}')}\n")
 
     def runtime_error(self, msg: str) -> None:
         """doit's own complaint, for instance about a task that does not exist."""
-        sys.stderr.write(f"{msg}\n")
+        sys.stderr.write(f"{printed(msg)}\n")
 
     def get_status(self, task: Any) -> None:
         """Nothing to show: the ledger tells."""
@@ -331,13 +344,6 @@ def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, s
     return suites[0], {name for _, name in found}
 
 
-def environment() -> dict[str, str]:
-    """The environment of commands, services and workers: ours, with the programs installed beside orchestra on PATH."""
-    folder = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": path if folder in path.split(os.pathsep) else f"{folder}{os.pathsep}{path}"}
-
-
 def seam() -> None:
     """Put the pump in the place of doit's runners: the one private seam, watched by a test, doit pinned."""
     for name in ("Runner", "MRunner", "MThreadRunner"):
@@ -346,7 +352,10 @@ def seam() -> None:
 
 def config(launch: Launch, default_tasks: Sequence[str]) -> dict[str, Any]:
     """DOIT_CONFIG of a run: our reporter, a database of this process alone, no capture, no early end."""
-    handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    try:
+        handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
+    except OSError as error:
+        raise MachineError(f"no temporary file can be made: {error.strerror}", "let TMPDIR name a folder") from error
     os.close(handle)
     Path(dep_file).unlink()
     return {
@@ -377,9 +386,11 @@ def run(launch: Launch, suite: str, plan: Plan, tasks: Sequence[str]) -> int:
     settings = config(launch, tasks)
     seam()
     try:
-        code = DoitMain(ModuleTaskLoader({"DOIT_CONFIG": settings, "task_tests": task_tests})).run([])
+        loader = ModuleTaskLoader({"DOIT_CONFIG": settings, "task_tests": task_tests})
+        # No doit.cfg and no [tool.doit]: a command of theirs could stand for `run`, and nothing would be run.
+        code = DoitMain(loader, config_filenames=()).run([])
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_OK
     finally:
         forget(settings)
-    return int(code)
+    return EXIT_BUG if launch.code is None and not code else int(code)  # nothing ran, so nothing is good

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -12,15 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from orchestra import checkout, git
 from orchestra.errors import OrchestraError
 from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import dag
+from orchestra.runtime import dag, interpreter, scratch
 from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import browser
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.runtime.browsers.browser_places import film_program
-from orchestra.runtime.mask import MINIMUM_LENGTH
+from orchestra.runtime.mask import weakness
 
 State = Literal["ok", "warning", "broken"]
 
@@ -49,10 +51,12 @@ class Finding:
 def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
     """Every finding, one by one: a browser that is really launched takes a moment."""
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield _python(env)
     yield Finding("doit", "ok", version("doit"))
     yield Finding("playwright", "ok", version("playwright"))
     yield _git(project.root)
     yield _disk(project.root)
+    yield _scratch(env)
     specs = project.spec_files()
     if specs:
         yield Finding("specs", "ok", ", ".join(specs))
@@ -75,15 +79,41 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
         yield from _secrets(plan, env)
 
 
+def _python(env: Mapping[str, str]) -> Finding:
+    """What `python` in a spec is: not always the interpreter that runs orchestra."""
+    program, reason = interpreter.of_specs(interpreter.environment(env))
+    subject = "python of specs"
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=TOOL_SECONDS, check=False, env=dict(env)
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(subject, "warning", f"{program} ({reason}) cannot be started: {error}", "correct PATH")
+    printed = (done.stdout or done.stderr).strip().removeprefix("Python ")
+    if done.returncode:
+        return Finding(
+            subject, "warning", f"{program} ({reason}): {printed}", "correct PATH, or activate an environment"
+        )
+    return Finding(subject, "ok", f"{printed} ({program}; {reason})")
+
+
 def _git(root: Path) -> Finding:
-    program = shutil.which("git")
-    if program is None:
-        return Finding("git", "warning", "not on PATH", "install it: runs record commit and branch")
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
+    if checkout.program("git", os.environ.get("PATH", os.defpath), root) is None:
+        return Finding(
+            "git", "warning", "not on PATH outside of the project", "install it: runs record commit and branch"
+        )
+    asked = git.ask(root, ["--version"], seconds=TOOL_SECONDS)
+    if asked.code != 0:
+        return Finding(
+            "git", "warning", asked.err.strip() or "`git --version` failed", "runs go without commit and branch"
+        )
+    printed = asked.out.decode(errors="replace").strip()
     inside = any((folder / ".git").exists() for folder in (root, *root.parents))
     if not inside:
-        return Finding("git", "warning", f"{told.stdout.strip()}; {root} is no work tree", "run `git init`")
-    return Finding("git", "ok", told.stdout.strip())
+        return Finding("git", "warning", f"{printed}; {root} is no work tree", "run `git init`")
+    if why := git.refusal(root):
+        return Finding("git", "warning", f"{printed}; runs go without commit and branch", why)
+    return Finding("git", "ok", printed)
 
 
 def _disk(root: Path) -> Finding:
@@ -91,6 +121,17 @@ def _disk(root: Path) -> Finding:
     if free < FREE_MEGABYTES:
         return Finding("disk", "warning", f"{free} MB free", "make room: evidence of one run can take hundreds of MB")
     return Finding("disk", "ok", f"{free} MB free")
+
+
+def _scratch(env: Mapping[str, str]) -> Finding:
+    """The folder in which browsers keep their temporary files."""
+    try:
+        own, why = scratch.environment(env)
+    except OrchestraError as error:
+        return Finding("tmpdir", "broken", error.message, error.hint)
+    if why:
+        return Finding("tmpdir", "warning", why, "make room there, or let TMPDIR name a folder with a short path")
+    return Finding("tmpdir", "ok", own.get("TMPDIR") or "/tmp")  # noqa: S108 - what is used where none is named
 
 
 def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
@@ -102,7 +143,10 @@ def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
 
 
 def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -> Finding:
-    found = browser.find(engine, env, root)
+    try:
+        found = browser.find(engine, env, root)
+    except OrchestraError as error:
+        return Finding(engine, "broken" if needed else "warning", error.message, error.hint)
     if isinstance(found, Browser):
         return Finding(engine, "ok", f"{found.version} ({found.origin}: {found.executable})")
     # Without chromium the tests that drive it are blocked, exit 3; tests of another engine are skipped and say so.
@@ -123,8 +167,7 @@ def _secrets(plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:
         value = env.get(name)
         if value is None:
             yield Finding(f"secret {name}", "warning", f"not set; suite {plan.suite} names it", f"export {name}=…")
-        elif len(value) < MINIMUM_LENGTH:
-            found = f"shorter than {MINIMUM_LENGTH} characters, so it is not masked"
-            yield Finding(f"secret {name}", "warning", found, "use a longer value")
+        elif why := weakness(name, value):
+            yield Finding(f"secret {name}", "warning", why, "use a longer value")
         else:
             yield Finding(f"secret {name}", "ok", "set, masked")

@@ -1,4 +1,6 @@
-"""Failures that do not fail a run: a quarantine that has not ended, a known failure. Pure. May import `plan`, `ledger`.
+"""Failures that do not fail a run: a quarantine that has not ended, a known failure.
+
+May import `plan`, `ledger`, `patterns`.
 
 An excused verdict stays what it is and is shown with its excuse; only the exit code, gates and machine-read reports count
 it apart.
@@ -6,14 +8,14 @@ it apart.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final
 
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.outcome import FINE
 from orchestra.plan import Plan, Test
+from orchestra.runtime.bounded.patterns import PatternError, first
 
 _PASSED: Final = "it passed, though known_failures has"
 """How a strict entry complains. Its words hold the pattern, and must not be taken for the failure that is known."""
@@ -21,7 +23,7 @@ _PASSED: Final = "it passed, though known_failures has"
 EXCUSABLE: Final[frozenset[Verdict]] = frozenset({"failed", "timeout", "error"})
 
 
-def excuse(test: Test, verdict: Verdict, reason: str, today: date) -> str:
+def excuse(test: Test, verdict: Verdict, reason: str, today: date, *, search: bool = True) -> str:
     """Why a verdict on an executed test does not fail the run; empty when it does, or is fine.
 
     Args:
@@ -29,16 +31,44 @@ def excuse(test: Test, verdict: Verdict, reason: str, today: date) -> str:
         verdict: its.
         reason: the message of the failure.
         today: the day in UTC.
+        search: look for known failures; a run that was told to end waits for no pattern.
+
+    Raises:
+        PatternError: one of its known failures cannot be searched for.
     """
     if verdict not in EXCUSABLE:
         return ""
-    for known in test.known_failures:
-        if not reason.startswith(_PASSED) and re.search(known.match, reason):
+    if search and not reason.startswith(_PASSED):
+        [pattern] = first([known.match for known in test.known_failures], [reason])
+        if pattern is not None:
+            known = next(known for known in test.known_failures if known.match == pattern)
             return f"known failure: {known.reason or known.match}"
+    return _quarantined(test, today)
+
+
+def _quarantined(test: Test, today: date) -> str:
     held = test.quarantine
     if held is not None and today <= date.fromisoformat(held.until):
         return f"quarantine until {held.until}, {held.owner}{f': {held.reason}' if held.reason else ''}"
     return ""
+
+
+def unsearched(
+    test: Test, error: PatternError, reason: str, today: date, place: Callable[[str], str]
+) -> tuple[Verdict, str, str]:
+    """The verdict, its reason and its excuse, where a known failure of a test cannot be searched for.
+
+    Args:
+        test: of the plan.
+        error: what is wrong with the pattern.
+        reason: the message of the failure.
+        today: the day in UTC.
+        place: where a JSON pointer is in the spec, for people.
+    """
+    number = next(index for index, known in enumerate(test.known_failures) if known.match == error.pattern)
+    where = place(f"/tests/{test.of or test.id}/known_failures/{number}/match")
+    told = f"{error.message} ({where})" if where else error.message
+    return "error", f"known_failures: {told}, in: {reason}", _quarantined(test, today)
 
 
 def excuse_blocked(needs: Iterable[str], verdicts: Mapping[str, Verdict], excused: Mapping[str, str]) -> str:

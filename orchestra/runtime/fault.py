@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestra import __version__
 from orchestra.errors import EXIT_BUG, MachineError, OrchestraError
+from orchestra.ledger.disk import replace_file
 from orchestra.runtime.mask import Masks
 
 
@@ -33,8 +34,8 @@ def fault_of(error: Exception, folder: Path, masks: Masks) -> OrchestraError:
     text = f"orchestra {__version__}, Python {sys.version}, {sys.platform}\n\n"
     text += masks.text("".join(traceback.format_exception(error)))
     try:
-        file.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError:
+        replace_file(file, text.encode(errors="backslashreplace"))
+    except MachineError:
         hint = f"please report it with these lines:\n{text}"
     else:
         hint = f"please report it and attach {file}"

@@ -1,8 +1,7 @@
-"""Errors beside the assertions, judged: what a test says of each layer. Pure. May import `attempt`, `observed`, `plan`."""
+"""Errors beside the assertions, judged: what a test says of each layer. May import `attempt`, `observed`, `patterns`, `plan`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
@@ -11,6 +10,7 @@ import msgspec
 from orchestra.layers import LAYERS, Layer
 from orchestra.plan import Errors, Test
 from orchestra.runtime.attempt import Failure, Finding, Result
+from orchestra.runtime.bounded.patterns import PatternError, first
 from orchestra.runtime.observed import Sign, host_of
 
 KEPT_FINDINGS = 50
@@ -42,6 +42,9 @@ def judge(
         dialogs: those that no step answers.
         errors: what the test says.
         app: see `app_hosts`; what another host answers with 500 and above is a failed request.
+
+    Raises:
+        PatternError: one of `allow` cannot be searched for.
     """
     seen = [(sign, count, sign.layer) for sign, count in signs]
     seen = [
@@ -49,16 +52,33 @@ def judge(
         for sign, count, layer in seen
     ]
     seen += [(Sign("open_dialogs", text), 1, "open_dialogs") for text in dialogs]
-    found = (finding(errors, layer, sign.text, sign.where, count) for sign, count, layer in seen)
-    return ordered(one for one in found if one is not None)
+    seen = [(sign, count, layer) for sign, count, layer in seen if getattr(errors, layer) != "ignore"]
+    allowed = first(errors.allow, [sign.text for sign, _, _ in seen])
+    return ordered(
+        finding(errors, layer, sign.text, sign.where, count)
+        for (sign, count, layer), pattern in zip(seen, allowed, strict=True)
+        if pattern is None
+    )
 
 
-def finding(errors: Errors, layer: Layer, text: str, where: str, count: int = 1) -> Finding | None:
-    """A finding, unless its layer is ignored or its text allowed."""
-    level: Literal["fail", "warn", "ignore"] = getattr(errors, layer)
-    if level == "ignore" or any(re.search(pattern, text) for pattern in errors.allow):
-        return None
+def finding(errors: Errors, layer: Layer, text: str, where: str, count: int = 1) -> Finding:
+    """A finding in a layer that is not ignored, of a text that is not allowed."""
+    level: Literal["fail", "warn"] = getattr(errors, layer)
     return Finding(layer, level, text, where, count)
+
+
+def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) -> Failure:
+    """The failure of an attempt whose errors cannot be judged.
+
+    Args:
+        error: what is wrong with the pattern.
+        test: its own.
+        method: its own.
+        keys: that lead to the list of the pattern in `errors`.
+    """
+    places = (f"/tests/{test.of or test.id}", f"/groups/{test.group}", f"/methods/{method}", "")
+    path = "/".join(key.replace("~", "~0").replace("/", "~1") for key in ("errors", *keys, error.pattern))
+    return Failure("setup", error.message, at=tuple(f"{place}/{path}" for place in places), hint=error.hint)
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

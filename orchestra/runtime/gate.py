@@ -156,11 +156,13 @@ class Gates:
         gates: of the plan.
         add: records an event.
         clock: monotonic seconds.
+        place: where a JSON pointer is in the spec, for people.
     """
 
     gates: Sequence[Gate]
     add: Add
     clock: Callable[[], float] = time.monotonic
+    place: Callable[[str], str] = lambda _: ""
     _results: dict[str, GateResult] = field(default_factory=dict)
     _since: dict[str, float] = field(default_factory=dict)
     _stop: str = ""
@@ -193,7 +195,7 @@ class Gates:
         now = self.clock()
         self._next = now + max(SAMPLE_SECONDS, SAMPLE_SHARE * (now - self._asked))
         for gate in self.of("during"):
-            verdict = _evaluate(gate, values)
+            verdict = _holds(gate, values)
             if verdict is not False:
                 self._since.pop(gate.name, None)
                 if gate.name in self._throttled:
@@ -254,6 +256,10 @@ class Gates:
 
     def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
         found = judge(gate, values)
+        if found.error and _key(gate) not in self._results:
+            place = self.place(f"/gates/{gate.phase}/{gate.name}/require")
+            message = f"{_key(gate)}{f' ({place})' if place else ''} cannot be judged, and is not held: {found.error}"
+            self.add("note", {"kind": "gate", "message": message})
         self._results[_key(gate)] = found.result
         self.add(
             "gate",
@@ -270,19 +276,25 @@ class Gates:
 
 
 class Judged(NamedTuple):
-    """What came of a gate: the result, the values that it read, and its message with values filled in."""
+    """What came of a gate: the result, the values that it read, and its message with values filled in.
+
+    `error` is why its condition has no value; such a gate is not held.
+    """
 
     result: GateResult
     values: dict[str, Any]
     message: str
+    error: str = ""
 
 
 def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
     """Judge a gate by the values of metrics. Pure: the same values always give the same, also when a run is looked at later."""
+    error = ""
     try:
-        verdict = _evaluate(gate, values)
+        verdict = evaluate(gate.require, values)
         said = _said(gate, values) if verdict is False else ""
-    except EvaluationError as error:
+    except EvaluationError as raised:
+        error = str(raised)
         verdict, said = False, f"{_said(gate, values)} ({error})"
     result: GateResult
     if isinstance(verdict, NotApplicable):
@@ -294,11 +306,15 @@ def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
         mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
         result = "warned" if mild else "failed"
     told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
-    return Judged(result, {name: values[name] for name in told if name in values}, said)
+    return Judged(result, {name: values[name] for name in told if name in values}, said, error)
 
 
-def _evaluate(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:
-    return evaluate(gate.require, values)
+def _holds(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:
+    """Whether the condition of a gate is true; one that has no value is not."""
+    try:
+        return evaluate(gate.require, values)
+    except EvaluationError:
+        return False
 
 
 def _key(gate: Gate) -> str:

@@ -62,7 +62,7 @@ def within_limit(result: Result, test: Test, folder: Path) -> Result:
     return msgspec.structs.replace(
         result,
         evidence=tuple(one for one in result.evidence if one.path not in gone),
-        dropped=tuple(Dropped(path, sizes[path], kinds[path]) for path in sorted(gone)),
+        dropped=(*result.dropped, *(Dropped(path, sizes[path], kinds[path]) for path in sorted(gone))),
     )
 
 

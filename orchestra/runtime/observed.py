@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from orchestra.layers import Layer
 from orchestra.runtime.attempt import Traffic
+from orchestra.runtime.unicode import well_formed
 
 KEPT_SIGNS = 100
 """Of each layer, so that one that is noisy hides no other."""
@@ -24,7 +25,7 @@ OTHER_HOSTS = "(others)"
 TEXT_LETTERS = 500
 
 # A page that is left, a file that is downloaded, a script that gives up its own request: nobody failed.
-_CANCELLED = frozenset({"net::ERR_ABORTED", "NS_BINDING_ABORTED", "Load request cancelled", "cancelled"})
+CANCELLED = frozenset({"net::ERR_ABORTED", "NS_BINDING_ABORTED", "Load request cancelled", "cancelled"})
 # The browser's own remark on a request, which is a finding of the network already.
 _ECHO = "Failed to load resource: "
 _BODILESS = frozenset({204, 304})
@@ -97,7 +98,7 @@ class Observed:
         if host is None:
             return
         host.requests += not answered
-        if why not in _CANCELLED:
+        if why not in CANCELLED:
             host.failed += 1
             self._sign("failed_requests", f"{method} {url}: {why}", page, host_of(url))
 
@@ -135,7 +136,7 @@ class Observed:
         return self._hosts.setdefault(name, _Host())
 
     def _sign(self, layer: Layer, text: str, where: str, host: str = "") -> None:
-        sign = Sign(layer, " ".join(self.mask(text).split())[:TEXT_LETTERS], self.mask(where), host)
+        sign = Sign(layer, " ".join(well_formed(self.mask(text)).split())[:TEXT_LETTERS], self.mask(where), host)
         if sign not in self.signs:
             if self._kept[layer] >= KEPT_SIGNS:
                 return

@@ -1,4 +1,4 @@
-"""Where a run comes from: commit, machine, versions, who started it. May import psutil and nothing of this package.
+"""Where a run comes from: commit, machine, versions, who started it. May import psutil and `git`.
 
 The environment is recorded by name; values only of a few variables that are known to change runs and to hold no secret.
 """
@@ -10,16 +10,20 @@ import importlib.metadata
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 
-GIT_SECONDS = 10.0
+from orchestra import git
+from orchestra.ledger.log import SECOND
 
 MOST_DIRTY = 200
 """So many changed files are recorded with their digests; all are counted."""
+
+_BEHIND = timedelta(seconds=5)
+"""Two runs within a second, and a clock that is corrected by a little, are not worth a word."""
 
 _DIGEST_BYTES = 64 << 20
 _PACKAGES = ("doit", "playwright", "mcp", "httpx", "psutil")
@@ -40,29 +44,39 @@ def git_state(root: Path) -> dict[str, object]:
 
     A digest is the SHA-256 of the file as it is; a file that is gone or very large, and a folder, have none.
     """
-    try:
-        told = subprocess.run(
-            ["git", "status", "--porcelain=v2", "--branch", "-z"],
-            cwd=root,
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=True,
-        ).stdout
-        top = subprocess.run(
-            ["git", "rev-parse", "--show-toplevel"], cwd=root, capture_output=True, timeout=GIT_SECONDS, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+    status = git.text(root, "status", "--porcelain=v2", "--branch", "-z")
+    top = None if status is None else git.text(root, "rev-parse", "--show-toplevel")
+    if status is None or top is None:
         return {}
-    parts = told.decode(errors="surrogateescape").split("\0")
+    parts = status.split("\0")
     heads = dict(part[2:].split(" ", 1) for part in parts if part.startswith("# branch."))
     changed = sorted(_changed(parts))
-    base = Path(top.decode(errors="surrogateescape").rstrip("\n"))
+    base = Path(top.rstrip("\n"))
     return {
         "commit": heads.get("branch.oid", ""),
         "branch": heads.get("branch.head", ""),
         "dirty_files": len(changed),
         "dirty": {path: _digest(base / path) for path in changed[:MOST_DIRTY]},
     }
+
+
+def odd(root: Path, facts: Mapping[str, object], run: str, now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield kind and message of a note about each thing that is odd about where a new run comes from.
+
+    Args:
+        root: the project root.
+        facts: its provenance.
+        run: its id.
+        now: by the clock.
+    """
+    if not facts.get("git") and (why := git.refusal(root)):
+        yield "git", f"the record has no commit and no branch: {why}"
+    second = datetime.strptime(run.partition("-")[0], SECOND).replace(tzinfo=UTC)
+    if second - now > _BEHIND:
+        yield (
+            "clock",
+            f"the clock is at {now:%Y-%m-%d %H:%M:%S}Z, before the newest run of the suite: ids go on from that one",
+        )
 
 
 def _changed(parts: list[str]) -> Iterator[str]:

@@ -6,11 +6,13 @@ import functools
 import hashlib
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Result, needs_browser
+from orchestra.runtime.files import open_plain
 
 _BLOCK_BYTES = 1 << 20
 _UNSAFE = re.compile(r"[^\w.\-\[\],=+@ ]")
@@ -40,13 +42,12 @@ def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, An
         return {"path": f"{where}/{path}", "digest": plain[0], "bytes": plain[1], "kind": kind}
     file = folder / path
     try:
-        with file.open("rb", buffering=0) as data:
+        with open_plain(file) as data:
             found, size = _digest(data.fileno())
     except OSError:
         return None
     real, base = file.resolve(), _resolved(run)
-    name = real.relative_to(base) if real.is_relative_to(base) else file
-    return {"path": str(name), "digest": found, "bytes": size, "kind": kind}
+    return {"path": os.path.relpath(real, base), "digest": found, "bytes": size, "kind": kind}
 
 
 def _plain_file(path: str) -> tuple[str, int] | None:
@@ -56,11 +57,11 @@ def _plain_file(path: str) -> tuple[str, int] | None:
     each folder above it.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return _digest(file)
+        return _digest(file) if stat.S_ISREG(os.fstat(file).st_mode) else None
     except OSError:
         return None
     finally:
@@ -148,5 +149,8 @@ def repeat_body(test: Test, method: str, result: Result, run: Path, folder: str)
 
 
 def _dropped(result: Result) -> dict[str, Any]:
-    found = [{"path": one.path, "bytes": one.bytes, "kind": one.kind} for one in result.dropped]
+    found = [
+        {"path": one.path, "bytes": one.bytes, "kind": one.kind} | ({"reason": one.reason} if one.reason else {})
+        for one in result.dropped
+    ]
     return {"dropped": found} if found else {}

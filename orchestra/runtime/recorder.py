@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from orchestra.errors import OrchestraError
+from orchestra.ledger.author import NOBODY, Author
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import Writer
+from orchestra.ledger.reports import reports_body
 from orchestra.ledger.runs import LEDGER, STATE
 from orchestra.ledger.state import Fold, State, write_state
 
@@ -42,13 +44,21 @@ class Observer(Protocol):
         """The run is over and sealed."""
 
 
+@runtime_checkable
+class Publisher(Protocol):
+    """An observer that writes files of the report when it is closed."""
+
+    written: Sequence[Path]
+
+
 class Recorder:
     """Appends events, folds them into the state, and tells the observers. Safe to call from several threads.
 
     Args:
         folder: the run's own folder, absolute.
-        mask: takes secrets out of every text; None where there are none.
+        mask: takes secrets out of free text; None where there are none.
         observers: told in order.
+        author: as of `Writer`.
         whole: told before them; they are shown the events of earlier segments, too, when a run goes on.
     """
 
@@ -58,6 +68,8 @@ class Recorder:
         mask: Callable[[str], str] | None,
         observers: Sequence[Observer] = (),
         whole: Sequence[Observer] = (),
+        *,
+        author: Author = NOBODY,
     ) -> None:
         self.folder = folder
         self._fold = Fold()  # of a run that goes on it begins with what the ledger holds
@@ -68,13 +80,14 @@ class Recorder:
             for observer in whole:
                 observer.see(event)
 
-        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=seen)
+        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=seen, author=author)
         self._lock = threading.Lock()
         self._due = 0.0
         self._late: threading.Timer | None = None
         self._waiting: deque[Event] = deque()
         self._asked = 0
         self._oldest = 0.0
+        self._sealed = False
         self._syncer = _Syncer(self._writer)
 
     def add(self, kind: str, body: Mapping[str, Any], *, later: bool = False) -> Event:
@@ -174,6 +187,7 @@ class Recorder:
             event = self._writer.seal(more())
             self._fold.add(event)
             self._write_state()
+            self._sealed = True
 
     def close(self) -> None:
         """Let go of the ledger and tell the observers that it is over."""
@@ -182,9 +196,21 @@ class Recorder:
         if late is not None:
             late.cancel()
         self._syncer.close()
-        self._writer.close()
-        for observer in self._observers:
-            observer.close()
+        try:
+            for observer in self._observers:
+                observer.close()
+            self._bind_reports()
+        finally:
+            self._writer.close()
+
+    def _bind_reports(self) -> None:
+        """Bind the files that the observers wrote of a run that was sealed, and seal it again."""
+        files = [file for one in self._observers if isinstance(one, Publisher) for file in one.written]
+        if files and self._sealed:
+            with self._lock:
+                self._fold.add(self._writer.append("reports", reports_body(self.folder, files)))
+                self._fold.add(self._writer.seal())
+                self._write_state()
 
 
 class _Syncer:

@@ -33,7 +33,7 @@ def _unlike(wanted: Mapping[str, Any], body: bytes) -> str:
         return ""
     try:
         reply = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"answered no JSON: {short(body.decode(errors='replace'))!r}"
     for key, value in wanted.items():
         found, here = _dig(reply, key)

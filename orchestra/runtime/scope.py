@@ -1,10 +1,9 @@
-"""What the late names of a test stand for, and paths of the spec. May import `errors`, `names`, `suggest`, `targets`."""
+"""What the late names of a test stand for. May import `errors`, `names`, `suggest`, `targets`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -87,15 +86,3 @@ class Scope:
         if target.within is not None:
             changed["within"] = self.target(target.within)
         return msgspec.structs.replace(target, **changed)
-
-
-def inside(path: str, *folders: Path) -> Path:
-    """A path of the spec as an absolute path; a relative one is relative to the first folder.
-
-    Raises:
-        UsageError: it is in none of the folders.
-    """
-    found = (folders[0] / path).resolve()
-    if not any(found.is_relative_to(folder.resolve()) for folder in folders):
-        raise UsageError(f'the path "{path}" leaves the project root')
-    return found

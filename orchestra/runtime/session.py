@@ -21,44 +21,51 @@ import msgspec
 from orchestra import __version__
 from orchestra.errors import OrchestraError
 from orchestra.ledger import history, integrity, kept_plan
+from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.outcome import FINE
-from orchestra.ledger.transaction import Transaction, recover
+from orchestra.ledger.runs import newest_id
+from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
+from orchestra.runtime import bounded, scratch
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.browser import Browser, Missing
-from orchestra.runtime.build import Builds, source_now
+from orchestra.runtime.build import Builds, source_now, unsure
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
 from orchestra.runtime.evidence_book import EvidenceBook
-from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly
+from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly, unsearched
 from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
 from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.limit import within_limit
-from orchestra.runtime.log_finding import patterns_of, with_log_findings
+from orchestra.runtime.log_finding import LogSearches, Search, patterns_of
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.pace import Pace, repeat_folder
 from orchestra.runtime.page_figures import PageFigures, page_body
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.provenance import provenance
+from orchestra.runtime.provenance import odd, provenance
 from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
 from orchestra.runtime.recorder import Observer, Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
-from orchestra.runtime.servers import up
+from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.trust import Passes, vouched
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
 from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
+from orchestra.runtime.without_secrets import without_secrets
 from orchestra.standard import gates_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
@@ -75,6 +82,8 @@ class Options:
         force: run what would be `unchanged`.
         resume: the id of the run to go on with; empty to begin one.
         allow_changed: of a run that goes on, run the tests again that the plan now says otherwise.
+        trust: go on with a run that this user did not make on this machine.
+        sign: signs the seals of the record; None where nobody does.
     """
 
     argv: tuple[str, ...] = ()
@@ -83,6 +92,8 @@ class Options:
     force: bool = False
     resume: str = ""
     allow_changed: bool = False
+    trust: bool = False
+    sign: Signer | None = None
 
 
 @dataclass(slots=True)
@@ -130,7 +141,7 @@ class Session:
         self._begun = time.monotonic()
         self._now = now = datetime.now(UTC)
         self._home = home = root / PLAN_FOLDER / plan.suite
-        self.run = options.resume or run_id(now, os.urandom(2).hex())
+        self.run = options.resume or run_id(now, os.urandom(2).hex(), newest_id(home))
         self.folder = home / "runs" / self.run
         self.verdicts: dict[str, Verdict] = {}
         self.reasons: dict[str, str] = {}
@@ -139,16 +150,15 @@ class Session:
         self._signal = self._asked = self._evidence_missing = 0
         self._unhealthy = ""
         self._decided: deque[tuple[int, str]] = deque()
-        self._awaiting: list[_Task] = []
-        self._running: dict[str, _Task] = {}
+        self._awaiting, self._running = list[_Task](), dict[str, _Task]()
         self._results: deque[Result] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
-        self._tasks = _tasks(plan, selection)
+        self._tasks, self._passes = _tasks(plan, selection), Passes.of(root, home, self._environment)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
         try:
             recover(home)
-            self._past = history.load(home / "history.json")
-            self._places = Places(root, plan.sources)
+            self._past = history.load(home / history.LAST)
+            self._places = Places(root, plan.sources, plan.profile)
             self._browsers = engines(
                 (task.test for task in self._tasks.values()), root, self._environment, headed=options.headed
             )
@@ -156,13 +166,14 @@ class Session:
             self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
-                make_folder(str(self.folder))
+                make_folder(self.folder)
             self._history, self._facts = history.Collector(), integrity.Facts(plan)
             self._recorder = Recorder(
                 self.folder,
                 self._masks.text if self._masks else None,
                 observers(self.folder),
                 (self._history, self._facts),
+                author=Author(self._passes.secret, options.trust, options.sign),
             )
             self._record_start(selection)
         except BaseException:
@@ -186,20 +197,22 @@ class Session:
             folder=self.folder,
             mark=self._mark,
             env=self._environment,
-            secrets_mask=self._masks.text,
+            masks=self._masks,
             on_event=self._outages.service,
             wake=self._engine.wake,
             reaper=self._reaper,
             in_use=self._outages.in_use,
             lent=self._lent(),
             numbered=self._resumed.incidents,
+            place=self._place,
         )
+        self._logs = LogSearches(self._search_of, self._matrix.hear, self._engine.wake)
+        self._overtaken = Overtaken(self._matrix.row, self._matrix.names)
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
-        self._gates = Gates(gates_of(plan), self._recorder.add)
-        self._selection = selection
-        self._executions: dict[str, Execution] = {}
+        self._gates = Gates(gates_of(plan), self._recorder.add, place=self._place)
+        self._selection, self._executions = selection, dict[str, Execution]()
         self._pages, self._evidence = PageFigures(), EvidenceBook(self.folder)
         self._keep()
         self._opened = self._closed = False
@@ -207,16 +220,21 @@ class Session:
     # ------------------------------------------------------------------------------------------------------- opening
 
     def _lent(self) -> Mapping[str, up.UpRow]:
-        """The services that `orchestra up` keeps, as far as they are what this plan says; why others are not used is told."""
-        lent, refused = up.usable(self._root, self._home, self._plan.components, self._environment)
+        """Return the services of `orchestra up` that are what this plan describes, and note what is not, or may not be."""
+        lent, refused, unsure = reuse.usable(self._root, self._home, self._plan, self._environment)
         for name, why in refused.items():
             message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
             self._recorder.add("note", {"kind": "up_refused", "message": message})
+        for name, why in unsure.items():
+            message = f'"{name}" is used as `orchestra up` started it, and may be old code: {why}; {reuse.fix(name)}'
+            self._recorder.add("note", {"kind": "up_unsure", "message": message})
         return lent
 
     def _go_on(self) -> Resumed:
         """What the earlier segments of the run leave to this one. The suite's lock is held: nobody else writes now."""
-        inputs, services = self._builds.inputs_digest, self._builds.services
+        secret, environment = self._passes.secret, self._environment
+        self._vouched = vouched(self.folder, secret, environment, trust=self._options.trust)
+        inputs, services = self._builds.inputs_digest, self._builds.digests
         return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
 
     def _keep(self) -> None:
@@ -257,11 +275,12 @@ class Session:
             "workers": self._options.workers or 0,
             "argv": list(self._options.argv),
             "provenance": facts,
-            "builds": self._builds.services,
+            "builds": self._builds.digests,
         }
         if self._options.resume:
             rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
             self._recorder.add("run_resumed", {**body, "rerun": rerun, "changed": changed})
+            self._recorder.add("note", {"kind": "trust", "message": self._vouched})
             return
         body |= {
             "suite": self._plan.suite,
@@ -270,8 +289,14 @@ class Session:
             "methods": [method.id for method in self._plan.methods],
         }
         self._recorder.add("run_started", body)
+        for message in self._masks.weak:
+            self._recorder.add("note", {"kind": "secret", "message": message})
+        for kind, message in odd(self._root, facts, self.run, self._now):
+            self._recorder.add("note", {"kind": kind, "message": message})
         for message in lapsed(self._plan, self._now.date()):
             self._recorder.add("note", {"kind": "quarantine", "message": message})
+        if self._browsers and (why := scratch.environment(self._environment)[1]):
+            self._recorder.add("note", {"kind": "tmpdir", "message": why})
         if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
             self._recorder.add("note", {"kind": "video", "message": missing})
         if self._pace.fault:
@@ -310,6 +335,11 @@ class Session:
             return
         past = self._past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
+            if unknown := self._builds.unknown(task.test):
+                self._recorder.add("note", {"kind": "unchanged_unsure", "message": unsure(task.name, unknown)})
+                return
+            if not self._passes.hold(task.name, past, self._recorder.add):
+                return
             self._decide(task, "unchanged", f"nothing it reads has changed since run {past.run}", since=past.run)
 
     def wait(self) -> list[str]:
@@ -321,6 +351,8 @@ class Session:
         while not (decided := self._on_disk()):
             if self._asked and not self._signal:
                 self._interrupt()
+            for name in self._overtaken.overdue():
+                self._engine.end(name)
             self._grant()
             pause = self._patience()
             if self._decided:  # tests start and end while the disk is busy; only a slot that is free is held up by it
@@ -384,7 +416,7 @@ class Session:
             return SAMPLE_SECONDS
         waiting = self._queue.count() - len(self._running)
         samples = [self._slots[name].samples_in(count, waiting) for name, count in self._by_method.items()]
-        return min((sample for sample in samples if sample is not None), default=None)
+        return min((wait for wait in (*samples, self._overtaken.wait_seconds()) if wait is not None), default=None)
 
     def _grant(self) -> None:
         """Start what may start, method by method, while slots are free."""
@@ -454,7 +486,10 @@ class Session:
             self._recorder.add("attempt_started", body if found is None else {**body, "browser": task.test.browser})
         if patterns_of(task.test, task.method.id):
             self._matrix.hear()  # what was written before it began is not its own
-        task.marks = marks(self.folder, self._matrix.required_by(task.test.requires))
+        required = self._matrix.required_by(task.test.requires)
+        task.marks = marks(self.folder, required)
+        known = self._past.get(task.name)
+        self._overtaken.began(task.name, task.test, required, known.seconds if known is not None else None)
         self._engine.start(
             Request(
                 task=task.name,
@@ -489,27 +524,27 @@ class Session:
         """Wait for attempts to end, and take those whose result can be judged."""
         if not self._results:
             at_once = bool(self._signal) or self.fault is not None
-            self._results.extend(self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once))
+            ended = self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once)
+            self._results.extend(self._logs.sift(ended, at_once=at_once))
+        heard = self._asked
         while self._results:  # kept, not iterated: when one cannot be recorded, the end of the run takes the others
             self._finish(self._results.popleft())
+            if self._asked != heard:  # what is left is taken when the run knows that it ends
+                return
 
     def _finish(self, result: Result) -> None:
         task = self._running.pop(result.task)
+        result = self._overtaken.ended(result)
         if self._pace.repeating(task.name):
             self._repeated(task, result)
             return
         task.seconds = result.seconds
         folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
         logs = bool(patterns_of(task.test, task.method.id))
-        if logs:
-            self._matrix.hear()
-            result = with_log_findings(result, task.test, task.method.id, self.folder, task.marks)
         if task.marks and wants_evidence(task.test, result):
             self._matrix.hear()
             result = with_services(result, self.folder, folder, task.marks)
-        if self._masks:
-            self._masks.clean(folder)
-        result = within_limit(result, task.test, folder)
+        result = within_limit(without_secrets(result, self._masks, folder), task.test, folder)
         settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
         task.held += settled.requeue
         again = settled.again and not self._signal and self.fault is None
@@ -532,6 +567,12 @@ class Session:
         task.given = strictly(task.test, verdict, reason)
         self._compare(task, result)
 
+    def _search_of(self, result: Result) -> Search | None:
+        """What is to be searched in logs for an attempt that has ended."""
+        task = self._running[result.task]
+        wanted = not self._pace.repeating(task.name) and patterns_of(task.test, task.method.id)
+        return Search(task.test, task.method.id, self.folder, task.marks) if wanted else None
+
     def _compare(self, task: _Task, result: Result) -> None:
         """Give the verdict of a task, after as many repeats as its pace asks for; `result` is of the latest of them."""
         browser = task.test.browser if needs_browser(task.test) else ""
@@ -547,8 +588,7 @@ class Session:
     def _repeated(self, task: _Task, result: Result) -> None:
         folder = folder_of(task.name, task.attempt, self._resumed.segment)
         folder = repeat_folder(folder, self._pace.repeating(task.name))
-        if self._masks:
-            self._masks.clean(self.folder / folder)
+        result = without_secrets(result, self._masks, self.folder / folder)
         result = within_limit(result, task.test, self.folder / folder)
         self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
         if "session" in result.facts:
@@ -557,12 +597,12 @@ class Session:
 
     def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
         name = task.name
+        verdict, reason, excused = self._excuse(task, verdict, reason)
         self.verdicts[name] = verdict
         self.reasons[name] = reason
         required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
         incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
         pace = speed_class(task.seconds, verdict, task.method.speed or self._plan.speed) if task.attempt else None
-        excused = self._excuse(task, verdict, reason)
         body: dict[str, object] = {
             "task": name,
             "test": task.test.id,
@@ -598,11 +638,22 @@ class Session:
         if group and self._queue.completed(method, group):
             self._recorder.add("group_completed", {"method": method, "group": group}, later=True)
 
-    def _excuse(self, task: _Task, verdict: Verdict, reason: str) -> str:
+    def _excuse(self, task: _Task, verdict: Verdict, reason: str) -> tuple[Verdict, str, str]:
+        """The verdict and its reason, and why it does not fail the run; empty when it does."""
         if verdict == "blocked":
             needs = [task_name(task.method.id, need) for need in task.test.needs]
-            return excuse_blocked(needs, self.verdicts, self.excused)
-        return excuse(task.test, verdict, reason, self._now.date()) if task.attempt else ""
+            return verdict, reason, excuse_blocked(needs, self.verdicts, self.excused)
+        if not task.attempt:
+            return verdict, reason, ""
+        today = self._now.date()
+        try:
+            return verdict, reason, excuse(task.test, verdict, reason, today, search=not self._asked)
+        except PatternError as error:
+            return unsearched(task.test, error, reason, today, self._place)
+
+    def _place(self, pointer: str) -> str:
+        """Where a JSON pointer is in the spec, for people."""
+        return self._places.text((pointer,))
 
     def _give_up(self) -> None:
         """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
@@ -648,6 +699,7 @@ class Session:
             self._outages.close,
             self._engine.close,
             self._reaper.close,
+            bounded.close,
             self._record_end,
             self._recorder.close,
             self._lock.release,
@@ -696,10 +748,10 @@ class Session:
         )
         self._recorder.sync()
         change = Transaction(self._home)
-        change.write("history.json", history.encoded(self._past))
+        change.write(history.LAST, history.encoded(self._past))
         if (record := self._history.record()) is not None:
             change.write(history.EXECUTIONS, history.with_record(self._home, record))
-        change.link("runs/last", self.run)
+        change.link(LAST_RUN, self.run)
         self._pace.commit(change)
         self._recorder.seal(lambda: integrity.sealed(self._facts))
         change.commit()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestra import nofollow
 from orchestra.runtime.record import evidence_body
 
 MCP = "attempts/*/*/*/mcp"
@@ -31,7 +32,8 @@ def bind_logs(
             the attempt in whose folder they lie, where it was done first; those of others are masked as they come.
     """
     for folder in run.glob(MCP):
-        clean(folder)
+        if nofollow.is_folder(folder):
+            clean(folder)
     body = logs_body(run)
     if any(body.values()):
         add("logs", body)
@@ -40,7 +42,7 @@ def bind_logs(
 def logs_body(run: Path) -> dict[str, list[Any]]:
     """The body of `logs`, of the files in these places of a run; one that is gone meanwhile is left out."""
     bound, still = [], []
-    for file in sorted(file for place in PLACES for file in run.glob(place) if file.is_file()):
+    for file in sorted(file for place in PLACES for file in run.glob(place) if nofollow.is_file(file)):
         path = str(file.relative_to(run))
         if _written(file):
             still.append(path)
@@ -57,7 +59,7 @@ def _written(file: Path) -> bool:
     if not hasattr(fcntl, "F_SETLEASE"):
         return False
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from orchestra.errors import MachineError
+from orchestra.ledger.disk import open_log
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Result
+from orchestra.runtime.files import open_plain
 
 LIMIT_BYTES = 256 << 10
 """The end of a longer window is kept: what led to a failure stands last."""
@@ -54,9 +57,9 @@ def with_services(result: Result, run: Path, folder: Path, begun: Mapping[str, M
         if text := _since(run / _FOLDER / f"{name}.log", mark):
             path = f"{_FOLDER}/{name}.log"
             try:
-                (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(text)
-            except OSError:
+                with open_log(folder / path, fresh=True) as file:
+                    file.write(text)
+            except (OSError, MachineError):
                 continue  # a disk that refuses costs this evidence; the ledger says what else it costs
             kept.append(Evidence(path, "service"))
     return msgspec.structs.replace(result, evidence=(*result.evidence, *kept)) if kept else result
@@ -71,17 +74,17 @@ def _end(log: Path) -> Mark:
 
 
 class Part(NamedTuple):
-    """A piece of a log: the file, where it begins in it, and its bytes."""
+    """A piece of a log: the file, where it begins in it, and how many bytes it has."""
 
     log: Path
     start: int
-    data: bytes
+    size: int
 
 
 def parts(run: Path, component: str, mark: Mark) -> list[Part]:
     """All that a component has written since a mark, as far as its log still has it."""
     found = _parts(run / _FOLDER / f"{component}.log", mark)
-    return [Part(path, start, _read(path, start, None)) for path, start in found]
+    return [Part(path, start, max(0, _end(path)[1] - start)) for path, start in found]
 
 
 def _since(log: Path, mark: Mark) -> bytes:
@@ -102,11 +105,11 @@ def _parts(log: Path, mark: Mark) -> list[tuple[Path, int]]:
     return found
 
 
-def _read(path: Path, start: int, limit: int | None) -> bytes:
+def _read(path: Path, start: int, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             end = file.seek(0, os.SEEK_END)
-            file.seek(start if limit is None else max(start, end - limit))
-            return file.read()
+            file.seek(max(start, end - limit))
+            return file.read(limit)
     except OSError:
         return b""

@@ -1,4 +1,4 @@
-"""A warm worker: one request a line on stdin, one result a line on stdout.
+"""A warm worker: one request a line on stdin, one result a line on stdout, and `early_end` of a request between them.
 
 Run as `python -m orchestra.runtime.worker` by `engine.workers`. It ends when its stdin is closed, and its browser with
 it; it ignores SIGINT, because the run decides what a Ctrl-C means for a test. Only the protocol is written to stdout:
@@ -11,18 +11,22 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import IO
 
 import msgspec
 
+from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
-from orchestra.runtime.attempt import Failure, Request, Result, needs_browser
+from orchestra.runtime.attempt import BEGUN, Failure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.early_end import END, EarlyEnd
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.family import Meter
 
@@ -30,27 +34,34 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Carries out requests one after the other; keeps drivers and connections between them."""
+    """Carries out requests one after the other; keeps drivers and connections between them.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    Args:
+        environment: of the process.
+        begun: called when the time of an attempt begins: its page is there.
+    """
+
+    def __init__(self, environment: Mapping[str, str], begun: Callable[[], None] = lambda: None) -> None:
         self._environment = environment
+        self._begun = begun
         self._drivers: dict[str, Driver] = {}
-        self._http = Http()
+        self._http = Http(environment)
         self._meter = Meter(os.getpid())
 
-    def answer(self, request: Request) -> Result:
+    def answer(self, request: Request, early: EarlyEnd) -> Result:
         """Carry out one attempt, with what it used where it had a browser."""
-        result = self._carry_out(request)
+        result = self._carry_out(request, early)
         if not needs_browser(request.test):
             return result
         return msgspec.structs.replace(result, resources=self._meter.take())
 
-    def _carry_out(self, request: Request) -> Result:
+    def _carry_out(self, request: Request, early: EarlyEnd) -> Result:
         """Whatever goes wrong is the result of the attempt."""
         begun = time.monotonic()
         try:
             needed = self._driver(request.method.driver) if needs_browser(request.test) else None
-            return carry_out(request, needed, self._http, mask=Masks(request.secrets, self._environment).text)
+            mask = Masks(request.secrets, self._environment).text
+            return carry_out(request, needed, self._http, mask=mask, early=early, begun=self._begun)
         except Exception as error:  # noqa: BLE001 - a bug of ours ends this attempt, not the worker
             _log.exception("%s", request.task)
             self._forget()
@@ -74,6 +85,19 @@ class Worker:
         for one in self._drivers.values():
             one.close()
         self._http.close()
+        bounded.close()
+
+
+def _read(lines: IO[bytes], requests: SimpleQueue[tuple[bytes, EarlyEnd] | None]) -> None:
+    """Hand on requests, and end the latest of them where that is asked for: the only one, for its answer is awaited."""
+    latest = EarlyEnd()
+    for line in lines:
+        if line.strip() == END:
+            latest.now()
+        else:
+            latest = EarlyEnd()
+            requests.put((line, latest))
+    requests.put(None)
 
 
 def _take(number: int, mode: str, stand_in: int) -> IO[bytes]:
@@ -86,16 +110,22 @@ def _take(number: int, mode: str, stand_in: int) -> IO[bytes]:
 def main() -> int:
     """Serve until stdin is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o077)  # what it and its browser write is evidence of a page, or a copy of one
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     nothing = os.open(os.devnull, os.O_RDONLY)
-    requests, results = _take(0, "rb", nothing), _take(1, "wb", 2)
+    lines, results = _take(0, "rb", nothing), _take(1, "wb", 2)
     os.close(nothing)
-    worker = Worker(os.environ)
+    requests: SimpleQueue[tuple[bytes, EarlyEnd] | None] = SimpleQueue()
+    threading.Thread(target=_read, args=(lines, requests), name="requests", daemon=True).start()
+
+    def tell(line: bytes) -> None:
+        results.write(line + b"\n")
+        results.flush()
+
+    worker = Worker(os.environ, lambda: tell(BEGUN))
     try:
-        for line in requests:
-            result = worker.answer(msgspec.json.decode(line, type=Request))
-            results.write(msgspec.json.encode(result) + b"\n")
-            results.flush()
+        while (asked := requests.get()) is not None:
+            tell(msgspec.json.encode(worker.answer(msgspec.json.decode(asked[0], type=Request), asked[1])))
     finally:
         worker.close()
     return 0

@@ -13,14 +13,17 @@ from orchestra import __version__, draw
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history
+from orchestra.ledger.author import author_of
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, utc_stamp
+from orchestra.ledger.runs import LEDGER, last_ended
 from orchestra.plan import Baseline, Plan
+from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import dag
 from orchestra.runtime.provenance import provenance
 from orchestra.runtime.select import select
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option
 
 Samples = Mapping[str, tuple[float, ...]]
@@ -96,7 +99,7 @@ def accept(
     shape = machine or history.machine_shape(provenance(project.root, os.environ, __version__))
     records, refused = history.refresh(home)
     for sentence in refused:
-        click.echo(f"note: {draw.visible(sentence)}", err=True)
+        warn(f"note: {unbroken(sentence)}")
     tasks = set(select(plan, selection))
     found = baselines.accepted(records, tasks, shape, runs, plan.baseline.window)
     if not found:
@@ -108,7 +111,7 @@ def accept(
     for key in sorted(found):
         before = f", was {baselines.usual(old[key]).median:.3f} s" if key in old else ""
         usual = baselines.usual(found[key])
-        say(draw.visible(f"{key}: median {usual.median:.3f} s over {usual.runs}{before}"))
+        say(unbroken(f"{key}: median {usual.median:.3f} s over {usual.runs}{before}"))
     return EXIT_OK
 
 
@@ -132,7 +135,7 @@ def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, 
     gone = _of(old, plan, selection)
     _replace(home, old, {key: taken for key, taken in old.items() if key not in gone}, f"{len(gone)} forgotten")
     for key in sorted(gone):
-        say(draw.visible(f"{key}: forgotten"))
+        say(unbroken(f"{key}: forgotten"))
     return EXIT_OK
 
 
@@ -146,9 +149,9 @@ def _replace(home: Path, old: Samples, new: Samples, reason: str) -> None:
     lock = Lock(home / "lock", Holder(os.getpid(), "baseline", utc_stamp(datetime.now(UTC))))
     try:
         baselines.save(home / baselines.FILE, new)
-        ledger = home / "runs" / "last" / history.LEDGER
-        if ledger.is_file():
-            with Writer(ledger, now=lambda: datetime.now(UTC)) as writer:
+        author = author_of(home.parent.parent, os.environ)
+        if last := last_ended(home):
+            with Writer(last / LEDGER, now=lambda: datetime.now(UTC), author=author) as writer:
                 body = {
                     "digest": baselines.digest_of(new),
                     "previous": baselines.digest_of(old),

@@ -10,6 +10,7 @@ import click
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline, history
 from orchestra.ledger.log import read
+from orchestra.ledger.runs import LAST, LEDGER, last_ended, runs_of
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
 from orchestra.report.compare import Side, Sides, agreements, of_method, with_baselines
@@ -31,7 +32,7 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @click.argument("sides", nargs=-1, metavar="[FIRST SECOND...]")
 @suite_option
 @profile_option
-@click.option("--run", "run", default="last", show_default=True, metavar="ID", help="The run whose methods are meant.")
+@click.option("--run", "run", default=LAST, show_default=True, metavar="ID", help="The run whose methods are meant.")
 @click.option("--markdown", is_flag=True, help="Print it as Markdown.")
 @click.pass_context
 def compare(
@@ -100,13 +101,12 @@ def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
         UsageError: there is no such run.
         LedgerError: its ledger is damaged.
     """
-    ledger = home / "runs" / run / history.LEDGER
-    if Path(run).name != run or not ledger.is_file():
-        runs = home / "runs"
-        known = sorted(path.name for path in runs.iterdir() if not path.is_symlink()) if runs.is_dir() else []
+    known = runs_of(home)[::-1]
+    folder = last_ended(home) if run == LAST else home / "runs" / run if run in known else None
+    if folder is None:
         latest = ", ".join(known[-3:]) or "none; `orchestra run` makes one"
         raise UsageError(f'no run or method "{run}"{did_you_mean(run, known)}', f"the latest runs are {latest}")
     sides = Sides()
-    for event in read(ledger):
+    for event in read(folder / LEDGER):
         sides.see(event)
     return sides.by_task(), sides.machine

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestra import __version__, draw, source
+from orchestra import __version__, nofollow, source
 from orchestra import plan as plans
 from orchestra.compiler import drift, emit
 from orchestra.compiler.build import Built, build
 from orchestra.compiler.emit import File
 from orchestra.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, OrchestraError, UsageError
 from orchestra.plan import Plan
+from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.suggest import did_you_mean
 
@@ -63,14 +64,14 @@ def compile_specs(
     partial = bool(files) or suite is not None
     built = build(project.root, spec_paths(project, files, suite))
     if built.diagnostics:
-        lines = tuple(draw.visible(problem.text()) for problem in built.diagnostics)
+        lines = tuple(problem.text() for problem in built.diagnostics)
         last = f"{problems(len(lines))}; nothing was {'compared' if check else 'written'}"
         return Outcome(lines, "", last, EXIT_USAGE)
     outputs = _beside(project, built.plans) if partial else emit.files(built.plans, __version__, project.suite)
     report = drift.apply(
         project.root, outputs, check=check, diff=diff, full=full or bool(os.environ.get("CI")), partial=partial
     )
-    lines = tuple(map(draw.visible, report.lines))
+    lines = tuple(map(unbroken, report.lines))
     if report.drifted:
         last = "the outputs differ from their specs: run `orchestra compile` and commit the result"
         return Outcome(lines, report.diff, last, EXIT_FAILED)
@@ -151,7 +152,7 @@ def _compiled(project: Project, suite: str) -> Plan | None:
     """The plan of a suite as it was last compiled; None when it cannot be read or its spec is gone."""
     name = project.plan_file(suite)
     try:
-        plan = plans.load((project.root / name).read_bytes(), name)
+        plan = plans.load(nofollow.read(project.root / name), name)
     except (OSError, OrchestraError):
         return None
     return plan if plan.sources and (project.root / plan.sources[0]).is_file() else None

@@ -6,14 +6,14 @@ It knows no project: `orchestra --help` is read more often than anything else an
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
-from orchestra import __version__
+from orchestra import __version__, streams
 from orchestra.errors import EXIT_OK, UsageError
+from orchestra.printing import as_json, printed
 from orchestra.suggest import did_you_mean
 
 EPILOG = """\b
@@ -60,7 +60,7 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            _deaf()
+            streams.deafen()
             return EXIT_OK
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -70,18 +70,28 @@ class Verbs(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in self._table.items()])
 
 
-def say(text: str | bytes, *, end: str = "\n") -> None:
-    """Write data to stdout. When its reader has gone (`| head`), the verb goes on to its exit code without one."""
+def say(text: str, *, end: str = "\n") -> None:
+    """Write text to stdout, harmless. When its reader has gone (`| head`), the verb goes on to its exit code without one."""
+    say_data(printed(text), end=end)
+
+
+def say_json(text: str | bytes, *, end: str = "\n") -> None:
+    """Write JSON to stdout, as `say`."""
+    say_data(as_json(text if isinstance(text, str) else text.decode()), end=end)
+
+
+def say_data(text: str, *, end: str = "\n") -> None:
+    """Write to stdout what is harmless already: made by orchestra alone, or escaped when it was made."""
     try:
         click.echo(text, nl=False)
         click.echo(end, nl=False)
     except BrokenPipeError:
-        _deaf()
+        streams.deafen()
 
 
-def _deaf() -> None:
-    """Let everything that is still written to stdout go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def warn(text: str) -> None:
+    """Write text for people to stderr, harmless."""
+    click.echo(printed(text), err=True)
 
 
 def _go_to(ctx: click.Context, param: click.Parameter, folder: str | None) -> str | None:

@@ -19,23 +19,25 @@ from typing import Any
 
 import click
 
-from orchestra import draw
+from orchestra import draw, nofollow
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, UsageError
 from orchestra.ledger import log
+from orchestra.ledger.disk import open_log
 from orchestra.ledger.event import Event
 from orchestra.ledger.lock import holder_of
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import ladder
 from orchestra.report.table import duration
-from orchestra.runtime import dag
+from orchestra.runtime import inherited, interpreter
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeper import Order, encode
 from orchestra.runtime.servers.survey import SETTLED, Line, Survey, bound_of, closure
 from orchestra.runtime.servers.up import Up
 from orchestra.suggest import did_you_mean
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.proven import proven_plan
 
 _WATCH_SECONDS = 2.0
 _POLL_SECONDS = 0.05
@@ -56,7 +58,7 @@ def _suite(
     """
     project = project_of(ctx)
     chosen = project.choose(suite)
-    plan = dag.load_plan(project, chosen, profile)
+    plan = proven_plan(project, chosen, profile)
     known = [one.id for one in plan.components]
     for name in names:
         if name not in known:
@@ -97,17 +99,17 @@ def health(
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
     if history:
         return _history(plan, home, chosen, as_json=as_json)
-    survey = Survey(project.root, home, plan, chosen, dag.environment(), start=start)
+    survey = Survey(project.root, home, plan, chosen, inherited.environment(os.environ, plan.components), start=start)
     if start:
         bound = bound_of(closure(plan.components, chosen))
-        click.echo(f"starting what is down: at most {duration(bound)}", err=True)
+        warn(f"starting what is down: at most {duration(bound)}")
     try:
         if watch:
             _follow(survey, as_json=as_json)
         lines = survey.lines()
     finally:
         survey.close()
-    say(_as_json(lines) if as_json else _table(lines))
+    say_json(_as_json(lines)) if as_json else say(_table(lines))
     return EXIT_OK if _fit(lines) else EXIT_MACHINE
 
 
@@ -124,8 +126,10 @@ def _follow(survey: Survey, *, as_json: bool) -> None:
             if seen.get(line.row.id) != now:
                 seen[line.row.id] = now
                 stamp = datetime.now(UTC).strftime("%H:%M:%S")
-                said = json.dumps(_data(line), ensure_ascii=False) if as_json else f"{stamp}  {'  '.join(_cells(line))}"
-                say(draw.one_line(said).rstrip())
+                if as_json:
+                    say_json(json.dumps(_data(line), ensure_ascii=False))
+                else:
+                    say(draw.one_line(f"{stamp}  {'  '.join(_cells(line))}"))
         sys.stdout.flush()
         time.sleep(_WATCH_SECONDS)
 
@@ -190,7 +194,7 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
             }
             for one in rows
         ]
-        say(json.dumps({"runs": len(files), "rungs": told, "suggested": orders}, indent=1))
+        say_json(json.dumps({"runs": len(files), "rungs": told, "suggested": orders}, indent=1))
         return EXIT_OK
     if not rows:
         say(f"no rung was taken in the last {len(files)} runs")
@@ -244,16 +248,18 @@ def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, rest
     for row in rows:
         again = (restart and row.id in chosen) or (row.id in before and before[row.id].state == "failed")
         wanted[row.id] = wanted.get(row.id, 0) + (again or row.id not in wanted)
-    home.mkdir(parents=True, exist_ok=True)
     up.want(home, wanted)
     if kept is None:
         _start(project, plan, home)
     else:
         os.kill(kept.keeper, signal.SIGUSR1)
-    bound = bound_of(rows) + _MARGIN_SECONDS
-    click.echo(f"bringing up {', '.join(row.id for row in rows)}: at most {duration(bound)}", err=True)
-    now = _await(home, {row.id: wanted[row.id] for row in rows}, bound)
-    lines = Survey(project.root, home, plan, [row.id for row in rows], dag.environment()).lines()
+    awaited = closure(plan.components, list(wanted)) if restart else rows  # what needs a row is restarted with it
+    bound = bound_of(awaited) + _MARGIN_SECONDS
+    warn(f"bringing up {', '.join(row.id for row in awaited)}: at most {duration(bound)}")
+    now = _await(home, {row.id: wanted[row.id] for row in awaited}, bound)
+    lines = Survey(
+        project.root, home, plan, [row.id for row in rows], inherited.environment(os.environ, plan.components)
+    ).lines()
     say(_table(lines))
     if logs:
         _tail(home, [row.id for row in rows], follow=True)
@@ -268,12 +274,11 @@ def _start(project: Project, plan: Plan, home: Path) -> None:
     """
     order = Order(str(project.root), str(home), plan.profile, plan.components, plan.secrets)
     folder = home / up.FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "keeper.log").open("wb") as out:
+    with open_log(folder / "keeper.log", fresh=True) as out:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "orchestra.runtime.servers.keeper"],
+            interpreter.own("orchestra.runtime.servers.keeper"),
             cwd=project.root,
-            env=dag.environment(),
+            env=inherited.environment(os.environ, plan.components),
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=out,
@@ -285,7 +290,7 @@ def _start(project: Project, plan: Plan, home: Path) -> None:
     deadline = time.monotonic() + _MARGIN_SECONDS
     while up.read(home) is None:
         if keeper.poll() is not None or time.monotonic() > deadline:
-            said = (folder / "keeper.log").read_text(encoding="utf-8", errors="replace").strip()
+            said = nofollow.read(folder / "keeper.log").decode(errors="replace").strip()
             raise MachineError(f"the keeper did not start: {said[-500:]}", f"its output is in {folder / 'keeper.log'}")
         time.sleep(_POLL_SECONDS)
     keeper.returncode = 0  # it goes on without us, on purpose; nobody is to be warned
@@ -304,7 +309,7 @@ def _await(home: Path, wanted: Mapping[str, int], seconds: float) -> Up | None:
             text = "  ".join(part for part in (name, row.state, row.url, row.reason) if part)
             if said.get(name) != text and row.state != "idle":
                 said[name] = text
-                click.echo(draw.one_line(text), err=True)
+                warn(draw.one_line(text))
         if len(rows) == len(wanted) and all(
             row.generation == wanted[name] and row.state in SETTLED for name, row in rows.items()
         ):
@@ -327,7 +332,7 @@ def down(
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
     kept = up.read(home)
     if kept is None:
-        click.echo("nothing is up", err=True)
+        warn("nothing is up")
         return EXIT_OK
     under_way = holder_of(home / "lock")
     if under_way is not None:
@@ -345,13 +350,13 @@ def down(
         os.kill(kept.keeper, signal.SIGUSR1)
         grace = sum(one.service.grace_seconds for one in plan.components if one.service is not None)
         bound = grace + _MARGIN_SECONDS
-        click.echo(f"ending {', '.join(sorted(over & set(kept.rows)))}: at most {duration(bound)}", err=True)
+        warn(f"ending {', '.join(sorted(over & set(kept.rows)))}: at most {duration(bound)}")
         deadline = time.monotonic() + bound
         while (now := up.read(home)) is not None and over & set(now.rows):
             if time.monotonic() > deadline:
                 raise MachineError(f"they did not end within {duration(bound)}", "`orchestra down` ends everything")
             time.sleep(_POLL_SECONDS)
-    click.echo("down", err=True)
+    warn("down")
     return EXIT_OK
 
 
@@ -379,7 +384,7 @@ def _end(home: Path) -> None:
     if holder is None:
         return
     bound = _MARGIN_SECONDS + 20.0 * (len(kept.rows) if kept is not None else 1)
-    click.echo(f"ending everything: at most {duration(bound)}", err=True)
+    warn(f"ending everything: at most {duration(bound)}")
     os.kill(holder.pid, signal.SIGTERM)
     deadline = time.monotonic() + bound
     while holder_of(home / up.LOCK) is not None:
@@ -396,7 +401,7 @@ def _tail(home: Path, names: Sequence[str], *, follow: bool) -> None:
     while True:
         for name, file in files.items():
             try:
-                data = file.read_bytes()
+                data = nofollow.read(file)
             except OSError:
                 continue
             seen = places.get(name)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from orchestra import draw
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history as past
@@ -20,13 +19,14 @@ from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
 from orchestra.ledger.retention import KEEP, Retention, prune, retention
 from orchestra.plan import Plan
+from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
 from orchestra.report import ladder
 from orchestra.report.lessons import lessons
 from orchestra.report.past import executions_of, flaky_table, overview, story
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.health import LADDER_RUNS, sound_events
 from orchestra.verbs.options import profile_option, project_of, suite_option
 
@@ -90,14 +90,14 @@ def history(
     home = project.root / PLAN_FOLDER / name
     records, refused = past.refresh(home, rebuild=rebuild)
     for sentence in refused:
-        click.echo(f"note: {draw.visible(sentence)}", err=True)
+        warn(f"note: {unbroken(sentence)}")
     records = [record for record in records if machine in {"", record.machine}][-(runs or past.KEPT_RUNS) :]
     if failures:
         _failures(plan, home, failure_odds(records, tasks), as_json=as_json)
         return EXIT_OK
     if as_json:
         for record in records:
-            say(json.dumps(past.plain(record, set(tasks)), sort_keys=True, ensure_ascii=False))
+            say_json(json.dumps(past.plain(record, set(tasks)), sort_keys=True, ensure_ascii=False))
         return EXIT_OK
     known = [task for task in tasks if executions_of(task, records)]
     if not known:
@@ -118,7 +118,7 @@ def _failures(plan: Plan, home: Path, odds: Sequence[Odds], *, as_json: bool) ->
     if as_json:
         for one in odds:
             told = {**one._asdict(), "cause": one.cause, "chance": one.chance, "odds": one.odds}
-            say(json.dumps(told, sort_keys=True))
+            say_json(json.dumps(told, sort_keys=True))
         return
     files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-LADDER_RUNS:]
     say(lessons(plan, odds, ladder.collect(map(sound_events, files))))
@@ -137,7 +137,7 @@ def _prune(home: Path, keep: int, *, dry_run: bool) -> int:
     with Lock(home / "lock", Holder(os.getpid(), "prune", utc_stamp(datetime.now(UTC)))):
         found, refused = prune(home, keep)
     for sentence in refused:
-        click.echo(f"note: {draw.visible(sentence)}", err=True)
+        warn(f"note: {unbroken(sentence)}")
     _tell(found, "removed")
     return EXIT_OK
 
@@ -146,5 +146,5 @@ def _tell(found: Retention, done: str) -> None:
     for name in found.gone:
         say(f"{name}  {done}")
     for name, reason in found.held.items():
-        say(f"{name}  stays: {draw.visible(reason)}")
+        say(f"{name}  stays: {unbroken(reason)}")
     say(f"{len(found.gone)} run{'' if len(found.gone) == 1 else 's'} {done}, {found.kept} kept")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from orchestra import nofollow
 from orchestra.errors import EXIT_OK, UsageError
+from orchestra.ledger.disk import disk_error
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.state import State, fold_all
@@ -56,8 +58,13 @@ def _files(root: Path, folder: Path, plan: Plan, state: State) -> dict[str, byte
         f"{home}/report/summary.md": summary.encode(errors="backslashreplace"),
         f"{home}/report/run.json": f"{json.dumps(facts, indent=1, sort_keys=True)}\n".encode(),
     }
-    baseline = root / home / "baseline.json"
-    return {**files, f"{home}/baseline.json": baseline.read_bytes()} if baseline.exists() else files
+    try:
+        files[f"{home}/baseline.json"] = nofollow.read(root / home / "baseline.json")
+    except FileNotFoundError:
+        pass  # the suite has none yet
+    except OSError as error:
+        raise disk_error(error, root / home / "baseline.json", "read") from error
+    return files
 
 
 def _message(state: State) -> str:

@@ -11,6 +11,7 @@ from orchestra import draw
 from orchestra.ledger import kept_plan
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
+from orchestra.printing import unbroken
 from orchestra.runtime.rejudge import Number, Rejudged, rejudge
 from orchestra.verbs.group import say
 
@@ -28,7 +29,7 @@ def print_gates(folder: Path) -> bool:
     wrong = [one for one in found if not one.same]
     for one in wrong:
         for line in _differs(one):
-            say(draw.visible(line))
+            say(unbroken(line))
     say(
         f"{len(found)} gates judged again: {f'{len(wrong)} differ' if wrong else 'every number and result is the same'}"
     )

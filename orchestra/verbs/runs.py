@@ -8,9 +8,9 @@ import sys
 import click
 from click.shell_completion import CompletionItem
 
-from orchestra import draw
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError, UsageError
 from orchestra.ledger.runs import LAST
+from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
 from orchestra.report import watch
 from orchestra.runtime import dag
@@ -18,7 +18,9 @@ from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
 from orchestra.runtime.select import select, with_needs
 from orchestra.runtime.session import Options
+from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import target
 
 
@@ -56,6 +58,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "--resume", metavar="[RUN]", is_flag=False, flag_value=LAST, help="Go on with a run, the newest without RUN."
 )
 @click.option("--allow-changed", is_flag=True, help="With --resume: run tests that the spec has changed again.")
+@click.option("--trust", is_flag=True, help="With --resume: believe a record that you did not make on this machine.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -71,6 +74,7 @@ def run(
     force: bool,
     resume: str | None,
     allow_changed: bool,
+    trust: bool,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
@@ -82,10 +86,12 @@ def run(
         goal = target(project.root / PLAN_FOLDER / name, resume, profile)
         run_id, selection, profile = goal.run, goal.selection, goal.profile
         if goal.why:
-            click.echo(f"nothing to resume: {goal.why}; a new run starts", err=True)
+            warn(f"nothing to resume: {goal.why}; a new run starts")
     elif allow_changed:
         raise UsageError("--allow-changed is about a run that goes on", "add --resume, or leave it out")
-    plan = dag.load_plan(project, name, profile)
+    elif trust:
+        raise UsageError("--trust is about a run that goes on", "add --resume, or leave it out")
+    plan = dag.load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
     tasks = select(plan, () if run_id else selection, methods)
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
         tasks = [task for task in tasks if task in set(selection)] or tasks
@@ -94,7 +100,7 @@ def run(
         titles = {test.id: test.title for test in plan.tests}
         for task in with_needs(plan, tasks) if dry_run else tasks:
             pulled = "" if task in chosen else "  (needed)"
-            click.echo(f"{task}  {titles[task.partition(':')[2]]}{pulled}")
+            say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
         return EXIT_OK
     launch = Launch(
         project=project,
@@ -106,6 +112,7 @@ def run(
             force=force,
             resume=run_id,
             allow_changed=allow_changed,
+            trust=trust,
         ),
         profile=profile,
     )
@@ -119,7 +126,7 @@ def doctor(ctx: click.Context) -> int:
     broken = 0
     for finding in examine(project_of(ctx), os.environ):
         broken += finding.state == "broken"
-        click.echo(draw.visible(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
+        say(unbroken(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
         if finding.mend:
-            click.echo(draw.visible(f"{'':<25} mend: {finding.mend}"))
+            say(unbroken(f"{'':<25} mend: {finding.mend}"))
     return EXIT_MACHINE if broken else EXIT_OK

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
+from orchestra import checkout, nofollow
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import kept_plan
+from orchestra.ledger.disk import disk_error
+from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
+from orchestra.printing import unbroken
 from orchestra.report.kept import Kept, kept_of, lines
 from orchestra.report.watch import relative
+from orchestra.runtime import interpreter
 from orchestra.runtime.select import select
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, warn
 
 _FIRST = ("screenshot", "log")
 
@@ -45,12 +49,32 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
             say("\n".join(lines(task, kept, relative(folder, root))))
         return EXIT_OK
     for path in _files(list(found.values()), opened):
-        click.echo(f"opening {relative(folder / path, root)}", err=True)
-        if path.endswith(".zip") and opened == "trace":
-            subprocess.Popen([sys.executable, "-m", "playwright", "show-trace", str(folder / path)])
-        else:
-            click.launch(str(folder / path))
+        file = _readable(folder, path)
+        warn(f"opening {unbroken(relative(file, root))}")
+        is_trace = path.endswith(".zip") and opened == "trace"
+        viewer = [*interpreter.own("playwright"), "show-trace"] if is_trace else [_opener(root)]
+        started = subprocess.Popen([*viewer, str(file)], env=checkout.environment(os.environ, root))
+        started.returncode = 0  # it goes on without us, on purpose
     return EXIT_OK
+
+
+def _opener(root: Path) -> str:
+    """Return the system's program that opens a file by its kind. Raises UsageError when there is none."""
+    name = "open" if sys.platform == "darwin" else "xdg-open"
+    program = checkout.program(name, os.environ.get("PATH", os.defpath), root)
+    if program is None:
+        raise UsageError(f"no program opens files here: {name} is not on PATH", "leave --open out for the path")
+    return program
+
+
+def _readable(folder: Path, path: str) -> Path:
+    """Return a file of evidence, which is there, is none of a link, and lies in the project."""
+    try:
+        file = evidence_file(folder, path)
+        nofollow.open_read(file).close()
+    except OSError as error:
+        raise disk_error(error, folder / path, "open") from error
+    return file
 
 
 def _files(every: Sequence[Kept], kind: str) -> list[str]:

@@ -16,7 +16,7 @@ from orchestra.diagnostic import Diagnostic
 from orchestra.errors import EXIT_OK, EXIT_USAGE, MachineError, UsageError
 from orchestra.source import collector_paused
 from orchestra.verbs import compiling
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.options import project_of, suite_option
 
 STARTER = "specs/suite.yaml"
@@ -79,17 +79,22 @@ def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, c
     problems = list(built.diagnostics)
     if collect:
         # It starts processes, which costs a third of a small compile to import.
+        from orchestra.runtime import interpreter  # noqa: PLC0415 - as above
         from orchestra.verbs import collect as collecting  # noqa: PLC0415
 
-        problems = sorted({*problems, *collecting.check(project.root, built.specs, os.environ)})
+        environment = interpreter.environment(os.environ)
+        problems = sorted({*problems, *collecting.check(project.root, built.specs, environment)})
     if form == "json":
-        say(_json(problems))
+        say_json(_json(problems))
     elif problems:
-        say("\n".join(draw.visible(one.text()) if form == "text" else _github(one) for one in problems))
+        if form == "text":
+            say("\n".join(one.text() for one in problems))
+        else:
+            say_data("\n".join(_github(one) for one in problems))
     if problems:
-        click.echo(compiling.problems(len(problems)), err=True)
+        warn(compiling.problems(len(problems)))
         return EXIT_USAGE
-    click.echo(f"no problem: {compiling.count(built)}", err=True)
+    warn(f"no problem: {compiling.count(built)}")
     return EXIT_OK
 
 
@@ -115,10 +120,10 @@ def compile_(
     """
     done = compiling.compile_specs(project_of(ctx), files, suite, check=check, diff=diff, full=full)
     for line in done.lines:
-        click.echo(line, err=True)
+        warn(line)
     if done.diff:
         say(done.diff, end="")
-    click.echo(done.last, err=True)
+    warn(done.last)
     return done.code
 
 
@@ -157,15 +162,15 @@ def init(ctx: click.Context, file: str | None, *, suite: str | None) -> int:
             f'"{path}" cannot be written: {error.strerror}; nothing was written',
             "make room on the disk, or make the folder writable",
         ) from error
-    click.echo(f"wrote {path}", err=True)
+    warn(f"wrote {path}")
     try:
         _write_new(target.with_name(SCHEMA), resources.read_text("schemas", SCHEMA))
     except OSError:
         pass  # it is there, or there is no room for it: editors complete less, nothing else
     else:
-        click.echo(f"wrote {target.with_name(SCHEMA).relative_to(project.root).as_posix()}, for your editor", err=True)
+        warn(f"wrote {target.with_name(SCHEMA).relative_to(project.root).as_posix()}, for your editor")
     named = "" if path in project.spec_files() else f" {path}"
-    click.echo(f"next: orchestra compile{named}, then doit", err=True)
+    warn(f"next: orchestra compile{named}, then doit")
     return EXIT_OK
 
 

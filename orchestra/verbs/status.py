@@ -14,11 +14,13 @@ from typing import Any
 
 import click
 
+from orchestra import nofollow
 from orchestra.errors import EXIT_OK, MachineError
 from orchestra.ledger.glance import glance, under_way
 from orchestra.ledger.runs import LAST, LEDGER, STATE, find_run
+from orchestra.printing import one_line
 from orchestra.project import PLAN_FOLDER
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, say_data, say_json
 from orchestra.verbs.options import project_of, suite_option
 
 WATCH_SECONDS = 0.5
@@ -50,12 +52,13 @@ def status(ctx: click.Context, run: str, suite: str | None, *, watch: bool, as_j
     while True:
         going = under_way(folder)
         _fresh(folder, going=going)
-        text = (
-            (folder / STATE).read_text(encoding="utf-8") if as_json else "\n".join(lines(_state(folder), going=going))
-        )
+        text = nofollow.read(folder / STATE).decode() if as_json else "\n".join(lines(_state(folder), going=going))
         if text != shown:
-            clear = "\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else ""
-            say(clear + text, end="" if as_json else "\n")
+            say_data("\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else "", end="")
+            if as_json:
+                say_json(text, end="")
+            else:
+                say(text)
             sys.stdout.flush()
             shown = text
         if not watch or not going:
@@ -148,13 +151,5 @@ def _use(use: Mapping[str, Any]) -> str:
 
 def _line(word: str, *parts: str) -> str:
     """A line like those of a run: a word in its column, then parts. No text of a page or program steers the terminal."""
-    rest = "  ".join(" ".join(_visible(part).split()) for part in parts if part)
+    rest = "  ".join(one_line(part) for part in parts if part)
     return f"{word:<12}{rest}".rstrip()
-
-
-def _visible(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    from orchestra.draw import visible  # noqa: PLC0415 - it brings the whole plan with it
-
-    return visible(text)

@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from orchestra import draw
+from orchestra import draw, nofollow
 from orchestra.calls import mcp_calls, playwright_text
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import find_run
 from orchestra.places import Places
 from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test
+from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.steps import Step
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.shown import show_kept
 
@@ -41,7 +42,7 @@ def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
     name = project.choose(suite)
     compiled = dag.load_plan(project, name, profile)
     if form == "json":
-        say((project.root / project.plan_file(name, profile)).read_bytes(), end="")
+        say_json(nofollow.read(project.root / project.plan_file(name, profile)), end="")
     elif form == "mermaid":
         say(draw.mermaid(compiled))
     else:
@@ -92,7 +93,7 @@ def show(
         if shown:
             say("")
         shown.add(test_id)
-        say("\n".join(map(draw.visible, describe(compiled, tests[test_id], methods[by], places))))
+        say("\n".join(map(unbroken, describe(compiled, tests[test_id], methods[by], places))))
     return EXIT_OK
 
 

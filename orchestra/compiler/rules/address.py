@@ -16,11 +16,19 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|\$\{")
 RESERVED = ("attempt", "env", "matrix", "method", "saved", "test", "vars")
 
 
+_GROUP = re.compile(r"\(\?P<([A-Za-z_]\w*)>")
+
+
+def printed_names(row: ComponentSpec) -> frozenset[str]:
+    """Return the names that a component prints: the named groups of the log probe that makes it ready."""
+    return frozenset(_GROUP.findall(row.get("ready", {}).get("log", {}).get("match", "")))
+
+
 def has_address(row: ComponentSpec) -> bool:
     """Whether a component has an address: a `url`, or a service with a port of its own or one found in its log."""
     service: Mapping[str, Any] = row.get("service") or {}
-    log = row.get("ready", {}).get("log", {}).get("match", "")
-    return "url" in row or "port" in service or "port_range" in service or (bool(service) and "(?P<port>" in log)
+    own = "url" in row or "port" in service or "port_range" in service
+    return own or (bool(service) and "port" in printed_names(row))
 
 
 def _without(context: Context) -> Mapping[str, ComponentSpec]:
@@ -41,7 +49,7 @@ def missing_address(context: Context) -> Iterator[Problem]:
     for text, references in context.references:
         for reference in references:
             head, _, part = reference.name.partition(".")
-            if head in without and part in ADDRESS:
+            if head in without and part in ADDRESS and part not in printed_names(without[head]):
                 place = context.place_inside(text.path, text.value, reference.offset)
                 yield Problem(place, f'"${{{reference.name}}}" has no value: "{head}" has no address', hint)
     for step in context.steps("http"):
@@ -93,9 +101,12 @@ def unordered_address(context: Context) -> Iterator[Problem]:
         name = str(text.path[1])
         for reference in references:
             other, _, part = reference.name.partition(".")
-            if part in ADDRESS and other in rows and other not in _needed(rows, name):
+            if other not in rows or other in _needed(rows, name):
+                continue
+            if part in ADDRESS or part in printed_names(rows[other]):
                 place = context.place_inside(text.path, text.value, reference.offset)
-                message = f'"{name}" uses the address of "{other}", but does not need it'
+                what = "the address" if part in ADDRESS else f'"{part}"'
+                message = f'"{name}" uses {what} of "{other}", but does not need it'
                 listed = ", ".join([*rows[name].get("needs", ()), other])
                 yield Problem(place, message, f"write needs: [{listed}]")
 

@@ -106,6 +106,11 @@ class Context:
             known = self._steps[verb] = [Step(*written) for written in self._walked[0].get(verb, ())]
         return known
 
+    @property
+    def verbs(self) -> list[str]:
+        """The verbs of all steps that are written."""
+        return list(self._walked[0])
+
     @functools.cached_property
     def _steps(self) -> dict[str, list[Step]]:
         return {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from orchestra.compiler.rules.address import ADDRESS
+from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
 from orchestra.compiler.spec import ENV_NAME
 from orchestra.names import Reference
@@ -58,8 +58,9 @@ class _Scopes:
 
     @cached_property
     def addresses(self) -> frozenset[str]:
-        """The addresses of all components, also of those that have none, which are another rule's matter."""
-        return frozenset(f"{name}.{part}" for name in self.context.spec.get("health", {}) for part in ADDRESS)
+        """What components bind: their addresses, also of those that have none (another rule's matter), and what they print."""
+        rows = self.context.spec.get("health", {})
+        return frozenset(f"{name}.{part}" for name, row in rows.items() for part in (*ADDRESS, *printed_names(row)))
 
     @cached_property
     def _matrices(self) -> frozenset[str]:
@@ -149,9 +150,10 @@ def _strangers(context: Context) -> list[tuple[Text, Reference, _Scope, bool]]:
 def unknown_name(context: Context) -> Iterator[Problem]:
     """`${name}` is nothing that has a value: no variable, parameter, matrix value, address or late name.
 
-    There are `vars.NAME`, a block's parameters, `matrix.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`, `port`
-    inside a service, `attempt.dir`, `test.id`, `method.id` and `saved.NAME`. A name is looked up, never computed. Write
-    `$${` for the two characters themselves, for instance in JavaScript.
+    There are `vars.NAME`, a block's parameters, `matrix.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`, the
+    named groups of the log probe in its `ready`, `port` inside a service, `attempt.dir`, `test.id`, `method.id` and
+    `saved.NAME`. A name is looked up, never computed. Write `$${` for the two characters themselves, for instance in
+    JavaScript.
     """
     for text, reference, scope, misplaced in context.once(_strangers):
         if not misplaced:

@@ -17,11 +17,11 @@ schema and by its size, the rules are asked, and when blocks are expanded the nu
 every problem that it finds, sorted by place; a later stage is not asked about what an earlier one has refused. Every
 problem is an error and ends with exit code 2:
 
-<!-- not run: the form of every problem; tests/test_rules.py has one of each rule -->
+<!-- not run: the form of every problem; tests/unit/test_rules.py has one of each rule -->
 
     specs/market.yaml:41:7: unknown test "B01" (did you mean "B001"?) [unknown-test]
 
-The word in brackets is a heading of this page. The page is generated: `python -m orchestra.compiler.rules`.
+The word in brackets is a heading of this page. The page is generated: `make generate`.
 """
 
 _SUBJECTS = {
@@ -32,6 +32,7 @@ _SUBJECTS = {
     "saved": "Names in texts",
     "address": "Addresses",
     "drivers": "Methods and drivers",
+    "keys": "Keys without an effect",
     "health": "The health matrix",
     "ports": "Ports",
     "files": "Paths and files",
@@ -68,7 +69,7 @@ READER_RULES = {
 
 SIZE_RULES = {
     "block-depth": "blocks use blocks more than 32 deep",
-    "block-size": "a test has more than 10,000 steps with those of its blocks",
+    "block-size": "a test has more than 10,000 steps with those of its blocks, or a suite more than 200,000 in all its tests",
     "matrix-size": "a matrix makes more than 1,000 tests, or a suite has more than 100,000",
     "number-value": "a name stands where a number is wanted, and what it stands for is none, or is out of its bounds",
 }

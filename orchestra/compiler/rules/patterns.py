@@ -1,4 +1,7 @@
-"""Rules about regular expressions and JSONPath. May import `context`."""
+"""Rules about regular expressions and JSONPath. May import `context`.
+
+A pattern is read by the engine that searches for it in a run, so that what compiles can be read there.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestra import vacuous
 from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
+from orchestra.pattern import PatternFaultError, compiled
 from orchestra.source import Path
 
 # What Python's syntax has and JavaScript's has not, or means otherwise: found, and what to write.
@@ -32,9 +37,9 @@ _SPELLING: tuple[tuple[re.Pattern[str], str], ...] = (
 def _python_fault(pattern: str) -> tuple[int, str] | None:
     """Where and why Python cannot read a pattern."""
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return getattr(error, "pos", None) or 0, str(getattr(error, "msg", error))
+        compiled(pattern)
+    except PatternFaultError as error:
+        return error.position, error.reason
     return None
 
 
@@ -89,7 +94,8 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
     """A regular expression cannot be read.
 
     `match` of `expect` is looked for in the page, so it is written as in JavaScript. All others (`stdout`, `stderr`,
-    `match` of probes and of downloads, `allow` and `log_patterns` of `errors`) are written as in Python.
+    `match` of probes and of downloads, `allow` and `log_patterns` of `errors`, `match` of `known_failures`) are written as
+    in Python. One has at most 2000 letters. docs/limits.md has what a search may cost.
     """
     for language, patterns, fault_of in (
         ("Python", _python_patterns(context), _python_fault),
@@ -102,6 +108,33 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
                 message = f'"{pattern}" cannot be read by {language}: {fault[1]}'
                 hint = "mend it; a character that is meant as itself stands behind a backslash"
                 yield Problem(context.place_inside(path, pattern, min(fault[0], len(pattern))), message, hint)
+
+
+@rule
+def always_true(context: Context) -> Iterator[Problem]:
+    """An expectation is true of everything, so that nothing can fail it.
+
+    That is `contain` or `contains` with an empty text (of a page: one of white space alone), `have_class` without a class,
+    and a pattern that is found in every text because it is found where nothing is (`""`, `x*`, `^`, `.*`): in `match`,
+    `stdout`, `stderr`, and where such a pattern would excuse everything, in `known_failures` and `allow` and
+    `log_patterns` of `errors`. In steps it counts what names stand for. A name that has no value before the test runs is
+    looked at then: the test ends with an error.
+    """
+    for name, row in context.spec.get("health", {}).items():
+        for part in ("ready", "live"):
+            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
+            if probe.get("http", {}).get("contains") == "":
+                path: Path = ("health", name, part, "http", "contains")
+                yield Problem(context.place(path), vacuous.message("contains", ""), vacuous.HINT)
+    for path, pattern in _python_patterns(context):
+        in_step = path[-1] == "match" and "download" in path  # looked at once names are replaced
+        if not in_step and "${" not in pattern and vacuous.matches_everything(pattern):
+            key = (
+                "log_patterns"
+                if "log_patterns" in path
+                else next(str(one) for one in path[::-1] if one.__class__ is str)
+            )
+            yield Problem(context.place(path), vacuous.message(key, pattern), vacuous.HINT)
 
 
 @rule
@@ -126,4 +159,4 @@ def _judge(context: Context, path: Path, said: str, *, at_key: bool) -> Iterator
         yield Problem(context.place(path, key=at_key), f'"{said}" is no JSONPath: it begins with "$." or "$["', hint)
 
 
-RULES = (pattern_syntax, json_path)
+RULES = (pattern_syntax, always_true, json_path)

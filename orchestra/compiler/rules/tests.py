@@ -11,6 +11,7 @@ from orchestra.compiler import resolve
 from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
 from orchestra.compiler.spec import Browser, SpeedSpec
 from orchestra.source import Path
+from orchestra.steps import VERBS
 from orchestra.suggest import did_you_mean
 
 BROWSERS: tuple[str, ...] = get_args(Browser)
@@ -164,16 +165,17 @@ def idle_retries(context: Context) -> Iterator[Problem]:
 
 
 _DEFAULT_TIMEOUT = 120.0
-_WAITS = ("wait", "expect", "download", "http")
+_WAITS = tuple(verb.name for verb in VERBS.values() if any(field.name == "within_seconds" for field in verb.fields))
 
 
 @rule
 def wait_timeout(context: Context) -> Iterator[Problem]:
     """A step may wait longer than its test may take, so that the wait could never come to its end.
 
-    What is looked at are `within_seconds` of a step, in the test, in its group or in a block that it uses, and
-    `timeout_seconds` of the test or of `defaults`.
+    What is looked at are `within_seconds` of a step, in the test, in its group or in a block that it uses, the
+    `action_timeout_seconds` and the `timeout_seconds` of the test or of `defaults`.
     """
+    yield from _action_timeouts(context)
     spec = context.spec
     default = spec.get("defaults", {}).get("timeout_seconds", _DEFAULT_TIMEOUT)
     timeouts = {name: test.get("timeout_seconds", default) for name, test in spec["tests"].items()}
@@ -189,6 +191,21 @@ def wait_timeout(context: Context) -> Iterator[Problem]:
                     )
                     hint = f"wait at most {timeouts[late]:g}, or raise timeout_seconds of the test"
                     yield Problem(context.place(step.path(verb, "within_seconds")), message, hint)
+
+
+def _action_timeouts(context: Context) -> Iterator[Problem]:
+    spec, key = context.spec, "action_timeout_seconds"
+    defaults = spec.get("defaults", {})
+    shown: set[Path] = set()
+    for name, test in spec["tests"].items():
+        where: Path = ("tests", name, key) if key in test else ("defaults", key)
+        action: float = test.get("action_timeout_seconds", defaults.get("action_timeout_seconds", 0))
+        end = test.get("timeout_seconds", defaults.get("timeout_seconds", _DEFAULT_TIMEOUT))
+        if action > end and where not in shown:
+            shown.add(where)
+            message = f'an action waits up to {action:g} seconds, but the test "{name}" ends after {end:g}'
+            hint = f"wait at most {end:g}, or raise timeout_seconds of the test"
+            yield Problem(context.place(where), message, hint)
 
 
 def _seconds(context: Context, step: Step) -> float:

@@ -27,6 +27,8 @@ from typing import Any
 
 import psutil
 
+from orchestra import checkout
+from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.browsers.browser_pack import environment, unpack
 from orchestra.runtime.browsers.browser_places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
 
@@ -102,7 +104,7 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
         engine: chromium, firefox or webkit.
         env: the environment, read for names, PATH, HOME and the cache folder.
         root: the project root, whose `node_modules` is looked at; None looks at none.
-        headed: leave out what cannot open a window.
+        headed: with a window; what cannot open one is left out, and no earlier proof counts: displays come and go.
     """
     cache = cache_folder(env)
     seen = [place for place in places(engine, env, root, cache) if not (headed and place.headless_only)]
@@ -111,14 +113,15 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
             reason = f'{OWN_VARIABLE[engine]} names "{place.executable}", which is neither a file nor a name on PATH'
             return Missing(engine, reason, (), _fixes(engine, named=True))
     key = _key(seen, env)
-    kept = _recall(cache, key)
+    kept = None if headed else _recall(cache, key)
     if kept is not None and kept[0] < len(seen):
         return _browser(seen[kept[0]], env, kept[1])
-    tried = []
+    tried, given = [], checkout.environment(scratch.environment(env)[0], root or Path.cwd())
     for index, place in enumerate(seen):
-        version, error = _prove(place, env)
+        version, error = _prove(place, given, headed=headed)
         if version:
-            _remember(cache, key, index, version)
+            if not headed:
+                _remember(cache, key, index, version)
             return _browser(place, env, version)
         tried.append(f"{place.executable} ({place.origin}): {error}")
     named = any(place.named for place in seen)
@@ -142,10 +145,10 @@ def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool =
 
 
 def cache_folder(env: Mapping[str, str]) -> Path | None:
-    """This program's folder in the user's cache, None when the environment names no home."""
+    """This program's folder in the user's cache, None when the environment names no home that is there."""
     if env.get("XDG_CACHE_HOME"):
         return Path(env["XDG_CACHE_HOME"]) / "orchestra"
-    if not env.get("HOME"):
+    if not env.get("HOME") or not Path(env["HOME"]).is_dir():
         return None
     return Path(env["HOME"]) / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "orchestra"
 
@@ -162,7 +165,7 @@ def _without_sandbox(env: Mapping[str, str]) -> bool:
     return os.geteuid() == 0 or env.get("ORCHESTRA_SANDBOX") == "off"
 
 
-def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
+def _prove(place: Place, env: Mapping[str, str], *, headed: bool) -> tuple[str, str]:
     """The version of a browser that launches and an empty text, or an empty text and the reason."""
     if place.package:
         driver = playwright_package()
@@ -172,10 +175,10 @@ def _prove(place: Place, env: Mapping[str, str]) -> tuple[str, str]:
             unpack(place.package, place.executable.parent, driver.parent / "node")
         except (OSError, subprocess.CalledProcessError, tarfile.TarError) as error:
             return "", f"cannot be unpacked: {error}"
-    options = launch_options(_browser(place, env, ""), env)
+    options = launch_options(_browser(place, env, ""), env, headless=not headed)
     request = json.dumps({"engine": place.engine, "options": options})
     process = subprocess.Popen(
-        [sys.executable, "-m", "orchestra.runtime.browsers.browser_check"],
+        interpreter.own("orchestra.runtime.browsers.browser_check"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -214,6 +217,7 @@ _SANDBOX_FIXES = (
 
 _TELLING = (
     "error while loading shared libraries",
+    "Missing X server",
     _NO_SANDBOX,
     "FATAL",
     "cannot open",
@@ -274,7 +278,7 @@ def _fixes(engine: str, *, named: bool) -> tuple[str, ...]:
     fixes = [own]
     if distribution and sys.platform in install:
         fixes.append(install[sys.platform])
-    fixes.append(f"{Path(sys.executable).name} -m playwright install --with-deps {engine}")
+    fixes.append(f"{sys.executable} -m playwright install --with-deps {engine}")
     if engine == "chromium":
         fixes.append("npm install @sparticuz/chromium   (Linux on x86-64; carries its own libraries)")
     return tuple(fixes)

@@ -8,13 +8,15 @@ proves nothing: `orchestra.runtime.browsers.browser` launches what is listed her
 from __future__ import annotations
 
 import json
+import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from orchestra import checkout
 
 ENGINES = ("chromium", "firefox", "webkit")
 
@@ -85,6 +87,7 @@ _OTHER_CACHES = (
 )
 
 PACKAGE = "node_modules/@sparticuz/chromium"
+_UNPACKED = "node_modules/.cache/orchestra"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +139,11 @@ def places(engine: str, env: Mapping[str, str], root: Path | None, cache: Path |
 
 
 def _candidates(engine: str, env: Mapping[str, str], root: Path | None, cache: Path | None) -> Iterator[Place]:
-    path = env.get("PATH", "")
+    path, folder = env.get("PATH", os.defpath), root or Path.cwd()
     own = env.get(OWN_VARIABLE[engine])
     stock = STOCK_FIREFOX if engine == "firefox" else None
     if own:
-        named = Path(shutil.which(own, path=path) or own)
+        named = Path(own if "/" in own else checkout.program(own, path, folder) or own)
         yield Place(engine, f"${OWN_VARIABLE[engine]}", named, _stock(engine, named), named=True)
         return
     for variable in _OTHER_VARIABLES[engine]:
@@ -151,7 +154,7 @@ def _candidates(engine: str, env: Mapping[str, str], root: Path | None, cache: P
     for installed in _INSTALLED.get((engine, sys.platform), ()):
         yield Place(engine, "installed", Path(installed), stock)
     for name in _NAMES[engine]:
-        program = shutil.which(name, path=path)
+        program = checkout.program(name, path, folder)
         if program:
             yield Place(engine, f"{name} on PATH", Path(program), stock, headless_only="headless" in name)
     yield from _playwright(engine, env, own=False)
@@ -234,15 +237,27 @@ def _other_caches(env: Mapping[str, str]) -> Iterator[Place]:
 
 
 def _packages(root: Path | None, cache: Path) -> Iterator[Place]:
-    """The npm package, in the project or where the set-up of this program put it."""
-    for base in filter(None, (root, cache)):
+    """The npm package, in the project or where the set-up of this program put it.
+
+    That of a project is unpacked in the project: no other project shall run a browser that this one brought.
+    """
+    for base, place in ((root, root / _UNPACKED if root is not None else None), (cache, cache)):
+        if base is None or place is None:
+            continue
         package = base / PACKAGE
         if (package / "bin" / "chromium.br").is_file():
-            version = json.loads((package / "package.json").read_text(encoding="utf-8"))["version"]
-            unpacked = cache / f"sparticuz-chromium-{version}"
+            unpacked = place / f"sparticuz-chromium-{_version(package)}"
             yield Place(
                 "chromium", "npm @sparticuz/chromium", unpacked / "chromium", headless_only=True, package=package
             )
+
+
+def _version(package: Path) -> str:
+    """Return the version that an npm package says it has, as a part of a file name."""
+    try:
+        return re.sub(r"[^\w.-]", "_", str(json.loads((package / "package.json").read_bytes())["version"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "unknown"
 
 
 def _newest_first(folder: Path, pattern: str) -> list[Path]:

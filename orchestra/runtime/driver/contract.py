@@ -9,21 +9,27 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from orchestra.runtime.attempt import Evidence, Fault, Outcome, Request, Traffic
 from orchestra.runtime.observed import Sign
 from orchestra.runtime.scope import Scope
 from orchestra.steps import Step
 
-ACTION_SECONDS = 30.0
-"""How long an action waits for its element when the test has so much time left: Playwright's own default."""
+TRACE = "trace.zip"
+"""The trace of an attempt: `playwright show-trace` opens it."""
+
+CHOOSER_SECONDS = 5.0
+"""How long after a click a file chooser may take to open."""
 
 OVER_SECONDS = 0.02
 """With so little time left a test counts as over: a limit that ends with the test's may fire a moment early."""
 
 FOUND_LENGTH = 2000
 """So much of what was found is told. It is cut once secrets are out of it: half of one would not be known any more."""
+
+
+Lookup: TypeAlias = Literal["", "absent", "several"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class StepError(Exception):
         found: what stood there last, whole.
         hint: what to do about it.
         effort: what the step had cost by then.
+        lookup: how the target of the step failed to be one element, if that is why; more about it is added then.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class StepError(Exception):
         found: str = "",
         hint: str = "",
         effort: Effort = Effort(),
+        lookup: Lookup = "",
     ) -> None:
         super().__init__(message)
         self.outcome: Outcome = outcome
@@ -67,11 +75,12 @@ class StepError(Exception):
         self.found = found
         self.hint = hint
         self.effort = effort
+        self.lookup: Lookup = lookup
 
 
-def unmet(message: str, *, expected: str = "", found: str = "", hint: str = "") -> StepError:
+def unmet(message: str, *, expected: str = "", found: str = "", hint: str = "", lookup: Lookup = "") -> StepError:
     """The product did not do what the spec expects."""
-    return StepError("failed", "assertion", message, expected=expected, found=found, hint=hint)
+    return StepError("failed", "assertion", message, expected=expected, found=found, hint=hint, lookup=lookup)
 
 
 def unfit(message: str, *, found: str = "", hint: str = "") -> StepError:
@@ -94,9 +103,17 @@ class Deadline:
         """Whether nothing more can be done in time."""
         return self.left() <= OVER_SECONDS
 
-    def limit(self, own: float = ACTION_SECONDS) -> float:
+    def limit(self, own: float) -> float:
         """How many seconds a call may take whose own limit is `own`; a millisecond at least."""
         return max(0.001, min(own, self.left()))
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an action waits for its element: at most, and while no request of the page is under way."""
+
+    seconds: float = 30.0
+    idle_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,7 @@ class Job:
         deadline: that of the part of the test in which the step stands.
         left: seconds until the deadline when the step began.
         kept: the evidence of the attempt, to be added to.
+        patience: how long an action waits, where its step does not say so.
     """
 
     step: Step
@@ -120,6 +138,7 @@ class Job:
     deadline: Deadline
     left: float
     kept: list[Evidence] = field(default_factory=list)
+    patience: Patience = Patience()
 
     @property
     def args(self) -> dict[str, Any]:
@@ -130,9 +149,20 @@ class Job:
         """An argument as text: a block's parameter may have given a number."""
         return text_of(self.step.args[name])
 
-    def allowed(self, own: float = ACTION_SECONDS) -> float:
+    @property
+    def own_seconds(self) -> float:
+        """How long the step waits at most, if its test has so much time left."""
+        return float(self.step.args.get("within_seconds", self.patience.seconds))
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long it waits while no request of the page is under way."""
+        own = self.own_seconds
+        return own if "within_seconds" in self.step.args else min(own, self.patience.idle_seconds)
+
+    def allowed(self, own: float | None = None) -> float:
         """How many seconds a call with this own limit was given, for messages."""
-        return min(own, self.left)
+        return min(self.own_seconds if own is None else own, self.left)
 
     def keep(self, name: str, kind: str) -> Path:
         """The path of a file of the attempt, which is listed as evidence once."""

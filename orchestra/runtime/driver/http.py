@@ -1,55 +1,126 @@
-"""The step `http`: send a request from the runner and judge the reply. May import `contract`, `content`, `wording`, httpx."""
+"""The step `http`: send a request from the runner and judge the reply.
+
+May import `contract`, `content`, `aside`, `body`, `wording`, httpx.
+"""
 
 from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from orchestra.errors import UsageError
-from orchestra.runtime.driver.content import judge_json, parse_json, pick
-from orchestra.runtime.driver.contract import Deadline, Job, StepError, unfit, unmet
+from orchestra.runtime import proxies
+from orchestra.runtime.body import Body, BodyError
+from orchestra.runtime.driver.aside import Aside
+from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
+from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import seconds_text
 
-_DIRECT = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _BODY = {"json": "json", "form": "data", "body": "content"}
+MEGABYTE = 1_000_000
+"""In bytes."""
+
 _HINT = "see whether the server runs: `orchestra health`"
 
 
 class Http:
-    """A client that is reused by all tests of a worker: connections are kept, cookies only to the end of a test."""
+    """Clients that are reused by all tests of a worker: connections are kept, cookies only to the end of a test.
 
-    def __init__(self) -> None:
-        self._client: httpx.Client | None = None
+    Args:
+        env: names the hosts that are not asked through a proxy of it.
+    """
+
+    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+        self._env = env
+        self._clients: dict[bool, httpx.Client] = {}
+        self._tls: ssl.SSLContext | None = None
+        self._aside = Aside()
 
     def forget(self) -> None:
         """Drop the cookies of the test before."""
-        if self._client is not None:
-            self._client.cookies.clear()
+        for client in self._clients.values():
+            client.cookies.clear()
 
     def close(self) -> None:
         """Close the kept connections."""
-        if self._client is not None:
-            self._client.close()
+        for client in self._clients.values():
+            client.close()
+        self._aside.close()
+
+    def _client(self, url: str) -> httpx.Client:
+        """The client for an address: with the proxies of the environment, or without.
+
+        Raises:
+            StepError: the environment names a proxy that is none.
+        """
+        direct = proxies.is_direct(urlsplit(url).hostname or "", self._env)
+        if direct not in self._clients:
+            try:
+                self._tls = self._tls or httpx.create_ssl_context()
+                self._clients[direct] = httpx.Client(verify=self._tls, trust_env=not direct)
+            except (ValueError, httpx.HTTPError) as error:
+                raise unfit(f"a proxy of the environment cannot be used: {error}", hint=proxies.HINT) from None
+        return self._clients[direct]
 
     def do(self, job: Job) -> None:
         """Carry out an `http` step.
 
         Raises:
-            StepError: it cannot be sent, nothing answers in time, or the reply is not as expected.
+            StepError: it cannot be sent, nothing answers in time, or the reply is too large or not as expected.
             UsageError: the base has no URL.
         """
-        if self._client is None:
-            # What serves this machine alone is not asked for through a proxy of the environment.
-            self._client = httpx.Client(mounts=dict.fromkeys(_DIRECT))
         args = job.args
         url = _url(job)
         what = f"{args['method']} {url}"
-        status, body = _send(self._client, what, url, job)
+        status, body = self._send(what, url, job)
         _judge_status(what, status, body, args.get("status", []))
         if args.get("match") or args.get("save"):
-            document = parse_json(body, f"the reply to {what}")
-            judge_json(document, args.get("match", {}), f"the reply to {what}")
-            for name, path in args.get("save", {}).items():
-                job.scope.save(name, pick(document, path, f"the reply to {what}"))
+            match, save = args.get("match", {}), args.get("save", {})
+            looked = Looked(body, [*match, *save.values()], f"the reply to {what}")
+            looked.judge(match)
+            for name, path in save.items():
+                job.scope.save(name, looked.value(path))
+
+    def _send(self, what: str, url: str, job: Job) -> tuple[int, bytes]:
+        client = self._client(url)
+        own = float(job.args["within_seconds"])
+        seconds, limit = job.deadline.limit(own), float(job.args["limit_megabytes"])
+        try:
+            status, body = self._aside.run(partial(_fetch, client, url, job.args, seconds, limit), seconds)
+        except (TimeoutError, httpx.TimeoutException):
+            self._clients.clear()  # the call may still be under way
+            message = f"{what}: no whole reply within {seconds_text(job.allowed(own))}"
+            raise StepError("failed", "connection", message, hint=_HINT) from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            raise unfit(f"{what} cannot be sent: {error}") from None
+        except httpx.TransportError as error:
+            raise StepError("failed", "connection", f"{what}: nothing answers: {error}", hint=_HINT) from None
+        except BodyError as error:
+            raise unmet(f"{what}: the reply cannot be decoded: {error}") from None
+        if body.over:
+            message, hint = f"the reply to {what} has more than {limit:g} MB", "raise `limit_megabytes` of the step"
+            raise unmet(message, expected=f"at most {limit:g} MB", found="more", hint=hint)
+        return status, bytes(body.data)
+
+
+def _fetch(client: httpx.Client, url: str, args: dict[str, Any], seconds: float, megabytes: float) -> tuple[int, Body]:
+    """Send a request and read its answer up to the limits; in a thread that may be left behind."""
+    end = time.monotonic() + seconds
+    given = {keyword: args[name] for name, keyword in _BODY.items() if name in args}
+    with client.stream(args["method"], url, headers=args.get("headers"), timeout=seconds, **given) as reply:
+        body = Body(reply.headers.get("content-encoding", ""), int(megabytes * MEGABYTE))
+        for block in reply.iter_raw():
+            body.feed(block)
+            if body.over or time.monotonic() > end:
+                break
+        return reply.status_code, body
 
 
 def _url(job: Job) -> str:
@@ -64,36 +135,9 @@ def _url(job: Job) -> str:
     return f"{root.rstrip('/')}/{path.lstrip('/')}"
 
 
-def _send(client: httpx.Client, what: str, url: str, job: Job) -> tuple[int, bytes]:
-    args, clock = job.args, job.deadline.clock
-    own = float(args.get("within_seconds", 30.0))
-    limit = Deadline(clock() + job.deadline.limit(own), clock)
-    given = {keyword: args[name] for name, keyword in _BODY.items() if name in args}
-    late = StepError(
-        "failed", "connection", f"{what}: no whole reply within {seconds_text(job.allowed(own))}", hint=_HINT
-    )
-    try:
-        sent = client.stream(args["method"], url, headers=args.get("headers"), timeout=limit.limit(), **given)
-        with sent as response:
-            blocks = []
-            for block in response.iter_bytes():  # the limit of httpx is one for each block, not for all
-                blocks.append(block)
-                if limit.left() <= 0:
-                    raise late
-            return response.status_code, b"".join(blocks)
-    except httpx.TimeoutException:
-        raise late from None
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-        raise unfit(f"{what} cannot be sent: {error}") from None
-    except httpx.TransportError as error:
-        raise StepError("failed", "connection", f"{what}: nothing answers: {error}", hint=_HINT) from None
-    except httpx.DecodingError as error:
-        raise unmet(f"{what}: the reply cannot be decoded: {error}") from None
-
-
 def _judge_status(what: str, status: int, body: bytes, allowed: list[int]) -> None:
     if status in allowed if allowed else status < 400:
         return
     expected = " or ".join(map(str, allowed)) if allowed else "a status below 400"
-    found = f"{status}: {body.decode(errors='replace')}" if body else str(status)
+    found = f"{status}: {body[:SHOWN_BYTES].decode(errors='replace')}" if body else str(status)
     raise unmet(f"{what} was answered with status {status}", expected=expected, found=found)

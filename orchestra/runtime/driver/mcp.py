@@ -1,6 +1,6 @@
 """The driver `mcp`: the same steps as tool calls over one Playwright MCP session, without a model.
 
-May import `contract`, `mcp_session`, `mcp_verbs`, `mcp_send`, `mcp_client`. A server that dies or hangs is started again on the
+A server that dies or hangs is started again on the
 same page; the step is done again when it may be, else the attempt is a crash. Nothing passes over a page or a browser
 that was replaced behind our back.
 """
@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import Evidence, Request
-from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unmet
+from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unmet
+from orchestra.runtime.driver.failure import MOVES, failure_of, not_moved
+from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.film import film_fault
 from orchestra.runtime.driver.mcp_client import (
     PATIENCE_SECONDS,
@@ -30,19 +32,16 @@ from orchestra.runtime.driver.mcp_client import (
     ServerUnfitError,
 )
 from orchestra.runtime.driver.mcp_result import Answer
-from orchestra.runtime.driver.mcp_send import TOLD_LETTERS, Dialogs, Sender, Tally, dialog_text
+from orchestra.runtime.driver.mcp_send import Sender, Tally
 from orchestra.runtime.driver.mcp_session import McpSession
 from orchestra.runtime.driver.mcp_verbs import VERBS
-from orchestra.runtime.driver.playwright_fault import Said
-from orchestra.runtime.driver.playwright_verbs import failure_of
+from orchestra.runtime.driver.watch import COUNTS
 from orchestra.steps import VERBS as VOCABULARY
 
 PICTURE_SECONDS = 5.0
 SHOWN_LETTERS = 400
 KEPT_CALLS = 2000
-MASK = "***"
 
-_MOVES = ("goto", "back", "reload")
 _WAITING = ("wait", "download")
 """What a call of these takes is the page's time, not that of the protocol."""
 
@@ -84,19 +83,16 @@ class McpAttempt:
     def __init__(self, session: McpSession, request: Request) -> None:
         self._session = session
         self._request = request
-        dialogs = Dialogs(session.browser.observed.mask)
-        self._sender = Sender(self._call, request.method.poll_seconds, dialogs)
+        self._page = session.page_view()
+        self._sender = Sender(self._call, self._page, request.method.poll_seconds)
         self._lines: list[dict[str, Any]] = []
         self._count = 0
         self._latency: list[float] = []
         self._verb = ""
         self._waiting: Dialog | None = None
-        self._answered = False
-        self._settled = False
+        self._settled = self._hangs = False
         self._end = float("inf")
-        self._secrets = sorted(
-            (value for name, value in request.names.items() if name.startswith("env.") and len(value) > 3), key=len
-        )[::-1]
+        self._masks = session.masks
 
     def bound(self, seconds: float) -> None:
         """Let no call take longer than this from now on."""
@@ -108,15 +104,12 @@ class McpAttempt:
         outcome = "ok"
         limit = max(0.001, min(seconds, self._end - begun))
         answers = tool == "browser_handle_dialog"
-        shown = self._session.browser.dialog
-        self._answered = False
         try:
             answer = self._session.server.call(tool, arguments, limit, meanwhile=None if answers else self._meanwhile)
-            outcome = answer.error[:SHOWN_LETTERS] if answer.failed else outcome
-            if answers and not answer.failed:
-                self._closed(shown)
-            if self._answered:  # what the answer says of the dialog is no longer so
-                answer = answer.without("Modal state")
+            outcome = self._masks.text(answer.error)[:SHOWN_LETTERS] if answer.failed else outcome
+            if tool == "browser_file_upload" and not answer.failed:
+                self._page.forget_chooser()
+            answer = replace(answer, modal=self._page.modal(answer.claims))
         except CallOverError as over:
             self._session.dirty = True  # it may still go on, so nothing is sent after it
             outcome = str(over)
@@ -137,26 +130,22 @@ class McpAttempt:
             line = {"verb": self._verb, "tool": tool, "arguments": arguments, "seconds": seconds, "outcome": outcome}
             self._lines.append(line)
 
-    def _closed(self, dialog: object) -> None:
-        if self._session.browser.dialog is dialog:
-            self._session.browser.dialog = None
-
     async def _meanwhile(self, ask: Beside) -> None:
         """Answer a dialog that opened while a call was under way: parts of a tool wait for it and never say so."""
-        dialog = self._session.browser.dialog
+        dialog = self._page.dialog
         if dialog is None or dialog is not self._waiting:
             self._waiting = dialog  # given one more tick, in which most tools tell of it themselves
             return
-        begun, tool, dialogs = time.monotonic(), "browser_handle_dialog", self._sender.dialogs
-        before = list(dialogs.answers), list(dialogs.unexpected)
-        arguments = dialogs.next_answer(dialog_text(dialog.type, dialog.message))
+        begun, tool, dialogs = time.monotonic(), "browser_handle_dialog", self._page.dialogs
+        before = dialogs.copy()
+        arguments = self._page.dialog_answer()
         self._sender.tally.calls += 1
         answer = await ask(tool, arguments)
-        self._answered = self._answered or not answer.failed
         if answer.failed:  # it was closed by something else: what was meant for it is for the next one
-            dialogs.answers, dialogs.unexpected = deque(before[0]), before[1]
-        self._closed(dialog)
-        self._note(tool, arguments, begun, answer.error[:SHOWN_LETTERS] if answer.failed else "ok")
+            dialogs.restore(before)
+        self._note(tool, arguments, begun, self._masks.text(answer.error)[:SHOWN_LETTERS] if answer.failed else "ok")
+        if dialogs.stayed > before.stayed and not answer.failed:
+            raise CallOverError("the page was not left")  # the tool would wait for another document
 
     def do(self, job: Job) -> Effort:
         """Carry out a step.
@@ -168,12 +157,15 @@ class McpAttempt:
             return self._do(job)
         except StepError as failed:
             failed.effort = self._sender.tally.effort()
+            if self._session.fit():
+                self._page.explain(job, failed)
             raise
         except ServerUnfitError as error:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
 
     def _do(self, job: Job) -> Effort:
-        self._session.ready()
+        if self._session.ready():
+            self._hangs = False
         self._settled = False
         try:
             self._try(job)
@@ -187,8 +179,8 @@ class McpAttempt:
 
     def _try(self, job: Job) -> None:
         self._sender.tally, self._verb = Tally(), job.step.verb
-        browser = self._session.browser
-        moves, downloads = browser.moves, browser.downloads
+        watch = self._session.browser.watch
+        moves, downloads = watch.moves, watch.downloads
         try:
             VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
@@ -202,14 +194,17 @@ class McpAttempt:
         trouble = self._trouble()
         if trouble is not None:
             raise trouble
-        if job.step.verb == "goto" and browser.downloads > downloads and browser.moves == moves:
-            raise failure_of(job, Said("other", "Download is starting"))  # the server says nothing of it
+        if job.step.verb in MOVES and watch.moves == moves:
+            if watch.downloads > downloads:  # the server does not tell of it
+                raise failure_of(job, Meaning("other", "Download is starting"))
+            raise not_moved(job)
 
     def _hung(self, job: Job, failed: StepError) -> StepError:
         """A failure over a page that does not answer to scripts says so; one that waits for a server is no such page."""
-        if not self._session.dirty or job.step.verb in _MOVES or self._session.settle():
+        if not self._session.dirty or job.step.verb in MOVES or self._settled:
             return failed
-        found, hint = "no answer", "look for a script that never ends"
+        self._hangs = True
+        found, hint = "no answer", "look for a script or a pattern that never ends"
         return StepError(
             failed.outcome, failed.fault, "the page hangs", expected=failed.expected, found=found, hint=hint
         )
@@ -220,9 +215,9 @@ class McpAttempt:
         self._settled = self._session.settle()
         if not browser.connected():
             return StepError("error", "crash", "the browser died in this step")
-        if browser.crashed:
+        if browser.watch.crashed:
             return StepError("error", "crash", "the page crashed in this step")
-        if browser.closed:
+        if browser.watch.closed:
             return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
         return None
 
@@ -245,12 +240,21 @@ class McpAttempt:
         kept: list[Evidence] = []
         self._verb = ""
         with suppress(ServerError, StepError, Error, TimeoutError, OSError):
-            self._session.ready()
-            if self._session.fit():
-                kept += self._shown(folder, name)
+            if self._hangs:  # it shows nothing; to replace it is left to the next test, unless this one has more to do
+                self._hangs = not (self._request.test.finally_ and self._session.ready(hung=True))
+            else:
+                self._session.ready()
+                if self._session.fit():
+                    kept += self._shown(folder, name)
+        with suppress(Error, TimeoutError, OSError):
+            if self._session.trace_end(folder / TRACE):
+                kept.append(Evidence(TRACE, "trace"))
         with suppress(OSError):
-            lines = (json.dumps(line, ensure_ascii=False) for line in self._lines)
-            (folder / "mcp.jsonl").write_text(self._masked("\n".join(lines) + "\n"), encoding="utf-8")
+            lines = (
+                json.dumps(line | {"arguments": self._masks.value(line["arguments"])}, ensure_ascii=False)
+                for line in self._lines
+            )
+            (folder / "mcp.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
             kept.append(Evidence("mcp.jsonl", "mcp"))
         return kept
 
@@ -284,41 +288,33 @@ class McpAttempt:
         )
         for file, kind, tool, arguments in said:
             answer = self._call(tool, arguments, PICTURE_SECONDS)
-            text = answer.sections.get("Result", "").strip()
+            text = answer.listing
             if not answer.failed and text and not text.startswith("Total messages: 0 "):
-                (folder / file).write_text(self._masked(text + "\n"), encoding="utf-8")
+                (folder / file).write_text(self._masks.text(text) + "\n", encoding="utf-8")
                 kept.append(Evidence(file, kind))
         return kept
-
-    def _masked(self, text: str) -> str:
-        for value in self._secrets:
-            text = text.replace(value, MASK)
-        return text
 
     def seen(self) -> Seen:
         """What the page did beside the steps, by the events of the browser that is ours: no tool is called for it."""
         browser = self._session.browser
-        answers = self._settled or not browser.connected() or self._session.settle()
-        dialogs = [*self._sender.dialogs.unexpected]
-        shown = browser.dialog
+        answers = not self._hangs and (self._settled or not browser.connected() or self._session.settle())
+        dialogs = [*self._page.dialogs.unasked]
+        shown, observed = self._page.dialog, browser.watch.observed
         if shown is not None and not answers:  # while one is open, no script is carried out
-            dialogs.append(f"{shown.type}: {browser.observed.mask(shown.message)[:TOLD_LETTERS]} (left open)")
-        if browser.observed.waiting():
+            dialogs.append(f"{self._page.dialogs.shown(shown.type, shown.message)} (left open)")
+        if observed.waiting():
             self._session.sized()
-        return Seen(browser.observed.signs, tuple(dialogs), browser.observed.network())
+        return Seen(observed.signs, tuple(dialogs), observed.network())
 
     def facts(self) -> dict[str, Any]:
         """Browser, session and what the calls cost."""
         session = self._session
-        counts = {name: session.browser.counts[name] for name in ("page_errors", "console_errors", "failed_requests")}
-        unused = {"dialogs_that_never_came": len(self._sender.dialogs.answers)} if self._sender.dialogs.answers else {}
-        unexpected = {"unexpected_dialogs": self._sender.dialogs.unexpected} if self._sender.dialogs.unexpected else {}
+        counts = {name: session.browser.watch.counts[name] for name in COUNTS}
         restarts = {"mcp_restarts": session.restarts} if session.restarts else {}
         return {
             "browser": session.browser.version,
             **counts,
-            **unused,
-            **unexpected,
+            **self._page.dialogs.facts(),
             **restarts,
             "mcp_calls": self._count,
             **({"mcp_call_ms": round(1000 * statistics.median(self._latency), 2)} if self._latency else {}),
@@ -326,4 +322,6 @@ class McpAttempt:
         }
 
     def close(self) -> None:
-        """The page stays as it is; the next test begins by looking at it."""
+        """Let go of the trace; the page stays as it is, and the next test begins by looking at it."""
+        with suppress(Error, TimeoutError):
+            self._session.trace_end(None)

@@ -1,4 +1,4 @@
-"""`expect` and `wait` of the method `mcp`: asked again until it holds, ended early when it does. May import `mcp_send`.
+"""`expect` and `wait` of the method `mcp`: asked again until it holds, ended early when it does.
 
 The wording of failures is that of the driver `playwright`.
 """
@@ -10,12 +10,11 @@ from typing import Any
 
 from orchestra.calls import ToolCall
 from orchestra.runtime.driver.contract import Job, unmet
+from orchestra.runtime.driver.failure import NOTHING, ambiguous, condition_failure, failure_of, lookup_of
+from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.mcp_client import CallOverError
 from orchestra.runtime.driver.mcp_result import Answer
 from orchestra.runtime.driver.mcp_send import Sender
-from orchestra.runtime.driver.playwright_expect import ambiguous, condition_failure
-from orchestra.runtime.driver.playwright_fault import Said
-from orchestra.runtime.driver.playwright_verbs import failure_of
 from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, target_text
 from orchestra.steps import conditions
 from orchestra.targets import js_locator, target_of
@@ -53,7 +52,7 @@ def _ask(sender: Sender, job: Job, call: ToolCall, subject: str, phrase: str) ->
     own = float(job.args["within_seconds"])
     clock = sender.clock
     end = clock() + job.deadline.limit(own)
-    last = Said("unmet")
+    last = Meaning("unmet")
     negative: float | None = None
     for pause in sender.pauses():
         try:
@@ -73,15 +72,15 @@ def _ask(sender: Sender, job: Job, call: ToolCall, subject: str, phrase: str) ->
         sender.sleep(min(pause, end - now))
 
 
-def _seen(answer: Answer, value: Any, last: Said) -> Said:
+def _seen(answer: Answer, value: Any, last: Meaning) -> Meaning:
     """What a question that did not hold has shown."""
     if isinstance(value, dict):
         found = value.get("found")
         if found is None:
-            return Said("absent")
-        return Said("unmet", found if isinstance(found, str) else quoted(found))
+            return Meaning("absent")
+        return Meaning("unmet", found if isinstance(found, str) else quoted(found))
     if answer.failed and not answer.moved_on:
-        return answer.said()
+        return answer.meaning()
     return last
 
 
@@ -94,7 +93,7 @@ def wait(sender: Sender, job: Job) -> None:
     """
     own = float(job.args["within_seconds"])
     end = sender.clock() + job.deadline.limit(own)
-    found = "no element"
+    found = NOTHING
     for pause in sender.pauses():
         left = max(0.001, end - sender.clock())
         (call,) = sender.calls(job, within_seconds=left)
@@ -109,19 +108,19 @@ def wait(sender: Sender, job: Job) -> None:
                 sender.tally.lag_seconds = _lag(value)
                 return
             _judge(sender, job, value)
-            found = value.get("found") or "no element"
+            found = value.get("found") or NOTHING
         elif answer.failed and not answer.moved_on:
-            said = answer.said()
-            if said.kind not in _WAITS_ON:
-                raise failure_of(job, said)
-            found = said.found or found
+            meaning = answer.meaning()
+            if meaning.kind not in _WAITS_ON:
+                raise failure_of(job, meaning)
+            found = meaning.found or found
         if sender.clock() >= end:
             break
         if not isinstance(value, dict):
             sender.sleep(pause)
     subject, state = target_text(job.step.target), job.args["be"]
     message = f"waited {seconds_text(job.allowed(own))} for {subject} to be {state}"
-    raise unmet(message, expected=f"{subject} {state}", found=found)
+    raise unmet(message, expected=f"{subject} {state}", found=found, lookup=lookup_of(found))
 
 
 def _judge(sender: Sender, job: Job, value: dict[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """The browser of the MCP session, which this process owns: one context, one page.
 
-May import `browser`, `observed`, `playwright_watch` and playwright.
-
 Everything here runs in the session's loop. The page is listened to, because the MCP server replaces a page that was
 closed or has crashed by a blank one and goes on as if nothing had happened.
 """
@@ -10,81 +8,76 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
-from playwright.async_api import (
-    BrowserContext,
-    ConsoleMessage,
-    Dialog,
-    Download,
-    Error,
-    Frame,
-    Page,
-    Playwright,
-    Request,
-    Response,
-    Route,
-    WebError,
-    async_playwright,
-)
+from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, async_playwright
 
 from orchestra.runtime.browsers.browser import Browser, launch_options
-from orchestra.runtime.driver.playwright import LOCALE, VIEWPORT
-from orchestra.runtime.driver.playwright_watch import page_of, said_of, size_of
-from orchestra.runtime.observed import Observed, Reply
+from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
+from orchestra.runtime.driver.mcp_watch import ANSWER_SECONDS, PageWatch
 
 BLANK = "about:blank"
-ANSWER_SECONDS = 3.0
-"""How long a page may take to answer before it counts as hung."""
 
-SIZE_SECONDS = 1.0
+# Runs before any script of the page can put stand-ins in the place of timers. A tool whose call a dialog has cut short
+# does not tell whether its click was made, so presses are noted.
+_BEFORE_PAGE = """(() => {
+  const { setTimeout, clearTimeout, setInterval, clearInterval, MutationObserver, Date } = globalThis;
+  const timers = { setTimeout, clearTimeout, setInterval, clearInterval };
+  const bound = Object.fromEntries(Object.entries(timers).map(([name, timer]) => [name, timer.bind(globalThis)]));
+  const own = { ...bound, MutationObserver, now: Date.now.bind(Date), press: 0 };
+  Object.defineProperty(globalThis, Symbol.for('orchestra'), { value: own });
+  for (const name of ['pointerdown', 'mousedown'])
+    addEventListener(name, (event) => { if (event.isTrusted) own.press = own.now(); }, true);
+})()"""
+_LAST_PRESS = "() => globalThis[Symbol.for('orchestra')]?.press ?? 0"
 
-_CLEAN = "() => { try { sessionStorage.clear(); } catch {} try { window.name = ''; } catch {} }"
+_CLEAN = """async () => {
+  const quietly = async (work) => { try { await work(); } catch {} };  // what a site may not use holds nothing
+  await quietly(() => sessionStorage.clear());
+  await quietly(async () => { for (const name of await caches.keys()) await caches.delete(name); });
+  await quietly(async () => {
+    const folder = await navigator.storage.getDirectory();
+    for await (const name of folder.keys()) await folder.removeEntry(name, { recursive: true });
+  });
+}"""
+
+_KEY = os.urandom(32)
 
 
 class SharedBrowser:
     """A launched browser with its one page.
 
     Attributes:
+        watch: the ear on the page.
         endpoint: where the MCP server attaches.
         version: engine and version, for people.
-        crashed, closed: what happened to the page, until `renew`.
-        dialog: the one that is open.
-        counts, observed: how often pages complained, and what they said, until they are cleared.
-        moves, downloads: how often the page was navigated, and how many files it began to download, so far.
     """
 
     def __init__(self) -> None:
+        self.watch = PageWatch()
         self.endpoint = ""
         self.version = ""
-        self.crashed = False
-        self.closed = False
-        self.dialog: Dialog | None = None
-        self.counts: Counter[str] = Counter()
-        self.observed = Observed()
-        self.moves = 0
-        self.downloads = 0
         self._playwright: Playwright | None = None
         self._browser: PlaywrightBrowser | None = None
         self._context: BrowserContext | None = None
-        self._page: Page | None = None
-        self._origins: set[str] = set()
-        self._asking: set[asyncio.Future[None]] = set()
         self._roots: set[psutil.Process] = set()
+        self._engine = ""
+        self._traced = False
+        self._permissions: list[str] = []
 
     @property
     def page(self) -> Page:
         """The page of the session."""
-        if self._page is None:
+        if self.watch.page is None:
             raise AssertionError("launched first")
-        return self._page
+        return self.watch.page
 
     @property
     def context(self) -> BrowserContext:
@@ -131,101 +124,45 @@ class SharedBrowser:
         options = launch_options(browser, environment, headless=not headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
+        options["downloads_path"] = self.watch.folder.name
         launched: PlaywrightBrowser = await getattr(await self._begin(), browser.engine).launch(**options)
         self._browser = launched
         width, height = VIEWPORT
         self._context = await launched.new_context(
             viewport={"width": width, "height": height}, locale=LOCALE, accept_downloads=True, storage_state=state
         )
-        self._permissions = ["clipboard-read", "clipboard-write"] if browser.engine == "chromium" else []
+        self._engine, self._permissions = browser.engine, permissions(browser.engine)
         await self._context.grant_permissions(self._permissions)
-        self._context.on("dialog", self._on_dialog)
-        self._context.on("console", self._on_console)
-        self._context.on("weberror", self._on_error)
-        self._context.on("requestfailed", self._on_failed)
-        self._context.on("response", self._on_response)
-        self._context.on("requestfinished", self._on_finished)
+        await self._context.add_init_script(_BEFORE_PAGE)
+        self.watch.listen(self._context)
         await self._new_page()
         # The server takes the first page of the first context: it attaches when this is done.
         self.endpoint = (await launched.bind(name))["endpoint"]
         self.version = f"{browser.engine} {launched.version}"
 
-    def _on_dialog(self, dialog: Dialog) -> None:
-        # Only remembered: the MCP server answers it. A listener keeps Playwright from dismissing it by itself.
-        self.dialog = dialog
-
-    def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.counts["console_errors"] += 1
-            place = message.location
-            where = f"{place.get('url', '')}:{place.get('lineNumber', 0) + 1}"
-            self.observed.console_error(message.text, where)
-
-    def _on_error(self, raised: WebError) -> None:
-        self.counts["page_errors"] += 1
-        self.observed.page_error(*said_of(raised.error, raised.location))
-
-    def _on_failed(self, request: Request) -> None:
-        self.counts["failed_requests"] += 1
-        answered = request.existing_response is not None
-        if answered and size_of(request) is None:
-            self.observed.sized(request.url, None)
-        why = request.failure or "failed"
-        self.observed.failed(request.method, request.url, why, page_of(request), answered=answered)
-
-    def _on_response(self, response: Response) -> None:
-        request, status = response.request, response.status
-        self.counts["failed_requests"] += status >= 400
-        page = page_of(request) if status >= 400 else ""
-        self.observed.answered(Reply(request.method, request.url, status, page, size_of(request)))
-
-    def _on_finished(self, request: Request) -> None:
-        self.observed.measured(request.url, request.timing["responseEnd"])
-        if size_of(request) is None:
-            asked = asyncio.ensure_future(_ask_size(request, self.observed))
-            self._asking.add(asked)
-            asked.add_done_callback(self._asking.discard)
-
-    async def sized(self) -> None:
-        """Wait, briefly, until the browser has said how large every answer was that has come to its end."""
-        if self._asking:
-            await asyncio.wait(self._asking, timeout=SIZE_SECONDS)
-
     async def _new_page(self) -> None:
-        page = await self.context.new_page()
-        self._page, self.crashed, self.closed, self.dialog = page, False, False, None
-        page.on("close", self._on_close)
-        page.on("crash", self._on_crash)
-        page.on("framenavigated", self._on_navigated)
-        page.on("download", self._on_download)
-
-    def _on_close(self, page: Page) -> None:
-        self.closed = self.closed or page is self._page
-
-    def _on_crash(self, page: Page) -> None:
-        self.crashed = self.crashed or page is self._page
-
-    def _on_download(self, _download: Download) -> None:
-        self.downloads += 1
-
-    def _on_navigated(self, frame: Frame) -> None:
-        self.moves += frame.parent_frame is None
-        parts = urlsplit(frame.url)
-        if parts.scheme in {"http", "https"}:
-            self._origins.add(f"{parts.scheme}://{parts.netloc}")
+        self.watch.begin(await self.context.new_page())
 
     async def answers(self, seconds: float = ANSWER_SECONDS) -> bool:
         """Whether the page carries out a script. What happened to it before is known when this ends."""
-        if self._page is None:
+        if self.watch.page is None:
             return False
         with suppress(Error, TimeoutError):
-            await asyncio.wait_for(self._page.evaluate("0"), seconds)
+            await asyncio.wait_for(self.watch.page.evaluate("0"), seconds)
             return True
         return False
 
+    async def last_press(self) -> int:
+        """Return when a button of the mouse was pressed on the page last, in ms since 1970; 0 when it was not."""
+        last = 0
+        for frame in self.page.frames:
+            with suppress(Error):
+                last = max(last, int(await frame.evaluate(_LAST_PRESS)))
+        return last
+
     async def dismiss(self) -> bool:
         """Dismiss a dialog that is still open; whether there was one."""
-        dialog, self.dialog = self.dialog, None
+        dialog, self.watch.dialog = self.watch.dialog, None
         if dialog is None:
             return False
         try:
@@ -243,7 +180,7 @@ class SharedBrowser:
 
     def others(self) -> list[Page]:
         """Windows beside the page."""
-        return [page for page in self.context.pages if page is not self._page]
+        return [page for page in self.context.pages if page is not self.watch.page]
 
     async def close_others(self) -> None:
         """Close every window beside the page."""
@@ -256,7 +193,7 @@ class SharedBrowser:
         Raises:
             playwright.async_api.Error: there is none to be had.
         """
-        old = self._page
+        old = self.watch.page
         await self._new_page()
         if old is not None:
             await _close(old)
@@ -281,29 +218,49 @@ class SharedBrowser:
         Raises:
             playwright.async_api.Error: something cannot be cleaned.
         """
-        with suppress(Error, TimeoutError):
-            await asyncio.wait_for(self.page.evaluate(_CLEAN), ANSWER_SECONDS)
-        here = urlsplit(self.page.url)
-        elsewhere = sorted(self._origins - {f"{here.scheme}://{here.netloc}"})
-        if elsewhere:  # the storage of a tab can only be reached from a page of that origin
-            await self.page.route("**/*", _empty)
-            for origin in elsewhere:
-                await self.page.goto(origin)
-                await self.page.evaluate(_CLEAN)
-            await self.page.unroute("**/*", _empty)
         await self.blank()
+        await self.page.evaluate("() => { window.name = ''; }")
+        if self._engine == "chromium":
+            session = await self.context.new_cdp_session(self.page)
+            for origin in sorted(self.watch.origins):
+                await session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+            await session.detach()
+        else:
+            await self._clean_from_inside()
         await self.context.set_storage_state({"cookies": [], "origins": []})
         await self.context.clear_permissions()
         await self.context.grant_permissions(self._permissions)
-        self._origins.clear()
+        self.watch.origins.clear()
+
+    async def _clean_from_inside(self) -> None:
+        """Visit every site that was shown: where no protocol clears its storage, only a page of it can."""
+        await self.page.route("**/*", _empty)
+        for origin in sorted(self.watch.origins):
+            await self.page.goto(origin)
+            await self.page.evaluate(_CLEAN)
+        await self.page.unroute("**/*", _empty)
+        await self.blank()
 
     async def forget(self, mask: Callable[[str], str] = str) -> None:
         """Drop what console and network have said so far; `mask` takes secrets out of what they say from now on."""
-        self.counts.clear()
-        self.observed = Observed(mask)
+        self.watch.forget(mask)
         with suppress(Error):
             await self.page.clear_console_messages()
             await self.page.clear_page_errors()
+
+    async def trace(self) -> None:
+        """Begin a trace of what is done on the page, by whichever connection, in place of one that goes on."""
+        await self.trace_end(None)
+        await self.context.tracing.start(screenshots=True, snapshots=True)
+        self._traced = True
+
+    async def trace_end(self, file: Path | None) -> bool:
+        """End the trace, into a file or into nothing; whether there was one."""
+        if not self._traced:
+            return False
+        self._traced = False
+        await self.context.tracing.stop(path=file)
+        return True
 
     async def storage(self) -> Any:
         """Cookies and storage as they are."""
@@ -318,8 +275,9 @@ class SharedBrowser:
         if self._browser is not None:
             with suppress(Exception):  # whatever is wrong with it, it is being given up
                 await self._browser.close()
-        self._browser = self._context = self._page = None
-        self._origins.clear()
+        self._browser = self._context = self.watch.page = None
+        self._traced = False
+        self.watch.origins.clear()
 
     async def stop(self) -> None:
         """End the browser and Playwright's own process."""
@@ -328,14 +286,7 @@ class SharedBrowser:
             with suppress(Exception):
                 await self._playwright.stop()
         self._playwright = None
-
-
-async def _ask_size(request: Request, observed: Observed) -> None:
-    """Ask how large an answer was that does not say so itself."""
-    size: int | None = None
-    with suppress(Error):
-        size = (await request.sizes())["responseBodySize"]
-    observed.sized(request.url, size)
+        self.watch.folder.cleanup()
 
 
 async def _empty(route: Route) -> None:
@@ -348,7 +299,10 @@ async def _close(page: Page) -> None:
 
 
 def digest(state: Any) -> str:
-    """A short digest of cookies and storage; `-` when there is nothing in them."""
+    """A short digest of cookies and storage; `-` when there is nothing in them.
+
+    Its key is this process's own: whoever reads the record cannot try passwords on it.
+    """
     if not state.get("cookies") and not state.get("origins"):
         return "-"
-    return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()[:16]
+    return hashlib.blake2b(msgspec.json.encode(state, order="sorted"), digest_size=8, key=_KEY).hexdigest()

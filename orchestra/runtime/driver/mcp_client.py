@@ -1,4 +1,4 @@
-"""The Playwright MCP server as a child process, and the client that calls its tools. May import `mcp_loop`, `mcp_result`, mcp.
+"""The Playwright MCP server as a child process, and the client that calls its tools.
 
 A server is disposable: it is killed and started again on the same page. One that does not answer is told apart from
 one that is busy by a ping, which a busy server answers beside its work: while a call goes on, and when its time is over.
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias, cast
 
 import psutil
 from anyio import BrokenResourceError, ClosedResourceError
@@ -25,6 +25,8 @@ from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implem
 from orchestra import __version__
 from orchestra.runtime.driver.mcp_loop import Loop
 from orchestra.runtime.driver.mcp_result import Answer, answer_of
+from orchestra.runtime.mask import NOTHING, Masks
+from orchestra.runtime.processes.masked_log import MaskedLog
 
 START_SECONDS = 30.0
 PATIENCE_SECONDS = 5.0
@@ -89,12 +91,14 @@ class Start:
         folder: its working folder.
         environment: all of it.
         log: the file that its stderr is added to.
+        masks: take secrets out of it.
     """
 
     argv: tuple[str, ...]
     folder: Path
     environment: Mapping[str, str]
     log: Path
+    masks: Masks = NOTHING
 
 
 class Server:
@@ -140,9 +144,9 @@ class Server:
         )
         me = Implementation(name="orchestra", version=__version__)
         try:
-            start.log.parent.mkdir(parents=True, exist_ok=True)
-            with start.log.open("a", encoding="utf-8") as log:
-                async with Client(stdio_client(server, log), mode="legacy", client_info=me, cache=None) as client:
+            with MaskedLog(start.log, start.masks.stream()) as log:
+                pipes = stdio_client(server, cast("TextIO", log.file))
+                async with Client(pipes, mode="legacy", client_info=me, cache=None) as client:
                     self.pid = next(iter(_children() - before), 0)
                     try:
                         await self._judge(client)
@@ -204,7 +208,7 @@ class Server:
                 left = end - time.monotonic()
                 done, _ = await asyncio.wait({work}, timeout=max(0.0, min(left, TICK_SECONDS)))
                 if done:
-                    return _answer(work.result())
+                    return _answer(work.result(), tool, arguments)
                 if left <= TICK_SECONDS:
                     await self._ping()  # most limits are shorter than our patience: a server that hangs is no slow page
                     raise CallOverError(f"{tool} took longer than {seconds:.3g} s")
@@ -227,9 +231,10 @@ class Server:
     async def _beside(self, tool: str, arguments: dict[str, Any]) -> Answer:
         """A call beside the one that goes on."""
         try:
-            return _answer(await asyncio.wait_for(self._client.call_tool(tool, arguments), self._patience))
+            result = await asyncio.wait_for(self._client.call_tool(tool, arguments), self._patience)
         except TimeoutError:
             raise ServerHungError("does not answer") from None
+        return _answer(result, tool, arguments)
 
     async def _ping(self) -> None:
         try:
@@ -264,9 +269,10 @@ class Server:
                 os.killpg(pid, signal.SIGKILL)
 
 
-def _answer(result: CallToolResult) -> Answer:
+def _answer(result: CallToolResult, tool: str, arguments: dict[str, Any]) -> Answer:
     text = "".join(part.text for part in result.content if isinstance(part, TextContent))
-    return answer_of(text, failed=bool(result.is_error))
+    fields = arguments.get("fields") or [arguments]
+    return answer_of(text, failed=bool(result.is_error), tool=tool, target=str(fields[0].get("target", "")))
 
 
 def _children() -> set[int]:

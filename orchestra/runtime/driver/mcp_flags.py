@@ -22,5 +22,13 @@ ATTACHED = (
 )
 """For a server that is attached to the browser of a run."""
 
+OWN_PAUSE = """async (page) => {
+  const tab = Object.getOwnPropertySymbols(page).map((key) => page[key]).find((one) => one?.waitForTimeout);
+  if (tab) tab.constructor.prototype.waitForTimeout = async () => {};
+  return !!tab;
+}"""
+"""Code for `browser_run_code_unsafe`: without it the server waits, at the end of most calls and although `--timeout-settle`
+is 0, for a timer of the page itself. A page that has put a stand-in in the place of its timers would stop every call."""
+
 BY_HAND = ("--headless", "--isolated", *SHARED)
 """For a server that starts a browser of its own, with a profile that is forgotten."""

@@ -1,28 +1,29 @@
-"""What a tool of the Playwright MCP server answers: Markdown taken apart at its headings. May import `playwright_fault`.
+"""Read the answers of the tools of the Playwright MCP server: the one place that knows how the server words them (1.64).
 
-The one place that knows how the server words its answers (1.64): `### Result`, `### Error`, `### Modal state`, ANSI
-colours in errors.
+An answer is Markdown whose parts follow each other in one order: `### Error`, `### Result`, then what the server tells of
+the page. Whether a call failed is a flag of the protocol and never read from the text. The text quotes pages, which may
+write headings of their own; so only its first part is relied on: an error to its end, or the one JSON value of a result.
+That a dialog is open is never believed by the text alone (`orchestra.runtime.driver.mcp_watch`).
 """
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
+from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.unicode import well_formed
 
-from orchestra.runtime.driver.playwright_fault import Said, read
-
-_TITLES = ("Error", "Result", "Ran Playwright code", "Open tabs", "Page", "Modal state", "Snapshot", "Events")
-_HEADING = re.compile(rf"^### ({'|'.join(_TITLES)})$", re.MULTILINE)
+_ERROR, _RESULT = "### Error\n", "### Result\n"
+_AFTER = re.compile(r"^### (?:Result|Ran Playwright code|Open tabs|Page|Modal state|Snapshot|Events)$", re.MULTILINE)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX = re.compile(r"^(?:\w*Error: )?(?:[a-zA-Z]+\.[$\w]+: )?(?:\w*Error: )?")
-_DONE = re.compile(r"^[\s-]*\S+ action done$", re.MULTILINE)
-
-_ABSENT = "does not match any elements"
-_UNHANDLED = "does not handle the modal state"
 _GONE = ("Execution context was destroyed", "Cannot find context with specified id", "Frame was detached")
+_DIALOG_TOOL, _CHOOSER_TOOL = "browser_handle_dialog", "browser_file_upload"
+
+Modal = Literal["", "dialog", "chooser"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,84 +31,95 @@ class Answer:
     """The answer to one call.
 
     Attributes:
-        failed: the tool says that it could not be done.
+        failed: whether the server flags it as an error.
         text: all of it, without colours.
-        sections: its parts by heading.
+        tool, target: what was called, on which element; empty for a call on the page.
+        modal: what is open and has to be answered before anything else can be done.
     """
 
     failed: bool
     text: str
-    sections: dict[str, str]
+    tool: str = ""
+    target: str = ""
+    modal: Modal = ""
 
-    def without(self, title: str) -> Answer:
-        """The same answer without one of its parts."""
-        return replace(self, sections={name: body for name, body in self.sections.items() if name != title})
+    @property
+    def claims(self) -> Modal:
+        """What is open as the text has it; a page can write such a text too."""
+        state = self.text.rpartition("### Modal state\n")[2] if "### Modal state\n" in self.text else ""
+        if f"]: can be handled by {_DIALOG_TOOL}" in state:
+            return "dialog"
+        return "chooser" if f"]: can be handled by {_CHOOSER_TOOL}" in state else ""
 
     @property
     def error(self) -> str:
-        """What went wrong, in the words of Playwright or of the page."""
-        return self.sections.get("Error", self.text if self.failed else "")
+        """What went wrong, in the words of Playwright or of the page; empty when nothing did."""
+        return _first_part(self.text, _ERROR) if self.failed else ""
+
+    @property
+    def listing(self) -> str:
+        """The text of a result that is no JSON."""
+        return "" if self.failed else _first_part(self.text, _RESULT).strip()
 
     @property
     def absent(self) -> bool:
         """No element matches the target, and nothing was done."""
-        return self.failed and _ABSENT in self.error
+        line = f'Error: "{self.target}" does not match any elements.'
+        return bool(self.target) and self.error.startswith(line)
 
     @property
     def refused(self) -> bool:
         """An open dialog or file chooser was in the way, and nothing was done."""
-        return self.failed and _UNHANDLED in self.error
+        return self.error.startswith(f'Error: Tool "{self.tool}" does not handle the modal state.')
+
+    @property
+    def needless(self) -> bool:
+        """There was no dialog or file chooser to answer."""
+        return self.error.startswith(
+            f'Error: The tool "{self.tool}" can only be used when there is related modal state'
+        )
 
     @property
     def moved_on(self) -> bool:
         """The page was navigated while it was asked."""
-        return self.failed and any(word in self.error for word in _GONE)
+        return any(word in self.error for word in _GONE)
 
     @property
-    def performed(self) -> bool:
-        """The action was carried out, although the call did not end in time."""
-        return bool(_DONE.search(self.error))
-
-    @property
-    def modal(self) -> Literal["", "dialog", "chooser"]:
-        """What waits for an answer before anything else can be done."""
-        state = self.sections.get("Modal state", "")
-        if "browser_handle_dialog" in state:
-            return "dialog"
-        return "chooser" if "browser_file_upload" in state else ""
-
-    @property
-    def modal_text(self) -> str:
-        """The dialog in the server's words."""
-        return self.sections.get("Modal state", "").strip().removeprefix("- ")
+    def clicked(self) -> bool:
+        """The click was made, and a document that it asked for did not come in the time of the tool."""
+        return self.tool == "browser_click" and self.meaning().kind == "loading"
 
     @property
     def has_value(self) -> bool:
-        """Whether a value came back."""
-        return "Result" in self.sections
+        """Whether a value came back. None does when a dialog opened before the script was at its end."""
+        return not self.failed and self.text.startswith(_RESULT)
 
     def value(self) -> Any:
-        """The JSON value of the result; None when there is none."""
-        text = self.sections.get("Result", "").strip()
-        if text in {"", "undefined"}:
+        """Return the JSON value of the result; None when there is none."""
+        if not self.has_value:
+            return None
+        text = self.text[len(_RESULT) :]
+        if text.startswith("undefined"):
             return None
         try:
-            return msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            return text
+            return well_formed(json.JSONDecoder().raw_decode(text)[0])
+        except ValueError:
+            return None
 
-    def said(self) -> Said:
-        """What the error means, as one of Playwright's."""
+    def meaning(self) -> Meaning:
+        """Return what the error means, as one of Playwright's."""
         if self.absent:
-            return Said("absent")
+            return Meaning("absent")
         return read(_PREFIX.sub("", self.error.strip(), count=1))
 
 
-def answer_of(text: str, *, failed: bool) -> Answer:
-    """The text of an answer, taken apart. What a page wrote cannot be taken for a heading: values are JSON in one line each."""
-    plain = _ANSI.sub("", text)
-    parts = _HEADING.split(plain)
-    sections: dict[str, str] = {}
-    for title, body in zip(parts[1::2], parts[2::2], strict=True):
-        sections.setdefault(title, body.strip("\n"))
-    return Answer(failed, plain, sections)
+def _first_part(text: str, heading: str) -> str:
+    """Return the part of a text under a heading that it begins with; the whole text when it begins otherwise."""
+    body = text.removeprefix(heading)
+    end = _AFTER.search(body)
+    return (body if end is None else body[: end.start()]).strip("\n")
+
+
+def answer_of(text: str, *, failed: bool, tool: str = "", target: str = "") -> Answer:
+    """Return the answer that a text of the server is."""
+    return Answer(failed, _ANSI.sub("", text), tool, target)

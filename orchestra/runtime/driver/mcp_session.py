@@ -1,6 +1,6 @@
 """The one session of the method `mcp`: our browser, one page in it, and the MCP server that drives that page.
 
-May import `contract`, `mcp_browser`, `mcp_client`, `mcp_loop`, `mask`. Browser and page are ours and last; the server is
+Browser and page are ours and last; the server is
 disposable. Before each test the session is looked at, mended if need be, and reset as the method says; what had to be
 mended is told with the test. Longer than other modules because each part's loss and return are read together.
 """
@@ -23,21 +23,25 @@ import psutil
 from playwright._impl._driver import compute_driver_executable
 from playwright.async_api import Error
 
-from orchestra.runtime.attempt import Request
+from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.runtime.driver.contract import StepError, unfit
+from orchestra.runtime.driver.emulation import VIEWPORT
 from orchestra.runtime.driver.mcp_browser import SharedBrowser, digest
-from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, Server, ServerUnfitError, Start
-from orchestra.runtime.driver.mcp_flags import ATTACHED
+from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, CallOverError, Server, ServerUnfitError, Start
+from orchestra.runtime.driver.mcp_flags import ATTACHED, OWN_PAUSE
 from orchestra.runtime.driver.mcp_loop import Loop
-from orchestra.runtime.driver.playwright import VIEWPORT
-from orchestra.runtime.mask import Masks
+from orchestra.runtime.driver.mcp_page import PageView
+from orchestra.runtime.mask import NOTHING, Masks
 
 _T = TypeVar("_T")
 
 LAUNCH_SECONDS = 90.0
 TIDY_SECONDS = 30.0
 SETTLE_SECONDS = 0.5
+PREPARE_SECONDS = 10.0
+
+_DIED = "the browser had died"
 
 Continuity = Literal["new", "kept", "restored", "lost"]
 Part = Literal["browser", "server"]
@@ -83,6 +87,7 @@ class McpSession:
         self._kind: _Kind | None = None
         self._server: Server | None = None
         self._folder = Path()
+        self.masks = NOTHING
         # What the server writes by itself spans tests and holds what pages say: no evidence, and nobody masks it.
         self._scratch: TemporaryDirectory[str] | None = None
         self._state: Any = None
@@ -108,11 +113,12 @@ class McpSession:
             raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
+        self.masks = Masks(request.secrets, self._environment)
         wanted = _Kind(request.browser, request.headed)
         self._continuity, self._reasons, self._parts, self.restarts = "kept", [], [], 0
         try:
             if self._kind != wanted or not self.browser.connected():
-                self._relaunch(wanted)
+                self._relaunch(wanted, _DIED)
             else:
                 self._tidy_or_relaunch(wanted, request.method.reset)
             if self._server is not None and not self._server.alive():
@@ -123,7 +129,9 @@ class McpSession:
             if self._without_server:
                 self._came_back("server", "the MCP server had died", "restart", before=True)
             self._without_server = False
-            self._run(self.browser.forget(Masks(request.secrets, self._environment).text))
+            self._run(self.browser.forget(self.masks.text))
+            if wants_trace(request.test):
+                self._run(self.browser.trace())
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -134,17 +142,29 @@ class McpSession:
             raise StepError("error", "setup", str(error), hint="its own output is in mcp/server.log") from None
 
     def _tidy_or_relaunch(self, wanted: _Kind, reset: str) -> None:
+        begun = time.monotonic()
+        self.browser.watch.tidying = True
         try:
             self._tidy()
             self._reset(reset)
         except (Error, TimeoutError) as error:
-            self._mended(f"the browser could not be cleaned ({_first(str(error))})")
-            self._relaunch(wanted)
+            living = self.browser.connected()
+            reason = f"the browser could not be cleaned: {_first(str(error))}" if living else _DIED
+            self._relaunch(wanted, reason, begun)
+        finally:
+            self.browser.watch.tidying = False
 
-    def _relaunch(self, wanted: _Kind) -> None:
-        """A new browser; the old one is ended, or has died."""
-        died = self._kind == wanted
-        state = self._state if died else None
+    def _relaunch(self, wanted: _Kind, reason: str, begun: float | None = None) -> None:
+        """Start a new browser.
+
+        Args:
+            wanted: what to start.
+            reason: why the old one is given up, when it was fit for the test otherwise.
+            begun: when the trouble with it began; now without it.
+        """
+        begun = time.monotonic() if begun is None else begun
+        replaced = self._kind == wanted
+        state = self._state if replaced else None
         self._stop_server()
         self._run(self.browser.close(), LAUNCH_SECONDS)
         name = f"orchestra-{os.getpid()}-{next(self._names)}"
@@ -153,10 +173,10 @@ class McpSession:
         self._kind = wanted
         self.id = secrets.token_hex(4)
         self.started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._continuity = "lost" if died else "new"
-        if died:
-            self._reasons.append("the browser had died")
-            self._came_back("browser", "the browser had died", "relaunch", before=True)
+        self._continuity = "lost" if replaced else "new"
+        if replaced:
+            self._reasons.append(reason)
+            self._came_back("browser", reason, "relaunch", before=True, seconds=time.monotonic() - begun)
 
     def _tidy(self) -> None:
         """Mend what the test before has left."""
@@ -165,11 +185,11 @@ class McpSession:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
             self._mended("a dialog was left open")
-        if browser.crashed:
+        if browser.watch.crashed:
             self._renew("the page had crashed")
             self._continuity = "lost"  # what is stored is the browser's; what the page held is gone
             self._came_back("browser", "the page had crashed", "page", before=True)
-        elif browser.closed:
+        elif browser.watch.closed:
             self._renew("the page was closed")
         elif not self._run(browser.answers()):
             self._renew("the page did not answer")
@@ -225,8 +245,12 @@ class McpSession:
         """The process of the server, 0 when there is none."""
         return 0 if self._server is None else self._server.pid
 
-    def ready(self) -> bool:
-        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend."""
+    def ready(self, *, hung: bool = False) -> bool:
+        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend.
+
+        Args:
+            hung: it is known that the page does not answer, so it is not asked.
+        """
         died = self._server is not None and not self._server.alive()
         pending = self.dirty
         if not (pending or died or self._server is None):
@@ -234,9 +258,10 @@ class McpSession:
         self._stop_server()
         self._mended("the MCP server was gone" if died else "a call did not end")
         if pending and self.fit():
-            self._run(self.browser.halt())
-            self._run(self.browser.dismiss())
-            if not self._run(self.browser.answers()):
+            if not hung:
+                self._run(self.browser.halt())
+                self._run(self.browser.dismiss())
+            if hung or not self._run(self.browser.answers()):
                 with suppress(Error, TimeoutError):
                     self._renew("the page did not answer")
         if died:
@@ -267,7 +292,7 @@ class McpSession:
     def fit(self) -> bool:
         """Whether there is a page that can be looked at."""
         browser = self.browser
-        return browser.connected() and not browser.crashed and not browser.closed
+        return browser.connected() and not browser.watch.crashed and not browser.watch.closed
 
     def restart(self) -> None:
         """A new server on the same page.
@@ -282,7 +307,11 @@ class McpSession:
     def sized(self) -> None:
         """Wait, briefly, until it is known how large every answer was."""
         with suppress(TimeoutError):
-            self._loop.run(self.browser.sized(), 5.0)
+            self._loop.run(self.browser.watch.sized(), 5.0)
+
+    def trace_end(self, file: Path | None) -> bool:
+        """End the trace of the page, into a file or into nothing; whether there was one. Raises as `film`."""
+        return self._run(self.browser.trace_end(file))
 
     def film(self, file: Path) -> None:
         """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""
@@ -292,6 +321,10 @@ class McpSession:
     def film_end(self) -> None:
         """End the video. Raises as `film`."""
         self._run(self.browser.page.screencast.stop())
+
+    def page_view(self) -> PageView:
+        """Return the page as the owner of its browser sees it."""
+        return PageView(self.browser, self._loop.run)
 
     def settle(self) -> bool:
         """Wait, briefly, until what happened to the page is known here too; whether it answers."""
@@ -304,9 +337,14 @@ class McpSession:
         environment = server_environment(self._environment)
         if self._scratch is None:
             self._scratch = TemporaryDirectory(prefix="orchestra-mcp-", ignore_cleanup_errors=True)
-        start = Start(server_argv(self.browser.endpoint, Path(self._scratch.name)), self._root, environment, log)
+        start = Start(
+            server_argv(self.browser.endpoint, Path(self._scratch.name)), self._root, environment, log, self.masks
+        )
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._server = Server(self._loop, start, patience_seconds=self._patience)
+        server = Server(self._loop, start, patience_seconds=self._patience)
+        self._server = server
+        with suppress(CallOverError):  # told by the next call, if it is more than slow
+            server.call("browser_run_code_unsafe", {"code": OWN_PAUSE}, PREPARE_SECONDS)
 
     def _stop_server(self) -> None:
         if self._server is not None:
@@ -332,7 +370,7 @@ class McpSession:
         }
         if self._reasons:
             found["reason"] = "; ".join(self._reasons)
-        gone = "the browser died" if lost else "the page crashed" if self.browser.crashed else ""
+        gone = "the browser died" if lost else "the page crashed" if self.browser.watch.crashed else ""
         found["alive"] = {"browser": not gone, "server": self._server is not None and self._server.alive()}
         parts = [*self._parts]
         if gone and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
@@ -342,7 +380,12 @@ class McpSession:
         if lost or self._kind is None:
             return found
         found["tabs"] = len(self.browser.context.pages)
-        if self.dirty or self.browser.crashed or self.browser.closed or self.browser.dialog is not None:
+        if (
+            self.dirty
+            or self.browser.watch.crashed
+            or self.browser.watch.closed
+            or self.browser.watch.dialog is not None
+        ):
             return found
         found["url"] = self.browser.page.url
         with suppress(Error, TimeoutError):

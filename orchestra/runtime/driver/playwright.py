@@ -1,40 +1,54 @@
-"""The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm.
-
-May import `contract`, `playwright_verbs`, `playwright_fault`, `playwright_watch`, `browser`, `mask`, playwright and psutil.
-"""
+"""The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm."""
 
 from __future__ import annotations
 
+import math
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
-from playwright.sync_api import BrowserContext, Error, Page, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
 
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Evidence, Request
+from orchestra.runtime.attempt import Evidence, Request, wants_trace
 from orchestra.runtime.browsers.browser import Browser, launch_options
-from orchestra.runtime.driver.contract import Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
+from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
+from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
-from orchestra.runtime.driver.playwright_fault import read
-from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, failure_of
-from orchestra.runtime.driver.playwright_watch import Watch
+from orchestra.runtime.driver.locators import body_of, locate
+from orchestra.runtime.driver.nearby import (
+    DESCRIBE,
+    LOOK_SECONDS,
+    TESTIDS,
+    add_matches,
+    add_near,
+    named,
+    near_testids,
+    nearest,
+)
+from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, limit_of
+from orchestra.runtime.driver.playwright_watch import PageWatch
+from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.mask import Masks
 
-VIEWPORT = (1280, 800)
-LOCALE = "en-US"
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+HUNG_SECONDS = 5.0
+"""How long after the limit of a step its page counts as hung: Playwright's own limits wait for a page that does not answer."""
+
+DEAF_SECONDS = 0.02
+"""How long no call of Playwright may have been made, before what happened meanwhile is asked for."""
+
 SIZE_TRIPS = 5
 """How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
-TRACE = "trace.zip"
-"""The trace of an attempt: `playwright show-trace` opens it."""
 
 
 def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
@@ -52,6 +66,7 @@ class PlaywrightDriver:
         self._launched: tuple[Browser, bool] | None = None
         self._last: PlaywrightSession | None = None
         self._lost = ""
+        self._downloads: TemporaryDirectory[str] | None = None
 
     def open(self, request: Request) -> PlaywrightSession:
         """A fresh context with one page.
@@ -86,6 +101,9 @@ class PlaywrightDriver:
         options = launch_options(browser, self._environment, headless=not headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
+        if self._downloads is None:
+            self._downloads = TemporaryDirectory(prefix="orchestra-downloads-", ignore_cleanup_errors=True)
+        options["downloads_path"] = self._downloads.name
         self._browser = getattr(self._playwright, browser.engine).launch(**options)
         self._launched = (browser, headed)
         return self._browser
@@ -94,17 +112,21 @@ class PlaywrightDriver:
         self, launched: PlaywrightBrowser, browser: Browser, mask: Callable[[str], str], test: Test
     ) -> PlaywrightSession:
         width, height = VIEWPORT
-        permissions = ["clipboard-read", "clipboard-write"] if browser.engine == "chromium" else []
         context = launched.new_context(
-            viewport={"width": width, "height": height}, locale=LOCALE, permissions=permissions, accept_downloads=True
+            viewport={"width": width, "height": height},
+            locale=LOCALE,
+            permissions=permissions(browser.engine),
+            accept_downloads=True,
         )
-        watch = Watch(mask)
+        watch = PageWatch(mask)
         watch.listen(context)
-        traced = "trace" in test.record and test.evidence != "off"
+        traced = wants_trace(test)
         if traced:
             context.tracing.start(screenshots=True, snapshots=True)
         version = f"{browser.engine} {launched.version}"
-        self._last = PlaywrightSession(context, context.new_page(), watch, version, self.bring_back, traced=traced)
+        downloads = Path("" if self._downloads is None else self._downloads.name)
+        stage = Stage(context.new_page(), watch, downloads)
+        self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced)
         return self._last
 
     def bring_back(self, reason: str, *, alive: bool) -> dict[str, Any]:
@@ -142,6 +164,9 @@ class PlaywrightDriver:
             with suppress(Exception):
                 self._playwright.stop()
         self._playwright = None
+        if self._downloads is not None:
+            self._downloads.cleanup()
+        self._downloads = None
 
 
 class PlaywrightSession:
@@ -150,8 +175,7 @@ class PlaywrightSession:
     def __init__(
         self,
         context: BrowserContext,
-        page: Page,
-        watch: Watch,
+        stage: Stage,
         version: str,
         bring_back: Callable[..., dict[str, Any]],
         *,
@@ -160,24 +184,19 @@ class PlaywrightSession:
         self._context = context
         self._traced = traced
         self._version = version
-        self._timer: threading.Timer | None = None
+        self._watchdog = Watchdog(self._cut_off)
+        self._due = math.inf
+        self._heard = time.monotonic()
         self._bring_back = bring_back
         self._died = False
         self.hung = False
         self.mended: list[dict[str, Any]] = []
-        self.stage = Stage(page, watch)
+        self.stage = stage
 
     def bound(self, seconds: float) -> None:
         """Kill the browser when the time is over: nothing else ends a script that hangs in the page."""
-        self._unbind()
-        self._timer = threading.Timer(seconds, self._cut_off)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _unbind(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()  # a kill that has begun must not meet the browser of the next test
+        self._due = time.monotonic() + seconds
+        self._watchdog.until(self._due)
 
     def _cut_off(self) -> None:
         self.hung = True
@@ -189,34 +208,80 @@ class PlaywrightSession:
         Raises:
             StepError: it failed.
         """
+        self._catch_up()
+        limit, watch = limit_of(job), self.stage.watch
+        moves, stayed = watch.moves, watch.dialogs.stayed
+        if limit is not None:
+            self._watchdog.until(min(self._due, time.monotonic() + limit + HUNG_SECONDS))
         try:
             VERBS[job.step.verb](self.stage, job)
+        except StepError as failed:
+            raise self._explained(job, failed) from None
         except Error as error:
-            raise self._failure(job, error) from None
+            meant = self._failure(job, error)
+            if job.step.verb in MOVES and watch.dialogs.stayed > stayed and meant.fault == "connection":
+                meant = kept_by_dialog(job)
+            raise self._explained(job, meant) from None
+        finally:
+            self._watchdog.until(self._due)
+            self._heard = time.monotonic()
         if self._crashed():
             raise StepError("error", "crash", "the page crashed")
+        if job.step.verb in MOVES and watch.moves == moves:
+            raise not_moved(job)
         return Effort(calls=1)
+
+    def _explained(self, job: Job, failed: StepError) -> StepError:
+        """Return a failure with which elements match, or what is near the target."""
+        target, page = job.step.target, self.stage.page
+        if not failed.lookup or target is None:
+            return failed
+        self._watchdog.until(self._due)
+        with suppress(Error):
+            if failed.lookup == "several":
+                add_matches(failed, locate(page, target).evaluate_all(DESCRIBE))
+            elif target.by == "testid":
+                add_near(failed, near_testids(target.value, body_of(page, target).evaluate(TESTIDS)))
+            else:
+                snapshot = body_of(page, target).aria_snapshot(timeout=LOOK_SECONDS * 1000)
+                add_near(failed, [one.text() for one in nearest(target, named(snapshot))])
+        return failed
+
+    def _catch_up(self) -> None:
+        """Hear what happened while no call was made: a dialog that nothing answers holds up the step that is begun over it."""
+        if time.monotonic() - self._heard > DEAF_SECONDS:
+            with suppress(Error):
+                self._context.cookies([])
 
     def _failure(self, job: Job, error: Error) -> StepError:
         """What an error of Playwright means for the step."""
         if self.hung:
             message = "the page hangs; its browser was ended"
-            return StepError("error", "crash", message, found="no answer", hint="look for a script that never ends")
-        said = read(error.message)
-        if said.kind == "crash" and not self._answers():
+            return unmet(message, found="no answer", hint="look for a script or a pattern that never ends")
+        meaning = read(error.message)
+        if meaning.kind == "crash" and not self._answers():
             self._died = True
             return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
-        if self._crashed() or (said.kind == "crash" and not self.stage.page.is_closed()):
-            self.stage.watch.crashed = True  # told before the event has come
-            return StepError("error", "crash", "the page crashed in this step", found=said.found)
-        if said.kind == "crash":
+        if meaning.kind == "crash" and self.stage.page.is_closed():
             return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
-        return failure_of(job, said)
+        if self._crashed() or (meaning.kind == "crash" and not self._page_answers()):
+            self.stage.watch.crashed = True  # known before the event has come
+            return StepError("error", "crash", "the page crashed in this step", found=meaning.found)
+        if meaning.kind == "crash":  # the words of a page that is well
+            meaning = Meaning("other", meaning.found)
+        return failure_of(job, meaning)
 
     def _answers(self) -> bool:
         """Whether the browser lives: asked, because the news of its death comes after that of its pages."""
         try:
             self._context.cookies()
+        except Error:
+            return False
+        return True
+
+    def _page_answers(self) -> bool:
+        try:
+            self.stage.page.evaluate("0")
         except Error:
             return False
         return True
@@ -248,7 +313,7 @@ class PlaywrightSession:
                 break
             with suppress(Error):
                 self._context.cookies([])
-        return Seen(watch.observed.signs, watch.unexpected, watch.observed.network())
+        return Seen(watch.observed.signs, tuple(watch.dialogs.unasked), watch.observed.network())
 
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing."""
@@ -268,7 +333,7 @@ class PlaywrightSession:
         """The browser, how often the page complained, and what died under it; the browser is fit again after that."""
         died = self._died or not self._living()
         if not self.hung and (died or self._crashed()):
-            self._unbind()  # it would end the new browser
+            self._watchdog.until(math.inf)  # it would end the new browser
             reason = "the browser died" if died else "the page crashed"
             self.mended.append(self._bring_back(reason, alive=not died))
         told: dict[str, Any] = {"browser": self._version, **self.stage.watch.facts()}
@@ -285,10 +350,10 @@ class PlaywrightSession:
 
     def close(self) -> None:
         """Close the context; a browser that does not answer is ended."""
-        self.bound(CLOSE_SECONDS)
+        self._watchdog.until(min(self._due, time.monotonic() + CLOSE_SECONDS))
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()
-        self._unbind()
+        self._watchdog.close()
 
 
 def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> dict[str, Any]:

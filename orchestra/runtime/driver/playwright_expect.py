@@ -1,4 +1,4 @@
-"""`expect` by Playwright's own assertions. May import `contract`, `wording`, `playwright_fault`, `page_script`, playwright."""
+"""`expect` by Playwright's own assertions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 from playwright.sync_api import Error, Locator, Page, expect
 
 from orchestra import page_script
-from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
-from orchestra.runtime.driver.playwright_fault import Said, read
-from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, target_text
+from orchestra.pattern import PatternFaultError, compiled
+from orchestra.runtime.driver.contract import Job
+from orchestra.runtime.driver.failure import condition_failure
+from orchestra.runtime.driver.fault import Meaning, read, read_assertion
+from orchestra.runtime.driver.wording import condition_text, target_text
 from orchestra.steps import conditions
 
 _POLL_MS = 100.0
@@ -67,8 +69,8 @@ def expect_page(job: Job, page: Page) -> None:
 def _pattern(source: str) -> re.Pattern[str] | None:
     """A pattern that Playwright hands to JavaScript as it is written; None when Python cannot hold it."""
     try:
-        return re.compile(source)
-    except (re.error, OverflowError, RecursionError):
+        return compiled(source)
+    except PatternFaultError:
         return None
 
 
@@ -92,10 +94,10 @@ def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> N
     try:
         call(timeout=job.deadline.limit(own) * 1000)
     except AssertionError as error:
-        said = read(str(error))
-        if said.kind == "crash":
+        meaning = read_assertion(str(error))
+        if meaning.kind == "crash":
             raise Error(str(error)) from None
-        raise condition_failure(subject, phrase, job.allowed(own), said) from None
+        raise condition_failure(subject, phrase, job.allowed(own), meaning) from None
 
 
 def _evaluate(locator: Locator, question: str, limit: float) -> Any:
@@ -119,34 +121,14 @@ def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float],
         try:
             answer = ask(max(1.0, left * 1000))
         except Error as error:
-            said = read(error.message)
-            if said.kind == "crash":
+            meaning = read(error.message)
+            if meaning.kind == "crash":
                 raise
-            if said.kind not in ("absent", "blocked"):
-                raise condition_failure(subject, phrase, job.allowed(own), said) from None
+            if meaning.kind not in ("absent", "blocked"):
+                raise condition_failure(subject, phrase, job.allowed(own), meaning) from None
         if answer is not None and answer["ok"]:
             return
         if end - job.deadline.clock() <= 0:
-            said = Said("absent") if answer is None else Said("unmet", answer["found"])
-            raise condition_failure(subject, phrase, job.allowed(own), said)
+            meaning = Meaning("absent") if answer is None else Meaning("unmet", answer["found"])
+            raise condition_failure(subject, phrase, job.allowed(own), meaning)
         page.wait_for_timeout(min(_POLL_MS, max(1.0, left * 1000)))
-
-
-def condition_failure(subject: str, phrase: str, seconds: float, said: Said) -> StepError:
-    """The failure of a condition, by what Playwright said."""
-    message = f"expected {subject} {phrase} within {seconds_text(seconds)}"
-    if said.kind == "spec":
-        return unfit(f"{subject} cannot be judged: {said.found}", hint="mend the step")
-    if said.kind == "strict":
-        return ambiguous(subject, said.matches, expected=phrase)
-    if said.kind == "absent":
-        return unmet(f"{message}, but no element matches", expected=phrase, found="no element")
-    if said.kind == "other":
-        return unmet(f"{message}, but: {said.found}", expected=phrase, found=said.found)
-    return unmet(message, expected=phrase, found=quoted(said.found) if said.found else "nothing")
-
-
-def ambiguous(subject: str, count: int, *, expected: str = "one element") -> StepError:
-    """Several elements match a target that must be one."""
-    hint = "say which one: `nth: 0`, `exact: true`, or look inside another element with `within`"
-    return unmet(f"{subject} matches {count} elements", expected=expected, found=f"{count} elements", hint=hint)

@@ -1,79 +1,109 @@
 """The verbs of the driver `playwright`, one small function each; Playwright does the waiting.
 
-May import `contract`, `wording`, `content`, `playwright_expect`, `playwright_fault`, `playwright_watch` and playwright.
 A module of one table: its length is that of the vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TypeVar
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Download, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from orchestra.runtime.driver.content import judge_file, same
-from orchestra.runtime.driver.contract import ACTION_SECONDS, Job, StepError, text_of, unfit, unmet
-from orchestra.runtime.driver.playwright_expect import ambiguous, expect_element, expect_page
-from orchestra.runtime.driver.playwright_fault import Said, read
-from orchestra.runtime.driver.playwright_watch import Answer, Watch
+from orchestra.page_script import FILE_INPUT, evaluation
+from orchestra.runtime.driver.content import judge_file, judge_outcome
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, text_of, unfit, unmet
+from orchestra.runtime.driver.dialogs import Answer
+from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
+from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download
+from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.locators import locate
+from orchestra.runtime.driver.playwright_expect import expect_element, expect_page
+from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
-from orchestra.runtime.scope import inside
-from orchestra.steps import file_name
-from orchestra.targets import Target, python_calls, target_of
+from orchestra.runtime.files import inside
+from orchestra.steps import conditions, file_name
+from orchestra.targets import Target, target_of
 
 _SLICE_SECONDS = 0.25
+_POLL_MS = 50.0
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where verbs act: the page, and the ear on it."""
+    """Where verbs act: the page, the ear on it, and the folder into which its browser downloads."""
 
     page: Page
-    watch: Watch
+    watch: PageWatch
+    downloads: Path
 
 
-def failure_of(job: Job, said: Said) -> StepError:
-    """What an error of Playwright means for a step."""
-    verb, subject = job.step.verb, target_text(job.step.target)
-    limit = seconds_text(job.allowed(float(job.args.get("within_seconds", ACTION_SECONDS))))
-    if said.kind == "strict":
-        return ambiguous(subject, said.matches)
-    if said.kind == "spec":
-        return unfit(f"{verb} cannot be carried out: {said.found}", hint="mend the step")
-    if verb in ("goto", "reload", "back") and said.kind in ("connection", "absent"):
-        url = quoted(job.args["url"]) if verb == "goto" else "the page"
-        found = said.found or f"not loaded within {limit}"
-        return StepError("failed", "connection", f"{url} cannot be opened: {found}", found=found)
-    if said.kind == "absent" and job.step.target is not None:
-        return unmet(f"no element matches {subject} within {limit}", expected=subject, found="no element")
-    if said.kind == "blocked":
-        return unmet(f"{verb} of {subject} is not possible: {said.found or 'it is not ready'}", found=said.found)
-    return unmet(f"{verb} failed: {said.found or said.kind}", found=said.found)
-
-
-def locate(page: Page, target: Target) -> Locator:
-    """The locator of a target."""
-    found: Any = page
-    for call in python_calls(target):
-        found = getattr(found, call.method)(*call.args, **call.kwargs)
-    return found  # type: ignore[no-any-return]
+def limit_of(job: Job) -> float | None:
+    """Return what a step may take by its own limits; None when it has none but the test's."""
+    if job.step.verb == "evaluate":
+        return None
+    asked = [*job.args.get("page", {}).values(), job.args.get("to", {})]
+    each = [len(wanted) if name == "have_attribute" else 1 for one in asked for name, wanted, _ in conditions(one)]
+    return job.own_seconds * max(1, sum(each))
 
 
 def _element(stage: Stage, job: Job) -> Locator:
     if job.step.target is None:
         raise unfit(f"{job.step.verb} needs a target")
-    return locate(stage.page, job.step.target)
+    locator: Locator = locate(stage.page, job.step.target)
+    return locator
 
 
-def _ms(job: Job, own: float = ACTION_SECONDS) -> float:
-    """What a call may take, in milliseconds. Never 0, which Playwright takes for no limit."""
-    return max(1.0, job.deadline.limit(own) * 1000)
+def _ms(job: Job, own: float | None = None) -> float:
+    """Return what a call may take, in milliseconds. Never 0, which Playwright takes for no limit."""
+    return max(1.0, job.deadline.limit(job.own_seconds if own is None else own) * 1000)
 
 
-def _own(job: Job) -> float:
-    return float(job.args["within_seconds"])
+def _patiently(stage: Stage, job: Job, act: Callable[[float], _T]) -> _T:
+    """Do something to an element within the limit of the step; less long while no request of the page is under way.
+
+    Args:
+        stage: where the element is.
+        job: the step.
+        act: does it, within so many milliseconds.
+
+    Raises:
+        StepError: it could not be done, on a page that waits for nothing.
+        playwright.sync_api.Error: it could not be done.
+    """
+    begun, moves = job.deadline.clock(), stage.watch.moves
+    try:
+        return act(_ms(job, job.idle_seconds))
+    except PlaywrightTimeoutError as error:
+        meaning = read(error.message)
+        left = job.own_seconds - (job.deadline.clock() - begun)
+        if meaning.kind == "loading":
+            _await_document(stage, job, moves, left)
+            return None  # type: ignore[return-value] # only a click comes here, which gives nothing
+        if meaning.kind not in ("absent", "blocked") or job.idle_seconds >= job.own_seconds or job.deadline.over():
+            raise
+        if not stage.watch.under_way:
+            raise failure_of(job, meaning, job.idle_seconds) from None
+    return act(max(1.0, min(left, job.deadline.left()) * 1000))
+
+
+def _await_document(stage: Stage, job: Job, moves: int, left: float) -> None:
+    """Wait for the document that a click has asked for, as long as the step may take; a load that failed ends the wait.
+
+    Raises:
+        StepError: it does not come in time.
+    """
+    end = job.deadline.clock() + min(left, job.deadline.left())
+    while stage.watch.moves == moves and not stage.watch.failed:
+        if job.deadline.clock() >= end:
+            raise failure_of(job, Meaning("loading"))
+        stage.page.wait_for_timeout(_POLL_MS)
 
 
 def _goto(stage: Stage, job: Job) -> None:
@@ -83,34 +113,35 @@ def _goto(stage: Stage, job: Job) -> None:
 def _click(stage: Stage, job: Job) -> None:
     args = job.args
     options = {"click_count": args["count"], "button": args["button"], "modifiers": args["modifiers"]}
-    _element(stage, job).click(**options, timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).click(**options, timeout=ms))
 
 
 def _fill(stage: Stage, job: Job) -> None:
-    _element(stage, job).fill(job.text("value"), timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).fill(job.text("value"), timeout=ms))
 
 
 def _press(stage: Stage, job: Job) -> None:
     if job.step.target is None:
         stage.page.keyboard.press(job.text("key"))
     else:
-        _element(stage, job).press(job.text("key"), timeout=_ms(job))
+        _patiently(stage, job, lambda ms: _element(stage, job).press(job.text("key"), timeout=ms))
 
 
 def _select(stage: Stage, job: Job) -> None:
-    _element(stage, job).select_option([text_of(one) for one in job.args["value"]], timeout=_ms(job))
+    wanted = [text_of(one) for one in job.args["value"]]
+    _patiently(stage, job, lambda ms: _element(stage, job).select_option(wanted, timeout=ms))
 
 
 def _check(stage: Stage, job: Job) -> None:
-    _element(stage, job).check(timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).check(timeout=ms))
 
 
 def _uncheck(stage: Stage, job: Job) -> None:
-    _element(stage, job).uncheck(timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).uncheck(timeout=ms))
 
 
 def _hover(stage: Stage, job: Job) -> None:
-    _element(stage, job).hover(timeout=_ms(job))
+    _patiently(stage, job, lambda ms: _element(stage, job).hover(timeout=ms))
 
 
 def _upload(stage: Stage, job: Job) -> None:
@@ -120,7 +151,34 @@ def _upload(stage: Stage, job: Job) -> None:
             raise unfit(
                 f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
             )
-    _element(stage, job).set_input_files(paths, timeout=_ms(job))
+    element = _element(stage, job)
+    if _patiently(stage, job, lambda ms: element.evaluate(FILE_INPUT, timeout=ms)):
+        element.set_input_files(paths, timeout=_ms(job))
+        return
+    _chooser_of(stage, job, element).set_files(paths, timeout=_ms(job))
+
+
+def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
+    """Click an element and return the file chooser that it opens.
+
+    Raises:
+        StepError: it opens none.
+    """
+    opened: list[FileChooser] = []
+
+    def keep(chooser: FileChooser) -> None:
+        opened.append(chooser)
+
+    stage.page.on("filechooser", keep)
+    try:
+        _patiently(stage, job, lambda ms: element.click(timeout=ms))
+        if opened:
+            return opened[0]
+        with suppress(PlaywrightTimeoutError):
+            return stage.page.wait_for_event("filechooser", timeout=_ms(job, CHOOSER_SECONDS))
+        raise no_chooser(job)
+    finally:
+        stage.page.remove_listener("filechooser", keep)
 
 
 def _expect(stage: Stage, job: Job) -> None:
@@ -137,12 +195,12 @@ def _wait(stage: Stage, job: Job) -> None:
     try:
         if marker is not None:
             _race(stage, job, target, marker)
-        target.wait_for(state=state, timeout=_ms(job, _own(job)))
+        target.wait_for(state=state, timeout=_ms(job))
     except PlaywrightTimeoutError as error:
-        said = read(error.message)
-        subject, found = target_text(job.step.target), said.found or "no element"
-        message = f"waited {seconds_text(job.allowed(_own(job)))} for {subject} to be {state}"
-        raise unmet(message, expected=f"{subject} {state}", found=found) from None
+        meaning = read(error.message)
+        subject, found = target_text(job.step.target), meaning.found or NOTHING
+        message = f"waited {seconds_text(job.allowed())} for {subject} to be {state}"
+        raise unmet(message, expected=f"{subject} {state}", found=found, lookup=lookup_of(found)) from None
 
 
 def _race(stage: Stage, job: Job, target: Locator, marker: Target) -> None:
@@ -156,10 +214,10 @@ def _race(stage: Stage, job: Job, target: Locator, marker: Target) -> None:
     if _has_frame(job.step.target) or _has_frame(marker):
         _race_in_slices(job, target, sign)
     elif state == "visible":
-        target.filter(visible=True).or_(sign).first.wait_for(state="visible", timeout=_ms(job, _own(job)))
+        target.filter(visible=True).or_(sign).first.wait_for(state="visible", timeout=_ms(job))
     else:  # the root of a page in which nothing visible matches, or the sign
         gone = page.locator(":root").filter(has_not=target.filter(visible=True))
-        gone.or_(sign).first.wait_for(state="attached", timeout=_ms(job, _own(job)))
+        gone.or_(sign).first.wait_for(state="attached", timeout=_ms(job))
     if sign.count():
         shown = sign.first.text_content(timeout=1000) or ""
         message = f"{target_text(marker)} came before {target_text(job.step.target)} was {state}"
@@ -172,7 +230,7 @@ def _has_frame(target: Target | None) -> bool:
 
 def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
     """The race where Playwright cannot join the two, because one is in a frame: wait for the target, look at the sign."""
-    end = job.deadline.clock() + job.deadline.limit(_own(job))
+    end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
     while not sign.count():
         left = end - job.deadline.clock()
         try:
@@ -186,38 +244,14 @@ def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
 
 def _evaluate(stage: Stage, job: Job) -> None:
     args = job.args
+    script = evaluation(job.text("script"))
     if job.step.target is None:
-        value = stage.page.evaluate(job.text("script"))
+        outcome = stage.page.evaluate(script)
     else:
-        value = _element(stage, job).evaluate(job.text("script"), timeout=_ms(job))
-    judge_value(value, args)
+        outcome = _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
+    value = judge_outcome(outcome, args)
     if "save" in args:
         job.scope.save(args["save"], value)
-
-
-def judge_value(value: Any, args: Mapping[str, Any]) -> None:
-    """What `equals` and `below` say of the result of a script.
-
-    Raises:
-        StepError: it is another value.
-    """
-    if "equals" in args and not same(value, args["equals"]):
-        raise unmet("the script gave another value", expected=quoted(args["equals"]), found=_shown(value))
-    if "below" in args:
-        expected = f"a number below {args['below']:g}"
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise unmet("the script gave no number", expected=expected, found=_shown(value))
-        if not value < args["below"]:
-            raise unmet(
-                f"the script gave {value}, which is not below {args['below']:g}", expected=expected, found=str(value)
-            )
-
-
-def _shown(value: Any) -> str:
-    try:
-        return quoted(value)
-    except (TypeError, ValueError):  # a date, a big number, a circle
-        return repr(value)
 
 
 def _screenshot(stage: Stage, job: Job) -> None:
@@ -226,14 +260,16 @@ def _screenshot(stage: Stage, job: Job) -> None:
         whole = bool(job.args["full_page"])
         stage.page.screenshot(path=job.folder / name, scale="css", full_page=whole, timeout=_ms(job))
     else:
-        _element(stage, job).screenshot(path=job.folder / name, scale="css", timeout=_ms(job))
+        path = job.folder / name
+        _patiently(stage, job, lambda ms: _element(stage, job).screenshot(path=path, scale="css", timeout=ms))
     job.keep(name, "screenshot")
 
 
 def _download(stage: Stage, job: Job) -> None:
-    name, own = file_name(job.text("as")), _own(job)
+    name = file_name(job.text("as"))
     element = _element(stage, job)
-    limit = job.deadline.limit(own)
+    guard = Guard(job, stage.downloads)
+    limit = guard.seconds()
     clicked = False
     try:
         with stage.page.expect_download(timeout=limit * 1000) as began:
@@ -243,11 +279,8 @@ def _download(stage: Stage, job: Job) -> None:
     except PlaywrightTimeoutError:
         if not clicked:
             raise
-        message = (
-            f"no download began within {seconds_text(job.allowed(own))} of the click on {target_text(job.step.target)}"
-        )
-        raise unmet(message, expected="a download", found="none") from None
-    failure = download.failure()
+        raise no_download(job) from None
+    failure = _whole(stage, download, guard)
     if failure is not None:
         raise unmet(f"the download failed: {failure}", expected="a whole file", found=failure)
     path = job.keep(name, "download")
@@ -256,9 +289,27 @@ def _download(stage: Stage, job: Job) -> None:
         judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
 
 
+def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
+    """Wait for the end of a download; why it failed, or None.
+
+    Playwright's own wait has no limit, and its synchronous form no way to do anything meanwhile.
+
+    Raises:
+        StepError: a limit is over.
+    """
+    ended = download._loop.create_task(download._impl_obj.failure())  # noqa: SLF001 - as above
+    while not guard.look() and not ended.done():
+        stage.page.wait_for_timeout(LOOK_SECONDS * 1000)
+    if guard.over:
+        download.cancel()
+        raise guard.failure()
+    failure: str | None = ended.result()
+    return failure
+
+
 def _dialog(stage: Stage, job: Job) -> None:
     text = job.text("text") if "text" in job.args else None
-    stage.watch.answers.append(Answer(job.args["accept"], text))
+    stage.watch.dialogs.answers.append(Answer(job.args["accept"], text))
 
 
 def _viewport(stage: Stage, job: Job) -> None:

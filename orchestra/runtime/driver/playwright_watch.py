@@ -1,107 +1,51 @@
-"""What a page says by itself: dialogs, console, errors, requests that failed. May import `attempt`, `observed` and playwright.
+"""Listen to the page of a test, answer its dialogs, and write console and network down as evidence.
 
-All of it is listened to on the context, so that windows which the page opens are seen too. Memory is bounded: of what
-exceeds the limit the oldest goes, and the counts stay right.
+Memory is bounded: of what exceeds the limit the oldest goes, and the counts stay right.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Error, Request, Response, WebError
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Request, Response, WebError
 
 from orchestra.runtime.attempt import Evidence
-from orchestra.runtime.observed import Observed, Reply, declared_size
+from orchestra.runtime.driver.dialogs import Dialogs
+from orchestra.runtime.driver.page_events import console_place
+from orchestra.runtime.driver.watch import COUNTS, Watch
 
 KEPT_LINES = 2000
 KEPT_LETTERS = 4000
 
 
-def page_of(request: Any) -> str:
-    """The address of the page that made a request, of either interface; empty for a page that is only being opened."""
-    try:
-        url = str(request.frame.url)
-    except Error:  # of a service worker
-        return ""
-    return "" if url == "about:blank" else url
+class PageWatch(Watch):
+    """Listens to a context from its start to its end, by the synchronous interface."""
 
-
-def size_of(request: Any) -> int | None:
-    """The size of a body as its answer declares it, of either interface; None when it does not."""
-    response = request.existing_response
-    return 0 if response is None else declared_size(request.method, response.status, response.headers)
-
-
-def said_of(error: Any, location: Mapping[str, Any]) -> tuple[str, str]:
-    """What an uncaught exception says, and where it was thrown, `URL:LINE:COLUMN`; of either interface."""
-    name, message = getattr(error, "name", None), getattr(error, "message", None) or str(error)
-    text = f"{name}: {message}" if name and not message.startswith(name) else message
-    url = location.get("url") or ""
-    return text, f"{url}:{location.get('line', 0) + 1}:{location.get('column', 0) + 1}" if url else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How the next dialog is answered."""
-
-    accept: bool
-    text: str | None = None
-
-
-@dataclass
-class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the instance
-    """Listens to a context from its start to its end; `mask` takes secrets out before anything is cut or kept."""
-
-    mask: Callable[[str], str] = str
-    answers: deque[Answer] = field(default_factory=deque)
-    crashed: bool = False
-    _console: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
-    _network: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
-    _counts: Counter[str] = field(default_factory=Counter)
-    _dismissed: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.observed = Observed(self.mask)
-
-    def listen(self, context: BrowserContext) -> None:
-        """Begin."""
-        context.on("console", self._on_console)
-        context.on("weberror", self._on_error)
-        context.on("dialog", self._on_dialog)
-        context.on("requestfailed", self._on_failed)
-        context.on("response", self._on_response)
-        context.on("requestfinished", self._on_finished)
-        context.on("page", lambda page: page.on("crash", self._on_crash))
-
-    def _on_crash(self, _page: object) -> None:
-        self.crashed = True
+    def __init__(self, mask: Callable[[str], str] = str) -> None:
+        super().__init__(mask)
+        self.dialogs = Dialogs(mask)
+        self._console: deque[str] = deque(maxlen=KEPT_LINES)
+        self._network: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        place = message.location
-        where = f"{place.get('url', '')}:{place.get('lineNumber', 0) + 1}"
-        self._console.append(f"[{message.type}] {self.mask(message.text)[:KEPT_LETTERS]}  ({self.mask(where)})")
-        if message.type == "error":
-            self._counts["console_errors"] += 1
-            self.observed.console_error(message.text, where)
+        place = self.mask(console_place(message))
+        self._console.append(f"[{message.type}] {self.mask(message.text)[:KEPT_LETTERS]}  ({place})")
+        super()._on_console(message)
 
     def _on_error(self, raised: WebError) -> None:
         text = self.mask(str(getattr(raised.error, "stack", None) or raised.error))
         self._console.append(f"[uncaught] {text[:KEPT_LETTERS]}")
-        self._counts["page_errors"] += 1
-        self.observed.page_error(*said_of(raised.error, raised.location))
+        super()._on_error(raised)
 
     def _on_dialog(self, dialog: Dialog) -> None:
-        answer = self.answers.popleft() if self.answers else None
-        if answer is None:
-            self._dismissed.append(f"{dialog.type}: {self.mask(dialog.message)[:200]}")
+        answer = self.dialogs.next_answer(dialog.type, dialog.message)
         try:
-            if answer is None or not answer.accept:
+            if not answer.accept:
                 dialog.dismiss()
             elif answer.text is None:
                 dialog.accept()
@@ -111,47 +55,28 @@ class Watch:  # no slots: Playwright keeps its wrappers of bound methods on the 
             return  # the page is gone, and its dialog with it
 
     def _on_failed(self, request: Request) -> None:
-        self._network.append(
-            {"method": request.method, "url": self.mask(request.url), "failure": request.failure or "failed"}
-        )
-        self._counts["failed_requests"] += 1
-        answered = request.existing_response is not None
-        if answered and size_of(request) is None:
-            self.observed.sized(request.url, None)
-        self.observed.failed(
-            request.method, request.url, request.failure or "failed", page_of(request), answered=answered
-        )
+        failure = request.failure or "failed"
+        self._network.append({"method": request.method, "url": self.mask(request.url), "failure": failure})
+        super()._on_failed(request)
 
     def _on_response(self, response: Response) -> None:
         request, status = response.request, response.status
         if status >= 400:
             self._network.append({"method": request.method, "url": self.mask(request.url), "status": status})
-            self._counts["failed_requests"] += 1
-        page = page_of(request) if status >= 400 else ""
-        self.observed.answered(Reply(request.method, request.url, status, page, size_of(request)))
+        super()._on_response(response)
 
-    def _on_finished(self, request: Request) -> None:
-        self.observed.measured(request.url, request.timing["responseEnd"])
-        # Where only the browser knows the size it is asked, which takes milliseconds.
-        if size_of(request) is None:
-            size: int | None = None
-            with suppress(Error):
-                size = request.sizes()["responseBodySize"]
-            self.observed.sized(request.url, size)
-
-    @property
-    def unexpected(self) -> tuple[str, ...]:
-        """Dialogs that nobody asked for, dismissed."""
-        return tuple(self._dismissed)
+    def _ask_size(self, request: Request) -> None:
+        size: int | None = None
+        with suppress(Error):
+            size = request.sizes()["responseBodySize"]
+        self.observed.sized(request.url, size)
 
     def facts(self) -> dict[str, Any]:
-        """How many errors and failed requests; dialogs that nobody asked for."""
-        counts = {name: self._counts[name] for name in ("page_errors", "console_errors", "failed_requests")}
-        unused = {"dialogs_that_never_came": len(self.answers)} if self.answers else {}
-        return {**counts, **unused, **({"unexpected_dialogs": self._dismissed} if self._dismissed else {})}
+        """Return how many errors and failed requests there were, and what became of dialogs."""
+        return {**{name: self.counts[name] for name in COUNTS}, **self.dialogs.facts()}
 
     def write(self, folder: Path) -> list[Evidence]:
-        """console.log and network.jsonl, each if there is anything in it."""
+        """Write console.log and network.jsonl, each if there is anything in it."""
         kept = []
         if self._console:
             (folder / "console.log").write_text("\n".join(self._console) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from orchestra import vacuous
 from orchestra.errors import UsageError
 from orchestra.runtime.attempt import (
     Evidence,
@@ -27,20 +28,38 @@ from orchestra.runtime.attempt import (
     Result,
     StepRecord,
     Traffic,
+    finally_seconds,
+    most_seconds,
 )
-from orchestra.runtime.driver.contract import FOUND_LENGTH, Deadline, Driver, Effort, Job, Session, StepError, unfit
+from orchestra.runtime.bounded.patterns import PatternError
+from orchestra.runtime.driver.contract import (
+    FOUND_LENGTH,
+    Deadline,
+    Driver,
+    Effort,
+    Job,
+    Patience,
+    Session,
+    StepError,
+    unfit,
+)
 from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
-from orchestra.runtime.finding import app_hosts, errors_of, failure, judge
+from orchestra.runtime.early_end import EarlyEnd
+from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.scope import Scope
+from orchestra.runtime.unicode import well_formed
 from orchestra.steps import VERBS, Step
-
-FINALLY_SECONDS = 30.0
-"""What `finally` may take beyond the test's own time, or the test's timeout when that is shorter."""
 
 EVIDENCE_SECONDS = 10.0
 """What the evidence of a page may take. Generous: it is what a failure on a busy machine is understood by."""
+
+LATE_EVIDENCE_SECONDS = 5.0
+"""And so long after the time of a test it is had, or given up."""
+
+CLOSE_SECONDS = 10.0
+"""What the end of a page may take; a second is left for it in any case."""
 
 HUNG_SECONDS = 2.0
 """How long after a deadline a call that does not come back is cut off: what ends by itself has had its time."""
@@ -56,6 +75,8 @@ def carry_out(
     *,
     mask: Callable[[str], str] = str,
     clock: Callable[[], float] = time.monotonic,
+    early: EarlyEnd | None = None,
+    begun: Callable[[], None] = lambda: None,
 ) -> Result:
     """Carry out one attempt.
 
@@ -65,17 +86,25 @@ def carry_out(
         http: sends the requests of `http` steps.
         mask: takes secrets out of a text before it is told or names a file.
         clock: monotonic seconds. The attempt's time begins when its page is there.
+        early: ends it before its time.
+        begun: called when the attempt's time begins.
     """
-    begun = clock()
+    early = early or EarlyEnd(clock)
+    asked = clock()
     http.forget()
     try:
         session = None if driver is None else driver.open(request)
     except StepError as failed:
-        return Result(request.task, request.attempt, failed.outcome, clock() - begun, _failure(failed, mask))
+        return Result(request.task, request.attempt, failed.outcome, clock() - asked, _failure(failed, mask))
+    if session is not None:
+        early.watch(session)
+    begun()
+    last = clock() + most_seconds(request.test) - 3.0  # before the worker is ended for it
     try:
-        return _Attempt(request, session, http, mask, clock).run()
+        return _Attempt(request, session, http, mask, clock, early.clock).run()
     finally:
         if session is not None:
+            session.bound(min(CLOSE_SECONDS, max(1.0, last - clock())))
             session.close()
 
 
@@ -89,12 +118,14 @@ class _Attempt:
         http: Http,
         mask: Callable[[str], str],
         clock: Callable[[], float],
+        limit_clock: Callable[[], float],
     ) -> None:
         self._request = request
         self._session = session
         self._http = http
         self._mask = mask
         self._clock = clock
+        self._limit_clock = limit_clock
         self._scope = Scope(request.names)
         self._records: list[StepRecord] = []
         self._kept: list[Evidence] = []
@@ -103,6 +134,7 @@ class _Attempt:
         self._network: dict[str, Traffic] | None = None
         self._visited: list[str] = []
         self._pictured = False
+        self._evidence_by = 0.0
         self._pictures: list[Evidence] = []
         self._film = Film(session, request)
 
@@ -110,6 +142,7 @@ class _Attempt:
         """All sections, then what came of it."""
         test = self._request.test
         begun = self._clock()
+        self._evidence_by = begun + test.timeout_seconds + LATE_EVIDENCE_SECONDS
         deadline = self._deadline(test.timeout_seconds)
         ended = self._section("before", test.before, deadline, test.timeout_seconds)
         if ended is None:
@@ -117,7 +150,8 @@ class _Attempt:
         ended = self._beside(ended)
         self._keep(failed=ended is not None)  # before `finally` changes the page
         if test.finally_:
-            budget = min(FINALLY_SECONDS, test.timeout_seconds)
+            budget = finally_seconds(test)
+            self._evidence_by = self._clock() + budget + LATE_EVIDENCE_SECONDS
             late = self._section("finally", test.finally_, self._deadline(budget), budget)
             if late is not None and ended is not None:
                 self._facts["finally_failed"] = late[1].message
@@ -155,14 +189,17 @@ class _Attempt:
         app = app_hosts(self._request.names, self._visited)
         errors = errors_of(test, self._request.method.id)
         self._network = seen.network
-        self._findings = judge(seen.signs.items(), seen.dialogs, errors, app)
+        try:
+            self._findings = judge(seen.signs.items(), seen.dialogs, errors, app)
+        except PatternError as error:
+            return ended or ("error", pattern_failure(error, test, self._request.method.id, "allow"))
         bad = failure(self._findings, f"/tests/{test.of or test.id}") if ended is None else None
         return ended if bad is None else ("failed", bad)
 
     def _deadline(self, seconds: float) -> Deadline:
         if self._session is not None:
             self._session.bound(seconds + HUNG_SECONDS)
-        return Deadline(self._clock() + seconds, self._clock)
+        return Deadline(self._limit_clock() + seconds, self._limit_clock)
 
     def _section(
         self, section: _Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float
@@ -214,6 +251,8 @@ class _Attempt:
         if VERBS[verb].browser:
             if self._session is None:
                 raise unfit(f"the step {verb} needs a browser, and this test was given none")
+            for where, text in vacuous.in_step(job.step):  # a name may stand for an empty text
+                raise unfit(vacuous.message(where[-1], text), hint=vacuous.HINT)
             return self._session.do(job)
         if verb == "http":
             self._http.do(job)
@@ -231,7 +270,9 @@ class _Attempt:
             self._visited.append(str(args["url"]))
         final = msgspec.structs.replace(step, target=target, args=args)
         root, folder = Path(self._request.root), Path(self._request.folder)
-        return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept)
+        test = self._request.test
+        patience = Patience(test.action_timeout_seconds, test.action_idle_seconds)
+        return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept, patience)
 
     def _keep(self, *, failed: bool) -> None:
         """Evidence of the page, once: as it is at the first failure, else at the end of the steps."""
@@ -246,7 +287,7 @@ class _Attempt:
             return
         self._pictured = True
         self._kept += pictures
-        self._session.bound(EVIDENCE_SECONDS)
+        self._session.bound(min(EVIDENCE_SECONDS, max(1.0, self._evidence_by - self._clock())))
         self._kept += self._session.keep_evidence(Path(self._request.folder), "failure" if failed else "end")
         self._kept += self._film.stop(keep=True)
 
@@ -264,15 +305,18 @@ def _over(failed: StepError | None, section: str, index: int, step: Step, allowe
 def _failure(
     failed: StepError, mask: Callable[[str], str], index: int | None = None, step: Step | None = None
 ) -> Failure:
+    def clean(text: str) -> str:
+        return str(well_formed(mask(text)))
+
     verb, at = ("", ()) if step is None else (step.verb, step.at)
-    found = mask(failed.found)
+    found = clean(failed.found)
     return Failure(
         failed.fault,
-        mask(failed.message),
+        clean(failed.message),
         index,
         verb,
         at,
-        expected=mask(failed.expected),
+        expected=clean(failed.expected),
         found=found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …",
-        hint=mask(failed.hint),
+        hint=clean(failed.hint),
     )

@@ -1,23 +1,25 @@
-"""A `command` test as a job of the loop, and what came of it. May import `attempt`, `commands`, `files`, `mask`."""
+"""A `command` test as a job of the loop, and what came of it. May import `attempt`, `commands`, `files`, `junit`, `mask`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 from orchestra import names
 from orchestra.errors import UsageError
 from orchestra.plan import Command
 from orchestra.runtime.attempt import Evidence, Failure, Request, Result
-from orchestra.runtime.files import matching
+from orchestra.runtime.engine.junit import JunitError, Reported, junit_failures
+from orchestra.runtime.files import inside, matching, open_plain
 from orchestra.runtime.mask import StreamMask
 from orchestra.runtime.processes.commands import Finished, Job
 
 LOG = "output.log"
 TAIL_LINES = 20
 TAIL_BYTES = 8192
+ATTACHED_FILES = 10_000
+"""So many files a glob of `attach` may name."""
 
 
 def lookup(bound: Mapping[str, str], name: str) -> str:
@@ -31,20 +33,6 @@ def lookup(bound: Mapping[str, str], name: str) -> str:
     if name.startswith("env."):
         raise UsageError(f"the environment variable {name[4:]} is not set, and the spec uses ${{{name}}}", "set it")
     raise UsageError(f"${{{name}}} has no value here")
-
-
-def inside(root: Path, path: str) -> Path:
-    """A path of the spec as an absolute path.
-
-    Raises:
-        UsageError: it leaves the project root.
-    """
-    if path == ".":
-        return root  # the usual folder of a command; to resolve it again takes eight system calls
-    found = (root / path).resolve()
-    if not found.is_relative_to(root):
-        raise UsageError(f'the path "{path}" leaves the project root')
-    return found
 
 
 def job_of(request: Request, command: Command, environment: Mapping[str, str], mask: StreamMask | None) -> Job:
@@ -68,7 +56,7 @@ def job_of(request: Request, command: Command, environment: Mapping[str, str], m
     return Job(
         key=request.task,
         argv=("/bin/sh", "-c", *argv) if command.shell else argv,
-        cwd=inside(Path(request.root), fill(command.cwd)),
+        cwd=inside(fill(command.cwd), Path(request.root)),
         env={**environment, **{key: fill(value) for key, value in command.env.items()}},
         log=Path(request.folder) / LOG,
         mark=request.mark,
@@ -80,35 +68,18 @@ def job_of(request: Request, command: Command, environment: Mapping[str, str], m
 def tail(path: Path) -> str:
     """The last lines of a log, for a message."""
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
+        with open_plain(path) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = file.read(TAIL_BYTES).decode(errors="replace").splitlines()
     except OSError:
         return ""
     return "\n".join(lines[-TAIL_LINES:])
 
 
-def junit_failures(path: Path) -> list[str] | None:
-    """The failures and errors that a JUnit file reports, one line each; None when there is no such file.
-
-    Raises:
-        xml.etree.ElementTree.ParseError: it is no XML.
-    """
-    if not path.is_file():
-        return None
-    found = []
-    for case in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - written by the user's own command
-        for bad in (*case.iter("failure"), *case.iter("error")):
-            name = ".".join(part for part in (case.get("classname"), case.get("name")) if part)
-            text = (bad.get("message") or bad.text or "").strip().splitlines()
-            found.append(f"{name}: {text[0] if text else bad.tag}")
-    return found
-
-
 def result_of(request: Request, command: Command, finished: Finished) -> Result:
     """What came of a command: exit code, signal, time, and its JUnit file if it has one."""
-    evidence = [Evidence(LOG, "log"), *_attached(request, command)]
-    failure = _failure(request, command, finished)
+    attached, refused = _attached(request, command)
+    failure = _failure(request, command, finished) or refused
     outcome = "passed" if failure is None else "failed"
     if finished.stopped:
         outcome, failure = "interrupted", None
@@ -125,7 +96,7 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
         outcome=outcome,  # type: ignore[arg-type]
         seconds=finished.seconds,
         failure=failure,
-        evidence=tuple(evidence),
+        evidence=(Evidence(LOG, "log"), *attached),
         exit_code=finished.exit_code,
         facts=facts,
         resources=_resources(finished),
@@ -153,19 +124,14 @@ def _failure(request: Request, command: Command, finished: Finished) -> Failure 
         )
     if finished.signal is not None:
         return Failure("crash", f'"{program}" was ended by signal {finished.signal}', at=at, found=found)
-    reported: list[str] | None = None
-    if command.junit:
-        path = Path(names.expand(command.junit, lambda name: lookup(request.names, name)))
-        path = path if path.is_absolute() else Path(request.root) / path
-        try:
-            reported = junit_failures(path)
-        except ET.ParseError as error:
-            return Failure("setup", f'the JUnit file "{path.name}" is no XML ({error})', at=at, found=found)
-        if reported is None and finished.exit_code in command.exit_codes:
-            return Failure("setup", f'"{program}" wrote no JUnit file "{path.name}"', at=at, found=found)
-    if reported:
-        more = f" and {len(reported) - 3} more" if len(reported) > 3 else ""
-        return Failure("command", "; ".join(reported[:3]) + more, at=at, found=found)
+    try:
+        reported = _reported(request, command, finished)
+    except UsageError as error:
+        return Failure("setup", error.message, at=at, found=found, hint=error.hint)
+    if reported is not None and reported.count:
+        more = reported.count - len(reported.first)
+        words = "; ".join(reported.first) + (f" and {more} more" if more else "")
+        return Failure("command", words, at=at, found=found)
     if finished.exit_code not in command.exit_codes:
         allowed = ", ".join(map(str, command.exit_codes))
         return Failure(
@@ -178,12 +144,46 @@ def _failure(request: Request, command: Command, finished: Finished) -> Failure 
     return None
 
 
-def _attached(request: Request, command: Command) -> list[Evidence]:
-    """The files that the command's `attach` globs name, those inside the attempt's folder by their path there."""
+def _reported(request: Request, command: Command, finished: Finished) -> Reported | None:
+    """Return the failures that the command's JUnit file reports; None when there is no file.
+
+    Raises:
+        UsageError: its path leads out of the project, it is no XML or beyond a limit, or it is missing though the command
+            ended well.
+    """
+    if not command.junit:
+        return None
+    path = inside(names.expand(command.junit, lambda name: lookup(request.names, name)), Path(request.root))
+    try:
+        found = junit_failures(path)
+    except JunitError as error:
+        raise UsageError(f'the JUnit file "{path.name}" {error}') from error
+    if found is None and finished.exit_code in command.exit_codes:
+        raise UsageError(f'"{command.argv[0]}" wrote no JUnit file "{path.name}"')
+    return found
+
+
+def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failure | None]:
+    """Return the files that the command's `attach` globs name, and the failure of one that leads out of the project.
+
+    Those inside the attempt's folder have their path there.
+    """
     root, folder = Path(request.root), Path(request.folder)
+    at = (f"/tests/{request.test.of or request.test.id}/command",)
     found: list[Evidence] = []
+    refused = None
     for glob in command.attach:
         pattern = names.expand(glob, lambda name: lookup(request.names, name))
         base, rest = (folder, os.path.relpath(pattern, folder)) if Path(pattern).is_absolute() else (root, pattern)
-        found.extend(Evidence(os.path.relpath(path, folder), "attachment") for path in matching(base, [rest]))
-    return found
+        for number, path in enumerate(matching(base, [rest])):
+            if number == ATTACHED_FILES:
+                message = f'"{glob}" of attach names more than {ATTACHED_FILES} files'
+                refused = Failure("setup", message, at=at, hint="name fewer, or pack them into one")
+                break
+            try:
+                inside(str(path), root)
+            except UsageError as error:
+                refused = Failure("setup", f"nothing out of the project is attached: {error.message}", at=at)
+            else:
+                found.append(Evidence(os.path.relpath(path, folder), "attachment"))
+    return found, refused

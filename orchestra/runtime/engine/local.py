@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from orchestra.errors import OrchestraError
+from orchestra.plan import Command
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.engine.job import job_of, result_of
 from orchestra.runtime.engine.workers import Workers
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.processes.commands import Commands
+from orchestra.runtime.processes.commands import Commands, Finished
 from orchestra.runtime.processes.reaper import Reaper
 
 Driver: TypeAlias = Callable[[Request], Result]
@@ -58,6 +61,7 @@ class Local:
         self._commands = Commands(clock=clock)
         self._requests: dict[str, Request] = {}
         self._results: list[Result] = []
+        self._read_since: deque[Result | Exception] = deque()
         self._workers = Workers(
             environment,
             root=root,
@@ -100,9 +104,35 @@ class Local:
             timeout = left if timeout is None else min(timeout, left)
         for finished in self._commands.poll(0.0 if results else timeout):
             request = self._requests.pop(finished.key)
-            if request.test.command is not None:
-                results.append(result_of(request, request.test.command, finished))
+            command = request.test.command
+            if command is None:
+                continue
+            if command.junit or command.attach:  # the command decides how much there is to read
+                words = (request, command, finished)
+                threading.Thread(target=self._read, args=words, name=request.task, daemon=True).start()
+            else:
+                results.append(result_of(request, command, finished))
+        while self._read_since:
+            late = self._read_since.popleft()
+            if isinstance(late, Exception):
+                raise late
+            results.append(late)
         return results + self._workers.collect()
+
+    def _read(self, request: Request, command: Command, finished: Finished) -> None:
+        """Make the result of a command that wrote files, in a thread of its own."""
+        try:
+            self._read_since.append(result_of(request, command, finished))
+        except Exception as error:  # noqa: BLE001 - the thread of the loop raises it
+            self._read_since.append(error)
+        self._commands.wake()
+
+    def end(self, task: str) -> None:
+        """End the attempt at a task before its time; `poll` gives what came of it."""
+        if task in self._requests:
+            self._commands.stop(task)
+        else:
+            self._workers.end(task)
 
     def stop(self) -> None:
         """End everything that runs; `poll` tells each attempt as interrupted."""

@@ -8,9 +8,8 @@ library stands here).
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -22,16 +21,36 @@ from typing import IO
 
 import msgspec
 
-from orchestra.runtime.attempt import Failure, Request, Result
-from orchestra.runtime.mask import Masks, StreamMask
+from orchestra import checkout
+from orchestra.runtime import interpreter, scratch
+from orchestra.runtime.attempt import BEGUN, Failure, Request, Result, most_seconds
+from orchestra.runtime.early_end import END
+from orchestra.runtime.engine.outbox import Outbox
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.processes.masked_log import MaskedLog
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
 
-MARGIN_SECONDS = 120.0
-"""What a worker may take beyond a test's timeout before it counts as hung: `finally`, evidence, a browser's start."""
+START_SECONDS = 120.0
+"""What a worker may take until the time of an attempt begins: its own start, and that of its browser."""
+
+KILL_SECONDS = 2.0
+"""What it may take to end a worker that hangs."""
+
+END_SECONDS = 45.0
+"""What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
 
 
-_BLOCK_BYTES = 65536
+HEAP_MEGABYTES = 1024
+"""What Playwright's process and the MCP server of a worker may hold in memory: what a page floods them with has an end."""
+
+
+def _heap(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable with the limit of Node, unless the user has set one."""
+    options = environment.get("NODE_OPTIONS", "")
+    if "--max-old-space-size" in options or "--max_old_space_size" in options:
+        return {}
+    return {"NODE_OPTIONS": f"{options} --max-old-space-size={HEAP_MEGABYTES}".strip()}
 
 
 @dataclass(slots=True)
@@ -39,12 +58,15 @@ class _Worker:
     """A worker process and the request that it works on."""
 
     process: Process
-    stdin: IO[bytes]
+    outbox: Outbox
     kind: tuple[str, str]
     log: Path
+    scratch: Path
     request: Request | None = None
     begun: float = 0.0
     due: float = 0.0
+    starting: bool = False
+    asked: bool = False
     stopped: bool = False
     dead: threading.Event = field(default_factory=threading.Event)
 
@@ -82,7 +104,7 @@ class Workers:
         self._reaper = reaper
         self._wake = wake
         self._masks = masks
-        self._copiers: list[threading.Thread] = []
+        self._logs_open: list[MaskedLog] = []
         self._clock = clock
         self._workers: list[_Worker] = []
         self._inbox: deque[tuple[_Worker, bytes]] = deque()
@@ -101,10 +123,9 @@ class Workers:
             worker = self._new(kind)
         worker.request = request
         worker.begun = self._clock()
-        worker.due = worker.begun + request.test.timeout_seconds + MARGIN_SECONDS
+        worker.due, worker.starting, worker.asked = worker.begun + START_SECONDS, True, False
         try:
-            worker.stdin.write(msgspec.json.encode(request) + b"\n")
-            worker.stdin.flush()
+            worker.outbox.send(msgspec.json.encode(request) + b"\n")
         except OSError:
             self._inbox.append((worker, b""))  # it died while idle: told as a crash of this attempt
             self._wake()
@@ -112,27 +133,33 @@ class Workers:
     def _new(self, kind: tuple[str, str]) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        mask = self._masks.stream()
-        with log.open("ab") as file:
+        folder = scratch.make(self._environment)
+        output = MaskedLog(log, self._masks.stream())
+        self._logs_open.append(output)
+        try:
             process = spawn(
-                [sys.executable, "-m", "orchestra.runtime.worker"],
+                interpreter.own("orchestra.runtime.worker"),
                 cwd=self._root,
-                env=self._environment,
+                env={
+                    **checkout.environment(self._environment, self._root),
+                    "TMPDIR": str(folder),
+                    **_heap(self._environment),
+                },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=file if mask is None else subprocess.PIPE,
+                stderr=output.file,
                 mark=f"{self._mark}/worker-{self._started}",
             )
-        if mask is not None and process.popen.stderr is not None:
-            copier = threading.Thread(target=_copy, args=(process.popen.stderr, log, mask), daemon=True)
-            self._copiers.append(copier)
-            copier.start()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            output.started()
         stdin, stdout = process.popen.stdin, process.popen.stdout
         if stdin is None or stdout is None:
             raise AssertionError("both were asked for as pipes")
         self._reaper.add(process.pid)
-        worker = _Worker(process, stdin, kind, log)
+        worker = _Worker(process, Outbox(stdin), kind, log, folder)
         self._workers.append(worker)
         threading.Thread(target=self._read, args=(worker, stdout), name=f"worker-{self._started}", daemon=True).start()
         return worker
@@ -156,7 +183,10 @@ class Workers:
         while self._inbox:
             worker, line = self._inbox.popleft()
             request = worker.request
-            if line and request is not None:
+            if line.strip() == BEGUN and request is not None:
+                now, worker.starting = self._clock(), False
+                worker.due = now + most_seconds(request.test) - KILL_SECONDS if not worker.asked else worker.due
+            elif line and request is not None:
                 worker.request = None
                 results.append(msgspec.json.decode(line, type=Result))
             elif not line and worker in self._workers:
@@ -169,20 +199,37 @@ class Workers:
     def _lose(self, worker: _Worker, *, hung: bool = False) -> list[Result]:
         """Take a worker out, with all of its tree; its request, if any, gets a result."""
         self._workers.remove(worker)
-        end_tree(worker.process, grace_seconds=0.0)
-        self._reaper.remove(worker.process.pid)
+        self._end(worker)
         request = worker.request
         if request is None:
             return []
         seconds = self._clock() - worker.begun
         if worker.stopped:
             return [Result(request.task, request.attempt, "interrupted", seconds)]
+        if hung and worker.starting:
+            message = f"the worker and its browser did not start within {seconds:.0f} s, and were ended"
+            return [Result(request.task, request.attempt, "error", seconds, Failure("crash", message))]
         if hung:
             message = f"the worker did not answer within {seconds:.0f} s and was ended with its browser"
             return [Result(request.task, request.attempt, "timeout", seconds, Failure("timeout", message))]
         message = f"the worker died (exit {worker.process.popen.returncode})"
         hint = f"its own output is in {worker.log.name}"
         return [Result(request.task, request.attempt, "error", seconds, Failure("crash", message, hint=hint))]
+
+    def end(self, task: str) -> None:
+        """Let the worker of a task end its attempt; one that does not is ended itself a while later."""
+        for worker in self._workers:
+            if worker.request is not None and worker.request.task == task:
+                worker.due, worker.asked = min(worker.due, self._clock() + END_SECONDS), True
+                with suppress(OSError):  # it is gone, which its reader has noticed
+                    worker.outbox.send(END + b"\n")
+
+    def _end(self, worker: _Worker) -> None:
+        """End a worker with all of its tree, and remove what its browser and MCP server wrote for themselves."""
+        end_tree(worker.process, grace_seconds=0.0)
+        worker.outbox.close()
+        self._reaper.remove(worker.process.pid)
+        shutil.rmtree(worker.scratch, ignore_errors=True)
 
     def stop(self) -> None:
         """End every worker that works; the next `collect` tells their attempts as interrupted."""
@@ -195,25 +242,11 @@ class Workers:
     def close(self) -> None:
         """Let idle workers end by themselves, briefly; end the rest. None is left."""
         for worker in self._workers:
-            try:
-                worker.stdin.close()
-            except OSError:
-                continue  # it is gone already
+            worker.outbox.close()
         for worker in self._workers:
             if worker.request is None:
                 worker.dead.wait(timeout=5.0)
-            end_tree(worker.process, grace_seconds=0.0)
-            self._reaper.remove(worker.process.pid)
+            self._end(worker)
         self._workers.clear()
-        for copier in self._copiers:
-            copier.join(timeout=5.0)
-
-
-def _copy(source: IO[bytes], log: Path, mask: StreamMask) -> None:
-    """Write what a worker says to its log without the secrets, until nobody can say anything more."""
-    with source, log.open("ab", buffering=0) as out:
-        while block := os.read(source.fileno(), _BLOCK_BYTES):
-            with suppress(OSError):  # a full disk must not stop the worker, which would wait for the pipe
-                out.write(mask.feed(block))
-        with suppress(OSError):
-            out.write(mask.finish())
+        for log in self._logs_open:
+            log.join()

@@ -26,6 +26,8 @@ from orchestra.runtime.processes.usage import Usage, take
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
 _BLOCK_BYTES = 65536
 
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -197,6 +199,7 @@ class Commands:
         self._pidfd = pidfd and _has_pidfd()
         self._running: dict[str, _Running] = {}
         self._selector = selectors.DefaultSelector()
+        self._waking = threading.RLock()  # a signal handler may wake the thread that holds it
         self._woken, self._waker = os.pipe()
         for end in (self._woken, self._waker):
             os.set_blocking(end, False)
@@ -215,7 +218,7 @@ class Commands:
         """
         if job.key in self._running:
             raise ValueError(f"job {job.key!r} runs already")
-        file = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        file = os.open(job.log, _APPEND, 0o600)
         reading, writing = os.pipe()
         log = _Log(reading, file, job.log_limit_bytes, job.mask)
         begun = self._clock()
@@ -247,9 +250,13 @@ class Commands:
             self._begin_ending(running)
 
     def wake(self) -> None:
-        """Let a `poll` that waits, or the next one, return at once. Safe in other threads and in signal handlers."""
-        with contextlib.suppress(BlockingIOError):  # full: it is awake already
-            os.write(self._waker, b"!")
+        """Let a `poll` that waits, or the next one, return at once; after `close` do nothing.
+
+        Safe in other threads and in signal handlers.
+        """
+        with self._waking, contextlib.suppress(BlockingIOError):  # full: it is awake already
+            if self._waker >= 0:
+                os.write(self._waker, b"!")
 
     def poll(self, timeout: float | None) -> list[Finished]:
         """Wait until a job has ended, `wake` was called, or `timeout` seconds are over (None waits for ever).
@@ -283,7 +290,9 @@ class Commands:
         reap_strays()
         self._selector.close()
         os.close(self._woken)
-        os.close(self._waker)
+        with self._waking:  # its number may soon be that of another file
+            waker, self._waker = self._waker, -1
+            os.close(waker)
         return finished
 
     def _watch(self, running: _Running, file: int) -> None:

@@ -35,12 +35,13 @@ class Meter:
         `peak_rss_megabytes`, the greatest resident memory that one living descendant had since then. Nothing where the
         system does not tell.
         """
-        seconds, peak = 0.0, 0
+        seconds, peak, read = 0.0, 0, False
         for pid in self._family(self._pid):
             with suppress(OSError, ValueError, IndexError):  # it has just ended
                 seconds += self._time(pid)
+                read = True
                 peak = max(peak, self._peak(pid))
-        if not seconds:
+        if not read:
             return {}
         # What ended unseen by its parent takes its time along: less than before is told as nothing.
         spent, self._seconds = max(0.0, seconds - self._seconds), seconds

@@ -16,12 +16,24 @@ _BLOCKS_A_TURN = 16
 _PIPE_BYTES = 1 << 20
 
 
-class Pipe:
-    """Give `write_end` to a process, then call `started`. What is written goes to `take`, in the loop's thread."""
+_PAUSE_SECONDS = 0.02
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, take: Callable[[bytes], None]) -> None:
+
+class Pipe:
+    """Give `write_end` to a process, then call `started`. What is written goes to `take`, in the loop's thread.
+
+    Args:
+        loop: that reads.
+        take: gets what is read.
+        full: whether nothing more is to be taken now; the writer waits for as long as that is so.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, take: Callable[[bytes], None], full: Callable[[], bool] = lambda: False
+    ) -> None:
         self._loop = loop
         self._take = take
+        self._full = full
         self._read_end, self.write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux: on a busy machine each filling costs the writer a turn of ours
@@ -38,8 +50,17 @@ class Pipe:
     def _turn(self) -> None:
         """Take 1 MiB at most: a loop that has much else to do comes round seldom, and who writes would wait for it."""
         for _ in range(_BLOCKS_A_TURN):
+            if self._full():
+                self._loop.remove_reader(self._read_end)
+                self._loop.call_later(_PAUSE_SECONDS, self._again)
+                return
             if self._some() < _BLOCK_BYTES:
                 return
+
+    def _again(self) -> None:
+        """Read on, where it is not closed meanwhile."""
+        if self._read_end >= 0:
+            self._loop.add_reader(self._read_end, self._turn)
 
     def _some(self) -> int:
         """Take one block; how long it is, 0 when there is none now."""

@@ -33,6 +33,7 @@ from typing import IO
 import psutil
 
 from orchestra.errors import MachineError
+from orchestra.runtime import interpreter
 from orchestra.runtime.processes.mark import carries, marked, marks_of
 from orchestra.runtime.processes.orphan import adopt, forking, reap_strays, session_of, started
 
@@ -80,8 +81,8 @@ def spawn(
 ) -> Process:
     """Start `argv` in a session of its own, no shell, nothing on stdin unless asked, no open files but these.
 
-    `python` and `python3` mean the interpreter that runs this: a bare Debian has no `python`, and a test that says so
-    means the environment in which its runner and its libraries are installed.
+    `python` and `python3` are programs of the user's PATH like any other. Where it has none, as on a bare Debian, they are
+    the interpreter that runs this.
 
     Raises:
         MachineError: the command or the folder is missing, or the system refuses to run it.
@@ -89,12 +90,15 @@ def spawn(
     if not argv:
         raise MachineError("an empty command cannot be run", "name a program: [python, -m, pytest]")
     environment = marked(env, mark)
-    words = [sys.executable if argv[0] in {"python", "python3"} else argv[0], *argv[1:]]
+    path = environment.get("PATH", os.defpath)
+    words, program = list(argv), _program(argv[0], path)
+    if program is None and argv[0] in interpreter.WORDS and shutil.which(argv[0], path=path) is None:
+        words[0] = program = sys.executable
     with forking:
         try:
             popen = subprocess.Popen(
                 words,
-                executable=_program(words[0], environment.get("PATH", "")),
+                executable=program,
                 cwd=cwd,
                 env=environment,
                 stdin=stdin,
@@ -104,7 +108,7 @@ def spawn(
                 close_fds=True,
             )
         except (OSError, ValueError) as error:
-            raise _refusal(words[0], cwd, environment.get("PATH", os.defpath), error) from error
+            raise _refusal(words[0], cwd, path, error) from error
         started(popen)
     return Process(popen, mark)
 

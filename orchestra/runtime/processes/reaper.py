@@ -11,7 +11,7 @@ A session counts as the run's when a member of it does, except the session in wh
 Lines: `+PID START` (a process and its session), `-PID` (it has ended), `done` (the run ended well: leave).
 """
 
-# ruff: noqa: PTH110, PTH123, PTH208, SIM105 - pathlib and contextlib would double the time to start
+# ruff: noqa: PTH110, PTH123, PTH208 - pathlib and contextlib would double the time to start
 from __future__ import annotations
 
 import os
@@ -22,6 +22,8 @@ GRACE_SECONDS = 1.0
 SETTLE_SECONDS = 0.5
 LIMIT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
+_SHORT_SECONDS = 0.001
+_BURY_SECONDS = 2.0
 _TERM, _KILL = 15, 9
 _STOP, _CONT = (17, 19) if sys.platform == "darwin" else (19, 18)
 _FREEZE_ROUNDS = 8
@@ -100,8 +102,12 @@ class Reaper:
     def _bury(self) -> None:
         os.close(self._pipe)
         self._pipe = -1
+        end = time.monotonic() + _BURY_SECONDS
         try:
-            os.waitpid(self.pid, 0)
+            while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+                if time.monotonic() > end:  # it was stopped
+                    os.kill(self.pid, _KILL)
+                time.sleep(_SHORT_SECONDS)
         except ChildProcessError:
             pass
 

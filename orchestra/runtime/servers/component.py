@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,7 +21,7 @@ import psutil
 
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.names import expand
-from orchestra.plan import Component, Job, Probe, Ready, Service
+from orchestra.plan import Component, Job, Live, Probe, Ready, Service
 from orchestra.runtime.processes.ends import end_of, exit_of
 from orchestra.runtime.processes.process import alive
 from orchestra.runtime.reply import short
@@ -48,6 +49,10 @@ class _Died(Exception):  # noqa: N818 - it is no error but what happened
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+Basis: TypeAlias = Mapping[str, tuple[int, Mapping[str, str]]]
+"""Of each need of a component: how often it came up, and the names that it binds."""
 
 
 class Member:
@@ -88,6 +93,7 @@ class Member:
         self.failovers = 0
         self.incident = ""
         self.was_healthy = False
+        self.basis: Basis = {}
         self.latency: float | None = None
         self.standing: UpRow | None = None
         self._lent = lent
@@ -100,7 +106,7 @@ class Member:
         self._say = say
         self._asked = 0
         self._strangers = 0
-        self.journal = Journal(ground.folder / "services" / f"{component.id}.log", ground.mask)
+        self.journal = Journal(ground.folder / "services" / f"{component.id}.log", ground.masks, clock=ground.clock)
 
     # -------------------------------------------------------------------------------------------------- what it is now
 
@@ -131,6 +137,10 @@ class Member:
         """Whether it has a process, whoever started it."""
         return self.running is not None or (self.standing is not None and self.standing.pid is not None)
 
+    def comes_back(self) -> bool:
+        """Whether it is there already, or has done its work: what it needs decides whether that still counts."""
+        return self.stands() or (self.was_healthy and self.component.service is None)
+
     def identity_in_words(self) -> str:
         """How its answers are known to be its own."""
         declared = self.component.identity
@@ -142,6 +152,16 @@ class Member:
         """What its log probes look for."""
         probes = [one.probe for one in (self.component.ready, self.component.live) if one is not None]
         return tuple(str(probe.args["match"]) for probe in probes if probe.kind == "log")
+
+    def _place_of(self, pattern: str) -> str:
+        """Where a pattern of its probes is in the spec, or its row, where the pattern is not written so."""
+        row = f"/health/{self.component.id}"
+        for part in ("ready", "live"):
+            asked: Ready | Live | None = getattr(self.component, part)
+            for key, value in asked.probe.args.items() if asked is not None else ():
+                if asked is not None and value == pattern:
+                    return self._ground.place(f"{row}/{part}/{asked.probe.kind}/{key}")
+        return self._ground.place(row)
 
     def _lookup(self, name: str) -> str:
         """The value of a late name in the component's own texts."""
@@ -314,7 +334,7 @@ class Member:
         """Whether what runs is ready after an incident of what it needs; None when it is."""
         self.begun = self._ground.clock()
         try:
-            return await self._until_ready(self.component.ready)
+            return await self._until_ready(self.component.ready if self.standing is None else self._ready_now())
         except _Died as died:
             return self._with_output(f"ended with {ending(died.code)}")
 
@@ -353,8 +373,26 @@ class Member:
                 pause = wait_seconds(self.component.retries, missed, self._ground.rand())
             if clock() + pause >= over:
                 said = f": {last.reason}" if last.reason else ""
-                return self._with_output(f"did not get ready within {ready.within_seconds:g} s{said}", last.hint)
+                where, hint = self._listens_elsewhere(ready.probe)
+                reason = f"did not get ready within {ready.within_seconds:g} s{said}{where}"
+                return self._with_output(reason, last.hint or hint)
             await self._alive_for(pause)
+
+    def _listens_elsewhere(self, probe: Probe) -> tuple[str, str]:
+        """Where a service listens that does not at the address at which it is asked, and what can be done about that."""
+        running, port, host = self.running, self.port, self.host
+        if running is None or port is None or probe.kind not in {"http", "tcp"} or {"url", "port"} & probe.args.keys():
+            return "", ""
+        reaped = running.process.popen.returncode is not None
+        held = identity.held_by(running.process.pid, running.process.mark, reaped=reaped)
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if shown in held or any(one in held for one in (f"0.0.0.0:{port}", f"[::]:{port}")):
+            return "", ""
+        if not held:
+            return "; it listens on no port", ""
+        other = held[0].rpartition(":")
+        fix = f'`host: "{other[0].strip("[]")}"`' if other[2] == str(port) else f"`port: {other[2]}`"
+        return f"; it listens on {' and '.join(held)}, not on {shown}", f"let it listen on {shown}, or write {fix}"
 
     async def ask(self, probe: Probe) -> Answer:
         """One probe; an answer of somebody else in the service's place is a miss that names him."""
@@ -370,6 +408,7 @@ class Member:
             url=self.url,
             said=self.journal.said,
             identity=declared if isinstance(declared, dict) else {},
+            place=self._place_of,
         )
         begun = self._ground.clock()
         answer = await self._prober.ask(probe, scene)
@@ -528,4 +567,6 @@ class Member:
         path = self.journal.path
         words = short(" | ".join(lines[-3:]))
         where = f"its output is in {path}" if path.exists() else ""
-        return Trouble(self._ground.mask(f"{reason}; its last words: {words}" if words else reason), hint or where)
+        return Trouble(
+            self._ground.masks.text(f"{reason}; its last words: {words}" if words else reason), hint or where
+        )

@@ -26,11 +26,14 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestra.errors import OrchestraError
+from orchestra.ledger.rungs import counted
 from orchestra.plan import Component, Live
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.servers.component import Member
+from orchestra.runtime.servers.component import Basis, Member
+from orchestra.runtime.servers.loop import Loop
 from orchestra.runtime.servers.port import locks_folder
 from orchestra.runtime.servers.probe import Prober
 from orchestra.runtime.servers.recovery import Action, Watch, bound_seconds, decide, once_bound_seconds, step
@@ -61,7 +64,7 @@ class Matrix:
         folder: the run's folder; logs go to `services/<id>.log` in it.
         mark: the run's tree mark.
         env: what services, jobs and probes inherit.
-        secrets_mask: takes secrets out of logs and reasons.
+        masks: take secrets out of logs and reasons.
         on_event: given the body of each `service_event`, from the matrix's thread.
         wake: called after each change of a state, from that thread.
         reaper: told about every process.
@@ -72,6 +75,7 @@ class Matrix:
         lent: rows that `orchestra up` keeps and that are used as they stand, as long as they are well.
         starts: whether anything may be started; else a row that is lent and not well has failed.
         numbered: how many incidents the ids of a component count already, from earlier segments of the run.
+        place: where a JSON pointer is in the spec, for people.
     """
 
     def __init__(
@@ -82,7 +86,7 @@ class Matrix:
         folder: Path,
         mark: str,
         env: Mapping[str, str],
-        secrets_mask: Callable[[str], str],
+        masks: Masks,
         on_event: Callable[[dict[str, Any]], None],
         wake: Callable[[], None],
         reaper: Reaper | None = None,
@@ -93,8 +97,9 @@ class Matrix:
         lent: Mapping[str, UpRow] = MappingProxyType({}),
         starts: bool = True,
         numbered: Mapping[str, int] = MappingProxyType({}),
+        place: Callable[[str], str] = lambda _: "",
     ) -> None:
-        self._ground = Ground(root, folder, mark, env, secrets_mask, reaper, clock, sleep, rand)
+        self._ground = Ground(root, folder, mark, env, masks, reaper, clock, sleep, rand, place)
         self._on_event = on_event
         self._wake = wake
         self._in_use = in_use
@@ -145,7 +150,7 @@ class Matrix:
             return
         if self._loop is None:
             become_subreaper()  # what a service leaves behind comes to us, and is found
-            self._loop = asyncio.new_event_loop()
+            self._loop = Loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="health", daemon=True)
             self._thread.start()
         self._loop.call_soon_threadsafe(self._want, wanted)
@@ -232,13 +237,13 @@ class Matrix:
         return Row(
             id=member.component.id,
             state=state,
-            reason=self._ground.mask(trouble.reason),
+            reason=self._ground.masks.text(trouble.reason),
             pid=member.pid,
             port=member.port,
             url=member.url,
             attempts=member.starts,
             seconds=max(0.0, self._ground.clock() - member.begun) if member.begun else 0.0,
-            hint=self._ground.mask(trouble.hint),
+            hint=self._ground.masks.text(trouble.hint),
             required=member.component.required,
             degraded=f"{member.component.id} on failover" if member.on_failover else "",
             identity=member.identity_in_words(),
@@ -249,7 +254,9 @@ class Matrix:
             incident=member.incident if state != "healthy" else "",
         )
 
-    def _publish(self, name: str, state: State, trouble: Trouble | None = None, action: str = "") -> None:
+    def _publish(
+        self, name: str, state: State, trouble: Trouble | None = None, action: str = "", *, dead: bool = False
+    ) -> None:
         """A new state: shown, recorded, and told to whoever waits for one."""
         incident = self._members[name].incident
         if state == "healthy":
@@ -275,7 +282,7 @@ class Matrix:
         if state == "unhealthy" and not action and trouble is not None and incident:
             component = self._members[name].component
             aside = [self._members[other].component for other in self._dependents(name)]
-            body["ago_seconds"], body["bound_seconds"] = trouble.ago_seconds, bound_seconds(component, aside)
+            body["ago_seconds"], body["bound_seconds"] = trouble.ago_seconds, bound_seconds(component, aside, dead=dead)
         # A disk that refuses is told to the run by its own next event; the services go on until it ends.
         with contextlib.suppress(OrchestraError):
             self._on_event(body)
@@ -312,10 +319,12 @@ class Matrix:
         if trouble is not None:
             await self._give_up(name, trouble)
             return
-        resumed = member.running is not None or member.standing is not None
+        basis = self._basis(name)
+        resumed = member.comes_back() and basis == member.basis
         trouble = await (member.still_ready() if resumed else member.come_up())
         if trouble is not None and resumed:
             trouble = await member.come_up()
+        member.basis = basis
         if trouble is not None and not (member.was_healthy and member.component.ladder):
             await self._give_up(name, trouble)
             return
@@ -330,6 +339,11 @@ class Matrix:
                 await self._give_up(name, end)
                 return
             trouble = end or await self._trouble(member)
+
+    def _basis(self, name: str) -> Basis:
+        """What a component rests on now: of each need how often it came up, and its names."""
+        needs = (self._members[need] for need in self._members[name].component.needs)
+        return {need.component.id: (need.starts, dict(need.bound)) for need in needs}
 
     async def _give_up(self, name: str, trouble: Trouble) -> None:
         member = self._members[name]
@@ -474,21 +488,18 @@ class Matrix:
         component = member.component
         member.incidents += 1
         member.incident = f"{name}-{self._numbered.get(name, 0) + member.incidents}"
-        self._publish(name, "unhealthy", trouble)
+        dead = await self._dead(member)
+        self._publish(name, "unhealthy", trouble, dead=dead)
         aside = await self._put_aside(name)
         tried: list[int] = []
         last: Trouble | None = trouble
         action: Action | None = None
         try:
             while last is not None:
-                action = decide(component.ladder, component.retries, tried, self._ground.rand())
+                dead = await self._dead(member)
+                action = decide(component.ladder, component.retries, tried, self._ground.rand(), dead=dead)
                 if action is None:
-                    declared = [rung.kind for rung in component.ladder]
-                    what = f"and was not brought back by {', '.join(declared)}" if declared else "and has no `recover`"
-                    hint = last.hint if declared else "declare a ladder: recover: [restart]"
-                    return Trouble(
-                        f"{trouble.reason}; {last.reason} {what}" if tried else f"{trouble.reason} {what}", hint
-                    )
+                    return _past_the_ladder(component, trouble, last, tried)
                 tried.append(action.rung)
                 await self._ground.sleep(action.wait_seconds)
                 member.recoveries += 1
@@ -499,6 +510,10 @@ class Matrix:
         finally:
             self._resume(aside)
         return None
+
+    async def _dead(self, member: Member) -> bool:
+        """Whether a service has no process any more."""
+        return member.component.service is not None and not await member.lives()
 
     async def _take_back(self, name: str) -> Trouble | None:
         """Start the primary in place of the backup, and the backup again when it does not come up."""
@@ -533,7 +548,6 @@ class Matrix:
     async def _put_aside(self, name: str) -> list[str]:
         """Stop watching and starting whatever needs this one, until it is healthy again or has failed."""
         aside = [other for other in self._dependents(name) if self._rows[other].state != "failed"]
-        aside = [one for one in aside if self._members[one].running is not None or self._rows[one].state != "healthy"]
         for other in aside:
             self._tasks[other].cancel()
         await asyncio.gather(*(self._tasks[other] for other in aside), return_exceptions=True)
@@ -615,3 +629,22 @@ class Matrix:
         survivors = await member.go_down()
         left = f"left {survivors} processes that outlive KILL" if survivors else ""
         self._publish(name, "stopped", Trouble(left))
+
+
+def _past_the_ladder(component: Component, trouble: Trouble, last: Trouble, tried: Sequence[int]) -> Trouble:
+    """Why a component has failed for good.
+
+    Args:
+        component: with its ladder.
+        trouble: what was seen first.
+        last: what was seen after the last action.
+        tried: the index of the rung of each action.
+    """
+    if not component.ladder:
+        return Trouble(f"{trouble.reason} and has no `recover`", "declare a ladder: recover: [restart]")
+    if not tried:
+        return Trouble(
+            f"{trouble.reason}, and no rung of its `recover` starts it again", "write recover: [retry, restart]"
+        )
+    what = counted([component.ladder[index].kind for index in tried])
+    return Trouble(f"{trouble.reason}; {last.reason} and was not brought back by {what}", last.hint)

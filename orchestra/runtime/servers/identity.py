@@ -172,6 +172,24 @@ def owners(host: str, port: int) -> str:
     return _in_words(_listeners(host, port))
 
 
+def held_by(pid: int, mark: str, *, reaped: bool = False) -> list[str]:
+    """Return the addresses on which a service listens, `[::1]:5173`, whichever they are; sorted.
+
+    Args:
+        pid: the leader.
+        mark: of its tree.
+        reaped: the number may belong to a stranger by now.
+    """
+    found: set[str] = set()
+    for process in tree(pid, mark, reaped=reaped):
+        with contextlib.suppress(psutil.Error):
+            for one in process.net_connections(kind="tcp"):
+                if one.status == psutil.CONN_LISTEN and one.laddr:
+                    host, port = one.laddr[:2]
+                    found.add(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    return sorted(found)
+
+
 def answerer(process: Process, host: str, port: int, known: frozenset[int] = frozenset()) -> Answerer:
     """Whether the service answers here itself: its process, what descends from it, or what carries its mark.
 

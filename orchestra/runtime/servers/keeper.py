@@ -25,6 +25,8 @@ from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
 from orchestra.plan import Component
+from orchestra.printing import letter
+from orchestra.runtime.build import build_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers import up
@@ -69,7 +71,7 @@ class Keeper:
         self._components = {one.id: one for one in order.components}
         self._changed = threading.Event()
         self._done: Wanted = {}
-        self._builds: dict[str, str] = {}
+        self._builds: dict[str, tuple[str, float]] = {}
         self.ended = False
         self.asked = True
         self._up = Up(
@@ -78,9 +80,8 @@ class Keeper:
             since=utc_stamp(datetime.now(UTC)),
             profile=order.profile,
             components=up.matrix_digest(order.components),
-            variables=up.variables(order.components, os.environ, mark),
+            variables=up.variables(self._root, order.components, os.environ, mark),
         )
-        masks = Masks(order.secrets, os.environ)
         self._reaper = Reaper.start(mark)
         self._matrix = Matrix(
             order.components,
@@ -88,7 +89,7 @@ class Keeper:
             folder=self._home / up.FOLDER,
             mark=mark,
             env=os.environ,
-            secrets_mask=masks.text,
+            masks=Masks(order.secrets, os.environ),
             on_event=lambda _: None,
             wake=self._changed.set,
             reaper=self._reaper,
@@ -129,7 +130,7 @@ class Keeper:
         self._done = {name: number for name, number in wanted.items() if name in self._components}
         for name in self._done:
             if self._matrix.row(name).state == "idle":
-                self._builds[name] = up.build_of(self._root, self._components[name])
+                self._builds[name] = build_of(self._root, self._components[name]).digest, time.time()
         self._matrix.request(self._done)
 
     def _write(self) -> None:
@@ -138,6 +139,7 @@ class Keeper:
 
     def _row(self, name: str) -> UpRow:
         row = self._matrix.row(name)
+        build, since = self._builds.get(name, ("", 0.0))
         return UpRow(
             state=row.state,
             reason=row.reason,
@@ -152,7 +154,8 @@ class Keeper:
             begun=_begun(row.pid),
             mark=self._matrix.mark_of(name),
             bound=dict(self._matrix.bound(name)),
-            build=self._builds.get(name, ""),
+            build=build,
+            since=since,
             generation=self._done[name],
         )
 
@@ -172,7 +175,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         lock = Lock(Path(order.home) / up.LOCK, Holder(os.getpid(), mark, utc_stamp(datetime.now(UTC))))
     except OrchestraError as error:
-        sys.stderr.write(f"error: {error.message}\n")
+        sys.stderr.write(f"{letter(error.message, error.hint)}\n")
         return EXIT_MACHINE
     keeper = Keeper(order, mark)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):

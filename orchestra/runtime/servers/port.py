@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestra.errors import MachineError
+from orchestra.ledger.disk import closed_on_error, lock_file
 from orchestra.runtime.servers import identity
 
 # The same folder for every run of a user: TMPDIR and XDG_RUNTIME_DIR may differ between two of them.
@@ -98,9 +98,9 @@ def _lock(path: Path) -> int | None:
         raise MachineError(
             f"ports cannot be reserved in {path.parent}: {error.strerror}", "make it writable"
         ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    with closed_on_error(file):
+        mine = lock_file(file, path)
+    if not mine:
         os.close(file)
         return None
     os.ftruncate(file, 0)

@@ -1,4 +1,6 @@
-"""Probes: one question to a component, answered within its own time. May import `process`, `port`, `reply`, httpx.
+"""Probes: one question to a component, answered within its own time.
+
+May import `process`, `port`, `reply`, `body`, `patterns`, httpx.
 
 A probe never raises for what it finds: its `Answer` has an empty reason when the component is fit, else what was seen,
 and what mends it. What a probe starts or opens is gone when it has answered or was cancelled.
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
 import shutil
 import ssl
 import time
@@ -22,15 +23,23 @@ from urllib.parse import urlsplit
 from orchestra.errors import OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Probe
+from orchestra.runtime import terminal
+from orchestra.runtime.body import Body, BodyError
+from orchestra.runtime.bounded import patterns
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
 from orchestra.runtime.processes.process import spawn
+from orchestra.runtime.proxies import HINT as PROXY_HINT
+from orchestra.runtime.proxies import is_direct
 from orchestra.runtime.reply import impostor, misfit, short
 from orchestra.runtime.servers import identity
 from orchestra.runtime.servers.port import busy
 
 BODY_LIMIT = 1024 * 1024
+"""Of an answer so many bytes are read, decoded; of the output of a program, each of its two."""
+
 _MEGABYTE = 1024 * 1024
 
 
@@ -69,6 +78,7 @@ class Scene:
         url: its own address.
         said: the named groups of a pattern in the service's output, None when it was not said.
         identity: what a reply must bear, `{header: …, json: …}`.
+        place: where a pattern of the component is in the spec, for people; empty when that is not known.
     """
 
     root: Path
@@ -78,8 +88,9 @@ class Scene:
     host: str = ""
     port: int | None = None
     url: str = ""
-    said: Callable[[str], Mapping[str, str] | None] = lambda _: None
+    said: Callable[[str], Awaitable[Mapping[str, str] | None]] | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
+    place: Callable[[str], str] = lambda _: ""
 
 
 def filled(value: Any, lookup: Callable[[str], str]) -> Any:
@@ -97,7 +108,7 @@ class Prober:
     """Asks. Its HTTP clients are made once and reused; each probe opens its own connection, as a user would."""
 
     def __init__(self) -> None:
-        self._clients: dict[bool, Any] = {}
+        self._clients: dict[tuple[bool, bool], Any] = {}
 
     async def ask(self, probe: Probe, scene: Scene) -> Answer:
         """One question, answered within the probe's time."""
@@ -113,8 +124,10 @@ class Prober:
                 return Answer(f"{asked} gave no answer within {probe.timeout_seconds:g} s", timed_out=True)
         except OrchestraError as error:
             return Answer(error.message, error.hint, final=True)
-        except re.error as error:
-            return Answer(f"its probe has no valid regular expression: {error}", "mend the expression", final=True)
+        except PatternError as error:
+            where = scene.place(error.pattern)
+            reason = f"cannot be asked: {error.message}{f' ({where})' if where else ''}"
+            return Answer(reason, error.hint, final=True)
 
     async def close(self) -> None:
         """Let go of the clients."""
@@ -122,17 +135,22 @@ class Prober:
             await client.aclose()
         self._clients.clear()
 
-    def client(self, *, secure: bool) -> Any:
-        """The client for addresses with or without a certificate to check."""
-        if secure not in self._clients:
+    def client(self, *, verify: bool, direct: bool) -> Any:
+        """The client for addresses with or without a certificate to check, and with or without a proxy.
+
+        Raises:
+            ValueError: the environment names a proxy that is none.
+        """
+        if (verify, direct) not in self._clients:
             httpx = _library()
-            self._clients[secure] = httpx.AsyncClient(
-                verify=secure,  # without it the certificates of the whole world are read for http://127.0.0.1
-                trust_env=secure,  # a proxy of the environment is not for this machine's own services
+            self._clients[verify, direct] = httpx.AsyncClient(
+                # Without one to check, the certificates of the whole world are not read.
+                verify=httpx.create_ssl_context() if verify else False,
+                trust_env=not direct,
                 timeout=None,  # `ask` bounds the whole, not each read
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
-        return self._clients[secure]
+        return self._clients[verify, direct]
 
 
 def _library() -> Any:
@@ -206,17 +224,24 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
     peer = _address(url)
     if peer is None:
         return Answer(f"{url!r} is not an address", "write http://host:port/path", final=True)
-    client = prober.client(secure=url.startswith("https:") and args.get("verify_tls", True))
-    body = bytearray()
+    verify, direct = url.startswith("https:") and args.get("verify_tls", True), is_direct(peer[0], scene.env)
+    try:
+        client = prober.client(verify=verify, direct=direct)
+    except ValueError as error:
+        return Answer(f"a proxy of the environment cannot be used: {error}", PROXY_HINT, final=True)
     try:
         async with client.stream(method, url, headers=args.get("headers")) as reply:
-            async for block in reply.aiter_bytes():
-                body += block[: BODY_LIMIT - len(body)]
-                if len(body) >= BODY_LIMIT:
+            read = Body(reply.headers.get("content-encoding", ""), BODY_LIMIT)
+            async for block in reply.aiter_raw():
+                read.feed(block)
+                if read.over:
                     break
     except (_library().HTTPError, _library().InvalidURL, OSError, ValueError) as error:
         return Answer(f"{method} {url}: {_cause(error)}", _mend(error))
-    reason = misfit(args, reply.status_code, bytes(body)) or impostor(scene.identity, reply.headers, bytes(body))
+    except BodyError as error:
+        return Answer(f"{method} {url}: its answer cannot be decoded: {error}")
+    body = bytes(read.data)
+    reason = misfit(args, reply.status_code, body) or impostor(scene.identity, reply.headers, body)
     return Answer(f"{method} {url} {reason}", peer=peer) if reason else Answer(peer=peer)
 
 
@@ -257,15 +282,20 @@ async def _run(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
         out.drain()
         err.drain()
     shown = repr(" ".join(args["argv"]))
-    texts = {name: block.decode(errors="replace") for name, block in kept.items()}
+    texts = {name: terminal.whole(block.decode(errors="replace")) for name, block in kept.items()}
     if code not in args.get("exit_codes", [0]):
         last = short(texts["stderr"].strip() or texts["stdout"].strip())
         ended = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
         return Answer(f"{shown} {ended}{f': {last}' if last else ''}")
     for name, text in texts.items():
-        if name in args and not re.search(args[name], text, re.MULTILINE):
+        if name in args and await _found(args[name], text, lines=True) is None:
             return Answer(f"{shown} wrote {short(text)!r} to {name}, which does not match {args[name]!r}")
     return Answer()
+
+
+async def _found(pattern: str, text: str, *, lines: bool = False) -> Mapping[str, str] | None:
+    """As `patterns.groups`, while the loop of all components goes on."""
+    return await asyncio.to_thread(patterns.groups, pattern, text, lines=lines)
 
 
 async def _env(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
@@ -274,7 +304,7 @@ async def _env(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
     if not value:
         state = "is not set" if value is None else "is set, but empty"
         return Answer(f"the environment variable {name} {state}", f"export {name}=…", final=True)
-    if "match" in args and not re.search(args["match"], value):
+    if "match" in args and await _found(args["match"], value) is None:
         pattern = args["match"]
         return Answer(f"{name} is set, but does not match {pattern!r}", "correct its value", final=True)
     return Answer()
@@ -299,7 +329,7 @@ async def _file(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
 
 
 async def _log(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
-    groups = scene.said(args["match"])
+    groups = None if scene.said is None else await scene.said(args["match"])
     if groups is None:
         return Answer(f"its output has no match for {args['match']!r}")
     return Answer(names=groups)

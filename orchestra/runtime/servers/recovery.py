@@ -86,7 +86,9 @@ def allowed(rung: Rung, backoff: Backoff) -> int:
     return backoff.max if rung.kind == "retry" else 1
 
 
-def decide(ladder: Sequence[Rung], backoff: Backoff, tried: Sequence[int], rand: float) -> Action | None:
+def decide(
+    ladder: Sequence[Rung], backoff: Backoff, tried: Sequence[int], rand: float, *, dead: bool = False
+) -> Action | None:
     """The next action, or None when the ladder is at its end.
 
     Args:
@@ -94,11 +96,12 @@ def decide(ladder: Sequence[Rung], backoff: Backoff, tried: Sequence[int], rand:
         backoff: waits of the rung `retry`.
         tried: the index of the rung of each action so far; all of them failed.
         rand: a number from 0 to 1, for the spread of the wait.
+        dead: its process has ended, so that to ask once more cannot help: `retry` is passed over.
     """
     first = max(tried, default=0)
     for index in range(first, len(ladder)):
         rung, done = ladder[index], tried.count(index)
-        if done < allowed(rung, backoff):
+        if done < allowed(rung, backoff) and not (dead and rung.kind == "retry"):
             wait = wait_seconds(backoff, done + 1, rand) if rung.kind == "retry" else 0.0
             return Action(index, rung.kind, rung.run, rung.timeout_seconds, done + 1, wait)
     return None
@@ -138,20 +141,23 @@ def _grace(service: Service | None) -> float:
     return _END_SECONDS + (service.grace_seconds if service is not None else 0.0)
 
 
-def bound_seconds(component: Component, dependents: Sequence[Component] = ()) -> float:
+def bound_seconds(component: Component, dependents: Sequence[Component] = (), *, dead: bool = False) -> float:
     """How long recovery takes at most: the whole ladder, and the ends of dependents before it.
 
     Args:
         component: with its ladder.
         dependents: what is put aside; their own starts come after, each with its own bound.
+        dead: its process has ended: `retry` is passed over.
     """
     asked = max(
         (one.probe.timeout_seconds for one in (component.live, component.ready) if one is not None), default=0.0
     )
-    ends = sum(_grace(one.service) for one in dependents)
+    ends = sum(_grace(one.service) for one in dependents if one.service is not None)
     total = 0.0
     for rung in component.ladder:
         if rung.kind == "retry":
+            if dead:
+                continue
             total += waits_seconds(component.retries) + component.retries.max * asked
         elif rung.kind == "run":
             total += rung.timeout_seconds + _END_SECONDS + asked

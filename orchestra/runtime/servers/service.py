@@ -1,4 +1,6 @@
-"""A service as processes: its command started, its output kept, its tree ended. May import `process`, `ends`, `port`.
+"""A service as processes: its command started, its output kept, its tree ended.
+
+May import `process`, `ends`, `port`, `patterns`.
 
 What is written goes through a pipe into `<folder>/services/<id>.log`, each block with the time at which it came, secrets
 masked, in two files of bounded size of which the second is the older half. The last lines are kept for messages.
@@ -8,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import os
-import re
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,18 +21,33 @@ from pathlib import Path
 
 import psutil
 
+from orchestra import nofollow
 from orchestra.names import expand
 from orchestra.plan import Job, Service
+from orchestra.runtime.bounded import patterns
+from orchestra.runtime.bounded.patterns import PatternError
+from orchestra.runtime.files import inside
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
 from orchestra.runtime.processes.process import Process, alive, spawn, tree
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import Port
+from orchestra.runtime.terminal import Lines, seen
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
+SEARCHED_LETTERS = 1024 * 1024
+"""So much of the output waits to be searched for what a log probe wants; then the service waits, too."""
+
+_MOST_TIMES = 8
+"""Should it come in spite of that, because all is wanted at once, the oldest is not searched beyond so many times that."""
+
 _LINE_LIMIT = 64 * 1024
 _TAIL_LINES = 8
+SILENCE_SECONDS = 1.0
+"""How long nothing has to come behind a line that has no end, until it counts as a line."""
+
 _TAIL_WIDTH = 300
 
 
@@ -42,22 +60,24 @@ class Ground:
         folder: the run's folder; logs go below `services`.
         mark: the run's tree mark.
         env: what services and jobs inherit.
-        mask: takes secrets out of a text.
+        masks: take secrets out of logs and reasons.
         reaper: told about every process, so that it ends with a run that is killed.
         clock: monotonic seconds.
         sleep: waits that many seconds.
         rand: a number from 0 to 1.
+        place: where a JSON pointer is in the spec, for people; empty when that is not known.
     """
 
     root: Path
     folder: Path
     mark: str
     env: Mapping[str, str]
-    mask: Callable[[str], str]
+    masks: Masks
     reaper: Reaper | None
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     rand: Callable[[], float]
+    place: Callable[[str], str] = lambda _: ""
 
 
 class Journal:
@@ -65,56 +85,132 @@ class Journal:
 
     Args:
         path: of the log; its folder is made. The older half is beside it, with `.1` at its end.
-        mask: takes secrets out of a text.
+        masks: take secrets out of what is written.
         limit: of each of the two files, in bytes.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, path: Path, mask: Callable[[str], str], limit: int = LOG_LIMIT_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        masks: Masks,
+        limit: int = LOG_LIMIT_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = path
-        self._mask = mask
+        self._masks = masks
+        self._stream = masks.stream()
         self._limit = limit
+        self._clock = clock
         self._file = -1
         self._size = 0
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = _decoder()
+        self._shown = _decoder()
         self._rest = ""
         self._tail: list[str] = []
-        self._watched: dict[str, Mapping[str, str] | None] = {}
+        self._watched: dict[str, Mapping[str, str] | PatternError | None] = {}
+        self._lines = Lines()
+        self._came = 0.0
+        self._unsearched = ""
+        self._searched = 0
+        self._search: asyncio.Task[None] | None = None
+        self._half = ""
 
-    def begin(self, note: str, patterns: tuple[str, ...] = ()) -> None:
+    def begin(self, note: str, watched: tuple[str, ...] = ()) -> None:
         """A new start: what was said before it no longer counts.
 
         Args:
             note: a line of ours for the log.
-            patterns: regular expressions to look for in the output, line by line.
+            watched: regular expressions to look for in the output, line by line.
         """
         self._flush()
         self._tail = []
-        self._watched = dict.fromkeys(patterns)
-        self._write(f"[{self._mask(note)}]\n")
+        self._watched = dict.fromkeys(watched)
+        self._lines, self._half = Lines(), ""
+        self._unsearched, self._searched = "", 0
+        self._write(f"[{self._masks.text(note)}]\n")
 
     def take(self, block: bytes) -> None:
         """Output of the service."""
-        text = self._rest + self._decoder.decode(block)
-        for pattern in [pattern for pattern, groups in self._watched.items() if groups is None]:
-            found = re.search(pattern, text, re.MULTILINE)
-            if found is not None:
-                self._watched[pattern] = {name: value or "" for name, value in found.groupdict().items()}
+        new = self._decoder.decode(block)
+        self._came = self._clock()
+        if self._waiting():
+            self._unsearched += "".join(f"{line}\n" for line in self._lines.feed(new))
+            self._lines.rest = self._lines.rest[-_LINE_LIMIT:]
+            self._skip(self._searched + len(self._unsearched) - _MOST_TIMES * SEARCHED_LETTERS)
+            if self.full() and (self._search is None or self._search.done()):
+                with contextlib.suppress(RuntimeError):  # no loop runs, so nothing waits
+                    self._search = asyncio.get_running_loop().create_task(self._look())
+        self._put(block if self._stream is None else self._stream.feed(block))
+
+    def _put(self, block: bytes) -> None:
+        """Write the whole lines of an output without secrets."""
+        text = self._rest + self._shown.decode(block)
         whole, newline, self._rest = text.rpartition("\n")
         if len(self._rest) > _LINE_LIMIT:
             whole, newline, self._rest = text, "\n", ""
         if newline:
-            lines = self._mask(whole)
-            self._tail = [*self._tail, *lines.rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:]][-_TAIL_LINES:]
-            self._write(lines + "\n")
+            self._tail = [*self._tail, *whole.rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:]][-_TAIL_LINES:]
+            self._write(whole + "\n")
 
-    def said(self, pattern: str) -> Mapping[str, str] | None:
-        """The named groups of a pattern's first match since the start, None when there is none."""
-        return self._watched.get(pattern)
+    def _waiting(self) -> list[str]:
+        """The patterns that were not found yet."""
+        return [pattern for pattern, groups in self._watched.items() if groups is None]
+
+    def _skip(self, place: int) -> None:
+        """What lies before a place of the output is not searched any more."""
+        if place > self._searched:
+            self._unsearched, self._searched = self._unsearched[place - self._searched :], place
+
+    def full(self) -> bool:
+        """Whether so much waits to be searched that no more is to be taken."""
+        return len(self._unsearched) > SEARCHED_LETTERS
+
+    def _half_line(self) -> str:
+        """The line without an end, once it has been one for a while: it may be half of what is to come."""
+        half = self._lines.rest if self._clock() - self._came >= SILENCE_SECONDS else ""
+        if half == self._half:  # searched before
+            return ""
+        self._half = half
+        return seen(half)
+
+    async def said(self, pattern: str) -> Mapping[str, str] | None:
+        """The named groups of a pattern's first match since the start, None when there is none.
+
+        Lines are searched as a person sees them; one without an end, after a silence.
+
+        Raises:
+            PatternError: it cannot be searched for.
+        """
+        watched = self._watched
+        await self._look()
+        known = watched.get(pattern)
+        if isinstance(known, PatternError):
+            raise known
+        return known
+
+    async def _look(self) -> None:
+        """Search what came since the last time."""
+        watched, text, begin = self._watched, self._unsearched + self._half_line(), self._searched
+        for one in self._waiting() if text else ():
+            try:
+                groups = await asyncio.to_thread(patterns.groups, one, text, lines=True)
+            except PatternError as error:
+                watched[one] = error
+            else:
+                watched[one] = groups
+        if watched is self._watched:  # it was not started again meanwhile
+            self._skip(begin + text.rfind("\n") + 1)
+            if not self._waiting():
+                self._unsearched = ""
 
     def last_lines(self) -> str:
         """The end of the output, for a message; empty when there was none."""
-        lines = [*self._tail, *([self._mask(self._rest)] if self._rest.strip() else [])][-_TAIL_LINES:]
-        return "\n".join(line[:_TAIL_WIDTH] for line in lines if line.strip())
+        held = b"" if self._stream is None else self._stream.held()
+        rest = (self._rest + held.decode(errors="replace")).split("\n")
+        lines = [*self._tail, *(line for line in rest if line.strip())][-_TAIL_LINES:]
+        shown = [seen(line).rstrip("\r").rpartition("\r")[2] for line in lines]
+        return "\n".join(line[:_TAIL_WIDTH] for line in shown if line.strip())
 
     def close(self) -> None:
         """Write what is left and close the log."""
@@ -124,10 +220,13 @@ class Journal:
             self._file = -1
 
     def _flush(self) -> None:
+        if self._stream is not None:
+            self._put(self._stream.finish())
         self._decoder.reset()
+        self._shown.reset()
         if self._rest:
             rest, self._rest = self._rest, ""
-            self._write(self._mask(rest) + "\n")
+            self._write(rest + "\n")
 
     def _write(self, lines: str) -> None:
         """Add whole lines, with the time. A disk that refuses costs the log, never the service."""
@@ -137,15 +236,18 @@ class Journal:
             if self._file >= 0 and self._size + len(data) > self._limit:
                 os.close(self._file)
                 self._file = -1
-                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+                nofollow.replace(self.path, self.path.with_name(f"{self.path.name}.1"))
             if self._file < 0:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                self._file = nofollow.open_file(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, make=True)
                 self._size = os.fstat(self._file).st_size
             os.write(self._file, data)
             self._size += len(data)
         except OSError:
             return
+
+
+def _decoder() -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder("utf-8")("replace")
 
 
 @dataclass(slots=True)
@@ -191,7 +293,7 @@ def start(
         port: its reservation.
 
     Raises:
-        OrchestraError: a name has no value, or the command does not start.
+        OrchestraError: a name has no value, `cwd` leads out of the project, or the command does not start.
     """
     argv = [expand(word, lookup) for word in command.run]
     if command.shell:
@@ -199,9 +301,10 @@ def start(
     own = {name: expand(value, lookup) for name, value in command.env.items()}
     # Python keeps what it writes to a pipe; the last words of one that is killed would be lost.
     env = {"PYTHONUNBUFFERED": "1", **ground.env, **own}
-    pipe = Pipe(asyncio.get_running_loop(), journal.take)
+    cwd = inside(command.cwd, ground.root)
+    pipe = Pipe(asyncio.get_running_loop(), journal.take, journal.full)
     try:
-        process = spawn(argv, cwd=ground.root / command.cwd, env=env, stdout=pipe.write_end, mark=mark)
+        process = spawn(argv, cwd=cwd, env=env, stdout=pipe.write_end, mark=mark)
     except BaseException:
         pipe.close()
         raise

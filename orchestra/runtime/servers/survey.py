@@ -18,10 +18,11 @@ import msgspec
 
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.state import read_state
+from orchestra.places import Places
 from orchestra.plan import Component, Plan
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.servers import up
+from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.health import Matrix
 from orchestra.runtime.servers.port import Port, locks_folder, reserve
 from orchestra.runtime.servers.recovery import start_bound_seconds
@@ -89,7 +90,7 @@ class Survey:
 
     def lines(self) -> list[Line]:
         """The rows as they are now. Each is asked within its own bounds."""
-        lent, refused = up.usable(self._root, self._home, self._plan.components, self._environment)
+        lent, refused, unsure = reuse.usable(self._root, self._home, self._plan, self._environment)
         run, known = self._of_run()
         asked = [one for one in self._askable(lent) if one.id not in known]
         if self._matrix is None:
@@ -105,13 +106,15 @@ class Survey:
         lines = []
         for one in self._chosen:
             if one.id in mine:
-                line = Line(one.title, matrix.row(one.id), "up" if one.id in lent else "")
+                line = Line(one.title, _doubted(matrix.row(one.id), unsure), "up" if one.id in lent else "")
             elif one.id in known:
                 line = Line(one.title, _of_state(one, known[one.id]), f"run {run}")
             elif kept is not None and one.id in kept.rows:
                 row = _of_record(one, kept.rows[one.id])
-                said = f"a run would not use it: {refused[one.id]}" if one.id in refused else ""
-                line = Line(one.title, replace(row, reason=row.reason or said), "up")
+                if one.id in refused and not row.reason:
+                    reason = f"a run would not use it: {refused[one.id]}"
+                    row = replace(row, reason=reason, hint=f"orchestra up --restart {one.id}")
+                line = Line(one.title, row, "up")
             else:
                 line = Line(one.title, self._idle(one))
             lines.append(line)
@@ -137,12 +140,13 @@ class Survey:
             folder=self._home / "health",
             mark=mark,
             env=self._environment,
-            secrets_mask=Masks(self._plan.secrets, self._environment).text,
+            masks=Masks(self._plan.secrets, self._environment),
             on_event=lambda _: None,
             wake=self._changed.set,
             reaper=self._reaper,
             lent=lent,
             starts=self._start,
+            place=lambda pointer: Places(self._root, self._plan.sources, self._plan.profile).text((pointer,)),
         )
 
     def _of_run(self) -> tuple[str, Mapping[str, Any]]:
@@ -179,6 +183,13 @@ class Survey:
     def close(self) -> None:
         """End what was started."""
         self._drop()
+
+
+def _doubted(row: Row, unsure: Mapping[str, str]) -> Row:
+    """The row, with why it may be old code, if there is such a reason."""
+    if row.state != "healthy" or row.id not in unsure:
+        return row
+    return replace(row, reason=f"may be old code: {unsure[row.id]}", hint=reuse.fix(row.id))
 
 
 def _of_state(one: Component, body: Mapping[str, Any]) -> Row:

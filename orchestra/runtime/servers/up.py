@@ -1,4 +1,4 @@
-"""What `orchestra up` keeps running: its record, and whether a run may use it. May import `build`, `process`, msgspec.
+"""What `orchestra up` keeps running: its record.
 
 A keeper (`orchestra.runtime.servers.keeper`) holds `.orchestra/<suite>/up.lock` as long as it lives, and writes `up.json` after
 each change; `up.wanted.json` says what it shall keep. The lock is the proof of life, so a record that was left behind by
@@ -8,7 +8,7 @@ a machine that went down is never believed.
 from __future__ import annotations
 
 import hashlib
-import hmac
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ from typing import TypeAlias
 import msgspec
 import psutil
 
+from orchestra import nofollow, owner
 from orchestra import plan as plans
-from orchestra.ledger.disk import replace_file
+from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.lock import holder_of
 from orchestra.plan import Component
-from orchestra.runtime.build import service_build
 from orchestra.runtime.processes.process import alive, tree
 
 FORMAT = 1
@@ -37,6 +37,7 @@ class UpRow(msgspec.Struct, frozen=True, omit_defaults=True):
         mark: the tree mark of its process.
         bound: the names that it binds: `url`, `host`, `port`, groups of log probes.
         build: digest of what it was started from.
+        since: when that digest was taken, seconds of the epoch.
         generation: of the wish that was last carried out.
     """
 
@@ -54,6 +55,7 @@ class UpRow(msgspec.Struct, frozen=True, omit_defaults=True):
     mark: str = ""
     bound: dict[str, str] = {}
     build: str = ""
+    since: float = 0.0
     generation: int = 0
 
 
@@ -67,7 +69,7 @@ class Up(msgspec.Struct, frozen=True):
         since: UTC.
         profile: of the plan.
         components: digest of the health matrix that it was given.
-        variables: of each variable that the matrix refers to a digest with the mark, never the value.
+        variables: of each variable that the matrix refers to a MAC by the user's key, which lies elsewhere.
         rows: by id.
     """
 
@@ -95,7 +97,7 @@ def read(home: Path) -> Up | None:
     if holder is None:
         return None
     try:
-        up = msgspec.json.decode((home / RECORD).read_bytes(), type=Up)
+        up = msgspec.json.decode(nofollow.read(home / RECORD), type=Up)
     except (OSError, msgspec.DecodeError):
         return None
     return up if up.format == FORMAT and up.keeper == holder.pid else None
@@ -109,13 +111,17 @@ def write(home: Path, up: Up) -> None:
 def wanted(home: Path) -> Wanted:
     """What is to be kept; nothing where nobody has said so."""
     try:
-        return msgspec.json.decode((home / WANTED).read_bytes(), type=Wanted)
+        return msgspec.json.decode(nofollow.read(home / WANTED), type=Wanted)
     except (OSError, msgspec.DecodeError):
         return {}
 
 
 def want(home: Path, rows: Wanted) -> None:
     """Say what is to be kept. Raises MachineError when the disk refuses."""
+    try:
+        nofollow.make_folders(home)
+    except OSError as error:
+        raise disk_error(error, home, "write") from error
     replace_file(home / WANTED, msgspec.json.encode(rows) + b"\n")
 
 
@@ -124,19 +130,11 @@ def matrix_digest(components: Sequence[Component]) -> str:
     return hashlib.sha256(plans.encode(list(components))).hexdigest()
 
 
-def build_of(root: Path, component: Component) -> str:
-    """What a row was started from; empty for one that is not started."""
-    if component.service is not None:
-        return service_build(root, component.service)
-    if component.job is not None:
-        return hashlib.sha256(plans.encode(component.job)).hexdigest()
-    return ""
+def variables(root: Path, components: Sequence[Component], environment: Mapping[str, str], mark: str) -> dict[str, str]:
+    """Return a MAC of each environment variable that the matrix refers to, or asks about; never the value.
 
-
-def variables(components: Sequence[Component], environment: Mapping[str, str], mark: str) -> dict[str, str]:
-    """A digest of each environment variable that the matrix refers to, or asks about; never the value.
-
-    What a service merely inherits is not compared: no two shells have the same environment.
+    Without the user's key none can be tried. Where there is no key, each variable is unlike any other time. What a service
+    merely inherits is not compared: no two shells have the same environment.
     """
     text = plans.encode(list(components)).decode()
     named = set(re.findall(r"\$\{env\.(\w+)\}", text)) | {
@@ -145,65 +143,10 @@ def variables(components: Sequence[Component], environment: Mapping[str, str], m
         for one in (row.ready, row.live)
         if one is not None and one.probe.kind == "env"
     }
-    key = mark.encode()
+    key = owner.key(root, environment) or os.urandom(32)
     return {
-        name: hmac.new(key, environment[name].encode(errors="surrogateescape"), "sha256").hexdigest()
-        for name in sorted(named)
-        if name in environment
+        name: owner.mac(key, f"{mark} {name}={environment[name]!r}") for name in sorted(named) if name in environment
     }
-
-
-def usable(
-    root: Path, home: Path, components: Sequence[Component], environment: Mapping[str, str]
-) -> tuple[dict[str, UpRow], dict[str, str]]:
-    """The rows that a run may use as they stand, and for those that are up and may not be used, why not.
-
-    Args:
-        root: the project root.
-        home: `.orchestra/<suite>`.
-        components: of the run's plan.
-        environment: of the run.
-    """
-    up = read(home)
-    if up is None:
-        return {}, {}
-    here = variables(components, environment, up.mark)
-    changed = sorted(name for name in here.keys() | up.variables.keys() if here.get(name) != up.variables.get(name))
-    good: dict[str, UpRow] = {}
-    refused: dict[str, str] = {}
-    rows = {row.id: row for row in components}
-    for component in components:  # in the order of the plan, in which needs come first
-        row = up.rows.get(component.id)
-        started = component.service is not None or component.job is not None
-        if row is None or not started or row.state == "idle":
-            continue
-        why = _unfit(component, row, build_of(root, component), rows, good)
-        if not why and changed:
-            why = f"{', '.join(changed)} had another value when it was started"
-        if why:
-            refused[component.id] = why
-        else:
-            good[component.id] = row
-    return good, refused
-
-
-def _unfit(
-    component: Component, row: UpRow, build: str, rows: Mapping[str, Component], good: Mapping[str, UpRow]
-) -> str:
-    if row.state != "healthy":
-        return f"it is {row.state}{f': {row.reason}' if row.reason else ''}"
-    if row.degraded:
-        return f"it is degraded: {row.degraded}"
-    if row.build != build:
-        return "its command, environment or input files have changed since it was started"
-    if component.service is not None and not lives(row):
-        return "its process is gone"
-    lacking = [need for need in component.needs if _started(rows[need]) and need not in good]
-    return f"it needs {lacking[0]}, which is not used" if lacking else ""
-
-
-def _started(component: Component) -> bool:
-    return component.service is not None or component.job is not None
 
 
 def lives(row: UpRow) -> bool:

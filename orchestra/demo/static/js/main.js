@@ -19,7 +19,7 @@ const SUGGESTIONS = [
   ["In between", "How did Tesla and $AMD close?"],
 ];
 const ENGINE_FAULT = { b001: "chromium", b002: "firefox", b003: "webkit" };
-const SLOW_MS = 3500;
+const SLOW_MS = 2200;
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

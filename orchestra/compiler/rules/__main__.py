@@ -1,7 +1,0 @@
-"""Print docs/rules.md: `python -m orchestra.compiler.rules`. May import `page`."""
-
-import sys
-
-from orchestra.compiler.rules.page import page
-
-sys.stdout.write(page())

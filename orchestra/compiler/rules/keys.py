@@ -1,0 +1,113 @@
+"""Rules about keys that have no effect where they are written: a key is honoured, or refused at its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestra.compiler import resolve
+from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.layers import LAYERS
+from orchestra.source import Path
+from orchestra.steps import HTTP_METHODS
+from orchestra.targets import KINDS
+
+SESSION_KEYS = ("session", "poll_seconds")
+"""Keys of a method that only the driver `mcp` reads: the others give each test a page of its own, or none."""
+
+PAGE_KEYS = ("browser", "record", "action_timeout_seconds")
+"""Keys of a test that speak of its page."""
+
+PAGE_LAYERS = tuple(layer for layer in LAYERS if layer != "service_logs")
+
+
+@rule
+def driver_lacks_key(context: Context) -> Iterator[Problem]:
+    """A method has a key that its driver does not read.
+
+    `session` and `poll_seconds` are for the driver `mcp`. By `playwright` each test has a fresh context of its own.
+    """
+    for name, method in context.spec.get("methods", {}).items():
+        if method["driver"] != "mcp":
+            for key in SESSION_KEYS:
+                if key in method:
+                    message = f'"{key}" has no effect on the method "{name}", whose driver is "{method["driver"]}"'
+                    yield Problem(context.place(("methods", name, key), key=True), message, "remove it")
+
+
+@rule
+def page_key(context: Context) -> Iterator[Problem]:
+    """A test without a page has a key that speaks of its page.
+
+    That is `browser`, `record`, `action_timeout_seconds`, and the layers of `errors` that a page fills, in a test that is a
+    command or only sends requests.
+    """
+    for name, test in context.spec["tests"].items():
+        errors = [("errors", layer) for layer in PAGE_LAYERS if layer in test.get("errors", {})]
+        keys: list[Path] = [*((key,) for key in PAGE_KEYS if key in test), *errors]
+        if keys and resolve.kind_of(context.spec, test) != "browser":
+            for key in keys:
+                message = f'"{key[-1]}" has no effect on "{name}", which has no page'
+                yield Problem(context.place(("tests", name, *key), key=True), message, "remove it")
+
+
+@rule
+def idle_key(context: Context) -> Iterator[Problem]:
+    """A key of a step has no effect beside its other keys.
+
+    `within_seconds` of `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of `dialog`
+    for one that is accepted, `base` of `http` for a path, `exact` for a text that is matched. `cool_down_seconds` of a
+    component is for one with `fail_back: true`.
+    """
+    for verb in ("press", "evaluate"):
+        for step in context.steps(verb):
+            if "within_seconds" in _body(step.body) and not _has_target(step.body):
+                hint = "remove it, or name an element"
+                yield _idle(context, step.path(verb, "within_seconds"), "without an element to wait for", hint)
+    for step in context.steps("screenshot"):
+        if _body(step.body).get("full_page") and _has_target(step.body):
+            yield _idle(context, step.path("screenshot", "full_page"), "on the picture of an element", "remove it")
+    for step in context.steps("dialog"):
+        if "text" in step.body and step.body.get("accept") is False:
+            yield _idle(context, step.path("dialog", "text"), "on a dialog that is dismissed", "write accept: true")
+    for step in context.steps("http"):
+        url = next((str(step.body[one]) for one in HTTP_METHODS if one in step.body), "")
+        if "base" in step.body and "://" in url:
+            yield _idle(context, step.path("http", "base"), "beside a whole URL", "remove it, or write a path")
+    yield from _exact(context)
+    for name, row in context.spec.get("health", {}).items():
+        if "cool_down_seconds" in row and "failover" in row and not row.get("fail_back"):
+            path: Path = ("health", name, "cool_down_seconds")
+            yield _idle(context, path, "without `fail_back: true`", "write it, or remove this")
+
+
+def _exact(context: Context) -> Iterator[Problem]:
+    for verb in context.verbs:
+        for step in context.steps(verb):
+            for path, target in _targets(_body(step.body), step.path(verb)):
+                unmatched = "css" in target or "testid" in target or ("role" in target and "name" not in target)
+                if "exact" in target and unmatched:
+                    hint = "remove it; css and testid are exact, and a role is, too"
+                    yield _idle(context, (*path, "exact"), "where no text is matched", hint)
+
+
+def _targets(body: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    yield path, body
+    for key in ("within", "unless"):
+        if isinstance(body.get(key), dict):
+            yield from _targets(body[key], (*path, key))
+
+
+def _body(body: Any) -> Mapping[str, Any]:
+    return body if isinstance(body, dict) else {}
+
+
+def _has_target(body: Any) -> bool:
+    return any(kind in _body(body) for kind in KINDS)
+
+
+def _idle(context: Context, path: Path, where: str, hint: str) -> Problem:
+    return Problem(context.place(path, key=True), f'"{path[-1]}" has no effect {where}', hint)
+
+
+RULES = (driver_lacks_key, page_key, idle_key)

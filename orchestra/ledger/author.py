@@ -1,0 +1,61 @@
+"""Who writes a ledger: the user's key marks its lines, and a key for signing, where he has one, its seals.
+
+May import `owner`, and `signing` when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from orchestra import owner
+
+SIGN_KEY: Final = "ORCHESTRA_SIGN_KEY"
+"""The variable with a private key, or with the path of one; nothing that a run starts inherits it."""
+
+Signer: TypeAlias = Callable[[Mapping[str, object]], dict[str, str]]
+"""Gives the fields `signed_by` and `signature` for the body of a seal."""
+
+
+class Author(NamedTuple):
+    """Who writes a ledger.
+
+    Attributes:
+        secret: the user's key, by which lines are marked as his; empty for none. A ledger that he did not write up to now
+            is not marked on, unless `trust` says that he vouches for it.
+        trust: as above.
+        sign: signs its seals; None where nobody does.
+    """
+
+    secret: bytes = b""
+    trust: bool = False
+    sign: Signer | None = None
+
+
+NOBODY: Final = Author()
+"""Marks no line and signs no seal."""
+
+
+def author_of(root: Path, environment: Mapping[str, str]) -> Author:
+    """Return the user of a process as the author of ledgers of a project. Raises as `signer_of`."""
+    return Author(owner.key(root, environment), sign=signer_of(environment))
+
+
+def signer_of(environment: Mapping[str, str]) -> Signer | None:
+    """Return what signs seals by the key of an environment; None where it has none.
+
+    Raises:
+        UsageError: the key cannot be read, or is of another kind.
+    """
+    given = environment.get(SIGN_KEY, "")
+    if not given:
+        return None
+    from orchestra.ledger import signing  # noqa: PLC0415 - a third of the start of a verb, for those who sign alone
+
+    return signing.signer(given, SIGN_KEY)
+
+
+def without_key(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of what is started: the key for signing is nothing to the tested product."""
+    return {name: value for name, value in environment.items() if name != SIGN_KEY}

@@ -1,0 +1,32 @@
+"""Where a file of evidence lies that a ledger names: in the run's folder, or elsewhere in the project. May import `nofollow`.
+
+A ledger is input: a path in it may have been written by anybody.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from orchestra.nofollow import BELOW
+
+
+def evidence_file(folder: Path, path: str) -> Path:
+    """Return the file that a path of evidence names.
+
+    Args:
+        folder: the run's, absolute.
+        path: relative to it, as an event has it.
+
+    Raises:
+        OSError: the path is absolute, or it leads out of the project, by itself or by a link.
+    """
+    if path.startswith("/"):
+        raise OSError(errno.EINVAL, "it has an absolute path, and evidence has one relative to the run", path)
+    parts = folder.parts
+    root = Path(*parts[: parts.index(BELOW)]) if BELOW in parts else folder
+    file = Path(os.path.normpath(folder / path))
+    if not file.is_relative_to(root) or not file.resolve().is_relative_to(root.resolve()):
+        raise OSError(errno.EINVAL, "it leads out of the project", path)
+    return file

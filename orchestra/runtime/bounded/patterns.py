@@ -1,0 +1,112 @@
+"""Every search for a regular expression of a spec. May import `pool`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from orchestra.pattern import MEGABYTES, SECONDS, SECONDS_PER_MEGABYTE
+from orchestra.runtime.bounded import pool
+from orchestra.runtime.terminal import ESCAPE
+
+_MEGABYTE = 1_000_000
+_BYTES_PER_LETTER = 32
+"""What a letter of a text takes at most, as JSON and as text, while both are there."""
+
+_HINT = "write it so that a text can be matched in one way only: (a+)+ tries all of them, a+ is the same"
+
+
+class PatternError(Exception):
+    """A pattern could not be searched for."""
+
+    def __init__(self, pattern: str, reason: str, hint: str = "") -> None:
+        super().__init__(f'the pattern "{pattern}" {reason}')
+        self.message = str(self)
+        self.pattern = pattern
+        self.hint = hint
+
+
+class Hit(NamedTuple):
+    """A line of a file that a pattern fits."""
+
+    line: int
+    text: str
+
+
+def groups(pattern: str, text: str, *, lines: bool = False) -> Mapping[str, str] | None:
+    """The named groups of the first match; None when there is none.
+
+    Args:
+        pattern: Python's syntax.
+        text: searched whole.
+        lines: `^` and `$` mean the begin and end of each line.
+
+    Raises:
+        PatternError: it cannot be read, or its limit is over.
+    """
+    asked = {"kind": "groups", "patterns": [pattern], "text": text, "lines": lines}
+    named: dict[str, str] | None = _ask(asked, [pattern], len(text))
+    return named
+
+
+def first(patterns: Sequence[str], texts: Sequence[str]) -> list[str | None]:
+    """For each text the first pattern that is found in it. The limit is one for all together.
+
+    Raises:
+        PatternError: one cannot be read, or the limit is over.
+    """
+    if not patterns or not texts:
+        return [None] * len(texts)
+    asked = {"kind": "first", "patterns": list(patterns), "texts": list(texts)}
+    numbers: list[int] = _ask(asked, patterns, sum(map(len, texts)))
+    return [patterns[number] if number >= 0 else None for number in numbers]
+
+
+def in_file(
+    patterns: Sequence[str],
+    path: Path,
+    start: int,
+    size: int,
+    *,
+    letters: int,
+    most: int,
+    stamp: str = "",
+    unless: Sequence[str] = (),
+    prefix: str = "",
+) -> list[Hit]:
+    """The lines of a file that one of the patterns fits, as a person sees them. Each pattern has a limit of its own.
+
+    Of a traceback of Python there is one, whose text is its exception.
+
+    Args:
+        patterns: Python's syntax.
+        path: of the file.
+        start: where in it to begin.
+        size: how many bytes to read from there.
+        letters: so many of a line are given, after its white space is stripped.
+        most: so many lines are given.
+        stamp: a pattern for the begin of each line, which is not searched.
+        unless: a line in which one of these is found is left out.
+        prefix: put before a line for `unless`.
+
+    Raises:
+        PatternError: one cannot be read, or its limit is over.
+        OSError: the file cannot be read.
+    """
+    asked = {"kind": "in_file", "path": str(path), "start": start, "size": size, "stamp": stamp, "prefix": prefix}
+    asked |= {"escape": ESCAPE}
+    asked |= {"patterns": list(patterns), "unless": list(unless), "letters": letters, "most": most}
+    return [Hit(*hit) for hit in _ask(asked, [*patterns, *unless], size)]
+
+
+def _ask(asked: dict[str, Any], patterns: Sequence[str], size: int) -> Any:
+    seconds = SECONDS + SECONDS_PER_MEGABYTE * size / _MEGABYTE
+    done = pool.ask(asked, seconds=seconds, memory=MEGABYTES * _MEGABYTE + _BYTES_PER_LETTER * size)
+    if not done.fault:
+        return done.value
+    reasons = {
+        "time": (f"did not end within {seconds:.2g} s of processor time", _HINT),
+        "memory": (f"needs more than {MEGABYTES} MB of memory", _HINT),
+    }
+    raise PatternError(patterns[done.part], *reasons.get(done.fault, (done.fault,)))

@@ -1,0 +1,97 @@
+"""Failures of steps in words, the same for every driver: from the meaning of an error to a `StepError`."""
+
+from __future__ import annotations
+
+from orchestra.runtime.driver.contract import Job, Lookup, StepError, unfit, unmet
+from orchestra.runtime.driver.fault import Meaning
+from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
+
+NOTHING = "no element"
+
+MOVES = ("goto", "back", "reload")
+"""The verbs that leave the page for another document, or for the same one again."""
+
+
+def failure_of(job: Job, meaning: Meaning, seconds: float | None = None) -> StepError:
+    """Return the failure of a step, by the meaning of its error.
+
+    Args:
+        job: the step.
+        meaning: of the error.
+        seconds: how long it waited, where that is not its own limit.
+    """
+    verb, subject = job.step.verb, target_text(job.step.target)
+    limit = seconds_text(job.allowed(seconds))
+    if meaning.kind == "strict":
+        return ambiguous(subject, meaning.matches)
+    if meaning.kind == "spec":
+        return unfit(f"{verb} cannot be carried out: {meaning.found}", hint="correct the step")
+    if verb in MOVES and meaning.kind in ("connection", "absent"):
+        url = quoted(job.args["url"]) if verb == "goto" else "the page"
+        found = meaning.found or f"not loaded within {limit}"
+        return StepError("failed", "connection", f"{url} cannot be opened: {found}", found=found)
+    if meaning.kind == "absent" and job.step.target is not None:
+        message = f"no element matches {subject} within {limit}"
+        return unmet(message, expected=subject, found=NOTHING, lookup="absent")
+    if meaning.kind == "loading":
+        message = f"{verb} of {subject} was done, and the page that it asked for did not come within {limit}"
+        return StepError("failed", "connection", message, expected="another page", found="no answer")
+    if meaning.kind == "blocked":
+        reason = meaning.found or "it is not ready"
+        return unmet(f"{verb} of {subject} is not possible: {reason}", found=meaning.found)
+    return unmet(f"{verb} failed: {meaning.found or meaning.kind}", found=meaning.found)
+
+
+def kept_by_dialog(job: Job) -> StepError:
+    """Return the failure of a navigation whose `beforeunload` dialog was dismissed."""
+    message = f"{job.step.verb} did not leave the page: its beforeunload dialog was dismissed"
+    hint = "accept it: `dialog: {accept: true}` before this step, or no `dialog` step at all"
+    return unmet(message, expected="another page", found="the same page", hint=hint)
+
+
+def not_moved(job: Job) -> StepError:
+    """Return the failure of a navigation after which no document was committed."""
+    if job.step.verb == "back":
+        return unmet("back has no page to go to", expected="a page before this one", found="none")
+    address = quoted(job.args["url"]) if job.step.verb == "goto" else "the page"
+    found = "no document came in the place of the one that is shown"
+    return StepError("failed", "connection", f"{address} was not opened", expected=address, found=found)
+
+
+def no_chooser(job: Job) -> StepError:
+    """Return the failure of an upload to an element that is no file input and opens no file chooser."""
+    reason = "it is no file input, and a click on it opened no file chooser"
+    return unmet(f"upload of {target_text(job.step.target)} is not possible: {reason}", found="no file chooser")
+
+
+def no_download(job: Job) -> StepError:
+    """Return the failure of a click after which nothing was downloaded."""
+    limit = seconds_text(job.allowed())
+    message = f"no download began within {limit} of the click on {target_text(job.step.target)}"
+    return unmet(message, expected="a download", found="none")
+
+
+def lookup_of(found: str) -> Lookup:
+    """Return how a target failed to be one element, by what a wait for it has found."""
+    return "absent" if found == NOTHING else ""
+
+
+def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meaning) -> StepError:
+    """Return the failure of a condition, by the meaning of Playwright's answer."""
+    message = f"expected {subject} {phrase} within {seconds_text(seconds)}"
+    if meaning.kind == "spec":
+        return unfit(f"{subject} cannot be checked: {meaning.found}", hint="correct the step")
+    if meaning.kind == "strict":
+        return ambiguous(subject, meaning.matches, expected=phrase)
+    if meaning.kind == "absent":
+        return unmet(f"{message}, but no element matches", expected=phrase, found=NOTHING, lookup="absent")
+    if meaning.kind == "other":
+        return unmet(f"{message}, but: {meaning.found}", expected=phrase, found=meaning.found)
+    return unmet(message, expected=phrase, found=quoted(meaning.found) if meaning.found else "nothing")
+
+
+def ambiguous(subject: str, count: int, *, expected: str = "one element") -> StepError:
+    """Return the failure of a target that must be one element and matches several."""
+    hint = "say which one: `nth: 0`, `exact: true`, or look inside another element with `within`"
+    message = f"{subject} matches {count} elements"
+    return unmet(message, expected=expected, found=f"{count} elements", hint=hint, lookup="several")

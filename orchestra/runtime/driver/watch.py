@@ -1,0 +1,122 @@
+"""Listen to the pages of a browser context: the same for the synchronous and the asynchronous interface of Playwright.
+
+All of it is heard on the context, so that windows which a page opens are heard too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from orchestra.runtime.driver.page_events import console_place, exception_text, main_frame_of, page_of, size_of
+from orchestra.runtime.observed import Observed, Reply
+
+COUNTS = ("page_errors", "console_errors", "failed_requests")
+
+
+class Watch:
+    """Counts and records what pages do without being asked; a driver adds how it answers dialogs and asks for sizes.
+
+    Attributes:
+        counts: how often pages complained, by the names of `COUNTS`.
+        observed: the errors and the traffic of pages.
+        crashed: whether a page has crashed.
+        moves: how many documents pages have shown, the same one under another address included.
+        downloads: how many files pages began to download.
+        ends: how many documents that pages asked for have come, or are known not to come.
+        failed: why the last of them did not come; empty when it came.
+        under_way: the requests that have not come to their end.
+    """
+
+    def __init__(self, mask: Callable[[str], str] = str) -> None:
+        self.mask = mask
+        self.counts: Counter[str] = Counter()
+        self.observed = Observed(mask)
+        self.crashed = False
+        self.moves = 0
+        self.downloads = 0
+        self.under_way: set[Any] = set()
+        self.ends = 0
+        self.failed = ""
+
+    def forget(self, mask: Callable[[str], str] = str) -> None:
+        """Drop what was heard so far; `mask` takes secrets out of what comes."""
+        self.mask = mask
+        self.counts.clear()
+        self.observed = Observed(mask)
+
+    def listen(self, context: Any) -> None:
+        """Begin to listen to a context and to every page that it opens."""
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_error)
+        context.on("dialog", self._on_dialog)
+        context.on("request", self._on_request)
+        context.on("requestfailed", self._on_failed)
+        context.on("response", self._on_response)
+        context.on("requestfinished", self._on_finished)
+        context.on("page", self._on_page)
+
+    def _on_page(self, page: Any) -> None:
+        page.on("crash", self._on_crash)
+        page.on("framenavigated", self._on_navigated)
+        page.on("download", self._on_download)
+
+    def _counts_for(self, _frame: Any) -> bool:
+        """Whether the documents of a main frame are those of the test."""
+        return True
+
+    def _on_request(self, request: Any) -> None:
+        self.under_way.add(request)
+
+    def _on_crash(self, _page: object) -> None:
+        self.crashed = True
+
+    def _on_navigated(self, frame: Any) -> None:
+        if frame.parent_frame is None and self._counts_for(frame):
+            self.moves += 1
+            self.ends += 1
+            self.failed = ""
+
+    def _on_download(self, _download: Any) -> None:
+        self.downloads += 1
+
+    def _on_console(self, message: Any) -> None:
+        if message.type == "error":
+            self.counts["console_errors"] += 1
+            self.observed.console_error(message.text, console_place(message))
+
+    def _on_error(self, raised: Any) -> None:
+        self.counts["page_errors"] += 1
+        self.observed.page_error(*exception_text(raised.error, raised.location))
+
+    def _on_dialog(self, dialog: Any) -> None:
+        raise NotImplementedError
+
+    def _on_failed(self, request: Any) -> None:
+        self.under_way.discard(request)
+        self.counts["failed_requests"] += 1
+        frame = main_frame_of(request)
+        if frame is not None and self._counts_for(frame):
+            self.ends += 1
+            self.failed = request.failure or "failed"
+        answered = request.existing_response is not None
+        if answered and size_of(request) is None:
+            self.observed.sized(request.url, None)
+        why = request.failure or "failed"
+        self.observed.failed(request.method, request.url, why, page_of(request), answered=answered)
+
+    def _on_response(self, response: Any) -> None:
+        request, status = response.request, response.status
+        self.counts["failed_requests"] += status >= 400
+        page = page_of(request) if status >= 400 else ""
+        self.observed.answered(Reply(request.method, request.url, status, page, size_of(request)))
+
+    def _on_finished(self, request: Any) -> None:
+        self.under_way.discard(request)
+        self.observed.measured(request.url, request.timing["responseEnd"])
+        if size_of(request) is None:  # only the browser knows the size, and to ask takes milliseconds
+            self._ask_size(request)
+
+    def _ask_size(self, request: Any) -> None:
+        raise NotImplementedError

@@ -1,0 +1,55 @@
+"""How a worker is asked to end an attempt before its time: a line of its own between requests, read while it works."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+END = b'"end"'
+"""The line; a request is a JSON object, so it is none."""
+
+_FOR_EVER = 1e9
+
+
+class Bounded(Protocol):
+    """What can be cut off: the page of a test."""
+
+    def bound(self, seconds: float) -> None:
+        """Let nothing take longer than this from now on."""
+
+
+class EarlyEnd:
+    """The clock of an attempt's deadlines, which another thread can put forward: then every deadline is over.
+
+    `finally` has its own time after that, as after a timeout.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = clock
+        self._lock = threading.Lock()
+        self._ahead = 0.0
+        self._page: Bounded | None = None
+
+    def clock(self) -> float:
+        """Monotonic seconds, from an end on far ahead."""
+        return self._monotonic() + self._ahead
+
+    def watch(self, page: Bounded) -> None:
+        """Take the page whose calls are cut off by an end; one that has come already cuts them off at once."""
+        with self._lock:
+            self._page = page
+            if self._ahead:
+                page.bound(0.0)
+
+    def now(self) -> None:
+        """End the attempt. A second call does nothing."""
+        with self._lock:
+            if not self._ahead:
+                self._ahead = _FOR_EVER
+                if self._page is not None:
+                    self._page.bound(0.0)

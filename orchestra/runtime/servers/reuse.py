@@ -1,0 +1,115 @@
+"""Which of the rows that `orchestra up` keeps a run may use, and how sure it is that they are made of the code as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from orchestra.plan import Component, Job, Plan
+from orchestra.runtime.build import Build, build_of
+from orchestra.runtime.changed_files import changed_since
+from orchestra.runtime.servers.up import UpRow, lives, read, variables
+
+MOST_NAMED = 3
+"""So many changed files are named in a message."""
+
+_NO_COMMAND = Job(run=())
+
+
+class Usable(NamedTuple):
+    """What of the rows that are up a run may use.
+
+    Attributes:
+        rows: those that it may use as they stand.
+        refused: why it may not use others.
+        unsure: why those that it uses may hold older code than the files do; nothing shows that they do.
+    """
+
+    rows: dict[str, UpRow]
+    refused: dict[str, str]
+    unsure: dict[str, str]
+
+
+def fix(name: str) -> str:
+    """Return what the user can do about a row that may be old code."""
+    return (
+        f"`orchestra up --restart {name}` starts it again, and `inputs` of the spec list the files that it is made of"
+    )
+
+
+def usable(root: Path, home: Path, plan: Plan, environment: Mapping[str, str]) -> Usable:
+    """Return the rows that a run may use as they stand, with what speaks against the others.
+
+    Args:
+        root: the project root.
+        home: `.orchestra/<suite>`.
+        plan: of the run.
+        environment: of the run.
+    """
+    found = Usable({}, {}, {})
+    up = read(home)
+    if up is None:
+        return found
+    here = variables(root, plan.components, environment, up.mark)
+    changed = sorted(name for name in here.keys() | up.variables.keys() if here.get(name) != up.variables.get(name))
+    rows = {row.id: row for row in plan.components}
+    for component in plan.components:  # in the order of the plan, in which needs come first
+        row = up.rows.get(component.id)
+        if row is None or not _started(component) or row.state == "idle":
+            continue
+        build = build_of(root, component)
+        why = _unfit(component, row, build.digest, rows, found.rows)
+        if not why and changed:
+            why = f"{', '.join(changed)} had another value when it was started"
+        if why:
+            found.refused[component.id] = why
+        else:
+            found.rows[component.id] = row
+            if doubt := _doubt(root, plan, component, row, build):
+                found.unsure[component.id] = doubt
+    return found
+
+
+def _doubt(root: Path, plan: Plan, component: Component, row: UpRow, build: Build) -> str:
+    """Why it cannot be known whether a row is made of the code as it is now; empty where its files are declared."""
+    if build.declared:
+        return ""
+    since = datetime.fromtimestamp(row.since).astimezone().strftime("%H:%M:%S")
+    files = [str(path.relative_to(root)) for path in islice(_later(root, plan, component, row, build), MOST_NAMED + 1)]
+    if files:
+        more = " and more" if len(files) > MOST_NAMED else ""
+        listed = ", ".join(sorted(files[:MOST_NAMED]))
+        return f"{listed}{more} changed after it was started at {since}, and it declares no `inputs` that would decide"
+    if not build.known:
+        return f"it was started at {since}, its `run` names no file of this project, and it declares no `inputs`"
+    return ""
+
+
+def _later(root: Path, plan: Plan, component: Component, row: UpRow, build: Build) -> Iterator[Path]:
+    """The files of code in the component's folder that changed after its start: not its own, nor those of the suite."""
+    cwd = (component.service or component.job or _NO_COMMAND).cwd
+    named = {word for test in plan.tests if test.command is not None for word in test.command.argv}
+    known = {*build.files, *(root / name for name in (*plan.sources, plan.outputs.doit, plan.outputs.docs, *named))}
+    return (path for path in changed_since(root / cwd, row.since) if path not in known)
+
+
+def _unfit(
+    component: Component, row: UpRow, build: str, rows: Mapping[str, Component], good: Mapping[str, UpRow]
+) -> str:
+    if row.state != "healthy":
+        return f"it is {row.state}{f': {row.reason}' if row.reason else ''}"
+    if row.degraded:
+        return f"it is degraded: {row.degraded}"
+    if row.build != build:
+        return "its command, environment or input files have changed since it was started"
+    if component.service is not None and not lives(row):
+        return "its process is gone"
+    lacking = [need for need in component.needs if _started(rows[need]) and need not in good]
+    return f"it needs {lacking[0]}, which is not used" if lacking else ""
+
+
+def _started(component: Component) -> bool:
+    return component.service is not None or component.job is not None

@@ -1,0 +1,125 @@
+"""Which earlier records a run believes, though a pull request can bring any. May import `ledger` and `owner`.
+
+A run believes a record when its chain is whole and its last line has the user's mark (`owner`), and in CI none: there
+it believes the spec and baselines, which are reviewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestra import owner
+from orchestra.errors import MachineError, UsageError
+from orchestra.ledger.earlier import earlier
+from orchestra.ledger.history import Past
+from orchestra.ledger.log import Tail, last_mark
+from orchestra.ledger.runs import LEDGER, is_run_id
+
+Add = Callable[[str, Mapping[str, Any]], object]
+Body = Mapping[str, Any]
+
+PASSED = frozenset({"passed", "flaky"})
+
+
+def believes(environment: Mapping[str, str]) -> bool:
+    """Return whether this process believes any record: in CI the checkout brings all that is there."""
+    return not environment.get("CI")
+
+
+def vouched(folder: Path, secret: bytes, environment: Mapping[str, str], *, trust: bool) -> str:
+    """Return by what the record of a run is believed that goes on. Whoever goes on verifies its chain.
+
+    Args:
+        folder: the run's.
+        secret: the user's key, empty for none.
+        environment: of the process.
+        trust: the user vouches for the record.
+
+    Raises:
+        UsageError: he does not, and he did not make it on this machine, or this is CI.
+        MachineError: it cannot be read.
+    """
+    in_ci = "" if believes(environment) else "in CI no earlier record is believed"
+    why = in_ci or _unmarked(*last_mark(folder / LEDGER), secret)
+    if why and not trust:
+        raise UsageError(
+            f"run {folder.name} cannot go on: {why}",
+            f"look at it with `orchestra audit {folder.name}`; `orchestra run --resume {folder.name} --trust` keeps what "
+            "it says has passed, `orchestra run` starts a new run",
+        )
+    by = f"by --trust, for {why}" if why else "its chain is whole, and this user made it on this machine"
+    return f"what this record says has passed is believed: {by}"
+
+
+def _unmarked(tip: str, mac: str, secret: bytes) -> str:
+    """Return why a record is not the user's, empty when it is."""
+    if not secret:
+        return "this user has no key here to know his own records by"
+    return "" if owner.is_own(secret, tip, mac) else "it was not made by this user on this machine"
+
+
+@dataclass(slots=True)
+class Passes:
+    """What earlier runs of a suite passed, by their own records.
+
+    Attributes:
+        home: `.orchestra/<suite>`, absolute.
+        environment: of the process.
+        secret: the user's key, empty for none.
+    """
+
+    home: Path
+    environment: Mapping[str, str]
+    secret: bytes
+    _read: dict[str, Mapping[str, Body] | str] = field(default_factory=dict)
+    _noted: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, root: Path, home: Path, environment: Mapping[str, str]) -> Passes:
+        """Return those that a user of this process may believe."""
+        return cls(home, environment, owner.key(root, environment))
+
+    def hold(self, task: str, past: Past, add: Add) -> bool:
+        """Return whether it is believed that a task passed as the history says; a note says why not, each reason once.
+
+        In CI nothing is believed, and no note says so.
+
+        Args:
+            task: its name.
+            past: its last execution, by the history; with a run.
+            add: records an event.
+        """
+        if not believes(self.environment):
+            return False
+        doubt = self._doubt(task, past)
+        if doubt and doubt not in self._noted:
+            self._noted.add(doubt)
+            message = f"{task} runs, though its inputs are as when it last passed: {doubt}"
+            add("note", {"kind": "unchanged_doubted", "message": message})
+        return not doubt
+
+    def _doubt(self, task: str, past: Past) -> str:
+        if past.run not in self._read:
+            self._read[past.run] = self._verdicts(past.run)
+        verdicts = self._read[past.run]
+        if isinstance(verdicts, str):
+            return verdicts
+        body = verdicts.get(task)
+        if body is None or body["verdict"] not in PASSED or body["inputs"] != past.inputs:
+            return f"run {past.run} has no pass of {task} on these inputs"
+        return ""
+
+    def _verdicts(self, run: str) -> Mapping[str, Body] | str:
+        """Return the verdicts that stand at the end of a run, or why none of them is believed."""
+        if not is_run_id(run):
+            return f'"{run}" is no run'
+        tail = Tail(self.home / "runs" / run / LEDGER)
+        try:
+            verdicts = earlier(tail.poll()).verdicts
+        except (MachineError, KeyError, TypeError, ValueError) as error:
+            return f"the record of run {run} is missing or damaged: {error}"
+        why = _unmarked(tail.tip.hash, tail.tip.mac, self.secret)
+        return f"the record of run {run} is not believed: {why}" if why else verdicts

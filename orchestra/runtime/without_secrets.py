@@ -1,0 +1,64 @@
+"""What came of an attempt, without the secrets of the run: in its files, in their names, in the words of its failure."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from orchestra import nofollow
+from orchestra.runtime.attempt import Dropped, Evidence, Failure, Result
+from orchestra.runtime.mask import Masks
+
+_OF_PROGRAMS = frozenset({"attachment", "download"})
+"""Kinds of evidence whose files have names that the product or a command gave them."""
+
+
+def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
+    """Return a result without secrets, and clean its files; those that programs wrote become the user's alone.
+
+    A file that cannot be searched is removed, and named in `dropped`; so is one outside of the attempt's folder whose
+    name holds a secret: it is the user's, and is neither renamed nor changed.
+
+    Args:
+        result: of an attempt, or of a repeat.
+        masks: of the run.
+        folder: the attempt's own, absolute.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    if result.evidence:
+        with suppress(OSError):  # a folder that a program removed has nothing to be taken
+            nofollow.make_private(folder)
+    if not masks:
+        return result
+    ours = {one.path for one in result.evidence if one.kind not in _OF_PROGRAMS}
+    cleaned = masks.clean(folder, ours)
+    kinds = {cleaned.path(one.path): one.kind for one in result.evidence}
+    gone = {one.path: Dropped(one.path, one.size, kinds.get(one.path, "file"), one.reason) for one in cleaned.removed}
+    kept = list[Evidence]()
+    for one in result.evidence:
+        path = cleaned.path(one.path)
+        if path.startswith("../") and masks.betrayed(path):
+            reason = "its path holds a secret, and it is outside of the folder of the attempt"
+            gone[path] = Dropped(masks.name(path), 0, one.kind, reason)
+        if path not in gone:
+            kept.append(Evidence(path, one.kind))
+    return msgspec.structs.replace(
+        result,
+        failure=None if result.failure is None else _failure(result.failure, masks),
+        evidence=tuple(kept),
+        dropped=(*result.dropped, *(gone[path] for path in sorted(gone))),
+    )
+
+
+def _failure(failure: Failure, masks: Masks) -> Failure:
+    return msgspec.structs.replace(
+        failure,
+        message=masks.text(failure.message),
+        expected=masks.text(failure.expected),
+        found=masks.text(failure.found),
+        hint=masks.text(failure.hint),
+    )

@@ -1,0 +1,488 @@
+"""Both browser drivers, step by step: the same verdict, the same kind of fault at the same step, by the tools that are meant."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestra.plan import Method
+from orchestra.runtime.driver.mcp_verbs import VERBS
+from orchestra.steps import VERBS as VOCABULARY
+from tests.support.both import CODE, EVALUATE, OPEN, failed, passed
+from tests.support.expectations import CASES, PAGE
+
+browser = pytest.mark.browser
+SEND, BOX = {"role": "button", "name": "Send"}, {"label": "Message", "exact": True}
+
+
+def logged(text):
+    return {"expect": {"testid": "log", "to": {"contain": text}}}
+
+
+def expect(target, to, within=0.3):
+    return {"expect": {**target, "to": to, "within_seconds": within}}
+
+
+def press(name, **more):
+    return {"click": {"role": "button", "name": name, "exact": True, **more}}
+
+
+def test_every_browser_verb_has_a_function():
+    assert set(VERBS) == {name for name, verb in VOCABULARY.items() if verb.browser}
+
+
+# --------------------------------------------------------------------------------------------------------------- verbs
+
+VERB_RUNS = {
+    "pointer": (
+        [
+            {"hover": SEND},
+            logged("over;"),
+            {"click": SEND},
+            logged("click 0;"),
+            {"click": {**SEND, "button": "right"}},
+            logged("aux 2;"),
+            {"click": {**SEND, "modifiers": ["Shift"]}},
+            logged("click 0 shift;"),
+            {"click": {**SEND, "count": 2}},
+            logged("double;"),
+        ],
+        {"goto": {"browser_navigate"}, "click": {"browser_click"}, "hover": {"browser_hover"}, "expect": {EVALUATE}},
+    ),
+    "triple click": ([{"click": {**SEND, "count": 3}}, logged("double;")], {"click": {CODE}}),
+    "keyboard": (
+        [
+            {"fill": {**BOX, "value": "new"}},
+            expect(BOX, {"have_value": "new"}, 5),
+            {"press": {**BOX, "key": "A"}},
+            logged("key A;"),
+            {"press": "Escape"},
+            logged("key Escape;"),
+            {"press": {**BOX, "key": "Enter"}},
+            logged("submit;"),
+        ],
+        {"fill": {"browser_type"}, "press": {EVALUATE, "browser_press_key"}},
+    ),
+    "controls": (
+        [
+            {"check": {"label": "Compact view"}},
+            {"check": {"label": "Compact view"}},
+            {"uncheck": {"label": "Compact view"}},
+            logged("compact true; compact false;"),
+            {"check": {"label": "Large"}},
+            expect({"label": "Large"}, {"be": "checked"}, 5),
+            {"select": {"label": "Ticker", "value": "AMD"}},
+            expect({"label": "Ticker"}, {"have_value": "A"}, 5),
+            {"select": {"label": "Many", "value": ["one", "three"]}},
+        ],
+        {
+            "check": {"browser_fill_form"},
+            "uncheck": {"browser_fill_form"},
+            "select": {"browser_select_option"},
+            "expect": {EVALUATE, CODE},
+        },
+    ),
+    "upload": (
+        [
+            {"upload": {"label": "Import file", "files": ["a.txt", "${attempt.dir}/b.txt"]}},
+            expect({"testid": "imported"}, {"have_text": "first + second"}, 5),
+        ],
+        {"upload": {EVALUATE, CODE}},
+    ),
+    "history and viewport": (
+        [
+            {"click": {"text": "Other page"}},
+            {"expect": {"page": {"title": {"have_text": "Other page"}}}},
+            "back",
+            {"expect": {"page": {"title": {"have_text": "Step test page"}}}},
+            {"fill": {**BOX, "value": "gone"}},
+            "reload",
+            expect(BOX, {"have_value": "old"}, 5),
+            expect({"css": "[title='en-US 1280x800']"}, {"have_count": 1}, 5),
+            {"viewport": {"width": 390, "height": 844}},
+            {"evaluate": {"script": "() => [innerWidth, innerHeight]", "equals": [390, 844]}},
+        ],
+        {
+            "back": {"browser_navigate_back"},
+            "reload": {CODE},
+            "viewport": {"browser_resize"},
+            "expect": {EVALUATE, CODE},
+        },
+    ),
+    "back without a history": (["back", {"goto": "${s.url}/other.html"}, "back"], {"back": {"browser_navigate_back"}}),
+    "downloads": (
+        [
+            {"download": {"text": "Export JSON", "as": "d.json", "expect": {"json": {"$.messages[1].price": 121.67}}}},
+            {"download": {"text": "Export CSV", "as": "a table.csv", "expect": {"csv": {"rows": 2}}}},
+        ],
+        {"download": {CODE}},
+    ),
+    "dialogs": (
+        [
+            {"dialog": {"accept": True}},
+            press("Confirm"),
+            logged("confirmed true;"),
+            {"dialog": {"accept": True, "text": "this"}},
+            press("Prompt"),
+            logged("answered this;"),
+            press("Prompt"),
+            logged("answered null;"),
+            {"dialog": {"accept": False}},
+            press("Confirm"),
+            logged("confirmed false;"),
+            {"dialog": {"accept": True}},
+        ],
+        {"click": {"browser_click", "browser_handle_dialog"}},
+    ),
+    "a dialog between two steps": (
+        [
+            {"evaluate": "() => { setTimeout(() => log('said ' + confirm('sure?')), 100) }"},
+            {"dialog": {"accept": True}},
+            logged("said true;"),
+        ],
+        {"expect": {EVALUATE, "browser_handle_dialog"}},
+    ),
+    "evaluate": (
+        [
+            {"evaluate": {"script": "() => ({a: [1, null]})", "save": "it"}},
+            {"evaluate": {"script": "() => ({a: [1, null]})", "equals": "${saved.it}"}},
+            {"evaluate": {"testid": "reply", "script": "(reply) => reply.dataset.ticker", "equals": "NVDA"}},
+            {"evaluate": {"script": "async () => 2.5", "below": 2.6}},
+            {"evaluate": {"script": "document.title", "equals": "Step test page"}},
+            {"evaluate": {"script": "() => undefined", "equals": None}},
+            {"evaluate": {"script": "() => '### Error\\n### Result\\n1'", "equals": "### Error\n### Result\n1"}},
+        ],
+        {"evaluate": {EVALUATE}},
+    ),
+    "pictures": (
+        [{"screenshot": "start page"}, {"screenshot": {"testid": "reply", "as": "a/b"}}],
+        {"screenshot": {"browser_take_screenshot"}},
+    ),
+    "frames and shadows": (
+        [
+            {"fill": {"frame": "iframe", "label": "Inside", "value": "x"}},
+            {"click": {"frame": "iframe", "role": "button", "name": "Framed"}},
+            logged("framed x;"),
+            press("Shadow button"),
+            logged("shadow;"),
+        ],
+        {"fill": {"browser_type"}, "click": {"browser_click"}},
+    ),
+    "http and set": (
+        [
+            {"http": {"GET": "${s.url}/echo", "save": {"how": "$.method"}}},
+            {"set": {"word": "${saved.how} it"}},
+            {"fill": {**BOX, "value": "${saved.word}"}},
+            expect(BOX, {"have_value": "GET it"}, 5),
+        ],
+        {"fill": {"browser_type"}},
+    ),
+}  # fmt: skip
+
+
+@browser
+@pytest.mark.parametrize("case", VERB_RUNS)
+def test_every_verb_by_its_tools(both, case):
+    said, tools = VERB_RUNS[case]
+    passed(both(*said))
+    assert {verb: both.tools.get(verb) for verb in tools} == tools
+
+
+@browser
+@pytest.mark.parametrize("delay", [20, 45, 70, 95, 120, 180])
+def test_a_dialog_may_open_at_any_moment_of_a_question(both, delay):
+    """Parts of a tool wait for a dialog without a word; it is answered beside them."""
+    opens = {"evaluate": f"() => {{ setTimeout(() => log('said ' + confirm('sure?')), {delay}) }}"}
+    passed(both({"dialog": {"accept": True}}, opens, logged("said true;")))
+
+
+def test_every_browser_verb_is_tried():
+    tried = {next(iter(one)) if isinstance(one, dict) else one for said, _ in VERB_RUNS.values() for one in said}
+    tried |= {"goto", "wait"}  # in every run, and below
+    assert tried >= set(VERBS)
+
+
+# ---------------------------------------------------------------------------------------------------------------- wait
+
+WAITS = {
+    "testid": (press("Slow"), {"testid": "slow"}, EVALUATE),
+    "text": (press("Slow"), {"text": "there", "exact": True}, EVALUATE),
+    "css": (press("Slow"), {"css": "#slow[data-testid]"}, EVALUATE),
+    "css and marker": (press("Slow"), {"css": "#slow[data-testid]", "unless": {"testid": "error-banner"}}, EVALUATE),
+    "hidden": (press("Go"), {"testid": "going", "be": "hidden"}, EVALUATE),
+    "hidden, with marker": (press("Go"), {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}}, EVALUATE),
+    "role": (press("Go"), {"role": "button", "name": "Send"}, CODE),
+    "label": (press("Go"), {"label": "Compact view"}, CODE),
+    "frame": ({"click": {"frame": "#inner", "role": "button", "name": "Frame slow"}}, {"frame": "#inner", "text": "late", "exact": True, "unless": {"testid": "error-banner"}}, CODE),
+    "within": (press("Go"), {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "eggs"}}, CODE),
+}  # fmt: skip
+
+
+@browser
+@pytest.mark.parametrize("case", WAITS)
+def test_a_wait_ends_with_the_change(both, case):
+    first, step, tool = WAITS[case]
+    _, mcp = passed(both(first, {"wait": step}))
+    assert both.tools["wait"] == {tool}
+    record = mcp.steps[-1]
+    assert (record.calls, record.polls) == (1, 1)
+    assert (record.lag_seconds is not None) == (tool == EVALUATE)
+
+
+@browser
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"testid": "slow", "unless": {"testid": "error-banner"}},
+        {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}},
+        {"role": "alert", "unless": {"testid": "error-banner"}},
+        {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
+    ],
+)
+def test_the_marker_of_failure_ends_a_wait(both, step):
+    cli, mcp = failed(both(press("Fail"), {"wait": {**step, "within_seconds": 50}}))
+    assert mcp.failure.message == cli.failure.message
+    assert mcp.failure.found == cli.failure.found == '"it failed"'
+
+
+@browser
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"testid": "slow"},
+        {"testid": "ghost"},
+        {"role": "alert"},
+        {"testid": "going", "be": "hidden"},
+        {"role": "heading", "be": "hidden"},
+        {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
+    ],
+)
+def test_a_wait_in_vain(both, step):
+    cli, mcp = failed(both({"wait": {**step, "within_seconds": 0.4}}))
+    assert mcp.failure.message == cli.failure.message
+
+
+@browser
+def test_a_long_wait_is_many_short_ones(both, monkeypatch):
+    monkeypatch.setattr("tests.support.requests.Method", lambda *said: Method(*said, poll_seconds=0.2))
+    late = {"evaluate": "() => { later(() => show('slow', 'there'), 3000) }"}
+    mcp = both.run("mcp", [OPEN, late, {"wait": {"testid": "slow"}}])
+    assert mcp.outcome == "passed", mcp.failure
+    assert mcp.steps[-1].polls >= 3
+    assert mcp.steps[-1].calls == mcp.steps[-1].polls
+
+
+@browser
+@pytest.mark.parametrize("step", [{"css": "h1", "within_seconds": 20}, {"role": "heading", "within_seconds": 20}])
+def test_a_wait_goes_on_over_a_navigation(both, step):
+    away = {
+        "evaluate": "() => { document.querySelector('h1').remove(); later(() => { location.href = 'other.html' }, 400) }"
+    }
+    passed(both(away, {"wait": step}, {"expect": {"page": {"title": {"have_text": "Other page"}}}}))
+
+
+@browser
+def test_a_question_goes_on_over_a_navigation(both):
+    away = {"evaluate": "() => { later(() => { location.href = 'other.html' }, 300) }"}
+    passed(both(away, {"expect": {"css": "h1", "to": {"have_text": "Other page"}, "within_seconds": 20}}))
+
+
+@browser
+def test_an_action_waits_for_its_element(both):
+    late = {
+        "evaluate": "() => { later(() => { const one = document.createElement('button'); one.textContent = 'Late one'; one.onclick = () => log('late'); document.body.append(one); }, 400) }"
+    }
+    passed(both(late, press("Late one"), logged("late;")))
+    soon = {"evaluate": "() => { later(() => { document.querySelectorAll('button')[1].disabled = false }, 400) }"}
+    passed(both.again()(soon, press("Never")))
+
+
+# -------------------------------------------------------------------------------------------------------- expectations
+
+FOCUS = {"press": {"placeholder": "Ask me", "key": "Shift"}}
+
+
+@browser
+def test_every_condition_holds_where_it_holds_and_not_where_it_does_not(both):
+    held = [expect(yes, to, 5) for to, yes, _, _ in CASES.values()]
+    refused = [expect(no, {"not": to}, 5) for to, _, no, _ in CASES.values()]
+    passed(both(FOCUS, *held, *refused))
+    assert both.tools["expect"] == {EVALUATE, CODE}
+
+
+@browser
+@pytest.mark.parametrize("case", CASES)
+def test_a_condition_that_does_not_hold(both, case, tmp_path):
+    to, yes, no, _ = CASES[case]
+    cli, mcp = failed(both(FOCUS, expect(no, to)))
+    assert mcp.failure.message == cli.failure.message
+    in_code = "have_count" in to or to.get("be") in {"enabled", "disabled", "checked"}
+    assert both.tools["expect"] == {CODE if in_code else EVALUATE}
+    cli, mcp = failed(both.again()(FOCUS, expect(yes, {"not": to})))
+    assert mcp.failure.message == cli.failure.message
+
+
+@browser
+@pytest.mark.parametrize(
+    "to", [{"be": "visible"}, {"have_text": "x"}, {"not": {"contain": "x"}}, {"match": "(?<a>x)"}, {"be": "enabled"}]
+)
+def test_an_element_that_is_not_there(both, to):
+    cli, mcp = failed(both(expect({"testid": "nowhere"}, to)))
+    assert (mcp.failure.message, mcp.failure.found) == (cli.failure.message, cli.failure.found)
+
+
+@browser
+def test_expect_waits_for_the_change(both):
+    _, mcp = passed(both(press("Slow"), expect({"testid": "slow"}, {"have_text": "there"}, 10)))
+    assert mcp.steps[-1].polls > 0
+    assert mcp.steps[-1].lag_seconds > 0
+
+
+@browser
+@pytest.mark.parametrize("case", PAGE)
+def test_expectations_of_the_page(both, case):
+    yes, no, _ = PAGE[case]
+    cli, mcp = failed(both({"expect": {"page": yes}}, {"expect": {"page": no, "within_seconds": 0.3}}))
+    assert mcp.failure.message == cli.failure.message
+    assert both.tools["expect"] == {EVALUATE}
+
+
+# ------------------------------------------------------------------------------------------------------------- targets
+
+TARGETS = [
+    {"role": "button", "name": "Send"}, {"label": "Compact view"}, {"placeholder": "Ask me"},
+    {"text": "Hello NVDA it is"}, {"alt": "A chart"}, {"title": "The message"}, {"testid": "reply"}, {"css": "#send.big"},
+    {"testid": "twin", "nth": -1}, {"text": "Twin", "nth": 0}, {"role": "listitem", "has_text": "eggs"},
+    {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "eggs"}},
+    {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "Buy milk", "nth": 1}},
+    {"role": "button", "name": "Framed", "frame": "#inner"}, {"text": "In the shadow"}, {"testid": "shady"}, {"testid": "far"},
+]  # fmt: skip
+
+
+@browser
+def test_every_form_of_target_finds_its_element(both):
+    passed(both(*[expect(target, {"have_count": 1, "be": "visible"}, 5) for target in TARGETS]))
+    passed(both.again()(*[{"hover": target} for target in TARGETS]))
+
+
+# ------------------------------------------------------------------------------------------------------------ failures
+
+TWIN = {"testid": "twin"}
+FAILURES = {
+    "several: click": ([{"click": TWIN}], "failed", "assertion"),
+    "several: wait": ([{"wait": TWIN}], "failed", "assertion"),
+    "several: wait with marker": ([{"wait": {**TWIN, "unless": {"testid": "error-banner"}}}], "failed", "assertion"),
+    "several: wait by role": ([{"wait": {"role": "listitem"}}], "failed", "assertion"),
+    "several: expect": ([{"expect": {**TWIN, "to": {"have_text": "x"}}}], "failed", "assertion"),
+    "several: enabled": ([{"expect": {**TWIN, "to": {"be": "enabled"}}}], "failed", "assertion"),
+    "several: evaluate": ([{"evaluate": {**TWIN, "script": "() => 1"}}], "failed", "assertion"),
+    "several: screenshot": ([{"screenshot": {**TWIN, "as": "x"}}], "failed", "assertion"),
+    "several: download": ([{"download": {**TWIN, "as": "x"}}], "failed", "assertion"),
+    "wrong kind: fill": ([{"fill": {"css": "h1", "value": "x"}}], "failed", "assertion"),
+    "wrong kind: select": ([{"select": {"css": "h1", "value": "x"}}], "failed", "assertion"),
+    "wrong kind: check": ([{"check": {"css": "h1"}}], "failed", "assertion"),
+    "wrong kind: value": ([{"expect": {"testid": "reply", "to": {"have_value": "x"}}}], "failed", "assertion"),
+    "wrong kind: upload": ([{"upload": {"css": "h1", "files": ["a.txt"]}}], "failed", "assertion"),
+    "script: value": ([{"evaluate": {"script": "() => 1", "equals": True}}], "failed", "assertion"),
+    "script: below": ([{"evaluate": {"script": "() => 3", "below": 2}}], "failed", "assertion"),
+    "script: error": ([{"evaluate": {"script": "() => { throw new Error('broken') }"}}], "failed", "assertion"),
+    "script: no script": ([{"evaluate": {"script": "() => {"}}], "failed", "assertion"),
+    "download: content": ([{"download": {"text": "Export JSON", "as": "x", "expect": {"json": {"$.format": "no"}}}}], "failed", "assertion"),
+    "download: none": ([{"download": {**SEND, "as": "x", "within_seconds": 1}}], "failed", "assertion"),
+    "download: cut off": ([{"download": {"text": "Export cut off", "as": "x"}}], "failed", "assertion"),
+    "download: no element": ([{"download": {"text": "No such link", "as": "x", "within_seconds": 0.3}}], "failed", "assertion"),
+    "spec: key": ([{"press": "NoSuchKey"}], "error", "setup"),
+    "spec: url": ([{"goto": "/relative"}], "error", "setup"),
+    "spec: port": ([{"goto": "http://127.0.0.1:1/"}], "error", "setup"),
+    "spec: selector": ([{"click": {"css": "h1[["}}], "error", "setup"),
+    "spec: selector of a wait": ([{"wait": {"css": "h1[["}}], "error", "setup"),
+    "spec: selector of expect": ([{"expect": {"css": "h1[[", "to": {"be": "visible"}}}], "error", "setup"),
+    "spec: pattern": ([{"expect": {"css": "h1", "to": {"match": "("}}}], "error", "setup"),
+    "spec: pattern of the page": ([{"expect": {"page": {"title": {"match": "("}}}}], "error", "setup"),
+    "spec: no file": ([{"upload": {"label": "Import file", "files": ["missing.txt"]}}], "error", "setup"),
+    "spec: file outside": ([{"upload": {"label": "Import file", "files": ["../x"]}}], "error", "setup"),
+    "spec: name": ([{"click": {"testid": "${saved.x}"}}], "error", "setup"),
+    "server: refused": ([{"goto": "${down.url}/"}], "failed", "connection"),
+    "server: no name": ([{"goto": "http://nowhere.invalid/"}], "failed", "connection"),
+    "server: a download": ([{"goto": "${s.url}/cut-off"}], "failed", "assertion"),
+    "http: status": ([{"http": {"GET": "${s.url}/status/503"}}], "failed", "assertion"),
+    "http: refused": ([{"http": {"GET": "${down.url}/"}}], "failed", "connection"),
+}  # fmt: skip
+
+
+@browser
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_failure_is_of_the_same_kind(both, case):
+    said, outcome, fault = FAILURES[case]
+    cli, mcp = failed(both(*said), outcome, fault)
+    if case.startswith(("several", "script: value", "script: below", "download", "server", "http")):
+        assert mcp.failure.message == cli.failure.message
+
+
+@browser
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"click": {"testid": "nowhere"}}],
+        [{"click": {"text": "Never"}}],
+        [{"fill": {"label": "Fixed", "value": "x"}}],
+        [press("Cover"), {"click": SEND}],
+        [{"goto": "${s.url}/silent"}],
+        [{"wait": {"testid": "nowhere"}}],
+        [{"expect": {"testid": "nowhere", "to": {"be": "visible"}, "within_seconds": 60}}],
+        [{"evaluate": "() => new Promise(() => {})"}],
+    ],
+    ids=str,
+)
+def test_the_time_of_the_test_is_over(both, said):
+    _, mcp = failed(both(*said, timeout_seconds=1.5), "timeout", "timeout")
+    assert mcp.failure.message.startswith(
+        f"the test's 1.5 s were over in step {len(said) + 1} ({next(iter(said[-1]))})"
+    )
+
+
+@browser
+def test_finally_runs_after_a_failure(both):
+    cli, mcp = failed(both(expect(SEND, {"have_text": "x"}), last=[press("Send"), logged("click 0;")]))
+    assert mcp.steps[-1].section == cli.steps[-1].section == "finally"
+    cli, mcp = failed(both.again()({"set": {"a": 1}}, last=[expect(SEND, {"have_text": "x"})]))
+
+
+# ------------------------------------------------------------------------------------------------------------ evidence
+
+NOISE = {"goto": "${s.url}/other.html"}
+
+
+@browser
+def test_evidence_of_a_failure(both, tmp_path):
+    pause = {"evaluate": "() => new Promise((done) => setTimeout(done, 300))"}
+    cli, mcp = failed(both(NOISE, pause, expect({"css": "h1"}, {"have_text": "x"}), opened=False))
+    kinds = {one.path: one.kind for one in mcp.evidence}
+    assert kinds == {
+        "failure.png": "screenshot",
+        "console.log": "console",
+        "network.log": "network",
+        "mcp.jsonl": "mcp",
+    }
+    assert (tmp_path / "mcp" / "failure.png").read_bytes().startswith(b"\x89PNG")
+    console = (tmp_path / "mcp" / "console.log").read_text()
+    assert "plain word" in console
+    assert "bad word" in console
+    assert "uncaught word" in console
+    assert "/status/503 => [503]" in (tmp_path / "mcp" / "network.log").read_text()
+    for name in ("page_errors", "console_errors", "failed_requests"):
+        assert mcp.facts[name] == cli.facts[name], name
+    lines = [json.loads(line) for line in (tmp_path / "mcp" / "mcp.jsonl").read_text().splitlines()]
+    assert {"verb", "tool", "arguments", "seconds", "outcome"} == set(lines[0])
+    assert all(line["seconds"] >= 0 for line in lines)
+    quiet = both.again()
+    quiet()
+    assert not (quiet._folder / "mcp" / "console.log").exists()  # what the test before said is not told again
+
+
+@browser
+def test_what_a_step_cost_is_recorded(both):
+    _, mcp = passed(both({"click": SEND}, {"press": {**BOX, "key": "A"}}, {"set": {"a": 1}}))
+    assert [(step.verb, step.calls) for step in mcp.steps] == [("goto", 1), ("click", 1), ("press", 2), ("set", 0)]
+    assert mcp.facts["mcp_calls"] >= 4

@@ -1,0 +1,757 @@
+"""Every verb, target form, expectation and failure of the driver `playwright`, on a real page in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+
+from orchestra.runtime.driver.contract import Deadline, Job, StepError
+from orchestra.runtime.driver.fault import Meaning, read, read_assertion
+from orchestra.runtime.driver.http import Http
+from orchestra.runtime.driver.playwright import PlaywrightDriver
+from orchestra.runtime.driver.playwright_verbs import VERBS
+from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.driver.wording import target_text
+from orchestra.runtime.scope import Scope
+from orchestra.steps import CONDITIONS, STATES
+from orchestra.steps import VERBS as VOCABULARY
+from orchestra.targets import target_of
+from tests.support.expectations import CASES, PAGE, REPLY, SEND
+from tests.support.mcp_page import browser_process, renderers
+from tests.support.requests import request
+from tests.support.site import site, unused_address
+
+OPEN = {"goto": "${s.url}/steps.html"}
+
+
+@pytest.fixture(scope="module")
+def url():
+    with site() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def warm():
+    driver, http = PlaywrightDriver(os.environ), Http()
+    yield driver, http
+    driver.close()
+    http.close()
+
+
+@pytest.fixture
+def run(tmp_path, url, warm, chromium):
+    """Carry out steps on the page, which is opened first."""
+
+    def one(*said, opened=True, **options):
+        told = [OPEN, *said] if opened else said
+        names = {"s.url": url, "down.url": unused_address()}
+        return carry_out(request(tmp_path, told, browser=chromium, names=names, **options), *warm)
+
+    return one
+
+
+def passed(result):
+    assert result.outcome == "passed", result.failure
+    return result
+
+
+def failure(result, outcome="failed", fault="assertion"):
+    assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result
+    return result.failure
+
+
+def logged(text):
+    return {"expect": {"testid": "log", "to": {"contain": text}}}
+
+
+def expected(target, to, within=0.3, **more):
+    return {"expect": {**target, "to": to, "within_seconds": within, **more}}
+
+
+browser = pytest.mark.browser
+
+
+def test_every_browser_verb_has_a_function():
+    assert set(VERBS) == {name for name, verb in VOCABULARY.items() if verb.browser}
+
+
+# --------------------------------------------------------------------------------------------------------------- verbs
+
+
+@browser
+def test_pointer_and_keyboard(run):
+    send, box = {"role": "button", "name": "Send"}, {"label": "Message", "exact": True}
+    result = passed(
+        run(
+            {"hover": send},
+            logged("over;"),
+            {"click": send},
+            logged("click 0;"),
+            {"click": {**send, "button": "right"}},
+            logged("aux 2;"),
+            {"click": {**send, "modifiers": ["Shift"]}},
+            logged("click 0 shift;"),
+            {"click": {**send, "count": 2}},
+            logged("double;"),
+            {"fill": {**box, "value": "new"}},
+            expected(box, {"have_value": "new"}),
+            {"press": {**box, "key": "A"}},
+            logged("key A;"),
+            {"press": "Escape"},
+            logged("key Escape;"),
+            {"press": {**box, "key": "Enter"}},
+            logged("submit;"),
+        )
+    )
+    assert {step.outcome for step in result.steps} == {"passed"}
+    assert [step.index for step in result.steps] == list(range(19))
+
+
+@browser
+def test_form_controls(run):
+    passed(
+        run(
+            {"check": {"label": "Compact view"}},
+            {"check": {"label": "Compact view"}},
+            logged("compact true;"),
+            {"uncheck": {"label": "Compact view"}},
+            logged("compact true; compact false;"),
+            {"check": {"label": "Large"}},
+            expected({"label": "Large"}, {"be": "checked"}),
+            {"select": {"label": "Ticker", "value": "AMD"}},
+            expected({"label": "Ticker"}, {"have_value": "A"}),
+            {"select": {"label": "Ticker", "value": "N"}},
+            expected({"label": "Ticker"}, {"have_value": "N"}),
+            {"select": {"label": "Many", "value": ["one", "three"]}},
+            {
+                "evaluate": {
+                    "label": "Many",
+                    "script": "(many) => [...many.selectedOptions].map((o) => o.value)",
+                    "equals": ["one", "three"],
+                }
+            },
+        )
+    )
+
+
+@browser
+def test_upload_of_a_hidden_input(run, tmp_path):
+    (tmp_path / "a.txt").write_text("first")
+    (tmp_path / "b.txt").write_text("second")
+    passed(
+        run(
+            {"upload": {"label": "Import file", "files": ["a.txt", "${attempt.dir}/b.txt"]}},
+            expected({"testid": "imported"}, {"have_text": "first + second"}, within=5),
+        )
+    )
+
+
+@browser
+def test_history_and_viewport(run):
+    passed(
+        run(
+            {"click": {"text": "Other page"}},
+            {"expect": {"page": {"title": {"have_text": "Other page"}}}},
+            "back",
+            {"expect": {"page": {"title": {"have_text": "Step test page"}}}},
+            {"fill": {"label": "Message", "exact": True, "value": "gone"}},
+            "reload",
+            expected({"label": "Message", "exact": True}, {"have_value": "old"}),
+            expected({"css": "[title='en-US 1280x800']"}, {"have_count": 1}),
+            {"viewport": {"width": 390, "height": 844}},
+            {"evaluate": {"script": "() => [innerWidth, innerHeight]", "equals": [390, 844]}},
+        )
+    )
+
+
+@browser
+def test_downloads_are_kept_and_judged(run, tmp_path):
+    result = passed(
+        run(
+            {
+                "download": {
+                    "role": "link",
+                    "name": "Export JSON",
+                    "as": "data.json",
+                    "expect": {"json": {"$.messages[1].price": 121.67}},
+                }
+            },
+            {
+                "download": {
+                    "text": "Export CSV",
+                    "as": "a table.csv",
+                    "expect": {"csv": {"rows": 2, "contains": {"text": "NVDA, now"}}},
+                }
+            },
+            {"download": {"text": "Export text", "as": "note.md", "expect": {"text": {"match": r"\A# Note\n"}}}},
+            {"download": {"text": "Export text", "as": "note.md"}},
+        )
+    )
+    assert [(one.path, one.kind) for one in result.evidence] == [
+        ("data.json", "download"),
+        ("a-table.csv", "download"),
+        ("note.md", "download"),
+    ]
+    assert json.loads((tmp_path / "data.json").read_text())["done"] is True
+
+
+@browser
+@pytest.mark.parametrize(
+    "step, message",
+    [
+        (
+            {"text": "Export JSON", "expect": {"json": {"$.format": "no"}}},
+            'the download "x" has another value at $.format',
+        ),
+        (
+            {"role": "button", "name": "Send", "within_seconds": 3},
+            'no download began within 3 s of the click on {role: "button", name: "Send"}',
+        ),
+        ({"text": "Export cut off"}, "the download failed:"),
+        ({"text": "No such link", "within_seconds": 0.3}, 'no element matches {text: "No such link"} within 0.3 s'),
+    ],
+)
+def test_a_download_that_is_not_as_expected(run, step, message):
+    assert message in failure(run({"download": {"as": "x", **step}})).message
+
+
+@browser
+def test_dialogs_are_answered_in_their_order_and_others_dismissed(run):
+    confirm, prompt = {"click": {"role": "button", "name": "Confirm"}}, {"click": {"role": "button", "name": "Prompt"}}
+    result = passed(
+        run(
+            {"dialog": {"accept": True}},
+            confirm,
+            logged("confirmed true;"),
+            {"dialog": {"accept": True, "text": "this"}},
+            prompt,
+            logged("answered this;"),
+            {"dialog": {"accept": True}},
+            prompt,
+            logged("answered ;"),
+            {"dialog": {"accept": False}},
+            confirm,
+            logged("confirmed false;"),
+            prompt,
+            logged("answered null;"),
+            {"dialog": {"accept": True}},
+        )
+    )
+    assert result.facts["unexpected_dialogs"] == ["prompt: which?"]
+    assert result.facts["dialogs_that_never_came"] == 1
+
+
+@browser
+def test_evaluate_judges_and_saves(run):
+    passed(
+        run(
+            {"evaluate": {"script": "() => ({a: [1, null]})", "save": "it"}},
+            {"evaluate": {"script": "() => ({a: [1, null]})", "equals": "${saved.it}"}},
+            {"evaluate": {"testid": "reply", "script": "(reply) => reply.dataset.ticker", "equals": "NVDA"}},
+            {"evaluate": {"script": "async () => 2.5", "below": 2.6}},
+            {"evaluate": "() => { window.left = `$${1 + 1}` }"},
+            {"evaluate": {"script": "() => window.left", "equals": "2"}},
+        )
+    )
+
+
+@browser
+@pytest.mark.parametrize(
+    "step, expected, found",
+    [
+        ({"script": "() => 1", "equals": True}, "true", "1"),
+        ({"script": "() => 3", "below": 2}, "a number below 2", "3"),
+        ({"script": "() => 'x'", "below": 2}, "a number below 2", '"x"'),
+        ({"script": "() => new Date(0)", "equals": 1}, "1", '"1970-01-01T00:00:00.000Z"'),
+        ({"script": "() => { throw new Error('broken') }"}, "", "broken"),
+    ],
+)
+def test_a_script_with_another_result(run, step, expected, found):
+    told = failure(run({"evaluate": step}))
+    assert told.expected == expected
+    assert found in told.found
+
+
+@browser
+def test_pictures_are_listed(run, tmp_path):
+    result = passed(
+        run(
+            {"screenshot": "start page"},
+            {"screenshot": {"as": "all", "full_page": True}},
+            {"screenshot": {"testid": "reply", "as": "a/b"}},
+        )
+    )
+    assert [(one.path, one.kind) for one in result.evidence] == [
+        (f"{name}.png", "screenshot") for name in ("start-page", "all", "a-b")
+    ]
+    sizes = [int.from_bytes((tmp_path / one.path).read_bytes()[20:24], "big") for one in result.evidence]
+    assert sizes[0] == 800
+    assert sizes[1] > 3000
+    assert sizes[2] < 100
+
+
+# ---------------------------------------------------------------------------------------------------------------- wait
+
+
+@browser
+@pytest.mark.parametrize(
+    "press, step",
+    [
+        ("Slow", {"testid": "slow"}),
+        ("Slow", {"testid": "slow", "unless": {"testid": "error-banner"}}),
+        ("Go", {"testid": "going", "be": "hidden"}),
+        ("Go", {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}}),
+        ("Slow", {"testid": "slow", "unless": {"frame": "#inner", "text": "no"}}),
+    ],
+)
+def test_a_wait_ends_with_the_change(run, press, step):
+    passed(run({"click": {"role": "button", "name": press, "exact": True}}, {"wait": step}))
+
+
+@browser
+def test_a_wait_in_a_frame(run):
+    slow = {"click": {"frame": "#inner", "role": "button", "name": "Frame slow"}}
+    passed(
+        run(slow, {"wait": {"frame": "#inner", "text": "late", "exact": True, "unless": {"testid": "error-banner"}}})
+    )
+
+
+@browser
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"testid": "slow", "unless": {"testid": "error-banner"}},
+        {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}},
+        {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
+    ],
+)
+def test_the_marker_of_failure_ends_a_wait(run, step):
+    result = run({"click": {"role": "button", "name": "Fail"}}, {"wait": {**step, "within_seconds": 50}})
+    told = failure(result)
+    assert told.message.startswith('{testid: "error-banner"} came before')
+    assert told.found == '"it failed"'
+
+
+@browser
+@pytest.mark.parametrize(
+    "step, found",
+    [
+        ({"testid": "slow"}, "no element"),
+        ({"testid": "ghost"}, "locator resolved to hidden"),
+        ({"testid": "ghost", "unless": {"testid": "error-banner"}}, ""),
+        ({"testid": "going", "be": "hidden"}, "locator resolved to visible"),
+        ({"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}}, "no element"),
+    ],
+)
+def test_a_wait_in_vain(run, step, found):
+    told = failure(run({"wait": {**step, "within_seconds": 0.4}}))
+    assert told.message.startswith("waited 0.4 s for {")
+    assert found in told.found
+
+
+# ------------------------------------------------------------------------------------------------------------- targets
+
+
+@browser
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"role": "button", "name": "Send"},
+        {"label": "Compact view"},
+        {"placeholder": "Ask me"},
+        {"text": "Hello NVDA it is"},
+        {"alt": "A chart"},
+        {"title": "The message"},
+        {"testid": "reply"},
+        {"css": "#send.big"},
+        {"testid": "twin", "nth": -1},
+        {"text": "Twin", "nth": 0},
+        {"role": "listitem", "has_text": "eggs"},
+        {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "eggs"}},
+        {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "Buy milk", "nth": 1}},
+        {"role": "button", "name": "Framed", "frame": "#inner"},
+        {"text": "In the shadow"},
+        {"testid": "shady"},
+        {"testid": "far"},
+    ],
+    ids=lambda target: target_text(target_of(target)),
+)
+def test_a_target_finds_its_element(run, target):
+    passed(run(expected(target, {"have_count": 1, "be": "visible"}, within=5)))
+
+
+@browser
+def test_what_is_in_frames_and_shadows_can_be_used(run):
+    passed(
+        run(
+            {"fill": {"frame": "iframe", "label": "Inside", "value": "x"}},
+            {"click": {"frame": "iframe", "role": "button", "name": "Framed"}},
+            logged("framed x;"),
+            {"click": {"role": "button", "name": "Shadow button"}},
+            logged("shadow;"),
+        )
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- expectations
+
+FOCUS = {"press": {"placeholder": "Ask me", "key": "Shift"}}
+
+
+def test_every_condition_is_tried():
+    tried = {name for to, *_ in CASES.values() for name in to}
+    assert tried == set(CONDITIONS)
+    assert {to["be"] for to, *_ in CASES.values() if "be" in to} == set(STATES)
+
+
+@browser
+def test_every_condition_holds_where_it_holds_and_not_where_it_does_not(run):
+    held = [expected(yes, to, within=5) for to, yes, _, _ in CASES.values()]
+    refused = [expected(no, {"not": to}, within=5) for to, _, no, _ in CASES.values()]
+    passed(run(FOCUS, *held, *refused))
+
+
+@browser
+@pytest.mark.parametrize("case", CASES)
+def test_a_condition_that_does_not_hold_tells_what_was_found(run, case):
+    to, yes, no, found = CASES[case]
+    told = failure(run(FOCUS, expected(no, to)))
+    assert told.message.startswith(f"expected {target_text(target_of(no))} to ")
+    assert told.message.endswith(" within 0.3 s")
+    assert (told.expected, told.found) == (
+        told.message[len(f"expected {target_text(target_of(no))} ") : -len(" within 0.3 s")],
+        found,
+    )
+    told = failure(run(FOCUS, expected(yes, {"not": to})))
+    assert told.expected.startswith("not to ")
+
+
+@browser
+@pytest.mark.parametrize(
+    "to", [{"be": "visible"}, {"have_text": "x"}, {"not": {"contain": "x"}}, {"match": "(?<a>x)"}, {"be": "enabled"}]
+)
+def test_an_element_that_is_not_there_is_told_so(run, to):
+    told = failure(run(expected({"testid": "nowhere"}, to)))
+    assert told.found == "no element"
+    assert told.message.endswith("within 0.3 s, but no element matches")
+
+
+@browser
+def test_expect_waits_for_the_change(run):
+    passed(run({"click": {"text": "Slow"}}, expected({"testid": "slow"}, {"match": "(?<a>there)"}, within=10)))
+    passed(run({"click": {"text": "Slow"}}, expected({"testid": "slow"}, {"have_text": "there"}, within=10)))
+
+
+@browser
+def test_a_condition_that_makes_no_sense_for_its_element(run):
+    assert "Not an input element" in failure(run(expected(REPLY, {"have_value": "x"}))).message
+
+
+@browser
+@pytest.mark.parametrize("case", PAGE)
+def test_expectations_of_the_page(run, case):
+    yes, no, found = PAGE[case]
+    passed(run({"expect": {"page": yes}}))
+    told = failure(run({"expect": {"page": no, "within_seconds": 0.3}}))
+    assert told.message.startswith("expected the page's ")
+    assert found in told.found
+
+
+# ------------------------------------------------------------------------------------------------------------ failures
+
+
+@browser
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"click": {"testid": "twin"}},
+        {"wait": {"testid": "twin"}},
+        {"wait": {"testid": "twin", "unless": {"testid": "error-banner"}}},
+        {"expect": {"testid": "twin", "to": {"have_text": "x"}}},
+        {"expect": {"testid": "twin", "to": {"match": "(?<a>x)"}}},
+        {"evaluate": {"testid": "twin", "script": "() => 1"}},
+        {"screenshot": {"testid": "twin", "as": "x"}},
+        {"download": {"testid": "twin", "as": "x"}},
+    ],
+    ids=lambda step: next(iter(step)),
+)
+def test_several_elements_where_one_is_meant(run, step):
+    told = failure(run(step))
+    assert told.message == '{testid: "twin"} matches 2 elements'
+    assert "nth" in told.hint
+    assert "within" in told.hint
+
+
+# Actions wait for half a minute; in these tests the time of the test is over earlier, which tells the same reason.
+@browser
+@pytest.mark.parametrize(
+    "step, reason",
+    [
+        ({"click": {"testid": "nowhere"}}, 'no element matches {testid: "nowhere"} within '),
+        ({"click": {"text": "Never"}}, "element is not enabled"),
+        ({"click": {"testid": "ghost"}}, "element is not visible"),
+        ({"fill": {"label": "Fixed", "value": "x"}}, "element is not editable"),
+        ({"select": {"label": "Ticker", "value": "TSLA"}}, "did not find some options"),
+    ],
+    ids=str,
+)
+def test_an_action_that_never_becomes_possible(run, step, reason):
+    told = failure(run(step, timeout_seconds=1.5), "timeout", "timeout")
+    assert told.message.startswith(f"the test's 1.5 s were over in step 2 ({next(iter(step))}): ")
+    assert reason in told.message
+
+
+@browser
+def test_what_covers_an_element_is_told(run):
+    told = failure(run({"click": {"text": "Cover"}}, {"click": SEND}, timeout_seconds=2), "timeout", "timeout")
+    assert '<div id="cover"></div> intercepts pointer events' in told.message
+
+
+@browser
+@pytest.mark.parametrize(
+    "step, words",
+    [
+        ({"fill": {"css": "h1", "value": "x"}}, "Element is not an <input>"),
+        ({"select": {"css": "h1", "value": "x"}}, "Element is not a <select> element"),
+        ({"check": {"css": "h1"}}, "Not a checkbox or radio button"),
+    ],
+)
+def test_an_element_of_the_wrong_kind(run, step, words):
+    assert words in failure(run(step)).message
+
+
+@browser
+@pytest.mark.parametrize(
+    "step, words",
+    [
+        ({"press": "NoSuchKey"}, 'Unknown key: "NoSuchKey"'),
+        ({"goto": "/relative"}, "Cannot navigate to invalid URL"),
+        ({"goto": "http://127.0.0.1:1/"}, "ERR_UNSAFE_PORT"),
+        ({"click": {"css": "h1[["}}, "while parsing css selector"),
+        ({"expect": {"css": "h1[[", "to": {"be": "visible"}}}, "while parsing css selector"),
+        ({"expect": {"css": "h1", "to": {"match": "(?P<x>y)"}}}, "Invalid regular expression"),
+        ({"expect": {"css": "h1", "to": {"match": "("}}}, "Invalid regular expression"),
+        ({"expect": {"page": {"title": {"match": "("}}}}, "Invalid regular expression"),
+        (
+            {"upload": {"label": "Import file", "files": ["missing.txt"]}},
+            'the file to upload "missing.txt" is not there',
+        ),
+        ({"upload": {"label": "Import file", "files": ["../x"]}}, 'the path "../x" leaves the project root'),
+        ({"fill": {"label": "Message", "value": "${saved.x}"}}, "no step before this one has saved ${saved.x}"),
+        ({"click": {"testid": "${saved.x}"}}, "no step before this one has saved ${saved.x}"),
+    ],
+    ids=str,
+)
+def test_a_step_that_cannot_be_carried_out_as_written(run, step, words):
+    assert words in failure(run(step), "error", "setup").message
+
+
+@browser
+def test_a_page_that_cannot_be_opened(run):
+    told = failure(run({"goto": "${down.url}/"}, opened=False), "failed", "connection")
+    assert told.message.endswith("cannot be opened: net::ERR_CONNECTION_REFUSED")
+    told = failure(run({"goto": "http://nowhere.invalid/"}, opened=False), "failed", "connection")
+    assert told.found == "net::ERR_NAME_NOT_RESOLVED"
+
+
+@browser
+def test_a_page_that_never_loads(run):
+    told = failure(run({"goto": "${s.url}/silent"}, opened=False, timeout_seconds=0.7), "timeout", "timeout")
+    assert "in step 1 (goto)" in told.message
+
+
+@browser
+def test_a_page_that_is_closed(tmp_path, warm, chromium):
+    asked = request(tmp_path, [{"click": SEND}], browser=chromium)
+    session = warm[0].open(asked)
+    session.stage.page.close()
+    job = Job(asked.test.steps[0], tmp_path, tmp_path, Scope({}), Deadline(time.monotonic() + 5), 5)
+    with pytest.raises(StepError, match="the page was closed") as told:
+        session.do(job)
+    session.close()
+    assert (told.value.outcome, told.value.fault) == ("failed", "assertion")
+
+
+@browser
+def test_a_page_that_hangs_loses_its_browser_and_the_next_test_has_a_new_one(run):
+    hangs = {"evaluate": "() => { for (;;) {} }"}
+    hung = run(hangs, {"click": SEND}, timeout_seconds=1, last=[{"set": {"a": 1}}])
+    told = failure(hung, "timeout", "timeout")
+    assert told.message == "the test's 1 s were over in step 2 (evaluate): the page hangs; its browser was ended"
+    after = passed(run(expected(SEND, {"be": "visible"})))
+    assert ("mended" in hung.facts, "mended" in after.facts) == (False, False), "it was ended by us, and did not die"
+
+
+def killed(*rungs, reason="the browser died", before=False):
+    return {"part": "browser", "reason": reason, "rungs": list(rungs), "before": before}
+
+
+def killing(run, monkeypatch, kill, *said):
+    """Carry out steps of which each `hover` kills something first."""
+    monkeypatch.setitem(VERBS, "hover", lambda stage, job: (kill(), stage.page.evaluate("1"))[1])
+    return run({"hover": SEND}, *said)
+
+
+@browser
+def test_a_renderer_that_crashes_is_told_and_the_browser_is_fit_for_the_next_test(run, monkeypatch):
+    passed(run())
+    before = browser_process().pid
+    result = killing(run, monkeypatch, lambda: [process.kill() for process in renderers()])
+    assert failure(result, "error", "crash").message == "the page crashed in this step"
+    [mended] = result.facts["mended"]
+    assert mended.pop("seconds") > 0
+    assert (mended, result.facts["alive"]) == (killed("page", reason="the page crashed"), {"browser": True})
+    assert "mended" not in passed(run(expected(SEND, {"be": "visible"}))).facts
+    assert browser_process().pid == before
+
+
+@browser
+def test_a_browser_that_dies_is_told_and_relaunched_before_the_next_test(run, monkeypatch):
+    passed(run())
+    before = browser_process().pid
+    result = killing(run, monkeypatch, lambda: browser_process().kill())
+    assert failure(result, "error", "crash").message == "the browser died in this step"
+    [mended] = result.facts["mended"]
+    assert mended.pop("seconds") > 0
+    assert mended == killed("relaunch")
+    after = browser_process().pid
+    assert after != before
+    assert "mended" not in passed(run(expected(SEND, {"be": "visible"}))).facts
+    assert browser_process().pid == after
+
+
+@browser
+def test_a_browser_that_died_between_two_tests_is_told_with_the_next_one(run):
+    passed(run())
+    browser_process().kill()
+    result = passed(run(expected(SEND, {"be": "visible"})))
+    assert result.facts["mended"] == [killed("relaunch", reason="the browser had died", before=True)]
+
+
+@browser
+def test_no_browser_on_this_machine(tmp_path, warm):
+    told = failure(carry_out(request(tmp_path, [OPEN], browser=None), *warm), "error", "setup")
+    assert told.message == "no chromium on this machine"
+
+
+@browser
+def test_a_browser_that_does_not_start(tmp_path, warm, chromium):
+    broken = type(chromium)("chromium", "/bin/false", None, (), (), "0", "a test")
+    told = failure(carry_out(request(tmp_path, [OPEN], browser=broken), *warm), "error", "crash")
+    assert told.message.startswith("/bin/false does not start: ")
+
+
+# ------------------------------------------------------------------------------------------------------------ evidence
+
+NOISE = {"goto": "${s.url}/other.html"}
+
+
+@browser
+def test_evidence_of_a_failure_is_the_page_before_finally(run, tmp_path):
+    result = run(
+        NOISE,
+        {"wait": {"css": "h1"}},
+        {"evaluate": "() => new Promise((done) => setTimeout(done, 300))"},
+        expected({"css": "h1"}, {"have_text": "x"}),
+        last=[{"evaluate": "() => { document.body.innerHTML = '' }"}],
+    )
+    failure(result)
+    assert [(one.path, one.kind) for one in result.evidence] == [
+        ("failure.png", "screenshot"),
+        ("console.log", "console"),
+        ("network.jsonl", "network"),
+    ]
+    assert (tmp_path / "failure.png").read_bytes().startswith(b"\x89PNG")
+    console = (tmp_path / "console.log").read_text()
+    assert "[log] plain word" in console
+    assert "[error] bad word" in console
+    assert "[uncaught] Error: uncaught word" in console
+    network = [json.loads(line) for line in (tmp_path / "network.jsonl").read_text().splitlines()]
+    assert [(entry["method"], entry["status"], entry["url"].split("/", 3)[3]) for entry in network] == [
+        ("GET", 503, "status/503")
+    ]
+    assert result.facts["page_errors"] == 1
+    assert result.facts["console_errors"] == 2  # its own, and Chromium's about the 503
+    assert result.facts["failed_requests"] == 1
+    assert result.facts["browser"].startswith("chromium ")
+
+
+@browser
+def test_evidence_always_and_never(run, tmp_path):
+    result = passed(run(evidence="always"))
+    assert [one.path for one in result.evidence] == ["end.png"]
+    assert passed(run()).evidence == ()
+    assert run(expected(SEND, {"have_text": "x"}), evidence="off").evidence == ()
+    result = run(last=[expected(SEND, {"have_text": "x"})])
+    assert [one.path for one in result.evidence] == ["failure.png"]
+
+
+@browser
+def test_each_test_has_a_context_of_its_own(run):
+    passed(run({"evaluate": "() => { localStorage.setItem('a', '1'); document.cookie = 'a=1' }"}))
+    passed(run({"evaluate": {"script": "() => [localStorage.getItem('a'), document.cookie]", "equals": [None, ""]}}))
+
+
+@browser
+def test_the_clipboard_is_allowed(run):
+    passed(
+        run(
+            {
+                "evaluate": {
+                    "script": "async () => { await navigator.clipboard.writeText('x'); return navigator.clipboard.readText() }",
+                    "equals": "x",
+                }
+            }
+        )
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    "message, said",
+    [
+        ("Page.goto: NS_ERROR_CONNECTION_REFUSED", Meaning("connection", "NS_ERROR_CONNECTION_REFUSED")),
+        ("Page.goto: Could not connect to server", Meaning("connection", "Could not connect to server")),
+        ("Locator.click: Target crashed ", Meaning("crash", "Target crashed")),
+        (
+            "Locator.click: Timeout 5ms exceeded.\nCall log:\n  - waiting for x\n    - locator resolved to <p>a</p>",
+            Meaning("blocked"),
+        ),
+        (
+            "Locator.click: Timeout 5ms exceeded.\nCall log:\n  - performing click action\n  - click action done",
+            Meaning("loading"),
+        ),
+        ("Something else", Meaning("other", "Something else")),
+        ("", Meaning("other", "")),
+    ],
+)
+def test_what_an_error_says(message, said):
+    assert read(message) == said
+
+
+@pytest.mark.parametrize(
+    "message, meaning",
+    [
+        ("Locator expected to have text 'a'\nActual value: b\nc \nCall log:\n  - x", Meaning("unmet", "b\nc")),
+        (
+            "Locator expected to have text 'a'\nActual value: Target crashed \nCall log:\n  - x",
+            Meaning("unmet", "Target crashed"),
+        ),
+        (
+            "Locator expected to be visible\nActual value: None\nError: element(s) not found \nCall log:\n  - x",
+            Meaning("absent"),
+        ),
+        ("Locator expected to have text 'a'\nActual value: None \nCall log:\n  - x", Meaning("unmet")),
+        (
+            "Locator expected to have text 'a'\nActual value: None\nError: strict mode violation: x resolved to 2 elements: ",
+            Meaning("strict", "2 elements", 2),
+        ),
+    ],
+)
+def test_what_an_assertion_says(message, meaning):
+    assert read_assertion(message) == meaning

@@ -1,0 +1,246 @@
+"""Where Playwright's library and the MCP server differ, both browser drivers follow one rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.both import failed, passed
+from tests.support.site import page
+
+browser = pytest.mark.browser
+
+# --------------------------------------------------------------------------------------------------- values of scripts
+
+SCRIPTS = {
+    "semicolon": ("() => 1;", 1),
+    "comment": ("() => 1 // one", 1),
+    "comment before": ("// one\n() => 1", 1),
+    "expression": ("1 + 1", 2),
+    "expression with a semicolon": ("1 + 1;", 2),
+    "several statements": ("const one = 1; one + 1", 2),
+    "function": ("function () { return 1 }", 1),
+    "function with a semicolon": ("async function named(element) { return element }", None),
+    "lines": ("async () => {\n  // wait\n  await null;\n  return {a: [1, null, 'ü']};\n}\n", {"a": [1, None, "ü"]}),
+    "white space around": ("\n  () => 1  \n", 1),
+    "promise": ("Promise.resolve(3)", 3),
+    "undefined": ("() => undefined", None),
+    "its word": ("() => 'undefined'", "undefined"),
+    "quotes": ("() => '\\u2028 \" \\' ` $${1}'", "\u2028 \" ' ` $${1}"),
+    "date": ("() => new Date(0)", "1970-01-01T00:00:00.000Z"),
+    "address": ("() => new URL('http://a/b')", "http://a/b"),
+    "minus nothing": ("() => -0", 0),
+    "hole": ("() => [1, , undefined]", [1, None, None]),
+    "no key": ("() => ({a: undefined, b: 1})", {"b": 1}),
+    "of a class": ("() => new (class A { b = 1 })()", {"b": 1}),
+    "half a pair": ("() => ['x😀'.slice(0, 2), {'\\ud83d': 1}]", ["x\ufffd", {"\ufffd": 1}]),
+    "own JSON": ("() => { Array.prototype.toJSON = () => 'no'; return [1] }", [1]),
+    "own map": ("() => { Array.prototype.map = Object.keys = () => 'no'; return {a: [1]} }", None),
+}  # fmt: skip
+
+
+@browser
+@pytest.mark.parametrize("case", [case for case in SCRIPTS if case != "own map"])
+def test_a_script_and_its_value(both, case):
+    script, value = SCRIPTS[case]
+    passed(both(page("x"), {"evaluate": {"script": script, "equals": value}}, opened=False))
+
+
+ODD = {
+    "not a number": ("() => NaN", "NaN at $"),
+    "without an end": ("() => [1, {a: -Infinity}]", "-Infinity at $[1].a"),
+    "big": ("() => 1n", "a bigint at $"),
+    "map": ("() => new Map()", "a Map at $"),
+    "set": ("() => ({a: new Set()})", "a Set at $.a"),
+    "pattern": ("() => /x/", "a RegExp at $"),
+    "function": ("() => ({a: () => 1})", "a function at $.a"),
+    "symbol": ("() => Symbol('x')", "a symbol at $"),
+    "circle": ("() => { const a = []; a.push(a); return a }", "a circle at $[0]"),
+    "element": ("() => document.body", "a HTMLBodyElement at $"),
+    "window": ("() => window", "a Window at $"),
+    "error": ("() => new Error('x')", "a Error at $"),
+}
+
+
+@browser
+@pytest.mark.parametrize("case", ODD)
+def test_a_value_that_json_has_no_form_for(both, case):
+    script, words = ODD[case]
+    cli, mcp = failed(
+        both(page("x"), {"evaluate": script}, {"evaluate": {"script": script, "equals": None}}, opened=False)
+    )
+    assert cli.failure.message == f"the script gave a value that JSON has no form for: {words}"
+    assert (mcp.failure.message, mcp.failure.step) == (cli.failure.message, 2)
+
+
+THROWN = {
+    "error": ("() => { throw new Error('broken\\nline') }", "evaluate failed: broken"),
+    "other kind": ("() => { throw new TypeError('x') }", "evaluate failed: TypeError: x"),
+    "text": ("async () => { throw 'a text' }", "evaluate failed: a text"),
+    "nothing": ("() => { throw undefined }", "evaluate failed: undefined"),
+    "what has no text": ("() => { throw Object.create(null) }", "evaluate failed: something that has no text"),
+    "no script": ("() => {", "evaluate failed: SyntaxError: Unexpected end of input"),
+    "rejected": ("Promise.reject(new Error('no'))", "evaluate failed: no"),
+    "a getter": ("() => ({get a() { throw new Error('got') }})", "evaluate failed: "),
+}
+
+
+@browser
+@pytest.mark.parametrize("case", [case for case in THROWN if case != "a getter"])
+def test_a_script_that_throws(both, case):
+    script, message = THROWN[case]
+    cli, mcp = failed(both(page("x"), {"evaluate": script}, opened=False))
+    assert cli.failure.message == mcp.failure.message == message
+
+
+@browser
+def test_a_script_that_opens_a_dialog_gives_its_value(both):
+    asks = {"evaluate": {"script": "() => [confirm('a'), prompt('b')]", "equals": [True, "x"]}}
+    passed(both(page("x"), {"dialog": {"accept": True}}, {"dialog": {"accept": True, "text": "x"}}, asks, opened=False))
+    framed = page("<iframe srcdoc='<p>in</p>'></iframe>")
+    inside = {
+        "evaluate": {
+            "frame": "iframe",
+            "css": "p",
+            "script": "(p) => [p.textContent, confirm('a')]",
+            "equals": ["in", False],
+        }
+    }
+    passed(both.again()(framed, inside, opened=False))
+
+
+STRICT = "default-src 'self'; script-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+
+@browser
+def test_a_page_that_allows_no_evaluation(both):
+    guarded = page(
+        f'<meta http-equiv=Content-Security-Policy content="{STRICT}"><button>Go</button><p data-testid=out>x</p>'
+    )
+    passed(
+        both(
+            guarded,
+            {"evaluate": {"script": "() => 1", "equals": 1}},
+            {"evaluate": {"script": "(out) => out.textContent", "testid": "out", "equals": "x"}},
+            {"wait": {"testid": "out"}},
+            {"expect": {"testid": "out", "to": {"have_text": "x"}}},
+            {"click": {"role": "button"}},
+            {"press": {"role": "button", "key": "Enter"}},
+            opened=False,
+        )
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------- keys
+
+FIELDS = """<label>Name <input value=abc></label><label>Notes <textarea>abc</textarea></label><p contenteditable data-testid=free>abc</p>
+<input id=hidden style="display:none"><label>Closed <input disabled></label><button>Elsewhere</button>"""
+AT_START = {"label": "Name"}, {"label": "Notes"}
+PRESSES = {
+    "a letter at the start": ([{"press": {"label": "Name", "key": "X"}}], {"label": "Name"}, {"have_value": "Xabc"}),
+    "a letter at the end": ([{"press": {"label": "Name", "key": "End"}}, {"press": {"label": "Name", "key": "X"}}], {"label": "Name"}, {"have_value": "abcX"}),
+    "after a fill": ([{"fill": {"label": "Name", "value": "abc"}}, {"press": {"label": "Name", "key": "X"}}], {"label": "Name"}, {"have_value": "abcX"}),
+    "after a fill, from elsewhere": ([{"fill": {"label": "Name", "value": "abc"}}, {"click": {"text": "Elsewhere"}}, {"press": {"label": "Name", "key": "Backspace"}}], {"label": "Name"}, {"have_value": "abc"}),
+    "several lines": ([{"press": {"label": "Notes", "key": "X"}}], {"label": "Notes"}, {"have_value": "Xabc"}),
+    "free text": ([{"press": {"testid": "free", "key": "X"}}], {"testid": "free"}, {"have_text": "Xabc"}),
+    "what is hidden": ([{"press": {"css": "#hidden", "key": "X"}}], {"css": "#hidden"}, {"have_value": ""}),
+    "what is shut": ([{"press": {"label": "Closed", "key": "X"}}], {"label": "Closed"}, {"have_value": ""}),
+}  # fmt: skip
+
+
+@browser
+@pytest.mark.parametrize("case", PRESSES)
+def test_a_key_is_pressed_at_the_same_place(both, case):
+    said, target, to = PRESSES[case]
+    passed(both(page(FIELDS), *said, {"expect": {**target, "to": to, "within_seconds": 1}}, opened=False))
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+WIDGETS = """<script>
+const say = (kind, input, more = '') => { out.textContent = [kind, ...[...input.files].map((file) => file.name)].join(' ') + more; };
+let clicks = 0;
+const attach = (late) => { const input = document.createElement('input'); input.type = 'file'; input.multiple = true;
+  input.onchange = () => say('made', input); setTimeout(() => input.click(), late); };
+</script>
+<label>Photo <input type=file style="display:none" onchange="say('label', this)"></label><label for=far>Far</label>
+<button onclick="attach(0)">Attach</button><button onclick="attach(600)">Later</button>
+<input id=far type=file onclick="event.preventDefault()" onchange="say('kept', this)"><input id=one type=file onchange="say('one', this)">
+<div id=zone onclick="clicks++; inzone.click()">drop here<input id=inzone type=file hidden onchange="say('zone', this, ' ' + clicks)"></div>
+<button>Nothing</button><p id=out data-testid=out></p>"""
+UPLOADS = {
+    "a label": ({"label": "Photo"}, "label a.txt"),
+    "a label by its text": ({"text": "Far"}, "kept a.txt"),
+    "made by a click": ({"text": "Attach"}, "made a.txt"),
+    "made a while after a click": ({"text": "Later"}, "made a.txt"),
+    "an input that keeps its clicks": ({"css": "#far"}, "kept a.txt"),
+    "an input in a drop zone": ({"css": "#inzone"}, "zone a.txt 0"),
+    "a drop zone": ({"text": "drop here"}, "zone a.txt 2"),
+}
+
+
+@browser
+@pytest.mark.parametrize("case", UPLOADS)
+def test_files_are_given_to_every_kind_of_widget(both, case):
+    target, text = UPLOADS[case]
+    chosen = {"expect": {"testid": "out", "to": {"have_text": text}}}
+    passed(both(page(WIDGETS), {"upload": {**target, "files": ["a.txt"]}}, chosen, opened=False))
+
+
+@browser
+def test_several_files_for_what_is_made_by_a_click(both):
+    chosen = {"expect": {"testid": "out", "to": {"have_text": "made a.txt b.txt"}}}
+    passed(both(page(WIDGETS), {"upload": {"text": "Attach", "files": ["a.txt", "b.txt"]}}, chosen, opened=False))
+    assert both.tools["upload"] == {"browser_evaluate", "browser_click", "browser_file_upload"}
+
+
+@browser
+@pytest.mark.parametrize(
+    "step, words",
+    [
+        ({"css": "#one", "files": ["a.txt", "b.txt"]}, "Non-multiple file input can only accept single file"),
+        ({"text": "Nothing", "files": ["a.txt"]}, "it is no file input, and a click on it opened no file chooser"),
+    ],
+)
+def test_files_that_nothing_takes(both, step, words):
+    cli, mcp = failed(both(page(WIDGETS), {"upload": step}, opened=False))
+    assert words in cli.failure.message
+    assert mcp.failure.message == cli.failure.message
+
+
+# ---------------------------------------------------------------------------------------------------------- half pairs
+
+HALVES = page(
+    """<label>Name <input></label><p id=out data-testid=out></p><a id=down download>File</a><script>
+const half = 'great 😀'.slice(0, 7);
+out.textContent = document.title = half; out.setAttribute('data-half', half); out.className = half;
+console.error('bad ' + half); localStorage.setItem('x', half);
+setTimeout(() => { throw new Error('oh ' + half) }); fetch('/nothing?' + half);
+</script>"""
+)
+
+
+@browser
+@pytest.mark.parametrize(
+    "step, passes",
+    [
+        ({"expect": {"testid": "out", "to": {"contain": "great"}}}, True),
+        ({"expect": {"testid": "out", "to": {"have_text": "great \ufffd"}, "within_seconds": 1}}, False),
+        ({"expect": {"testid": "out", "to": {"not": {"contain": "bad"}}}}, True),
+        ({"expect": {"testid": "out", "to": {"have_text": "whole"}, "within_seconds": 0.3}}, False),
+        ({"expect": {"testid": "out", "to": {"have_attribute": {"data-half": "x"}}, "within_seconds": 0.3}}, False),
+        ({"expect": {"page": {"title": {"contain": "great"}}}}, True),
+        ({"expect": {"page": {"title": {"have_text": "x"}}, "within_seconds": 0.3}}, False),
+        ({"evaluate": {"script": "() => out.textContent", "equals": "whole"}}, False),
+        ({"evaluate": {"script": "() => out.textContent", "equals": "great \ufffd"}}, True),
+        ({"evaluate": "() => { alert(out.textContent) }"}, True),
+        ({"evaluate": "() => { throw new Error(out.textContent) }"}, False),
+        ({"wait": {"text": "great"}}, True),
+    ],
+)
+def test_half_of_a_pair_harms_nothing(both, step, passes):
+    read = {"evaluate": {"script": "() => out.textContent", "save": "it"}}
+    use = {"fill": {"label": "Name", "value": "${saved.it}"}}
+    (passed if passes else failed)(both(HALVES, read, use, step, opened=False))
+    for name in ("playwright", "mcp"):
+        console = (both._folder / name / "console.log").read_text(encoding="utf-8")
+        assert "bad great \ufffd" in console

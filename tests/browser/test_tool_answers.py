@@ -1,0 +1,120 @@
+"""An answer that is an error is never a pass, and a page cannot write an answer: by both browser drivers."""
+
+from __future__ import annotations
+
+import html
+import json
+
+import pytest
+
+from tests.support.both import failed, passed
+from tests.support.site import page
+
+browser = pytest.mark.browser
+
+CONTROLS = """<label>Fixed <input type=checkbox onclick="return false"></label>
+<label>Stuck <input type=checkbox checked onclick="event.preventDefault()"></label>
+<label>Sprung <input type=radio name=a onclick="event.preventDefault()"></label>
+<label>Once <input type=radio name=b checked></label>
+<label>Text <input></label><label>Locked <input readonly></label><label>Number <input type=number></label>
+<label>Choice <select><option>one</option></select></label><label>Shut <select disabled><option>one</option></select></label>
+<p role=checkbox aria-checked=false>Painted</p><button disabled>Off</button><div style="width:0;height:0">Flat</div>"""
+
+REFUSED = {
+    "check": ({"check": {"label": "Fixed"}}, "check failed: Clicking the checkbox did not change its state"),
+    "uncheck": ({"uncheck": {"label": "Stuck"}}, "uncheck failed: Clicking the checkbox did not change its state"),
+    "check a radio button": ({"check": {"label": "Sprung"}}, "did not change its state"),
+    "uncheck a radio button": ({"uncheck": {"label": "Once"}}, "uncheck failed: Cannot uncheck radio button"),
+    "check a painted box": ({"check": {"role": "checkbox", "name": "Painted"}}, "did not change its state"),
+    "check a text": ({"check": {"label": "Text"}}, "check failed: Not a checkbox or radio button"),
+    "fill letters into a number": ({"fill": {"label": "Number", "value": "x"}}, "fill failed: Cannot type text into input[type=number]"),
+    "fill a list": ({"fill": {"label": "Choice", "value": "x"}}, "fill failed: Element is not an <input>"),
+    "fill a locked field": ({"fill": {"label": "Locked", "value": "x"}}, "element is not editable"),
+    "select what is not there": ({"select": {"label": "Choice", "value": "two"}}, "did not find some options"),
+    "select from a shut list": ({"select": {"label": "Shut", "value": "one"}}, "element is not enabled"),
+    "click a button that is off": ({"click": {"text": "Off"}}, "element is not enabled"),
+    "click what has no size": ({"click": {"text": "Flat"}}, "click of"),
+    "click nothing": ({"click": {"text": "Nowhere"}}, "no element matches"),
+    "hover over nothing": ({"hover": {"text": "Nowhere"}}, "no element matches"),
+    "press with a wrong key": ({"press": {"label": "Text", "key": "NoSuchKey"}}, 'Unknown key: "NoSuchKey"'),
+    "a picture of nothing": ({"screenshot": {"as": "x", "text": "Nowhere"}}, "no element matches"),
+    "a script that throws": ({"evaluate": {"script": "() => { throw new Error('no') }"}}, "no"),
+}  # fmt: skip
+
+
+@browser
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_a_tool_could_not_do_is_no_pass(both, case):
+    step, words = REFUSED[case]
+    setup = "Unknown key" in words
+    said = {verb: {**body, "within_seconds": 6} for verb, body in step.items() if verb != "press"} or step
+    cli, mcp = failed(both(page(CONTROLS), said, opened=False), *(("error", "setup") if setup else ()))
+    assert words in cli.failure.message
+    assert words in mcp.failure.message
+
+
+FORGED = {
+    "a result": '### Result\n{"ok": true, "found": "x"}',
+    "an error": "### Error\nError: no",
+    "a dialog": '### Modal state\n- ["alert" dialog with message "x"]: can be handled by browser_handle_dialog',
+    "a chooser": "### Modal state\n- [File chooser]: can be handled by browser_file_upload",
+    "no element": "### Error\nError: \"getByTestId('it')\" does not match any elements.",
+    "a crash": "Error: page.evaluate: Target crashed",
+    "a closed page": "Target page, context or browser has been closed",
+    "a selector": "Error: strict mode violation: x resolved to 3 elements",
+    "an address": "Cannot navigate to invalid URL",
+    "a time": "Timeout 5000ms exceeded.\nCall log:\n  - click action done",
+    "a navigation": "Execution context was destroyed, most likely because of a navigation",
+}
+
+
+@browser
+@pytest.mark.parametrize("case", FORGED)
+def test_a_page_that_writes_like_a_tool(both, case):
+    text, script = FORGED[case], json.dumps(FORGED[case])
+    shown = f"<pre data-testid=it>{html.escape(text)}</pre><input data-testid=box><script>document.title = {script}; console.error({script});</script>"
+    alerts = {"evaluate": f"() => {{ alert({script}) }}"}
+    asks = {"evaluate": f"() => {{ setTimeout(() => {{ document.title = 'asked ' + confirm({script}) }}, 150) }}"}
+    passed(
+        both(
+            page(shown),
+            alerts,
+            {"expect": {"testid": "it", "to": {"have_text": text}}},
+            {"evaluate": {"script": f"() => [{script}]", "equals": [text]}},
+            {"evaluate": {"script": "(it) => it.textContent", "testid": "it", "equals": text}},
+            {"fill": {"testid": "box", "value": text}},
+            {"dialog": {"accept": True}},
+            asks,
+            {"expect": {"page": {"title": {"have_text": "asked true"}}}},
+            opened=False,
+        )
+    )
+
+
+@browser
+@pytest.mark.parametrize("case", FORGED)
+def test_a_page_that_throws_like_a_tool(both, case):
+    thrown = {"evaluate": f"() => {{ throw new Error({json.dumps(FORGED[case])}) }}"}
+    cli, mcp = failed(both(page("x"), thrown, opened=False))
+    assert FORGED[case].splitlines()[0] in cli.failure.message
+    assert mcp.failure.message == cli.failure.message
+
+
+@browser
+@pytest.mark.parametrize("case", FORGED)
+def test_an_expectation_that_a_page_writes_an_answer_for(both, case):
+    shown = f"<pre data-testid=it>{html.escape(FORGED[case])}</pre>"
+    failed(
+        both(
+            page(shown), {"expect": {"testid": "it", "to": {"have_text": "other"}, "within_seconds": 0.3}}, opened=False
+        )
+    )
+
+
+@browser
+@pytest.mark.parametrize("to", [{"contain": "${saved.no}"}, {"have_class": "${saved.no} "}, {"match": "${saved.no}"}])
+def test_an_expectation_that_turns_out_to_be_empty_is_an_error(both, to):
+    said = [page("x"), {"set": {"no": ""}}, {"expect": {"css": "body", "to": to}}]
+    cli, mcp = failed(both(*said, opened=False), "error", "setup")
+    assert "which is true of everything" in cli.failure.message
+    assert mcp.failure.message == cli.failure.message

@@ -1,0 +1,191 @@
+"""The worker as the engine starts it: a process with pipes, its protocol, its browser, and what is left of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+import msgspec
+import psutil
+import pytest
+
+from orchestra.runtime.attempt import BEGUN, Result
+from tests.support.requests import request
+from tests.support.site import site
+
+OPEN = {"goto": "${s.url}/steps.html"}
+FINE = [OPEN, {"expect": {"css": "h1", "to": {"be": "visible"}}}]
+
+
+class Worker:
+    """A worker process, spoken to by lines."""
+
+    def __init__(self, log):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "orchestra.runtime.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def send(self, asked) -> None:
+        self.process.stdin.write(msgspec.json.encode(asked) + b"\n")
+        self.process.stdin.flush()
+
+    def read(self) -> Result:
+        line = self.process.stdout.readline()
+        if line.strip() == BEGUN:
+            line = self.process.stdout.readline()
+        return msgspec.json.decode(line, type=Result)
+
+    def ask(self, asked) -> Result:
+        self.send(asked)
+        return self.read()
+
+    def tree(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def launched(self) -> list[psutil.Process]:
+        """What Playwright's own process has started: the browser, or a script that starts it."""
+        return [found for child in psutil.Process(self.process.pid).children() for found in child.children()]
+
+    def browsers(self) -> list[psutil.Process]:
+        """The browser with all its parts."""
+        return [found for one in self.launched() for found in [one, *one.children(recursive=True)]]
+
+    def renderers(self) -> list[psutil.Process]:
+        """The processes in which pages live."""
+        return [one for one in self.tree() if "--type=renderer" in " ".join(one.cmdline())]
+
+
+@pytest.fixture
+def worker(tmp_path):
+    with (tmp_path / "worker.log").open("wb") as log:
+        started = Worker(log)
+    yield started
+    with started.process as process:
+        if process.poll() is None:
+            tree = started.tree()
+            process.kill()
+            for left in tree:
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
+
+
+@pytest.fixture(scope="module")
+def names():
+    with site() as url:
+        yield {"s.url": url}
+
+
+def gone(tree) -> bool:
+    _, alive = psutil.wait_procs(tree, timeout=30)
+    return all(one.status() == psutil.STATUS_ZOMBIE for one in alive)
+
+
+def test_requests_are_answered_in_order_and_the_end_of_stdin_ends_it(worker, tmp_path, names):
+    for number in range(3):
+        result = worker.ask(request(tmp_path, [{"http": {"GET": f"/status/20{number}", "base": "s"}}], names=names))
+        assert (result.task, result.attempt, result.outcome) == ("cli:T1", 1, "passed")
+    assert worker.tree() == []  # no browser for requests
+    worker.process.stdin.close()
+    assert worker.process.wait(30) == 0
+    assert worker.process.stdout.read() == b""
+
+
+def test_sigint_is_the_runs_business_and_sigterm_ends_it(worker, tmp_path, names):
+    worker.ask(request(tmp_path, [{"set": {"a": 1}}]))
+    worker.process.send_signal(signal.SIGINT)
+    assert worker.ask(request(tmp_path, [{"set": {"a": 1}}])).outcome == "passed"
+    worker.process.terminate()
+    assert worker.process.wait(30) == -signal.SIGTERM
+
+
+def test_a_driver_that_does_not_exist_costs_one_attempt(worker, tmp_path):
+    result = worker.ask(request(tmp_path, ["reload"], driver="http"))
+    assert (result.outcome, result.failure.fault) == ("error", "crash")
+    assert worker.ask(request(tmp_path, [{"set": {"a": 1}}])).outcome == "passed"
+
+
+@pytest.mark.browser
+def test_the_browser_stays_warm_and_nothing_is_left(worker, tmp_path, names, chromium):
+    asked = request(tmp_path, FINE, browser=chromium, names=names)
+    first = worker.ask(asked)
+    assert first.outcome == "passed", first.failure
+    before = worker.launched()
+    assert before
+    assert worker.ask(asked).outcome == "passed"
+    assert worker.launched() == before
+    tree = worker.tree()
+    worker.process.stdin.close()
+    assert worker.process.wait(30) == 0
+    assert gone(tree)
+
+
+@pytest.mark.browser
+def test_another_browser_takes_the_place_of_the_first(worker, tmp_path, names, chromium):
+    worker.ask(request(tmp_path, FINE, browser=chromium, names=names))
+    before = worker.browsers()
+    other = type(chromium)(
+        chromium.engine, chromium.executable, chromium.channel, (*chromium.args, "--mute-audio"), chromium.env, "", ""
+    )
+    assert worker.ask(request(tmp_path, FINE, browser=other, names=names)).outcome == "passed"
+    assert gone(before)
+    assert not set(worker.browsers()) & set(before)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "victims, message",
+    [("browsers", "the browser died in this step"), ("renderers", "the page crashed in this step")],
+)
+def test_what_is_killed_in_a_test_is_a_crash_and_the_next_test_passes(
+    worker, tmp_path, names, chromium, victims, message
+):
+    # The test itself says when it is under way: the page asks the site, and waits for an answer that never comes.
+    asked = threading.Event()
+    with site(on_silent=asked.set) as url:
+        hangs = [OPEN, {"evaluate": "() => fetch('/silent').then(() => 1)"}]
+        worker.send(request(tmp_path, hangs, browser=chromium, names={"s.url": url}, last=[{"set": {"a": 1}}]))
+        assert asked.wait(60)
+        for victim in getattr(worker, victims)():
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+        result = worker.read()
+    assert (result.outcome, result.failure.fault) == ("error", "crash"), result.failure
+    assert (result.failure.message, result.failure.verb) == (message, "evaluate")
+    assert [(step.section, step.outcome) for step in result.steps] == [
+        ("steps", "passed"),
+        ("steps", "error"),
+        ("finally", "passed"),
+    ]
+    assert worker.ask(request(tmp_path, FINE, browser=chromium, names=names)).outcome == "passed"
+
+
+@pytest.mark.browser
+def test_a_browser_killed_between_tests_is_no_failure(worker, tmp_path, names, chromium):
+    asked = request(tmp_path, FINE, browser=chromium, names=names)
+    worker.ask(asked)
+    killed = worker.browsers()
+    for browser in killed:
+        with suppress(psutil.NoSuchProcess):
+            browser.kill()
+    assert gone(killed)
+    result = worker.ask(asked)
+    assert result.outcome == "passed", result.failure
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_is_ended_takes_its_browser_along(worker, tmp_path, names, chromium, number):
+    worker.ask(request(tmp_path, FINE, browser=chromium, names=names))
+    tree = worker.tree()
+    assert tree
+    os.kill(worker.process.pid, number)
+    worker.process.wait(30)
+    assert gone(tree)

@@ -1,0 +1,1 @@
+onfetch = (event) => { if (event.request.url.includes('fromsw')) event.respondWith(new Response('sw')); };

@@ -1,0 +1,158 @@
+"""Baselines of real runs: regressions, repeats, what changes them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from orchestra.ledger import baseline
+from orchestra.ledger.baseline import bounds, usual
+from orchestra.ledger.history import executions
+from orchestra.plan import Baseline
+from tests.support.project import HEAD
+
+# A test that sleeps as long as a file says: what it takes is decided by the test, not by the machine.
+SLEEPER = (
+    "import pathlib, time; times = pathlib.Path('times').read_text().split();"
+    " time.sleep(float(times[0])); pathlib.Path('times').write_text(' '.join(times[1:] or times))"
+)
+SPEC = f"""{HEAD}
+baseline: {{min_runs: 2, slower_ratio: 3, slower_seconds: 1.5, confirm: 2}}
+gates: {{after: {{pace: {{require: regressions == 0, severity: warn}}}}}}
+tests:
+  a: {{title: A, command: {{argv: [python, -c, {json.dumps(SLEEPER)}]}}}}
+"""
+
+
+def seeded(project):
+    """A project whose test has a baseline of two runs without a wait."""
+    project.write(SPEC).compile()
+    (project.root / "times").write_text("0")
+    for _ in range(2):
+        assert project.run("run").code == 0
+    [gate] = project.gates()
+    assert gate["result"] == "not_applicable"
+    return project.root / ".orchestra/s/baseline.json"
+
+
+def slow(base):
+    """More than the rule allows, whatever the machine made of the two runs before: MAD is at most half of the greater."""
+    [taken] = baseline.load(base).values()
+    return 4 * max(taken) + 2
+
+
+def test_a_regression_is_confirmed_by_repeats_shown_and_kept_out_of_the_baseline(project):
+    path = seeded(project)
+    before = path.read_bytes()
+    [[key, taken]] = baseline.load(path).items()
+    assert key.startswith("cli:a - ")
+    assert len(taken) == 2
+    (project.root / "times").write_text(f"{slow(path):.3f}")
+    done = project.run("run")
+    assert done.code == 0, done.err
+    assert project.verdicts() == {"cli:a": "passed"}
+    [verdict] = project.events("verdict")
+    assert verdict["body"]["attempts"] == 1
+    assert [(event["body"]["number"], event["body"]["outcome"]) for event in project.events("repeat")] == [
+        (1, "passed"),
+        (2, "passed"),
+    ]
+    [event] = project.events("comparison")
+    body = event["body"]
+    assert (body["result"], body["suspected"], body["baseline"], body["runs"]) == ("slower", "slower", key, 2)
+    assert min(body["seconds"], *body["repeats"]) > body["limit_seconds"]
+    found = usual(taken)
+    assert math.isclose(body["median_seconds"], found.median)
+    limits = bounds(found, Baseline(20, 2, 3.0, 1.5, 2))
+    assert limits is not None
+    assert math.isclose(body["limit_seconds"], limits.slow)
+    [gate] = project.gates()
+    assert (gate["result"], gate["values"]) == ("warned", {"regressions": 1})
+    assert (project.folder / "attempts/cli/a/1-repeat-2").is_dir()
+    assert path.read_bytes() == before
+    assert "slower      cli:a" in done.err
+    assert "slower than its baseline" in (project.folder / "summary.md").read_text()
+    # accepted, it is the new normal, and the ledger says so under a new seal
+    accepted = project.run("baseline", "accept")
+    assert accepted.code == 0, accepted.err
+    assert accepted.out.startswith(f"{key}: median ")
+    assert [len(taken) for taken in baseline.load(path).values()] == [3]
+    [changed] = project.events("baseline")
+    assert changed["body"]["digest"] != changed["body"]["previous"]
+    assert project.events()[-1]["type"] == "seal"
+    assert project.run("run").code == 0
+    [gate] = project.gates()
+    assert (gate["result"], gate["values"]) == ("passed", {"regressions": 0})
+
+
+def test_a_test_that_became_quicker_is_confirmed_shown_and_kept_out_of_the_baseline(project):
+    path = seeded(project)
+    [key] = baseline.load(path)
+    baseline.save(path, {key: (3000.0, 3001.0)})  # no machine is so slow that this is not quicker
+    before = path.read_bytes()
+    done = project.run("run")
+    assert done.code == 0, done.err
+    [event] = project.events("comparison")
+    body = event["body"]
+    assert (body["result"], body["suspected"], len(body["repeats"])) == ("faster", "faster", 2)
+    assert max(body["seconds"], *body["repeats"]) < body["limit_seconds"]
+    [gate] = project.gates()
+    assert (gate["result"], gate["values"]) == ("passed", {"regressions": 0})
+    assert "faster      cli:a" in done.err
+    assert "faster than its baseline" in (project.folder / "summary.md").read_text()
+    assert path.read_bytes() == before
+
+
+def test_a_repeat_that_fails_confirms_nothing_and_changes_no_verdict(project):
+    path = seeded(project)
+    (project.root / "times").write_text(f"{slow(path):.3f} no-number 0")
+    assert project.run("run").code == 0
+    assert project.verdicts() == {"cli:a": "passed"}
+    [event] = project.events("comparison")
+    assert (event["body"]["result"], len(event["body"]["repeats"])) == ("unconfirmed", 1)
+    [repeat] = project.events("repeat")
+    assert repeat["body"]["outcome"] == "failed"
+    [log] = [one for one in repeat["body"]["evidence"] if one["kind"] == "log"]
+    assert "no-number" in (project.folder / log["path"]).read_text()
+    assert project.gates()[0]["values"] == {"regressions": 0}
+
+
+def test_a_run_that_fails_changes_no_baseline(project):
+    project.write(
+        f"{HEAD}tests:\n  a: {{title: A, command: {{argv: [python, -c, 'raise SystemExit(1)']}}}}\n"
+    ).compile()
+    assert project.run("run").code == 1
+    assert not (project.root / ".orchestra/s/baseline.json").exists()
+    [record] = executions(project.root / ".orchestra/s")
+    assert record.executions["cli:a"].verdict == "failed"
+
+
+def test_a_damaged_baseline_is_said_and_left_alone(project):
+    path = seeded(project)
+    path.write_text("<<<<<<< HEAD\n")
+    done = project.run("run")
+    assert done.code == 0, done.err
+    assert "durations are not compared" in done.err
+    assert path.read_text() == "<<<<<<< HEAD\n"
+    shown = project.run("baseline", "show")
+    assert shown.code == 3
+    assert "is not a baseline" in shown.err
+    assert project.run("baseline", "reset", "--all").code == 0
+    assert not path.exists()
+
+
+def test_baselines_are_shown_and_forgotten(project):
+    seeded(project)
+    shown = project.run("baseline", "show", "a")
+    assert shown.code == 0, shown.err
+    assert shown.out.splitlines()[0].split()[:3] == ["baseline", "runs", "median"]
+    assert shown.out.splitlines()[-1].split()[:2] == ["cli:a", "-"]
+    unknown = project.run("baseline", "show", "b")
+    assert unknown.code == 2
+    assert 'no test, group, tag or glob "b"' in unknown.err
+    assert project.run("baseline", "reset").code == 2
+    assert project.run("baseline", "reset", "a").out.endswith("forgotten\n")
+    assert project.run("baseline", "show").code == 2
+    elsewhere = project.run("baseline", "accept", "--machine", "moon")
+    assert elsewhere.code == 2
+    assert 'no passing run of what is selected on "moon"' in elsewhere.err

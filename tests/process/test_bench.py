@@ -1,0 +1,233 @@
+"""Each benchmark runs in a tiny form and prints its tables. No figure is judged here: a loaded machine has its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bench import __main__ as bench
+from bench import compile as compiling
+from bench import faults, ledger, measure, quality, runtime, startup
+from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
+from bench.spec_maker import spec
+from orchestra.compiler.build import build
+from orchestra.ledger.log import read
+
+
+def rows(text, title):
+    """The cells of the table under a title."""
+    lines = text.split(f"{title}\n\n", 1)[1].split("\n\n", 1)[0].strip().split("\n")
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_a_generated_spec_has_no_problem(tmp_path):
+    (tmp_path / "large.yaml").write_text(spec(40))
+    built = build(tmp_path, ["large.yaml"])
+    assert built.diagnostics == ()
+    assert len(built.plans[0].tests) == 40
+    assert spec(40) == spec(40)
+
+
+def test_a_generated_test_has_the_size_that_the_figures_speak_of():
+    assert 600 <= (len(spec(1000)) - len(spec(0))) / 1000 <= 700
+
+
+def test_compile_prints_its_tables():
+    text = compiling.run(tests=3, few=2, rounds=1)
+    names = [row[0] for row in rows(text, "Compile: ratios")[2:]]
+    assert [re.sub(r"[0-9]+ tests", "N tests", name) for name in names] == [
+        "compile N tests, x floor",
+        "check-jsonschema of N tests, x compile",
+        "compile N tests, x its imports",
+    ]
+    assert all(float(row[1]) > 0 and float(row[3]) > 0 for row in rows(text, "Compile, 3 tests")[2:])
+
+
+def test_the_slash_commands_of_this_repository_are_short():
+    found = rows(compiling.commands(), "Slash commands, at most 120 lines and 8,192 bytes")[2:]
+    assert {"test_cli_full.md", "test_mcp_full.md"} <= {row[0] for row in found}
+    assert {row[3] for row in found} == {"held"}
+
+
+def test_startup_prints_its_tables():
+    text = startup.run(tests=2, rounds=1)
+    assert [row[0] for row in rows(text, "Start-up")[2:]] == [
+        "python -c pass",
+        "orchestra --help",
+        "orchestra compile --check, unchanged",
+    ]
+    assert len(rows(text, "Start-up: ratios")[2:]) == 2
+
+
+def test_tests_that_do_nothing_print_their_tables():
+    text = runtime.no_op(tests=3, rounds=1)
+    assert [row[0] for row in rows(text, "Tests that do nothing: overhead")[2:]] == [
+        "overhead a test, ms",
+        "peak memory, x plain doit",
+        "overhead a test with a warm worker, ms",
+    ]
+
+
+def test_a_test_that_does_nothing_is_recorded_as_every_other(tmp_path):
+    root = runtime._project(tmp_path / "work", runtime.work_spec(3, "http", "steps: [{set: {done: well}}]"))
+    once(Case([sys.executable, "-c", runtime._NOTHING, "run"], root))
+    [folder] = (path for path in (root / ".orchestra/work/runs").iterdir() if not path.is_symlink())
+    events = [(event.type, event.body.get("task")) for event in read(folder / "events.jsonl")]
+    for task in ("cli:t0", "cli:t1", "cli:t2"):
+        assert [kind for kind, of in events if of == task] == ["attempt_started", "attempt_finished", "verdict"]
+    assert events[-1][0] == "seal"
+    assert not (folder / "workers").exists(), "no worker was started"
+    assert {"state.json", "summary.md", "junit.xml", "ctrf.json"} <= {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.skipif(shutil.which("ninja", path=str(measure.SCRIPTS)) is None, reason="ninja has no wheel here")
+def test_process_tests_print_their_tables():
+    text = runtime.processes(tests=3, rounds=1)
+    assert [row[0] for row in rows(text, "3 tests that run `true`")[2:]] == [
+        "ninja -j2",
+        "a loop of Popen, two at a time",
+        "orchestra run",
+    ]
+
+
+def test_rules_are_right_as_often_as_their_goals_say():
+    """The short form: no clock is in it, so the goals themselves are judged, with room for the small number."""
+    judge = quality.limits_by(quality.RULE)
+    quiet = quality.simulate(judge, 0.1, confirm=3, tests=60, runs=60, seeds=1)
+    assert quiet.alarms == 0
+    assert quiet.detection == 100
+    noisy = quality.simulate(judge, 0.2, confirm=3, tests=100, runs=100, seeds=1)
+    assert noisy.alarms <= 2
+    assert noisy.detection >= 75
+    naive = quality.simulate(quality.naive(1.25), 0.2, confirm=0, tests=60, runs=60, seeds=1)
+    assert naive.alarms > 20 * max(noisy.alarms, 1)
+
+
+def test_quality_prints_its_tables():
+    names = {row[0] for row in rows(quality.durations(20, 40, 1), "Slow-downs of 1.5 x, 20 tests x 40 runs x 1")[2:]}
+    assert {"orchestra", "naive: ratio 1.25 alone"} < names
+    assert [row[3] for row in rows(quality.flakiness(100), "Flakiness within 90 runs, 100 tests")[3:]] == ["held"]
+    assert len(rows(quality.gates(10, 2), "Gates")[2:]) == 4
+
+
+def test_the_graph_is_the_same_for_each_runner(tmp_path):
+    edges = re.findall(
+        r"build (t\d+): run (t\d+)?", (runtime.ninja_project(tmp_path / "n", 5) / "build.ninja").read_text()
+    )
+    needs = re.findall(r"^  (t\d+): {(?:needs: \[(t\d+)\])?", runtime.work_spec(5, "command", "title: x"), re.MULTILINE)
+    assert edges == needs == [("t0", ""), ("t1", "t0"), ("t2", "t1"), ("t3", "t1"), ("t4", "t2")]
+
+
+def test_a_command_that_fails_is_no_measurement(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"exit 3 of .*\noh no"):
+        once(Case([sys.executable, "-c", "print('oh no'); raise SystemExit(3)"], tmp_path))
+
+
+def test_commands_take_turns_and_the_first_round_does_not_count(tmp_path):
+    order = []
+    cases = {name: Case(measure.PASS, tmp_path, lambda name=name: order.append(name)) for name in "ab"}
+    taken = alternate(cases, 2)
+    assert order == ["a", "b"] * 3
+    assert list(taken) == ["a", "b"]
+
+
+def test_the_environment_starts_python_as_a_user_does(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("CI", "true")
+    found = measure.environment({"A": "b"})
+    assert "PYTHONDONTWRITEBYTECODE" not in found
+    assert "CI" not in found
+    assert found["A"] == "b"
+
+
+@pytest.mark.parametrize(
+    "figure, says",
+    [
+        (Figure("x", 4.0, 1.0, 4), ["<= 4", "held"]),
+        (Figure("x", 4.01, 1.0, 4), ["<= 4", "MISSED"]),
+        (Figure("x", 9.9, 12.0, 10, at_least=True), [">= 10", "MISSED"]),
+        (Figure("x", 10.0, 1.0, 10, at_least=True), [">= 10", "held"]),
+        (Figure("x", 10.0, 1.0, None), ["", ""]),
+    ],
+)
+def test_a_limit_is_judged_by_wall_time(figure, says):
+    assert rows(figures("F", [figure]), "F")[2][3:] == says
+
+
+def test_a_ratio_is_of_like_and_like():
+    figure = ratio("x", measure.Timing(6.0, 2.0, 1.0), measure.Timing(2.0, 4.0, 1.0), 5)
+    assert (figure.wall, figure.cpu) == (3.0, 0.5)
+
+
+def test_a_table_is_markdown():
+    assert table("T", ("a", "bb"), [("x", "1")]) == "T\n\n| a | bb |\n| - | -: |\n| x |  1 |\n"
+
+
+def test_an_unknown_benchmark_is_refused(capsys):
+    assert bench.main(["nothing"]) == 2
+    assert (
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality'
+        in capsys.readouterr().err
+    )
+
+
+def test_those_named_are_run(monkeypatch, capsys):
+    monkeypatch.setitem(bench.BENCHES, "startup", lambda: "the table")
+    assert bench.main(["startup"]) == 0
+    assert capsys.readouterr().out == "the table\n"
+
+
+def test_the_page_names_every_benchmark_and_its_command(root):
+    page = (root / "docs" / "benchmarks.md").read_text()
+    assert all(f"python -m bench {name}" in page for name in bench.BENCHES)
+
+
+def test_a_compile_imports_nothing_heavy(tmp_path):
+    """What a compile must not pay for: the judge of record, the runtime, browsers, the terminal."""
+    root = compiling.project(tmp_path / "p", 2)
+    argv = [sys.executable, "-X", "importtime", *measure.ORCHESTRA[1:], "compile"]
+    told = subprocess.run(
+        argv, cwd=root, env=measure.environment({}), capture_output=True, text=True, check=True
+    ).stderr
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in told.splitlines() if "|" in line}
+    assert "ruamel" in loaded
+    heavy = {"jsonschema", "pydantic", "rich", "mcp", "playwright", "psutil", "httpx", "doit", "uvicorn", "starlette"}
+    assert loaded & heavy == set()
+
+
+# --------------------------------------------------------------------------------------------------------------- faults
+
+
+def test_every_kind_of_fault_is_injected_as_often_as_the_others():
+    kinds = faults.plan_of(10 * len(faults.KINDS), 1)
+    assert {kind: kinds.count(kind) for kind in faults.KINDS} == dict.fromkeys(faults.KINDS, 10)
+    assert kinds == faults.plan_of(10 * len(faults.KINDS), 1) != faults.plan_of(10 * len(faults.KINDS), 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left is counted by a subreaper")
+@pytest.mark.browser
+@pytest.mark.parametrize("part", range(3))
+def test_no_fault_leaves_a_process_hangs_or_blames_the_product(chromium, part):
+    """Thirty in all, of every kind; the oracle is that of `python -m bench faults`. Figures are not judged here."""
+    kinds = faults.plan_of(30, 1)
+    assert set(kinds) == set(faults.KINDS)
+    tally = faults.inject(kinds[part::3], part)
+    text = faults.report(tally, 1, None)
+    assert tally.held(), text
+    assert sum(tally.recovered.values()) == 10, text
+
+
+def test_ledger_prints_its_tables():
+    text = ledger.run(appended=3, folded=30, tests=6, flipped=20, kills=1, cuts=1, rounds=1)
+    assert [row[0] for row in rows(text, "Ledger: ratios")[2:]] == [
+        "append + fsync a verdict, x rate of bare write + fsync",
+        "read, verify and fold 30 events, x json.loads",
+    ]
+    assert rows(text, "Changes of one byte")[2:] == [["20", "20"]]
+    ended = rows(text, "Runs that were ended, then resumed")[2:]
+    assert [row[0] for row in ended] == ["SIGKILL", "power cut"]
+    assert {cell for row in ended for cell in row[2:]} == {"0"}

@@ -1,0 +1,396 @@
+"""Requests from the runner, values saved and looked up, files judged: all without a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.errors import UsageError
+from orchestra.runtime.attempt import needs_browser
+from orchestra.runtime.driver.content import Looked, judge_csv, judge_file, judge_text, same
+from orchestra.runtime.driver.contract import StepError
+from orchestra.runtime.driver.http import Http
+from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.files import inside
+from orchestra.runtime.scope import Scope
+from orchestra.targets import Target
+from tests.support.requests import request
+from tests.support.site import site, unused_address
+
+
+@pytest.fixture(scope="module")
+def url():
+    with site() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def http():
+    client = Http()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def run(tmp_path, url, http):
+    """Carry out steps without a browser; `s` is the site."""
+
+    def one(*said, **options):
+        asked = request(tmp_path, said, names={"s.url": url, "down.url": unused_address()}, **options)
+        assert not needs_browser(asked.test)
+        return carry_out(asked, None, http)
+
+    return one
+
+
+def passed(result):
+    assert result.outcome == "passed", result.failure
+    return result
+
+
+def failure(result, outcome, fault):
+    assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result
+    return result.failure
+
+
+# ---------------------------------------------------------------------------------------------------------------- http
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_each_method_arrives_as_itself(run, method):
+    passed(run({"http": {method: "/echo/x", "base": "s", "match": {"$.method": method, "$.path": "/echo/x"}}}))
+
+
+def test_head_has_no_body(run):
+    passed(run({"http": {"HEAD": "/data.json", "base": "s", "status": 200}}))
+
+
+def test_the_body_is_json_form_or_text(run):
+    passed(
+        run(
+            {"http": {"POST": "/echo", "base": "s", "json": {"a": [1, None]}, "match": {"$.type": "application/json"}}},
+            {"http": {"POST": "/echo", "base": "s", "json": {"a": 1}, "match": {"$.body": '{"a":1}'}}},
+            {"http": {"POST": "/echo", "base": "s", "form": {"a": "1 2"}, "match": {"$.body": "a=1+2"}}},
+            {"http": {"POST": "/echo", "base": "s", "body": "plain é", "match": {"$.body": "plain é"}}},
+            {"http": {"GET": "/echo", "base": "s", "headers": {"Accept": "text/x"}, "match": {"$.accept": "text/x"}}},
+        )
+    )
+
+
+def test_a_whole_address_needs_no_base(run, url):
+    passed(run({"http": {"GET": f"{url}/echo", "match": {"$.path": "/echo"}}}))
+    passed(run({"http": {"GET": "${s.url}/echo", "base": "unknown", "match": {"$.path": "/echo"}}}))
+
+
+def test_status_is_below_400_unless_said(run):
+    passed(run({"http": {"GET": "/redirect", "base": "s"}}, {"http": {"GET": "/status/201", "base": "s"}}))
+    passed(run({"http": {"GET": "/status/404", "base": "s", "status": [400, 404]}}))
+    told = failure(run({"http": {"GET": "/status/404", "base": "s"}}), "failed", "assertion")
+    assert told.message.endswith("/status/404 was answered with status 404")
+    assert (told.expected, told.found) == ("a status below 400", '404: {"reason": "asked for"}')
+    told = failure(run({"http": {"GET": "/status/200", "base": "s", "status": [201, 204]}}), "failed", "assertion")
+    assert told.expected == "201 or 204"
+
+
+def test_a_failure_names_step_verb_and_place(run):
+    told = failure(run({"set": {"a": 1}}, {"http": {"GET": "/status/500", "base": "s"}}), "failed", "assertion")
+    assert (told.step, told.verb, told.at) == (1, "http", ("/tests/T1/steps/1",))
+
+
+def test_what_is_saved_keeps_its_kind(run):
+    passed(
+        run(
+            {
+                "http": {
+                    "GET": "/data.json",
+                    "base": "s",
+                    "save": {"price": "$.messages[1].price", "all": "$.messages[*].role"},
+                }
+            },
+            {
+                "http": {
+                    "POST": "/echo",
+                    "base": "s",
+                    "json": {"p": "${saved.price}"},
+                    "match": {"$.body": '{"p":121.67}'},
+                }
+            },
+            {"http": {"POST": "/echo", "base": "s", "body": "at ${saved.price}", "match": {"$.body": "at 121.67"}}},
+            {"http": {"GET": "/data.json", "base": "s", "match": {"$.messages[*].role": "${saved.all}"}}},
+            {"set": {"where": "$.messages[1].price", "text": "$${kept}"}},
+            {"http": {"GET": "/data.json", "base": "s", "match": {"${saved.where}": 121.67}}},
+            {"http": {"POST": "/echo", "base": "s", "body": "${saved.text}", "match": {"$.body": "$${kept}"}}},
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "match, expected, found",
+    [
+        ({"$.done": 1}, "1", "true"),
+        ({"$.format": "other"}, '"other"', '"note"'),
+        ({"$.messages[1].price": "121.67"}, '"121.67"', "121.67"),
+        ({"$.messages[*].role": ["user"]}, '["user"]', '["user", "reply"]'),
+    ],
+)
+def test_another_value_is_told_with_both(run, match, expected, found):
+    told = failure(run({"http": {"GET": "/data.json", "base": "s", "match": match}}), "failed", "assertion")
+    assert (told.expected, told.found) == (expected, found)
+
+
+def test_nothing_at_a_path_and_no_json(run):
+    told = failure(run({"http": {"GET": "/data.json", "base": "s", "match": {"$.no": 1}}}), "failed", "assertion")
+    assert "has nothing at $.no" in told.message
+    told = failure(run({"http": {"GET": "/note.txt", "base": "s", "save": {"a": "$"}}}), "failed", "assertion")
+    assert "is no JSON" in told.message
+    assert told.found.startswith("# Note")
+
+
+def test_a_path_that_cannot_be_read_is_the_specs_fault(run):
+    told = failure(run({"http": {"GET": "/data.json", "base": "s", "match": {"$.[": 1}}}), "error", "setup")
+    assert '"$.[" is no JSONPath' in told.message
+
+
+def test_nobody_listens(run):
+    told = failure(run({"http": {"GET": "/", "base": "down"}}), "failed", "connection")
+    assert "nothing answers" in told.message
+    assert "orchestra health" in told.hint
+
+
+@pytest.mark.parametrize("path", ["/silent", "/dribble"])
+def test_a_reply_that_never_ends_is_cut_off_at_its_limit(run, path):
+    told = failure(run({"http": {"GET": path, "base": "s", "within_seconds": 0.3}}), "failed", "connection")
+    assert told.message.endswith(f"{path}: no whole reply within 0.3 s")
+
+
+def test_the_time_of_the_test_bounds_the_request(run):
+    told = failure(run({"http": {"GET": "/silent", "base": "s"}}, timeout_seconds=0.4), "timeout", "timeout")
+    assert re.match(
+        r"the test's 0\.4 s were over in step 1 \(http\): GET .*no whole reply within 0\.\d+ s", told.message
+    )
+
+
+def test_an_address_that_is_none(run):
+    failure(run({"http": {"GET": "/relative"}}), "error", "setup")
+    failure(run({"http": {"GET": "gopher://x"}}), "error", "setup")
+    told = failure(run({"http": {"GET": "/", "base": "backend"}}), "error", "setup")
+    assert 'the component "backend" has no URL here' in told.message
+
+
+def test_cookies_live_to_the_end_of_the_test(run):
+    passed(
+        run(
+            {"http": {"GET": "/cookie", "base": "s"}},
+            {"http": {"GET": "/echo", "base": "s", "match": {"$.cookie": "taste=sweet"}}},
+        )
+    )
+    passed(run({"http": {"GET": "/echo", "base": "s", "match": {"$.cookie": None}}}))
+
+
+# ------------------------------------------------------------------------------------------------------------ sections
+
+
+def test_finally_runs_after_a_failure_and_the_first_failure_counts(run):
+    result = run(
+        {"http": {"GET": "/status/500", "base": "s"}},
+        {"set": {"never": 1}},
+        last=[{"http": {"GET": "/status/501", "base": "s"}}, {"set": {"never": 1}}],
+    )
+    assert failure(result, "failed", "assertion").verb == "http"
+    assert "status 500" in result.failure.message
+    assert "status 501" in result.facts["finally_failed"]
+    assert [(step.section, step.index, step.outcome) for step in result.steps] == [
+        ("steps", 0, "failed"),
+        ("finally", 0, "failed"),
+    ]
+
+
+def test_finally_alone_fails_the_test(run):
+    result = run({"set": {"a": 1}}, last=[{"http": {"GET": "/status/501", "base": "s"}}])
+    assert failure(result, "failed", "assertion").at == ("/tests/T1/finally/0",)
+
+
+def test_before_fails_and_the_steps_are_left_out(run):
+    result = run({"set": {"a": 1}}, before=[{"http": {"GET": "/status/500", "base": "s"}}], last=[{"set": {"b": 1}}])
+    assert [(step.section, step.outcome) for step in result.steps] == [("before", "failed"), ("finally", "passed")]
+
+
+def test_before_saves_for_steps_and_finally(run):
+    reads = {"http": {"GET": "/echo/${saved.a}", "base": "s", "match": {"$.path": "/echo/7"}}}
+    passed(run(reads, before=[{"set": {"a": 7}}], last=[reads]))
+
+
+def test_finally_has_a_time_of_its_own(run):
+    hangs = {"http": {"GET": "/silent", "base": "s"}}
+    result = run(hangs, timeout_seconds=0.3, last=[{"set": {"a": 1}}, hangs])
+    assert [(step.section, step.outcome) for step in result.steps] == [
+        ("steps", "timeout"),
+        ("finally", "passed"),
+        ("finally", "timeout"),
+    ]
+    assert "in step 2 of finally" in result.facts["finally_failed"]
+
+
+def test_a_name_without_a_value_is_the_specs_fault(run):
+    told = failure(run({"set": {"token": 1}}, {"set": {"b": "${saved.tokn}"}}), "error", "setup")
+    assert told.message == 'no step before this one has saved ${saved.tokn} (did you mean "token"?)'
+    told = failure(run({"set": {"b": "${env.ORCHESTRA_NOT_SET}"}}), "error", "setup")
+    assert "environment variable ORCHESTRA_NOT_SET is not set" in told.message
+    told = failure(run({"set": {"b": "${s.ulr}"}}), "error", "setup")
+    assert told.message == '${s.ulr} has no value here (did you mean "s.url"?)'
+
+
+def test_a_step_that_needs_a_browser_says_so_when_there_is_none(tmp_path, http):
+    told = failure(carry_out(request(tmp_path, ["reload"]), None, http), "error", "setup")
+    assert "needs a browser" in told.message
+
+
+def test_no_browser_library_is_imported_for_requests():
+    code = "import sys; import orchestra.runtime.worker; print(sorted(m for m in sys.modules if m.split('.')[0] in ('playwright', 'mcp')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --------------------------------------------------------------------------------------------------------------- scope
+
+NAMES = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda of: st.lists(of) | st.dictionaries(st.text(), of),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(NAMES, JSON, min_size=1))
+def test_what_was_saved_comes_back_whole_or_as_text(values):
+    scope = Scope({})
+    for name, value in values.items():
+        scope.save(name, value)
+    for name, value in values.items():
+        assert same(scope.fill(f"${{saved.{name}}}"), value)
+        text = scope.fill(f"<${{saved.{name}}}>")[1:-1]
+        assert text == value if isinstance(value, str) else same(json.loads(text), value)
+
+
+def test_names_are_replaced_in_all_parts_of_a_target():
+    scope = Scope({"a.b": "x"})
+    target = Target(
+        "role", "${a.b}", name="n ${a.b}", has_text="$${a}", within=Target("css", "#${a.b}", frame="${a.b}")
+    )
+    assert scope.target(target) == Target(
+        "role", "x", name="n x", has_text="${a}", within=Target("css", "#x", frame="x")
+    )
+
+
+def test_a_path_stays_inside(tmp_path):
+    assert inside("a/../b", tmp_path) == tmp_path.resolve() / "b"
+    assert inside(str(tmp_path / "x" / "y"), tmp_path / "root", tmp_path / "x") == (tmp_path / "x" / "y").resolve()
+    with pytest.raises(UsageError, match=r'"\.\./b" leaves the project root'):
+        inside("../b", tmp_path)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/out").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match=r'"out/b" leaves the project root, to /'):
+        inside("out/b", tmp_path / "root")
+
+
+# ------------------------------------------------------------------------------------------------------------- content
+
+
+def test_same_knows_the_kinds_of_json():
+    assert same({"a": [1, 2.0]}, {"a": [1.0, 2]})
+    assert not same(True, 1)
+    assert not same(0, False)
+    assert not same([1], [1, 1])
+    assert not same({"a": None}, {})
+
+
+@pytest.mark.parametrize(
+    "wanted, message",
+    [
+        ({"csv": {"header": ["role"]}}, "has other columns"),
+        ({"csv": {"rows": 3}}, "has another number of rows"),
+        ({"csv": {"min_rows": 3}}, "has too few rows"),
+        ({"csv": {"contains": {"role": "user", "text": "no"}}}, "has no such row"),
+        ({"text": {"contain": "AMD"}}, "does not contain the text"),
+        ({"text": {"match": "^AMD"}}, "does not match"),
+        ({"text": {"equal": "role"}}, "is another text"),
+        ({"json": {"$": 1}}, "is no JSON"),
+    ],
+)
+def test_a_file_that_is_not_as_wanted(wanted, message):
+    with pytest.raises(StepError, match=message) as told:
+        judge_file(b'\xef\xbb\xbfrole,text\r\nuser,"a, b"\r\nreply,c\r\n', wanted, "the file")
+    assert told.value.fault == "assertion"
+
+
+def test_a_file_as_wanted():
+    data = b'\xef\xbb\xbfrole,text\r\nuser,"a, b"\r\nreply,c\r\n'
+    csv = {"header": ["role", "text"], "rows": 2, "min_rows": 1, "contains": {"role": "user", "text": "a, b"}}
+    judge_file(
+        data,
+        {"csv": csv, "text": {"contain": "reply", "match": r"\Arole", "equal": data.decode("utf-8-sig")}},
+        "the file",
+    )
+    judge_file(b'{"a": [1]}', {"json": {"$.a": [1], "$.a[*]": 1}}, "the file")
+    judge_csv("", {"rows": 0}, "the file")
+
+
+def test_a_file_that_is_no_text():
+    with pytest.raises(StepError, match="is no UTF-8"):
+        judge_file(b"\xff\xfe\xff", {"text": {"contain": "a"}}, "the file")
+    with pytest.raises(StepError, match="is no JSON"):
+        judge_file(b"\xff\xfe\xff", {"json": {"$": 1}}, "the file")
+    with pytest.raises(StepError, match="cannot be read: missing") as told:
+        judge_text("a", {"match": "("}, "the file")
+    assert told.value.fault == "setup"
+
+
+@given(st.text())
+def test_any_text_is_json_or_told_as_none(text):
+    try:
+        json.loads(text)
+    except ValueError:
+        with pytest.raises(StepError):
+            Looked(text.encode(), ["$"], "it")
+    else:
+        Looked(text.encode(), ["$"], "it")
+
+
+def test_several_matches_are_a_list():
+    looked = Looked(b'{"a": [1, 2]}', ["$.a[*]", "$.a[0]"], "it")
+    assert looked.value("$.a[*]") == [1, 2]
+    assert looked.value("$.a[0]") == 1
+
+
+@pytest.mark.parametrize(
+    "data, path, message",
+    [
+        (
+            b"[" * 60 + b"1" + (b"]" + b", 2" * 100) * 59 + b"]",
+            "$..[?@..[?@..[?@..[?@ == 9]]]]",
+            "did not end within 1",
+        ),
+        (json.dumps(["a" * 60 + "!"]).encode(), "$[?match(@, '(a|aa)+')]", "did not end within 1 s of processor time"),
+        (b"[" + b"[]," * 200_000 + b"1]", "$.*", "leads to more than 100000 values"),
+        (b"[" * 100_000, "$", "is no JSON: maximum recursion depth"),
+        (b"[" * 900 + b"1" + b"]" * 900, "$..a", "is no JSONPath: recursion limit exceeded"),
+        (b"[1]", "$[", "is no JSONPath: "),
+    ],
+)
+def test_a_path_costs_its_limit(data, path, message):
+    with pytest.raises(StepError, match=f"the file.* {message}") as told:
+        judge_file(data, {"json": {path: 1}}, "the file")
+    assert told.value.fault == ("assertion" if "no JSON:" in message else "setup")
+    judge_file(b"[1]", {"json": {"$[0]": 1}}, "the file")
+
+
+def test_csv_is_read_line_by_line():
+    with pytest.raises(StepError, match="is no CSV: field larger than field limit"):
+        judge_csv("a\n" + "b" * 200_000, {"rows": 1}, "the file")
+    judge_csv("a\n" + "b\n" * 300_000, {"rows": 300_000, "contains": {"a": "b"}}, "the file")

@@ -1,0 +1,101 @@
+"""Trouble of the machine that is no bug of ours and no failure of the product: closed streams, a git that hangs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from orchestra import git
+from tests.support.project import SuiteProject, environment
+
+SPEC = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command}}\ntests: {a: {title: A, command: {argv: [python, -c, pass]}}}\n"
+VERBS = [
+    "run",
+    "run --dry-run",
+    "status",
+    "events",
+    "plan",
+    "show a",
+    "report",
+    "validate",
+    "compile --check",
+    "schema",
+    "health",
+    "history",
+    "audit",
+    "baseline show",
+    "--help",
+]
+
+
+@pytest.fixture
+def ran(project: SuiteProject) -> SuiteProject:
+    project.write(SPEC).compile()
+    assert project.run("run").code == 0
+    return project
+
+
+def shell(project: SuiteProject, line: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", line], cwd=project.root, env=environment(**env), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_stream_that_is_closed_or_takes_nothing_changes_no_exit_code(ran, closed):
+    codes = {verb: shell(ran, f"orchestra {verb} {closed}").returncode for verb in VERBS}
+    assert codes == dict.fromkeys(VERBS, 0)
+    for line in (f"doit {closed}", f"python -m orchestra run {closed}"):
+        assert shell(ran, line).returncode == 0
+        assert ran.run("audit").code == 0, "nothing that was printed is in the record"
+    assert shell(ran, f"orchestra show nothing {closed}").returncode == 2
+
+
+@pytest.mark.parametrize("verb", ["plan", "schema", "events", "--help", "run --dry-run", "doctor"])
+def test_an_output_that_cannot_be_written_is_of_the_machine(ran, verb):
+    done = shell(ran, f"orchestra {verb} >/dev/full")
+    assert done.returncode == 3
+    assert "error: the output cannot be written: No space left on device" in done.stderr
+    assert "bug" not in done.stderr
+
+
+@pytest.fixture
+def hanging(tmp_path_factory) -> str:
+    """A PATH on which git hangs, with a helper that holds its output open."""
+    folder = tmp_path_factory.mktemp("hanging")
+    (folder / "git").write_text(f"#!/bin/sh\nsleep 98765 &\necho $! >> {folder}/pids\nwait\n")
+    (folder / "git").chmod(0o755)
+    yield str(folder)
+    pids = [int(word) for word in (folder / "pids").read_text().split()]
+    assert pids
+    assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_git_that_hangs_costs_a_run_its_commit_and_nothing_else(ran, hanging):
+    done = ran.run("run", PATH=f"{hanging}{os.pathsep}{os.environ['PATH']}")
+    assert done.code == 0, done.err
+    assert ran.events("run_started")[0]["body"]["provenance"]["git"] == {}
+
+
+def test_a_git_that_hangs_is_told_where_nothing_goes_without_it(ran, hanging, monkeypatch):
+    monkeypatch.setenv("PATH", f"{hanging}{os.pathsep}{os.environ['PATH']}")
+    begun = time.monotonic()
+    asked = git.ask(ran.root, ["status"], seconds=0.5)
+    assert (asked.code, asked.err) == (None, "git did not answer within 0.5 s")
+    assert time.monotonic() - begun < 60, "the helper that holds its output is not waited for"
+
+
+def test_a_run_begins_below_the_root(ran):
+    (ran.root / "pyproject.toml").unlink()
+    below = ran.root / "e2e" / "deep"
+    below.mkdir(parents=True)
+    for words in (["run"], ["status"], ["compile", "--check"]):
+        done = subprocess.run(
+            ["orchestra", *words], cwd=below, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert not (below / ".orchestra").exists()

@@ -1,0 +1,224 @@
+"""Gates judged again from the ledger: each number of a real run, and each way to write another one into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestra.ledger.chain import Tip, link
+from orchestra.ledger.event import Event
+from orchestra.ledger.log import read
+from orchestra.metrics import METRICS
+from orchestra.plan import Component, Gate, Method, Plan
+from orchestra.plan import Test as Case
+from orchestra.runtime.rejudge import MEASURED, rejudge
+from tests.support.project import HEAD, SuiteProject, py
+
+HEADS = HEAD.replace("{cli: {driver: command, workers: 2}}", "{one: {driver: command}, two: {driver: command}}")
+NUMBERS = {
+    "total": "total == 10",
+    "counts": "executed + passed + failed + timeout + error + blocked + skipped + excused + flaky > 0",
+    "rates": "pass_rate >= 1.0 || flaky_rate > 2.0 || agreement < 0.0 || coverage < 0.0",
+    "paces": "seconds_p50 + seconds_p95 + seconds_max + method.one.seconds_p95 + group.g.seconds_p50 >= 0.0",
+    "methods": "method.one.failed + method.two.failed + class.good + class.slow + retries >= 0",
+    "machine": "cpu_percent >= 0.0 && seconds_total >= 0.0 && workers >= 1",
+}
+GATES = "\n".join(
+    f"    {name}: {{require: {json.dumps(text)}, severity: warn, message: 'of {{total}}: {{pass_rate}}'}}"
+    for name, text in NUMBERS.items()
+)
+FAILS = py("raise SystemExit(1)")[1:-1]
+SPEC = f"""{HEADS}
+groups: {{g: {{title: G}}}}
+gates:
+  during: {{budget: {{require: failed <= 0, on_fail: warn, message: "{{failed}} failed"}}}}
+  after:
+{GATES}
+tests:
+  good: {{group: g, {py("pass")[1:-1]}}}
+  bad: {{retries: {{max: 1, on: [failed]}}, {FAILS}}}
+  known: {{known_failures: [{{match: exit code}}], {FAILS}}}
+  waits: {{needs: [bad], {py("pass")[1:-1]}}}
+  off: {{skip: not today, {py("pass")[1:-1]}}}
+"""
+
+Change = Callable[[str, dict[str, Any]], None]
+
+
+def forged(file: Path, change: Change) -> None:
+    """Change bodies of a ledger and close its chain again: what somebody can do who knows how it is made."""
+    tip, lines = Tip(), []
+    for event in read(file):
+        body = json.loads(json.dumps(event.body))
+        change(event.type, body)
+        if event.type == "seal":
+            body |= {"head": tip.hash}
+        made, line = link(tip, event.time, event.type, body, None)
+        tip = Tip(made.seq, made.hash, made.time)
+        lines.append(line)
+    file.write_bytes(b"".join(lines))
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> SuiteProject:
+    """A run with each kind of verdict that gates count, and gates that read most metrics."""
+    folder = tmp_path_factory.mktemp("rejudge")
+    (folder / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
+    project = SuiteProject(folder).write(SPEC).compile()
+    assert project.run("run").code == 1
+    return project
+
+
+def test_every_number_of_a_run_is_made_again(ran):
+    done = ran.run("audit", "--gates")
+    assert done.code == 0, done.out
+    assert "every number and result is the same" in done.out
+    judged = ran.gates()
+    assert {body["name"] for body in judged} == {*NUMBERS, "budget"}
+    read_by_gates = {name for body in judged for name in body["values"]}
+    assert len(read_by_gates) > 20
+    shown = [line for line in done.out.splitlines() if "measured then" in line]
+    assert sorted(line.split()[-5] for line in shown) == [
+        "cpu_percent",
+        "evidence_missing",
+        "plan_fresh",
+        "seconds_total",
+        "workers",
+    ]
+    for name in read_by_gates:
+        assert f" {name} " in done.out
+
+
+def in_gate(name: str, changes: Callable[[dict[str, Any]], None]) -> Change:
+    return lambda kind, body: changes(body) if kind == "gate" and body["name"] == name else None
+
+
+def of_task(task: str, **changes: Any) -> Change:
+    return lambda kind, body: body.update(changes) if kind == "verdict" and body["task"] == task else None
+
+
+LIES = {
+    "a number of a gate": (in_gate("rates", lambda body: body["values"].update(pass_rate=1.0)), "DIFFERS"),
+    "a count of a gate": (in_gate("total", lambda body: body["values"].update(total=9)), "DIFFERS"),
+    "a result": (
+        in_gate("rates", lambda body: body.update(result="passed", message="")),
+        "after:rates is recorded as passed, and is warned",
+    ),
+    "a message": (
+        in_gate("rates", lambda body: body.update(message="of 10: 1")),
+        'said "of 10: 1", and says "of 10: 0.3',
+    ),
+    "a condition": (
+        in_gate("rates", lambda body: body.update(expression="pass_rate >= 0.0")),
+        "the plan's condition is pass_rate >= 1.0",
+    ),
+    "a name": (in_gate("rates", lambda body: body.update(name="other")), "the plan has no such gate"),
+    "a duration": (of_task("one:good", seconds=86400.0), "DIFFERS"),
+    "the end": (
+        lambda kind, body: body["gates"].update({"after:rates": "passed"}) if kind == "run_finished" else None,
+        "the end of the run tells another result",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_that_the_chain_bears_is_found(ran, lie, tmp_path):
+    change, says = LIES[lie]
+    file = ran.folder / "events.jsonl"
+    whole = file.read_bytes()
+    try:
+        forged(file, change)
+        done = ran.run("audit", "--gates")
+    finally:
+        file.write_bytes(whole)
+    assert done.code == 1
+    assert "sealed whole" in done.out, "the chain proves that nobody changed a line by mistake, and no more"
+    assert says in done.out
+    assert "differ" in done.out.splitlines()[-1]
+
+
+def test_a_run_that_went_on_is_judged_by_what_its_parts_left(project):
+    flag = project.root / "mended"
+    code = "import pathlib; raise SystemExit(not pathlib.Path('mended').exists())"
+    gates = 'gates: {after: {g: {require: "pass_rate >= 1.0 && retries <= 1 && executed == 2", message: "{passed}"}}}'
+    project.write(
+        f"{HEAD}{gates}\ntests:\n  a: {py('pass')}\n  b: {{retries: {{max: 1, on: [failed]}}, {py(code)[1:-1]}}}\n"
+    ).compile()
+    assert project.run("run").code == 1
+    flag.touch()
+    done = project.run("run", "--resume")
+    assert done.code == 0, done.err
+    assert [body["result"] for body in project.gates()] == ["failed", "passed"]
+    audited = project.run("audit", "--gates")
+    assert audited.code == 0, audited.out
+
+
+PLAN = Plan(
+    "s",
+    "S",
+    (Case("a", "A", ("cli",)),),
+    (Method("cli", "C", "command"),),
+    components=(Component("back", "B"),),
+    gates=(Gate("during", "calm", "incidents == 0 && recoveries <= 1", on_fail="warn", message="{incidents}"),),
+)
+
+
+def events(*made: tuple[str, dict[str, Any]]) -> list[Event]:
+    return [
+        Event(seq, "2026-01-01T00:00:00.000000Z", kind, 1, "", "", body) for seq, (kind, body) in enumerate(made, 1)
+    ]
+
+
+START = "run_started", {"selection": ["cli:a"], "plan_digest": PLAN.digest(), "source_digest": ""}
+SICK = "service_event", {"component": "back", "state": "unhealthy", "incident": "back-1"}
+OPENED = "incident", {"component": "back", "state": "opened", "id": "back-1"}
+
+
+def calm(incidents: int) -> tuple[str, dict[str, Any]]:
+    values = {"incidents": incidents, "recoveries": 0}
+    body = {
+        "phase": "during",
+        "name": "calm",
+        "result": "warned",
+        "expression": PLAN.gates[0].require,
+        "values": values,
+        "message": str(incidents),
+    }
+    return "gate", body
+
+
+@pytest.mark.parametrize(
+    "made, same",
+    [
+        ([START, SICK, OPENED, calm(1)], True),
+        (
+            [START, SICK, calm(1), OPENED],
+            True,
+        ),  # the gate was told before the event was written: another thread writes it
+        ([START, calm(1)], False),
+        ([START, SICK, OPENED, calm(2)], False),
+    ],
+)
+def test_a_gate_may_know_of_an_outage_whose_event_comes_behind(made, same):
+    [found] = rejudge(events(*made), lambda _: PLAN)
+    assert found.same is same
+
+
+def test_a_gate_that_nobody_judged_is_said():
+    finished = "run_finished", {"gates": {"during:calm": "passed"}}
+    found = list(rejudge(events(START, finished), lambda _: PLAN))
+    assert {one.gate for one in found if one.fault == "it applies and was never judged"} == {
+        "after:all_judged",
+        "after:none_silent",
+        "after:servers_up",
+        "after:plan_fresh",
+        "after:evidence_complete",
+    }
+
+
+def test_what_is_only_measured_is_in_the_catalogue():
+    assert METRICS.keys() >= MEASURED

@@ -1,0 +1,123 @@
+"""Old runs go whole; what something rests on stays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.ledger import canonical, history
+from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.retention import doomed, prune, retention
+from orchestra.ledger.runs import runs_of
+from tests.support.project import HEAD, py
+
+NAMES = [f"202601{day:02d}T000000Z-00{day:02d}" for day in range(9, 0, -1)]
+
+
+@given(st.lists(st.sampled_from(NAMES), unique=True), st.integers(-2, 12), st.sets(st.sampled_from(NAMES)))
+def test_the_newest_and_the_held_stay(names, keep, held):
+    names = sorted(names, reverse=True)
+    gone = doomed(names, keep, held)
+    assert not set(gone) & held
+    assert not set(gone) & set(names[: max(keep, 1)])
+    assert set(names) - set(gone) - held == set(names[: max(keep, 1)]) - held
+
+
+def ledger(home, name, *lines):
+    folder = home / "runs" / name
+    (folder / "attempts").mkdir(parents=True)
+    (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_runs_are_removed_and_what_rests_on_them_is_not(tmp_path):
+    def unchanged(task, run):
+        return canonical.canonical({"type": "verdict", "body": {"task": task, "unchanged_since": run}}).decode()
+
+    for name in NAMES:
+        ledger(tmp_path, name)
+    for name, line in ((NAMES[0], unchanged("cli:c", NAMES[6])), (NAMES[6], unchanged("cli:d", NAMES[8]))):
+        (tmp_path / "runs" / name / "events.jsonl").write_text(f"{line}\n" + '"unchanged_since":"torn')
+    (tmp_path / "runs" / ".removed-half").mkdir()
+    (tmp_path / "runs" / "last").symlink_to(NAMES[5])
+    history.save(
+        tmp_path / "history.json",
+        {"cli:a": history.Past(1.0, NAMES[7], "digest"), "cli:b": history.Past(1.0, NAMES[4])},
+    )
+    planned = retention(tmp_path, 3)
+    assert len(list((tmp_path / "runs").iterdir())) == len(NAMES) + 2
+    found, _ = prune(tmp_path, 3)
+    assert found == planned
+    assert found.gone == [NAMES[3], NAMES[4]]
+    assert found.held == {
+        NAMES[5]: "it is the last run that ended",
+        NAMES[6]: f"cli:c is unchanged in {NAMES[0]} because it passed there",
+        NAMES[7]: "cli:a passed there, and is unchanged since",
+        NAMES[8]: f"cli:d is unchanged in {NAMES[6]} because it passed there",
+    }
+    left = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert left == sorted([*NAMES[:3], *NAMES[5:], "last"])
+    assert prune(tmp_path, 3)[0].gone == []
+
+
+def test_a_run_under_way_is_not_doomed(tmp_path):
+    for name in NAMES[:3]:
+        ledger(tmp_path, name)
+    with Lock(tmp_path / "lock", Holder(1, NAMES[2], "now")):
+        assert retention(tmp_path, 1) == ([NAMES[1]], {NAMES[2]: "it is under way"}, 2)
+
+
+SPEC = f"""{HEAD}
+tests:
+  a: {{inputs: [input.txt], command: {{argv: [python, -c, pass]}}}}
+  b: {py("pass")}
+"""
+
+
+def test_the_verb_prunes_and_the_executions_stay_known(project):
+    (project.root / "input.txt").write_text("1")
+    project.write(SPEC).compile()
+    made = []
+    for _ in range(4):
+        assert project.run("run").code == 0
+        made.append(project.folder.name)
+    home = project.root / ".orchestra/s"
+    (home / history.EXECUTIONS).unlink()  # the cache is brought up to date before anything goes
+    told = project.run("history", "--prune", "--keep", "1", "--dry-run")
+    assert told.code == 0
+    assert told.out.splitlines() == [
+        f"{made[2]}  would be removed",
+        f"{made[1]}  would be removed",
+        f"{made[0]}  stays: cli:a passed there, and is unchanged since",
+        "2 runs would be removed, 2 kept",
+    ]
+    assert runs_of(home) == made[::-1]
+    told = project.run("history", "--prune", "--keep", "1")
+    assert told.code == 0
+    assert told.out.splitlines()[-1] == "2 runs removed, 2 kept"
+    assert runs_of(home) == [made[3], made[0]]
+    assert len(project.run("history", "--json").out.splitlines()) == 4
+    assert project.run("audit").code == 0
+    assert project.run("run").code == 0
+    assert project.verdicts()["cli:a"] == "unchanged"
+    assert project.run("history", "--prune").out == "0 runs removed, 3 kept\n"
+
+
+def test_nothing_is_pruned_while_a_run_holds_the_suite(project):
+    project.write(SPEC).compile()
+    home = project.root / ".orchestra/s"
+    for name in NAMES:
+        ledger(home, name)
+    with Lock(home / "lock", Holder(1, "another", "now")):
+        told = project.run("history", "--prune", "--keep", "2")
+    assert told.code == 3
+    assert "run another (process 1, since now) holds" in told.err
+    assert runs_of(home) == NAMES
+
+
+@pytest.mark.parametrize("words", [("--prune", "a"), ("--prune", "--flaky"), ("--keep", "3"), ("--dry-run",)])
+def test_options_that_do_not_go_together_are_told(project, words):
+    project.write(SPEC).compile()
+    told = project.run("history", *words)
+    assert told.code == 2
+    assert "--prune" in told.err

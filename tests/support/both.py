@@ -1,0 +1,81 @@
+"""Steps through both browser drivers: what must be the same, and the tools that the method `mcp` used."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from orchestra.runtime.attempt import Result
+from orchestra.runtime.driver.contract import Driver
+from orchestra.runtime.driver.http import Http
+from orchestra.runtime.driver.sections import carry_out
+from orchestra.steps import VERBS as VOCABULARY
+from tests.support.requests import request
+from tests.support.site import unused_address
+
+OPEN = {"goto": "${s.url}/steps.html"}
+EVALUATE, CODE = "browser_evaluate", "browser_run_code_unsafe"
+ASIDE = {"download": {EVALUATE}}  # which of two limits it was is asked of the page
+EVIDENCE = {"browser_take_screenshot", "browser_console_messages", "browser_network_requests"}
+
+
+Drivers = dict[str, tuple[Driver, Http]]
+
+
+class Both:
+    """Runs steps through both drivers at once; `tools` are those that the MCP driver used, by verb."""
+
+    def __init__(self, folder, url, warm, chromium):
+        self._folder, self._url, self._warm, self._chromium = folder, url, warm, chromium
+        self._down = unused_address()
+        self.tools = {}
+
+    def run(self, name, said, **options):
+        folder = self._folder / name
+        folder.mkdir()
+        for file, text in (("a.txt", "first"), ("b.txt", "second")):
+            (folder / file).write_text(text)
+        names = {"s.url": self._url, "down.url": self._down}
+        asked = request(folder, said, browser=self._chromium, driver=name, names=names, evidence="always", **options)
+        result = carry_out(asked, *self._warm[0][name])
+        assert msgspec.json.decode(msgspec.json.encode(result), type=Result) == result  # a worker sends it
+        return result
+
+    def __call__(self, *said, opened=True, **options):
+        told = [OPEN, *said] if opened else list(said)
+        beside = self._warm[1].submit(self.run, "mcp", told, **options)
+        cli, mcp = self.run("playwright", told, **options), beside.result()
+        assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure)
+        self.tools = {}
+        for line in map(json.loads, (self._folder / "mcp" / "mcp.jsonl").read_text().splitlines()):
+            self.tools.setdefault(line["verb"], set()).add(line["tool"])
+        assert self.tools.pop("", set()) <= EVIDENCE
+        for verb, used in self.tools.items():
+            assert used <= {*VOCABULARY[verb].mcp, *ASIDE.get(verb, ()), "browser_handle_dialog"}, (verb, used)
+        return cli, mcp
+
+    def again(self):
+        """The same, in fresh folders."""
+        folder = self._folder / "again"
+        folder.mkdir()
+        return Both(folder, self._url, self._warm, self._chromium)
+
+
+def verdict(result):
+    """What must be the same: the outcome, the kind of fault and its step, what each step came to, and the files kept."""
+    failure = result.failure and (result.failure.fault, result.failure.step, result.failure.at)
+    kept = sorted(one.path for one in result.evidence if one.kind == "download")
+    return result.outcome, failure, [(step.verb, step.outcome) for step in result.steps], kept
+
+
+def passed(results):
+    for result in results:
+        assert result.outcome == "passed", result.failure
+    return results
+
+
+def failed(results, outcome="failed", fault="assertion"):
+    for result in results:
+        assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result.failure
+    return results

@@ -1,0 +1,161 @@
+"""A project in a temporary folder: a spec, compiled, and run as a user would run it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from orchestra import cli
+from orchestra.standard import STANDARD
+
+HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
+
+STATE = Path(tempfile.gettempdir()) / f"orchestra-tests-{os.getuid()}"
+"""The state folder of the user as whom these tests run projects: the developer's stays as it is."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a user: without what belongs to the run of these tests."""
+    own = {"ORCHESTRA_TREE", "CI", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    return {**{name: value for name, value in os.environ.items() if name not in own}, **more}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a command line."""
+
+    code: int
+    out: str
+    err: str
+
+
+PROCESS_VERBS = {"run", "up", "down", "health", "doctor"}
+"""Verbs that start servers, browsers or workers, or hear signals; the others only read and write files."""
+
+
+def needs_process(words: Sequence[str]) -> bool:
+    """Return whether a command line is more than text and files."""
+    return "--help" not in words and not PROCESS_VERBS.isdisjoint(words)
+
+
+def call(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> Ended:
+    """Call the command line in the process of the tests, as in `folder`: with that environment, at a pipe, without input."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, env, clear=True),
+        contextlib.chdir(folder),
+        Path(os.devnull).open(encoding="utf-8") as nothing,
+        mock.patch.object(sys, "stdin", nothing),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(gc, "freeze"),  # the process goes on
+    ):
+        try:
+            code = cli.run(list(words))
+        except SystemExit as end:  # click ends so after a completion
+            code = end.code
+    return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+
+@dataclass(frozen=True)
+class SuiteProject:
+    """A project root with a `pyproject.toml` that marks it."""
+
+    root: Path
+
+    def write(self, spec: str, name: str = "specs/s.yaml") -> SuiteProject:
+        file = self.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(spec, encoding="utf-8")
+        return self
+
+    def run(self, *words: str, **env: str) -> Ended:
+        """Run `orchestra …` to its end: a verb that only reads and writes files in the process of the tests."""
+        if needs_process(words):
+            return self.process(*words, **env)
+        return call(words, self.root, environment(**env))
+
+    def process(self, *words: str, **env: str) -> Ended:
+        """Run `orchestra …` to its end, in a process of its own."""
+        return self._run([sys.executable, "-m", "orchestra", *words], env)
+
+    def doit(self, *words: str, **env: str) -> Ended:
+        """`doit …`, to its end."""
+        return self._run([sys.executable, "-m", "doit", *words], env)
+
+    def git(self, *words: str) -> str:
+        """`git …` at the root, by a user without a configuration; what it prints."""
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"]
+        argv = ["git", *identity, "-c", "init.defaultBranch=main", *words]
+        return subprocess.run(argv, cwd=self.root, check=True, capture_output=True, text=True).stdout
+
+    def start(self, *words: str, **env: str) -> subprocess.Popen[str]:
+        """`orchestra …`, under way."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "orchestra", *words],
+            cwd=self.root,
+            env=environment(**env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def _run(self, argv: list[str], env: dict[str, str]) -> Ended:
+        done = subprocess.run(
+            argv,
+            cwd=self.root,
+            env=environment(**env),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def compile(self) -> SuiteProject:
+        done = self.run("compile")
+        assert done.code == 0, done.err
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the last run."""
+        return (self.root / ".orchestra/s/runs/last").resolve()
+
+    def folder_now(self) -> Path:
+        """The folder of the only run, which may be under way."""
+        [found] = [path for path in (self.root / ".orchestra/s/runs").iterdir() if not path.is_symlink()]
+        return found
+
+    def events(self, kind: str = "") -> list[dict]:
+        lines = (self.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        events = [json.loads(line) for line in lines]
+        return [event for event in events if kind in {"", event["type"]}]
+
+    def gates(self) -> list[dict]:
+        """What was judged of the gates that the spec has; the standard ones are left out."""
+        standard = {(gate.name, gate.require) for gate in STANDARD}
+        judged = [event["body"] for event in self.events("gate")]
+        return [body for body in judged if (body["name"], body["expression"]) not in standard]
+
+    def verdicts(self) -> dict[str, str]:
+        return {event["body"]["task"]: event["body"]["verdict"] for event in self.events("verdict")}
+
+    def reasons(self) -> dict[str, str]:
+        return {event["body"]["task"]: event["body"]["reason"] for event in self.events("verdict")}
+
+
+def py(code: str) -> str:
+    """A command that runs Python code, as flow YAML."""
+    return f"{{command: {{argv: [python, -c, {json.dumps(code)}]}}}}"

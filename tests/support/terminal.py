@@ -1,0 +1,43 @@
+"""A terminal whose screen a test reads."""
+
+from __future__ import annotations
+
+import os
+import pty
+import threading
+
+
+class Terminal:
+    """A pseudo-terminal whose output is collected as it comes."""
+
+    def __init__(self) -> None:
+        self._master, slave = pty.openpty()
+        self.out = os.fdopen(slave, "w", encoding="utf-8")
+        self._parts: list[bytes] = []
+        self._grown = threading.Condition()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                part = os.read(self._master, 65536)
+            except OSError:  # Linux: the other side is closed
+                return
+            if not part:
+                return
+            with self._grown:
+                self._parts.append(part)
+                self._grown.notify_all()
+
+    def wait_for(self, text: str) -> None:
+        """Return when the text has been written; a display that never writes it hangs until the test's time is over."""
+        with self._grown:
+            assert self._grown.wait_for(lambda: text.encode() in b"".join(self._parts), timeout=60), text
+
+    def text(self) -> str:
+        """All that was written, after the writer is done."""
+        self.out.close()
+        self._thread.join()
+        os.close(self._master)
+        return b"".join(self._parts).decode()

@@ -1,0 +1,177 @@
+"""Baselines: the rule, the file, and a run that finds a test slower than it was."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.errors import MachineError
+from orchestra.ledger import baseline
+from orchestra.ledger.baseline import Bounds, Usual, bounds, suspect, usual
+from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.plan import Baseline
+from orchestra.plan import Test as Case
+from orchestra.runtime.attempt import Result
+from orchestra.runtime.pace import Pace
+
+RULE = Baseline(window=20, min_runs=5, slower_ratio=1.25, slower_seconds=0.0, confirm=3)
+
+
+def test_median_and_mad_are_not_moved_by_an_outlier():
+    assert usual([1.0, 2.0, 3.0, 4.0, 100.0]) == Usual(3.0, 1.0, 5)
+
+
+def test_fewer_runs_than_wanted_judge_nothing():
+    assert bounds(Usual(1.0, 0.0, 4), RULE) is None
+    assert bounds(Usual(1.0, 0.0, 5), RULE) == Bounds(0.8, 1.25)
+
+
+@pytest.mark.parametrize(
+    "base, rule, seconds, found",
+    [
+        # the ratio decides
+        (Usual(10.0, 0.0, 20), RULE, 12.5, None),
+        (Usual(10.0, 0.0, 20), RULE, 12.51, "slower"),
+        (Usual(10.0, 0.0, 20), RULE, 7.99, "faster"),
+        # the seconds decide
+        (Usual(0.1, 0.0, 20), Baseline(slower_ratio=1.25, slower_seconds=0.5), 0.6, None),
+        (Usual(0.1, 0.0, 20), Baseline(slower_ratio=1.25, slower_seconds=0.5), 0.61, "slower"),
+        (Usual(0.1, 0.0, 20), Baseline(slower_ratio=1.25, slower_seconds=0.5), 0.0, None),
+        # the noise decides: 10 + 1.4826 x 3 x sqrt(2) = 16.29
+        (Usual(10.0, 3.0, 20), RULE, 16.2, None),
+        (Usual(10.0, 3.0, 20), RULE, 16.3, "slower"),
+        # and more so while the median rests on few runs: 10 + 1.4826 x 3 x sqrt(5) = 19.95
+        (Usual(10.0, 3.0, 5), RULE, 19.9, None),
+        (Usual(10.0, 3.0, 5), RULE, 20.0, "slower"),
+    ],
+)
+def test_ratio_seconds_and_noise_must_hold_together(base, rule, seconds, found):
+    limits = bounds(base, rule)
+    assert limits is not None
+    assert suspect(seconds, limits) == found
+
+
+positive = st.floats(0.001, 1000.0)
+
+
+@given(st.lists(positive, min_size=5, max_size=20), st.floats(1.01, 4.0), st.floats(0.0, 5.0))
+def test_the_median_itself_is_never_suspicious(seconds, ratio, floor):
+    base = usual(seconds)
+    limits = bounds(base, Baseline(slower_ratio=ratio, slower_seconds=floor))
+    assert limits is not None
+    assert limits.fast < base.median < limits.slow
+    assert suspect(base.median, limits) is None
+
+
+def test_a_full_window_stays_until_somebody_accepts_another():
+    samples = {"a": (1.0, 1.0), "b": (2.0,)}
+    assert baseline.filled(samples, {"a": 9.0, "b": 2.12345678, "c": 3.0}, 2) == {
+        "a": (1.0, 1.0),
+        "b": (2.0, 2.123),
+        "c": (3.0,),
+    }
+
+
+def test_what_is_accepted_is_of_this_machine_and_of_passes():
+    def record(run, machine, **tasks):
+        return RunRecord(run, machine, executions={f"cli:{name}": one for name, one in tasks.items()})
+
+    good = Execution("passed", "chromium", attempts=(Attempt("passed", 1.0),), repeats=(1.1, 1.2))
+    flaky = Execution("flaky", "", attempts=(Attempt("failed", 9.0), Attempt("passed", 2.0)))
+    bad = Execution("failed", "chromium", attempts=(Attempt("failed", 5.0),))
+    records = [
+        record("1", "here", a=good, b=flaky),
+        record("2", "there", a=good),
+        record("3", "here", a=bad, b=flaky),
+    ]
+    assert baseline.accepted(records, None, "here", 1, 20) == {
+        "cli:a chromium here": (1.0, 1.1, 1.2),
+        "cli:b - here": (2.0,),
+    }
+    assert baseline.accepted(records, {"cli:b"}, "here", 2, 20) == {"cli:b - here": (2.0, 2.0)}
+    assert baseline.accepted(records, None, "here", 9, 2)["cli:a chromium here"] == (1.1, 1.2)
+    assert baseline.accepted(records, None, "nowhere", 9, 2) == {}
+
+
+def test_the_file_is_sorted_and_has_one_key_a_line(tmp_path):
+    path = tmp_path / "baseline.json"
+    samples = {"cli:b - m": (1.0, 2.5), "cli:a - m": (0.25,), "cli:c - m": ()}
+    baseline.save(path, samples)
+    assert path.read_text() == (
+        '{"orchestra": "baseline", "format": 1, "seconds": {\n"cli:a - m": [0.25],\n"cli:b - m": [1.0,2.5]\n}}\n'
+    )
+    assert baseline.load(path) == {"cli:a - m": (0.25,), "cli:b - m": (1.0, 2.5)}
+    baseline.save(path, {})
+    assert baseline.load(path) == {}
+    assert not path.exists()
+
+
+@given(st.dictionaries(st.text(min_size=1), st.lists(st.floats(0, 1e6), min_size=1, max_size=5).map(tuple)))
+def test_the_file_gives_back_what_was_written(samples):
+    form = json.loads(baseline.encode(samples))
+    assert {key: tuple(taken) for key, taken in form["seconds"].items()} == samples
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        ("<<<<<<< HEAD\n", "is not a baseline"),
+        ('{"orchestra": "baseline", "format": 7, "seconds": {}}', "has format 7; this version reads format 1"),
+        (
+            '{"orchestra": "baseline", "format": 1, "seconds": {"cli:a - m": []}}',
+            'no samples, or one below 0, for "cli:a',
+        ),
+    ],
+)
+def test_a_file_that_is_no_baseline_is_refused_with_its_mend(tmp_path, content, says):
+    path = tmp_path / "baseline.json"
+    path.write_text(content)
+    with pytest.raises(MachineError, match=says) as caught:
+        baseline.load(path)
+    assert "orchestra baseline reset" in caught.value.hint
+
+
+def paced(tmp_path, seconds, repeats, rule=RULE):
+    """What a pace makes of an attempt and its repeats, against a baseline of ten seconds: the numbers it asks for."""
+    baseline.save(tmp_path / "baseline.json", {"cli:a - m": (10.0,) * 20})
+    pace = Pace.open(tmp_path, rule, "m")
+    events = []
+    asked = [
+        pace.after(Result("cli:a", 1, outcome, one), Case("a", "", ("cli",)), "", lambda *event: events.append(event))
+        for one, outcome in [(seconds, "passed"), *repeats]
+    ]
+    return pace, asked, [body["result"] for _, body in events]
+
+
+@pytest.mark.parametrize(
+    "seconds, repeats, asked, results, moved",
+    [
+        (10.0, [], [0], [], {}),
+        (13.0, [(13.0, "passed")] * 3, [1, 2, 3, 0], ["slower"], {"cli:a": "slower"}),
+        (13.0, [(13.0, "passed"), (12.0, "passed")], [1, 2, 0], ["unconfirmed"], {}),
+        (13.0, [(13.0, "timeout")], [1, 0], ["unconfirmed"], {}),
+        (13.0, [(13.0, "interrupted")], [1, 0], ["unconfirmed"], {}),
+        (7.0, [(7.0, "passed")] * 3, [1, 2, 3, 0], ["faster"], {"cli:a": "faster"}),
+        (7.0, [(13.0, "passed")], [1, 0], ["unconfirmed"], {}),
+    ],
+)
+def test_every_repeat_must_agree(tmp_path, seconds, repeats, asked, results, moved):
+    pace, numbers, found = paced(tmp_path, seconds, repeats)
+    assert (numbers, found, pace.moved) == (asked, results, moved)
+    assert pace.figures() == {"regressions": sum(one == "slower" for one in moved.values())}
+    assert not pace.repeating("cli:a")
+
+
+def test_without_repeats_the_first_duration_decides(tmp_path):
+    pace, numbers, found = paced(tmp_path, 13.0, [], Baseline(slower_ratio=1.25, confirm=0))
+    assert (numbers, found, pace.moved) == ([0], ["slower"], {"cli:a": "slower"})
+
+
+def test_what_did_not_pass_has_no_pace(tmp_path):
+    pace = Pace.open(tmp_path, RULE, "m")
+    assert pace.after(Result("cli:a", 1, "failed", 99.0), Case("a", "", ("cli",)), "", lambda *_: None) == 0
+    assert pace.figures() == {}
+    pace.keep(tmp_path, lambda *_: pytest.fail("nothing was measured"))

@@ -1,0 +1,346 @@
+"""The pure decisions of a run: selection, verdicts, gates, slots, masks, JUnit files."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.errors import UsageError
+from orchestra.ledger.event import VERDICTS
+from orchestra.ledger.outcome import FINE, mark_of
+from orchestra.plan import Gate, Group, Method, Plan, Retry, SpeedClass
+from orchestra.plan import Test as Case
+from orchestra.runtime.attempt import Failure, Result
+from orchestra.runtime.engine.junit import JunitError, Reported, junit_failures
+from orchestra.runtime.files import matching
+from orchestra.runtime.gate import Execution, Gates, figures
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.record import folder_of
+from orchestra.runtime.resource import Slots
+from orchestra.runtime.select import natural, select, with_needs
+from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+
+SPEED = (SpeedClass("good", "😊", 30.0), SpeedClass("ok", "😐", 60.0), SpeedClass("slow", "😴"))
+
+PLAN = Plan(
+    suite="s",
+    title="",
+    tests=(
+        Case("B1", "", ("cli", "mcp"), group="basic", tags=("smoke",)),
+        Case("B2[chromium]", "", ("cli",), of="B2", group="basic", needs=("B1",)),
+        Case("B2[firefox]", "", ("cli",), of="B2", group="basic"),
+        Case("B10", "", ("cli", "mcp"), needs=("B2[chromium]",)),
+    ),
+    methods=(Method("cli", "", "playwright"), Method("mcp", "", "mcp")),
+    groups=(Group("basic", ""),),
+    speed=SPEED,
+)
+
+
+@pytest.mark.parametrize(
+    "words, methods, tasks",
+    [
+        ([], [], ["cli:B1", "cli:B2[chromium]", "cli:B2[firefox]", "cli:B10", "mcp:B1", "mcp:B10"]),
+        (["B2"], [], ["cli:B2[chromium]", "cli:B2[firefox]"]),
+        (["B2[firefox]"], [], ["cli:B2[firefox]"]),
+        (["B1..B2"], ["cli"], ["cli:B1", "cli:B2[chromium]", "cli:B2[firefox]"]),
+        (["mcp:B1..B99"], [], ["mcp:B1", "mcp:B10"]),
+        (["B1*"], ["mcp"], ["mcp:B1", "mcp:B10"]),
+        (["tag:smoke"], ["mcp"], ["mcp:B1"]),
+        (["basic", "B10"], ["cli"], ["cli:B1", "cli:B2[chromium]", "cli:B2[firefox]", "cli:B10"]),
+    ],
+)
+def test_selection(words, methods, tasks):
+    assert select(PLAN, words, methods) == tasks
+
+
+def test_an_empty_selection_is_a_mistake():
+    with pytest.raises(UsageError, match="selects no test"):
+        select(PLAN, ["B2"], ["mcp"])
+
+
+def test_needs_are_pulled_in_where_the_method_runs_them():
+    assert with_needs(PLAN, ["cli:B10"]) == ["cli:B1", "cli:B2[chromium]", "cli:B10"]
+    assert with_needs(PLAN, ["mcp:B10"]) == ["mcp:B10"]
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_natural_order_counts(low, high):
+    assert (natural(f"B{low}") < natural(f"B{high}")) == (low < high)
+
+
+def result(outcome, fault=None, attempt=1):
+    failure = None if fault is None else Failure(fault, "why")
+    return Result("cli:B1", attempt, outcome, 1.0, failure)
+
+
+@pytest.mark.parametrize(
+    "given_result, retry, again",
+    [
+        (result("failed", "assertion"), Retry(1, ("failed",)), True),
+        (result("failed", "assertion"), Retry(1, ("timeout",)), False),
+        (result("failed", "assertion", 2), Retry(1, ("failed",)), False),
+        (result("timeout", "timeout"), Retry(1, ("timeout",)), True),
+        (result("error", "crash"), Retry(1, ("crash",)), True),
+        (result("error", "setup"), Retry(9, ("failed", "timeout", "connection", "crash")), False),
+        (result("failed", "connection"), Retry(1, ("connection",)), True),
+        (result("passed"), Retry(9, ("failed",)), False),
+        (result("interrupted"), Retry(9, ("failed",)), False),
+    ],
+)
+def test_retries_follow_the_cause(given_result, retry, again):
+    assert tries_again(given_result, retry) is again
+
+
+def test_a_pass_on_a_retry_is_flaky():
+    assert verdict_of(result("passed")) == ("passed", "")
+    assert verdict_of(result("passed", attempt=3)) == ("flaky", "passed on attempt 3")
+    assert verdict_of(result("timeout", "timeout")) == ("timeout", "why")
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_what_blocks_and_what_satisfies(verdict):
+    blocks = blocked_by(["cli:B1"], {"cli:B1": verdict})
+    assert blocks == ("" if verdict in {"passed", "flaky", "unchanged", "skipped"} else f"needs cli:B1 {verdict}")
+    assert exit_code([verdict], gates_failed=False, unhealthy=False) == (0 if verdict in FINE else 1)
+
+
+def test_exit_codes_of_gates_and_machines():
+    assert exit_code(["passed"], gates_failed=True, unhealthy=False) == 1
+    assert exit_code(["passed"], gates_failed=True, unhealthy=True) == 3
+
+
+@given(st.floats(0, 1e6))
+def test_every_duration_has_one_class(seconds):
+    name = speed_class(seconds, "passed", SPEED)
+    assert name == ("good" if seconds < 30 else "ok" if seconds < 60 else "slow")
+    assert mark_of(name, SPEED) in {"😊", "😐", "😴"}
+
+
+def test_classes_at_their_bounds_and_beyond():
+    assert [speed_class(s, "failed", SPEED) for s in (29.999, 30.0, 60.0)] == ["good", "ok", "slow"]
+    assert speed_class(1.0, "timeout", SPEED) == "timeout"
+    assert mark_of("timeout", SPEED) == "❌"
+    assert speed_class(1.0, "blocked", SPEED) is None
+    assert mark_of(None, SPEED) == ""
+
+
+def test_no_two_tests_share_a_folder_and_none_leaves_the_run():
+    ids = ["M[a b]", "M[a_b]", "M[a+b]", "M[a@b]", "M[a.b]", "M[a-b]", "M[ab]", "M[a,b]", "M"]
+    assert len({folder_of(f"cli:{one}", 1) for one in ids}) == len(ids)
+    assert folder_of("cli:M[a b]", 2) == "attempts/cli/M[a b]/2"
+    assert folder_of("cli:../x", 1) == "attempts/cli/.._x/1"
+
+
+def done(verdict, seconds=1.0, attempts=1, speed="good"):
+    return Execution(verdict, seconds, attempts, speed)
+
+
+def test_figures_count_every_verdict_once():
+    executions = {
+        "cli:B1": done("passed", 1.0),
+        "mcp:B1": done("failed", 3.0),
+        "cli:B10": done("flaky", 2.0, 2),
+        "mcp:B10": done("passed", 4.0, 1, "ok"),
+        "cli:B2[firefox]": done("skipped", 0.0, 0, None),
+    }
+    rows = {"backend": SimpleNamespace(state="healthy", required=True, failovers=1, incidents=2, recoveries=3)}
+    gates = (Gate("after", "g", "method.cli.seconds_p95 < 1.0 && group.basic.seconds_p50 < 1.0"),
+             Gate("after", "h", "failed == 0", message="{method.mcp.seconds_p50} s"))  # fmt: skip
+    plan = msgspec.structs.replace(PLAN, gates=gates)
+    values = figures(plan, [*executions, "cli:B2[chromium]"], executions, rows)
+    wanted = {
+        "total": 6, "executed": 4, "passed": 2, "failed": 1, "flaky": 1, "skipped": 1, "retries": 1, "skipped_silently": 1,
+        "pass_rate": 0.75, "flaky_rate": 1 / 3, "agreement": 0.5, "seconds_p50": 2.5, "seconds_max": 4.0, "degraded": 1,
+        "incidents": 2, "recoveries": 3,
+        "coverage": 4 / 6, "method.cli.seconds_p50": 1.5, "method.cli.seconds_p95": 2.0, "method.mcp.seconds_p50": 3.5,
+        "group.basic.seconds_p50": 2.0, "group.basic.seconds_p95": 3.0,
+        "health.backend": "healthy", "class.good": 3, "class.ok": 1, "method.mcp.failed": 1, "method.cli.pass_rate": 1.0,
+    }  # fmt: skip
+    assert {name: values[name] for name in wanted} == wanted
+
+
+def test_figures_of_nothing_have_no_rates():
+    values = figures(PLAN, ["cli:B1"], {}, {})
+    assert values["skipped_silently"] == 1
+    assert values["coverage"] == 0
+    rates = {"pass_rate", "agreement", "seconds_p50", "flaky_rate", "method.cli.seconds_p50", "group.basic.seconds_p95"}
+    assert not rates & set(values)
+
+
+def test_what_is_unchanged_is_covered_and_what_is_skipped_is_not():
+    executions = {"cli:B1": done("unchanged", 0.0, 0, None), "mcp:B1": done("skipped", 0.0, 0, None)}
+    assert figures(PLAN, list(executions), executions, {})["coverage"] == 1 / 6
+
+
+def test_a_gate_may_ask_for_the_duration_of_a_test():
+    gate = Gate("after", "g", "test.B1.seconds_max < 2.0", message="B10 took {test.B10.seconds_max} s")
+    judged, events = gates(gate)
+    plan = msgspec.structs.replace(PLAN, gates=(gate,))
+    took = {"cli:B1": done("passed", 1.0), "mcp:B1": done("passed", 3.0), "cli:B10": done("passed", 5.0)}
+    judged.after(figures(plan, list(took), took, {}))
+    assert [(body["result"], body["message"]) for _, body in events] == [("failed", "B10 took 5 s")]
+    assert events[0][1]["values"]["test.B1.seconds_max"] == 3.0
+    assert not any(name.startswith("test.") for name in figures(PLAN, list(took), took, {})), "nobody asks for it"
+
+
+def test_a_gate_may_ask_for_the_pace_of_a_group():
+    gate = Gate("after", "g", "group.basic.seconds_p95 < 2.0")
+    judged, events = gates(gate)
+    plan = msgspec.structs.replace(PLAN, gates=(gate,))
+    judged.after(figures(plan, ["cli:B1"], {"cli:B1": done("passed", 3.0)}, {}))
+    assert [(body["result"], body["values"]) for _, body in events] == [("failed", {"group.basic.seconds_p95": 3.0})]
+
+
+def gates(*rows, clock=lambda: 0.0):
+    events = []
+    return Gates(rows, lambda kind, body: events.append((kind, body)), clock), events
+
+
+def test_a_during_gate_waits_for_its_seconds_and_then_stops():
+    now = [0.0]
+    judged, events = gates(Gate("during", "g", "failed <= 0", 10.0, "stop"), clock=lambda: now[0])
+    for now[0], failed, stopped in [
+        (0.0, 1, ""),
+        (9.0, 1, ""),
+        (9.5, 0, ""),
+        (10.0, 1, ""),
+        (19.0, 1, ""),
+        (20.0, 1, "g"),
+    ]:
+        judged.sample({"failed": failed})
+        assert bool(judged.blocked()) == bool(stopped)
+    assert [body["result"] for _, body in events] == ["failed"]
+    assert judged.failed()
+    assert judged.results() == {"during:g": "failed"}
+
+
+def test_a_throttle_lasts_while_its_condition_is_false():
+    judged, _ = gates(Gate("during", "g", "cpu_percent < 90.0", on_fail="throttle"))
+    judged.sample({"cpu_percent": 95.0})
+    assert judged.throttled()
+    judged.sample({"cpu_percent": 50.0})
+    assert not judged.throttled()
+    assert not judged.failed()
+
+
+def test_an_after_gate_without_a_value_is_not_applicable_and_an_unjudged_one_has_failed():
+    judged, events = gates(
+        Gate("after", "g", "agreement >= 0.9"), Gate("after", "h", "failed <= 0", message="too many")
+    )
+    assert judged.results() == {"after:g": "failed", "after:h": "failed"}
+    judged.after({"failed": 2})
+    assert judged.results() == {"after:g": "not_applicable", "after:h": "failed"}
+    assert [body["message"] for _, body in events] == ["no value for agreement in this selection", "too many"]
+    assert events[1][1]["values"] == {"failed": 2}
+
+
+def test_a_before_gate_asks_for_its_components_and_blocks():
+    judged, _ = gates(Gate("before", "up", 'health.backend == "healthy"'))
+    assert judged.components() == ["backend"]
+    judged.before({"health.backend": "failed"})
+    assert "up" in judged.blocked()
+
+
+def test_slots_grow_while_the_machine_has_room_and_shrink_when_it_has_none():
+    now, load = [0.0], [(10.0, 10.0)]
+    slots = Slots(Method("cli", "", "playwright"), None, clock=lambda: now[0], load=lambda: load[0])
+    assert slots.allowed(1) == 1
+    now[0] = 1.0
+    assert slots.allowed(0) == 1, "no slot is added while one is free"
+    now[0] = 2.0
+    assert slots.allowed(1) == 2
+    now[0], load[0] = 3.0, (99.0, 10.0)
+    assert slots.allowed(2) == 1
+    now[0] = 4.0
+    assert slots.allowed(2) == 1, "the last one stays"
+    assert slots.samples_in(1, 5) == 0.5
+    assert slots.samples_in(1, 0) is None
+
+
+@pytest.mark.parametrize(
+    "method, wanted, allowed",
+    [
+        (Method("m", "", "command", workers=7), None, 7),
+        (Method("m", "", "command", workers=7), 3, 3),
+        (Method("m", "", "mcp", single_session=True, workers=7), 3, 1),
+    ],
+)
+def test_fixed_slots(method, wanted, allowed):
+    slots = Slots(method, wanted)
+    assert slots.allowed(99) == allowed
+    assert slots.samples_in(99, 9) is None
+
+
+def test_a_short_secret_is_masked_as_a_word_and_a_blank_or_absent_one_is_not():
+    masks = Masks(["A", "B", "C"], {"A": "on", "B": "  "})
+    assert masks.text("turn it on, not only once") == "turn it ***A***, not only once"
+    assert [why.partition(" is ")[0] for why in masks.weak] == ["the value of A", "the value of B"]
+    assert Masks(["B", "C"], {"B": "  "}).stream() is None
+
+
+@pytest.mark.parametrize("secret", ["*", "**", "***", "A", "***A***", "TOKEN", "x*y*"])
+def test_a_text_that_is_masked_twice_is_as_after_once(secret):
+    masks = Masks(["TOKEN"], {"TOKEN": secret})
+    once = masks.text(f"a {secret} b")
+    assert once == "a ***TOKEN*** b"
+    assert masks.text(once) == once
+
+
+def test_junit_files(tmp_path):
+    file = tmp_path / "j.xml"
+    assert junit_failures(file) is None
+    file.write_text(
+        '<testsuites><testsuite><testcase classname="a" name="b"><failure message="boom&#10;more"/></testcase>'
+        "<testcase name='c'><error>bad\nline</error></testcase><testcase name='d'/></testsuite></testsuites>"
+    )
+    assert junit_failures(file) == Reported(["a.b: boom", "c: bad"], 2)
+    os.mkfifo(tmp_path / "pipe")
+    assert junit_failures(tmp_path / "pipe") is None
+
+
+ENTITY = '<!DOCTYPE a [<!ENTITY b "cccccccccc"><!ENTITY d "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("<a>" * 101, "has more than 100 elements inside of each other"),
+        (f"{ENTITY}<testcase><failure>&d;</failure></testcase>", "has a DOCTYPE: no JUnit file needs one"),
+        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', "has a DOCTYPE"),
+        ("<a" + " " * 64_000_000, "has more than 64 MB"),
+        ("<a>", "is no XML (no element found: line 1, column 3)"),
+        ("<<", "is no XML (not well-formed (invalid token): line 1, column 1)"),
+    ],
+    ids=["deep", "entities", "external", "large", "cut", "none"],
+)
+def test_a_junit_file_beyond_a_limit_is_refused(tmp_path, text, message):
+    (tmp_path / "j.xml").write_text(text)
+    with pytest.raises(JunitError, match=re.escape(message)):
+        junit_failures(tmp_path / "j.xml")
+
+
+def test_a_large_junit_file_takes_no_memory(tmp_path):
+    case = '<testcase name="n"><failure>\n  words\n</failure><system-out>' + "x" * 1000 + "</system-out></testcase>"
+    (tmp_path / "j.xml").write_text(f"<testsuite>{case * 20_000}</testsuite>")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert junit_failures(tmp_path / "j.xml") == Reported(["n: words"] * 3, 20_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000, (
+        "kilobytes; as elements the file has 50 megabytes"
+    )
+
+
+def test_a_final_double_star_names_files(tmp_path):
+    for name in ("src/a", "src/deep/b", "other"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert [p.name for p in matching(tmp_path, ["src/**"])] == ["a", "b"]
+    assert [p.name for p in matching(tmp_path, ["*", "src/*"])] == ["other", "a"]

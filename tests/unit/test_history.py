@@ -1,0 +1,176 @@
+"""The caches of earlier runs: made by runs, made again from their ledgers, never in the way of one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.ledger import history
+from orchestra.ledger.history import Attempt, Collector, Execution, Past, RunRecord
+from orchestra.ledger.log import Writer
+from tests.support import runs as samples
+
+FACTS = {"system": "Linux 6.1", "machine": "x86_64", "cores": 2, "memory_megabytes": 7950}
+
+
+def write(home, run, made, *, finished=True):
+    """A ledger of these events below a suite's folder."""
+    folder = home / "runs" / run
+    with Writer(folder / "events.jsonl", now=lambda: datetime(2026, 1, 2, tzinfo=UTC)) as writer:
+        facts = {**FACTS, "git": {"commit": "c" * 40, "branch": "main", "dirty_files": 1}}
+        writer.append(*samples.run_started(run=run, provenance=facts))
+        for kind, body in made:
+            writer.append(kind, body)
+        if finished:
+            writer.append("run_finished", {"exit_code": 0, "counts": {}, "seconds": 3.0, "gates": {}})
+            writer.seal()
+    return folder
+
+
+def test_a_machine_has_one_word():
+    assert history.machine_shape(FACTS) == "linux-x86_64-2cpu-8gb"
+    assert history.machine_shape({}) == "unknown-unknown-0cpu-0gb"
+
+
+def test_a_record_holds_what_a_run_executed(tmp_path):
+    error = {"kind": "assertion", "message": "x" * 500}
+    made = [
+        *samples.attempt("cli:B001", 1, "failed", error=error, retry=True, seconds=2.0),
+        *samples.attempt("cli:B001", 2, seconds=1.0),
+        samples.verdict("cli:B001", "flaky", attempts=2, inputs="d1", reads=True),
+        *samples.attempt("cli:B002", 1, "interrupted"),
+        samples.verdict("cli:B002", "interrupted"),
+        samples.verdict("cli:B003", "skipped", attempts=0),
+        *samples.attempt("cli:B004", 1, "failed", error=error, infra_suspect=True, retry=True),
+        *samples.attempt("cli:B004", 2),
+        samples.verdict("cli:B004", attempts=2),
+        *samples.attempt("cli:B006"),  # without a verdict: the run was ended
+    ]
+    write(tmp_path, "20260102T000000Z-0001", made)
+    [record], refused = history.refresh(tmp_path)
+    assert refused == []
+    assert (record.run, record.machine, record.commit, record.branch, record.dirty) == (
+        "20260102T000000Z-0001",
+        "linux-x86_64-2cpu-8gb",
+        "c" * 40,
+        "main",
+        1,
+    )
+    assert (record.finished, record.exit_code, record.seconds) == (True, 0, 3.0)
+    assert record.executions == {
+        "cli:B001": Execution(
+            "flaky",
+            "",
+            "d1",
+            (Attempt("failed", 2.0, error["kind"]), Attempt("passed", 1.0)),
+            message="x" * history.MESSAGE,
+        ),
+        "cli:B004": Execution("passed", attempts=(Attempt("passed", 1.25),)),
+    }
+    assert record.executions["cli:B001"].passing == 1.0
+
+
+def test_the_cache_grows_by_what_it_lacks_and_outlives_the_ledgers(tmp_path):
+    first = write(tmp_path, "20260102T000000Z-0001", samples.passed("cli:B001", 1.0))
+    assert [one.run for one in history.refresh(tmp_path)[0]] == [first.name]
+    open_run = write(tmp_path, "20260103T000000Z-0001", [], finished=False)
+    assert [one.finished for one in history.refresh(tmp_path)[0]] == [True, False]
+    (open_run / "events.jsonl").unlink()
+    write(tmp_path, "20260103T000000Z-0001", samples.passed("cli:B001", 2.0))
+    (first / "events.jsonl").unlink()
+    records = history.refresh(tmp_path)[0]
+    assert [(one.run, one.finished, len(one.executions)) for one in records] == [
+        (first.name, True, 1),
+        (open_run.name, True, 1),
+    ]
+    assert [one.run for one in history.refresh(tmp_path, rebuild=True)[0]] == [open_run.name]
+
+
+def test_a_damaged_ledger_is_named_and_left_out(tmp_path):
+    good = write(tmp_path, "20260102T000000Z-0001", samples.passed("cli:B001"))
+    bad = write(tmp_path, "20260103T000000Z-0001", samples.passed("cli:B001"))
+    lines = (bad / "events.jsonl").read_text().splitlines(keepends=True)
+    (bad / "events.jsonl").write_text(lines[0] + "not json\n" + "".join(lines[2:]))
+    records, [sentence] = history.refresh(tmp_path)
+    assert [one.run for one in records] == [good.name]
+    assert bad.name in sentence
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\n", b'{"orchestra":"executions","format":1}\n{"run":"x"}\n'])
+def test_a_cache_of_another_form_is_made_anew(tmp_path, content):
+    (tmp_path / history.EXECUTIONS).write_bytes(content)
+    assert history.executions(tmp_path) == []
+    write(tmp_path, "20260102T000000Z-0001", samples.passed("cli:B001"))
+    assert len(history.refresh(tmp_path)[0]) == 1
+
+
+def test_a_torn_cache_is_made_anew(tmp_path):
+    for number in (1, 2):
+        write(tmp_path, f"20260102T000000Z-000{number}", samples.passed("cli:B001"))
+    history.refresh(tmp_path)
+    file = tmp_path / history.EXECUTIONS
+    file.write_bytes(file.read_bytes()[:-20])
+    assert history.executions(tmp_path) == []
+    assert len(history.refresh(tmp_path)[0]) == 2
+
+
+def test_the_cache_keeps_the_latest_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(history, "KEPT_RUNS", 2)
+    for name in ("c", "a", "b", "a"):
+        (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, RunRecord(name)))
+    assert [one.run for one in history.executions(tmp_path)] == ["b", "c"]
+    monkeypatch.setattr(history, "KEPT_BYTES", 1)
+    (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, RunRecord("d")))
+    assert [one.run for one in history.executions(tmp_path)] == ["d"]
+
+
+def test_last_executions_come_from_the_other_cache_when_their_file_is_gone(tmp_path):
+    runs = [
+        RunRecord("1", executions={"cli:a": Execution("passed", inputs="d", attempts=(Attempt("passed", 1.0),))}),
+        RunRecord("2", executions={"cli:b": Execution("failed", inputs="d", attempts=(Attempt("failed", 2.0),))}),
+    ]
+    for run in runs:
+        (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, run))
+    file = tmp_path / history.LAST
+    expected = {"cli:a": Past(1.0, "1", "d"), "cli:b": Past(2.0)}
+    assert history.load(file) == expected
+    history.save(file, {"cli:a": Past(7.0, "1", "d")})
+    assert history.load(file) == {"cli:a": Past(7.0, "1", "d")}
+    file.write_text('{"cli:a": {"seconds": 1.0}}')  # as the first version wrote it
+    assert history.load(file) == expected
+
+
+names = st.text(min_size=1, max_size=5)
+runs = st.builds(
+    RunRecord,
+    run=names,
+    machine=names,
+    executions=st.dictionaries(
+        names,
+        st.builds(
+            Execution,
+            verdict=st.sampled_from(["passed", "failed", "flaky"]),
+            browser=names,
+            inputs=names,
+            attempts=st.lists(st.builds(Attempt, st.sampled_from(["passed", "failed"]), st.floats(0, 9e9))).map(tuple),
+            repeats=st.lists(st.floats(0, 9e9)).map(tuple),
+            message=st.text(max_size=9),
+        ),
+    ),
+)
+
+
+@given(st.lists(runs, max_size=4, unique_by=lambda one: one.run))
+def test_the_cache_gives_back_what_it_was_given(tmp_path_factory, made):
+    home = tmp_path_factory.mktemp("home")
+    for record in made:
+        (home / history.EXECUTIONS).write_bytes(history.with_record(home, record))
+    assert history.executions(home) == sorted(made, key=lambda one: one.run)
+
+
+def test_an_event_more_changes_only_its_own_task():
+    collector = Collector()
+    assert collector.record() is None

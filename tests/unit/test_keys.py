@@ -1,0 +1,219 @@
+"""Every key that a spec accepts is read by something: by which module, and for steps by each driver."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+
+import msgspec
+import pytest
+
+from orchestra import calls, plan
+from orchestra.runtime.driver import mcp_verbs, playwright_verbs, sections
+from orchestra.runtime.driver.downloading import Guard
+from orchestra.runtime.driver.http import Http
+from orchestra.steps import VERBS
+from tests.support.paths import ROOT
+
+# By part of the plan, who acts on its fields: module of `orchestra`, then the fields.
+READERS = {
+    "Probe": {
+        "runtime/servers/up.py": "kind args",
+        "runtime/servers/probe.py": "timeout_seconds",
+    },
+    "Ready": {
+        "runtime/servers/component.py": "probe successes",
+        "runtime/servers/recovery.py": "within_seconds",
+    },
+    "Live": {
+        "runtime/servers/health.py": "probe every_seconds failures",
+    },
+    "Backoff": {
+        "runtime/servers/recovery.py": "max initial_seconds factor max_seconds jitter",
+    },
+    "Service": {
+        "runtime/servers/component.py": "run",
+        "runtime/build.py": "shell cwd env inputs",
+        "runtime/servers/survey.py": "host ports",
+        "runtime/servers/service.py": "stop_signal",
+        "runtime/servers/health.py": "grace_seconds",
+    },
+    "Job": {
+        "runtime/servers/component.py": "run",
+        "runtime/build.py": "shell inputs",
+        "runtime/processes/commands.py": "cwd env",
+        "runtime/servers/recovery.py": "timeout_seconds",
+    },
+    "Rung": {
+        "runtime/servers/recovery.py": "kind run timeout_seconds",
+    },
+    "Component": {
+        "runtime/gate.py": "id required",
+        "runtime/servers/survey.py": "title",
+        "runtime/servers/reuse.py": "needs",
+        "runtime/build.py": "job service failover",
+        "runtime/servers/health.py": "url retries ladder fail_back cool_down_seconds",
+        "runtime/servers/up.py": "ready live",
+        "runtime/servers/keeper.py": "identity",
+    },
+    "SpeedClass": {
+        "runtime/verdict.py": "name below_seconds",
+        "ledger/outcome.py": "mark",
+    },
+    "Method": {
+        "runtime/dag.py": "id",
+        "compiler/tables.py": "title",
+        "runtime/worker.py": "driver",
+        "runtime/resource.py": "workers single_session",
+        "runtime/session.py": "parallel speed",
+        "runtime/driver/mcp_session.py": "reset",
+        "runtime/driver/mcp.py": "poll_seconds",
+        "compiler/emit.py": "command",
+    },
+    "Group": {
+        "runtime/select.py": "id",
+        "draw.py": "title",
+        "runtime/engine/queue.py": "after",
+    },
+    "Retry": {
+        "runtime/verdict.py": "max on",
+    },
+    "Quarantine": {
+        "runtime/excuse.py": "owner until reason",
+    },
+    "KnownFailure": {
+        "runtime/excuse.py": "match reason strict",
+    },
+    "Errors": {
+        "layers.py": "page_errors console_errors failed_requests http_5xx open_dialogs",
+        "runtime/finding.py": "allow",
+        "runtime/log_finding.py": "service_logs log_patterns",
+    },
+    "Command": {
+        "runtime/engine/job.py": "argv exit_codes junit attach",
+        "runtime/build.py": "shell cwd env",
+    },
+    "Test": {
+        "runtime/dag.py": "id title methods needs",
+        "runtime/excuse.py": "of quarantine known_failures",
+        "runtime/gate.py": "group",
+        "runtime/doctor.py": "browser steps",
+        "runtime/engine/queue.py": "after",
+        "runtime/build.py": "requires inputs",
+        "report/advice.py": "resources",
+        "runtime/select.py": "tags",
+        "runtime/engine/job.py": "timeout_seconds",
+        "runtime/driver/sections.py": "action_timeout_seconds action_idle_seconds",
+        "runtime/session.py": "retries skip",
+        "runtime/record.py": "evidence",
+        "runtime/attempt.py": "record before finally_ command",
+        "runtime/limit.py": "evidence_limit_megabytes",
+        "runtime/finding.py": "errors errors_by",
+        "verbs/views.py": "matrix",
+    },
+    "Baseline": {
+        "runtime/pace.py": "window confirm",
+        "ledger/baseline.py": "min_runs slower_ratio slower_seconds",
+    },
+    "Gate": {
+        "runtime/gate.py": "phase name require for_seconds on_fail severity message",
+    },
+    "Collect": {
+        "verbs/collect.py": "name run of",
+    },
+    "Outputs": {
+        "runtime/servers/reuse.py": "doit docs",
+        "compiler/emit.py": "commands",
+    },
+    "Plan": {
+        "runtime/doctor.py": "suite secrets",
+        "report/fold.py": "title",
+        "runtime/dag.py": "tests methods components sources source_digest",
+        "runtime/select.py": "groups",
+        "runtime/engine/queue.py": "resources",
+        "runtime/session.py": "speed baseline profile",
+        "runtime/gate.py": "gates",
+        "verbs/collect.py": "collect",
+        "runtime/servers/reuse.py": "outputs",
+    },
+}
+
+
+def parts() -> dict[str, list[str]]:
+    """The parts of the plan and their fields; steps are looked at below."""
+    found = {}
+    for name, value in vars(plan).items():
+        if isinstance(value, type) and issubclass(value, msgspec.Struct) and value is not plan.Part and name[0] != "_":
+            found[name] = [field.name for field in msgspec.structs.fields(value)]
+    return {name: fields for name, fields in found.items() if name not in {"Step", "Target"}}
+
+
+def test_every_field_of_the_plan_has_a_reader():
+    named = {part: sorted(" ".join(by.values()).split()) for part, by in READERS.items()}
+    assert named == {part: sorted(fields) for part, fields in parts().items()}
+
+
+@pytest.mark.parametrize("part", READERS)
+def test_a_reader_names_what_it_reads(part):
+    for module, fields in READERS[part].items():
+        text = (ROOT / "orchestra" / module).read_text(encoding="utf-8")
+        for field in fields.split():
+            assert re.search(rf"(\.|\"){field}\b", text), f"{module} does not read {part}.{field}"
+
+
+# Fields of a step that another module reads for the drivers, by the property of a job that gives them.
+BY_PROPERTY = {"own_seconds": "within_seconds", "idle_seconds": "within_seconds"}
+
+
+def words(function: FunctionType, seen: set[CodeType]) -> Iterator[str]:
+    """The texts and attributes of a function, and of those of this program that it calls."""
+    code = function.__code__
+    codes = [code]
+    while codes:
+        one = codes.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        codes += [const for const in one.co_consts if isinstance(const, CodeType)]
+        yield from (const for const in one.co_consts if isinstance(const, str))
+        for name in one.co_names:
+            yield name
+            called = function.__globals__.get(name)
+            if isinstance(called, dict):
+                yield from (key for key in called if isinstance(key, str))
+            if getattr(called, "__module__", "").startswith("orchestra."):
+                for part in [called] if inspect.isfunction(called) else functions_of(called):
+                    yield from words(part, seen)
+    for cell in function.__closure__ or ():
+        if isinstance(cell.cell_contents, str):
+            yield cell.cell_contents
+
+
+def functions_of(made: object) -> list[FunctionType]:
+    return [one for one in vars(made).values() if inspect.isfunction(one)] if inspect.isclass(made) else []
+
+
+def read_by(*functions: FunctionType) -> set[str]:
+    seen: set[CodeType] = set()
+    found = {word for function in functions for word in words(function, seen)}
+    return found | {BY_PROPERTY[word] for word in found if word in BY_PROPERTY}
+
+
+@pytest.mark.parametrize("name", [name for name, verb in VERBS.items() if verb.browser])
+def test_every_field_of_a_step_is_read_by_each_driver(name):
+    wanted = {field.name for field in VERBS[name].fields}
+    guard = functions_of(Guard) if name == "download" else []
+    ours = read_by(playwright_verbs.VERBS[name])
+    theirs = read_by(mcp_verbs.VERBS[name], calls._CALLS[name], *guard)
+    assert (wanted - ours, wanted - theirs) == (set(), set())
+
+
+def test_every_field_of_a_request_is_read():
+
+    read = read_by(*functions_of(Http))
+    wanted = {field.name for field in VERBS["http"].fields}
+    assert {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} == wanted - read - {"method", "url"}
+    assert {"method", "url"} <= read  # what these become
+    assert "values" in read_by(sections._Attempt._do)

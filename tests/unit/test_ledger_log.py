@@ -1,0 +1,414 @@
+"""The log: what is written is read, what was changed is found, what the disk refuses is said."""
+
+import errno
+import hashlib
+import json
+import os
+import random
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import orchestra.ledger.log as log_module
+from orchestra.errors import MachineError
+from orchestra.ledger.canonical import canonical
+from orchestra.ledger.chain import GENESIS
+from orchestra.ledger.event import event_schema
+from orchestra.ledger.log import LedgerError, Tail, Writer, read, run_id, utc_stamp, verify
+from tests.support.ledgers import Clock, note, relinked
+
+
+def filled(path, count=5):
+    with Writer(path, now=Clock()) as writer:
+        for number in range(count):
+            writer.append("note", note(f"number {number}"))
+    return path
+
+
+def test_a_line_is_the_canonical_json_of_its_event_and_the_hash_covers_all_else(tmp_path):
+    path = tmp_path / "runs" / "one" / "events.jsonl"
+    with Writer(path, now=Clock()) as writer:
+        first = writer.append("note", note("émile 😊"))
+        second = writer.append(
+            "gate",
+            {
+                "phase": "after",
+                "name": "g",
+                "result": "passed",
+                "expression": "a < 1.0",
+                "values": {"a": 0.5, "b": 1e-9},
+                "message": "",
+            },
+        )
+    lines = path.read_bytes().splitlines()
+    assert len(lines) == 2
+    for line, event in zip(lines, [first, second], strict=True):
+        data = json.loads(line)
+        assert data == event.as_data()
+        assert canonical(data) == line
+        told = data.pop("hash")
+        assert hashlib.sha256(canonical(data)).hexdigest() == told
+    assert (first.seq, first.prev, first.time) == (1, GENESIS, "2026-01-02T03:04:05.000006Z")
+    assert (second.seq, second.prev) == (2, first.hash)
+    assert list(read(path)) == [first, second]
+    assert verify(path) is None
+
+
+plain = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53) + 1, 2**53 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(st.text(), st.dictionaries(st.text(), plain, max_size=3), st.booleans()), max_size=6))
+def test_whatever_is_written_is_read_back_over_several_openings(tmp_path, notes):
+    path = tmp_path / "events.jsonl"
+    path.unlink(missing_ok=True)
+    judge = jsonschema.Draft202012Validator(event_schema())
+    written, writer = [], Writer(path, now=Clock())
+    for message, data, reopen in notes:
+        if reopen:
+            writer.close()
+            writer = Writer(path, now=Clock())
+        written.append(writer.append("note", {"message": message, "data": data}))
+    writer.close()
+    assert list(read(path)) == written
+    assert verify(path) is None
+    assert [event.seq for event in written] == list(range(1, len(written) + 1))
+    for line in path.read_bytes().splitlines():
+        judge.validate(json.loads(line))
+
+
+def test_half_a_surrogate_pair_from_a_page_does_not_stop_the_record(tmp_path):
+    with Writer(tmp_path / "events.jsonl", now=Clock()) as writer:
+        event = writer.append("note", note("before \udc80 after"))
+    assert event.body == note("before \ufffd after")
+    assert list(read(tmp_path / "events.jsonl")) == [event]
+
+
+def test_a_mask_keeps_a_secret_out_of_free_text(tmp_path):
+    path = tmp_path / "events.jsonl"
+    with Writer(path, now=Clock(), mask=lambda text: text.replace("hunter2", "***")) as writer:
+        writer.append("note", {"message": "said hunter2", "kind": "hunter2", "data": {"hunter2": ["hunter2"]}})
+    assert next(read(path)).body == {"message": "said ***", "kind": "hunter2", "data": {"hunter2": ["***"]}}
+
+
+@pytest.mark.parametrize(
+    "kind, body",
+    [
+        ("nte", {}),
+        ("note", {}),
+        ("note", {"message": "x", "data": {"a": float("nan")}}),
+        ("note", {"message": object()}),
+    ],
+)
+def test_a_wrong_body_is_refused_and_nothing_is_written(tmp_path, kind, body):
+    path = tmp_path / "events.jsonl"
+    with Writer(path, now=Clock()) as writer:
+        with pytest.raises((ValueError, TypeError)):
+            writer.append(kind, body)
+        assert path.read_bytes() == b""
+        writer.append("note", note("goes on"))
+    assert verify(path) is None
+
+
+def test_every_change_of_one_byte_is_found_in_a_small_ledger(tmp_path):
+    path = filled(tmp_path / "events.jsonl", 2)
+    whole = path.read_bytes()
+    border = whole.index(b"\n")
+    for place in range(len(whole)):
+        for flip in (0x01, 0x20, 0x80, whole[place] ^ 0x0A):  # the last one makes a line feed of any byte
+            if not flip:
+                continue
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+            finding = verify(path)
+            assert finding is not None, (place, flip)
+            assert finding.line == (1 if place <= border else 2)
+
+
+def test_random_changes_of_one_byte_are_found_at_their_line(tmp_path):
+    path = filled(tmp_path / "events.jsonl", 50)
+    whole, dice = path.read_bytes(), random.Random(6)
+    for _ in range(300):
+        place = dice.randrange(len(whole))
+        other = dice.choice([value for value in range(256) if value != whole[place]])
+        path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+        finding = verify(path)
+        assert finding is not None
+        assert finding.line == whole.count(b"\n", 0, place) + 1
+
+
+def test_lines_taken_out_or_swapped_are_found(tmp_path):
+    path = filled(tmp_path / "events.jsonl", 4)
+    one, two, three, four = path.read_bytes().splitlines(keepends=True)
+    for lines, line in [
+        ((one, three, four), 2),
+        ((one, three, two, four), 2),
+        ((two, three, four), 1),
+        ((one, two, two, three), 3),
+    ]:
+        path.write_bytes(b"".join(lines))
+        assert verify(path).line == line
+        with pytest.raises(LedgerError):
+            list(read(path))
+
+
+def test_a_damaged_line_is_named_and_the_ledger_is_not_opened_for_writing(tmp_path):
+    path = filled(tmp_path / "events.jsonl", 4)
+    damaged = path.read_bytes().replace(b"number 1", b"number 7")
+    path.write_bytes(damaged)
+    events = read(path)
+    assert next(events).body == note("number 0")
+    with pytest.raises(
+        LedgerError, match=r"events\.jsonl:2: its content has the hash [0-9a-f]{12}…, it says "
+    ) as caught:
+        next(events)
+    assert caught.value.finding == verify(path)
+    assert caught.value.exit_code == 3
+    with pytest.raises(LedgerError):
+        Writer(path, now=Clock())
+    assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (b"", "it is not an event: there is no hash where one belongs"),
+        (b"{}", "it is not an event: there is no hash where one belongs"),
+        (b'{"a":1,"hash":"%s"' % hashlib.sha256(b'{"a":1').hexdigest().encode(), "it is not an event: Expecting"),
+        (b'{"a":1,"hash":"%s"}' % hashlib.sha256(b'{"a":1}').hexdigest().encode(), "it is not an event: 'seq'"),
+        (b'["a","hash":"%s"]' % hashlib.sha256(b'["a"]').hexdigest().encode(), "it is not an event: Expecting"),
+    ],
+)
+def test_a_line_of_another_program_is_not_an_event(tmp_path, line, message):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line + b"\n")
+    assert verify(path).message.startswith(message)
+
+
+def test_an_auditor_minds_time_going_back_odd_json_and_a_false_seal(tmp_path):
+    path = filled(tmp_path / "events.jsonl", 3)
+    relinked(path, 3, lambda data: data.update(time="2026-01-01T00:00:00.000000Z"))
+    assert verify(path).line == 3
+    assert "before that of the event before it" in verify(path).message
+    assert len(list(read(path))) == 3
+
+    path = filled(tmp_path / "numbers.jsonl", 3)
+    relinked(path, 2, lambda data: data.update(seq=7))
+    assert verify(path) == (path, 2, "it is number 7, but its place is 2")
+
+    path = tmp_path / "sealed.jsonl"
+    with Writer(path, now=Clock()) as writer:
+        writer.append("note", note("x"))
+        writer.seal()
+    assert verify(path) is None
+    relinked(path, 2, lambda data: data["body"].update(events=2))
+    assert verify(path) == (path, 2, "it seals 2 events, but 1 stand before it")
+
+    path = filled(tmp_path / "spaced.jsonl", 1)
+    data = json.loads(path.read_bytes())
+    del data["hash"]
+    text = json.dumps(data, sort_keys=True).replace(', "prev"', ',"prev"').encode()
+    cut = text.index(b',"prev"')
+    told = b',"hash":"' + hashlib.sha256(text).hexdigest().encode() + b'"'
+    path.write_bytes(text[:cut] + told + text[cut:] + b"\n")
+    assert len(list(read(path))) == 1
+    assert verify(path) == (path, 1, "it is not in canonical JSON (RFC 8785)")
+
+
+def test_a_clock_set_back_does_not_turn_the_record_back(tmp_path):
+    clock = Clock()
+    with Writer(tmp_path / "events.jsonl", now=clock) as writer:
+        first = writer.append("note", note("a"))
+        clock.moment -= timedelta(hours=1)
+        assert writer.append("note", note("b")).time == first.time
+    assert verify(tmp_path / "events.jsonl") is None
+
+
+def test_half_a_line_is_cut_at_every_length_and_that_is_recorded(tmp_path):
+    path = filled(tmp_path / "events.jsonl", 3)
+    whole = path.read_bytes()
+    border = whole.rindex(b"\n", 0, -1) + 1
+    for end in range(border + 1, len(whole)):
+        path.write_bytes(whole[:end])
+        tail = Tail(path)
+        assert len(list(tail.poll())) == 2
+        assert tail.torn == end - border
+        assert verify(path) == (path, 3, f"it is half a line of {end - border} bytes, without a line feed")
+        with Writer(path, now=Clock()) as writer:
+            writer.append("note", note("goes on"))
+        _first, second, cut, more = read(path)
+        assert cut.body == {
+            "message": f"half a line of {end - border} bytes was cut from the end of the ledger",
+            "kind": "torn",
+            "data": {"bytes": end - border, "line": 3},
+        }
+        assert (cut.seq, cut.prev, more.seq) == (3, second.hash, 4)
+        assert verify(path) is None
+
+
+def test_a_ledger_of_half_a_line_only_starts_again_at_one(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"body":\x00\x00')
+    with Writer(path, now=Clock()):
+        pass
+    (event,) = read(path)
+    assert (event.seq, event.body["kind"]) == (1, "torn")
+
+
+def test_a_seal_counts_and_a_run_may_go_on_behind_it(tmp_path):
+    path = tmp_path / "events.jsonl"
+    with Writer(path, now=Clock()) as writer:
+        last = writer.append("note", note("x"))
+        assert writer.seal().body == {"events": 1, "head": last.hash}
+    with Writer(path, now=Clock()) as writer:
+        writer.append("run_resumed", {"run": "r", "rerun": []})
+        assert writer.seal().body["events"] == 3
+    assert verify(path) is None
+
+
+def test_a_reader_follows_a_growing_ledger_and_takes_no_half_line(tmp_path):
+    path = filled(tmp_path / "events.jsonl", 3)
+    whole = path.read_bytes()
+    tail, seen = Tail(path), []
+    for end in range(0, len(whole) + 1, 7):
+        path.write_bytes(whole[:end])
+        seen += tail.poll()
+    path.write_bytes(whole)
+    seen += tail.poll()
+    assert [event.seq for event in seen] == [1, 2, 3]
+    assert list(tail.poll()) == []
+    assert tail.tip.end == len(whole)
+
+
+def test_threads_share_a_writer(tmp_path):
+    path = tmp_path / "events.jsonl"
+    with Writer(path, now=Clock()) as writer:
+
+        def write(name):
+            for number in range(50):
+                writer.append("note", note(f"{name}:{number}"), sync=number % 10 == 0)
+
+        threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    messages = [event.body["message"] for event in read(path)]
+    assert verify(path) is None
+    for name in "abcd":
+        assert [text for text in messages if text.startswith(name)] == [f"{name}:{number}" for number in range(50)]
+
+
+def test_verdicts_that_arrive_together_share_one_sync(tmp_path, monkeypatch):
+    calls = []
+    with Writer(tmp_path / "events.jsonl", now=Clock()) as writer:
+        monkeypatch.setattr(log_module, "sync_file", lambda file: calls.append(os.fsync(file)))
+        for _ in range(3):
+            writer.append("note", note("x"))
+        writer.sync()
+        writer.sync()
+    assert len(calls) == 1
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    path = tmp_path / "events.jsonl"
+    with Writer(path, now=Clock()), pytest.raises(MachineError, match=r'another process writes ".*events\.jsonl"'):
+        Writer(path, now=Clock())
+    Writer(path, now=Clock()).close()
+
+
+def test_a_signal_in_the_middle_of_a_line_leaves_no_half_line_in_the_chain(tmp_path, monkeypatch):
+    path, real = filled(tmp_path / "events.jsonl", 1), log_module._write_all
+
+    def interrupted(file, line):
+        real(file, line[: len(line) // 2])
+        raise KeyboardInterrupt
+
+    writer = Writer(path, now=Clock())
+    monkeypatch.setattr(log_module, "_write_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.append("note", note("interrupted"))
+    monkeypatch.setattr(log_module, "_write_all", real)
+    writer.append("note", note("next"))
+    monkeypatch.setattr(log_module, "_write_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.append("note", note("interrupted"))
+    writer.close()
+    writer.close()
+    assert [event.body["message"] for event in read(path)] == ["number 0", "next"]
+    assert verify(path) is None
+
+
+def test_after_a_failed_sync_the_writer_takes_no_more(tmp_path, monkeypatch):
+    path = tmp_path / "events.jsonl"
+    writer = Writer(path, now=Clock())
+
+    def refuse(_file):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(log_module, "sync_file", refuse)
+    with pytest.raises(MachineError, match=r'cannot sync ".*events\.jsonl": input/output error'):
+        writer.append("note", note("x"), sync=True)
+    monkeypatch.undo()
+    with pytest.raises(MachineError, match="cannot sync"):
+        writer.append("note", note("y"))
+    with pytest.raises(MachineError, match="cannot sync"):
+        writer.close()
+    Writer(path, now=Clock()).close()
+    assert verify(path) is None
+
+
+def test_a_file_that_cannot_be_opened_or_read_is_said(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MachineError, match=r'cannot open ".*file/events\.jsonl": (not a directory|file exists)'):
+        Writer(tmp_path / "file" / "events.jsonl", now=Clock())
+    with pytest.raises(MachineError, match=r'cannot read ".*none\.jsonl": no such file or directory'):
+        list(read(tmp_path / "none.jsonl"))
+    with pytest.raises(MachineError, match=r'cannot read ".*none\.jsonl": no such file or directory'):
+        verify(tmp_path / "none.jsonl")
+
+
+NEWEST = "20260630T230203Z-"
+
+
+@pytest.mark.parametrize(
+    "newest, token, made",
+    [
+        ("", "0a1f", f"{NEWEST}0a1f"),
+        ("20260630T230202Z-ffff", "0a1f", f"{NEWEST}0a1f"),
+        (f"{NEWEST}0a1e", "0a1f", f"{NEWEST}0a1f"),
+        (f"{NEWEST}0a1f", "0a1f", f"{NEWEST}0a2a"),
+        (f"{NEWEST}fff5", "0a1f", "20260630T230204Z-0a1f"),
+        (f"{NEWEST}fff4", "0a1f", f"{NEWEST}ffff"),
+        ("20301231T235959Z-ff00", "ff00", "20310101T000000Z-ff00"),
+    ],
+    ids=["first", "a second later", "by chance", "same second", "no room", "last room", "clock set back"],
+)
+def test_run_ids_sort_in_the_order_of_runs(newest, token, made):
+    assert run_id(datetime(2026, 6, 30, 23, 2, 3, tzinfo=UTC), token, newest) == made
+    assert made > newest
+
+
+def test_stamps_and_run_ids_are_utc():
+    summer = timezone(timedelta(hours=2))
+    moment = datetime(2026, 7, 1, 1, 2, 3, 4, tzinfo=summer)
+    assert utc_stamp(moment) == "2026-06-30T23:02:03.000004Z"
+    assert run_id(moment, "0a1f") == "20260630T230203Z-0a1f"
+    with pytest.raises(ValueError, match='four hexadecimal digits, not "0A1F"'):
+        run_id(moment, "0A1F")
+    for maker in (utc_stamp, lambda when: run_id(when, "0a1f")):
+        with pytest.raises(ValueError, match="has no zone"):
+            maker(datetime(2026, 7, 1))  # noqa: DTZ001 (what is refused)

@@ -1,0 +1,260 @@
+"""The console and the files of a run: on a terminal, on a pipe, with a reader that pauses or has gone."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from orchestra.errors import MachineError
+from orchestra.report import watch
+from orchestra.report.console import Feed, Plain, Screen
+from orchestra.report.fold import Collector
+from tests.support import golden
+from tests.support import runs as samples
+from tests.support.paths import DATA
+from tests.support.terminal import Terminal
+
+GOLDEN = DATA / "report"
+FOLDER = ".orchestra/market/runs/" + samples.RUN
+
+
+def feed(clock=lambda: 0.0) -> Feed:
+    return Feed(samples.PLAN, Collector(samples.PLAN), FOLDER, lambda: [f"{FOLDER}/summary.md"], clock)
+
+
+def bare(text: str) -> str:
+    """The text without the sequences that move the cursor and colour."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+@pytest.fixture
+def colours(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+# ---------------------------------------------------------------------------------------------------------------- pipes
+def test_a_pipe_gets_a_line_an_event_and_the_table(tmp_path):
+    out = io.StringIO()
+    console = Plain(feed(), out)
+    for event in samples.ledger(tmp_path, samples.everything()):
+        console.see(event)
+    console.close()
+    golden.check(GOLDEN / "console.txt", out.getvalue())
+
+
+def test_a_log_that_has_been_quiet_says_what_runs(tmp_path):
+    lines: list[str] = []
+    said = threading.Event()
+
+    class Out(io.StringIO):
+        def write(self, text: str) -> int:
+            lines.append(text)
+            if "1 min 01 s" in text:
+                said.set()
+            return len(text)
+
+    now = [100.0]
+    console = Plain(feed(clock=lambda: now[0]), Out(), quiet_seconds=0.01)
+    made = [samples.run_started(), *(samples.attempt(f"cli:T{number}")[0] for number in range(9))]
+    for event in samples.ledger(tmp_path, made):
+        console.see(event)
+    now[0] = 161.0
+    assert said.wait(60)
+    console.close()
+    told = next(text for text in lines if "1 min 01 s" in text)
+    assert told.startswith("running     cli:T0 1 min 01 s  cli:T1 1 min 01 s")
+    assert told.rstrip().endswith("and 1 more")
+
+
+def test_a_quiet_log_without_a_running_test_stays_quiet(tmp_path):
+    asked = threading.Semaphore(0)
+    out = io.StringIO()
+    known = feed()
+    running_line = known.running_line
+    known.running_line = lambda: (asked.release(), running_line())[1]
+    console = Plain(known, out, quiet_seconds=0.01)
+    for _ in range(3):
+        assert asked.acquire(timeout=60)
+    assert out.getvalue() == ""
+    console.close()
+
+
+def test_a_reader_that_pauses_holds_up_nobody(tmp_path):
+    """The pipe is never read while the run goes on, and far more is said than it holds."""
+    reader, writer = os.pipe()
+    made = [samples.run_started(), *(("note", {"message": "x" * 1000}) for _ in range(500))]
+    events = samples.ledger(tmp_path, made)
+    console = Plain(feed(), os.fdopen(writer, "w", encoding="utf-8"))
+    for event in events:
+        console.see(event)  # would never come back if it wrote
+    parts: list[bytes] = []
+    drain = threading.Thread(target=lambda: parts.extend(iter(lambda: os.read(reader, 65536), b"")))
+    drain.start()
+    console.close()
+    console._out.close()
+    drain.join()
+    os.close(reader)
+    assert b"".join(parts).count(b"note ") == 500
+
+
+def test_a_reader_that_has_gone_does_not_end_the_run(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    out = os.fdopen(writer, "w", encoding="utf-8")
+    console = Plain(feed(), out)
+    for event in samples.ledger(tmp_path, samples.everything()):
+        console.see(event)
+    console.close()
+    with pytest.raises(BrokenPipeError):
+        out.close()
+
+
+# ------------------------------------------------------------------------------------------------------------- terminal
+def test_a_terminal_shows_what_runs_and_ends_with_the_table(tmp_path, colours):
+    terminal = Terminal()
+    screen = Screen(feed(), terminal.out, refresh_seconds=0.001)
+    events = samples.ledger(tmp_path, samples.everything())
+    for event in events:
+        screen.see(event)
+        if event.type == "attempt_started":
+            terminal.wait_for(f"running     {event.body['task']}")
+        elif event.type == "service_event" and event.body["state"] == "starting":
+            terminal.wait_for("service     backend  starting")
+    terminal.wait_for("9/10")
+    screen.close()
+    text = terminal.text()
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is shown at the end"
+    shown = bare(text)
+    assert shown.count("expected    visible") == 1, "a failure is told once"
+    table = shown[shown.rindex("test        title") :]
+    assert "exit        1: tests or gates failed" in table
+    assert f"see         {FOLDER}/summary.md" in table
+    assert "❌   2 min 00 s  timeout" in table
+    assert "\x1b[1;31mfailed\x1b[0m" in text
+
+
+def test_more_tests_than_a_screen_holds_are_counted(tmp_path, colours):
+    terminal = Terminal()
+    screen = Screen(feed(), terminal.out, refresh_seconds=0.001)
+    for event in samples.ledger(
+        tmp_path, [samples.run_started(), *(samples.attempt(f"cli:T{n}")[0] for n in range(12))]
+    ):
+        screen.see(event)
+    terminal.wait_for("and 4 more")
+    screen.close()
+    terminal.text()
+
+
+def test_a_long_run_is_told_in_minutes_and_no_tenths_flicker(tmp_path, colours):
+    terminal = Terminal()
+    now = [0.0]
+    screen = Screen(feed(clock=lambda: now[0]), terminal.out, refresh_seconds=0.001)
+    for event in samples.ledger(tmp_path, [samples.run_started(), samples.attempt("cli:B001")[0]]):
+        screen.see(event)
+    terminal.wait_for("The page renders  0 s")
+    now[0] = 125.7
+    terminal.wait_for("The page renders  2 min 05 s")
+    screen.close()
+    terminal.text()
+
+
+def test_a_service_that_failed_and_a_gate_that_failed_stay_on_the_screen(tmp_path, colours):
+    terminal = Terminal()
+    screen = Screen(feed(), terminal.out)
+    made = [samples.run_started(), samples.service("starting"), samples.service("failed", reason="port taken")]
+    made += [samples.gate("servers_up", "failed"), ("interrupted", {"signal": "SIGINT"})]
+    for event in samples.ledger(tmp_path, made):
+        screen.see(event)
+    screen.close()
+    shown = bare(terminal.text())
+    assert shown.count("service     backend  failed  port taken") == 1
+    assert "gate        before:servers_up  failed" in shown
+    assert "interrupted by SIGINT" in shown
+    assert "exit        none: the run did not finish" in shown
+
+
+def test_without_colour_no_colour_is_written(tmp_path, colours, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    screen = Screen(feed(), terminal.out)
+    for event in samples.ledger(tmp_path, samples.everything()):
+        screen.see(event)
+    screen.close()
+    colours_written = re.findall(r"\x1b\[[0-9;]*m", terminal.text())
+    assert not [code for code in colours_written if re.search(r"\b(3[0-9]|9[0-7]|38|48)\b", code)]
+
+
+def test_a_terminal_that_has_gone_does_not_end_the_run(tmp_path, colours):
+    terminal = Terminal()
+    screen = Screen(feed(), terminal.out)
+    terminal.text()
+    for event in samples.ledger(tmp_path, samples.everything()):
+        screen.see(event)
+    screen.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------- files
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "market.yaml").write_text(samples.SPEC)
+    folder = tmp_path / FOLDER
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_what_watchers_write_is_what_the_ledger_gives_later(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    observers = watch.observers(tmp_path, samples.PLAN, run)
+    for event in samples.ledger(run, samples.everything()):
+        for observer in observers:
+            observer.see(event)
+    for observer in observers:
+        observer.close()
+    written = {name: (run / name).read_bytes() for name in watch.FORMS}
+    for name in written:
+        (run / name).unlink()
+    assert watch.write(tmp_path, samples.PLAN, run) == tuple(run / name for name in watch.FORMS)
+    assert {name: (run / name).read_bytes() for name in watch.FORMS} == written
+    assert b"at: `specs/market.yaml:7:9`" in written["summary.md"]
+    said = sys.stderr.getvalue()
+    assert all(f"see         {FOLDER}/{name}" in said for name in watch.FORMS)
+
+
+def test_watchers_of_a_resumed_run_know_its_first_part(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    made = samples.everything()
+    samples.ledger(run, made[:9])
+    observers = watch.observers(tmp_path, samples.PLAN, run)
+    for observer in observers:
+        observer.close()
+    assert "| B001 | The page renders | 😊 1.0 s passed |" in (run / "summary.md").read_text()
+    assert "B001        The page renders             😊" in sys.stderr.getvalue()
+
+
+def test_a_disk_that_refuses_is_told_and_does_not_undo_the_run(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    (run / "summary.md").mkdir()
+    observers = watch.observers(tmp_path, samples.PLAN, run)
+    for event in samples.ledger(run, samples.everything()):
+        for observer in observers:
+            observer.see(event)
+    for observer in observers:
+        observer.close()
+    assert "cannot write" in sys.stderr.getvalue()
+    assert f"the ledger is whole: {FOLDER}/events.jsonl" in sys.stderr.getvalue()
+    with pytest.raises(MachineError, match="cannot write"):
+        watch.write(tmp_path, samples.PLAN, run)
+
+
+def test_a_run_outside_of_the_root_is_named_in_full(tmp_path):
+    assert watch.relative(Path("/elsewhere/run"), tmp_path) == "/elsewhere/run"

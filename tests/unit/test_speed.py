@@ -1,0 +1,37 @@
+"""Speed classes of a method: in the spec, the plan, the slash command, the docs, the verdict, a gate and the report."""
+
+from __future__ import annotations
+
+from orchestra.compiler.tables import speed_line, speed_table
+from orchestra.ledger.outcome import mark_of, speed_classes
+from orchestra.plan import Method, Plan, SpeedClass
+from orchestra.runtime.gate import Execution, figures
+
+SUITE = (SpeedClass("good", "😊", 30.0), SpeedClass("slow", "😴"))
+OWN = (SpeedClass("good", "😊", 45.0), SpeedClass("lame", "😐", 90.0), SpeedClass("slow", "😴"))
+PLAN = Plan("s", "S", (), (Method("cli", "C", "playwright"), Method("mcp", "M", "mcp", speed=OWN)), speed=SUITE)
+
+
+def test_a_method_without_classes_has_those_of_the_suite():
+    assert speed_classes(PLAN) == {"cli": SUITE, "mcp": OWN}
+    assert mark_of("lame", speed_classes(PLAN)["mcp"]) == "😐"
+    assert mark_of("lame", speed_classes(PLAN)["cli"]) == ""
+
+
+def test_a_gate_can_read_each_class_of_each_method():
+    done = {"cli:a": Execution("passed", 40.0, 1, "slow"), "mcp:a": Execution("passed", 40.0, 1, "good")}
+    values = figures(PLAN, list(done), done, {})
+    assert {name: value for name, value in values.items() if name.startswith("class.")} == {
+        "class.good": 1,
+        "class.lame": 0,
+        "class.slow": 1,
+    }
+
+
+def test_commands_and_docs_say_the_classes_of_the_method():
+    assert speed_line(OWN) == "😊 below 45 s, 😐 from 45 s, 😴 from 90 s, ❌ timed out"
+    assert speed_line((SpeedClass("all", "😊"),)) == "😊 from 0 s, ❌ timed out"
+    table = speed_table(PLAN)
+    assert table.startswith("| mark | class")
+    assert "By the method `mcp`:" in table
+    assert "By the method `cli`" not in table
