@@ -8,8 +8,7 @@ files, and how they are made from events, are read together.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +17,11 @@ import msgspec
 from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.disk import disk_error, replace_file
-from orchestra.ledger.event import Event, Outcome, Verdict
-from orchestra.ledger.log import read
+from orchestra.ledger.event import AttemptFinished, Verdict
+from orchestra.ledger.life import Seen
+from orchestra.ledger.origin import machine_shape
+from orchestra.ledger.parts import Outcome
+from orchestra.ledger.view import View, look
 
 FORMAT: Final = 2
 """Of both files. A file of another format is made anew, from the ledgers."""
@@ -112,107 +114,62 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     executions: dict[str, Execution] = {}
 
 
-def machine_shape(provenance: Mapping[str, Any]) -> str:
-    """What durations depend on, as one word: `linux-x86_64-2cpu-8gb`; memory is rounded to whole GiB."""
-    system = str(provenance.get("system", "")).partition(" ")[0].lower() or "unknown"
-    memory = round(provenance.get("memory_megabytes", 0) / 1024)
-    return f"{system}-{provenance.get('machine', 'unknown')}-{provenance.get('cores', 0)}cpu-{memory}gb"
-
-
 MESSAGE = 200
 """Letters of a message that the cache keeps."""
 
 
-@dataclass(slots=True)
-class Collector:
-    """Takes the events of one run, cheaply, and gives its record. It is an observer of a run under way, too."""
+def record_of(view: View) -> RunRecord | None:
+    """The record of a run; None when not even its start is known.
 
-    start: Mapping[str, Any] = field(default_factory=dict)
-    finish: Mapping[str, Any] | None = None
-    browsers: dict[str, str] = field(default_factory=dict)
-    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
-    repeats: dict[str, list[float]] = field(default_factory=dict)
-    moved: dict[str, str] = field(default_factory=dict)
-    messages: dict[str, str] = field(default_factory=dict)
-    verdicts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    A failure has happened, whatever was taken back later; a pass that was taken back counts when it has come again.
+    """
+    if view.start is None:
+        return None
+    origin = view.start.provenance
+    finish = view.segment.finish
+    executions = {task: _execution(view, task) for task in sorted(view.verdicts)}
+    return RunRecord(
+        run=view.start.run,
+        machine=machine_shape(origin),
+        plan=view.start.plan_digest,
+        commit=origin.git.commit,
+        branch=origin.git.branch,
+        dirty=origin.git.dirty_files or 0,
+        finished=finish is not None,
+        exit_code=finish.exit_code if finish is not None else None,
+        seconds=round(finish.seconds, 6) if finish is not None else 0.0,
+        executions={task: one for task, one in executions.items() if one.attempts},
+    )
 
-    def see(self, event: Event) -> None:
-        """Take one event in."""
-        body, kind = event.body, event.type
-        if kind == "attempt_finished":
-            self._attempt(body)
-        elif kind == "verdict":
-            self.verdicts[body["task"]] = body
-        elif kind == "attempt_started":
-            self.browsers[body["task"]] = body.get("browser") or ""
-        elif kind == "repeat":
-            if body["outcome"] == "passed":
-                self.repeats.setdefault(body["task"], []).append(body["seconds"])
-        elif kind == "comparison":
-            self.moved[body["task"]] = body["result"] if body["result"] in {"slower", "faster"} else ""
-        elif kind == "run_started":
-            self.start = body
-        elif kind == "run_resumed":
-            self._reopen(body["rerun"])
-        elif kind == "rolled_back":
-            self._reopen(body["reopened"])
-            for task, done in body["restored"].items():
-                self.verdicts[task] = {**self.verdicts.get(task, {}), **done}
-        elif kind == "run_finished":
-            self.finish = body
 
-    def close(self) -> None:
-        """Nothing to close: an observer must have it."""
+def _execution(view: View, task: str) -> Execution:
+    given, life = view.verdicts[task], view.lives[task]
+    attempts = sorted(_counted(view, task), key=lambda seen: seen.seq)
+    failed = [seen.body.error.message for seen in attempts if seen.body.error is not None]
+    compared = life.comparison.result if life.comparison is not None else ""
+    return Execution(
+        verdict=given.verdict,
+        browser=life.started.body.browser if life.started is not None else "",
+        inputs=(given.inputs or "") if given.reads else "",
+        attempts=tuple(_attempt(seen.body) for seen in attempts),
+        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed"),
+        moved="" if compared == "unconfirmed" else compared,
+        message=failed[-1][:MESSAGE] if failed else "",
+    )
 
-    def _attempt(self, body: Mapping[str, Any]) -> None:
-        if body["outcome"] in COUNTED and not body.get("infra_suspect"):
-            error = body["error"] or {}
-            taken = Attempt(body["outcome"], round(body["seconds"], 6), error.get("kind", ""))
-            self.attempts.setdefault(body["task"], []).append(taken)
-            if error:
-                self.messages[body["task"]] = body["error"]["message"][:MESSAGE]
 
-    def _reopen(self, tasks: Iterable[str]) -> None:
-        """What these tasks passed is taken back, and is counted when it has come again; failures have happened."""
-        self.finish = None
-        for task in tasks:
-            self.verdicts.pop(task, None)
-            self.repeats.pop(task, None)
-            self.moved.pop(task, None)
-            if task in self.attempts:
-                self.attempts[task] = [one for one in self.attempts[task] if one.outcome != "passed"]
+def _counted(view: View, task: str) -> Iterator[Seen[AttemptFinished]]:
+    """The attempts that say something of a test: those that stand, and the failures of those that were taken back."""
+    for life in (*view.past.get(task, ()), view.lives[task]):
+        for seen in life.attempts:
+            body = seen.body
+            stands = life is view.lives[task] or body.outcome != "passed"
+            if stands and body.outcome in COUNTED and not body.infra_suspect:
+                yield seen
 
-    def record(self) -> RunRecord | None:
-        """The record of what was seen; None when the first event of the run was not."""
-        if not self.start:
-            return None
-        facts = self.start["provenance"]
-        git = facts.get("git") or {}
-        finish = self.finish or {}
-        return RunRecord(
-            run=self.start["run"],
-            machine=machine_shape(facts),
-            plan=self.start["plan_digest"],
-            commit=git.get("commit", ""),
-            branch=git.get("branch", ""),
-            dirty=git.get("dirty_files", 0),
-            finished=self.finish is not None,
-            exit_code=finish.get("exit_code"),
-            seconds=round(finish.get("seconds", 0.0), 6),
-            executions={task: self._execution(task) for task in sorted(self.attempts) if task in self.verdicts},
-        )
 
-    def _execution(self, task: str) -> Execution:
-        given = self.verdicts[task]
-        return Execution(
-            verdict=given["verdict"],
-            browser=self.browsers.get(task, ""),
-            inputs=(given["inputs"] or "") if given.get("reads") else "",
-            attempts=tuple(self.attempts[task]),
-            repeats=tuple(round(one, 6) for one in self.repeats.get(task, ())),
-            moved=self.moved.get(task, ""),
-            message=self.messages.get(task, ""),
-        )
+def _attempt(body: AttemptFinished) -> Attempt:
+    return Attempt(body.outcome, round(body.seconds, 6), body.error.kind if body.error is not None else "")
 
 
 class _Last(msgspec.Struct, frozen=True):
@@ -262,6 +219,17 @@ def past_of(records: Iterable[RunRecord]) -> dict[str, Past]:
             passed = one.verdict in {"passed", "flaky"}
             seconds = one.attempts[-1].seconds if one.attempts else 0.0
             found[task] = Past(seconds, record.run if passed else "", one.inputs if passed else "")
+    return found
+
+
+def with_run(past: Mapping[str, Past], view: View) -> dict[str, Past]:
+    """The last executions after a run, which takes the place of earlier ones for the tests that it executed."""
+    found = dict(past)
+    for task, given in view.verdicts.items():
+        if given.attempts and view.start is not None:
+            passed = given.verdict in {"passed", "flaky"}
+            inputs = (given.inputs or "") if passed and given.reads else ""
+            found[task] = Past(given.seconds, view.start.run if passed else "", inputs)
     return found
 
 
@@ -338,19 +306,6 @@ def _run_of(line: bytes) -> str:
     return msgspec.json.decode(line, type=_RunOnly).run
 
 
-def record_of(ledger: Path) -> RunRecord | None:
-    """The record of the run whose ledger this is; None when it has no first event.
-
-    Raises:
-        LedgerError: the ledger is damaged.
-        MachineError: it cannot be read.
-    """
-    collector = Collector()
-    for event in read(ledger):
-        collector.see(event)
-    return collector.record()
-
-
 def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list[str]]:
     """Bring the cache up to date with the ledgers: runs that it lacks, or that had not finished, are read again.
 
@@ -372,8 +327,8 @@ def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list
         if line is not None and msgspec.json.decode(line, type=_RunOnly).finished:
             continue
         try:
-            record = record_of(ledger)
-        except (MachineError, ValueError, KeyError) as error:
+            record = record_of(look(ledger.parent, steps=False))
+        except (MachineError, ValueError) as error:
             refused.append(f"{ledger.relative_to(home.parent.parent)} is left out: {error}")
             continue
         if record is not None:

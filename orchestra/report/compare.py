@@ -12,13 +12,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from orchestra.ledger import baseline
 from orchestra.ledger.baseline import Samples, Usual
-from orchestra.ledger.event import CATALOGUE, Event
-from orchestra.ledger.history import machine_shape
+from orchestra.ledger.event import AttemptFinished, VerdictGiven
+from orchestra.ledger.origin import machine_shape
 from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.parts import StepDone
+from orchestra.ledger.view import View
 from orchestra.plan import Baseline
 
 SURE: Final = 0.95
@@ -29,17 +31,6 @@ _GAINS: Final = 8
 
 _STEPS: Final = 10
 """Kinds of step that are shown, those with the greatest difference in all."""
-
-
-class Step(NamedTuple):
-    """One step of the last attempt: verb, seconds, whether it passed, and what it took (method mcp)."""
-
-    verb: str
-    seconds: float
-    passed: bool
-    calls: int
-    polls: int
-    lag: float | None
 
 
 class Side(NamedTuple):
@@ -64,7 +55,7 @@ class Side(NamedTuple):
     expected: str = ""
     found: str = ""
     evidence: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[StepDone, ...] = ()
     bytes: int = 0
     requests: int | None = None
     sent: int | None = None
@@ -75,59 +66,34 @@ class Side(NamedTuple):
         return self.verdict in GOOD
 
 
-@dataclass(slots=True)
-class Sides:
-    """Takes the events of a run, and gives what became of each executed task.
-
-    Attributes:
-        machine: the shape of machine that the run began on, as baselines name it.
-    """
-
-    attempts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    verdicts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    machine: str = ""
-
-    def see(self, event: Event) -> None:
-        """Take one event in."""
-        if event.type == "run_started":
-            self.machine = machine_shape(event.body.get("provenance", {}))
-        if event.type in {"attempt_finished", "verdict"} and event.v <= CATALOGUE[event.type].version:
-            (self.attempts if event.type == "attempt_finished" else self.verdicts)[event.body["task"]] = event.body
-
-    def by_task(self) -> dict[str, Side]:
-        """The executed tasks, in the order of their verdicts."""
-        return {
-            task: _side(task, given, self.attempts[task])
-            for task, given in self.verdicts.items()
-            if given["attempts"] and task in self.attempts
-        }
+def sides(view: View) -> dict[str, Side]:
+    """What became of each executed task of a run, in the order of their verdicts."""
+    return {
+        task: _side(given, last)
+        for task, given in view.verdicts.items()
+        if given.attempts and (last := view.lives[task].last) is not None
+    }
 
 
-def _side(task: str, given: Mapping[str, Any], attempt: Mapping[str, Any]) -> Side:
-    error: Mapping[str, Any] = attempt["error"] or {}
-    network: Mapping[str, Any] = attempt.get("network") or {}
+def machine_of(view: View) -> str:
+    """The shape of machine that a run began on, as baselines name it."""
+    return machine_shape(view.start.provenance) if view.start is not None else ""
+
+
+def _side(given: VerdictGiven, attempt: AttemptFinished) -> Side:
+    error, network = attempt.error, attempt.network
     return Side(
-        task,
-        given["verdict"],
-        given["seconds"],
-        given["reason"] or error.get("message", ""),
-        error.get("expected") or "",
-        error.get("found") or "",
-        tuple(one["path"] for one in attempt["evidence"]),
-        tuple(
-            Step(
-                one["verb"],
-                one["seconds"],
-                one["outcome"] == "passed",
-                one.get("calls", 0),
-                one.get("polls", 0),
-                one.get("lag_seconds"),
-            )
-            for one in attempt["steps"]
-        ),
-        sum(one["bytes"] for one in attempt["evidence"]),
-        network.get("requests"),
-        network.get("bytes"),
+        given.task,
+        given.verdict,
+        given.seconds,
+        given.reason or (error.message if error is not None else ""),
+        (error.expected if error is not None else "") or "",
+        (error.found if error is not None else "") or "",
+        tuple(one.path for one in attempt.evidence),
+        attempt.steps,
+        sum(one.bytes for one in attempt.evidence),
+        network.requests if network is not None else None,
+        network.bytes if network is not None else None,
     )
 
 
@@ -247,7 +213,7 @@ def _step_costs(pairs: Iterable[tuple[Side, Side]]) -> tuple[StepCost, ...]:
     for a, b in pairs:
         if [step.verb for step in a.steps] == [step.verb for step in b.steps]:
             for x, y in zip(a.steps, b.steps, strict=True):
-                if x.passed and y.passed:
+                if x.outcome == y.outcome == "passed":
                     more.setdefault(x.verb, []).append(y.seconds - x.seconds)
     costs = sorted(more.items(), key=lambda item: (-abs(sum(item[1])), item[0]))
     return tuple(StepCost(verb, paired(values)) for verb, values in costs[:_STEPS])
@@ -266,7 +232,7 @@ def _totals(sides: Iterable[Side]) -> Totals:
         for step in side.steps:
             calls += step.calls
             polls += step.polls
-            lags += [step.lag] if step.lag is not None else []
+            lags += [step.lag_seconds] if step.lag_seconds is not None else []
     lag = statistics.median(lags) if lags else None
     return Totals(calls, polls, lag, files, size, _all(requests), _all(sent))
 

@@ -1,6 +1,6 @@
 """Record the ledgers of tests/data/runs: small suites, run for real, each packed with its project as it is on the disk.
 
-    git worktree add /tmp/then COMMIT && cd /tmp/then && python -m tests.record_runs FOLDER [NAME...]
+    git worktree add /tmp/then COMMIT && cd /tmp/then && python -m tests.support.recordings FOLDER [NAME...]
 
 A recorded run stays as it was written, whatever later versions write: `test_recorded_runs` reads all of them. Run this with
 the version whose format is to be kept, and add what it writes under a name of its own. Nothing of the machine that records
@@ -20,14 +20,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from orchestra.ledger import event as events
-from orchestra.ledger.chain import Tip, link
-from orchestra.ledger.log import read
-from tests.health_ground import SERVER
-from tests.incident_ground import ASK, FAULT, SERVE, asks, backend, breaks
-from tests.suite_project import HEAD, SuiteProject, py
-from tests.test_incident import KILLER
+from orchestra.ledger.canonical import canonical, digest
+from orchestra.ledger.chain import GENESIS
+from tests.process.test_incident import KILLER
+from tests.support.outages import ASK, FAULT, SERVE, asks, backend, breaks
+from tests.support.paths import DATA
+from tests.support.project import HEAD, SuiteProject, py
+from tests.support.servers import SERVER
 
 GROUND = Path("/tmp/orchestra-recorded")
 CLEAN = {"PATH": f"{GROUND}/venv/bin:/usr/bin:/bin", "HOME": f"{GROUND}/home", "LANG": "C.UTF-8"}
@@ -412,7 +413,7 @@ def two_methods(ground: Ground) -> None:
     ground.compile().ran(1, "run")
 
 
-SITE = Path(__file__).parent / "data" / "errors" / "site.py"
+SITE = DATA / "errors" / "site.py"
 BROWSER = """orchestra: 1
 suite: s
 health:
@@ -470,30 +471,24 @@ def newer(ground: Ground) -> None:
     """A ledger with a type of event, a version of one, and fields that no program of today knows."""
     plain(ground)
     file = ground.folder / "events.jsonl"
-    tip, lines = Tip(), []
-    known = dict(events.CATALOGUE)
-
-    def add(when: str, kind: str, version: int, body: dict[str, object]) -> None:
-        nonlocal tip
-        fields = dict.fromkeys(body, str)
-        later = type("Later", (), {"__required_keys__": frozenset(fields), "__optional_keys__": frozenset()})
-        events.CATALOGUE[kind] = events.EventType(later, version)  # type: ignore[index]
-        events._REQUIRED[kind], events._ALLOWED[kind] = frozenset(), frozenset(fields)  # type: ignore[index]
-        made, line = link(tip, when, kind, body, None)
-        tip = Tip(made.seq, made.hash, made.time)
-        lines.append(line)
-
-    for one in read(file):
-        if one.type == "seal":
-            add(one.time, "telepathy", 1, {"thought": "soon", "number": 3})
-            add(one.time, "verdict", 7, {"task": "cli:a", "mood": "calm"})
-            add(one.time, "seal", 1, {**one.body, "events": tip.seq, "head": tip.hash})
-        else:
-            more = {"weight": 3} if one.type == "attempt_finished" else {}
-            add(one.time, one.type, 1, {**one.body, **more})
-        events.CATALOGUE.clear()  # type: ignore[attr-defined]
-        events.CATALOGUE.update(known)  # type: ignore[attr-defined]
-    file.write_bytes(b"".join(lines))
+    told: list[dict[str, Any]] = []
+    for line in file.read_bytes().splitlines():
+        one = json.loads(line)
+        if one["type"] == "attempt_finished":
+            one["body"]["weight"] = 3
+        if one["type"] == "seal":
+            told.append({**one, "type": "telepathy", "body": {"thought": "soon", "number": 3}})
+            told.append({**one, "type": "verdict", "v": 7, "body": {"task": "cli:a", "mood": "calm"}})
+        told.append(one)
+    before, lines = GENESIS, b""
+    for seq, one in enumerate(told, 1):
+        if one["type"] == "seal":
+            one["body"] |= {"events": seq - 1, "head": before}
+        bare = {**one, "seq": seq, "prev": before}
+        del bare["hash"]
+        before = digest(bare)
+        lines += canonical({**bare, "hash": before}) + b"\n"
+    file.write_bytes(lines)
 
 
 def pack(ground: Ground, folder: Path) -> None:
@@ -521,7 +516,7 @@ def main() -> None:
         (GROUND / "venv").unlink(missing_ok=True)
         (GROUND / "venv").symlink_to(sys.prefix)
         python = str(GROUND / "venv/bin/python")
-        os.execve(python, [python, "-m", "tests.record_runs", *sys.argv[1:]], {**CLEAN, "RECORDING": "yes"})
+        os.execve(python, [python, "-m", "tests.support.recordings", *sys.argv[1:]], {**CLEAN, "RECORDING": "yes"})
     del os.environ["RECORDING"]
     folder, *names = sys.argv[1:]
     Path(folder).mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.parts import Outcome, StepDone
 from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
 from orchestra.report.advice import ENOUGH, RULES, WORTH, Known, advise, longest, p99
@@ -210,8 +211,8 @@ def step(at: str, **args) -> Step:
     return Step("expect", (at,), None, args)
 
 
-def done(index: int, seconds: float = 0.1, outcome: str = "passed") -> dict:
-    return {"index": index, "verb": "expect", "seconds": seconds, "outcome": outcome}
+def done(index: int, seconds: float = 0.1, outcome: Outcome = "passed") -> StepDone:
+    return StepDone(index=index, verb="expect", seconds=seconds, outcome=outcome)
 
 
 def test_waits_are_told_apart_by_their_line_and_only_those_of_the_test_itself_count():

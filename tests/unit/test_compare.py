@@ -6,16 +6,17 @@ import random
 
 import pytest
 
+from orchestra.ledger.parts import StepDone
+from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
 from orchestra.report.compare import (
     Side,
-    Sides,
-    Step,
     agreements,
     compare,
     of_method,
     paired,
     recommended,
+    sides,
     with_baselines,
 )
 from orchestra.report.compare_text import agreement_lines, compared_lines
@@ -23,8 +24,12 @@ from tests.support import runs as samples
 from tests.support.runs import events
 
 
+def step(verb, seconds):
+    return StepDone(index=0, verb=verb, seconds=seconds, outcome="passed", calls=2, polls=1, lag_seconds=0.1)
+
+
 def side(verdict="passed", seconds=1.0, steps=(), **more):
-    return Side("m:t", verdict, seconds, steps=tuple(Step(verb, took, True, 2, 1, 0.1) for verb, took in steps), **more)
+    return Side("m:t", verdict, seconds, steps=tuple(step(verb, took) for verb, took in steps), **more)
 
 
 def test_an_interval_is_made_of_order_statistics():
@@ -167,13 +172,10 @@ def test_steps_that_are_not_the_same_are_not_compared():
 
 
 def test_a_ledger_gives_its_sides():
-    sides = Sides()
-    for event in events(samples.everything()):
-        sides.see(event)
-    found = sides.by_task()
+    found = sides(view_of(events(samples.everything())))
     assert found
     assert set(of_method(found, "cli")) == {task.partition(":")[2] for task in found if task.startswith("cli:")}
-    assert all(one.steps == () or isinstance(one.steps[0], Step) for one in found.values())
+    assert all(one.steps == () or isinstance(one.steps[0], StepDone) for one in found.values())
 
 
 @pytest.mark.parametrize("text", ["<b> | `x`", "a\nb"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestra.ledger.event import Note
 from orchestra.metrics import filled, holes
 from orchestra.plan import Gate, Plan
 from orchestra.runtime.gate import SAMPLE_SECONDS, SAMPLE_SHARE, Gates
@@ -27,7 +28,7 @@ def during(**changes):
     clock, events = Clock(), []
     gate = Gate("during", "machine", "cpu_percent < 90.0", **changes)
     return (
-        Gates([gate], lambda kind, body: events.append((body.get("result", kind), body["message"])), clock),
+        Gates([gate], lambda body: events.append((getattr(body, "result", "note"), body.message)), clock),
         clock,
         events,
     )
@@ -97,9 +98,7 @@ TOO_MUCH = "[{0}].all(a, [{0}].all(b, [{0}].all(c, a + b + c + failed >= 0)))".f
 def test_a_condition_that_has_no_value_is_an_error_of_its_gate_with_its_line(phase, condition, error):
     clock, events = Clock(), []
     gate = Gate(phase, "many", condition, on_fail="stop" if phase == "during" else "block")
-    gates = Gates(
-        [gate], lambda kind, body: events.append((kind, body["message"])), clock, lambda at: f"s.yaml of {at}"
-    )
+    gates = Gates([gate], events.append, clock, lambda at: f"s.yaml of {at}")
     if phase == "before":
         gates.before({"failed": 0})
         assert gates.blocked()
@@ -109,9 +108,10 @@ def test_a_condition_that_has_no_value_is_an_error_of_its_gate_with_its_line(pha
     gates.after({"failed": 0})
     assert gates.failed()
     where = f"{phase}:many (s.yaml of /gates/{phase}/many/require)"
-    assert events[0] == ("note", f"{where} cannot be judged, and is not held: {error}")
-    assert [kind for kind, _ in events].count("note") == 1
-    assert events[1][1].endswith(f"({error})")
+    note, judged, *rest = events
+    assert note == Note(kind="gate", message=f"{where} cannot be judged, and is not held: {error}")
+    assert judged.message.endswith(f"({error})")
+    assert not any(isinstance(body, Note) for body in rest)
 
 
 def test_a_gate_that_never_had_a_value_is_not_applicable():

@@ -1,6 +1,6 @@
 """Ledgers that earlier versions wrote, read by this one: each verb shows what it showed when they were recorded.
 
-`record_runs` makes the files of tests/data/runs. The golden file beside each has the answers of the verbs that read it.
+`tests.support.recordings` makes the files of tests/data/runs. The golden file beside each has the answers of the verbs that read it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import pytest
 
 from orchestra import cli
 from orchestra.ledger import kept_plan
-from orchestra.ledger.earlier import look
 from orchestra.ledger.runs import LEDGER, STATE, find_run, runs_of
 from orchestra.ledger.segment import segments
+from orchestra.ledger.view import look
+from orchestra.runtime.gate import outage_figures
 from orchestra.runtime.resume import decide, nothing_to_resume
-from tests import golden
+from tests.support import golden, paths
 
-DATA = Path(__file__).parent / "data" / "runs"
+DATA = paths.DATA / "runs"
 NAMES = sorted(path.name.removesuffix(".tar.xz") for path in DATA.glob("*.tar.xz"))
 
 
@@ -57,25 +58,28 @@ def answered(capsys, *words: str) -> str:
 
 def going_on(folder: Path) -> dict[str, Any]:
     """What a further segment of the run would begin with, were nothing changed since."""
-    before = look(folder)
-    if why := nothing_to_resume(before):
+    view = look(folder, steps=False)
+    if why := nothing_to_resume(view):
         return {"nothing": why}
-    plan = kept_plan.kept(folder, before.plan_digest)
-    known = {body["test"]: body["inputs"] for body in before.verdicts.values()}
-    found = decide(before, plan, plan, before.builds, lambda test: known.get(test.id) or "", allow_changed=False)
+    plan = kept_plan.kept(folder, view.segment.plan_digest)
+    known = {given.test: given.inputs for given in view.verdicts.values()}
+    builds = view.segment.builds
+    found = decide(view, plan, plan, builds, lambda test: known.get(test.id) or "", allow_changed=False)
+    goes_on = {task: life for task, life in view.lives.items() if task not in found.rerun}
+    figures = outage_figures(view)
     return {
         "segment": found.segment,
-        "kept": {task: body["verdict"] for task, body in found.kept.items()},
+        "kept": {task: view.verdicts[task].verdict for task in view.selection if task in found.kept},
         "rerun": found.rerun,
-        "attempts": dict(found.attempts),
-        "held": dict(found.held),
-        "groups": sorted(map(list, found.groups)),
-        "incidents": dict(found.incidents),
-        "moved": dict(found.moved),
-        "suspects": found.troubles.suspects,
-        "recoveries": found.troubles.recoveries,
-        "failovers": sorted(found.troubles.failovers),
-        "seconds": round(found.seconds, 6),
+        "attempts": {task: life.ended for task, life in goes_on.items() if life.ended and task not in found.kept},
+        "held": {task: life.held for task, life in goes_on.items() if life.held},
+        "groups": sorted({(one.body.method, one.body.group) for one in view.checkpoints}),
+        "incidents": view.numbers,
+        "moved": {task: one.result for task, life in view.lives.items() if (one := life.comparison) is not None},
+        "suspects": figures["infra_suspect"],
+        "recoveries": figures["recoveries"],
+        "failovers": sorted({one.body.component for one in view.changes if one.body.action == "failover"}),
+        "seconds": round(view.seconds, 6),
     }
 
 

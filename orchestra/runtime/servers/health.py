@@ -26,6 +26,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestra.errors import OrchestraError
+from orchestra.ledger.event import ServiceChanged
 from orchestra.ledger.rungs import counted
 from orchestra.plan import Component, Live
 from orchestra.runtime.mask import Masks
@@ -65,7 +66,8 @@ class Matrix:
         mark: the run's tree mark.
         env: what services, jobs and probes inherit.
         masks: take secrets out of logs and reasons.
-        on_event: given the body of each `service_event`, from the matrix's thread.
+        on_event: given each change of a row, and how many seconds before it the row was last known to be well; called from
+            the matrix's thread.
         wake: called after each change of a state, from that thread.
         reaper: told about every process.
         clock: monotonic seconds.
@@ -87,7 +89,7 @@ class Matrix:
         mark: str,
         env: Mapping[str, str],
         masks: Masks,
-        on_event: Callable[[dict[str, Any]], None],
+        on_event: Callable[[ServiceChanged, float], None],
         wake: Callable[[], None],
         reaper: Reaper | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -262,30 +264,28 @@ class Matrix:
         if state == "healthy":
             self._members[name].incident = ""
         row = self._rows[name] = self._row(self._members[name], state, trouble or Trouble(""))
-        body: dict[str, Any] = {
-            "component": name,
-            "state": state,
-            "pid": row.pid,
-            "port": row.port,
-            "attempt": max(1, row.attempts),
-            "reason": row.reason,
-            "seconds": row.seconds,
-        }
-        if row.url:
-            body["url"] = row.url
+        bound, ago = None, 0.0
         if state == "starting":
-            body["bound_seconds"] = once_bound_seconds(self._members[name].component)
-        if action:
-            body["action"] = action
-        if incident:
-            body["incident"] = incident
-        if state == "unhealthy" and not action and trouble is not None and incident:
-            component = self._members[name].component
+            bound = once_bound_seconds(self._members[name].component)
+        elif state == "unhealthy" and not action and trouble is not None and incident:
             aside = [self._members[other].component for other in self._dependents(name)]
-            body["ago_seconds"], body["bound_seconds"] = trouble.ago_seconds, bound_seconds(component, aside, dead=dead)
+            bound, ago = bound_seconds(self._members[name].component, aside, dead=dead), trouble.ago_seconds
+        change = ServiceChanged(
+            component=name,
+            state=state,
+            pid=row.pid,
+            port=row.port,
+            attempt=max(1, row.attempts),
+            reason=row.reason,
+            seconds=row.seconds,
+            url=row.url or None,
+            bound_seconds=bound,
+            action=action or None,
+            incident=incident,
+        )
         # A disk that refuses is told to the run by its own next event; the services go on until it ends.
         with contextlib.suppress(OrchestraError):
-            self._on_event(body)
+            self._on_event(change, ago)
         pulse, self._pulse = self._pulse, asyncio.Event()
         pulse.set()
         self._wake()
