@@ -206,7 +206,7 @@ class Gates:
                 self._stop = self._stop or _said(gate, values)
 
     def after(self, values: Mapping[str, Any]) -> None:
-        """Judge the gates of the end, and settle those of the run that never had a value.
+        """Judge the gates of the end, and record those of the run that were held, or never had a value.
 
         The gates during the tests get a last sample: what went wrong since the one before, in the last second of a run,
         would have been seen by no sample.
@@ -215,7 +215,9 @@ class Gates:
         for gate in self.of("after"):
             self._judge(gate, values)
         for gate in self.of("during"):
-            if _key(gate) not in self._results:
+            if self._results.get(_key(gate)) == "passed" and _holds(gate, values) is False:
+                self._record(gate, Judged("passed", _read(gate, values, shown=False), held_till_the_end(gate)))
+            elif self._results.get(_key(gate), "passed") == "passed":
                 self._judge(gate, values)
 
     def blocked(self) -> str:
@@ -236,7 +238,7 @@ class Gates:
 
     def _note(self, gate: Gate, values: Mapping[str, Any], said: str) -> None:
         """A throttle that is lifted, or is back: its gate has been judged already, and what it does changes."""
-        read = {name: values[name] for name in names_in(gate.require) if name in values}
+        read = _read(gate, values, shown=False)
         shown = ", ".join(
             f"{name} = {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in read.items()
         )
@@ -249,6 +251,10 @@ class Gates:
             place = self.place(f"/gates/{gate.phase}/{gate.name}/require")
             message = f"{_key(gate)}{f' ({place})' if place else ''} cannot be judged, and is not held: {found.error}"
             self.add(Note(kind="gate", message=message))
+        self._record(gate, found)
+        return found.result
+
+    def _record(self, gate: Gate, found: Judged) -> None:
         self._results[_key(gate)] = found.result
         self.add(
             GateJudged(
@@ -260,7 +266,6 @@ class Gates:
                 message=found.message,
             )
         )
-        return found.result
 
 
 class Judged(NamedTuple):
@@ -293,8 +298,18 @@ def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
         # What throttles has done its work by throttling: a busy machine is no fault of the product.
         mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
         result = "warned" if mild else "failed"
-    told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
-    return Judged(result, {name: values[name] for name in told if name in values}, said, error)
+    return Judged(result, _read(gate, values, shown=verdict is False), said, error)
+
+
+def held_till_the_end(gate: Gate) -> str:
+    """Return what is recorded of a gate whose condition was false at the end of the tests, for less than its time."""
+    return f"its condition was false at the end, for less than {gate.for_seconds:g} s"
+
+
+def _read(gate: Gate, values: Mapping[str, Any], *, shown: bool) -> dict[str, Any]:
+    """The values that a gate read; with those that its message shows."""
+    names = (*names_in(gate.require), *(name for _, name in holes(gate.message) if shown))
+    return {name: values[name] for name in names if name in values}
 
 
 def _holds(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:

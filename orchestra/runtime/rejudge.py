@@ -28,7 +28,7 @@ from orchestra.ledger.event import (
 from orchestra.ledger.view import View, view_of
 from orchestra.metrics import metric_of
 from orchestra.plan import Gate, Plan
-from orchestra.runtime.gate import figures, judge
+from orchestra.runtime.gate import figures, held_till_the_end, judge
 from orchestra.runtime.page_figures import page_figures
 from orchestra.standard import gates_of
 
@@ -166,6 +166,8 @@ def _again(
             if one.measured or one.again is not None
         },
     )
+    if gate is not None and gate.phase == "during" and body.message == held_till_the_end(gate):
+        found = found._replace(result="passed", message=body.message)  # how long it was false is in no event
     return Rejudged(seq, key, body.expression, body.result, body.message, found.result, found.message, numbers, fault)
 
 
@@ -185,7 +187,9 @@ def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: 
     for gate in gates:
         key = f"{gate.phase}:{gate.name}"
         said, event = told.get(key, ""), judged.get(key)
-        if event is None and gate.phase != "during":
+        if event is None and (
+            gate.phase != "during" or said != "passed"
+        ):  # version 0.1 did not record one that was held
             yield Rejudged(0, key, gate.require, said, "", "failed", "", fault="it applies and was never judged")
         elif event is not None and event != said:
             yield Rejudged(0, key, gate.require, said, "", event, "", fault="the end of the run tells another result")

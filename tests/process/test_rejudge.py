@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchestra.ledger.event import Body, GateJudged, RunFinished
@@ -200,10 +201,26 @@ def test_a_gate_may_know_of_an_outage_whose_event_comes_behind(told, same):
     assert found.same is same
 
 
+@pytest.mark.parametrize(
+    "seconds, told, same",
+    [
+        (5.0, "its condition was false at the end, for less than 5 s", True),
+        (5.0, "", False),
+        (0.0, "its condition was false at the end, for less than 5 s", False),
+    ],
+)
+def test_a_condition_that_is_false_at_the_end_is_held_only_by_a_gate_that_has_time(seconds, told, same):
+    plan = msgspec.structs.replace(PLAN, gates=(msgspec.structs.replace(PLAN.gates[0], for_seconds=seconds),))
+    end = msgspec.structs.replace(calm(1), result="passed", message=told)
+    [found] = rejudge(made.events(START, SICK, OPENED, end), lambda _: plan)
+    assert found.same is same
+
+
 def test_a_gate_that_nobody_judged_is_said():
-    finished = RunFinished(exit_code=0, counts={}, seconds=1.0, gates={"during:calm": "passed"})
+    finished = RunFinished(exit_code=0, counts={}, seconds=1.0, gates={"during:calm": "warned"})
     found = list(rejudge(made.events(START, finished), lambda _: PLAN))
     assert {one.gate for one in found if one.fault == "it applies and was never judged"} == {
+        "during:calm",
         "after:all_judged",
         "after:none_silent",
         "after:servers_up",

@@ -130,7 +130,18 @@ def test_the_last_second_of_a_run_is_sampled_too():
     gates, clock, events = during(for_seconds=3.0)
     sampled(gates, clock, COOL)
     gates.after(HOT)
-    assert (events, gates.results()) == ([], {"during:machine": "passed"}), "it was not false for long enough"
+    assert events == [("passed", "its condition was false at the end, for less than 3 s")]
+    assert gates.results() == {"during:machine": "passed"}
+
+
+def test_a_gate_that_was_held_all_the_time_is_recorded_once_with_its_values_at_the_end():
+    gates, clock, events = during(for_seconds=3.0, message="at {cpu_percent} %")
+    gates.add = events.append
+    sampled(gates, clock, HOT)
+    sampled(gates, clock, COOL)
+    gates.after(COOL)
+    [judged] = events
+    assert (judged.result, judged.values, judged.message) == ("passed", COOL, "")
 
 
 def test_one_that_was_never_judged_has_failed():
