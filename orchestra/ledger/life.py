@@ -165,13 +165,7 @@ class RunSegment:
 
 @dataclass(slots=True)
 class Outage:
-    """An incident: how it began, and how it ended, if it has; `cut`: the end of its segment came first."""
+    """An incident: how it began, and how it ended, None while it goes on; one that a kill cut off is `unresolved`."""
 
     opened: Seen[Incident]
     closed: Seen[Incident] | None = None
-    cut: bool = False
-
-    @property
-    def open(self) -> bool:
-        """Whether it goes on."""
-        return self.closed is None and not self.cut

@@ -218,7 +218,7 @@ def state_of(view: View) -> State:
             for seen in recoveries[-KEPT:]
         ),
         incident_count=len(view.outages),
-        incidents={one.opened.body.component: one.opened.body.reason for one in view.outages if one.open},
+        incidents={one.opened.body.component: one.opened.body.reason for one in view.outages if one.closed is None},
         outages=tuple(
             PastIncident(
                 seq=seen.seq,

@@ -7,6 +7,7 @@ reports, resume and gates are read from it; none of them folds events.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -186,6 +187,10 @@ class View:
         """The tasks that must get a verdict."""
         return self.start.selection if self.start is not None else ()
 
+    def segment_of(self, seq: int) -> int:
+        """The index of the segment that an event belongs to."""
+        return max(0, bisect_right(self.segments, seq, key=lambda one: one.seq) - 1)
+
     @property
     def seconds(self) -> float:
         """How long all segments took, without what lies between them."""
@@ -229,7 +234,8 @@ class View:
         )
         self.gates, self.logs, self.reports = {}, None, None
         for outage in self.outages:
-            outage.cut = outage.cut or outage.closed is None
+            if outage.closed is None:
+                outage.closed = self._cut_off(outage.opened, before.ended)
         self._stop_current()
         for task in body.rerun:
             self._reopen(task)
@@ -353,13 +359,20 @@ class View:
         same = (
             one
             for one in reversed(self.outages)
-            if one.open and (one.opened.body.id, one.opened.body.component) == name
+            if one.closed is None and (one.opened.body.id, one.opened.body.component) == name
         )
         outage = next(same, None)
         if outage is None:
             outage = Outage(seen)
             self.outages.append(outage)
         outage.closed = seen
+
+    def _cut_off(self, opened: Seen[Incident], time: str) -> Seen[Incident]:
+        """How an incident ended that was open when its segment did: nobody saw it. It overlapped the attempts that name it."""
+        body = opened.body
+        named = (task for task, life in self.lives.items() for seen in life.attempts if body.id in seen.body.incidents)
+        tests = tuple(dict.fromkeys((*body.tests, *named)))
+        return Seen(opened.seq, time, msgspec.structs.replace(body, state="closed", outcome="unresolved", tests=tests))
 
     def _numbered(self, component: str, name: str) -> None:
         whose, _, number = name.rpartition("-")

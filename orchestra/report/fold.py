@@ -177,12 +177,11 @@ def _service_rows(view: View) -> Iterator[ServiceRow]:
 
 def _incident(outage: Outage) -> IncidentRow:
     body = outage.opened.body if outage.closed is None else outage.closed.body
-    over = (body.outcome or "recovered") if outage.closed is not None else "unresolved" if outage.cut else "open"
     return IncidentRow(
         id=body.id or body.component,
         component=body.component,
         reason=body.reason,
-        outcome=over,
+        outcome=(body.outcome or "recovered") if outage.closed is not None else "open",
         seconds=body.seconds if outage.closed is not None else None,
         rungs=body.rungs,
         tests=body.tests,
