@@ -131,6 +131,9 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
         ),
     ] = {}
     findings: Annotated[tuple[Finding, ...], means("errors beside the assertions, what fails first")] = ()
+    inputs: Annotated[
+        Id, means("digest of what the test reads, as in its verdict; absent where it does not declare that")
+    ] = ""
     network: Annotated[Network | None, means("of the page; absent without one")] = None
     facts: Annotated[Mapping[Id, Any], means("figures of the driver: browser, page errors, tool calls, …")] = {}
 

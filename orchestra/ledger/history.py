@@ -17,13 +17,13 @@ import msgspec
 from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.disk import disk_error, replace_file
-from orchestra.ledger.event import AttemptFinished, Verdict
-from orchestra.ledger.life import Seen
-from orchestra.ledger.origin import machine_shape
+from orchestra.ledger.event import AttemptFinished, Verdict, VerdictGiven
+from orchestra.ledger.life import Life, Seen
+from orchestra.ledger.origin import Git, machine_shape
 from orchestra.ledger.parts import Outcome
 from orchestra.ledger.view import View, look
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of both files. A file of another format is made anew, from the ledgers."""
 
 LAST = "history.json"
@@ -53,11 +53,19 @@ class Past(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
-    """One attempt: how it ended, how many seconds it took, and the kind of its failure, empty for a pass."""
+    """One attempt.
+
+    Attributes:
+        outcome, seconds: how it ended, and how long it took.
+        kind: of its failure, empty for a pass.
+        under: by what its inputs are known where they are not those of its execution: it was made in another segment of
+            the run, or before a file that the test reads was changed.
+    """
 
     outcome: Outcome
     seconds: float
     kind: str = ""
+    under: str = ""
 
 
 class Execution(msgspec.Struct, frozen=True, array_like=True):
@@ -86,6 +94,15 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         """Seconds of the last passing attempt, None when there is none."""
         return next((one.seconds for one in reversed(self.attempts) if one.outcome == "passed"), None)
 
+    def by_inputs(self, record: RunRecord) -> Iterator[tuple[str, Attempt]]:
+        """Each attempt with what its inputs are known by; attempts with the same are comparable.
+
+        Args:
+            record: of the run.
+        """
+        own = self.inputs or _sources(record.run, record.plan, record.commit, record.dirty)
+        return ((one.under or own, one) for one in self.attempts)
+
 
 class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run in the cache.
@@ -112,6 +129,11 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_code: int | None = None
     seconds: float = 0.0
     executions: dict[str, Execution] = {}
+
+
+def _sources(name: str, plan: str, commit: str, dirty: int) -> str:
+    """What inputs are known by that a test does not declare: plan and commit; a name of their own where a file differed."""
+    return f"{plan} {commit}" if commit and not dirty else name
 
 
 MESSAGE = 200
@@ -151,7 +173,7 @@ def _execution(view: View, task: str) -> Execution:
         verdict=given.verdict,
         browser=life.started.body.browser if life.started is not None else "",
         inputs=(given.inputs or "") if given.reads else "",
-        attempts=tuple(_attempt(seen.body) for seen in attempts),
+        attempts=tuple(_attempt(view, seen, given, life) for seen in attempts),
         repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed"),
         moved="" if compared == "unconfirmed" else compared,
         message=failed[-1][:MESSAGE] if failed else "",
@@ -168,8 +190,23 @@ def _counted(view: View, task: str) -> Iterator[Seen[AttemptFinished]]:
                 yield seen
 
 
-def _attempt(body: AttemptFinished) -> Attempt:
-    return Attempt(body.outcome, round(body.seconds, 6), body.error.kind if body.error is not None else "")
+def _attempt(view: View, seen: Seen[AttemptFinished], given: VerdictGiven, life: Life) -> Attempt:
+    body, number = seen.body, view.segment_of(seen.seq)
+    inputs = body.inputs
+    if not inputs and given.reads and number == view.segment_of(life.given_at):
+        inputs = given.inputs or ""  # an attempt of version 0.1 does not tell them
+    inputs = inputs or _known_by(view, number)
+    usual = ((given.inputs or "") if given.reads else "") or _known_by(view, 0)
+    cause = body.error.kind if body.error is not None else ""
+    return Attempt(body.outcome, round(body.seconds, 6), cause, "" if inputs == usual else inputs)
+
+
+def _known_by(view: View, number: int) -> str:
+    """What the inputs of a segment of a run are known by, as far as a test does not declare them."""
+    run = view.start.run if view.start is not None else ""
+    segment = view.segments[number]
+    git = segment.provenance.git if segment.provenance is not None else Git()
+    return _sources(f"{run}.{number}" if number else run, segment.plan_digest, git.commit, git.dirty_files or 0)
 
 
 class _Last(msgspec.Struct, frozen=True):
@@ -239,7 +276,8 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
         task: {
             **{name: getattr(one, name) for name in ("verdict", "browser", "inputs", "repeats", "moved", "message")},
             "attempts": [
-                {"outcome": taken.outcome, "seconds": taken.seconds, "kind": taken.kind} for taken in one.attempts
+                {name: value for name in taken.__struct_fields__ if (value := getattr(taken, name)) or name != "under"}
+                for taken in one.attempts
             ],
         }
         for task, one in record.executions.items()

@@ -99,6 +99,7 @@ def attempt_finished(
     settled: Settled,
     retry: bool,
     incidents: tuple[str, ...],
+    inputs: str,
     names: Mapping[str, str],
 ) -> AttemptFinished:
     """The event of an attempt that ended.
@@ -113,6 +114,7 @@ def attempt_finished(
         settled: what follows from it.
         retry: whether another attempt follows.
         incidents: those that overlapped it.
+        inputs: digest of what the test reads; empty where it does not declare that.
         names: late names with their values; `backend.url` tells which component a host is.
     """
     failure = result.failure
@@ -147,6 +149,7 @@ def attempt_finished(
             parts.Finding(layer=one.layer, level=one.level, text=one.text, where=one.where, count=one.count)
             for one in result.findings
         ),
+        inputs=inputs,
         network=network_of(result, names),
         facts={name: value for name, value in result.facts.items() if name != "session"},
     )

@@ -561,6 +561,7 @@ class Session:
             settled=settled,
             retry=again,
             incidents=incidents,
+            inputs=(task.inputs or "") if task.test.inputs else "",
             names=self._matrix.names(),
         )
         self._recorder.add(ended)

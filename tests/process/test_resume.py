@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,14 @@ def test_what_passed_is_kept_and_the_rest_runs_in_the_same_ledger(failed):
     assert only_run(failed) == failed.folder
     assert "3 passed; 3 in all" in (failed.folder / "summary.md").read_text()
     assert failed.run("audit").code == 0
+
+
+def test_a_test_that_broke_and_was_repaired_before_its_run_was_resumed_is_not_flaky(failed):
+    (failed.root / "good").touch()
+    assert failed.run("run", "--resume").code == 0
+    assert failed.run("history", "--flaky").out == "no test is flaky\n"
+    [odds] = map(json.loads, failed.run("history", "--failures", "--json").out.splitlines())
+    assert (odds["transient"], odds["untold"]) == (0, 1)
 
 
 def test_a_segment_whose_beginning_a_power_cut_took_leaves_its_folders_alone(failed):

@@ -14,7 +14,7 @@ from orchestra.ledger.event import RunFinished
 from orchestra.ledger.history import Attempt, Execution, Past, RunRecord
 from orchestra.ledger.log import Writer
 from orchestra.ledger.origin import Provenance, machine_shape
-from orchestra.ledger.view import View
+from orchestra.ledger.view import View, view_of
 from tests.support import runs as samples
 from tests.support.events import body as body_of
 
@@ -76,6 +76,37 @@ def test_a_record_holds_what_a_run_executed(tmp_path):
         "cli:B004": Execution("passed", attempts=(Attempt("passed", 1.25),)),
     }
     assert record.executions["cli:B001"].passing == 1.0
+
+
+CLEAN, DIRTY = {"commit": "c" * 40, "dirty_files": 0}, {"commit": "c" * 40, "dirty_files": 1}
+PLAIN = f"{samples.PLAN.digest()} {'c' * 40}"
+
+
+@pytest.mark.parametrize(
+    "git, first, second, known",
+    [
+        (DIRTY, {}, {}, [samples.RUN, f"{samples.RUN}.1"]),
+        (CLEAN, {}, {}, [PLAIN, PLAIN]),
+        (DIRTY, {"inputs": "d1"}, {"inputs": "d2"}, ["d1", "d2"]),
+        (CLEAN, {"inputs": "d2"}, {"inputs": "d2"}, ["d2", "d2"]),
+        (CLEAN, {}, {"inputs": "d2"}, [PLAIN, "d2"]),  # as version 0.1 recorded it: no attempt tells its inputs
+    ],
+)
+def test_an_attempt_is_known_by_its_own_inputs_over_a_resume(git, first, second, known):
+    told = second.get("inputs")
+    own = {} if git is CLEAN and not first and told else second
+    made = [
+        samples.run_started(provenance={"git": git}),
+        *samples.attempt("cli:B001", 1, "failed", **first),
+        samples.verdict("cli:B001", "failed"),
+        ("run_resumed", {"run": samples.RUN, "rerun": ["cli:B001"], "provenance": {"git": git}}),
+        *samples.attempt("cli:B001", 1, **own),
+        samples.verdict("cli:B001", inputs=told, reads=bool(told)),
+    ]
+    record = history.record_of(view_of(samples.events(made)))
+    assert record is not None
+    found = list(record.executions["cli:B001"].by_inputs(record))
+    assert [(key, one.outcome) for key, one in found] == list(zip(known, ("failed", "passed"), strict=True))
 
 
 def test_the_cache_grows_by_what_it_lacks_and_outlives_the_ledgers(tmp_path):
