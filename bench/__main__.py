@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, hangs, ledger, quality, runtime, startup
+from bench import faults, hangs, ledger, quality, runtime, secrets, startup
 
 BENCHES = {
     "compile": compiling.run,
@@ -15,6 +15,7 @@ BENCHES = {
     "hangs": hangs.run,
     "ledger": ledger.run,
     "quality": quality.run,
+    "secrets": secrets.run,
 }
 
 

@@ -119,7 +119,7 @@ def record(
 ) -> None:
     """Write the ledger of such a run, and its state; sealed when all tests have passed."""
     folder.mkdir(parents=True)
-    kept_plan.keep(folder, plan, "bench")
+    kept_plan.keep(folder, plan)
     view = View()
     with Writer(folder / LEDGER, now=lambda: _NOW, segment_bytes=segment_bytes) as writer:
         for body in story(plan, done, evidence or {}, logs):

@@ -84,7 +84,9 @@ def _project(folder: Path, text: str) -> Path:
     return folder
 
 
-def _fresh(root: Path) -> Callable[[], None]:
+def fresh(root: Path) -> Callable[[], None]:
+    """Return what makes the next run of the suite `work` the first one."""
+
     def forget() -> None:
         shutil.rmtree(root / ".orchestra" / "work" / "runs", ignore_errors=True)
         for past in ("history.json", "executions.jsonl", "baseline.json"):
@@ -113,11 +115,11 @@ def no_op(tests: int, rounds: int) -> str:
         doit = [sys.executable, "-m", "doit", "run"]
         taken = alternate(
             {
-                "plain doit, two tasks a test": Case(doit, plain, _fresh(plain)),
+                "plain doit, two tasks a test": Case(doit, plain, fresh(plain)),
                 "orchestra run, a driver that does nothing": Case(
-                    [sys.executable, "-c", _NOTHING, "run"], work, _fresh(work)
+                    [sys.executable, "-c", _NOTHING, "run"], work, fresh(work)
                 ),
-                "orchestra run, a warm worker": Case([*ORCHESTRA, "run"], work, _fresh(work)),
+                "orchestra run, a warm worker": Case([*ORCHESTRA, "run"], work, fresh(work)),
             },
             rounds,
         )
@@ -147,7 +149,7 @@ def processes(tests: int, rounds: int) -> str:
             {
                 "ninja -j2": Case([ninja, "-j2", "--quiet"], built),
                 "a loop of Popen, two at a time": Case([sys.executable, "-c", _POPEN, str(tests)], built),
-                "orchestra run": Case([*ORCHESTRA, "run"], work, _fresh(work)),
+                "orchestra run": Case([*ORCHESTRA, "run"], work, fresh(work)),
             },
             rounds,
         )

@@ -134,26 +134,46 @@ def mermaid(plan: Plan) -> str:
 
     A solid arrow is `needs` (blocks), a dotted one `after` (order only). It ends without a line end.
     """
-    edges = [(need, test.id, "-->") for test in plan.tests for need in test.needs]
-    edges += [(prior, test.id, "-.->") for test in plan.tests for prior in test.after]
-    if len(plan.tests) > MOST_NODES or len(edges) > MOST_EDGES:
+    number = sum(len(test.needs) + len(test.after) for test in plan.tests)
+    if len(plan.tests) > MOST_NODES or number > MOST_EDGES:
         return _by_group(plan)
-    names = {test.id: f"n{number}" for number, test in enumerate(plan.tests, 1)}
     lines = ["graph LR"]
-    for number, (_, title, members) in enumerate(grouped(plan), 1):
-        inside = [f"{names[test.id]}[{label(f'{test.id} {test.title}')}]" for test in members]
+    for group, title, members in grouped(plan):
+        nodes = [(f"{node_name('t', test.id)}[{label(f'{test.id} {test.title}')}]", _arrows(test)) for test in members]
         if title:
-            lines += [f"  subgraph g{number}[{label(title)}]", *(f"    {node}" for node in inside), "  end"]
+            lines += [
+                f"  subgraph {node_name('g', group)}[{label(title)}]",
+                *(f"    {node}" for node, _ in nodes),
+                "  end",
+            ]
+            lines += [f"  {arrow}" for _, arrows in nodes for arrow in arrows]
         else:
-            lines += [f"  {node}" for node in inside]
-    lines += [f"  {names[start]} {arrow} {names[end]}" for start, end, arrow in edges]
+            lines += [f"  {line}" for node, arrows in nodes for line in (node, *arrows)]
     return "\n".join(lines)
+
+
+def _arrows(test: Test) -> list[str]:
+    """The arrows that lead to a test. They are drawn next to it, so that git merges those of two tests."""
+    end = node_name("t", test.id)
+    arrows = [*((need, "-->") for need in test.needs), *((prior, "-.->") for prior in test.after)]
+    return [f"{node_name('t', start)} {arrow} {end}" for start, arrow in arrows]
+
+
+def node_name(kind: str, name: str) -> str:
+    """Return the name of a node, made of what it stands for and of nothing else, so that no other node changes it.
+
+    Letters and digits are as they are, `_` is doubled, and any other character is its number between underscores.
+    """
+    plain = (
+        char if char.isascii() and char.isalnum() else "__" if char == "_" else f"_{ord(char):x}_" for char in name
+    )
+    return f"{kind}_{''.join(plain)}"
 
 
 def _by_group(plan: Plan) -> str:
     groups = grouped(plan)
     shown, rest = groups[:MOST_NODES], groups[MOST_NODES:]
-    home = {test.id: f"n{number}" for number, (_, _, tests) in enumerate(shown, 1) for test in tests}
+    home = {test.id: node_name("g", group) for group, _, tests in shown for test in tests}
     home |= {test.id: "rest" for _, _, tests in rest for test in tests}
     arrows: dict[tuple[str, str], str] = {}
     for test in plan.tests:
@@ -162,15 +182,13 @@ def _by_group(plan: Plan) -> str:
                 pair = (home[other], home[test.id])
                 if pair[0] != pair[1] and arrows.get(pair) != "-->":
                     arrows[pair] = kind
-    nodes = [f"  n{number}[{label(_counted(title, tests))}]" for number, (_, title, tests) in enumerate(shown, 1)]
+    nodes = [
+        f"  {node_name('g', group)}[{label(clip(title, LABEL_LENGTH) or 'no group')}]" for group, title, _ in shown
+    ]
     if rest:
         nodes.append(f"  rest[{label(f'{len(rest)} more groups')}]")
     edges = [f"  {start} {arrow} {end}" for (start, end), arrow in list(arrows.items())[:MOST_EDGES]]
     return "\n".join(["graph LR", *nodes, *edges])
-
-
-def _counted(title: str, tests: Sequence[Test]) -> str:
-    return f"{clip(title, LABEL_LENGTH - 16) or 'no group'}: {len(tests)} test{'s' * (len(tests) != 1)}"
 
 
 def grouped(plan: Plan) -> list[tuple[str, str, list[Test]]]:

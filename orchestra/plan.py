@@ -1,6 +1,6 @@
 """The plan: what will happen, total and resolved. The compiler writes it, the runtime executes it.
 
-May import `errors`, `layers`, `steps`.
+May import `conflict`, `errors`, `layers`, `steps`.
 
 Every value is frozen data. A field that is absent in plan.json has the default written here, so a reviewer's diff shows
 only what a spec says. Durations are seconds. Text may still hold late names (`${backend.url}`, see `orchestra.names`).
@@ -16,11 +16,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from orchestra import conflict
 from orchestra.errors import PlanError
 from orchestra.layers import Level
 from orchestra.steps import Step
 
-FORMAT = 1
+FORMAT = 2
+READ = frozenset({1, 2})
+"""The formats that can be read: old runs keep the plans that they executed."""
 
 Driver: TypeAlias = Literal["playwright", "mcp", "command", "http"]
 Engine: TypeAlias = Literal["chromium", "firefox", "webkit"]
@@ -337,29 +340,45 @@ def _meaning(written: _Written) -> str:
     return digest(b"{" + b",".join(b'"%s":%s' % (key.encode(), parts[key]) for key in keys) + b"}")
 
 
-def dump(plan: Plan, compiler: str) -> bytes:
-    """The bytes of plan.json: a header line with the digests, then one line a test, then the rest, one line a key.
+_LISTS = ("components", "gates", "groups", "methods", "sources")
+"""Keys with a line for each item, so that two branches that each add one do not change the same line."""
 
-    The digest of the sources stands in the header only, so that a comment in a spec changes one line.
+
+def dump(plan: Plan, *, whole: bool = False) -> bytes:
+    """Return the bytes of plan.json: a header line, one line a test, then the rest, one line a key, or an item of a list.
+
+    No line is about the whole file, and an item stands behind its comma: so git merges what two branches add. The digests of
+    the file and of its sources are in the index of the outputs (`orchestra.outputs`).
 
     Args:
         plan: what to write.
-        compiler: the version of the compiler, shown in the header.
+        whole: with the digest of the sources in the header, for a copy that is in no index.
     """
     written = _written(plan)
-    keys = sorted(written.rest.keys() - {"source_digest"})
-    lines = b"".join(b',\n"%s": %s' % (key.encode(), written.rest[key]) for key in keys)
-    body = b'"tests": [\n' + b",\n".join(written.tests) + b"\n]" + lines + b"\n}\n"
-    header = _Header(FORMAT, compiler, _meaning(written), digest(body), plan.source_digest)
-    return b'{"orchestra": ' + encode(header) + b",\n" + body
+    parts = {"tests": written.tests}
+    parts |= {key: [encode(item) for item in getattr(plan, key)] for key in _LISTS if key in written.rest}
+    keys = ["tests", *sorted(written.rest.keys() - {"source_digest"})]
+    lines = [
+        _lines(key, parts[key]) if key in parts else b'"%s": %s' % (key.encode(), written.rest[key]) for key in keys
+    ]
+    header = encode(_Header(FORMAT, plan.source_digest if whole else ""))
+    return b'{"orchestra": ' + header + b",\n" + b",\n".join(lines) + b"\n}\n"
 
 
-class _Header(msgspec.Struct, frozen=True):
+def _lines(key: str, items: list[bytes]) -> bytes:
+    return b'"%s": [%s\n]' % (
+        key.encode(),
+        b"".join(b"\n%s%s" % (b"," if index else b"", item) for index, item in enumerate(items)),
+    )
+
+
+class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`body` and `compiler` are of format 1, in which the file held its own digest."""
+
     format: int
-    compiler: str
-    plan: str
-    body: str
     source: str = ""
+    body: str = ""
+    compiler: str = ""
 
 
 # What msgspec raises for what is no JSON of the wanted shape; wrong UTF-8 in a text is not among its own errors.
@@ -378,16 +397,22 @@ def load(data: bytes, name: str) -> Plan:
     """
     mend = "write it again with `orchestra compile`; it is generated, so a change by hand is lost"
     text = data.replace(b"\r\n", b"\n")
+    if conflict.marked(text):
+        message = f"{name}: it holds the conflict markers of a merge"
+        raise PlanError(
+            message, "resolve the conflicts of the specs, then run `orchestra compile`, which writes it again"
+        )
     head, _, body = text.partition(b",\n")
     try:
         header = msgspec.json.decode(head.removeprefix(b'{"orchestra": '), type=_Header)
     except _UNREADABLE as error:
         message = f"{name}: this is not a compiled plan ({error})"
         raise PlanError(message, mend) from error
-    if header.format != FORMAT:
-        message = f"{name}: plan format {header.format}, by orchestra {header.compiler}; this one reads format {FORMAT}"
+    if header.format not in READ:
+        formats = " and ".join(map(str, sorted(READ)))
+        message = f"{name}: plan format {header.format}; this version reads {formats}"
         raise PlanError(message, "run `orchestra compile` with the version that you have installed")
-    if header.body != digest(body):
+    if header.format == 1 and header.body != digest(body):
         message = f"{name}: the plan was changed or damaged after it was compiled (its body digest does not match)"
         raise PlanError(message, mend)
     try:

@@ -24,7 +24,7 @@ from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
-from orchestra import nofollow
+from orchestra import conflict, nofollow
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError
 from orchestra.source_event import (
@@ -179,6 +179,10 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
         SpecError: with every problem that could be found, sorted by place.
     """
     decoded = _decode(text, file)
+    if number := conflict.line(text.replace(b"\r\n", b"\n")):
+        hint = "keep what is right of both sides and remove the three marker lines; then run `orchestra compile`"
+        place = Place(file, number, 1)
+        raise SpecError((Diagnostic(place, "yaml-conflict", "git left a conflict of a merge here", hint),))
     marks = Marks(-1, decoded)
     walk = _Walk(file, marks)
     readable = _without_directive(decoded, walk)

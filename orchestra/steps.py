@@ -8,12 +8,12 @@ because it is one table with the types of its rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from orchestra.targets import Target
+from orchestra.targets import KINDS, NARROWING, Target
 
 Schema: TypeAlias = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -504,3 +504,44 @@ def conditions(wanted_of: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
             yield from ((inner, value, True) for inner, value in wanted.items())
         else:
             yield name, wanted, False
+
+
+_TARGET: Schema = {
+    "properties": {**dict.fromkeys(KINDS, TEXT), **{name: schema for name, (schema, _, _) in NARROWING.items()}}
+}
+_CONDITIONS: Schema = {"properties": {name: schema for name, (schema, _, _) in CONDITIONS.items()}}
+_CONDITIONS["properties"]["not"] = _CONDITIONS
+_REFERENCES: dict[str, Schema] = {
+    "#/$defs/Target": _TARGET,
+    "#/$defs/Conditions": _CONDITIONS,
+    "#/$defs/PageConditions": {"additionalProperties": _CONDITIONS},
+}
+
+BODIES: dict[str, Schema] = {
+    verb.name: {
+        "properties": {
+            **_TARGET["properties"],
+            **{field.name: field.schema for field in verb.fields},
+            **({"url": TEXT} if verb.name == "http" else {}),
+        }
+    }
+    for verb in VERBS.values()
+}
+"""What may stand behind each verb, in a spec and in a plan, as far as it says where a text is wanted."""
+
+
+def as_text(value: Any, schema: Schema, text_of: Callable[[Any], str]) -> Any:
+    """Return a value with texts where its schema asks for a text, deep: a name may stand for a number or a list.
+
+    Args:
+        value: names replaced.
+        schema: of the value.
+        text_of: makes a text of a value that is none.
+    """
+    schema = _REFERENCES[schema["$ref"]] if "$ref" in schema else schema
+    if isinstance(value, dict) and ("properties" in schema or "additionalProperties" in schema):
+        named, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        return {key: as_text(item, named.get(key, other), text_of) for key, item in value.items()}
+    if isinstance(value, list) and "items" in schema:
+        return [as_text(item, schema["items"], text_of) for item in value]
+    return text_of(value) if "string" in schema.get("type", ()) else value

@@ -44,5 +44,6 @@ def open_closed() -> None:
 def deafen() -> None:
     """Let everything that is still written to stdout go nowhere: its reader has gone, or it takes nothing more."""
     nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
+    with suppress(OSError):  # a stream of Python's own has no number, and nothing to be flushed at exit
+        os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import jinja2
 
-from orchestra import draw, resources
+from orchestra import draw, outputs, resources
 from orchestra.compiler import escape, marker
 from orchestra.compiler.tables import (
     command_tests,
@@ -25,31 +26,38 @@ from orchestra.compiler.tables import (
     speed_table,
 )
 from orchestra.errors import UsageError
+from orchestra.outputs import Entry, Index
 from orchestra.plan import Method, Plan, dump
 
 Kind = Literal["doit", "plan", "command", "docs", "ignore", "index"]
 
-FOLDER = ".orchestra"
-INDEX = f"{FOLDER}/outputs.txt"
+FOLDER, INDEX = outputs.FOLDER, outputs.PATH
 MOST_COMMAND_LINES = 120
 MOST_COMMAND_BYTES = 8192
 _TITLE_LENGTH = 160
 
-_IGNORE = """\
-# {mark}
+_IGNORE = f"""\
+# {marker.WORDS}
 # Kept in git: what is compiled, and the baselines. All else here belongs to one machine.
 *
 !*/
+!/.gitattributes
 !/.gitignore
 !/outputs.txt
 !/*/plan.json
 !/*/plan.*.json
 !/*/baseline.json
 """
-_INDEX = """\
-# {mark}
-# Every file that was compiled, so that one which no spec produces any more is found and removed.
-{paths}
+_ATTRIBUTES = f"""\
+# {marker.WORDS}
+# Digests of two branches both stay, without a conflict; the next `orchestra compile` writes those of the merged files.
+/outputs.txt merge=union
+/outputs.txt linguist-generated
+/*/plan*.json linguist-generated
+"""
+_INDEX = f"""\
+# {marker.WORDS}
+# The digest of every file that was compiled, and of the specs of a plan. After a merge `orchestra compile` writes it again.
 """
 
 
@@ -94,6 +102,13 @@ def _filter(function: Callable[[str], str]) -> Callable[[str], _Ready]:
     return lambda text: _Ready(function(text))
 
 
+def _spec_files(paths: Sequence[str]) -> str:
+    """The main file by its name, the others by their number: two branches that each include one more write the same."""
+    main, *others = paths or ("",)
+    number = f" and the {len(others)} files that it includes" if len(others) > 1 else " and the file that it includes"
+    return draw.codes([main]) + (number if others else "")
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(  # noqa: S701 - no HTML here; `_finished` demands an escape for each language
@@ -109,23 +124,22 @@ def _environment() -> jinja2.Environment:
         pys=lambda texts: _Ready(escape.python_tuple(texts)),
         yaml=_filter(escape.yaml),
         md=lambda text: _Ready(draw.markdown(draw.clip(text, _TITLE_LENGTH))),
-        codes=lambda texts: _Ready(draw.codes(texts)),
+        files=lambda paths: _Ready(_spec_files(paths)),
         raw=lambda name: _Ready(draw.plain_name(name)),
     )
     return environment
 
 
-def _render(template: str, version: str, **values: object) -> bytes:
-    mark = _Ready(marker.words(version))
-    return marker.seal(_environment().get_template(template).render(mark=mark, **values))
+def _render(template: str, **values: object) -> bytes:
+    text: str = _environment().get_template(template).render(mark=_Ready(marker.WORDS), **values)
+    return text.encode()
 
 
-def files(plans: Sequence[Plan], version: str, default: str = "") -> tuple[File, ...]:
+def files(plans: Sequence[Plan], default: str = "") -> tuple[File, ...]:
     """Every file that the plans compile to, sorted by path.
 
     Args:
         plans: of all suites that share the outputs; those of profiles beside those without.
-        version: of the compiler, for the marks.
         default: the suite whose doit tasks have no prefix; without it the first by name.
 
     Raises:
@@ -133,21 +147,33 @@ def files(plans: Sequence[Plan], version: str, default: str = "") -> tuple[File,
     """
     suites = sorted((plan for plan in plans if not plan.profile), key=lambda plan: (plan.suite != default, plan.suite))
     made = [
-        File(_path(FOLDER, plan.suite, _plan_name(plan)), dump(plan, version), "plan", plan.sources, plan.source_digest)
+        File(_path(FOLDER, plan.suite, _plan_name(plan)), dump(plan), "plan", plan.sources, plan.source_digest)
         for plan in plans
     ]
     for doit in dict.fromkeys(plan.outputs.doit for plan in suites):
         sharing = [plan for plan in suites if plan.outputs.doit == doit]
-        made.append(_dodo(sharing, version))
+        made.append(_dodo(sharing))
         for index, plan in enumerate(sharing):
             prefix = f"{plan.suite}:" if index else ""
-            made += [_command(plan, method, prefix, version) for method in plan.methods if method.command]
-            made += [_docs(plan, version)] if plan.outputs.docs else []
-    made.append(File(f"{FOLDER}/.gitignore", marker.seal(_IGNORE.format(mark=marker.words(version))), "ignore"))
+            made += [_command(plan, method, prefix) for method in plan.methods if method.command]
+            made += [_docs(plan)] if plan.outputs.docs else []
+    made.append(File(f"{FOLDER}/.gitignore", _IGNORE.encode(), "ignore"))
+    made.append(File(f"{FOLDER}/.gitattributes", _ATTRIBUTES.encode(), "ignore"))
     _refuse_clashes(made)
-    paths = "\n".join(sorted([INDEX, *(file.path for file in made)]))
-    made.append(File(INDEX, marker.seal(_INDEX.format(mark=marker.words(version), paths=paths)), "index"))
-    return tuple(sorted(made, key=lambda file: file.path))
+    return tuple(sorted([*made, index_of(made)], key=lambda file: file.path))
+
+
+def index_of(made: Iterable[File], more: Index = MappingProxyType({})) -> File:
+    """Return the index of generated files.
+
+    Args:
+        made: the files that were generated.
+        more: entries of others, that were not generated this time.
+    """
+    own = {
+        file.path: (Entry(outputs.digest(file.content), file.source_digest),) for file in made if file.kind != "index"
+    }
+    return File(INDEX, (_INDEX + outputs.dump({**more, **own})).encode(), "index")
 
 
 def _path(*parts: str) -> str:
@@ -170,7 +196,7 @@ def _refuse_clashes(made: Iterable[File]) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------- doit
-def _dodo(plans: Sequence[Plan], version: str) -> File:
+def _dodo(plans: Sequence[Plan]) -> File:
     suites = [
         {
             "name": plan.suite,
@@ -182,7 +208,7 @@ def _dodo(plans: Sequence[Plan], version: str) -> File:
         }
         for plan in plans
     ]
-    return File(_path(plans[0].outputs.doit), _render("dodo.py.j2", version, suites=suites), "doit")
+    return File(_path(plans[0].outputs.doit), _render("dodo.py.j2", suites=suites), "doit")
 
 
 def _dodo_rows(plan: Plan) -> Iterable[str]:
@@ -195,7 +221,7 @@ def _dodo_rows(plan: Plan) -> Iterable[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------ commands
-def _command(plan: Plan, method: Method, prefix: str, version: str) -> File:
+def _command(plan: Plan, method: Method, prefix: str) -> File:
     """The slash command of a method; its table is cut to keep `MOST_COMMAND_LINES` and `MOST_COMMAND_BYTES`."""
     template = "command_mcp.md.j2" if method.driver == "mcp" else "command_cli.md.j2"
     flags = _Flags(_Ready(f" --suite {draw.plain_name(plan.suite)}"), _Ready(f" --method {draw.plain_name(method.id)}"))
@@ -205,11 +231,9 @@ def _command(plan: Plan, method: Method, prefix: str, version: str) -> File:
     def render(rows: str) -> bytes:
         return _render(
             template,
-            version,
             description=f"Run the suite “{title}” by the method {method.id}, follow it, and report what failed and why",
             plan=plan,
             method=method,
-            counts=_Ready(f"{len(tests)} test{'s' * (len(tests) != 1)}"),
             flags=flags,
             doit=_doit(plan, f"{prefix}{method.id}"),
             session=_Ready(_session(method)),
@@ -247,10 +271,9 @@ def _session(method: Method) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------- docs
-def _docs(plan: Plan, version: str) -> File:
+def _docs(plan: Plan) -> File:
     content = _render(
         "suite.md.j2",
-        version,
         plan=plan,
         methods=_Ready(method_table(plan)),
         tests=_Ready(group_tables(plan)),

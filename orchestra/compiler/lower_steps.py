@@ -12,28 +12,13 @@ from orchestra import names
 from orchestra.compiler import resolve
 from orchestra.compiler.spec import CommandSpec, Spec, StepSpec
 from orchestra.plan import Command
-from orchestra.steps import CONDITIONS, HTTP_METHODS, TEXT, VERBS, Schema, Step
+from orchestra.steps import BODIES, HTTP_METHODS, VERBS, Step, as_text
 from orchestra.targets import KINDS, NARROWING, target_of
 
 Known = Mapping[str, Any]
 T = TypeVar("T", str, float)
 
 _TARGET_KEYS = frozenset(KINDS) | frozenset(NARROWING)
-_TARGET: Schema = {
-    "properties": {**dict.fromkeys(KINDS, TEXT), **{name: schema for name, (schema, _, _) in NARROWING.items()}}
-}
-_CONDITIONS: Schema = {"properties": {name: schema for name, (schema, _, _) in CONDITIONS.items()}}
-_CONDITIONS["properties"]["not"] = _CONDITIONS
-_REFERENCES: dict[str, Schema] = {
-    "#/$defs/Target": _TARGET,
-    "#/$defs/Conditions": _CONDITIONS,
-    "#/$defs/PageConditions": {"additionalProperties": _CONDITIONS},
-}
-# What may stand behind each verb, and its fields whose numbers may have a fraction.
-_BODIES: dict[str, Schema] = {
-    verb.name: {"properties": {**_TARGET["properties"], **{field.name: field.schema for field in verb.fields}}}
-    for verb in VERBS.values()
-}
 _FRACTIONS = {
     verb.name: tuple(field.name for field in verb.fields if field.schema.get("type") == "number")
     for verb in VERBS.values()
@@ -67,17 +52,6 @@ def fill(value: Any, known: Known) -> Any:
 
 def _only_texts(mapping: Mapping[str, Any]) -> bool:
     return all(item.__class__ is str for item in mapping.values())
-
-
-def as_text(value: Any, schema: Schema) -> Any:
-    """A filled value with texts where its schema asks for a text, deep: a name may stand for a number or a mapping."""
-    schema = _REFERENCES[schema["$ref"]] if "$ref" in schema else schema
-    if isinstance(value, dict) and ("properties" in schema or "additionalProperties" in schema):
-        named, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
-        return {key: as_text(item, named.get(key, other)) for key, item in value.items()}
-    if isinstance(value, list) and "items" in schema:
-        return [as_text(item, schema["items"]) for item in value]
-    return resolve.scalar_text(value) if "string" in schema.get("type", ()) else value
 
 
 def text(value: Any, known: Known) -> str:
@@ -114,7 +88,7 @@ def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
         return Step(verb, at, None, {"values": fill(mapping, known)})
     filled = fill(mapping, known) if names.may_hold(body) else mapping
     if filled is not mapping and not _only_texts(filled):
-        filled = as_text(filled, _BODIES[verb])
+        filled = as_text(filled, BODIES[verb], resolve.scalar_text)
     args = _DEFAULTS[verb].copy()
     if kind.target == "none":
         args.update(filled)

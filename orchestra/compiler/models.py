@@ -21,7 +21,7 @@ from pydantic_core import core_schema
 
 from orchestra.compiler import step_schema
 from orchestra.compiler.spec import AT_MOST_ONE, EXACTLY_ONE, Key, Spec
-from orchestra.plan import Plan
+from orchestra.plan import FORMAT, Plan
 
 # In a field's schema while pydantic makes it, which refuses references to definitions that it does not know.
 _REF = "x-ref"
@@ -164,15 +164,9 @@ def build_plan_schema() -> dict[str, Any]:
     digest = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
     header = {
         "type": "object",
-        "description": "What wrote it, and its digests.",
-        "properties": {
-            "format": {"const": 1},
-            "compiler": {"type": "string"},
-            "plan": digest,
-            "body": digest,
-            "source": digest,
-        },
-        "required": ["format", "compiler", "plan", "body", "source"],
+        "description": "The number of the format; in the copy that a run keeps, also the digest of the specs.",
+        "properties": {"format": {"const": FORMAT}, "source": digest},
+        "required": ["format"],
         "additionalProperties": False,
     }
     plan = definitions.pop("Plan")

@@ -58,6 +58,11 @@ methods: `cli` carries it out by Playwright, `mcp` by tool calls of the Playwrig
 be there. Every text may hold names (`${frontend.url}`); a number may be one name alone (`"${seconds}"`), so that the
 parameter of a block can stand there.
 
+`${saved.NAME}` is what an earlier step of the test has saved. Where any value may stand (`equals` of `evaluate`, `json` and
+the values of `match` of `http`, the values of `json` of a `download`, the values of `set`) a text that is this name alone
+keeps its type: a number stays a number. Everywhere else a text is wanted, and the value becomes one: a text as it is, all
+else as JSON (`7`, `true`, `null`, `["a",1]`).
+
 An action (`click`, `fill`, `press`, …) waits until its element is there and fit for it: for `within_seconds` of the
 step, else for `action_timeout_seconds` of its test, else for 30 seconds, and for 10 where no request of the page is
 under way. Then it fails, with the reason and with what is near: elements by role and name, or each of those that match.

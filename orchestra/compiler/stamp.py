@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from orchestra import __version__, nofollow, owner
+from orchestra import __version__, nofollow, outputs, owner
 
 PATH = ".orchestra/stamp.json"
 SETTINGS = "pyproject.toml"
@@ -63,8 +63,10 @@ def unchanged(root: str | os.PathLike[str], specs: Sequence[str]) -> bool:
         root: the project root.
         specs: the spec files of the project, relative to the root, as they are now; includes are known from the stamp.
     """
-    known, files = _read(root)
-    return bool(files) and known == sorted(specs) and _same(root, files)
+    known, files, beside = _read(root)
+    if not files or known != sorted(specs) or not _same(root, files):
+        return False
+    return outputs.beside(root, files) == beside
 
 
 def vouches(root: str | os.PathLike[str], paths: Iterable[str]) -> bool:
@@ -75,7 +77,7 @@ def vouches(root: str | os.PathLike[str], paths: Iterable[str]) -> bool:
         paths: an output and all that it was compiled from, relative to the root. One that the stamp has not seen is not
             vouched for.
     """
-    _, files = _read(root)
+    _, files, _ = _read(root)
     wanted = (SETTINGS, *paths)
     return all(path in files for path in wanted) and _same(root, {path: files[path] for path in wanted})
 
@@ -84,21 +86,25 @@ def _same(root: str | os.PathLike[str], files: Mapping[str, str]) -> bool:
     return all(digest_of(root, path) == known for path, known in files.items())
 
 
-def _read(root: str | os.PathLike[str]) -> tuple[list[str], dict[str, str]]:
-    """Return specs and files of the stamp, both empty unless this user made it here, by the compiler as it is now."""
+def _read(root: str | os.PathLike[str]) -> tuple[list[str], dict[str, str], list[str]]:
+    """Return specs and files of the stamp, and what is beside these, all empty unless this user made it here, by the
+    compiler as it is now.
+    """
     secret = owner.key(root, os.environ)
     try:
         stamp = json.loads(nofollow.read(os.path.join(root, PATH)))  # noqa: PTH118 - pathlib costs a start
-        specs, files, mac = stamp["specs"], stamp["files"], stamp["mac"]
-        own = owner.is_own(secret, _text(root, stamp["compiler"], specs, files), mac)
+        specs, files, beside, mac = stamp["specs"], stamp["files"], stamp["beside"], stamp["mac"]
+        own = owner.is_own(secret, _text(root, stamp["compiler"], specs, files, beside), mac)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return [], {}
-    return (specs, files) if own and stamp["compiler"] == compiler() else ([], {})
+        return [], {}, []
+    return (specs, files, beside) if own and stamp["compiler"] == compiler() else ([], {}, [])
 
 
-def _text(root: str | os.PathLike[str], by: str, specs: Sequence[str], files: Mapping[str, str]) -> str:
+def _text(
+    root: str | os.PathLike[str], by: str, specs: Sequence[str], files: Mapping[str, str], beside: Sequence[str]
+) -> str:
     """Return what the MAC of a stamp is made over: all of it, and the project that it is about."""
-    return json.dumps([os.path.realpath(root), by, specs, files], sort_keys=True)
+    return json.dumps([os.path.realpath(root), by, specs, files, beside], sort_keys=True)
 
 
 def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str, str]) -> None:
@@ -113,9 +119,10 @@ def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str,
     if not secret:
         return
     known = {**files, SETTINGS: digest_of(root, SETTINGS)}
-    by, main = compiler(), sorted(specs)
-    mac = owner.mac(secret, _text(root, by, main, known))
-    text = json.dumps({"compiler": by, "specs": main, "files": known, "mac": mac}, sort_keys=True)
+    by, main, beside = compiler(), sorted(specs), outputs.beside(root, known)
+    mac = owner.mac(secret, _text(root, by, main, known, beside))
+    stamp = {"compiler": by, "specs": main, "files": known, "beside": beside, "mac": mac}
+    text = json.dumps(stamp, sort_keys=True)
     path = os.path.join(root, PATH)  # noqa: PTH118 - pathlib costs a start
     fresh = f"{path}.{os.getpid()}"
     try:

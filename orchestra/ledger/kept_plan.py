@@ -24,11 +24,11 @@ def file_name(digest: str) -> str:
     return f"plan-{digest.removeprefix('sha256:')[:_SHOWN]}.json"
 
 
-def keep(folder: Path, plan: Plan, compiler: str) -> None:
+def keep(folder: Path, plan: Plan) -> None:
     """Write the plan into a run's folder, which is there, if the plan is not. Raises MachineError when the disk refuses."""
     file = folder / file_name(plan.digest())
     if not nofollow.is_file(file):
-        replace_file(file, plans.dump(plan, compiler))
+        replace_file(file, plans.dump(plan, whole=True))
 
 
 def kept(folder: Path, digest: str) -> Plan:

@@ -128,10 +128,17 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """A file kept of an attempt; `path` is relative to the attempt's folder."""
+    """A file kept of an attempt.
+
+    Attributes:
+        path: relative to the attempt's folder.
+        kind: what it is.
+        masked: this program wrote it, and took the secrets out before.
+    """
 
     path: str
     kind: str
+    masked: bool = False
 
 
 class Dropped(msgspec.Struct, frozen=True):

@@ -23,16 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import doit.cmd_run
+import msgspec
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
-from orchestra import nofollow, source
+from orchestra import nofollow, outputs, source
 from orchestra import plan as plans
 from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
 from orchestra.ledger.author import signer_of
 from orchestra.ledger.view import Observer
+from orchestra.outputs import Entry
 from orchestra.plan import Plan
 from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
@@ -67,10 +69,24 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
         spec = os.path.relpath(error.filename or project.root, project.root)
         mend = f"bring {spec} back; if it was removed on purpose, `orchestra compile` removes what it compiled to"
         raise PlanError(f"{name}: its spec {spec} cannot be read: {error.strerror}", mend) from error
-    if now != plan.source_digest:
+    known = _entries(project, name) or (Entry("", plan.source_digest),)
+    if now not in {entry.sources for entry in known}:
         listed = ", ".join(plan.sources)
-        raise PlanError(f"{name}: the spec was changed after it was compiled ({listed})", mend)
-    return plan
+        why = "git merged it from two branches" if len(known) > 1 else "the spec was changed after it was compiled"
+        if known[0].sources == "":
+            why = f"{outputs.PATH} does not know it, and nothing else shows what it was compiled from"
+        raise PlanError(f"{name}: {why} ({listed})", mend)
+    if known[0].content and outputs.digest(data) not in {entry.content for entry in known}:
+        raise PlanError(f"{name}: the plan was changed or damaged after it was compiled", mend)
+    return msgspec.structs.replace(plan, source_digest=now)
+
+
+def _entries(project: Project, name: str) -> tuple[Entry, ...]:
+    """What the index of the outputs knows of a plan; nothing where it knows no digest."""
+    try:
+        return outputs.parse(nofollow.read(project.root / outputs.PATH)).get(name, ())
+    except OSError:
+        return ()
 
 
 @dataclass(slots=True)

@@ -1,17 +1,14 @@
 """Errors in the logs of services while an attempt ran: lines that a pattern of the spec fits.
 
-May import `finding`, `patterns`, `window`. `LogSearches` looks for them while the run goes on: what a service wrote and
-what a pattern makes of it decide how long that takes.
+May import `finding`, `patterns`, `window`. What a service wrote and what a pattern makes of it decide how long it takes:
+`aftermath` asks, next to the loop of the run.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -34,7 +31,14 @@ def patterns_of(test: Test, method: str) -> Mapping[str, tuple[str, ...]]:
     return {} if errors.service_logs == "ignore" else errors.log_patterns
 
 
-def with_log_findings(result: Result, test: Test, method: str, run: Path, begun: Mapping[str, Mark]) -> Result:
+def with_log_findings(
+    result: Result,
+    test: Test,
+    method: str,
+    run: Path,
+    begun: Mapping[str, Mark],
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
     """The result with what the services that the test requires wrote since its start, where a pattern fits a line.
 
     A pattern that cannot be searched for makes an error of it.
@@ -45,6 +49,10 @@ def with_log_findings(result: Result, test: Test, method: str, run: Path, begun:
         method: its own.
         run: the run's folder.
         begun: where the logs ended when it began, by component.
+        stop: whether the search is to be given up; asked all the time.
+
+    Raises:
+        StoppedError: it was given up.
     """
     errors, found = errors_of(test, method), list[Finding]()
     for name, wanted in patterns_of(test, method).items():
@@ -59,6 +67,7 @@ def with_log_findings(result: Result, test: Test, method: str, run: Path, begun:
                         stamp=_STAMP,
                         unless=errors.allow,
                         prefix=f"{name}: ",
+                        stop=stop,
                     )
                 except PatternError as error:
                     keys = ("log_patterns", name) if error.pattern in wanted else ("allow",)
@@ -67,68 +76,3 @@ def with_log_findings(result: Result, test: Test, method: str, run: Path, begun:
                 where = part.log.relative_to(run)
                 found += [finding(errors, "service_logs", f"{name}: {hit.text}", f"{where}:{hit.line}") for hit in hits]
     return failed_by(result, found, f"/tests/{test.of or test.id}") if found else result
-
-
-class Search(NamedTuple):
-    """What is to be searched for an attempt: the arguments of `with_log_findings` after the first."""
-
-    test: Test
-    method: str
-    run: Path
-    begun: Mapping[str, Mark]
-
-
-class LogSearches:
-    """Results whose logs are being searched, each in a thread of its own. One thread owns it.
-
-    Args:
-        search_of: what is to be searched for the attempt of a result; None for nothing.
-        hear: has what the services have written in their logs; called by the threads.
-        wake: called when a search has ended, by its thread.
-    """
-
-    def __init__(
-        self, search_of: Callable[[Result], Search | None], hear: Callable[[], None], wake: Callable[[], None]
-    ) -> None:
-        self._search_of = search_of
-        self._hear = hear
-        self._wake = wake
-        self._held: dict[str, Result] = {}
-        self._done: deque[tuple[Result, Result | Exception]] = deque()
-
-    def sift(self, results: Iterable[Result], *, at_once: bool = False) -> list[Result]:
-        """The results that need no search, and those whose search has ended.
-
-        Args:
-            results: that have just come.
-            at_once: the run is being ended: hold nothing back. What has not been searched counts as interrupted.
-        """
-        ready = []
-        for result in results:
-            search = self._search_of(result) if result.outcome != "interrupted" else None
-            if search is None:
-                ready.append(result)
-                continue
-            self._held[result.task] = result
-            if not at_once:
-                threading.Thread(target=self._look, args=(result, search), name=result.task, daemon=True).start()
-        while self._done:
-            asked, found = self._done.popleft()
-            if self._held.get(asked.task) is asked:
-                del self._held[asked.task]
-                if isinstance(found, Exception):
-                    raise found
-                ready.append(found)
-        if at_once:
-            ready += [msgspec.structs.replace(one, outcome="interrupted", failure=None) for one in self._held.values()]
-            self._held.clear()
-        return ready
-
-    def _look(self, result: Result, search: Search) -> None:
-        try:
-            self._hear()
-            found: Result | Exception = with_log_findings(result, *search)
-        except Exception as error:  # noqa: BLE001 - the owner's thread raises it
-            found = error
-        self._done.append((result, found))
-        self._wake()

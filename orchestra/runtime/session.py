@@ -46,6 +46,7 @@ from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import bounded, scratch
+from orchestra.runtime.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.browser import Browser, Missing
@@ -58,8 +59,7 @@ from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Gates, figures
 from orchestra.runtime.incident import Outages, judged
-from orchestra.runtime.limit import within_limit
-from orchestra.runtime.log_finding import LogSearches, Search, patterns_of
+from orchestra.runtime.log_finding import patterns_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.pace import Pace, repeat_folder
@@ -76,8 +76,7 @@ from orchestra.runtime.servers.health import Matrix
 from orchestra.runtime.trust import Passes, vouched
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class
 from orchestra.runtime.whole_log import bind_logs
-from orchestra.runtime.window import Mark, marks, wants_evidence, with_services
-from orchestra.runtime.without_secrets import without_secrets
+from orchestra.runtime.window import Mark, marks
 from orchestra.standard import gates_of
 
 SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
@@ -157,7 +156,7 @@ class Session:
         self._unhealthy = ""
         self._decided: deque[tuple[int, str]] = deque()
         self._awaiting, self._running = list[_Task](), dict[str, _Task]()
-        self._results: deque[Result] = deque()
+        self._results: deque[Ended] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
         self._tasks, self._passes = _tasks(plan, selection), Passes.of(root, home, self._environment)
         self._lock = Lock(home / "lock", Holder(os.getpid(), self.run, utc_stamp(now)))
@@ -215,7 +214,7 @@ class Session:
             numbered=numbered,
             place=self._place,
         )
-        self._logs = LogSearches(self._search_of, self._matrix.hear, self._engine.wake)
+        self._aftermath = Aftermath(self._work_of, self._masks, self._matrix.hear, self._engine.wake)
         self._overtaken = Overtaken(self._matrix.row, self._matrix.names)
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
@@ -260,7 +259,7 @@ class Session:
         versions = {engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)}
         origin = provenance(self._root, self._environment, __version__, versions)
         self._pace = Pace.open(self._home, self._plan.baseline, machine_shape(origin))
-        kept_plan.keep(self.folder, self._plan, __version__)
+        kept_plan.keep(self.folder, self._plan)
         if self._options.resume:
             self._recorder.add(
                 RunResumed(
@@ -530,24 +529,21 @@ class Session:
         if not self._results:
             at_once = bool(self._signal) or self.fault is not None
             ended = self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once)
-            self._results.extend(self._logs.sift(ended, at_once=at_once))
+            self._results.extend(self._aftermath.sift(map(self._overtaken.ended, ended), ending=at_once))
         heard = self._asked
         while self._results:  # kept, not iterated: when one cannot be recorded, the end of the run takes the others
-            self._finish(self._results.popleft())
+            self._finish(*self._results.popleft())
             if self._asked != heard:  # what is left is taken when the run knows that it ends
                 return
 
-    def _finish(self, result: Result) -> None:
+    def _finish(self, result: Result, error: Exception | None) -> None:
         task = self._running.pop(result.task)
-        result = self._overtaken.ended(result)
+        if error is not None:
+            raise error
         if self._pace.repeating(task.name):
             self._repeated(task, result)
             return
         folder = self.folder / folder_of(task.name, result.attempt, self._resumed.segment)
-        if task.marks and wants_evidence(task.test, result):
-            self._matrix.hear()
-            result = with_services(result, self.folder, folder, task.marks)
-        result = within_limit(without_secrets(result, self._masks, folder), task.test, folder)
         life = self._view.life(task.name)
         settled, incidents = self._outages.ended(result, task.test.retries, held=life.held)
         again = settled.again and not self._signal and self.fault is None
@@ -581,11 +577,14 @@ class Session:
         if "session" in result.facts:
             self._recorder.add(msgspec.convert(result.facts["session"], SessionChanged))
 
-    def _search_of(self, result: Result) -> Search | None:
-        """What is to be searched in logs for an attempt that has ended."""
+    def _work_of(self, result: Result) -> Work:
+        """What is to be done with the files of an attempt that has ended."""
         task = self._running[result.task]
-        wanted = not self._pace.repeating(task.name) and patterns_of(task.test, task.method.id)
-        return Search(task.test, task.method.id, self.folder, task.marks) if wanted else None
+        folder = folder_of(task.name, result.attempt, self._resumed.segment)
+        repeat = self._pace.repeating(task.name)
+        folder = repeat_folder(folder, repeat) if repeat else folder
+        marks = {} if repeat else task.marks
+        return Work(task.test, task.method.id, self.folder, self.folder / folder, marks)
 
     def _compare(self, task: _Task, result: Result) -> None:
         """Give the verdict of a task, after as many repeats as its pace asks for; `result` is of the latest of them."""
@@ -602,8 +601,6 @@ class Session:
     def _repeated(self, task: _Task, result: Result) -> None:
         folder = folder_of(task.name, result.attempt, self._resumed.segment)
         folder = repeat_folder(folder, self._pace.repeating(task.name))
-        result = without_secrets(result, self._masks, self.folder / folder)
-        result = within_limit(result, task.test, self.folder / folder)
         self._recorder.add(repeated(task.test, task.method.id, result, self.folder, folder))
         self._session_changed(result)
         self._compare(task, result)

@@ -61,7 +61,7 @@ def with_services(result: Result, run: Path, folder: Path, begun: Mapping[str, M
                     file.write(text)
             except (OSError, MachineError):
                 continue  # a disk that refuses costs this evidence; the ledger says what else it costs
-            kept.append(Evidence(path, "service"))
+            kept.append(Evidence(path, "service", masked=True))
     return msgspec.structs.replace(result, evidence=(*result.evidence, *kept)) if kept else result
 
 

@@ -18,8 +18,7 @@ _OF_PROGRAMS = frozenset({"attachment", "download"})
 def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
     """Return a result without secrets, and clean its files; those that programs wrote become the user's alone.
 
-    A file that cannot be searched is removed, and named in `dropped`; so is one outside of the attempt's folder whose
-    name holds a secret: it is the user's, and is neither renamed nor changed.
+    A file that cannot be searched is removed, and named in `dropped`.
 
     Args:
         result: of an attempt, or of a repeat.
@@ -34,18 +33,15 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
             nofollow.make_private(folder)
     if not masks:
         return result
-    ours = {one.path for one in result.evidence if one.kind not in _OF_PROGRAMS}
+    ours = {one.path: one.masked for one in result.evidence if one.kind not in _OF_PROGRAMS}
     cleaned = masks.clean(folder, ours)
     kinds = {cleaned.path(one.path): one.kind for one in result.evidence}
     gone = {one.path: Dropped(one.path, one.size, kinds.get(one.path, "file"), one.reason) for one in cleaned.removed}
     kept = list[Evidence]()
     for one in result.evidence:
         path = cleaned.path(one.path)
-        if path.startswith("../") and masks.betrayed(path):
-            reason = "its path holds a secret, and it is outside of the folder of the attempt"
-            gone[path] = Dropped(masks.name(path), 0, one.kind, reason)
         if path not in gone:
-            kept.append(Evidence(path, one.kind))
+            kept.append(msgspec.structs.replace(one, path=path))
     return msgspec.structs.replace(
         result,
         failure=None if result.failure is None else _failure(result.failure, masks),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestra import __version__, nofollow, source
+from orchestra import nofollow, source
 from orchestra import plan as plans
 from orchestra.compiler import drift, emit
 from orchestra.compiler.build import Built, build
@@ -67,7 +67,7 @@ def compile_specs(
         lines = tuple(problem.text() for problem in built.diagnostics)
         last = f"{problems(len(lines))}; nothing was {'compared' if check else 'written'}"
         return Outcome(lines, "", last, EXIT_USAGE)
-    outputs = _beside(project, built.plans) if partial else emit.files(built.plans, __version__, project.suite)
+    outputs = _beside(project, built.plans) if partial else emit.files(built.plans, project.suite)
     report = drift.apply(
         project.root, outputs, check=check, diff=diff, full=full or bool(os.environ.get("CI")), partial=partial
     )
@@ -138,13 +138,9 @@ def _beside(project: Project, made: Sequence[Plan]) -> tuple[File, ...]:
     others = [
         plan for name in project.suites() if name not in suites and (plan := _compiled(project, name)) is not None
     ]
-    kept = (
-        {file.path for file in emit.files(others, __version__, project.suite) if file.kind != "doit"}
-        if others
-        else set()
-    )
-    own = {".orchestra/.gitignore", emit.INDEX}
-    files = emit.files([*made, *others], __version__, project.suite)
+    kept = {file.path for file in emit.files(others, project.suite) if file.kind != "doit"} if others else set()
+    own = {f"{emit.FOLDER}/.gitattributes", f"{emit.FOLDER}/.gitignore", emit.INDEX}
+    files = emit.files([*made, *others], project.suite)
     return tuple(file for file in files if file.path not in kept or file.path in own)
 
 

@@ -21,6 +21,7 @@ from orchestra.verbs.options import project_of, suite_option
 
 STARTER = "specs/suite.yaml"
 SCHEMA = "orchestra.schema.json"
+ATTRIBUTES = ".gitattributes"
 
 _files = click.argument("files", nargs=-1, type=click.Path())
 
@@ -139,7 +140,7 @@ def schema() -> int:
 @click.option("--suite", metavar="NAME", help="The suite; without it the name of the file.")
 @click.pass_context
 def init(ctx: click.Context, file: str | None, *, suite: str | None) -> int:
-    """Write a commented starter spec that compiles and runs as it is, and the schema for editors beside it.
+    """Write a commented starter spec that compiles and runs as it is, the schema for editors, and .gitattributes for merges.
 
     Without FILE: specs/suite.yaml.
     """
@@ -169,6 +170,12 @@ def init(ctx: click.Context, file: str | None, *, suite: str | None) -> int:
         pass  # it is there, or there is no room for it: editors complete less, nothing else
     else:
         warn(f"wrote {target.with_name(SCHEMA).relative_to(project.root).as_posix()}, for your editor")
+    try:
+        _write_new(project.root / ATTRIBUTES, resources.read_text("templates", "gitattributes"))
+    except OSError:
+        pass  # one that is there is the user's; what a merge must have is in .orchestra
+    else:
+        warn(f"wrote {ATTRIBUTES}, for merges of generated files")
     named = "" if path in project.spec_files() else f" {path}"
     warn(f"next: orchestra compile{named}, then doit")
     return EXIT_OK

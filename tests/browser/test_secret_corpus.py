@@ -17,7 +17,7 @@ ALL = frozenset(range(len(NAMES)))
 WIDE = frozenset(range(90, 90 + len(BYTES)))
 PLACES = {
     **dict.fromkeys(("out", "err", "svc", "bin"), ALL | WIDE),
-    **dict.fromkeys(("txt", "json", "zip", "tar", "gz", "bz", "xz", "tgz", "deep"), ALL),
+    **dict.fromkeys(("txt", "json", "zip", "tar", "gz", "bz", "xz", "tgz", "deep", "else"), ALL),
     **dict.fromkeys(("junit", "msg", "tail"), ALL),
     **dict.fromkeys(("log", "obj", "thr", "url", "down", "h", "title", "body", "find"), ALL),
     "dia": frozenset(range(corpus.EACH)),

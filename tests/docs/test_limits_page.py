@@ -13,6 +13,7 @@ from orchestra.runtime import attempt, body, limit, observed, outlet, window
 from orchestra.runtime.bounded import paths, pool
 from orchestra.runtime.driver import contract, playwright, playwright_watch, sections
 from orchestra.runtime.engine import job, junit, workers
+from orchestra.runtime.mask import archive, stream
 from orchestra.runtime.processes import commands
 from orchestra.runtime.servers import probe, service
 
@@ -45,6 +46,10 @@ NUMBERS = {
     f"{service.LOG_LIMIT_BYTES >> 20} MiB, and": "log of a service |",
     f"the last {window.LIMIT_BYTES >> 10} KiB": "log of a service in",
     f"and {attempt.BEYOND_SECONDS:g} s": "an attempt, in any",
+    f"{archive.DEPTH}; the tar": "layers of packing",
+    f"{archive.UNPACKED_BYTES >> 20} MiB": "what a file unpacks",
+    f"{archive.MEMBERS:,}": "members of an archive",
+    f"{stream.LINE_BYTES >> 10} KiB": "line of output that",
     f"{attempt.FINALLY_SECONDS:g} s, or": "`finally`",
     f"{workers.START_SECONDS:g} s": "start of a worker",
     f"{playwright.HUNG_SECONDS:g} s after": "a step under",

@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, ledger, measure, quality, runtime, startup
+from bench import faults, ledger, measure, quality, runtime, secrets, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -167,10 +167,28 @@ def test_a_table_is_markdown():
     assert table("T", ("a", "bb"), [("x", "1")]) == "T\n\n| a | bb |\n| - | -: |\n| x |  1 |\n"
 
 
+def test_a_figure_may_be_judged_by_cpu_time():
+    assert Figure("x", 2.0, 1.0, 1.5, by_cpu=True).row()[-1] == "held"
+    assert Figure("x", 1.0, 2.0, 1.5, by_cpu=True).row()[-1] == "MISSED"
+
+
+@pytest.mark.browser
+def test_what_masking_costs(chromium):
+    text = secrets.run(programs=2, logs=1, pages=1, rounds=1)
+    figures = rows(text, "Masking: a run with ten secrets")
+    assert [row[0] for row in figures[2:]] == [
+        "2 programs that print 20 KB, x without",
+        "2 tests in a browser, x without",
+        "1 commands that only print 200 KB, x without",
+        "log read for ten secrets, MB a second",
+    ]
+    assert [row[3] for row in figures[2:]] == ["<= 1.03", "<= 1.03", "", ""]
+
+
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
     assert (
-        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality'
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets'
         in capsys.readouterr().err
     )
 

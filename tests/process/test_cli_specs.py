@@ -457,7 +457,8 @@ def test_init_validates_compiles_and_refuses_a_second_time(orchestra, root):
     ran = orchestra("init")
     assert (ran.code, ran.out) == (0, "")
     assert ran.err == (
-        "wrote specs/suite.yaml\nwrote specs/orchestra.schema.json, for your editor\nnext: orchestra compile, then doit\n"
+        "wrote specs/suite.yaml\nwrote specs/orchestra.schema.json, for your editor\n"
+        "wrote .gitattributes, for merges of generated files\nnext: orchestra compile, then doit\n"
     )
     assert orchestra("validate").err == "no problem: 1 suite, 2 tests\n"
     assert orchestra("compile").code == 0

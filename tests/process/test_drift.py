@@ -25,7 +25,7 @@ def project(tmp_path) -> Path:
 
 def test_git_keeps_what_is_compiled_and_nothing_else(project):
     plan = plan_samples.small(source_digest=source.digest_files(project, [SPEC]))
-    drift.apply(project, emit.files([plan, msgspec.structs.replace(plan, profile="staging")], "1.2.3"))
+    drift.apply(project, emit.files([plan, msgspec.structs.replace(plan, profile="staging")]))
     for path in (
         "shop/baseline.json",
         "shop/runs/r1/plan.json",
@@ -43,6 +43,7 @@ def test_git_keeps_what_is_compiled_and_nothing_else(project):
     git("init", "-q")
     kept = git("ls-files", "--others", "--exclude-standard", ".orchestra").stdout.split()
     assert kept == [
+        ".orchestra/.gitattributes",
         ".orchestra/.gitignore",
         ".orchestra/outputs.txt",
         ".orchestra/shop/baseline.json",

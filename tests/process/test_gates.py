@@ -34,7 +34,7 @@ def test_a_spec_that_changes_while_its_plan_runs_is_said(project):
 
 def test_a_required_server_that_failed_for_good_is_said(project):
     spec = f"""{HEAD}
-health: {{back: {{service: {{run: [python, -c, raise SystemExit(1)]}}, retries: {{max: 0}}}}}}
+health: {{back: {{service: {{run: [python, -c, raise SystemExit(1)]}}, ready: {{file: {{path: never}}}}, retries: {{max: 0}}}}}}
 tests: {{a: {{requires: [back], command: {{argv: [python, -c, pass]}}}}}}
 """
     done = project.write(spec).compile().run("run")

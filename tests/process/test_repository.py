@@ -144,6 +144,7 @@ def wheel(root, tmp_path_factory) -> Path:
 
 
 def test_the_wheel_holds_what_the_program_reads(root, wheel):
+    assert wheel.name == f"orchestra_e2e-{orchestra.__version__}-py3-none-any.whl"
     inside = set(zipfile.ZipFile(wheel).namelist())
     for kind in ("schemas", "templates"):
         shipped = {f"orchestra/{kind}/{path.name}" for path in (root / kind).iterdir() if path.is_file()}

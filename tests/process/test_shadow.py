@@ -21,8 +21,8 @@ NAMES = sorted(
 
 
 @pytest.fixture
-def shadowed(project: SuiteProject, request) -> SuiteProject:
-    """A suite with requests and pages by both methods, whose root has a file or a folder for every module that there is."""
+def shadowed(project: SuiteProject) -> SuiteProject:
+    """A suite with requests and pages by both methods, whose root has a file and a folder for every module that there is."""
     low, high = free_range(2)
     project.write(
         f"orchestra: 1\nsuite: s\nhealth:\n  web: {{service: {{run: [python, -P, program_.py, '${{port}}'], port_range: {low}-{high}}}, ready: {{http: {{path: /}}}}}}\n"
@@ -34,9 +34,9 @@ def shadowed(project: SuiteProject, request) -> SuiteProject:
     (project.root / "program_.py").write_text(PROGRAM)
     trace = TRACE.format(root=str(project.root))
     for name in NAMES:
-        file = project.root / (f"{name}.py" if request.param == "files" else f"{name}/__init__.py")
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(trace)
+        (project.root / name).mkdir()
+        for file in (project.root / f"{name}.py", project.root / name / "__init__.py"):
+            file.write_text(trace)
     return project
 
 
@@ -46,7 +46,6 @@ def call(project: SuiteProject, *words: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("shadowed", ["files", "folders"], indirect=True)
 def test_no_file_of_the_root_stands_for_a_module(shadowed, chromium):
     lines = [
         ("orchestra", "compile", "--check"),

@@ -159,10 +159,10 @@ def test_evidence_that_leads_out_is_not_read(project, name):
 
 
 def test_evidence_of_the_project_has_a_relative_path(project):
-    """The control: the attached file lies in the project, outside of the run's folder."""
+    """The control: the attached file lies in the project, and a copy of it in the run's folder."""
     [body] = [event["body"] for event in project.events("attempt_finished") if event["body"]["test"] == "T1"]
     [kept] = [one["path"] for one in body["evidence"] if one["kind"] == "attachment"]
-    assert kept == "../../../../kept.txt"
+    assert kept == "attempts/cli/T1/1/attached/kept.txt"
     assert project.run("audit").code == 0
     assert "kept.txt" in project.run("show", "T1", "--run", "last").out
 

@@ -8,7 +8,7 @@ import shutil
 import msgspec
 import pytest
 
-from orchestra import __version__
+from orchestra import outputs
 from orchestra import plan as plans
 from orchestra.compiler import stamp
 from tests.support.project import HEAD, STATE, SuiteProject, py
@@ -41,13 +41,22 @@ def project(compiled, tmp_path) -> SuiteProject:
     return project
 
 
+def plant(project: SuiteProject, plan: plans.Plan) -> None:
+    """Write a plan, with its digest in the index of the outputs."""
+    index = project.root / outputs.PATH
+    [entry] = outputs.parse(index.read_bytes())[PLAN]
+    content = plans.dump(plan)
+    (project.root / PLAN).write_bytes(content)
+    index.write_text(index.read_text().replace(entry.content, outputs.digest(content)))
+
+
 def tamper(project: SuiteProject) -> None:
     """Let test, service and probe write a file; the digests of the plan are those of the new content."""
     file = project.root / PLAN
     plan = plans.load(file.read_bytes(), PLAN)
     text = plans.encode(plan).decode().replace("as the spec says", "as it does not")
     text = text.replace("print('up'", "open('ran', 'a'); print('up'").replace('"pass"', """"open('ran', 'a')\"""")
-    file.write_bytes(plans.dump(msgspec.json.decode(text, type=plans.Plan), __version__))
+    plant(project, msgspec.json.decode(text, type=plans.Plan))
     assert plans.load(file.read_bytes(), PLAN) != plan
 
 
@@ -89,7 +98,7 @@ def test_the_plan_of_the_spec_is_executed(project, words, env):
 def test_a_component_alone_is_enough(project):
     file = project.root / PLAN
     plan = plans.load(file.read_bytes(), PLAN)
-    file.write_bytes(plans.dump(msgspec.structs.replace(plan, components=()), __version__))
+    plant(project, msgspec.structs.replace(plan, components=()))
     ended = project.run("run")
     assert (ended.code, '"components" differs' in ended.err) == (2, True)
 
@@ -143,6 +152,6 @@ def test_a_source_that_a_plan_names_is_of_the_project(project, source):
     file = project.root / PLAN
     plan = plans.load(file.read_bytes(), PLAN)
     tampered = msgspec.structs.replace(plan, sources=(json.loads(f'"{source}"'),))
-    file.write_bytes(plans.dump(tampered, __version__))
+    plant(project, tampered)
     ended = project.run("run")
     assert (ended.code, "cannot be read" in ended.err) == (2, True)

@@ -189,7 +189,7 @@ defaults:
 groups: {a: {title: A}}
 tests:
   prints: {methods: [sh], group: a, command: {argv: [python, product.py, print]}}
-  files: {methods: [sh], group: a, command: {argv: [python, product.py, files, "${attempt.dir}"], attach: ["${attempt.dir}/made/**"]}}
+  files: {methods: [sh], group: a, command: {argv: [python, product.py, files, "${attempt.dir}"], attach: ["${attempt.dir}/made/**", "out/**"]}}
   dead: {methods: [sh], requires: [dies, odd], command: {argv: [python, product.py, print]}}
   found:
     methods: [cli]
@@ -220,7 +220,7 @@ def project(root: Path, *, secrets: bool) -> SuiteProject:
     (root / "corpus.json").write_text(
         json.dumps({"raw": RAW, "name": NAME, "texts": texts, "bytes": forms, "each": EACH, "few": FEW})
     )
-    (root / ".gitignore").write_text("corpus.json\n.doit*\n__pycache__\n")
+    (root / ".gitignore").write_text("corpus.json\nout\n.doit*\n__pycache__\n")
     made = SuiteProject(root).write(spec(secrets=secrets)).compile()
     made.git("init")
     made.git("add", "-A")

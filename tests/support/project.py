@@ -48,9 +48,13 @@ def needs_process(words: Sequence[str]) -> bool:
     return "--help" not in words and not PROCESS_VERBS.isdisjoint(words)
 
 
-def call(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> Ended:
-    """Call the command line in the process of the tests, as in `folder`: with that environment, at a pipe, without input."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+def call(words: Sequence[str], folder: Path, env: Mapping[str, str], *, together: bool = False) -> Ended:
+    """Call the command line in the process of the tests, as in `folder`: with that environment, at a pipe, without input.
+
+    What it prints for people comes with its data, as to one terminal, if that is asked for `together`.
+    """
+    out, apart = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    err = out if together else apart
     with (
         mock.patch.dict(os.environ, env, clear=True),
         contextlib.chdir(folder),
@@ -64,7 +68,7 @@ def call(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> Ended:
             code = cli.run(list(words))
         except SystemExit as end:  # click ends so after a completion
             code = end.code
-    return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+    return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, apart)))
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ RESUMED = ("run_resumed", {"run": "r", "rerun": ["cli:a"]})
 
 def write(folder: Path, story, *, seal=True) -> Path:
     folder.mkdir(exist_ok=True)
-    kept_plan.keep(folder, PLAN, "0")
+    kept_plan.keep(folder, PLAN)
     with Writer(folder / LEDGER, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)) as writer:
         for kind, body in story:
             writer.append(body_of(kind, body))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestra import draw
 from orchestra import plan as plans
@@ -115,19 +119,27 @@ def test_a_markdown_table():
 def test_mermaid_by_test():
     assert draw.mermaid(plan_samples.market()) == (
         "graph LR\n"
-        '  subgraph g1["Browser compatibility"]\n'
-        '    n1["B001 The page renders in Chromium"]\n'
-        '    n2["B002 The page renders in Firefox"]\n'
+        '  subgraph g_compatibility["Browser compatibility"]\n'
+        '    t_B001["B001 The page renders in Chromium"]\n'
+        '    t_B002["B002 The page renders in Firefox"]\n'
         "  end\n"
-        '  subgraph g2["Basic functions"]\n'
-        '    n3["B004 Market status"]\n'
-        '    n4["B005 One ticker #124; two"]\n'
+        '  subgraph g_basics["Basic functions"]\n'
+        '    t_B004["B004 Market status"]\n'
+        '    t_B005["B005 One ticker #124; two"]\n'
         "  end\n"
-        '  n5["B006#91;NVDA#93; Ticker #36;#123;vars.ticker#125;"]\n'
-        '  n6["B020 A file of the suite that this team has"]\n'
-        '  n7["B021 By a shell"]\n'
-        "  n1 --> n3\n  n1 --> n4\n  n3 --> n5\n  n4 --> n5\n  n2 -.-> n3"
+        "  t_B001 --> t_B004\n  t_B002 -.-> t_B004\n  t_B001 --> t_B005\n"
+        '  t_B006_5b_NVDA_5d_["B006#91;NVDA#93; Ticker #36;#123;vars.ticker#125;"]\n'
+        "  t_B004 --> t_B006_5b_NVDA_5d_\n  t_B005 --> t_B006_5b_NVDA_5d_\n"
+        '  t_B020["B020 A file of the suite that this team has"]\n'
+        '  t_B021["B021 By a shell"]'
     )
+
+
+@given(st.lists(st.text("aB1_.-[] é", max_size=5), unique=True, max_size=8))
+def test_each_name_has_a_node_of_its_own_that_no_other_changes(names):
+    nodes = [draw.node_name("t", name) for name in names]
+    assert len(set(nodes)) == len(names)
+    assert all(re.fullmatch("t_[A-Za-z0-9_]*", node) for node in nodes)
 
 
 @pytest.mark.parametrize(
@@ -148,9 +160,7 @@ def test_labels_hold_only_text(text, label):
 
 def test_many_tests_are_drawn_by_group():
     plan = plan_samples.large(61, groups=2)
-    assert draw.mermaid(plan) == (
-        'graph LR\n  n1["Group 0#58; 31 tests"]\n  n2["Group 1#58; 30 tests"]\n  n1 --> n2\n  n2 --> n1'
-    )
+    assert draw.mermaid(plan) == ('graph LR\n  g_g0["Group 0"]\n  g_g1["Group 1"]\n  g_g0 --> g_g1\n  g_g1 --> g_g0')
 
 
 def test_a_needed_group_is_drawn_solid_even_when_it_is_also_awaited():
@@ -162,15 +172,13 @@ def test_a_needed_group_is_drawn_solid_even_when_it_is_also_awaited():
     plan = msgspec.structs.replace(
         plan_samples.small(), tests=(*tests, *others), groups=(Group("x", "X"), Group("y", "Y"))
     )
-    assert draw.mermaid(plan) == (
-        'graph LR\n  n1["X#58; 1 test"]\n  n2["Y#58; 1 test"]\n  n3["no group#58; 60 tests"]\n  n1 --> n2\n  n1 -.-> n3'
-    )
+    assert draw.mermaid(plan) == ('graph LR\n  g_x["X"]\n  g_y["Y"]\n  g_["no group"]\n  g_x --> g_y\n  g_x -.-> g_')
 
 
 def test_many_edges_are_drawn_by_group():
     ids = [f"T{number}" for number in range(30)]
     tests = tuple(plans.Test(name, "t", ("cli",), needs=tuple(ids[:number])) for number, name in enumerate(ids))
-    assert draw.mermaid(plan_samples.small(tests=tests)) == 'graph LR\n  n1["no group#58; 30 tests"]'
+    assert draw.mermaid(plan_samples.small(tests=tests)) == 'graph LR\n  g_["no group"]'
 
 
 def test_many_groups_are_cut():

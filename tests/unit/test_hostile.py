@@ -88,7 +88,7 @@ PLAIN = plan_of(*["x"] * 14)
 
 
 def made(plan: Plan) -> dict[str, str]:
-    return {file.path: file.content.decode() for file in emit.files([plan], "1.2.3")}
+    return {file.path: file.content.decode() for file in emit.files([plan])}
 
 
 COMMANDS = (".claude/commands/cli.md", ".claude/commands/mcp.md")
@@ -251,7 +251,7 @@ def test_the_frontmatter_is_read_whole(plan):
         data = YAML(typ="safe", pure=True).load(head)
         assert set(data) == {"metadata", "description", "argument-hint", "allowed-tools"}
         assert draw.clip(draw.one_line(plan.title), 160) in data["description"]
-        assert marker.read(text.encode()) == ("1.2.3", True)
+        assert marker.read(text.encode()) == (marker.FORMAT, None)
 
 
 @many
@@ -265,8 +265,9 @@ def test_a_yaml_scalar_gives_the_text_back(text):
 
 # -------------------------------------------------------------------------------------------------------------- Mermaid
 LABEL = r"\"(?:[^\"#\n`<>&;{}|\[\]\\%$@~*_:=!^+]|#[0-9]+;)*\""
+NODE = "[A-Za-z0-9_]*"
 GRAMMAR = re.compile(
-    rf"graph LR(\n(  subgraph g\d+\[{LABEL}\]|    n\d+\[{LABEL}\]|  n\d+\[{LABEL}\]|  end|  n\d+ (-->|-\.->) n\d+))+"
+    rf"graph LR(\n(  subgraph g_{NODE}\[{LABEL}\]|(?:  )?  t_{NODE}\[{LABEL}\]|  end|  t_{NODE} (-->|-\.->) t_{NODE}))+"
 )
 
 

@@ -83,26 +83,36 @@ PLANS = structs(Plan)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(PLANS)
 def test_round_trip(made: Plan):
-    data = plan.dump(made, "1.0")
+    data = plan.dump(made, whole=True)
     assert plan.load(data, "plan.json") == made
     assert plan.load(data.replace(b"\n", b"\r\n"), "plan.json") == made
-    assert plan.dump(plan.load(data, "plan.json"), "1.0") == data
+    assert plan.dump(plan.load(data, "plan.json"), whole=True) == data
+    assert plan.load(plan.dump(made), "plan.json") == msgspec.structs.replace(made, source_digest="")
     json.loads(data)
     meaning = msgspec.structs.replace(made, sources=(), source_digest="", outputs=Outputs())
     assert made.digest() == plan.digest(plan.encode(meaning))
 
 
 def test_the_file_is_one_line_a_test_and_valid_by_its_schema():
-    data = plan.dump(SMALL, "1.0")
+    data = plan.dump(SMALL)
     lines = data.decode().splitlines()
-    assert lines[0].startswith('{"orchestra": {"body":"sha256:')
-    assert sum(line.startswith("{") and '"id":"B00' in line for line in lines) == 2
+    assert lines[0] == '{"orchestra": {"format":2},'
+    assert sum(line.startswith(("{", ",{")) and '"id":"B00' in line for line in lines) == 2
     assert list(jsonschema.Draft202012Validator(build_plan_schema()).iter_errors(json.loads(data))) == []
 
 
 def test_a_plan_without_tests_has_a_file_too():
     empty = Plan(suite="a", title="a", tests=(), methods=())
-    assert plan.load(plan.dump(empty, "1.0"), "plan.json") == empty
+    assert plan.load(plan.dump(empty), "plan.json") == empty
+
+
+def test_a_plan_of_format_1_is_read_and_its_damage_is_seen():
+    body = b'"tests": [\n],\n"methods": [],\n"suite": "a",\n"title": "b"\n}\n'
+    header = {"format": 1, "compiler": "0.1.0", "plan": "sha256:x", "body": plan.digest(body), "source": "sha256:y"}
+    data = b'{"orchestra": ' + plan.encode(header) + b",\n" + body
+    assert plan.load(data, "plan.json") == Plan(suite="a", title="b", tests=(), methods=(), source_digest="sha256:y")
+    with pytest.raises(PlanError, match="changed or damaged after it was compiled"):
+        plan.load(data.replace(b'"b"', b'"c"'), "plan.json")
 
 
 def test_the_digest_is_of_the_meaning():
@@ -134,7 +144,7 @@ def forged(body: bytes) -> bytes:
     return b'{"orchestra": ' + header + b",\n" + body
 
 
-GOOD = plan.dump(SMALL, "1.0")
+GOOD = plan.dump(SMALL)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +155,14 @@ GOOD = plan.dump(SMALL, "1.0")
         (b'{"orchestra": 5,\n}', "plan.json: this is not a compiled plan"),
         (b"\xff\xfe", "plan.json: this is not a compiled plan"),
         (
-            GOOD.replace(b'"format":1', b'"format":2', 1),
-            "plan.json: plan format 2, by orchestra 1.0; this one reads format 1",
+            GOOD.replace(b'"format":2', b'"format":9', 1),
+            "plan.json: plan format 9; this version reads 1 and 2",
         ),
-        (GOOD.replace(b"Market", b"market", 1), "plan.json: the plan was changed or damaged after it was compiled"),
-        (GOOD[:-20], "plan.json: the plan was changed or damaged after it was compiled"),
+        (GOOD[:-20], "plan.json: the plan cannot be read"),
+        (
+            GOOD.replace(b",\n", b",\n<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs\n", 1),
+            "plan.json: it holds the conflict markers of a merge",
+        ),
         (forged(b'"tests": []}\n'), "plan.json: the plan cannot be read"),
         (forged(b'"tests": [\n'), "plan.json: the plan cannot be read"),
         (
@@ -163,18 +176,3 @@ def test_what_is_no_plan_is_refused(data: bytes, message: str):
         plan.load(data, "plan.json")
     assert caught.value.message.startswith(message)
     assert "orchestra compile" in caught.value.hint
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
-def test_no_changed_byte_goes_unseen(index: int, change: int):
-    data = bytearray(GOOD)
-    data[index] ^= change
-    try:
-        loaded = plan.load(bytes(data), "plan.json")
-    except PlanError:
-        return
-    # The header's own words are not of the meaning: the version that wrote it, white space, and the digest of the
-    # sources, which is compared with the specs before a run and makes the plan a stale one when it is changed.
-    assert msgspec.structs.replace(loaded, source_digest=SMALL.source_digest) == SMALL
-    assert index < GOOD.index(b",\n")

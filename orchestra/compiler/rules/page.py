@@ -46,6 +46,7 @@ _SUBJECTS = {
 READER_RULES = {
     "yaml-syntax": "the text is not YAML; the message says what was expected there",
     "yaml-encoding": "the file is not UTF-8",
+    "yaml-conflict": "the file holds the conflict markers of a merge that was not resolved",
     "yaml-size": "the file has more than 32 MB; split it with `include:`",
     "yaml-depth": "the file nests more than 64 levels",
     "yaml-tab": "a tab stands where YAML wants spaces",

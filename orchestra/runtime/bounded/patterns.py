@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +74,7 @@ def in_file(
     stamp: str = "",
     unless: Sequence[str] = (),
     prefix: str = "",
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Hit]:
     """The lines of a file that one of the patterns fits, as a person sees them. Each pattern has a limit of its own.
 
@@ -89,20 +90,22 @@ def in_file(
         stamp: a pattern for the begin of each line, which is not searched.
         unless: a line in which one of these is found is left out.
         prefix: put before a line for `unless`.
+        stop: whether the search is to be given up; asked all the time.
 
     Raises:
+        StoppedError: it was given up.
         PatternError: one cannot be read, or its limit is over.
         OSError: the file cannot be read.
     """
     asked = {"kind": "in_file", "path": str(path), "start": start, "size": size, "stamp": stamp, "prefix": prefix}
     asked |= {"escape": ESCAPE}
     asked |= {"patterns": list(patterns), "unless": list(unless), "letters": letters, "most": most}
-    return [Hit(*hit) for hit in _ask(asked, [*patterns, *unless], size)]
+    return [Hit(*hit) for hit in _ask(asked, [*patterns, *unless], size, stop)]
 
 
-def _ask(asked: dict[str, Any], patterns: Sequence[str], size: int) -> Any:
+def _ask(asked: dict[str, Any], patterns: Sequence[str], size: int, stop: Callable[[], bool] = lambda: False) -> Any:
     seconds = SECONDS + SECONDS_PER_MEGABYTE * size / _MEGABYTE
-    done = pool.ask(asked, seconds=seconds, memory=MEGABYTES * _MEGABYTE + _BYTES_PER_LETTER * size)
+    done = pool.ask(asked, seconds=seconds, memory=MEGABYTES * _MEGABYTE + _BYTES_PER_LETTER * size, stop=stop)
     if not done.fault:
         return done.value
     reasons = {

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,11 @@ WALL: Final = 3.0
 """By the clock a part of the work may take so many times its processor time: on a busy machine it waits for its turn."""
 
 _BLOCK_BYTES = 65536
+_LOOK_SECONDS = 0.1
+
+
+class StoppedError(Exception):
+    """A request was given up by who had made it."""
 
 
 class Done(NamedTuple):
@@ -38,7 +44,13 @@ class Done(NamedTuple):
 
 
 def ask(
-    request: dict[str, Any], *, seconds: float, memory: int, data: bytes = b"", folders: tuple[str, ...] = ()
+    request: dict[str, Any],
+    *,
+    seconds: float,
+    memory: int,
+    data: bytes = b"",
+    folders: tuple[str, ...] = (),
+    stop: Callable[[], bool] = lambda: False,
 ) -> Done:
     """Have a helper do something.
 
@@ -48,15 +60,17 @@ def ask(
         memory: in bytes.
         data: as they are.
         folders: where the helper finds libraries.
+        stop: whether the request is to be given up; asked all the time.
 
     Raises:
+        StoppedError: it was given up.
         OSError: a file that the request names cannot be read.
         MachineError: no helper can be started.
     """
     body = json.dumps({**request, "seconds": seconds}).encode()
     one = _taken(folders)
     try:
-        told = one.answer(b"%d %d %d\n%s" % (len(body), memory, len(data), body), data, seconds * WALL)
+        told = one.answer(b"%d %d %d\n%s" % (len(body), memory, len(data), body), data, seconds * WALL, stop)
     except BaseException:
         one.end()
         raise
@@ -109,7 +123,7 @@ class _Helper:
         """Whether it still waits for work."""
         return self._process.popen.poll() is None
 
-    def answer(self, head: bytes, data: bytes, seconds: float) -> dict[str, Any] | None:
+    def answer(self, head: bytes, data: bytes, seconds: float, stop: Callable[[], bool]) -> dict[str, Any] | None:
         """The answer to a request; None when it ended, or a part of the work took longer than so many seconds."""
         self.part, rest, unsent = 0, bytearray(), [memoryview(head), memoryview(data)]
         due = time.monotonic() + seconds
@@ -117,7 +131,9 @@ class _Helper:
             selector.register(self._out, selectors.EVENT_READ)
             selector.register(self._in, selectors.EVENT_WRITE)
             while (left := due - time.monotonic()) > 0:
-                for key, _ in selector.select(left):
+                if stop():
+                    raise StoppedError
+                for key, _ in selector.select(min(left, _LOOK_SECONDS)):
                     if key.fileobj is self._in:
                         if not self._send(unsent):
                             selector.unregister(self._in)

@@ -255,7 +255,7 @@ class McpAttempt:
                 for line in self._lines
             )
             (folder / "mcp.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-            kept.append(Evidence("mcp.jsonl", "mcp"))
+            kept.append(Evidence("mcp.jsonl", "mcp", masked=True))
         return kept
 
     def picture(self, folder: Path, name: str) -> list[Evidence]:
@@ -291,7 +291,7 @@ class McpAttempt:
             text = answer.listing
             if not answer.failed and text and not text.startswith("Total messages: 0 "):
                 (folder / file).write_text(self._masks.text(text) + "\n", encoding="utf-8")
-                kept.append(Evidence(file, kind))
+                kept.append(Evidence(file, kind, masked=True))
         return kept
 
     def seen(self) -> Seen:

@@ -80,9 +80,9 @@ class PageWatch(Watch):
         kept = []
         if self._console:
             (folder / "console.log").write_text("\n".join(self._console) + "\n", encoding="utf-8")
-            kept.append(Evidence("console.log", "console"))
+            kept.append(Evidence("console.log", "console", masked=True))
         if self._network:
             lines = (json.dumps(entry, ensure_ascii=False) for entry in self._network)
             (folder / "network.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-            kept.append(Evidence("network.jsonl", "network"))
+            kept.append(Evidence("network.jsonl", "network", masked=True))
         return kept

@@ -50,7 +50,7 @@ from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.scope import Scope
 from orchestra.runtime.unicode import well_formed
-from orchestra.steps import VERBS, Step
+from orchestra.steps import BODIES, VERBS, Step, as_text
 
 EVIDENCE_SECONDS = 10.0
 """What the evidence of a page may take. Generous: it is what a failure on a busy machine is understood by."""
@@ -263,7 +263,7 @@ class _Attempt:
 
     def _job(self, step: Step, deadline: Deadline) -> Job:
         target = None if step.target is None else self._scope.target(step.target)
-        args = self._scope.fill(step.args)
+        args = as_text(self._scope.fill(step.args), BODIES[step.verb], Scope.text)
         if "as" in args:  # the name of a file is written down like any text
             args["as"] = self._mask(Scope.text(args["as"]))
         if step.verb == "goto":

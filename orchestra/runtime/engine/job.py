@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from orchestra import names
-from orchestra.errors import UsageError
+from orchestra.errors import MachineError, UsageError
+from orchestra.ledger.disk import open_log
 from orchestra.plan import Command
 from orchestra.runtime.attempt import Evidence, Failure, Request, Result
 from orchestra.runtime.engine.junit import JunitError, Reported, junit_failures
@@ -16,10 +19,15 @@ from orchestra.runtime.mask import StreamMask
 from orchestra.runtime.processes.commands import Finished, Job
 
 LOG = "output.log"
+COPIES = "attached"
+"""The folder of an attempt for copies of attached files that lie elsewhere."""
+
 TAIL_LINES = 20
 TAIL_BYTES = 8192
 ATTACHED_FILES = 10_000
 """So many files a glob of `attach` may name."""
+
+_BLOCK_BYTES = 1 << 20
 
 
 def lookup(bound: Mapping[str, str], name: str) -> str:
@@ -96,7 +104,7 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
         outcome=outcome,  # type: ignore[arg-type]
         seconds=finished.seconds,
         failure=failure,
-        evidence=(Evidence(LOG, "log"), *attached),
+        evidence=(Evidence(LOG, "log", masked=not finished.log_foreign), *attached),
         exit_code=finished.exit_code,
         facts=facts,
         resources=_resources(finished),
@@ -164,10 +172,7 @@ def _reported(request: Request, command: Command, finished: Finished) -> Reporte
 
 
 def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failure | None]:
-    """Return the files that the command's `attach` globs name, and the failure of one that leads out of the project.
-
-    Those inside the attempt's folder have their path there.
-    """
+    """Return the files that the command's `attach` globs name, and the failure of one that leads out of the project."""
     root, folder = Path(request.root), Path(request.folder)
     at = (f"/tests/{request.test.of or request.test.id}/command",)
     found: list[Evidence] = []
@@ -185,5 +190,24 @@ def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failu
             except UsageError as error:
                 refused = Failure("setup", f"nothing out of the project is attached: {error.message}", at=at)
             else:
-                found.append(Evidence(os.path.relpath(path, folder), "attachment"))
+                found.append(Evidence(_kept(path, root, folder), "attachment"))
     return found, refused
+
+
+def _kept(path: Path, root: Path, folder: Path) -> str:
+    """Return the path of an attached file in the attempt's folder.
+
+    One from elsewhere is copied: it is the user's, the next run of his tool writes it again, and no secret is taken out of
+    it. One that cannot be read or written is not there, and counts as missing evidence.
+    """
+    path = Path(os.path.normpath(path))
+    if path.is_relative_to(folder):
+        return str(path.relative_to(folder))
+    copy = f"{COPIES}/{os.path.relpath(path, root)}"
+    with (
+        suppress(OSError, MachineError),
+        open_plain(path) as source,
+        open_log(folder / copy, fresh=True) as target,
+    ):
+        shutil.copyfileobj(source, target, _BLOCK_BYTES)
+    return copy

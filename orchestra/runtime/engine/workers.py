@@ -45,6 +45,10 @@ HEAP_MEGABYTES = 1024
 """What Playwright's process and the MCP server of a worker may hold in memory: what a page floods them with has an end."""
 
 
+_REGISTRY = "PWTEST_SERVER_REGISTRY"
+"""Where Playwright lists browsers that others may attach to: not in the user's cache, which need not be there."""
+
+
 def _heap(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variable with the limit of Node, unless the user has set one."""
     options = environment.get("NODE_OPTIONS", "")
@@ -143,6 +147,7 @@ class Workers:
                 env={
                     **checkout.environment(self._environment, self._root),
                     "TMPDIR": str(folder),
+                    _REGISTRY: str(folder / "browsers"),
                     **_heap(self._environment),
                 },
                 stdin=subprocess.PIPE,

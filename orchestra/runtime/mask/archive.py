@@ -49,6 +49,10 @@ _OTHERS: Final = {
 }
 """Packings that this program does not read, by the bytes that they begin with."""
 
+_GZIP, _BZIP2, _XZ, _TAR = b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"ustar"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_ZIP_END, _TAR_AT = b"PK\x05\x06", 257
+
 _DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -67,6 +71,11 @@ _Packed: TypeAlias = IO[bytes] | gzip.GzipFile
 
 class Unsearched(Exception):  # noqa: N818 - it is no mistake of anybody's
     """A file that cannot be searched for secrets; the text says why."""
+
+
+def may_be_packed(data: bytes) -> bool:
+    """Return whether a whole file may be packed, or have an archive at its end; False is certain."""
+    return data.startswith((_GZIP, _BZIP2, _XZ, *_ZIP, *_OTHERS)) or data.startswith(_TAR, _TAR_AT) or _ZIP_END in data
 
 
 class Cleaner:
@@ -119,15 +128,15 @@ class Cleaner:
         for magic, packing in _OTHERS.items():
             if head.startswith(magic):
                 raise Unsearched(f"it is packed ({packing}), and cannot be searched for secrets")
-        if head.startswith(b"\x1f\x8b\x08"):
+        if head.startswith(_GZIP):
             return self._gzip
-        if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
+        if head.startswith(_BZIP2) and head[4:10] == b"1AY&SY":
             return self._bzip2
-        if head.startswith(b"\xfd7zXZ\0"):
+        if head.startswith(_XZ):
             return self._xz
-        if head[257:262] == b"ustar":
+        if head[_TAR_AT:].startswith(_TAR):
             return self._tar
-        if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        if head.startswith(_ZIP):
             return self._zip
         return self._appended if zipfile.is_zipfile(source) else None
 

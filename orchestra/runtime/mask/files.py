@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from orchestra.runtime.mask.archive import Cleaner, Unsearched
+from orchestra.runtime.mask.archive import Cleaner, Unsearched, may_be_packed
 from orchestra.runtime.mask.finder import Finder
 
 _SCRATCH = ".orchestra-clean"
+_SMALL_BYTES = 1 << 20
 
 
 class Removed(NamedTuple):
@@ -45,37 +46,39 @@ class Cleaned(NamedTuple):
         return self.renamed.get(old, old)
 
 
-def clean(folder: Path, finder: Finder, rename: Callable[[str], str], ours: Collection[str] = ()) -> Cleaned:
+def clean(folder: Path, finder: Finder, rename: Callable[[str], str], ours: Mapping[str, bool]) -> Cleaned:
     """Take the secrets out of every file below a folder.
 
     Args:
         folder: absolute.
         finder: finds them.
         rename: takes them out of a name.
-        ours: paths of files, relative to the folder, whose names this program made: they stay.
+        ours: by the path of a file whose name this program made, and that stays, whether its content is clean already.
 
     Raises:
         OSError: the disk refuses; the file that it refused is as it was.
     """
-    done = _Folder(folder, finder, rename, frozenset(ours))
+    done = _Folder(folder, finder, rename, ours)
     try:
         done.walk("", "")
     finally:
-        shutil.rmtree(done.scratch, ignore_errors=True)
+        if done.packed:
+            shutil.rmtree(done.scratch, ignore_errors=True)
     return Cleaned(done.renamed, tuple(done.removed))
 
 
 class _Folder:
     """The files below a folder, one after the other."""
 
-    def __init__(self, folder: Path, finder: Finder, rename: Callable[[str], str], ours: frozenset[str]) -> None:
+    def __init__(self, folder: Path, finder: Finder, rename: Callable[[str], str], ours: Mapping[str, bool]) -> None:
         self.scratch = folder / _SCRATCH
+        self.packed = False
         self.renamed: dict[str, str] = {}
         self.removed: list[Removed] = []
         self._folder = folder
         self._finder = finder
         self._rename = rename
-        self._ours = {*ours, *(parent for path in ours for parent in _parents(path))}
+        self._ours = {**{parent: False for path in ours for parent in _parents(path)}, **ours}
 
     def walk(self, old: str, new: str) -> None:
         """Clean what is in a folder; `old` and `new` are its path before and now, relative to the whole."""
@@ -100,7 +103,7 @@ class _Folder:
                 self.renamed[before] = after
             if stat.S_ISLNK(mode):
                 self._link(path, after)
-            elif stat.S_ISREG(mode):
+            elif stat.S_ISREG(mode) and not self._ours.get(before):
                 self._file(path, after)
 
     def _free(self, folder: str, name: str) -> str:
@@ -121,8 +124,10 @@ class _Folder:
     def _file(self, path: Path, shown: str) -> None:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as source:
             size = os.fstat(source.fileno()).st_size
-            if not size:
+            if not size or (size <= _SMALL_BYTES and self._plain(source.read())):
                 return
+            source.seek(0)
+            self.packed = True
             self.scratch.mkdir(mode=0o700, exist_ok=True)
             try:
                 with Cleaner(self._finder, self._rename, self.scratch) as cleaner:
@@ -131,6 +136,10 @@ class _Folder:
             except Unsearched as why:
                 path.unlink()
                 self.removed.append(Removed(shown, size, str(why)))
+
+    def _plain(self, data: bytes) -> bool:
+        """Return whether a small file is not packed, and holds nothing: most are so."""
+        return not may_be_packed(data) and not self._finder.find(data)
 
     def _replace(self, path: Path, made: IO[bytes]) -> None:
         staged = self.scratch / "staged"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from orchestra.runtime.mask.files import Cleaned, clean
@@ -61,11 +62,7 @@ class Masks:
         spans = [span for span in self._finder.find(data) if not span.short]
         return os.fsdecode(replaced(data, spans, mark=name_mark)) if spans else name
 
-    def betrayed(self, path: str) -> bool:
-        """Return whether a path holds a secret that is in no path by chance."""
-        return self._finder is not None and any(not span.weak for span in self._finder.find(os.fsencode(path)))
-
-    def clean(self, folder: Path, ours: Collection[str] = ()) -> Cleaned:
+    def clean(self, folder: Path, ours: Mapping[str, bool] = MappingProxyType({})) -> Cleaned:
         """Take the secrets out of every file below a folder. See `files.clean`.
 
         Raises:

@@ -71,6 +71,7 @@ class Finished:
         seconds: from the start to the end of the main process.
         log: the file with its output.
         log_bytes: how much output there was, with what was dropped.
+        log_foreign: something else wrote to the log, too.
         log_error: why the log is not complete ("" when it is): over its limit, or the disk refused it.
         left_behind: processes that were alive after the main process had ended by itself, and were ended then.
         survivors: processes that outlived KILL.
@@ -86,6 +87,7 @@ class Finished:
     log: Path
     log_bytes: int
     log_error: str
+    log_foreign: bool
     left_behind: int
     survivors: int
     usage: Usage | None = None
@@ -101,6 +103,8 @@ class _Log:
     mask: StreamMask | None = None
     size: int = 0
     error: str = ""
+    written: int = 0
+    foreign: bool = False
 
     def drain(self, *, blocks: int) -> bool:
         """Move what is there, `blocks` at most; False when the pipe has been closed by all who wrote to it."""
@@ -110,16 +114,23 @@ class _Log:
             except BlockingIOError:
                 return True
             if not block:
-                self._write(b"" if self.mask is None else self.mask.finish())
+                self._rest()
                 return False
-            if self.mask is not None:
-                block = self.mask.feed(block)
-            room = self.limit - self.size
-            self.size += len(block)
-            self._write(block[: max(0, room)])
-            if room >= 0 and len(block) > room and not self.error:
-                self._cut()
+            self._take(block if self.mask is None else self.mask.feed(block))
         return True
+
+    def _rest(self) -> None:
+        """Take what the mask has held back; nothing a second time."""
+        if self.mask is not None:
+            self._take(self.mask.finish())
+
+    def _take(self, block: bytes) -> None:
+        """Write a block, as far as there is room."""
+        room = self.limit - self.size
+        self.size += len(block)
+        self._write(block[: max(0, room)])
+        if room >= 0 and len(block) > room and not self.error:
+            self._cut()
 
     def _cut(self) -> None:
         note = f"output over {self.limit} bytes was dropped"
@@ -129,13 +140,14 @@ class _Log:
     def _write(self, block: bytes) -> None:
         try:
             while block and not self.error:
-                block = block[os.write(self.file, block) :]
+                count = os.write(self.file, block)
+                self.written, block = self.written + count, block[count:]
         except OSError as error:
             self.error = f"the log could not be written: {error.strerror}"
 
     def close(self) -> None:
-        if self.mask is not None:
-            self._write(self.mask.finish())  # somebody outside still holds the pipe
+        self._rest()  # where a process elsewhere still holds the pipe
+        self.foreign = os.fstat(self.file).st_size != self.written
         os.close(self.pipe)
         os.close(self.file)
 
@@ -365,6 +377,7 @@ class Commands:
                 log=running.job.log,
                 log_bytes=running.log.size,
                 log_error=running.log.error,
+                log_foreign=running.log.foreign,
                 left_behind=ended.killed + ended.survivors if alone else 0,
                 survivors=ended.survivors,
                 usage=usage,

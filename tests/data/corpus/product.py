@@ -76,6 +76,8 @@ def files(folder):
     (folder / name).mkdir()
     (folder / name / f"{name}.txt").write_text("x")
     (folder / "n.zip").write_bytes(zipped(name, b"x"))
+    (HERE / "out").mkdir()
+    (HERE / "out/a.txt").write_text(text("else"))
     deep = text("below").encode()
     for _ in range(6):
         deep = gzip.compress(deep)

@@ -1,0 +1,94 @@
+"""The index of the generated files: the one place that knows what a compile wrote, `.orchestra/outputs.txt`.
+
+A line has the digest of a file, the digest of the specs that it was made of (`-` for none: only plans have one) and its path.
+No generated file holds a digest of itself, so that git merges them line by line. The index is merged by `merge=union`: both
+sides keep their lines, and a path with two digests was merged. The next compile writes it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import NamedTuple, TypeAlias
+
+FOLDER = ".orchestra"
+PATH = f"{FOLDER}/outputs.txt"
+_NONE = "-"
+_DIGEST = "sha256:"
+
+
+class Entry(NamedTuple):
+    """What is known of a generated file: digests, with `sha256:`; `sources` is empty for what is no plan."""
+
+    content: str
+    sources: str = ""
+
+
+Index: TypeAlias = Mapping[str, tuple[Entry, ...]]
+
+
+def digest(content: bytes) -> str:
+    """Return the digest of a file's content with LF line ends."""
+    return _DIGEST + hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def parse(data: bytes) -> dict[str, tuple[Entry, ...]]:
+    """Return the entries of an index by path; what is no entry is passed over, conflict markers for one.
+
+    An index of format 1 has a path alone on each line.
+    """
+    found: dict[str, tuple[Entry, ...]] = {}
+    for line in data.replace(b"\r\n", b"\n").decode(errors="replace").split("\n"):
+        content, _, rest = line.partition(" ")
+        sources, _, path = rest.partition(" ")
+        entry = Entry(content, "" if sources == _NONE else sources)
+        if not content.startswith(_DIGEST) or not path:
+            entry, path = Entry(""), line
+        pure = PurePosixPath(path)
+        if pure.parts and not path.startswith(("#", "<<<<<<<", "=======", ">>>>>>>", "|||||||")):
+            if pure.is_absolute() or ".." in pure.parts:
+                continue
+            known = found.get(path, ())
+            found[path] = known if entry in known or not entry.content else (*known, entry)
+    return found
+
+
+def dump(entries: Mapping[str, Iterable[Entry]]) -> str:
+    """Return the lines of an index, sorted by path."""
+    lines = [
+        f"{entry.content} {entry.sources or _NONE} {path}"
+        for path in sorted(entries)
+        for entry in sorted(entries[path])
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def beside(root: str | os.PathLike[str], paths: Iterable[str]) -> list[str]:
+    """Return what is in the folders of generated files and is named like them, and the plans of all suites, sorted.
+
+    Among it is what an earlier compile, a checkout or a merge has left there.
+
+    Args:
+        root: the project root.
+        paths: of the generated files, relative to it.
+    """
+    kinds = {(os.path.dirname(path), os.path.splitext(path)[1]) for path in paths}  # noqa: PTH120, PTH122 - a start
+    found = {
+        f"{folder}/{name}"
+        for folder, suffix in kinds
+        for name in _names(root, folder)
+        if suffix and name.endswith(suffix)
+    }
+    for suite in _names(root, FOLDER):
+        names = _names(root, f"{FOLDER}/{suite}")
+        found |= {f"{FOLDER}/{suite}/{name}" for name in names if name.startswith("plan.") and name.endswith(".json")}
+    return sorted(path.removeprefix("/") for path in found)
+
+
+def _names(root: str | os.PathLike[str], folder: str) -> list[str]:
+    try:
+        return os.listdir(os.path.join(root, folder))  # noqa: PTH118, PTH208 - pathlib costs a start
+    except OSError:
+        return []
