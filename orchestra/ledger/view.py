@@ -62,7 +62,7 @@ class View:
 
     Attributes:
         seq, head, time, sealed: the latest event: its number, hash and time, and whether it is a seal.
-        begun, started, ended: times of the first event, of the start of the run, and of the latest event that is no seal.
+        begun, started, ended: times of the first event, of the start of the run, and of the latest event before it was closed.
         unknown: how many events were of a newer type or version.
         start: how the run began; None when not even that was recorded.
         segments: from its start, and from each resume; never empty.
@@ -122,7 +122,7 @@ class View:
         self.seq, self.head, self.time = event.seq, event.hash, event.time
         self.begun = self.begun or event.time
         self.sealed = type(body) is Seal
-        if not self.sealed:
+        if type(body) not in _CLOSING:
             self.ended = event.time
         self._take(event)
         if not self.segment.closed and type(body) not in _OUTSIDE:
@@ -383,6 +383,9 @@ class View:
         self.sample = seen
         self.peaks = max(self.peaks[0], seen.body.cpu_percent), max(self.peaks[1], seen.body.memory_percent)
 
+
+_CLOSING: Final = frozenset({Reports, Seal})
+"""Events that bind the reports and seal the ledger. A report made again later must have the end that the first one had."""
 
 _OUTSIDE: Final = frozenset({RolledBack, BaselineChanged, Reports, Seal, Note})
 """What may be written between two segments, and takes none of their time."""
