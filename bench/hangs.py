@@ -108,6 +108,7 @@ class Endured:
 
 
 SLEEP = "import pathlib, time; pathlib.Path('at').touch(); time.sleep(1000)"
+SPARSE = "import pathlib; open('big', 'wb').truncate(40 << 30); pathlib.Path('at').touch()"
 PLAYWRIGHT = "{cli: {driver: playwright, workers: 1}}"
 MCP = "{mcp: {driver: mcp, session: {single: true}}}"
 WAIT = """{steps: [{goto: "${shop.url}/"}, {evaluate: "() => fetch('/touch?at')"},
@@ -222,6 +223,11 @@ HANGS: tuple[Hang, ...] = (
         "pipes in the place of files",
         '  hang: {requires: [shop], command: {argv: [python, pipes.py, "${attempt.dir}"], attach: ["${attempt.dir}/*"]}}\n',
         files={"pipes.py": PIPES},
+    ),
+    Hang(
+        "inputs of a test, of forty gigabytes",
+        f"  first: {{command: {{argv: [python, -c, {json.dumps(SPARSE)}]}}}}\n"
+        '  hang: {needs: [first], inputs: [big], command: {argv: ["true"]}}\n',
     ),
     Hang(
         "names that are not resolved, of a step",

@@ -1,8 +1,8 @@
-"""The key of a user on a machine, by which orchestra knows again what it wrote for him here.
+"""The key of a user on a machine. A MAC by this key proves that orchestra wrote a text for this user on this machine.
 
-A pull request can bring a record, a cache or a stamp; it cannot bring this key, which lies in the user's state folder,
-outside of every checkout. What has a MAC by it was written by orchestra for this user on this machine. Where there is no
-key (no home, a read-only one, one inside of the checkout), nothing is known again: all is run and compared anew.
+A pull request can bring a record, a cache or a stamp. It cannot bring this key, which lies in the user's state folder,
+outside of the checkout. Without a key (no home, a read-only home, a home inside the checkout) no MAC is valid: every test
+runs, and every output is compared again.
 """
 
 from __future__ import annotations

@@ -102,7 +102,10 @@ class Rung(Part, frozen=True):
 
 
 class Component(Part, frozen=True):
-    """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check."""
+    """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check.
+
+    `between` is done before a test of another method uses it.
+    """
 
     id: str
     title: str
@@ -118,6 +121,7 @@ class Component(Part, frozen=True):
     failover: Service | None = None
     fail_back: bool = False
     cool_down_seconds: float = 60.0
+    between: tuple[Rung, ...] = ()
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 

@@ -9,10 +9,10 @@ before a text is written to a stream, for all of it:
     as_json    the same for JSON, whose value stays what it was
     as_xml     the same for XML
 
-A CI takes as commands: at the start of a line, behind white space, `::` (GitHub); anywhere in it `##[` (GitHub, Azure),
-`##vso[` (Azure), `##teamcity[` (TeamCity). The sections of GitLab and the images of Buildkite begin with an escape
-character, which is made visible. The headings of Buildkite (`--- `) count at the very start of a line only, where text of
-others does not stand, but in XML.
+A CI reads these as commands: `::` at the start of a line, after white space (GitHub); `##[` (GitHub, Azure), `##vso[`
+(Azure) and `##teamcity[` (TeamCity) anywhere in a line. The sections of GitLab and the images of Buildkite begin with an
+escape character, which `visible` replaces. The headings of Buildkite (`--- `) count in the first column only, which text of
+a spec or a product reaches in XML alone.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def _target(root: Path, path: str) -> Path:
     if PurePosixPath(path).parts[0] == nofollow.BELOW and real != root / path:
         raise UsageError(
             f'"{path}" is reached through a link, to {real}, and orchestra follows none below {nofollow.BELOW}',
-            "remove the link; if you did not make it, `git log` says who brought it",
+            "remove the link; if you did not make it, `git log` shows who added it",
         )
     if not real.is_relative_to(root):
         raise UsageError(

@@ -144,6 +144,7 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
             jitter=usual(retries.get("jitter", _BACKOFF.jitter), _BACKOFF.jitter),
         ),
         ladder=tuple(_rung(rung, known) for rung in component.get("recover", [])),
+        between=tuple(_rung(rung, known) for rung in component.get("between_methods", [])),
         failover=None
         if service is None or "failover" not in component
         else lower_service(_failover(service, component["failover"]), known),

@@ -236,6 +236,7 @@ class IdentitySpec(TypedDict, total=False):
 
 
 RungSpec: TypeAlias = Literal["retry", "restart", "port", "failover"] | RepairSpec
+RenewalSpec: TypeAlias = Literal["restart"] | RepairSpec
 
 
 class ComponentSpec(TypedDict, total=False):
@@ -267,6 +268,14 @@ class ComponentSpec(TypedDict, total=False):
     live: Annotated[LiveSpec, Key("what is watched while tests run", {"http": {"path": "/health"}, "every_seconds": 5})]
     retries: Annotated[
         BackoffSpec, Key("how often a start, or the check of what is not started, is tried again", {"max": 5})
+    ]
+    between_methods: Annotated[
+        list[RenewalSpec],
+        Key(
+            "what is done before the tests of another method use it, so that none meets what another left",
+            ["restart"],
+            min_items=1,
+        ),
     ]
     recover: Annotated[
         list[RungSpec], Key("the recovery ladder, in order", ["restart", {"run": ["npm", "install"]}, "failover"])

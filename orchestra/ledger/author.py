@@ -22,10 +22,10 @@ class Author(NamedTuple):
     """Who writes a ledger.
 
     Attributes:
-        secret: the user's key, by which lines are marked as his; empty for none. A ledger that he did not write up to now
-            is not marked on, unless `trust` says that he vouches for it.
-        trust: as above.
-        sign: signs its seals; None where nobody does.
+        secret: the user's key; each line that is written gets a MAC by it. Empty: no line gets one. The lines that follow
+            those of another user get none either, unless `trust` is true.
+        trust: the user vouches for the lines that another user wrote.
+        sign: signs the seals; None for unsigned seals.
     """
 
     secret: bytes = b""
@@ -33,8 +33,8 @@ class Author(NamedTuple):
     sign: Signer | None = None
 
 
-NOBODY: Final = Author()
-"""Marks no line and signs no seal."""
+UNKNOWN: Final = Author()
+"""Writes lines without a MAC and seals without a signature."""
 
 
 def author_of(root: Path, environment: Mapping[str, str]) -> Author:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from orchestra.errors import MachineError, UsageError
 from orchestra.ledger import baseline, history
-from orchestra.ledger.author import NOBODY, Author
+from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.event import BaselineChanged, GroupCompleted
 from orchestra.ledger.life import Seen
 from orchestra.ledger.log import Writer, read
@@ -64,7 +64,7 @@ class Back(NamedTuple):
 
 
 def go_back(
-    home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str, author: Author = NOBODY
+    home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str, author: Author = UNKNOWN
 ) -> Back:
     """Take a run back to a checkpoint: the compensating event, the state, then history and baseline in one step.
 

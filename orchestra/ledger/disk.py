@@ -31,7 +31,7 @@ _MEND = {
     errno.EACCES: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
     errno.EPERM: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
     **dict.fromkeys(_NO_LOCKS, _WHERE_LOCKS_ARE),
-    errno.ELOOP: "remove the link; if you did not make it, `git log` says who brought it",
+    errno.ELOOP: "remove the link; if you did not make it, `git log` shows who added it",
 }
 
 

@@ -23,7 +23,7 @@ import msgspec
 
 from orchestra import nofollow, owner
 from orchestra.errors import MachineError
-from orchestra.ledger.author import NOBODY, Author
+from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.chain import BrokenLineError, Tip, hash_of, link, mac_of, strict_fault, unlink
 from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, sync_file, sync_folder
 from orchestra.ledger.event import Body, Event, Note, Seal
@@ -254,7 +254,7 @@ class Writer:
         now: Callable[[], datetime],
         mask: Callable[[str], str] | None = None,
         seen: Callable[[Event], object] | None = None,
-        author: Author = NOBODY,
+        author: Author = UNKNOWN,
         segment_bytes: int | None = None,
     ) -> None:
         self.path = path

@@ -32,7 +32,7 @@ def reports_of(folder: Path, files: Iterable[Path]) -> Reports:
 
 
 def bind_reports(folder: Path, files: Iterable[Path], now: Callable[[], datetime], author: Author) -> None:
-    """Bind files that were written anew to the record of a run that has ended, and seal it again.
+    """Bind rewritten files to the record of a run that has ended, and seal the record again.
 
     Nothing is done where they are bound as they are, or the record has no end. The suite's lock must be held.
 

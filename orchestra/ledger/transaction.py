@@ -1,9 +1,9 @@
 """What a run changes outside of its own folder, changed in one step: all of it or nothing.
 
-Everything is prepared beside its place. Then one file, the journal, is put there durably: that is the step. Behind it the
-prepared files are moved to their places and the journal is removed. A crash before the journal leaves the old, for
-`recover` removes what was prepared; a crash behind it leaves the new, for `recover` moves what is left. Whoever holds the
-suite's lock calls `recover` before he reads or writes.
+Every change is prepared in a folder of its own. Then one file, the journal, is written durably: that is the step. After it
+the prepared files are moved to their places, and the journal is removed. After a crash before the journal, `recover` removes
+what was prepared; after a crash later, `recover` moves the rest. The holder of the suite's lock calls `recover` before the
+first read or write.
 
 A pull request can bring a journal. So `PLACES` lists the files that a run changes, and `recover` refuses a journal that
 names anything else, or that is prepared otherwise than a run prepares it, before it touches a file.
@@ -108,7 +108,7 @@ def recover(home: Path) -> None:
     """Finish what was decided, and drop what was not. The suite's lock must be held.
 
     Raises:
-        MachineError: the disk refuses, or a journal says what no run writes; then nothing is touched.
+        MachineError: the disk refuses, or a journal holds what no run writes; then nothing is touched.
     """
     journal = home / _JOURNAL
     try:
@@ -134,7 +134,7 @@ def recover(home: Path) -> None:
 def _refused(journal: Path, fault: str) -> MachineError:
     return MachineError(
         f'"{journal}" is no journal that orchestra wrote: {fault}; nothing was touched',
-        f'remove it, and the folder "{_FOLDER}" next to it; `git log` says who brought it, if it is in git',
+        f'remove it, and the folder "{_FOLDER}" next to it; if it is in git, `git log` shows who added it',
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from orchestra import source
 from orchestra.plan import Component, Job, Plan, Service, Test
 from orchestra.runtime.argv_files import argv_files
 from orchestra.runtime.files import matching, open_plain
+
+_BLOCK_BYTES = 1 << 20
 
 
 class Build(NamedTuple):
@@ -33,16 +35,29 @@ class Build(NamedTuple):
         return self.declared or bool(self.files)
 
 
-def files_digest(root: Path, files: Iterable[Path]) -> str:
-    """Return the digest of files: paths and contents, in their order; what is unreadable counts as absent."""
+def files_digest(root: Path, files: Iterable[Path], stop: Callable[[], bool] = lambda: False) -> str:
+    """Return the digest of files: paths and contents, in their order; what is unreadable counts as absent.
+
+    Args:
+        root: their paths are relative to it.
+        files: absolute.
+        stop: whether nobody wants it any more; asked for each piece, and the digest of the rest is that of nothing.
+    """
     digest = hashlib.sha256()
     for path in files:
         try:
-            with open_plain(path) as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            content = "-" if stop() else _content(path, stop)
         except OSError:
             content = "-"
         digest.update(f"{path.relative_to(root).as_posix()}\0{content}\0".encode())
+    return digest.hexdigest()
+
+
+def _content(path: Path, stop: Callable[[], bool]) -> str:
+    digest = hashlib.sha256()
+    with open_plain(path) as file:
+        while (block := file.read(_BLOCK_BYTES)) and not stop():
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -81,10 +96,17 @@ def _files(root: Path, command: Service | Job) -> Iterable[Path]:
 
 
 class Builds:
-    """The builds of a plan's components, each made once; what a run started stays what it is until the run ends."""
+    """The builds of a plan's components, each made once; what a run started stays what it is until the run ends.
 
-    def __init__(self, root: Path, plan: Plan) -> None:
+    Args:
+        root: the project root.
+        plan: the suite.
+        stop: whether the run is told to end; the inputs of a test are read no further then.
+    """
+
+    def __init__(self, root: Path, plan: Plan, stop: Callable[[], bool] = lambda: False) -> None:
         self._root = root
+        self._stop = stop
         self._rows = {row.id: row for row in plan.components}
         self._builds = {row.id: build_of(root, row) for row in plan.components}
         self.digests = {name: build.digest for name, build in self._builds.items() if build.digest}
@@ -106,5 +128,5 @@ class Builds:
     def inputs_digest(self, test: Test) -> str:
         """The digest of all that a verdict rests on: the test's plan entry, its input files, its components' builds."""
         builds = [self.digests[name] for name in self.required_by(test) if name in self.digests]
-        files = files_digest(self._root, matching(self._root, test.inputs))
+        files = files_digest(self._root, matching(self._root, test.inputs), self._stop)
         return hashlib.sha256(plans.encode(test) + files.encode() + "".join(builds).encode()).hexdigest()

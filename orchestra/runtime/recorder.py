@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from orchestra.errors import OrchestraError
-from orchestra.ledger.author import NOBODY, Author
+from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.event import Body, Event
 from orchestra.ledger.log import Writer
 from orchestra.ledger.reports import reports_of
@@ -63,7 +63,7 @@ class Recorder:
         view: View,
         observers: Sequence[Observer] = (),
         *,
-        author: Author = NOBODY,
+        author: Author = UNKNOWN,
     ) -> None:
         self.folder = folder
         self.view = view

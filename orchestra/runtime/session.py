@@ -48,6 +48,7 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import bounded, scratch
 from orchestra.runtime.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempt import Request, Result, needs_browser, needs_chromium, writes_files
+from orchestra.runtime.between import Between
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.browser import Browser, Missing
 from orchestra.runtime.build import Builds, source_now, unsure
@@ -167,7 +168,7 @@ class Session:
             self._browsers = engines(
                 (task.test for task in self._tasks.values()), root, self._environment, headed=options.headed
             )
-            self._builds = Builds(root, plan)
+            self._builds = Builds(root, plan, self.interrupted)
             self._resumed = self._go_on() if options.resume else Resumed()
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
@@ -215,7 +216,10 @@ class Session:
             place=self._place,
         )
         self._aftermath = Aftermath(self._work_of, self._masks, self._matrix.hear, self._engine.wake)
-        self._overtaken = Overtaken(self._matrix.row, self._matrix.names)
+        self._overtaken, self._between = (
+            Overtaken(self._matrix.row, self._matrix.names),
+            Between(plan.components, self._matrix, self._engine.wake, self._renewed),
+        )
         self._queue = Queue(plan, selection, {task: past.seconds for task, past in self._past.items()})
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
@@ -450,6 +454,9 @@ class Session:
     def _admit(self, task: _Task) -> None:
         """Start a task that holds a slot, once the components that it requires are healthy."""
         required = self._matrix.required_by(task.test.requires)
+        if not self._between.ready(task.method.id, required):
+            self._awaiting.append(task)
+            return
         rows = [self._matrix.row(name) for name in required]
         bad = next((row for row in rows if row.state == "failed"), None)
         if bad is not None:
@@ -466,6 +473,10 @@ class Session:
         else:
             self._matrix.request(required)
             self._awaiting.append(task)
+
+    def _renewed(self, component: str, method: str) -> None:
+        message = f'"{component}" is renewed before the tests of {method}, as `between_methods` says'
+        self._recorder.add(Note(kind="between_methods", message=message))
 
     def _start(self, task: _Task) -> None:
         repeat = self._pace.repeating(task.name)

@@ -1,7 +1,7 @@
-"""Which earlier records a run believes, though a pull request can bring any. May import `ledger` and `owner`.
+"""Which earlier records a run trusts: a pull request can bring any. May import `ledger` and `owner`.
 
-A run believes a record when its chain is whole and its last line has the user's mark (`owner`), and in CI none: there
-it believes the spec and baselines, which are reviewed.
+A run trusts a record with a whole chain and a valid MAC of this user in its last line (`owner`). In CI it trusts none, only
+the spec and the baselines, which are reviewed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Add = Callable[[Body], object]
 PASSED = frozenset({"passed", "flaky"})
 
 
-def believes(environment: Mapping[str, str]) -> bool:
-    """Return whether this process believes any record: in CI the checkout brings all that is there."""
+def trusts_records(environment: Mapping[str, str]) -> bool:
+    """Return whether this process trusts any earlier record. In CI a checkout may have brought each of them."""
     return not environment.get("CI")
 
 
 def vouched(folder: Path, secret: bytes, environment: Mapping[str, str], *, trust: bool) -> str:
-    """Return by what the record of a run is believed that goes on. Whoever goes on verifies its chain.
+    """Return why the record of a run that is resumed is trusted, for people. The chain is verified when it is read.
 
     Args:
         folder: the run's.
@@ -38,25 +38,25 @@ def vouched(folder: Path, secret: bytes, environment: Mapping[str, str], *, trus
         trust: the user vouches for the record.
 
     Raises:
-        UsageError: he does not, and he did not make it on this machine, or this is CI.
+        UsageError: without `trust`: this user did not make the record on this machine, or this is CI.
         MachineError: it cannot be read.
     """
-    in_ci = "" if believes(environment) else "in CI no earlier record is believed"
+    in_ci = "" if trusts_records(environment) else "in CI no earlier record is trusted"
     why = in_ci or _unmarked(*last_mark(folder / LEDGER), secret)
     if why and not trust:
         raise UsageError(
-            f"run {folder.name} cannot go on: {why}",
-            f"look at it with `orchestra audit {folder.name}`; `orchestra run --resume {folder.name} --trust` keeps what "
-            "it says has passed, `orchestra run` starts a new run",
+            f"run {folder.name} cannot be resumed: {why}",
+            f"look at it with `orchestra audit {folder.name}`; `orchestra run --resume {folder.name} --trust` keeps its "
+            "passed tests, `orchestra run` starts a new run",
         )
-    by = f"by --trust, for {why}" if why else "its chain is whole, and this user made it on this machine"
-    return f"what this record says has passed is believed: {by}"
+    because = f"--trust was given, though {why}" if why else "its chain is whole, and this user made it on this machine"
+    return f"the passed tests of this record are trusted: {because}"
 
 
 def _unmarked(tip: str, mac: str, secret: bytes) -> str:
     """Return why a record is not the user's, empty when it is."""
     if not secret:
-        return "this user has no key here to know his own records by"
+        return "this user has no key on this machine that could prove it"
     return "" if owner.is_own(secret, tip, mac) else "it was not made by this user on this machine"
 
 
@@ -82,16 +82,16 @@ class Passes:
         return cls(home, environment, owner.key(root, environment))
 
     def hold(self, task: str, past: Past, add: Add) -> bool:
-        """Return whether it is believed that a task passed as the history says; a note says why not, each reason once.
+        """Return whether a record proves the pass of a task that the history names. A note gives each reason against it once.
 
-        In CI nothing is believed, and no note says so.
+        In CI no record is trusted, and no note is written.
 
         Args:
             task: its name.
             past: its last execution, by the history; with a run.
             add: records an event.
         """
-        if not believes(self.environment):
+        if not trusts_records(self.environment):
             return False
         doubt = self._doubt(task, past)
         if doubt and doubt not in self._noted:
@@ -112,7 +112,7 @@ class Passes:
         return ""
 
     def _verdicts(self, run: str) -> Mapping[str, VerdictGiven] | str:
-        """Return the verdicts that stand at the end of a run, or why none of them is believed."""
+        """Return the final verdicts of a run, or why none of them is trusted."""
         if not is_run_id(run):
             return f'"{run}" is no run'
         tail = Tail(self.home / "runs" / run / LEDGER)
@@ -121,4 +121,4 @@ class Passes:
         except MachineError as error:
             return f"the record of run {run} is missing or damaged: {error}"
         why = _unmarked(tail.tip.hash, tail.tip.mac, self.secret)
-        return f"the record of run {run} is not believed: {why}" if why else verdicts
+        return f"the record of run {run} is not trusted: {why}" if why else verdicts

@@ -1,8 +1,8 @@
-"""A plan that may be executed: what its spec compiles to, and not only what says so. May import `compiler` and `runtime`.
+"""A plan that may be executed: the one that its spec compiles to. May import `compiler` and `runtime`.
 
-plan.json is in git, and its digests can be made again by anybody: they prove that nothing was cut off, not that the spec
-was compiled. So what is to be executed is compiled again in memory. The stamp of the last compile saves the time where it
-has seen these very bytes; in CI it is not asked.
+plan.json is in git, and anybody can compute its digests: they prove that the file is complete, not that it was compiled from
+the spec. So the spec is compiled again in memory before a plan is executed. The stamp of the last compile saves that where
+it has seen the same bytes. In CI the stamp is not used.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "--resume", metavar="[RUN]", is_flag=False, flag_value=LAST, help="Go on with a run, the newest without RUN."
 )
 @click.option("--allow-changed", is_flag=True, help="With --resume: run tests that the spec has changed again.")
-@click.option("--trust", is_flag=True, help="With --resume: believe a record that you did not make on this machine.")
+@click.option("--trust", is_flag=True, help="With --resume: trust a record that you did not make on this machine.")
 @click.pass_context
 def run(
     ctx: click.Context,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +52,7 @@ class Kept:
 def kept(folder: Path, *, secrets: bool) -> Kept:
     """Run the corpus, look at it with every verb, and read all that it left."""
     project = corpus.project(folder / "p", secrets=secrets)
-    temporary = folder / "t"
-    temporary.mkdir()
+    temporary = Path(tempfile.mkdtemp(dir="/tmp", prefix="o-"))  # sockets fit into short paths only
     env = {
         "THE_VALUE": corpus.RAW,
         "THE_LINES": corpus.PEM,
@@ -72,6 +73,7 @@ def kept(folder: Path, *, secrets: bool) -> Kept:
     left = [str(path) for path in temporary.rglob("*")]
     scan.folder(temporary)
     scan.git(project.root)
+    shutil.rmtree(temporary)
     return Kept(scan, project, left)
 
 

@@ -38,7 +38,7 @@ def ids(project: SuiteProject) -> list[str]:
 
 
 def test_a_run_before_which_the_clock_was_set_back_is_the_newest(project):
-    """What stands after that: a run whose id is of a later time than now."""
+    """The newest run has an id with a later time than now."""
     assert project.run("run").code == 1
     later = f"{datetime.now(UTC) + timedelta(days=400):%Y%m%dT%H%M%SZ}-fff0"
     project.folder.rename(project.folder.with_name(later))
@@ -65,11 +65,11 @@ def test_runs_that_follow_at_once_are_in_order(project):
 # ---------------------------------------------------------------------------------------------- a checkout of another
 
 
-@pytest.fixture(params=["really", "as git is told"])
+@pytest.fixture(params=["really", "by a variable of git"])
 def of_another(project, request) -> tuple[SuiteProject, dict[str, str]]:
     """A work tree that belongs to another user, and the environment."""
     subprocess.run(["git", "init", "-q", "."], cwd=project.root, check=True)
-    if request.param == "as git is told":
+    if request.param == "by a variable of git":
         return project, {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
@@ -162,7 +162,7 @@ HOMES = {"unset": None, "empty": "", "not there": "{tmp}/none", "a file": "/dev/
 
 @pytest.mark.parametrize("home", HOMES)
 def test_a_run_needs_no_home(project, home):
-    """`/proc` is a folder in which not even root can make a file. Without a key nothing is known again, and that is told."""
+    """`/proc` is a folder in which not even root can make a file. Without a key no record is trusted, and the message says why."""
     own = environment(HOME=(HOMES[home] or "").replace("{tmp}", str(project.root.parent)))
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", *(["HOME"] if home == "unset" else [])):
         own.pop(name, None)
@@ -181,7 +181,7 @@ def test_a_run_needs_no_home(project, home):
     assert called("run").code == 1
     if home != "unset":  # the user's home is known without the variable
         refused = called("run", "--resume")
-        assert (refused.code, "this user has no key here to know his own records by" in refused.err) == (2, True)
+        assert (refused.code, "this user has no key on this machine that could prove it" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("folder", ["not there", "/dev/null", "/proc", "of another"])

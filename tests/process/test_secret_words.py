@@ -83,6 +83,15 @@ def test_a_record_is_whole_whatever_word_the_secret_is(project, word):
         assert done.code == code, (words, done.out, done.err)
 
 
+def test_the_doctor_names_a_weak_secret_and_never_its_value(project):
+    project.write(SPEC).compile()
+    told = project.run("doctor", DB_PASSWORD="hunter2").out
+    [line] = [line for line in told.splitlines() if "secret DB_PASSWORD" in line]
+    assert "warning" in line
+    assert "shorter than 8 characters, or an ordinary word or number" in line
+    assert "hunter2" not in told
+
+
 def test_the_events_of_a_run_are_those_of_one_without_the_secret(project):
     """All but the free text of each event is the same, whatever the secret is."""
     (project.root / "serve.py").write_text(SERVE)

@@ -167,6 +167,19 @@ def test_evidence_of_the_project_has_a_relative_path(project):
     assert "kept.txt" in project.run("show", "T1", "--run", "last").out
 
 
+def test_a_starter_is_written_into_the_project_alone(tmp_path):
+    project = SuiteProject(tmp_path / "project")
+    project.root.mkdir()
+    (project.root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    (tmp_path / "outside").mkdir()
+    (project.root / "specs").symlink_to(tmp_path / "outside")
+    ended = project.run("init")
+    assert (ended.code, '"specs/suite.yaml" leads out of the project root' in ended.err) == (2, True)
+    assert list((tmp_path / "outside").iterdir()) == []
+    (project.root / "specs").unlink()
+    assert project.run("init").code == 0
+
+
 LINKED = {
     "cwd": '{argv: ["true"], cwd: out}',
     "cwd, by a name": '{argv: ["true"], cwd: "${env.WHERE}"}',

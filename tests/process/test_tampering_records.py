@@ -1,4 +1,4 @@
-"""A record that a pull request brings makes no test green, and is gone on with by nobody who did not say so."""
+"""A record that a pull request brings makes no test green, and is resumed with --trust only."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def forged_whole(project: SuiteProject) -> None:
 
 
 def of_another_run(project: SuiteProject) -> None:
-    """The history says that it passed in a run in which it did not."""
+    """The history names a run as the pass of a test that failed there."""
     file = project.root / ".orchestra/s" / history.LAST
     digest = history.load(file)["cli:kept"].inputs
     assert project.run("run", "--force").code == 1
@@ -116,16 +116,16 @@ def test_a_history_alone_makes_nothing_green(project):
     assert "unchanged" not in project.run("audit", "--policy").out
 
 
-def test_a_record_of_another_user_is_not_believed(project):
+def test_a_record_of_another_user_is_not_trusted(project):
     assert run_again(project, **ANOTHER) == "failed"
 
 
-def test_in_ci_no_record_is_believed(project):
+def test_in_ci_no_record_is_trusted(project):
     assert run_again(project, CI="true") == "failed"
     assert not project.events("note"), "it is so on every run of CI"
 
 
-def test_without_a_key_no_record_is_believed(project, tmp_path):
+def test_without_a_key_no_record_is_trusted(project, tmp_path):
     """The user's state cannot be kept: his home is a file."""
     (tmp_path / "file").touch()
     assert run_again(project, XDG_STATE_HOME=str(tmp_path / "file")) == "failed"
@@ -199,12 +199,12 @@ def test_a_foreign_run_goes_on_with_trust_only(project, who):
     before = (project.folder / "events.jsonl").read_bytes()
     refused = project.run("run", "--resume", **who)
     assert (refused.code, refused.out) == (2, "")
-    assert "cannot go on: " in refused.err
+    assert "cannot be resumed: " in refused.err
     assert "--trust" in refused.err
     assert (project.folder / "events.jsonl").read_bytes() == before
     trusted = project.run("run", "--resume", "--trust", **who)
     assert trusted.code == 1
-    assert "is believed: by --trust, for " in trusted.err
+    assert "are trusted: --trust was given, though " in trusted.err
     assert ran(project) == ["kept", "kept", "other"]
     assert project.run("audit").code == 0
 

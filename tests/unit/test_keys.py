@@ -54,7 +54,7 @@ READERS = {
         "runtime/servers/survey.py": "title",
         "runtime/servers/reuse.py": "needs",
         "runtime/build.py": "job service failover",
-        "runtime/servers/health.py": "url retries ladder fail_back cool_down_seconds",
+        "runtime/servers/health.py": "url retries ladder fail_back cool_down_seconds between",
         "runtime/servers/up.py": "ready live",
         "runtime/servers/keeper.py": "identity",
     },

@@ -211,6 +211,31 @@ def missing_port(context: Context) -> Iterator[Problem]:
                 yield Problem(context.place(path, key=True), message, 'add "${port}" to run or to env')
 
 
+@rule
+def idle_renewal(context: Context) -> Iterator[Problem]:
+    """`between_methods` can never be done: there is one method, methods run in parallel, or `restart` has nothing to start."""
+    methods = context.spec.get("methods", {})
+    parallel = next((name for name, method in methods.items() if method.get("parallel")), "")
+    for name, row in _rows(context):
+        if "between_methods" not in row:
+            continue
+        path = ("health", name, "between_methods")
+        if len(methods) < 2:
+            message = f'"between_methods" of "{name}" has no effect: the suite has one method'
+            yield Problem(context.place(path, key=True), message, "remove it")
+        elif parallel:
+            message = f'"between_methods" of "{name}" has no moment: the method "{parallel}" runs in parallel to others'
+            yield Problem(context.place(path, key=True), message, f'remove it, or "parallel" of "{parallel}"')
+        for index, step in enumerate(row["between_methods"]):
+            if step == "restart" and "service" not in row and "job" not in row:
+                message = f'"{name}" cannot be restarted: it has neither a service nor a job'
+                yield Problem(
+                    context.place((*path, index)),
+                    message,
+                    "write {run: […]}, a command that brings it to its beginning",
+                )
+
+
 RULES = (
     idle_component,
     live_without_ready,
@@ -220,5 +245,6 @@ RULES = (
     idle_backoff,
     missing_failover,
     idle_rung,
+    idle_renewal,
     missing_port,
 )

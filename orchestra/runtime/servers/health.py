@@ -21,6 +21,7 @@ import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -213,6 +214,15 @@ class Matrix:
         names = list(ids)
         if self._loop is not None and not self._closed and names:
             asyncio.run_coroutine_threadsafe(self._stop(names), self._loop).result()
+
+    def renew(self, name: str) -> Future[None] | None:
+        """Do what a component declares between methods; returns at once. None where it was not begun.
+
+        A restart makes it idle, with whatever needs it; a later request starts them again.
+        """
+        if self._loop is None or self._closed or self._rows[name].state in {"idle", "failed"}:
+            return None
+        return asyncio.run_coroutine_threadsafe(self._renew(name), self._loop)
 
     def close(self) -> None:
         """Stop everything, in reverse order, and wait for it: at most each one's grace and five seconds, in a row."""
@@ -598,9 +608,25 @@ class Matrix:
         for name in [name for name in reversed(self._order) if name in over]:
             member = self._members[name]
             await self._down(name, ())
+            member.standing = None
             member.fail_back()
             member.incident, member.was_healthy = "", False
             self._rows[name] = self._row(member, "idle", Trouble(""))
+
+    async def _renew(self, name: str) -> None:
+        member = self._members[name]
+        for rung in member.component.between:
+            if rung.kind == "restart":
+                await self._stop([name])
+                continue
+            try:
+                lost = await member.repair(rung.run, rung.timeout_seconds)
+            except OrchestraError as error:
+                lost = Trouble(f"has a command between methods that cannot be started: {error.message}", error.hint)
+            if lost is not None:
+                await self._stop([name])
+                self._publish(name, "failed", lost)
+                return
 
     async def _shut(self) -> None:
         """Cancel every life, stop every service once all that need it are gone, and end the loop."""
