@@ -816,7 +816,10 @@ def test_a_look_is_answered_when_a_component_is_well_or_known_not_to_be(ground):
     assert states == [["healthy", "healthy"], ["unhealthy", "healthy"]] or states[1][0] == "starting"
     ground.mode("backend", "ok")
     ground.until(matrix, ["backend"], lambda row: row.state == "healthy")
-    os.kill(matrix.row("quiet").pid, signal.SIGKILL)
+    pid = matrix.row("quiet").pid
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # the matrix may have seen its end already
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # else a look in between finds a process that still runs
     look()
     assert "quiet unhealthy" in ground.story(), "one without `live` is known to be dead by its process"
     matrix.close()
