@@ -897,7 +897,7 @@ import os, sys, time
 from pathlib import Path
 from orchestra.plan import Backoff, Component, Probe, Ready, Service
 from orchestra.runtime.mask import NOTHING
-from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.port import busy
 from orchestra.runtime.processes.reaper import Reaper
 mark, low, high = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -23,7 +23,7 @@ from orchestra.plan import Component, Plan
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers import reuse, up
-from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.port import Port, locks_folder, reserve
 from orchestra.runtime.servers.recovery import start_bound_seconds
 from orchestra.runtime.servers.row import Row

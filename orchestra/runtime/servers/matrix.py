@@ -33,8 +33,8 @@ from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.servers.component import Basis, Member
 from orchestra.runtime.servers.loop import Loop
+from orchestra.runtime.servers.member import Basis, Member
 from orchestra.runtime.servers.port import locks_folder
 from orchestra.runtime.servers.probe import Prober
 from orchestra.runtime.servers.recovery import Action, Watch, bound_seconds, decide, once_bound_seconds, step
