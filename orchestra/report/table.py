@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestra import draw
+from orchestra.draw import duration
 from orchestra.errors import EXIT_BUG, EXIT_FAILED, EXIT_MACHINE, EXIT_OK, EXIT_USAGE
-from orchestra.ledger.event import VERDICTS
+from orchestra.ledger.event import VERDICTS, Compared
 from orchestra.ledger.outcome import GOOD, compared
 from orchestra.report.rows import IncidentRow, Report, Row
 
 MOST_ROWS = 200
 """On a terminal, a table longer than this shows only the tests that did not plainly pass; summary.md has them all."""
 _LEAST_TITLE = 12
-# Where a figure would be rounded up to the next unit.
-_A_SECOND = 0.9995
-_A_MINUTE = 59.95
 
 _MEANING = {
     EXIT_OK: "all good",
@@ -31,16 +29,6 @@ _MEANING = {
     EXIT_MACHINE: "servers, tools, browser or machine not fit",
     EXIT_BUG: "a bug of orchestra",
 }
-
-
-def duration(seconds: float) -> str:
-    """A duration for people: `412 ms`, `1.2 s`, `2 min 05 s`."""
-    if seconds < _A_SECOND:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < _A_MINUTE:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60:02d} s"
 
 
 def parts(row: Row | None) -> tuple[str, str, str]:
@@ -224,6 +212,15 @@ def incident_parts(row: IncidentRow) -> tuple[str, ...]:
     number = len(row.tests)
     touched = f"{number} test{'s' * (number != 1)} overlapped" if number else "no test overlapped"
     return row.id, duration(row.seconds) if row.seconds is not None else "", ended, touched, row.reason
+
+
+def pace_text(one: Compared) -> str:
+    """A suspicious duration in words, with every number that the finding rests on."""
+    taken = ", ".join(f"{seconds:.3g}" for seconds in (one.seconds, *one.repeats))
+    confirmed = one.result != "unconfirmed"
+    said = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
+    usual = f"median {one.median_seconds:.3g} s, MAD {one.mad_seconds:.2g} s over {one.runs} runs"
+    return f"{said}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s"
 
 
 def exit_meaning(report: Report) -> str:
