@@ -188,7 +188,7 @@ _ALL: tuple[Verb, ...] = (
             Field(
                 "until",
                 {"enum": ["load", "domcontentloaded", "commit"]},
-                "when the page counts as open: with all that it shows, as a whole document, or with its first bytes",
+                "the state of the page to wait for: all resources, the whole document, or its first bytes",
                 "domcontentloaded",
                 default="load",
             ),
