@@ -19,24 +19,24 @@ from orchestra.errors import EXIT_BUG, EXIT_MACHINE, EXIT_OK, EXIT_SIGINT, Machi
 # verb -> (module of orchestra.verbs, one line for --help); the function has the verb's name
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("specs", "Write a commented starter spec."),
-    "validate": ("specs", "Judge specs and show every problem at its line."),
+    "validate": ("specs", "Validate specs and show every problem at its line."),
     "compile": ("specs", "Compile specs to doit tasks, slash commands and docs."),
     "schema": ("specs", "Print the JSON Schema of specs."),
     "plan": ("views", "Print the graph of a suite."),
     "show": ("views", "Print a test as it will run."),
-    "health": ("health", "Print the health matrix as it is now."),
+    "health": ("health", "Print the current health matrix."),
     "up": ("health", "Start servers and leave them running."),
-    "down": ("health", "End what `up` keeps running."),
+    "down": ("health", "End the servers that `up` started."),
     "run": ("runs", "Run tests."),
-    "status": ("status", "Say where a run stands."),
+    "status": ("status", "Show the progress of a run."),
     "events": ("records", "Print the events of a run."),
-    "report": ("records", "Make the report of a run from its ledger."),
+    "report": ("records", "Regenerate the report of a run from its ledger."),
     "audit": ("records", "Verify the record of a run."),
-    "rollback": ("records", "Take a run back to a checkpoint."),
+    "rollback": ("records", "Return a run to a checkpoint."),
     "compare": ("compare", "Compare two methods, runs or branches."),
-    "history": ("history", "Show what earlier runs say of tests."),
-    "baseline": ("baseline", "Show, accept or reset how long tests usually take."),
-    "doctor": ("runs", "Say what this machine lacks, and the mend."),
+    "history": ("history", "Show the results of earlier runs."),
+    "baseline": ("baseline", "Show, accept or reset the usual durations of tests."),
+    "doctor": ("runs", "Report what this machine lacks, with hints."),
 }
 
 

@@ -48,7 +48,7 @@ class Project(NamedTuple):
             try:
                 found.update(path for path in self.root.glob(glob) if path.is_file())
             except ValueError as error:
-                raise UsageError(f'"{glob}" of [tool.orchestra] specs is no glob: {error}') from error
+                raise UsageError(f'"{glob}" of [tool.orchestra] specs is not a glob: {error}') from error
         return sorted(path.relative_to(self.root).as_posix() for path in found)
 
     def suites(self) -> list[str]:

@@ -17,7 +17,7 @@ from orchestra.ledger.outcome import FINE
 from orchestra.plan import Plan, Test
 from orchestra.runtime.bounded.patterns import PatternError, first
 
-_PASSED: Final = "it passed, though known_failures has"
+_PASSED: Final = "it passed, although it is listed under known_failures:"
 """How a strict entry complains. Its words hold the pattern, and must not be taken for the failure that is known."""
 
 EXCUSABLE: Final[frozenset[Verdict]] = frozenset({"failed", "timeout", "error"})
@@ -83,7 +83,7 @@ def strictly(test: Test, verdict: Verdict, reason: str) -> tuple[Verdict, str]:
     strict = next((known for known in test.known_failures if known.strict), None)
     if strict is None or verdict not in {"passed", "flaky"}:
         return verdict, reason
-    return "failed", f'{_PASSED} "{strict.match}": take the entry out'
+    return "failed", f'{_PASSED} "{strict.match}": remove the entry'
 
 
 def lapsed(plan: Plan, today: date) -> Iterator[str]:
@@ -91,4 +91,4 @@ def lapsed(plan: Plan, today: date) -> Iterator[str]:
     for test in plan.tests:
         held = test.quarantine
         if held is not None and today > date.fromisoformat(held.until):
-            yield f"the quarantine of {test.id} ended on {held.until}: its failures count again; {held.owner} sees to it"
+            yield f"the quarantine of {test.id} ended on {held.until}: its failures count again; owner: {held.owner}"

@@ -63,7 +63,7 @@ def _opener(root: Path) -> str:
     name = "open" if sys.platform == "darwin" else "xdg-open"
     program = checkout.program(name, os.environ.get("PATH", os.defpath), root)
     if program is None:
-        raise UsageError(f"no program opens files here: {name} is not on PATH", "leave --open out for the path")
+        raise UsageError(f"no program to open files: {name} is not on PATH", "remove --open to print the path")
     return program
 
 
@@ -82,4 +82,4 @@ def _files(every: Sequence[Life], kind: str) -> list[str]:
         if found := [path for life in every for path in files(life, wanted)]:
             return found
     there = sorted({one.kind for life in every for seen in life.attempts for one in seen.body.evidence})
-    raise UsageError(f'nothing of the kind "{kind}" was kept; there is {", ".join(there) or "nothing"}')
+    raise UsageError(f'there is no file of the kind "{kind}"; there is {", ".join(there) or "nothing"}')

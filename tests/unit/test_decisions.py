@@ -332,12 +332,12 @@ ENTITY = '<!DOCTYPE a [<!ENTITY b "cccccccccc"><!ENTITY d "&b;&b;&b;&b;&b;&b;&b;
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("<a>" * 101, "has more than 100 elements inside of each other"),
-        (f"{ENTITY}<testcase><failure>&d;</failure></testcase>", "has a DOCTYPE: no JUnit file needs one"),
+        ("<a>" * 101, "has more than 100 levels of nested elements"),
+        (f"{ENTITY}<testcase><failure>&d;</failure></testcase>", "has a DOCTYPE, which is not allowed"),
         ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', "has a DOCTYPE"),
         ("<a" + " " * 64_000_000, "has more than 64 MB"),
-        ("<a>", "is no XML (no element found: line 1, column 3)"),
-        ("<<", "is no XML (not well-formed (invalid token): line 1, column 1)"),
+        ("<a>", "is not XML (no element found: line 1, column 3)"),
+        ("<<", "is not XML (not well-formed (invalid token): line 1, column 1)"),
     ],
     ids=["deep", "entities", "external", "large", "cut", "none"],
 )

@@ -126,7 +126,7 @@ def _failure(request: Request, command: Command, finished: Finished) -> Failure 
         limit = request.test.timeout_seconds
         return Failure(
             "timeout",
-            f'"{program}" did not end within {limit:g} s and was ended with all it started',
+            f'"{program}" did not end within {limit:g} s and was ended with all its descendants',
             at=at,
             found=found,
         )
@@ -188,7 +188,7 @@ def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failu
             try:
                 inside(str(path), root)
             except UsageError as error:
-                refused = Failure("setup", f"nothing out of the project is attached: {error.message}", at=at)
+                refused = Failure("setup", f"files outside the project are not attached: {error.message}", at=at)
             else:
                 found.append(Evidence(_kept(path, root, folder), "attachment"))
     return found, refused

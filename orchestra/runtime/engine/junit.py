@@ -71,12 +71,12 @@ class _Reader:
         self._bad: _Bad | None = None
 
     def doctype(self, _name: str, _public: str | None, _system: str | None) -> None:
-        raise JunitError("has a DOCTYPE: no JUnit file needs one, and entities may be declared in it")
+        raise JunitError("has a DOCTYPE, which is not allowed, because it can declare entities")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > DEPTH:
-            raise JunitError(f"has more than {DEPTH} elements inside of each other")
+            raise JunitError(f"has more than {DEPTH} levels of nested elements")
         if self._case is None:
             if tag == "testcase":
                 name = ".".join(part for part in (attributes.get("classname"), attributes.get("name")) if part)
@@ -122,4 +122,4 @@ def junit_failures(path: Path) -> Reported | None:
     except OSError:
         return None
     except ET.ParseError as error:
-        raise JunitError(f"is no XML ({error})") from error
+        raise JunitError(f"is not XML ({error})") from error

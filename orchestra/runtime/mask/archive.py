@@ -114,7 +114,7 @@ class Cleaner:
         if layer is None:
             return self._plain(source, name, head)
         if depth >= DEPTH:
-            raise Unsearched(f"it has more than {DEPTH} layers of packing, and no more are searched for secrets")
+            raise Unsearched(f"it has more than {DEPTH} layers of packing, the limit of the search for secrets")
         try:
             return layer(source, name, depth + 1)
         except _DAMAGED as error:
@@ -202,7 +202,7 @@ class Cleaner:
         except _DAMAGED:
             made = None  # it only looks like one
         if made is not None:
-            raise Unsearched("a secret is in an archive at its end, and cannot be taken out")
+            raise Unsearched("a secret is in an archive at its end, and cannot be removed")
         return self._plain(source, name, _head(source))
 
     def _zip(self, source: IO[bytes], _name: str, depth: int) -> IO[bytes] | None:
@@ -271,7 +271,7 @@ class Cleaner:
             self._room -= len(block)
             if self._room < 0:
                 limit = UNPACKED_BYTES >> 20
-                raise Unsearched(f"it unpacks to more than {limit} MB, and no more are searched for secrets")
+                raise Unsearched(f"it unpacks to more than {limit} MB, the limit of the search for secrets")
             target.write(block)
         return _rewound(target)
 
