@@ -564,7 +564,7 @@ class Session:
             result,
             self.folder,
             folder,
-            where=self._places.text(result.failure.at) if result.failure is not None else "",
+            where=self._places.text(result.failure.pointers) if result.failure is not None else "",
             settled=settled,
             retry=again,
             incidents=incidents,

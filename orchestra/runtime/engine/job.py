@@ -12,7 +12,7 @@ from orchestra import names
 from orchestra.errors import MachineError, UsageError
 from orchestra.ledger.disk import open_log
 from orchestra.plan import Command
-from orchestra.runtime.attempt import Evidence, Failure, Request, Result
+from orchestra.runtime.attempt import AttemptFailure, EvidenceFile, Request, Result
 from orchestra.runtime.engine.junit import JunitError, Reported, junit_failures
 from orchestra.runtime.files import inside, matching, open_plain
 from orchestra.runtime.mask import StreamMask
@@ -93,7 +93,7 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
         outcome, failure = "interrupted", None
     elif finished.timed_out:
         outcome = "timeout"
-    elif failure is not None and failure.fault == "setup":
+    elif failure is not None and failure.kind == "setup":
         outcome = "error"
     facts = {"left_behind": finished.left_behind} if finished.left_behind else {}
     if finished.log_error:
@@ -104,7 +104,7 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
         outcome=outcome,  # type: ignore[arg-type]
         seconds=finished.seconds,
         failure=failure,
-        evidence=(Evidence(LOG, "log", masked=not finished.log_foreign), *attached),
+        evidence=(EvidenceFile(LOG, "log", masked=not finished.log_foreign), *attached),
         exit_code=finished.exit_code,
         facts=facts,
         resources=_resources(finished),
@@ -116,7 +116,7 @@ def _resources(finished: Finished) -> dict[str, float]:
     return {} if finished.usage is None else {k: v for k, v in finished.usage._asdict().items() if v is not None}
 
 
-def _failure(request: Request, command: Command, finished: Finished) -> Failure | None:
+def _failure(request: Request, command: Command, finished: Finished) -> AttemptFailure | None:
     if not command.junit and finished.exit_code in command.exit_codes and not finished.timed_out:
         return None  # the usual case: nothing needs to be read
     at = (f"/tests/{request.test.of or request.test.id}/command",)
@@ -124,28 +124,28 @@ def _failure(request: Request, command: Command, finished: Finished) -> Failure 
     program = command.argv[0]
     if finished.timed_out:
         limit = request.test.timeout_seconds
-        return Failure(
+        return AttemptFailure(
             "timeout",
             f'"{program}" did not end within {limit:g} s and was ended with all it started',
-            at=at,
+            pointers=at,
             found=found,
         )
     if finished.signal is not None:
-        return Failure("crash", f'"{program}" was ended by signal {finished.signal}', at=at, found=found)
+        return AttemptFailure("crash", f'"{program}" was ended by signal {finished.signal}', pointers=at, found=found)
     try:
         reported = _reported(request, command, finished)
     except UsageError as error:
-        return Failure("setup", error.message, at=at, found=found, hint=error.hint)
+        return AttemptFailure("setup", error.message, pointers=at, found=found, hint=error.hint)
     if reported is not None and reported.count:
         more = reported.count - len(reported.first)
         words = "; ".join(reported.first) + (f" and {more} more" if more else "")
-        return Failure("command", words, at=at, found=found)
+        return AttemptFailure("command", words, pointers=at, found=found)
     if finished.exit_code not in command.exit_codes:
         allowed = ", ".join(map(str, command.exit_codes))
-        return Failure(
+        return AttemptFailure(
             "command",
             f'"{program}" ended with exit code {finished.exit_code}',
-            at=at,
+            pointers=at,
             expected=f"exit code {allowed}",
             found=found,
         )
@@ -171,11 +171,11 @@ def _reported(request: Request, command: Command, finished: Finished) -> Reporte
     return found
 
 
-def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failure | None]:
+def _attached(request: Request, command: Command) -> tuple[list[EvidenceFile], AttemptFailure | None]:
     """Return the files that the command's `attach` globs name, and the failure of one that leads out of the project."""
     root, folder = Path(request.root), Path(request.folder)
     at = (f"/tests/{request.test.of or request.test.id}/command",)
-    found: list[Evidence] = []
+    found: list[EvidenceFile] = []
     refused = None
     for glob in command.attach:
         pattern = names.expand(glob, lambda name: lookup(request.names, name))
@@ -183,14 +183,16 @@ def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failu
         for number, path in enumerate(matching(base, [rest])):
             if number == ATTACHED_FILES:
                 message = f'"{glob}" of attach names more than {ATTACHED_FILES} files'
-                refused = Failure("setup", message, at=at, hint="name fewer, or pack them into one")
+                refused = AttemptFailure("setup", message, pointers=at, hint="name fewer, or pack them into one")
                 break
             try:
                 inside(str(path), root)
             except UsageError as error:
-                refused = Failure("setup", f"nothing out of the project is attached: {error.message}", at=at)
+                refused = AttemptFailure(
+                    "setup", f"nothing out of the project is attached: {error.message}", pointers=at
+                )
             else:
-                found.append(Evidence(_kept(path, root, folder), "attachment"))
+                found.append(EvidenceFile(_kept(path, root, folder), "attachment"))
     return found, refused
 
 
