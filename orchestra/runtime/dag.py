@@ -40,8 +40,8 @@ from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
 from orchestra.runtime import inherited
 from orchestra.runtime.outlet import Outlet
+from orchestra.runtime.run.session import Options, Session
 from orchestra.runtime.select import task_name
-from orchestra.runtime.session import Options, Session
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Watch = Callable[[Path, Plan, Path], Sequence[Observer]]

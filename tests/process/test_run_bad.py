@@ -415,7 +415,7 @@ Queue.take = lose
 """
 
 FAILS = """
-from orchestra.runtime import session
+from orchestra.runtime.run import session
 finished = session.attempt_finished
 def fail(test, *rest, **more):
     return {}["a mistake of ours"] if test.id == "b" else finished(test, *rest, **more)

@@ -56,7 +56,6 @@ from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
 from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly, unsearched
-from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Gates, figures
 from orchestra.runtime.incident import Outages, judged
@@ -71,6 +70,7 @@ from orchestra.runtime.record import attempt_finished, evidence_gone, folder_of,
 from orchestra.runtime.recorder import Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
+from orchestra.runtime.run.ending import fault_of
 from orchestra.runtime.select import task_name
 from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.matrix import Matrix
