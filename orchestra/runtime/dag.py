@@ -191,7 +191,7 @@ class Pump(Runner):  # type: ignore[misc]
         try:
             self._pump(task_dispatcher, session)
         except Exception as error:  # noqa: BLE001 - doit would go on to the end of the run, whose code would hide it
-            session.fault = session.fault_of(error)
+            session.fail(error)
 
     def _pump(self, dispatcher: Any, session: Session) -> None:
         nodes: dict[str, Any] = {}
