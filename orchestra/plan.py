@@ -12,7 +12,7 @@ Longer than other modules because it is one record: types, then how they are wri
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
@@ -27,6 +27,8 @@ READ = frozenset({1, 2})
 
 Driver: TypeAlias = Literal["playwright", "mcp", "command", "http"]
 Engine: TypeAlias = Literal["chromium", "firefox", "webkit"]
+ReportKind: TypeAlias = Literal["junit", "playwright_json", "pytest_reportlog"]
+REPORT_KINDS: Final[tuple[ReportKind, ...]] = get_args(ReportKind)
 Cause: TypeAlias = Literal["failed", "timeout", "connection", "crash"]
 
 
@@ -199,7 +201,7 @@ class Errors(Part, frozen=True):
 
 
 class Command(Part, frozen=True):
-    """A program as a test: it passes when its exit code is in `exit_codes` and its JUnit file, if any, has no failure."""
+    """A program as a test: it passes when its exit code is in `exit_codes` and its report of cases, if any, has no failure."""
 
     argv: tuple[str, ...]
     shell: bool = False
@@ -207,7 +209,15 @@ class Command(Part, frozen=True):
     env: dict[str, str] = {}
     exit_codes: tuple[int, ...] = (0,)
     junit: str = ""
+    playwright_json: str = ""
+    pytest_reportlog: str = ""
     attach: tuple[str, ...] = ()
+
+    @property
+    def report(self) -> tuple[ReportKind, str] | None:
+        """The report of cases that it writes: which, and its path. None without one."""
+        paths = (self.junit, self.playwright_json, self.pytest_reportlog)
+        return next(((kind, path) for kind, path in zip(REPORT_KINDS, paths, strict=True) if path), None)
 
 
 class Test(Part, frozen=True):
