@@ -169,11 +169,15 @@ class Retry(Part, frozen=True):
 
 
 class Quarantine(Part, frozen=True):
-    """A test whose failures are excused up to a day, `YYYY-MM-DD` in UTC, that day included."""
+    """A test whose failures are excused up to a day, `YYYY-MM-DD` in UTC, that day included.
+
+    With `cases`, globs of names, only failures of these cases are.
+    """
 
     owner: str
     until: str
     reason: str = ""
+    cases: tuple[str, ...] = ()
 
 
 class KnownFailure(Part, frozen=True):
@@ -214,10 +218,14 @@ class Command(Part, frozen=True):
     attach: tuple[str, ...] = ()
 
     @property
+    def reports(self) -> tuple[str, ...]:
+        """Path by path, the report of each kind, in the order of `REPORT_KINDS`; at most one is not empty."""
+        return self.junit, self.playwright_json, self.pytest_reportlog
+
+    @property
     def report(self) -> tuple[ReportKind, str] | None:
         """The report of cases that it writes: which, and its path. None without one."""
-        paths = (self.junit, self.playwright_json, self.pytest_reportlog)
-        return next(((kind, path) for kind, path in zip(REPORT_KINDS, paths, strict=True) if path), None)
+        return next(((kind, path) for kind, path in zip(REPORT_KINDS, self.reports, strict=True) if path), None)
 
 
 class Test(Part, frozen=True):

@@ -22,6 +22,7 @@ from orchestra import __version__
 from orchestra.errors import OrchestraError
 from orchestra.ledger import history, integrity, kept_plan
 from orchestra.ledger.author import Author, Signer
+from orchestra.ledger.case import BAD
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Verdict
 from orchestra.ledger.lock import Holder, Lock
@@ -43,7 +44,7 @@ from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
 from orchestra.runtime.evidence_book import EvidenceBook
-from orchestra.runtime.excuse import excuse, excuse_blocked, lapsed, strictly, unsearched
+from orchestra.runtime.excuse import NONE, Excused, excuse, excuse_blocked, excuse_cases, lapsed, strictly, unsearched
 from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
@@ -109,6 +110,8 @@ class _Task:
     inputs: str | None = None
     marks: Mapping[str, Mark] = field(default_factory=dict)
     given: tuple[Verdict, str] = ("error", "")
+    inner: Excused = NONE
+    unsearched: PatternError | None = None
 
 
 class Session:
@@ -552,6 +555,7 @@ class Session:
         task.seconds = result.seconds
         folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
         logs = bool(patterns_of(task.test, task.method.id))
+        result = self._excuse_cases(task, result)
         settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
         task.held += settled.requeue
         again = settled.again and not self._signal and self.fault is None
@@ -571,8 +575,18 @@ class Session:
         overlapped = self._outages.of(task.name)
         suspect, cut = settled.suspect, settled.again
         verdict, reason = judged(result, held=task.held, suspect=suspect, cut=cut, incidents=overlapped)
-        task.given = strictly(task.test, verdict, reason)
+        task.given = strictly(task.test, verdict, reason, task.inner)
         self._compare(task, result)
+
+    def _excuse_cases(self, task: _Task, result: Result) -> Result:
+        """Return a result with excuses for its cases. A run that was told to end waits for no pattern."""
+        task.inner, task.unsearched = Excused(result.cases), None
+        if not self._asked and any(case.verdict in BAD for case in result.cases):
+            try:
+                task.inner = excuse_cases(task.test, result, self._now.date())
+            except PatternError as error:
+                task.unsearched = error
+        return msgspec.structs.replace(result, cases=task.inner.cases)
 
     def _work_of(self, result: Result) -> Work:
         """What is to be done with the files of an attempt that has ended."""
@@ -654,8 +668,10 @@ class Session:
         if not task.attempt:
             return verdict, reason, ""
         today = self._now.date()
+        if task.unsearched is not None:
+            return unsearched(task.test, task.unsearched, reason, today, self._place)
         try:
-            return verdict, reason, excuse(task.test, verdict, reason, today, search=not self._asked)
+            return verdict, reason, excuse(task.test, verdict, reason, today, search=not self._asked, inner=task.inner)
         except PatternError as error:
             return unsearched(task.test, error, reason, today, self._place)
 

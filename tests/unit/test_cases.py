@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import resource
 import string
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -11,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger.case import BAD, Case
+from orchestra.ledger.case import BAD, Case, is_named
 from orchestra.runtime.cases.junit import read_junit
 from orchestra.runtime.cases.playwright_json import read_playwright
 from orchestra.runtime.cases.pytest_reportlog import read_reportlog
@@ -138,6 +141,51 @@ def test_a_secret_is_masked_before_a_text_is_cut(before, between):
     told = tidy(f"{'x' * before}s3cret{between}-word{'y' * 2000}", mask)
     assert "s3cret" not in told
     assert len(told) <= LETTERS + 1
+
+
+ENTITY = '<!DOCTYPE a [<!ENTITY b "cccccccccc"><!ENTITY d "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
+
+
+@pytest.mark.parametrize(
+    "kind, text, message",
+    [
+        ("junit", f"{ENTITY}<testcase><failure>&d;</failure></testcase>", "has a DOCTYPE: no JUnit file needs one"),
+        ("junit", '<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', "has a DOCTYPE"),
+        ("junit", "<a" + " " * 64_000_000, "has more than 64 MB"),
+        ("playwright_json", " " * 64_000_001, "has more than 64 MB"),
+        ("pytest_reportlog", " " * 64_000_001, "has more than 64 MB"),
+        ("junit", "<a>", "is no XML (no element found: line 1, column 3)"),
+    ],
+    ids=["entities", "external", "large", "large-json", "large-log", "cut"],
+)
+def test_a_file_beyond_a_limit_is_refused(tmp_path, kind, text, message):
+    (tmp_path / "report").write_text(text)
+    with pytest.raises(ReportError, match=re.escape(message)):
+        read(tmp_path / "report", kind, as_it_is)
+
+
+def test_a_pipe_in_the_place_of_a_report_is_none(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert read(tmp_path / "pipe", "junit", as_it_is) is None
+    assert read(tmp_path / "nothing", "junit", as_it_is) is None
+
+
+def test_a_large_junit_file_takes_the_memory_of_its_cases(tmp_path):
+    case = '<testcase name="n"><failure>\n  words\n</failure><system-out>' + "x" * 1000 + "</system-out></testcase>"
+    (tmp_path / "j.xml").write_text(f"<testsuite>{case * CASES}</testsuite>")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report = read(tmp_path / "j.xml", "junit", as_it_is)
+    assert [case.line for case in report.cases[:2]] == ["n: words", "n (2): words"]
+    assert len(report.cases) == CASES
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 60_000, "kilobytes; as elements the file has 50 megabytes"
+
+
+@pytest.mark.parametrize(
+    "glob, fits", [("a [x] *", True), ("a*", True), ("*y", True), ("a [x]", False), ("?*", False), ("*", True)]
+)
+def test_only_a_star_of_a_glob_means_more_than_itself(glob, fits):
+    assert is_named("a [x] \u203a y", [glob]) is fits
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="".join(map(chr, range(32)))), max_size=40)
