@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestra.draw import duration
 from orchestra.ledger.event import CATALOGUE, Event
 from orchestra.report.beside import findings_of, hosts_of, network_of
 from orchestra.report.lines import detail, details, line
-from orchestra.report.table import duration
 
 Body = Mapping[str, Any]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestra import draw
+from orchestra.draw import duration
 from orchestra.ledger.event import Event
 from orchestra.ledger.outcome import FINE
 from orchestra.report.beside import SHOWN, Finding, summed
@@ -19,7 +20,6 @@ from orchestra.report.rows import Evidence, Report, Row
 from orchestra.report.table import (
     agreement,
     counted,
-    duration,
     exit_meaning,
     gate_remark,
     incident_parts,

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from orchestra import draw
+from orchestra.draw import duration
 from orchestra.ledger.outcome import FINE
 from orchestra.report.beside import HEADS
 from orchestra.report.compare_text import agreement_lines, compared_lines
 from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row
 from orchestra.report.table import (
     counted,
-    duration,
     exit_meaning,
     gate_remark,
     incident_parts,

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestra.draw import duration
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.event import CATALOGUE, Event
 from orchestra.report.lines import event_line, gate_line, line
-from orchestra.report.table import duration
 
 Body = Mapping[str, Any]
 

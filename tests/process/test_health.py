@@ -760,7 +760,7 @@ def test_a_bug_of_ours_fails_the_component_and_holds_up_nobody(ground):
     async def broken():
         raise KeyError("oops")
 
-    matrix._members["backend"].come_up = broken
+    matrix._members["backend"].go_down = broken
     rows = ground.settle(matrix, "backend", "frontend")
     assert [row.state for row in rows] == ["failed", "failed"]
     assert rows[0].reason == "met a bug of orchestra: KeyError('oops')"
@@ -897,7 +897,7 @@ import os, sys, time
 from pathlib import Path
 from orchestra.plan import Backoff, Component, Probe, Ready, Service
 from orchestra.runtime.mask import NOTHING
-from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.port import busy
 from orchestra.runtime.processes.reaper import Reaper
 mark, low, high = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
