@@ -33,13 +33,13 @@ from orchestra import nofollow, outputs, source
 from orchestra import plan as plans
 from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
 from orchestra.ledger.author import signer_of
+from orchestra.ledger.view import Observer
 from orchestra.outputs import Entry
 from orchestra.plan import Plan
 from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
 from orchestra.runtime import inherited
 from orchestra.runtime.outlet import Outlet
-from orchestra.runtime.recorder import Observer
 from orchestra.runtime.select import task_name
 from orchestra.runtime.session import Options, Session
 

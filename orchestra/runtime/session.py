@@ -24,12 +24,25 @@ from orchestra.ledger import history, integrity, kept_plan
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.case import BAD
 from orchestra.ledger.disk import make_folder
-from orchestra.ledger.event import Verdict
+from orchestra.ledger.event import (
+    AttemptStarted,
+    GroupCompleted,
+    Interrupted,
+    Note,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    SessionChanged,
+    Verdict,
+    VerdictGiven,
+)
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
+from orchestra.ledger.origin import machine_shape
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.runs import newest_id
 from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
+from orchestra.ledger.view import Observer, View
 from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
@@ -43,21 +56,20 @@ from orchestra.runtime.build import Builds, source_now, unsure
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engines import engines
-from orchestra.runtime.evidence_book import EvidenceBook
 from orchestra.runtime.excuse import NONE, Excused, excuse, excuse_blocked, excuse_cases, lapsed, strictly, unsearched
 from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
-from orchestra.runtime.gate import SAMPLE_SECONDS, Execution, Gates, figures
+from orchestra.runtime.gate import SAMPLE_SECONDS, Gates, figures
 from orchestra.runtime.incident import Outages, judged
 from orchestra.runtime.log_finding import patterns_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.pace import Pace, repeat_folder
-from orchestra.runtime.page_figures import PageFigures, page_body
+from orchestra.runtime.page_figures import page_figures
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.provenance import odd, provenance
-from orchestra.runtime.record import attempt_body, folder_of, missing_evidence, repeat_body
-from orchestra.runtime.recorder import Observer, Recorder
+from orchestra.runtime.record import attempt_finished, evidence_gone, folder_of, missing_evidence, repeated
+from orchestra.runtime.recorder import Recorder
 from orchestra.runtime.resource import Slots, machine_load
 from orchestra.runtime.resume import Resumed, going_on
 from orchestra.runtime.select import task_name
@@ -104,9 +116,6 @@ class _Task:
     name: str
     method: Method
     test: Test
-    attempt: int = 0
-    seconds: float = 0.0
-    held: int = 0
     inputs: str | None = None
     marks: Mapping[str, Mark] = field(default_factory=dict)
     given: tuple[Verdict, str] = ("error", "")
@@ -146,9 +155,6 @@ class Session:
         self._home = home = root / PLAN_FOLDER / plan.suite
         self.run = options.resume or run_id(now, os.urandom(2).hex(), newest_id(home))
         self.folder = home / "runs" / self.run
-        self.verdicts: dict[str, Verdict] = {}
-        self.reasons: dict[str, str] = {}
-        self.excused: dict[str, str] = {}
         self.fault: OrchestraError | None = None
         self._signal = self._asked = self._evidence_missing = 0
         self._unhealthy = ""
@@ -170,19 +176,22 @@ class Session:
             self._masks = Masks(plan.secrets, environment)
             if not options.resume:
                 make_folder(self.folder)
-            self._history, self._facts = history.Collector(), integrity.Facts(plan)
+            # Of passes the steps are of interest only where methods are compared.
+            self._view = View(steps=len(plan.methods) > 1)
             self._recorder = Recorder(
                 self.folder,
                 self._masks.text if self._masks else None,
+                self._view,
                 observers(self.folder),
-                (self._history, self._facts),
                 author=Author(self._passes.secret, options.trust, options.sign),
             )
+            self._begun -= self._view.seconds
             self._record_start(selection)
         except BaseException:
             self._lock.release()
             raise
-        self._outages = Outages(self._recorder.add, numbered=self._resumed.incidents, troubles=self._resumed.troubles)
+        numbered = dict(self._view.numbers)
+        self._outages = Outages(self._recorder.add, numbered=numbered)
         # The reaper of an earlier segment may still be at work: it must not take what this one starts for leftovers.
         self._mark = f"{self.run}.{self._resumed.segment}" if self._resumed.segment else self.run
         self._reaper = Reaper.start(self._mark)
@@ -206,7 +215,7 @@ class Session:
             reaper=self._reaper,
             in_use=self._outages.in_use,
             lent=self._lent(),
-            numbered=self._resumed.incidents,
+            numbered=numbered,
             place=self._place,
         )
         self._aftermath = Aftermath(self._work_of, self._masks, self._matrix.hear, self._engine.wake)
@@ -218,8 +227,6 @@ class Session:
         self._slots = {method.id: Slots(method, options.workers) for method in plan.methods}
         self._env_names = _environment_names(plan, self._environment)
         self._gates = Gates(gates_of(plan), self._recorder.add, place=self._place)
-        self._selection, self._executions = selection, dict[str, Execution]()
-        self._pages, self._evidence = PageFigures(), EvidenceBook(self.folder)
         self._keep()
         self._opened = self._closed = False
 
@@ -230,10 +237,10 @@ class Session:
         lent, refused, unsure = reuse.usable(self._root, self._home, self._plan, self._environment)
         for name, why in refused.items():
             message = f'"{name}" is up by `orchestra up`, and is not used: {why}'
-            self._recorder.add("note", {"kind": "up_refused", "message": message})
+            self._recorder.add(Note(kind="up_refused", message=message))
         for name, why in unsure.items():
             message = f'"{name}" is used as `orchestra up` started it, and may be old code: {why}; {reuse.fix(name)}'
-            self._recorder.add("note", {"kind": "up_unsure", "message": message})
+            self._recorder.add(Note(kind="up_unsure", message=message))
         return lent
 
     def _go_on(self) -> Resumed:
@@ -244,69 +251,65 @@ class Session:
         return going_on(self.folder, self._plan, services, inputs, allow_changed=self._options.allow_changed)
 
     def _keep(self) -> None:
-        """Put the verdicts of earlier segments in their places, as if they had been given now."""
-        self._begun -= self._resumed.seconds
-        for name, count in self._resumed.attempts.items():
-            self._tasks[name].attempt = count
-            self._tasks[name].held = self._resumed.held.get(name, 0)
-        for name, body in self._resumed.kept.items():
-            self.verdicts[name], self.reasons[name] = body["verdict"], body["reason"]
-            seconds, attempts = body["seconds"], body["attempts"]
-            held = self._resumed.held.get(name, 0)
-            self._executions[name] = Execution(body["verdict"], seconds, attempts, body["speed_class"], held)
+        """Go on from the verdicts of earlier segments."""
+        for name in self._resumed.kept:
             self._queue.done(name)
-            test = self._tasks[name].test
-            logs = bool(patterns_of(test, self._tasks[name].method.id))
-            self._pages.take(self._resumed.pages.get(name, {}), logs=logs)
-            if attempts:
-                self._past[name] = history.Past(seconds, self.run, body["inputs"] if test.inputs else "")
-                browser = test.browser if needs_browser(test) else ""
-                self._pace.recall(name, seconds, browser, self._resumed.moved.get(name, ""))
         # A kill between the last verdict of a group and its checkpoint is made good here.
-        groups = {(self._tasks[name].method.id, self._tasks[name].test.group) for name in self._resumed.kept}
-        for method, group in sorted(groups - self._resumed.groups):
+        points = {(one.body.method, one.body.group): one.seq for one in self._view.checkpoints}
+        given = [one for name in self._resumed.kept if (one := self._view.life(name).given) is not None]
+        given.sort(key=lambda one: one.seq)
+        groups = {(one.body.method, self._tasks[one.body.task].test.group): one.seq for one in given}
+        for method, group in sorted(key for key, seq in groups.items() if seq > points.get(key, 0)):
             self._end_group(method, group)
 
     def _record_start(self, selection: Sequence[str]) -> None:
-        facts = provenance(self._root, self._environment, __version__)
-        self._pace = Pace.open(self._home, self._plan.baseline, history.machine_shape(facts))
-        facts["browsers"] = {
-            engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)
-        }
+        versions = {engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)}
+        origin = provenance(self._root, self._environment, __version__, versions)
+        self._pace = Pace.open(self._home, self._plan.baseline, machine_shape(origin))
         kept_plan.keep(self.folder, self._plan)
-        body = {
-            "run": self.run,
-            "plan_digest": self._plan.digest(),
-            "source_digest": self._plan.source_digest,
-            "workers": self._options.workers or 0,
-            "argv": list(self._options.argv),
-            "provenance": facts,
-            "builds": self._builds.digests,
-        }
         if self._options.resume:
-            rerun, changed = list(self._resumed.rerun), list(self._resumed.changed)
-            self._recorder.add("run_resumed", {**body, "rerun": rerun, "changed": changed})
-            self._recorder.add("note", {"kind": "trust", "message": self._vouched})
+            self._recorder.add(
+                RunResumed(
+                    run=self.run,
+                    rerun=self._resumed.rerun,
+                    plan_digest=self._plan.digest(),
+                    source_digest=self._plan.source_digest,
+                    changed=self._resumed.changed,
+                    workers=self._options.workers or 0,
+                    argv=self._options.argv,
+                    provenance=origin,
+                    builds=self._builds.digests,
+                )
+            )
+            self._recorder.add(Note(kind="trust", message=self._vouched))
             return
-        body |= {
-            "suite": self._plan.suite,
-            "profile": self._plan.profile or None,
-            "selection": list(selection),
-            "methods": [method.id for method in self._plan.methods],
-        }
-        self._recorder.add("run_started", body)
+        self._recorder.add(
+            RunStarted(
+                run=self.run,
+                suite=self._plan.suite,
+                plan_digest=self._plan.digest(),
+                source_digest=self._plan.source_digest,
+                profile=self._plan.profile or None,
+                selection=tuple(selection),
+                methods=tuple(method.id for method in self._plan.methods),
+                workers=self._options.workers or 0,
+                argv=self._options.argv,
+                provenance=origin,
+                builds=self._builds.digests,
+            )
+        )
         for message in self._masks.weak:
-            self._recorder.add("note", {"kind": "secret", "message": message})
-        for kind, message in odd(self._root, facts, self.run, self._now):
-            self._recorder.add("note", {"kind": kind, "message": message})
+            self._recorder.add(Note(kind="secret", message=message))
+        for kind, message in odd(self._root, origin, self.run, self._now):
+            self._recorder.add(Note(kind=kind, message=message))
         for message in lapsed(self._plan, self._now.date()):
-            self._recorder.add("note", {"kind": "quarantine", "message": message})
+            self._recorder.add(Note(kind="quarantine", message=message))
         if self._browsers and (why := scratch.environment(self._environment)[1]):
-            self._recorder.add("note", {"kind": "tmpdir", "message": why})
+            self._recorder.add(Note(kind="tmpdir", message=why))
         if missing := unfilmed((task.test for task in self._tasks.values()), self._environment):
-            self._recorder.add("note", {"kind": "video", "message": missing})
+            self._recorder.add(Note(kind="video", message=missing))
         if self._pace.fault:
-            self._recorder.add("note", {"kind": "baseline", "message": self._pace.fault})
+            self._recorder.add(Note(kind="baseline", message=self._pace.fault))
 
     # ------------------------------------------------------------------------------------------------ pushing, waiting
 
@@ -321,7 +324,7 @@ class Session:
             self._decide(task, "interrupted", f"{SIGNAL_NAMES[self._signal]} before it started")
             return
         needs = [task_name(task.method.id, need) for need in task.test.needs]
-        blocked = blocked_by(needs, self.verdicts) or self._gates.blocked()
+        blocked = blocked_by(needs, self._view.verdicts) or self._gates.blocked()
         if task.test.skip:
             self._decide(task, "skipped", task.test.skip)
         elif blocked:
@@ -342,7 +345,7 @@ class Session:
         past = self._past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._options.force:
             if unknown := self._builds.unknown(task.test):
-                self._recorder.add("note", {"kind": "unchanged_unsure", "message": unsure(task.name, unknown)})
+                self._recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown)))
                 return
             if not self._passes.hold(task.name, past, self._recorder.add):
                 return
@@ -396,14 +399,14 @@ class Session:
 
     def _figures(self) -> dict[str, object]:
         rows = {row.id: self._matrix.row(row.id) for row in self._plan.components}
-        values = figures(self._plan, self._selection, self._executions, rows)
+
+        def known(view: View) -> dict[str, object]:
+            return {**figures(self._plan, view, rows), **page_figures(self._plan, view), **self._pace.figures(view)}
+
         processors, memory = machine_load()
         return {
-            **values,
-            **self._pace.figures(),
+            **self._recorder.read(known),
             "evidence_missing": self._evidence_missing,
-            **self._outages.counts(),
-            **self._pages.figures(),
             "workers": self._workers(),
             "seconds_total": time.monotonic() - self._begun,
             "cpu_percent": processors,
@@ -445,7 +448,7 @@ class Session:
                 if name is None:
                     break
                 task = self._tasks[name]
-                if name in self.verdicts:
+                if name in self._view.verdicts:
                     self._queue.release(name)
                     continue
                 self._by_method[method.id] += 1
@@ -476,12 +479,12 @@ class Session:
 
     def _renewed(self, component: str, method: str) -> None:
         message = f'"{component}" is renewed before the tests of {method}, as `between_methods` says'
-        self._recorder.add("note", {"kind": "between_methods", "message": message})
+        self._recorder.add(Note(kind="between_methods", message=message))
 
     def _start(self, task: _Task) -> None:
         repeat = self._pace.repeating(task.name)
-        task.attempt += not repeat
-        folder = folder_of(task.name, task.attempt, self._resumed.segment)
+        attempt = self._view.life(task.name).ended + (not repeat)
+        folder = folder_of(task.name, attempt, self._resumed.segment)
         if repeat:
             folder = repeat_folder(folder, repeat)
         path = f"{self.folder}/{folder}"
@@ -489,14 +492,16 @@ class Session:
             make_folder(path)
         found = self._browsers.get(task.test.browser) if needs_browser(task.test) else None
         if not repeat:
-            body = {
-                "task": task.name,
-                "test": task.test.id,
-                "method": task.method.id,
-                "attempt": task.attempt,
-                "dir": folder,
-            }
-            self._recorder.add("attempt_started", body if found is None else {**body, "browser": task.test.browser})
+            self._recorder.add(
+                AttemptStarted(
+                    task=task.name,
+                    test=task.test.id,
+                    method=task.method.id,
+                    attempt=attempt,
+                    dir=folder,
+                    browser="" if found is None else task.test.browser,
+                )
+            )
         if patterns_of(task.test, task.method.id):
             self._matrix.hear()  # what was written before it began is not its own
         required = self._matrix.required_by(task.test.requires)
@@ -508,7 +513,7 @@ class Session:
                 task=task.name,
                 test=task.test,
                 method=task.method,
-                attempt=task.attempt,
+                attempt=attempt,
                 root=str(self._root),
                 folder=path,
                 names={
@@ -518,7 +523,7 @@ class Session:
                     "test.id": task.test.id,
                     "method.id": task.method.id,
                 },
-                mark=f"{self._mark}/{_word(task.name)}/{task.attempt}",
+                mark=f"{self._mark}/{_word(task.name)}/{attempt}",
                 browser=found if isinstance(found, Browser) else None,
                 headed=self._options.headed,
                 secrets=self._plan.secrets,
@@ -552,31 +557,40 @@ class Session:
         if self._pace.repeating(task.name):
             self._repeated(task, result)
             return
-        task.seconds = result.seconds
-        folder = self.folder / folder_of(task.name, task.attempt, self._resumed.segment)
-        logs = bool(patterns_of(task.test, task.method.id))
+        folder = self.folder / folder_of(task.name, result.attempt, self._resumed.segment)
+        life = self._view.life(task.name)
         result = self._excuse_cases(task, result)
-        settled, incidents = self._outages.ended(result, task.test.retries, held=task.held)
-        task.held += settled.requeue
+        settled, incidents = self._outages.ended(result, task.test.retries, held=life.held)
         again = settled.again and not self._signal and self.fault is None
-        where = self._places.text(result.failure.at) if result.failure is not None else ""
-        body = attempt_body(task.test, task.method.id, result, self.folder, folder, where=where, retry=again)
-        body |= page_body(result, self._matrix.names())
-        overlap = {"incidents": list(incidents)} | ({"infra_suspect": True} if settled.suspect else {})
-        self._recorder.add("attempt_finished", body | overlap if incidents else body)
-        self._evidence.note(body["evidence"])
-        self._evidence_missing += missing_evidence(task.test, result, len(body["evidence"]))
-        if "session" in result.facts:
-            self._recorder.add("session", result.facts["session"])
+        ended = attempt_finished(
+            task.test,
+            task.method.id,
+            result,
+            self.folder,
+            folder,
+            where=self._places.text(result.failure.at) if result.failure is not None else "",
+            settled=settled,
+            retry=again,
+            incidents=incidents,
+            inputs=(task.inputs or "") if task.test.inputs else "",
+            names=self._matrix.names(),
+        )
+        self._recorder.add(ended)
+        self._evidence_missing += missing_evidence(task.test, result, len(ended.evidence))
+        self._session_changed(result)
         if again:
             self._admit(task)
             return
-        self._pages.take(body, logs=logs)
         overlapped = self._outages.of(task.name)
         suspect, cut = settled.suspect, settled.again
-        verdict, reason = judged(result, held=task.held, suspect=suspect, cut=cut, incidents=overlapped)
+        verdict, reason = judged(result, held=life.held, suspect=suspect, cut=cut, incidents=overlapped)
         task.given = strictly(task.test, verdict, reason, task.inner)
         self._compare(task, result)
+
+    def _session_changed(self, result: Result) -> None:
+        """Record the browser session that an attempt was carried out in."""
+        if "session" in result.facts:
+            self._recorder.add(msgspec.convert(result.facts["session"], SessionChanged))
 
     def _excuse_cases(self, task: _Task, result: Result) -> Result:
         """Return a result with excuses for its cases. A run that was told to end waits for no pattern."""
@@ -591,7 +605,7 @@ class Session:
     def _work_of(self, result: Result) -> Work:
         """What is to be done with the files of an attempt that has ended."""
         task = self._running[result.task]
-        folder = folder_of(task.name, task.attempt, self._resumed.segment)
+        folder = folder_of(task.name, result.attempt, self._resumed.segment)
         repeat = self._pace.repeating(task.name)
         folder = repeat_folder(folder, repeat) if repeat else folder
         marks = {} if repeat else task.marks
@@ -610,62 +624,48 @@ class Session:
         self._decide(task, *task.given)
 
     def _repeated(self, task: _Task, result: Result) -> None:
-        folder = folder_of(task.name, task.attempt, self._resumed.segment)
+        folder = folder_of(task.name, result.attempt, self._resumed.segment)
         folder = repeat_folder(folder, self._pace.repeating(task.name))
-        self._recorder.add("repeat", repeat_body(task.test, task.method.id, result, self.folder, folder))
-        if "session" in result.facts:
-            self._recorder.add("session", result.facts["session"])
+        self._recorder.add(repeated(task.test, task.method.id, result, self.folder, folder))
+        self._session_changed(result)
         self._compare(task, result)
 
     def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
-        name = task.name
+        name, life = task.name, self._view.life(task.name)
         verdict, reason, excused = self._excuse(task, verdict, reason)
-        self.verdicts[name] = verdict
-        self.reasons[name] = reason
+        seconds = life.last.seconds if life.last is not None else 0.0
         required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
-        incidents = self._outages.of(name, (row.incident for row in required if verdict == "blocked"))
-        pace = speed_class(task.seconds, verdict, task.method.speed or self._plan.speed) if task.attempt else None
-        body: dict[str, object] = {
-            "task": name,
-            "test": task.test.id,
-            "method": task.method.id,
-            "verdict": verdict,
-            "reason": reason,
-            "seconds": task.seconds,
-            "attempts": task.attempt,
-            "speed_class": pace,
-            "degraded": self._outages.degraded(name, (row.degraded for row in required)),
-            "inputs": task.inputs,
-        } | ({"incidents": list(incidents)} if incidents else {})
-        silent = verdict == "skipped" and not reason
-        if task.test.inputs:
-            body["reads"] = True
-        if excused:
-            body["excused"] = self.excused[name] = excused
-        self._executions[name] = Execution(
-            verdict, task.seconds, task.attempt, pace, task.held, excused=bool(excused), silent=silent
+        given = VerdictGiven(
+            task=name,
+            test=task.test.id,
+            method=task.method.id,
+            verdict=verdict,
+            reason=reason,
+            seconds=seconds,
+            attempts=life.number,
+            speed_class=speed_class(seconds, verdict, task.method.speed or self._plan.speed) if life.number else None,
+            degraded=self._outages.degraded(name, (row.degraded for row in required)),
+            inputs=task.inputs,
+            reads=bool(task.test.inputs),
+            excused=excused,
+            unchanged_since=since,
+            incidents=self._outages.of(name, (row.incident for row in required if verdict == "blocked")),
         )
-        given = self._recorder.add("verdict", body if since is None else {**body, "unchanged_since": since}, later=True)
-        self._decided.append((given.seq, name))
+        self._decided.append((self._recorder.add(given, later=True).seq, name))
         self._queue.done(name)
-        if task.attempt:
-            passed = verdict in {"passed", "flaky"}
-            self._past[name] = history.Past(
-                task.seconds, self.run if passed else "", (task.inputs or "") if passed and task.test.inputs else ""
-            )
         self._end_group(task.method.id, task.test.group)
 
     def _end_group(self, method: str, group: str) -> None:
         """A checkpoint, when the last verdict of a group was given."""
         if group and self._queue.completed(method, group):
-            self._recorder.add("group_completed", {"method": method, "group": group}, later=True)
+            self._recorder.add(GroupCompleted(method=method, group=group), later=True)
 
     def _excuse(self, task: _Task, verdict: Verdict, reason: str) -> tuple[Verdict, str, str]:
         """The verdict and its reason, and why it does not fail the run; empty when it does."""
         if verdict == "blocked":
             needs = [task_name(task.method.id, need) for need in task.test.needs]
-            return verdict, reason, excuse_blocked(needs, self.verdicts, self.excused)
-        if not task.attempt:
+            return verdict, reason, excuse_blocked(needs, self._view.verdicts)
+        if not self._view.life(task.name).number:
             return verdict, reason, ""
         today = self._now.date()
         if task.unsearched is not None:
@@ -682,7 +682,7 @@ class Session:
     def _give_up(self) -> None:
         """Nothing runs and nothing can start: no wait would ever end, so it is said instead."""
         for name in self._queue.waiting():
-            if name not in self.verdicts:
+            if name not in self._view.verdicts:
                 self._decide(self._tasks[name], "error", "it could not be started: what it waits for is not selected")
 
     # --------------------------------------------------------------------------------------------------------- the ends
@@ -699,7 +699,7 @@ class Session:
     def _interrupt(self) -> None:
         """End what runs, as `interrupted`: between two polls, where nothing is half done."""
         number = self._signal = self._asked
-        self._recorder.add("interrupted", {"signal": SIGNAL_NAMES[number]})
+        self._recorder.add(Interrupted(signal=SIGNAL_NAMES[number]))
         self._engine.stop()
         self._decide_waiting("interrupted", f"{SIGNAL_NAMES[number]} before it started")
 
@@ -709,7 +709,7 @@ class Session:
             self._leave(task)
         self._awaiting.clear()
         for name in self._queue.waiting():
-            if name not in self.verdicts and name not in self._running:
+            if name not in self._view.verdicts and name not in self._running:
                 self._decide(self._tasks[name], verdict, reason)
 
     def close(self) -> int:
@@ -746,38 +746,34 @@ class Session:
         while self._running:
             self._take(None)
         for name, task in self._tasks.items():
-            if name not in self.verdicts:
+            if name not in self._view.verdicts:
                 reason = self.fault.message if self.fault is not None else "never ran"
                 self._decide(task, "error", f"never ran: {reason}" if self.fault is not None else reason)
         self._open_gates(settled=True)
         fresh = source_now(self._root, self._plan.sources) == self._plan.source_digest
-        self._evidence_missing += self._evidence.gone()
+        self._evidence_missing += evidence_gone(self.folder, self._view)
         self._gates.after({**self._figures(), "plan_fresh": fresh})
         if not self._code():
-            self._pace.keep(self.folder, self._recorder.add)
+            self._pace.keep(self.folder, self._view, self._recorder.add)
 
     def _record_end(self) -> None:
         bind_logs(self.folder, self._recorder.add, self._masks.clean)
-        counts: dict[str, int] = {}
-        for verdict in self.verdicts.values():
-            counts[verdict] = counts.get(verdict, 0) + 1
         self._recorder.add(
-            "run_finished",
-            {
-                "exit_code": self._code(),
-                "counts": counts,
-                "seconds": time.monotonic() - self._begun,
-                "gates": self._gates.results(),
-            },
+            RunFinished(
+                exit_code=self._code(),
+                counts={verdict: count for verdict, count in self._view.counts.items() if count},
+                seconds=time.monotonic() - self._begun,
+                gates=self._gates.results(),
+            )
         )
         self._recorder.sync()
         change = Transaction(self._home)
-        change.write(history.LAST, history.encoded(self._past))
-        if (record := self._history.record()) is not None:
+        change.write(history.LAST, history.encoded(history.with_run(self._past, self._view)))
+        if (record := history.record_of(self._view)) is not None:
             change.write(history.EXECUTIONS, history.with_record(self._home, record))
         change.link(LAST_RUN, self.run)
         self._pace.commit(change)
-        self._recorder.seal(lambda: integrity.sealed(self._facts))
+        self._recorder.seal(integrity.sealed(integrity.Facts(self._plan, self._view)), integrity.VERSION)
         change.commit()
 
     def _code(self) -> int:
@@ -786,13 +782,15 @@ class Session:
         if self.fault is not None:
             return self.fault.exit_code
         unfit = bool(self._unhealthy) or isinstance(self._browsers.get("chromium"), Missing)
-        counted = [verdict for name, verdict in self.verdicts.items() if name not in self.excused]
+        counted = [given.verdict for given in self._view.verdicts.values() if not given.excused]
         return exit_code(counted, gates_failed=self._gates.failed(), unhealthy=unfit)
 
     def fails(self, name: str) -> str:
         """Why a verdict fails its doit task, empty when it does not."""
-        verdict = self.verdicts.get(name, "error")
-        return "" if verdict in FINE or name in self.excused else f"{verdict}: {self.reasons.get(name, 'never ran')}"
+        given = self._view.verdicts.get(name)
+        if given is None:
+            return "error: never ran"
+        return "" if given.verdict in FINE or given.excused else f"{given.verdict}: {given.reason}"
 
 
 def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, _Task]:

@@ -14,8 +14,10 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history
 from orchestra.ledger.author import author_of
+from orchestra.ledger.event import BaselineChanged
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, utc_stamp
+from orchestra.ledger.origin import machine_shape
 from orchestra.ledger.runs import LEDGER, last_ended
 from orchestra.plan import Baseline, Plan
 from orchestra.printing import unbroken
@@ -96,7 +98,7 @@ def accept(
 ) -> int:
     """Make what the latest runs measured the baseline, in the place of what was."""
     project, plan, home = _chosen(ctx, suite, profile, selection)
-    shape = machine or history.machine_shape(provenance(project.root, os.environ, __version__))
+    shape = machine or machine_shape(provenance(project.root, os.environ, __version__))
     records, refused = history.refresh(home)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
@@ -152,12 +154,13 @@ def _replace(home: Path, old: Samples, new: Samples, reason: str) -> None:
         author = author_of(home.parent.parent, os.environ)
         if last := last_ended(home):
             with Writer(last / LEDGER, now=lambda: datetime.now(UTC), author=author) as writer:
-                body = {
-                    "digest": baselines.digest_of(new),
-                    "previous": baselines.digest_of(old),
-                    "reason": f"orchestra baseline: {reason}",
-                }
-                writer.append("baseline", body)
+                writer.append(
+                    BaselineChanged(
+                        digest=baselines.digest_of(new),
+                        previous=baselines.digest_of(old),
+                        reason=f"orchestra baseline: {reason}",
+                    )
+                )
                 writer.seal()
     finally:
         lock.release()

@@ -9,12 +9,13 @@ import click
 
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline, history
-from orchestra.ledger.log import read
-from orchestra.ledger.runs import LAST, LEDGER, last_ended, runs_of
+from orchestra.ledger.runs import LAST, last_ended, runs_of
+from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
-from orchestra.report.compare import Side, Sides, agreements, of_method, with_baselines
+from orchestra.report.compare import Side, agreements, machine_of, of_method, with_baselines
 from orchestra.report.compare import compare as compared
+from orchestra.report.compare import sides as sides_of
 from orchestra.report.compare_text import Form, agreement_lines, compared_lines
 from orchestra.runtime import dag
 from orchestra.suggest import did_you_mean
@@ -106,7 +107,5 @@ def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
     if folder is None:
         latest = ", ".join(known[-3:]) or "none; `orchestra run` makes one"
         raise UsageError(f'no run or method "{run}"{did_you_mean(run, known)}', f"the latest runs are {latest}")
-    sides = Sides()
-    for event in read(folder / LEDGER):
-        sides.see(event)
-    return sides.by_task(), sides.machine
+    view = look(folder)
+    return sides_of(view), machine_of(view)

@@ -27,7 +27,7 @@ from orchestra.report.past import executions_of, flaky_table, overview, story
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, say_json, warn
-from orchestra.verbs.health import LADDER_RUNS, sound_events
+from orchestra.verbs.health import LADDER_RUNS, sound_view
 from orchestra.verbs.options import profile_option, project_of, suite_option
 
 
@@ -121,7 +121,7 @@ def _failures(plan: Plan, home: Path, odds: Sequence[Odds], *, as_json: bool) ->
             say_json(json.dumps(told, sort_keys=True))
         return
     files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-LADDER_RUNS:]
-    say(lessons(plan, odds, ladder.collect(map(sound_events, files))))
+    say(lessons(plan, odds, ladder.collect(map(sound_view, files))))
 
 
 def _prune(home: Path, keep: int, *, dry_run: bool) -> int:

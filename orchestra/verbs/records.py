@@ -21,10 +21,10 @@ from orchestra.ledger.checkpoint import go_back
 from orchestra.ledger.event import CATALOGUE
 from orchestra.ledger.glance import under_way
 from orchestra.ledger.lock import Holder, Lock
-from orchestra.ledger.log import LedgerError, Tail, Writer, read, utc_stamp
+from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
 from orchestra.ledger.reports import bind_reports
 from orchestra.ledger.runs import LAST, LEDGER, find_run
-from orchestra.ledger.state import fold_all
+from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import timeline, watch
@@ -72,7 +72,7 @@ def events(
         going = follow and under_way(folder)  # asked before the file is read, so that its last event is not missed
         for event in tail.poll():
             if not types or event.type in types:
-                say_json(timeline.json_line(event)) if as_json else say(timeline.timeline(event))
+                say_json(tail.text.rstrip(b"\n")) if as_json else say(timeline.timeline(event))
         sys.stdout.flush()
         if not going:
             return EXIT_OK
@@ -184,9 +184,7 @@ def audit(
     differs = gates and not print_gates(folder)
     if not policy:
         return EXIT_FAILED if differs else EXIT_OK
-    facts = integrity.Facts(kept_plan.latest(project.root, folder))
-    for event in read(folder / LEDGER):
-        facts.see(event)
+    facts = integrity.Facts(kept_plan.latest(project.root, folder), look(folder, steps=False))
     held = integrity.judge(facts, require, excuse)
     rows = [(one.rule, "required" if one.required else "noted only", one.word, one.evidence) for one in held]
     say(terminal_table(("rule", "policy", "result", "evidence"), rows))
@@ -246,12 +244,12 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
     project, folder = _folder(ctx, suite, run)
     home, author = folder.parent.parent, author_of(project.root, os.environ)
     if not checkpoint:
-        for one in fold_all(read(folder / LEDGER)).checkpoints:
-            say(unbroken(f"{one['seq']:>6}  {one['time'][:19]}Z  {one['method']}:{one['group']}"))
+        for one in look(folder, steps=False).checkpoints:
+            say(unbroken(f"{one.seq:>6}  {one.time[:19]}Z  {one.body.method}:{one.body.group}"))
         return EXIT_OK
     with _locked(folder):
-        point, state, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
-    say(f"{folder.name}: back at {point['method']}:{point['group']} (event {point['seq']}); {len(state.pending)} wait")
+        point, view, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
+    say(f"{folder.name}: back at {point.body.method}:{point.body.group} (event {point.seq}); {len(view.pending)} wait")
     if baseline:
         say(unbroken(baseline))
     warn("hint: go on with `orchestra run --resume`")

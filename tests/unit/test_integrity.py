@@ -10,6 +10,7 @@ import pytest
 
 from orchestra.draw import terminal_table
 from orchestra.ledger.integrity import RULES, Facts, judge
+from orchestra.ledger.view import view_of
 from orchestra.plan import Command, Method, Plan, Step
 from orchestra.plan import Test as Case
 from tests.support import runs as samples
@@ -80,10 +81,7 @@ MORE = {
 
 
 def facts(tmp_path: Path, made: list[samples.Made], plan: Plan = PLAN) -> Facts:
-    found = Facts(plan)
-    for event in samples.ledger(tmp_path, made):
-        found.see(event)
-    return found
+    return Facts(plan, view_of(samples.ledger(tmp_path, made), steps=False))
 
 
 def broken(found: Facts) -> dict[str, tuple[str, ...]]:

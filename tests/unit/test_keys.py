@@ -24,24 +24,24 @@ READERS = {
         "runtime/servers/probe.py": "timeout_seconds",
     },
     "Ready": {
-        "runtime/servers/component.py": "probe successes",
+        "runtime/servers/ask.py": "probe successes",
         "runtime/servers/recovery.py": "within_seconds",
     },
     "Live": {
-        "runtime/servers/health.py": "probe every_seconds failures",
+        "runtime/servers/watching.py": "probe every_seconds failures",
     },
     "Backoff": {
         "runtime/servers/recovery.py": "max initial_seconds factor max_seconds jitter",
     },
     "Service": {
-        "runtime/servers/component.py": "run",
+        "runtime/servers/start.py": "run",
         "runtime/build.py": "shell cwd env inputs",
         "runtime/servers/survey.py": "host ports",
         "runtime/servers/service.py": "stop_signal",
-        "runtime/servers/health.py": "grace_seconds",
+        "runtime/servers/matrix.py": "grace_seconds",
     },
     "Job": {
-        "runtime/servers/component.py": "run",
+        "runtime/servers/start.py": "run",
         "runtime/build.py": "shell inputs",
         "runtime/processes/commands.py": "cwd env",
         "runtime/servers/recovery.py": "timeout_seconds",
@@ -54,7 +54,9 @@ READERS = {
         "runtime/servers/survey.py": "title",
         "runtime/servers/reuse.py": "needs",
         "runtime/build.py": "job service failover",
-        "runtime/servers/health.py": "url retries ladder fail_back cool_down_seconds between",
+        "runtime/servers/start.py": "url retries",
+        "runtime/servers/matrix.py": "ladder between",
+        "runtime/servers/watching.py": "fail_back cool_down_seconds",
         "runtime/servers/up.py": "ready live",
         "runtime/servers/keeper.py": "identity",
     },
@@ -81,7 +83,7 @@ READERS = {
         "runtime/verdict.py": "max on",
     },
     "Quarantine": {
-        "runtime/excuse.py": "owner until reason",
+        "runtime/excuse.py": "owner until reason cases",
     },
     "KnownFailure": {
         "runtime/excuse.py": "match reason strict",
@@ -92,7 +94,8 @@ READERS = {
         "runtime/log_finding.py": "service_logs log_patterns",
     },
     "Command": {
-        "runtime/engine/job.py": "argv exit_codes junit attach",
+        "runtime/engine/job.py": "argv exit_codes attach",
+        "plan.py": "junit playwright_json pytest_reportlog",
         "runtime/build.py": "shell cwd env",
     },
     "Test": {
