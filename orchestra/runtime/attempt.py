@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from orchestra.ledger.case import Case
 from orchestra.ledger.parts import Dropped, Failure, Finding, Outcome, StepDone, Traffic
 from orchestra.plan import Method, Test
 from orchestra.runtime.browsers.browser import Browser
@@ -144,3 +145,4 @@ class Result(msgspec.Struct, frozen=True):
     resources: dict[str, float] = {}
     findings: tuple[Finding, ...] = ()
     network: dict[str, Traffic] | None = None
+    cases: tuple[Case, ...] = ()
