@@ -160,7 +160,9 @@ class Trio:
         for name in METHODS:
             result = begun[name].result()
             failure = result.failure
-            at = None if failure is None else failure.step - 2 if failure.at[0].startswith("/tests/T1/steps") else -1
+            at = None
+            if failure is not None:
+                at = failure.step - 2 if failure.at[0].startswith("/tests/T1/steps") else -1
             fault = "" if failure is None else f"{result.outcome} {failure.fault}"
             text = "" if failure is None else failure.message
             made[name] = Outcome(at, fault, self._board.states.get(name, ""), text)
@@ -210,7 +212,7 @@ def trio(browser: Browser, end: float = math.inf) -> Iterator[Trio]:
             three.close()
 
 
-class Difference(AssertionError):
+class DifferenceError(AssertionError):
     """A program by which the three differ."""
 
 
@@ -223,13 +225,13 @@ def search(three: Trio, examples: int, number: int | None = None) -> None:
         number: the seed; the same programs each time without one.
 
     Raises:
-        Difference: with the smallest program by which they differ.
+        DifferenceError: with the smallest program by which they differ.
     """
 
     def compare(program: Program) -> None:
         difference = three.differs(program)
         if difference:
-            raise Difference(f"{program.body}\n{json.dumps(program.steps, ensure_ascii=False)}\n{difference}")
+            raise DifferenceError(f"{program.body}\n{json.dumps(program.steps, ensure_ascii=False)}\n{difference}")
 
     checked = given(programs())(compare)
     if number is not None:
@@ -262,7 +264,7 @@ def main(words: list[str]) -> int:
         while time.monotonic() < end:
             try:
                 search(three, options.examples, number)
-            except Difference as difference:
+            except DifferenceError as difference:
                 seen += 1
                 print(f"seed {number}: {difference}\n", flush=True)
             number += 1

@@ -17,7 +17,7 @@ from tests.support.programs import SECONDS, Steps
 MS = SECONDS * 1000
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A step that cannot be done, where Playwright has no error for it."""
 
 
@@ -54,7 +54,7 @@ def _expect(locator: Locator, condition: dict[str, Any]) -> None:
 def _upload(page: Page, locator: Locator, folder: Path, files: list[str]) -> None:
     paths = [folder / file for file in files]
     if not all(path.is_file() for path in paths):
-        raise _Refused("no file")
+        raise _RefusedError("no file")
     takes = "(node) => { const to = node.control ?? node; return to.nodeName === 'INPUT' && to.type === 'file' }"
     if locator.evaluate(takes, timeout=MS):
         locator.set_input_files(paths, timeout=MS)
@@ -68,7 +68,7 @@ def _download(page: Page, locator: Locator, text: str) -> None:
     with page.expect_download(timeout=MS) as download:
         locator.click(timeout=MS)
     if text not in download.value.path().read_text(encoding="utf-8"):
-        raise _Refused("other content")
+        raise _RefusedError("other content")
 
 
 def _page_step(page: Page, verb: str, body: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ def _page_step(page: Page, verb: str, body: dict[str, Any]) -> None:
     elif verb == "press":
         page.keyboard.press(body["key"])
     elif page.go_back(timeout=MS) is None and page.url != "about:blank":
-        raise _Refused("no page to go back to")
+        raise _RefusedError("no page to go back to")
 
 
 def _click(locator: Locator, body: dict[str, Any]) -> None:
@@ -140,7 +140,7 @@ class Plain:
                 ((verb, body),) = step.items()
                 try:
                     answers.append(body) if verb == "dialog" else _do(page, folder, verb, body)
-                except (Error, AssertionError, _Refused) as error:
+                except (Error, AssertionError, _RefusedError) as error:
                     failure = number, str(error)
                     break
             with suppress(Error):
