@@ -100,10 +100,9 @@ def served() -> Iterator[tuple[str, Board]]:
 
 def last_script(address: str, name: str) -> str:
     """Return the script that sends the state of the page, once what it does late is done."""
-    return (
-        f"async () => {{ await new Promise((done) => setTimeout(done, {SETTLE_MS}));"
-        f" if (location.protocol === 'http:') await fetch('{address}/state/{name}', {{method: 'POST', mode: 'no-cors', body: JSON.stringify(({STATE})())}}) }}"
-    )
+    sends = f"fetch('{address}/state/{name}', {{method: 'POST', mode: 'no-cors', body: JSON.stringify(({STATE})())}})"
+    settles = f"await new Promise((done) => setTimeout(done, {SETTLE_MS}))"
+    return f"async () => {{ {settles}; if (location.protocol === 'http:') await {sends} }}"
 
 
 @dataclass(frozen=True)

@@ -58,14 +58,37 @@ _AWKWARD = (
 TEXTS = st.one_of(st.sampled_from(_AWKWARD), st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=4))
 NAMES = ("Go", "Name", "Send it", "go", "ü'\"", "two  words")
 
-_ATTRIBUTES = ("", " disabled", " hidden", " readonly", " aria-disabled=true", ' style="opacity:0"', ' tabindex="-1"', " inert")
+_ATTRIBUTES = (
+    "",
+    " disabled",
+    " hidden",
+    " readonly",
+    " aria-disabled=true",
+    ' style="opacity:0"',
+    ' tabindex="-1"',
+    " inert",
+)
 _HANDLERS = (
     "", "", "",
     "this.remove()", "this.disabled = true", "alert('a')", "out.textContent = String(confirm('c'))", "out.textContent = prompt('p', 'x')",
     "setTimeout(() => { out.textContent += 'late' }, 150)", "location.hash = 'h' + location.hash.length", "event.preventDefault()",
     "this.outerHTML = '<p>gone</p>'", "throw new Error('x')", "location.href = '/other'", "document.title = '### Error'",
 )  # fmt: skip
-_TYPES = ("text", "number", "date", "password", "email", "range", "color", "search", "checkbox", "radio", "file", "button", "submit")
+_TYPES = (
+    "text",
+    "number",
+    "date",
+    "password",
+    "email",
+    "range",
+    "color",
+    "search",
+    "checkbox",
+    "radio",
+    "file",
+    "button",
+    "submit",
+)
 
 
 def _quoted(text: str) -> str:
@@ -141,9 +164,36 @@ _WIDGETS: dict[str, Any] = {
     ),
     "window": _plain('<a href="/other" target=_blank {common}>{name}</a>'),
 }  # fmt: skip
-_ROLES = {"file": "link", "area": "textbox", "box": "checkbox", "input": "textbox", "link": "link", "other page": "link", "list": "combobox"}
+_ROLES = {
+    "file": "link",
+    "area": "textbox",
+    "box": "checkbox",
+    "input": "textbox",
+    "link": "link",
+    "other page": "link",
+    "list": "combobox",
+}
 
-KEYS = ("Enter", "Tab", "a", "X", "ü", "End", "Home", "Backspace", "Delete", "Escape", "ArrowUp", "Shift+A", "Control+a", "Space", " ", "NoSuch", "日", "+")
+KEYS = (
+    "Enter",
+    "Tab",
+    "a",
+    "X",
+    "ü",
+    "End",
+    "Home",
+    "Backspace",
+    "Delete",
+    "Escape",
+    "ArrowUp",
+    "Shift+A",
+    "Control+a",
+    "Space",
+    " ",
+    "NoSuch",
+    "日",
+    "+",
+)
 SCRIPTS = (
     "() => 1", "() => 1;", "document.title", "() => undefined", "() => NaN", "() => new Map()", "() => 'x😀'.slice(0, 2)", "() => [1, , 2]",
     "() => { throw new Error('no') }", "() => ({a: {b: null}})", "() => confirm('q')", "async () => { await null; return 'x' }", "() => {", "-0",
@@ -161,7 +211,9 @@ def _conditions() -> SearchStrategy[dict[str, Any]]:
         full.map(lambda text: {"contain": text}),
         said.map(lambda text: {"have_value": text}),
         st.integers(0, 3).map(lambda count: {"have_count": count}),
-        st.tuples(st.sampled_from(("id", "type", "value", "title")), said).map(lambda pair: {"have_attribute": {pair[0]: pair[1]}}),
+        st.tuples(st.sampled_from(("id", "type", "value", "title")), said).map(
+            lambda pair: {"have_attribute": {pair[0]: pair[1]}}
+        ),
         st.sampled_from(("^G", "o$", "[0-9]", "\\bGo\\b", "ü", ".")).map(lambda pattern: {"match": pattern}),
     )
 
