@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final
 
-from orchestra.ledger.event import Verdict
+from orchestra.ledger.event import Verdict, VerdictGiven
 from orchestra.ledger.outcome import FINE
 from orchestra.plan import Plan, Test
 from orchestra.runtime.bounded.patterns import PatternError, first
@@ -71,10 +71,11 @@ def unsearched(
     return "error", f"known_failures: {told}, in: {reason}", _quarantined(test, today)
 
 
-def excuse_blocked(needs: Iterable[str], verdicts: Mapping[str, Verdict], excused: Mapping[str, str]) -> str:
+def excuse_blocked(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -> str:
     """Why a blocked test does not fail the run: all that blocks it is excused. Empty when something is not."""
-    bad = [need for need in needs if need in verdicts and verdicts[need] not in FINE]
-    return f"needs {', '.join(bad)}, excused" if bad and all(need in excused for need in bad) else ""
+    bad = [given for need in needs if (given := verdicts.get(need)) is not None and given.verdict not in FINE]
+    excused = bool(bad) and all(given.excused for given in bad)
+    return f"needs {', '.join(given.task for given in bad)}, excused" if excused else ""
 
 
 def strictly(test: Test, verdict: Verdict, reason: str) -> tuple[Verdict, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from orchestra.errors import EXIT_FAILED, EXIT_MACHINE, EXIT_OK
-from orchestra.ledger.event import Verdict
+from orchestra.ledger.event import Verdict, VerdictGiven
 from orchestra.ledger.outcome import CAUSES, FINE, TIMEOUT_CLASS
 from orchestra.plan import Retry, SpeedClass
 from orchestra.runtime.attempt import Result
@@ -38,9 +38,10 @@ def verdict_of(result: Result, *, held: int = 0) -> tuple[Verdict, str]:
     return result.outcome, result.failure.message if result.failure is not None else ""
 
 
-def blocked_by(needs: Iterable[str], verdicts: Mapping[str, Verdict]) -> str:
+def blocked_by(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -> str:
     """Why a test cannot run, from the tests that it needs; empty when it can."""
-    bad = [f"{need} {verdicts[need]}" for need in needs if need in verdicts and verdicts[need] not in FINE]
+    given = [verdicts[need] for need in needs if need in verdicts]
+    bad = [f"{one.task} {one.verdict}" for one in given if one.verdict not in FINE]
     return f"needs {', '.join(bad)}" if bad else ""
 
 
