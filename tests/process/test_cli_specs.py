@@ -652,7 +652,7 @@ def test_the_examples_of_help_run(orchestra, root):
     shutil.copytree(ROOT / "specs", root / "specs")
     (root / "specs" / "self.yaml").unlink()
     (root / "pyproject.toml").write_text('[tool.orchestra]\nsuite = "market"\n')
-    (root / "release.pub.pem").touch()
+    (root / "release.pub.pem").write_text("the key of an example\n")
     orchestra("compile")
     lines = [
         line
