@@ -19,16 +19,19 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from bench.measure import BenchmarkError, environment
 from orchestra.ledger import kept_plan
 from orchestra.ledger.audit import audit
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import AttemptStarted, Event, VerdictGiven
 from orchestra.ledger.log import read
 from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.parts import Evidence
 from orchestra.ledger.runs import LEDGER, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.report.rows import Report
@@ -197,10 +200,11 @@ def doubled(events: Iterator[Event], told: set[str]) -> set[str]:
     good: set[str] = set()
     found: set[str] = set()
     for event in events:
-        if event.type == "verdict" and event.body["verdict"] in GOOD and event.body["task"] in told:
-            good.add(event.body["task"])
-        elif event.type == "attempt_started" and event.body["task"] in good:
-            found.add(event.body["task"])
+        body = event.body
+        if isinstance(body, VerdictGiven) and body.verdict in GOOD and body.task in told:
+            good.add(body.task)
+        elif isinstance(body, AttemptStarted) and body.task in good:
+            found.add(body.task)
     return found
 
 
@@ -208,19 +212,25 @@ def bare(report: Report) -> Report:
     """A report without times, ids of the run, and how often it went on."""
     rows = []
     for row in report.rows:
-        failures = tuple(dataclasses.replace(one, evidence=_bare_evidence(one.evidence)) for one in row.failures)
+        failures = tuple(
+            msgspec.structs.replace(one, seconds=0.0, resources={}, facts={}, evidence=_bare_evidence(one.evidence))
+            for one in row.failures
+        )
         rows.append(dataclasses.replace(row, seconds=0.0, failures=failures, evidence=_bare_evidence(row.evidence)))
     return dataclasses.replace(
         report, rows=tuple(rows), run="", started="", ended="", seconds=None, resumes=0, provenance=()
     )
 
 
-def _bare_evidence(files):  # type: ignore[no-untyped-def]
-    return tuple(dataclasses.replace(one, path=re.sub(r"-resume\d+", "", one.path)) for one in files)
+def _bare_evidence(files: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    return tuple(
+        msgspec.structs.replace(one, path=re.sub(r"-resume\d+", "", one.path), digest="", bytes=0) for one in files
+    )
 
 
 def _verdicts(folder: Path) -> dict[str, str]:
-    return {event.body["task"]: event.body["verdict"] for event in read(folder / LEDGER) if event.type == "verdict"}
+    bodies = (event.body for event in read(folder / LEDGER))
+    return {body.task: body.verdict for body in bodies if isinstance(body, VerdictGiven)}
 
 
 def _last(folder: Path) -> str:

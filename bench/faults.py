@@ -424,7 +424,7 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
             tally.odd.append(f"{kind}: {verdict['verdict']}: {verdict['reason']}")
         else:
             tally.recovered[kind] += 1
-        own = [one for one in closed.values() if task in one["tests"]]
+        own = [one for one in closed.values() if task in one.get("tests", ())]
         tally.seconds.setdefault(kind, []).extend(one["seconds"] for one in own if one["component"] == victim)
         if leaves and not own:  # a test that passed at once may be over before anybody knows of its deed
             at = float((root / f"at-{number}").read_text())

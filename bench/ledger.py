@@ -19,18 +19,21 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bench.crash import crash
 from bench.measure import ORCHESTRA, PASS, Case, Figure, alternate, figures, ratio, table, timings
 from orchestra.ledger import kept_plan
 from orchestra.ledger.audit import audit
 from orchestra.ledger.disk import sync_file
+from orchestra.ledger.event import AttemptFinished, AttemptStarted, Body, Logs, RunFinished, RunStarted, VerdictGiven
 from orchestra.ledger.lock import Holder, Lock
-from orchestra.ledger.log import Writer, read
+from orchestra.ledger.log import Writer
+from orchestra.ledger.origin import Provenance
+from orchestra.ledger.parts import Evidence, StepDone
 from orchestra.ledger.runs import LEDGER, STATE
 from orchestra.ledger.segment import segments
-from orchestra.ledger.state import Fold, fold_all, write_state
+from orchestra.ledger.state import state_of, write_state
+from orchestra.ledger.view import View, look
 from orchestra.plan import Method, Plan, Test
 
 RUN = "20260102T030405Z-1a2b"
@@ -38,8 +41,6 @@ _NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 FLIPPED_SEGMENT = 8000
 """Bytes of a file of the ledger in which bytes are changed: it has several."""
-
-Story = Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def plan_of(tests: int) -> Plan:
@@ -52,64 +53,80 @@ def plan_of(tests: int) -> Plan:
     )
 
 
-def _of(number: int) -> dict[str, Any]:
+def verdict(number: int) -> VerdictGiven:
+    """A verdict."""
+    return VerdictGiven(
+        **_of(number),
+        verdict="passed",
+        reason="",
+        seconds=0.25,
+        attempts=1,
+        speed_class="good",
+        degraded=(),
+        inputs=hashlib.sha256(str(number).encode()).hexdigest(),
+    )
+
+
+def _of(number: int) -> dict[str, str]:
     return {"task": f"cli:t{number}", "test": f"t{number}", "method": "cli"}
 
 
-def verdict(number: int) -> dict[str, Any]:
-    """The body of a verdict."""
-    said = {"verdict": "passed", "reason": "", "seconds": 0.25, "attempts": 1, "speed_class": "good", "degraded": []}
-    return {**_of(number), **said, "inputs": hashlib.sha256(str(number).encode()).hexdigest()}
+def _attempt(number: int, evidence: tuple[Evidence, ...]) -> AttemptFinished:
+    return AttemptFinished(
+        **_of(number),
+        attempt=1,
+        outcome="passed",
+        seconds=0.25,
+        error=None,
+        steps=(StepDone(index=0, verb="goto", seconds=0.1, outcome="passed"),),
+        evidence=evidence,
+        retry=False,
+        exit_code=0,
+    )
 
 
-def story(plan: Plan, done: int, evidence: Mapping[int, list[dict[str, Any]]], logs: list[dict[str, Any]]) -> Story:
+def story(plan: Plan, done: int, evidence: Mapping[int, Evidence], logs: tuple[Evidence, ...]) -> Iterator[Body]:
     """The events of a run whose first tests have passed."""
-    yield (
-        "run_started",
-        {
-            "run": RUN,
-            "suite": "work",
-            "plan_digest": plan.digest(),
-            "source_digest": "",
-            "profile": None,
-            "selection": [f"cli:{test.id}" for test in plan.tests],
-            "methods": ["cli"],
-            "workers": 2,
-            "argv": ["orchestra", "run"],
-            "provenance": {},
-        },
+    yield RunStarted(
+        run=RUN,
+        suite="work",
+        plan_digest=plan.digest(),
+        source_digest="",
+        profile=None,
+        selection=tuple(f"cli:{test.id}" for test in plan.tests),
+        methods=("cli",),
+        workers=2,
+        argv=("orchestra", "run"),
+        provenance=Provenance(),
     )
     for number in range(done):
-        yield "attempt_started", {**_of(number), "attempt": 1, "dir": f"attempts/cli/t{number}/1"}
-        body = {"attempt": 1, "outcome": "passed", "seconds": 0.25, "error": None, "retry": False, "exit_code": 0}
-        steps = [{"index": 0, "verb": "goto", "seconds": 0.1, "outcome": "passed"}]
-        yield "attempt_finished", {**_of(number), **body, "steps": steps, "evidence": evidence.get(number, [])}
-        yield "verdict", verdict(number)
+        yield AttemptStarted(**_of(number), attempt=1, dir=f"attempts/cli/t{number}/1")
+        yield _attempt(number, (evidence[number],) if number in evidence else ())
+        yield verdict(number)
     if logs:
-        yield "logs", {"files": logs, "open": []}
+        yield Logs(files=logs, open=())
     if done == len(plan.tests):
-        yield "run_finished", {"exit_code": 0, "counts": {"passed": done}, "seconds": 9.5, "gates": {}}
+        yield RunFinished(exit_code=0, counts={"passed": done}, seconds=9.5, gates={})
 
 
 def record(
     folder: Path,
     plan: Plan,
     done: int,
-    evidence: Mapping[int, list[dict[str, Any]]] | None = None,
-    logs: list[dict[str, Any]] | None = None,
+    evidence: Mapping[int, Evidence] | None = None,
+    logs: tuple[Evidence, ...] = (),
     segment_bytes: int | None = None,
-) -> Fold:
+) -> None:
     """Write the ledger of such a run, and its state; sealed when all tests have passed."""
     folder.mkdir(parents=True)
     kept_plan.keep(folder, plan)
-    fold = Fold()
+    view = View()
     with Writer(folder / LEDGER, now=lambda: _NOW, segment_bytes=segment_bytes) as writer:
-        for kind, body in story(plan, done, evidence or {}, logs or []):
-            fold.add(writer.append(kind, body))
+        for body in story(plan, done, evidence or {}, logs):
+            view.see(writer.append(body))
         if done == len(plan.tests):
-            fold.add(writer.seal())
-    write_state(folder / STATE, fold.state())
-    return fold
+            view.see(writer.seal())
+    write_state(folder / STATE, state_of(view))
 
 
 def appends(count: int) -> Figure:
@@ -119,9 +136,9 @@ def appends(count: int) -> Figure:
         file = os.open(Path(scratch) / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with Writer(Path(scratch) / LEDGER, now=lambda: datetime.now(UTC)) as writer:
             for number in range(count):
-                body, end = verdict(number), writer.tip.end
+                end = writer.tip.end
                 begun = time.perf_counter()
-                writer.append("verdict", body, sync=True)
+                writer.append(verdict(number), sync=True)
                 ours.append(time.perf_counter() - begun)
                 line = b"x" * (writer.tip.end - end)
                 begun = time.perf_counter()
@@ -146,7 +163,7 @@ def folding(events: int) -> list[Figure]:
                     json.loads(line)
         floor, floor_cpu = time.perf_counter() - begun, time.process_time() - cpu
         begun, cpu = time.perf_counter(), time.process_time()
-        fold_all(read(folder / LEDGER))
+        look(folder)
         ours, ours_cpu = time.perf_counter() - begun, time.process_time() - cpu
     return [Figure(f"read, verify and fold {events:,} events, x json.loads", ours / floor, ours_cpu / floor_cpu, 3)]
 
@@ -169,6 +186,10 @@ def status(tests: int, rounds: int) -> str:
     )
 
 
+def _log(path: str, content: bytes) -> Evidence:
+    return Evidence(path=path, digest=hashlib.sha256(content).hexdigest(), bytes=len(content), kind="log")
+
+
 def flips(count: int, seed: int) -> int:
     """How many of so many random changes of one byte, in the files of ledger, evidence and logs, an audit finds."""
     dice, found = random.Random(seed), 0
@@ -180,17 +201,14 @@ def flips(count: int, seed: int) -> int:
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content := dice.randbytes(2000))
-            logs.append(
-                {"path": name, "digest": hashlib.sha256(content).hexdigest(), "bytes": len(content), "kind": "log"}
-            )
+            logs.append(_log(name, content))
         for number in range(0, 20, 5):
             file = folder / f"attempts/cli/t{number}/1/output.log"
             file.parent.mkdir(parents=True)
             file.write_bytes(content := dice.randbytes(2000))
-            path, digest = str(file.relative_to(folder)), hashlib.sha256(content).hexdigest()
-            evidence[number] = [{"path": path, "digest": digest, "bytes": len(content), "kind": "log"}]
+            evidence[number] = _log(str(file.relative_to(folder)), content)
         kept = folder.rename(Path(scratch) / "kept")
-        record(folder, plan_of(20), 20, evidence, logs, FLIPPED_SEGMENT)
+        record(folder, plan_of(20), 20, evidence, tuple(logs), FLIPPED_SEGMENT)
         for name in ("attempts", "services", "workers"):
             (kept / name).rename(folder / name)
         ledgers = list(segments(folder / LEDGER))

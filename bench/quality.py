@@ -15,12 +15,14 @@ from dataclasses import dataclass
 
 from bench.measure import table
 from orchestra.ledger import baseline
+from orchestra.ledger.event import Body, Event, RunStarted, VerdictGiven
 from orchestra.ledger.flaky import flaky
 from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.origin import Provenance
+from orchestra.ledger.view import View, view_of
 from orchestra.metrics import compile_expression, evaluate
 from orchestra.plan import Baseline, Gate, Method, Plan, SpeedClass, Test
 from orchestra.runtime.gate import SAMPLE_SHARE, Gates, figures
-from orchestra.runtime.gate import Execution as Ran
 
 SLOWER = 1.5
 WITHIN = 5
@@ -196,6 +198,40 @@ def flakiness(tests: int = 1000, runs: int = FLAKY_RUNS) -> str:
     return table(f"Flakiness within {runs} runs, {tests} tests", ("figure", "found", "goal", ""), rows)
 
 
+def _passed(selection: list[str]) -> View:
+    """A run whose tests have all passed."""
+    bodies: list[Body] = [
+        RunStarted(
+            run="",
+            suite="s",
+            plan_digest="",
+            source_digest="",
+            profile=None,
+            selection=tuple(selection),
+            methods=("cli",),
+            workers=1,
+            argv=(),
+            provenance=Provenance(),
+        )
+    ]
+    bodies += (
+        VerdictGiven(
+            task=task,
+            test=task.partition(":")[2],
+            method="cli",
+            verdict="passed",
+            reason="",
+            seconds=index % 40 + 0.5,
+            attempts=1,
+            speed_class="good",
+            degraded=(),
+            inputs=None,
+        )
+        for index, task in enumerate(selection)
+    )
+    return view_of(Event(seq, "", "", 1, "", "", body) for seq, body in enumerate(bodies, 1))
+
+
 def gates(tests: int = 10_000, number: int = 50, test_seconds: float = 0.002) -> str:
     """What gates cost, in CPU time, beside that of a run.
 
@@ -216,7 +252,7 @@ def gates(tests: int = 10_000, number: int = 50, test_seconds: float = 0.002) ->
         ),
     )
     selection = [f"cli:T{one}" for one in range(tests)]
-    done = {task: Ran("passed", index % 40 + 0.5, 1, "good") for index, task in enumerate(selection)}
+    view = _passed(selection)
     evaluate("failed == 0", {"failed": 0})  # the library is loaded once a run
     begun = time.process_time()
     for gate in plan.gates:
@@ -225,7 +261,7 @@ def gates(tests: int = 10_000, number: int = 50, test_seconds: float = 0.002) ->
     taken = []
     for _ in range(5):
         begun = time.process_time()
-        Gates(plan.gates, lambda *_: None).after(figures(plan, selection, done, {}))
+        Gates(plan.gates, lambda *_: None).after(figures(plan, view, {}))
         taken.append(time.process_time() - begun)
     once, whole = statistics.median(taken), tests * test_seconds
     share = 100 * (prepared + 2 * once) / whole + 100 / SAMPLE_SHARE

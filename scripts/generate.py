@@ -19,7 +19,7 @@ from typing import Any
 from orchestra import metrics
 from orchestra.compiler import models, reference
 from orchestra.compiler.rules import page as rules
-from orchestra.ledger import event, page, state
+from orchestra.ledger import page, state, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,7 +32,7 @@ def rendered(schema: Any) -> str:
 ARTIFACTS: dict[str, Callable[[str], str]] = {
     "schemas/orchestra.schema.json": lambda _: models.main("spec"),
     "schemas/plan.schema.json": lambda _: models.main("plan"),
-    "schemas/event.schema.json": lambda _: rendered(event.event_schema()),
+    "schemas/event.schema.json": lambda _: rendered(versions.event_schema()),
     "schemas/state.schema.json": lambda _: rendered(state.state_schema()),
     "docs/spec.md": lambda _: reference.main("spec"),
     "docs/steps.md": lambda _: reference.main("steps"),

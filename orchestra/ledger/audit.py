@@ -3,29 +3,45 @@
 One pass over the ledger, so that the first wrong line is the one that is named. What is looked at, line by line: the
 chain and its canonical JSON, times, seals; the kept plan against its digest; the life of each task (start, end, attempts,
 one final verdict); each file of evidence against its digest; the counts at the end; what the seal says of the rules of
-integrity; the whole logs and the files of the report, which are bound anew when they are written anew; and the signature
-of the last seal, where a key is given. The rules of a task's life are in `Lives`, which is
-pure.
+integrity; the whole logs and the files of the report, which are bound anew when they are written anew; and the signature of
+the last seal, where a key is given. `impossible` is pure: it holds an event against the view of those before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from orchestra.errors import OrchestraError
 from orchestra.ledger import integrity, kept_plan
+from orchestra.ledger.canonical import parse
 from orchestra.ledger.disk import file_digest
-from orchestra.ledger.event import CATALOGUE, Event
+from orchestra.ledger.event import (
+    AttemptFinished,
+    AttemptStarted,
+    Body,
+    Logs,
+    Note,
+    Repeated,
+    Reports,
+    RolledBack,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    Seal,
+    Unknown,
+    VerdictGiven,
+)
 from orchestra.ledger.evidence_file import evidence_file
+from orchestra.ledger.life import Life
 from orchestra.ledger.log import Finding, LedgerError, Tail
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.parts import Evidence
 from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.versions import type_of
+from orchestra.ledger.view import View
 from orchestra.plan import Plan
-
-Body = Mapping[str, Any]
 
 # A verdict that an execution must have led to, and how its last attempt must have ended.
 _EXECUTED: Final = {"passed": "passed", "flaky": "passed", "failed": "failed", "timeout": "timeout"}
@@ -51,142 +67,99 @@ class Audited(NamedTuple):
     signer: str = ""
 
 
-@dataclass(slots=True)
-class _Life:
-    """A task from its selection to its verdict; begins anew when it is reopened."""
-
-    running: int = 0
-    ended: int = 0
-    outcome: str = ""
-    suspects: int = 0
-    verdict: str = ""
-    excused: bool = False
-
-
-@dataclass(slots=True)
-class Lives:
-    """Judges each event by those before it; `fault` tells what is wrong with one, or None."""
-
-    tasks: dict[str, _Life] = field(default_factory=dict)
-    begun: bool = False
-    finished: bool = False
-    _given: dict[str, list[tuple[int, str, int]]] = field(default_factory=dict)
-
-    def fault(self, event: Event) -> str | None:
-        """What the event says that cannot be, after those before it. One of a newer version is passed over."""
-        known = CATALOGUE.get(event.type)
-        if known is None or event.v > known.version:
-            return None
-        if missing := known.body.__required_keys__ - event.body.keys():
-            return f"its body lacks {', '.join(sorted(missing))}"
-        if not self.begun and event.type not in {"run_started", "note"}:
-            return f'the first event of a run is "run_started", and not "{event.type}"'
-        judge = _JUDGES.get(event.type)
-        return judge(self, event) if judge is not None else None
-
-    def open_tasks(self) -> list[str]:
-        """The selected tasks without a verdict."""
-        return [task for task, life in self.tasks.items() if not life.verdict]
-
-    def _run_started(self, event: Event) -> str | None:
-        if self.begun:
-            return "the run has begun already"
-        self.begun = True
-        self.tasks = {task: _Life() for task in event.body["selection"]}
-        return None if len(self.tasks) == len(event.body["selection"]) else "it selects a task twice"
-
-    def _run_resumed(self, event: Event) -> str | None:
-        self.finished = False
-        for life in self.tasks.values():
-            life.running = 0
-        return self._reopen(event.body["rerun"])
-
-    def _attempt_started(self, event: Event) -> str | None:
-        body = event.body
-        life, fault = self._life(body["task"])
-        if life is None:
-            return fault
-        if life.running:
-            return f"attempt {life.running} of {body['task']} has not ended"
-        if body["attempt"] != life.ended + 1:
-            return f"it is attempt {body['attempt']} of {body['task']}, and the next one is {life.ended + 1}"
-        life.running = body["attempt"]
+def impossible(view: View, body: Body) -> str | None:
+    """What an event says that cannot be, after those that the view has seen; None when it can be."""
+    if isinstance(body, Unknown):
         return None
-
-    def _attempt_finished(self, event: Event) -> str | None:
-        body = event.body
-        life, fault = self._life(body["task"])
-        if life is None:
-            return fault
-        if body["attempt"] != life.running:
-            return f"attempt {body['attempt']} of {body['task']} ends without having started"
-        if body["seconds"] < 0:
-            return f"attempt {body['attempt']} of {body['task']} took {body['seconds']} seconds"
-        life.running, life.ended, life.outcome = 0, body["attempt"], body["outcome"]
-        life.suspects += bool(body.get("infra_suspect"))
-        return None
-
-    def _verdict(self, event: Event) -> str | None:
-        body = event.body
-        task, verdict, attempts = body["task"], body["verdict"], body["attempts"]
-        life, fault = self._life(task)
-        if life is None:
-            return fault
-        if fault := _verdict_fault(life, task, verdict, attempts):
-            return fault
-        life.verdict, life.running, life.excused = verdict, 0, bool(body.get("excused"))
-        self._given.setdefault(task, []).append((event.seq, verdict, attempts))
-        return None
-
-    def _rolled_back(self, event: Event) -> str | None:
-        body = event.body
-        if body["to_seq"] >= event.seq:
-            return f"it goes back to event {body['to_seq']}, which is not before it"
-        self.finished = False
-        if fault := self._reopen(body["reopened"]):
-            return fault
-        for task, done in body["restored"].items():
-            if task not in self.tasks:
-                return f"{task} was not selected"
-            before = [(verdict, tries) for seq, verdict, tries in self._given.get(task, ()) if seq <= body["to_seq"]]
-            if not before or before[-1] != (done["verdict"], done["attempts"]):
-                return f'it restores "{done["verdict"]}" for {task}, which it did not have at event {body["to_seq"]}'
-            self.tasks[task] = _Life(ended=done["attempts"], verdict=done["verdict"])
-        return None
-
-    def _run_finished(self, event: Event) -> str | None:
-        if waiting := self.open_tasks():
-            return f"the run ends, but {waiting[0]} has no verdict ({len(waiting)} in all)"
-        counts: dict[str, int] = {}
-        for life in self.tasks.values():
-            counts[life.verdict] = counts.get(life.verdict, 0) + 1
-        said = {verdict: count for verdict, count in event.body["counts"].items() if count}
-        if said != counts:
-            return f"it counts {_counted(said)}, and the verdicts are {_counted(counts)}"
-        bad = any(life.verdict not in FINE and not life.excused for life in self.tasks.values())
-        if event.body["exit_code"] == 0 and (bad or "failed" in event.body["gates"].values()):
-            return "it has the exit code 0, but not all is good"
-        self.finished = True
-        return None
-
-    def _life(self, task: str) -> tuple[_Life, None] | tuple[None, str]:
-        life = self.tasks.get(task)
-        if life is None:
-            return None, f"{task} was not selected"
-        if life.verdict:
-            return None, f'{task} has its final verdict already: "{life.verdict}"'
-        return life, None
-
-    def _reopen(self, tasks: Iterable[str]) -> str | None:
-        for task in tasks:
-            if task not in self.tasks:
-                return f"{task} was not selected"
-            self.tasks[task] = _Life()
-        return None
+    if view.start is None and not isinstance(body, RunStarted | Note):
+        return f'the first event of a run is "run_started", and not "{type_of(body)[0]}"'
+    judge = _JUDGES.get(type(body))
+    return judge(view, body) if judge is not None else None
 
 
-def _verdict_fault(life: _Life, task: str, verdict: str, attempts: int) -> str | None:
+def open_tasks(view: View) -> list[str]:
+    """The selected tasks without a verdict."""
+    return [task for task in view.selection if task not in view.verdicts]
+
+
+def _run_started(view: View, body: RunStarted) -> str | None:
+    if view.start is not None:
+        return "the run has begun already"
+    return None if len(set(body.selection)) == len(body.selection) else "it selects a task twice"
+
+
+def _run_resumed(view: View, body: RunResumed) -> str | None:
+    return _unselected(view, body.rerun)
+
+
+def _attempt_started(view: View, body: AttemptStarted) -> str | None:
+    if fault := _settled(view, body.task):
+        return fault
+    life = view.lives[body.task]
+    if life.running:
+        return f"attempt {life.running} of {body.task} has not ended"
+    if body.attempt != life.ended + 1:
+        return f"it is attempt {body.attempt} of {body.task}, and the next one is {life.ended + 1}"
+    return None
+
+
+def _attempt_finished(view: View, body: AttemptFinished) -> str | None:
+    if fault := _settled(view, body.task):
+        return fault
+    if body.attempt != view.lives[body.task].running:
+        return f"attempt {body.attempt} of {body.task} ends without having started"
+    if body.seconds < 0:
+        return f"attempt {body.attempt} of {body.task} took {body.seconds:g} seconds"
+    return None
+
+
+def _verdict(view: View, body: VerdictGiven) -> str | None:
+    return _settled(view, body.task) or _verdict_fault(view.lives[body.task], body)
+
+
+def _rolled_back(view: View, body: RolledBack) -> str | None:
+    if body.to_seq > view.seq:
+        return f"it goes back to event {body.to_seq}, which is not before it"
+    if fault := _unselected(view, body.reopened) or _unselected(view, body.restored):
+        return fault
+    for task, done in body.restored.items():
+        lives = (*view.past.get(task, ()), view.lives[task])
+        given = [life.given for life in lives if life.given is not None and life.given.seq <= body.to_seq]
+        then = max(given, key=lambda seen: seen.seq, default=None)
+        if then is None or (then.body.verdict, then.body.attempts) != (done.verdict, done.attempts):
+            return f'it restores "{done.verdict}" for {task}, which it did not have at event {body.to_seq}'
+    return None
+
+
+def _run_finished(view: View, body: RunFinished) -> str | None:
+    if waiting := open_tasks(view):
+        return f"the run ends, but {waiting[0]} has no verdict ({len(waiting)} in all)"
+    counts = {verdict: count for verdict, count in view.counts.items() if count}
+    said = {verdict: count for verdict, count in body.counts.items() if count}
+    if said != counts:
+        return f"it counts {_counted(said)}, and the verdicts are {_counted(counts)}"
+    bad = any(given.verdict not in FINE and not given.excused for given in view.verdicts.values())
+    if body.exit_code == 0 and (bad or "failed" in body.gates.values()):
+        return "it has the exit code 0, but not all is good"
+    return None
+
+
+def _unselected(view: View, tasks: Iterable[str]) -> str | None:
+    selected = set(view.selection)
+    return next((f"{task} was not selected" for task in tasks if task not in selected), None)
+
+
+def _settled(view: View, task: str) -> str | None:
+    """Why nothing can happen to a task: it was not selected, or has its verdict."""
+    if task not in view.lives:
+        return f"{task} was not selected"
+    given = view.verdicts.get(task)
+    return f'{task} has its final verdict already: "{given.verdict}"' if given is not None else None
+
+
+def _verdict_fault(life: Life, body: VerdictGiven) -> str | None:
     """What a verdict says that the executions before it do not bear out."""
+    task, verdict, attempts = body.task, body.verdict, body.attempts
     after = f'{task} is "{verdict}" after {attempts} attempts, of which {life.ended} have ended'
     if verdict in _NOT_EXECUTED:
         return f'{task} is "{verdict}", but has {attempts} attempts' if attempts else None
@@ -194,128 +167,115 @@ def _verdict_fault(life: _Life, task: str, verdict: str, attempts: int) -> str |
         return None if life.ended <= attempts <= max(life.ended, life.running) else after
     if not attempts:
         return f'{task} is "{verdict}" without an execution'
-    if life.running or attempts != life.ended:
+    if life.running or attempts != life.ended or life.last is None:
         return after
-    if life.outcome != _EXECUTED[verdict]:
-        return f'{task} is "{verdict}", but its last attempt ended as "{life.outcome}"'
+    if life.last.outcome != _EXECUTED[verdict]:
+        return f'{task} is "{verdict}", but its last attempt ended as "{life.last.outcome}"'
     excused = 1 + life.suspects  # what failed during an incident is repeated and does not make a pass flaky
     if (verdict == "flaky" and attempts == 1) or (verdict == "passed" and attempts > excused):
         return f'{task} passed on attempt {attempts}: that is not "{verdict}"'
     return None
 
 
-_JUDGES: Final[Mapping[str, Callable[[Lives, Event], str | None]]] = {
-    name: getattr(Lives, f"_{name}") for name in CATALOGUE if hasattr(Lives, f"_{name}")
+_JUDGES: Final[Mapping[type[Body], Callable[[View, Any], str | None]]] = {
+    RunStarted: _run_started,
+    RunResumed: _run_resumed,
+    AttemptStarted: _attempt_started,
+    AttemptFinished: _attempt_finished,
+    VerdictGiven: _verdict,
+    RolledBack: _rolled_back,
+    RunFinished: _run_finished,
 }
 
 
-def audit(folder: Path, *, going: bool = False, signed_by: Callable[[Body], str | None] | None = None) -> Audited:
+def audit(
+    folder: Path, *, going: bool = False, signed_by: Callable[[Mapping[str, Any]], str | None] | None = None
+) -> Audited:
     """Audit a run.
 
     Args:
         folder: the run's.
         going: the run is under way: it may lack its end, and its last line may be half written.
-        signed_by: says what is wrong with the signature of the last seal; None where nobody asks.
+        signed_by: says what is wrong with the signature of a seal, given its body as it is written; None where nobody asks.
 
     Raises:
         MachineError: the ledger cannot be read.
     """
-    tail, lives, files, last = Tail(folder / LEDGER, strict=True), Lives(), 0, ""
-    facts, bound = integrity.Facts(Plan("", "", (), ())), (_Bound("logs"), _Bound("reports"))
-    seal: Body = {}
+    tail, view, plan, files = Tail(folder / LEDGER, strict=True), View(steps=False), Plan("", "", (), ()), 0
+    bound: dict[type[Body], tuple[Path, int]] = {}
+    seal = b""
     finding: Finding | None = None
     try:
         for event in tail.poll():
-            fault = lives.fault(event) or _plan_fault(folder, event, facts)
-            if fault is None:
-                fault, seen = _evidence_fault(folder, event.body.get("evidence", ()))
-                files += seen
-            if fault is None and event.type == "seal":
-                fault = integrity.seal_fault(facts, event.body)
+            body = event.body
+            fault = impossible(view, body)
+            if fault is None and isinstance(body, RunStarted | RunResumed) and body.plan_digest is not None:
+                plan, fault = _plan_of(folder, body, plan)
+            if fault is None and isinstance(body, AttemptFinished | Repeated):
+                fault, number = _evidence_fault(folder, body.evidence)
+                files += number
+            if fault is None and isinstance(body, Seal):
+                fault = integrity.seal_fault(integrity.Facts(plan, view), body)
             if fault is not None:
                 finding = Finding(tail.path, tail.line, fault)
                 break
-            facts.see(event)
-            for one in bound:
-                one.see(event, tail)
-            last = event.type
-            seal = event.body if last == "seal" else seal
+            view.see(event)
+            if isinstance(body, Logs | Reports):
+                bound[type(body)] = tail.path, tail.line
+            seal = tail.text if view.sealed else seal
     except LedgerError as error:
         finding = error.finding
     if finding is None and not going:
-        for one in bound:
-            fault_of_files, seen = one.finding(folder)
-            files += seen
-            finding = finding or fault_of_files
-        finding = finding or _end_fault(tail, lives, last)
+        for seen in (view.logs, view.reports):
+            fault, number = _evidence_fault(folder, seen.body.files if seen is not None else ())
+            files += number
+            if fault is not None and seen is not None:
+                finding = finding or Finding(*bound[type(seen.body)], fault)
+        finding = finding or _end_fault(tail, view)
+    last: Mapping[str, Any] = parse(seal)["body"] if seal else {}
     if finding is None and signed_by is not None:
-        fault = signed_by(seal) if last == "seal" else "it has no end yet, and no seal that could be signed"
+        fault = signed_by(last) if view.sealed else "it has no end yet, and no seal that could be signed"
         finding = Finding(tail.path, tail.line, fault) if fault is not None else None
-    verdicts = len(lives.tasks) - len(lives.open_tasks())
-    sealed = last == "seal"
-    return Audited(finding, tail.tip.seq, files, verdicts, lives.finished and sealed, str(seal.get("signed_by", "")))
+    ended = view.segment.finish is not None and view.sealed
+    return Audited(finding, tail.tip.seq, files, len(view.verdicts), ended, str(last.get("signed_by", "")))
 
 
-@dataclass(slots=True)
-class _Bound:
-    """The files that an event binds last for a whole run: whole logs, which a segment that goes on writes on, and reports."""
-
-    kind: str
-    files: Sequence[Body] = ()
-    path: Path = Path()
-    line: int = 0
-
-    def see(self, event: Event, tail: Tail) -> None:
-        if event.type == "run_resumed":
-            self.files = ()
-        elif event.type == self.kind and event.v <= CATALOGUE[self.kind].version:
-            self.files, self.path, self.line = event.body["files"], tail.path, tail.line
-
-    def finding(self, folder: Path) -> tuple[Finding | None, int]:
-        fault, seen = _evidence_fault(folder, self.files)
-        return (Finding(self.path, self.line, fault) if fault is not None else None), seen
-
-
-def _end_fault(tail: Tail, lives: Lives, last: str) -> Finding | None:
+def _end_fault(tail: Tail, view: View) -> Finding | None:
     """What the end of a ledger lacks that nobody writes any more."""
     line = tail.line + 1
     if tail.torn:
         return Finding(tail.path, line, f"it is half a line of {tail.torn} bytes, without a line feed")
-    if waiting := lives.open_tasks():
+    if waiting := open_tasks(view):
         return Finding(tail.path, line, f"the run has no end: {waiting[0]} has no verdict ({len(waiting)} in all)")
-    if not lives.begun or not lives.finished or last != "seal":
+    if view.segment.finish is None or not view.sealed:
         return Finding(tail.path, line, "the run has no end: the seal is missing")
     return None
 
 
-def _plan_fault(folder: Path, event: Event, facts: integrity.Facts) -> str | None:
-    """What is wrong with the plan that an event names; the rules of integrity are judged by one that is whole."""
-    if event.type not in {"run_started", "run_resumed"} or "plan_digest" not in event.body:
-        return None
+def _plan_of(folder: Path, body: RunStarted | RunResumed, before: Plan) -> tuple[Plan, str | None]:
+    """The plan that an event names, by which the rules of integrity are judged, and what is wrong with it."""
     try:
-        plan = kept_plan.kept(folder, event.body["plan_digest"])
+        plan = kept_plan.kept(folder, body.plan_digest or "")
     except OrchestraError as error:
-        return error.message
-    if plan.source_digest != event.body["source_digest"]:
-        return (
-            f"it was compiled from {event.body['source_digest']}, and the plan that was kept from {plan.source_digest}"
-        )
-    facts.plan = plan
-    return None
+        return before, error.message
+    if plan.source_digest != body.source_digest:
+        was = f"the plan that was kept from {plan.source_digest}"
+        return before, f"it was compiled from {body.source_digest}, and {was}"
+    return plan, None
 
 
-def _evidence_fault(folder: Path, files: Iterable[Body]) -> tuple[str | None, int]:
+def _evidence_fault(folder: Path, files: Iterable[Evidence]) -> tuple[str | None, int]:
     """The first of these files that is not what was recorded, and how many were looked at."""
     number = 0
     for one in files:
         number += 1
         try:
-            digest, size = file_digest(evidence_file(folder, one["path"]))
+            digest, size = file_digest(evidence_file(folder, one.path))
         except OSError as error:
-            return f'the evidence "{one["path"]}" cannot be read: {error.strerror}', number
-        if (digest, size) != (one["digest"], one["bytes"]):
-            said, found = f"{one['bytes']} bytes, {one['digest'][:12]}…", f"{size} bytes, {digest[:12]}…"
-            return f'the evidence "{one["path"]}" was changed: recorded with {said}, found with {found}', number
+            return f'the evidence "{one.path}" cannot be read: {error.strerror}', number
+        if (digest, size) != (one.digest, one.bytes):
+            said, found = f"{one.bytes} bytes, {one.digest[:12]}…", f"{size} bytes, {digest[:12]}…"
+            return f'the evidence "{one.path}" was changed: recorded with {said}, found with {found}', number
     return None, number
 
 

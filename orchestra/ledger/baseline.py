@@ -23,7 +23,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -31,6 +31,7 @@ from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.canonical import digest
 from orchestra.ledger.disk import disk_error, replace_file
+from orchestra.ledger.event import Moved
 from orchestra.ledger.history import Execution, RunRecord
 from orchestra.plan import Baseline
 
@@ -42,8 +43,6 @@ NORMAL: Final = 1.4826
 
 DIGITS: Final = 4
 """Significant digits of a sample in the file: finer than any noise."""
-
-Moved: TypeAlias = Literal["slower", "faster"]
 
 
 class Usual(NamedTuple):

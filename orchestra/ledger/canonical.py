@@ -20,7 +20,7 @@ import rfc8785
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
-_EXACT = 2**53
+EXACT = 2**53
 """Integers below it, and no others, are all exact as doubles."""
 
 _SHORT = 1e-4
@@ -37,7 +37,9 @@ _ABOVE_SURROGATES = re.compile("[\ue000-\uffff]")
 
 
 def canonical(value: object) -> bytes:
-    """The canonical JSON of a value made of dicts with string keys, lists, tuples, strings, numbers, booleans and None.
+    """The canonical JSON of a value made of structs, dicts with string keys, lists, tuples, strings, numbers, booleans, None.
+
+    A struct is written as msgspec encodes it: without the fields that have their default, where it is made so.
 
     Raises:
         ValueError: a number has no JSON form (not finite, or an integer of 2**53 and more), or a string holds half of
@@ -47,8 +49,12 @@ def canonical(value: object) -> bytes:
     try:
         text = _encode(value if _plain(value) else _exact(value))
     except _OddError:
-        return rfc8785.dumps(value)  # type: ignore[arg-type]
-    return text if text.isascii() or not _sorts_oddly(text.decode()) else rfc8785.dumps(value)  # type: ignore[arg-type]
+        return _reference(value)
+    return text if text.isascii() or not _sorts_oddly(text.decode()) else _reference(value)
+
+
+def _reference(value: object) -> bytes:
+    return rfc8785.dumps(msgspec.to_builtins(value))
 
 
 def parse(text: bytes) -> Any:
@@ -86,7 +92,7 @@ def scrubbed(value: object) -> object:
 
 def _integer(text: str) -> int | float:
     number = int(text)
-    return number if -_EXACT < number < _EXACT else float(text)
+    return number if -EXACT < number < EXACT else float(text)
 
 
 _decode = json.JSONDecoder(parse_int=_integer).decode
@@ -96,7 +102,7 @@ class _OddError(Exception):
     """The value holds something for which only the reference is trusted."""
 
 
-def _plain(value: Any) -> bool:
+def _plain(value: Any) -> bool:  # noqa: C901, PLR0912 - asked for every value of every event
     """Whether msgspec writes the value as the reference does; False says no more than that a closer look is needed."""
     kind = type(value)
     if kind is dict:
@@ -106,6 +112,8 @@ def _plain(value: Any) -> bool:
                 return False
     elif kind is list or kind is tuple:
         items = value
+    elif isinstance(value, msgspec.Struct):
+        items = msgspec.structs.astuple(value)
     else:
         return kind in _PLAIN
     for item in items:
@@ -116,9 +124,9 @@ def _plain(value: Any) -> bool:
             if not (_SHORT <= item < _LONG) or item == int(item):
                 return False
         elif kind is int:
-            if not -_EXACT < item < _EXACT:
+            if not -EXACT < item < EXACT:
                 return False
-        elif not (kind is dict or kind is list or kind is tuple) or not _plain(item):
+        elif not _plain(item):
             return False
     return True
 
@@ -131,6 +139,8 @@ def _exact(value: Any) -> Any:
         ValueError: a number has no JSON form.
         TypeError: the value holds something that is no data.
     """
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.to_builtins(value)
     kind = type(value)
     if kind is dict:
         for key in value:
@@ -142,7 +152,7 @@ def _exact(value: Any) -> Any:
     if kind is float:
         usual = (_SHORT <= value < _LONG or -_LONG < value <= -_SHORT) and value != int(value)
         return value if usual else msgspec.Raw(rfc8785.dumps(value))
-    if kind in _PLAIN or (kind is int and -_EXACT < value < _EXACT):
+    if kind in _PLAIN or (kind is int and -EXACT < value < EXACT):
         return value
     if not isinstance(value, (int, float, str, dict, list, tuple)):
         raise TypeError(f"no JSON is made of {kind.__name__}")

@@ -1,6 +1,6 @@
 """How an event becomes a line and a line an event: the hash over its content and the hash before.
 
-May import `ledger.event`, `ledger.canonical` and `ledger.free_text`.
+May import `event`, `versions`, `canonical` and `free_text`.
 
 A line is the canonical JSON of the event. Its keys are sorted, so `hash` stands between `body` and `prev`, and the
 hashed text is the line without that piece. Writing and checking therefore encode nothing twice. Between `hash` and `prev`
@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
 
 from orchestra import owner
 from orchestra.ledger.canonical import canonical, parse, scrubbed
-from orchestra.ledger.event import CATALOGUE, Event, body_fault
+from orchestra.ledger.event import Body, Event, Seal, Segment
 from orchestra.ledger.free_text import masked
+from orchestra.ledger.versions import body_of, type_of
 
 GENESIS: Final = "0" * 64
 """What stands for the hash before the first event."""
@@ -50,37 +53,47 @@ class BrokenLineError(ValueError):
 
 
 def link(
-    tip: Tip,
-    time: str,
-    kind: str,
-    body: Mapping[str, object],
-    mask: Callable[[str], str] | None,
-    secret: bytes = b"",
+    tip: Tip, time: str, body: Body, mask: Callable[[str], str] | None, secret: bytes = b""
 ) -> tuple[Event, bytes]:
     """The event that follows `tip`, and its line with the line feed.
 
     A clock that was set back does not make the record go back: the event then has the time of the one before.
 
     Raises:
-        ValueError: the body lacks a field, has one too many, or holds what JSON cannot.
-        TypeError: the body holds an object that is not plain data.
+        ValueError: the body holds what JSON cannot.
+        TypeError: the body is none of the catalogue, or holds an object that is not plain data.
     """
-    if fault := body_fault(kind, body):
-        raise ValueError(fault)
-    clean: Any = masked(kind, body, mask) if mask else dict(body)
+    kind, version = type_of(body)
+    if mask:
+        body = masked(body, mask)
     try:
-        text = canonical(clean)
+        text = canonical(body)
     except UnicodeEncodeError:
-        clean = scrubbed(clean)
-        text = canonical(clean)
-    seq, version, stamp = tip.seq + 1, CATALOGUE[kind].version, max(time, tip.time)
+        body = msgspec.convert(scrubbed(msgspec.to_builtins(body)), type(body))
+        text = canonical(body)
+    seq, stamp = tip.seq + 1, max(time, tip.time)
     front = b'{"body":' + text
     back = f',"prev":"{tip.hash}","seq":{seq},"time":"{stamp}","type":"{kind}","v":{version}}}'.encode()
     digest = hashlib.sha256(front + back).hexdigest()
     mac = owner.mac(secret, digest) if secret else ""
     own = f',"mac":"{mac}"' if mac else ""
     line = b'%b,"hash":"%b"%b%b\n' % (front, digest.encode(), own.encode(), back)
-    return Event(seq, stamp, kind, version, tip.hash, digest, clean, mac), line
+    return Event(seq, stamp, kind, version, tip.hash, digest, body, mac), line
+
+
+class _Line(msgspec.Struct, gc=False):
+    """A line before it is known what its body is."""
+
+    body: msgspec.Raw
+    prev: str
+    seq: int
+    time: str
+    type: str
+    v: int
+    mac: str = ""
+
+
+_decode = msgspec.json.Decoder(_Line).decode
 
 
 def unlink(line: bytes, seq: int, prev: str) -> Event:
@@ -101,17 +114,18 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
             f"its content has the hash {found[:12]}…, it says {said[:12].decode('ascii', 'replace')}…"
         )
     try:
-        data = parse(line)
-        event = Event(
-            data["seq"], data["time"], data["type"], data["v"], data["prev"], found, data["body"], data.get("mac", "")
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        head = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BrokenLineError(f"it is not an event: {error}") from error
-    if event.prev != prev:
-        raise BrokenLineError(f"it follows the hash {event.prev[:12]}…, but the hash before it is {prev[:12]}…")
-    if event.seq != seq:
-        raise BrokenLineError(f"it is number {event.seq}, but its place is {seq}")
-    return event
+    if head.prev != prev:
+        raise BrokenLineError(f"it follows the hash {head.prev[:12]}…, but the hash before it is {prev[:12]}…")
+    if head.seq != seq:
+        raise BrokenLineError(f"it is number {head.seq}, but its place is {seq}")
+    try:
+        body = body_of(head.type, head.v, head.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BrokenLineError(f'it is no event "{head.type}": {error}') from error
+    return Event(seq, head.time, head.type, head.v, prev, found, body, head.mac)
 
 
 def _behind(line: bytes, start: int) -> int:
@@ -138,8 +152,9 @@ def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:
         return "it is not in canonical JSON (RFC 8785)"
     if event.time < before.time:
         return f"it has the time {event.time}, before that of the event before it, {before.time}"
-    if event.type == "segment" and before.end:
-        return "it begins a file, and stands in the middle of one"
-    if event.type == "seal" and (event.body.get("events"), event.body.get("head")) != (before.seq, before.hash):
-        return f"it seals {event.body.get('events')} events, but {before.seq} stand before it"
+    match event.body:
+        case Segment() if before.end:
+            return "it begins a file, and stands in the middle of one"
+        case Seal(events=events, head=head) if (events, head) != (before.seq, before.hash):
+            return f"it seals {events} events, but {before.seq} stand before it"
     return None

@@ -1,4 +1,4 @@
-"""Checkpoints, and the way back to one. May import `log`, `state`, `runs`, `history`, `baseline`, `transaction`.
+"""Checkpoints, and the way back to one. May import `log`, `view`, `state`, `runs`, `history`, `baseline`, `transaction`.
 
 A group whose selected tests all have verdicts is a checkpoint. Going back appends one event that takes back what came
 after it; nothing is removed, and the run then waits to go on from there.
@@ -7,25 +7,27 @@ after it; nothing is removed, and the run then waits to go on from there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orchestra.errors import MachineError, UsageError
 from orchestra.ledger import baseline, history
 from orchestra.ledger.author import UNKNOWN, Author
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import BaselineChanged, GroupCompleted
+from orchestra.ledger.life import Seen
 from orchestra.ledger.log import Writer, read
 from orchestra.ledger.runs import LEDGER, STATE
-from orchestra.ledger.state import Checkpoint, Fold, State, rollback, write_state
+from orchestra.ledger.state import rollback, state_of, write_state
 from orchestra.ledger.transaction import Transaction, recover
+from orchestra.ledger.view import View
 from orchestra.suggest import did_you_mean
 
 _SEQ = re.compile(r"#?(\d+)")
 
 
-def choose(points: Sequence[Checkpoint], word: str) -> Checkpoint:
+def choose(points: Sequence[Seen[GroupCompleted]], word: str) -> Seen[GroupCompleted]:
     """The checkpoint that a word means: `cli:basics`, `basics` where one method has it, or the number of its event.
 
     Raises:
@@ -33,17 +35,17 @@ def choose(points: Sequence[Checkpoint], word: str) -> Checkpoint:
     """
     if not points:
         raise UsageError("the run has no checkpoint: none of its groups was completed")
-    if (number := _SEQ.fullmatch(word)) and (found := [one for one in points if one["seq"] == int(number[1])]):
+    if (number := _SEQ.fullmatch(word)) and (found := [one for one in points if one.seq == int(number[1])]):
         return found[0]
-    names = {f"{one['method']}:{one['group']}": one for one in points}  # the latest of a name stands
-    found = [one for name, one in names.items() if word in {name, one["group"]}]
+    names = {f"{one.body.method}:{one.body.group}": one for one in points}  # the latest of a name stands
+    found = [one for name, one in names.items() if word in {name, one.body.group}]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(f"{name} (event {one['seq']})" for name, one in names.items())
+    listed = ", ".join(f"{name} (event {one.seq})" for name, one in names.items())
     if found:
         raise UsageError(f'"{word}" was completed by {len(found)} methods; the checkpoints are {listed}', "name one")
     raise UsageError(
-        f'no checkpoint "{word}"{did_you_mean(word, [*names, *(one["group"] for one in points)])}; the checkpoints are {listed}'
+        f'no checkpoint "{word}"{did_you_mean(word, [*names, *(one.body.group for one in points)])}; the checkpoints are {listed}'
     )
 
 
@@ -52,12 +54,12 @@ class Back(NamedTuple):
 
     Attributes:
         point: the checkpoint.
-        state: after it.
+        view: of the run after it.
         baseline: what became of the baseline, in a sentence; empty when the run had not changed it since.
     """
 
-    point: Checkpoint
-    state: State
+    point: Seen[GroupCompleted]
+    view: View
     baseline: str
 
 
@@ -83,62 +85,47 @@ def go_back(
         MachineError: the disk refuses.
     """
     recover(home)
-    whole, collector = Fold(), history.Collector()
-    told: list[Event] = []
-
-    def see(event: Event) -> None:
-        whole.add(event)
-        collector.see(event)
-        if event.type in {"baseline", "rolled_back"}:
-            told.append(event)
-
-    with Writer(folder / LEDGER, now=now, seen=see, author=author) as writer:
-        state = whole.state()
-        point = choose(state.checkpoints, word)
-        before = Fold()
+    view = View()
+    with Writer(folder / LEDGER, now=now, seen=view.see, author=author) as writer:
+        point = choose(view.checkpoints, word)
+        before = View()
         for event in read(folder / LEDGER):
-            if event.seq > point["seq"]:
+            if event.seq > point.seq:
                 break
-            before.add(event)
-        later = [event for event in told if event.seq > point["seq"]]
+            before.see(event)
         change = Transaction(home)
-        said = _baseline_back(home, folder, [event.body for event in later if event.type == "baseline"], change)
-        body = rollback(before.state(), state, reason)
-        see(writer.append("rolled_back", body, sync=True))
-    state = whole.state()
-    write_state(folder / STATE, state)
-    taken = [body, *(event.body for event in later if event.type == "rolled_back")]
+        said = _baseline_back(home, folder, [one.body for one in view.baselines if one.seq > point.seq], change)
+        view.see(writer.append(rollback(before, view, reason), sync=True))
+    write_state(folder / STATE, state_of(view))
+    taken = [one.body for one in view.rollbacks if one.seq > point.seq]
     _forget(
-        home / history.LAST,
-        folder.name,
-        {name for one in taken for name in (*one["reopened"], *one["restored"])},
-        change,
+        home / history.LAST, folder.name, {name for one in taken for name in (*one.reopened, *one.restored)}, change
     )
-    if (record := collector.record()) is not None:
+    if (record := history.record_of(view)) is not None:
         change.write(history.EXECUTIONS, history.with_record(home, record))
     change.commit()
-    return Back(point, state, said)
+    return Back(point, view, said)
 
 
-def undone(bodies: Sequence[Mapping[str, Any]]) -> tuple[str | None, str | None] | None:
+def undone(bodies: Sequence[BaselineChanged]) -> tuple[str | None, str | None] | None:
     """The digests of the baseline that a run made last, and of the one that it found; None when it made none.
 
     Args:
         bodies: of the `baseline` events behind a checkpoint, in order. Where somebody else, or an earlier rollback, put
             another baseline between two of the run's own, only those behind it are taken together.
     """
-    own = [body for body in bodies if body.get("by_run")]
+    own = [body for body in bodies if body.by_run]
     if not own:
         return None
-    target = own[-1]["previous"]
+    target = own[-1].previous
     for body in reversed(own[:-1]):
-        if body["digest"] != target:
+        if body.digest != target:
             break
-        target = body["previous"]
-    return own[-1]["digest"], target
+        target = body.previous
+    return own[-1].digest, target
 
 
-def _baseline_back(home: Path, folder: Path, bodies: Sequence[Mapping[str, Any]], change: Transaction) -> str:
+def _baseline_back(home: Path, folder: Path, bodies: Sequence[BaselineChanged], change: Transaction) -> str:
     """Prepare that the baseline is again what it was before the run changed it, where it is as the run left it."""
     found = undone(bodies)
     if found is None:

@@ -1,203 +1,111 @@
-"""Every type of event that a ledger may hold, in one catalogue. May import `ledger.canonical` and `ledger.schema`.
+"""Every type of event that a ledger may hold, in one catalogue. May import `parts` and `origin`.
 
-One event is one line of `events.jsonl`. Its envelope (`Event`) is the same for all; its `body` is one of the records
-below. `CATALOGUE` says which type has which body. A reader keeps and skips a type, or a version of one, that it does
-not know. `python -m orchestra.ledger.event` prints the JSON Schema.
-
-Longer than other modules because the catalogue is one idea. No postponed annotations here: `__required_keys__` of a
-TypedDict is wrong with them.
+One event is one line of `events.jsonl`. Its envelope (`Event`) is the same for all; its `body` is one of the structs below,
+which writers construct and readers are given. `CATALOGUE` says which type has which body, `versions` how bodies are read.
 """
 
-import json
-import sys
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple, NotRequired, TypedDict, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
-from orchestra.ledger.schema import Schema, object_schema
+import msgspec
 
-Verdict = Literal["passed", "flaky", "unchanged", "failed", "timeout", "error", "blocked", "skipped", "interrupted"]
+from orchestra.ledger.origin import Provenance
+from orchestra.ledger.parts import (
+    OURS,
+    Dropped,
+    Evidence,
+    Failure,
+    Finding,
+    Id,
+    Network,
+    Outcome,
+    Part,
+    Seconds,
+    StepDone,
+    means,
+)
+
+Verdict: TypeAlias = Literal[
+    "passed", "flaky", "unchanged", "failed", "timeout", "error", "blocked", "skipped", "interrupted"
+]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
-Outcome = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
-"""How one attempt, or one step of it, ended. A verdict is made of attempts."""
+GateResult: TypeAlias = Literal["passed", "failed", "not_applicable", "warned"]
+GatePhase: TypeAlias = Literal["before", "during", "after"]
+Moved: TypeAlias = Literal["slower", "faster"]
 
-GateResult = Literal["passed", "failed", "not_applicable", "warned"]
-GatePhase = Literal["before", "during", "after"]
-
-
-class Ours:
-    """Marks a string that this program or the spec makes: an id, a word of a fixed set, a digest, a path, an expression.
-
-    Secrets are masked in every other string (`free_text`). One in such a string would be in the spec, too, which is in git;
-    and a record whose ids and digests are changed cannot be read, audited or resumed.
-    """
+Task: TypeAlias = Annotated[Id, means("method and test: `cli:B004`")]
+Test: TypeAlias = Annotated[Id, means("the test's id: `B004`")]
+Method: TypeAlias = Annotated[Id, means("the method's id: `cli`")]
 
 
-OURS: Final = Ours()
+class Died(Part, frozen=True, kw_only=True):
+    """A part of a browser session that died."""
 
-Id = Annotated[str, OURS]
-Task = Annotated[Id, "method and test: `cli:B004`"]
-Test = Annotated[Id, "the test's id: `B004`"]
-Method = Annotated[Id, "the method's id: `cli`"]
-Seconds = Annotated[float, "duration in seconds, by a monotonic clock"]
-Sha256 = Annotated[Id, "SHA-256, 64 hexadecimal digits"]
-
-
-class Git(TypedDict, total=False):
-    """The work tree of a run; empty outside of one."""
-
-    commit: Id
-    branch: str
-    dirty_files: Annotated[int, "changed files, all of them"]
-    dirty: Annotated[dict[str, Id | None], "digests of the first 200 changed files by path; null for one that is gone"]
+    part: Annotated[Id, means("`browser` or `server`")]
+    reason: str
+    rungs: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
+    before: Annotated[bool, means("it was found dead before the test")]
+    seconds: Annotated[float, means("until it was back")] = 0.0
 
 
-class Environment(TypedDict, total=False):
-    """The environment of a run, redacted."""
-
-    values: Annotated[dict[Id, str], "variables that are known to change runs and to hold no secret"]
-    names: Annotated[list[Id], "of all other variables"]
+class Body(Part, frozen=True):
+    """The base of what events say."""
 
 
-class Provenance(TypedDict, total=False):
-    """Origin of a run: commit, tools, machine, who started it."""
+class Unknown(Body, frozen=True):
+    """What an event of a newer type or version says: kept and skipped."""
 
-    orchestra: Annotated[Id, "version"]
-    python: Annotated[Id, "version"]
-    tools: Annotated[dict[Id, Id], "versions of packages"]
-    browsers: Annotated[dict[Id, Id], "versions by engine"]
-    system: Id
-    distribution: Id
-    machine: Id
-    cores: int
-    memory_megabytes: int
-    git: Git
-    environment: Environment
-    started_by: Annotated[Id, "`person`, `agent` or `ci`"]
-    user: str
-    job: Annotated[str, "address of the job in CI"]
+    fields: Mapping[str, Any]
 
 
-class RunStarted(TypedDict):
+class RunStarted(Body, frozen=True, kw_only=True):
     """A run began. Always the first event of a run that was not torn."""
 
-    run: Annotated[Id, "the run id, `20260102T030405Z-1a2b`"]
+    run: Annotated[Id, means("the run id, `20260102T030405Z-1a2b`")]
     suite: Id
-    plan_digest: Annotated[Id, "digest of what the plan means; resume, baselines and history go by it"]
-    source_digest: Annotated[Id, "digest of the spec files; decides whether a plan is stale"]
+    plan_digest: Annotated[Id, means("digest of what the plan means; resume, baselines and history go by it")]
+    source_digest: Annotated[Id, means("digest of the spec files; decides whether a plan is stale")]
     profile: Id | None
-    selection: Annotated[list[Id], "every task that must get a verdict, in the plan's order"]
-    methods: list[Id]
+    selection: Annotated[tuple[Id, ...], means("every task that must get a verdict, in the plan's order")]
+    methods: tuple[Id, ...]
     workers: int
-    argv: Annotated[list[str], "the command line, secrets masked"]
+    argv: Annotated[tuple[str, ...], means("the command line, secrets masked")]
     provenance: Provenance
-    builds: NotRequired[
-        Annotated[dict[Id, Id], "build of each service and job: digest of command, folder, env and files"]
-    ]
+    builds: Annotated[
+        Mapping[Id, Id], means("build of each service and job: digest of command, folder, env and files")
+    ] = {}
 
 
-class RunResumed(TypedDict):
+class RunResumed(Body, frozen=True, kw_only=True):
     """The run goes on after an end of any kind. The tasks in `rerun` lose their verdicts and are pending again."""
 
     run: Id
-    rerun: Annotated[list[Id], "tasks that have to run, whatever they had before"]
-    plan_digest: NotRequired[Id]
-    source_digest: NotRequired[Id]
-    changed: NotRequired[Annotated[list[Id], "tests whose plan differs from the run's first segment"]]
-    workers: NotRequired[int]
-    argv: NotRequired[list[str]]
-    provenance: NotRequired[Provenance]
-    builds: NotRequired[dict[Id, Id]]
+    rerun: Annotated[tuple[Id, ...], means("tasks that have to run, whatever they had before")]
+    plan_digest: Id | None = None
+    source_digest: Id | None = None
+    changed: Annotated[tuple[Id, ...], means("tests whose plan differs from the run's first segment")] = ()
+    workers: int | None = None
+    argv: tuple[str, ...] = ()
+    provenance: Provenance | None = None
+    builds: Mapping[Id, Id] | None = None
 
 
-class AttemptStarted(TypedDict):
+class AttemptStarted(Body, frozen=True, kw_only=True):
     """A test begins to execute."""
 
     task: Task
     test: Test
     method: Method
-    attempt: Annotated[int, "from 1"]
-    dir: Annotated[Id, "the attempt's folder, relative to the run's"]
-    worker: NotRequired[int]
-    browser: NotRequired[Annotated[Id, "the engine that it drives; absent for a test without a browser"]]
+    attempt: Annotated[int, means("from 1")]
+    dir: Annotated[Id, means("the attempt's folder, relative to the run's")]
+    worker: int | None = None
+    browser: Annotated[Id, means("the engine that it drives; absent for a test without a browser")] = ""
 
 
-class Failure(TypedDict):
-    """Why an attempt did not pass."""
-
-    kind: Annotated[Id, "the kind by which retries are decided: `timeout`, `connection`, `crash`, `assertion`, …"]
-    message: str
-    step: NotRequired[Annotated[int | None, "index of the step, from 0; null outside of the steps"]]
-    at: NotRequired[Annotated[Id | None, "place in the spec, `file:line`"]]
-    expected: NotRequired[str | None]
-    found: NotRequired[str | None]
-    hint: NotRequired[str | None]
-
-
-class StepDone(TypedDict):
-    """One step of an attempt."""
-
-    index: Annotated[int, "from 0"]
-    verb: Annotated[Id, "`goto`, `click`, …"]
-    seconds: Seconds
-    outcome: Outcome
-    at: NotRequired[Annotated[Id | None, "place in the spec, `file:line`"]]
-    calls: NotRequired[Annotated[int, "tool calls that it took (method mcp)"]]
-    polls: NotRequired[Annotated[int, "wait calls that it took (method mcp)"]]
-    lag_seconds: NotRequired[Annotated[float | None, "from the page showing it to our knowing it"]]
-
-
-class Evidence(TypedDict):
-    """A file kept of an attempt, bound by its digest."""
-
-    path: Annotated[Id, "relative to the run's folder"]
-    digest: Sha256
-    bytes: int
-    kind: Annotated[Id, "`log`, `screenshot`, `trace`, `console`, `network`, `download`, …"]
-
-
-class Dropped(TypedDict):
-    """A file that was not kept."""
-
-    path: Annotated[Id, "relative to the attempt's folder"]
-    bytes: int
-    kind: Id
-    reason: NotRequired[Annotated[str, "absent for one over `evidence_limit_megabytes`"]]
-
-
-class Finding(TypedDict):
-    """An error beside the assertions."""
-
-    layer: Annotated[
-        Id, "`page_errors`, `console_errors`, `failed_requests`, `http_5xx`, `open_dialogs`, `service_logs`"
-    ]
-    level: Annotated[Literal["fail", "warn"], "whether it fails the attempt"]
-    text: str
-    where: Annotated[str, "address and line of a script, page of a request, log and line; empty when not known"]
-    count: Annotated[int, "how often it was seen"]
-
-
-class Host(TypedDict):
-    """The requests of a page to one host."""
-
-    requests: int
-    failed: Annotated[int, "without an answer, or answered with 400 and above; given up by the page does not count"]
-    bytes: NotRequired[Annotated[int, "of the answers' bodies as they were sent; absent when not known of all"]]
-    slowest_ms: NotRequired[Annotated[float, "from its start to its last byte; absent when none was measured"]]
-    component: NotRequired[Annotated[Id, "the row of the health matrix that the host is"]]
-
-
-class Network(TypedDict):
-    """The requests of the page of an attempt."""
-
-    requests: int
-    failed: int
-    bytes: NotRequired[int]
-    slowest_ms: NotRequired[float]
-    hosts: Annotated[dict[str, Host], "by host and port"]
-
-
-class AttemptFinished(TypedDict):
+class AttemptFinished(Body, frozen=True, kw_only=True):
     """An attempt ended."""
 
     task: Task
@@ -207,277 +115,252 @@ class AttemptFinished(TypedDict):
     outcome: Outcome
     seconds: Seconds
     error: Failure | None
-    steps: list[StepDone]
-    evidence: list[Evidence]
-    retry: Annotated[bool, "another attempt follows"]
-    dropped: NotRequired[Annotated[list[Dropped], "files that were not kept"]]
-    infra_suspect: NotRequired[Annotated[bool, "an incident overlapped; the failure is held, not counted"]]
-    incidents: NotRequired[Annotated[list[Id], "ids of the incidents that overlapped it"]]
-    exit_code: NotRequired[Annotated[int | None, "of the command that the test runs"]]
-    resources: NotRequired[
-        Annotated[
-            dict[Id, object],
+    steps: tuple[StepDone, ...]
+    evidence: tuple[Evidence, ...]
+    retry: Annotated[bool, means("another attempt follows")]
+    dropped: Annotated[tuple[Dropped, ...], means("files that were not kept")] = ()
+    infra_suspect: Annotated[bool, means("an incident overlapped; the failure is held, not counted")] = False
+    incidents: Annotated[tuple[Id, ...], means("ids of the incidents that overlapped it")] = ()
+    exit_code: Annotated[int | None, means("of the command that the test runs")] = None
+    resources: Annotated[
+        Mapping[Id, float],
+        means(
             "of a command and all descendants that were waited for, or of the worker of a test in a browser with its browser"
             " and MCP server (Linux): `cpu_seconds`; `peak_rss_megabytes`, the most that one process had, absent where it is no"
-            " more than that of orchestra",
-        ]
-    ]
-    findings: NotRequired[Annotated[list[Finding], "errors beside the assertions, what fails first"]]
-    network: NotRequired[Annotated[Network, "of the page; absent without one"]]
-    facts: NotRequired[Annotated[dict[Id, object], "figures of the driver: browser, page errors, tool calls, …"]]
+            " more than that of orchestra"
+        ),
+    ] = {}
+    findings: Annotated[tuple[Finding, ...], means("errors beside the assertions, what fails first")] = ()
+    inputs: Annotated[
+        Id, means("digest of what the test reads, as in its verdict; absent where it does not declare that")
+    ] = ""
+    network: Annotated[Network | None, means("of the page; absent without one")] = None
+    facts: Annotated[Mapping[Id, Any], means("figures of the driver: browser, page errors, tool calls, …")] = {}
 
 
-class VerdictGiven(TypedDict):
+class VerdictGiven(Body, frozen=True, kw_only=True):
     """The one final word on a task. Written durably before anybody sees it."""
 
     task: Task
     test: Test
     method: Method
     verdict: Verdict
-    reason: Annotated[str, "why, in words; empty for a plain pass"]
+    reason: Annotated[str, means("why, in words; empty for a plain pass")]
     seconds: Seconds
-    attempts: Annotated[int, "how many ran; 0 for a test that was not executed"]
-    speed_class: Annotated[Id | None, "null for a test that was not executed"]
-    degraded: Annotated[list[Id], "what was not as declared: `backend on failover`"]
-    inputs: Annotated[Id | None, "digest of inputs, plan entry and the builds of what it requires"]
-    reads: NotRequired[Annotated[bool, "the test declares all that it reads, so that `inputs` stands for it"]]
-    excused: NotRequired[Annotated[str, "why it does not fail the run, though it did not pass"]]
-    unchanged_since: NotRequired[Annotated[Id | None, "the run whose pass an `unchanged` rests on"]]
-    incidents: NotRequired[Annotated[list[Id], "ids of the incidents that overlapped an attempt or blocked the test"]]
+    attempts: Annotated[int, means("how many ran; 0 for a test that was not executed")]
+    speed_class: Annotated[Id | None, means("null for a test that was not executed")]
+    degraded: Annotated[tuple[Id, ...], means("what was not as declared: `backend on failover`")]
+    inputs: Annotated[Id | None, means("digest of inputs, plan entry and the builds of what it requires")]
+    reads: Annotated[bool, means("the test declares all that it reads, so that `inputs` stands for it")] = False
+    excused: Annotated[str, means("why it does not fail the run, though it did not pass")] = ""
+    unchanged_since: Annotated[Id | None, means("the run whose pass an `unchanged` rests on")] = None
+    incidents: Annotated[
+        tuple[Id, ...], means("ids of the incidents that overlapped an attempt or blocked the test")
+    ] = ()
 
 
-class Repeated(TypedDict):
+class Repeated(Body, frozen=True, kw_only=True):
     """A test whose duration was suspicious ran again. It is neither an attempt nor a verdict."""
 
     task: Task
     test: Test
     method: Method
-    number: Annotated[int, "from 1"]
-    dir: Annotated[Id, "its folder, relative to the run's"]
+    number: Annotated[int, means("from 1")]
+    dir: Annotated[Id, means("its folder, relative to the run's")]
     outcome: Outcome
     seconds: Seconds
-    evidence: list[Evidence]
-    dropped: NotRequired[Annotated[list[Dropped], "files that were not kept"]]
+    evidence: tuple[Evidence, ...]
+    dropped: Annotated[tuple[Dropped, ...], means("files that were not kept")] = ()
 
 
-class Compared(TypedDict):
+class Compared(Body, frozen=True, kw_only=True):
     """A suspicious duration was compared with the baseline, after its repeats."""
 
     task: Task
     test: Test
     method: Method
     result: Annotated[
-        Literal["slower", "faster", "unconfirmed"], "unconfirmed: a repeat did not agree, or did not pass"
+        Literal["slower", "faster", "unconfirmed"], means("unconfirmed: a repeat did not agree, or did not pass")
     ]
-    suspected: Literal["slower", "faster"]
-    baseline: Annotated[Id, "its key in baseline.json"]
-    seconds: Annotated[float, "of the attempt that its verdict rests on"]
-    repeats: Annotated[list[float], "seconds of the repeats, in order"]
+    suspected: Moved
+    baseline: Annotated[Id, means("its key in baseline.json")]
+    seconds: Annotated[float, means("of the attempt that its verdict rests on")]
+    repeats: Annotated[tuple[float, ...], means("seconds of the repeats, in order")]
     median_seconds: Seconds
-    mad_seconds: Annotated[float, "median absolute deviation in seconds"]
-    runs: Annotated[int, "samples of the baseline"]
-    limit_seconds: Annotated[float, "what all of them had to pass to be confirmed"]
+    mad_seconds: Annotated[float, means("median absolute deviation in seconds")]
+    runs: Annotated[int, means("samples of the baseline")]
+    limit_seconds: Annotated[float, means("what all of them had to pass to be confirmed")]
 
 
-class ServiceChanged(TypedDict):
+class ServiceChanged(Body, frozen=True, kw_only=True):
     """A row of the health matrix changed its state."""
 
     component: Id
-    state: Annotated[Id, "`starting`, `healthy`, `unhealthy`, `failed`, `stopped`, …"]
+    state: Annotated[Id, means("`starting`, `healthy`, `unhealthy`, `failed`, `stopped`, …")]
     pid: int | None
     port: int | None
-    attempt: Annotated[int, "from 1; which start or which rung"]
+    attempt: Annotated[int, means("from 1; which start or which rung")]
     reason: str
     seconds: Seconds
-    action: NotRequired[Annotated[Id | None, "the rung of the ladder, when this belongs to a recovery"]]
-    url: NotRequired[str | None]
-    incident: NotRequired[Annotated[Id, "id of the incident that this belongs to"]]
-    bound_seconds: NotRequired[Annotated[float, "how long this start, or this recovery, takes at most"]]
+    url: str | None = None
+    bound_seconds: Annotated[float | None, means("how long this start, or this recovery, takes at most")] = None
+    action: Annotated[Id | None, means("the rung of the ladder, when this belongs to a recovery")] = None
+    incident: Annotated[Id, means("id of the incident that this belongs to")] = ""
 
 
-class GateJudged(TypedDict):
+class GateJudged(Body, frozen=True, kw_only=True):
     """A quality gate was evaluated."""
 
     phase: GatePhase
     name: Id
     result: GateResult
     expression: Id
-    values: Annotated[dict[Id, Annotated[object, OURS]], "the metrics that the expression read"]
+    values: Annotated[Mapping[Id, Annotated[Any, OURS]], means("the metrics that the expression read")]
     message: str
 
 
-class GroupCompleted(TypedDict):
+class GroupCompleted(Body, frozen=True, kw_only=True):
     """All selected tests of a group have verdicts by this method: a checkpoint."""
 
     method: Method
     group: Id
 
 
-class Died(TypedDict):
-    """A part of a browser session that died."""
-
-    part: Annotated[Id, "`browser` or `server`"]
-    reason: str
-    rungs: Annotated[list[Id], "steps of recovery that were tried, in order"]
-    before: Annotated[bool, "it was found dead before the test"]
-    seconds: NotRequired[Annotated[float, "until it was back"]]
-
-
-class SessionChanged(TypedDict):
+class SessionChanged(Body, frozen=True, kw_only=True):
     """The browser session of a method: begun, moved on, restored or lost."""
 
     method: Method
-    session: Annotated[Id, "the session's id"]
+    session: Annotated[Id, means("the session's id")]
+    started: Id = ""
+    browser: Id = ""
+    continuity: Annotated[Id, means("`new`, `kept`, `restored` or `lost`")]
     url: str
     title: str
     tabs: int
-    continuity: Annotated[Id, "`new`, `kept`, `restored` or `lost`"]
-    started: NotRequired[Id]
-    browser: NotRequired[Id]
-    storage: NotRequired[Annotated[Id | None, "digest of cookies and storage, by a key of the session"]]
-    reason: NotRequired[str]
-    mended: NotRequired[Annotated[list[Died], "parts that died"]]
-    alive: NotRequired[Annotated[dict[Id, bool], "whether browser and MCP server live"]]
+    storage: Annotated[Id | None, means("digest of cookies and storage, by a key of the session")] = None
+    reason: str = ""
+    alive: Annotated[Mapping[Id, bool], means("whether browser and MCP server live")] = {}
+    mended: Annotated[tuple[Died, ...], means("parts that died")] = ()
 
 
-class ResourceSampled(TypedDict):
+class ResourceSampled(Body, frozen=True, kw_only=True):
     """What the machine bears, and how many workers that allows."""
 
     cpu_percent: float
     memory_percent: float
-    workers: Annotated[int, "slots in use or allowed"]
-    reason: NotRequired[Annotated[str, "why the number of workers changed"]]
+    workers: Annotated[int, means("slots in use or allowed")]
+    reason: Annotated[str, means("why the number of workers changed")] = ""
 
 
-class Incident(TypedDict):
+class Incident(Body, frozen=True, kw_only=True):
     """A component was out of order for a while; failures that overlap it are held."""
 
     component: Id
     state: Literal["opened", "closed"]
     reason: str
-    id: NotRequired[Annotated[Id, "`backend-1`: the component and a number from 1"]]
-    seconds: NotRequired[Annotated[float, "how long it was open, from when the component was last known to be well"]]
-    tests: NotRequired[Annotated[list[Id], "tasks with an attempt that overlapped it"]]
-    rungs: NotRequired[Annotated[list[Id], "rungs of the ladder that were tried, in order"]]
-    outcome: NotRequired[Annotated[Id, "`recovered`, `failed`, or `unresolved` when the run ended before"]]
-    bound_seconds: NotRequired[Annotated[float, "how long recovery takes at most"]]
+    id: Annotated[Id, means("`backend-1`: the component and a number from 1")] = ""
+    tests: Annotated[tuple[Id, ...], means("tasks with an attempt that overlapped it")] = ()
+    rungs: Annotated[tuple[Id, ...], means("rungs of the ladder that were tried, in order")] = ()
+    bound_seconds: Annotated[float | None, means("how long recovery takes at most")] = None
+    seconds: Annotated[
+        float | None, means("how long it was open, from when the component was last known to be well")
+    ] = None
+    outcome: Annotated[Id, means("`recovered`, `failed`, or `unresolved` when the run ended before")] = ""
 
 
-class Note(TypedDict):
+class Note(Body, frozen=True, kw_only=True):
     """A remark that changes nothing. Kind `torn`: half a line was cut from the end when the ledger was opened."""
 
     message: str
-    kind: NotRequired[Id]
-    data: NotRequired[dict[Id, object]]
+    kind: Id = ""
+    data: Mapping[Id, Any] = {}
 
 
-class Interrupted(TypedDict):
+class Interrupted(Body, frozen=True, kw_only=True):
     """The run was asked to end."""
 
-    signal: Annotated[Id, "`SIGINT`, `SIGTERM`, `SIGHUP`"]
+    signal: Annotated[Id, means("`SIGINT`, `SIGTERM`, `SIGHUP`")]
 
 
-class Done(TypedDict):
+class Done(Part, frozen=True, kw_only=True):
     """What the state keeps of a finished task."""
 
     verdict: Verdict
     speed_class: Id | None
     seconds: float
     attempts: int
-    reason: NotRequired[Annotated[str, "absent for a plain pass"]]
+    reason: Annotated[str, means("absent for a plain pass")] = ""
 
 
-class RolledBack(TypedDict):
+class RolledBack(Body, frozen=True, kw_only=True):
     """The compensation that takes verdicts back to a checkpoint; the old events stay. See `state.rollback`."""
 
-    to_seq: Annotated[int, "the last event that still counts"]
-    reopened: Annotated[list[Id], "tasks without a verdict at that point"]
-    restored: Annotated[dict[Id, Done], "tasks whose verdict at that point was another"]
-    baseline: Annotated[Id | None, "digest of the baseline that the run had set by then"]
-    reason: NotRequired[str]
+    to_seq: Annotated[int, means("the last event that still counts")]
+    reopened: Annotated[tuple[Id, ...], means("tasks without a verdict at that point")]
+    restored: Annotated[Mapping[Id, Done], means("tasks whose verdict at that point was another")]
+    baseline: Annotated[Id | None, means("digest of the baseline that the run had set by then")]
+    reason: str = ""
 
 
-class BaselineChanged(TypedDict):
+class BaselineChanged(Body, frozen=True, kw_only=True):
     """The baseline that later runs are compared with was replaced."""
 
-    digest: Annotated[Id | None, "of the new one; null when it was forgotten"]
-    previous: Annotated[Id | None, "of the one before"]
+    digest: Annotated[Id | None, means("of the new one; null when it was forgotten")]
+    previous: Annotated[Id | None, means("of the one before")]
     reason: str
-    by_run: NotRequired[
-        Annotated[
-            bool, "the run did it at its end, and keeps the one before as `baseline-` and the start of its digest"
-        ]
-    ]
+    by_run: Annotated[
+        bool, means("the run did it at its end, and keeps the one before as `baseline-` and the start of its digest")
+    ] = False
 
 
-class RunFinished(TypedDict):
+class RunFinished(Body, frozen=True, kw_only=True):
     """A run came to an end of its own, good or bad."""
 
     exit_code: int
-    counts: Annotated[dict[Id, int], "tasks by verdict"]
+    counts: Annotated[Mapping[Id, int], means("tasks by verdict")]
     seconds: Seconds
-    gates: Annotated[dict[Id, Id], "result by `phase:name`"]
+    gates: Annotated[Mapping[Id, Id], means("result by `phase:name`")]
 
 
-class Segment(TypedDict):
+class Segment(Body, frozen=True, kw_only=True):
     """The record goes on in a further file, of which this is the first line; the one before is written no more."""
 
-    segment: Annotated[int, "number of this file, from 2"]
-    file: Annotated[Id, "name of the file before"]
-    events: Annotated[int, "number of events before this one"]
-    head: Annotated[Id, "hash of the event before this one"]
-    bytes: Annotated[int, "size of the file before"]
-    digest: Annotated[Id, "SHA-256 of the file before, 64 hexadecimal digits"]
+    segment: Annotated[int, means("number of this file, from 2")]
+    file: Annotated[Id, means("name of the file before")]
+    events: Annotated[int, means("number of events before this one")]
+    head: Annotated[Id, means("hash of the event before this one")]
+    bytes: Annotated[int, means("size of the file before")]
+    digest: Annotated[Id, means("SHA-256 of the file before, 64 hexadecimal digits")]
 
 
-class Logs(TypedDict):
+class Logs(Body, frozen=True, kw_only=True):
     """What services and workers wrote, as whole files, when the run ended. It takes the place of an earlier one."""
 
-    files: Annotated[list[Evidence], "sorted by path"]
-    open: Annotated[list[Id], "paths of those that were still written, and are not bound therefore"]
+    files: Annotated[tuple[Evidence, ...], means("sorted by path")]
+    open: Annotated[tuple[Id, ...], means("paths of those that were still written, and are not bound therefore")]
 
 
-class Reports(TypedDict):
+class Reports(Body, frozen=True, kw_only=True):
     """The files of the report as they were written last. It takes the place of an earlier one."""
 
-    files: Annotated[list[Evidence], "sorted by path"]
+    files: Annotated[tuple[Evidence, ...], means("sorted by path")]
 
 
-class Seal(TypedDict):
+class Seal(Body, frozen=True, kw_only=True):
     """Closes what was written so far. A missing tail shows by a missing seal."""
 
-    events: Annotated[int, "number of events before this one"]
-    head: Annotated[Id, "hash of the event before this one"]
-    rules: NotRequired[Annotated[dict[Id, bool], "of the seal of a run: each rule of integrity by id, held or not"]]
-    rules_version: NotRequired[Annotated[int, "of what these rules ask for"]]
-    signed_by: NotRequired[Annotated[Id, "SHA-256 of the public key (Ed25519) by which the seal is signed"]]
-    signature: NotRequired[Annotated[Id, "base64, of this body without it"]]
-
-
-class Event(NamedTuple):
-    """One line of the ledger; `mac` is empty where the line has none."""
-
-    seq: int
-    time: str
-    type: str
-    v: int
-    prev: str
-    hash: str
-    body: Mapping[str, Any]
-    mac: str = ""
-
-    def as_data(self) -> dict[str, Any]:
-        """Return the data of the line."""
-        data = self._asdict()
-        if not self.mac:
-            del data["mac"]
-        return data
+    events: Annotated[int, means("number of events before this one")]
+    head: Annotated[Id, means("hash of the event before this one")]
+    rules: Annotated[Mapping[Id, bool], means("of the seal of a run: each rule of integrity by id, held or not")] = {}
+    rules_version: Annotated[int | None, means("of what these rules ask for")] = None
+    signed_by: Annotated[Id, means("SHA-256 of the public key (Ed25519) by which the seal is signed")] = ""
+    signature: Annotated[Id, means("base64, of this body without it")] = ""
 
 
 class EventType(NamedTuple):
-    """The body of a type of event (a TypedDict) and the version of that body which this program writes."""
+    """The body of a type of event, and the version of that body which this program writes."""
 
-    body: Any
+    body: type[Body]
     version: int = 1
 
 
@@ -506,76 +389,15 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "seal": EventType(Seal),
 }
 
-_REQUIRED: Final[Mapping[str, frozenset[str]]] = {
-    name: entry.body.__required_keys__ for name, entry in CATALOGUE.items()
-}
-_ALLOWED: Final[Mapping[str, frozenset[str]]] = {
-    name: _REQUIRED[name] | entry.body.__optional_keys__ for name, entry in CATALOGUE.items()
-}
 
-_SOUND: Final[set[tuple[str, ...]]] = set()
-"""Types with the keys of bodies that were found good, in their order: a program writes few of them, again and again."""
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One line of the ledger; `mac` is empty where the line has none."""
 
-_MOST_SOUND: Final = 1000
-
-
-def body_fault(kind: str, body: Mapping[str, object]) -> str | None:
-    """What is wrong with the keys of a body about to be written, or None. Values are left to the type checker."""
-    names = (kind, *body)
-    if names in _SOUND:
-        return None
-    required = _REQUIRED.get(kind)
-    if required is None:
-        return f'no event has the type "{kind}"; there are {", ".join(CATALOGUE)}'
-    keys = body.keys()
-    if missing := required - keys:
-        return f'event "{kind}" lacks {", ".join(sorted(missing))}'
-    if unknown := keys - _ALLOWED[kind]:
-        return f'event "{kind}" has no field {", ".join(sorted(unknown))}; it has {", ".join(sorted(_ALLOWED[kind]))}'
-    if len(_SOUND) < _MOST_SOUND:
-        _SOUND.add(names)
-    return None
-
-
-def event_schema() -> Schema:
-    """The JSON Schema (draft 2020-12) of one line of a ledger. Types that it does not know are allowed."""
-    definitions: dict[str, Schema] = {}
-    cases = []
-    for name, entry in CATALOGUE.items():
-        definitions[entry.body.__name__] = object_schema(entry.body, definitions)
-        condition = {"properties": {"type": {"const": name}, "v": {"const": entry.version}}}
-        body = {"properties": {"body": {"$ref": f"#/$defs/{entry.body.__name__}"}}}
-        cases.append({"if": condition, "then": body})
-    sha256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "orchestra event",
-        "description": "One line of events.jsonl, in canonical JSON (RFC 8785).",
-        "type": "object",
-        "properties": {
-            "seq": {"type": "integer", "minimum": 1, "description": "counted from 1 without gaps"},
-            "time": {
-                "type": "string",
-                "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$",
-                "description": "UTC; never before the event before",
-            },
-            "type": {"type": "string", "description": f"one of {', '.join(CATALOGUE)}, or one of a newer version"},
-            "v": {"type": "integer", "minimum": 1, "description": "version of the body"},
-            "prev": {**sha256, "description": "hash of the event before; 64 zeros for the first"},
-            "hash": {**sha256, "description": "SHA-256 of the canonical JSON of this event without `hash` and `mac`"},
-            "mac": {
-                "type": "string",
-                "pattern": "^[0-9a-f]{32}$",
-                "description": "HMAC-SHA256 of `hash` by the key of the user who ran it, cut; missing where he has none",
-            },
-            "body": {"type": "object"},
-        },
-        "required": ["seq", "time", "type", "v", "prev", "hash", "body"],
-        "additionalProperties": False,
-        "allOf": cases,
-        "$defs": dict(sorted(definitions.items())),
-    }
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(event_schema(), indent=2, ensure_ascii=False) + "\n")
+    seq: int
+    time: str
+    type: str
+    v: int
+    prev: str
+    hash: str
+    body: Body
+    mac: str = ""

@@ -1,9 +1,9 @@
 """Which tests are flaky, how much, and what that costs. Pure. May import `history`.
 
 A test is flaky when the same inputs gave both outcomes: within one run, where a retry passed, or in several runs. The
-inputs of two runs are the same when the digest of what the test reads is (`inputs` of the spec); for a test that declares
-none, when plan and commit are and no file differed from the commit. What cannot be shown to be the same is no evidence:
-a test that broke and was mended is not flaky.
+inputs of two attempts are the same when the digest of what the test reads is (`inputs` of the spec); for a test that declares
+none, in one segment of a run, or when plan and commit are the same and no file differed from the commit. What cannot be shown to
+be the same is no evidence: a test that broke and was repaired is not flaky, in a further run or in one that was resumed.
 """
 
 from __future__ import annotations
@@ -79,13 +79,6 @@ def flaky(records: Sequence[RunRecord], machine: str = "") -> tuple[Flaky, ...]:
     return tuple(sorted(found, key=lambda one: (-one.impact, one.task)))
 
 
-def same_inputs(record: RunRecord, one: Execution) -> str:
-    """What the inputs of an execution are known by; its own run's id where nothing else shows that they are the same."""
-    if one.inputs:
-        return one.inputs
-    return f"{record.plan} {record.commit}" if record.commit and not record.dirty else record.run
-
-
 def _judge(task: str, pairs: Iterable[tuple[RunRecord, Execution]]) -> Flaky | None:
     failed: Counter[str] = Counter()
     passed: Counter[str] = Counter()
@@ -94,8 +87,7 @@ def _judge(task: str, pairs: Iterable[tuple[RunRecord, Execution]]) -> Flaky | N
     runs = 0
     for record, one in pairs:
         runs += 1
-        key = same_inputs(record, one)
-        for attempt in one.attempts:
+        for key, attempt in one.by_inputs(record):
             if attempt.outcome == "passed":
                 passed[key] += 1
             else:

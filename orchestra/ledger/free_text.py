@@ -1,4 +1,4 @@
-"""Secrets are masked in the free text of an event and nowhere else: the catalogue says which strings are ours (`Ours`).
+"""Secrets are masked in the free text of an event and nowhere else: the structs say which strings are ours (`Ours`).
 
 A secret can be an ordinary word (`DB_PASSWORD=test`). Masked in keys, ids and words of fixed sets, it would destroy the
 record that it is to be kept out of.
@@ -9,29 +9,29 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NotRequired, Required, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from orchestra.ledger.canonical import whole_text
-from orchestra.ledger.event import CATALOGUE, Ours
+from orchestra.ledger.event import Body
+from orchestra.ledger.parts import Ours
+
+BodyT = TypeVar("BodyT", bound=Body)
 
 Mask: TypeAlias = Callable[[str], str]
 _Walk: TypeAlias = Callable[[Any, Mask], Any]
 
 
-def masked(kind: str, body: Mapping[str, object], mask: Mask) -> dict[str, Any]:
+def masked(body: BodyT, mask: Mask) -> BodyT:
     """Return a copy of an event's body with `mask` applied to its free text.
 
     Strings below a field without a declared shape (`facts`, `data`) are free text, the keys of such a field are not: this
     program writes them. A key of a field whose type says that its keys are free text (hosts of a page's requests, changed
     files) comes from the product, and is masked.
-
-    Args:
-        kind: a type of the catalogue.
-        body: of an event of that type.
-        mask: takes secrets out of a text.
     """
-    walk = _record(CATALOGUE[kind].body)
-    return dict(body) if walk is None else walk(body, mask)
+    walk = _record(type(body))
+    return body if walk is None else cast("BodyT", walk(body, mask))
 
 
 def _text(value: Any, mask: Mask) -> Any:
@@ -48,7 +48,7 @@ def _anything(value: Any, mask: Mask) -> Any:
 
 
 @functools.cache
-def _record(record: type) -> _Walk | None:
+def _record(record: type[msgspec.Struct]) -> _Walk | None:
     """Return how the free text of a record is masked; None where it has none."""
     found = {name: _walk(hint) for name, hint in get_type_hints(record, include_extras=True).items()}
     fields = {name: walk for name, walk in found.items() if walk is not None}
@@ -56,9 +56,10 @@ def _record(record: type) -> _Walk | None:
         return None
 
     def walk_fields(value: Any, mask: Mask) -> Any:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, record):
             return value
-        return {name: fields[name](item, mask) if name in fields else item for name, item in value.items()}
+        clean = {name: walk(getattr(value, name), mask) for name, walk in fields.items()}
+        return msgspec.structs.replace(value, **clean)
 
     return walk_fields
 
@@ -68,8 +69,6 @@ def _walk(hint: Any) -> _Walk | None:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return None if any(isinstance(one, Ours) for one in arguments[1:]) else _walk(arguments[0])
-    if origin in (NotRequired, Required):
-        return _walk(arguments[0])
     if origin in (Union, types.UnionType):
         # A union of the catalogue is one type or null; every walk leaves a value of another type as it is.
         return next((walk for walk in map(_walk, arguments) if walk is not None), None)
@@ -79,9 +78,9 @@ def _walk(hint: Any) -> _Walk | None:
         return _entries(_walk(arguments[0]), _walk(arguments[1]))
     if hint is str:
         return _text
-    if hint in (object, Any):
+    if hint is Any:
         return _anything
-    return _record(hint) if hasattr(hint, "__annotations__") else None
+    return _record(hint) if isinstance(hint, type) and issubclass(hint, msgspec.Struct) else None
 
 
 def _items(item: _Walk | None) -> _Walk | None:
@@ -89,7 +88,7 @@ def _items(item: _Walk | None) -> _Walk | None:
         return None
 
     def walk_items(value: Any, mask: Mask) -> Any:
-        return [item(one, mask) for one in value] if isinstance(value, (list, tuple)) else value
+        return tuple(item(one, mask) for one in value) if isinstance(value, (list, tuple)) else value
 
     return walk_items
 

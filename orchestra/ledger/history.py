@@ -8,8 +8,7 @@ files, and how they are made from events, are read together.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +17,13 @@ import msgspec
 from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.disk import disk_error, replace_file
-from orchestra.ledger.event import Event, Outcome, Verdict
-from orchestra.ledger.log import read
+from orchestra.ledger.event import AttemptFinished, Verdict, VerdictGiven
+from orchestra.ledger.life import Life, Seen
+from orchestra.ledger.origin import Git, machine_shape
+from orchestra.ledger.parts import Outcome
+from orchestra.ledger.view import View, look
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of both files. A file of another format is made anew, from the ledgers."""
 
 LAST = "history.json"
@@ -51,11 +53,19 @@ class Past(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
-    """One attempt: how it ended, how many seconds it took, and the kind of its failure, empty for a pass."""
+    """One attempt.
+
+    Attributes:
+        outcome, seconds: how it ended, and how long it took.
+        kind: of its failure, empty for a pass.
+        under: by what its inputs are known where they are not those of its execution: it was made in another segment of
+            the run, or before a file that the test reads was changed.
+    """
 
     outcome: Outcome
     seconds: float
     kind: str = ""
+    under: str = ""
 
 
 class Execution(msgspec.Struct, frozen=True, array_like=True):
@@ -83,6 +93,15 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
     def passing(self) -> float | None:
         """Seconds of the last passing attempt, None when there is none."""
         return next((one.seconds for one in reversed(self.attempts) if one.outcome == "passed"), None)
+
+    def by_inputs(self, record: RunRecord) -> Iterator[tuple[str, Attempt]]:
+        """Each attempt with what its inputs are known by; attempts with the same are comparable.
+
+        Args:
+            record: of the run.
+        """
+        own = self.inputs or _sources(record.run, record.plan, record.commit, record.dirty)
+        return ((one.under or own, one) for one in self.attempts)
 
 
 class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,107 +131,82 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     executions: dict[str, Execution] = {}
 
 
-def machine_shape(provenance: Mapping[str, Any]) -> str:
-    """What durations depend on, as one word: `linux-x86_64-2cpu-8gb`; memory is rounded to whole GiB."""
-    system = str(provenance.get("system", "")).partition(" ")[0].lower() or "unknown"
-    memory = round(provenance.get("memory_megabytes", 0) / 1024)
-    return f"{system}-{provenance.get('machine', 'unknown')}-{provenance.get('cores', 0)}cpu-{memory}gb"
+def _sources(name: str, plan: str, commit: str, dirty: int) -> str:
+    """What inputs are known by that a test does not declare: plan and commit; a name of their own where a file differed."""
+    return f"{plan} {commit}" if commit and not dirty else name
 
 
 MESSAGE = 200
 """Letters of a message that the cache keeps."""
 
 
-@dataclass(slots=True)
-class Collector:
-    """Takes the events of one run, cheaply, and gives its record. It is an observer of a run under way, too."""
+def record_of(view: View) -> RunRecord | None:
+    """The record of a run; None when not even its start is known.
 
-    start: Mapping[str, Any] = field(default_factory=dict)
-    finish: Mapping[str, Any] | None = None
-    browsers: dict[str, str] = field(default_factory=dict)
-    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
-    repeats: dict[str, list[float]] = field(default_factory=dict)
-    moved: dict[str, str] = field(default_factory=dict)
-    messages: dict[str, str] = field(default_factory=dict)
-    verdicts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    A failure has happened, whatever was taken back later; a pass that was taken back counts when it has come again.
+    """
+    if view.start is None:
+        return None
+    origin = view.start.provenance
+    finish = view.segment.finish
+    executions = {task: _execution(view, task) for task in sorted(view.verdicts)}
+    return RunRecord(
+        run=view.start.run,
+        machine=machine_shape(origin),
+        plan=view.start.plan_digest,
+        commit=origin.git.commit,
+        branch=origin.git.branch,
+        dirty=origin.git.dirty_files or 0,
+        finished=finish is not None,
+        exit_code=finish.exit_code if finish is not None else None,
+        seconds=round(finish.seconds, 6) if finish is not None else 0.0,
+        executions={task: one for task, one in executions.items() if one.attempts},
+    )
 
-    def see(self, event: Event) -> None:
-        """Take one event in."""
-        body, kind = event.body, event.type
-        if kind == "attempt_finished":
-            self._attempt(body)
-        elif kind == "verdict":
-            self.verdicts[body["task"]] = body
-        elif kind == "attempt_started":
-            self.browsers[body["task"]] = body.get("browser") or ""
-        elif kind == "repeat":
-            if body["outcome"] == "passed":
-                self.repeats.setdefault(body["task"], []).append(body["seconds"])
-        elif kind == "comparison":
-            self.moved[body["task"]] = body["result"] if body["result"] in {"slower", "faster"} else ""
-        elif kind == "run_started":
-            self.start = body
-        elif kind == "run_resumed":
-            self._reopen(body["rerun"])
-        elif kind == "rolled_back":
-            self._reopen(body["reopened"])
-            for task, done in body["restored"].items():
-                self.verdicts[task] = {**self.verdicts.get(task, {}), **done}
-        elif kind == "run_finished":
-            self.finish = body
 
-    def close(self) -> None:
-        """Nothing to close: an observer must have it."""
+def _execution(view: View, task: str) -> Execution:
+    given, life = view.verdicts[task], view.lives[task]
+    attempts = sorted(_counted(view, task), key=lambda seen: seen.seq)
+    failed = [seen.body.error.message for seen in attempts if seen.body.error is not None]
+    compared = life.comparison.result if life.comparison is not None else ""
+    return Execution(
+        verdict=given.verdict,
+        browser=life.started.body.browser if life.started is not None else "",
+        inputs=(given.inputs or "") if given.reads else "",
+        attempts=tuple(_attempt(view, seen, given, life) for seen in attempts),
+        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed"),
+        moved="" if compared == "unconfirmed" else compared,
+        message=failed[-1][:MESSAGE] if failed else "",
+    )
 
-    def _attempt(self, body: Mapping[str, Any]) -> None:
-        if body["outcome"] in COUNTED and not body.get("infra_suspect"):
-            error = body["error"] or {}
-            taken = Attempt(body["outcome"], round(body["seconds"], 6), error.get("kind", ""))
-            self.attempts.setdefault(body["task"], []).append(taken)
-            if error:
-                self.messages[body["task"]] = body["error"]["message"][:MESSAGE]
 
-    def _reopen(self, tasks: Iterable[str]) -> None:
-        """What these tasks passed is taken back, and is counted when it has come again; failures have happened."""
-        self.finish = None
-        for task in tasks:
-            self.verdicts.pop(task, None)
-            self.repeats.pop(task, None)
-            self.moved.pop(task, None)
-            if task in self.attempts:
-                self.attempts[task] = [one for one in self.attempts[task] if one.outcome != "passed"]
+def _counted(view: View, task: str) -> Iterator[Seen[AttemptFinished]]:
+    """The attempts that say something of a test: those that stand, and the failures of those that were taken back."""
+    for life in (*view.past.get(task, ()), view.lives[task]):
+        for seen in life.attempts:
+            body = seen.body
+            stands = life is view.lives[task] or body.outcome != "passed"
+            if stands and body.outcome in COUNTED and not body.infra_suspect:
+                yield seen
 
-    def record(self) -> RunRecord | None:
-        """The record of what was seen; None when the first event of the run was not."""
-        if not self.start:
-            return None
-        facts = self.start["provenance"]
-        git = facts.get("git") or {}
-        finish = self.finish or {}
-        return RunRecord(
-            run=self.start["run"],
-            machine=machine_shape(facts),
-            plan=self.start["plan_digest"],
-            commit=git.get("commit", ""),
-            branch=git.get("branch", ""),
-            dirty=git.get("dirty_files", 0),
-            finished=self.finish is not None,
-            exit_code=finish.get("exit_code"),
-            seconds=round(finish.get("seconds", 0.0), 6),
-            executions={task: self._execution(task) for task in sorted(self.attempts) if task in self.verdicts},
-        )
 
-    def _execution(self, task: str) -> Execution:
-        given = self.verdicts[task]
-        return Execution(
-            verdict=given["verdict"],
-            browser=self.browsers.get(task, ""),
-            inputs=(given["inputs"] or "") if given.get("reads") else "",
-            attempts=tuple(self.attempts[task]),
-            repeats=tuple(round(one, 6) for one in self.repeats.get(task, ())),
-            moved=self.moved.get(task, ""),
-            message=self.messages.get(task, ""),
-        )
+def _attempt(view: View, seen: Seen[AttemptFinished], given: VerdictGiven, life: Life) -> Attempt:
+    body, number = seen.body, view.segment_of(seen.seq)
+    inputs = body.inputs
+    if not inputs and given.reads and number == view.segment_of(life.given_at):
+        inputs = given.inputs or ""  # an attempt of version 0.1 does not tell them
+    inputs = inputs or _known_by(view, number)
+    usual = ((given.inputs or "") if given.reads else "") or _known_by(view, 0)
+    cause = body.error.kind if body.error is not None else ""
+    return Attempt(body.outcome, round(body.seconds, 6), cause, "" if inputs == usual else inputs)
+
+
+def _known_by(view: View, number: int) -> str:
+    """What the inputs of a segment of a run are known by, as far as a test does not declare them."""
+    run = view.start.run if view.start is not None else ""
+    segment = view.segments[number]
+    git = segment.provenance.git if segment.provenance is not None else Git()
+    return _sources(f"{run}.{number}" if number else run, segment.plan_digest, git.commit, git.dirty_files or 0)
 
 
 class _Last(msgspec.Struct, frozen=True):
@@ -265,13 +259,25 @@ def past_of(records: Iterable[RunRecord]) -> dict[str, Past]:
     return found
 
 
+def with_run(past: Mapping[str, Past], view: View) -> dict[str, Past]:
+    """The last executions after a run, which takes the place of earlier ones for the tests that it executed."""
+    found = dict(past)
+    for task, given in view.verdicts.items():
+        if given.attempts and view.start is not None:
+            passed = given.verdict in {"passed", "flaky"}
+            inputs = (given.inputs or "") if passed and given.reads else ""
+            found[task] = Past(given.seconds, view.start.run if passed else "", inputs)
+    return found
+
+
 def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
     """A record as JSON data with names for everything, of these tasks only."""
     shown = {
         task: {
             **{name: getattr(one, name) for name in ("verdict", "browser", "inputs", "repeats", "moved", "message")},
             "attempts": [
-                {"outcome": taken.outcome, "seconds": taken.seconds, "kind": taken.kind} for taken in one.attempts
+                {name: value for name in taken.__struct_fields__ if (value := getattr(taken, name)) or name != "under"}
+                for taken in one.attempts
             ],
         }
         for task, one in record.executions.items()
@@ -338,19 +344,6 @@ def _run_of(line: bytes) -> str:
     return msgspec.json.decode(line, type=_RunOnly).run
 
 
-def record_of(ledger: Path) -> RunRecord | None:
-    """The record of the run whose ledger this is; None when it has no first event.
-
-    Raises:
-        LedgerError: the ledger is damaged.
-        MachineError: it cannot be read.
-    """
-    collector = Collector()
-    for event in read(ledger):
-        collector.see(event)
-    return collector.record()
-
-
 def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list[str]]:
     """Bring the cache up to date with the ledgers: runs that it lacks, or that had not finished, are read again.
 
@@ -372,8 +365,8 @@ def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list
         if line is not None and msgspec.json.decode(line, type=_RunOnly).finished:
             continue
         try:
-            record = record_of(ledger)
-        except (MachineError, ValueError, KeyError) as error:
+            record = record_of(look(ledger.parent, steps=False))
+        except (MachineError, ValueError) as error:
             refused.append(f"{ledger.relative_to(home.parent.parent)} is left out: {error}")
             continue
         if record is not None:

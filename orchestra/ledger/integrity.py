@@ -1,21 +1,21 @@
-"""Rules of integrity: may a green run be believed? Pure. May import `plan`, `steps`, `event` and `outcome`.
+"""Rules of integrity: may a green run be believed? Pure. May import `plan`, `steps`, `view`, `event` and `outcome`.
 
 The audit asks whether the record is whole; these rules ask whether what it records is worth something. Each is a function
-from the facts of a run to its faults, in words; a rule without faults is held. Which rules are required is a policy.
+from the plan of a run and its view to its faults, in words; a rule without faults is held. Which rules are required is a
+policy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from orchestra.ledger.event import CATALOGUE, Event
+from orchestra.ledger.event import AttemptFinished, Seal, VerdictGiven
+from orchestra.ledger.life import Life
 from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
 from orchestra.steps import VERBS, Step
-
-Body = Mapping[str, Any]
 
 NO_TIME: Final = 0.0005
 """Seconds, less than half a millisecond: nothing was opened, sent or started."""
@@ -30,119 +30,47 @@ _JUDGES_BY: Final[Mapping[str, frozenset[str]]] = {
 """Steps that judge where they have one of these fields."""
 
 
-class Tried(NamedTuple):
-    """What the rules read of an attempt: `steps` are the outcomes of its steps, `kept` the number of its files."""
-
-    test: str
-    number: int
-    outcome: str
-    seconds: float
-    steps: tuple[str, ...]
-    kept: int
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the rules read, taken from the events of a run one by one.
-
-    Attributes:
-        plan: that the run executed.
-        selection: the tasks that must have a verdict.
-        verdicts, attempts: by task, what stands.
-        trees: the provenance of git of each segment; empty where there was no work tree.
-        fresh: what the run found out at its end: whether the spec was still what the plan was compiled from; None: nothing.
-        changed: tests whose plan was another in an earlier segment.
-    """
+class Facts(NamedTuple):
+    """What the rules read: the plan that the run executed, and its view."""
 
     plan: Plan
-    selection: Sequence[str] = ()
-    verdicts: dict[str, Body] = field(default_factory=dict)
-    attempts: dict[str, list[Tried]] = field(default_factory=dict)
-    trees: list[Body] = field(default_factory=list)
-    fresh: bool | None = None
-    changed: list[str] = field(default_factory=list)
+    view: View
 
-    def see(self, event: Event) -> None:
-        """Take one event in; one of a newer version, or of another type, changes nothing."""
-        known, take = CATALOGUE.get(event.type), _TAKE.get(event.type)
-        if take is not None and known is not None and event.v <= known.version:
-            take(self, event.body)
-
-    def close(self) -> None:
-        """Nothing to close: an observer of a run must have it."""
-
-    def good(self) -> Iterator[tuple[str, Body, Test | None, Tried]]:
-        """The tasks that executed and are good: verdict, test, and the last attempt."""
+    def good(self) -> Iterator[tuple[VerdictGiven, Test | None, Life, AttemptFinished]]:
+        """The tasks that executed and are good: verdict, test, what stands of the task, its last attempt."""
         tests = {test.id: test for test in self.plan.tests}
-        for task, verdict in self.verdicts.items():
-            attempts = self.attempts.get(task)
-            if verdict["verdict"] in GOOD and verdict["attempts"] and attempts:
-                yield task, verdict, tests.get(verdict["test"]), attempts[-1]
-
-    def _run_started(self, body: Body) -> None:
-        self.selection = body["selection"]
-        self.trees.append(body["provenance"].get("git") or {})
-
-    def _run_resumed(self, body: Body) -> None:
-        self._reopen(body["rerun"])
-        self.fresh = None
-        self.changed += body.get("changed", ())
-        if "provenance" in body:
-            self.trees.append(body["provenance"].get("git") or {})
-
-    def _attempt_finished(self, body: Body) -> None:
-        steps = tuple(step["outcome"] for step in body["steps"])
-        tried = Tried(body["test"], body["attempt"], body["outcome"], body["seconds"], steps, len(body["evidence"]))
-        self.attempts.setdefault(body["task"], []).append(tried)
-
-    def _verdict(self, body: Body) -> None:
-        self.verdicts[body["task"]] = body
-
-    def _gate(self, body: Body) -> None:
-        self.fresh = body["values"].get("plan_fresh", self.fresh)
-
-    def _rolled_back(self, body: Body) -> None:
-        self._reopen(body["reopened"])
-        for task, done in body["restored"].items():
-            self.verdicts[task] = {**self.verdicts.get(task, {}), **done}
-
-    def _reopen(self, tasks: Iterable[str]) -> None:
-        for task in tasks:
-            self.verdicts.pop(task, None)
-            self.attempts.pop(task, None)
-
-
-_TAKE: Final[Mapping[str, Callable[[Facts, Body], None]]] = {
-    name: getattr(Facts, f"_{name}") for name in CATALOGUE if hasattr(Facts, f"_{name}")
-}
+        for task, given in self.view.verdicts.items():
+            life = self.view.lives[task]
+            if given.verdict in GOOD and given.attempts and life.last is not None:
+                yield given, tests.get(given.test), life, life.last
 
 
 def _all_selected(facts: Facts) -> Iterator[str]:
-    missing = [task for task in facts.selection if task not in facts.verdicts]
-    yield from (f"{task} has no verdict" for task in missing)
-    if not facts.selection:
+    selection = facts.view.selection
+    yield from (f"{task} has no verdict" for task in selection if task not in facts.view.verdicts)
+    if not selection:
         yield "no test was selected"
 
 
 def _steps_ran(facts: Facts) -> Iterator[str]:
-    for task, _, test, last in facts.good():
+    for given, test, life, _ in facts.good():
         if test is None or not (test.before or test.steps):
             continue
-        done = last.steps
-        if not done:
-            yield f"{task} passed without one step on record"
-        elif all(outcome == "skipped" for outcome in done):
-            yield f"{task} passed though all of its {len(done)} steps were skipped"
+        sums = life.sums
+        if not sums.number:
+            yield f"{given.task} passed without one step on record"
+        elif sums.skipped == sums.number:
+            yield f"{given.task} passed though all of its {sums.number} steps were skipped"
 
 
 def _expectations(facts: Facts) -> Iterator[str]:
-    for task, _, test, _ in facts.good():
+    for given, test, _, _ in facts.good():
         if (
             test is not None
             and test.command is None
             and not any(map(judges, (*test.before, *test.steps, *test.finally_)))
         ):
-            yield f"{task} passed, and none of its steps expects anything"
+            yield f"{given.task} passed, and none of its steps expects anything"
 
 
 def judges(step: Step) -> bool:
@@ -152,19 +80,19 @@ def judges(step: Step) -> bool:
 
 
 def _time_taken(facts: Facts) -> Iterator[str]:
-    for task, _, _, last in facts.good():
+    for given, _, _, last in facts.good():
         if last.seconds < NO_TIME:
-            yield f"{task} passed in {last.seconds * 1000:.3f} ms"
+            yield f"{given.task} passed in {last.seconds * 1000:.3f} ms"
 
 
 def _evidence_kept(facts: Facts) -> Iterator[str]:
     tests = {test.id: test for test in facts.plan.tests}
-    for task, attempts in facts.attempts.items():
-        for tried in attempts:
-            test = tests.get(tried.test)
+    for task, life in facts.view.lives.items():
+        for body in (seen.body for seen in life.attempts):
+            test = tests.get(body.test)
             wanted = test is not None and test.evidence != "off" and _has_page(test)
-            if wanted and tried.outcome == "failed" and not tried.kept:
-                yield f"{task} failed in attempt {tried.number}, and nothing was kept of it"
+            if wanted and body.outcome == "failed" and not body.evidence:
+                yield f"{task} failed in attempt {body.attempt}, and nothing was kept of it"
 
 
 def _has_page(test: Test) -> bool:
@@ -172,28 +100,32 @@ def _has_page(test: Test) -> bool:
 
 
 def _plan_fresh(facts: Facts) -> Iterator[str]:
-    if facts.fresh is None:
+    found = [seen.body.values["plan_fresh"] for seen in facts.view.gates.values() if "plan_fresh" in seen.body.values]
+    if not found:
         yield "the run did not get to see whether its spec was still the same"
-    elif not facts.fresh:
+    elif not found[-1]:
         yield "the spec was changed while its plan was run"
-    yield from (f"{name} was run by a plan that was changed between two parts of the run" for name in facts.changed)
+    for segment in facts.view.segments:
+        yield from (
+            f"{name} was run by a plan that was changed between two parts of the run" for name in segment.changed
+        )
 
 
 def _clean_tree(facts: Facts) -> Iterator[str]:
-    for tree in facts.trees:
-        number = tree.get("dirty_files")
+    for tree in [one.provenance.git for one in facts.view.segments if one.provenance is not None]:
+        number = tree.dirty_files
         if number is None:
             yield "git knew no work tree of the run, so no commit has what it ran"
         elif number:
-            paths = sorted(tree.get("dirty") or {})
+            paths = sorted(tree.dirty)
             differ = "1 file differs" if number == 1 else f"{number} files differ"
-            yield f"{differ} from commit {tree.get('commit', '')[:12]}: {_some(paths)}"
+            yield f"{differ} from commit {tree.commit[:12]}: {_some(paths)}"
 
 
 def _not_degraded(facts: Facts) -> Iterator[str]:
-    for task, verdict, _, _ in facts.good():
-        if verdict.get("degraded"):
-            yield f"{task} passed with {', '.join(verdict['degraded'])}"
+    for given, _, _, _ in facts.good():
+        if given.degraded:
+            yield f"{given.task} passed with {', '.join(given.degraded)}"
 
 
 class Rule(NamedTuple):
@@ -257,17 +189,17 @@ VERSION: Final = 1
 """Of what the rules ask for: what was sealed by another version cannot be found again by this one."""
 
 
-def sealed(facts: Facts) -> dict[str, Any]:
-    """What the seal of a run says of the rules; see `Seal`."""
-    return {"rules": {one.rule: not one.faults for one in judge(facts)}, "rules_version": VERSION}
+def sealed(facts: Facts) -> dict[str, bool]:
+    """What the seal of a run says of the rules: each by id, held or not."""
+    return {one.rule: not one.faults for one in judge(facts)}
 
 
-def seal_fault(facts: Facts, body: Body) -> str | None:
+def seal_fault(facts: Facts, seal: Seal) -> str | None:
     """What a seal says of the rules that the events before it do not bear out; a rule of a newer version is passed over."""
-    if body.get("rules_version") != VERSION:
+    if seal.rules_version != VERSION:
         return None
-    found = sealed(facts)["rules"]
-    wrong = [rule for rule, held in body.get("rules", {}).items() if rule in found and found[rule] != held]
+    found = sealed(facts)
+    wrong = [rule for rule, held in seal.rules.items() if rule in found and found[rule] != held]
     return f'it says of the rule "{wrong[0]}" what the events before it do not bear out' if wrong else None
 
 

@@ -1,6 +1,6 @@
 """The plan that a run executed, kept in its folder: reports, audits and resumes read it, whatever the spec says by then.
 
-A run that was resumed under a changed spec has one file for each plan. May import `plan`, `source`, `errors`, `disk`, `earlier`.
+A run that was resumed under a changed spec has one file for each plan. May import `plan`, `source`, `errors`, `disk`, `view`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from orchestra import nofollow, source
 from orchestra import plan as plans
 from orchestra.errors import PlanError
 from orchestra.ledger.disk import replace_file
-from orchestra.ledger.earlier import look
+from orchestra.ledger.view import look
 from orchestra.plan import Plan
 
 _SHOWN = 12
@@ -61,10 +61,10 @@ def latest(root: Path, folder: Path) -> Plan:
         PlanError: the plan cannot be read, or not even the beginning of the run was recorded.
         LedgerError: the ledger is damaged.
     """
-    before = look(folder)
-    if not before.plan_digest:
+    digest = look(folder, steps=False).segment.plan_digest
+    if not digest:
         raise PlanError(f"of run {folder.name} not even its beginning was recorded", "start one with `orchestra run`")
-    plan = kept(folder, before.plan_digest)
+    plan = kept(folder, digest)
     try:
         same = source.digest_files(root, plan.sources) == plan.source_digest
     except OSError:

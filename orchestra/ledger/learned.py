@@ -1,9 +1,9 @@
 """What earlier failures were: did they pass when they were tried again, or stay? Pure. May import `flaky`, `history`, `outcome`.
 
-A failed attempt was **transient** when the next attempt in the same run passed, or, where none followed, when the same inputs
-passed in another run; it was **permanent** when the next attempt failed too, or when the same inputs never passed in the other
-runs that had them. Where neither can be shown it is not counted: what is the same input is `flaky.same_inputs`. Failures that an
-incident overlapped are no part of the history.
+A failed attempt was **transient** when the next attempt on the same inputs in the same run passed, or, where none followed, when
+the same inputs passed in another run; it was **permanent** when the next attempt failed too, or when the same inputs never passed
+in the other runs that had them. Where neither can be shown it is not counted: what is the same input is said in `flaky`. Failures
+that an incident overlapped are no part of the history.
 
 The chance that a failure of a class passes when it is tried again is (transient + 1) / (transient + permanent + 2): Laplace's
 rule of succession (1774), which is 1/2 without any experience and is never sure of anything. It decides nothing: it is shown.
@@ -16,8 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from orchestra.ledger.flaky import same_inputs
-from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.history import Attempt, RunRecord
 from orchestra.ledger.outcome import CAUSES
 from orchestra.plan import Cause
 
@@ -83,30 +82,34 @@ def failure_odds(records: Sequence[RunRecord], tasks: Iterable[str] | None = Non
     wanted = None if tasks is None else set(tasks)
     told: dict[str, Counter[str]] = defaultdict(Counter)
     lost: dict[str, float] = defaultdict(float)
-    for executions in _by_inputs(records):
-        passed = sum(any(attempt.outcome == "passed" for attempt in one.attempts) for _, one in executions)
-        for task, one in executions:
-            if wanted is not None and task not in wanted:
-                continue
-            for failure, then in _failures(one.attempts):
+    for task, runs in _by_inputs(records):
+        if wanted is not None and task not in wanted:
+            continue
+        passed = sum(any(attempt.outcome == "passed" for attempt in attempts) for attempts in runs)
+        for attempts in runs:
+            for failure, then in _failures(attempts):
                 kind = _kind(failure)
                 if then is not None:
                     told[kind]["retried"] += 1
                     lost[kind] += then.seconds if then.outcome != "passed" else 0.0
-                told[kind][_became(then, passed, len(executions))] += 1
+                told[kind][_became(then, passed, len(runs))] += 1
     return tuple(
         Odds(kind, count["transient"], count["permanent"], count["untold"], count["retried"], lost[kind])
         for kind, count in sorted(told.items())
     )
 
 
-def _by_inputs(records: Iterable[RunRecord]) -> Iterable[list[tuple[str, Execution]]]:
-    """The executions of each task under the same inputs."""
-    found: dict[tuple[str, str], list[tuple[str, Execution]]] = defaultdict(list)
+def _by_inputs(records: Iterable[RunRecord]) -> Iterator[tuple[str, list[list[Attempt]]]]:
+    """Each task under each of its inputs, with its attempts in each run that had them."""
+    found: dict[tuple[str, str], list[list[Attempt]]] = defaultdict(list)
     for record in records:
         for task, one in record.executions.items():
-            found[task, same_inputs(record, one)].append((task, one))
-    return found.values()
+            attempts: dict[str, list[Attempt]] = defaultdict(list)
+            for key, attempt in one.by_inputs(record):
+                attempts[key].append(attempt)
+            for key, some in attempts.items():
+                found[task, key].append(some)
+    return ((task, runs) for (task, _), runs in found.items())
 
 
 def _failures(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt | None]]:
@@ -121,12 +124,12 @@ def _kind(attempt: Attempt) -> str:
     return attempt.kind or ("timeout" if attempt.outcome == "timeout" else "")
 
 
-def _became(then: Attempt | None, passed: int, executions: int) -> str:
+def _became(then: Attempt | None, passed: int, runs: int) -> str:
     if then is not None:
         return "transient" if then.outcome == "passed" else "permanent"
     if passed:
         return "transient"
-    return "permanent" if executions > 1 else "untold"
+    return "permanent" if runs > 1 else "untold"
 
 
 class Policy(NamedTuple):

@@ -19,12 +19,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+import msgspec
+
 from orchestra import nofollow, owner
 from orchestra.errors import MachineError
 from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.chain import BrokenLineError, Tip, hash_of, link, mac_of, strict_fault, unlink
 from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, sync_file, sync_folder
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import Body, Event, Note, Seal
 from orchestra.ledger.segment import SEGMENT_BYTES, segment_body, segment_fault, segment_path, segments, stray
 
 _BLOCK_BYTES = 1 << 16
@@ -99,12 +101,14 @@ class Tail:
     Attributes:
         path: the file that it reads: the first, or the further one that it has come to.
         tip: the last whole event read.
+        text: its line as it was written, with the line feed.
         torn: how many bytes stood behind it at the last poll: half a line, being written or left by a crash.
     """
 
     def __init__(self, path: Path, *, strict: bool = False) -> None:
         self.path = path
         self.tip = Tip()
+        self.text = b""
         self.torn = 0
         self._first = path
         self._before = 0
@@ -158,6 +162,7 @@ class Tail:
                     raise BrokenLineError(fault)
                 end = self.tip.end + len(raw)
                 self.tip = Tip(event.seq, event.hash, event.time, end, self.tip.segment, event.mac)
+                self.text = raw
                 yield event
 
     def _opening_fault(self, event: Event) -> str | None:
@@ -192,19 +197,27 @@ def last_mark(path: Path) -> tuple[str, str]:
     Raises:
         MachineError: the file cannot be read.
     """
-    *_, last = segments(path)
-    block, found = _BLOCK_BYTES, b""
-    try:
-        with nofollow.open_read(last) as stream:
-            size = stream.seek(0, os.SEEK_END)
-            while found.count(b"\n") < 2 and len(found) < size:  # the line feed before the line, and its own
-                stream.seek(max(0, size - block))
-                found = stream.read()
-                block *= 2
-    except OSError as error:
-        raise disk_error(error, last, "read") from error
-    line = found[: found.rfind(b"\n")].rpartition(b"\n")[2]
+    line = b""
+    for file in reversed(list(segments(path))):  # a crash may leave the last one without a whole line
+        try:
+            line = _last_line(file)
+        except OSError as error:
+            raise disk_error(error, file, "read") from error
+        if line:
+            break
     return hash_of(line), mac_of(line)
+
+
+def _last_line(file: Path) -> bytes:
+    """Return the last whole line of a file without its line feed, empty where there is none."""
+    block, found = _BLOCK_BYTES, b""
+    with nofollow.open_read(file) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        while found.count(b"\n") < 2 and len(found) < size:  # the line feed before the line, and its own
+            stream.seek(max(0, size - block))
+            found = stream.read()
+            block *= 2
+    return found[: max(0, found.rfind(b"\n"))].rpartition(b"\n")[2]
 
 
 def verify(path: Path) -> Finding | None:
@@ -275,15 +288,16 @@ class Writer:
         """The last event written."""
         return self._tip
 
-    def append(self, kind: str, body: Mapping[str, object], *, sync: bool = False) -> Event:
+    def append(self, body: Body, *, sync: bool = False) -> Event:
         """Write one event as one line and return it; with `sync`, return when it is on the disk.
 
         Raises:
             MachineError: the disk refuses; the file ends in the last whole line, and a later append may succeed.
-            ValueError, TypeError: the body is not one of the catalogue; nothing is written.
+            ValueError, TypeError: the body has no JSON, or is none of the catalogue; nothing is written.
         """
         with self._lock:
-            event = self._write(kind, body)
+            self._make_room()
+            event = self._put(body)
         if sync:
             self.sync()
         return event
@@ -299,12 +313,19 @@ class Writer:
         with self._sync_lock:
             return self._sync()
 
-    def seal(self, more: Mapping[str, object] | None = None) -> Event:
-        """Close what was written so far, durably; `more` are further fields of the seal. Raises as `append`."""
+    def seal(self, rules: Mapping[str, bool] | None = None, rules_version: int | None = None) -> Event:
+        """Close what was written so far, durably. Raises as `append`.
+
+        Args:
+            rules: each rule of integrity, held or not; None where nobody has looked.
+            rules_version: of what they ask for.
+        """
         with self._lock:
             self._make_room()
-            body = {"events": self._tip.seq, "head": self._tip.hash, **(more or {})}
-            event = self._put("seal", body | (self._author.sign(body) if self._author.sign is not None else {}))
+            body = Seal(events=self._tip.seq, head=self._tip.hash, rules=rules or {}, rules_version=rules_version)
+            if self._author.sign is not None:
+                body = msgspec.structs.replace(body, **self._author.sign(msgspec.to_builtins(body)))
+            event = self._put(body)
         self.sync()
         return event
 
@@ -340,16 +361,9 @@ class Writer:
             self._files[self._tip.segment] = _open_next(tail.path)
         if tail.torn:
             self._dirty = True
-            body = {
-                "message": f"half a line of {tail.torn} bytes was cut from the end of the ledger",
-                "kind": "torn",
-                "data": {"bytes": tail.torn, "line": tail.line + 1},
-            }
-            seen(self.append("note", body, sync=True))
-
-    def _write(self, kind: str, body: Mapping[str, object]) -> Event:
-        self._make_room()
-        return self._put(kind, body)
+            message = f"half a line of {tail.torn} bytes was cut from the end of the ledger"
+            note = Note(message=message, kind="torn", data={"bytes": tail.torn, "line": tail.line + 1})
+            seen(self.append(note, sync=True))
 
     def _make_room(self) -> None:
         """Go on in the next file when this one is full, and begin it if that is still to be done after a crash.
@@ -372,10 +386,10 @@ class Writer:
                 body = segment_body(self.path, self._tip)
             except OSError as error:
                 raise disk_error(error, self.path, "read") from error
-            self._put("segment", body)
+            self._put(body)
 
-    def _put(self, kind: str, body: Mapping[str, object]) -> Event:
-        event, line = link(self._tip, utc_stamp(self._now()), kind, body, self._mask, self._author.secret)
+    def _put(self, body: Body) -> Event:
+        event, line = link(self._tip, utc_stamp(self._now()), body, self._mask, self._author.secret)
         file = self._files[self._tip.segment]
         # A signal handler may raise between any two lines here. `_dirty` outlives that: the next append cuts first.
         try:

@@ -27,6 +27,9 @@ CAUSES: Final[Mapping[str, Cause | None]] = {
 }
 """The cause, as `retries.on` names it, of each kind of failure. What is written wrong (`setup`) stays wrong: it has none."""
 
+HELD_ATTEMPTS: Final = 1
+"""How many failures of a test that an incident overlaps are held: repeated at no cost to its own retries."""
+
 TIMEOUT_CLASS: Final = "timeout"
 TIMEOUT_MARK: Final = "❌"
 

@@ -1,4 +1,4 @@
-"""The tables of docs/ledger.md, from the catalogue and the state. May import `event`, `state` and `schema`.
+"""The tables of docs/ledger.md, from the catalogue and the state. May import `event`, `state` and `versions`.
 
 `python -m orchestra.ledger.page docs/ledger.md` writes them anew between their markers; a test holds the page to them.
 """
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestra.ledger.event import CATALOGUE, event_schema
-from orchestra.ledger.schema import Schema
+from orchestra.ledger.event import CATALOGUE
 from orchestra.ledger.state import state_schema
+from orchestra.ledger.versions import Schema, event_schema
 
 _PART = re.compile(r"(<!-- (\w+): generated[^\n]*-->\n).*?(\n<!-- end -->)", re.DOTALL)
 

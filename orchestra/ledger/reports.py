@@ -5,29 +5,30 @@ A report is read by people and by CI, who do not read the ledger: one that was c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from orchestra.ledger.author import Author
 from orchestra.ledger.disk import disk_error, file_digest
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import Reports
 from orchestra.ledger.log import Writer
+from orchestra.ledger.parts import Evidence
 from orchestra.ledger.runs import LEDGER, STATE
-from orchestra.ledger.state import Fold, write_state
+from orchestra.ledger.state import state_of, write_state
+from orchestra.ledger.view import View
 
 
-def reports_body(folder: Path, files: Iterable[Path]) -> dict[str, Any]:
-    """Return the body of `reports` for files in a run's folder. Raises MachineError when one cannot be read."""
+def reports_of(folder: Path, files: Iterable[Path]) -> Reports:
+    """Return the event for files in a run's folder. Raises MachineError when one cannot be read."""
     bound = []
     for file in sorted(files):
         try:
             digest, size = file_digest(file)
         except OSError as error:
             raise disk_error(error, file, "read") from error
-        bound.append({"path": str(file.relative_to(folder)), "digest": digest, "bytes": size, "kind": "report"})
-    return {"files": bound}
+        bound.append(Evidence(path=str(file.relative_to(folder)), digest=digest, bytes=size, kind="report"))
+    return Reports(files=tuple(bound))
 
 
 def bind_reports(folder: Path, files: Iterable[Path], now: Callable[[], datetime], author: Author) -> None:
@@ -45,19 +46,11 @@ def bind_reports(folder: Path, files: Iterable[Path], now: Callable[[], datetime
         LedgerError: the ledger is damaged.
         MachineError: the disk refuses.
     """
-    fold, last = Fold(), ""
-    before: Mapping[str, Any] = {}
-
-    def seen(event: Event) -> None:
-        nonlocal last, before
-        fold.add(event)
-        last = event.type
-        before = event.body if event.type == "reports" else before
-
-    with Writer(folder / LEDGER, now=now, seen=seen, author=author) as writer:
-        body = reports_body(folder, files)
-        if last != "seal" or body == before:
+    view = View(steps=False)
+    with Writer(folder / LEDGER, now=now, seen=view.see, author=author) as writer:
+        body = reports_of(folder, files)
+        if not view.sealed or (view.reports is not None and view.reports.body == body):
             return
-        fold.add(writer.append("reports", body))
-        fold.add(writer.seal())
-    write_state(folder / STATE, fold.state())
+        view.see(writer.append(body))
+        view.see(writer.seal())
+    write_state(folder / STATE, state_of(view))

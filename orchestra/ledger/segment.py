@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from orchestra.ledger.chain import Tip
 from orchestra.ledger.disk import file_digest
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import Event, Segment
 
 SEGMENT_BYTES: Final = 64 * 2**20
 """A file that has this size or more is followed by another one."""
@@ -46,7 +48,7 @@ def stray(path: Path, last: int) -> Path | None:
     return min(((number, file) for number, file in found if number > last), default=(0, None))[1]
 
 
-def segment_body(path: Path, tip: Tip) -> dict[str, Any]:
+def segment_body(path: Path, tip: Tip) -> Segment:
     """The body of the event that begins a segment.
 
     Args:
@@ -58,14 +60,7 @@ def segment_body(path: Path, tip: Tip) -> dict[str, Any]:
     """
     former = segment_path(path, tip.segment - 1)
     digest, size = file_digest(former)
-    return {
-        "segment": tip.segment,
-        "file": former.name,
-        "events": tip.seq,
-        "head": tip.hash,
-        "bytes": size,
-        "digest": digest,
-    }
+    return Segment(segment=tip.segment, file=former.name, events=tip.seq, head=tip.hash, bytes=size, digest=digest)
 
 
 def segment_fault(path: Path, event: Event, tip: Tip) -> str | None:
@@ -76,9 +71,9 @@ def segment_fault(path: Path, event: Event, tip: Tip) -> str | None:
     Raises:
         OSError: the file before cannot be read.
     """
-    if event.type != "segment":
+    if not isinstance(event.body, Segment):
         return f'a further file of a ledger begins with "segment", and not with "{event.type}"'
-    for name, found in segment_body(path, tip).items():
-        if (said := event.body.get(name)) != found:
+    for name, found in msgspec.structs.asdict(segment_body(path, tip)).items():
+        if (said := getattr(event.body, name)) != found:
             return f'it binds the file before with {name} "{said}", found was "{found}"'
     return None

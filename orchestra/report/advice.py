@@ -257,10 +257,17 @@ def _wait(known: Known) -> Iterator[Advice]:
 def _method(known: Known) -> Iterator[Advice]:
     """A method that takes longer and has found nothing that the other has not, in this run and the earlier ones."""
     for one in known.report.comparisons:
-        more = one.seconds
-        if more is None or more.low is None or more.high is None or more.low <= 0 <= more.high or one.disagreeing:
+        more, quick = one.seconds, one.quicker_test
+        slow = one.second if quick == one.first else one.first
+        if (
+            more is None
+            or more.low is None
+            or more.high is None
+            or not quick
+            or one.disagreeing
+            or one.quicker_run == slow
+        ):
             continue
-        quick, slow = (one.first, one.second) if more.median > 0 else (one.second, one.first)
         pairs = [_agree(record, quick, slow) for record in known.earlier]
         both, same = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
         runs = sum(pair[0] > 0 for pair in pairs)

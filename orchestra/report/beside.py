@@ -1,4 +1,4 @@
-"""What tests found beside their assertions, and what their pages asked of the network, as rows. Pure. May import `table`.
+"""What tests found beside their assertions, and what their pages asked of the network, as rows. Pure. May import `ledger`.
 
 All texts of a page or a log are shown through `draw` by those who print them.
 """
@@ -6,11 +6,11 @@ All texts of a page or a log are shown through `draw` by those who print them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-Body = Mapping[str, Any]
+from orchestra.ledger.event import AttemptFinished
+from orchestra.ledger.parts import Finding, Network, Traffic
 
 SHOWN = 3
 """So many findings of a test are told with its verdict; the rest is in summary.md, and all of it in the record."""
@@ -18,24 +18,15 @@ SHOWN = 3
 _HOSTS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """An error beside the assertions; `level` is fail or warn, `where` is empty when it is not known."""
+def heading(one: Finding) -> str:
+    """As a failure that a finding is the reason of begins."""
+    return f"{one.layer}: {one.text}"
 
-    layer: str
-    level: str
-    text: str
-    where: str = ""
-    count: int = 1
 
-    def head(self) -> str:
-        """As a failure that it is the reason of begins."""
-        return f"{self.layer}: {self.text}"
-
-    def said(self) -> str:
-        """In words: `Error: boom (http://127.0.0.1:3000/app.js:12:5), 3 times`."""
-        times = f", {self.count} times" if self.count > 1 else ""
-        return f"{self.text}{f' ({self.where})' if self.where else ''}{times}"
+def finding_text(one: Finding) -> str:
+    """A finding in words: `Error: boom (http://127.0.0.1:3000/app.js:12:5), 3 times`."""
+    times = f", {one.count} times" if one.count > 1 else ""
+    return f"{one.text}{f' ({one.where})' if one.where else ''}{times}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +66,6 @@ def size_text(size: int) -> str:
     return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
-def findings_of(body: Body) -> tuple[Finding, ...]:
-    """The findings of an attempt, from its event."""
-    return tuple(Finding(**one) for one in body.get("findings", ()))
-
-
 def summed(findings: Iterable[Finding]) -> str:
     """How many of each layer: `2 page_errors, 1 http_5xx`; empty for none."""
     found = Counter[str]()
@@ -88,47 +74,38 @@ def summed(findings: Iterable[Finding]) -> str:
     return ", ".join(f"{number} {layer}" for layer, number in found.items())
 
 
-def network_of(body: Body) -> str:
-    """The network of an attempt in words, from its event; empty without a page or without a request."""
-    network = body.get("network")
-    if network is None or not network["requests"]:
+def network_text(traffic: Traffic | None) -> str:
+    """Requests in words; empty without a page or without a request."""
+    if traffic is None or not traffic.requests:
         return ""
-    parts = [f"{network['requests']} requests", f"{network['failed']} failed"]
-    if "bytes" in network:
-        parts.append(size_text(network["bytes"]))
-    if "slowest_ms" in network:
-        parts.append(f"slowest {network['slowest_ms']:.0f} ms")
+    parts = [f"{traffic.requests} requests", f"{traffic.failed} failed"]
+    if traffic.bytes is not None:
+        parts.append(size_text(traffic.bytes))
+    if traffic.slowest_ms is not None:
+        parts.append(f"slowest {traffic.slowest_ms:.0f} ms")
     return ", ".join(parts)
 
 
-def hosts_of(body: Body) -> Iterator[str]:
+def host_lines(network: Network | None) -> Iterator[str]:
     """A line for each host of an attempt."""
-    for host, one in body.get("network", {}).get("hosts", {}).items():
-        yield f"{host}{f' ({name})' if (name := one.get('component')) else ''}: {network_of({'network': one})}"
+    for host, one in network.hosts.items() if network is not None else ():
+        yield f"{host}{f' ({one.component})' if one.component else ''}: {network_text(one)}"
 
 
-def host_rows(attempts: Iterable[tuple[str, Body]]) -> tuple[HostRow, ...]:
+def host_rows(attempts: Iterable[AttemptFinished]) -> tuple[HostRow, ...]:
     """The network by method and host: those with the most requests of each method, in the order of the methods.
 
     Args:
-        attempts: task and event of the attempts to count.
+        attempts: those to count.
     """
     rows: dict[tuple[str, str], HostRow] = {}
-    for task, body in attempts:
-        method, _, test = task.partition(":")
-        for host, one in body.get("network", {}).get("hosts", {}).items():
+    for body in attempts:
+        for host, one in body.network.hosts.items() if body.network is not None else ():
             new = HostRow(
-                method,
-                host,
-                one.get("component", ""),
-                one["requests"],
-                one["failed"],
-                one.get("bytes"),
-                one.get("slowest_ms"),
-                test,
+                body.method, host, one.component, one.requests, one.failed, one.bytes, one.slowest_ms, body.test
             )
-            old = rows.get((method, host))
-            rows[method, host] = new if old is None else _both(old, new)
+            old = rows.get((body.method, host))
+            rows[body.method, host] = new if old is None else _both(old, new)
     methods = dict.fromkeys(method for method, _ in rows)
     by = sorted(rows.values(), key=lambda row: (-row.requests, row.host))
     return tuple(row for method in methods for row in [one for one in by if one.method == method][:_HOSTS])

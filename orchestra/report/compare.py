@@ -11,35 +11,28 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from orchestra.ledger import baseline
 from orchestra.ledger.baseline import Samples, Usual
-from orchestra.ledger.event import CATALOGUE, Event
-from orchestra.ledger.history import machine_shape
+from orchestra.ledger.event import AttemptFinished, VerdictGiven
+from orchestra.ledger.life import Seen
+from orchestra.ledger.origin import machine_shape
 from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.parts import StepDone
+from orchestra.ledger.view import View
 from orchestra.plan import Baseline
 
 SURE: Final = 0.95
 """The confidence of intervals."""
 
-_GAINS: Final = 8
-"""Tests that a recommendation names."""
+ALIKE: Final = 0.1
+"""Wall times, and numbers of tests that ran at a time, are alike where they differ by no more, relatively."""
 
 _STEPS: Final = 10
 """Kinds of step that are shown, those with the greatest difference in all."""
-
-
-class Step(NamedTuple):
-    """One step of the last attempt: verb, seconds, whether it passed, and what it took (method mcp)."""
-
-    verb: str
-    seconds: float
-    passed: bool
-    calls: int
-    polls: int
-    lag: float | None
 
 
 class Side(NamedTuple):
@@ -55,6 +48,7 @@ class Side(NamedTuple):
         steps: of its last attempt.
         bytes: of its evidence.
         requests, sent: that its page made, and bytes that it was answered with; None where nobody counted.
+        ended: when its last attempt ended, in seconds of the clock; None where nobody knows.
     """
 
     task: str
@@ -64,10 +58,11 @@ class Side(NamedTuple):
     expected: str = ""
     found: str = ""
     evidence: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[StepDone, ...] = ()
     bytes: int = 0
     requests: int | None = None
     sent: int | None = None
+    ended: float | None = None
 
     @property
     def good(self) -> bool:
@@ -75,59 +70,36 @@ class Side(NamedTuple):
         return self.verdict in GOOD
 
 
-@dataclass(slots=True)
-class Sides:
-    """Takes the events of a run, and gives what became of each executed task.
-
-    Attributes:
-        machine: the shape of machine that the run began on, as baselines name it.
-    """
-
-    attempts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    verdicts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    machine: str = ""
-
-    def see(self, event: Event) -> None:
-        """Take one event in."""
-        if event.type == "run_started":
-            self.machine = machine_shape(event.body.get("provenance", {}))
-        if event.type in {"attempt_finished", "verdict"} and event.v <= CATALOGUE[event.type].version:
-            (self.attempts if event.type == "attempt_finished" else self.verdicts)[event.body["task"]] = event.body
-
-    def by_task(self) -> dict[str, Side]:
-        """The executed tasks, in the order of their verdicts."""
-        return {
-            task: _side(task, given, self.attempts[task])
-            for task, given in self.verdicts.items()
-            if given["attempts"] and task in self.attempts
-        }
+def sides(view: View) -> dict[str, Side]:
+    """What became of each executed task of a run, in the order of their verdicts."""
+    return {
+        task: _side(given, attempts[-1])
+        for task, given in view.verdicts.items()
+        if given.attempts and (attempts := view.lives[task].attempts)
+    }
 
 
-def _side(task: str, given: Mapping[str, Any], attempt: Mapping[str, Any]) -> Side:
-    error: Mapping[str, Any] = attempt["error"] or {}
-    network: Mapping[str, Any] = attempt.get("network") or {}
+def machine_of(view: View) -> str:
+    """The shape of machine that a run began on, as baselines name it."""
+    return machine_shape(view.start.provenance) if view.start is not None else ""
+
+
+def _side(given: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
+    attempt = seen.body
+    error, network = attempt.error, attempt.network
     return Side(
-        task,
-        given["verdict"],
-        given["seconds"],
-        given["reason"] or error.get("message", ""),
-        error.get("expected") or "",
-        error.get("found") or "",
-        tuple(one["path"] for one in attempt["evidence"]),
-        tuple(
-            Step(
-                one["verb"],
-                one["seconds"],
-                one["outcome"] == "passed",
-                one.get("calls", 0),
-                one.get("polls", 0),
-                one.get("lag_seconds"),
-            )
-            for one in attempt["steps"]
-        ),
-        sum(one["bytes"] for one in attempt["evidence"]),
-        network.get("requests"),
-        network.get("bytes"),
+        given.task,
+        given.verdict,
+        given.seconds,
+        given.reason or (error.message if error is not None else ""),
+        (error.expected if error is not None else "") or "",
+        (error.found if error is not None else "") or "",
+        tuple(one.path for one in attempt.evidence),
+        attempt.steps,
+        sum(one.bytes for one in attempt.evidence),
+        network.requests if network is not None else None,
+        network.bytes if network is not None else None,
+        datetime.fromisoformat(seen.time).timestamp(),
     )
 
 
@@ -188,6 +160,32 @@ class Totals:
     sent: int | None
 
 
+class Wall(NamedTuple):
+    """What the tests of a side took together.
+
+    Attributes:
+        seconds: in which at least one of them ran.
+        at_once: how many ran at a time, on the average.
+    """
+
+    seconds: float
+    at_once: float
+
+
+def wall(sides: Iterable[Side]) -> Wall | None:
+    """The wall time of the last attempts of a side; None where it took none, or nobody knows when they ended."""
+    spans = [(side.ended - side.seconds, side.ended) for side in sides if side.ended is not None]
+    total, until = 0.0, -math.inf
+    for begin, end in sorted(spans):
+        total += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return Wall(total, sum(end - begin for begin, end in spans) / total) if total > 0 else None
+
+
+def _alike(one: float, other: float) -> bool:
+    return abs(one - other) <= ALIKE * max(one, other)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two sides compared.
@@ -199,7 +197,7 @@ class Comparison:
         disagreeing: pairs of which one is good and the other not, by test.
         seconds, ratio: what the second takes more a test, over tests good on both; None without any.
         steps: the same by kind of step, the greatest difference in all first.
-        totals: of each side, over the tests of both.
+        totals, walls: of each side, over the tests of both.
         usual: the baselines of both sides by test, where each has one.
         gains: the tests that the first side does quicker by its baselines, beyond their noise, and those of the second.
     """
@@ -214,6 +212,7 @@ class Comparison:
     ratio: Paired | None
     steps: tuple[StepCost, ...]
     totals: tuple[Totals, Totals]
+    walls: tuple[Wall | None, Wall | None] = (None, None)
     usual: Mapping[str, tuple[Usual, Usual]] = field(default_factory=dict)
     gains: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
@@ -221,6 +220,25 @@ class Comparison:
     def tests(self) -> int:
         """How many both executed."""
         return sum(self.matrix.values())
+
+    @property
+    def quicker_test(self) -> str:
+        """The side by which a test takes less; empty where none is proven."""
+        more = self.seconds
+        if more is None or more.low is None or more.high is None or more.low <= 0 <= more.high:
+            return ""
+        return self.first if more.median > 0 else self.second
+
+    @property
+    def quicker_run(self) -> str:
+        """The side by which all tests together take less, where one ran more of them at a time than the other.
+
+        Empty where none did, where both take about as long, and where nobody knows.
+        """
+        one, other = self.walls
+        if one is None or other is None or any(map(_alike, one, other)):
+            return ""
+        return self.first if one.seconds < other.seconds else self.second
 
 
 def compare(first: str, one: Mapping[str, Side], second: str, other: Mapping[str, Side]) -> Comparison:
@@ -239,6 +257,7 @@ def compare(first: str, one: Mapping[str, Side], second: str, other: Mapping[str
         paired(ratios) if ratios else None,
         _step_costs(good),
         (_totals(one[name] for name in both), _totals(other[name] for name in both)),
+        (wall(one[name] for name in both), wall(other[name] for name in both)),
     )
 
 
@@ -247,7 +266,7 @@ def _step_costs(pairs: Iterable[tuple[Side, Side]]) -> tuple[StepCost, ...]:
     for a, b in pairs:
         if [step.verb for step in a.steps] == [step.verb for step in b.steps]:
             for x, y in zip(a.steps, b.steps, strict=True):
-                if x.passed and y.passed:
+                if x.outcome == y.outcome == "passed":
                     more.setdefault(x.verb, []).append(y.seconds - x.seconds)
     costs = sorted(more.items(), key=lambda item: (-abs(sum(item[1])), item[0]))
     return tuple(StepCost(verb, paired(values)) for verb, values in costs[:_STEPS])
@@ -266,7 +285,7 @@ def _totals(sides: Iterable[Side]) -> Totals:
         for step in side.steps:
             calls += step.calls
             polls += step.polls
-            lags += [step.lag] if step.lag is not None else []
+            lags += [step.lag_seconds] if step.lag_seconds is not None else []
     lag = statistics.median(lags) if lags else None
     return Totals(calls, polls, lag, files, size, _all(requests), _all(sent))
 
@@ -333,32 +352,3 @@ def agreements(sides: Mapping[str, Mapping[str, Side]]) -> tuple[Agreement, ...]
 def counted(number: int, word: str) -> str:
     """A number of things in words."""
     return f"{number} {word}{'s' * (number != 1)}"
-
-
-def recommended(found: Comparison) -> str:
-    """Which side these tests gain from, with the numbers; empty when nothing can be said."""
-    if not found.tests:
-        return ""
-    only = {
-        found.first: [name for name, (a, _) in found.disagreeing.items() if not a.good],
-        found.second: [name for name, (_, b) in found.disagreeing.items() if not b.good],
-    }
-    parts = [f"only {side} fails {', '.join(names)}: look at these first" for side, names in only.items() if names]
-    more = found.seconds
-    if more is not None and more.low is not None and more.high is not None and not more.low <= 0 <= more.high:
-        quick, slow = (found.first, found.second) if more.median > 0 else (found.second, found.first)
-        same = "all verdicts are the same" if not found.disagreeing else f"{found.tests - len(found.disagreeing)} agree"
-        parts.append(
-            f"of {counted(found.tests, 'test')} {same}, and {quick} takes {abs(more.median):.3g} s less a test than {slow}: "
-            f"run {quick} where time counts"
-        )
-    elif more is not None:
-        parts.append(f"no difference of time is proven over {counted(more.pairs, 'test')}")
-    for place, (side, other) in enumerate(((found.first, found.second), (found.second, found.first))):
-        if names := found.gains[place]:
-            saved = statistics.median(
-                found.usual[name][1 - place].median - found.usual[name][place].median for name in names
-            )
-            shown = ", ".join(names[:_GAINS]) + (f" and {len(names) - _GAINS} more" if len(names) > _GAINS else "")
-            parts.append(f"by their baselines {shown} gain from {side}: {saved:.3g} s less than {other} in the median")
-    return "; ".join(parts)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from orchestra import draw
 from orchestra.ledger.event import VERDICTS
-from orchestra.report.compare import Agreement, Comparison, Paired, Side, Totals, counted, recommended
+from orchestra.report.compare import Agreement, Comparison, Paired, Side, Totals, counted
 
 Form = Literal["terminal", "markdown"]
 
 _USUAL = 10
 """Tests whose baselines are shown, those that differ most."""
+
+_GAINS = 8
+"""Tests that a recommendation names."""
 
 _THOUSAND = 1000
 
@@ -31,6 +35,8 @@ def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
     yield f"{bullet}{safe(f'{found.tests - len(found.disagreeing)} of {found.tests} agree (good or not)')}"
     if found.seconds is not None:
         yield f"{bullet}{safe(f'a test: {_more(found.seconds)}{_ratio(found.ratio)}')}"
+    if said := _walls(found):
+        yield f"{bullet}{safe(said)}"
     for side, totals in zip((found.first, found.second), found.totals, strict=True):
         if said := _totals(totals):
             yield f"{bullet}{safe(f'{side}: {said}')}"
@@ -112,6 +118,16 @@ def _more(taken: Paired) -> str:
     return f"{taken.median:+.3g} s{within or f' (too few pairs for an interval: {taken.pairs})'}"
 
 
+def _walls(found: Comparison) -> str:
+    """What all tests took together, by each side."""
+    parts = [
+        f"{side} {one.seconds:.3g} s ({one.at_once:.2g} at a time)"
+        for side, one in zip((found.first, found.second), found.walls, strict=True)
+        if one is not None
+    ]
+    return f"all tests: {', '.join(parts)}" if parts else ""
+
+
 def _ratio(taken: Paired | None) -> str:
     if taken is None:
         return ""
@@ -139,3 +155,47 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], form: Form) -> s
 
 def _inline(text: str) -> str:
     return draw.markdown(draw.one_line(text))
+
+
+def _quicker(found: Comparison) -> str:
+    """By which side these tests take less time: one of them, and all together where the sides ran differently many at a time."""
+    more, quick, run = found.seconds, found.quicker_test, found.quicker_run
+    if more is None:
+        return ""
+    slow = found.second if quick == found.first else found.first
+    same = "all verdicts are the same" if not found.disagreeing else f"{found.tests - len(found.disagreeing)} agree"
+    if not quick:
+        return f"no difference of time is proven over {counted(more.pairs, 'test')}"
+    test = (
+        f"of {counted(found.tests, 'test')} {same}, and {quick} takes {abs(more.median):.3g} s less a test than {slow}"
+    )
+    if not run:
+        return f"{test}: run {quick} where time counts"
+    apart = " and ".join(
+        f"{one.seconds:.3g} s by {side}, {one.at_once:.2g} at a time"
+        for side, one in zip((found.first, found.second), found.walls, strict=True)
+        if one is not None
+    )
+    rest = f", {quick} where that of one test does" if quick != run else ""
+    return f"{test}; all together take {apart}: run {run} where the time of a run counts{rest}"
+
+
+def recommended(found: Comparison) -> str:
+    """Which side these tests gain from, with the numbers; empty when nothing can be said."""
+    if not found.tests:
+        return ""
+    only = {
+        found.first: [name for name, (a, _) in found.disagreeing.items() if not a.good],
+        found.second: [name for name, (_, b) in found.disagreeing.items() if not b.good],
+    }
+    parts = [f"only {side} fails {', '.join(names)}: look at these first" for side, names in only.items() if names]
+    if said := _quicker(found):
+        parts.append(said)
+    for place, (side, other) in enumerate(((found.first, found.second), (found.second, found.first))):
+        if names := found.gains[place]:
+            saved = statistics.median(
+                found.usual[name][1 - place].median - found.usual[name][place].median for name in names
+            )
+            shown = ", ".join(names[:_GAINS]) + (f" and {len(names) - _GAINS} more" if len(names) > _GAINS else "")
+            parts.append(f"by their baselines {shown} gain from {side}: {saved:.3g} s less than {other} in the median")
+    return "; ".join(parts)

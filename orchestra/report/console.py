@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TextIO
@@ -21,12 +21,20 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestra.draw import duration
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    GateJudged,
+    ServiceChanged,
+    VerdictGiven,
+)
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.view import View
 from orchestra.plan import Plan
 from orchestra.printing import printed
 from orchestra.report import lines
-from orchestra.report.fold import Collector
+from orchestra.report.fold import Rows, report
 from orchestra.report.rows import Report, Row
 
 QUIET_SECONDS = 60.0
@@ -58,7 +66,6 @@ class Feed:
 
     Args:
         plan: the suite.
-        collector: holds what an earlier segment of the run did.
         folder: the run's, relative to the project root.
         read_on: the paths to name at the end.
         clock: monotonic seconds.
@@ -67,29 +74,28 @@ class Feed:
     def __init__(
         self,
         plan: Plan,
-        collector: Collector,
         folder: str,
         read_on: Callable[[], Sequence[str]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.collector = collector
         self.clock = clock
         self.running: dict[str, float] = {}
-        self._tests = {test.id: test for test in plan.tests}
+        self.rows = Rows(plan)
+        self._plan = plan
         self._folder = folder
         self._read_on = read_on
 
-    def take(self, event: Event) -> tuple[Row | None, list[str]]:
+    def take(self, event: Event, view: View) -> tuple[Row | None, list[str]]:
         """Take an event in: the row of a verdict, and the lines to say."""
-        self.collector.see(event)
-        if event.type == "attempt_started":
-            self.running[event.body["task"]] = self.clock()
-        elif event.type == "attempt_finished":
-            self.running.pop(event.body["task"], None)
-        if event.type == "verdict":
-            row = self.collector.row(event.body["task"], self._tests)
-            return row, list(lines.verdict_lines(row, self._folder))
-        text = lines.event_line(event)
+        match event.body:
+            case AttemptStarted(task=task):
+                self.running[task] = self.clock()
+            case AttemptFinished(task=task):
+                self.running.pop(task, None)
+            case VerdictGiven(task=task):
+                row = self.rows.row(view, task)
+                return row, list(lines.verdict_lines(row, self._folder))
+        text = lines.event_line(event.body)
         return None, [text] if text else []
 
     def running_line(self) -> str:
@@ -101,13 +107,13 @@ class Feed:
 
     def title(self, task: str) -> str:
         """The title of a task's test."""
-        test = self._tests.get(task.partition(":")[2])
+        test = self.rows.tests.get(task.partition(":")[2])
         return test.title if test is not None else ""
 
-    def closing(self, width: int | None = None) -> tuple[Report, list[str]]:
+    def closing(self, view: View, width: int | None = None) -> tuple[Report, list[str]]:
         """The report of the run, and the lines that close it."""
-        report = self.collector.report()
-        return report, list(lines.closing(report, self._read_on(), width))
+        found = report(self._plan, view)
+        return found, list(lines.closing(found, self._read_on(), width))
 
 
 class Plain:
@@ -127,15 +133,15 @@ class Plain:
         self._thread = threading.Thread(target=self._work, name="console", daemon=True)
         self._thread.start()
 
-    def see(self, event: Event) -> None:
+    def see(self, event: Event, view: View) -> None:
         """One event."""
-        _, said = self._feed.take(event)
+        _, said = self._feed.take(event, view)
         if said:
             self._queue.put(said)
 
-    def close(self) -> None:
+    def close(self, view: View) -> None:
         """Write what is left and the end of the run."""
-        self._queue.put(self._feed.closing()[1])
+        self._queue.put(self._feed.closing(view)[1])
         self._queue.put(None)
         self._thread.join()
 
@@ -170,31 +176,35 @@ class Screen:
         self._recent: deque[str] = deque(maxlen=_SHOWN_RECENT)
         self._services: dict[str, str] = {}
         self._begun = feed.clock()
+        self._view = View()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="console", daemon=True)
         self._thread.start()
 
-    def see(self, event: Event) -> None:
+    def see(self, event: Event, view: View) -> None:
         """One event."""
         with self._lock:
-            row, said = self._feed.take(event)
-            if row is not None and row.verdict in FINE and not row.degraded:
-                self._recent.append(said[0])
-            elif event.type == "service_event" and event.body["state"] in {"starting", "unhealthy"}:
-                self._services[event.body["component"]] = said[0]
-            elif event.type == "service_event":
-                self._services.pop(event.body["component"], None)
-                if event.body["state"] == "failed":
+            self._view = view
+            row, said = self._feed.take(event, view)
+            match event.body:
+                case VerdictGiven() if row is not None and row.verdict in FINE and not row.degraded:
+                    self._recent.append(said[0])
+                case ServiceChanged(component=name, state="starting" | "unhealthy"):
+                    self._services[name] = said[0]
+                case ServiceChanged(component=name, state=state):
+                    self._services.pop(name, None)
+                    self._said += said if state == "failed" else []
+                case GateJudged(result="passed" | "not_applicable"):
+                    pass
+                case _:
                     self._said += said
-            elif event.type != "gate" or event.body["result"] in {"failed", "warned"}:
-                self._said += said
 
-    def close(self) -> None:
+    def close(self, view: View) -> None:
         """Take the display away and write the end of the run."""
         self._stop.set()
         self._thread.join()
         with suppress(OSError, ValueError):
-            report, said = self._feed.closing(self._console.width)
+            report, said = self._feed.closing(view, self._console.width)
             styles = {
                 **_STYLES,
                 **{row.test: _STYLES[row.verdict] for row in reversed(report.rows) if row.verdict not in FINE},
@@ -229,8 +239,8 @@ class Screen:
     def _picture(self) -> Group:
         """The display: progress, servers under way, running tests, last verdicts. Called under the lock."""
         now = self._feed.clock()
-        verdicts = Counter(body["verdict"] for body in self._feed.collector.verdicts.values())
-        total, done = len(self._feed.collector.selection()), verdicts.total()
+        verdicts = {verdict: number for verdict, number in self._view.counts.items() if number}
+        total, done = len(self._feed.rows.selection(self._view)), sum(verdicts.values())
         head = Table.grid(padding=(0, 1))
         words = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
         colour = "green" if FINE.issuperset(verdicts) else "red"

@@ -1,4 +1,4 @@
-"""A run as JSON in the Common Test Report Format (ctrf.io). Pure. May import `ledger`, `rows`, `lines`, `junit`, `draw`.
+"""A run as JSON in the Common Test Report Format (ctrf.io). Pure. May import `ledger`, `draw`, other forms.
 
 `rawStatus` is our verdict. What fails the run is `failed` there, so that a reader of this file alone sees it: blocked and
 interrupted tests, too. A test that was not executed because nothing changed is `skipped`.
@@ -15,11 +15,14 @@ from typing import Any
 import msgspec
 
 from orchestra import draw
+from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.parts import Evidence
 from orchestra.printing import as_json
-from orchestra.report.junit import explained, name_of
+from orchestra.report.beside import finding_text
+from orchestra.report.junit import name_of, trace
 from orchestra.report.lines import place_of_evidence
-from orchestra.report.rows import Evidence, Failure, Report, Row
+from orchestra.report.rows import Report, Row, message_of
 
 SPEC_VERSION = "0.0.0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,11 +93,10 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
         "rawStatus": row.verdict,
         "type": "e2e",
     }
-    message = row.failure.message if row.failure is not None and row.failure.message else row.reason
-    if message:
-        test["message"] = draw.visible(message)
+    if row.message:
+        test["message"] = draw.visible(row.message)
     if row.failure is not None:
-        test["trace"] = draw.visible(explained(row.failure))
+        test["trace"] = draw.visible(trace(row.failure))
     if row.tags:
         test["tags"] = list(row.tags)
     file, line = _position(row.place)
@@ -112,7 +114,7 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
         "speed_class": row.speed_class,
         "degraded": list(row.degraded),
         "excused": row.excused,
-        "findings": [f"{one.level} {one.layer}: {draw.visible(one.said())}" for one in row.findings],
+        "findings": [f"{one.level} {one.layer}: {draw.visible(finding_text(one))}" for one in row.findings],
     }
     if any(extra.values()):
         test["extra"] = {name: value for name, value in extra.items() if value}
@@ -127,12 +129,12 @@ def _status(row: Row) -> str:
     return "passed" if row.verdict in FINE else "failed"
 
 
-def _attempt(failure: Failure, folder: str) -> dict[str, Any]:
+def _attempt(failure: AttemptFinished, folder: str) -> dict[str, Any]:
     return {
         "attempt": failure.attempt,
         "status": "failed",
-        "message": draw.visible(failure.message),
-        "trace": draw.visible(explained(failure)),
+        "message": draw.visible(message_of(failure)),
+        "trace": draw.visible(trace(failure)),
         "attachments": [_attachment(one, folder) for one in failure.evidence],
     }
 

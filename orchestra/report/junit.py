@@ -1,4 +1,4 @@
-"""A run as JUnit XML, as CI systems read it. Pure. May import `rows`, `lines`, `draw` and xml.etree.
+"""A run as JUnit XML, as CI systems read it. Pure. May import `ledger`, `rows`, `beside`, `lines`, `draw`, xml.etree.
 
 Only elements and attributes of Jenkins' junit-10.xsd occur, the strictest schema in use. What it has no place for stands
 in `system-out` in the form that many readers know: `[[ATTACHMENT|path]]`, `[[PROPERTY|name=value]]`. The standard
@@ -18,9 +18,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 
 from orchestra import draw
+from orchestra.ledger.event import AttemptFinished
 from orchestra.printing import as_xml
+from orchestra.report.beside import finding_text
 from orchestra.report.lines import place_of_evidence
-from orchestra.report.rows import Failure, Report, Row
+from orchestra.report.rows import Report, Row, explained, message_of
 
 _CHILD: Mapping[str, str] = {
     "unchanged": "skipped",
@@ -66,17 +68,10 @@ def name_of(row: Row) -> str:
     return draw.one_line(f"{row.test} {row.title}")
 
 
-def explained(failure: Failure) -> str:
+def trace(failure: AttemptFinished) -> str:
     """What is known of a failed attempt, a line each."""
-    parts = [
-        ("", failure.message),
-        ("at", failure.place),
-        ("step", failure.step),
-        ("expected", failure.expected),
-        ("found", failure.found),
-        ("hint", failure.hint),
-    ]
-    return "\n".join(f"{name}: {text}" if name else text for name, text in parts if text)
+    parts = explained(failure, ("message", "at", "step", "expected", "found", "hint"))
+    return "\n".join(text if name == "message" else f"{name}: {text}" for name, text in parts)
 
 
 def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None:
@@ -86,22 +81,23 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
         case.set("group", legal(row.group))
     tag = _tag(row)
     if tag is not None:
-        kind = row.failure.kind if row.failure is not None and row.failure.kind else row.verdict
-        message = row.failure.message if row.failure is not None and row.failure.message else row.reason
-        told = f"excused ({row.excused}): {message}" if row.excused else message
+        error = row.failure.error if row.failure is not None else None
+        kind = error.kind if error is not None else row.verdict
+        told = f"excused ({row.excused}): {row.message}" if row.excused else row.message
         child = ET.SubElement(case, tag, {"type": legal(kind), "message": legal(told)})
-        text = explained(row.failure) if row.failure is not None else f"at: {row.place}" if row.place else ""
+        text = trace(row.failure) if row.failure is not None else f"at: {row.place}" if row.place else ""
         child.text = legal(text) or None
     again = "flakyFailure" if row.verdict == "flaky" else "rerunFailure"
     for failure in row.failures if row.failure is None else row.failures[:-1]:
-        body = {"type": legal(failure.kind or failure.outcome), "message": legal(failure.message)}
-        ET.SubElement(ET.SubElement(case, again, body), "stackTrace").text = legal(explained(failure))
+        kind = failure.error.kind if failure.error is not None else failure.outcome
+        body = {"type": legal(kind), "message": legal(message_of(failure))}
+        ET.SubElement(ET.SubElement(case, again, body), "stackTrace").text = legal(trace(failure))
     said = [f"[[PROPERTY|{name}={draw.one_line(value)}]]" for name, value in _of_test(row)]
     evidence = dict.fromkeys((*(one for failure in row.failures for one in failure.evidence), *row.evidence))
     said += [f"[[ATTACHMENT|{draw.one_line(place_of_evidence(one, folder))}]]" for one in evidence]
     ET.SubElement(case, "system-out").text = "\n".join(said)
     if row.findings:
-        beside = [f"{one.level} {one.layer}: {one.said()}" for one in row.findings]
+        beside = [f"{one.level} {one.layer}: {finding_text(one)}" for one in row.findings]
         ET.SubElement(case, "system-err").text = legal("\n".join(map(draw.one_line, beside)))
 
 

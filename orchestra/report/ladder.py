@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import ServiceChanged
+from orchestra.ledger.life import Seen
+from orchestra.ledger.view import View
 from orchestra.plan import Component
 
 ENOUGH = 3
@@ -53,39 +55,28 @@ class Record:
         return statistics.fmean(self.seconds) / self.rate if self.worked else float("inf")
 
 
-class Rungs:
-    """Takes the events of runs, one run after the other."""
-
-    def __init__(self) -> None:
-        self.records: dict[tuple[str, str], Record] = {}
-        self._since: dict[str, datetime] = {}
-
-    def see(self, event: Event) -> None:
-        """Take one event in. A try lasts from the event of its incident before it to its own."""
-        body = event.body
-        if event.type == "run_started":
-            self._since.clear()
-        if event.type != "service_event" or not body.get("incident"):
-            return
-        now = datetime.fromisoformat(event.time)
-        name, action = body["component"], body.get("action")
-        if action and name in self._since:
-            record = self.records.setdefault((name, action), Record(name, action))
-            record.seconds.append(max(0.0, (now - self._since[name]).total_seconds()))
-            record.worked += body["state"] == "healthy"
-        if action or name not in self._since or body["state"] == "unhealthy":
-            self._since[name] = now
-        if body["state"] in {"healthy", "failed"}:
-            self._since.pop(name, None)
+def collect(runs: Iterable[View]) -> dict[tuple[str, str], Record]:
+    """The record of each rung over runs. A try lasts from the change of its component before it to its own."""
+    records: dict[tuple[str, str], Record] = {}
+    for view in runs:
+        since: dict[str, datetime] = {}
+        for seen in view.changes:
+            if seen.body.incident:
+                _note(records, since, seen)
+    return records
 
 
-def collect(runs: Iterable[Iterable[Event]]) -> dict[tuple[str, str], Record]:
-    """The record of each rung over runs."""
-    rungs = Rungs()
-    for events in runs:
-        for event in events:
-            rungs.see(event)
-    return rungs.records
+def _note(records: dict[tuple[str, str], Record], since: dict[str, datetime], seen: Seen[ServiceChanged]) -> None:
+    body, now = seen.body, datetime.fromisoformat(seen.time)
+    name, action = body.component, body.action
+    if action and name in since:
+        record = records.setdefault((name, action), Record(name, action))
+        record.seconds.append(max(0.0, (now - since[name]).total_seconds()))
+        record.worked += body.state == "healthy"
+    if action or name not in since or body.state == "unhealthy":
+        since[name] = now
+    if body.state in {"healthy", "failed"}:
+        since.pop(name, None)
 
 
 def suggestion(component: Component, records: Mapping[tuple[str, str], Record]) -> Sequence[str]:

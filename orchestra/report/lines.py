@@ -1,5 +1,4 @@
-"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `beside`, `table`, `draw`,
-`fold`.
+"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `beside`, `table`, `draw`.
 
 All text of a spec, a page or a program goes through `draw`, so that none of it is a sequence that a terminal obeys.
 """
@@ -7,16 +6,29 @@ All text of a spec, a page or a program goes through `draw`, so that none of it 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestra import draw
 from orchestra.draw import duration
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import (
+    AttemptFinished,
+    Body,
+    Compared,
+    GateJudged,
+    Incident,
+    Interrupted,
+    Note,
+    Repeated,
+    RolledBack,
+    RunResumed,
+    RunStarted,
+    ServiceChanged,
+)
 from orchestra.ledger.outcome import FINE
-from orchestra.report.beside import SHOWN, Finding, summed
-from orchestra.report.fold import pace_of
-from orchestra.report.rows import Evidence, Report, Row
+from orchestra.ledger.parts import Evidence, Finding
+from orchestra.report.beside import SHOWN, finding_text, heading, summed
+from orchestra.report.rows import Report, Row, explained
 from orchestra.report.table import (
     agreement,
     counted,
@@ -24,6 +36,7 @@ from orchestra.report.table import (
     gate_remark,
     incident_parts,
     overhead,
+    pace_text,
     render_table,
     values_text,
 )
@@ -39,10 +52,10 @@ def line(word: str, *parts: str) -> str:
     return f"{draw.one_line(word):<{WORD}}{rest}".rstrip()
 
 
-def event_line(event: Event) -> str:
+def event_line(body: Body) -> str:
     """The line of an event that is no verdict; empty for one that people need not see."""
-    tell = _TELL.get(event.type)
-    return tell(event.body) if tell is not None else ""
+    tell = _TELL.get(type(body))
+    return tell(body) if tell is not None else ""
 
 
 def verdict_lines(row: Row, folder: str) -> Iterator[str]:
@@ -62,14 +75,14 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
     for item in row.incidents:
         yield detail("incident", item)
     yield from failure_lines(row, folder)
-    told = row.failure is not None and bool(row.findings) and row.failure.message.startswith(row.findings[0].head())
+    told = row.failure is not None and bool(row.findings) and row.message.startswith(heading(row.findings[0]))
     yield from finding_lines(row.findings[told:])
 
 
 def finding_lines(findings: Sequence[Finding], most: int = SHOWN) -> Iterator[str]:
     """Errors beside the assertions, each with its layer; of many the first ones and how many more."""
     for one in findings[:most]:
-        yield detail("fails" if one.level == "fail" else "warning", f"{one.layer}: {one.said()}")
+        yield detail("fails" if one.level == "fail" else "warning", f"{one.layer}: {finding_text(one)}")
     if findings[most:]:
         yield detail("", f"and {summed(findings[most:])}")
 
@@ -83,8 +96,8 @@ def failure_lines(row: Row, folder: str) -> Iterator[str]:
         yield detail("at", row.place)
     if failure is None:
         return
-    for name in ("step", "message", "expected", "found", "hint"):
-        yield from details(name, getattr(failure, name))
+    for name, text in explained(failure, ("step", "message", "expected", "found", "hint")):
+        yield from details(name, text)
     for one in failure.evidence:
         yield detail(one.kind, place_of_evidence(one, folder))
 
@@ -130,7 +143,7 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         number = f"{len(warned)} test{'s' * (len(warned) != 1)}"
         yield line("warnings", number, summed(one for row in warned for one in row.findings if one.level == "warn"))
     for pace in report.paces:
-        yield line("pace", pace.task, pace.text())
+        yield line("pace", pace.task, pace_text(pace))
     for one in report.incidents:
         yield line("incident", *incident_parts(one))
     for row in report.services:
@@ -143,88 +156,87 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         yield line("see", path)
 
 
-def _started(body: Mapping[str, Any]) -> str:
-    number = len(body["selection"])
-    profile = f"profile {body['profile']}" if body["profile"] else ""
-    return line("run", body["run"], body["suite"], profile, f"{number} test{'s' * (number != 1)} to run")
+def _started(body: RunStarted) -> str:
+    number = len(body.selection)
+    profile = f"profile {body.profile}" if body.profile else ""
+    return line("run", body.run, body.suite, profile, f"{number} test{'s' * (number != 1)} to run")
 
 
-def _resumed(body: Mapping[str, Any]) -> str:
-    return line("resumed", body["run"], f"{len(body['rerun'])} to run again" if body["rerun"] else "")
+def _resumed(body: RunResumed) -> str:
+    return line("resumed", body.run, f"{len(body.rerun)} to run again" if body.rerun else "")
 
 
-def _retry(body: Mapping[str, Any]) -> str:
-    if not body["retry"]:
+def _retry(body: AttemptFinished) -> str:
+    if not body.retry:
         return ""
-    said = (body["error"] or {}).get("message", "")
-    if body.get("infra_suspect"):
-        during = f"attempt {body['attempt']} {body['outcome']} during {', '.join(body['incidents'])}, to be repeated"
-        return line("held", body["task"], during, said)
-    return line("retry", body["task"], f"attempt {body['attempt']} {body['outcome']}", said)
+    said = body.error.message if body.error is not None else ""
+    if body.infra_suspect:
+        during = f"attempt {body.attempt} {body.outcome} during {', '.join(body.incidents)}, to be repeated"
+        return line("held", body.task, during, said)
+    return line("retry", body.task, f"attempt {body.attempt} {body.outcome}", said)
 
 
-def _service(body: Mapping[str, Any]) -> str:
-    action = f"({body['action']})" if body.get("action") else ""
-    bound = body.get("bound_seconds") if body["state"] == "starting" else None
+def _service(body: ServiceChanged) -> str:
+    action = f"({body.action})" if body.action else ""
+    bound = body.bound_seconds if body.state == "starting" else None
     within = f"within {duration(bound)}" if bound else ""
-    return line("service", body["component"], body["state"], action, body.get("url") or "", body["reason"], within)
+    return line("service", body.component, body.state, action, body.url or "", body.reason, within)
 
 
-def _gate(body: Mapping[str, Any]) -> str:
-    if body["result"] == "passed" and is_standard(body["phase"], body["name"], body["expression"]):
+def _gate(body: GateJudged) -> str:
+    if body.result == "passed" and is_standard(body.phase, body.name, body.expression):
         return ""
     return gate_line(body)
 
 
-def gate_line(body: Mapping[str, Any]) -> str:
-    """A gate that was judged, from the body of its event: result, condition, the values that it read, what is said."""
-    values = values_text(tuple(sorted(body["values"].items())))
-    said = gate_remark(body["result"], body["expression"], body["message"])
-    name = f"{body['phase']}:{body['name']}"
-    return line("gate", name, body["result"], body["expression"], values and f"({values})", said)
+def gate_line(body: GateJudged) -> str:
+    """A gate that was judged: result, condition, the values that it read, what is said."""
+    values = values_text(tuple(sorted(body.values.items())))
+    said = gate_remark(body.result, body.expression, body.message)
+    return line("gate", f"{body.phase}:{body.name}", body.result, body.expression, values and f"({values})", said)
 
 
-def _repeat(body: Mapping[str, Any]) -> str:
-    return line("repeat", body["task"], f"{body['number']}: {body['outcome']}", duration(body["seconds"]))
+def _repeat(body: Repeated) -> str:
+    return line("repeat", body.task, f"{body.number}: {body.outcome}", duration(body.seconds))
 
 
-def _comparison(body: Mapping[str, Any]) -> str:
-    return line(body["result"], body["task"], pace_of(body).text())
+def _comparison(body: Compared) -> str:
+    return line(body.result, body.task, pace_text(body))
 
 
-def _incident(body: Mapping[str, Any]) -> str:
-    name = body.get("id", body["component"])
-    if body["state"] == "opened":
-        bound = body.get("bound_seconds")
-        return line("incident", name, "opened", body["reason"], f"recovery within {duration(bound)}" if bound else "")
-    by = f" by {', then '.join(body['rungs'])}" if body.get("rungs") else ""
-    how = f"{body['outcome']}{by}" if "outcome" in body else ""
-    after = f"after {duration(body['seconds'])}" if "seconds" in body else ""
-    return line("incident", name, "closed", how, after, ", ".join(body.get("tests", ())))
+def _incident(body: Incident) -> str:
+    name = body.id or body.component
+    if body.state == "opened":
+        bound = body.bound_seconds
+        return line("incident", name, "opened", body.reason, f"recovery within {duration(bound)}" if bound else "")
+    by = f" by {', then '.join(body.rungs)}" if body.rungs else ""
+    how = f"{body.outcome}{by}" if body.outcome else ""
+    after = f"after {duration(body.seconds)}" if body.seconds is not None else ""
+    return line("incident", name, "closed", how, after, ", ".join(body.tests))
 
 
-def _note(body: Mapping[str, Any]) -> str:
-    return line("note", body["message"])
+def _note(body: Note) -> str:
+    return line("note", body.message)
 
 
-def _interrupted(body: Mapping[str, Any]) -> str:
-    return line("interrupted", f"by {body['signal']}; running tests are ended")
+def _interrupted(body: Interrupted) -> str:
+    return line("interrupted", f"by {body.signal}; running tests are ended")
 
 
-def _rolled_back(body: Mapping[str, Any]) -> str:
-    return line("rollback", f"to event {body['to_seq']}", f"{len(body['reopened'])} to run again")
+def _rolled_back(body: RolledBack) -> str:
+    return line("rollback", f"to event {body.to_seq}", f"{len(body.reopened)} to run again")
 
 
-_TELL = {
-    "run_started": _started,
-    "run_resumed": _resumed,
-    "attempt_finished": _retry,
-    "repeat": _repeat,
-    "comparison": _comparison,
-    "service_event": _service,
-    "gate": _gate,
-    "incident": _incident,
-    "note": _note,
-    "interrupted": _interrupted,
-    "rolled_back": _rolled_back,
+_TELL: Mapping[type[Body], Callable[[Any], str]] = {
+    RunStarted: _started,
+    RunResumed: _resumed,
+    AttemptFinished: _retry,
+    Repeated: _repeat,
+    Compared: _comparison,
+    ServiceChanged: _service,
+    GateJudged: _gate,
+    Incident: _incident,
+    Note: _note,
+    Interrupted: _interrupted,
+    RolledBack: _rolled_back,
 }

@@ -7,15 +7,18 @@ from urllib.parse import quote
 
 from orchestra import draw
 from orchestra.draw import duration
+from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.parts import Evidence
 from orchestra.report.beside import HEADS
 from orchestra.report.compare_text import agreement_lines, compared_lines
-from orchestra.report.rows import Evidence, Failure, GateRow, Report, Row
+from orchestra.report.rows import GateRow, Report, Row, explained, message_of
 from orchestra.report.table import (
     counted,
     exit_meaning,
     gate_remark,
     incident_parts,
+    pace_text,
     render_table,
     values_text,
 )
@@ -74,9 +77,9 @@ def _bad(report: Report) -> Iterator[str]:
             yield from _failure(row.failure)
 
 
-def _failure(failure: Failure) -> Iterator[str]:
-    for name in ("step", "message", "expected", "found", "hint"):
-        yield from _item(name, getattr(failure, name))
+def _failure(failure: AttemptFinished) -> Iterator[str]:
+    for name, text in explained(failure, ("step", "message", "expected", "found", "hint")):
+        yield from _item(name, text)
     if failure.evidence:
         yield f"- evidence: {', '.join(map(_link, failure.evidence))}"
 
@@ -92,7 +95,7 @@ def _remark(row: Row) -> Iterator[str]:
     if row.reason:
         yield f"- {_inline(row.task)} {row.verdict}: {_inline(row.reason)}"
     for failure in row.failures:
-        yield f"- {_inline(row.task)} attempt {failure.attempt} {failure.outcome}: {_inline(failure.message)}"
+        yield f"- {_inline(row.task)} attempt {failure.attempt} {failure.outcome}: {_inline(message_of(failure))}"
     for item in row.degraded:
         yield f"- {_inline(row.task)} degraded: {_inline(item)}"
     if row.incidents:
@@ -145,7 +148,7 @@ def _said(gate: GateRow) -> str:
 
 def _paces(report: Report) -> Iterator[str]:
     if report.paces:
-        yield from ("", "## Pace", "", *(f"- {_inline(f'{pace.task} {pace.text()}')}" for pace in report.paces))
+        yield from ("", "## Pace", "", *(f"- {_inline(f'{pace.task} {pace_text(pace)}')}" for pace in report.paces))
 
 
 def _methods(report: Report) -> Iterator[str]:

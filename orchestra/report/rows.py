@@ -5,80 +5,15 @@ Every form of a report is made of these and of nothing else; `orchestra.report.f
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestra.ledger.event import Verdict
+from orchestra.ledger.event import AttemptFinished, Compared, Verdict
 from orchestra.ledger.outcome import FINE
-from orchestra.report.beside import Finding, HostRow
+from orchestra.ledger.parts import Evidence, Finding, numbered
+from orchestra.report.beside import HostRow
 from orchestra.report.compare import Agreement, Comparison
 from orchestra.standard import is_standard
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A file kept of an attempt; `path` is relative to the run's folder (absolute when it lies elsewhere)."""
-
-    path: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an attempt did not pass.
-
-    Attributes:
-        attempt: from 1.
-        outcome: failed, timeout or error.
-        kind: `assertion`, `timeout`, `connection`, `crash`, …
-        message: in words.
-        step: `step 3 expect`, empty outside of the steps.
-        place: `file:line:column` in the spec.
-        expected, found, hint: empty when the driver had none to say.
-        evidence: files kept of the attempt.
-    """
-
-    attempt: int
-    outcome: str
-    kind: str
-    message: str
-    step: str = ""
-    place: str = ""
-    expected: str = ""
-    found: str = ""
-    hint: str = ""
-    evidence: tuple[Evidence, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """A suspicious duration against the baseline, after its repeats; all times in seconds.
-
-    Attributes:
-        task: `cli:B004`.
-        result: `slower`, `faster` or `unconfirmed`.
-        suspected: `slower` or `faster`.
-        seconds, repeats: of the attempt, and of the repeats that it caused.
-        median, mad, runs: the baseline.
-        limit: what all had to pass.
-    """
-
-    task: str
-    result: str
-    suspected: str
-    seconds: float
-    repeats: tuple[float, ...]
-    median: float
-    mad: float
-    runs: int
-    limit: float
-
-    def text(self) -> str:
-        """In words, with every number that the finding rests on."""
-        taken = ", ".join(f"{one:.3g}" for one in (self.seconds, *self.repeats))
-        confirmed = self.result != "unconfirmed"
-        said = f"{self.suspected} than its baseline" if confirmed else f"looked {self.suspected}, not confirmed"
-        usual = f"median {self.median:.3g} s, MAD {self.mad:.2g} s over {self.runs} runs"
-        return f"{said}: {taken} s; {usual}; limit {self.limit:.3g} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +50,7 @@ class Row:
     speed_class: str = ""
     mark: str = ""
     place: str = ""
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[AttemptFinished, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     degraded: tuple[str, ...] = ()
     unchanged_since: str = ""
@@ -125,9 +60,47 @@ class Row:
     findings: tuple[Finding, ...] = ()
 
     @property
-    def failure(self) -> Failure | None:
-        """What explains a verdict that is not fine; None for the others, flaky ones too."""
+    def failure(self) -> AttemptFinished | None:
+        """The attempt that explains a verdict that is not fine; None for the others, flaky ones too."""
         return self.failures[-1] if self.failures and self.verdict not in FINE else None
+
+    @property
+    def message(self) -> str:
+        """Why the verdict is what it is, in words."""
+        return (message_of(self.failure) if self.failure is not None else "") or self.reason
+
+
+def message_of(attempt: AttemptFinished) -> str:
+    """Why an attempt did not pass; empty where nothing is known."""
+    return attempt.error.message if attempt.error is not None else ""
+
+
+def step_of(attempt: AttemptFinished) -> str:
+    """Return the step that failed, `step 3 expect`, `step 1 of finally click`; empty outside of the steps."""
+    if attempt.error is None or attempt.error.step is None:
+        return ""
+    place = attempt.error.section, attempt.error.step
+    missed = (
+        step.verb
+        for step in reversed(attempt.steps)
+        if (step.section, step.index) == place and step.outcome != "passed"
+    )
+    return f"step {numbered(*place)} {next(missed, '')}".rstrip()
+
+
+def explained(attempt: AttemptFinished, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What is known of an attempt that did not pass, a name and a text each, as far as there is any.
+
+    Args:
+        attempt: as recorded.
+        names: of `message at step expected found hint` those that are wanted, in order.
+    """
+    if attempt.error is None:
+        return
+    for name in names:
+        text = step_of(attempt) if name == "step" else getattr(attempt.error, name)
+        if text:
+            yield name, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +204,7 @@ class Report:
     rows: tuple[Row, ...]
     gates: tuple[GateRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
-    paces: tuple[Pace, ...] = ()
+    paces: tuple[Compared, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()

@@ -14,7 +14,7 @@ from typing import Literal
 from orchestra import draw
 from orchestra.draw import duration
 from orchestra.errors import EXIT_BUG, EXIT_FAILED, EXIT_MACHINE, EXIT_OK, EXIT_USAGE
-from orchestra.ledger.event import VERDICTS
+from orchestra.ledger.event import VERDICTS, Compared
 from orchestra.ledger.outcome import GOOD, compared
 from orchestra.report.rows import IncidentRow, Report, Row
 
@@ -212,6 +212,15 @@ def incident_parts(row: IncidentRow) -> tuple[str, ...]:
     number = len(row.tests)
     touched = f"{number} test{'s' * (number != 1)} overlapped" if number else "no test overlapped"
     return row.id, duration(row.seconds) if row.seconds is not None else "", ended, touched, row.reason
+
+
+def pace_text(one: Compared) -> str:
+    """A suspicious duration in words, with every number that the finding rests on."""
+    taken = ", ".join(f"{seconds:.3g}" for seconds in (one.seconds, *one.repeats))
+    confirmed = one.result != "unconfirmed"
+    said = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
+    usual = f"median {one.median_seconds:.3g} s, MAD {one.mad_seconds:.2g} s over {one.runs} runs"
+    return f"{said}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s"
 
 
 def exit_meaning(report: Report) -> str:

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.ledger import baseline, history
@@ -18,29 +17,21 @@ from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.view import Observer, View
 from orchestra.places import Places
 from orchestra.plan import Plan
 from orchestra.report.advice import Known, advise
-from orchestra.report.compare import Comparison, with_baselines
+from orchestra.report.compare import Comparison, machine_of, with_baselines
 from orchestra.report.console import Feed, Plain, Screen
 from orchestra.report.ctrf import ctrf
-from orchestra.report.fold import Collector
+from orchestra.report.fold import report
 from orchestra.report.junit import junit
 from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
+from orchestra.report.waits import Waits
 
 ADVISED_RUNS = 30
 """The earlier runs that advice looks at."""
-
-
-class Observer(Protocol):
-    """Somebody who is shown each event once it is written."""
-
-    def see(self, event: Event) -> None:
-        """One event."""
-
-    def close(self) -> None:
-        """The run is over and sealed."""
 
 
 FORMS: Mapping[str, Callable[[Report, str], str]] = {"summary.md": markdown, "junit.xml": junit, "ctrf.json": ctrf}
@@ -59,26 +50,30 @@ def write(root: Path, plan: Plan, folder: Path) -> tuple[Path, ...]:
 
 def report_of(root: Path, plan: Plan, folder: Path) -> Report:
     """The report of a run from its ledger. Raises as `write`."""
-    return _advised(_collector(root, plan, folder), folder)
+    view, waits = View(steps=len(plan.methods) > 1), Waits(plan.tests)
+    for event in read(folder / LEDGER):
+        view.see(event)
+        waits.see(event)
+    return _advised(root, folder, plan, view, waits)
 
 
-def _advised(collector: Collector, folder: Path) -> Report:
+def _advised(root: Path, folder: Path, plan: Plan, view: View, waits: Waits) -> Report:
     """The report, with the advice that this run and those before it give rise to."""
-    report = collector.report()
-    facts = collector.start.get("provenance", {})
+    places = Places(root, plan.sources)
+
+    def place_of(pointer: str) -> str:
+        return places.text((pointer,))
+
+    found, machine = report(plan, view, place_of), machine_of(view)
     earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
-    here = tuple(record for record in earlier if record.machine == history.machine_shape(facts))
-    workers = collector.start.get("workers", 0)
-    waits = [
-        dataclasses.replace(wait, place=collector.place_of(wait.place) or wait.place)
-        for wait in collector.waits.values()
-        if wait.expired  # looking a place up reads the spec, and of the others nothing is said
-    ]
-    known = Known(collector.plan, report, here, workers, waits)
-    return dataclasses.replace(report, advice=advise(known), comparisons=_usual(collector.plan, report, folder, facts))
+    here = tuple(record for record in earlier if record.machine == machine)
+    asked = view.start.workers if view.start is not None else 0
+    placed = [dataclasses.replace(wait, place=place_of(wait.place) or wait.place) for wait in waits.expired()]
+    advice = advise(Known(plan, found, here, asked, placed))
+    return dataclasses.replace(found, advice=advice, comparisons=_usual(plan, found, folder, machine))
 
 
-def _usual(plan: Plan, report: Report, folder: Path, facts: Mapping[str, Any]) -> tuple[Comparison, ...]:
+def _usual(plan: Plan, report: Report, folder: Path, machine: str) -> tuple[Comparison, ...]:
     """The comparisons of methods with the baselines of both; without them when the file is damaged, which the run has said."""
     if not report.comparisons:
         return ()
@@ -86,7 +81,6 @@ def _usual(plan: Plan, report: Report, folder: Path, facts: Mapping[str, Any]) -
         samples = baseline.load(folder.parent.parent / baseline.FILE)
     except MachineError:
         return report.comparisons
-    machine = history.machine_shape(facts)
     return tuple(with_baselines(one, samples, machine, plan.baseline) for one in report.comparisons)
 
 
@@ -102,10 +96,8 @@ def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
         LedgerError: that ledger is damaged.
         MachineError: it cannot be read.
     """
-    # Looking a place up reads the spec; while the run goes on, those that the events carry must do.
-    seen = _fed(Collector(plan), folder)
-    files = _Files(root, folder, seen)
-    feed = Feed(plan, seen, relative(folder, root), lambda: files.read_on)
+    files = _Files(root, folder, plan)
+    feed = Feed(plan, relative(folder, root), lambda: files.read_on)
     return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr))
 
 
@@ -121,24 +113,6 @@ def _live() -> bool:
     )
 
 
-def _collector(root: Path, plan: Plan, folder: Path) -> Collector:
-    return _fed(Collector(plan, _places(root, plan)), folder)
-
-
-def _places(root: Path, plan: Plan) -> Callable[[str], str]:
-    places = Places(root, plan.sources)
-    return lambda pointer: places.text((pointer,))
-
-
-def _fed(collector: Collector, folder: Path) -> Collector:
-    """The collector with the events that the run's folder holds already."""
-    if (folder / LEDGER).exists():
-        for event in read(folder / LEDGER):
-            if event.type != "reports":  # what was written of a run is no part of it: else each report had another end
-                collector.see(event)
-    return collector
-
-
 def _write(root: Path, folder: Path, report: Report) -> tuple[Path, ...]:
     for name, form in FORMS.items():
         replace_file(folder / name, form(report, relative(folder, root)).encode(errors="backslashreplace"))
@@ -146,24 +120,27 @@ def _write(root: Path, folder: Path, report: Report) -> tuple[Path, ...]:
 
 
 class _Files:
-    """Writes the files when the run is over, from what the console has collected: a run need not be kept twice."""
+    """Writes the files when the run is over."""
 
-    def __init__(self, root: Path, folder: Path, collector: Collector) -> None:
-        self._root = root
-        self._folder = folder
-        self._collector = collector
+    def __init__(self, root: Path, folder: Path, plan: Plan) -> None:
+        self._root, self._folder, self._plan = root, folder, plan
+        self._waits = Waits(plan.tests)
         self.read_on: list[str] = []
         self.written: tuple[Path, ...] = ()
+        if (folder / LEDGER).exists():
+            for event in read(folder / LEDGER):
+                self._waits.see(event)
 
-    def see(self, event: Event) -> None:
-        """One event: the console takes it in."""
+    def see(self, event: Event, view: View) -> None:
+        """One event."""
+        del view
+        self._waits.see(event)
 
-    def close(self) -> None:
+    def close(self, view: View) -> None:
         """Write. A disk that refuses does not undo the run: the ledger is closed already, so it is said instead."""
         try:
-            seen = self._collector
-            placed = dataclasses.replace(seen, place_of=_places(self._root, seen.plan))
-            self.written = paths = _write(self._root, self._folder, _advised(placed, self._folder))
+            found = _advised(self._root, self._folder, self._plan, view, self._waits)
+            self.written = paths = _write(self._root, self._folder, found)
         except OrchestraError as error:
             self.read_on = [f"{error.message}; the ledger is whole: {relative(self._folder / LEDGER, self._root)}"]
         else:

@@ -1,4 +1,4 @@
-"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `ledger` and below.
+"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `ledger`, `verdict`.
 
 `figures` is pure: what happened, as metrics. `Gates` holds what a run needs to remember of its gates, and records every
 evaluation that changes something.
@@ -9,14 +9,17 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-from orchestra.ledger.event import VERDICTS, GateResult, Verdict
+from orchestra.ledger.event import VERDICTS, Body, GateJudged, GateResult, Note, VerdictGiven
 from orchestra.ledger.outcome import GOOD, compared, speed_classes
+from orchestra.ledger.view import View
 from orchestra.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
 from orchestra.plan import Gate, Plan
+from orchestra.runtime.verdict import speed_class
 
 SAMPLE_SECONDS = 1.0
 """During-gates are judged on samples, at most once in this time, while the run waits for its tests anyway."""
@@ -24,20 +27,7 @@ SAMPLE_SECONDS = 1.0
 SAMPLE_SHARE = 200
 """And so seldom that it takes one part in so many of the time: the figures of ten thousand tests take a while."""
 
-Add = Callable[[str, Mapping[str, Any]], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """What became of a task, for the figures. `silent`: it was skipped without a reason."""
-
-    verdict: Verdict
-    seconds: float
-    attempts: int
-    speed_class: str | None
-    held: int = 0
-    excused: bool = False
-    silent: bool = False
+Add = Callable[[Body], object]
 
 
 class HealthRow(Protocol):
@@ -51,78 +41,77 @@ class HealthRow(Protocol):
     def required(self) -> bool:
         """Whether the run is nothing without it."""
 
-    @property
-    def failovers(self) -> int:
-        """How often its backup took over."""
 
-    @property
-    def incidents(self) -> int:
-        """How often it failed while tests ran."""
-
-    @property
-    def recoveries(self) -> int:
-        """How many actions of its ladder were taken."""
-
-
-def figures(
-    plan: Plan, selection: Sequence[str], done: Mapping[str, Execution], rows: Mapping[str, HealthRow]
-) -> dict[str, Any]:
+def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, Any]:
     """The metrics that have a value, from what happened so far.
 
     Args:
         plan: the suite.
-        selection: the tasks of the run.
-        done: those that have a verdict.
+        view: of the run.
         rows: the health matrix.
     """
+    done = view.verdicts.values()
     values: dict[str, Any] = dict.fromkeys(VERDICTS, 0)
-    for one in done.values():
+    for one in done:
         values[one.verdict] += not one.excused
-    values["excused"] = sum(one.excused for one in done.values())
-    ran = [one for one in done.values() if one.attempts]
-    values["total"] = len(selection)
+    values["excused"] = sum(bool(one.excused) for one in done)
+    ran = [one for one in done if one.attempts]
+    values["total"] = len(view.selection)
     values["executed"] = len(ran)
-    values["retries"] = sum(one.attempts - 1 - one.held for one in ran)
-    values["skipped_silently"] = sum(task not in done or done[task].silent for task in selection)
+    values["retries"] = sum(one.attempts - 1 - view.lives[one.task].held for one in ran)
+    values["skipped_silently"] = sum(
+        (given := view.verdicts.get(task)) is None or (given.verdict == "skipped" and not given.reason)
+        for task in view.selection
+    )
     values["servers_down"] = sum(row.required and row.state == "failed" for row in rows.values())
-    values["degraded"] = sum(bool(row.failovers) for row in rows.values())
-    values["incidents"] = sum(row.incidents for row in rows.values())
-    values["infra_suspect"] = sum(one.held for one in done.values())
-    values["recoveries"] = sum(row.recoveries for row in rows.values())
     values |= {f"health.{name}": row.state for name, row in rows.items()}
-    classes = {one.name for some in speed_classes(plan).values() for one in some}
-    values |= {f"class.{name}": sum(one.speed_class == name for one in ran) for name in sorted(classes)}
-    values |= _seconds(plan, done)
+    values |= outage_figures(view)
+    classes = speed_classes(plan)
+    paces = Counter(speed_class(one.seconds, one.verdict, classes.get(one.method, ())) for one in ran)
+    values |= {f"class.{name}": paces[name] for name in sorted({one.name for some in classes.values() for one in some})}
+    values |= _seconds(plan, ran)
     planned = sum(len(test.methods) for test in plan.tests)
     if planned:
-        values["coverage"] = (len(ran) + sum(one.verdict == "unchanged" for one in done.values())) / planned
-    for name, tasks in (("", list(done)), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
-        counted = [one for task in tasks if (one := done[task]).verdict != "skipped" and not one.excused]
+        values["coverage"] = (len(ran) + sum(one.verdict == "unchanged" for one in done)) / planned
+    for name, some in (("", done), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
+        counted = [one for one in some if one.verdict != "skipped" and not one.excused]
         good = sum(one.verdict in GOOD for one in counted)
         if name:
             values[f"{name}failed"] = sum(one.verdict == "failed" for one in counted)
         if counted:
             values[f"{name}pass_rate"] = good / len(counted)
-    passed = [one for one in done.values() if one.verdict in GOOD]
+    passed = [one for one in done if one.verdict in GOOD]
     if passed:
         values["flaky_rate"] = sum(one.verdict == "flaky" for one in passed) / len(passed)
-    pairs = compared((task.partition(":")[2], one.verdict, None) for task, one in done.items() if one.attempts)
+    pairs = compared((one.test, one.verdict, None) for one in ran)
     if pairs:
         values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
     return values
 
 
-def _seconds(plan: Plan, done: Mapping[str, Execution]) -> dict[str, float]:
+def outage_figures(view: View) -> dict[str, int]:
+    """The metrics of incidents and recovery, over all segments of the run."""
+    lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
+    actions = [seen.body for seen in view.changes if seen.body.action]
+    # A part of a browser session has no recovery of its own but what its incident says at its end.
+    parts = [one.closed.body for one in view.outages if one.closed is not None and "." in one.closed.body.component]
+    return {
+        "incidents": sum(view.numbers.values()),
+        "infra_suspect": sum(life.suspects for life in lives),
+        "recoveries": sum(one.action != "fail_back" for one in actions) + sum(len(one.rungs) for one in parts),
+        "degraded": len({one.component for one in actions if one.action == "failover"}),
+    }
+
+
+def _seconds(plan: Plan, ran: Sequence[VerdictGiven]) -> dict[str, float]:
     """Percentiles of the executed tests: of all, and of the methods, groups and tests that a gate asks for; of none no value."""
-    taken = {"": [one.seconds for one in done.values() if one.attempts]}
+    taken = {"": [one.seconds for one in ran]}
     asked = _asked(plan.gates)
     groups = {test.id: test.group for test in plan.tests} if asked else {}
-    for task, one in done.items() if asked else ():
-        if one.attempts:
-            method, _, test = task.partition(":")
-            for name in (f"method.{method}.", f"group.{groups.get(test, '')}.", f"test.{test}."):
-                if name in asked:
-                    taken.setdefault(name, []).append(one.seconds)
+    for one in ran if asked else ():
+        for name in (f"method.{one.method}.", f"group.{groups.get(one.test, '')}.", f"test.{one.test}."):
+            if name in asked:
+                taken.setdefault(name, []).append(one.seconds)
     values: dict[str, float] = {}
     for name, seconds in taken.items():
         if name.startswith("test."):
@@ -144,8 +133,8 @@ def _asked(gates: tuple[Gate, ...]) -> frozenset[str]:
     return frozenset(f"{head}." for head, _, last in parts if head and last.startswith("seconds_"))
 
 
-def _by(done: Mapping[str, Execution], method: str) -> list[str]:
-    return [task for task in done if task.partition(":")[0] == method]
+def _by(done: Iterable[VerdictGiven], method: str) -> list[VerdictGiven]:
+    return [one for one in done if one.method == method]
 
 
 @dataclass(slots=True)
@@ -217,7 +206,7 @@ class Gates:
                 self._stop = self._stop or _said(gate, values)
 
     def after(self, values: Mapping[str, Any]) -> None:
-        """Judge the gates of the end, and settle those of the run that never had a value.
+        """Judge the gates of the end, and record those of the run that were held, or never had a value.
 
         The gates during the tests get a last sample: what went wrong since the one before, in the last second of a run,
         would have been seen by no sample.
@@ -226,7 +215,9 @@ class Gates:
         for gate in self.of("after"):
             self._judge(gate, values)
         for gate in self.of("during"):
-            if _key(gate) not in self._results:
+            if self._results.get(_key(gate)) == "passed" and _holds(gate, values) is False:
+                self._record(gate, Judged("passed", _read(gate, values, shown=False), held_till_the_end(gate)))
+            elif self._results.get(_key(gate), "passed") == "passed":
                 self._judge(gate, values)
 
     def blocked(self) -> str:
@@ -247,32 +238,34 @@ class Gates:
 
     def _note(self, gate: Gate, values: Mapping[str, Any], said: str) -> None:
         """A throttle that is lifted, or is back: its gate has been judged already, and what it does changes."""
-        read = {name: values[name] for name in names_in(gate.require) if name in values}
+        read = _read(gate, values, shown=False)
         shown = ", ".join(
             f"{name} = {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in read.items()
         )
         message = f"{_key(gate)} {said}: {gate.require} ({shown})"
-        self.add("note", {"kind": "throttle", "message": message, "data": {"gate": _key(gate), "values": read}})
+        self.add(Note(kind="throttle", message=message, data={"gate": _key(gate), "values": read}))
 
     def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
         found = judge(gate, values)
         if found.error and _key(gate) not in self._results:
             place = self.place(f"/gates/{gate.phase}/{gate.name}/require")
             message = f"{_key(gate)}{f' ({place})' if place else ''} cannot be judged, and is not held: {found.error}"
-            self.add("note", {"kind": "gate", "message": message})
+            self.add(Note(kind="gate", message=message))
+        self._record(gate, found)
+        return found.result
+
+    def _record(self, gate: Gate, found: Judged) -> None:
         self._results[_key(gate)] = found.result
         self.add(
-            "gate",
-            {
-                "phase": gate.phase,
-                "name": gate.name,
-                "result": found.result,
-                "expression": gate.require,
-                "values": found.values,
-                "message": found.message,
-            },
+            GateJudged(
+                phase=gate.phase,
+                name=gate.name,
+                result=found.result,
+                expression=gate.require,
+                values=found.values,
+                message=found.message,
+            )
         )
-        return found.result
 
 
 class Judged(NamedTuple):
@@ -305,8 +298,18 @@ def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
         # What throttles has done its work by throttling: a busy machine is no fault of the product.
         mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
         result = "warned" if mild else "failed"
-    told = (*names_in(gate.require), *(name for _, name in holes(gate.message) if verdict is False))
-    return Judged(result, {name: values[name] for name in told if name in values}, said, error)
+    return Judged(result, _read(gate, values, shown=verdict is False), said, error)
+
+
+def held_till_the_end(gate: Gate) -> str:
+    """Return what is recorded of a gate whose condition was false at the end of the tests, for less than its time."""
+    return f"its condition was false at the end, for less than {gate.for_seconds:g} s"
+
+
+def _read(gate: Gate, values: Mapping[str, Any], *, shown: bool) -> dict[str, Any]:
+    """The values that a gate read; with those that its message shows."""
+    names = (*names_in(gate.require), *(name for _, name in holes(gate.message) if shown))
+    return {name: values[name] for name in names if name in values}
 
 
 def _holds(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:

@@ -17,23 +17,22 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from orchestra.ledger.earlier import Troubles
-from orchestra.ledger.event import Verdict
+import msgspec
+
+from orchestra.ledger import event
+from orchestra.ledger.event import Body, ServiceChanged, Verdict
+from orchestra.ledger.outcome import HELD_ATTEMPTS
 from orchestra.plan import Retry
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.verdict import tries_again, verdict_of
 
-Body: TypeAlias = Mapping[str, Any]
 Look: TypeAlias = Callable[[Sequence[str], Callable[[], None]], None]
-
-REQUEUES = 1
-"""How often a failure that an incident overlaps is repeated at no cost to the test's own retries."""
 
 FAILURES = frozenset({"failed", "timeout", "error"})
 
 
 @dataclass(slots=True)
-class Incident:
+class Ongoing:
     """One component out of order.
 
     Attributes:
@@ -106,48 +105,41 @@ class Incidents:
 
     Args:
         numbered: how many incidents the ids of a component count already, from earlier segments of the run.
-        troubles: what else these segments count for the whole run.
     """
 
-    def __init__(self, numbered: Mapping[str, int] = MappingProxyType({}), troubles: Troubles | None = None) -> None:
+    def __init__(self, numbered: Mapping[str, int] = MappingProxyType({})) -> None:
         self._numbered = numbered
-        self._troubles = troubles or Troubles()
-        self._failovers = set(self._troubles.failovers)
-        self._all: dict[str, Incident] = {}
+        self._all: dict[str, Ongoing] = {}
         self._running: dict[str, _Window] = {}
         self._touched: dict[str, list[str]] = {}
-        self._suspects = 0
 
-    def service(self, body: Body, now: float) -> list[dict[str, Any]]:
-        """Take a service event in; the bodies of the `incident` events that it makes.
+    def service(self, change: ServiceChanged, now: float, ago_seconds: float = 0.0) -> list[event.Incident]:
+        """Take a change of a service in; the `incident` events that it makes.
 
         Args:
-            body: of the `service_event`; its `incident` names the incident that it belongs to.
+            change: its `incident` names the incident that it belongs to.
             now: monotonic seconds.
+            ago_seconds: how long before that the component was last known to be well.
         """
-        name = body.get("incident")
-        if not name:
+        if not change.incident:
             return []
-        known = self._all.get(name)
+        known = self._all.get(change.incident)
         if known is None:
-            since = now - body.get("ago_seconds", 0.0)
-            known = self._all[name] = Incident(name, body["component"], body["reason"], since)
+            known = Ongoing(change.incident, change.component, change.reason, now - ago_seconds)
+            self._all[change.incident] = known
             for task, window in self._running.items():
                 self._overlap(task, window, known)
-            bound = body.get("bound_seconds")
-            return [_opened(known) | ({} if bound is None else {"bound_seconds": bound})]
-        if body["component"] != known.component or known.outcome:
+            return [_opened(known, change.bound_seconds)]
+        if change.component != known.component or known.outcome:
             return []
-        if body.get("action"):
-            known.rungs.append(body["action"])
-        if body.get("action") == "failover":
-            self._failovers.add(known.component)
-        if body["state"] not in {"healthy", "failed"}:
+        if change.action:
+            known.rungs.append(change.action)
+        if change.state not in {"healthy", "failed"}:
             return []
-        known.outcome = "recovered" if body["state"] == "healthy" else "failed"
+        known.outcome = "recovered" if change.state == "healthy" else "failed"
         return [_closed(known, now)]
 
-    def part(self, task: str, died: Died, now: float) -> list[dict[str, Any]]:
+    def part(self, task: str, died: Died, now: float) -> list[event.Incident]:
         """A part of a browser session died, as an attempt tells at its end: an incident that closes when it is back.
 
         Args:
@@ -158,7 +150,7 @@ class Incidents:
         same = [one for one in self._all.values() if one.component == died.component]
         known = same[-1] if same and not same[-1].outcome else None  # browsers of several workers share a row
         number = self._numbered.get(died.component, 0) + len(same) + 1
-        one = known or Incident(f"{died.component}-{number}", died.component, died.reason, now - died.seconds)
+        one = known or Ongoing(f"{died.component}-{number}", died.component, died.reason, now - died.seconds)
         self._all[one.id] = one
         if not died.before:
             self._overlap(task, self._running[task], one, anyhow=True)
@@ -176,7 +168,7 @@ class Incidents:
             if not one.outcome:
                 self._overlap(task, window, one)
 
-    def _overlap(self, task: str, window: _Window, one: Incident, *, anyhow: bool = False) -> None:
+    def _overlap(self, task: str, window: _Window, one: Ongoing, *, anyhow: bool = False) -> None:
         if (anyhow or one.component in window.components) and one.id not in window.touched:
             window.touched.append(one.id)
             if task not in one.tests:
@@ -204,35 +196,29 @@ class Incidents:
         """The incidents that overlapped any attempt of a task, in order."""
         return tuple(self._touched.get(task, ()))
 
-    def suspect(self) -> None:
-        """An attempt was held: counted for the metric."""
-        self._suspects += 1
-
-    def counts(self) -> dict[str, int]:
-        """The metrics of incidents, over all segments of the run."""
-        return {
-            "incidents": len(self._all) + sum(self._numbered.values()),
-            "infra_suspect": self._suspects + self._troubles.suspects,
-            "recoveries": sum(len(one.rungs) for one in self._all.values()) + self._troubles.recoveries,
-            "degraded": len(self._failovers),
-        }
-
-    def unresolved(self, now: float) -> list[dict[str, Any]]:
-        """The run ends: the closing bodies of the incidents that are open."""
+    def unresolved(self, now: float) -> list[event.Incident]:
+        """The run ends: the closing events of the incidents that are open."""
         still_open = [one for one in self._all.values() if not one.outcome]
         for one in still_open:
             one.outcome = "unresolved"
         return [_closed(one, now) for one in still_open]
 
 
-def _opened(one: Incident) -> dict[str, Any]:
-    body = {"id": one.id, "component": one.component, "state": "opened", "reason": one.reason, "tests": list(one.tests)}
-    return {**body, "rungs": list(one.rungs)}
+def _opened(one: Ongoing, bound_seconds: float | None = None) -> event.Incident:
+    return event.Incident(
+        id=one.id,
+        component=one.component,
+        state="opened",
+        reason=one.reason,
+        tests=tuple(one.tests),
+        rungs=tuple(one.rungs),
+        bound_seconds=bound_seconds,
+    )
 
 
-def _closed(one: Incident, now: float) -> dict[str, Any]:
+def _closed(one: Ongoing, now: float) -> event.Incident:
     seconds = max(0.0, now - one.since)
-    return _opened(one) | {"state": "closed", "seconds": seconds, "outcome": one.outcome}
+    return msgspec.structs.replace(_opened(one), state="closed", seconds=seconds, outcome=one.outcome)
 
 
 class Settled(NamedTuple):
@@ -259,7 +245,7 @@ def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str])
         incidents: those that overlapped this attempt.
     """
     suspect = bool(incidents) and result.outcome in FAILURES
-    requeue = suspect and held < REQUEUES
+    requeue = suspect and held < HELD_ATTEMPTS
     return Settled(suspect, requeue, requeue or tries_again(result, retry, held=held))
 
 
@@ -294,31 +280,30 @@ class Outages:
     Args:
         add: records an event.
         clock: monotonic seconds.
-        numbered, troubles: as `Incidents` takes them.
+        numbered: as `Incidents` takes it.
     """
 
     def __init__(
         self,
-        add: Callable[[str, Body], object],
+        add: Callable[[Body], object],
         clock: Callable[[], float] = time.monotonic,
         numbered: Mapping[str, int] = MappingProxyType({}),
-        troubles: Troubles | None = None,
     ) -> None:
         self._add = add
         self._clock = clock
         self._lock = threading.Lock()
-        self._fold = Incidents(numbered, troubles)
+        self._fold = Incidents(numbered)
         self._held: dict[str, Result] = {}
         self._asked: deque[str] = deque()
         self._degraded: dict[str, dict[str, None]] = {}
         self._parts: dict[str, tuple[bool, int]] = {}
 
-    def service(self, body: Body) -> None:
-        """Record a service event, and the incident that it opens or closes."""
+    def service(self, change: ServiceChanged, ago_seconds: float = 0.0) -> None:
+        """Record a change of a service, and the incident that it opens or closes."""
         with self._lock:
-            bodies = self._fold.service(body, self._clock())
-        self._add("service_event", {key: value for key, value in body.items() if key not in _OF_INCIDENTS})
-        self._record(bodies)
+            incidents = self._fold.service(change, self._clock(), ago_seconds)
+        self._add(change)
+        self._record(incidents)
 
     def began(self, task: str, components: Iterable[str], degraded: Iterable[str]) -> None:
         """An attempt begins; `degraded` is what is not as declared of its components now."""
@@ -355,13 +340,11 @@ class Outages:
         """An attempt has ended: what follows, and the incidents that overlapped it."""
         task = result.task
         with self._lock:
-            bodies = [body for one in deaths(result) for body in self._fold.part(task, one, self._clock())]
+            incidents = [made for one in deaths(result) for made in self._fold.part(task, one, self._clock())]
             touched = self._fold.ended(task)
             settled = settle(result, retry, held=held, incidents=touched)
-            if settled.suspect:
-                self._fold.suspect()
-        self._session_rows(result, {body["component"]: body["reason"] for body in bodies})
-        self._record(bodies)
+        self._session_rows(result, {one.component: one.reason for one in incidents})
+        self._record(incidents)
         return settled, touched
 
     def _session_rows(self, result: Result, reasons: Mapping[str, str]) -> None:
@@ -373,45 +356,36 @@ class Outages:
                 number = (known[1] if known is not None else 0) + (lives and (known is None or name in reasons))
                 self._parts[name] = (lives, number)
                 self._add(
-                    "service_event",
-                    {
-                        "component": name,
-                        "state": "healthy" if lives else "unhealthy",
-                        "pid": None,
-                        "port": None,
-                        "attempt": max(1, number),
-                        "reason": "" if lives else reasons.get(name, "is gone"),
-                        "seconds": 0.0,
-                    },
+                    ServiceChanged(
+                        component=name,
+                        state="healthy" if lives else "unhealthy",
+                        pid=None,
+                        port=None,
+                        attempt=max(1, number),
+                        reason="" if lives else reasons.get(name, "is gone"),
+                        seconds=0.0,
+                    )
                 )
 
     def of(self, task: str, more: Iterable[str] = ()) -> tuple[str, ...]:
         """The incidents that overlapped a task, and others that are known to its components; each once."""
         return tuple(dict.fromkeys((*self._fold.of(task), *filter(None, more))))
 
-    def degraded(self, task: str, now: Iterable[str]) -> list[str]:
+    def degraded(self, task: str, now: Iterable[str]) -> tuple[str, ...]:
         """What was not as declared during any attempt of a task, and is not now."""
-        return list(dict.fromkeys((*self._degraded.get(task, ()), *filter(None, now))))
+        return tuple(dict.fromkeys((*self._degraded.get(task, ()), *filter(None, now))))
 
     def in_use(self, component: str) -> bool:
         """Whether an attempt under way requires it. Called from the matrix's thread."""
         with self._lock:
             return self._fold.in_use(component)
 
-    def counts(self) -> dict[str, int]:
-        """The metrics of incidents, over all segments of the run."""
-        with self._lock:
-            return self._fold.counts()
-
     def close(self) -> None:
         """The run ends: what is still open is said."""
         with self._lock:
-            bodies = self._fold.unresolved(self._clock())
-        self._record(bodies)
+            incidents = self._fold.unresolved(self._clock())
+        self._record(incidents)
 
-    def _record(self, bodies: Iterable[Body]) -> None:
-        for body in bodies:
-            self._add("incident", body)
-
-
-_OF_INCIDENTS = frozenset({"ago_seconds"})
+    def _record(self, incidents: Iterable[event.Incident]) -> None:
+        for one in incidents:
+            self._add(one)

@@ -6,20 +6,22 @@ it decides nothing about verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline
-from orchestra.ledger.baseline import Bounds, Moved, Usual
+from orchestra.ledger.baseline import Bounds, Usual
 from orchestra.ledger.disk import replace_file
+from orchestra.ledger.event import BaselineChanged, Body, Compared, Moved
 from orchestra.ledger.transaction import Transaction
+from orchestra.ledger.view import View
 from orchestra.plan import Baseline, Test
 from orchestra.runtime.attempt import Result
 
-Add = Callable[[str, Mapping[str, Any]], object]
+Add = Callable[[Body], object]
 
 REPEAT: Final = "repeat"
 """In the name of the folder of a repeat, beside that of its attempt: `attempts/cli/B004/1-repeat-1`."""
@@ -52,7 +54,6 @@ class Pace:
         machine: the shape of this machine.
         samples: by key, as the file has them.
         fault: of a file that could not be read; nothing is compared then, and nothing written over it.
-        moved: tasks whose pace is another, confirmed.
     """
 
     path: Path
@@ -60,11 +61,9 @@ class Pace:
     machine: str
     samples: Mapping[str, tuple[float, ...]]
     fault: str = ""
-    moved: dict[str, Moved] = field(default_factory=dict)
-    _compared: int = 0
     _changed: bool = False
-    _found: dict[str, float] = field(default_factory=dict)
     _doubts: dict[str, _Doubt] = field(default_factory=dict)
+    _known: dict[str, tuple[Usual | None, Bounds | None]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, home: Path, rule: Baseline, machine: str) -> Pace:
@@ -99,23 +98,6 @@ class Pace:
         self._settle(doubt, test, add, confirmed=agree)
         return 0
 
-    def recall(self, task: str, seconds: float, browser: str, result: str) -> None:
-        """Take in the pass of a test that an earlier segment of the run gave it: a run counts each once, as one segment would.
-
-        Args:
-            task: that passed.
-            seconds: of the attempt.
-            browser: the engine, empty for none.
-            result: what a comparison had found, empty when there was none.
-        """
-        key = baseline.key_of(task, browser, self.machine)
-        limits = self._limits(key)[1]
-        self._compared += limits is not None
-        if result in {"slower", "faster"}:
-            self.moved[task] = cast("Moved", result)
-        elif not self.fault:
-            self._found[key] = seconds
-
     def repeating(self, task: str) -> int:
         """Which repeat of a task is under way; 0 for none."""
         doubt = self._doubts.get(task)
@@ -125,17 +107,27 @@ class Pace:
         """No more repeats of a task."""
         del self._doubts[task]
 
-    def figures(self) -> dict[str, int]:
+    def figures(self, view: View) -> dict[str, int]:
         """The metric `regressions`; without a value when no test has a baseline to be compared with."""
-        return {"regressions": sum(one == "slower" for one in self.moved.values())} if self._compared else {}
+        if not any(self._limits(key)[1] is not None for key, _, _ in self._passes(view)):
+            return {}
+        return {"regressions": sum(moved == "slower" for _, _, moved in self._passes(view))}
 
-    def keep(self, folder: Path, add: Add) -> None:
+    def _passes(self, view: View) -> Iterator[tuple[str, float, str]]:
+        """The passes that stand: key of the baseline, seconds, and what the comparison found, empty without one."""
+        for task, life in view.lives.items() if not self.fault else ():
+            if (last := life.last) is not None and last.outcome == "passed" and life.started is not None:
+                key = baseline.key_of(task, life.started.body.browser, self.machine)
+                yield key, last.seconds, life.comparison.result if life.comparison is not None else ""
+
+    def keep(self, folder: Path, view: View, add: Add) -> None:
         """Take what a good run measured into the samples, where windows are not full; an event says so, `commit` writes it.
 
         What the baseline was is kept in the run's folder first, so that `orchestra rollback` can bring it back.
 
         Args:
             folder: the run's.
+            view: of the run; what is measured anew counts once, in whichever segment.
             add: records an event.
 
         Raises:
@@ -143,14 +135,16 @@ class Pace:
         """
         if self.fault:
             return
-        new = baseline.filled(self.samples, self._found, self.rule.window)
+        # Another pace, if confirmed, is for people to accept.
+        found = {key: seconds for key, seconds, moved in self._passes(view) if moved not in {"slower", "faster"}}
+        new = baseline.filled(self.samples, found, self.rule.window)
         if new == self.samples:
             return
         previous = baseline.digest_of(self.samples)
         if previous is not None:
             replace_file(folder / baseline.kept_name(previous), baseline.encode(self.samples))
         reason = f"{sum(new[key] != self.samples.get(key) for key in new)} of its tests passed in a good run"
-        add("baseline", {"digest": baseline.digest_of(new), "previous": previous, "reason": reason, "by_run": True})
+        add(BaselineChanged(digest=baseline.digest_of(new), previous=previous, reason=reason, by_run=True))
         self.samples = new
         self._changed = True
 
@@ -163,19 +157,19 @@ class Pace:
         if result.outcome != "passed" or self.fault:
             return None
         key = baseline.key_of(result.task, browser, self.machine)
-        self._found[key] = result.seconds
         usual, limits = self._limits(key)
         if usual is None or limits is None:
             return None
-        self._compared += 1
         moved = baseline.suspect(result.seconds, limits)
         return None if moved is None else _Doubt(key, moved, usual, limits, result)
 
     def _limits(self, key: str) -> tuple[Usual | None, Bounds | None]:
         """What is usual by the baseline, and the bounds of it; None where it says nothing yet."""
-        taken = self.samples.get(key)
-        usual = baseline.usual(taken[-self.rule.window :]) if taken else None
-        return usual, baseline.bounds(usual, self.rule) if usual is not None else None
+        if key not in self._known:
+            taken = self.samples.get(key)
+            usual = baseline.usual(taken[-self.rule.window :]) if taken else None
+            self._known[key] = usual, baseline.bounds(usual, self.rule) if usual is not None else None
+        return self._known[key]
 
     @staticmethod
     def _same(doubt: _Doubt, seconds: float) -> bool:
@@ -183,23 +177,19 @@ class Pace:
 
     def _settle(self, doubt: _Doubt, test: Test, add: Add, *, confirmed: bool) -> None:
         task = doubt.result.task
-        if confirmed:
-            self.moved[task] = doubt.moved
-            self._found.pop(doubt.key)  # another pace is for somebody to accept
         add(
-            "comparison",
-            {
-                "task": task,
-                "test": test.id,
-                "method": task.partition(":")[0],
-                "result": doubt.moved if confirmed else "unconfirmed",
-                "suspected": doubt.moved,
-                "baseline": doubt.key,
-                "seconds": doubt.result.seconds,
-                "repeats": [one.seconds for one in doubt.repeats],
-                "median_seconds": doubt.usual.median,
-                "mad_seconds": doubt.usual.mad,
-                "runs": doubt.usual.runs,
-                "limit_seconds": doubt.limits.slow if doubt.moved == "slower" else doubt.limits.fast,
-            },
+            Compared(
+                task=task,
+                test=test.id,
+                method=task.partition(":")[0],
+                result=doubt.moved if confirmed else "unconfirmed",
+                suspected=doubt.moved,
+                baseline=doubt.key,
+                seconds=doubt.result.seconds,
+                repeats=tuple(one.seconds for one in doubt.repeats),
+                median_seconds=doubt.usual.median,
+                mad_seconds=doubt.usual.mad,
+                runs=doubt.usual.runs,
+                limit_seconds=doubt.limits.slow if doubt.moved == "slower" else doubt.limits.fast,
+            )
         )

@@ -1,60 +1,57 @@
-"""What pages and logs showed beside the assertions, as a part of an event and as metrics. May import `attempt`, `observed`.
-
-The metrics are kept as running sums: a gate may ask for them after each of ten thousand tests.
+"""What pages and logs showed beside the assertions, as a part of an event and as metrics. Pure.
+May import `attempt`, `observed`, `log_finding`, `plan` and `ledger`.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from orchestra.layers import LAYERS
-from orchestra.runtime.attempt import Result, Traffic
+from orchestra.ledger.event import AttemptFinished
+from orchestra.ledger.life import StepSums
+from orchestra.ledger.parts import Host, Network, Traffic
+from orchestra.ledger.view import View
+from orchestra.plan import Plan
+from orchestra.runtime.attempt import Result
+from orchestra.runtime.log_finding import patterns_of
 from orchestra.runtime.observed import host_of
 
-Body = Mapping[str, Any]
-
-_PLAIN = Traffic()
+_PLAIN = Traffic(requests=0, failed=0, bytes=0)
 
 
-def page_body(result: Result, names: Mapping[str, str]) -> dict[str, Any]:
-    """The parts `findings` and `network` of the event of an attempt; what there is none of is absent.
+def network_of(result: Result, names: Mapping[str, str]) -> Network | None:
+    """The network of an attempt as its event has it; None without a page.
 
     Args:
         result: of the attempt.
         names: late names with their values; `backend.url` tells which component a host is.
     """
-    body: dict[str, Any] = {}
-    if result.findings:
-        body["findings"] = [
-            {"layer": one.layer, "level": one.level, "text": one.text, "where": one.where, "count": one.count}
-            for one in result.findings
-        ]
-    if result.network is not None:
-        owners = {host_of(url): name.removesuffix(".url") for name, url in names.items() if name.endswith(".url")}
-        hosts = {
-            host: _figures(traffic) | ({"component": owners[host]} if host in owners else {})
-            for host, traffic in sorted(result.network.items())
-        }
-        body["network"] = {**_figures(_sum(result.network.values())), "hosts": hosts}
-    return body
+    if result.network is None:
+        return None
+    owners = {host_of(url): name.removesuffix(".url") for name, url in names.items() if name.endswith(".url")}
+    hosts = {
+        host: Host(**_rounded(traffic), component=owners.get(host, ""))
+        for host, traffic in sorted(result.network.items())
+    }
+    return Network(**_rounded(_sum(result.network.values())), hosts=hosts)
 
 
-def _figures(traffic: Traffic) -> dict[str, Any]:
+def _rounded(traffic: Traffic) -> dict[str, Any]:
     found = msgspec.structs.asdict(traffic)
     if found["slowest_ms"] is not None:
         found["slowest_ms"] = round(found["slowest_ms"], 1)
-    return {name: value for name, value in found.items() if value is not None}
+    return found
 
 
-def _sum(parts: Any) -> Traffic:
+def _sum(every: Iterable[Traffic]) -> Traffic:
     total = _PLAIN
-    for one in parts:
+    for one in every:
         total = _plus(total, one)
     return total
 
@@ -63,7 +60,9 @@ def _plus(left: Traffic, right: Traffic) -> Traffic:
     """Both together; what one of them does not tell the sum does not tell."""
     size = None if left.bytes is None or right.bytes is None else left.bytes + right.bytes
     slow = max((one for one in (left.slowest_ms, right.slowest_ms) if one is not None), default=None)
-    return Traffic(left.requests + right.requests, left.failed + right.failed, size, slow)
+    return Traffic(
+        requests=left.requests + right.requests, failed=left.failed + right.failed, bytes=size, slowest_ms=slow
+    )
 
 
 @dataclass(slots=True)
@@ -75,13 +74,12 @@ class _Method:
     lag_seconds: float | None = None
     call_ms: list[float] = field(default_factory=list)
 
-    def take(self, body: Body) -> None:
-        for step in body.get("steps", ()):
-            self.calls += step.get("calls", 0)
-            self.polls += step.get("polls", 0)
-            if (lag := step.get("lag_seconds")) is not None:
-                self.lag_seconds = max(self.lag_seconds or 0.0, lag)
-        if (latency := body["facts"].get("mcp_call_ms")) is not None:
+    def take(self, sums: StepSums, facts: Mapping[str, Any]) -> None:
+        self.calls += sums.calls
+        self.polls += sums.polls
+        if sums.lag_seconds is not None:
+            self.lag_seconds = max(self.lag_seconds or 0.0, sums.lag_seconds)
+        if (latency := facts.get("mcp_call_ms")) is not None:
             self.call_ms.append(latency)
 
     def figures(self, head: str) -> dict[str, Any]:
@@ -93,9 +91,19 @@ class _Method:
         return values
 
 
+def page_figures(plan: Plan, view: View) -> dict[str, Any]:
+    """The metrics of pages, logs and tool calls that have a value: over the attempts that verdicts rest on."""
+    looked = {(test.id, method): bool(patterns_of(test, method)) for test in plan.tests for method in test.methods}
+    found = _Pages()
+    for life in view.lives.values():
+        if (last := life.last) is not None and not last.retry:
+            found.take(last, life.sums, logs=looked.get((last.test, last.method), False))
+    return found.figures()
+
+
 @dataclass(slots=True)
-class PageFigures:
-    """The sums over the attempts that verdicts rest on."""
+class _Pages:
+    """The sums so far."""
 
     _pages: int = 0
     _logs: int = 0
@@ -108,29 +116,25 @@ class PageFigures:
     _most_requests: int = 0
     _most_bytes: int = 0
 
-    def take(self, body: Body, *, logs: bool) -> None:
-        """Take in the event of an attempt, or these parts of it; `logs`: something was looked for in logs."""
+    def take(self, body: AttemptFinished, sums: StepSums, *, logs: bool) -> None:
+        """Take in an attempt and the sums of its steps; `logs`: something was looked for in logs."""
         self._logs += logs
-        findings = body.get("findings", ())
-        for one in findings:
-            self._layers[one["layer"]] += one["count"]
-        self._warned += any(one["level"] == "warn" for one in findings)
-        if "mcp_calls" in body.get("facts", ()):
-            self._methods.setdefault(body["method"], _Method()).take(body)
-        network = body.get("network")
-        if network is None:
+        for one in body.findings:
+            self._layers[one.layer] += one.count
+        self._warned += any(one.level == "warn" for one in body.findings)
+        if "mcp_calls" in body.facts:
+            self._methods.setdefault(body.method, _Method()).take(sums, body.facts)
+        if body.network is None:
             return
         self._pages += 1
-        traffic = _traffic(network)
-        self._total = _plus(self._total, traffic)
-        self._most_requests = max(self._most_requests, traffic.requests)
-        self._most_bytes = max(self._most_bytes, traffic.bytes or 0)
-        for one in network["hosts"].values():
-            owner = one.get("component")
-            if owner is None:
-                self._elsewhere += one["requests"]
+        self._total = _plus(self._total, body.network)
+        self._most_requests = max(self._most_requests, body.network.requests)
+        self._most_bytes = max(self._most_bytes, body.network.bytes or 0)
+        for host in body.network.hosts.values():
+            if host.component:
+                self._components[host.component] = _plus(self._components.get(host.component, _PLAIN), host)
             else:
-                self._components[owner] = _plus(self._components.get(owner, _PLAIN), _traffic(one))
+                self._elsewhere += host.requests
 
     def figures(self) -> dict[str, Any]:
         """The metrics that have a value."""
@@ -154,9 +158,5 @@ class PageFigures:
         return values
 
 
-def _traffic(body: Body) -> Traffic:
-    return Traffic(body["requests"], body["failed"], body.get("bytes"), body.get("slowest_ms"))
-
-
 def _named(head: str, traffic: Traffic) -> dict[str, Any]:
-    return {f"{head}{name}": value for name, value in _figures(traffic).items()}
+    return {f"{head}{name}": value for name, value in _rounded(traffic).items() if value is not None}

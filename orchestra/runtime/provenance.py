@@ -1,4 +1,4 @@
-"""Where a run comes from: commit, machine, versions, who started it. May import psutil and `git`.
+"""Where a run comes from: commit, machine, versions, who started it. May import psutil, `git`, `ledger`.
 
 The environment is recorded by name; values only of a few variables that are known to change runs and to hold no secret.
 """
@@ -13,11 +13,14 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
+import msgspec
 import psutil
 
 from orchestra import git
 from orchestra.ledger.log import SECOND
+from orchestra.ledger.origin import Environment, Git, Provenance
 
 MOST_DIRTY = 200
 """So many changed files are recorded with their digests; all are counted."""
@@ -39,7 +42,7 @@ _PLAIN = re.compile(r"(?:CI|LANG|LC_ALL|TZ|TERM|DISPLAY|WAYLAND_DISPLAY|PYTHONHA
 _ANYTHING_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL|TREE")
 
 
-def git_state(root: Path) -> dict[str, object]:
+def git_state(root: Path) -> Git:
     """Commit, branch, and the changed files with their digests; empty outside of a git work tree or without git.
 
     A digest is the SHA-256 of the file as it is; a file that is gone or very large, and a folder, have none.
@@ -47,29 +50,29 @@ def git_state(root: Path) -> dict[str, object]:
     status = git.text(root, "status", "--porcelain=v2", "--branch", "-z")
     top = None if status is None else git.text(root, "rev-parse", "--show-toplevel")
     if status is None or top is None:
-        return {}
+        return Git()
     parts = status.split("\0")
     heads = dict(part[2:].split(" ", 1) for part in parts if part.startswith("# branch."))
     changed = sorted(_changed(parts))
     base = Path(top.rstrip("\n"))
-    return {
-        "commit": heads.get("branch.oid", ""),
-        "branch": heads.get("branch.head", ""),
-        "dirty_files": len(changed),
-        "dirty": {path: _digest(base / path) for path in changed[:MOST_DIRTY]},
-    }
+    return Git(
+        commit=heads.get("branch.oid", ""),
+        branch=heads.get("branch.head", ""),
+        dirty_files=len(changed),
+        dirty={path: _digest(base / path) for path in changed[:MOST_DIRTY]},
+    )
 
 
-def odd(root: Path, facts: Mapping[str, object], run: str, now: datetime) -> Iterator[tuple[str, str]]:
+def odd(root: Path, origin: Provenance, run: str, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield kind and message of a note about each thing that is odd about where a new run comes from.
 
     Args:
         root: the project root.
-        facts: its provenance.
+        origin: its provenance.
         run: its id.
         now: by the clock.
     """
-    if not facts.get("git") and (why := git.refusal(root)):
+    if not origin.git.commit and (why := git.refusal(root)):
         yield "git", f"the record has no commit and no branch: {why}"
     second = datetime.strptime(run.partition("-")[0], SECOND).replace(tzinfo=UTC)
     if second - now > _BEHIND:
@@ -100,10 +103,10 @@ def _digest(file: Path) -> str | None:
         return None
 
 
-def environment(env: Mapping[str, str]) -> dict[str, object]:
+def environment(env: Mapping[str, str]) -> Environment:
     """The environment, redacted: the names of all variables, and the values of those that are known to be harmless."""
     plain = {name: value for name, value in env.items() if _PLAIN.fullmatch(name) and not _ANYTHING_SECRET.search(name)}
-    return {"values": plain, "names": sorted(set(env) - set(plain))}
+    return Environment(values=plain, names=tuple(sorted(set(env) - set(plain))))
 
 
 def started_by(env: Mapping[str, str]) -> dict[str, str]:
@@ -137,24 +140,28 @@ def _distribution() -> str:
         return platform.mac_ver()[0]
 
 
-def provenance(root: Path, env: Mapping[str, str], version: str) -> dict[str, object]:
-    """What the first event of a run records.
+def provenance(
+    root: Path, env: Mapping[str, str], version: str, browsers: Mapping[str, str] = MappingProxyType({})
+) -> Provenance:
+    """Return what the first event of a run records of its origin.
 
     Args:
         root: the project root.
         env: the environment of the run.
         version: of orchestra.
+        browsers: versions by engine.
     """
-    return {
-        "orchestra": version,
-        "python": platform.python_version(),
-        "tools": _versions(),
-        "system": f"{platform.system()} {platform.release()}",
-        "distribution": _distribution(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count() or 1,
-        "memory_megabytes": psutil.virtual_memory().total // 2**20,
-        "git": git_state(root),
-        "environment": environment(env),
-        **started_by(env),
-    }
+    origin = Provenance(
+        orchestra=version,
+        python=platform.python_version(),
+        tools=_versions(),
+        browsers=browsers,
+        system=f"{platform.system()} {platform.release()}",
+        distribution=_distribution(),
+        machine=platform.machine(),
+        cores=os.cpu_count() or 1,
+        memory_megabytes=psutil.virtual_memory().total // 2**20,
+        git=git_state(root),
+        environment=environment(env),
+    )
+    return msgspec.structs.replace(origin, **started_by(env))

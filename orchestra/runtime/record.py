@@ -1,4 +1,4 @@
-"""Results as bodies of ledger events, and where an attempt's files lie. May import `attempt`, `plan` and hashlib."""
+"""Results as ledger events, and where an attempt's files lie. May import `attempt`, `incident`, `page_figures`, `ledger`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from orchestra.ledger.event import AttemptFinished, Repeated
+from orchestra.ledger.parts import Evidence, Failure
+from orchestra.ledger.view import View
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Result, needs_browser
+from orchestra.runtime.attempt import AttemptFailure, Result, needs_browser
 from orchestra.runtime.files import open_plain
+from orchestra.runtime.incident import Settled
+from orchestra.runtime.page_figures import network_of
 
 _BLOCK_BYTES = 1 << 20
 _UNSAFE = re.compile(r"[^\w.\-\[\],=+@ ]")
@@ -35,11 +40,11 @@ def _resolved(folder: Path) -> Path:
     return folder.resolve()
 
 
-def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, Any] | None:
+def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | None:
     """A file of an attempt with its digest, None when it is not there."""
     if os.sep not in path and (plain := _plain_file(f"{folder}/{path}")) is not None:
         where = str(folder).removeprefix(f"{run}/")
-        return {"path": f"{where}/{path}", "digest": plain[0], "bytes": plain[1], "kind": kind}
+        return Evidence(path=f"{where}/{path}", digest=plain[0], bytes=plain[1], kind=kind)
     file = folder / path
     try:
         with open_plain(file) as data:
@@ -47,7 +52,12 @@ def evidence_body(folder: Path, run: Path, path: str, kind: str) -> dict[str, An
     except OSError:
         return None
     real, base = file.resolve(), _resolved(run)
-    return {"path": os.path.relpath(real, base), "digest": found, "bytes": size, "kind": kind}
+    return Evidence(path=os.path.relpath(real, base), digest=found, bytes=size, kind=kind)
+
+
+def _kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
+    found = (evidence_of(folder, run, one.path, one.kind) for one in result.evidence)
+    return tuple(one for one in found if one is not None)
 
 
 def _plain_file(path: str) -> tuple[str, int] | None:
@@ -77,10 +87,21 @@ def _digest(file: int) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def attempt_body(
-    test: Test, method: str, result: Result, run: Path, folder: Path, *, where: str, retry: bool
-) -> dict[str, Any]:
-    """The body of `attempt_finished`.
+def attempt_finished(
+    test: Test,
+    method: str,
+    result: Result,
+    run: Path,
+    folder: Path,
+    *,
+    where: str,
+    settled: Settled,
+    retry: bool,
+    incidents: tuple[str, ...],
+    inputs: str,
+    names: Mapping[str, str],
+) -> AttemptFinished:
+    """The event of an attempt that ended.
 
     Args:
         test: of the plan.
@@ -89,41 +110,47 @@ def attempt_body(
         run: the run's folder.
         folder: the attempt's, below it.
         where: the place of the failure in the spec.
+        settled: what follows from it.
         retry: whether another attempt follows.
+        incidents: those that overlapped it.
+        inputs: digest of what the test reads; empty where it does not declare that.
+        names: late names with their values; `backend.url` tells which component a host is.
     """
     failure = result.failure
-    evidence = [evidence_body(folder, run, one.path, one.kind) for one in result.evidence]
-    return {
-        "task": result.task,
-        "test": test.id,
-        "method": method,
-        "attempt": result.attempt,
-        "outcome": result.outcome,
-        "seconds": result.seconds,
-        "error": None
-        if failure is None
-        else {
-            "kind": failure.fault,
-            "message": failure.message,
-            "step": failure.step,
-            "at": where or None,
-            "expected": failure.expected or None,
-            "found": failure.found or None,
-            "hint": failure.hint or None,
-        },
-        "steps": [
-            {"index": step.index, "verb": step.verb, "seconds": step.seconds, "outcome": step.outcome}
-            | ({"calls": step.calls} if step.calls else {})
-            | ({"polls": step.polls} if step.polls else {})
-            | ({"lag_seconds": step.lag_seconds} if step.lag_seconds is not None else {})
-            for step in result.steps
-        ],
-        "evidence": [one for one in evidence if one is not None],
-        "retry": retry,
-        "exit_code": result.exit_code,
-        "facts": {name: value for name, value in result.facts.items() if name != "session"},
-        **({"resources": result.resources} if result.resources else {}),
-    } | _dropped(result)
+    return AttemptFinished(
+        task=result.task,
+        test=test.id,
+        method=method,
+        attempt=result.attempt,
+        outcome=result.outcome,
+        seconds=result.seconds,
+        error=None if failure is None else _recorded(failure, where),
+        steps=result.steps,
+        evidence=_kept(result, folder, run),
+        retry=retry,
+        dropped=result.dropped,
+        infra_suspect=settled.suspect,
+        incidents=incidents,
+        exit_code=result.exit_code,
+        resources=result.resources,
+        findings=result.findings,
+        inputs=inputs,
+        network=network_of(result, names),
+        facts={name: value for name, value in result.facts.items() if name != "session"},
+    )
+
+
+def _recorded(failure: AttemptFailure, where: str) -> Failure:
+    return Failure(
+        failure.kind,
+        failure.message,
+        failure.step,
+        where or None,
+        failure.expected or None,
+        failure.found or None,
+        failure.hint or None,
+        failure.section,
+    )
 
 
 def missing_evidence(test: Test, result: Result, kept: int) -> int:
@@ -133,24 +160,37 @@ def missing_evidence(test: Test, result: Result, kept: int) -> int:
     return len(result.evidence) - kept
 
 
-def repeat_body(test: Test, method: str, result: Result, run: Path, folder: str) -> dict[str, Any]:
-    """The body of `repeat`, a run of a test that only its duration is of interest of. `folder` is relative to `run`."""
-    evidence = [evidence_body(run / folder, run, one.path, one.kind) for one in result.evidence]
-    return {
-        "task": result.task,
-        "test": test.id,
-        "method": method,
-        "number": int(folder.rpartition("-")[2]),
-        "dir": folder,
-        "outcome": result.outcome,
-        "seconds": result.seconds,
-        "evidence": [one for one in evidence if one is not None],
-    } | _dropped(result)
+def evidence_gone(folder: Path, view: View) -> int:
+    """How many files of a run's evidence are no longer there, or of another size, when it closes.
+
+    That a file was there when its attempt ended is no proof that it is there when people read the report: a later test, a
+    service or a clean-up may have taken it. Its digest is the matter of `audit`.
+    """
+    return sum(_size(folder / path) != size for path, size in _recorded_sizes(view).items())
 
 
-def _dropped(result: Result) -> dict[str, Any]:
-    found = [
-        {"path": one.path, "bytes": one.bytes, "kind": one.kind} | ({"reason": one.reason} if one.reason else {})
-        for one in result.dropped
-    ]
-    return {"dropped": found} if found else {}
+def _recorded_sizes(view: View) -> dict[str, int]:
+    lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
+    return {one.path: one.bytes for life in lives for seen in life.attempts for one in seen.body.evidence}
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return -1
+
+
+def repeated(test: Test, method: str, result: Result, run: Path, folder: str) -> Repeated:
+    """The event of a repeat, a run of a test that only its duration is of interest of. `folder` is relative to `run`."""
+    return Repeated(
+        task=result.task,
+        test=test.id,
+        method=method,
+        number=int(folder.rpartition("-")[2]),
+        dir=folder,
+        outcome=result.outcome,
+        seconds=result.seconds,
+        evidence=_kept(result, run / folder, run),
+        dropped=result.dropped,
+    )

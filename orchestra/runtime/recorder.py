@@ -1,4 +1,4 @@
-"""The record of a run: its folder, its ledger, its state.json, and those who watch. May import `ledger` and `plan`.
+"""The record of a run: its folder, its ledger, its state.json, and those who watch. May import `ledger`.
 
 An fsync takes as long as hundreds of events, so a thread of its own makes them: what comes while one is under way shares
 the next. Nothing that waits for the disk is shown or given away before it is there.
@@ -14,15 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from orchestra.errors import OrchestraError
 from orchestra.ledger.author import UNKNOWN, Author
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import Body, Event
 from orchestra.ledger.log import Writer
-from orchestra.ledger.reports import reports_body
+from orchestra.ledger.reports import reports_of
 from orchestra.ledger.runs import LEDGER, STATE
-from orchestra.ledger.state import Fold, State, write_state
+from orchestra.ledger.state import state_of, write_state
+from orchestra.ledger.view import Observer, View
 
 STATE_SECONDS = 0.1
 """state.json is written at most ten times a second; the ledger is the truth, this is for those who look."""
@@ -34,14 +35,7 @@ COMMIT_SECONDS = 0.05
 """How long a verdict may wait for others before it is brought to the disk, while nothing is held up by that."""
 
 
-class Observer(Protocol):
-    """Somebody who is shown each event once it is written (a verdict: once it is on the disk)."""
-
-    def see(self, event: Event) -> None:
-        """One event."""
-
-    def close(self) -> None:
-        """The run is over and sealed."""
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -52,35 +46,29 @@ class Publisher(Protocol):
 
 
 class Recorder:
-    """Appends events, folds them into the state, and tells the observers. Safe to call from several threads.
+    """Appends events, lets the view see them, and shows both to the observers. Safe to call from several threads.
 
     Args:
         folder: the run's own folder, absolute.
         mask: takes secrets out of free text; None where there are none.
+        view: of the run; one that goes on begins with what the ledger holds.
         observers: told in order.
         author: as of `Writer`.
-        whole: told before them; they are shown the events of earlier segments, too, when a run goes on.
     """
 
     def __init__(
         self,
         folder: Path,
         mask: Callable[[str], str] | None,
+        view: View,
         observers: Sequence[Observer] = (),
-        whole: Sequence[Observer] = (),
         *,
         author: Author = UNKNOWN,
     ) -> None:
         self.folder = folder
-        self._fold = Fold()  # of a run that goes on it begins with what the ledger holds
-        self._observers = (*whole, *observers)
-
-        def seen(event: Event) -> None:
-            self._fold.add(event)
-            for observer in whole:
-                observer.see(event)
-
-        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=seen, author=author)
+        self.view = view
+        self._observers = observers
+        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=view.see, author=author)
         self._lock = threading.Lock()
         self._due = 0.0
         self._late: threading.Timer | None = None
@@ -90,15 +78,15 @@ class Recorder:
         self._sealed = False
         self._syncer = _Syncer(self._writer)
 
-    def add(self, kind: str, body: Mapping[str, Any], *, later: bool = False) -> Event:
+    def add(self, body: Body, *, later: bool = False) -> Event:
         """Append an event. One that is for `later` is shown to the observers once it is on the disk.
 
         Raises:
             MachineError: the disk refuses; the ledger ends in its last whole line.
         """
         with self._lock:
-            event = self._writer.append(kind, body)
-            self._fold.add(event)
+            event = self._writer.append(body)
+            self.view.see(event)
             if later:
                 if not self._waiting or self._waiting[-1].seq <= self._asked:
                     self._oldest = time.monotonic()
@@ -116,7 +104,7 @@ class Recorder:
 
     def _write_state(self) -> None:
         begun = time.monotonic()
-        write_state(self.folder / STATE, self._fold.state())
+        write_state(self.folder / STATE, state_of(self.view))
         now = time.monotonic()
         self._due = now + max(STATE_SECONDS, STATE_SHARE * (now - begun))
 
@@ -169,23 +157,21 @@ class Recorder:
 
     def _show(self, event: Event) -> None:
         for observer in self._observers:
-            observer.see(event)
+            observer.see(event, self.view)
 
-    def state(self) -> State:
-        """The state as of now."""
+    def read(self, of: Callable[[View], T]) -> T:
+        """What a function makes of the view, while no event is added to it by another thread."""
         with self._lock:
-            return self._fold.state()
+            return of(self.view)
 
-    def seal(self, more: Callable[[], Mapping[str, Any]] = dict) -> None:
+    def seal(self, rules: Mapping[str, bool] | None = None, rules_version: int | None = None) -> None:
         """Close a run that ended by itself: everything on the disk, the seal last, then state.json.
 
-        Args:
-            more: further fields of the seal; asked when the observers have been shown all before it.
+        Args: as of `Writer.seal`.
         """
         self.sync()
         with self._lock:
-            event = self._writer.seal(more())
-            self._fold.add(event)
+            self.view.see(self._writer.seal(rules, rules_version))
             self._write_state()
             self._sealed = True
 
@@ -198,7 +184,7 @@ class Recorder:
         self._syncer.close()
         try:
             for observer in self._observers:
-                observer.close()
+                observer.close(self.view)
             self._bind_reports()
         finally:
             self._writer.close()
@@ -208,8 +194,8 @@ class Recorder:
         files = [file for one in self._observers if isinstance(one, Publisher) for file in one.written]
         if files and self._sealed:
             with self._lock:
-                self._fold.add(self._writer.append("reports", reports_body(self.folder, files)))
-                self._fold.add(self._writer.seal())
+                self.view.see(self._writer.append(reports_of(self.folder, files)))
+                self.view.see(self._writer.seal())
                 self._write_state()
 
 

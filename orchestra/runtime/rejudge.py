@@ -1,10 +1,10 @@
 """The gates of a run judged once more, from its ledger alone. Pure.
 
-May import `gate`, `verdict`, `incident`, `log_finding`, `page_figures` and the ledger.
+May import `gate`, `page_figures` and the ledger.
 
-`Replay` folds the events of a run and gives, at any of them, the metrics that a gate would read there: counts, rates and
+`values_of` gives, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates and
 percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service events.
-`rejudge` does so at each recorded gate and sets both sides beside each other. What a run measured at that moment (the load
+`rejudge` does so at each recorded gate and sets both sides next to each other. What a run measured at that moment (the load
 of the machine, the clock) stands in the gate's own event only: it is taken from there, and marked so.
 """
 
@@ -13,22 +13,24 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from orchestra.ledger.earlier import Earlier
-from orchestra.ledger.event import CATALOGUE, Event
-from orchestra.ledger.outcome import speed_classes
+from orchestra.ledger.event import (
+    AttemptFinished,
+    Event,
+    GateJudged,
+    Incident,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    ServiceChanged,
+)
+from orchestra.ledger.view import View, view_of
 from orchestra.metrics import metric_of
 from orchestra.plan import Gate, Plan
-from orchestra.runtime.gate import Execution, figures, judge
-from orchestra.runtime.incident import REQUEUES
-from orchestra.runtime.log_finding import patterns_of
-from orchestra.runtime.page_figures import PageFigures
-from orchestra.runtime.verdict import speed_class
+from orchestra.runtime.gate import figures, held_till_the_end, judge
+from orchestra.runtime.page_figures import page_figures
 from orchestra.standard import gates_of
-
-Body = Mapping[str, Any]
 
 MEASURED: Final = frozenset(
     {
@@ -48,110 +50,21 @@ TOLERANCE: Final = 1e-9
 """Relative; the numbers of both sides come from the same arithmetic, in another order."""
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(NamedTuple):
     """A row of the health matrix, as its events tell it."""
 
+    state: str
     required: bool
-    state: str = "idle"
-    failovers: int = 0
-    incidents: int = 0
-    recoveries: int = 0
 
 
-@dataclass(slots=True)
-class Replay:
-    """The metrics of a run at each of its events.
-
-    Attributes:
-        plan_of: gives the plan by its digest, as the run's folder keeps it.
-    """
-
-    plan_of: Callable[[str], Plan]
-    earlier: Earlier = field(default_factory=Earlier)
-    plan: Plan | None = None
-    _rows: dict[str, _Row] = field(default_factory=dict)
-    _held: dict[str, int] = field(default_factory=dict)
-    _pages: dict[str, Body] = field(default_factory=dict)
-
-    def see(self, event: Event) -> None:
-        """Take one event in; of a newer version it changes nothing."""
-        self.earlier.add(event)
-        known, take = CATALOGUE.get(event.type), _TAKE.get(event.type)
-        if take is not None and known is not None and event.v <= known.version:
-            take(self, event.body)
-
-    def values(self) -> dict[str, Any]:
-        """The metrics that have a value now, without what was measured; none before the first event."""
-        if self.plan is None:
-            return {}
-        classes = speed_classes(self.plan)
-        done = {
-            task: Execution(
-                body["verdict"],
-                body["seconds"],
-                body["attempts"],
-                speed_class(body["seconds"], body["verdict"], classes.get(task.partition(":")[0], ()))
-                if body["attempts"]
-                else None,
-                min(self._held.get(task, 0), REQUEUES),
-                excused=bool(body.get("excused")),
-                silent=body["verdict"] == "skipped" and not body["reason"],
-            )
-            for task, body in self.earlier.verdicts.items()
-        }
-        values = figures(self.plan, self.earlier.start["selection"], done, self._rows)
-        return {
-            **values,
-            **self._page_figures().figures(),
-            "regressions": sum(one == "slower" for one in self.earlier.moved.values()),
-            "incidents": sum(self.earlier.incidents.values()),
-            "infra_suspect": self.earlier.troubles.suspects,
-            "recoveries": self.earlier.troubles.recoveries,
-            "degraded": len(self.earlier.troubles.failovers),
-        }
-
-    def _page_figures(self) -> PageFigures:
-        found, tests = PageFigures(), {test.id: test for test in self.plan.tests} if self.plan is not None else {}
-        for task, body in self._pages.items():
-            method, _, test = task.partition(":")
-            found.take(body, logs=test in tests and bool(patterns_of(tests[test], method)))
-        return found
-
-    def _begin(self) -> None:
-        """A segment begins: each starts the health matrix anew."""
-        self.plan = self.plan_of(self.earlier.plan_digest)
-        self._rows = {one.id: _Row(one.required) for one in self.plan.components}
-
-    def _run_started(self, _body: Body) -> None:
-        self._begin()
-
-    def _run_resumed(self, body: Body) -> None:
-        self._begin()
-        self._reopen(body["rerun"])
-
-    def _rolled_back(self, body: Body) -> None:
-        self._reopen(body["reopened"])
-
-    def _reopen(self, tasks: Iterable[str]) -> None:
-        for task in tasks:
-            self._held.pop(task, None)
-            self._pages.pop(task, None)
-
-    def _attempt_finished(self, body: Body) -> None:
-        if body.get("infra_suspect"):
-            self._held[body["task"]] = self._held.get(body["task"], 0) + 1
-        if not body["retry"]:  # what a verdict rests on
-            self._pages[body["task"]] = body
-
-    def _service_event(self, body: Body) -> None:
-        if body["component"] in self._rows:  # else a part of a browser session
-            self._rows[body["component"]].state = body["state"]
-
-
-_TAKE: Final[Mapping[str, Callable[[Replay, Body], None]]] = {
-    name: getattr(Replay, f"_{name}") for name in CATALOGUE if hasattr(Replay, f"_{name}")
-}
+def values_of(plan: Plan, view: View) -> dict[str, Any]:
+    """The metrics that a gate would read at this point of a run, without what was measured then."""
+    health = {name: seen.body.state for name, seen in view.services.items() if seen.seq > view.segment.seq}
+    rows = {one.id: _Row(health.get(one.id, "idle"), one.required) for one in plan.components}
+    slower = [
+        life for life in view.lives.values() if life.comparison is not None and life.comparison.result == "slower"
+    ]
+    return {**figures(plan, view, rows), **page_figures(plan, view), "regressions": len(slower)}
 
 
 class Number(NamedTuple):
@@ -215,59 +128,58 @@ def rejudge(events: Sequence[Event], plan_of: Callable[[str], Plan]) -> Iterator
     Raises:
         PlanError: the run keeps no such plan.
     """
-    replay = Replay(plan_of)
+    view, plan = View(steps=False), None
     judged: dict[str, str] = {}
     for place, event in enumerate(events):
-        replay.see(event)
-        if event.type in {"run_started", "run_resumed"}:
-            judged.clear()
-        elif event.type == "gate" and replay.plan is not None and event.v <= CATALOGUE["gate"].version:
-            judged[f"{event.body['phase']}:{event.body['name']}"] = event.body["result"]
-            later = functools.partial(_behind, events[: place + 1], events, plan_of)
-            yield _again(event, replay.plan, replay.values(), later)
-        elif event.type == "run_finished" and replay.plan is not None:
-            yield from _told_at_the_end(event.body["gates"], judged, gates_of(replay.plan))
+        view.see(event)
+        match event.body:
+            case RunStarted() | RunResumed():
+                plan = plan_of(view.segment.plan_digest)
+                judged.clear()
+            case GateJudged() as body if plan is not None:
+                judged[f"{body.phase}:{body.name}"] = body.result
+                later = functools.partial(_behind, events[: place + 1], events, plan)
+                yield _again(event.seq, body, plan, values_of(plan, view), later)
+            case RunFinished() as body if plan is not None:
+                yield from _told_at_the_end(body.gates, judged, gates_of(plan))
 
 
 def _again(
-    event: Event, plan: Plan, values: Mapping[str, Any], later: Callable[[], Iterable[Mapping[str, Any]]]
+    seq: int, body: GateJudged, plan: Plan, values: Mapping[str, Any], later: Callable[[], Iterable[Mapping[str, Any]]]
 ) -> Rejudged:
-    body = event.body
-    key = f"{body['phase']}:{body['name']}"
+    key = f"{body.phase}:{body.name}"
     gate = next((one for one in gates_of(plan) if f"{one.phase}:{one.name}" == key), None)
     fault = "the plan has no such gate" if gate is None else ""
-    if gate is not None and gate.require != body["expression"]:
+    if gate is not None and gate.require != body.expression:
         fault = f"the plan's condition is {gate.require}"
-    recorded = {name: _typed(name, value) for name, value in body["values"].items()}
+    recorded = {name: _typed(name, value) for name, value in body.values.items()}
     known = {name: value for name, value in values.items() if name in recorded}
     doubted = [name for name in known if name.startswith(OF_SERVICES) and not _same(recorded[name], known[name])]
     for then in later() if doubted else ():
         known.update({name: then[name] for name in doubted if _same(recorded[name], then.get(name))})
     numbers = tuple(Number(name, value, known.get(name), not _made(name)) for name, value in recorded.items())
     found = judge(
-        gate or Gate(body["phase"], body["name"], body["expression"]),
+        gate or Gate(body.phase, body.name, body.expression),
         {
             one.metric: one.recorded if one.measured else one.again
             for one in numbers
             if one.measured or one.again is not None
         },
     )
-    return Rejudged(
-        event.seq, key, body["expression"], body["result"], body["message"], found.result, found.message, numbers, fault
-    )
+    if gate is not None and gate.phase == "during" and body.message == held_till_the_end(gate):
+        found = found._replace(result="passed", message=body.message)  # how long it was false is in no event
+    return Rejudged(seq, key, body.expression, body.result, body.message, found.result, found.message, numbers, fault)
 
 
-def _behind(
-    until: Sequence[Event], events: Sequence[Event], plan_of: Callable[[str], Plan]
-) -> Iterator[Mapping[str, Any]]:
-    """The metrics after each of the next service events: rarely asked for, so the fold is simply made again."""
-    replay = Replay(plan_of)
-    for event in until:
-        replay.see(event)
-    services = [one for one in events[len(until) :] if one.type in {"service_event", "incident", "attempt_finished"}]
+def _behind(until: Sequence[Event], events: Sequence[Event], plan: Plan) -> Iterator[Mapping[str, Any]]:
+    """The metrics after each of the next service events: rarely asked for, so the view is simply made again."""
+    view = view_of(until, steps=False)
+    services = [
+        one for one in events[len(until) :] if isinstance(one.body, ServiceChanged | Incident | AttemptFinished)
+    ]
     for event in services[:BEHIND]:
-        replay.see(event)
-        yield replay.values()
+        view.see(event)
+        yield values_of(plan, view)
 
 
 def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: Iterable[Gate]) -> Iterator[Rejudged]:
@@ -275,7 +187,9 @@ def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: 
     for gate in gates:
         key = f"{gate.phase}:{gate.name}"
         said, event = told.get(key, ""), judged.get(key)
-        if event is None and gate.phase != "during":
+        if event is None and (
+            gate.phase != "during" or said != "passed"
+        ):  # version 0.1 did not record one that was held
             yield Rejudged(0, key, gate.require, said, "", "failed", "", fault="it applies and was never judged")
         elif event is not None and event != said:
             yield Rejudged(0, key, gate.require, said, "", event, "", fault="the end of the run tells another result")

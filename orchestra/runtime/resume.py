@@ -8,7 +8,7 @@ cut off does not count; those that had ended before do, so that a test keeps its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,67 +16,50 @@ import msgspec
 
 from orchestra.errors import PlanError, UsageError
 from orchestra.ledger import kept_plan
-from orchestra.ledger.earlier import Earlier, Troubles, look
 from orchestra.ledger.outcome import FINE, GOOD
+from orchestra.ledger.view import View, look
 from orchestra.plan import Plan, Test
-from orchestra.runtime.incident import REQUEUES
 from orchestra.runtime.select import with_needs
-
-Body = Mapping[str, Any]
 
 _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What a further segment of a run begins with; of a run that begins, all of it is empty.
+    """What a further segment of a run begins with.
 
     Attributes:
-        segment: its number, which its folders have in their names; 0 for a run that begins.
-        kept: verdicts that stand, by task.
+        segment: its number, which its folders have in their names.
+        kept: tasks whose verdicts stand.
         rerun: tasks that had something and run again from their first attempt.
-        attempts: attempts that count already, of tasks that go on with their next one.
-        held: attempts that do not count towards retries, of all tasks whose attempts stand.
-        groups: (method, group) of checkpoints that stand.
         changed: tests whose plan is another than it was.
-        incidents: the number of its latest incident, by component.
-        pages: what the attempts that the kept verdicts rest on showed beside their assertions, by task.
-        moved: what the comparison with the baseline found, by task.
-        troubles: what else its earlier segments count for the whole run.
-        seconds: time that the earlier segments took.
     """
 
     segment: int = 0
-    kept: Mapping[str, Body] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
     rerun: tuple[str, ...] = ()
-    attempts: Mapping[str, int] = field(default_factory=dict)
-    held: Mapping[str, int] = field(default_factory=dict)
-    groups: frozenset[tuple[str, str]] = frozenset()
     changed: tuple[str, ...] = ()
-    incidents: Mapping[str, int] = field(default_factory=dict)
-    pages: Mapping[str, Body] = field(default_factory=dict)
-    moved: Mapping[str, str] = field(default_factory=dict)
-    troubles: Troubles = field(default_factory=Troubles)
-    seconds: float = 0.0
 
 
-def nothing_to_resume(before: Earlier) -> str:
+def nothing_to_resume(before: View) -> str:
     """Why a run cannot go on because nothing of it is left to do; empty when something is."""
-    if not before.start:
+    if before.start is None:
         return "not even its beginning was recorded"
-    selection: Sequence[str] = before.start["selection"]
-    bad = [task for task in selection if task not in before.verdicts or before.verdicts[task]["verdict"] not in FINE]
-    return "" if bad or not before.finished else "it is complete"
+    bad = [
+        task for task in before.selection if task not in before.verdicts or before.verdicts[task].verdict not in FINE
+    ]
+    return "" if bad or before.segment.finish is None else "it is complete"
 
 
 def going_on(
     folder: Path, plan: Plan, builds: Mapping[str, str], inputs: Callable[[Test], str], *, allow_changed: bool
 ) -> Resumed:
     """What the next segment of the run in a folder begins with. Raises as `look`, `kept` and `decide`."""
-    before = look(folder)
+    before = look(folder, steps=False)
     if reason := nothing_to_resume(before):
         raise UsageError(f"run {folder.name} cannot go on: {reason}", "start a new one with `orchestra run`")
-    then = plan if before.plan_digest == plan.digest() else kept_plan.kept(folder, before.plan_digest)
+    digest = before.segment.plan_digest
+    then = plan if digest == plan.digest() else kept_plan.kept(folder, digest)
     found = decide(before, then, plan, builds, inputs, allow_changed=allow_changed)
     return replace(found, segment=unused(folder, found.segment))
 
@@ -92,7 +75,7 @@ def unused(folder: Path, segment: int) -> int:
 
 
 def decide(
-    before: Earlier,
+    before: View,
     then: Plan,
     now: Plan,
     builds: Mapping[str, str],
@@ -103,8 +86,8 @@ def decide(
     """What is kept and what runs.
 
     Args:
-        before: the segments so far.
-        then: the plan of the latest of them.
+        before: the run so far.
+        then: the plan of its latest segment.
         now: the plan that is to be executed.
         builds: of the services, by component, as they are now.
         inputs: the digest that a test has now.
@@ -113,40 +96,30 @@ def decide(
     Raises:
         PlanError: the spec was changed and that was not allowed, or the run cannot hold what it asks now.
     """
-    selection: Sequence[str] = before.start["selection"]
+    selection = before.selection
     changed = changed_tests(then, now, selection) if then.digest() != now.digest() else []
-    run = before.start["run"]
     if then.digest() != now.digest():
+        run = before.start.run if before.start is not None else ""
         _refuse_what_cannot_go_on(run, selection, now)
         if not allow_changed:
             raise _changed(run, then, now, changed)
     tests = {test.id: test for test in now.tests}
-    kept: dict[str, Body] = {}
+    kept: set[str] = set()
     for task in selection:
-        body, test = before.verdicts.get(task), tests[task.partition(":")[2]]
-        if body is None or body["verdict"] not in GOOD or test.id in changed:
+        given, test = before.verdicts.get(task), tests[task.partition(":")[2]]
+        if given is None or given.verdict not in GOOD or test.id in changed:
             continue
-        if body.get("inputs") and body["inputs"] == inputs(test):
-            kept[task] = body
-    anew = {*before.half_done(), *(task for task in before.attempts if task.partition(":")[2] in changed)}
-    if dict(before.builds) != dict(builds):
-        anew |= set(before.attempts)
-    rerun = tuple(task for task in selection if task not in kept and (task in before.verdicts or task in anew))
-    going = {task: count for task, count in before.attempts.items() if task not in kept and task not in rerun}
-    return Resumed(
-        segment=before.segment + 1,
-        kept=kept,
-        rerun=rerun,
-        attempts=going,
-        held={task: min(count, REQUEUES) for task, count in before.held.items() if task not in rerun},
-        groups=frozenset(before.groups),
-        changed=tuple(changed),
-        incidents=dict(before.incidents),
-        pages={task: body for task in kept if (body := before.pages.get(task))},
-        moved=dict(before.moved),
-        troubles=before.troubles,
-        seconds=before.total_seconds(),
-    )
+        if given.inputs and given.inputs == inputs(test):
+            kept.add(task)
+    other = dict(before.segment.builds) != dict(builds)
+    anew = {task for task in before.verdicts if task not in kept}
+    for task, life in before.lives.items():
+        # A last attempt that was final, without the verdict that was not written any more: nobody knows it for sure.
+        half_done = life.given is None and life.last is not None and not life.last.retry
+        if half_done or (life.ended and (other or task.partition(":")[2] in changed)):
+            anew.add(task)
+    rerun = tuple(task for task in selection if task in anew and task not in kept)
+    return Resumed(len(before.segments), frozenset(kept), rerun, tuple(changed))
 
 
 def changed_tests(then: Plan, now: Plan, selection: Iterable[str]) -> list[str]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from orchestra import owner
 from orchestra.errors import MachineError, UsageError
-from orchestra.ledger.earlier import earlier
+from orchestra.ledger.event import Body, Note, VerdictGiven
 from orchestra.ledger.history import Past
 from orchestra.ledger.log import Tail, last_mark
 from orchestra.ledger.runs import LEDGER, is_run_id
+from orchestra.ledger.view import view_of
 
-Add = Callable[[str, Mapping[str, Any]], object]
-Body = Mapping[str, Any]
+Add = Callable[[Body], object]
 
 PASSED = frozenset({"passed", "flaky"})
 
@@ -74,7 +73,7 @@ class Passes:
     home: Path
     environment: Mapping[str, str]
     secret: bytes
-    _read: dict[str, Mapping[str, Body] | str] = field(default_factory=dict)
+    _read: dict[str, Mapping[str, VerdictGiven] | str] = field(default_factory=dict)
     _noted: set[str] = field(default_factory=set)
 
     @classmethod
@@ -98,7 +97,7 @@ class Passes:
         if doubt and doubt not in self._noted:
             self._noted.add(doubt)
             message = f"{task} runs, though its inputs are as when it last passed: {doubt}"
-            add("note", {"kind": "unchanged_doubted", "message": message})
+            add(Note(kind="unchanged_doubted", message=message))
         return not doubt
 
     def _doubt(self, task: str, past: Past) -> str:
@@ -107,19 +106,19 @@ class Passes:
         verdicts = self._read[past.run]
         if isinstance(verdicts, str):
             return verdicts
-        body = verdicts.get(task)
-        if body is None or body["verdict"] not in PASSED or body["inputs"] != past.inputs:
+        given = verdicts.get(task)
+        if given is None or given.verdict not in PASSED or given.inputs != past.inputs:
             return f"run {past.run} has no pass of {task} on these inputs"
         return ""
 
-    def _verdicts(self, run: str) -> Mapping[str, Body] | str:
+    def _verdicts(self, run: str) -> Mapping[str, VerdictGiven] | str:
         """Return the final verdicts of a run, or why none of them is trusted."""
         if not is_run_id(run):
             return f'"{run}" is no run'
         tail = Tail(self.home / "runs" / run / LEDGER)
         try:
-            verdicts = earlier(tail.poll()).verdicts
-        except (MachineError, KeyError, TypeError, ValueError) as error:
+            verdicts = view_of(tail.poll(), steps=False).verdicts
+        except MachineError as error:
             return f"the record of run {run} is missing or damaged: {error}"
         why = _unmarked(tail.tip.hash, tail.tip.mac, self.secret)
         return f"the record of run {run} is not trusted: {why}" if why else verdicts

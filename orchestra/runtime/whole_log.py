@@ -1,4 +1,4 @@
-"""The logs of services and workers as whole files, bound by digest when the run has ended. May import `record`.
+"""The logs of services and workers as whole files, bound by digest when the run has ended. May import `record`, `ledger`.
 
 All who write them have ended by then. Should one have been let through, its log is named as open instead of bound with a
 digest that would be wrong a moment later.
@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from orchestra import nofollow
-from orchestra.runtime.record import evidence_body
+from orchestra.ledger.event import Body, Logs
+from orchestra.ledger.parts import Evidence
+from orchestra.runtime.record import evidence_of
 
 MCP = "attempts/*/*/*/mcp"
 PLACES = ("services/**/*", "workers/**/*", f"{MCP}/*.log")
 """The last are those of MCP servers, which go on after the attempt in whose folder they began."""
 
 
-def bind_logs(
-    run: Path, add: Callable[[str, Mapping[str, Any]], object], clean: Callable[[Path], object] = str
-) -> None:
+def bind_logs(run: Path, add: Callable[[Body], object], clean: Callable[[Path], object] = str) -> None:
     """Record the logs of a run, where there are any.
 
     Args:
@@ -34,21 +33,22 @@ def bind_logs(
     for folder in run.glob(MCP):
         if nofollow.is_folder(folder):
             clean(folder)
-    body = logs_body(run)
-    if any(body.values()):
-        add("logs", body)
+    logs = logs_of(run)
+    if logs.files or logs.open:
+        add(logs)
 
 
-def logs_body(run: Path) -> dict[str, list[Any]]:
-    """The body of `logs`, of the files in these places of a run; one that is gone meanwhile is left out."""
-    bound, still = [], []
+def logs_of(run: Path) -> Logs:
+    """The event of the files in these places of a run; one that is gone meanwhile is left out."""
+    bound: list[Evidence] = []
+    still: list[str] = []
     for file in sorted(file for place in PLACES for file in run.glob(place) if nofollow.is_file(file)):
         path = str(file.relative_to(run))
         if _written(file):
             still.append(path)
-        elif (one := evidence_body(file.parent, run, file.name, "log")) is not None:
+        elif (one := evidence_of(file.parent, run, file.name, "log")) is not None:
             bound.append(one)
-    return {"files": bound, "open": still}
+    return Logs(files=tuple(bound), open=tuple(still))
 
 
 def _written(file: Path) -> bool:

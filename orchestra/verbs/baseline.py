@@ -14,8 +14,10 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history
 from orchestra.ledger.author import author_of
+from orchestra.ledger.event import BaselineChanged
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, utc_stamp
+from orchestra.ledger.origin import machine_shape
 from orchestra.ledger.runs import LEDGER, last_ended
 from orchestra.plan import Baseline, Plan
 from orchestra.printing import unbroken
@@ -87,16 +89,16 @@ def _row(key: str, taken: Sequence[float], rule: Baseline) -> tuple[str, ...]:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many of the latest runs of a test make its new baseline.",
+    help="Number of latest runs of a test in its new baseline.",
 )
-@click.option("--machine", default="", metavar="SHAPE", help="The machine shape; this machine's without it.")
+@click.option("--machine", default="", metavar="SHAPE", help="Machine shape (default: that of this machine).")
 @click.pass_context
 def accept(
     ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, runs: int, machine: str
 ) -> int:
     """Make what the latest runs measured the baseline, in the place of what was."""
     project, plan, home = _chosen(ctx, suite, profile, selection)
-    shape = machine or history.machine_shape(provenance(project.root, os.environ, __version__))
+    shape = machine or machine_shape(provenance(project.root, os.environ, __version__))
     records, refused = history.refresh(home)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
@@ -119,7 +121,7 @@ def accept(
 @click.argument("selection", nargs=-1, metavar="[TEST]...")
 @suite_option
 @profile_option
-@click.option("--all", "everything", is_flag=True, help="Forget the baselines of every test and machine.")
+@click.option("--all", "everything", is_flag=True, help="All baselines, of every test and machine.")
 @click.pass_context
 def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, everything: bool) -> int:
     """Forget baselines: the next good runs measure them anew."""
@@ -152,12 +154,13 @@ def _replace(home: Path, old: Samples, new: Samples, reason: str) -> None:
         author = author_of(home.parent.parent, os.environ)
         if last := last_ended(home):
             with Writer(last / LEDGER, now=lambda: datetime.now(UTC), author=author) as writer:
-                body = {
-                    "digest": baselines.digest_of(new),
-                    "previous": baselines.digest_of(old),
-                    "reason": f"orchestra baseline: {reason}",
-                }
-                writer.append("baseline", body)
+                writer.append(
+                    BaselineChanged(
+                        digest=baselines.digest_of(new),
+                        previous=baselines.digest_of(old),
+                        reason=f"orchestra baseline: {reason}",
+                    )
+                )
                 writer.seal()
     finally:
         lock.release()

@@ -9,12 +9,13 @@ import click
 
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline, history
-from orchestra.ledger.log import read
-from orchestra.ledger.runs import LAST, LEDGER, last_ended, runs_of
+from orchestra.ledger.runs import LAST, last_ended, runs_of
+from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
-from orchestra.report.compare import Side, Sides, agreements, of_method, with_baselines
+from orchestra.report.compare import Side, agreements, machine_of, of_method, with_baselines
 from orchestra.report.compare import compare as compared
+from orchestra.report.compare import sides as sides_of
 from orchestra.report.compare_text import Form, agreement_lines, compared_lines
 from orchestra.runtime import dag
 from orchestra.suggest import did_you_mean
@@ -32,8 +33,8 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @click.argument("sides", nargs=-1, metavar="[FIRST SECOND...]")
 @suite_option
 @profile_option
-@click.option("--run", "run", default=LAST, show_default=True, metavar="ID", help="The run whose methods are meant.")
-@click.option("--markdown", is_flag=True, help="Print it as Markdown.")
+@click.option("--run", "run", default=LAST, show_default=True, metavar="ID", help="Run whose methods are compared.")
+@click.option("--markdown", is_flag=True, help="Markdown output.")
 @click.pass_context
 def compare(
     ctx: click.Context, sides: tuple[str, ...], *, suite: str | None, profile: str, run: str, markdown: bool
@@ -106,7 +107,5 @@ def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
     if folder is None:
         latest = ", ".join(known[-3:]) or "none; `orchestra run` makes one"
         raise UsageError(f'no run or method "{run}"{did_you_mean(run, known)}', f"the latest runs are {latest}")
-    sides = Sides()
-    for event in read(folder / LEDGER):
-        sides.see(event)
-    return sides.by_task(), sides.machine
+    view = look(folder)
+    return sides_of(view), machine_of(view)

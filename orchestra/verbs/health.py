@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,8 @@ from orchestra import draw
 from orchestra.draw import duration
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, UsageError
 from orchestra.ledger import log
-from orchestra.ledger.event import Event
 from orchestra.ledger.lock import holder_of
+from orchestra.ledger.view import View
 from orchestra.plan import Plan, closure
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import ladder
@@ -66,10 +66,10 @@ def _suite(
 @names_argument
 @suite_option
 @profile_option
-@click.option("--start", is_flag=True, help="Start what is down to look at it, and end it again.")
-@click.option("--watch", is_flag=True, help="Go on, and print each row that changes, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list; with --watch one row a line.")
-@click.option("--history", is_flag=True, help="What the rungs of the recovery ladders have brought in earlier runs.")
+@click.option("--start", is_flag=True, help="Start the rows that are down, probe them, and end them again.")
+@click.option("--watch", is_flag=True, help="Print each row that changes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="JSON list; with --watch one row per line.")
+@click.option("--history", is_flag=True, help="Statistics of the recovery steps in earlier runs.")
 @click.pass_context
 def health(
     ctx: click.Context,
@@ -168,7 +168,7 @@ def _table(lines: Sequence[Line]) -> str:
 
 def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) -> int:
     files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-LADDER_RUNS:]
-    records = ladder.collect(map(sound_events, files))
+    records = ladder.collect(map(sound_view, files))
     rows = [one for one in records.values() if one.component in chosen]
     orders = {
         row.id: order for row in plan.components if row.id in chosen and (order := ladder.suggestion(row, records))
@@ -196,10 +196,13 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
     return EXIT_OK
 
 
-def sound_events(file: Path) -> Iterator[Event]:
-    """The events of a run, up to where its ledger is damaged."""
+def sound_view(file: Path) -> View:
+    """The view of a run, up to where its ledger is damaged."""
+    view = View(steps=False)
     with suppress(OrchestraError):
-        yield from log.read(file)
+        for event in log.read(file):
+            view.see(event)
+    return view
 
 
 # ------------------------------------------------------------------------------------------------------------- up, down
@@ -209,8 +212,8 @@ def sound_events(file: Path) -> Iterator[Event]:
 @names_argument
 @suite_option
 @profile_option
-@click.option("--restart", is_flag=True, help="Start anew what is up already.")
-@click.option("--logs", is_flag=True, help="Then follow the output of the services, until Ctrl-C; they stay up.")
+@click.option("--restart", is_flag=True, help="Restart the rows that are already up.")
+@click.option("--logs", is_flag=True, help="Follow the output of the services until Ctrl-C; they stay up.")
 @click.pass_context
 def up_(
     ctx: click.Context, names: tuple[str, ...], *, suite: str | None, profile: str, restart: bool, logs: bool

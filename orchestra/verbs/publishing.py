@@ -8,9 +8,8 @@ from pathlib import Path
 from orchestra import nofollow
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger.disk import disk_error
-from orchestra.ledger.log import read
-from orchestra.ledger.runs import LEDGER
-from orchestra.ledger.state import State, fold_all
+from orchestra.ledger.state import State, state_of
+from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
 from orchestra.report import watch
@@ -26,11 +25,12 @@ def publish_report(root: Path, folder: Path, plan: Plan, ref: str | None, remote
         LedgerError: the ledger is damaged.
         MachineError: git or the remote refuses.
     """
-    state = fold_all(read(folder / LEDGER))
-    if not state.sealed:
+    view = look(folder, steps=False)
+    if view.segment.finish is None or not view.sealed:
         raise UsageError(
             f"run {folder.name} has not ended, so its report is not final", "`orchestra run --resume` ends it"
         )
+    state = state_of(view)
     git = Git(root)
     full = git.full_name(ref or f"refs/orchestra/{plan.suite}")
     made = git.publish(full, _files(root, folder, plan, state), _message(state))

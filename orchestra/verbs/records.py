@@ -22,10 +22,10 @@ from orchestra.ledger.checkpoint import go_back
 from orchestra.ledger.event import CATALOGUE
 from orchestra.ledger.glance import under_way
 from orchestra.ledger.lock import Holder, Lock
-from orchestra.ledger.log import LedgerError, Tail, Writer, read, utc_stamp
+from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
 from orchestra.ledger.reports import bind_reports
 from orchestra.ledger.runs import LAST, LEDGER, find_run
-from orchestra.ledger.state import fold_all
+from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import timeline, watch
@@ -52,15 +52,15 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--follow", is_flag=True, help="Go on until the run ends.")
-@click.option("--json", "as_json", is_flag=True, help="Print each event as JSON, a line each.")
+@click.option("--follow", is_flag=True, help="Follow until the run ends.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output, one event per line.")
 @click.option(
     "--type",
     "types",
     multiple=True,
     type=click.Choice(list(CATALOGUE)),
     metavar="TYPE",
-    help="Only events of this type; may be repeated.",
+    help="Only events of this type; can be repeated.",
 )
 @click.pass_context
 def events(
@@ -73,7 +73,7 @@ def events(
         going = follow and under_way(folder)  # asked before the file is read, so that its last event is not missed
         for event in tail.poll():
             if not types or event.type in types:
-                say_json(timeline.json_line(event)) if as_json else say(timeline.timeline(event))
+                say_json(tail.text.rstrip(b"\n")) if as_json else say(timeline.timeline(event))
         sys.stdout.flush()
         if not going:
             return EXIT_OK
@@ -88,11 +88,11 @@ def events(
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Print this form, and write nothing.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Output format on stdout; no file is written.")
 @click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
-@click.option("--ref", metavar="REF", help="With --commit: the branch or ref; refs/orchestra/SUITE without it.")
-@click.option("--push", is_flag=True, help="With --commit: bring the ref to its remote.")
-@click.option("--remote", metavar="NAME", default="origin", show_default=True, help="With --push: where to.")
+@click.option("--ref", metavar="REF", help="With --commit: branch or ref (default: refs/orchestra/SUITE).")
+@click.option("--push", is_flag=True, help="With --commit: push the ref to its remote.")
+@click.option("--remote", metavar="NAME", default="origin", show_default=True, help="With --push: name of the remote.")
 @click.pass_context
 def report(
     ctx: click.Context,
@@ -139,12 +139,22 @@ def report(
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--gates", is_flag=True, help="Make each number of each gate again from the ledger, and judge it again.")
-@click.option("--policy", is_flag=True, help="Judge the run by the rules of integrity, too, and print each.")
-@click.option("--require", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule must be held.")
-@click.option("--excuse", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule need not be held.")
-@click.option("--key", "key", type=_FILE, metavar="FILE", help="The last seal must be signed by this public key (PEM).")
-@click.option("--sign", is_flag=True, help=f"Seal the record once more, signed by the key in {SIGN_KEY}.")
+@click.option(
+    "--gates", is_flag=True, help="Recompute each number of each gate from the ledger, and evaluate it again."
+)
+@click.option("--policy", is_flag=True, help="Also check the run against the integrity rules, and print each.")
+@click.option(
+    "--require", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule must hold; can be repeated."
+)
+@click.option(
+    "--excuse",
+    multiple=True,
+    type=_RULE,
+    metavar="RULE",
+    help="With --policy: this rule need not hold; can be repeated.",
+)
+@click.option("--key", "key", type=_FILE, metavar="FILE", help="Public key (PEM) that must verify the last seal.")
+@click.option("--sign", is_flag=True, help=f"Append a seal, signed by the key in {SIGN_KEY}.")
 @click.pass_context
 def audit(
     ctx: click.Context,
@@ -185,9 +195,7 @@ def audit(
     differs = gates and not print_gates(folder)
     if not policy:
         return EXIT_FAILED if differs else EXIT_OK
-    facts = integrity.Facts(kept_plan.latest(project.root, folder))
-    for event in read(folder / LEDGER):
-        facts.see(event)
+    facts = integrity.Facts(kept_plan.latest(project.root, folder), look(folder, steps=False))
     held = integrity.judge(facts, require, excuse)
     rows = [(one.rule, "required" if one.required else "noted only", one.word, one.evidence) for one in held]
     say(terminal_table(("rule", "policy", "result", "evidence"), rows))
@@ -236,8 +244,8 @@ def _locked(folder: Path) -> Lock:
 )
 @click.argument("checkpoint", required=False, default="")
 @suite_option
-@click.option("--run", "run", metavar="RUN", default=LAST, help="The run; the newest without it.")
-@click.option("--reason", metavar="TEXT", default="", help="Why, for the record.")
+@click.option("--run", "run", metavar="RUN", default=LAST, help="Run id (default: the newest).")
+@click.option("--reason", metavar="TEXT", default="", help="Reason, for the record.")
 @click.pass_context
 def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str, reason: str) -> int:
     """Take a run back to a checkpoint, the end of one of its groups; nothing is removed from its record.
@@ -247,12 +255,12 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
     project, folder = _folder(ctx, suite, run)
     home, author = folder.parent.parent, author_of(project.root, os.environ)
     if not checkpoint:
-        for one in fold_all(read(folder / LEDGER)).checkpoints:
-            say(unbroken(f"{one['seq']:>6}  {one['time'][:19]}Z  {one['method']}:{one['group']}"))
+        for one in look(folder, steps=False).checkpoints:
+            say(unbroken(f"{one.seq:>6}  {one.time[:19]}Z  {one.body.method}:{one.body.group}"))
         return EXIT_OK
     with _locked(folder):
-        point, state, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
-    say(f"{folder.name}: back at {point['method']}:{point['group']} (event {point['seq']}); {len(state.pending)} wait")
+        point, view, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
+    say(f"{folder.name}: back at {point.body.method}:{point.body.group} (event {point.seq}); {len(view.pending)} wait")
     if baseline:
         say(unbroken(baseline))
     warn("hint: go on with `orchestra run --resume`")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestra.errors import UsageError
-from orchestra.ledger.earlier import look
 from orchestra.ledger.runs import LAST, find_run, runs_of
+from orchestra.ledger.view import look
 from orchestra.runtime.resume import nothing_to_resume
 
 
@@ -43,11 +43,11 @@ def target(home: Path, word: str, profile: str) -> Target:
     if word == LAST and not runs_of(home):
         return Target(profile=profile, why="no run is recorded yet")
     folder = find_run(home, word)
-    before = look(folder)
-    if why := nothing_to_resume(before):
+    before = look(folder, steps=False)
+    if (why := nothing_to_resume(before)) or before.start is None:
         return Target(profile=profile, why=f"of run {folder.name} nothing is left to do: {why}")
-    ran_with = before.start["profile"] or ""
+    ran_with = before.start.profile or ""
     if profile and profile != ran_with:
         with_it = f'with profile "{ran_with}"' if ran_with else "without a profile"
         raise UsageError(f'run {folder.name} ran {with_it}, not with "{profile}"', "leave --profile out")
-    return Target(folder.name, tuple(before.start["selection"]), ran_with)
+    return Target(folder.name, before.selection, ran_with)

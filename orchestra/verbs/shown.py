@@ -13,10 +13,10 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import kept_plan
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.evidence_file import evidence_file
-from orchestra.ledger.log import read
-from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.life import Life
+from orchestra.ledger.view import look
 from orchestra.printing import unbroken
-from orchestra.report.kept import Kept, kept_of, lines
+from orchestra.report.kept import files, lines
 from orchestra.report.watch import relative
 from orchestra.runtime import interpreter
 from orchestra.runtime.select import select
@@ -40,13 +40,13 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
     """
     plan = kept_plan.latest(root, folder)
     tasks = select(plan, selection, [method] if method else [])
-    found = kept_of(read(folder / LEDGER), tasks)
-    found = {task: kept for task, kept in found.items() if kept.verdict is not None or kept.attempts}
+    view = look(folder)
+    found = {task: life for task in tasks if not (life := view.life(task)).empty}
     if not found:
         raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection)}")
     if opened is None:
-        for task, kept in found.items():
-            say("\n".join(lines(task, kept, relative(folder, root))))
+        for task, life in found.items():
+            say("\n".join(lines(task, life, relative(folder, root))))
         return EXIT_OK
     for path in _files(list(found.values()), opened):
         file = _readable(folder, path)
@@ -77,9 +77,9 @@ def _readable(folder: Path, path: str) -> Path:
     return file
 
 
-def _files(every: Sequence[Kept], kind: str) -> list[str]:
+def _files(every: Sequence[Life], kind: str) -> list[str]:
     for wanted in [kind] if kind else [*_FIRST, ""]:
-        if files := [path for one in every for path in one.files(wanted)]:
-            return files
-    there = sorted({one["kind"] for item in every for body in item.attempts for one in body["evidence"]})
+        if found := [path for life in every for path in files(life, wanted)]:
+            return found
+    there = sorted({one.kind for life in every for seen in life.attempts for one in seen.body.evidence})
     raise UsageError(f'nothing of the kind "{kind}" was kept; there is {", ".join(there) or "nothing"}')

@@ -17,7 +17,7 @@ import click
 from orchestra import nofollow
 from orchestra.errors import EXIT_OK, MachineError
 from orchestra.ledger.glance import glance, under_way
-from orchestra.ledger.runs import LAST, LEDGER, STATE, find_run
+from orchestra.ledger.runs import LAST, STATE, find_run
 from orchestra.printing import one_line
 from orchestra.project import PLAN_FOLDER
 from orchestra.verbs.group import say, say_data, say_json
@@ -41,8 +41,8 @@ _WANTED = frozenset(
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--watch", is_flag=True, help="Show it again whenever it changes, until the run ends.")
-@click.option("--json", "as_json", is_flag=True, help="Print the state as JSON.")
+@click.option("--watch", is_flag=True, help="Print it again after every change, until the run ends.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output: the state.")
 @click.pass_context
 def status(ctx: click.Context, run: str, suite: str | None, *, watch: bool, as_json: bool) -> int:
     """Say where a run stands: verdicts so far, what runs now, what waits, errors, servers, gates."""
@@ -75,10 +75,10 @@ def _fresh(folder: Path, *, going: bool) -> None:
             return
     except (MachineError, ValueError):
         pass
-    from orchestra.ledger.log import read  # noqa: PLC0415 - a run that ended well does not need it
-    from orchestra.ledger.state import fold_all, write_state  # noqa: PLC0415
+    from orchestra.ledger.state import state_of, write_state  # noqa: PLC0415 - a run that ended well does not need it
+    from orchestra.ledger.view import look  # noqa: PLC0415
 
-    write_state(folder / STATE, fold_all(read(folder / LEDGER)))
+    write_state(folder / STATE, state_of(look(folder, steps=False)))
 
 
 def _state(folder: Path) -> Mapping[str, Any]:

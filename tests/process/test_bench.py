@@ -76,7 +76,7 @@ def test_a_test_that_does_nothing_is_recorded_as_every_other(tmp_path):
     root = runtime._project(tmp_path / "work", runtime.work_spec(3, "http", "steps: [{set: {done: well}}]"))
     once(Case([sys.executable, "-c", runtime._NOTHING, "run"], root))
     [folder] = (path for path in (root / ".orchestra/work/runs").iterdir() if not path.is_symlink())
-    events = [(event.type, event.body.get("task")) for event in read(folder / "events.jsonl")]
+    events = [(event.type, getattr(event.body, "task", "")) for event in read(folder / "events.jsonl")]
     for task in ("cli:t0", "cli:t1", "cli:t2"):
         assert [kind for kind, of in events if of == task] == ["attempt_started", "attempt_finished", "verdict"]
     assert events[-1][0] == "seal"

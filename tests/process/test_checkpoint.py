@@ -12,6 +12,7 @@ import pytest
 
 from orchestra.ledger import baseline, history
 from orchestra.ledger.checkpoint import go_back, undone
+from orchestra.ledger.event import BaselineChanged
 from tests.support.paths import ROOT
 from tests.support.project import HEAD, SuiteProject
 
@@ -23,12 +24,12 @@ tests:
 """
 
 
-def own(previous, digest):
-    return {"previous": previous, "digest": digest, "by_run": True}
+def own(previous: str | None, digest: str) -> BaselineChanged:
+    return BaselineChanged(previous=previous, digest=digest, reason="", by_run=True)
 
 
-def others(previous, digest):
-    return {"previous": previous, "digest": digest}
+def others(previous: str, digest: str) -> BaselineChanged:
+    return BaselineChanged(previous=previous, digest=digest, reason="")
 
 
 @pytest.mark.parametrize(

@@ -8,28 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger import log
-from orchestra.ledger.earlier import Troubles
-from orchestra.ledger.state import fold_all
+from orchestra.ledger.event import Incident, ServiceChanged
+from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
-from orchestra.runtime.attempt import Failure, Result
+from orchestra.runtime.attempt import AttemptFailure, Result
+from orchestra.runtime.gate import outage_figures
 from orchestra.runtime.incident import Died, Incidents, Outages, judged, settle
 from orchestra.runtime.servers.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
+from tests.support import events as made
 from tests.support.outages import asks, backend, breaks, suite
 from tests.support.servers import free_range
 
-FAILED = Result("cli:a", 1, "failed", 1.0, Failure("command", "exit code 1"))
+FAILED = Result("cli:a", 1, "failed", 1.0, AttemptFailure("command", "exit code 1"))
 PASSED = Result("cli:a", 1, "passed", 1.0)
 
 
-def event(component="backend", state="unhealthy", incident="backend-1", **more):
-    return {
-        "component": component,
-        "state": state,
-        "reason": "died",
-        **({"incident": incident} if incident else {}),
-        **more,
-    }
+def change(component="backend", state="unhealthy", incident="backend-1", **more) -> ServiceChanged:
+    fields = {"pid": None, "port": None, "attempt": 1, "reason": "died", "seconds": 0.0, "incident": incident, **more}
+    return ServiceChanged(component=component, state=state, **fields)
+
+
+def attempt_of(task: str, **more) -> dict:
+    method, _, test = task.partition(":")
+    ended = {"attempt": 1, "outcome": "failed", "seconds": 1.0, "error": None, "retry": False}
+    return {"task": task, "test": test, "method": method, **ended, "steps": [], "evidence": [], **more}
 
 
 # ------------------------------------------------------------------------------------------------------------- the fold
@@ -39,34 +41,28 @@ def test_an_incident_opens_once_counts_its_rungs_and_closes_with_its_outcome():
     fold = Incidents()
     fold.began("cli:a", {"backend"})
     fold.began("cli:b", {"other"})
-    [opened] = fold.service(event(ago_seconds=2.0, bound_seconds=60.0), 10.0)
-    assert (opened["id"], opened["state"], opened["tests"], opened["bound_seconds"]) == (
-        "backend-1",
-        "opened",
-        ["cli:a"],
-        60.0,
-    )
-    assert fold.service(event("frontend", incident=""), 10.0) == []
-    assert fold.service(event("frontend"), 10.0) == [], "what waits for it has no incident of its own"
-    assert fold.service(event(action="restart"), 11.0) == []
+    [opened] = fold.service(change(bound_seconds=60.0), 10.0, ago_seconds=2.0)
+    assert (opened.id, opened.state, opened.tests, opened.bound_seconds) == ("backend-1", "opened", ("cli:a",), 60.0)
+    assert fold.service(change("frontend", incident=""), 10.0) == []
+    assert fold.service(change("frontend"), 10.0) == [], "what waits for it has no incident of its own"
+    assert fold.service(change(action="restart"), 11.0) == []
     fold.began("cli:c", {"backend", "other"})
-    [closed] = fold.service(event(state="healthy", action="failover"), 14.0)
-    assert (closed["seconds"], closed["outcome"], closed["rungs"]) == (6.0, "recovered", ["restart", "failover"])
-    assert closed["tests"] == ["cli:a", "cli:c"]
+    [closed] = fold.service(change(state="healthy", action="failover"), 14.0)
+    assert (closed.seconds, closed.outcome, closed.rungs) == (6.0, "recovered", ("restart", "failover"))
+    assert closed.tests == ("cli:a", "cli:c")
     assert [fold.ended(task) for task in ("cli:a", "cli:b", "cli:c")] == [("backend-1",), (), ("backend-1",)]
-    assert fold.counts()["incidents"] == 1
     assert fold.unresolved(20.0) == []
 
 
 def test_an_attempt_after_it_is_not_touched_and_what_is_open_at_the_end_is_said():
     fold = Incidents()
-    fold.service(event(), 0.0)
-    fold.service(event(state="failed"), 1.0)
+    fold.service(change(), 0.0)
+    fold.service(change(state="failed"), 1.0)
     fold.began("cli:a", {"backend"})
     assert fold.ended("cli:a") == ()
-    fold.service(event(incident="backend-2"), 2.0)
+    fold.service(change(incident="backend-2"), 2.0)
     [closed] = fold.unresolved(5.0)
-    assert (closed["id"], closed["outcome"], closed["seconds"]) == ("backend-2", "unresolved", 3.0)
+    assert (closed.id, closed.outcome, closed.seconds) == ("backend-2", "unresolved", 3.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["open", "close", "begin", "end"]), st.sampled_from("ab")), max_size=40))
@@ -79,9 +75,9 @@ def test_an_attempt_is_touched_by_exactly_the_incidents_whose_time_overlaps_its_
             number[name] += 1
             open_now[name] = f"{name}-{number[name]}"
             incidents.append([name, now, None, open_now[name]])
-            fold.service(event(name, incident=open_now[name]), float(now))
+            fold.service(change(name, incident=open_now[name]), float(now))
         elif what == "close" and name in open_now:
-            fold.service(event(name, "healthy", open_now[name]), float(now))
+            fold.service(change(name, "healthy", open_now[name]), float(now))
             next(one for one in incidents if one[3] == open_now[name])[2] = now
             del open_now[name]
         elif what == "begin" and name not in began:
@@ -122,7 +118,7 @@ def test_a_product_is_never_blamed_for_an_outage():
 
 def test_a_failure_is_held_until_its_components_were_asked_and_not_when_the_run_is_ended():
     events, asked = [], []
-    outages = Outages(lambda kind, body: events.append((kind, body)), clock=lambda: 1.0)
+    outages = Outages(events.append, clock=lambda: 1.0)
     outages.began("cli:a", ["backend"], [])
     assert outages.sift([FAILED], lambda ids, done: asked.append((ids, done))) == []
     assert asked[0][0] == ("backend",)
@@ -131,11 +127,10 @@ def test_a_failure_is_held_until_its_components_were_asked_and_not_when_the_run_
     assert outages.sift([PASSED], lambda *_: pytest.fail("a pass is not held")) == [PASSED]
     assert outages.sift([FAILED], lambda *_: None) == []
     assert outages.sift([], lambda *_: None, at_once=True) == [FAILED]
-    outages.service(event(ago_seconds=1.0, bound_seconds=3.0))
-    assert [kind for kind, _ in events] == ["service_event", "incident"]
-    assert "ago_seconds" not in events[0][1]
+    outages.service(change(bound_seconds=3.0), ago_seconds=1.0)
+    assert [type(body) for body in events] == [ServiceChanged, Incident]
     outages.close()
-    assert events[-1][1]["outcome"] == "unresolved"
+    assert (events[-1].outcome, events[-1].seconds) == ("unresolved", 1.0)
 
 
 def session(task="mcp:a", outcome="passed", *, alive=True, mended=()):
@@ -144,13 +139,13 @@ def session(task="mcp:a", outcome="passed", *, alive=True, mended=()):
         {"part": part, "reason": reason, "rungs": rungs, "before": before} for part, reason, rungs, before in mended
     ]
     facts = {"session": {"method": "mcp", "alive": {"browser": alive, "server": True}, "mended": parts}}
-    failure = None if outcome == "passed" else Failure("crash", "the browser died in this step")
+    failure = None if outcome == "passed" else AttemptFailure("crash", "the browser died in this step")
     return Result(task, 1, outcome, 1.0, failure, facts=facts)
 
 
 def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_next_test_has_a_new_one():
     events = []
-    outages = Outages(lambda kind, body: events.append((kind, body)), clock=lambda: 1.0)
+    outages = Outages(events.append, clock=lambda: 1.0)
     outages.began("mcp:a", [], [])
     settled, touched = outages.ended(
         session(outcome="error", alive=False, mended=[("browser", "the browser died", [], False)]), Retry(), held=0
@@ -161,18 +156,18 @@ def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_
         session(mended=[("browser", "the browser had died", ["relaunch"], True)]), Retry(), held=1
     )
     assert (settled, touched) == ((False, False, False), ())
-    told = [(body["component"], body["state"]) for kind, body in events if kind == "service_event"]
+    told = [(body.component, body.state) for body in events if isinstance(body, ServiceChanged)]
     assert told == [("mcp.browser", "unhealthy"), ("mcp.server", "healthy"), ("mcp.browser", "healthy")]
-    opened, closed = [body for kind, body in events if kind == "incident"]
-    assert (opened["reason"], closed["outcome"], closed["rungs"]) == ("the browser died", "recovered", ["relaunch"])
-    assert outages.counts()["incidents"] == 1
+    opened, closed = [body for body in events if isinstance(body, Incident)]
+    assert (opened.reason, closed.outcome, closed.rungs) == ("the browser died", "recovered", ("relaunch",))
+    assert outage_figures(made.view(*events))["incidents"] == 1
 
 
 def test_a_row_of_a_session_counts_its_incidents_on():
     fold = Incidents({"mcp.browser": 3})
     fold.began("mcp:a", set())
     told = [fold.part("mcp:a", Died("mcp.browser", "is gone", ("browser",)), now) for now in (1.0, 2.0)]
-    assert [body["id"] for bodies in told for body in bodies if body["state"] == "opened"] == [
+    assert [body.id for bodies in told for body in bodies if body.state == "opened"] == [
         "mcp.browser-4",
         "mcp.browser-5",
     ]
@@ -180,12 +175,12 @@ def test_a_row_of_a_session_counts_its_incidents_on():
 
 def test_browsers_of_several_workers_are_one_row_and_touch_each_its_own_test():
     events = []
-    outages = Outages(lambda kind, body: events.append((kind, body)), clock=lambda: 1.0)
+    outages = Outages(events.append, clock=lambda: 1.0)
     died = {"part": "browser", "reason": "the browser died", "rungs": [], "before": False}
     for task in ("cli:a", "cli:b", "cli:c"):
         outages.began(task, [], [])
     lost = {"browser": "chromium 1", "mended": [died], "alive": {"browser": False}}
-    crash = Failure("crash", "the browser died in this step")
+    crash = AttemptFailure("crash", "the browser died in this step")
     for task in ("cli:a", "cli:b"):
         settled, touched = outages.ended(Result(task, 1, "error", 1.0, crash, facts=lost), Retry(), held=0)
         assert (settled.requeue, touched) == (True, ("cli.browser-1",))
@@ -197,23 +192,25 @@ def test_browsers_of_several_workers_are_one_row_and_touch_each_its_own_test():
         "alive": {"browser": True},
     }
     assert outages.ended(Result("cli:a", 2, "passed", 1.0, facts=back), Retry(), held=1)[1] == ()
-    opened, closed = [body for kind, body in events if kind == "incident"]
-    assert (opened["id"], closed["outcome"], closed["tests"]) == ("cli.browser-1", "recovered", ["cli:a", "cli:b"])
+    opened, closed = [body for body in events if isinstance(body, Incident)]
+    assert (opened.id, closed.outcome, closed.tests) == ("cli.browser-1", "recovered", ("cli:a", "cli:b"))
 
 
-def test_what_is_counted_goes_on_with_the_run():
-    past = Troubles(suspects=2, recoveries=3, failovers={"backend"})
-    fold = Incidents({"backend": 4, "cli.browser": 1}, past)
-    assert fold.counts() == {"incidents": 5, "infra_suspect": 2, "recoveries": 3, "degraded": 1}
-    for name, action in (("backend", "failover"), ("other", "failover")):
-        fold.service(event(name, incident=f"{name}-5"), 0.0)
-        fold.service(event(name, incident=f"{name}-5", action=action), 1.0)
-    fold.suspect()
-    assert fold.counts() == {"incidents": 7, "infra_suspect": 3, "recoveries": 5, "degraded": 2}
+def test_what_is_counted_is_counted_over_all_segments():
+    """Of incidents the numbers, also of those that a segment was cut off before; of components on failover each once."""
+    failed = made.body("attempt_finished", attempt_of("cli:a", infra_suspect=True))
+    actions = [
+        change(name, incident=f"{name}-{number}", action=action)
+        for name, number, action in (("backend", 5, "restart"), ("backend", 6, "failover"), ("other", 1, "failover"))
+    ]
+    told = [failed, *actions, made.body("run_resumed", {"run": "r", "rerun": ["cli:a"]}), failed]
+    assert outage_figures(made.view(*told)) == {"incidents": 7, "infra_suspect": 2, "recoveries": 3, "degraded": 2}
+    back = change("backend", "healthy", incident="backend-6", action="fail_back")
+    assert outage_figures(made.view(*told, back))["recoveries"] == 3, "going back is no recovery"
 
 
 def test_a_server_that_was_replaced_in_a_test_marks_its_pass_and_one_before_it_does_not():
-    outages = Outages(lambda *_: None)
+    outages = Outages(lambda _: None)
     for before, wanted in ((False, ("mcp.server-1",)), (True, ())):
         outages.began("mcp:a", [], [])
         died = session(mended=[("server", "the MCP server died", ["restart"], before)])
@@ -383,11 +380,10 @@ def test_metrics_count_incidents_and_held_attempts(project):
     suite(project, backend(), f"  a: {{{breaks('kill', seconds=2.0)}\n" + gates)
     done = project.run("run")
     assert done.code == 0, done.err
-    events = list(log.read(project.folder / "events.jsonl"))
-    state = fold_all(events)
-    assert state.incident_count == 1
+    view = look(project.folder)
+    assert len(view.outages) == 1
     own = ("after:i", "after:s", "after:r")
-    assert {name: state.gates[name]["result"] for name in own} == dict.fromkeys(own, "passed")
+    assert {name: view.gates[name].body.result for name in own} == dict.fromkeys(own, "passed")
 
 
 # ------------------------------------------------------------------------------------------------------------- fail_back

@@ -9,7 +9,8 @@ import time
 from datetime import UTC, datetime
 
 from orchestra.ledger.log import Writer, read, verify
-from orchestra.ledger.state import fold_all
+from orchestra.ledger.view import view_of
+from tests.support.ledgers import note
 from tests.support.paths import ROOT
 
 # Says a number only after the event that carries it is on the disk.
@@ -17,13 +18,14 @@ WRITE = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from orchestra.ledger.event import Note
 from orchestra.ledger.log import Writer
 
 writer = Writer(Path(sys.argv[1]), now=lambda: datetime.now(UTC))
 number = writer.tip.seq
 while True:
     number += 1
-    writer.append("note", {"message": str(number), "data": {"more": "x" * (number * 37 % 5000)}}, sync=number % 3 == 0)
+    writer.append(Note(message=str(number), data={"more": "x" * (number * 37 % 5000)}), sync=number % 3 == 0)
     if number % 3 == 0:
         print(writer.tip.seq, writer.tip.hash, flush=True)
 """
@@ -50,7 +52,7 @@ def test_kills_at_seeded_moments_lose_nothing_that_was_synced(tmp_path):
     with Writer(path, now=lambda: datetime.now(UTC)) as writer:
         writer.seal()
     assert verify(path) is None
-    assert fold_all(read(path)).sealed
+    assert view_of(read(path)).sealed
 
 
 def test_a_power_cut_drops_what_was_not_synced_and_no_more(tmp_path):
@@ -59,10 +61,10 @@ def test_a_power_cut_drops_what_was_not_synced_and_no_more(tmp_path):
     for _ in range(40):
         with Writer(path, now=lambda: datetime.now(UTC)) as writer:
             count = dice.randrange(1, 5)
-            synced += [writer.append("note", {"message": f"kept {number}"}, sync=True) for number in range(count)]
+            synced += [writer.append(note(f"kept {number}"), sync=True) for number in range(count)]
             safe = writer.tip.end
             for number in range(dice.randrange(4)):
-                writer.append("note", {"message": f"late {number}"})
+                writer.append(note(f"late {number}"))
             end = writer.tip.end
         os.truncate(path, dice.randint(safe, end))
         assert set(map(repr, synced)) <= set(map(repr, read(path)))

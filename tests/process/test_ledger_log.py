@@ -9,13 +9,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from orchestra.errors import MachineError
+from orchestra.ledger.event import Note
 from orchestra.ledger.log import Writer, verify
 
 def fill(path, mend):
     writer = Writer(path, now=lambda: datetime.now(UTC))
     try:
         for number in range(10000):
-            writer.append("note", {"message": "x" * 150}, sync=True)
+            writer.append(Note(message="x" * 150), sync=True)
     except MachineError as error:
         print(error.message.replace(str(path), "PATH"))
         print(error.hint)
@@ -23,7 +24,7 @@ def fill(path, mend):
     assert path.stat().st_size == writer.tip.end, "half a line is left"
     assert verify(path) is None
     mend()
-    writer.append("note", {"message": "goes on"}, sync=True)
+    writer.append(Note(message="goes on"), sync=True)
     writer.seal()
     writer.close()
     print(verify(path))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestra.ledger.origin import Environment, Git
 from orchestra.runtime.provenance import environment, git_state, provenance, started_by
 
 
@@ -27,13 +28,8 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_clean_checkout_has_commit_and_branch(checkout):
-    found = git_state(checkout)
-    assert found == {
-        "commit": git(checkout, "rev-parse", "HEAD").strip(),
-        "branch": "trunk",
-        "dirty_files": 0,
-        "dirty": {},
-    }
+    commit = git(checkout, "rev-parse", "HEAD").strip()
+    assert git_state(checkout) == Git(commit=commit, branch="trunk", dirty_files=0, dirty={})
 
 
 def test_changed_files_have_digests(checkout):
@@ -43,8 +39,8 @@ def test_changed_files_have_digests(checkout):
     (checkout / "gone.txt").unlink()
     (checkout / "below").mkdir()
     found = git_state(checkout / "below")
-    assert found["dirty_files"] == 4
-    assert found["dirty"] == {
+    assert found.dirty_files == 4
+    assert found.dirty == {
         "changed.txt": hashlib.sha256(b"other").hexdigest(),
         "gone.txt": None,
         "new one.txt": hashlib.sha256(b"new").hexdigest(),
@@ -54,15 +50,14 @@ def test_changed_files_have_digests(checkout):
 
 def test_outside_of_git_there_is_nothing_to_say(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_state(tmp_path) == {}
+    assert git_state(tmp_path) == Git()
 
 
 def test_the_environment_is_redacted():
     env = {"CI": "1", "TZ": "UTC", "HOME": "/home/a", "ORCHESTRA_TOKEN": "t", "ORCHESTRA_PROFILE": "p", "API_KEY": "k"}
-    assert environment(env) == {
-        "values": {"CI": "1", "TZ": "UTC", "ORCHESTRA_PROFILE": "p"},
-        "names": ["API_KEY", "HOME", "ORCHESTRA_TOKEN"],
-    }
+    assert environment(env) == Environment(
+        values={"CI": "1", "TZ": "UTC", "ORCHESTRA_PROFILE": "p"}, names=("API_KEY", "HOME", "ORCHESTRA_TOKEN")
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,8 +82,8 @@ def test_who_started_it(env, found):
     assert started_by(env) == found
 
 
-def test_all_of_it_is_plain_data(checkout):
+def test_where_a_run_comes_from_is_recorded_whole(checkout):
     facts = provenance(checkout, {"USER": "ann"}, "1.2.3")
-    assert (facts["orchestra"], facts["user"]) == ("1.2.3", "ann")
-    assert {"doit", "playwright"} <= set(facts["tools"])
-    assert all(facts[name] for name in ("python", "system", "machine", "cores", "memory_megabytes", "git"))
+    assert (facts.orchestra, facts.user) == ("1.2.3", "ann")
+    assert {"doit", "playwright"} <= set(facts.tools)
+    assert all((facts.python, facts.system, facts.machine, facts.cores, facts.memory_megabytes, facts.git.commit))

@@ -10,7 +10,7 @@ import pytest
 
 from orchestra.errors import MachineError, UsageError
 from orchestra.report.publish import TRIES, Git
-from tests.support.project import HEAD, SuiteProject
+from tests.support.project import HEAD, SuiteProject, py
 
 SPEC = f"{HEAD}tests:\n  a: {{command: {{argv: [sh, -c, exit 0]}}}}\n"
 IDENTITY = {
@@ -75,6 +75,23 @@ def test_the_report_of_a_run_is_committed_and_pushed(checkout, tmp_path):
         refused = project.run("report", *words)
         assert (refused.code, said in refused.err) == (2, True), refused.err
     assert "refuses" in project.run("report", "--commit", "--push", "--remote", "nowhere").err
+
+
+def test_the_report_of_a_run_that_did_not_end_is_not_committed(checkout):
+    (checkout / "pyproject.toml").write_text("[tool.orchestra]\n")
+    wait = "import pathlib, time; pathlib.Path('here').touch(); time.sleep(0 if pathlib.Path('go').exists() else 600)"
+    project = SuiteProject(checkout).write(f"{HEAD}tests: {{a: {py(wait)}}}\n").compile()
+    process = project.start("run")
+    while not (checkout / "here").exists():
+        assert process.poll() is None, process.communicate()
+    process.kill()
+    process.communicate()
+    refused = project.run("report", "--commit")
+    assert (refused.code, "has not ended" in refused.err, "orchestra run --resume" in refused.err) == (2, True, True)
+    assert subprocess.run(["git", "show-ref", "refs/orchestra/s"], cwd=checkout, check=False).returncode == 1
+    (checkout / "go").touch()
+    assert project.run("run", "--resume").code == 0
+    assert project.run("report", "--commit").code == 0
 
 
 def test_what_a_branch_has_stays_and_the_report_is_beside_it(checkout):

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from orchestra.ledger.chain import Tip, link
-from orchestra.ledger.event import Event
-from orchestra.ledger.log import read
+from orchestra.ledger.event import Body, GateJudged, RunFinished
 from orchestra.metrics import METRICS
 from orchestra.plan import Component, Gate, Method, Plan
 from orchestra.plan import Test as Case
 from orchestra.runtime.rejudge import MEASURED, rejudge
+from tests.support import events as made
+from tests.support.forging import forge
 from tests.support.project import HEAD, SuiteProject, py
 
 HEADS = HEAD.replace("{cli: {driver: command, workers: 2}}", "{one: {driver: command}, two: {driver: command}}")
@@ -49,18 +50,14 @@ tests:
 Change = Callable[[str, dict[str, Any]], None]
 
 
-def forged(file: Path, change: Change) -> None:
+def forged(folder: Path, change: Change) -> None:
     """Change bodies of a ledger and close its chain again: what somebody can do who knows how it is made."""
-    tip, lines = Tip(), []
-    for event in read(file):
-        body = json.loads(json.dumps(event.body))
-        change(event.type, body)
-        if event.type == "seal":
-            body |= {"head": tip.hash}
-        made, line = link(tip, event.time, event.type, body, None)
-        tip = Tip(made.seq, made.hash, made.time)
-        lines.append(line)
-    file.write_bytes(b"".join(lines))
+
+    def changed(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        change(kind, body)
+        return body
+
+    forge(folder, changed)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +128,7 @@ def test_a_lie_that_the_chain_bears_is_found(ran, lie, tmp_path):
     file = ran.folder / "events.jsonl"
     whole = file.read_bytes()
     try:
-        forged(file, change)
+        forged(ran.folder, change)
         done = ran.run("audit", "--gates")
     finally:
         file.write_bytes(whole)
@@ -167,32 +164,28 @@ PLAN = Plan(
 )
 
 
-def events(*made: tuple[str, dict[str, Any]]) -> list[Event]:
-    return [
-        Event(seq, "2026-01-01T00:00:00.000000Z", kind, 1, "", "", body) for seq, (kind, body) in enumerate(made, 1)
-    ]
+STARTED = {"run": "r", "suite": "s", "plan_digest": PLAN.digest(), "source_digest": "", "profile": None, "argv": []}
+START = made.body(
+    "run_started", {**STARTED, "selection": ["cli:a"], "methods": ["cli"], "workers": 1, "provenance": {}}
+)
+CHANGED = {"component": "back", "reason": "died", "pid": None, "port": None, "attempt": 1, "seconds": 0.0}
+SICK = made.body("service_event", {**CHANGED, "state": "unhealthy", "incident": "back-1"})
+OPENED = made.body("incident", {"component": "back", "state": "opened", "reason": "died", "id": "back-1"})
 
 
-START = "run_started", {"selection": ["cli:a"], "plan_digest": PLAN.digest(), "source_digest": ""}
-SICK = "service_event", {"component": "back", "state": "unhealthy", "incident": "back-1"}
-OPENED = "incident", {"component": "back", "state": "opened", "id": "back-1"}
-
-
-def calm(incidents: int) -> tuple[str, dict[str, Any]]:
-    values = {"incidents": incidents, "recoveries": 0}
-    body = {
-        "phase": "during",
-        "name": "calm",
-        "result": "warned",
-        "expression": PLAN.gates[0].require,
-        "values": values,
-        "message": str(incidents),
-    }
-    return "gate", body
+def calm(incidents: int) -> Body:
+    return GateJudged(
+        phase="during",
+        name="calm",
+        result="warned",
+        expression=PLAN.gates[0].require,
+        values={"incidents": incidents, "recoveries": 0},
+        message=str(incidents),
+    )
 
 
 @pytest.mark.parametrize(
-    "made, same",
+    "told, same",
     [
         ([START, SICK, OPENED, calm(1)], True),
         (
@@ -203,15 +196,31 @@ def calm(incidents: int) -> tuple[str, dict[str, Any]]:
         ([START, SICK, OPENED, calm(2)], False),
     ],
 )
-def test_a_gate_may_know_of_an_outage_whose_event_comes_behind(made, same):
-    [found] = rejudge(events(*made), lambda _: PLAN)
+def test_a_gate_may_know_of_an_outage_whose_event_comes_behind(told, same):
+    [found] = rejudge(made.events(*told), lambda _: PLAN)
+    assert found.same is same
+
+
+@pytest.mark.parametrize(
+    "seconds, told, same",
+    [
+        (5.0, "its condition was false at the end, for less than 5 s", True),
+        (5.0, "", False),
+        (0.0, "its condition was false at the end, for less than 5 s", False),
+    ],
+)
+def test_a_condition_that_is_false_at_the_end_is_held_only_by_a_gate_that_has_time(seconds, told, same):
+    plan = msgspec.structs.replace(PLAN, gates=(msgspec.structs.replace(PLAN.gates[0], for_seconds=seconds),))
+    end = msgspec.structs.replace(calm(1), result="passed", message=told)
+    [found] = rejudge(made.events(START, SICK, OPENED, end), lambda _: plan)
     assert found.same is same
 
 
 def test_a_gate_that_nobody_judged_is_said():
-    finished = "run_finished", {"gates": {"during:calm": "passed"}}
-    found = list(rejudge(events(START, finished), lambda _: PLAN))
+    finished = RunFinished(exit_code=0, counts={}, seconds=1.0, gates={"during:calm": "warned"})
+    found = list(rejudge(made.events(START, finished), lambda _: PLAN))
     assert {one.gate for one in found if one.fault == "it applies and was never judged"} == {
+        "during:calm",
         "after:all_judged",
         "after:none_silent",
         "after:servers_up",

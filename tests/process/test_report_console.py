@@ -13,12 +13,13 @@ from tests.support.terminal import Terminal
 CHOICE = """
 import sys
 from pathlib import Path
+from orchestra.ledger.view import View
 from orchestra.report import watch
 from tests.support import runs as samples
 watchers = watch.observers(Path(sys.argv[1]), samples.PLAN, Path(sys.argv[1]))
 Path(sys.argv[2]).write_text(type(watchers[1]).__name__)
 for watcher in watchers:
-    watcher.close()
+    watcher.close(View())
 print("data")
 """
 

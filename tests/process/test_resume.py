@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,12 +11,13 @@ import pytest
 
 from orchestra.errors import PlanError
 from orchestra.ledger import baseline, history
-from orchestra.ledger.earlier import Earlier, earlier
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import Body
+from orchestra.ledger.view import View
 from orchestra.plan import Baseline, Component, Method, Plan, Service
 from orchestra.plan import Test as Case
 from orchestra.runtime.pace import Pace
 from orchestra.runtime.resume import changed_tests, decide, nothing_to_resume
+from tests.support import events as made
 from tests.support.project import HEAD, SuiteProject
 
 COUNTED = f"""{HEAD}
@@ -52,6 +55,14 @@ def test_what_passed_is_kept_and_the_rest_runs_in_the_same_ledger(failed):
     assert only_run(failed) == failed.folder
     assert "3 passed; 3 in all" in (failed.folder / "summary.md").read_text()
     assert failed.run("audit").code == 0
+
+
+def test_a_test_that_broke_and_was_repaired_before_its_run_was_resumed_is_not_flaky(failed):
+    (failed.root / "good").touch()
+    assert failed.run("run", "--resume").code == 0
+    assert failed.run("history", "--flaky").out == "no test is flaky\n"
+    [odds] = map(json.loads, failed.run("history", "--failures", "--json").out.splitlines())
+    assert (odds["transient"], odds["untold"]) == (0, 1)
 
 
 def test_a_segment_whose_beginning_a_power_cut_took_leaves_its_folders_alone(failed):
@@ -109,11 +120,12 @@ def test_what_each_segment_passed_counts_once_in_baseline_and_history(failed):
 def test_a_test_that_was_found_slower_is_no_sample_of_a_resumed_run(tmp_path):
     key = baseline.key_of("cli:a", "", "m")
     pace = Pace(tmp_path / baseline.FILE, Baseline(), "m", {key: (1.0,) * 10})
-    pace.recall("cli:a", 9.0, "", "slower")
-    pace.recall("cli:b", 2.0, "", "")
-    pace.recall("cli:c", 3.0, "", "unconfirmed")
-    assert pace.figures() == {"regressions": 1}
-    pace.keep(tmp_path, lambda _kind, _body: None)
+    view = made.view(
+        started(), *paced("cli:a", 9.0, "slower"), *paced("cli:b", 2.0), *paced("cli:c", 3.0, "unconfirmed"),
+        made.body("run_resumed", {"run": "r", "rerun": []}),
+    )  # fmt: skip
+    assert pace.figures(view) == {"regressions": 1}
+    pace.keep(tmp_path, view, lambda _: None)
     found = {name.split()[0]: taken for name, taken in pace.samples.items()}
     assert found == {"cli:a": (1.0,) * 10, "cli:b": (2.0,), "cli:c": (3.0,)}
 
@@ -265,10 +277,41 @@ def with_(plan: Plan, **parts) -> Plan:
     return msgspec.structs.replace(plan, **parts)
 
 
-def before(**more) -> Earlier:
-    verdicts = {f"cli:{name}": {"verdict": "passed", "inputs": f"in-{name}"} for name in "ab"}
-    start = {"selection": ["cli:a", "cli:b"], "run": "r"}
-    return Earlier(start=start, builds={"api": "1"}, verdicts=verdicts, **more)
+def of(task: str, **more) -> dict:
+    method, _, test = task.partition(":")
+    return {"task": task, "test": test, "method": method, **more}
+
+
+def started() -> Body:
+    own = {"run": "r", "suite": "s", "plan_digest": THEN.digest(), "source_digest": "", "profile": None, "argv": []}
+    more = {"selection": ["cli:a", "cli:b"], "methods": ["cli"], "workers": 1, "provenance": {}, "builds": {"api": "1"}}
+    return made.body("run_started", {**own, **more})
+
+
+def passed(task: str) -> Body:
+    ended = {"verdict": "passed", "reason": "", "seconds": 1.0, "attempts": 1, "speed_class": None, "degraded": []}
+    return made.body("verdict", of(task, **ended, inputs=f"in-{task.partition(':')[2]}"))
+
+
+def paced(task: str, seconds: float, moved: str = "") -> Iterator[Body]:
+    """A pass, what its comparison with the baseline found, and its verdict."""
+    ended = {"outcome": "passed", "error": None, "steps": [], "evidence": [], "retry": False}
+    figures = {"median_seconds": 1.0, "mad_seconds": 0.0, "runs": 10, "limit_seconds": 2.0, "repeats": []}
+    yield made.body("attempt_started", of(task, attempt=1, dir="d"))
+    yield made.body("attempt_finished", of(task, attempt=1, seconds=seconds, **ended))
+    if moved:
+        found = {"result": moved, "suspected": "slower", "baseline": "k", "seconds": seconds}
+        yield made.body("comparison", of(task, **found, **figures))
+    yield passed(task)
+
+
+def failed_attempt(task: str, number: int, *, held: bool = False) -> Body:
+    ended = {"outcome": "failed", "seconds": 1.0, "error": None, "steps": [], "evidence": [], "retry": True}
+    return made.body("attempt_finished", of(task, attempt=number, infra_suspect=held, **ended))
+
+
+def before(*more: Body) -> View:
+    return made.view(started(), *(more or (passed("cli:a"), passed("cli:b"))))
 
 
 def inputs(test: Case) -> str:
@@ -284,36 +327,39 @@ def test_another_build_of_a_service_runs_its_tests_again():
     assert (set(found.kept), found.rerun) == ({"cli:a"}, ("cli:b",))
 
 
+def goes_on(view: View, builds: dict[str, str]) -> View:
+    """The view of a run after its resume."""
+    found = decide(view, THEN, THEN, builds, inputs, allow_changed=False)
+    view.see(made.event(view.seq + 1, made.body("run_resumed", {"run": "r", "rerun": list(found.rerun)})))
+    return view
+
+
 def test_attempts_by_another_build_do_not_count():
-    half = before(attempts={"cli:b": 1})
-    del half.verdicts["cli:b"]
-    assert decide(half, THEN, THEN, {"api": "1"}, inputs, allow_changed=False).attempts == {"cli:b": 1}
-    again = decide(half, THEN, THEN, {"api": "2"}, inputs, allow_changed=False)
-    assert (again.attempts, again.rerun) == ({}, ("cli:b",))
+    half = passed("cli:a"), failed_attempt("cli:b", 1)
+    again = goes_on(before(*half), {"api": "1"})
+    assert (again.life("cli:b").ended, list(again.pending)) == (1, ["cli:b"])
+    again = goes_on(before(*half), {"api": "2"})
+    assert (again.life("cli:b").ended, again.past["cli:b"][0].ended) == (0, 1)
 
 
 def test_attempts_of_an_incident_still_do_not_count():
-    half = before(attempts={"cli:b": 2}, held={"cli:b": 2, "cli:a": 1})
-    del half.verdicts["cli:b"]
-    assert decide(half, THEN, THEN, {"api": "1"}, inputs, allow_changed=False).held == {"cli:b": 1, "cli:a": 1}
+    half = passed("cli:a"), failed_attempt("cli:b", 1, held=True), failed_attempt("cli:b", 2, held=True)
+    again = goes_on(before(*half), {"api": "1"}).life("cli:b")
+    assert (again.ended, again.held) == (2, 1), "one of them is held, the second counts"
 
 
 def test_incidents_are_counted_on_from_what_the_ledger_has():
-    def told(kind, **body):
-        return Event(1, "", kind, 1, "", "", body)
-
-    found = earlier(
-        [
-            told("incident", component="back-end", state="opened", reason="", id="back-end-2"),
-            told("incident", component="back-end", state="closed", reason="", id="back-end-1"),
-            told("incident", component="old", state="opened", reason=""),  # before incidents had ids
-            told("service_event", component="front", incident="back-end-9"),  # it waits for another
-            told("service_event", component="front", incident="front-1"),  # cut off before its `incident`
-        ]
+    change = {"state": "unhealthy", "pid": None, "port": None, "attempt": 1, "reason": "", "seconds": 0.0}
+    view = made.view(
+        made.body("incident", {"component": "back-end", "state": "opened", "reason": "", "id": "back-end-2"}),
+        made.body("incident", {"component": "back-end", "state": "closed", "reason": "", "id": "back-end-1"}),
+        made.body("incident", {"component": "old", "state": "opened", "reason": ""}),  # before incidents had ids
+        made.body("service_event", {**change, "component": "front", "incident": "back-end-9"}),  # it waits for another
+        made.body(
+            "service_event", {**change, "component": "front", "incident": "front-1"}
+        ),  # cut off before `incident`
     )
-    assert found.incidents == {"back-end": 2, "front": 1}
-    going = decide(before(incidents=found.incidents), THEN, THEN, {"api": "1"}, inputs, allow_changed=False)
-    assert going.incidents == found.incidents
+    assert view.numbers == {"back-end": 2, "front": 1}
 
 
 def test_a_component_or_a_method_that_changed_changes_its_tests():
@@ -331,6 +377,7 @@ def test_a_change_of_no_test_is_named_by_its_part():
 
 
 def test_what_is_complete_is_not_gone_on_with():
-    assert nothing_to_resume(before(finished=True)) == "it is complete"
+    end = made.body("run_finished", {"exit_code": 0, "counts": {}, "seconds": 1.0, "gates": {}})
+    assert nothing_to_resume(before(passed("cli:a"), passed("cli:b"), end)) == "it is complete"
     assert nothing_to_resume(before()) == ""
-    assert nothing_to_resume(Earlier()) == "not even its beginning was recorded"
+    assert nothing_to_resume(View()) == "not even its beginning was recorded"

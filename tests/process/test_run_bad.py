@@ -16,6 +16,7 @@ import pytest
 
 from orchestra import plan as plans
 from orchestra.ledger import log
+from orchestra.ledger.view import look
 from orchestra.report import watch
 from tests.support.limits import bound_by_modes, limited
 from tests.support.project import HEAD, Ended, SuiteProject, environment, py
@@ -337,8 +338,7 @@ def test_a_disk_that_fills_up_in_the_middle_ends_the_run(small_disk):
     [folder] = runs(small_disk)
     data = (folder / "events.jsonl").read_bytes()
     assert data.endswith(b"\n")
-    events = list(log.read(folder / "events.jsonl"))
-    assert {"task": "cli:a", "verdict": "passed"}.items() <= next(e for e in events if e.type == "verdict").body.items()
+    assert look(folder).verdicts["cli:a"].verdict == "passed"
     (small_disk.root / ".orchestra/filler").unlink()
     assert small_disk.run("run", "a").code == 0, "the next run finds nothing in its way"
 
@@ -415,11 +415,11 @@ Queue.take = lose
 """
 
 FAILS = """
-from orchestra.runtime import session
-body = session.attempt_body
+from orchestra.runtime.run import conclude
+finished = conclude.attempt_finished
 def fail(test, *rest, **more):
-    return {}["a mistake of ours"] if test.id == "b" else body(test, *rest, **more)
-session.attempt_body = fail
+    return {}["a mistake of ours"] if test.id == "b" else finished(test, *rest, **more)
+conclude.attempt_finished = fail
 """
 
 CANNOT = """

@@ -12,9 +12,11 @@ import psutil
 import pytest
 
 from orchestra.ledger.event import Event
+from orchestra.ledger.view import view_of
 from orchestra.plan import Component, Rung
 from orchestra.report.ladder import Record, collect, suggestion
 from orchestra.runtime.servers import up
+from tests.support import events as made
 from tests.support.outages import asks, backend, breaks, suite
 from tests.support.project import SuiteProject
 from tests.support.servers import until
@@ -413,16 +415,19 @@ def test_the_order_that_history_suggests_takes_the_least_expected_time():
 
 
 def test_a_try_lasts_from_the_event_before_it():
-    def event(second, state, action=None):
-        body = {"component": "b", "state": state, "incident": "b-1", **({"action": action} if action else {})}
-        return Event(1, f"2026-01-01T00:00:{second:02d}.000000Z", "service_event", 1, "", "", body)
+    def event(second: int, state: str, action: str = "") -> Event:
+        change = {"component": "b", "state": state, "incident": "b-1", "action": action or None, "seconds": 0.0}
+        body = made.body("service_event", {**change, "pid": None, "port": None, "attempt": 1, "reason": ""})
+        return made.event(1, body, f"2026-01-01T00:00:{second:02d}.000000Z")
 
-    story = [
-        event(0, "unhealthy"),
-        event(3, "unhealthy", "retry"),
-        event(4, "starting"),
-        event(8, "healthy", "restart"),
-    ]
+    story = view_of(
+        [
+            event(0, "unhealthy"),
+            event(3, "unhealthy", "retry"),
+            event(4, "starting"),
+            event(8, "healthy", "restart"),
+        ]
+    )
     records = collect([story, story])
     assert {key: (one.seconds, one.worked) for key, one in records.items()} == {
         ("b", "retry"): ([3.0, 3.0], 0),

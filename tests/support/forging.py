@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestra.ledger.chain import Tip, link
+from tests.support.events import body as body_of
 
 
 def forge(folder: Path, change: Callable[[str, dict], dict | None]) -> None:
@@ -25,7 +26,7 @@ def forge(folder: Path, change: Callable[[str, dict], dict | None]) -> None:
             continue
         if event["type"] == "seal":
             body |= {"events": tip.seq, "head": tip.hash}
-        made, text = link(tip, event["time"], event["type"], body, None)
+        made, text = link(tip, event["time"], body_of(event["type"], body), None)
         tip = Tip(made.seq, made.hash, made.time)
         lines.append(text)
     ledger.write_bytes(b"".join(lines))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import GENESIS
+from orchestra.ledger.event import Note
 from tests.support.paths import ROOT
 
 START = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -27,7 +28,7 @@ class Clock:
 
 
 def note(text):
-    return {"message": text}
+    return Note(message=text)
 
 
 def relinked(path, seq, change):

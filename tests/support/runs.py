@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
 
-from orchestra.ledger.event import Event
+from orchestra.ledger.event import Body, Event
 from orchestra.ledger.log import Writer, read
+from orchestra.ledger.view import Observer, View, view_of
 from orchestra.plan import Gate, Group, Method, Plan, SpeedClass, Test
+from orchestra.report.fold import nowhere, report
+from orchestra.report.rows import Report
+from tests.support.events import body as body_of
+from tests.support.events import event
 
 RUN = "20260102T030405Z-1a2b"
 DIGEST = "0" * 64
@@ -211,8 +216,36 @@ def ledger(folder: Path, made: Iterable[Made]) -> list[Event]:
     ticks = iter(range(10**9))
     with Writer(folder / "events.jsonl", now=lambda: start + timedelta(seconds=next(ticks))) as writer:
         for kind, body in made:
-            writer.append(kind, body)
+            writer.append(body_of(kind, body))
     return list(read(folder / "events.jsonl"))
+
+
+def last(made: list[Made]) -> Body:
+    """The body of the last event."""
+    return body_of(*made[-1])
+
+
+def reported(plan: Plan, seen: Iterable[Event], place_of: Callable[[str], str] = nowhere) -> Report:
+    """The report of a run from its events."""
+    return report(plan, view_of(seen), place_of)
+
+
+def shown(seen: Iterable[Event], *observers: Observer) -> Iterator[tuple[Event, View]]:
+    """Each event, after the observers were shown it; they are closed when the last one was given."""
+    view = View()
+    for one in seen:
+        view.see(one)
+        for observer in observers:
+            observer.see(one, view)
+        yield one, view
+    for observer in observers:
+        observer.close(view)
+
+
+def show(seen: Iterable[Event], *observers: Observer) -> None:
+    """Show events to observers, then close them."""
+    for _ in shown(seen, *observers):
+        pass
 
 
 def columns(text: str) -> int:
@@ -223,6 +256,6 @@ def columns(text: str) -> int:
 def events(made: list[Made]) -> list[Event]:
     """Return the events of a ledger, without the chain that binds them."""
     return [
-        Event(number, f"2026-01-02T03:04:{number % 60:02d}.000000Z", kind, 1, "", "", body)
+        event(number, body_of(kind, body), f"2026-01-02T03:04:{number % 60:02d}.000000Z")
         for number, (kind, body) in enumerate(made, 1)
     ]

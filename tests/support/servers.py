@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from orchestra.ledger.event import ServiceChanged
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Service
 from orchestra.runtime.mask import NOTHING
 from orchestra.runtime.processes.mark import TREE, carries
@@ -127,7 +127,7 @@ class Ground:
     def __init__(self, root: Path, name: str) -> None:
         self.root = root
         self.mark = f"{name}-{os.getpid()}-{time.monotonic_ns()}"
-        self.events: list[dict[str, Any]] = []
+        self.events: list[ServiceChanged] = []
         self.matrices: list[Matrix] = []
         self.strangers: list[subprocess.Popen[bytes]] = []
         self.changed = threading.Event()
@@ -184,7 +184,7 @@ class Ground:
             mark=f"{self.mark}/{run}",
             env={"PATH": os.environ["PATH"], **(env or {})},
             masks=more.pop("masks", NOTHING),
-            on_event=lambda body: self.events.append(json.loads(json.dumps(body))),
+            on_event=lambda body, _: self.events.append(body),
             wake=self.changed.set,
             **more,
         )
@@ -204,9 +204,9 @@ class Ground:
     def story(self, *names: str) -> list[str]:
         """What happened: `backend starting`, `backend healthy restart`."""
         return [
-            " ".join([body["component"], body["state"], *([body["action"]] if "action" in body else [])])
+            " ".join([body.component, body.state, *([body.action] if body.action else [])])
             for body in list(self.events)
-            if not names or body["component"] in names
+            if not names or body.component in names
         ]
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.parts import Outcome, Section, StepDone
 from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
 from orchestra.report.advice import ENOUGH, RULES, WORTH, Known, advise, longest, p99
@@ -87,9 +88,13 @@ def long_wait() -> Known:
     return Known(plan(case("B001")), report({"cli:B001": 2.0}), waits=[wait])
 
 
-def slower_method() -> Known:
+def slower_method(at_once: int = 1) -> Known:
+    """By the second method a test takes longer; so many of its tests run at a time."""
     names = [f"B{number:03}" for number in range(8)]
-    sides = [{name: Side(name, "passed", taken) for name in names} for taken in (1.0, 3.0)]
+    sides = [
+        {name: Side(name, "passed", taken, ended=1e9 + taken * (at // workers + 1)) for at, name in enumerate(names)}
+        for taken, workers in ((1.0, 1), (3.0, at_once))
+    ]
     found = compare("cli", sides[0], "mcp", sides[1])
     both = {f"{method}_{name}": [("passed", 1.0)] for name in names for method in ("cli", "mcp")}
     seen = dataclasses.replace(report({"cli:B000": 1.0}), comparisons=(found,))
@@ -162,6 +167,7 @@ QUIET = {
     "the slow method has found something in an earlier run": lambda: slower_method()._replace(
         earlier=[*slower_method().earlier, *earlier(1, cli_B000=[("passed", 1.0)], mcp_B000=[("failed", 1.0)])]
     ),
+    "the slow method takes less for all tests together": lambda: slower_method(at_once=8),
     "the methods were compared three times only": lambda: few(slower_method()),
     "the run did not end": lambda: too_few_workers()._replace(
         report=dataclasses.replace(too_few_workers().report, seconds=None)
@@ -210,17 +216,18 @@ def step(at: str, **args) -> Step:
     return Step("expect", (at,), None, args)
 
 
-def done(index: int, seconds: float = 0.1, outcome: str = "passed") -> dict:
-    return {"index": index, "verb": "expect", "seconds": seconds, "outcome": outcome}
+def done(index: int, seconds: float = 0.1, outcome: Outcome = "passed", section: Section = "steps") -> StepDone:
+    return StepDone(index=index, verb="expect", seconds=seconds, outcome=outcome, section=section)
 
 
 def test_waits_are_told_apart_by_their_line_and_only_those_of_the_test_itself_count():
     waits: dict[str, Wait] = {}
     one = case("B001", before=(step("/b", within_seconds=1),), steps=(step("/s/0", within_seconds=2), step("/s/1")))
-    note(waits, one, [done(0), done(0, 0.3), done(1), done(0, 9.0, "failed")])
-    note(waits, one, [done(0, 1.0, "failed"), done(0, 5.0)])
-    note(waits, one, [done(0), done(0, 2.1, "failed")])
-    note(waits, one, [done(0), done(0, 0.4, "failed")])
+    before = done(0, section="before")
+    note(waits, one, [before, done(0, 0.3), done(1), done(0, 9.0, "failed", "finally")])
+    note(waits, one, [done(0, 1.0, "failed", "before"), done(0, 5.0, section="finally")])
+    note(waits, one, [before, done(0, 2.1, "failed")])
+    note(waits, one, [before, done(0, 0.4, "failed"), done(2, 9.0)])
     assert list(waits.values()) == [Wait("/s/0", "expect", 2.0, [0.3], 1)]
 
 

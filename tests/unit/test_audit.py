@@ -11,10 +11,12 @@ import pytest
 
 from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.audit import audit
-from orchestra.ledger.log import Writer, read
+from orchestra.ledger.log import Writer
 from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.view import look
 from orchestra.plan import Method, Plan
 from orchestra.plan import Test as Case
+from tests.support.events import body as body_of
 
 PLAN = Plan(
     suite="s",
@@ -64,6 +66,9 @@ def finish(code=0, **counts):
     return "run_finished", {"exit_code": code, "counts": counts or {"passed": 2}, "seconds": 1.0, "gates": {}}
 
 
+DONE = {"verdict": "failed", "speed_class": None, "seconds": 0.1, "attempts": 1}
+
+
 def ran(task):
     return [begin(task), end(task), verdict(task)]
 
@@ -77,7 +82,7 @@ def write(folder: Path, story, *, seal=True) -> Path:
     kept_plan.keep(folder, PLAN)
     with Writer(folder / LEDGER, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)) as writer:
         for kind, body in story:
-            writer.append(kind, body)
+            writer.append(body_of(kind, body))
         if seal:
             writer.seal()
     return folder
@@ -167,7 +172,7 @@ def test_a_resumed_and_a_rolled_back_run_are_found_good(tmp_path):
     assert audit(write(tmp_path / "2", cut)).finding is None
     back = ("rolled_back", {"to_seq": 4, "reopened": ["cli:b"], "restored": {}, "baseline": None})
     assert audit(write(tmp_path / "3", [*GOOD, back, RESUMED, *ran("cli:a"), *ran("cli:b"), finish()])).finding is None
-    false = ("rolled_back", {**back[1], "restored": {"cli:a": {"verdict": "failed", "attempts": 1}}})
+    false = ("rolled_back", {**back[1], "restored": {"cli:a": DONE}})
     finding = audit(write(tmp_path / "4", [*GOOD, false])).finding
     assert finding is not None
     assert 'it restores "failed" for cli:a, which it did not have at event 4' in finding.message
@@ -223,15 +228,13 @@ def test_whole_logs_are_compared_as_they_were_bound_last(tmp_path):
 def sealed(folder: Path, story, **more) -> Path:
     write(folder, story, seal=False)
     with Writer(folder / LEDGER, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)) as writer:
-        writer.seal(more)
+        writer.seal(**more)
     return folder
 
 
 def test_a_seal_that_says_of_the_rules_what_the_events_do_not_is_found(tmp_path):
-    facts = integrity.Facts(PLAN)
-    for event in read(write(tmp_path / "good", GOOD) / LEDGER):
-        facts.see(event)
-    said = integrity.sealed(facts)
+    facts = integrity.Facts(PLAN, look(write(tmp_path / "good", GOOD)))
+    said = {"rules": integrity.sealed(facts), "rules_version": integrity.VERSION}
     assert set(said["rules"]) == set(integrity.RULES)
     assert not said["rules"]["plan_fresh"]
     assert audit(sealed(tmp_path / "same", GOOD, **said)).finding is None

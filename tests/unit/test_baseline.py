@@ -12,10 +12,13 @@ from orchestra.errors import MachineError
 from orchestra.ledger import baseline
 from orchestra.ledger.baseline import Bounds, Usual, bounds, suspect, usual
 from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.pace import Pace
+from tests.support import runs as samples
+from tests.support.events import event as event_of
 
 RULE = Baseline(window=20, min_runs=5, slower_ratio=1.25, slower_seconds=0.0, confirm=3)
 
@@ -140,38 +143,48 @@ def paced(tmp_path, seconds, repeats, rule=RULE):
     pace = Pace.open(tmp_path, rule, "m")
     events = []
     asked = [
-        pace.after(Result("cli:a", 1, outcome, one), Case("a", "", ("cli",)), "", lambda *event: events.append(event))
+        pace.after(Result("cli:a", 1, outcome, one), Case("a", "", ("cli",)), "", events.append)
         for one, outcome in [(seconds, "passed"), *repeats]
     ]
-    return pace, asked, [body["result"] for _, body in events]
+    run = view_of(samples.events([samples.run_started(), *samples.attempt("cli:a", seconds=seconds)]))
+    for event in events:
+        run.see(event_of(99, event))
+    return pace, asked, [event.result for event in events], run
 
 
 @pytest.mark.parametrize(
     "seconds, repeats, asked, results, moved",
     [
-        (10.0, [], [0], [], {}),
-        (13.0, [(13.0, "passed")] * 3, [1, 2, 3, 0], ["slower"], {"cli:a": "slower"}),
-        (13.0, [(13.0, "passed"), (12.0, "passed")], [1, 2, 0], ["unconfirmed"], {}),
-        (13.0, [(13.0, "timeout")], [1, 0], ["unconfirmed"], {}),
-        (13.0, [(13.0, "interrupted")], [1, 0], ["unconfirmed"], {}),
-        (7.0, [(7.0, "passed")] * 3, [1, 2, 3, 0], ["faster"], {"cli:a": "faster"}),
-        (7.0, [(13.0, "passed")], [1, 0], ["unconfirmed"], {}),
+        (10.0, [], [0], [], ""),
+        (13.0, [(13.0, "passed")] * 3, [1, 2, 3, 0], ["slower"], "slower"),
+        (13.0, [(13.0, "passed"), (12.0, "passed")], [1, 2, 0], ["unconfirmed"], ""),
+        (13.0, [(13.0, "timeout")], [1, 0], ["unconfirmed"], ""),
+        (13.0, [(13.0, "interrupted")], [1, 0], ["unconfirmed"], ""),
+        (7.0, [(7.0, "passed")] * 3, [1, 2, 3, 0], ["faster"], "faster"),
+        (7.0, [(13.0, "passed")], [1, 0], ["unconfirmed"], ""),
     ],
 )
 def test_every_repeat_must_agree(tmp_path, seconds, repeats, asked, results, moved):
-    pace, numbers, found = paced(tmp_path, seconds, repeats)
-    assert (numbers, found, pace.moved) == (asked, results, moved)
-    assert pace.figures() == {"regressions": sum(one == "slower" for one in moved.values())}
+    pace, numbers, found, run = paced(tmp_path, seconds, repeats)
+    assert (numbers, found) == (asked, results)
+    assert pace.figures(run) == {"regressions": int(moved == "slower")}
     assert not pace.repeating("cli:a")
+    kept = []
+    pace.samples = {}
+    pace.keep(tmp_path, run, kept.append)
+    assert (len(kept), bool(pace.samples)) == ((0, False) if moved else (1, True)), (
+        "another pace is for people to accept"
+    )
 
 
 def test_without_repeats_the_first_duration_decides(tmp_path):
-    pace, numbers, found = paced(tmp_path, 13.0, [], Baseline(slower_ratio=1.25, confirm=0))
-    assert (numbers, found, pace.moved) == ([0], ["slower"], {"cli:a": "slower"})
+    _, numbers, found, _ = paced(tmp_path, 13.0, [], Baseline(slower_ratio=1.25, confirm=0))
+    assert (numbers, found) == ([0], ["slower"])
 
 
 def test_what_did_not_pass_has_no_pace(tmp_path):
     pace = Pace.open(tmp_path, RULE, "m")
     assert pace.after(Result("cli:a", 1, "failed", 99.0), Case("a", "", ("cli",)), "", lambda *_: None) == 0
-    assert pace.figures() == {}
-    pace.keep(tmp_path, lambda *_: pytest.fail("nothing was measured"))
+    run = view_of(samples.events([samples.run_started(), *samples.attempt("cli:a", outcome="failed", seconds=99.0)]))
+    assert pace.figures(run) == {}
+    pace.keep(tmp_path, run, lambda *_: pytest.fail("nothing was measured"))

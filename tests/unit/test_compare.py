@@ -6,25 +6,30 @@ import random
 
 import pytest
 
+from orchestra.ledger.parts import StepDone
+from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
 from orchestra.report.compare import (
     Side,
-    Sides,
-    Step,
     agreements,
     compare,
     of_method,
     paired,
-    recommended,
+    sides,
+    wall,
     with_baselines,
 )
-from orchestra.report.compare_text import agreement_lines, compared_lines
+from orchestra.report.compare_text import agreement_lines, compared_lines, recommended
 from tests.support import runs as samples
 from tests.support.runs import events
 
 
+def step(verb, seconds):
+    return StepDone(index=0, verb=verb, seconds=seconds, outcome="passed", calls=2, polls=1, lag_seconds=0.1)
+
+
 def side(verdict="passed", seconds=1.0, steps=(), **more):
-    return Side("m:t", verdict, seconds, steps=tuple(Step(verb, took, True, 2, 1, 0.1) for verb, took in steps), **more)
+    return Side("m:t", verdict, seconds, steps=tuple(step(verb, took) for verb, took in steps), **more)
 
 
 def test_an_interval_is_made_of_order_statistics():
@@ -161,19 +166,54 @@ def test_few_or_equal_times_prove_nothing():
     )
 
 
+@pytest.mark.parametrize(
+    "spans, wanted",
+    [
+        ([(0.0, 2.0), (2.0, 5.0)], (5.0, 1.0)),  # one after the other
+        ([(0.0, 2.0), (0.0, 2.0), (1.0, 3.0)], (3.0, 2.0)),
+        ([(0.0, 1.0), (9.0, 10.0)], (2.0, 1.0)),  # the time in between is that of others
+        ([(0.0, 4.0), (1.0, 2.0)], (4.0, 1.25)),
+        ([], None),
+    ],
+)
+def test_wall_time_is_that_in_which_a_test_ran(spans, wanted):
+    made = [side(seconds=end - begin, ended=1e9 + end) for begin, end in spans]
+    assert wall(reversed(made)) == (wanted and pytest.approx(wanted))
+    assert wall([side()]) is None, "nobody knows when it ended"
+
+
+def one_by_one(seconds: float, number: int, at_once: int) -> dict[str, Side]:
+    """Tests of which so many ran at a time, each in so many seconds."""
+    return {f"t{one}": side(seconds=seconds, ended=1e9 + (one // at_once + 1) * seconds) for one in range(number)}
+
+
+def test_the_time_of_a_test_and_that_of_a_run_are_told_apart_where_more_run_at_a_time_by_one_side():
+    """By four workers a test takes longer, and all of them less: to recommend by the test alone would be backwards."""
+    found = compare("cli", one_by_one(2.0, 8, 4), "mcp", one_by_one(1.5, 8, 1))
+    assert (found.quicker_test, found.quicker_run) == ("mcp", "cli")
+    assert recommended(found) == (
+        "of 8 tests all verdicts are the same, and mcp takes 0.5 s less a test than cli; all together take 4 s by cli, 4 at a "
+        "time and 12 s by mcp, 1 at a time: run cli where the time of a run counts, mcp where that of one test does"
+    )
+    assert "all tests: cli 4 s (4 at a time), mcp 12 s (1 at a time)" in list(compared_lines(found))
+    alike = compare("cli", one_by_one(2.0, 8, 1), "mcp", one_by_one(1.5, 8, 1))
+    assert (alike.quicker_run, recommended(alike).endswith("run mcp where time counts")) == ("", True)
+    both = compare("cli", one_by_one(1.5, 8, 4), "mcp", one_by_one(2.0, 8, 1))
+    assert recommended(both).endswith("16 s by mcp, 1 at a time: run cli where the time of a run counts")
+    level = compare("cli", one_by_one(4.0, 8, 2), "mcp", one_by_one(2.0, 8, 1))
+    assert level.quicker_run == "", "both take 16 s"
+
+
 def test_steps_that_are_not_the_same_are_not_compared():
     found = compare("a", {"t": side(steps=[("goto", 1.0)])}, "b", {"t": side(steps=[("click", 1.0)])})
     assert found.steps == ()
 
 
 def test_a_ledger_gives_its_sides():
-    sides = Sides()
-    for event in events(samples.everything()):
-        sides.see(event)
-    found = sides.by_task()
+    found = sides(view_of(events(samples.everything())))
     assert found
     assert set(of_method(found, "cli")) == {task.partition(":")[2] for task in found if task.startswith("cli:")}
-    assert all(one.steps == () or isinstance(one.steps[0], Step) for one in found.values())
+    assert all(one.steps == () or isinstance(one.steps[0], StepDone) for one in found.values())
 
 
 @pytest.mark.parametrize("text", ["<b> | `x`", "a\nb"])

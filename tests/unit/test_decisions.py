@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import resource
 from types import SimpleNamespace
 
 import msgspec
@@ -13,19 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.errors import UsageError
-from orchestra.ledger.event import VERDICTS
+from orchestra.ledger.event import VERDICTS, VerdictGiven
 from orchestra.ledger.outcome import FINE, mark_of
 from orchestra.plan import Gate, Group, Method, Plan, Retry, SpeedClass
 from orchestra.plan import Test as Case
-from orchestra.runtime.attempt import Failure, Result
-from orchestra.runtime.engine.junit import JunitError, Reported, junit_failures
+from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.files import matching
-from orchestra.runtime.gate import Execution, Gates, figures
+from orchestra.runtime.gate import Gates, figures
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.record import folder_of
 from orchestra.runtime.resource import Slots
 from orchestra.runtime.select import natural, select, with_needs
 from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+from tests.support.events import body, view
+from tests.support.runs import run_started
 
 SPEED = (SpeedClass("good", "😊", 30.0), SpeedClass("ok", "😐", 60.0), SpeedClass("slow", "😴"))
 
@@ -77,7 +75,7 @@ def test_natural_order_counts(low, high):
 
 
 def result(outcome, fault=None, attempt=1):
-    failure = None if fault is None else Failure(fault, "why")
+    failure = None if fault is None else AttemptFailure(fault, "why")
     return Result("cli:B1", attempt, outcome, 1.0, failure)
 
 
@@ -107,7 +105,7 @@ def test_a_pass_on_a_retry_is_flaky():
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_what_blocks_and_what_satisfies(verdict):
-    blocks = blocked_by(["cli:B1"], {"cli:B1": verdict})
+    blocks = blocked_by(["cli:B1"], view(ended("cli:B1", verdict)).verdicts)
     assert blocks == ("" if verdict in {"passed", "flaky", "unchanged", "skipped"} else f"needs cli:B1 {verdict}")
     assert exit_code([verdict], gates_failed=False, unhealthy=False) == (0 if verdict in FINE else 1)
 
@@ -139,28 +137,46 @@ def test_no_two_tests_share_a_folder_and_none_leaves_the_run():
     assert folder_of("cli:../x", 1) == "attempts/cli/.._x/1"
 
 
-def done(verdict, seconds=1.0, attempts=1, speed="good"):
-    return Execution(verdict, seconds, attempts, speed)
+def ended(task, verdict, seconds=1.0, attempts=1):
+    method, _, test = task.partition(":")
+    return VerdictGiven(
+        task=task,
+        test=test,
+        method=method,
+        verdict=verdict,
+        reason="why" if verdict == "skipped" else "",
+        seconds=seconds,
+        attempts=attempts,
+        speed_class=None,
+        degraded=(),
+        inputs=None,
+    )
+
+
+def run_of(*verdicts, more=()):
+    """The view of a run of these verdicts, and of selected tasks without one."""
+    selection = [*(one.task for one in verdicts), *more]
+    return view(body(*run_started(PLAN, selection)), *verdicts)
 
 
 def test_figures_count_every_verdict_once():
-    executions = {
-        "cli:B1": done("passed", 1.0),
-        "mcp:B1": done("failed", 3.0),
-        "cli:B10": done("flaky", 2.0, 2),
-        "mcp:B10": done("passed", 4.0, 1, "ok"),
-        "cli:B2[firefox]": done("skipped", 0.0, 0, None),
-    }
-    rows = {"backend": SimpleNamespace(state="healthy", required=True, failovers=1, incidents=2, recoveries=3)}
+    ran = run_of(
+        ended("cli:B1", "passed", 1.0),
+        ended("mcp:B1", "failed", 3.0),
+        ended("cli:B10", "flaky", 2.0, 2),
+        ended("mcp:B10", "passed", 40.0),
+        ended("cli:B2[firefox]", "skipped", 0.0, 0),
+        more=["cli:B2[chromium]"],
+    )
+    rows = {"backend": SimpleNamespace(state="healthy", required=True)}
     gates = (Gate("after", "g", "method.cli.seconds_p95 < 1.0 && group.basic.seconds_p50 < 1.0"),
              Gate("after", "h", "failed == 0", message="{method.mcp.seconds_p50} s"))  # fmt: skip
     plan = msgspec.structs.replace(PLAN, gates=gates)
-    values = figures(plan, [*executions, "cli:B2[chromium]"], executions, rows)
+    values = figures(plan, ran, rows)
     wanted = {
         "total": 6, "executed": 4, "passed": 2, "failed": 1, "flaky": 1, "skipped": 1, "retries": 1, "skipped_silently": 1,
-        "pass_rate": 0.75, "flaky_rate": 1 / 3, "agreement": 0.5, "seconds_p50": 2.5, "seconds_max": 4.0, "degraded": 1,
-        "incidents": 2, "recoveries": 3,
-        "coverage": 4 / 6, "method.cli.seconds_p50": 1.5, "method.cli.seconds_p95": 2.0, "method.mcp.seconds_p50": 3.5,
+        "pass_rate": 0.75, "flaky_rate": 1 / 3, "agreement": 0.5, "seconds_p50": 2.5, "seconds_max": 40.0,
+        "coverage": 4 / 6, "method.cli.seconds_p50": 1.5, "method.cli.seconds_p95": 2.0, "method.mcp.seconds_p50": 21.5,
         "group.basic.seconds_p50": 2.0, "group.basic.seconds_p95": 3.0,
         "health.backend": "healthy", "class.good": 3, "class.ok": 1, "method.mcp.failed": 1, "method.cli.pass_rate": 1.0,
     }  # fmt: skip
@@ -168,7 +184,7 @@ def test_figures_count_every_verdict_once():
 
 
 def test_figures_of_nothing_have_no_rates():
-    values = figures(PLAN, ["cli:B1"], {}, {})
+    values = figures(PLAN, run_of(more=["cli:B1"]), {})
     assert values["skipped_silently"] == 1
     assert values["coverage"] == 0
     rates = {"pass_rate", "agreement", "seconds_p50", "flaky_rate", "method.cli.seconds_p50", "group.basic.seconds_p95"}
@@ -176,32 +192,32 @@ def test_figures_of_nothing_have_no_rates():
 
 
 def test_what_is_unchanged_is_covered_and_what_is_skipped_is_not():
-    executions = {"cli:B1": done("unchanged", 0.0, 0, None), "mcp:B1": done("skipped", 0.0, 0, None)}
-    assert figures(PLAN, list(executions), executions, {})["coverage"] == 1 / 6
+    ran = run_of(ended("cli:B1", "unchanged", 0.0, 0), ended("mcp:B1", "skipped", 0.0, 0))
+    assert figures(PLAN, ran, {})["coverage"] == 1 / 6
 
 
 def test_a_gate_may_ask_for_the_duration_of_a_test():
     gate = Gate("after", "g", "test.B1.seconds_max < 2.0", message="B10 took {test.B10.seconds_max} s")
     judged, events = gates(gate)
     plan = msgspec.structs.replace(PLAN, gates=(gate,))
-    took = {"cli:B1": done("passed", 1.0), "mcp:B1": done("passed", 3.0), "cli:B10": done("passed", 5.0)}
-    judged.after(figures(plan, list(took), took, {}))
-    assert [(body["result"], body["message"]) for _, body in events] == [("failed", "B10 took 5 s")]
-    assert events[0][1]["values"]["test.B1.seconds_max"] == 3.0
-    assert not any(name.startswith("test.") for name in figures(PLAN, list(took), took, {})), "nobody asks for it"
+    took = run_of(ended("cli:B1", "passed", 1.0), ended("mcp:B1", "passed", 3.0), ended("cli:B10", "passed", 5.0))
+    judged.after(figures(plan, took, {}))
+    assert [(one.result, one.message) for one in events] == [("failed", "B10 took 5 s")]
+    assert events[0].values["test.B1.seconds_max"] == 3.0
+    assert not any(name.startswith("test.") for name in figures(PLAN, took, {})), "nobody asks for it"
 
 
 def test_a_gate_may_ask_for_the_pace_of_a_group():
     gate = Gate("after", "g", "group.basic.seconds_p95 < 2.0")
     judged, events = gates(gate)
     plan = msgspec.structs.replace(PLAN, gates=(gate,))
-    judged.after(figures(plan, ["cli:B1"], {"cli:B1": done("passed", 3.0)}, {}))
-    assert [(body["result"], body["values"]) for _, body in events] == [("failed", {"group.basic.seconds_p95": 3.0})]
+    judged.after(figures(plan, run_of(ended("cli:B1", "passed", 3.0)), {}))
+    assert [(one.result, one.values) for one in events] == [("failed", {"group.basic.seconds_p95": 3.0})]
 
 
 def gates(*rows, clock=lambda: 0.0):
     events = []
-    return Gates(rows, lambda kind, body: events.append((kind, body)), clock), events
+    return Gates(rows, events.append, clock), events
 
 
 def test_a_during_gate_waits_for_its_seconds_and_then_stops():
@@ -217,7 +233,7 @@ def test_a_during_gate_waits_for_its_seconds_and_then_stops():
     ]:
         judged.sample({"failed": failed})
         assert bool(judged.blocked()) == bool(stopped)
-    assert [body["result"] for _, body in events] == ["failed"]
+    assert [one.result for one in events] == ["failed"]
     assert judged.failed()
     assert judged.results() == {"during:g": "failed"}
 
@@ -238,8 +254,8 @@ def test_an_after_gate_without_a_value_is_not_applicable_and_an_unjudged_one_has
     assert judged.results() == {"after:g": "failed", "after:h": "failed"}
     judged.after({"failed": 2})
     assert judged.results() == {"after:g": "not_applicable", "after:h": "failed"}
-    assert [body["message"] for _, body in events] == ["no value for agreement in this selection", "too many"]
-    assert events[1][1]["values"] == {"failed": 2}
+    assert [one.message for one in events] == ["no value for agreement in this selection", "too many"]
+    assert events[1].values == {"failed": 2}
 
 
 def test_a_before_gate_asks_for_its_components_and_blocks():
@@ -292,49 +308,6 @@ def test_a_text_that_is_masked_twice_is_as_after_once(secret):
     once = masks.text(f"a {secret} b")
     assert once == "a ***TOKEN*** b"
     assert masks.text(once) == once
-
-
-def test_junit_files(tmp_path):
-    file = tmp_path / "j.xml"
-    assert junit_failures(file) is None
-    file.write_text(
-        '<testsuites><testsuite><testcase classname="a" name="b"><failure message="boom&#10;more"/></testcase>'
-        "<testcase name='c'><error>bad\nline</error></testcase><testcase name='d'/></testsuite></testsuites>"
-    )
-    assert junit_failures(file) == Reported(["a.b: boom", "c: bad"], 2)
-    os.mkfifo(tmp_path / "pipe")
-    assert junit_failures(tmp_path / "pipe") is None
-
-
-ENTITY = '<!DOCTYPE a [<!ENTITY b "cccccccccc"><!ENTITY d "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("<a>" * 101, "has more than 100 elements inside of each other"),
-        (f"{ENTITY}<testcase><failure>&d;</failure></testcase>", "has a DOCTYPE: no JUnit file needs one"),
-        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', "has a DOCTYPE"),
-        ("<a" + " " * 64_000_000, "has more than 64 MB"),
-        ("<a>", "is no XML (no element found: line 1, column 3)"),
-        ("<<", "is no XML (not well-formed (invalid token): line 1, column 1)"),
-    ],
-    ids=["deep", "entities", "external", "large", "cut", "none"],
-)
-def test_a_junit_file_beyond_a_limit_is_refused(tmp_path, text, message):
-    (tmp_path / "j.xml").write_text(text)
-    with pytest.raises(JunitError, match=re.escape(message)):
-        junit_failures(tmp_path / "j.xml")
-
-
-def test_a_large_junit_file_takes_no_memory(tmp_path):
-    case = '<testcase name="n"><failure>\n  words\n</failure><system-out>' + "x" * 1000 + "</system-out></testcase>"
-    (tmp_path / "j.xml").write_text(f"<testsuite>{case * 20_000}</testsuite>")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert junit_failures(tmp_path / "j.xml") == Reported(["n: words"] * 3, 20_000)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000, (
-        "kilobytes; as elements the file has 50 megabytes"
-    )
 
 
 def test_a_final_double_star_names_files(tmp_path):

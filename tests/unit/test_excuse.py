@@ -7,9 +7,11 @@ from datetime import date, timedelta
 import pytest
 
 from orchestra.ledger.event import VERDICTS
+from orchestra.ledger.view import view_of
 from orchestra.plan import KnownFailure, Plan, Quarantine
 from orchestra.plan import Test as Case
 from orchestra.runtime.excuse import EXCUSABLE, excuse, excuse_blocked, lapsed, strictly
+from tests.support import runs as samples
 
 DAY = date(2026, 5, 1)
 HELD = Case("a", "", ("cli",), quarantine=Quarantine("ana", "2026-05-01", "ticket 1"))
@@ -45,7 +47,12 @@ def test_a_strict_one_must_not_pass():
 
 
 def test_what_only_excused_ones_block_is_excused():
-    verdicts = {"cli:a": "failed", "cli:b": "passed", "cli:c": "failed"}
-    assert excuse_blocked(["cli:a", "cli:b"], verdicts, {"cli:a": "why"}) == "needs cli:a, excused"
-    assert excuse_blocked(["cli:a", "cli:c"], verdicts, {"cli:a": "why"}) == ""
-    assert excuse_blocked(["cli:b"], verdicts, {}) == ""
+    made = [
+        samples.verdict("cli:a", "failed", excused="why"),
+        samples.verdict("cli:b"),
+        samples.verdict("cli:c", "failed"),
+    ]
+    verdicts = view_of(samples.events(made)).verdicts
+    assert excuse_blocked(["cli:a", "cli:b"], verdicts) == "needs cli:a, excused"
+    assert excuse_blocked(["cli:a", "cli:c"], verdicts) == ""
+    assert excuse_blocked(["cli:b"], verdicts) == ""

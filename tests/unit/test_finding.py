@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,9 +12,10 @@ from hypothesis import strategies as st
 
 from orchestra import plan
 from orchestra.layers import LAYERS
-from orchestra.ledger.earlier import earlier
+from orchestra.ledger.parts import Finding, Traffic
+from orchestra.ledger.view import view_of
 from orchestra.plan import Errors
-from orchestra.runtime.attempt import Finding, Result, Traffic
+from orchestra.runtime.attempt import Result
 from orchestra.runtime.finding import KEPT_FINDINGS, app_hosts, errors_of, failed_by, failure, judge
 from orchestra.runtime.observed import (
     KEPT_HOSTS,
@@ -23,7 +27,7 @@ from orchestra.runtime.observed import (
     declared_size,
     host_of,
 )
-from orchestra.runtime.page_figures import PageFigures, page_body
+from orchestra.runtime.page_figures import network_of, page_figures
 from tests.support import runs as samples
 
 APP = "http://127.0.0.1:8000"
@@ -31,6 +35,10 @@ APP = "http://127.0.0.1:8000"
 
 def result(**more):
     return Result("cli:B1", 1, "passed", 1.0, **more)
+
+
+def of_host(requests, failed, size=0, slowest_ms=None):
+    return Traffic(requests=requests, failed=failed, bytes=size, slowest_ms=slowest_ms)
 
 
 def told(findings):
@@ -53,7 +61,7 @@ def test_a_request_is_counted_once_and_an_error_has_one_layer():
         "GET http://gone.example/: net::ERR_NAME_NOT_RESOLVED",
     ]
     assert {sign.layer for sign in seen.signs} == {"failed_requests"}
-    assert seen.network() == {"127.0.0.1:8000": Traffic(2, 2), "gone.example": Traffic(1, 1)}
+    assert seen.network() == {"127.0.0.1:8000": of_host(2, 2), "gone.example": of_host(1, 1)}
 
 
 @pytest.mark.parametrize("why", ["net::ERR_ABORTED", "NS_BINDING_ABORTED"])
@@ -61,7 +69,7 @@ def test_what_a_page_gives_up_itself_is_no_failure(why):
     seen = Observed()
     seen.failed("GET", f"{APP}/slow", why, "", answered=False)
     assert seen.signs == {}
-    assert seen.network() == {"127.0.0.1:8000": Traffic(1, 0)}
+    assert seen.network() == {"127.0.0.1:8000": of_host(1, 0)}
 
 
 def test_only_the_web_is_the_network():
@@ -83,7 +91,7 @@ def test_times_and_sizes_are_those_that_the_browser_tells():
     assert seen.network()["127.0.0.1:8000"].bytes is None, "a sum without one of its parts is none"
     seen.sized(f"{APP}/b", 5)
     assert not seen.waiting()
-    assert seen.network() == {"127.0.0.1:8000": Traffic(2, 0, 15, 12.5)}
+    assert seen.network() == {"127.0.0.1:8000": of_host(2, 0, 15, 12.5)}
     seen.answered(Reply("GET", f"{APP}/c", 200, "", None))
     seen.sized(f"{APP}/c", None)
     assert seen.network()["127.0.0.1:8000"].bytes is None
@@ -180,7 +188,7 @@ def test_findings_are_bounded_and_one_that_fails_is_never_lost(seen, layer):
 def test_a_method_has_its_own_word_and_a_failure_is_not_replaced():
     test = plan.Test("B1", "", ("cli",), errors_by={"mcp": Errors(page_errors="fail")})
     assert (errors_of(test, "cli").page_errors, errors_of(test, "mcp").page_errors) == ("warn", "fail")
-    bad = Finding("page_errors", "fail", "Error: a")
+    bad = Finding(layer="page_errors", level="fail", text="Error: a", where="", count=1)
     assert failed_by(result(), [bad], "/tests/B1").outcome == "failed"
     timed_out = msgspec.structs.replace(result(), outcome="timeout")
     assert (failed_by(timed_out, [bad], "/tests/B1").outcome, timed_out.failure) == ("timeout", None)
@@ -189,16 +197,36 @@ def test_a_method_has_its_own_word_and_a_failure_is_not_replaced():
 # ------------------------------------------------------------------------------------------------------------------ metrics
 
 
+PLAN = plan.Plan(
+    "market",
+    "",
+    tuple(plan.Test(f"B00{number}", "", ("cli", "mcp")) for number in range(1, 5)),
+    (plan.Method("cli", "", "playwright"), plan.Method("mcp", "", "mcp")),
+)
+LOOKS = msgspec.structs.replace(
+    PLAN, tests=(plan.Test("B001", "", ("cli",), errors=Errors(log_patterns={"shop": ("E",)})),)
+)
+
+
+def figures_of(*made: samples.Made, of: plan.Plan = PLAN, steps: bool = False) -> dict[str, Any]:
+    started = samples.run_started(PLAN, ["cli:B001", "mcp:B001", "mcp:B002"])
+    return page_figures(of, view_of(samples.events([started, *made]), steps=steps))
+
+
+def traffic(names: dict[str, str] = MappingProxyType({}), **hosts: Traffic) -> dict[str, Any]:
+    found = network_of(result(network={name.replace("_", "."): one for name, one in hosts.items()}), names)
+    return msgspec.to_builtins(found)
+
+
 def test_metrics_are_sums_by_component_and_have_no_value_where_nothing_was():
-    figures = PageFigures()
-    figures.take(page_body(result(), {}), logs=False)
-    assert figures.figures() == {}
-    names = {"shop.url": "http://127.0.0.1:8000"}
-    network = {"127.0.0.1:8000": Traffic(3, 1, 40, 12.25), "cdn.example": Traffic(2, 0, 10, 80.0)}
-    finding = Finding("http_5xx", "warn", "GET a: 503", count=2)
-    figures.take(page_body(result(network=network, findings=(finding,)), names), logs=False)
-    figures.take(page_body(result(network={"127.0.0.1:8000": Traffic(4, 0, 5)}), names), logs=False)
-    found = figures.figures()
+    assert figures_of(*samples.attempt("cli:B001")) == {}
+    names = {"shop.url": "http://shop.example"}
+    first = traffic(names, shop_example=of_host(3, 1, 40, 12.25), cdn_example=of_host(2, 0, 10, 80.0))
+    second = traffic(names, shop_example=of_host(4, 0, 5))
+    finding = {"layer": "http_5xx", "level": "warn", "text": "GET a: 503", "where": "", "count": 2}
+    found = figures_of(
+        *samples.attempt("cli:B001", network=first, findings=[finding]), *samples.attempt("mcp:B001", network=second)
+    )
     assert found["warned"] == 1
     assert (found["findings.http_5xx"], found["findings.page_errors"]) == (2, 0)
     assert "findings.service_logs" not in found, "no log was looked into"
@@ -217,25 +245,21 @@ def test_metrics_are_sums_by_component_and_have_no_value_where_nothing_was():
     }
 
 
-def test_a_run_that_goes_on_has_the_sums_of_what_it_keeps(tmp_path):
+@pytest.mark.parametrize("steps", [True, False], ids=["with steps", "without steps"])
+def test_a_run_that_goes_on_has_the_sums_of_what_it_keeps(steps):
     found, network = samples.beside(), samples.network()
     calls = [
         {"index": 0, "verb": "goto", "seconds": 0.1, "outcome": "passed", "calls": 2, "polls": 1, "lag_seconds": 0.5}
     ]
     facts = {"mcp_calls": 2, "mcp_call_ms": 7.5}
-    made = [
-        samples.run_started(),
-        *samples.attempt("mcp:B001", findings=found, network=network),
+    values = figures_of(
+        *samples.attempt("mcp:B001", findings=found, network=network, retry=True),
         *samples.attempt("mcp:B001", 2, findings=found[:1], network=network, steps=calls, facts=facts),
         *samples.attempt("cli:B001"),
         *samples.attempt("mcp:B002", network=network),
         ("run_resumed", {"run": "r", "rerun": ["mcp:B002"]}),
-    ]
-    before = earlier(samples.ledger(tmp_path, made))
-    assert set(before.pages) == {"mcp:B001"}, "what runs again is counted when it has"
-    figures = PageFigures()
-    figures.take(before.pages["mcp:B001"], logs=False)
-    values = figures.figures()
+        steps=steps,
+    )
     assert (values["warned"], values["findings.page_errors"], values["findings.open_dialogs"]) == (1, 1, 0)
     assert (values["network.requests"], values["network.elsewhere"], values["network.backend.bytes"]) == (12, 1, 12345)
     assert {name: value for name, value in values.items() if name.startswith("method.")} == {
@@ -247,7 +271,7 @@ def test_a_run_that_goes_on_has_the_sums_of_what_it_keeps(tmp_path):
 
 
 def test_bytes_that_one_test_does_not_tell_are_no_metric():
-    figures = PageFigures()
-    figures.take(page_body(result(network={"a.example": Traffic(1, 0, None)}), {}), logs=True)
-    assert not {"network.bytes", "network.bytes_max", "network.slowest_ms"} & figures.figures().keys()
-    assert figures.figures()["findings.service_logs"] == 0
+    unsized = traffic(a_example=of_host(1, 0, None))
+    values = figures_of(*samples.attempt("cli:B001", network=unsized), of=LOOKS)
+    assert not {"network.bytes", "network.bytes_max", "network.slowest_ms"} & values.keys()
+    assert values["findings.service_logs"] == 0

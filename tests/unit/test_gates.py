@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestra.ledger.event import Note
 from orchestra.metrics import filled, holes
 from orchestra.plan import Gate, Plan
 from orchestra.runtime.gate import SAMPLE_SECONDS, SAMPLE_SHARE, Gates
@@ -27,7 +28,7 @@ def during(**changes):
     clock, events = Clock(), []
     gate = Gate("during", "machine", "cpu_percent < 90.0", **changes)
     return (
-        Gates([gate], lambda kind, body: events.append((body.get("result", kind), body["message"])), clock),
+        Gates([gate], lambda body: events.append((getattr(body, "result", "note"), body.message)), clock),
         clock,
         events,
     )
@@ -97,9 +98,7 @@ TOO_MUCH = "[{0}].all(a, [{0}].all(b, [{0}].all(c, a + b + c + failed >= 0)))".f
 def test_a_condition_that_has_no_value_is_an_error_of_its_gate_with_its_line(phase, condition, error):
     clock, events = Clock(), []
     gate = Gate(phase, "many", condition, on_fail="stop" if phase == "during" else "block")
-    gates = Gates(
-        [gate], lambda kind, body: events.append((kind, body["message"])), clock, lambda at: f"s.yaml of {at}"
-    )
+    gates = Gates([gate], events.append, clock, lambda at: f"s.yaml of {at}")
     if phase == "before":
         gates.before({"failed": 0})
         assert gates.blocked()
@@ -109,9 +108,10 @@ def test_a_condition_that_has_no_value_is_an_error_of_its_gate_with_its_line(pha
     gates.after({"failed": 0})
     assert gates.failed()
     where = f"{phase}:many (s.yaml of /gates/{phase}/many/require)"
-    assert events[0] == ("note", f"{where} cannot be judged, and is not held: {error}")
-    assert [kind for kind, _ in events].count("note") == 1
-    assert events[1][1].endswith(f"({error})")
+    note, judged, *rest = events
+    assert note == Note(kind="gate", message=f"{where} cannot be judged, and is not held: {error}")
+    assert judged.message.endswith(f"({error})")
+    assert not any(isinstance(body, Note) for body in rest)
 
 
 def test_a_gate_that_never_had_a_value_is_not_applicable():
@@ -130,7 +130,18 @@ def test_the_last_second_of_a_run_is_sampled_too():
     gates, clock, events = during(for_seconds=3.0)
     sampled(gates, clock, COOL)
     gates.after(HOT)
-    assert (events, gates.results()) == ([], {"during:machine": "passed"}), "it was not false for long enough"
+    assert events == [("passed", "its condition was false at the end, for less than 3 s")]
+    assert gates.results() == {"during:machine": "passed"}
+
+
+def test_a_gate_that_was_held_all_the_time_is_recorded_once_with_its_values_at_the_end():
+    gates, clock, events = during(for_seconds=3.0, message="at {cpu_percent} %")
+    gates.add = events.append
+    sampled(gates, clock, HOT)
+    sampled(gates, clock, COOL)
+    gates.after(COOL)
+    [judged] = events
+    assert (judged.result, judged.values, judged.message) == ("passed", COOL, "")
 
 
 def test_one_that_was_never_judged_has_failed():

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger import history
-from orchestra.ledger.history import Attempt, Collector, Execution, Past, RunRecord
+from orchestra.ledger.event import RunFinished
+from orchestra.ledger.history import Attempt, Execution, Past, RunRecord
 from orchestra.ledger.log import Writer
+from orchestra.ledger.origin import Provenance, machine_shape
+from orchestra.ledger.view import View, view_of
 from tests.support import runs as samples
+from tests.support.events import body as body_of
 
 FACTS = {"system": "Linux 6.1", "machine": "x86_64", "cores": 2, "memory_megabytes": 7950}
 
@@ -21,18 +26,18 @@ def write(home, run, made, *, finished=True):
     folder = home / "runs" / run
     with Writer(folder / "events.jsonl", now=lambda: datetime(2026, 1, 2, tzinfo=UTC)) as writer:
         facts = {**FACTS, "git": {"commit": "c" * 40, "branch": "main", "dirty_files": 1}}
-        writer.append(*samples.run_started(run=run, provenance=facts))
+        writer.append(body_of(*samples.run_started(run=run, provenance=facts)))
         for kind, body in made:
-            writer.append(kind, body)
+            writer.append(body_of(kind, body))
         if finished:
-            writer.append("run_finished", {"exit_code": 0, "counts": {}, "seconds": 3.0, "gates": {}})
+            writer.append(RunFinished(exit_code=0, counts={}, seconds=3.0, gates={}))
             writer.seal()
     return folder
 
 
 def test_a_machine_has_one_word():
-    assert history.machine_shape(FACTS) == "linux-x86_64-2cpu-8gb"
-    assert history.machine_shape({}) == "unknown-unknown-0cpu-0gb"
+    assert machine_shape(msgspec.convert(FACTS, Provenance)) == "linux-x86_64-2cpu-8gb"
+    assert machine_shape(Provenance()) == "unknown-unknown-0cpu-0gb"
 
 
 def test_a_record_holds_what_a_run_executed(tmp_path):
@@ -71,6 +76,37 @@ def test_a_record_holds_what_a_run_executed(tmp_path):
         "cli:B004": Execution("passed", attempts=(Attempt("passed", 1.25),)),
     }
     assert record.executions["cli:B001"].passing == 1.0
+
+
+CLEAN, DIRTY = {"commit": "c" * 40, "dirty_files": 0}, {"commit": "c" * 40, "dirty_files": 1}
+PLAIN = f"{samples.PLAN.digest()} {'c' * 40}"
+
+
+@pytest.mark.parametrize(
+    "git, first, second, known",
+    [
+        (DIRTY, {}, {}, [samples.RUN, f"{samples.RUN}.1"]),
+        (CLEAN, {}, {}, [PLAIN, PLAIN]),
+        (DIRTY, {"inputs": "d1"}, {"inputs": "d2"}, ["d1", "d2"]),
+        (CLEAN, {"inputs": "d2"}, {"inputs": "d2"}, ["d2", "d2"]),
+        (CLEAN, {}, {"inputs": "d2"}, [PLAIN, "d2"]),  # as version 0.1 recorded it: no attempt tells its inputs
+    ],
+)
+def test_an_attempt_is_known_by_its_own_inputs_over_a_resume(git, first, second, known):
+    told = second.get("inputs")
+    own = {} if git is CLEAN and not first and told else second
+    made = [
+        samples.run_started(provenance={"git": git}),
+        *samples.attempt("cli:B001", 1, "failed", **first),
+        samples.verdict("cli:B001", "failed"),
+        ("run_resumed", {"run": samples.RUN, "rerun": ["cli:B001"], "provenance": {"git": git}}),
+        *samples.attempt("cli:B001", 1, **own),
+        samples.verdict("cli:B001", inputs=told, reads=bool(told)),
+    ]
+    record = history.record_of(view_of(samples.events(made)))
+    assert record is not None
+    found = list(record.executions["cli:B001"].by_inputs(record))
+    assert [(key, one.outcome) for key, one in found] == list(zip(known, ("failed", "passed"), strict=True))
 
 
 def test_the_cache_grows_by_what_it_lacks_and_outlives_the_ledgers(tmp_path):
@@ -171,6 +207,5 @@ def test_the_cache_gives_back_what_it_was_given(tmp_path_factory, made):
     assert history.executions(home) == sorted(made, key=lambda one: one.run)
 
 
-def test_an_event_more_changes_only_its_own_task():
-    collector = Collector()
-    assert collector.record() is None
+def test_a_run_of_which_not_even_the_start_is_known_has_no_record():
+    assert history.record_of(View()) is None

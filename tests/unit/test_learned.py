@@ -29,6 +29,10 @@ def run(number: int, *attempts: Attempt, inputs: str = "same", task: str = "cli:
         ([run(1, HANG, PASS)], Odds("timeout", transient=1, retried=1)),
         ([run(1, HANG, HANG, PASS)], Odds("timeout", 1, 1, 0, 2, 5.0)),
         ([run(1, HANG)], Odds("timeout", untold=1)),
+        (
+            [run(1, Attempt("timeout", 5.0, "timeout", "before"), PASS)],
+            Odds("timeout", untold=1),
+        ),  # repaired in between
         ([run(1, HANG), run(2, PASS)], Odds("timeout", transient=1)),
         ([run(1, HANG), run(2, PASS, inputs="other")], Odds("timeout", untold=1)),
         ([run(1, HANG), run(2, HANG)], Odds("timeout", permanent=2)),

@@ -27,13 +27,13 @@ SMALL = 900
 def filled(path: Path, count: int = 12, size: int = SMALL) -> Path:
     with Writer(path, now=Clock(), segment_bytes=size) as writer:
         for number in range(count):
-            writer.append("note", note(f"number {number}"))
+            writer.append(note(f"number {number}"))
         writer.seal()
     return path
 
 
 def said(path: Path) -> list[str]:
-    return [event.body["message"] for event in read(path) if event.type == "note"]
+    return [event.body.message for event in read(path) if event.type == "note"]
 
 
 def test_a_full_file_is_followed_by_one_that_binds_it(tmp_path):
@@ -67,7 +67,7 @@ def test_however_short_the_files_the_same_is_read(tmp_path_factory, size, parts,
         with Writer(path, now=Clock(), segment_bytes=size) as writer:
             for length in part:
                 told.append("x" * length)
-                writer.append("note", note(told[-1]))
+                writer.append(note(told[-1]))
             if seals:
                 writer.seal()
     assert verify(path) is None if path.exists() else not parts
@@ -80,7 +80,7 @@ def test_a_reader_follows_a_growing_ledger_from_file_to_file(tmp_path):
     with Writer(path, now=Clock(), segment_bytes=SMALL) as writer:
         tail = Tail(path)
         for number in range(20):
-            told.append(writer.append("note", note(f"number {number}")))
+            told.append(writer.append(note(f"number {number}")))
             seen += tail.poll()
             assert tail.path == segment_path(path, writer.tip.segment)
             assert tail.tip == writer.tip
@@ -153,7 +153,8 @@ def test_a_file_that_binds_another_is_found_by_an_auditor(tmp_path):
         assert finding is not None
         assert (finding.path, finding.line, text in finding.message) == (second, 1, True), finding
         second.write_bytes(whole)
-    relinked(path, 2, lambda data: data.update(type="segment"))
+    body = json.loads(second.read_bytes().splitlines()[0])["body"]
+    relinked(path, 2, lambda data: data.update(type="segment", body=body))
     finding = verify(path)
     assert finding is not None
     assert "stands in the middle" in finding.message
@@ -239,7 +240,7 @@ def test_a_crash_at_each_step_of_a_change_of_files_leaves_old_or_new(tmp_path, m
             crash.named.add(str(path))
             try:
                 for number in range(8):
-                    writer.append("note", note(f"number {number}"), sync=number % 2 == 0)
+                    writer.append(note(f"number {number}"), sync=number % 2 == 0)
                     told = [f"number {one}" for one in range(number + 1)] if number % 2 == 0 else told
                 ended = True
             except Killed:
@@ -249,7 +250,7 @@ def test_a_crash_at_each_step_of_a_change_of_files_leaves_old_or_new(tmp_path, m
             crash.cut_power(path.parent, dice)
         assert said(path)[: len(told)] == told, step
         with Writer(path, now=Clock(), segment_bytes=SMALL) as again:
-            again.append("note", note("goes on"))
+            again.append(note("goes on"))
             again.seal()
         assert [one for one in said(path) if one.startswith("number")][: len(told)] == told, step
         assert "goes on" in said(path)
@@ -267,7 +268,7 @@ def test_an_end_within_the_first_line_of_a_further_file_is_mended_there_alone(tm
         second.write_bytes(whole[:end])
         assert len(list(read(path))) == before.count(b"\n")
         with Writer(path, now=Clock(), segment_bytes=SMALL) as writer:
-            writer.append("note", note("goes on"))
+            writer.append(note("goes on"))
         kinds = [event.type for event in read(path)][before.count(b"\n") :]
         assert kinds == (["segment", "note", "note"] if end else ["segment", "note"])
         assert path.read_bytes() == before
@@ -289,7 +290,7 @@ def test_a_signal_in_the_middle_of_a_change_of_files_costs_nothing(tmp_path, mon
     told = 0
     for number in range(8):
         try:
-            writer.append("note", note(f"number {number}"))
+            writer.append(note(f"number {number}"))
         except KeyboardInterrupt:
             told += 1
     writer.close()
@@ -303,10 +304,10 @@ def test_a_file_that_cannot_be_made_is_said_and_the_record_goes_on_when_it_can(t
     with Writer(path, now=Clock(), segment_bytes=SMALL) as writer:
         segment_path(path, 2).mkdir()
         while writer.tip.end < SMALL:
-            writer.append("note", note("fills it"))
+            writer.append(note("fills it"))
         with pytest.raises(MachineError, match=r'cannot open ".*events-2\.jsonl": is a directory'):
-            writer.append("note", note("has no room"))
+            writer.append(note("has no room"))
         segment_path(path, 2).rmdir()
-        writer.append("note", note("goes on"))
+        writer.append(note("goes on"))
     assert said(path)[-1] == "goes on"
     assert verify(path) is None

@@ -1,31 +1,40 @@
-"""The state is a fold: pure, the same in one go or bit by bit, and it says what the events say."""
+"""The state is a projection of the view: whole, untouched by later events, and it says what the events say."""
 
 import json
-from dataclasses import fields, replace
-from functools import reduce
 
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from orchestra.errors import MachineError
+from orchestra.ledger.audit import impossible
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import Tip, link
-from orchestra.ledger.event import CATALOGUE, VERDICTS, Event, event_schema
+from orchestra.ledger.event import VERDICTS, Done, Event, Unknown
 from orchestra.ledger.state import (
     KEPT,
-    Fold,
+    Checkpoint,
+    Failed,
+    Judged,
+    Recovery,
+    ResourceUse,
+    Running,
+    ServiceRow,
     State,
     as_json,
-    fold,
-    fold_all,
     from_json,
     read_state,
     rollback,
+    state_of,
     state_schema,
     write_state,
 )
+from orchestra.ledger.versions import event_schema
+from orchestra.ledger.view import View, view_of
+from tests.support.events import body as body_of
 
 TASKS = [f"{method}:B00{number}" for method in ("cli", "mcp") for number in range(1, 4)]
 
@@ -38,7 +47,7 @@ def events(*kinds_and_bodies, start=None):
     """A chain of real events, after `start` if that is given."""
     tip, chain = Tip(*(start.seq, start.hash, start.time)) if start else Tip(), []
     for kind, body in kinds_and_bodies:
-        event, _line = link(tip, stamp(tip.seq + 1), kind, body, None)
+        event, _line = link(tip, stamp(tip.seq + 1), body_of(kind, body), None)
         tip = Tip(event.seq, event.hash, event.time)
         chain.append(event)
     return chain
@@ -107,30 +116,33 @@ def whole(state):
     assert set(places) == set(TASKS)
     assert not set(state.pending) & (set(state.completed) | set(state.current))
     for word in VERDICTS:
-        assert state.counts[word] == sum(done["verdict"] == word for done in state.completed.values())
-    classes = [done["speed_class"] for done in state.completed.values() if done["speed_class"]]
+        assert state.counts[word] == sum(done.verdict == word for done in state.completed.values())
+    classes = [done.speed_class for done in state.completed.values() if done.speed_class]
     assert state.class_distribution == {name: classes.count(name) for name in set(classes)}
-    assert set(state.blocked) == {task for task, done in state.completed.items() if done["verdict"] == "blocked"}
+    assert set(state.blocked) == {task for task, done in state.completed.items() if done.verdict == "blocked"}
+
+
+def state(story, **how):
+    return state_of(view_of(story, **how))
 
 
 @settings(deadline=None)
-@given(stories, st.integers(0, 26))
-def test_a_fold_in_one_go_is_a_fold_bit_by_bit(story, cut):
-    at_once = fold_all(story)
-    assert reduce(fold, story, State()) == at_once
-    assert fold_all(story[cut:], fold_all(story[:cut])) == at_once
-    assert from_json(as_json(fold_all(story[:cut]))) == fold_all(story[:cut])
-    whole(at_once)
-    jsonschema.Draft202012Validator(state_schema()).validate(json.loads(as_json(at_once)))
+@given(stories)
+def test_a_state_is_whole_and_is_read_back_as_it_was_written(story):
+    found = state(story)
+    assert from_json(as_json(found)) == found
+    assert found == state(story, steps=False)
+    whole(found)
+    jsonschema.Draft202012Validator(state_schema()).validate(json.loads(as_json(found)))
 
 
 @settings(deadline=None)
 @given(st.lists(doings, max_size=25))
 def test_within_one_segment_a_longer_prefix_never_knows_less(story):
-    chain, memory, before = events(started(), *story), Fold(), State()
-    for event in chain:
-        memory.add(event)
-        after = memory.state()
+    view, before = View(), State()
+    for event in events(started(), *story):
+        view.see(event)
+        after = state_of(view)
         assert before.completed.keys() <= after.completed.keys()
         assert set(after.pending) <= set(before.pending) or event.type == "run_started"
         for counter in ("seq", "error_count", "recovery_count", "incident_count", "unknown_events"):
@@ -141,32 +153,85 @@ def test_within_one_segment_a_longer_prefix_never_knows_less(story):
 
 @settings(deadline=None)
 @given(stories)
-def test_a_fold_changes_neither_its_state_nor_its_event(story):
-    for cut in range(1, len(story)):
-        state, event = fold_all(story[:cut]), story[cut]
-        was = as_json(state), canonical(event.as_data())
-        fold(state, event)
-        assert (as_json(state), canonical(event.as_data())) == was
+def test_neither_a_state_nor_an_event_is_touched_by_later_events(story):
+    view, seen = View(), []
+    for event in story:
+        view.see(event)
+        found = state_of(view)
+        seen.append((found, as_json(found), event, canonical(event.body)))
+    for found, text, event, line in seen:
+        assert (as_json(found), canonical(event.body)) == (text, line)
 
 
 @settings(deadline=None)
 @given(stories, st.data())
 def test_a_rollback_takes_the_verdicts_back_to_the_point(story, data):
     cut = data.draw(st.integers(1, len(story)))
-    before, now = fold_all(story[:cut]), fold_all(story)
-    (back,) = events(("rolled_back", rollback(before, now, "asked")), start=story[-1])
-    jsonschema.Draft202012Validator(event_schema()).validate(back.as_data())
-    then = fold(now, back)
+    before, now = view_of(story[:cut]), view_of(story)
+    (back,) = events(("rolled_back", msgspec.to_builtins(rollback(before, now, "asked"))), start=story[-1])
+    jsonschema.Draft202012Validator(event_schema()).validate(json.loads(canonical(back)))
+    now.see(back)
+    was, then = state_of(before), state_of(now)
     for name in ("completed", "counts", "blocked", "class_distribution", "checkpoints", "baseline"):
-        assert getattr(then, name) == getattr(before, name)
-    assert set(then.pending) | set(then.current) == (set(before.pending) | set(before.current)) - set(before.completed)
+        assert getattr(then, name) == getattr(was, name)
+    assert set(then.pending) | set(then.current) == (set(was.pending) | set(was.current)) - set(was.completed)
     assert not then.current
     whole(then)
 
 
+@st.composite
+def runs(draw):
+    """A run as one can be: tests that run to their verdicts, and segments in which some of them run again."""
+    story, settled = [started()], []
+    for _ in range(draw(st.integers(0, 12))):
+        waiting = [task for task in TASKS if task not in settled]
+        if waiting and draw(st.booleans()):
+            task = draw(st.sampled_from(waiting))
+            outcomes = draw(st.sampled_from([("passed",), ("failed",), ("failed", "passed"), ("failed", "failed")]))
+            for number, outcome in enumerate(outcomes, 1):
+                error = None if outcome == "passed" else {"kind": "assertion", "message": "m"}
+                again = number < len(outcomes)
+                story += [attempt(task, number), ended(task, number, outcome, error, retry=again)]
+            word = "flaky" if outcomes == ("failed", "passed") else outcomes[-1]
+            story.append(verdict(task, word, attempts=len(outcomes)))
+            settled.append(task)
+        else:
+            again = draw(st.lists(st.sampled_from(settled), unique=True)) if settled else []
+            story.append(("run_resumed", {"run": "r", "rerun": again}))
+            settled = [task for task in settled if task not in again]
+    return events(*story)
+
+
+@settings(deadline=None)
+@given(runs(), st.data())
+def test_a_verdict_that_stands_again_stands_with_the_attempts_that_led_to_it(story, data):
+    cut = data.draw(st.integers(1, len(story)))
+    before, now = View(), View()
+    for event in story:
+        assert impossible(now, event.body) is None
+        now.see(event)
+        if event.seq <= cut:
+            before.see(event)
+    back = rollback(before, now)
+    assert impossible(now, back) is None
+    (event,) = events(("rolled_back", msgspec.to_builtins(back)), start=story[-1])
+    happened = sorted(seen.seq for task in now.lives for seen in attempts_of(now, task))
+    now.see(event)
+    for task in before.verdicts:
+        assert (now.lives[task].given, now.lives[task].attempts) == (
+            before.lives[task].given,
+            before.lives[task].attempts,
+        )
+    assert sorted(seen.seq for task in now.lives for seen in attempts_of(now, task)) == happened, "none is forgotten"
+
+
+def attempts_of(view, task):
+    return [seen for life in (*view.past.get(task, ()), view.lives[task]) for seen in life.attempts]
+
+
 def test_the_story_of_a_run():
     error = {"kind": "timeout", "message": 'no "reply" in 60 s', "step": 2, "at": "specs/market.yaml:41"}
-    state = fold_all(
+    found = state(
         events(
             started(TASKS[:4]),
             service(),
@@ -188,9 +253,9 @@ def test_the_story_of_a_run():
             verdict("cli:B003", "blocked", None, "cli:B002 failed", 0),
         )
     )
-    assert state == State(
+    assert found == State(
         seq=15,
-        head=state.head,
+        head=found.head,
         time=stamp(15),
         run="20260102T030405Z-00aa",
         started=stamp(1),
@@ -200,27 +265,27 @@ def test_the_story_of_a_run():
         methods=("cli", "mcp"),
         workers=1,
         completed={
-            "cli:B001": {"verdict": "passed", "speed_class": "good", "seconds": 1.5, "attempts": 1},
-            "cli:B003": {"verdict": "blocked", "speed_class": None, "seconds": 1.5, "attempts": 0, "reason": "cli:B002 failed"},
+            "cli:B001": Done(verdict="passed", speed_class="good", seconds=1.5, attempts=1),
+            "cli:B003": Done(verdict="blocked", speed_class=None, seconds=1.5, attempts=0, reason="cli:B002 failed"),
         },
-        current={"cli:B002": {"attempt": 2, "dir": "cli:B002/2", "since": stamp(14)}},
+        current={"cli:B002": Running(attempt=2, dir="cli:B002/2", since=stamp(14))},
         pending=("mcp:B001",),
         blocked={"cli:B003": "cli:B002 failed"},
         counts={**dict.fromkeys(VERDICTS, 0), "passed": 1, "blocked": 1},
         class_distribution={"good": 1},
-        resource_use={
-            "cpu_percent": 10, "memory_percent": 30, "workers": 1, "reason": "machine", "time": stamp(5),
-            "cpu_percent_peak": 90.5, "memory_percent_peak": 30,
-        },
+        resource_use=ResourceUse(
+            cpu_percent=10, memory_percent=30, workers=1, reason="machine", time=stamp(5),
+            cpu_percent_peak=90.5, memory_percent_peak=30,
+        ),
         error_count=1,
-        errors=({"seq": 11, "task": "cli:B002", "attempt": 1, "kind": "timeout", "message": 'no "reply" in 60 s', "at": "specs/market.yaml:41"},),
+        errors=(Failed(seq=11, task="cli:B002", attempt=1, kind="timeout", message='no "reply" in 60 s', at="specs/market.yaml:41"),),
         recovery_count=1,
-        recoveries=({"seq": 12, "time": stamp(12), "component": "backend", "action": "restart", "state": "starting", "attempt": 1, "reason": "no answer", "seconds": 0.5},),
+        recoveries=(Recovery(seq=12, time=stamp(12), component="backend", action="restart", state="starting", attempt=1, reason="no answer", seconds=0.5),),
         incident_count=1,
         incidents={"backend": "no answer"},
-        health={"backend": {**service(state="starting", action="restart", reason="no answer")[1], "time": stamp(12)}},
-        gates={"before:up": {"result": "passed", "message": "ok"}},
-        checkpoints=({"seq": 9, "method": "cli", "group": "basics", "time": stamp(9)},),
+        health={"backend": ServiceRow(**service(state="starting", action="restart", reason="no answer")[1], time=stamp(12))},
+        gates={"before:up": Judged(result="passed", message="ok")},
+        checkpoints=(Checkpoint(seq=9, method="cli", group="basics", time=stamp(9)),),
     )  # fmt: skip
 
 
@@ -234,9 +299,12 @@ def test_a_resumed_run_waits_for_what_has_to_run_again():
         ("run_finished", {"exit_code": 130, "counts": {}, "seconds": 1, "gates": {}}),
         ("seal", {"events": 6, "head": "h"}),
     )
-    closed = fold_all(story)
+    view = view_of(story)
+    closed = state_of(view)
     assert (closed.phase, closed.exit_code, closed.interrupted, closed.sealed) == ("finished", 130, "SIGINT", True)
-    resumed = fold(closed, *events(("run_resumed", {"run": "r", "rerun": ["cli:B002"], "workers": 4}), start=story[-1]))
+    (again,) = events(("run_resumed", {"run": "r", "rerun": ["cli:B002"], "workers": 4}), start=story[-1])
+    view.see(again)
+    resumed = state_of(view)
     assert resumed.pending == ("cli:B003", "cli:B002")
     assert list(resumed.completed) == ["cli:B001"]
     assert (resumed.counts["passed"], resumed.counts["failed"], resumed.class_distribution) == (1, 0, {"good": 1})
@@ -245,50 +313,39 @@ def test_a_resumed_run_waits_for_what_has_to_run_again():
 
 
 def test_a_repeat_that_the_end_of_a_segment_cut_off_leaves_the_verdict_alone():
-    state = fold_all(
+    found = state(
         events(started(), verdict("cli:B001"), attempt("cli:B001", 2), ("run_resumed", {"run": "r", "rerun": []}))
     )
-    assert state.pending == tuple(TASKS[1:])
-    assert list(state.completed) == ["cli:B001"]
-    assert state.current == {}
+    assert found.pending == tuple(TASKS[1:])
+    assert list(found.completed) == ["cli:B001"]
+    assert found.current == {}
 
 
 def test_an_event_of_a_newer_version_is_counted_and_skipped():
-    before = fold_all(events(started()))
-    for kind, version in [("telepathy", 1), ("verdict", 2)]:
-        event = Event(2, stamp(2), kind, version, before.head, "f" * 64, {"new": True})
-        assert fold(before, event) == replace(before, seq=2, time=stamp(2), head="f" * 64, unknown_events=1)
-
-
-def test_every_type_of_the_catalogue_is_folded_or_stands_for_itself():
-    for kind in CATALOGUE:
-        assert hasattr(Fold, f"_{kind}") or kind in {
-            "note",
-            "segment",
-            "logs",
-            "reports",
-            "seal",
-            "repeat",
-            "comparison",
-        }
+    story = events(started())
+    before = state(story)
+    for kind, version in [("telepathy", 1), ("verdict", 99)]:
+        event = Event(2, stamp(2), kind, version, before.head, "f" * 64, Unknown({"new": True}))
+        wanted = structs.replace(before, seq=2, time=stamp(2), head="f" * 64, unknown_events=1)
+        assert state([*story, event]) == wanted
 
 
 def test_the_latest_errors_are_kept_and_all_are_counted():
     error = {"kind": "crash", "message": "m"}
-    state = fold_all(events(started(), *(ended("cli:B001", number, "error", error) for number in range(1, KEPT + 11))))
-    assert state.error_count == KEPT + 10
-    assert [entry["attempt"] for entry in state.errors] == list(range(11, KEPT + 11))
+    found = state(events(started(), *(ended("cli:B001", number, "error", error) for number in range(1, KEPT + 11))))
+    assert found.error_count == KEPT + 10
+    assert [entry.attempt for entry in found.errors] == list(range(11, KEPT + 11))
 
 
 def test_the_state_on_disk_is_replaced_whole_and_a_field_has_a_line(tmp_path):
     path = tmp_path / "state.json"
-    first = fold_all(events(started()))
+    first = state(events(started()))
     write_state(path, first)
     assert read_state(path) == first
     write_state(path, State())
     assert read_state(path) == State()
     assert [json.loads("{" + line.rstrip(",") + "}").keys() for line in path.read_text().splitlines()[1:-1]] == [
-        {item.name} for item in fields(State)
+        {name} for name in State.__struct_fields__
     ]
     assert [entry.name for entry in tmp_path.iterdir()] == ["state.json"]
 
@@ -309,13 +366,3 @@ def test_a_state_of_a_newer_version_is_read_and_another_file_is_not():
     for text in ("[]", "{", ""):
         with pytest.raises(ValueError):
             from_json(text)
-
-
-def test_a_copy_of_the_state_is_not_touched_by_later_events():
-    memory = Fold()
-    first, *rest = events(started(), attempt("cli:B001"), verdict("cli:B001"), service())
-    memory.add(first)
-    copy, was = memory.state(), as_json(memory.state())
-    for event in rest:
-        memory.add(event)
-    assert as_json(copy) == was

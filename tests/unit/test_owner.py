@@ -11,6 +11,7 @@ import pytest
 from orchestra import owner
 from orchestra.ledger.author import Author
 from orchestra.ledger.log import LedgerError, Tail, Writer, last_mark, read, verify
+from orchestra.ledger.segment import segments
 from tests.support.ledgers import Clock, note
 
 SECRET = bytes(range(32))
@@ -20,7 +21,7 @@ OTHER = bytes(32)
 def filled(path, number: int, *, secret: bytes = SECRET, trust: bool = False, **how):
     with Writer(path, now=Clock(), author=Author(secret, trust=trust), **how) as writer:
         for count in range(number):
-            writer.append("note", note(f"{count}"))
+            writer.append(note(f"{count}"))
     return path
 
 
@@ -42,7 +43,7 @@ def test_the_last_line_speaks_for_the_whole_ledger(tmp_path, how):
     assert not is_own(path, OTHER)
     assert last_mark(path) == tip_of(path)
     assert verify(path) is None
-    assert [event.as_data() for event in read(path)][-1]["mac"] == last_mark(path)[1]
+    assert list(read(path))[-1].mac == last_mark(path)[1]
 
 
 def test_half_a_line_behind_it_is_passed_over(tmp_path):
@@ -52,10 +53,19 @@ def test_half_a_line_behind_it_is_passed_over(tmp_path):
     assert is_own(path)
 
 
+@pytest.mark.parametrize("left", [b"", b'{"body":{"message":"half a line'], ids=["empty", "half a line"])
+def test_a_last_file_without_a_whole_line_is_passed_over(tmp_path, left):
+    path = filled(tmp_path / "events.jsonl", 9, segment_bytes=900)
+    *_, last = segments(path)
+    last.write_bytes(left)
+    assert is_own(path)
+    assert last_mark(path) == tip_of(path)
+
+
 def test_a_line_longer_than_a_look_is_read_whole(tmp_path):
     path = filled(tmp_path / "events.jsonl", 1)
     with Writer(path, now=Clock(), author=Author(SECRET)) as writer:
-        writer.append("note", note("long " * 100_000))
+        writer.append(note("long " * 100_000))
     assert is_own(path)
     assert last_mark(path) == tip_of(path)
 

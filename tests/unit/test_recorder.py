@@ -9,6 +9,8 @@ import pytest
 
 from orchestra.errors import MachineError
 from orchestra.ledger import log
+from orchestra.ledger.event import GroupCompleted, Note
+from orchestra.ledger.view import View
 from orchestra.runtime.recorder import Recorder
 
 DAY = 86400.0
@@ -39,10 +41,11 @@ class Seen:
         self.kinds = []
         self.closed = False
 
-    def see(self, event):
+    def see(self, event, view):
+        assert view.seq >= event.seq
         self.kinds.append(event.type)
 
-    def close(self):
+    def close(self, view):
         self.closed = True
 
 
@@ -60,7 +63,7 @@ def seen():
 
 @pytest.fixture
 def recorder(tmp_path, disk, seen):
-    made = Recorder(tmp_path, None, [seen])
+    made = Recorder(tmp_path, None, View(), [seen])
     yield made
     disk.free.set()
     if not disk.refuses:
@@ -68,7 +71,7 @@ def recorder(tmp_path, disk, seen):
 
 
 def completed(recorder, group="g"):
-    return recorder.add("group_completed", {"method": "cli", "group": group}, later=True)
+    return recorder.add(GroupCompleted(method="cli", group=group), later=True)
 
 
 def test_what_waits_is_shown_when_it_is_on_the_disk_and_not_before(recorder, disk, seen):
@@ -78,7 +81,7 @@ def test_what_waits_is_shown_when_it_is_on_the_disk_and_not_before(recorder, dis
     assert recorder.commit(woken.set, at_once=True) is None
     assert disk.begun.wait(60)
     assert recorder.settled() < event.seq
-    recorder.add("note", {"message": "goes on meanwhile"})
+    recorder.add(Note(message="goes on meanwhile"))
     assert seen.kinds == ["note"]
     disk.free.set()
     assert woken.wait(60)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from orchestra.errors import MachineError
+from orchestra.ledger.event import AttemptStarted, RunFinished, ServiceChanged
+from orchestra.ledger.view import View, view_of
 from orchestra.report import watch
 from orchestra.report.console import Feed, Plain, Screen
-from orchestra.report.fold import Collector
 from tests.support import golden
 from tests.support import runs as samples
 from tests.support.paths import DATA
@@ -25,7 +26,7 @@ FOLDER = ".orchestra/market/runs/" + samples.RUN
 
 
 def feed(clock=lambda: 0.0) -> Feed:
-    return Feed(samples.PLAN, Collector(samples.PLAN), FOLDER, lambda: [f"{FOLDER}/summary.md"], clock)
+    return Feed(samples.PLAN, FOLDER, lambda: [f"{FOLDER}/summary.md"], clock)
 
 
 def bare(text: str) -> str:
@@ -45,9 +46,7 @@ def colours(monkeypatch):
 def test_a_pipe_gets_a_line_an_event_and_the_table(tmp_path):
     out = io.StringIO()
     console = Plain(feed(), out)
-    for event in samples.ledger(tmp_path, samples.everything()):
-        console.see(event)
-    console.close()
+    samples.show(samples.ledger(tmp_path, samples.everything()), console)
     golden.check(GOLDEN / "console.txt", out.getvalue())
 
 
@@ -65,11 +64,10 @@ def test_a_log_that_has_been_quiet_says_what_runs(tmp_path):
     now = [100.0]
     console = Plain(feed(clock=lambda: now[0]), Out(), quiet_seconds=0.01)
     made = [samples.run_started(), *(samples.attempt(f"cli:T{number}")[0] for number in range(9))]
-    for event in samples.ledger(tmp_path, made):
-        console.see(event)
-    now[0] = 161.0
-    assert said.wait(60)
-    console.close()
+    for event, _view in samples.shown(samples.ledger(tmp_path, made), console):
+        if event.body == samples.last(made):
+            now[0] = 161.0
+            assert said.wait(60)
     told = next(text for text in lines if "1 min 01 s" in text)
     assert told.startswith("running     cli:T0 1 min 01 s  cli:T1 1 min 01 s")
     assert told.rstrip().endswith("and 1 more")
@@ -85,7 +83,7 @@ def test_a_quiet_log_without_a_running_test_stays_quiet(tmp_path):
     for _ in range(3):
         assert asked.acquire(timeout=60)
     assert out.getvalue() == ""
-    console.close()
+    console.close(View())
 
 
 def test_a_reader_that_pauses_holds_up_nobody(tmp_path):
@@ -94,12 +92,14 @@ def test_a_reader_that_pauses_holds_up_nobody(tmp_path):
     made = [samples.run_started(), *(("note", {"message": "x" * 1000}) for _ in range(500))]
     events = samples.ledger(tmp_path, made)
     console = Plain(feed(), os.fdopen(writer, "w", encoding="utf-8"))
+    view = View()
     for event in events:
-        console.see(event)  # would never come back if it wrote
+        view.see(event)
+        console.see(event, view)  # would never come back if it wrote
     parts: list[bytes] = []
     drain = threading.Thread(target=lambda: parts.extend(iter(lambda: os.read(reader, 65536), b"")))
     drain.start()
-    console.close()
+    console.close(view)
     console._out.close()
     drain.join()
     os.close(reader)
@@ -111,9 +111,7 @@ def test_a_reader_that_has_gone_does_not_end_the_run(tmp_path):
     os.close(reader)
     out = os.fdopen(writer, "w", encoding="utf-8")
     console = Plain(feed(), out)
-    for event in samples.ledger(tmp_path, samples.everything()):
-        console.see(event)
-    console.close()
+    samples.show(samples.ledger(tmp_path, samples.everything()), console)
     with pytest.raises(BrokenPipeError):
         out.close()
 
@@ -123,14 +121,14 @@ def test_a_terminal_shows_what_runs_and_ends_with_the_table(tmp_path, colours):
     terminal = Terminal()
     screen = Screen(feed(), terminal.out, refresh_seconds=0.001)
     events = samples.ledger(tmp_path, samples.everything())
-    for event in events:
-        screen.see(event)
-        if event.type == "attempt_started":
-            terminal.wait_for(f"running     {event.body['task']}")
-        elif event.type == "service_event" and event.body["state"] == "starting":
-            terminal.wait_for("service     backend  starting")
-    terminal.wait_for("9/10")
-    screen.close()
+    for event, _view in samples.shown(events, screen):
+        match event.body:
+            case AttemptStarted(task=task):
+                terminal.wait_for(f"running     {task}")
+            case ServiceChanged(state="starting"):
+                terminal.wait_for("service     backend  starting")
+            case RunFinished():
+                terminal.wait_for("9/10")
     text = terminal.text()
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is shown at the end"
     shown = bare(text)
@@ -145,12 +143,10 @@ def test_a_terminal_shows_what_runs_and_ends_with_the_table(tmp_path, colours):
 def test_more_tests_than_a_screen_holds_are_counted(tmp_path, colours):
     terminal = Terminal()
     screen = Screen(feed(), terminal.out, refresh_seconds=0.001)
-    for event in samples.ledger(
-        tmp_path, [samples.run_started(), *(samples.attempt(f"cli:T{n}")[0] for n in range(12))]
-    ):
-        screen.see(event)
-    terminal.wait_for("and 4 more")
-    screen.close()
+    made = [samples.run_started(), *(samples.attempt(f"cli:T{n}")[0] for n in range(12))]
+    for event, _view in samples.shown(samples.ledger(tmp_path, made), screen):
+        if event.body == samples.last(made):
+            terminal.wait_for("and 4 more")
     terminal.text()
 
 
@@ -158,12 +154,12 @@ def test_a_long_run_is_told_in_minutes_and_no_tenths_flicker(tmp_path, colours):
     terminal = Terminal()
     now = [0.0]
     screen = Screen(feed(clock=lambda: now[0]), terminal.out, refresh_seconds=0.001)
-    for event in samples.ledger(tmp_path, [samples.run_started(), samples.attempt("cli:B001")[0]]):
-        screen.see(event)
-    terminal.wait_for("The page renders  0 s")
-    now[0] = 125.7
-    terminal.wait_for("The page renders  2 min 05 s")
-    screen.close()
+    made = [samples.run_started(), samples.attempt("cli:B001")[0]]
+    for event, _view in samples.shown(samples.ledger(tmp_path, made), screen):
+        if event.body == samples.last(made):
+            terminal.wait_for("The page renders  0 s")
+            now[0] = 125.7
+            terminal.wait_for("The page renders  2 min 05 s")
     terminal.text()
 
 
@@ -172,9 +168,7 @@ def test_a_service_that_failed_and_a_gate_that_failed_stay_on_the_screen(tmp_pat
     screen = Screen(feed(), terminal.out)
     made = [samples.run_started(), samples.service("starting"), samples.service("failed", reason="port taken")]
     made += [samples.gate("servers_up", "failed"), ("interrupted", {"signal": "SIGINT"})]
-    for event in samples.ledger(tmp_path, made):
-        screen.see(event)
-    screen.close()
+    samples.show(samples.ledger(tmp_path, made), screen)
     shown = bare(terminal.text())
     assert shown.count("service     backend  failed  port taken") == 1
     assert "gate        before:servers_up  failed" in shown
@@ -186,9 +180,7 @@ def test_without_colour_no_colour_is_written(tmp_path, colours, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal()
     screen = Screen(feed(), terminal.out)
-    for event in samples.ledger(tmp_path, samples.everything()):
-        screen.see(event)
-    screen.close()
+    samples.show(samples.ledger(tmp_path, samples.everything()), screen)
     colours_written = re.findall(r"\x1b\[[0-9;]*m", terminal.text())
     assert not [code for code in colours_written if re.search(r"\b(3[0-9]|9[0-7]|38|48)\b", code)]
 
@@ -197,9 +189,7 @@ def test_a_terminal_that_has_gone_does_not_end_the_run(tmp_path, colours):
     terminal = Terminal()
     screen = Screen(feed(), terminal.out)
     terminal.text()
-    for event in samples.ledger(tmp_path, samples.everything()):
-        screen.see(event)
-    screen.close()
+    samples.show(samples.ledger(tmp_path, samples.everything()), screen)
 
 
 # ---------------------------------------------------------------------------------------------------------------- files
@@ -215,11 +205,7 @@ def run(tmp_path):
 def test_what_watchers_write_is_what_the_ledger_gives_later(tmp_path, run, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     observers = watch.observers(tmp_path, samples.PLAN, run)
-    for event in samples.ledger(run, samples.everything()):
-        for observer in observers:
-            observer.see(event)
-    for observer in observers:
-        observer.close()
+    samples.show(samples.ledger(run, samples.everything()), *observers)
     written = {name: (run / name).read_bytes() for name in watch.FORMS}
     for name in written:
         (run / name).unlink()
@@ -233,10 +219,9 @@ def test_what_watchers_write_is_what_the_ledger_gives_later(tmp_path, run, monke
 def test_watchers_of_a_resumed_run_know_its_first_part(tmp_path, run, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     made = samples.everything()
-    samples.ledger(run, made[:9])
-    observers = watch.observers(tmp_path, samples.PLAN, run)
-    for observer in observers:
-        observer.close()
+    view = view_of(samples.ledger(run, made[:9]))
+    for observer in watch.observers(tmp_path, samples.PLAN, run):
+        observer.close(view)
     assert "| B001 | The page renders | 😊 1.0 s passed |" in (run / "summary.md").read_text()
     assert "B001        The page renders             😊" in sys.stderr.getvalue()
 
@@ -245,11 +230,7 @@ def test_a_disk_that_refuses_is_told_and_does_not_undo_the_run(tmp_path, run, mo
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     (run / "summary.md").mkdir()
     observers = watch.observers(tmp_path, samples.PLAN, run)
-    for event in samples.ledger(run, samples.everything()):
-        for observer in observers:
-            observer.see(event)
-    for observer in observers:
-        observer.close()
+    samples.show(samples.ledger(run, samples.everything()), *observers)
     assert "cannot write" in sys.stderr.getvalue()
     assert f"the ledger is whole: {FOLDER}/events.jsonl" in sys.stderr.getvalue()
     with pytest.raises(MachineError, match="cannot write"):

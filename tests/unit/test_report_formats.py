@@ -17,7 +17,6 @@ from orchestra import draw
 from orchestra import plan as plans
 from orchestra.report import lines
 from orchestra.report.ctrf import ctrf
-from orchestra.report.fold import collect
 from orchestra.report.junit import junit, legal
 from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
@@ -62,7 +61,11 @@ def hostile_report(text: str) -> Report:
     shot = samples.evidence("attempts/1/log.txt", text)
     error = samples.failure(message=text, expected=text, found=text, hint=text, at=None)
     made = [
-        samples.run_started(plan, ["cli:B001", "mcp:B001", "cli:B002"], provenance={text or "key": text}),
+        samples.run_started(
+            plan,
+            ["cli:B001", "mcp:B001", "cli:B002"],
+            provenance={"git": {"branch": text}, "tools": {text: text}, "user": text},
+        ),
         samples.service("failed", reason=text, url=text),
         *samples.attempt("cli:B001", 1, "failed", error=error, evidence=[shot]),
         samples.verdict("cli:B001", "failed", reason=text, degraded=[text]),
@@ -74,24 +77,26 @@ def hostile_report(text: str) -> Report:
         ("note", {"message": text}),
         samples.run_finished(),
     ]
-    return collect(plan, events(made))
+    return samples.reported(plan, events(made))
 
 
 # --------------------------------------------------------------------------------------------------------------- golden
 @pytest.mark.parametrize("name", FORMS)
 def test_a_run_with_everything_is_written_as_agreed(name, tmp_path):
-    report = collect(samples.PLAN, samples.ledger(tmp_path, samples.everything()), lambda _: "specs/market.yaml:7:9")
+    report = samples.reported(
+        samples.PLAN, samples.ledger(tmp_path, samples.everything()), lambda _: "specs/market.yaml:7:9"
+    )
     golden.check(GOLDEN / name, FORMS[name](report, FOLDER))
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_run_that_never_began_is_written_all_the_same(name):
-    text = FORMS[name](collect(samples.PLAN, []), FOLDER)
+    text = FORMS[name](samples.reported(samples.PLAN, []), FOLDER)
     assert "never ran" in text
 
 
 def test_a_run_that_selected_nothing_is_written_all_the_same():
-    report = collect(samples.PLAN, events([samples.run_started(selection=[]), samples.run_finished(0)]))
+    report = samples.reported(samples.PLAN, events([samples.run_started(selection=[]), samples.run_finished(0)]))
     assert "none selected" in markdown(report, FOLDER)
     assert ET.fromstring(junit(report, FOLDER)).get("tests") == "0"
     assert json.loads(ctrf(report, FOLDER))["results"]["tests"] == []
@@ -101,7 +106,7 @@ def test_a_run_that_selected_nothing_is_written_all_the_same():
 def test_what_fails_the_run_is_red_in_junit_and_in_ctrf():
     for verdict in ("failed", "timeout", "error", "blocked", "interrupted"):
         made = [samples.run_started(selection=["cli:B001"]), samples.verdict("cli:B001", verdict, attempts=0)]
-        report = collect(samples.PLAN, events(made))
+        report = samples.reported(samples.PLAN, events(made))
         root = ET.fromstring(junit(report, FOLDER))
         assert int(root.get("failures", "")) + int(root.get("errors", "")) == 1, verdict
         assert json.loads(ctrf(report, FOLDER))["results"]["summary"]["failed"] == 1, verdict
@@ -110,7 +115,7 @@ def test_what_fails_the_run_is_red_in_junit_and_in_ctrf():
 def test_what_does_not_fail_the_run_is_not_red():
     for verdict in ("passed", "flaky", "unchanged", "skipped"):
         made = [samples.run_started(selection=["cli:B001"]), samples.verdict("cli:B001", verdict)]
-        report = collect(samples.PLAN, events(made))
+        report = samples.reported(samples.PLAN, events(made))
         root = ET.fromstring(junit(report, FOLDER))
         assert (root.get("failures"), root.get("errors")) == ("0", "0"), verdict
         assert json.loads(ctrf(report, FOLDER))["results"]["summary"]["failed"] == 0, verdict
@@ -133,7 +138,7 @@ def test_junit_uses_only_what_the_strictest_schema_in_use_knows(tmp_path):
         "system-out": set(),
         "system-err": set(),
     }
-    root = ET.fromstring(junit(collect(samples.PLAN, samples.ledger(tmp_path, samples.everything())), FOLDER))
+    root = ET.fromstring(junit(samples.reported(samples.PLAN, samples.ledger(tmp_path, samples.everything())), FOLDER))
     for element in root.iter():
         assert set(element.attrib) <= allowed[element.tag], element.tag
     for suite in root:
@@ -225,13 +230,13 @@ def test_every_event_has_a_line_or_none(tmp_path):
         ("rolled_back", {"to_seq": 3, "reopened": ["cli:B001"], "restored": {}, "baseline": None}),
         ("group_completed", {"method": "cli", "group": "basics"}),
     ]
-    told = [lines.event_line(event) for event in samples.ledger(tmp_path, made)]
+    told = [lines.event_line(event.body) for event in samples.ledger(tmp_path, made)]
     golden.check(GOLDEN / "lines.txt", "".join(f"{line}\n" for line in told if line))
 
 
 def test_half_a_surrogate_pair_in_a_message_does_not_stop_a_report(tmp_path):
     made = [samples.run_started(selection=["cli:B001"]), samples.verdict("cli:B001", "error", reason="half \ud800")]
-    report = collect(samples.PLAN, events(made))
+    report = samples.reported(samples.PLAN, events(made))
     for name, form in FORMS.items():
         (tmp_path / name).write_bytes(form(report, FOLDER).encode(errors="backslashreplace"))
         assert "half ⟨U+D800⟩" in (tmp_path / name).read_text()
@@ -240,7 +245,7 @@ def test_half_a_surrogate_pair_in_a_message_does_not_stop_a_report(tmp_path):
 def test_a_profile_a_resumption_and_a_plan_compiled_anew_are_told():
     made = [samples.run_started(profile="staging", plan_digest="sha256:old")]
     made.append(("run_resumed", {"run": samples.RUN, "rerun": []}))
-    report = collect(samples.PLAN, events(made))
+    report = samples.reported(samples.PLAN, events(made))
     text = markdown(report, FOLDER)
     assert "| profile | staging |" in text
     assert "| resumed | 1 time |" in text

@@ -8,8 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestra import plan as plans
-from orchestra.report.fold import NEVER_RAN, collect
-from orchestra.report.rows import Report, Row
+from orchestra.ledger.event import Unknown
+from orchestra.ledger.view import view_of
+from orchestra.report import kept
+from orchestra.report.fold import NEVER_RAN
+from orchestra.report.rows import Report, Row, step_of
 from orchestra.report.table import (
     MOST_ROWS,
     agreement,
@@ -22,11 +25,12 @@ from orchestra.report.table import (
     values_text,
 )
 from tests.support import runs as samples
+from tests.support.events import event
 from tests.support.runs import events
 
 
 def report(*made: samples.Made, place_of=lambda _: "") -> Report:
-    return collect(samples.PLAN, events(list(made)), place_of)
+    return samples.reported(samples.PLAN, events(list(made)), place_of)
 
 
 def row(found: Report, task: str) -> Row:
@@ -34,7 +38,7 @@ def row(found: Report, task: str) -> Row:
 
 
 def test_each_selected_task_has_one_row_in_the_order_of_the_selection(tmp_path):
-    found = collect(samples.PLAN, samples.ledger(tmp_path, samples.everything()))
+    found = samples.reported(samples.PLAN, samples.ledger(tmp_path, samples.everything()))
     assert [one.task for one in found.rows] == samples.SELECTION
     assert counts(found.rows) == {
         "passed": 3,
@@ -61,16 +65,37 @@ def test_an_attempt_without_a_verdict_is_still_never_ran_and_shows_what_was_foun
     )
     assert (found.verdict, found.reason) == ("error", NEVER_RAN)
     assert found.failure is not None
-    assert found.failure.message == 'the heading "Market" is not visible'
+    assert found.message == 'the heading "Market" is not visible'
 
 
 def test_a_failure_carries_step_place_and_evidence():
     found = row(report(*samples.everything()), "cli:B003")
     assert found.failure is not None
-    assert found.failure.step == "step 2 expect"
+    assert step_of(found.failure) == "step 2 expect"
     assert found.place == "specs/market.yaml:41:9 (block at specs/market.yaml:12:7)"
     assert [one.path for one in found.evidence] == ["attempts/cli/B003/2/shot 1.png"]
     assert [one.outcome for one in found.failures] == ["error", "failed"]
+
+
+@pytest.mark.parametrize(
+    "section, name",
+    [("before", "step 1 of before goto"), ("steps", "step 1 click"), ("finally", "step 1 of finally http")],
+)
+def test_a_failed_step_is_named_with_its_section(section, name):
+    verbs = {"before": "goto", "steps": "click", "finally": "http"}
+    steps = [
+        {"index": 0, "section": part, "verb": verb, "seconds": 0.1, "outcome": "failed"} for part, verb in verbs.items()
+    ]
+    made = samples.attempt("cli:B001", outcome="failed", error=samples.failure(step=0, section=section), steps=steps)
+    found = row(report(samples.run_started(), *made), "cli:B001")
+    assert found.failure is not None
+    assert step_of(found.failure) == name
+    life = view_of(events([samples.run_started(), *made])).life("cli:B001")
+    assert [text.split(",")[0].split("  ")[-1].strip() for text in kept.lines("", life, "") if "step  " in text] == [
+        "1 of before goto",
+        "1 click",
+        "1 of finally http",
+    ]
 
 
 def test_a_flaky_test_keeps_its_failures_but_nothing_explains_a_bad_verdict():
@@ -146,21 +171,25 @@ def test_a_resumed_run_forgets_the_verdicts_of_what_runs_again():
 
 def test_a_rollback_restores_and_reopens():
     back = {
-        "to_seq": 1,
+        "to_seq": 4,
         "reopened": ["cli:B002"],
         "restored": {"cli:B001": {"verdict": "passed", "speed_class": "good", "seconds": 1.0, "attempts": 1}},
         "baseline": None,
     }
-    made = [samples.run_started(), samples.verdict("cli:B001", "failed", reason="x"), *samples.passed("cli:B002")]
+    again = ("run_resumed", {"run": samples.RUN, "rerun": ["cli:B001"]})
+    made = [samples.run_started(), *samples.passed("cli:B001", 1.0), again]
+    made += [*samples.attempt("cli:B001", outcome="failed"), samples.verdict("cli:B001", "failed", reason="x")]
+    made += samples.passed("cli:B002")
     found = report(*made, ("rolled_back", back))
     assert (row(found, "cli:B001").verdict, row(found, "cli:B001").reason) == ("passed", "")
+    assert row(found, "cli:B001").failures == (), "the attempts that led to it stand with it"
     assert row(found, "cli:B002").reason == NEVER_RAN
 
 
 def test_events_of_a_newer_version_or_an_unknown_type_change_nothing():
     made = events(samples.everything())
-    newer = [*made, made[0]._replace(v=99, type="verdict", body={}), made[0]._replace(type="dream", body={})]
-    assert collect(samples.PLAN, newer).rows == collect(samples.PLAN, made).rows
+    newer = [*made, event(99, Unknown({"task": "cli:B001"}))]
+    assert samples.reported(samples.PLAN, newer).rows == samples.reported(samples.PLAN, made).rows
 
 
 def test_gates_are_those_of_the_plan_and_one_that_was_never_judged_has_failed():
@@ -264,7 +293,7 @@ def test_a_long_table_leaves_out_what_plainly_passed_and_says_so():
     made = [samples.run_started(plan, [f"cli:{test.id}" for test in tests])]
     for test in tests[1:]:
         made += samples.passed(f"cli:{test.id}")
-    found = collect(plan, events(made))
+    found = samples.reported(plan, events(made))
     lines = render_table(found, "terminal").splitlines()
     assert len(lines) == 3
     assert lines[1].split() == ["T0", "x", "error"]
@@ -275,7 +304,7 @@ def test_a_long_table_leaves_out_what_plainly_passed_and_says_so():
 @pytest.mark.parametrize("title", ["long " * 40, "広い" * 60, "e\u0301" * 100])
 def test_titles_are_cut_to_the_width_of_the_terminal(title):
     plan = msgspec.structs.replace(samples.PLAN, tests=(plans.Test("T", title, ("cli",)),))
-    found = collect(plan, events([samples.run_started(plan, ["cli:T"]), *samples.passed("cli:T")]))
+    found = samples.reported(plan, events([samples.run_started(plan, ["cli:T"]), *samples.passed("cli:T")]))
     assert max(map(samples.columns, render_table(found, "terminal", 80).splitlines())) <= 80
     assert "…" in render_table(found, "terminal", 80)
     assert "…" not in render_table(found, "terminal")

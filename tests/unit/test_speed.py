@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from orchestra.compiler.tables import speed_line, speed_table
 from orchestra.ledger.outcome import mark_of, speed_classes
+from orchestra.ledger.view import view_of
 from orchestra.plan import Method, Plan, SpeedClass
-from orchestra.runtime.gate import Execution, figures
+from orchestra.runtime.gate import figures
+from tests.support import runs as samples
 
 SUITE = (SpeedClass("good", "😊", 30.0), SpeedClass("slow", "😴"))
 OWN = (SpeedClass("good", "😊", 45.0), SpeedClass("lame", "😐", 90.0), SpeedClass("slow", "😴"))
@@ -19,8 +21,9 @@ def test_a_method_without_classes_has_those_of_the_suite():
 
 
 def test_a_gate_can_read_each_class_of_each_method():
-    done = {"cli:a": Execution("passed", 40.0, 1, "slow"), "mcp:a": Execution("passed", 40.0, 1, "good")}
-    values = figures(PLAN, list(done), done, {})
+    tasks = ("cli:a", "mcp:a")
+    made = [samples.run_started(PLAN, tasks), *(one for task in tasks for one in samples.passed(task, 40.0))]
+    values = figures(PLAN, view_of(samples.events(made)), {})
     assert {name: value for name, value in values.items() if name.startswith("class.")} == {
         "class.good": 1,
         "class.lame": 0,

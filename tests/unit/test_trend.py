@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger.flaky import Interval, flaky, same_inputs, wilson
+from orchestra.ledger.flaky import Interval, flaky, wilson
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.trend import Bad, changes, first_bad, slope, sparkline
 from orchestra.plan import Baseline
@@ -122,7 +123,17 @@ def test_a_break_is_not_flaky(second):
 def test_without_inputs_plan_and_clean_commit_are_the_inputs():
     assert flaky([run(1, commit="c"), run(2, "failed", commit="c")])
     assert not flaky([run(1, commit="c"), run(2, "failed", commit="c", machine="n")], "m")
-    assert same_inputs(run(1), run(1).executions["cli:a"]) == "r1"
+    dirty = run(1)
+    assert list(dirty.executions["cli:a"].by_inputs(dirty)) == [("r1", Attempt("passed", 1.0))]
+
+
+def test_a_test_that_broke_and_was_repaired_before_the_run_was_resumed_is_not_flaky():
+    broke, passes = Attempt("failed", 2.0), Attempt("passed", 1.0)
+    assert flaky([run(1, "passed", attempts=(broke, passes))])
+    assert flaky([run(1, "passed", attempts=(msgspec.structs.replace(broke, under="r1.0"), passes))]) == ()
+    again = msgspec.structs.replace(broke, under="r1.1")
+    [one] = flaky([run(1, "passed", attempts=(broke, again, msgspec.structs.replace(passes, under="r1.1")))])
+    assert (one.failed, one.attempts) == (1, 2), "what failed before is a break, what failed and passed after it is not"
 
 
 def test_the_worst_come_first():

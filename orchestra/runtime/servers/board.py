@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from orchestra.errors import OrchestraError
+from orchestra.ledger.event import ServiceChanged
 from orchestra.runtime.servers.member import Basis, Member
 from orchestra.runtime.servers.recovery import bound_seconds, once_bound_seconds
 from orchestra.runtime.servers.row import Row, State, Trouble
@@ -22,7 +23,7 @@ class Board:
 
     Args:
         members: the components by id, in the order of the plan.
-        on_event: given the body of each `service_event`.
+        on_event: given each change of a row, and how many seconds before it the component was last known to be healthy.
         wake: called after each change of a row.
         live: the life of a component, as a coroutine.
 
@@ -37,7 +38,7 @@ class Board:
         self,
         members: Mapping[str, Member],
         *,
-        on_event: Callable[[dict[str, Any]], None],
+        on_event: Callable[[ServiceChanged, float], None],
         wake: Callable[[], None],
         live: Callable[[str], Coroutine[Any, Any, None]],
     ) -> None:
@@ -85,30 +86,28 @@ class Board:
         if state == "healthy":
             member.incident = ""
         row = self._rows[name] = member.row(state, trouble or Trouble(""))
-        body: dict[str, Any] = {
-            "component": name,
-            "state": state,
-            "pid": row.pid,
-            "port": row.port,
-            "attempt": max(1, row.attempts),
-            "reason": row.reason,
-            "seconds": row.seconds,
-        }
-        if row.url:
-            body["url"] = row.url
+        bound, ago = None, 0.0
         if state == "starting":
-            body["bound_seconds"] = once_bound_seconds(member.component)
-        if action:
-            body["action"] = action
-        if incident:
-            body["incident"] = incident
-        if state == "unhealthy" and not action and trouble is not None and incident:
+            bound = once_bound_seconds(member.component)
+        elif state == "unhealthy" and not action and trouble is not None and incident:
             aside = [self.members[other].component for other in self.dependents(name)]
-            body["ago_seconds"] = trouble.ago_seconds
-            body["bound_seconds"] = bound_seconds(member.component, aside, dead=dead)
+            bound, ago = bound_seconds(member.component, aside, dead=dead), trouble.ago_seconds
+        change = ServiceChanged(
+            component=name,
+            state=state,
+            pid=row.pid,
+            port=row.port,
+            attempt=max(1, row.attempts),
+            reason=row.reason,
+            seconds=row.seconds,
+            url=row.url or None,
+            bound_seconds=bound,
+            action=action or None,
+            incident=incident,
+        )
         # The run learns of a full disk from its own next event. The services stay up until it ends.
         with contextlib.suppress(OrchestraError):
-            self._on_event(body)
+            self._on_event(change, ago)
         pulse, self._pulse = self._pulse, asyncio.Event()
         pulse.set()
         self._wake()

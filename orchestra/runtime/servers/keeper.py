@@ -90,7 +90,7 @@ class Keeper:
             mark=mark,
             env=os.environ,
             masks=Masks(order.secrets, os.environ),
-            on_event=lambda _: None,
+            on_event=lambda *_: None,
             wake=self._changed.set,
             reaper=self._reaper,
         )

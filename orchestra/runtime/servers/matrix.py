@@ -20,8 +20,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
+from orchestra.ledger.event import ServiceChanged
 from orchestra.plan import Component, closure
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
@@ -56,7 +56,8 @@ class Matrix:
         mark: the run's tree mark.
         env: what services, jobs and probes inherit.
         masks: take secrets out of logs and reasons.
-        on_event: given the body of each `service_event`, from the matrix's thread.
+        on_event: given each change of a row, and how many seconds before it the component was last known to be healthy; called
+            from the matrix's thread.
         wake: called after each change of a state, from that thread.
         reaper: told about every process.
         clock: monotonic seconds.
@@ -78,7 +79,7 @@ class Matrix:
         mark: str,
         env: Mapping[str, str],
         masks: Masks,
-        on_event: Callable[[dict[str, Any]], None],
+        on_event: Callable[[ServiceChanged, float], None],
         wake: Callable[[], None],
         reaper: Reaper | None = None,
         clock: Callable[[], float] = time.monotonic,

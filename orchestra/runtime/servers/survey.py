@@ -12,12 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from orchestra.ledger.lock import holder_of
-from orchestra.ledger.state import read_state
+from orchestra.ledger.state import ServiceRow, read_state
 from orchestra.places import Places
 from orchestra.plan import Component, Plan, closure
 from orchestra.runtime.mask import Masks
@@ -128,7 +127,7 @@ class Survey:
             mark=mark,
             env=self._environment,
             masks=Masks(self._plan.secrets, self._environment),
-            on_event=lambda _: None,
+            on_event=lambda *_: None,
             wake=self._changed.set,
             reaper=self._reaper,
             lent=lent,
@@ -136,7 +135,7 @@ class Survey:
             place=lambda pointer: Places(self._root, self._plan.sources, self._plan.profile).text((pointer,)),
         )
 
-    def _of_run(self) -> tuple[str, Mapping[str, Any]]:
+    def _of_run(self) -> tuple[str, Mapping[str, ServiceRow]]:
         """The run under way, and the rows that it has started, by its own state."""
         holder = holder_of(self._home / "lock")
         if holder is None:
@@ -179,16 +178,16 @@ def _doubted(row: Row, unsure: Mapping[str, str]) -> Row:
     return replace(row, reason=f"may be old code: {unsure[row.id]}", hint=reuse.fix(row.id))
 
 
-def _of_state(one: Component, body: Mapping[str, Any]) -> Row:
+def _of_state(one: Component, known: ServiceRow) -> Row:
     return Row(
         one.id,
-        body["state"],
-        body["reason"],
-        pid=body["pid"],
-        port=body["port"],
-        url=body.get("url") or "",
-        attempts=body["attempt"],
-        seconds=body["seconds"],
+        known.state,  # type: ignore[arg-type] # as the run's matrix wrote it
+        known.reason,
+        pid=known.pid,
+        port=known.port,
+        url=known.url or "",
+        attempts=known.attempt,
+        seconds=known.seconds,
         required=one.required,
     )
 

@@ -1,0 +1,130 @@
+"""What an attempt leaves, as its executor tells it and as its event records it: one set of structs for both.
+
+May import `layers`. Executors fill them in another process; nothing here depends on a plan or a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+
+from orchestra.layers import Layer
+
+Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
+"""How one attempt, or one step of it, ended. A verdict is made of attempts."""
+
+
+class Ours:
+    """Marks a string that this program or the spec makes: an id, a word of a fixed set, a digest, a path, an expression.
+
+    Secrets are masked in every other string (`free_text`). One in such a string would be in the spec, too, which is in git;
+    and a record whose ids and digests are changed cannot be read, audited or resumed.
+    """
+
+
+OURS: Final = Ours()
+
+Id: TypeAlias = Annotated[str, OURS]
+
+
+def means(text: str) -> msgspec.Meta:
+    """Return the meaning of a field, for the schema and the page of the ledger."""
+    return msgspec.Meta(description=text)
+
+
+Seconds: TypeAlias = Annotated[float, means("duration in seconds, by a monotonic clock")]
+Sha256: TypeAlias = Annotated[Id, means("SHA-256, 64 hexadecimal digits")]
+
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The base of all that is recorded. A field of a newer version is passed over."""
+
+
+Section: TypeAlias = Literal["before", "steps", "finally"]
+"""A list of steps of a test."""
+
+
+def numbered(section: Section, index: int) -> str:
+    """Return the number of a step as people count: `3`, `1 of finally`."""
+    return str(index + 1) if section == "steps" else f"{index + 1} of {section}"
+
+
+class Failure(Part, frozen=True):
+    """Why an attempt did not pass."""
+
+    kind: Annotated[
+        Id, means("the kind by which retries are decided: `timeout`, `connection`, `crash`, `assertion`, …")
+    ]
+    message: str
+    step: Annotated[int | None, means("index of the step in its section, from 0; null outside of the steps")] = None
+    at: Annotated[Id | None, means("place in the spec, `file:line`")] = None
+    expected: str | None = None
+    found: str | None = None
+    hint: str | None = None
+    section: Annotated[Section, means("the section of the step")] = "steps"
+
+
+class StepDone(Part, frozen=True, kw_only=True):
+    """One step of an attempt."""
+
+    index: Annotated[int, means("in its section, from 0")]
+    verb: Annotated[Id, means("`goto`, `click`, …")]
+    seconds: Seconds
+    outcome: Outcome
+    calls: Annotated[int, means("tool calls that it took (method mcp)")] = 0
+    polls: Annotated[int, means("wait calls that it took (method mcp)")] = 0
+    lag_seconds: Annotated[float | None, means("from the page showing it to our knowing it")] = None
+    section: Section = "steps"
+
+
+class Evidence(Part, frozen=True, kw_only=True):
+    """A file kept of an attempt, bound by its digest."""
+
+    path: Annotated[Id, means("relative to the run's folder")]
+    digest: Sha256
+    bytes: int
+    kind: Annotated[Id, means("`log`, `screenshot`, `trace`, `console`, `network`, `download`, …")]
+
+
+class Dropped(Part, frozen=True, kw_only=True):
+    """A file that was not kept."""
+
+    path: Annotated[Id, means("relative to the attempt's folder")]
+    bytes: int
+    kind: Id
+    reason: Annotated[str, means("absent for one over `evidence_limit_megabytes`")] = ""
+
+
+class Finding(Part, frozen=True, kw_only=True):
+    """An error beside the assertions."""
+
+    layer: Layer
+    level: Annotated[Literal["fail", "warn"], means("whether it fails the attempt")]
+    text: str
+    where: Annotated[str, means("address and line of a script, page of a request, log and line; empty when not known")]
+    count: Annotated[int, means("how often it was seen")]
+
+
+class Traffic(Part, frozen=True, kw_only=True):
+    """Requests of a page."""
+
+    requests: int
+    failed: Annotated[
+        int, means("without an answer, or answered with 400 and above; given up by the page does not count")
+    ]
+    bytes: Annotated[int | None, means("of the answers' bodies as they were sent; absent when not known of all")] = None
+    slowest_ms: Annotated[float | None, means("from its start to its last byte; absent when none was measured")] = None
+
+
+class Host(Traffic, frozen=True, kw_only=True):
+    """The requests of a page to one host."""
+
+    component: Annotated[Id, means("the row of the health matrix that the host is")] = ""
+
+
+class Network(Traffic, frozen=True, kw_only=True):
+    """The requests of the page of an attempt."""
+
+    hosts: Annotated[Mapping[str, Host], means("by host and port")]
