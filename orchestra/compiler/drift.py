@@ -157,7 +157,7 @@ def _target(root: Path, path: str) -> Path:
 
 def _read(target: Path, path: str) -> bytes | None:
     try:
-        return target.read_bytes()
+        return nofollow.read(target)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -214,7 +214,7 @@ def _refuse_foreign(foreign: Sequence[Found]) -> None:
 
 def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]:
     """What still carries our mark and no spec produces: of earlier compiles, and whatever else came into their folders."""
-    for path in sorted({*known, *outputs.beside(root, wanted)} - {*wanted, INDEX}):
+    for path in sorted({*known, *stamp.siblings(root, wanted)} - {*wanted, INDEX}):
         # Not through a link: what it leads to may be anything.
         target = root / path
         if Path(os.path.realpath(target)) != target or not target.is_file() or not _begins_as_ours(target):
@@ -228,7 +228,7 @@ def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]
 def _begins_as_ours(target: Path) -> bool:
     """Whether a file may have our mark: there may be many, of which the first lines are enough."""
     try:
-        with target.open("rb") as file:
+        with nofollow.open_read(target) as file:
             return b"orchestra" in file.read(_TOP_BYTES)
     except OSError:
         return False

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Failure, Result
+from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.servers.row import Row
 
 GRACE_SECONDS = 10.0
@@ -137,5 +137,9 @@ class Overtaken:
         if not why:
             return result
         outcome = "it had passed" if result.outcome == "passed" else "it was ended"
+<<<<<<< HEAD
         failure = Failure("connection", f"{why}; {outcome}, and its result does not count")
+=======
+        failure = AttemptFailure("connection", f"{why}; {outcome}, which counts for nothing")
+>>>>>>> main
         return msgspec.structs.replace(result, outcome="error", failure=failure)

@@ -31,7 +31,7 @@ def print_gates(folder: Path) -> bool:
         for line in _differs(one):
             say(unbroken(line))
     say(
-        f"{len(found)} gates evaluated again:  {f'{len(wrong)} differ' if wrong else 'every number and result is the same'}"
+        f"{len(found)} gates evaluated again: {f'{len(wrong)} differ' if wrong else 'every number and result is the same'}"
     )
     return not wrong
 

@@ -16,8 +16,8 @@ from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
+from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
-from orchestra.runtime.session import Options
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan

@@ -69,7 +69,8 @@ READERS = {
         "compiler/tables.py": "title",
         "runtime/worker.py": "driver",
         "runtime/resource.py": "workers single_session",
-        "runtime/session.py": "parallel speed",
+        "runtime/run/schedule.py": "parallel",
+        "runtime/run/decide.py": "speed",
         "runtime/driver/mcp_session.py": "reset",
         "runtime/driver/mcp.py": "poll_seconds",
         "compiler/emit.py": "command",
@@ -83,7 +84,7 @@ READERS = {
         "runtime/verdict.py": "max on",
     },
     "Quarantine": {
-        "runtime/excuse.py": "owner until reason",
+        "runtime/excuse.py": "owner until reason cases",
     },
     "KnownFailure": {
         "runtime/excuse.py": "match reason strict",
@@ -94,7 +95,8 @@ READERS = {
         "runtime/log_finding.py": "service_logs log_patterns",
     },
     "Command": {
-        "runtime/engine/job.py": "argv exit_codes junit attach",
+        "runtime/engine/job.py": "argv exit_codes attach",
+        "plan.py": "junit playwright_json pytest_reportlog",
         "runtime/build.py": "shell cwd env",
     },
     "Test": {
@@ -108,7 +110,8 @@ READERS = {
         "runtime/select.py": "tags",
         "runtime/engine/job.py": "timeout_seconds",
         "runtime/driver/sections.py": "action_timeout_seconds action_idle_seconds",
-        "runtime/session.py": "retries skip",
+        "runtime/run/conclude.py": "retries",
+        "runtime/run/schedule.py": "skip",
         "runtime/record.py": "evidence",
         "runtime/attempt.py": "record before finally_ command",
         "runtime/limit.py": "evidence_limit_megabytes",
@@ -135,7 +138,8 @@ READERS = {
         "runtime/dag.py": "tests methods components sources source_digest",
         "runtime/select.py": "groups",
         "runtime/engine/queue.py": "resources",
-        "runtime/session.py": "speed baseline profile",
+        "runtime/run/opening.py": "baseline profile",
+        "runtime/run/decide.py": "speed",
         "runtime/gate.py": "gates",
         "verbs/collect.py": "collect",
         "runtime/servers/reuse.py": "outputs",

@@ -51,7 +51,7 @@ def port_number(context: Context) -> Iterator[Problem]:
             yield Problem(context.place(path), message, f"write {high}-{low}")
         elif low < 1 or high > _LAST:
             wrong = high if high > _LAST else low
-            yield Problem(context.place(path), f"{wrong}is not a port", f"use a number from 1 to {_LAST}")
+            yield Problem(context.place(path), f"{wrong} is not a port", f"use a number from 1 to {_LAST}")
 
 
 @rule

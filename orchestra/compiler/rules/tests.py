@@ -240,7 +240,7 @@ def shell_items(context: Context) -> Iterator[Problem]:
     for path, command, key in context.commands:
         if command.get("shell") and len(command.get(key, ())) > 1:
             hint = f"write {key}: with one item, or remove shell: true"
-            message = f'"{key}" has {len(command[key])}items with "shell: true", which takes one'
+            message = f'"{key}" has {len(command[key])} items with "shell: true", which takes one'
             yield Problem(context.place((*path, key)), message, hint)
 
 
