@@ -141,14 +141,6 @@ def excuse_blocked(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -
     return f"needs {', '.join(given.task for given in bad)}, excused" if excused else ""
 
 
-<<<<<<< HEAD
-def strictly(test: Test, verdict: Verdict, reason: str) -> tuple[Verdict, str]:
-    """The verdict and its reason, where a known failure that is `strict` must not pass."""
-    strict = next((known for known in test.known_failures if known.strict), None)
-    if strict is None or verdict not in {"passed", "flaky"}:
-        return verdict, reason
-    return "failed", f'{_PASSED} "{strict.match}": remove the entry'
-=======
 def strictly(test: Test, verdict: Verdict, reason: str, inner: Excused = NONE) -> tuple[Verdict, str]:
     """The verdict and its reason, where a known failure that is `strict` must not pass.
 
@@ -160,11 +152,10 @@ def strictly(test: Test, verdict: Verdict, reason: str, inner: Excused = NONE) -
     """
     strict = [known.match for known in test.known_failures if known.strict and known.match not in inner.matched]
     if strict and verdict in {"passed", "flaky"}:
-        return "failed", f'{_PASSED} "{strict[0]}": take the entry out'
+        return "failed", f'{_PASSED} "{strict[0]}": remove the entry'
     if strict and inner.alone and verdict == "failed":
-        return verdict, f'{_NO_CASE} "{strict[0]}": take the entry out; {reason}'
+        return verdict, f'{_NO_CASE} "{strict[0]}": remove the entry; {reason}'
     return verdict, reason
->>>>>>> main
 
 
 def lapsed(plan: Plan, today: date) -> Iterator[str]:

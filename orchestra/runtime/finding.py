@@ -98,13 +98,8 @@ def failure(findings: Iterable[Finding], at: str) -> AttemptFailure | None:
     first, *others = bad
     more = f", and {len(others)} more" if others else ""
     message = f"{first.layer}: {first.text}{f' ({first.where})' if first.where else ''}{more}"
-<<<<<<< HEAD
     hint = f"fix it, or allow it in the spec: errors: {{{first.layer}: warn}}, or allow: [a part of its text]"
-    return Failure("assertion", message, at=(at,), expected=f"no {first.layer}", hint=hint)
-=======
-    hint = f"mend it, or let it pass in the spec: errors: {{{first.layer}: warn}}, or allow: [a part of its text]"
     return AttemptFailure("assertion", message, pointers=(at,), expected=f"no {first.layer}", hint=hint)
->>>>>>> main
 
 
 def failed_by(result: Result, findings: Iterable[Finding], at: str) -> Result:

@@ -137,9 +137,5 @@ class Overtaken:
         if not why:
             return result
         outcome = "it had passed" if result.outcome == "passed" else "it was ended"
-<<<<<<< HEAD
-        failure = Failure("connection", f"{why}; {outcome}, and its result does not count")
-=======
-        failure = AttemptFailure("connection", f"{why}; {outcome}, which counts for nothing")
->>>>>>> main
+        failure = AttemptFailure("connection", f"{why}; {outcome}, and its result does not count")
         return msgspec.structs.replace(result, outcome="error", failure=failure)

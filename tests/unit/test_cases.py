@@ -90,7 +90,7 @@ def test_a_case_is_read_however_it_is_written(data, verdict, message):
         (read_junit, b"<testsuite>", "is not XML (no element found"),
         (read_junit, b"<html/>", 'is no JUnit file: its root is "html"'),
         (read_junit, b'<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', "has a DOCTYPE"),
-        (read_junit, b"<a>" * 101, "has more than 100 elements inside of each other"),
+        (read_junit, b"<a>" * 101, "has more than 100 levels of nested elements"),
         (read_junit, junit('<testcase name="t"/>' * (CASES + 1)), f"has more than {CASES} cases"),
         (read_reportlog, b"", "is empty"),
         (read_reportlog, b"{}\n", "is no file of pytest --report-log: it does not begin with the start of a session"),

@@ -158,17 +158,8 @@ def _cut_off(request: Request, command: Command, finished: Finished) -> AttemptF
     program = command.argv[0]
     if finished.timed_out:
         limit = request.test.timeout_seconds
-<<<<<<< HEAD
-        return Failure(
-            "timeout",
-            f'"{program}" did not end within {limit:g} s and was ended with all its descendants',
-            at=at,
-            found=found,
-        )
-=======
-        message = f'"{program}" did not end within {limit:g} s and was ended with all it started'
+        message = f'"{program}" did not end within {limit:g} s and was ended with all its descendants'
         return AttemptFailure("timeout", message, pointers=_at(request), found=tail(finished.log))
->>>>>>> main
     if finished.signal is not None:
         message = f'"{program}" was ended by signal {finished.signal}'
         return AttemptFailure("crash", message, pointers=_at(request), found=tail(finished.log))
@@ -245,13 +236,9 @@ def _attached(request: Request, command: Command) -> tuple[list[EvidenceFile], A
             try:
                 inside(str(path), root)
             except UsageError as error:
-<<<<<<< HEAD
-                refused = Failure("setup", f"files outside the project are not attached: {error.message}", at=at)
-=======
                 refused = AttemptFailure(
-                    "setup", f"nothing out of the project is attached: {error.message}", pointers=at
+                    "setup", f"files outside the project are not attached: {error.message}", pointers=at
                 )
->>>>>>> main
             else:
                 found.append(EvidenceFile(_kept(path, root, folder), "attachment"))
     return found, refused
