@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from orchestra.ledger.case import BAD
 from orchestra.ledger.event import VERDICTS, Body, GateJudged, GateResult, Note, VerdictGiven
 from orchestra.ledger.outcome import GOOD, compared, speed_classes
 from orchestra.ledger.view import View
@@ -56,6 +57,7 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
         values[one.verdict] += not one.excused
     values["excused"] = sum(bool(one.excused) for one in done)
     ran = [one for one in done if one.attempts]
+    values |= _case_figures(done)
     values["total"] = len(view.selection)
     values["executed"] = len(ran)
     values["retries"] = sum(one.attempts - 1 - view.lives[one.task].held for one in ran)
@@ -87,6 +89,15 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     if pairs:
         values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
     return values
+
+
+def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
+    """Return the metrics of the cases of wrapped runners."""
+    counts: Counter[str] = Counter()
+    for one in done:
+        counts.update(one.cases)
+    bad = sum(counts[verdict] for verdict in BAD)
+    return {"cases": counts.total(), "cases_failed": bad, "cases_skipped": counts["skipped"]}
 
 
 def outage_figures(view: View) -> dict[str, int]:

@@ -144,6 +144,7 @@ def attempt_finished(
         infra_suspect=settled.suspect,
         incidents=incidents,
         exit_code=result.exit_code,
+        cases=result.cases,
         resources=result.resources,
         findings=tuple(
             parts.Finding(layer=one.layer, level=one.level, text=one.text, where=one.where, count=one.count)
