@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-from orchestra.ledger.case import BAD
+from orchestra.ledger.case import BAD, Case
 from orchestra.ledger.event import VERDICTS, Body, GateJudged, GateResult, Note, VerdictGiven
-from orchestra.ledger.outcome import GOOD, compared, speed_classes
+from orchestra.ledger.outcome import GOOD, compared, speed_classes, with_cases
 from orchestra.ledger.view import View
 from orchestra.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
 from orchestra.plan import Gate, Plan
@@ -85,10 +85,17 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     passed = [one for one in done if one.verdict in GOOD]
     if passed:
         values["flaky_rate"] = sum(one.verdict == "flaky" for one in passed) / len(passed)
-    pairs = compared((one.test, one.verdict, None) for one in ran)
+    executed = ((one.method, one.test, one.verdict, _cases(view, one), None) for one in ran)
+    pairs = compared(with_cases(executed, lambda item, _: item))
     if pairs:
         values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
     return values
+
+
+def _cases(view: View, given: VerdictGiven) -> Sequence[Case]:
+    """Return the cases of a task; to look for them costs nothing where its verdict has none."""
+    last = view.lives[given.task].last if given.cases else None
+    return last.cases if last is not None else ()
 
 
 def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:

@@ -242,3 +242,45 @@ def test_cases_of_a_real_playwright_test_say_why_they_failed(project, node_tools
     copies = [one["path"] for one in ended["pays"]["evidence"] if one["kind"] == "attachment"]
     assert copies
     assert all((project.folder / path).is_file() for path in copies)
+
+
+METHODS = """orchestra: 1
+suite: s
+methods: {cli: {driver: command, workers: 2}, sh: {driver: command}}
+defaults: {retries: {max: 0}}
+gates: {after: {agree: {require: agreement == 0.5, severity: warn}, pass_rate: {require: pass_rate >= 0.0}}}
+tests:
+  B004: {methods: [sh], command: {argv: [python, -c, pass]}}
+  B005: {methods: [sh], command: {argv: [python, -c, pass]}}
+  shop:
+    methods: [cli]
+    command:
+      argv: [python, write.py, "${attempt.dir}/j.xml"]
+      junit: ${attempt.dir}/j.xml
+      cases: {"cart \u203a adds": {of: B004}, "cart \u203a pay*": {of: B005}}
+"""
+WRITE = """import sys
+failed = '<failure message="card refused"/>' if FAILS else ''
+open(sys.argv[1], 'w').write('<testsuite><testcase classname="cart" name="adds"/>'
+    '<testcase classname="cart" name="pays">' + failed + '</testcase></testsuite>')
+"""
+
+
+def test_a_case_is_compared_with_the_test_that_it_is_of(project):
+    (project.root / "write.py").write_text(WRITE.replace("FAILS", "True"))
+    done = project.write(METHODS).compile().run("run")
+    assert done.code == 1, done.err
+    assert "1 of 2 tests agree" in done.err
+    assert "B005 disagrees: cli failed, sh passed" in done.err
+    [agree] = [one for one in project.gates() if one["name"] == "agree"]
+    assert (agree["result"], agree["values"]) == ("passed", {"agreement": 0.5})
+    told = project.run("compare")
+    assert "sh against cli: 2 tests by both" in told.out
+    assert "only cli: shop" in told.out
+    assert "B005 disagrees" in told.out
+    first = project.folder.name
+    (project.root / "write.py").write_text(WRITE.replace("FAILS", "False"))
+    assert project.run("run").code == 0
+    told = project.run("compare", first, "last")
+    assert "3 tests and 2 cases by both" in told.out
+    assert "cli:shop::cart \u203a pays disagrees" in told.out
