@@ -28,6 +28,7 @@ from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import timeline, watch
+from orchestra.report.forms import FORMS
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.options import project_of, suite_option
 from orchestra.verbs.publishing import publish_report
@@ -36,7 +37,6 @@ from orchestra.verbs.rejudging import print_gates
 FOLLOW_SECONDS = 0.2
 _RULE = click.Choice(list(integrity.RULES))
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FORMATS = {"md": "summary.md", "junit": "junit.xml", "ctrf": "ctrf.json"}
 
 
 def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, Path]:
@@ -82,12 +82,14 @@ def events(
 @click.command(
     epilog="\b\nExamples:\n  orchestra report                    write the files of the newest run anew\n"
     "  orchestra report --format junit     print one of them\n"
+    "  orchestra report --format html --embed > run.html   one file with its pictures\n"
     "  orchestra report 1a2b --format md   of the run with this part in its id\n"
     "  orchestra report --commit --push    one commit on refs/orchestra/SUITE, and to its remote"
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Print this form, and write nothing.")
+@click.option("--format", "form", type=click.Choice(list(FORMS)), help="Print this form, and write nothing.")
+@click.option("--embed", is_flag=True, help="With --format html: put the pictures into the page.")
 @click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
 @click.option("--ref", metavar="REF", help="With --commit: the branch or ref; refs/orchestra/SUITE without it.")
 @click.option("--push", is_flag=True, help="With --commit: bring the ref to its remote.")
@@ -99,6 +101,7 @@ def report(
     suite: str | None,
     *,
     form: str | None,
+    embed: bool,
     commit: bool,
     ref: str | None,
     push: bool,
@@ -107,6 +110,8 @@ def report(
     """Make the report of a run from its ledger and the plan that it executed."""
     project, folder = _folder(ctx, suite, run)
     plan = kept_plan.latest(project.root, folder)
+    if embed and form != "html":
+        raise UsageError("--embed is about the page", "add --format html, or leave it out")
     if commit:
         if form is not None:
             raise UsageError("--commit and --format do not go together", "leave one of them out")
@@ -114,8 +119,8 @@ def report(
     if ref is not None or push:
         raise UsageError("--ref and --push are about --commit", "add --commit, or leave them out")
     if form is not None:
-        made = watch.report_of(project.root, plan, folder)
-        say_data(watch.FORMS[FORMATS[form]](made, watch.relative(folder, project.root)), end="")
+        made = watch.report_of(project.root, plan, folder, embed=embed)
+        say_data(FORMS[form].make(made, watch.relative(folder, project.root)), end="")
         return EXIT_OK
     if under_way(folder):
         raise UsageError(f"run {folder.name} is under way and writes its report when it ends", "print it with --format")

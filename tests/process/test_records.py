@@ -14,8 +14,8 @@ import pytest
 
 from orchestra.ledger.event import CATALOGUE, Unknown
 from orchestra.ledger.log import read
+from orchestra.report.forms import FORMS
 from orchestra.report.timeline import timeline
-from orchestra.report.watch import FORMS
 from tests.support.project import HEAD, SuiteProject, environment
 
 SPEC = f"""{HEAD}
@@ -130,7 +130,7 @@ def test_a_newer_event_has_its_type_for_a_line(done):
 
 
 def test_the_report_is_made_again_from_the_ledger_alone(copy):
-    names = tuple(FORMS)
+    names = [form.file for form in FORMS.values()]
     old = {name: (copy.folder / name).read_bytes() for name in names}
     for name in names:
         (copy.folder / name).unlink()
