@@ -109,14 +109,8 @@ function files(attempt) {
   const rest = [...(attempt.findings || []), ...(attempt.dropped || []).map((text) => `dropped: ${text}`)];
   if (!there.length && !rest.length) return null;
   return h("section", { class: "card" }, h("h2", {}, "Files and findings"), h("ul", { class: "files" },
-    there.map((file) => h("li", {}, `${file.kind}: `, h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name), h("span", { class: "quiet small" }, ` ${bytes(file.bytes)}`), traceLink(file))),
+    there.map((file) => h("li", {}, `${file.kind}: `, h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name), h("span", { class: "quiet small" }, ` ${bytes(file.bytes)}`)))),
     rest.map((text) => h("li", {}, text))));
-}
-
-function traceLink(file) {
-  if (file.kind !== "trace" || !file.name.endsWith(".zip")) return "";
-  if (served()) return [" ", h("a", { href: viewer(file), target: "_blank", rel: "noreferrer" }, "open in the trace viewer")];
-  return h("span", { class: "quiet small" }, ` (orchestra open ${run.run} shows it)`);
 }
 
 function past(task) {

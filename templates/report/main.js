@@ -1,9 +1,6 @@
 // Which part is shown is in the address, so that a link leads to a test, an attempt, a filter.
 const VIEWS = [["", "Tests"], ["timeline", "Timeline"], ["run", "Run"]];
 
-const served = () => location.protocol.startsWith("http") && document.getElementById("data").textContent === "";
-const viewer = (file) => `trace/index.html?trace=${encodeURIComponent(new URL(file.href, location.href).href)}`;
-
 function header() {
   const nav = h("nav", { "aria-label": "Views" }, VIEWS.map(([name, label]) => h("a", { href: `#/${name}`, "data-view": name }, label)));
   const theme = h("button", { type: "button", onclick: turn, "aria-label": "Light or dark", title: "Light or dark" }, "◐");
