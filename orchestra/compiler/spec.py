@@ -459,7 +459,7 @@ class DefaultsSpec(TypedDict, total=False):
     browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
     evidence: Annotated[
-        Evidence, Key("when picture, console and network of the page are kept", "on_failure", default="on_failure")
+        Evidence, Key("when picture, text, console and network of the page are kept", "on_failure", default="on_failure")
     ]
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]
@@ -527,7 +527,7 @@ class TestSpec(_Finally, total=False):
     timeout_seconds: Annotated[float, Key("how long an attempt may take", 120, above=0)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("how often it is tried again, and after which causes", {"max": 1})]
-    evidence: Annotated[Evidence, Key("when picture, console and network of the page are kept", "always")]
+    evidence: Annotated[Evidence, Key("when picture, text, console and network of the page are kept", "always")]
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]
     inputs: Annotated[
