@@ -459,7 +459,8 @@ class DefaultsSpec(TypedDict, total=False):
     browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
     evidence: Annotated[
-        Evidence, Key("when picture, text, console and network of the page are kept", "on_failure", default="on_failure")
+        Evidence,
+        Key("when picture, text, console and network of the page are kept", "on_failure", default="on_failure"),
     ]
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]

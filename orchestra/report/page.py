@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import base64
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 
 from orchestra import draw
+from orchestra.ledger.event import VERDICTS
 from orchestra.ledger.history import RunRecord
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone
 from orchestra.report.compare import counted as number_of
 from orchestra.report.evidence_text import line_of
 from orchestra.report.rows import GateRow, Report, Row, Try
-from orchestra.report.table import agreement, counted, counts, exit_meaning, gate_remark, incident_parts, overhead
+from orchestra.report.table import agreement, counted, exit_meaning, gate_remark, incident_parts, overhead
 from orchestra.report.table import values_text as gate_values
 
 FORMAT: Final = 1
@@ -39,7 +41,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class File(Part, frozen=True):
-    """A file of evidence: its kind, its name for people, the address relative to the report, and its size."""
+    """A file of evidence: its kind, its name, its address relative to the page, its size; its path where that is another."""
 
     kind: str
     name: str
@@ -47,6 +49,7 @@ class File(Part, frozen=True):
     bytes: int
     text: str = ""
     picture: str = ""
+    path: str = ""
 
 
 class Error(Part, frozen=True):
@@ -148,6 +151,17 @@ class Table(Part, frozen=True):
     rows: tuple[tuple[str, ...], ...]
 
 
+class Progress(NamedTuple):
+    """The tasks of a run under way that are executed now, and those that wait."""
+
+    running: Container[str]
+    waiting: Container[str]
+
+    def of(self, task: str) -> str:
+        """Return the word for a task without a verdict; empty for one that has ended."""
+        return "running" if task in self.running else "waiting" if task in self.waiting else ""
+
+
 class Page(Part, frozen=True, kw_only=True):
     """All that the page shows."""
 
@@ -178,13 +192,21 @@ class Page(Part, frozen=True, kw_only=True):
     tables: tuple[Table, ...] = ()
 
 
-def page(report: Report, folder: str) -> Page:
-    """Return the data of the page of a run; `folder` is the run's, relative to the project root."""
-    task_rows = tuple(_tasks(report))
+def page(report: Report, folder: str, *, progress: Progress | None = None, served: bool = False) -> Page:
+    """Return the data of the page of a run.
+
+    Args:
+        report: of the run.
+        folder: the run's, relative to the project root.
+        progress: of a run under way.
+        served: files are asked for by digest, from the server of the page.
+    """
+    task_rows = tuple(_tasks(report, progress, served=served))
+    words = Counter(one.verdict for one in task_rows)
     tests: dict[str, TestRow] = {}
     for row in report.rows:
         tests.setdefault(row.test, TestRow(row.test, row.title, row.group, row.tags, row.needs, row.after))
-    headline, state = verdict(report)
+    headline, state = verdict(report) if progress is None else _progress(words, len(task_rows))
     return Page(
         format=FORMAT,
         suite=report.suite,
@@ -193,9 +215,9 @@ def page(report: Report, folder: str) -> Page:
         folder=folder,
         headline=headline,
         state=state,
-        exit=exit_meaning(report),
-        counted=counted(report.rows),
-        counts={name: number for name, number in counts(report.rows).items() if number},
+        exit=exit_meaning(report) if progress is None else "",
+        counted=", ".join(f"{number} {word}" for word, number in words.items()) if progress else counted(report.rows),
+        counts=dict(words),
         started=report.started,
         seconds=report.seconds,
         span=_since(report.started, report.ended),
@@ -211,7 +233,7 @@ def page(report: Report, folder: str) -> Page:
         incidents=tuple(map(incident_parts, report.incidents)),
         news=_news(task_rows),
         previous=report.earlier[-1].run if report.earlier else "",
-        commands=tuple(commands(report)),
+        commands=tuple(commands(report)) if progress is None else (),
         notes=tuple(_notes(report)),
         tables=tuple(_tables(report)),
     )
@@ -252,6 +274,12 @@ def verdict(report: Report) -> tuple[str, str]:
     return f"Failed: {' and '.join(parts)}" if parts else f"Failed: exit {exit_meaning(report)}", "failed"
 
 
+def _progress(words: Mapping[str, int], number: int) -> tuple[str, str]:
+    done = number - words.get("running", 0) - words.get("waiting", 0)
+    bad = sum(words.get(word, 0) for word in VERDICTS if word not in FINE)
+    return f"Running: {done} of {number_of(number, 'test')} done{f', {bad} did not pass' if bad else ''}", "running"
+
+
 def commands(report: Report) -> Iterator[str]:
     """Yield the commands that take one further: what failed again, by each method where methods differ."""
     bad: dict[str, list[str]] = {}
@@ -281,27 +309,28 @@ def _news(tasks: Sequence[Task]) -> dict[str, tuple[str, ...]]:
 
 
 # ---------------------------------------------------------------------------------------------------------------- tests
-def _tasks(report: Report) -> Iterator[Task]:
+def _tasks(report: Report, progress: Progress | None, *, served: bool) -> Iterator[Task]:
     paces = {one.task: one.result for one in report.paces if one.result != "unconfirmed"}
     for row in report.rows:
+        now = progress.of(row.task) if progress is not None else ""
         yield Task(
             task=row.task,
             test=row.test,
             method=row.method,
-            verdict=row.verdict,
-            reason=row.message,
+            verdict=now or row.verdict,
+            reason="" if now else row.message,
             seconds=round(row.seconds, 3),
             attempts=row.attempts,
             speed=row.speed_class,
             mark="" if row.verdict == "failed" else row.mark,
-            place=row.place,
+            place="" if now else row.place,
             spec=report.shown.spec.get(line_of(row.place), ""),
             degraded=row.degraded,
             excused=row.excused,
             unchanged_since=row.unchanged_since,
             incidents=row.incidents,
             change=_change(row, report.earlier) or paces.get(row.task, ""),
-            tries=tuple(_attempt(one, row, report) for one in row.tries),
+            tries=tuple(_attempt(one, row, report, served=served) for one in row.tries),
             past=tuple(_past(row.task, report.earlier)),
         )
 
@@ -324,7 +353,7 @@ def _past(task: str, earlier: Sequence[RunRecord]) -> Iterator[Point]:
             yield Point(record.run, one.verdict, None if one.passing is None else round(one.passing, 3))
 
 
-def _attempt(one: Try, row: Row, report: Report) -> Attempt:
+def _attempt(one: Try, row: Row, report: Report, *, served: bool) -> Attempt:
     body = one.body
     end = _since(report.started, one.ended)
     return Attempt(
@@ -334,7 +363,7 @@ def _attempt(one: Try, row: Row, report: Report) -> Attempt:
         seconds=round(body.seconds, 3),
         error=_error(one, report),
         steps=tuple(map(_step, body.steps)),
-        files=tuple(_file(file, report) for file in body.evidence),
+        files=tuple(_file(file, report, served=served) for file in body.evidence),
         findings=tuple(map(_finding, body.findings)),
         dropped=tuple(map(_dropped, body.dropped)),
         incidents=body.incidents,
@@ -362,15 +391,17 @@ def _step(one: StepDone) -> tuple[str, float, str, int]:
     return one.verb, round(one.seconds, 3), one.outcome, one.calls
 
 
-def _file(one: Evidence, report: Report) -> File:
+def _file(one: Evidence, report: Report, *, served: bool) -> File:
     content = report.shown.pictures.get(one.path)
+    name = one.path.rpartition("/")[2]
     return File(
         one.kind,
-        one.path.rpartition("/")[2],
-        address(one.path),
+        name,
+        address(f"f/{one.digest}/{name}" if served else one.path),
         one.bytes,
         report.shown.texts.get(one.path, ""),
         picture_address(content) if content else "",
+        one.path if served else "",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestra.errors import MachineError, OrchestraError
@@ -49,16 +49,24 @@ def report_of(root: Path, plan: Plan, folder: Path, *, embed: bool = False) -> R
     for event in read(folder / LEDGER):
         view.see(event)
         waits.see(event)
-    return _advised(root, folder, plan, view, waits, embed=embed)
+    return ended(root, folder, plan, view, waits, embed=embed)
 
 
-def _advised(root: Path, folder: Path, plan: Plan, view: View, waits: Waits, *, embed: bool = False) -> Report:
-    """The report, with the advice that this run and those before it give rise to, and what its evidence shows."""
+def under_way(root: Path, folder: Path, plan: Plan, view: View) -> Report:
+    """The report of a run so far: with its past and its evidence, without advice."""
+    found = report(plan, view, _places(root, plan))
+    earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
+    return dataclasses.replace(found, earlier=tuple(earlier), shown=shown(root, folder, plan, found))
+
+
+def _places(root: Path, plan: Plan) -> Callable[[str], str]:
     places = Places(root, plan.sources)
+    return lambda pointer: places.text((pointer,))
 
-    def place_of(pointer: str) -> str:
-        return places.text((pointer,))
 
+def ended(root: Path, folder: Path, plan: Plan, view: View, waits: Waits, *, embed: bool = False) -> Report:
+    """The report, with the advice that this run and those before it give rise to, and what its evidence shows."""
+    place_of = _places(root, plan)
     found, machine = report(plan, view, place_of), machine_of(view)
     earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
     here = tuple(record for record in earlier if record.machine == machine)
@@ -140,7 +148,7 @@ class _Files:
     def close(self, view: View) -> None:
         """Write. A disk that refuses does not undo the run: the ledger is closed already, so it is said instead."""
         try:
-            found = _advised(self._root, self._folder, self._plan, view, self._waits)
+            found = ended(self._root, self._folder, self._plan, view, self._waits)
             self.written = paths = _write(self._root, self._folder, found)
         except OrchestraError as error:
             self.read_on = [f"{error.message}; the ledger is whole: {relative(self._folder / LEDGER, self._root)}"]

@@ -30,6 +30,7 @@ from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import timeline, watch
 from orchestra.report.forms import FORMS
 from orchestra.verbs.group import say, say_data, say_json, warn
+from orchestra.verbs.opening import serve_run
 from orchestra.verbs.options import project_of, suite_option
 from orchestra.verbs.publishing import publish_report
 from orchestra.verbs.rejudging import print_gates
@@ -90,6 +91,7 @@ def events(
 @suite_option
 @click.option("--format", "form", type=click.Choice(list(FORMS)), help="Print this form, and write nothing.")
 @click.option("--embed", is_flag=True, help="With --format html: put the pictures into the page.")
+@click.option("--open", "opened", is_flag=True, help="Serve the page afterwards, as `orchestra open` does.")
 @click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
 @click.option("--ref", metavar="REF", help="With --commit: the branch or ref; refs/orchestra/SUITE without it.")
 @click.option("--push", is_flag=True, help="With --commit: bring the ref to its remote.")
@@ -102,6 +104,7 @@ def report(
     *,
     form: str | None,
     embed: bool,
+    opened: bool,
     commit: bool,
     ref: str | None,
     push: bool,
@@ -112,6 +115,10 @@ def report(
     plan = kept_plan.latest(project.root, folder)
     if embed and form != "html":
         raise UsageError("--embed is about the page", "add --format html, or leave it out")
+    if opened and (commit or form is not None):
+        raise UsageError(
+            "--open serves what is written: --commit and --format do not go with it", "leave one of them out"
+        )
     if commit:
         if form is not None:
             raise UsageError("--commit and --format do not go together", "leave one of them out")
@@ -130,7 +137,7 @@ def report(
         bind_reports(folder, paths, lambda: datetime.now(UTC), author)
     for path in paths:
         say(watch.relative(path, project.root))
-    return EXIT_OK
+    return serve_run(project.root, folder) if opened else EXIT_OK
 
 
 @click.command(

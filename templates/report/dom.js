@@ -32,7 +32,7 @@ function bytes(size) {
 const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
 const SIGNS = { passed: "✓", unchanged: "=", flaky: "↻", failed: "✗", timeout: "⧖", error: "!", blocked: "⊘", skipped: "–",
-  interrupted: "■", running: "▸", waiting: "·", warned: "!", not_applicable: "–" };
+  interrupted: "■", running: "▸", waiting: "·", connecting: "…", warned: "!", not_applicable: "–" };
 
 const badge = (word, more) => h("span", { class: `badge ${word} ${more || ""}` }, h("span", { "aria-hidden": "true" }, SIGNS[word] || ""),
   word.replace("_", " "));

@@ -58,7 +58,7 @@ function asText(task, attempt) {
     if (error.spec) out.push(`spec:\n${error.spec}`);
   }
   for (const file of attempt?.files || []) {
-    out.push(`${file.kind}: ${run.folder}/${decodeURIComponent(file.href.slice(2))}`);
+    out.push(`${file.kind}: ${run.folder}/${file.path || decodeURIComponent(file.href.slice(2))}`);
     if (file.text) out.push(file.text.trimEnd());
   }
   out.push(`repeat: orchestra run --suite ${run.suite} ${task.test} --method ${task.method}`);
@@ -109,8 +109,14 @@ function files(attempt) {
   const rest = [...(attempt.findings || []), ...(attempt.dropped || []).map((text) => `dropped: ${text}`)];
   if (!there.length && !rest.length) return null;
   return h("section", { class: "card" }, h("h2", {}, "Files and findings"), h("ul", { class: "files" },
-    there.map((file) => h("li", {}, `${file.kind}: `, h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name), h("span", { class: "quiet small" }, ` ${bytes(file.bytes)}`)))),
+    there.map((file) => h("li", {}, `${file.kind}: `, h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name), h("span", { class: "quiet small" }, ` ${bytes(file.bytes)}`), traceLink(file))),
     rest.map((text) => h("li", {}, text))));
+}
+
+function traceLink(file) {
+  if (file.kind !== "trace" || !file.name.endsWith(".zip")) return "";
+  if (served) return [" ", h("a", { href: viewer(file), target: "_blank", rel: "noreferrer" }, "open in the trace viewer")];
+  return h("span", { class: "quiet small" }, ` (orchestra open ${run.run} shows it)`);
 }
 
 function past(task) {

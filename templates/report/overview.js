@@ -4,7 +4,7 @@ let matrix = null;
 const SHOWN = 12;
 
 function hero() {
-  const facts = [run.counted, `exit ${run.exit}`, run.seconds ? duration(run.seconds) : "", `run ${run.run}`,
+  const facts = [run.counted, run.exit && `exit ${run.exit}`, run.seconds ? duration(run.seconds) : "", `run ${run.run}`,
     run.started ? `${run.started.slice(0, 19).replace("T", " ")} UTC` : "", ...(run.notes || [])];
   return h("section", { class: `hero ${run.state}` }, h("h1", {}, run.title), h("p", { class: "headline", role: "status" }, run.headline),
     h("ul", { class: "facts" }, facts.filter(Boolean).map((fact) => h("li", {}, fact))));
@@ -85,7 +85,7 @@ function tools() {
       h("option", { value, selected: value === now.order }, label)));
   const changes = Object.entries(run.news || {}).map(([kind, tasks]) => chip(kind, `${kind} ${tasks.length}`));
   return h("div", { class: "tools row" },
-    h("input", { type: "search", placeholder: "Filter by id, title, group, tag, message", "aria-label": "Filter tests", value: now.text, oninput: (event) => choose({ text: event.target.value }) }),
+    h("input", { type: "search", id: "filter", placeholder: "Filter by id, title, group, tag, message", "aria-label": "Filter tests", value: now.text, oninput: (event) => choose({ text: event.target.value }) }),
     h("div", { class: "chips", role: "group", "aria-label": "Verdicts" }, chip("", "all"),
       ORDER.filter((word) => run.counts[word]).map((word) => chip(word, `${word} ${run.counts[word]}`)), changes),
     order, h("span", { id: "number", class: "quiet small", role: "status" }));
