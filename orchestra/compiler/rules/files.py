@@ -56,7 +56,7 @@ def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
 
 @rule
 def path_outside(context: Context) -> Iterator[Problem]:
-    """A path is absolute, begins with the home folder, leads out of the project root by `..`, or has backslashes.
+    """A path is absolute, begins with the home folder, leaves the project root by `..`, or has backslashes.
 
     Paths are relative to the project root and written with `/`: working folders, files to upload, globs, outputs.
     """
@@ -69,7 +69,7 @@ def path_outside(context: Context) -> Iterator[Problem]:
 
 @rule
 def file_name(context: Context) -> Iterator[Problem]:
-    """A download is to be kept under a path; it takes a plain file name, because each attempt has its own folder."""
+    """The file name of a download is a path; it must be a plain name, because each attempt has its own folder."""
     for step in context.steps("download"):
         name = step.body["as"]
         if not _outside(name) and ("/" in name or name in ("", ".", "..")):
@@ -94,7 +94,7 @@ def outputs(spec: Spec) -> dict[str, str]:
 
 @rule
 def output_path(context: Context) -> Iterator[Problem]:
-    """An output would overwrite a spec file or another output, or is no file of its kind.
+    """An output would overwrite a spec file or another output, or has the wrong file type.
 
     `doit` is a Python file, `docs` a Markdown file.
     """
@@ -138,10 +138,10 @@ def _junit(spec: Spec, test_id: str, test: TestSpec) -> tuple[Path, str, dict[st
 
 @rule
 def shared_junit(context: Context) -> Iterator[Problem]:
-    """Tests that may run at the same time write one JUnit file, so that one would be judged by the result of another.
+    """Tests that can run in parallel write the same JUnit file, so one could get the result of another.
 
-    `${attempt.dir}` is a fresh folder for each attempt. A fixed path is fine for a test that runs alone: by one method
-    with `workers: 1`, or while it holds a resource of which there is one.
+    `${attempt.dir}` is a fresh folder for each attempt. A fixed path is valid for a test that runs alone: by one method
+    with `workers: 1`, or while it holds a resource with a count of one.
     """
     spec = context.spec
     variables = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}

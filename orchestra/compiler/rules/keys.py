@@ -25,7 +25,7 @@ PAGE_LAYERS = tuple(layer for layer in LAYERS if layer != "service_logs")
 def driver_lacks_key(context: Context) -> Iterator[Problem]:
     """A method has a key that its driver does not read.
 
-    `session` and `poll_seconds` are for the driver `mcp`. By `playwright` each test has a fresh context of its own.
+    `session` and `poll_seconds` are for the driver `mcp`. With `playwright` each test has a fresh context of its own.
     """
     for name, method in context.spec.get("methods", {}).items():
         if method["driver"] != "mcp":
@@ -37,10 +37,10 @@ def driver_lacks_key(context: Context) -> Iterator[Problem]:
 
 @rule
 def page_key(context: Context) -> Iterator[Problem]:
-    """A test without a page has a key that speaks of its page.
+    """A test without a page has a key for its page.
 
-    That is `browser`, `record`, `action_timeout_seconds`, and the layers of `errors` that a page fills, in a test that is a
-    command or only sends requests.
+    These are `browser`, `record`, `action_timeout_seconds`, and the layers of `errors` that a page fills, in a test
+    that is a command or only sends requests.
     """
     for name, test in context.spec["tests"].items():
         errors = [("errors", layer) for layer in PAGE_LAYERS if layer in test.get("errors", {})]
@@ -53,11 +53,11 @@ def page_key(context: Context) -> Iterator[Problem]:
 
 @rule
 def idle_key(context: Context) -> Iterator[Problem]:
-    """A key of a step has no effect beside its other keys.
+    """A key of a step has no effect in combination with its other keys.
 
-    `within_seconds` of `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of `dialog`
-    for one that is accepted, `base` of `http` for a path, `exact` for a text that is matched. `cool_down_seconds` of a
-    component is for one with `fail_back: true`.
+    `within_seconds` of `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of
+    `dialog` for an accepted dialog, `base` of `http` for a path, `exact` for a text match. `cool_down_seconds` of a
+    component needs `fail_back: true`.
     """
     for verb in ("press", "evaluate"):
         for step in context.steps(verb):
