@@ -202,7 +202,8 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
         served: files are asked for by digest, from the server of the page.
     """
     task_rows = tuple(_tasks(report, progress, served=served))
-    words = Counter(one.verdict for one in task_rows)
+    found = Counter(one.verdict for one in task_rows)
+    words = {word: found[word] for word in (*VERDICTS, "running", "waiting") if found[word]}
     tests: dict[str, TestRow] = {}
     for row in report.rows:
         tests.setdefault(row.test, TestRow(row.test, row.title, row.group, row.tags, row.needs, row.after))
@@ -217,7 +218,7 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
         state=state,
         exit=exit_meaning(report) if progress is None else "",
         counted=", ".join(f"{number} {word}" for word, number in words.items()) if progress else counted(report.rows),
-        counts=dict(words),
+        counts=words,
         started=report.started,
         seconds=report.seconds,
         span=_since(report.started, report.ended),
@@ -460,9 +461,9 @@ def _tables(report: Report) -> Iterator[Table]:
 
 
 def _method_tables(report: Report) -> Iterator[Table]:
-    said = [*agreement(report).lines(), *(one.text() for one in overhead(report))]
-    if said:
-        yield Table("Methods", ("agreement and cost",), tuple((text,) for text in said))
+    texts = [*agreement(report).lines(), *(one.text() for one in overhead(report))]
+    if texts:
+        yield Table("Methods", ("agreement and cost",), tuple((text,) for text in texts))
     for one in report.comparisons:
         costs = tuple(
             (cost.verb, f"{cost.more.median:+.3f} s", _interval(cost.more.low, cost.more.high), str(cost.more.pairs))

@@ -43,10 +43,11 @@ function next() {
 }
 
 function gates() {
-  const told = (run.gates || []).filter((gate) => !gate.standard);
+  const own = (run.gates || []).filter((gate) => !gate.standard);
   const quiet = (run.gates || []).filter((gate) => gate.standard);
   if (!run.gates?.length) return null;
-  const first = [...told].sort((a, b) => ["failed", "warned"].indexOf(b.result) - ["failed", "warned"].indexOf(a.result));
+  const rank = { failed: 0, warned: 1 };
+  const first = [...own].sort((a, b) => (rank[a.result] ?? 2) - (rank[b.result] ?? 2));
   const rows = first.map((gate) => [gate.name, badge(gate.result), h("code", {}, gate.condition), gate.values, gate.remark]);
   const section = table("Gates", ["gate", "result", "condition", "values", "remark"], rows);
   if (quiet.length) section.append(h("p", { class: "quiet small" }, `Standard gates that passed: ${quiet.map((gate) => gate.name).join(", ")}.`));

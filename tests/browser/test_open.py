@@ -1,4 +1,4 @@
-"""`orchestra open`: a page that follows a real run to its end, its traces in Playwright's viewer, and what nobody is shown."""
+"""`orchestra open`: a page that follows a real run to its end, its traces in Playwright's viewer, and files that are not shown."""
 
 from __future__ import annotations
 
@@ -166,10 +166,10 @@ def test_evidence_that_became_a_link_is_not_shown(done, tmp_path):
 def test_a_taken_port_and_a_run_that_is_not_there_are_messages(done):
     with opened(done) as address:
         port = address.split(":")[2].partition("/")[0]
-        told = done.process("open", "--no-browser", "--port", port)
-        assert (told.code, f"cannot listen on 127.0.0.1 port {port}" in told.err) == (3, True)
-    told = done.process("open", "nonsense")
-    assert (told.code, "Traceback" in told.err) == (2, False)
+        ended = done.process("open", "--no-browser", "--port", port)
+        assert (ended.code, f"cannot listen on 127.0.0.1 port {port}" in ended.err) == (3, True)
+    ended = done.process("open", "nonsense")
+    assert (ended.code, "Traceback" in ended.err) == (2, False)
     assert "--open serves what is written" in done.run("report", "--open", "--format", "md").err
 
 
