@@ -84,7 +84,7 @@ READERS = {
         "runtime/verdict.py": "max on",
     },
     "Quarantine": {
-        "runtime/excuse.py": "owner until reason",
+        "runtime/excuse.py": "owner until reason cases",
     },
     "KnownFailure": {
         "runtime/excuse.py": "match reason strict",
@@ -95,7 +95,8 @@ READERS = {
         "runtime/log_finding.py": "service_logs log_patterns",
     },
     "Command": {
-        "runtime/engine/job.py": "argv exit_codes junit attach",
+        "runtime/engine/job.py": "argv exit_codes attach",
+        "plan.py": "junit playwright_json pytest_reportlog",
         "runtime/build.py": "shell cwd env",
     },
     "Test": {
