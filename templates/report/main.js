@@ -48,6 +48,7 @@ function show(keep) {
   }
   const heading = main.querySelector("h1")?.textContent;
   document.title = view ? `${heading} · ${run.suite}` : `${run.headline} · ${run.title}`;
+  document.documentElement.dataset.shown = location.hash;
   if (keep !== true) {
     scrollTo(0, 0);
     if (view) main.focus({ preventScroll: true });

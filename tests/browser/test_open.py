@@ -77,7 +77,7 @@ def test_the_page_follows_a_run_to_its_end(project, browser):
         assert running.wait() == 1, running.communicate()
         running.communicate()
         page.click("tr.item .id a")
-        assert "ended with exit code 3" in page.inner_text("main")
+        page.wait_for_selector(".message >> text=ended with exit code 3")
         assert wrong == []
         page.close()
 
