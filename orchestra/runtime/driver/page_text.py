@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from orchestra.runtime.attempt import Evidence
+from orchestra.runtime.attempt import EvidenceFile
 
 FILE: Final = "page.yaml"
 MODE: Final = "ai"
@@ -19,7 +19,7 @@ MOST: Final = 1_000_000
 _REFERENCE = re.compile(r" \[ref=[^\]\s]*\]")
 
 
-def keep_page_text(folder: Path, snapshot: str, mask: Callable[[str], str]) -> list[Evidence]:
+def keep_page_text(folder: Path, snapshot: str, mask: Callable[[str], str]) -> list[EvidenceFile]:
     """Write an ARIA snapshot, without the references that only its own session understands; nothing for an empty page.
 
     Raises:
@@ -29,4 +29,4 @@ def keep_page_text(folder: Path, snapshot: str, mask: Callable[[str], str]) -> l
     if not text:
         return []
     (folder / FILE).write_text(f"{text[:MOST]}\n", encoding="utf-8", errors="backslashreplace")
-    return [Evidence(FILE, "page", masked=True)]
+    return [EvidenceFile(FILE, "page", masked=True)]
