@@ -30,7 +30,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "stamp"
 LOG = VENV / "setup.log"
 NO_FIREFOX = VENV / "no-firefox"
-"""A file that says that Firefox could not be installed: each later set-up would wait for the same."""
+"""A mark that Firefox could not be installed: each later set-up would wait for the same."""
 INPUTS = ("pyproject.toml", "requirements-dev.txt", "scripts/bootstrap.py", "orchestra/__init__.py")
 OLDEST = (3, 11)
 STEP_SECONDS = 1800
