@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show the progress of a run."),
     "events": ("records", "Print the events of a run."),
     "report": ("records", "Regenerate the report of a run from its ledger."),
+    "open": ("opening", "Serve the page of a run; it follows one under way."),
     "audit": ("records", "Verify the record of a run."),
     "rollback": ("records", "Return a run to a checkpoint."),
     "compare": ("compare", "Compare two methods, runs or branches."),
