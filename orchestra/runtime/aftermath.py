@@ -78,7 +78,7 @@ class Aftermath:
         self._done: deque[Ended] = deque()
 
     def sift(self, results: Iterable[Result], *, ending: bool = False) -> list[Ended]:
-        """The attempts for which everything is done.
+        """Return the attempts for which everything is done.
 
         Args:
             results: that have just come.

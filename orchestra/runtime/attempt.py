@@ -38,27 +38,29 @@ def finally_seconds(test: Test) -> float:
 
 
 def most_seconds(test: Test) -> float:
-    """How long after its begin an attempt has ended, whatever hangs."""
+    """Return how long after its begin an attempt has ended, whatever hangs."""
     return test.timeout_seconds + finally_seconds(test) + BEYOND_SECONDS
 
 
 def needs_browser(test: Test) -> bool:
-    """Whether any step of the test needs a page; a command has no steps."""
+    """Return True if any step of the test needs a page; a command has no steps."""
     return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
 
 
 def needs_chromium(test: Test) -> bool:
-    """Whether a test drives the browser that a machine must have; the other engines are skipped where they are not."""
+    """Return True if a test drives the browser that a machine must have; the other engines are skipped where they are
+    not.
+    """
     return test.browser == "chromium" and needs_browser(test)
 
 
 def wants_film(test: Test) -> bool:
-    """Whether a video of its page is asked for."""
+    """Return True if a video of its page is asked for."""
     return "video" in test.record and test.evidence != "off" and needs_browser(test)
 
 
 def wants_trace(test: Test) -> bool:
-    """Whether Playwright's trace of its page is asked for."""
+    """Return True if Playwright's trace of its page is asked for."""
     return "trace" in test.record and test.evidence != "off" and needs_browser(test)
 
 

@@ -48,7 +48,7 @@ Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
 
 
 def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
-    """The compiled plan of a suite, if it is of the specs as they are now.
+    """Return the compiled plan of a suite, if it is of the specs as they are now.
 
     Raises:
         PlanError: there is none, it is damaged, or the specs were changed since.
@@ -119,7 +119,7 @@ def _noop() -> None:
 
 
 def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """The doit tasks of one method of a suite, the group of them first.
+    """Yield the doit tasks of one method of a suite, the group of them first.
 
     Args:
         prefix: `cli` for the default suite, `self:cli` for others.
@@ -152,7 +152,7 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
 
 
 def _task_of(task: Any) -> tuple[str, str]:
-    """The suite of a doit task of ours, and the name of the task in the plan: `cli:B004`."""
+    """Return the suite of a doit task of ours, and the name of the task in the plan: `cli:B004`."""
     suite, method = task.meta["orchestra"]
     return suite, task_name(method, task.name.removeprefix(task.meta["basename"] + ":"))
 
@@ -336,7 +336,7 @@ class Reporter:
 
 
 def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, set[str]]:
-    """The suite and the tasks that a selection of doit reaches.
+    """Return the suite and the tasks that a selection of doit reaches.
 
     Raises:
         PlanError: they are of several suites; a run is of one.

@@ -49,7 +49,7 @@ class Finding:
 
 
 def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
-    """Every finding, one by one: a browser that is really launched takes a moment."""
+    """Yield every finding, one by one: a browser that is really launched takes a moment."""
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield _python(env)
     yield Finding("doit", "ok", version("doit"))
@@ -127,7 +127,7 @@ def _disk(root: Path) -> Finding:
 
 
 def _scratch(env: Mapping[str, str]) -> Finding:
-    """The folder in which browsers keep their temporary files."""
+    """Return the folder in which browsers keep their temporary files."""
     try:
         own, why = scratch.environment(env)
     except OrchestraError as error:

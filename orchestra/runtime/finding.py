@@ -23,7 +23,7 @@ def errors_of(test: Test, method: str) -> Errors:
 
 
 def app_hosts(names: Mapping[str, str], visited: Iterable[str]) -> frozenset[str]:
-    """The hosts of the tested app: those of the health matrix, and those that the test goes to.
+    """Return the hosts of the tested app: those of the health matrix, and those that the test goes to.
 
     Args:
         names: late names with their values; `backend.url` is an address of the matrix.
@@ -36,7 +36,7 @@ def app_hosts(names: Mapping[str, str], visited: Iterable[str]) -> frozenset[str
 def judge(
     signs: Iterable[tuple[Sign, int]], dialogs: Iterable[str], errors: Errors, app: Collection[str]
 ) -> tuple[Finding, ...]:
-    """The findings of a page, by layer.
+    """Return the findings of a page, by layer.
 
     Args:
         signs: what was seen, and how often.
@@ -63,7 +63,7 @@ def judge(
 
 
 def finding(errors: Errors, layer: Layer, text: str, where: str, count: int = 1) -> Finding:
-    """A finding in a layer that is not ignored, of a text that is not allowed."""
+    """Return a finding in a layer that is not ignored, of a text that is not allowed."""
     level: Literal["fail", "warn"] = getattr(errors, layer)
     return Finding(layer=layer, level=level, text=text, where=where, count=count)
 
@@ -91,7 +91,7 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def failure(findings: Iterable[Finding], at: str) -> AttemptFailure | None:
-    """The failure that findings make of an attempt; None when all of them only warn."""
+    """Return the failure that findings make of an attempt; None when all of them only warn."""
     bad = [one for one in findings if one.level == "fail"]
     if not bad:
         return None
@@ -103,7 +103,7 @@ def failure(findings: Iterable[Finding], at: str) -> AttemptFailure | None:
 
 
 def failed_by(result: Result, findings: Iterable[Finding], at: str) -> Result:
-    """The result with more findings; one that fails makes a pass a failure."""
+    """Return the result with more findings; one that fails makes a pass a failure."""
     every = ordered((*result.findings, *findings))
     bad = failure(every, at) if result.outcome == "passed" else None
     if bad is None:

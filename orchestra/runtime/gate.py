@@ -44,7 +44,7 @@ class HealthRow(Protocol):
 
 
 def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, Any]:
-    """The metrics that have a value, from what happened so far.
+    """Return the metrics that have a value, from what happened so far.
 
     Args:
         plan: the suite.
@@ -108,7 +108,7 @@ def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
 
 
 def outage_figures(view: View) -> dict[str, int]:
-    """The metrics of incidents and recovery, over all segments of the run."""
+    """Return the metrics of incidents and recovery, over all segments of the run."""
     lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
     actions = [seen.body for seen in view.changes if seen.body.action]
     # A part of a browser session has no recovery of its own but what its incident says at its end.
@@ -178,11 +178,11 @@ class Gates:
     _asked: float = 0.0
 
     def of(self, phase: Literal["before", "during", "after"]) -> list[Gate]:
-        """The gates of a phase, in the order of the spec."""
+        """Return the gates of a phase, in the order of the spec."""
         return [gate for gate in self.gates if gate.phase == phase]
 
     def components(self) -> list[str]:
-        """The rows of the health matrix that before-gates ask about: they are started first."""
+        """Return the rows of the health matrix that before-gates ask about: they are started first."""
         read = (name for gate in self.of("before") for name in names_in(gate.require))
         return list(dict.fromkeys(name.partition(".")[2] for name in read if name.startswith("health.")))
 
@@ -193,7 +193,7 @@ class Gates:
                 self._stop = self._stop or _said(gate, values)
 
     def due(self) -> bool:
-        """Whether the gates during the tests want another sample, which is then taken."""
+        """Return True if the gates during the tests want another sample, which is then taken."""
         self._asked = self.clock()
         return bool(self.of("during")) and self._asked >= self._next
 
@@ -243,11 +243,11 @@ class Gates:
         return self._stop
 
     def throttled(self) -> bool:
-        """Whether only one test at a time may run now."""
+        """Return True if only one test at a time may run now."""
         return bool(self._throttled)
 
     def failed(self) -> bool:
-        """Whether a gate fails the run."""
+        """Return True if a gate fails the run."""
         return "failed" in self._results.values()
 
     def results(self) -> dict[str, str]:
@@ -325,7 +325,7 @@ def held_till_the_end(gate: Gate) -> str:
 
 
 def _read(gate: Gate, values: Mapping[str, Any], *, shown: bool) -> dict[str, Any]:
-    """The values that a gate read; with those that its message shows."""
+    """Return the values that a gate read; with those that its message shows."""
     names = (*names_in(gate.require), *(name for _, name in holes(gate.message) if shown))
     return {name: values[name] for name in names if name in values}
 

@@ -40,7 +40,8 @@ def with_log_findings(
     begun: Mapping[str, Mark],
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """The result with what the services that the test requires wrote since its start, where a pattern fits a line.
+    """Return the result with what the services that the test requires wrote since its start, where a pattern fits a
+    line.
 
     A pattern that cannot be searched for makes an error of it.
 

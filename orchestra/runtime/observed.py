@@ -121,7 +121,7 @@ class Observed:
         return any(one.waiting for one in self._hosts.values())
 
     def network(self) -> dict[str, Traffic]:
-        """The traffic so far, by host; without bytes where they are not known of all."""
+        """Return the traffic so far, by host; without bytes where they are not known of all."""
         return {
             name: Traffic(
                 requests=one.requests,
@@ -163,7 +163,7 @@ def host_of(url: str) -> str:
 
 
 def declared_size(method: str, status: int, headers: Mapping[str, str]) -> int | None:
-    """The bytes of a body as an answer declares them; None when it does not, and the browser has to be asked."""
+    """Return the bytes of a body as an answer declares them; None when it does not, and the browser has to be asked."""
     if method == "HEAD" or status in _BODILESS:
         return 0
     said = headers.get("content-length", "")

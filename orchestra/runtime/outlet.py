@@ -42,7 +42,7 @@ class Outlet(io.TextIOBase):
         return self.stream.encoding
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return True if it is a terminal."""
         return self.stream.isatty()
 
     def fileno(self) -> int:

@@ -83,7 +83,7 @@ def odd(root: Path, origin: Provenance, run: str, now: datetime) -> Iterator[tup
 
 
 def _changed(parts: list[str]) -> Iterator[str]:
-    """The paths in the entries of `git status --porcelain=v2 -z`, relative to the top of the work tree."""
+    """Yield the paths in the entries of `git status --porcelain=v2 -z`, relative to the top of the work tree."""
     entries = iter(parts)
     for entry in entries:
         if entry[:2] in {"1 ", "2 ", "u "}:
@@ -104,7 +104,9 @@ def _digest(file: Path) -> str | None:
 
 
 def environment(env: Mapping[str, str]) -> Environment:
-    """The environment, redacted: the names of all variables, and the values of those that are known to be harmless."""
+    """Return the environment, redacted: the names of all variables, and the values of those that are known to be
+    harmless.
+    """
     plain = {name: value for name, value in env.items() if _PLAIN.fullmatch(name) and not _ANYTHING_SECRET.search(name)}
     return Environment(values=plain, names=tuple(sorted(set(env) - set(plain))))
 

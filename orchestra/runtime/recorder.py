@@ -135,7 +135,7 @@ class Recorder:
         return None
 
     def settled(self) -> int:
-        """The number of the last event that is on the disk for sure. Those that waited for it have been shown.
+        """Return the number of the last event that is on the disk for sure. Those that waited for it have been shown.
 
         Raises:
             MachineError: the disk refuses to take the record.
@@ -220,7 +220,7 @@ class _Syncer:
             self._asked.put(wake)
 
     def reached(self) -> int:
-        """The number of the last event on the disk. Raises the MachineError of a disk that refused."""
+        """Return the number of the last event on the disk. Raises the MachineError of a disk that refused."""
         if self._fault is not None:
             raise self._fault
         return self._reached

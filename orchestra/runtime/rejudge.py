@@ -58,7 +58,7 @@ class _Row(NamedTuple):
 
 
 def values_of(plan: Plan, view: View) -> dict[str, Any]:
-    """The metrics that a gate would read at this point of a run, without what was measured then."""
+    """Return the metrics that a gate would read at this point of a run, without what was measured then."""
     health = {name: seen.body.state for name, seen in view.services.items() if seen.seq > view.segment.seq}
     rows = {one.id: _Row(health.get(one.id, "idle"), one.required) for one in plan.components}
     slower = [
@@ -172,7 +172,7 @@ def _again(
 
 
 def _behind(until: Sequence[Event], events: Sequence[Event], plan: Plan) -> Iterator[Mapping[str, Any]]:
-    """The metrics after each of the next service events: rarely asked for, so the view is simply made again."""
+    """Yield the metrics after each of the next service events: rarely asked for, so the view is simply made again."""
     view = view_of(until, steps=False)
     services = [
         one for one in events[len(until) :] if isinstance(one.body, ServiceChanged | Incident | AttemptFinished)
@@ -201,7 +201,7 @@ def _made(name: str) -> bool:
 
 
 def _typed(name: str, value: Any) -> Any:
-    """A value as it was before it was written: canonical JSON writes 1.0 as 1."""
+    """Return a value as it was before it was written: canonical JSON writes 1.0 as 1."""
     metric = metric_of(name)
     return float(value) if metric is not None and metric.type == "double" and isinstance(value, int) else value
 

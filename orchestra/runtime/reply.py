@@ -10,7 +10,7 @@ _SHOWN = 200
 
 
 def short(text: str) -> str:
-    """The text in one line, cut where it is long."""
+    """Return the text in one line, cut where it is long."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
@@ -28,7 +28,7 @@ def misfit(args: Mapping[str, Any], status: int, body: bytes) -> str:
 
 
 def _unlike(wanted: Mapping[str, Any], body: bytes) -> str:
-    """The first key of a JSON reply that is not as wanted."""
+    """Return the first key of a JSON reply that is not as wanted."""
     if not wanted:
         return ""
     try:

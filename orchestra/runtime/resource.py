@@ -48,11 +48,11 @@ class Slots:
         self._next = clock() + SAMPLE_SECONDS
 
     def count(self) -> int:
-        """How many there are now."""
+        """Return how many there are now."""
         return self._fixed or self._now
 
     def allowed(self, running: int) -> int:
-        """How many may run now.
+        """Return how many may run now.
 
         Args:
             running: how many do; a slot is added only while all are in use.
@@ -77,5 +77,5 @@ class Slots:
 
 
 def machine_load() -> tuple[float, float]:
-    """The use of all processors since the last call, and of memory now, in percent."""
+    """Return the use of all processors since the last call, and of memory now, in percent."""
     return psutil.cpu_percent(interval=None), psutil.virtual_memory().percent

@@ -65,7 +65,7 @@ def going_on(
 
 
 def unused(folder: Path, segment: int) -> int:
-    """The first number from `segment` on that no folder of an attempt has.
+    """Return the first number from `segment` on that no folder of an attempt has.
 
     A power cut may take the event with which a segment began, and leave the folders of attempts that it had made.
     """
@@ -123,7 +123,9 @@ def decide(
 
 
 def changed_tests(then: Plan, now: Plan, selection: Iterable[str]) -> list[str]:
-    """The selected tests that mean something else now: their own entry, their method, or a component that they require."""
+    """Return the selected tests that mean something else now: their own entry, their method, or a component that they
+    require.
+    """
     old = {test.id: test for test in then.tests}
     other_rows = _differing(then.components, now.components)
     other_methods = _differing(then.methods, now.methods)
@@ -143,7 +145,7 @@ def _differing(then: Iterable[Any], now: Iterable[Any]) -> set[str]:
 
 
 def _rows(plan: Plan, test: Test) -> set[str]:
-    """The components that a test requires, and those that these need."""
+    """Return the components that a test requires, and those that these need."""
     rows = {row.id: row for row in plan.components}
     found, stack = set[str](), list(test.requires)
     while stack:

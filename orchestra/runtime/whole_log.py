@@ -39,7 +39,7 @@ def bind_logs(run: Path, add: Callable[[Body], object], clean: Callable[[Path], 
 
 
 def logs_of(run: Path) -> Logs:
-    """The event of the files in these places of a run; one that is gone meanwhile is left out."""
+    """Return the event of the files in these places of a run; one that is gone meanwhile is left out."""
     bound: list[Evidence] = []
     still: list[str] = []
     for file in sorted(file for place in PLACES for file in run.glob(place) if nofollow.is_file(file)):

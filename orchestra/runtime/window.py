@@ -39,12 +39,12 @@ def marks(run: Path, components: Iterable[str]) -> dict[str, Mark]:
 
 
 def wants_evidence(test: Test, result: Result) -> bool:
-    """Whether a test wants evidence of an attempt that ended so."""
+    """Return True if a test wants evidence of an attempt that ended so."""
     return test.evidence == "always" or (test.evidence == "on_failure" and result.outcome != "passed")
 
 
 def with_services(result: Result, run: Path, folder: Path, begun: Mapping[str, Mark]) -> Result:
-    """The result with what the services wrote since.
+    """Return the result with what the services wrote since.
 
     Args:
         result: of the attempt.
@@ -82,13 +82,13 @@ class Part(NamedTuple):
 
 
 def parts(run: Path, component: str, mark: Mark) -> list[Part]:
-    """All that a component has written since a mark, as far as its log still has it."""
+    """Return all that a component has written since a mark, as far as its log still has it."""
     found = _parts(run / _FOLDER / f"{component}.log", mark)
     return [Part(path, start, max(0, _end(path)[1] - start)) for path, start in found]
 
 
 def _since(log: Path, mark: Mark) -> bytes:
-    """The bytes behind a mark, at most the limit."""
+    """Return the bytes behind a mark, at most the limit."""
     return b"".join(_read(path, start, LIMIT_BYTES) for path, start in _parts(log, mark))[-LIMIT_BYTES:]
 
 

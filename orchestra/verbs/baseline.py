@@ -48,7 +48,7 @@ def _chosen(ctx: click.Context, suite: str | None, profile: str, words: Sequence
 
 
 def _of(samples: Samples, plan: Plan, words: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """The samples of the selected tests; without words of all, also of tests that the plan no longer has."""
+    """Return the samples of the selected tests; without words of all, also of tests that the plan no longer has."""
     wanted = set(select(plan, words)) if words else None
     return {key: taken for key, taken in samples.items() if wanted is None or key.rsplit(" ", 2)[0] in wanted}
 

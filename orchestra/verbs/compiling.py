@@ -79,7 +79,8 @@ def compile_specs(
 
 
 def spec_paths(project: Project, files: Sequence[str], suite: str | None = None) -> list[str]:
-    """The spec files that are meant, relative to the root: those named, else that of a suite, else all of the project.
+    """Return the spec files that are meant, relative to the root: those named, else that of a suite, else all of the
+    project.
 
     Raises:
         UsageError: none is named and none is there, a named one lies outside of the root, or there is no such suite.
@@ -96,7 +97,7 @@ def spec_paths(project: Project, files: Sequence[str], suite: str | None = None)
 
 
 def inside(project: Project, file: str) -> str:
-    """A path of the command line, relative to the root."""
+    """Return a path of the command line, relative to the root."""
     path = Path(os.path.normpath(Path.cwd() / file))
     base = path if path.is_relative_to(project.root) else path.resolve()
     if not base.is_relative_to(project.root):
@@ -105,7 +106,7 @@ def inside(project: Project, file: str) -> str:
 
 
 def _spec_of(project: Project, paths: Sequence[str], suite: str) -> str:
-    """The spec file that defines a suite; what cannot be read defines none."""
+    """Return the spec file that defines a suite; what cannot be read defines none."""
     suites: dict[str, str] = {}
     for path in paths:
         try:
@@ -121,19 +122,21 @@ def _spec_of(project: Project, paths: Sequence[str], suite: str) -> str:
 
 
 def count(built: Built) -> str:
-    """How many suites and tests there are, in words."""
+    """Return how many suites and tests there are, in words."""
     suites = [plan for plan in built.plans if not plan.profile]
     tests = sum(len(plan.tests) for plan in suites)
     return f"{len(suites)} suite{'s' * (len(suites) != 1)}, {tests} test{'s' * (tests != 1)}"
 
 
 def problems(number: int) -> str:
-    """How many problems there are, in words."""
+    """Return how many problems there are, in words."""
     return f"{number} problem{'s' * (number != 1)}"
 
 
 def _beside(project: Project, made: Sequence[Plan]) -> tuple[File, ...]:
-    """The outputs of some suites, where the others stay as they were last compiled: a dodo.py serves all of them."""
+    """Return the outputs of some suites, where the others stay as they were last compiled: a dodo.py serves all of
+    them.
+    """
     suites = {plan.suite for plan in made}
     others = [
         plan for name in project.suites() if name not in suites and (plan := _compiled(project, name)) is not None
@@ -145,7 +148,7 @@ def _beside(project: Project, made: Sequence[Plan]) -> tuple[File, ...]:
 
 
 def _compiled(project: Project, suite: str) -> Plan | None:
-    """The plan of a suite as it was last compiled; None when it cannot be read or its spec is gone."""
+    """Return the plan of a suite as it was last compiled; None when it cannot be read or its spec is gone."""
     name = project.plan_file(suite)
     try:
         plan = plans.load(nofollow.read(project.root / name), name)

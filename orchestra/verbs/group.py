@@ -45,12 +45,12 @@ class Verbs(click.Group):
         self._load = load
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in the order in which people meet them."""
+        """Return the verbs in the order in which people meet them."""
         del ctx
         return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb, imported."""
+        """Return the verb, imported."""
         if cmd_name not in self._table:
             ctx.fail(f'unknown verb "{cmd_name}"{did_you_mean(cmd_name, self._table)}')
         return self._load(cmd_name)

@@ -41,7 +41,7 @@ names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 def _suite(
     ctx: click.Context, suite: str | None, profile: str, names: Sequence[str]
 ) -> tuple[Project, Plan, Path, list[str]]:
-    """The project, the plan, the suite's folder, and the rows that are meant: all without a name.
+    """Return the project, the plan, the suite's folder, and the rows that are meant: all without a name.
 
     Raises:
         UsageError: there is no such row.
@@ -197,7 +197,7 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
 
 
 def sound_view(file: Path) -> View:
-    """The view of a run, up to where its ledger is damaged."""
+    """Return the view of a run, up to where its ledger is damaged."""
     view = View(steps=False)
     with suppress(OrchestraError):
         for event in log.read(file):

@@ -26,7 +26,7 @@ profile_option = click.option("--profile", metavar="NAME", default="", help="Pro
 
 
 def project_of(ctx: click.Context) -> Project:
-    """The project of the working folder, which -C has set.
+    """Return the project of the working folder, which -C has set.
 
     Raises:
         UsageError: there is no working folder any more, or its settings are wrong.

@@ -52,7 +52,7 @@ def _again(number: Number) -> tuple[str, str]:
 
 
 def _value(value: Any) -> str:
-    """A value of a metric: short enough for a table, exact enough to see that two differ."""
+    """Return a value of a metric: short enough for a table, exact enough to see that two differ."""
     if value is None:
         return "no value"
     return f"{value:.9g}" if isinstance(value, float) else str(value)

@@ -89,7 +89,7 @@ def _state(folder: Path) -> Mapping[str, Any]:
 
 
 def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
-    """The state for people.
+    """Yield the state for people.
 
     Args:
         state: fields of `state.json`.
@@ -150,6 +150,8 @@ def _use(use: Mapping[str, Any]) -> str:
 
 
 def _line(word: str, *parts: str) -> str:
-    """A line like those of a run: a word in its column, then parts. No text of a page or program steers the terminal."""
+    """Return a line like those of a run: a word in its column, then parts. No text of a page or program steers the
+    terminal.
+    """
     rest = "  ".join(one_line(part) for part in parts if part)
     return f"{word:<12}{rest}".rstrip()

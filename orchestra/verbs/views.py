@@ -103,7 +103,7 @@ def show(
 
 
 def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iterator[str]:
-    """A test as it will run by a method, line by line."""
+    """Yield a test as it will run by a method, line by line."""
     one_line = draw.one_line
     yield f"{test.id}  {one_line(test.title)}"
     place = places.find(f"/tests/{test.of or test.id}")
@@ -147,7 +147,7 @@ def _errors(errors: Errors) -> str:
 
 
 def scalar(value: object) -> str:
-    """A value of the plan as text."""
+    """Return a value of the plan as text."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -68,7 +68,7 @@ def _begun(number: int, seconds: float) -> None:
 
 
 def _groups(request: dict[str, Any], _: bytes) -> dict[str, str] | None:
-    """The named groups of the first match."""
+    """Return the named groups of the first match."""
     _begun(0, request["seconds"])
     [pattern] = request["patterns"]
     found = re.compile(pattern, re.MULTILINE if request["lines"] else 0).search(request["text"])
@@ -92,7 +92,8 @@ def _fitting(source: str, texts: list[str], numbers: list[int]) -> Iterator[int]
 
 
 def _in_file(request: dict[str, Any], _: bytes) -> list[tuple[int, str]]:
-    """The lines behind a place in a file that a pattern fits, with their numbers, up to the most that is asked for.
+    """Return the lines behind a place in a file that a pattern fits, with their numbers, up to the most that is asked
+    for.
 
     Of a traceback of Python there is one, with its exception as its text.
     """
@@ -128,7 +129,7 @@ class _Hit(NamedTuple):
     block: range | None
 
     def text(self, texts: list[str]) -> str:
-        """The text of the line; of a traceback its exception, behind the line that leads to it."""
+        """Return the text of the line; of a traceback its exception, behind the line that leads to it."""
         text = texts[self.place].strip()
         if self.block is None:
             return text
@@ -141,7 +142,7 @@ class _Hit(NamedTuple):
 
 
 def _rows(text: str, stamp: re.Pattern[str], escape: re.Pattern[str]) -> list[tuple[int, str]]:
-    """Each line as a person sees it, with the number of the line of the file that it is in: CR ends one, too."""
+    """Return each line as a person sees it, with the number of the line of the file that it is in: CR ends one, too."""
     rows = []
     for number, line in enumerate(text.split("\n")):
         plain = escape.sub("", stamp.sub("", line, count=1))
@@ -202,7 +203,7 @@ def _each(patterns: list[str], texts: list[str], seconds: float, base: int) -> l
 
 
 def _read(path: str, start: int, size: int) -> tuple[int, bytes]:
-    """How many lines are above a place in a file, and the bytes from there."""
+    """Return how many lines are above a place in a file, and the bytes from there."""
     above, left = 0, start
     with open(path, "rb") as file:
         while left > 0 and (block := file.read(min(left, 1 << 20))):

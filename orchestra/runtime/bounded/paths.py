@@ -89,5 +89,5 @@ def _folders() -> tuple[str, ...]:
 
 
 def _top(origin: Path) -> Path:
-    """The folder from which a package or a module is imported."""
+    """Return the folder from which a package or a module is imported."""
     return origin.parent.parent if origin.name.startswith("__init__.") else origin.parent

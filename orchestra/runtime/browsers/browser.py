@@ -96,13 +96,13 @@ class Missing:
         return any(_NO_SANDBOX in line for line in self.tried)
 
     def text(self) -> str:
-        """The reason, what was tried and the fixes, over several lines."""
+        """Return the reason, what was tried and the fixes, over several lines."""
         tried = [f"  tried {line}" for line in self.tried]
         return "\n".join([self.reason, *tried, "any of these fixes it:", *(f"  - {fix}" for fix in self.fixes)])
 
 
 def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, headed: bool = False) -> Browser | Missing:
-    """The first browser that opens about:blank.
+    """Return the first browser that opens about:blank.
 
     Args:
         engine: chromium, firefox or webkit.
@@ -135,7 +135,7 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
 
 
 def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool = True) -> dict[str, Any]:
-    """The arguments for Playwright's `launch`, of its Python library; `env` is the environment to build on."""
+    """Return the arguments for Playwright's `launch`, of its Python library; `env` is the environment to build on."""
     options: dict[str, Any] = {"headless": headless, "args": list(browser.args), "timeout": LAUNCH_SECONDS * 1000}
     if browser.executable:
         options["executable_path"] = browser.executable
@@ -172,7 +172,7 @@ def _without_sandbox(env: Mapping[str, str]) -> bool:
 
 
 def _prove(place: Place, env: Mapping[str, str], *, headed: bool) -> tuple[str, str]:
-    """The version of a browser that launches and an empty text, or an empty text and the reason."""
+    """Return the version of a browser that launches and an empty text, or an empty text and the reason."""
     if place.package:
         driver = playwright_package()
         if driver is None:
@@ -241,7 +241,7 @@ def _telling_line(text: str) -> str:
 
 
 def _key(seen: list[Place], env: Mapping[str, str]) -> str:
-    """Changes when any program that could be chosen comes, goes or changes, or Playwright does."""
+    """Change when any program that could be chosen comes, goes or changes, or Playwright does."""
     parts = [place.fingerprint() for place in seen]
     parts += [version_of("playwright"), str(_without_sandbox(env)), env.get("LD_LIBRARY_PATH", "")]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

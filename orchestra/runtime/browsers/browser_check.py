@@ -15,7 +15,7 @@ from playwright.sync_api import Error, sync_playwright
 
 
 def check(engine: str, options: dict[str, Any]) -> dict[str, str]:
-    """The version of the browser, or the text of Playwright's error."""
+    """Return the version of the browser, or the text of Playwright's error."""
     try:
         with sync_playwright() as playwright:
             browser = getattr(playwright, engine).launch(**options)

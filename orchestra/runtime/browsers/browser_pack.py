@@ -69,7 +69,7 @@ def unpack(package: Path, target: Path, node: Path) -> None:
 
 
 def environment(target: Path, library_path: str) -> tuple[tuple[str, str], ...]:
-    """The variables that the unpacked program needs; `library_path` is the LD_LIBRARY_PATH that is set already."""
+    """Return the variables that the unpacked program needs; `library_path` is the LD_LIBRARY_PATH that is set already."""
     libraries = os.pathsep.join(filter(None, (str(target / "lib"), str(target), library_path)))
     return (("FONTCONFIG_FILE", str(target / "fonts.conf")), ("LD_LIBRARY_PATH", libraries))
 

@@ -113,14 +113,14 @@ class Place:
     package: Path | None = None
 
     def fingerprint(self) -> str:
-        """A text that changes when the program is exchanged: path, size and time of change."""
+        """Return a text that changes when the program is exchanged: path, size and time of change."""
         known = self.package / "bin" / "chromium.br" if self.package else self.executable
         status = known.stat()
         return f"{self.engine}|{self.origin}|{known}|{status.st_size}|{status.st_mtime_ns}|{self.channel}"
 
 
 def places(engine: str, env: Mapping[str, str], root: Path | None, cache: Path | None) -> list[Place]:
-    """Every place that exists, best first, each program once.
+    """Return every place that exists, best first, each program once.
 
     Args:
         engine: one of `ENGINES`.
@@ -165,7 +165,7 @@ def _candidates(engine: str, env: Mapping[str, str], root: Path | None, cache: P
 
 
 def _stock(engine: str, program: Path) -> str | None:
-    """The channel for a Firefox by where it lies: Playwright's own is patched and needs none."""
+    """Return the channel for a Firefox by where it lies: Playwright's own is patched and needs none."""
     patched = any(re.fullmatch(r"firefox-\d+", part) for part in program.parts)
     return STOCK_FIREFOX if engine == "firefox" and not patched else None
 
@@ -187,7 +187,7 @@ def _playwright(engine: str, env: Mapping[str, str], *, own: bool) -> Iterator[P
 
 
 def playwright_package() -> Path | None:
-    """The folder of the driver inside the Playwright wheel, found without importing Playwright."""
+    """Return the folder of the driver inside the Playwright wheel, found without importing Playwright."""
     spec = find_spec("playwright")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -207,7 +207,7 @@ def _playwright_cache(env: Mapping[str, str], driver: Path) -> Path:
 
 
 def film_program(env: Mapping[str, str]) -> Path | None:
-    """The program with which Playwright makes videos, of the revision that it wants; None when it is not there."""
+    """Return the program with which Playwright makes videos, of the revision that it wants; None when it is not there."""
     driver = playwright_package()
     if driver is None:
         return None
@@ -237,7 +237,7 @@ def _other_caches(env: Mapping[str, str]) -> Iterator[Place]:
 
 
 def _packages(root: Path | None, cache: Path) -> Iterator[Place]:
-    """The npm package, in the project or where the set-up of this program put it.
+    """Yield the npm package, in the project or where the set-up of this program put it.
 
     That of a project is unpacked in the project: no other project shall run a browser that this one brought.
     """

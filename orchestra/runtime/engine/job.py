@@ -38,7 +38,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 def job_of(request: Request, command: Command, environment: Mapping[str, str], mask: StreamMask | None) -> Job:
-    """The job of an attempt at a command test.
+    """Return the job of an attempt at a command test.
 
     Args:
         request: what to do.
@@ -68,7 +68,7 @@ def job_of(request: Request, command: Command, environment: Mapping[str, str], m
 
 
 def tail(path: Path) -> str:
-    """The last lines of a log, for a message."""
+    """Return the last lines of a log, for a message."""
     try:
         with open_plain(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))

@@ -97,7 +97,7 @@ class Local:
             self._results.append(Result(request.task, request.attempt, "error", 0.0, failure))
 
     def poll(self, timeout: float | None) -> list[Result]:
-        """The attempts that have ended; waits until one has, `wake` was called, or `timeout` seconds are over."""
+        """Return the attempts that have ended; waits until one has, `wake` was called, or `timeout` seconds are over."""
         results, self._results = self._results, []
         results += self._workers.collect()
         due = self._workers.due()

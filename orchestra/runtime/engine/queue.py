@@ -71,7 +71,7 @@ class Queue:
         self._sequence(plan)
 
     def _barriers(self, method: str, groups: Mapping[str, Iterable[str]], after: Iterable[str]) -> list[_Bucket]:
-        """The groups that must end first; one of which nothing is selected passes its own barriers on."""
+        """Return the groups that must end first; one of which nothing is selected passes its own barriers on."""
         found: dict[str, _Bucket] = {}
         stack, seen = list(after), set[str]()
         while stack:
@@ -121,7 +121,7 @@ class Queue:
             heapq.heappush(self._ready[method], (-priority, self._rank[task], task))
 
     def take(self, method: str) -> str | None:
-        """The next task of a method that may start now, its resources taken; None when there is none."""
+        """Return the next task of a method that may start now, its resources taken; None when there is none."""
         ready = self._ready[method]
         while ready:
             _, _, task = heapq.heappop(ready)
@@ -164,15 +164,15 @@ class Queue:
                 self._enter(task)
 
     def count(self) -> int:
-        """How many tasks were pushed and are not done."""
+        """Return how many tasks were pushed and are not done."""
         return len(self._pushed)
 
     def waiting(self) -> list[str]:
-        """The tasks that were pushed and are not done, in the plan's order."""
+        """Return the tasks that were pushed and are not done, in the plan's order."""
         return sorted(self._pushed, key=self._rank.__getitem__)
 
     def completed(self, method: str, group: str) -> bool:
-        """Whether every selected test of a group has its verdict by a method."""
+        """Return True if every selected test of a group has its verdict by a method."""
         return self._buckets[method, group].left == 0
 
 

@@ -183,7 +183,9 @@ class Workers:
         return min((worker.due for worker in self._workers if worker.request is not None), default=None)
 
     def collect(self) -> list[Result]:
-        """The results that have come, those of workers that died, and those of workers that hang and are ended now."""
+        """Return the results that have come, those of workers that died, and those of workers that hang and are ended
+        now.
+        """
         results = []
         while self._inbox:
             worker, line = self._inbox.popleft()

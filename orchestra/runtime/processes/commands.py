@@ -175,7 +175,7 @@ class _Running:
 
 
 def _exit_fd(process: Process, *, pidfd: bool) -> int:
-    """A file descriptor that becomes readable when the process ends."""
+    """Return a file descriptor that becomes readable when the process ends."""
     if pidfd:
         return os.pidfd_open(process.pid)
     reading, writing = os.pipe()

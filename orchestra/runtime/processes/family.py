@@ -76,7 +76,9 @@ class Meter:
 
 
 def _read(name: str) -> bytes:
-    """A file of /proc; by system calls alone, because a browser has a hundred of them and each attempt waits for this."""
+    """Return a file of /proc; by system calls alone, because a browser has a hundred of them and each attempt waits for
+    this.
+    """
     file = os.open(name, os.O_RDONLY)
     try:
         return os.read(file, _BLOCK_BYTES)

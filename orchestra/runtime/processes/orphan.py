@@ -48,7 +48,7 @@ def adopt(pids: Iterable[int]) -> None:
 
 
 def session_of(pid: int) -> int:
-    """The session of a process, 0 when it is gone. Zombies still have theirs."""
+    """Return the session of a process, 0 when it is gone. Zombies still have theirs."""
     try:
         return os.getsid(pid)
     except OSError:
@@ -56,7 +56,7 @@ def session_of(pid: int) -> int:
 
 
 def _children() -> list[int] | None:
-    """Every orphan that came to us, and what the main thread started; None where the kernel does not list them.
+    """Return every orphan that came to us, and what the main thread started; None where the kernel does not list them.
 
     Linux gives an orphan to the first living thread of the subreaper (`find_new_reaper` in kernel/exit.c), which is the
     main one, so that the lists of other threads need not be read. This is asked after each command.
@@ -75,14 +75,17 @@ def _children() -> list[int] | None:
 
 
 def _known() -> set[int]:
-    """The children that `spawn` started and whose exit code is not yet taken: their numbers cannot be a stranger's."""
+    """Return the children that `spawn` started and whose exit code is not yet taken: their numbers cannot be a
+    stranger's.
+    """
     for pid in [pid for pid, popen in _started.items() if popen.returncode is not None]:
         del _started[pid]
     return set(_started)
 
 
 def strays(leader: int, mark: str) -> bool:
-    """Whether something of this tree outlived its leader. Costs microseconds, so that it can be asked for each command.
+    """Return True if something of this tree outlived its leader. Costs microseconds, so that it can be asked for each
+    command.
 
     Everything that a dead leader leaves behind descends from orphans, and its orphans are our children. Where there are
     no subreapers, only the leader's session is looked at; the mark is left to `tree` and to the reaper.

@@ -115,7 +115,7 @@ def spawn(
 
 @functools.lru_cache(maxsize=256)
 def _folders(path: str) -> tuple[str, ...]:
-    """The folders of PATH up to the first that is relative: what that one means depends on the child's folder."""
+    """Return the folders of PATH up to the first that is relative: what that one means depends on the child's folder."""
     return tuple(itertools.takewhile(os.path.isabs, path.split(os.pathsep)))
 
 
@@ -160,7 +160,7 @@ def _refusal(word: str, cwd: Path, path: str, error: OSError | ValueError) -> Ma
 
 
 def _programs(path: str) -> list[str]:
-    """The names in the folders of PATH, sorted."""
+    """Return the names in the folders of PATH, sorted."""
     names: set[str] = set()
     for folder in path.split(os.pathsep):
         with contextlib.suppress(OSError):
@@ -169,7 +169,7 @@ def _programs(path: str) -> list[str]:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether this very process (not a later one with its number) still runs; a zombie does not."""
+    """Return True if this very process (not a later one with its number) still runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -177,7 +177,8 @@ def alive(process: psutil.Process) -> bool:
 
 
 def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
-    """Every living process of the tree that `pid` leads or led, sorted by pid. Never ourselves or an ancestor of ours.
+    """Return every living process of the tree that `pid` leads or led, sorted by pid. Never ourselves or an ancestor of
+    ours.
 
     Args:
         pid: the process at the top.
@@ -212,7 +213,7 @@ def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
 
 
 def _line_of(pid: int, parents: Mapping[int, int]) -> set[int]:
-    """A process and its ancestors."""
+    """Return a process and its ancestors."""
     line: set[int] = set()
     while pid and pid not in line:
         line.add(pid)
@@ -262,7 +263,7 @@ class Ending:
         return Ended(len(self._seen) - len(living), len(living))
 
     def _frozen(self) -> set[psutil.Process]:
-        """All of the tree, stopped. A bomb that forks faster than this lists it is frozen in part."""
+        """Return all of the tree, stopped. A bomb that forks faster than this lists it is frozen in part."""
         frozen: set[psutil.Process] = set()
         for _ in range(_FREEZE_ROUNDS):
             listed = tree(self.process.pid, self.process.mark, reaped=self.process.popen.returncode is not None)

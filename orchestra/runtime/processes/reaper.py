@@ -149,7 +149,7 @@ def _session(pid: int) -> int:
 
 
 def _marks(pid: int) -> list[str]:
-    """The marks in the environment of a process of this user."""
+    """Return the marks in the environment of a process of this user."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             block = file.read()
@@ -209,7 +209,7 @@ def _send(number: int, processes: dict[int, str]) -> None:
 
 
 def _frozen(mark: str, told: dict[int, str], home: int) -> dict[int, str]:
-    """The victims, stopped until nothing new shows up: a parent could fork between the list and its end."""
+    """Return the victims, stopped until nothing new shows up: a parent could fork between the list and its end."""
     frozen: dict[int, str] = {}
     for _ in range(_FREEZE_ROUNDS):
         found = victims(mark, told | frozen, home)
