@@ -17,13 +17,14 @@ from urllib.parse import quote
 import msgspec
 
 from orchestra import draw
+from orchestra.ledger.case import Case
 from orchestra.ledger.event import VERDICTS
 from orchestra.ledger.history import RunRecord
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone
 from orchestra.report.compare import counted as number_of
 from orchestra.report.evidence_text import line_of
-from orchestra.report.rows import GateRow, Report, Row, Try
+from orchestra.report.rows import GateRow, Report, Row, Try, odd_of
 from orchestra.report.table import agreement, counted, exit_meaning, gate_remark, incident_parts, overhead
 from orchestra.report.table import values_text as gate_values
 
@@ -77,6 +78,7 @@ class Attempt(Part, frozen=True):
     files: tuple[File, ...] = ()
     findings: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
     held: bool = False
 
@@ -367,6 +369,7 @@ def _attempt(one: Try, row: Row, report: Report, *, served: bool) -> Attempt:
         files=tuple(_file(file, report, served=served) for file in body.evidence),
         findings=tuple(map(_finding, body.findings)),
         dropped=tuple(map(_dropped, body.dropped)),
+        cases=tuple(_case(case) for case in odd_of(body.cases)),
         incidents=body.incidents,
         held=body.infra_suspect and one is not row.tries[-1],
     )
@@ -409,6 +412,11 @@ def _file(one: Evidence, report: Report, *, served: bool) -> File:
 def _finding(one: Finding) -> str:
     where = f" ({one.where})" if one.where else ""
     return f"{one.level} {one.layer}: {one.text}{where}{f', {one.count} times' if one.count > 1 else ''}"
+
+
+def _case(one: Case) -> str:
+    excused = f" (excused: {one.excused})" if one.excused else ""
+    return f"{one.verdict} {one.name}: {'; '.join((one.message, *one.more))}{excused}"
 
 
 def _dropped(one: Dropped) -> str:
