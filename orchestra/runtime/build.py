@@ -31,7 +31,7 @@ class Build(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether a change of its code can show in the digest."""
+        """Return True if the digest covers its code."""
         return self.declared or bool(self.files)
 
 

@@ -1,4 +1,6 @@
-"""Errors beside the assertions, judged: what a test says of each layer. May import `attempt`, `observed`, `patterns`, `plan`."""
+"""Evaluate errors outside assertions against the `errors` of a test. May import `attempt`, `observed`, `patterns`,
+`plan`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ KEPT_FINDINGS = 50
 
 
 def errors_of(test: Test, method: str) -> Errors:
-    """What holds for a test by a method."""
+    """Return the `errors` of a test by a method."""
     return test.errors_by.get(method, test.errors)
 
 
@@ -69,7 +71,7 @@ def finding(errors: Errors, layer: Layer, text: str, where: str, count: int = 1)
 
 
 def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) -> AttemptFailure:
-    """The failure of an attempt whose errors cannot be judged.
+    """Return the failure of an attempt whose errors could not be evaluated.
 
     Args:
         error: what is wrong with the pattern.
@@ -85,7 +87,7 @@ def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) ->
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """What fails first, then by layer; bounded."""
+    """Return the findings sorted: failing ones first, then by layer; bounded."""
     by = sorted(findings, key=lambda one: (one.level != "fail", LAYERS.index(one.layer)))
     return tuple(by[:KEPT_FINDINGS])
 

@@ -40,7 +40,7 @@ class Ongoing:
         component: its id.
         reason: what was seen first.
         since: when it was last known to be well, by the monotonic clock.
-        rungs: the rungs of its ladder that were tried, in order.
+        rungs: the recovery steps that were tried, in order.
         tests: tasks with an attempt that overlapped it, each once, in order.
         outcome: empty while it is open; `recovered`, `failed`, or `unresolved` when the run ended before.
     """
@@ -68,7 +68,7 @@ class Died(NamedTuple):
     Attributes:
         component: its row, `mcp.browser`, `mcp.server` or `cli.browser`.
         reason: what was seen.
-        rungs: what brought it back; empty when the next test will.
+        rungs: the recovery steps that worked; empty if the next test recovers it.
         before: it happened before the attempt that tells it, which it does not touch.
         seconds: how long it took to bring it back.
     """
@@ -222,7 +222,7 @@ def _closed(one: Ongoing, now: float) -> event.Incident:
 
 
 class Settled(NamedTuple):
-    """What follows from the end of an attempt.
+    """The consequences of the end of an attempt.
 
     Attributes:
         suspect: it failed while an incident was open, so the failure is held and does not count.
@@ -236,7 +236,7 @@ class Settled(NamedTuple):
 
 
 def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str]) -> Settled:
-    """What follows from the end of an attempt. Pure.
+    """Return the consequences of the end of an attempt. Pure.
 
     Args:
         result: of the attempt.

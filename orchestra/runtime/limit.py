@@ -1,4 +1,5 @@
-"""How much evidence of one attempt is kept: past `evidence_limit_megabytes` the largest files go. May import `attempt`, `plan`.
+"""Limit the evidence of one attempt: beyond `evidence_limit_megabytes` remove the largest files. May import `attempt`,
+`plan`.
 
 `surplus` is pure. Only what lies in the attempt's own folder counts and goes: a file elsewhere is the user's.
 """

@@ -1,7 +1,7 @@
 """Durations against the baseline while a run goes on: who is asked to repeat, what is found, what is kept.
 
-May import `ledger`, `plan`, `attempt`, `record`. One `Pace` belongs to one session and is told of every passing attempt;
-it decides nothing about verdicts.
+May import `ledger`, `plan`, `attempt`, `record`. One `Pace` belongs to one session and gets every passing attempt; it
+decides no verdicts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from orchestra.runtime.attempt import Result
 Add = Callable[[Body], object]
 
 REPEAT: Final = "repeat"
-"""In the name of the folder of a repeat, beside that of its attempt: `attempts/cli/B004/1-repeat-1`."""
+"""In the name of the folder of a repeat, next to that of its attempt: `attempts/cli/B004/1-repeat-1`."""
 
 
 def repeat_folder(attempt_folder: str, number: int) -> str:
@@ -75,7 +75,7 @@ class Pace:
             return cls(path, rule, machine, {}, f"durations are not compared: {error}; {error.hint}")
 
     def after(self, result: Result, test: Test, browser: str, add: Add) -> int:
-        """Take in the last attempt at a test, or a repeat of it, and say which repeat follows; 0 for none.
+        """Record the last attempt at a test, or a repeat of it, and return the number of the next repeat; 0 for none.
 
         Args:
             result: of the attempt or the repeat.

@@ -57,7 +57,7 @@ def _sum(every: Iterable[Traffic]) -> Traffic:
 
 
 def _plus(left: Traffic, right: Traffic) -> Traffic:
-    """Both together; what one of them does not tell the sum does not tell."""
+    """Return the sum of both; a value that is unknown in one of them is unknown in the sum."""
     size = None if left.bytes is None or right.bytes is None else left.bytes + right.bytes
     slow = max((one for one in (left.slowest_ms, right.slowest_ms) if one is not None), default=None)
     return Traffic(
@@ -67,7 +67,7 @@ def _plus(left: Traffic, right: Traffic) -> Traffic:
 
 @dataclass(slots=True)
 class _Method:
-    """What the tool calls of a method have cost."""
+    """The cost of the tool calls of a method."""
 
     calls: int = 0
     polls: int = 0

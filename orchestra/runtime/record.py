@@ -63,8 +63,8 @@ def _kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
 def _plain_file(path: str) -> tuple[str, int] | None:
     """Digest and size of a file, None when it is not there or no plain one.
 
-    What an attempt keeps is nearly always one in its own folder: to ask for its real path would take a system call for
-    each folder above it.
+    An evidence file is nearly always in the folder of its attempt: to resolve its real path would take a system call
+    for each folder above it.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

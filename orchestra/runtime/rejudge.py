@@ -1,11 +1,11 @@
-"""The gates of a run judged once more, from its ledger alone. Pure.
+"""Evaluate the gates of a run again, from its ledger alone. Pure.
 
 May import `gate`, `page_figures` and the ledger.
 
-`values_of` gives, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates and
-percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service events.
-`rejudge` does so at each recorded gate and sets both sides next to each other. What a run measured at that moment (the load
-of the machine, the clock) stands in the gate's own event only: it is taken from there, and marked so.
+`values_of` gives, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates
+and percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service
+events. `rejudge` does so at each recorded gate and sets both sides next to each other. What a run measured at that
+moment (the load of the machine, the clock) stands in the gate's own event only: it is taken from there, and marked so.
 """
 
 from __future__ import annotations

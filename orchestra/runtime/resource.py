@@ -1,4 +1,5 @@
-"""How many tests at once: what the spec says, or what the machine bears, measured. May import `plan` and psutil.
+"""Decide the number of parallel tests: that of the spec, or the measured capacity of the machine. May import `plan` and
+psutil.
 
 `workers: auto` does not count cores, because two browsers on two cores are not faster than one: it begins low, adds a
 slot while the processors have room, and takes one away when they have none. A slot in use is never taken away.

@@ -1,4 +1,4 @@
-"""What the late names of a test stand for. May import `errors`, `names`, `suggest`, `targets`."""
+"""Resolve the runtime variables of a test. May import `errors`, `names`, `suggest`, `targets`."""
 
 from __future__ import annotations
 

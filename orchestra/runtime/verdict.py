@@ -1,4 +1,4 @@
-"""Verdicts: pure decisions, from what attempts did to what is said of it. May import `plan`, `event`, `outcome`, `attempt`."""
+"""Decide verdicts, pure: from attempts to their verdict. May import `plan`, `event`, `outcome`, `attempt`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def blocked_by(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -> str:
-    """Why a test cannot run, from the tests that it needs; empty when it can."""
+    """Return the reason why a test cannot run, from the tests that it needs; empty if it can."""
     given = [verdicts[need] for need in needs if need in verdicts]
     bad = [f"{one.task} {one.verdict}" for one in given if one.verdict not in FINE]
     return f"needs {', '.join(bad)}" if bad else ""

@@ -52,9 +52,9 @@ def logs_of(run: Path) -> Logs:
 
 
 def _written(file: Path) -> bool:
-    """Whether anybody has the file open for writing: then the kernel (Linux) refuses a lease on it.
+    """Return True if a process has the file open for writing: then the kernel (Linux) refuses a lease on it.
 
-    Where it knows no leases, or gives none on this file, nobody is asked, and the file counts as closed.
+    If the system has no leases, or refuses one on this file, the file counts as closed.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return False

@@ -51,7 +51,7 @@ class _Asked:
 def check(
     root: Path, specs: Sequence[Assembled], environment: Mapping[str, str], bound_seconds: float = BOUND_SECONDS
 ) -> list[Diagnostic]:
-    """Run every `collect` of the specs, side by side, and judge what they list.
+    """Run every `collect` of the specs in parallel, and check their lists.
 
     Args:
         root: the project root, their working folder.

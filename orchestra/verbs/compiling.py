@@ -1,7 +1,7 @@
-"""What `compile` does, apart from its options: also for a command line that has none. May import `compiler` and `project`.
+"""Implement `compile` apart from its options, also for a command line without any. May import `compiler` and `project`.
 
-click reads options, and is imported for those only: a plain `orchestra compile` of 16 tests is an eighth shorter without
-it (docs/benchmarks.md). So nothing here may import click.
+click reads options, and is imported for those only: a plain `orchestra compile` of 16 tests is an eighth shorter
+without it (docs/benchmarks.md). So nothing here may import click.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from orchestra.suggest import did_you_mean
 
 
 class Outcome(NamedTuple):
-    """What a compile has to say.
+    """The result of a compile.
 
     Attributes:
         lines: what was found or done, for people.
@@ -56,7 +56,7 @@ def compile_specs(
         suite: the suite that is meant.
         check: write nothing.
         diff: show what differs.
-        full: compare everything, whatever the stamp of the last check says.
+        full: compare everything; ignore the stamp of the last check.
 
     Raises:
         OrchestraError: what cannot be read or written.

@@ -220,8 +220,8 @@ def up_(
 ) -> int:
     """Start servers and leave them running, for work by hand: the named rows and what they need, else all.
 
-    A run uses what is up when it is healthy and made of the same command, environment and files; else it says why not and
-    starts its own. Exit 3 when a required row does not become healthy.
+    A run uses these servers if they are healthy and have the same command, environment and files; otherwise it prints
+    the reason and starts its own. Exit code 3 if a required row does not become healthy.
     """
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
     return _up(project, plan, home, chosen, restart=restart, logs=logs)

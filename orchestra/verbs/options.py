@@ -15,7 +15,7 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     try:
         known = project_of(ctx).suites()
     except OrchestraError:
-        return []  # a completion has nobody to tell
+        return []  # a completion has no place for a message
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 

@@ -1,4 +1,4 @@
-"""What `orchestra audit --gates` prints. May import `ledger`, `runtime` and `draw`."""
+"""Print the output of `orchestra audit --gates`. May import `ledger`, `runtime` and `draw`."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def _json(problems: Sequence[Diagnostic]) -> str:
 @click.pass_context
 @collector_paused()
 def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, collect: bool, form: str) -> int:
-    """Judge specs by the schema and by every rule, and show all problems, each at its line.
+    """Validate specs against the schema and every rule, and show all problems, each at its line.
 
     Without FILES: every spec of the project. Exit 2 when there is a problem. Each [rule] is a heading of docs/rules.md.
     """

@@ -139,7 +139,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
 
 
 def _errors(errors: Errors) -> str:
-    """What errors beside the assertions do, as far as it is not the default."""
+    """Return the `errors` of a test that differ from the defaults."""
     plain = Errors()
     levels = [f"{layer} {level}" for layer in LAYERS if (level := getattr(errors, layer)) != getattr(plain, layer)]
     logs = [f"log of {name} {pattern!r}" for name, found in errors.log_patterns.items() for pattern in found]

@@ -58,7 +58,7 @@ def _answer(request: bytes, data: bytes) -> dict[str, Any]:
 
 
 def _begun(number: int, seconds: float) -> None:
-    """A part is under way from now on; 0 seconds leave the clock as it is."""
+    """Start the clock for a part; 0 seconds leave the clock unchanged."""
     _tell(number)
     if seconds:
         signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -86,7 +86,7 @@ def _first(request: dict[str, Any], _: bytes) -> list[int]:
 
 
 def _fitting(source: str, texts: list[str], numbers: list[int]) -> Iterator[int]:
-    """Where a pattern is found, of the texts in which none before it was."""
+    """Yield the positions of a pattern in the texts without an earlier match."""
     search = re.compile(source).search
     return (index for index, number in enumerate(numbers) if number < 0 and search(texts[index]))
 
@@ -137,7 +137,7 @@ class _Hit(NamedTuple):
         return f"{text}: {exception}" if self.place < self.block[0] else exception
 
     def lines(self, texts: list[str]) -> list[str]:
-        """The lines that it stands for, beside its text."""
+        """Return the numbers of its lines."""
         return [] if self.block is None else [texts[self.place], *(texts[index] for index in self.block)]
 
 
@@ -177,7 +177,9 @@ def _tracebacks(texts: list[str]) -> dict[int, range]:
 
 
 def _exception(texts: list[str], begin: int) -> int | None:
-    """Where the exception of a traceback is: the first line behind its frames that is not indented. None for not there yet."""
+    """Return the position of the exception of a traceback: the first unindented line after its frames. None if it is
+    not there yet.
+    """
     for index in range(begin + 1, len(texts)):
         if texts[index] and not texts[index][0].isspace():
             return index
@@ -185,7 +187,7 @@ def _exception(texts: list[str], begin: int) -> int | None:
 
 
 def _chained(texts: list[str], end: int) -> int | None:
-    """Where the traceback begins that an exception leads to; None for nowhere."""
+    """Return the start of the traceback that an exception leads to; None if there is none."""
     behind = [index for index in range(end + 1, min(end + 5, len(texts))) if texts[index].strip()][:2]
     if len(behind) == 2 and texts[behind[0]].strip() in _CHAINED and texts[behind[1]].strip() == _TRACEBACK:
         return behind[1]

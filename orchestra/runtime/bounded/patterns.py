@@ -12,7 +12,7 @@ from orchestra.runtime.terminal import ESCAPE
 
 _MEGABYTE = 1_000_000
 _BYTES_PER_LETTER = 32
-"""What a letter of a text takes at most, as JSON and as text, while both are there."""
+"""The maximum memory for a letter of a text, as JSON and as text, while both exist."""
 
 _HINT = "write it so that a text matches in one way only: a+ instead of (a+)+"
 

@@ -30,7 +30,7 @@ class StoppedError(Exception):
 
 
 class Done(NamedTuple):
-    """What came of a request.
+    """The result of a request.
 
     Attributes:
         part: the number of the part that was under way last.
@@ -159,7 +159,7 @@ class _Helper:
         except BlockingIOError:
             return True
         except BrokenPipeError:
-            unsent.clear()  # the end of its output tells that it is gone
+            unsent.clear()  # the end of its output shows that it is gone
         while unsent and not unsent[0]:
             unsent.pop(0)
         return bool(unsent)

@@ -1,7 +1,7 @@
 """Unpack the Chromium that the npm package `@sparticuz/chromium` carries. May import nothing of this package.
 
-The package holds brotli files. Python has no brotli, so the Node that lies inside the Playwright wheel inflates them.
-Beside the program it brings libraries and a font, which make it run on a machine that has neither.
+The package holds brotli files. Python has no brotli, so the Node inside the Playwright wheel inflates them. The package
+also has libraries and a font, for machines without them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a browser may lie on a machine, in the order in which to try. May import nothing of this package.
+"""List the places of browsers on a machine, in the order in which to try them. May import nothing of this package.
 
 The order: what the environment names, Playwright's own downloads, the branded installations that Playwright calls
 channels, names on PATH, the caches of other tools, and the npm package `@sparticuz/chromium`. A place that exists
@@ -253,7 +253,7 @@ def _packages(root: Path | None, cache: Path) -> Iterator[Place]:
 
 
 def _version(package: Path) -> str:
-    """Return the version that an npm package says it has, as a part of a file name."""
+    """Return the declared version of an npm package, as a part of a file name."""
     try:
         return re.sub(r"[^\w.-]", "_", str(json.loads((package / "package.json").read_bytes())["version"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -261,5 +261,5 @@ def _version(package: Path) -> str:
 
 
 def _newest_first(folder: Path, pattern: str) -> list[Path]:
-    """Matches, by the numbers in their paths, the greatest first."""
+    """Return the matches sorted by the numbers in their paths, the greatest first."""
     return sorted(folder.glob(pattern), key=lambda path: [int(n) for n in re.findall(r"\d+", str(path))], reverse=True)

@@ -79,7 +79,7 @@ def tail(path: Path) -> str:
 
 
 def result_of(request: Request, command: Command, finished: Finished, before: Stamp | None, mask: Mask) -> Result:
-    """Return what came of a command: exit code, signal, time, and the cases that its runner reports.
+    """Return the result of a command: exit code, signal, time, and its report if it has one.
 
     Args:
         request: what was to be done.
@@ -124,7 +124,7 @@ def result_of(request: Request, command: Command, finished: Finished, before: St
 
 
 def _resources(finished: Finished) -> dict[str, float]:
-    """What the command used, as far as the system says it."""
+    """Return the resource use of the command, as far as the system reports it."""
     return {} if finished.usage is None else {k: v for k, v in finished.usage._asdict().items() if v is not None}
 
 

@@ -40,7 +40,7 @@ class Local:
         root: the project root.
         folder: the run's own folder.
         mark: the run's tree mark.
-        reaper: told about workers; commands are found by their marks.
+        reaper: gets the workers; commands are found by their marks.
         masks: takes secrets out of logs.
         clock: monotonic seconds.
     """
@@ -79,7 +79,7 @@ class Local:
         self._commands.wake()
 
     def start(self, request: Request) -> None:
-        """Start an attempt. Whatever goes wrong with it is told by `poll`, like its end."""
+        """Start an attempt. `poll` reports any failure, like its end."""
         command = request.test.command
         driver = DRIVERS.get(request.method.driver)
         try:
@@ -137,7 +137,7 @@ class Local:
             self._workers.end(task)
 
     def stop(self) -> None:
-        """End everything that runs; `poll` tells each attempt as interrupted."""
+        """End everything that runs; `poll` reports each attempt as interrupted."""
         for task in self._requests:
             self._commands.stop(task)
         self._workers.stop()

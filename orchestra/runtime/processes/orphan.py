@@ -1,4 +1,4 @@
-"""Orphans: processes that outlived their parents and became our children, told apart from those that we started.
+"""Distinguish orphans, processes that outlived their parents and became our children, from those that we started.
 
 May import `mark`. A child subreaper (Linux) gets the orphans of its descendants in place of init, and has to take their
 exit codes, without taking one that `subprocess`, multiprocessing or asyncio waits for in the same process.
@@ -38,12 +38,12 @@ def become_subreaper() -> bool:
 
 
 def started(popen: subprocess.Popen[bytes]) -> None:
-    """This child is ours: its exit code belongs to its Popen. The caller holds `forking`."""
+    """Record a child as ours: its exit code belongs to its Popen. The caller holds `forking`."""
     _started[popen.pid] = popen
 
 
 def adopt(pids: Iterable[int]) -> None:
-    """These belong to a tree of ours, although we did not start them: their exit codes may be taken."""
+    """Record processes of a tree of ours that we did not start: their exit codes may be taken."""
     _adopted.update(pids)
 
 

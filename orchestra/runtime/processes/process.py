@@ -9,8 +9,8 @@ How a process is known to belong to a tree, so that one that forked away is stil
 - it is in a session that this tree opened (each process that we start leads a session of its own);
 - its environment carries the tree's mark (see `mark`).
 
-What clears its environment, opens a session of its own and lets its parent die shows none of the three. On Linux it is
-still a child of the run (`orphan.become_subreaper`), but no longer of a certain attempt.
+A process that clears its environment, opens a session of its own and whose parent dies has none of the three marks. On
+Linux it is still a child of the run (`orphan.become_subreaper`), but no longer of a certain attempt.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What ending a tree did: processes that are gone, and those that outlived KILL (a device that does not answer)."""
+    """The result of ending a tree: processes that are gone, and those that outlived KILL (a device that does not
+    answer).
+    """
 
     killed: int
     survivors: int
@@ -120,7 +122,9 @@ def _folders(path: str) -> tuple[str, ...]:
 
 
 def _program(word: str, path: str) -> str | None:
-    """Where a program lies, None where `Popen` has to look for it. It would have each child try each folder of PATH."""
+    """Return the path of a program, None if `Popen` has to search for it. It would have each child try each folder of
+    PATH.
+    """
     if os.sep in word:
         return None
     for folder in _folders(path):
@@ -130,7 +134,7 @@ def _program(word: str, path: str) -> str | None:
 
 
 def _refusal(word: str, cwd: Path, path: str, error: OSError | ValueError) -> MachineError:
-    """Why a command did not start, with the mend."""
+    """Return the reason why a command did not start, with a hint."""
     found = cwd / word if os.sep in word else shutil.which(word, path=path)
     if not cwd.is_dir():
         return MachineError(
