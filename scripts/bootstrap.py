@@ -128,7 +128,7 @@ def find_browser(*, optional: bool) -> int:
     if Path(sys.prefix).resolve() != VENV.resolve():  # the finder lives in the product, which is in .venv
         os.execv(PYTHON, [str(PYTHON), __file__, "browser", *(["--optional"] if optional else [])])
     # Installed by the step before; this file must start without it.
-    from orchestra.runtime.browsers.browser import Browser, Missing, cache_folder, find  # noqa: PLC0415
+    from orchestra.runtime.browsers.finder import Browser, Missing, cache_folder, find  # noqa: PLC0415
 
     found = find("chromium", os.environ, ROOT)
     by_apt: list[tuple[str, Callable[[], bool]]] = [("the distribution's chromium, by apt-get", with_apt)]

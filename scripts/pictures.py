@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import sync_playwright
 
-from orchestra.runtime.browsers.browser import Browser, find, launch_options
+from orchestra.runtime.browsers.finder import Browser, find, launch_options
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"

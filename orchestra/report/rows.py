@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestra.gates.standard import is_standard
 from orchestra.ledger.event import AttemptFinished, Compared, Verdict
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding
 from orchestra.report.beside import HostRow
-from orchestra.report.compare import Agreement, Comparison
-from orchestra.standard import is_standard
+from orchestra.report.compare.comparison import Agreement, Comparison
 
 
 @dataclass(frozen=True, slots=True)

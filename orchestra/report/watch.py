@@ -18,17 +18,17 @@ from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import Observer, View
-from orchestra.places import Places
 from orchestra.plan import Plan
-from orchestra.report.advice import Known, advise
-from orchestra.report.compare import Comparison, machine_of, with_baselines
-from orchestra.report.console import Feed, Plain, Screen
-from orchestra.report.ctrf import ctrf
+from orchestra.report.advice.quicker import Known, advise
+from orchestra.report.advice.waits import Waits
+from orchestra.report.compare.comparison import Comparison, machine_of, with_baselines
+from orchestra.report.console.display import Feed, Plain, Screen
 from orchestra.report.fold import report
-from orchestra.report.junit import junit
-from orchestra.report.markdown import markdown
+from orchestra.report.formats.ctrf import ctrf
+from orchestra.report.formats.junit import junit
+from orchestra.report.formats.markdown import markdown
 from orchestra.report.rows import Report
-from orchestra.report.waits import Waits
+from orchestra.yamltext.places import Places
 
 ADVISED_RUNS = 30
 """The earlier runs that advice looks at."""

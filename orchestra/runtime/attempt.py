@@ -12,8 +12,8 @@ import msgspec
 
 from orchestra.layers import Layer
 from orchestra.plan import Method, Test
-from orchestra.runtime.browsers.browser import Browser
-from orchestra.steps import VERBS
+from orchestra.runtime.browsers.finder import Browser
+from orchestra.steps.vocabulary import VERBS
 
 Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
 

@@ -14,7 +14,7 @@ import pytest
 
 from orchestra.ledger.event import CATALOGUE, Unknown
 from orchestra.ledger.log import read
-from orchestra.report.timeline import timeline
+from orchestra.report.console.timeline import timeline
 from orchestra.report.watch import FORMS
 from tests.support.project import HEAD, SuiteProject, environment
 

@@ -15,10 +15,10 @@ from markdown_it import MarkdownIt
 
 from orchestra import draw
 from orchestra import plan as plans
-from orchestra.report import lines
-from orchestra.report.ctrf import ctrf
-from orchestra.report.junit import junit, legal
-from orchestra.report.markdown import markdown
+from orchestra.report.console import lines
+from orchestra.report.formats.ctrf import ctrf
+from orchestra.report.formats.junit import junit, legal
+from orchestra.report.formats.markdown import markdown
 from orchestra.report.rows import Report
 from orchestra.report.watch import FORMS
 from tests.support import golden

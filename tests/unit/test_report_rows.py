@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from orchestra import plan as plans
 from orchestra.ledger.event import Unknown
-from orchestra.report.fold import NEVER_RAN
-from orchestra.report.rows import Report, Row, step_of
-from orchestra.report.table import (
+from orchestra.report.console.table import (
     MOST_ROWS,
     agreement,
     counted,
@@ -22,6 +20,8 @@ from orchestra.report.table import (
     render_table,
     values_text,
 )
+from orchestra.report.fold import NEVER_RAN
+from orchestra.report.rows import Report, Row, step_of
 from tests.support import runs as samples
 from tests.support.events import event
 from tests.support.runs import events

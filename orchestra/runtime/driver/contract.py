@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from orchestra.runtime.attempt import Evidence, Fault, Outcome, Request, Traffic
-from orchestra.runtime.observed import Sign
+from orchestra.runtime.attempts.observed import Sign
 from orchestra.runtime.scope import Scope
-from orchestra.steps import Step
+from orchestra.steps.vocabulary import Step
 
 TRACE = "trace.zip"
 """The trace of an attempt: `playwright show-trace` opens it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestra.runtime.attempt import Evidence, Request, wants_film
 from orchestra.runtime.driver.contract import Session
-from orchestra.runtime.filming import MEND
+from orchestra.runtime.run.filming import MEND
 
 VIDEO = "video.webm"
 

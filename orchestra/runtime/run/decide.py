@@ -6,15 +6,15 @@ from collections import deque
 
 from orchestra.ledger.event import GroupCompleted, Verdict, VerdictGiven
 from orchestra.ledger.outcome import FINE
+from orchestra.runtime.attempts.excuse import excuse, excuse_blocked, unsearched
+from orchestra.runtime.attempts.incident import Outages
+from orchestra.runtime.attempts.verdict import speed_class
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.engine.queue import Queue
-from orchestra.runtime.excuse import excuse, excuse_blocked, unsearched
-from orchestra.runtime.incident import Outages
 from orchestra.runtime.run.ending import Ending
 from orchestra.runtime.run.opening import Run, Task
 from orchestra.runtime.select import task_name
 from orchestra.runtime.servers.matrix import Matrix
-from orchestra.runtime.verdict import speed_class
 
 
 class Decisions:
