@@ -201,7 +201,7 @@ def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
         *((name, json.dumps(value, ensure_ascii=False)) for name, value in command.env.items()),
         *([("in", command.cwd)] if command.cwd != "." else []),
         *([("exit codes", " ".join(map(str, command.exit_codes)))] if command.exit_codes != (0,) else []),
-        *([("junit", command.junit)] if command.junit else []),
+        *([command.report] if command.report else []),
         *([("attach", " ".join(command.attach))] if command.attach else []),
     ]
     for name, value in said:

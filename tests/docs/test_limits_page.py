@@ -13,9 +13,10 @@ from orchestra.gates import metrics
 from orchestra.runtime import attempt, body, outlet
 from orchestra.runtime.attempts import limit, observed, window
 from orchestra.runtime.bounded import paths, pool
+from orchestra.runtime.cases import junit, read, report, text
 from orchestra.runtime.driver import contract, sections
 from orchestra.runtime.driver.playwright import driver, watch
-from orchestra.runtime.engine import job, junit, workers
+from orchestra.runtime.engine import job, workers
 from orchestra.runtime.mask import archive, stream
 from orchestra.runtime.processes import commands
 from orchestra.runtime.servers import probe, service
@@ -41,8 +42,10 @@ NUMBERS = {
     f"{probe.BODY_LIMIT >> 20} MiB; the rest": "response to an",
     f"`limit_megabytes: {DEFAULTS['download', 'limit_megabytes']:g}`": "file of a",
     f"`within_seconds: {DEFAULTS['download', 'within_seconds']:g}`": "time of a `download`",
-    f"{junit.MEGABYTES} MB, {junit.DEPTH} elements": "JUnit file",
-    f"{junit.KEPT}, with {junit.LETTERS} letters each": "failures of a JUnit",
+    f"{read.MEGABYTES} MB, {report.CASES:,} cases; of JUnit {junit.DEPTH} elements": "report of a",
+    f"{text.LETTERS} letters; {report.SHORT_LETTERS} after the first {report.FULL} failures": "reason of a case",
+    f"{report.MORE}": "further failures",
+    f"{job.KEPT}": "cases in the message",
     f"{job.ATTACHED_FILES:,}": "files of one glob",
     f"{contract.FOUND_LENGTH} letters": "a *found* value",
     f"{observed.KEPT_SIGNS} of each layer are looked at, {observed.TEXT_LETTERS} letters": "errors of a page",

@@ -87,7 +87,7 @@ READERS = {
         "runtime/attempts/verdict.py": "max on",
     },
     "Quarantine": {
-        "runtime/attempts/excuse.py": "owner until reason",
+        "runtime/attempts/excuse.py": "owner until reason cases",
     },
     "KnownFailure": {
         "runtime/attempts/excuse.py": "match reason strict",
@@ -98,7 +98,8 @@ READERS = {
         "runtime/attempts/log_finding.py": "service_logs log_patterns",
     },
     "Command": {
-        "runtime/engine/job.py": "argv exit_codes junit attach",
+        "runtime/engine/job.py": "argv exit_codes attach",
+        "plan.py": "junit playwright_json pytest_reportlog",
         "runtime/build.py": "shell cwd env",
     },
     "Test": {

@@ -7,7 +7,9 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.schema.spec import TestSpec
 from orchestra.layers import LAYERS
+from orchestra.plan import REPORT_KINDS
 from orchestra.steps.target import KINDS
 from orchestra.steps.vocabulary import HTTP_METHODS
 from orchestra.yamltext.document import Path
@@ -49,6 +51,29 @@ def page_key(context: Context) -> Iterator[Problem]:
             for key in keys:
                 message = f'"{key[-1]}" has no effect on "{name}", which has no page'
                 yield Problem(context.place(("tests", name, *key), key=True), message, "remove it")
+
+
+@rule
+def no_cases(context: Context) -> Iterator[Problem]:
+    """A test has a key for cases, and its command reports none.
+
+    `cases` of `quarantine` names cases of a wrapped runner. They are known where its command has one of `junit`,
+    `playwright_json` and `pytest_reportlog`.
+    """
+    for name, test in context.spec["tests"].items():
+        if "cases" in test.get("quarantine", {}) and not _reports(context, test):
+            message = f'"cases" has no effect on "{name}", which reports none'
+            hint = f"remove it, or name the report of its command: {', '.join(REPORT_KINDS)}"
+            yield Problem(context.place(("tests", name, "quarantine", "cases"), key=True), message, hint)
+
+
+def _reports(context: Context, test: TestSpec) -> bool:
+    """Return whether a test is a command with a report of cases."""
+    command: Mapping[str, Any] = test.get("command", {})
+    if "use" in test:
+        name, _ = resolve.block_use(test["use"])
+        command = context.spec.get("blocks", {}).get(name, {}).get("command", {})
+    return any(kind in command for kind in REPORT_KINDS)
 
 
 @rule
@@ -110,4 +135,4 @@ def _idle(context: Context, path: Path, where: str, hint: str) -> Problem:
     return Problem(context.place(path, key=True), f'"{path[-1]}" has no effect {where}', hint)
 
 
-RULES = (driver_lacks_key, page_key, idle_key)
+RULES = (driver_lacks_key, page_key, no_cases, idle_key)

@@ -449,13 +449,19 @@ class QuarantineSpec(TypedDict, total=False):
         Annotated[str, Key("the last day (UTC) on which its failures are excused", "2026-12-31", pattern=DATE)]
     ]
     reason: Annotated[str, Key("the reason", "the sandbox loses orders; ticket 4711")]
+    cases: Annotated[
+        list[str],
+        Key("globs of case names: only their failures are excused", ["login.spec.ts \u203a *"], min_items=1),
+    ]
 
 
 class KnownFailureSpec(TypedDict, total=False):
     """A known failure: it is shown and does not fail the run."""
 
     match: Required[
-        Annotated[str, Key("a regular expression to find in the message of the failure", "502 from .*/quote")]
+        Annotated[
+            str, Key("a regular expression to find in the message of the failure or of a case", "502 from .*/quote")
+        ]
     ]
     reason: Annotated[str, Key("the reason", "ticket 4711")]
     strict: Annotated[
@@ -509,7 +515,14 @@ class CommandSpec(TypedDict, total=False):
     cwd: Annotated[str, CWD]
     env: Annotated[dict[str, str], ENV]
     exit_codes: Annotated[list[int], Key("the exit codes that pass", [0], min_items=1, default=[0])]
-    junit: Annotated[str, Key("the JUnit file it writes; its failures become the message", "${attempt.dir}/junit.xml")]
+    junit: Annotated[str, Key("the JUnit file that it writes: its cases are recorded", "${attempt.dir}/junit.xml")]
+    playwright_json: Annotated[
+        str,
+        Key("the file of Playwright Test's reporter `json`: cases with their retries", "${attempt.dir}/report.json"),
+    ]
+    pytest_reportlog: Annotated[
+        str, Key("the file of `pytest --report-log`: cases with their reruns", "${attempt.dir}/report.jsonl")
+    ]
     attach: Annotated[list[str], Key("globs of files to save as evidence", ["test-results/**"])]
 
 
@@ -744,6 +757,7 @@ EXACTLY_ONE: dict[type, tuple[str, ...]] = {
     TestSpec: ("steps", "command", "use"),
 }
 AT_MOST_ONE: dict[type, tuple[str, ...]] = {
+    CommandSpec: ("junit", "playwright_json", "pytest_reportlog"),
     HttpProbe: ("path", "url"),
     ServiceSpec: ("port", "port_range"),
     FailoverSpec: ("port", "port_range"),

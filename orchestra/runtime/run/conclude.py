@@ -102,6 +102,7 @@ class Conclusion:
     def _tried_again(self, task: Task, result: Result) -> bool:
         """Record an attempt, and start another one, or set the verdict that it leads to; whether it was the former."""
         run, test = self._run, task.test
+        result = self._decisions.excuse_cases(task, result)
         life = run.view.life(task.name)
         settled, incidents = self._outages.ended(result, test.retries, held=life.held)
         again = settled.again and not self._ending.begun()
@@ -128,7 +129,7 @@ class Conclusion:
         verdict, reason = judged(
             result, held=life.held, suspect=settled.suspect, cut=settled.again, incidents=overlapped
         )
-        task.given = strictly(test, verdict, reason)
+        task.given = strictly(test, verdict, reason, task.inner)
         return False
 
     def _record_repeat(self, task: Task, result: Result) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
+
+from orchestra.ledger.case import BAD
 from orchestra.ledger.event import GroupCompleted, Verdict, VerdictGiven
 from orchestra.ledger.outcome import FINE
-from orchestra.runtime.attempts.excuse import excuse, excuse_blocked, unsearched
+from orchestra.runtime.attempt import Result
+from orchestra.runtime.attempts.excuse import Excused, excuse, excuse_blocked, excuse_cases, unsearched
 from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.verdict import speed_class
 from orchestra.runtime.bounded.patterns import PatternError
@@ -91,6 +95,16 @@ class Decisions:
         self._queue.done(name)
         self._end_group(task.method.id, task.test.group)
 
+    def excuse_cases(self, task: Task, result: Result) -> Result:
+        """Return a result with excuses for its cases. A run that was told to end waits for no pattern."""
+        task.inner, task.unsearched = Excused(result.cases), None
+        if not self._ending.asked and any(case.verdict in BAD for case in result.cases):
+            try:
+                task.inner = excuse_cases(task.test, result, self._run.now.date())
+            except PatternError as error:
+                task.unsearched = error
+        return msgspec.structs.replace(result, cases=task.inner.cases)
+
     def _excuse(self, task: Task, verdict: Verdict, reason: str) -> tuple[Verdict, str, str]:
         """Return the verdict and its reason, and why it does not fail the run; empty when it does."""
         if verdict == "blocked":
@@ -99,8 +113,11 @@ class Decisions:
         if not self._run.view.life(task.name).number:
             return verdict, reason, ""
         today = self._run.now.date()
+        search, inner = not self._ending.asked, task.inner
+        if task.unsearched is not None:
+            return unsearched(task.test, task.unsearched, reason, today, self._run.place)
         try:
-            return verdict, reason, excuse(task.test, verdict, reason, today, search=not self._ending.asked)
+            return verdict, reason, excuse(task.test, verdict, reason, today, search=search, inner=inner)
         except PatternError as error:
             return unsearched(task.test, error, reason, today, self._run.place)
 

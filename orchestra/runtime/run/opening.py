@@ -23,8 +23,9 @@ from orchestra.ledger.view import Observer, View
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import scratch
-from orchestra.runtime.attempts.excuse import lapsed
+from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
 from orchestra.runtime.attempts.window import Mark
+from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.mask import Masks
@@ -74,6 +75,8 @@ class Task:
         inputs: digest of all that its verdict rests on, once it is known.
         marks: where the logs of its services ended when its attempt began.
         given: the verdict and its reason, while its duration is confirmed by repeats.
+        inner: the cases of its latest attempt, with their excuses.
+        unsearched: why its known failures could not be searched for in them.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Task:
     inputs: str | None = None
     marks: Mapping[str, Mark] = field(default_factory=dict)
     given: tuple[Verdict, str] = ("error", "")
+    inner: Excused = NONE
+    unsearched: PatternError | None = None
 
 
 @dataclass(frozen=True, slots=True)
