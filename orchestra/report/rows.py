@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from orchestra.gates.standard import is_standard
 from orchestra.ledger.event import AttemptFinished, Compared, Verdict
 from orchestra.ledger.outcome import FINE
-from orchestra.ledger.parts import Evidence, Finding
+from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.report.beside import HostRow
 from orchestra.report.compare.comparison import Agreement, Comparison
 
@@ -76,12 +76,16 @@ def message_of(attempt: AttemptFinished) -> str:
 
 
 def step_of(attempt: AttemptFinished) -> str:
-    """The step that failed, `step 3 expect`; empty outside of the steps."""
-    number = attempt.error.step if attempt.error is not None else None
-    if number is None:
+    """Return the step that failed, `step 3 expect`, `step 1 of finally click`; empty outside of the steps."""
+    if attempt.error is None or attempt.error.step is None:
         return ""
-    missed = (one.verb for one in reversed(attempt.steps) if one.index == number and one.outcome != "passed")
-    return f"step {number + 1} {next(missed, '')}".rstrip()
+    place = attempt.error.section, attempt.error.step
+    missed = (
+        step.verb
+        for step in reversed(attempt.steps)
+        if (step.section, step.index) == place and step.outcome != "passed"
+    )
+    return f"step {numbered(*place)} {next(missed, '')}".rstrip()
 
 
 def explained(attempt: AttemptFinished, names: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -59,7 +59,7 @@ def passed(result):
 
 
 def failure(result, outcome="failed", fault="assertion"):
-    assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result
+    assert (result.outcome, result.failure and result.failure.kind) == (outcome, fault), result
     return result.failure
 
 
@@ -572,7 +572,7 @@ def test_a_page_that_is_closed(tmp_path, warm, chromium):
     with pytest.raises(StepError, match="the page was closed") as told:
         session.do(job)
     session.close()
-    assert (told.value.outcome, told.value.fault) == ("failed", "assertion")
+    assert (told.value.outcome, told.value.kind) == ("failed", "assertion")
 
 
 @browser

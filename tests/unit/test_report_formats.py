@@ -61,7 +61,11 @@ def hostile_report(text: str) -> Report:
     shot = samples.evidence("attempts/1/log.txt", text)
     error = samples.failure(message=text, expected=text, found=text, hint=text, at=None)
     made = [
-        samples.run_started(plan, ["cli:B001", "mcp:B001", "cli:B002"], provenance={text or "key": text}),
+        samples.run_started(
+            plan,
+            ["cli:B001", "mcp:B001", "cli:B002"],
+            provenance={"git": {"branch": text}, "tools": {text: text}, "user": text},
+        ),
         samples.service("failed", reason=text, url=text),
         *samples.attempt("cli:B001", 1, "failed", error=error, evidence=[shot]),
         samples.verdict("cli:B001", "failed", reason=text, degraded=[text]),
