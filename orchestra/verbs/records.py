@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 
+from orchestra.checkout import SIGN_KEY
 from orchestra.draw import terminal_table
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.audit import audit as examine
-from orchestra.ledger.author import SIGN_KEY, author_of
+from orchestra.ledger.author import author_of
 from orchestra.ledger.checkpoint import go_back
 from orchestra.ledger.event import CATALOGUE
 from orchestra.ledger.glance import under_way

@@ -117,6 +117,47 @@ def test_the_tested_product_does_not_get_the_key(project):
     assert pem(KEY).splitlines()[1] not in record
 
 
+ASKED = """orchestra: 1
+suite: s
+methods: {cli: {driver: command}}
+health:
+  tool: {ready: {run: {argv: [sh, seen.sh]}}}
+  api: {service: {run: [sh, seen.sh, "60"]}, ready: {log: {match: up}}}
+blocks:
+  pw: {params: [file], command: {argv: ["true", "${file}"]}}
+collect: {e2e: {run: [sh, seen.sh], of: pw.file}}
+tests: {T1: {use: {pw: {file: up}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "verb", ["validate --collect", "health", "up", "run", "doctor", "show T1 --run last --open log"]
+)
+def test_no_verb_passes_the_key_on(tmp_path, verb):
+    """Each starts a program of the spec, of PATH, or both."""
+    project = SuiteProject(tmp_path / "project").write(ASKED)
+    (project.root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    seen = f'#!/bin/sh\nenv >> "{tmp_path}/env"\necho up\n[ -z "$SLEEPS" ] || sleep $SLEEPS\n'
+    (project.root / "seen.sh").write_text(seen.replace("$SLEEPS", "$1"))
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "xdg-open", "open", "python"):
+        (tmp_path / "bin" / name).write_text(seen)
+        (tmp_path / "bin" / name).chmod(0o755)
+    project.compile()
+    if verb.startswith("show"):
+        assert project.run("run").code == 0
+    (tmp_path / "env").unlink(missing_ok=True)
+    project.run(*verb.split(), ORCHESTRA_SIGN_KEY=pem(KEY), PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    project.run("down")
+    for _ in range(1000):  # the opener is not waited for
+        if (tmp_path / "env").exists():
+            break
+        os.sched_yield()
+    inherited = (tmp_path / "env").read_text()
+    assert "PATH=" in inherited, "the control: something was started"
+    assert "ORCHESTRA_SIGN_KEY" not in inherited
+
+
 def test_a_record_that_was_written_anew_has_no_signature(project):
     def unsigned(kind: str, body: dict) -> dict:
         return {name: value for name, value in body.items() if name != "signature"} if kind == "seal" else body
