@@ -98,7 +98,7 @@ READERS = {
         "runtime/attempts/log_finding.py": "service_logs log_patterns",
     },
     "Command": {
-        "runtime/engine/job.py": "argv exit_codes attach",
+        "runtime/engine/job.py": "argv exit_codes cases attach",
         "plan.py": "junit playwright_json pytest_reportlog",
         "runtime/build.py": "shell cwd env",
     },

@@ -27,7 +27,7 @@ from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside
-from orchestra.steps.mcp_calls import ToolCall, chooser_calls
+from orchestra.steps.mcp_calls import TYPED, ToolCall, chooser_calls
 from orchestra.steps.page_script import OUTCOME
 from orchestra.steps.target import js_locator
 from orchestra.steps.vocabulary import file_name
@@ -174,6 +174,13 @@ def _goto(sender: Sender, job: Job) -> None:
     _move(sender, job)
 
 
+def _keys(sender: Sender, job: Job) -> None:
+    """Carry out `type` and `press`: typing that a dialog has cut short goes on in the server, to its end."""
+    _each(sender, job)
+    while sender.interrupted:
+        _act(sender, job, TYPED)
+
+
 def _upload(sender: Sender, job: Job) -> None:
     paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
     for path, said in zip(paths, job.args["files"], strict=True):
@@ -283,7 +290,8 @@ VERBS: dict[str, Callable[[Sender, Job], None]] = {
     "goto": _goto,
     "click": _each,
     "fill": _each,
-    "press": _each,
+    "type": _keys,
+    "press": _keys,
     "select": _each,
     "check": _each,
     "uncheck": _each,
