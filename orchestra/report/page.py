@@ -26,6 +26,8 @@ from orchestra.report.table import counted, exit_meaning, gate_remark, incident_
 NAMED: Final = 30
 """Tests that a command names."""
 
+_ESCAPE: Final = "\\u"
+
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 
@@ -79,6 +81,12 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
 
 def encoded(data: Page) -> bytes:
     """Return the page's data as JSON, each text visible."""
+    try:
+        text = msgspec.json.encode(data).decode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        text = _ESCAPE
+    if _ESCAPE not in text:  # no control character: all that remains to be replaced is in the text as it is
+        return draw.visible(text).encode()
     plain: Json = msgspec.to_builtins(data)
     return msgspec.json.encode(_visible(plain))
 
