@@ -52,6 +52,7 @@ function timeline(main) {
   if (opened.length) groups.push({ name: "incidents", lanes: lanes(opened), bars: opened });
   const decided = (run.gates || []).filter((gate) => gate.at !== undefined).map((gate) =>
     ({ start: gate.at, seconds: 0.001, word: { passed: "passed", failed: "failed", warned: "flaky" }[gate.result] || "other", state: `${gate.name} ${gate.result}`, reason: gate.values, lane: 0 }));
+  decided.sort((a, b) => ["passed", "other", "flaky", "failed"].indexOf(a.word) - ["passed", "other", "flaky", "failed"].indexOf(b.word)); // on top: failed
   if (decided.length) groups.push({ name: "gates", lanes: 1, bars: decided, least: 4 });
   const width = Math.max(640, (main.clientWidth || 1200) - 60);
   const scale = (width - LABEL - EDGE) / span;
