@@ -8,6 +8,7 @@ import pytest
 
 from orchestra import plan as plans
 from orchestra.compiler.emit import files
+from orchestra.compiler.rules.commands import CLIENT_COMMANDS
 from tests.support import claude
 from tests.support import plans as plan_samples
 
@@ -68,3 +69,15 @@ def test_claude_ends_the_frontmatter_at_a_plain_rule(node_tools, tmp_path):
     text, denials = followed(node_tools, tmp_path / "project", RULE.encode())
     assert text.startswith('nightly"\nallowed-tools')
     assert [denial["tool_name"] for denial in denials] == ["Bash"]
+
+
+@pytest.mark.node
+@pytest.mark.xdist_group("node")
+def test_the_names_of_claude_are_reserved(node_tools, tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    with claude.stub_of() as stub:
+        init = claude.ask(node_tools, folder, stub, "Good morning")[0]
+    names = {name for name in init["slash_commands"] if not name.startswith("_")}
+    assert "compact" in names
+    assert names <= CLIENT_COMMANDS

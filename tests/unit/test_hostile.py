@@ -228,6 +228,8 @@ def body(text: str) -> str:
 # The frontmatter as Claude Code reads it: the first `---` ends it, wherever it is.
 CLIENT_HEAD = re.compile(r"^---\s*\n([\s\S]*?)---\s*\n?")
 dashed = texts | st.text(st.sampled_from("-|: \"\\\n'#ab"), min_size=1, max_size=24)
+
+
 @some
 @given(hostile_plans())
 def test_a_command_holds_no_trigger_from_the_spec(plan):
