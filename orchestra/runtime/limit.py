@@ -71,7 +71,7 @@ def _size(home: Path, path: str) -> int | None:
     """The size of a plain file in the attempt's folder; None for what is none, lies elsewhere, or is reached by a link."""
     file = home / path
     try:
-        if not file.parent.resolve().is_relative_to(home):
+        if not Path(os.path.realpath(file.parent)).is_relative_to(home):
             return None
         found = os.lstat(file)
     except OSError:

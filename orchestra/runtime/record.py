@@ -51,7 +51,7 @@ def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | Non
             found, size = _digest(data.fileno())
     except OSError:
         return None
-    real, base = file.resolve(), _resolved(run)
+    real, base = Path(os.path.realpath(file)), _resolved(run)
     return Evidence(path=os.path.relpath(real, base), digest=found, bytes=size, kind=kind)
 
 
