@@ -27,7 +27,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from orchestra import nofollow
+from orchestra import nofollow, stored
 from orchestra.errors import MachineError
 from orchestra.ledger.canonical import digest
 from orchestra.ledger.disk import disk_error, replace_file
@@ -151,11 +151,14 @@ def load(path: Path) -> dict[str, tuple[float, ...]]:
         raise disk_error(error, path, "read") from error
     mend = "take it from git again, or start over with `orchestra baseline reset`"
     try:
-        form = msgspec.json.decode(content, type=_Form)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        form = stored.decode(content, _Form)
+    except ValueError as error:
         raise MachineError(f'"{path}" is not a baseline: {error}', mend) from error
     if form.format != FORMAT:
         raise MachineError(f'"{path}" has format {form.format}; this version reads format {FORMAT}', mend)
+    odd = next((key for key in form.seconds if key.count(" ") < 2), None)
+    if odd is not None:
+        raise MachineError(f'"{path}" is not a baseline: "{odd}" names no task, browser and machine', mend)
     wrong = next((key for key, taken in form.seconds.items() if not taken or min(taken) < 0), None)
     if wrong is not None:
         raise MachineError(f'"{path}" has no samples, or one below 0, for "{wrong}"', mend)
