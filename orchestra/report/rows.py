@@ -5,15 +5,25 @@ Every form of a report is made of these and of nothing else; `orchestra.report.f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from orchestra.ledger.event import AttemptFinished, Compared, Verdict
+from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
+from orchestra.ledger.history import RunRecord
+from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.report.beside import HostRow
 from orchestra.report.compare import Agreement, Comparison
 from orchestra.standard import is_standard
+
+
+class Try(NamedTuple):
+    """One attempt: when it ended, and its event."""
+
+    ended: str
+    body: AttemptFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,8 @@ class Row:
         tags: from the plan.
         incidents: ids of those that overlapped an attempt or blocked the test.
         findings: errors beside the assertions, of the last attempt.
+        tries: every attempt that counts, in order.
+        needs, after: tests of the plan that this one needs, or follows.
     """
 
     task: str
@@ -58,6 +70,9 @@ class Row:
     tags: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    tries: tuple[Try, ...] = ()
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def failure(self) -> AttemptFinished | None:
@@ -172,6 +187,21 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """Texts and pictures that a report holds itself, because its reader may have nothing but that one file.
+
+    Attributes:
+        spec: text of the spec around a place, by `file:line`.
+        texts: text of a file of evidence, by its path; a long one is cut.
+        pictures: content of a picture, by its path; empty unless asked for.
+    """
+
+    spec: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A run as it is reported.
 
@@ -196,6 +226,10 @@ class Report:
         plan_changed: the plan given here is another than the run's, so titles and places may be of later texts.
         profile, resumes: as recorded.
         provenance: commit, tools, machine; nested keys joined by a dot.
+        titles: of methods and of groups, by id.
+        changes: of the rows of the health matrix, in order.
+        earlier: the runs before this one, in the order of time.
+        shown: texts and pictures of the evidence.
     """
 
     suite: str
@@ -222,3 +256,7 @@ class Report:
     profile: str = ""
     resumes: int = 0
     provenance: tuple[tuple[str, str], ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Seen[ServiceChanged], ...] = ()
+    earlier: tuple[RunRecord, ...] = ()
+    shown: Shown = Shown()

@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from orchestra.ledger.signing import fingerprint
-from orchestra.report.watch import FORMS
+from orchestra.report.forms import FORMS
 from tests.support.forging import forge
 from tests.support.project import HEAD, SuiteProject, py
 
+FILES = [form.file for form in FORMS.values()]
 SHOWN = "import os; print(os.environ.get('ORCHESTRA_SIGN_KEY', 'no key'))"
 SPEC = f"""{HEAD}tests:
   T1: {py(SHOWN)}
@@ -75,11 +76,11 @@ def test_a_record_with_its_reports_is_whole(project):
     assert (audited.code, audited.err) == (0, "")
     assert f"signed by {fingerprint(KEY.public_key())[:12]}" in audited.out
     [bound] = project.events("reports")
-    assert [one["path"] for one in bound["body"]["files"]] == sorted(FORMS)
+    assert [one["path"] for one in bound["body"]["files"]] == sorted(FILES)
     assert [event["type"] for event in project.events()][-3:] == ["seal", "reports", "seal"]
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("how", ["changed", "gone", "a link"])
 def test_a_report_that_was_tampered_with_is_found(project, name, how):
     file = project.folder / name
@@ -95,10 +96,10 @@ def test_a_report_that_was_tampered_with_is_found(project, name, how):
 
 
 def test_reports_that_are_made_again_are_bound_again_and_once(project):
-    before, files = number_of_events(project), {name: (project.folder / name).read_bytes() for name in FORMS}
+    before, files = number_of_events(project), {name: (project.folder / name).read_bytes() for name in FILES}
     (project.folder / "junit.xml").write_text("<testsuites/>")
     assert project.run("report").code == 0
-    assert {name: (project.folder / name).read_bytes() for name in FORMS} == files
+    assert {name: (project.folder / name).read_bytes() for name in FILES} == files
     assert number_of_events(project) == before, "they are what is bound already"
     assert project.run("baseline", "accept").code == 0  # the end of the record, and so that of the report, moves
     for _ in range(2):

@@ -80,11 +80,11 @@ def _reports(context: Context, test: TestSpec) -> bool:
 def idle_key(context: Context) -> Iterator[Problem]:
     """A key of a step has no effect in combination with its other keys.
 
-    `within_seconds` of `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of
+    `within_seconds` of `type`, `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of
     `dialog` for an accepted dialog, `base` of `http` for a path, `exact` for a text match. `cool_down_seconds` of a
     component needs `fail_back: true`.
     """
-    for verb in ("press", "evaluate"):
+    for verb in ("type", "press", "evaluate"):
         for step in context.steps(verb):
             if "within_seconds" in _body(step.body) and not _has_target(step.body):
                 hint = "remove it, or name an element"
