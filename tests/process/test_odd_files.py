@@ -47,7 +47,7 @@ def piped(path, content: bytes):
 def test_a_pipe_is_no_output(project, name, verb):
     with piped(project.root / name, (project.root / name).read_bytes()):
         ended = project.run(*verb.split())
-    assert (ended.code, f'"{name}" cannot be read: it is no regular file' in ended.err) == (3, True)
+    assert (ended.code, f'"{name}" cannot be read: it is not a regular file' in ended.err) == (3, True)
 
 
 def test_a_pipe_holds_no_settings(project):
