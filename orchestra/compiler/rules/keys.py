@@ -23,6 +23,9 @@ PAGE_KEYS = ("browser", "record", "action_timeout_seconds")
 PAGE_LAYERS = tuple(layer for layer in LAYERS if layer != "service_logs")
 
 
+_REPORT_HINT = f"remove it, or name the report of the command: {', '.join(REPORT_KINDS)}"
+
+
 @rule
 def driver_lacks_key(context: Context) -> Iterator[Problem]:
     """A method has a key that its driver does not read.
@@ -57,14 +60,17 @@ def page_key(context: Context) -> Iterator[Problem]:
 def no_cases(context: Context) -> Iterator[Problem]:
     """A test has a key for cases, and its command reports none.
 
-    `cases` of `quarantine` names cases of a wrapped runner. They are known where its command has one of `junit`,
-    `playwright_json` and `pytest_reportlog`.
+    `cases` of `quarantine` and of a command name cases of a wrapped runner. They are known where the command has one of
+    `junit`, `playwright_json` and `pytest_reportlog`.
     """
+    for path, command, key in context.commands:
+        if key == "argv" and "cases" in command and not any(kind in command for kind in REPORT_KINDS):
+            message = '"cases" has no effect on a command that reports none'
+            yield Problem(context.place((*path, "cases"), key=True), message, _REPORT_HINT)
     for name, test in context.spec["tests"].items():
         if "cases" in test.get("quarantine", {}) and not _reports(context, test):
             message = f'"cases" has no effect on "{name}", which reports none'
-            hint = f"remove it, or name the report of its command: {', '.join(REPORT_KINDS)}"
-            yield Problem(context.place(("tests", name, "quarantine", "cases"), key=True), message, hint)
+            yield Problem(context.place(("tests", name, "quarantine", "cases"), key=True), message, _REPORT_HINT)
 
 
 def _reports(context: Context, test: TestSpec) -> bool:
