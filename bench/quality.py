@@ -14,15 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.measure import table
+from orchestra.gates.metrics import compile_expression, evaluate
 from orchestra.ledger import baseline
 from orchestra.ledger.event import Body, Event, RunStarted, VerdictGiven
 from orchestra.ledger.flaky import flaky
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.view import View, view_of
-from orchestra.metrics import compile_expression, evaluate
 from orchestra.plan import Baseline, Gate, Method, Plan, SpeedClass, Test
-from orchestra.runtime.gate import SAMPLE_SHARE, Gates, figures
+from orchestra.runtime.gates.gate import SAMPLE_SHARE, Gates, figures
 
 SLOWER = 1.5
 WITHIN = 5
@@ -55,7 +55,7 @@ class Score:
 
 
 def limits_by(rule: Baseline) -> Judge:
-    """The rule of orchestra: ratio, seconds and noise."""
+    """Return the rule of orchestra: ratio, seconds and noise."""
 
     def judge(samples: list[float]) -> Callable[[float], bool]:
         limits = baseline.bounds(baseline.usual(samples), rule)
@@ -151,7 +151,7 @@ RULES = (
 
 
 def durations(tests: int = 200, runs: int = 100, seeds: int = 3) -> str:
-    """The table of rules by noise."""
+    """Return the table of rules by noise."""
     rows = []
     for name, judge, confirm, moving in RULES:
         for sigma, goal in GOALS.items():
@@ -199,7 +199,7 @@ def flakiness(tests: int = 1000, runs: int = FLAKY_RUNS) -> str:
 
 
 def _passed(selection: list[str]) -> View:
-    """A run whose tests have all passed."""
+    """Return a run whose tests have all passed."""
     bodies: list[Body] = [
         RunStarted(
             run="",
@@ -280,5 +280,5 @@ def gates(tests: int = 10_000, number: int = 50, test_seconds: float = 0.002) ->
 
 
 def run() -> str:
-    """All tables."""
+    """Return all tables."""
     return f"{durations()}\n{flakiness()}\n{gates()}"

@@ -1,16 +1,16 @@
-"""What a pull request can bring: the files of a checkout, and programs among them. Imports nothing of this package.
+"""Guard against the content of a checkout: files that a pull request can bring, and programs among them. Imports
+nothing of this package.
 
-orchestra starts some programs itself: git, browsers, the opener of files. A PATH often has folders of the project on it,
-`.venv/bin` or `node_modules/.bin`. Programs there are not used for these.
+orchestra starts some programs itself: git, browsers, the opener of files. A PATH often has folders of the project on
+it, `.venv/bin` or `node_modules/.bin`. Programs there are not used for these.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final
 
-SIGN_KEY: Final = "ORCHESTRA_SIGN_KEY"
+SIGN_KEY = "ORCHESTRA_SIGN_KEY"
 """The variable with a private key, or with the path of one; nothing that orchestra starts inherits it."""
 
 

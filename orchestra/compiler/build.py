@@ -14,23 +14,24 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from orchestra.compiler import expansion, include, profile, schema, settled
+from orchestra.compiler import expansion, include, profile, settled
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.lower import lower
+from orchestra.compiler.lower.tests import lower
 from orchestra.compiler.rules import RULES, Context, check, check_suites
-from orchestra.compiler.spec import Spec
+from orchestra.compiler.schema import validate
+from orchestra.compiler.schema.spec import Spec
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import SpecError
 from orchestra.plan import Plan, encode
 
 
 class Built(NamedTuple):
-    """What came of spec files.
+    """The result of compiling spec files.
 
     Attributes:
         plans: one for each spec and one for each of its profiles; none when there is a problem.
         diagnostics: every problem, sorted by place.
-        specs: the spec files, as far as they could be judged without a problem.
+        specs: the spec files that were validated without a problem.
     """
 
     plans: tuple[Plan, ...]
@@ -39,16 +40,18 @@ class Built(NamedTuple):
 
 
 def judge(assembled: Assembled) -> list[Diagnostic]:
-    """Every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the rules."""
+    """Return every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the
+    rules.
+    """
     spec = cast("Spec", assembled.data)
-    problems = schema.judge(assembled) or expansion.judge(spec, assembled)
+    problems = validate.judge(assembled) or expansion.judge(spec, assembled)
     if not problems and expansion.has_circle(spec):
         problems = sorted(RULES["block-cycle"](Context(spec, assembled)))
     return problems or check(spec, assembled)
 
 
 def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
-    """The plans of one assembled spec, its own first, and its problems; with problems there are no plans."""
+    """Return the plans of one assembled spec, its own first, and its problems; with problems there are no plans."""
     problems = judge(assembled)
     if problems:
         return [], problems
@@ -69,9 +72,10 @@ def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
 
 
 def _as_stored(plan: Plan) -> Plan:
-    """The plan as it is read back from its file, so that both have one digest: what is a default is left out by identity.
+    """Return the plan as it is read back from its file, so that both have one digest: what is a default is left out by
+    identity.
 
-    Tests are lowered so that they need no such turn, which for a thousand of them takes longer than to judge them.
+    Tests are lowered in their stored form, because a round trip of a thousand tests takes longer than their validation.
     """
     stored = msgspec.json.decode(encode(msgspec.structs.replace(plan, tests=())), type=Plan)
     return msgspec.structs.replace(stored, tests=plan.tests)
@@ -82,7 +86,7 @@ def _in_profile(problem: Diagnostic, name: str) -> Diagnostic:
 
 
 def build(root: Path, paths: Sequence[str]) -> Built:
-    """The plans of spec files and every problem in them, sorted by place.
+    """Return the plans of spec files and every problem in them, sorted by place.
 
     Args:
         root: the project root.

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from orchestra.calls import ToolCall, mcp_calls, playwright_text
-from orchestra.compiler import models
-from orchestra.compiler.lower_steps import lower_step
-from orchestra.compiler.step_schema import REFERENCE, definitions
-from orchestra.steps import VERBS, Field, Verb
+from orchestra.compiler.lower.steps import lower_step
+from orchestra.compiler.schema import models
+from orchestra.compiler.schema.steps import REFERENCE, definitions
+from orchestra.steps.mcp_calls import ToolCall, mcp_calls, playwright_text
+from orchestra.steps.vocabulary import VERBS, Field, Verb
 
 Schema = dict[str, Any]
 
@@ -50,7 +50,7 @@ required. Steps have [a page of their own](steps.md).
 _STEPS_HEAD = """\
 # Steps
 
-Generated from the table in `orchestra/steps.py` by `make generate`; manual changes are lost.
+Generated from the table in `orchestra/steps/vocabulary.py` by `make generate`; manual changes are lost.
 
 A step is a mapping with one verb as its key, `- fill: {label: Message, value: hello}`, and the same for both browser
 methods: `cli` executes it with Playwright, `mcp` with tool calls of the Playwright MCP server. The arguments of a step
@@ -150,7 +150,7 @@ def _row(*cells: str) -> str:
 
 
 def _code(value: Any) -> str:
-    """A value as YAML in one line, in a code span that holds whatever it holds."""
+    """Return a value as YAML in one line, in a code span that holds whatever it holds."""
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
     text = text.replace("\n", "\\n")
     return f"`` {text} ``" if "`" in text else f"`{text}`"
@@ -211,7 +211,7 @@ def _verb(verb: Verb) -> Iterator[str]:
 
 
 def _flow(value: Any) -> str:
-    """A value in YAML's flow style: keys and texts as they are, where YAML lets them."""
+    """Return a value in YAML's flow style: keys and texts as they are, where YAML lets them."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -255,5 +255,5 @@ def _tool(call: ToolCall) -> str:
 
 
 def main(which: str) -> str:
-    """The page that the command line asks for: `spec` or `steps`."""
+    """Return the page that the command line asks for: `spec` or `steps`."""
     return steps_page() if which == "steps" else spec_page()

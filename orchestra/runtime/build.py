@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestra import plan as plans
-from orchestra import source
 from orchestra.plan import Component, Job, Plan, Service, Test, closure
 from orchestra.runtime.argv_files import argv_files
 from orchestra.runtime.files import matching, open_plain
+from orchestra.yamltext import document
 
 _BLOCK_BYTES = 1 << 20
 
@@ -31,7 +31,7 @@ class Build(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether a change of its code can show in the digest."""
+        """Return True if the digest covers its code."""
         return self.declared or bool(self.files)
 
 
@@ -71,9 +71,9 @@ def unsure(task: str, components: Iterable[str]) -> str:
 
 
 def source_now(root: Path, sources: Iterable[str]) -> str:
-    """The digest of the spec files as they are now; empty when one cannot be read."""
+    """Return the digest of the spec files as they are now; empty when one cannot be read."""
     try:
-        return source.digest_files(root, tuple(sources))
+        return document.digest_files(root, tuple(sources))
     except OSError:
         return ""
 
@@ -120,7 +120,9 @@ class Builds:
         return [name for name in self.required_by(test) if not self._builds[name].known]
 
     def inputs_digest(self, test: Test) -> str:
-        """The digest of all that a verdict rests on: the test's plan entry, its input files, its components' builds."""
+        """Return the digest of all that a verdict rests on: the test's plan entry, its input files, its components'
+        builds.
+        """
         builds = [self.digests[name] for name in self.required_by(test) if name in self.digests]
         files = files_digest(self._root, matching(self._root, test.inputs), self._stop)
         return hashlib.sha256(plans.encode(test) + files.encode() + "".join(builds).encode()).hexdigest()

@@ -13,10 +13,10 @@ from orchestra.ledger.runs import LAST, last_ended, runs_of
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
-from orchestra.report.compare import Side, agreements, machine_of, of_method, with_baselines
-from orchestra.report.compare import compare as compared
-from orchestra.report.compare import sides as sides_of
-from orchestra.report.compare_text import Form, agreement_lines, compared_lines
+from orchestra.report.compare.comparison import Side, agreements, machine_of, of_method, with_baselines
+from orchestra.report.compare.comparison import compare as compared
+from orchestra.report.compare.comparison import sides as sides_of
+from orchestra.report.compare.text import Form, agreement_lines, compared_lines
 from orchestra.runtime import dag
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.group import say
@@ -77,7 +77,9 @@ def compare(
 
 
 def _side(home: Path, plan: Plan, side: str, run: str) -> tuple[Mapping[str, Side], str]:
-    """The tests of one side, of a method by id of the test, of a run or a branch by task; and the machine that it ran on."""
+    """Return the tests of one side, of a method by id of the test, of a run or a branch by task; and the machine that
+    it ran on.
+    """
     if side in {method.id for method in plan.methods}:
         found, machine = _sides(home, run)
         return of_method(found, side), machine

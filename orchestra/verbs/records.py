@@ -28,7 +28,8 @@ from orchestra.ledger.runs import LAST, LEDGER, find_run
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.report import timeline, watch
+from orchestra.report import watch
+from orchestra.report.console import timeline
 from orchestra.report.forms import FORMS
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.opening import serve_run
@@ -262,7 +263,7 @@ def _locked(folder: Path) -> Lock:
 def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str, reason: str) -> int:
     """Take a run back to a checkpoint, the end of one of its groups; nothing is removed from its record.
 
-    What got its verdict later waits again, for `orchestra run --resume`. Without CHECKPOINT: list them.
+    Tests with a later verdict wait again, for `orchestra run --resume`. Without CHECKPOINT: list them.
     """
     project, folder = _folder(ctx, suite, run)
     home, author = folder.parent.parent, author_of(project.root, os.environ)

@@ -8,20 +8,20 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from orchestra import draw, nofollow
-from orchestra.calls import mcp_calls, playwright_text
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import find_run
-from orchestra.places import Places
 from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
-from orchestra.steps import Step
+from orchestra.steps.mcp_calls import mcp_calls, playwright_text
+from orchestra.steps.vocabulary import Step
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.shown import show_kept
+from orchestra.yamltext.places import Places
 
 
 @click.command(epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd")
@@ -103,7 +103,7 @@ def show(
 
 
 def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iterator[str]:
-    """A test as it will run by a method, line by line."""
+    """Yield a test as it will run by a method, line by line."""
     one_line = draw.one_line
     yield f"{test.id}  {one_line(test.title)}"
     place = places.find(f"/tests/{test.of or test.id}")
@@ -139,7 +139,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
 
 
 def _errors(errors: Errors) -> str:
-    """What errors beside the assertions do, as far as it is not the default."""
+    """Return the `errors` of a test that differ from the defaults."""
     plain = Errors()
     levels = [f"{layer} {level}" for layer in LAYERS if (level := getattr(errors, layer)) != getattr(plain, layer)]
     logs = [f"log of {name} {pattern!r}" for name, found in errors.log_patterns.items() for pattern in found]
@@ -147,7 +147,7 @@ def _errors(errors: Errors) -> str:
 
 
 def scalar(value: object) -> str:
-    """A value of the plan as text."""
+    """Return a value of the plan as text."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -1,0 +1,709 @@
+"""Define the metrics of gates, and evaluate CEL over them. Owns cel_expr_python. May import `layers`, `suggest`.
+
+Counts are whole numbers and ratios, percentages and seconds are doubles, because CEL compares only like with like:
+`failed <= 5`, `cpu_percent < 90.0`. `make generate` writes docs/metrics.md.
+
+Longer than other modules because the catalogue is data, and half of the module.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from orchestra.layers import LAYERS
+from orchestra.suggest import did_you_mean
+
+Phase: TypeAlias = Literal["before", "during", "after"]
+Type: TypeAlias = Literal["int", "double", "string", "bool"]
+
+ALWAYS: tuple[Phase, ...] = ("before", "during", "after")
+RUNNING: tuple[Phase, ...] = ("during", "after")
+CLOSED: tuple[Phase, ...] = ("after",)
+
+
+class Metric(NamedTuple):
+    """One metric, or with `<…>` in its name a family of them.
+
+    Attributes:
+        name: as an expression writes it.
+        type: of its value in CEL.
+        unit: of its value, empty for a plain number or text.
+        doc: its meaning, in one sentence.
+        phases: the gates that may read it.
+        example: a gate's condition.
+    """
+
+    name: str
+    type: Type
+    unit: str
+    doc: str
+    phases: tuple[Phase, ...]
+    example: str
+
+
+_PASSES = (
+    "`passed`, `flaky`, `unchanged` over all tests with a verdict except skipped and excused ones; no value without any"
+)
+
+_ALL: tuple[Metric, ...] = (
+    Metric(
+        "health.<component>",
+        "string",
+        "",
+        "the state of a row of the health matrix: `idle`, `starting`, `healthy`, `unhealthy`, `failed` or `stopped`",
+        ALWAYS,
+        'health.backend == "healthy"',
+    ),
+    Metric("total", "int", "tests", "tests selected for this run, each counted once per method", ALWAYS, "total >= 16"),
+    Metric("executed", "int", "tests", "tests that ran, with any verdict", RUNNING, "executed > 0"),
+    Metric("passed", "int", "tests", "passed on the first attempt", RUNNING, "passed >= 10"),
+    Metric("flaky", "int", "tests", "passed on a later attempt", RUNNING, "flaky <= 2"),
+    Metric(
+        "unchanged", "int", "tests", "not run, because no input has changed since they passed", CLOSED, "unchanged == 0"
+    ),
+    Metric("failed", "int", "tests", "product failures", RUNNING, "failed <= 5"),
+    Metric("timeout", "int", "tests", "exceeded their time", RUNNING, "timeout == 0"),
+    Metric(
+        "error", "int", "tests", "failures of the machine, of orchestra or of the test itself", RUNNING, "error == 0"
+    ),
+    Metric("blocked", "int", "tests", "not run, because a need did not pass", RUNNING, "blocked == 0"),
+    Metric("skipped", "int", "tests", "not run, with a stated reason", RUNNING, "skipped <= 1"),
+    Metric(
+        "excused",
+        "int",
+        "tests",
+        "did not pass, excused by `quarantine` or `known_failures`; not counted in their verdict",
+        RUNNING,
+        "excused <= 2",
+    ),
+    Metric(
+        "cases",
+        "int",
+        "cases",
+        "cases of wrapped runners in the last attempts of tests with a verdict, with any verdict of their own",
+        RUNNING,
+        "cases >= 100",
+    ),
+    Metric(
+        "cases_failed",
+        "int",
+        "cases",
+        "of these, the ones that did not pass and are not excused",
+        RUNNING,
+        "cases_failed == 0",
+    ),
+    Metric(
+        "cases_skipped", "int", "cases", "of these, the ones that their runner skipped", RUNNING, "cases_skipped <= 5"
+    ),
+    Metric("interrupted", "int", "tests", "ended by a signal", CLOSED, "interrupted == 0"),
+    Metric(
+        "skipped_silently",
+        "int",
+        "tests",
+        "without a verdict of their own, or skipped without a reason",
+        CLOSED,
+        "skipped_silently == 0",
+    ),
+    Metric(
+        "servers_down",
+        "int",
+        "components",
+        "required components of the health matrix that failed for good",
+        RUNNING,
+        "servers_down == 0",
+    ),
+    Metric(
+        "plan_fresh",
+        "bool",
+        "",
+        "the plan still belongs to the current spec files",
+        CLOSED,
+        "plan_fresh == true",
+    ),
+    Metric(
+        "evidence_missing",
+        "int",
+        "files",
+        "unreadable or missing files of attempts, and failed browser attempts without any file",
+        RUNNING,
+        "evidence_missing == 0",
+    ),
+    Metric("pass_rate", "double", "0 to 1", _PASSES, RUNNING, "pass_rate >= 1.0"),
+    Metric("flaky_rate", "double", "0 to 1", "`flaky` over all passed tests", RUNNING, "flaky_rate <= 0.05"),
+    Metric(
+        "agreement",
+        "double",
+        "0 to 1",
+        "tests with the same outcome by all methods, over those that ran by more than one",
+        CLOSED,
+        "agreement >= 0.95",
+    ),
+    Metric("method.<method>.failed", "int", "tests", "failed by this method", RUNNING, "method.mcp.failed == 0"),
+    Metric(
+        "method.<method>.pass_rate",
+        "double",
+        "0 to 1",
+        "the pass rate of this method",
+        RUNNING,
+        "method.cli.pass_rate >= 1.0",
+    ),
+    Metric(
+        "coverage",
+        "double",
+        "0 to 1",
+        "tests that ran or are `unchanged`, over all tests of the plan, each counted once per method",
+        RUNNING,
+        "coverage >= 0.9",
+    ),
+    Metric("class.<speed>", "int", "tests", "executed tests in a class of `speed:`", RUNNING, "class.slow == 0"),
+    Metric(
+        "seconds_p50", "double", "seconds", "the median duration of the executed tests", RUNNING, "seconds_p50 < 10.0"
+    ),
+    Metric(
+        "seconds_p95",
+        "double",
+        "seconds",
+        "the 95th percentile of the durations of the executed tests",
+        RUNNING,
+        "seconds_p95 < 60.0",
+    ),
+    Metric(
+        "seconds_max", "double", "seconds", "the duration of the slowest executed test", RUNNING, "seconds_max < 120.0"
+    ),
+    Metric(
+        "method.<method>.seconds_p50",
+        "double",
+        "seconds",
+        "the median duration of the tests executed by this method",
+        RUNNING,
+        "method.cli.seconds_p50 < 10.0",
+    ),
+    Metric(
+        "method.<method>.seconds_p95",
+        "double",
+        "seconds",
+        "the 95th percentile of the durations of the tests executed by this method",
+        RUNNING,
+        "method.cli.seconds_p95 < 60.0",
+    ),
+    Metric(
+        "group.<group>.seconds_p50",
+        "double",
+        "seconds",
+        "the median duration of the executed tests of this group, by any method",
+        RUNNING,
+        "group.basics.seconds_p50 < 10.0",
+    ),
+    Metric(
+        "group.<group>.seconds_p95",
+        "double",
+        "seconds",
+        "the 95th percentile of the durations of the executed tests of this group, by any method",
+        RUNNING,
+        "group.basics.seconds_p95 < 60.0",
+    ),
+    Metric(
+        "test.<test>.seconds_max",
+        "double",
+        "seconds",
+        "the longest duration of one test over all methods; an id with characters other than ASCII letters, digits and"
+        " `_` has no such metric",
+        RUNNING,
+        "test.B016.seconds_max < 2.0",
+    ),
+    Metric(
+        "seconds_total", "double", "seconds", "from the start of the run until now", RUNNING, "seconds_total < 1800.0"
+    ),
+    Metric(
+        "method.<method>.calls",
+        "int",
+        "calls",
+        "tool calls of the steps of this method; no value for a method without tool calls",
+        RUNNING,
+        "method.mcp.calls < 2000",
+    ),
+    Metric(
+        "method.<method>.polls",
+        "int",
+        "calls",
+        "wait calls and repeated queries of this method",
+        RUNNING,
+        "method.mcp.polls < 500",
+    ),
+    Metric(
+        "method.<method>.call_ms_p50",
+        "double",
+        "milliseconds",
+        "the duration of a tool call: the median over tests of the median of each, without the calls of `wait` and `download`",
+        RUNNING,
+        "method.mcp.call_ms_p50 < 50.0",
+    ),
+    Metric(
+        "method.<method>.lag_seconds_max",
+        "double",
+        "seconds",
+        "the longest time from a change in the page to the return of the wait",
+        RUNNING,
+        "method.mcp.lag_seconds_max < 1.0",
+    ),
+    Metric("regressions", "int", "tests", "slower than their baseline, confirmed", CLOSED, "regressions == 0"),
+    Metric(
+        "retries",
+        "int",
+        "attempts",
+        "attempts after the first, of all tests, except those repeated because of an incident",
+        RUNNING,
+        "retries <= 3",
+    ),
+    Metric("incidents", "int", "incidents", "outages of components during the tests", RUNNING, "incidents == 0"),
+    Metric(
+        "infra_suspect",
+        "int",
+        "attempts",
+        "failed attempts that an incident overlapped: they are repeated, not counted",
+        RUNNING,
+        "infra_suspect == 0",
+    ),
+    Metric("recoveries", "int", "steps", "recovery steps taken", RUNNING, "recoveries <= 2"),
+    Metric(
+        "degraded",
+        "int",
+        "components",
+        "components that run on their failover, or did in this run",
+        ALWAYS,
+        "degraded == 0",
+    ),
+    Metric(
+        "warned",
+        "int",
+        "tests",
+        "with an error outside assertions that only warns (docs/errors.md); no value if no test has a page or a log",
+        RUNNING,
+        "warned == 0",
+    ),
+    Metric(
+        "findings.<layer>",
+        "int",
+        "errors",
+        "errors of a layer of `errors:`, failing and warning ones, in the attempts that decide verdicts",
+        RUNNING,
+        "findings.page_errors == 0",
+    ),
+    Metric(
+        "network.requests", "int", "requests", "of the pages of all executed tests", RUNNING, "network.requests < 5000"
+    ),
+    Metric(
+        "network.failed",
+        "int",
+        "requests",
+        "without a response, or with a status of 400 or above, except those that the page cancelled",
+        RUNNING,
+        "network.failed == 0",
+    ),
+    Metric(
+        "network.bytes",
+        "int",
+        "bytes",
+        "of response bodies as they were sent, cached ones included; no value if the size of one is unknown",
+        RUNNING,
+        "network.bytes < 50000000",
+    ),
+    Metric(
+        "network.slowest_ms",
+        "double",
+        "milliseconds",
+        "the slowest request, from its start to its last byte",
+        RUNNING,
+        "network.slowest_ms < 2000.0",
+    ),
+    Metric(
+        "network.elsewhere",
+        "int",
+        "requests",
+        "to hosts without a row in the health matrix",
+        RUNNING,
+        "network.elsewhere == 0",
+    ),
+    Metric(
+        "network.requests_max", "int", "requests", "the maximum of one test", RUNNING, "network.requests_max <= 100"
+    ),
+    Metric(
+        "network.bytes_max",
+        "int",
+        "bytes",
+        "the maximum of one test; no value without `network.bytes`",
+        RUNNING,
+        "network.bytes_max < 5000000",
+    ),
+    Metric(
+        "network.<component>.requests",
+        "int",
+        "requests",
+        "to a row of the health matrix; no value without a request",
+        RUNNING,
+        "network.backend.requests > 0",
+    ),
+    Metric("network.<component>.failed", "int", "requests", "to it, as above", RUNNING, "network.backend.failed == 0"),
+    Metric(
+        "network.<component>.bytes", "int", "bytes", "from it, as above", RUNNING, "network.backend.bytes < 1000000"
+    ),
+    Metric(
+        "network.<component>.slowest_ms",
+        "double",
+        "milliseconds",
+        "the slowest request to it",
+        RUNNING,
+        "network.backend.slowest_ms < 500.0",
+    ),
+    Metric("workers", "int", "workers", "the number of parallel tests", ALWAYS, "workers >= 1"),
+    Metric("cpu_percent", "double", "percent", "use of all processors", ALWAYS, "cpu_percent < 90.0"),
+    Metric("memory_percent", "double", "percent", "memory in use", ALWAYS, "memory_percent < 85.0"),
+    Metric(
+        "disk_free_megabytes",
+        "int",
+        "megabytes",
+        "free space on the disk of the project",
+        ALWAYS,
+        "disk_free_megabytes > 500",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+
+_FAMILY = re.compile(r"<(\w+)>")
+_WORD = r"[A-Za-z_][A-Za-z0-9_]*"
+_PATTERNS: tuple[tuple[re.Pattern[str], Metric], ...] = tuple(
+    (
+        re.compile(_FAMILY.sub(lambda one: _WORD if one[1] == "test" else "[a-z][a-z0-9_]*", re.escape(metric.name))),
+        metric,
+    )
+    for metric in _ALL
+)
+_LEXEME = re.compile(
+    r"""//[^\n]*|[rRbB]{0,2}(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+    r"""|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)""",
+    re.DOTALL,
+)
+
+
+class Problem(NamedTuple):
+    """A problem of an expression: offset in code points from its start, message, hint."""
+
+    offset: int
+    message: str
+    hint: str = ""
+
+
+class NotApplicable(NamedTuple):
+    """An expression that cannot be decided, because these metrics have no value for what was selected."""
+
+    missing: tuple[str, ...]
+
+
+class EvaluationError(Exception):
+    """An expression that has all its metrics and still no value: a division by zero, an overflow, a wrong type."""
+
+
+def nameable(test: str) -> bool:
+    """Return True if the id of a test can be a part of the name of a metric."""
+    return re.fullmatch(_WORD, test, re.ASCII) is not None
+
+
+def metric_of(name: str) -> Metric | None:
+    """Return the metric or family that a name belongs to, or None: `health.backend` is one of `health.<component>`."""
+    return next((metric for pattern, metric in _PATTERNS if pattern.fullmatch(name)), None)
+
+
+class Members(NamedTuple):
+    """The ids for which the metric families of a suite are written out, in their order.
+
+    Attributes:
+        component: the rows of the health matrix.
+        method: the methods.
+        speed: the classes of duration.
+        group: the groups.
+        test: those of whose ids a name can be made; more than a few only where a gate speaks of a test.
+        layer: those in which errors are found; of every suite.
+    """
+
+    component: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
+    speed: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    layer: tuple[str, ...] = LAYERS
+
+
+def declare(members: Members) -> dict[str, Metric]:
+    """Return the metrics of one suite by name, families written out."""
+    return {name: metric for metric in _ALL for name in _written_out(metric.name, members)}
+
+
+def _written_out(name: str, members: Members) -> Iterator[str]:
+    family = _FAMILY.search(name)
+    if family is None:
+        yield name
+        return
+    for member in getattr(members, family[1]):
+        yield name.replace(family[0], member)
+
+
+def _identifiers(expression: str) -> Iterator[tuple[int, str]]:
+    """Offset and dotted name of each identifier outside of texts and comments."""
+    for lexeme in _LEXEME.finditer(expression):
+        if lexeme["name"] is not None:
+            yield lexeme.start(), lexeme["name"]
+
+
+def names_in(expression: str) -> tuple[str, ...]:
+    """Return the metrics that an expression reads, each once, in its order."""
+    return tuple(dict.fromkeys(name for _, name in _identifiers(expression) if metric_of(name) is not None))
+
+
+_HOLE = re.compile(rf"(?<!\$)\{{([a-z][a-z0-9_]*(?:\.{_WORD})*)\}}")
+
+
+def holes(message: str) -> Iterator[tuple[int, str]]:
+    """Offset and name of each metric in braces in a gate's message: `{failed} tests failed`."""
+    for hole in _HOLE.finditer(message):
+        yield hole.start(1), hole[1]
+
+
+def filled(message: str, values: Mapping[str, Any]) -> str:
+    """Return a gate's message with values in the place of its metrics in braces; one without a value is `no value`."""
+
+    def value_of(hole: re.Match[str]) -> str:
+        value = values.get(hole[1], "no value")
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    return _HOLE.sub(value_of, message)
+
+
+@functools.cache
+def _environment(declared: tuple[tuple[str, Type], ...]) -> Any:
+    """Return a CEL environment in which these names have these types."""
+    # The library costs as much to load as a whole compile of a small spec: only a spec with gates pays for it.
+    from cel_expr_python import cel  # noqa: PLC0415
+
+    types = {"int": cel.Type.INT, "double": cel.Type.DOUBLE, "string": cel.Type.STRING, "bool": cel.Type.BOOL}
+    return cel.NewEnv(variables={name: types[kind] for name, kind in declared})
+
+
+def check_expression(expression: str, members: Members, phase: Phase) -> list[Problem]:
+    """Return every problem of a gate's condition, in its order; empty if it can be evaluated in this phase.
+
+    Args:
+        expression: the condition, in CEL.
+        members: of the suite.
+        phase: of the gate.
+    """
+    if len(expression) > LETTERS:
+        return [
+            Problem(
+                0, f"the condition has {len(expression)} letters, at most {LETTERS} are allowed", "make two gates of it"
+            )
+        ]
+    declared = declare(members)
+    environment = _environment(tuple((name, metric.type) for name, metric in declared.items()))
+    try:
+        compiled = environment.compile(expression)
+    except RuntimeError as error:
+        return list(_refusals(str(error), expression, declared)) or [_beyond(str(error))]
+    kind = compiled.return_type().name().lower()
+    if kind != "bool":
+        return [
+            Problem(
+                0,
+                f"the condition gives {_A_TYPE.get(kind, 'something else')}; wanted is true or false",
+                "compare it: failed <= 5",
+            )
+        ]
+    read = [(offset, name, declared[name]) for offset, name in _identifiers(expression) if name in declared]
+    if not read:
+        hint = f"compare a metric, for instance {METRICS['failed'].example}"
+        return [Problem(0, "the condition reads no metric, so it always gives the same", hint)]
+    return [
+        Problem(offset, f'the metric "{name}" has no value {phase} the tests', f"judge it {_or(metric.phases)}")
+        for offset, name, metric in read
+        if phase not in metric.phases
+    ]
+
+
+LETTERS = 2000
+"""The length of a condition: what the library may build in its iterations is a multiple of it."""
+
+ITERATIONS = 10_000
+"""So often may the macros of a condition (`all`, `exists`, `map`, …) go round in all; it is the library's own limit."""
+
+CEL_EXAMPLE = "CEL is written so: failed <= 5 && !(error > 0) || degraded == 0"
+_A_TYPE = {"int": "a whole number", "double": "a number", "string": "a text", "uint": "a whole number"}
+_REFUSAL = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*)$", re.MULTILINE)
+_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
+_OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '\((.*)\)'")
+_OPERATOR = re.compile(r"_?(\W+)_")
+# A number that is a whole operand: to rewrite one inside a longer term would only move the mistake.
+_NUMBER_AFTER = re.compile(r"[<>=!]+\s*(-?\d+(?:\.\d+)?)(?=\s*(?:$|[)&|?:]))")
+_NUMBER_BEFORE = re.compile(r"(?:^|[(&|?:])\s*(-?\d+(?:\.\d+)?)\s*$")
+
+
+def _refusals(text: str, expression: str, declared: Mapping[str, Metric]) -> Iterator[Problem]:
+    """Yield the problems behind CEL's refusal, which has line, column and kind only in its text.
+
+    A syntax error hides the rest, so that only the first is given.
+    """
+    starts = [0, *(end.end() for end in re.finditer("\n", expression))]
+    for line, column, said in _REFUSAL.findall(text):
+        offset = min(starts[int(line) - 1] + int(column) - 1, len(expression))
+        undeclared, overload = _UNDECLARED.match(said), _OVERLOAD.match(said)
+        if undeclared is not None:
+            yield _unknown(undeclared[1], offset, expression, declared)
+        elif overload is not None:
+            yield _mismatch(overload[1], overload[2], offset, expression)
+        else:
+            rest = expression[offset : offset + 20]
+            found = f'near "{rest}"' if rest else "at its end"
+            yield Problem(
+                offset,
+                f"the condition cannot be read {found}",
+                CEL_EXAMPLE,
+            )
+            return
+
+
+_OUTSIDE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
+"""The library's name for a kind of error, before and after its words."""
+
+
+def _beyond(text: str) -> Problem:
+    """Return a refusal without a place: the condition is nested too deeply, for instance."""
+    return Problem(0, f"the condition cannot be read: {_OUTSIDE.sub('', text)}", "make several gates of it")
+
+
+_MOST_NAMED = 40
+"""Metrics that an error names: a suite may have thousands of tests."""
+
+
+def _unknown(name: str, offset: int, expression: str, declared: Mapping[str, Metric]) -> Problem:
+    """Return a name that is no metric. CEL points at the last dot of a dotted name."""
+    start = next((at for at, word in _identifiers(expression) if at <= offset < at + len(word)), offset)
+    head = name.partition(".")[0]
+    siblings = [known for known in declared if known.startswith(f"{head}.")]
+    allowed = f"; there are {_quoted(siblings)}" if 0 < len(siblings) <= _MOST_NAMED else ""
+    return Problem(
+        start,
+        f'unknown metric "{name}"{did_you_mean(name, declared)}{allowed}',
+        "" if allowed else "docs/metrics.md lists them",
+    )
+
+
+def _mismatch(function: str, types: str, offset: int, expression: str) -> Problem:
+    """Operands that CEL does not compare or compute with each other."""
+    operator = _OPERATOR.fullmatch(function)
+    if operator is None:
+        return Problem(
+            offset, f'"{function}" cannot be applied to ({types})', "docs/metrics.md has the types of all metrics"
+        )
+    left, _, right = types.partition(", ")
+    message = (
+        f'"{operator[1]}" cannot stand between {left} and {right}'
+        if right
+        else f'"{operator[1]}" cannot stand before {left}'
+    )
+    after = _NUMBER_AFTER.match(expression, offset)
+    before = _NUMBER_BEFORE.search(expression, 0, offset)
+    number = after or before
+    hint = "docs/metrics.md has the types of all metrics"
+    if {left, right} == {"int", "double"}:
+        hint = "convert one of them: double(failed)"
+        if number is not None:
+            wanted = left if after is not None else right
+            hint = f"write {_written_as(number[1], wanted)}"
+    elif {left, right} <= {"string", "int", "double"} and "string" in {left, right} and number is not None:
+        hint = f'compare a text with a text: "{number[1]}"'
+    return Problem(offset, message, hint)
+
+
+def _written_as(number: str, kind: str) -> str:
+    return f"{number}.0" if kind == "double" else number.partition(".")[0]
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(words)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+@functools.cache
+def compile_expression(expression: str) -> Any:
+    """Return the compiled condition, kept for the next time.
+
+    Raises:
+        RuntimeError: it is not what `check_expression` has passed.
+    """
+    read = {name: metric for name in names_in(expression) if (metric := metric_of(name)) is not None}
+    return _environment(tuple((name, metric.type) for name, metric in read.items())).compile(expression)
+
+
+def evaluate(expression: str, values: Mapping[str, Any]) -> bool | NotApplicable:
+    """Evaluate a condition.
+
+    Args:
+        expression: the condition, passed by `check_expression`.
+        values: of the metrics, by name; a metric without a value is left out.
+
+    Raises:
+        EvaluationError: it has no value though none of its metrics is missing, or takes more than `ITERATIONS`.
+    """
+    read = names_in(expression)
+    compiled = compile_expression(expression)
+    try:
+        result = compiled.eval(data={name: _typed(name, values[name]) for name in read if name in values}).value()
+    except RuntimeError as error:
+        over = "Iteration budget exceeded" in str(error)
+        reason = f"it takes more than {ITERATIONS} iterations" if over else _OUTSIDE.sub("", str(error))
+        raise EvaluationError(reason) from None
+    if isinstance(result, bool):
+        return result
+    # A missing metric need not matter: `failed == 0 || agreement >= 0.95` is true without an agreement.
+    missing = tuple(name for name in read if name not in values)
+    if missing:
+        return NotApplicable(missing)
+    raise EvaluationError(str(result))
+
+
+def _typed(name: str, value: Any) -> Any:
+    metric = metric_of(name)
+    return float(value) if metric is not None and metric.type == "double" else value
+
+
+def page() -> str:
+    """Return the text of docs/metrics.md."""
+    cells = (
+        (f"`{metric.name}`", metric.type, metric.unit, metric.doc, ", ".join(metric.phases), f"`{metric.example}`")
+        for metric in _ALL
+    )
+    rows = [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join(
+        [_HEAD, "| metric | type | unit | meaning | gates | example |", "|---|---|---|---|---|---|", *rows, ""]
+    )
+
+
+_HEAD = """\
+# Metrics
+
+A gate's `require` is a condition in CEL (Common Expression Language) over these metrics. It is checked when the spec is
+compiled: an unknown name, a wrong type or a metric without a value in that phase is an error at its column.
+
+`&&`, `||`, `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `+ - * / %`, `a ? b : c` and parentheses have the meaning of C.
+Both sides of a comparison need the same type: an `int` and a whole number (`failed <= 5`), a `double` and a number with
+a point (`cpu_percent < 90.0`), a `string` and a text (`health.backend == "healthy"`); `double(failed) / double(total)`
+converts.
+
+A metric can be without a value: `pass_rate` if nothing ran, `agreement` if one method was selected. A gate that cannot
+be evaluated without it is *not applicable*, shown as such, neither passed nor failed.
+"""

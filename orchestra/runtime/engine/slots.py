@@ -1,0 +1,82 @@
+"""Decide the number of parallel tests: that of the spec, or the measured capacity of the machine. May import `plan` and
+psutil.
+
+`workers: auto` does not count cores, because two browsers on two cores are not faster than one: it begins low, adds a
+slot while the processors have room, and takes one away when they have none. A slot in use is never taken away.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import psutil
+
+from orchestra.plan import Method
+
+SAMPLE_SECONDS = 0.5
+ROOM_PERCENT = 65.0
+FULL_PERCENT = 95.0
+MEMORY_PERCENT = 85.0
+
+
+class Slots:
+    """The number of slots of one method.
+
+    Args:
+        method: of the plan.
+        wanted: a number that outranks the spec's, from the command line; None for none.
+        clock: monotonic seconds.
+        load: processors and memory in use, percent.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        wanted: int | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        load: Callable[[], tuple[float, float]] | None = None,
+    ) -> None:
+        single = method.driver == "mcp" and method.single_session
+        cores = os.cpu_count() or 1
+        self._fixed = 1 if single else wanted or method.workers
+        self._most = max(2, 2 * cores)
+        self._now = 1 if method.driver in {"playwright", "mcp"} else cores
+        self._clock = clock
+        self._load = load or machine_load
+        self._next = clock() + SAMPLE_SECONDS
+
+    def count(self) -> int:
+        """Return how many there are now."""
+        return self._fixed or self._now
+
+    def allowed(self, running: int) -> int:
+        """Return how many may run now.
+
+        Args:
+            running: how many do; a slot is added only while all are in use.
+        """
+        if self._fixed:
+            return self._fixed
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + SAMPLE_SECONDS
+            processors, memory = self._load()
+            if processors < ROOM_PERCENT and memory < MEMORY_PERCENT and running >= self._now < self._most:
+                self._now += 1
+            elif (processors > FULL_PERCENT or memory > MEMORY_PERCENT) and self._now > 1:
+                self._now -= 1
+        return self._now
+
+    def samples_in(self, running: int, waiting: int) -> float | None:
+        """Seconds until a sample may add a slot; None when no sample is awaited."""
+        if self._fixed or not waiting or running < self._now:
+            return None
+        return max(0.0, self._next - self._clock())
+
+
+def machine_load() -> tuple[float, float]:
+    """Return the use of all processors since the last call, and of memory now, in percent."""
+    return psutil.cpu_percent(interval=None), psutil.virtual_memory().percent
