@@ -422,13 +422,6 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     compiler: str = ""
 
 
-<<<<<<< HEAD
-=======
-# The exceptions of msgspec for invalid JSON; those for invalid UTF-8 in a text are not among its own.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-
-
->>>>>>> main
 def load(data: bytes, name: str) -> Plan:
     """Read plan.json.
 
