@@ -38,7 +38,7 @@ _TITLE_LENGTH = 160
 
 _IGNORE = f"""\
 # {marker.WORDS}
-# Kept in git: what is compiled, and the baselines. All else here belongs to one machine.
+# Kept in git: what is compiled, and what `orchestra baseline accept` accepted. All else here belongs to one machine.
 *
 !*/
 !/.gitattributes
@@ -53,6 +53,8 @@ _ATTRIBUTES = f"""\
 # Digests of two branches both stay, without a conflict; the next `orchestra compile` writes those of the merged files.
 /outputs.txt merge=union
 /outputs.txt linguist-generated
+# A test has a line. Of two lines of a test that of the later run counts.
+/*/baseline.json merge=union
 /*/plan*.json linguist-generated
 """
 _INDEX = f"""\

@@ -183,7 +183,7 @@ class Compared(Body, frozen=True, kw_only=True):
         Literal["slower", "faster", "unconfirmed"], means("unconfirmed: a repeat did not agree, or did not pass")
     ]
     suspected: Moved
-    baseline: Annotated[Id, means("its key in baseline.json")]
+    baseline: Annotated[Id, means("its key in `baseline.json` and `durations.json`")]
     seconds: Annotated[float, means("of the attempt that its verdict rests on")]
     repeats: Annotated[tuple[float, ...], means("seconds of the repeats, in order")]
     median_seconds: Seconds
@@ -298,18 +298,18 @@ class RolledBack(Body, frozen=True, kw_only=True):
     to_seq: Annotated[int, means("the last event that still counts")]
     reopened: Annotated[tuple[Id, ...], means("tasks without a verdict at that point")]
     restored: Annotated[Mapping[Id, Done], means("tasks whose verdict at that point was another")]
-    baseline: Annotated[Id | None, means("digest of the baseline that the run had set by then")]
+    baseline: Annotated[Id | None, means("digest of the durations that the run had left by then")]
     reason: str = ""
 
 
 class BaselineChanged(Body, frozen=True, kw_only=True):
-    """The baseline that later runs are compared with was replaced."""
+    """The durations that later runs are compared with were replaced: those measured here, or the baseline in git."""
 
-    digest: Annotated[Id | None, means("of the new one; null when it was forgotten")]
+    digest: Annotated[Id | None, means("of the new content of the file; null when it is empty")]
     previous: Annotated[Id | None, means("of the one before")]
     reason: str
     by_run: Annotated[
-        bool, means("the run did it at its end, and keeps the one before as `baseline-` and the start of its digest")
+        bool, means("the run did it at its end, in `durations.json`, and keeps those before as `durations-DIGEST.json`")
     ] = False
 
 

@@ -154,7 +154,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     health: Annotated[Mapping[str, ServiceRow], means("last service event by component")] = {}
     gates: Annotated[Mapping[str, Judged], means("result and message by `phase:name`")] = {}
     checkpoints: tuple[Checkpoint, ...] = ()
-    baseline: Annotated[str | None, means("digest of the baseline that this run set")] = None
+    baseline: Annotated[str | None, means("digest of the durations that this run left for later ones")] = None
     interrupted: Annotated[str | None, means("the signal that asked the run to end")] = None
     exit_code: int | None = None
     sealed: Annotated[bool, means("the last event is a seal")] = False

@@ -304,7 +304,7 @@ def with_baselines(found: Comparison, samples: Samples, machine: str, rule: Base
 
     Args:
         found: of two methods, by test.
-        samples: of `baseline.json`.
+        samples: as `baseline.known` gives them.
         machine: the shape of machine.
         rule: of the plan.
     """

@@ -78,7 +78,7 @@ def _usual(plan: Plan, report: Report, folder: Path, machine: str) -> tuple[Comp
     if not report.comparisons:
         return ()
     try:
-        samples = baseline.load(folder.parent.parent / baseline.FILE)
+        samples = baseline.known(folder.parent.parent)
     except MachineError:
         return report.comparisons
     return tuple(with_baselines(one, samples, machine, plan.baseline) for one in report.comparisons)

@@ -6,14 +6,14 @@ it decides nothing about verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline
-from orchestra.ledger.baseline import Bounds, Usual
+from orchestra.ledger.baseline import Bounds, Samples, Usual
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import BaselineChanged, Body, Compared, Moved
 from orchestra.ledger.transaction import Transaction
@@ -49,18 +49,20 @@ class Pace:
     """Compares durations with the baseline of a suite.
 
     Attributes:
-        path: of `baseline.json`.
         rule: of the plan.
         machine: the shape of this machine.
-        samples: by key, as the file has them.
+        accepted: the samples in git, by key.
+        durations: what earlier runs measured on this machine, as its file has it.
         fault: of a file that could not be read; nothing is compared then, and nothing written over it.
+        samples: both together, as `baseline.together` does it.
     """
 
-    path: Path
     rule: Baseline
     machine: str
-    samples: Mapping[str, tuple[float, ...]]
+    accepted: Samples = field(default_factory=dict)
+    durations: Samples = field(default_factory=dict)
     fault: str = ""
+    samples: Samples = field(init=False)
     _changed: bool = False
     _doubts: dict[str, _Doubt] = field(default_factory=dict)
     _known: dict[str, tuple[Usual | None, Bounds | None]] = field(default_factory=dict)
@@ -68,11 +70,14 @@ class Pace:
     @classmethod
     def open(cls, home: Path, rule: Baseline, machine: str) -> Pace:
         """The pace of a run of the suite whose folder is `home`."""
-        path = home / baseline.FILE
         try:
-            return cls(path, rule, machine, baseline.load(path))
+            return cls(rule, machine, baseline.load(home / baseline.FILE), baseline.load(home / baseline.DURATIONS))
         except MachineError as error:
-            return cls(path, rule, machine, {}, f"durations are not compared: {error}; {error.hint}")
+            return cls(rule, machine, fault=f"durations are not compared: {error}; {error.hint}")
+
+    def __post_init__(self) -> None:
+        """Put the samples together."""
+        self.samples = baseline.together(self.accepted, self.durations)
 
     def after(self, result: Result, test: Test, browser: str, add: Add) -> int:
         """Take in the last attempt at a test, or a repeat of it, and say which repeat follows; 0 for none.
@@ -121,9 +126,9 @@ class Pace:
                 yield key, last.seconds, life.comparison.result if life.comparison is not None else ""
 
     def keep(self, folder: Path, view: View, add: Add) -> None:
-        """Take what a good run measured into the samples, where windows are not full; an event says so, `commit` writes it.
+        """Take what a good run measured into the durations, where windows are not full; an event says so, `commit` writes it.
 
-        What the baseline was is kept in the run's folder first, so that `orchestra rollback` can bring it back.
+        What the durations were is kept in the run's folder first, so that `orchestra rollback` can bring them back.
 
         Args:
             folder: the run's.
@@ -131,7 +136,7 @@ class Pace:
             add: records an event.
 
         Raises:
-            MachineError: the disk refuses; the old baseline stays.
+            MachineError: the disk refuses; the old durations stay.
         """
         if self.fault:
             return
@@ -140,18 +145,19 @@ class Pace:
         new = baseline.filled(self.samples, found, self.rule.window)
         if new == self.samples:
             return
-        previous = baseline.digest_of(self.samples)
+        previous = baseline.digest_of(self.durations)
         if previous is not None:
-            replace_file(folder / baseline.kept_name(previous), baseline.encode(self.samples))
+            replace_file(folder / baseline.kept_name(previous), baseline.encode(baseline.plain(self.durations)))
         reason = f"{sum(new[key] != self.samples.get(key) for key in new)} of its tests passed in a good run"
-        add(BaselineChanged(digest=baseline.digest_of(new), previous=previous, reason=reason, by_run=True))
+        self.durations = {key: taken for key, taken in new.items() if taken != self.accepted.get(key)}
+        add(BaselineChanged(digest=baseline.digest_of(self.durations), previous=previous, reason=reason, by_run=True))
         self.samples = new
         self._changed = True
 
     def commit(self, change: Transaction) -> None:
-        """Put the baseline among what a run changes when it has ended. Raises MachineError when the disk refuses."""
+        """Put the durations among what a run changes when it has ended. Raises MachineError when the disk refuses."""
         if self._changed:
-            change.write(baseline.FILE, baseline.encode(self.samples))
+            change.write(baseline.DURATIONS, baseline.encode(baseline.plain(self.durations)))
 
     def _suspected(self, result: Result, browser: str) -> _Doubt | None:
         if result.outcome != "passed" or self.fault:

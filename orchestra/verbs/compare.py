@@ -65,7 +65,7 @@ def compare(
         for line in agreement_lines(agreements({side: tests for side, (tests, _) in of.items()}), form):
             say(line)
         say("")
-    samples = baseline.load(home / baseline.FILE) if sides[0] in methods else {}
+    samples = baseline.known(home) if sides[0] in methods else {}
     one, machine = of[sides[0]]
     for number, second in enumerate(sides[1:]):
         if number:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline
-from orchestra.ledger.baseline import Bounds, Usual, bounds, suspect, usual
+from orchestra.ledger.baseline import Bounds, Entry, Usual, bounds, suspect, usual
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
@@ -91,42 +91,75 @@ def test_what_is_accepted_is_of_this_machine_and_of_passes():
         record("3", "here", a=bad, b=flaky),
     ]
     assert baseline.accepted(records, None, "here", 1, 20) == {
-        "cli:a chromium here": (1.0, 1.1, 1.2),
-        "cli:b - here": (2.0,),
+        "cli:a chromium here": Entry((1.0, 1.1, 1.2), "1"),
+        "cli:b - here": Entry((2.0,), "3"),
     }
-    assert baseline.accepted(records, {"cli:b"}, "here", 2, 20) == {"cli:b - here": (2.0, 2.0)}
-    assert baseline.accepted(records, None, "here", 9, 2)["cli:a chromium here"] == (1.1, 1.2)
+    assert baseline.accepted(records, {"cli:b"}, "here", 2, 20) == {"cli:b - here": Entry((2.0, 2.0), "3")}
+    assert baseline.accepted(records, None, "here", 9, 2)["cli:a chromium here"].seconds == (1.1, 1.2)
     assert baseline.accepted(records, None, "nowhere", 9, 2) == {}
 
 
 def test_the_file_is_sorted_and_has_one_key_a_line(tmp_path):
     path = tmp_path / "baseline.json"
-    samples = {"cli:b - m": (1.0, 2.5), "cli:a - m": (0.25,), "cli:c - m": ()}
-    baseline.save(path, samples)
+    assert baseline.load(path) == {}
+    path.write_bytes(baseline.encode({"cli:b - m": Entry((1.0, 2.5), "7"), "cli:a - m": Entry((0.25,))}))
     assert path.read_text() == (
-        '{"orchestra": "baseline", "format": 1, "seconds": {\n"cli:a - m": [0.25],\n"cli:b - m": [1.0,2.5]\n}}\n'
+        '{"orchestra": "baseline", "format": 2, "tests": {\n"cli:a - m": {"seconds":[0.25]},\n'
+        '"cli:b - m": {"seconds":[1.0,2.5],"run":"7"},\n"": {}\n}}\n'
     )
     assert baseline.load(path) == {"cli:a - m": (0.25,), "cli:b - m": (1.0, 2.5)}
-    baseline.save(path, {})
-    assert baseline.load(path) == {}
-    assert not path.exists()
+
+
+def test_a_file_of_format_1_is_read(tmp_path):
+    path = tmp_path / "baseline.json"
+    path.write_text('{"orchestra": "baseline", "format": 1, "seconds": {\n"cli:a - m": [0.25]\n}}\n')
+    assert baseline.load(path) == {"cli:a - m": (0.25,)}
+
+
+@pytest.mark.parametrize(
+    "accepted, durations, both",
+    [
+        ({}, {"a": (1.0,)}, {"a": (1.0,)}),
+        ({"a": (1.0,)}, {}, {"a": (1.0,)}),
+        ({"a": (1.0,)}, {"a": (1.0, 2.0), "b": (3.0,)}, {"a": (1.0, 2.0), "b": (3.0,)}),
+        ({"a": (9.0,)}, {"a": (1.0, 2.0)}, {"a": (9.0,)}),  # accepted elsewhere since
+        ({"a": (1.0, 2.0)}, {"a": (1.0,)}, {"a": (1.0, 2.0)}),
+    ],
+)
+def test_durations_count_on_top_of_what_they_were_measured_with(accepted, durations, both):
+    assert baseline.together(accepted, durations) == both
 
 
 @given(st.dictionaries(st.text(min_size=1), st.lists(st.floats(0, 1e6), min_size=1, max_size=5).map(tuple)))
 def test_the_file_gives_back_what_was_written(samples):
-    form = json.loads(baseline.encode(samples))
-    assert {key: tuple(taken) for key, taken in form["seconds"].items()} == samples
+    form = json.loads(baseline.encode(baseline.plain(samples)))
+    assert form["tests"].pop("") == {}
+    assert {key: tuple(taken["seconds"]) for key, taken in form["tests"].items()} == samples
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_two_lines_of_a_key_that_of_the_later_run_counts(tmp_path, order):
+    path = tmp_path / "baseline.json"
+    lines = ['{"seconds":[1.0],"run":"20260102"}', '{"seconds":[2.0],"run":"20260301"}', '{"seconds":[3.0]}']
+    tests = "".join(f'"k": {lines[number]},\n' for number in order)
+    path.write_text(f'{{"orchestra": "baseline", "format": 2, "tests": {{\n{tests}"": {{}}\n}}}}\n')
+    assert baseline.entries(path) == {"k": Entry((2.0,), "20260301")}
 
 
 @pytest.mark.parametrize(
     "content, says",
     [
         ("<<<<<<< HEAD\n", "is not a baseline"),
-        ('{"orchestra": "baseline", "format": 7, "seconds": {}}', "has format 7; this version reads format 1"),
+        (
+            '{"orchestra": "baseline", "format": 7, "seconds": {}}',
+            "has format 7; this version reads format 2 and before",
+        ),
         (
             '{"orchestra": "baseline", "format": 1, "seconds": {"cli:a - m": []}}',
             'no samples, or one below 0, for "cli:a',
         ),
+        ('{"orchestra": "baseline", "format": 2, "tests": {"a": {"seconds": "1"}}}', "is not a baseline"),
+        ('{"orchestra": "baseline", "format": 2, "tests": [1]}', "is not a baseline"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_refused_with_its_mend(tmp_path, content, says):
@@ -139,7 +172,7 @@ def test_a_file_that_is_no_baseline_is_refused_with_its_mend(tmp_path, content, 
 
 def paced(tmp_path, seconds, repeats, rule=RULE):
     """What a pace makes of an attempt and its repeats, against a baseline of ten seconds: the numbers it asks for."""
-    baseline.save(tmp_path / "baseline.json", {"cli:a - m": (10.0,) * 20})
+    (tmp_path / "baseline.json").write_bytes(baseline.encode({"cli:a - m": Entry((10.0,) * 20)}))
     pace = Pace.open(tmp_path, rule, "m")
     events = []
     asked = [
