@@ -76,18 +76,20 @@ test-all: env browser ## all tests and those that take minutes, with the coverag
 	@$(COVERAGE)
 	@echo "test-all: all good, $(TOOK) in all"
 
-check: env ## lint, format, types, layers, and that nothing generated is stale
-	@echo 'check: 1 of 5: lint (ruff check)'
+check: env ## lint, format, types, layers, generated files, wording
+	@echo 'check: 1 of 6: lint (ruff check)'
 	@$(BIN)/ruff check --quiet
-	@echo 'check: 2 of 5: format (ruff format --check)'
+	@echo 'check: 2 of 6: format (ruff format --check)'
 	@$(BIN)/ruff format --check || { echo 'check: make format fixes it'; exit 1; }
-	@echo 'check: 3 of 5: types (mypy --strict)'
+	@echo 'check: 3 of 6: types (mypy --strict)'
 	@$(BIN)/mypy --strict --no-error-summary orchestra
-	@echo 'check: 4 of 5: layers (lint-imports)'
+	@echo 'check: 4 of 6: layers (lint-imports)'
 	@$(BIN)/lint-imports --no-logo >.venv/layers.log || { cat .venv/layers.log; exit 1; }
-	@echo 'check: 5 of 5: generated files (scripts/generate.py --check, orchestra compile --check)'
+	@echo 'check: 5 of 6: generated files (scripts/generate.py --check, orchestra compile --check)'
 	@$(BIN)/python scripts/generate.py --check
 	@$(BIN)/orchestra compile --check || { echo 'check: make generate fixes it'; exit 1; }
+	@echo 'check: 6 of 6: wording (scripts/words.py)'
+	@$(BIN)/python scripts/words.py
 	@echo "check: all good, $(TOOK) in all"
 
 generate: env ## make all generated files: schemas, pages, what specs compile to, golden files

