@@ -28,6 +28,9 @@ __all__ = ["ToolCall", "chooser_calls", "mcp_calls", "playwright_text"]
 # How long one question to an element may take inside the server, in ms; the client asks again until its own deadline.
 _INSTANT = 1000
 
+NAVIGATION_MS = 300_000
+"""How long the server waits for a document by itself: the limit of a step is kept by the client."""
+
 ACTION_MS = 5000
 """How long the server tries an action by itself (`--timeout-action`); the client sends it again until its own deadline."""
 
@@ -100,7 +103,12 @@ def _code(*lines: str, kind: Literal["act", "ask", "wait"] = "act") -> Iterator[
 
 
 def _goto(the: _Context) -> Iterator[ToolCall]:
-    return _act("browser_navigate", url=the.text("url"))
+    until = the.args.get("until", "load")
+    if until == "load":
+        return _act("browser_navigate", url=the.text("url"))
+    # The tool waits for the whole document, and five seconds for what it shows.
+    options = {"waitUntil": until, "timeout": NAVIGATION_MS}
+    return _code(f"await page.goto({literal(the.text('url'))}, {literal(options)});")
 
 
 def _click(the: _Context) -> Iterator[ToolCall]:

@@ -27,6 +27,7 @@ __all__ = [
     "code",
     "code_cell",
     "codes",
+    "duration",
     "grouped",
     "label",
     "markdown",
@@ -57,6 +58,10 @@ _LABEL = re.compile(r"[!\"#$%&*+:;<=>@\[\\\]^_`{|}~]|\A-|(?<=\A)[0-9]+[.)]")
 _LATE = re.compile(r"fa(?=[bklrs]?:fa-)|ﬂ(?=°)")
 LABEL_LENGTH = 60
 
+# Where a figure would be rounded up to the next unit.
+_A_SECOND = 0.9995
+_A_MINUTE = 59.95
+
 # Readers lose the thread, and Mermaid stops at 500 edges and 50,000 characters.
 MOST_NODES = 60
 MOST_EDGES = 400
@@ -80,6 +85,16 @@ def markdown(text: str) -> str:
     command: an inline shell line, a placeholder of an argument or the environment, a file reference.
     """
     return _MARKDOWN.sub(_reference, visible(text))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: `412 ms`, `1.2 s`, `2 min 05 s`."""
+    if seconds < _A_SECOND:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < _A_MINUTE:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60:02d} s"
 
 
 def code(text: str) -> str:

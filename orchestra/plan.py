@@ -12,6 +12,7 @@ Longer than other modules because it is one record: types, then how they are wri
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -313,6 +314,18 @@ class Plan(Part, frozen=True):
     def digest(self) -> str:
         """`sha256:` and the digest of the meaning: all but the sources, their digest and the output paths."""
         return _meaning(_written(self))
+
+
+def closure(components: Sequence[Component], names: Iterable[str]) -> list[Component]:
+    """Return the components of these names and all that they need, in the order of the plan."""
+    rows = {row.id: row for row in components}
+    reached, ahead = set[str](), list(names)
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            ahead += rows[name].needs
+    return [row for row in components if row.id in reached]
 
 
 def digest(data: bytes) -> str:

@@ -26,6 +26,11 @@ def _on_element(method: str, *fields: str) -> Callable[[Step, Mapping[str, Any]]
     return text
 
 
+def _python_goto(_step: Step, args: Mapping[str, Any]) -> str:
+    until = args.get("until", "load")
+    return f"page.goto({args['url']!r}{'' if until == 'load' else f', wait_until={until!r}'})"
+
+
 def _python_click(step: Step, args: Mapping[str, Any]) -> str:
     given = [
         f"click_count={args['count']!r}" if args.get("count", 1) != 1 else "",
@@ -139,7 +144,7 @@ def _python_set(_step: Step, args: Mapping[str, Any]) -> str:
 
 
 _PYTHON: dict[str, Callable[[Step, Mapping[str, Any]], str]] = {
-    "goto": _on_element("goto", "url"),
+    "goto": _python_goto,
     "click": _python_click,
     "fill": _on_element("fill", "value"),
     "press": _python_press,

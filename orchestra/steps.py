@@ -176,13 +176,23 @@ _LEAVING = (
 _ALL: tuple[Verb, ...] = (
     Verb(
         "goto",
-        "Open a page and wait for its load event.",
+        "Open a page and wait until it has loaded.",
         "${frontend.url}/",
-        fields=(Field("url", TEXT, "the address", "${frontend.url}/", required=True), _FOR_PAGE),
+        fields=(
+            Field("url", TEXT, "the address", "${frontend.url}/", required=True),
+            Field(
+                "until",
+                {"enum": ["load", "domcontentloaded", "commit"]},
+                "when the page counts as open: with all that it shows, as a whole document, or with its first bytes",
+                "domcontentloaded",
+                default="load",
+            ),
+            _FOR_PAGE,
+        ),
         short="url",
         idempotent=True,
         playwright="page.goto(url)",
-        mcp=("browser_navigate",),
+        mcp=("browser_navigate", "browser_run_code_unsafe"),
         detail=_LEAVING,
     ),
     Verb(

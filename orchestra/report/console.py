@@ -20,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from orchestra.draw import duration
 from orchestra.ledger.event import (
     AttemptFinished,
     AttemptStarted,
@@ -35,7 +36,6 @@ from orchestra.printing import printed
 from orchestra.report import lines
 from orchestra.report.fold import Rows, report
 from orchestra.report.rows import Report, Row
-from orchestra.report.table import duration
 
 QUIET_SECONDS = 60.0
 """After so long without a line, a log says what is running."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from orchestra.draw import duration
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.life import Life
 from orchestra.report.beside import finding_text, host_lines, network_text
 from orchestra.report.lines import detail, details, line
 from orchestra.report.rows import explained
-from orchestra.report.table import duration
 
 
 def files(life: Life, kind: str = "") -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestra import draw
+from orchestra.draw import duration
 from orchestra.ledger.event import (
     AttemptFinished,
     Body,
@@ -31,7 +32,6 @@ from orchestra.report.rows import Report, Row, explained
 from orchestra.report.table import (
     agreement,
     counted,
-    duration,
     exit_meaning,
     gate_remark,
     incident_parts,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from orchestra import draw
+from orchestra.draw import duration
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
@@ -14,7 +15,6 @@ from orchestra.report.compare_text import agreement_lines, compared_lines
 from orchestra.report.rows import GateRow, Report, Row, explained, message_of
 from orchestra.report.table import (
     counted,
-    duration,
     exit_meaning,
     gate_remark,
     incident_parts,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestra import draw
+from orchestra.draw import duration
 from orchestra.errors import EXIT_BUG, EXIT_FAILED, EXIT_MACHINE, EXIT_OK, EXIT_USAGE
 from orchestra.ledger.event import VERDICTS, Compared
 from orchestra.ledger.outcome import GOOD, compared
@@ -20,9 +21,6 @@ from orchestra.report.rows import IncidentRow, Report, Row
 MOST_ROWS = 200
 """On a terminal, a table longer than this shows only the tests that did not plainly pass; summary.md has them all."""
 _LEAST_TITLE = 12
-# Where a figure would be rounded up to the next unit.
-_A_SECOND = 0.9995
-_A_MINUTE = 59.95
 
 _MEANING = {
     EXIT_OK: "all good",
@@ -31,16 +29,6 @@ _MEANING = {
     EXIT_MACHINE: "servers, tools, browser or machine not fit",
     EXIT_BUG: "a bug of orchestra",
 }
-
-
-def duration(seconds: float) -> str:
-    """A duration for people: `412 ms`, `1.2 s`, `2 min 05 s`."""
-    if seconds < _A_SECOND:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < _A_MINUTE:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60:02d} s"
 
 
 def parts(row: Row | None) -> tuple[str, str, str]:

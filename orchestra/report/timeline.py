@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from orchestra.draw import duration
 from orchestra.ledger.event import (
     AttemptFinished,
     AttemptStarted,
@@ -28,7 +29,6 @@ from orchestra.ledger.event import (
     VerdictGiven,
 )
 from orchestra.report.lines import event_line, gate_line, line
-from orchestra.report.table import duration
 
 
 def timeline(event: Event) -> str:

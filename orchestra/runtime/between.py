@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
 from orchestra.plan import Component
-from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.matrix import Matrix
 
 
 class Between:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from orchestra import plan as plans
 from orchestra import source
-from orchestra.plan import Component, Job, Plan, Service, Test
+from orchestra.plan import Component, Job, Plan, Service, Test, closure
 from orchestra.runtime.argv_files import argv_files
 from orchestra.runtime.files import matching, open_plain
 
@@ -107,19 +107,13 @@ class Builds:
     def __init__(self, root: Path, plan: Plan, stop: Callable[[], bool] = lambda: False) -> None:
         self._root = root
         self._stop = stop
-        self._rows = {row.id: row for row in plan.components}
+        self._components = plan.components
         self._builds = {row.id: build_of(root, row) for row in plan.components}
         self.digests = {name: build.digest for name, build in self._builds.items() if build.digest}
 
     def required_by(self, test: Test) -> list[str]:
         """Return the components that a test requires and those that these need, sorted."""
-        needed, stack = set[str](), list(test.requires)
-        while stack:
-            name = stack.pop()
-            if name not in needed:
-                needed.add(name)
-                stack += self._rows[name].needs
-        return sorted(needed)
+        return sorted(row.id for row in closure(self._components, test.requires))
 
     def unknown(self, test: Test) -> list[str]:
         """Return the components below a test whose code no digest covers."""

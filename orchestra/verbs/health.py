@@ -1,17 +1,12 @@
-"""The verbs about servers: health, up, down. May import `runtime`, `report`, `project`, `group` and `options`.
-
-Longer than other modules because the three verbs share how a row is chosen, awaited and shown.
-"""
+"""The verbs about servers: health, up, down."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,30 +14,25 @@ from typing import Any
 
 import click
 
-from orchestra import draw, nofollow
+from orchestra import draw
+from orchestra.draw import duration
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, UsageError
 from orchestra.ledger import log
-from orchestra.ledger.disk import open_log
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.view import View
-from orchestra.plan import Plan
+from orchestra.plan import Plan, closure
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import ladder
-from orchestra.report.table import duration
-from orchestra.runtime import inherited, interpreter
+from orchestra.runtime import inherited
 from orchestra.runtime.servers import up
-from orchestra.runtime.servers.keeper import Order, encode
-from orchestra.runtime.servers.survey import SETTLED, Line, Survey, bound_of, closure
-from orchestra.runtime.servers.up import Up
+from orchestra.runtime.servers.keeping import Keeping, tail
+from orchestra.runtime.servers.survey import Line, Survey, bound_of
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 
 _WATCH_SECONDS = 2.0
-_POLL_SECONDS = 0.05
-_MARGIN_SECONDS = 30.0
-_TAIL_LINES = 20
 LADDER_RUNS = 50
 
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
@@ -238,87 +228,25 @@ def up_(
 
 
 def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, restart: bool, logs: bool) -> int:
-    rows = closure(plan.components, chosen)
-    kept = up.read(home)
-    if kept is not None and (kept.components != up.matrix_digest(plan.components) or kept.profile != plan.profile):
-        if not restart:
-            message = "what is up was started from another health matrix"
-            raise UsageError(message, "`orchestra up --restart` starts it anew; `orchestra down` ends it")
-        _end(home)
-        kept = None
-    wanted = up.wanted(home) if kept is not None else {}
-    before = kept.rows if kept is not None else {}
-    for row in rows:
-        again = (restart and row.id in chosen) or (row.id in before and before[row.id].state == "failed")
-        wanted[row.id] = wanted.get(row.id, 0) + (again or row.id not in wanted)
-    up.want(home, wanted)
-    if kept is None:
-        _start(project, plan, home)
-    else:
-        os.kill(kept.keeper, signal.SIGUSR1)
-    awaited = closure(plan.components, list(wanted)) if restart else rows  # what needs a row is restarted with it
-    bound = bound_of(awaited) + _MARGIN_SECONDS
-    warn(f"bringing up {', '.join(row.id for row in awaited)}: at most {duration(bound)}")
-    now = _await(home, {row.id: wanted[row.id] for row in awaited}, bound)
-    lines = Survey(
-        project.root, home, plan, [row.id for row in rows], inherited.environment(os.environ, plan.components)
-    ).lines()
+    keeping = _keeping(project, plan, home)
+    carried_out = keeping.bring_up(chosen, restart=restart)
+    rows = [row.id for row in closure(plan.components, chosen)]
+    lines = Survey(project.root, home, plan, rows, keeping.environment).lines()
     say(_table(lines))
     if logs:
-        _tail(home, [row.id for row in rows], follow=True)
-    return EXIT_OK if _fit(lines) and now is not None else EXIT_MACHINE
+        _tail(home, rows, follow=True)
+    return EXIT_OK if _fit(lines) and carried_out else EXIT_MACHINE
 
 
-def _start(project: Project, plan: Plan, home: Path) -> None:
-    """Start a keeper and wait until it has the suite.
-
-    Raises:
-        MachineError: it has ended at once.
-    """
-    order = Order(str(project.root), str(home), plan.profile, plan.components, plan.secrets)
-    folder = home / up.FOLDER
-    with open_log(folder / "keeper.log", fresh=True) as out:
-        keeper = subprocess.Popen(
-            interpreter.own("orchestra.runtime.servers.keeper"),
-            cwd=project.root,
-            env=inherited.environment(os.environ, plan.components),
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    if keeper.stdin is not None:
-        with suppress(BrokenPipeError), keeper.stdin:
-            keeper.stdin.write(encode(order))
-    deadline = time.monotonic() + _MARGIN_SECONDS
-    while up.read(home) is None:
-        if keeper.poll() is not None or time.monotonic() > deadline:
-            said = nofollow.read(folder / "keeper.log").decode(errors="replace").strip()
-            raise MachineError(f"the keeper did not start: {said[-500:]}", f"its output is in {folder / 'keeper.log'}")
-        time.sleep(_POLL_SECONDS)
-    keeper.returncode = 0  # it goes on without us, on purpose; nobody is to be warned
-
-
-def _await(home: Path, wanted: Mapping[str, int], seconds: float) -> Up | None:
-    """Wait until the keeper has carried out what is wanted; its record, None when it is gone or its time is over."""
-    deadline = time.monotonic() + seconds
-    said: dict[str, str] = {}
-    while time.monotonic() < deadline:
-        now = up.read(home)
-        if now is None:
-            return None
-        rows = {name: row for name in wanted if (row := now.rows.get(name)) is not None}
-        for name, row in rows.items():
-            text = "  ".join(part for part in (name, row.state, row.url, row.reason) if part)
-            if said.get(name) != text and row.state != "idle":
-                said[name] = text
-                warn(draw.one_line(text))
-        if len(rows) == len(wanted) and all(
-            row.generation == wanted[name] and row.state in SETTLED for name, row in rows.items()
-        ):
-            return now
-        time.sleep(_POLL_SECONDS)
-    return None
+def _keeping(project: Project, plan: Plan, home: Path) -> Keeping:
+    return Keeping(
+        project.root,
+        home,
+        plan,
+        inherited.environment(os.environ, plan.components),
+        announce=lambda text, bound: warn(f"{text}: at most {duration(bound)}"),
+        report=lambda text: warn(draw.one_line(text)),
+    )
 
 
 @click.command(epilog="\b\nExamples:\n  orchestra down\n  orchestra down frontend\n  orchestra down --restart backend")
@@ -344,76 +272,14 @@ def down(
         _tail(home, chosen if names else list(kept.rows), follow=False)
     if restart:
         return _up(project, plan, home, [name for name in chosen if name in kept.rows], restart=True, logs=False)
-    over = _with_dependents(plan, chosen) if names else set(kept.rows)
-    rest = {name: number for name, number in up.wanted(home).items() if name not in over}
-    if not any(_is_service(plan, name) for name in rest):
-        _end(home)
-    else:
-        up.want(home, rest)
-        os.kill(kept.keeper, signal.SIGUSR1)
-        grace = sum(one.service.grace_seconds for one in plan.components if one.service is not None)
-        bound = grace + _MARGIN_SECONDS
-        warn(f"ending {', '.join(sorted(over & set(kept.rows)))}: at most {duration(bound)}")
-        deadline = time.monotonic() + bound
-        while (now := up.read(home)) is not None and over & set(now.rows):
-            if time.monotonic() > deadline:
-                raise MachineError(f"they did not end within {duration(bound)}", "`orchestra down` ends everything")
-            time.sleep(_POLL_SECONDS)
+    _keeping(project, plan, home).take_down(kept, names)
     warn("down")
     return EXIT_OK
 
 
-def _is_service(plan: Plan, name: str) -> bool:
-    return any(one.id == name and one.service is not None for one in plan.components)
-
-
-def _with_dependents(plan: Plan, names: Iterable[str]) -> set[str]:
-    found = set(names)
-    size = 0
-    while size != len(found):
-        size = len(found)
-        found |= {one.id for one in plan.components if found & set(one.needs)}
-    return found
-
-
-def _end(home: Path) -> None:
-    """End the keeper and wait for it: it ends each service with its grace, one after the other.
-
-    Raises:
-        MachineError: it did not end within its bound; its reaper ends what is left when it is killed.
-    """
-    kept = up.read(home)
-    holder = holder_of(home / up.LOCK)
-    if holder is None:
-        return
-    bound = _MARGIN_SECONDS + 20.0 * (len(kept.rows) if kept is not None else 1)
-    warn(f"ending everything: at most {duration(bound)}")
-    os.kill(holder.pid, signal.SIGTERM)
-    deadline = time.monotonic() + bound
-    while holder_of(home / up.LOCK) is not None:
-        if time.monotonic() > deadline:
-            message = f"the keeper (process {holder.pid}) did not end within {duration(bound)}"
-            raise MachineError(message, f"kill {holder.pid}; what it kept is ended behind it")
-        time.sleep(_POLL_SECONDS)
-
-
 def _tail(home: Path, names: Sequence[str], *, follow: bool) -> None:
-    """Print the last lines of each log, and go on with what is added."""
-    files = {name: home / up.FOLDER / "services" / f"{name}.log" for name in names}
-    places: dict[str, int] = {}
-    while True:
-        for name, file in files.items():
-            try:
-                data = nofollow.read(file)
-            except OSError:
-                continue
-            seen = places.get(name)
-            fresh = data if seen is None or seen > len(data) else data[seen:]
-            places[name] = len(data)
-            lines = fresh.decode(errors="replace").splitlines()
-            for text in lines[-_TAIL_LINES:] if seen is None else lines:
-                say(f"{name}  {draw.one_line(text)}")
-        if not follow:
-            return
+    """Print the last lines of each log, and follow them."""
+    for lines in tail(home, names, follow=follow):
+        for name, line in lines:
+            say(f"{name}  {draw.one_line(line)}")
         sys.stdout.flush()
-        time.sleep(_WATCH_SECONDS / 4)

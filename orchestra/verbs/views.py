@@ -13,7 +13,7 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import find_run
 from orchestra.places import Places
-from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test
+from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import dag
@@ -147,20 +147,12 @@ def scalar(value: object) -> str:
 
 
 def _health(compiled: Plan, test: Test) -> Iterator[str]:
-    """The rows of the health matrix that a test requires, and those that these need, in the order in which they start."""
-    rows = {row.id: row for row in compiled.components}
-    wanted: set[str] = set()
-    waiting = list(test.requires)
-    while waiting:
-        name = waiting.pop()
-        if name not in wanted:
-            wanted.add(name)
-            waiting += rows[name].needs
-    if wanted:
+    """Describe the rows of the health matrix that a test requires, and those that these need, in the order of the plan."""
+    rows = closure(compiled.components, test.requires)
+    if rows:
         yield "  health:"
-    for row in compiled.components:
-        if row.id in wanted:
-            yield f"    {draw.one_line('; '.join(_row(row, test)))}"
+    for row in rows:
+        yield f"    {draw.one_line('; '.join(_row(row, test)))}"
 
 
 def _row(row: Component, test: Test) -> Iterator[str]:

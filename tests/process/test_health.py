@@ -760,7 +760,7 @@ def test_a_bug_of_ours_fails_the_component_and_holds_up_nobody(ground):
     async def broken():
         raise KeyError("oops")
 
-    matrix._members["backend"].come_up = broken
+    matrix._members["backend"].go_down = broken
     rows = ground.settle(matrix, "backend", "frontend")
     assert [row.state for row in rows] == ["failed", "failed"]
     assert rows[0].reason == "met a bug of orchestra: KeyError('oops')"
@@ -816,7 +816,10 @@ def test_a_look_is_answered_when_a_component_is_well_or_known_not_to_be(ground):
     assert states == [["healthy", "healthy"], ["unhealthy", "healthy"]] or states[1][0] == "starting"
     ground.mode("backend", "ok")
     ground.until(matrix, ["backend"], lambda row: row.state == "healthy")
-    os.kill(matrix.row("quiet").pid, signal.SIGKILL)
+    pid = matrix.row("quiet").pid
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # the matrix may have seen its end already
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # else a look in between finds a process that still runs
     look()
     assert "quiet unhealthy" in ground.story(), "one without `live` is known to be dead by its process"
     matrix.close()
@@ -897,7 +900,7 @@ import os, sys, time
 from pathlib import Path
 from orchestra.plan import Backoff, Component, Probe, Ready, Service
 from orchestra.runtime.mask import NOTHING
-from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.port import busy
 from orchestra.runtime.processes.reaper import Reaper
 mark, low, high = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

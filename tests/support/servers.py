@@ -19,7 +19,7 @@ from orchestra.ledger.event import ServiceChanged
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Service
 from orchestra.runtime.mask import NOTHING
 from orchestra.runtime.processes.mark import TREE, carries
-from orchestra.runtime.servers.health import Matrix, Row
+from orchestra.runtime.servers.matrix import Matrix, Row
 
 GENEROUS_SECONDS = 120.0
 QUICK = Backoff(max=2, initial_seconds=0.01, factor=2.0, max_seconds=0.05, jitter=0.1)

@@ -55,7 +55,7 @@ class _Handler(SimpleHTTPRequestHandler):
             self._answer(200, b"{}", set_cookie="taste=sweet")
         elif self.path == "/redirect":
             self._answer(302, b"", location="/echo")
-        elif self.path == "/silent":
+        elif self.path.partition("?")[0] == "/silent":
             self._on_silent()
             self._ended.wait(60)
         elif self.path.startswith("/slow?"):
@@ -77,8 +77,10 @@ class _Handler(SimpleHTTPRequestHandler):
         """A byte now and then, for ever: no single wait for it is long."""
         self.send_response(200)
         self.send_header("content-length", "100000")
+        self.send_header("content-type", "text/html; charset=utf-8")
         self.end_headers()
         with suppress(OSError):
+            self.wfile.write(b"<p>first</p>" + b" " * 2000)  # a browser shows nothing of less
             while not self._ended.wait(0.05):
                 self.wfile.write(b" ")
 

@@ -47,6 +47,10 @@ QUIET = (
 """Keep Chromium from talking to anybody but the page."""
 
 
+_FIREFOX_PREFS = {"fission.bfcacheInParent": False, "browser.sessionhistory.max_total_viewers": 0}
+"""Keep Firefox from storing pages that were left: Playwright is not told when one of them is shown again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Browser:
     """A browser that was launched once to prove that it works.
@@ -141,6 +145,8 @@ def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool =
         options["env"] = {**env, **dict(browser.env)}
     if browser.engine == "chromium":
         options["chromium_sandbox"] = "--no-sandbox" not in browser.args
+    if browser.engine == "firefox":
+        options["firefox_user_prefs"] = dict(_FIREFOX_PREFS)
     return options
 
 

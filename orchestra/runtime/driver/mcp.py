@@ -11,7 +11,7 @@ import json
 import statistics
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,8 +181,11 @@ class McpAttempt:
         self._sender.tally, self._verb = Tally(), job.step.verb
         watch = self._session.browser.watch
         moves, downloads = watch.moves, watch.downloads
+        if job.step.verb in MOVES:
+            watch.own.leaving()
         try:
-            VERBS[job.step.verb](self._sender, job)
+            with self._session.picturing() if job.step.verb == "screenshot" else nullcontext():
+                VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
             raise self._trouble() or self._hung(job, failed) from None
         except CallOverError as over:
@@ -259,11 +262,10 @@ class McpAttempt:
         return kept
 
     def picture(self, folder: Path, name: str) -> list[Evidence]:
-        """A picture of the page as it is now; nothing when none is to be had."""
-        wanted = {"filename": str(folder / f"{name}.png"), "type": "png", "scale": "css"}
-        with suppress(ServerError, StepError, Error, TimeoutError, OSError):
-            if not self._call("browser_take_screenshot", wanted, PICTURE_SECONDS).failed:
-                return [Evidence(f"{name}.png", "screenshot")]
+        """Take a picture of the page as it is now, by the browser that is ours; nothing when none is to be had."""
+        with suppress(Error, TimeoutError, OSError):
+            self._session.picture(folder / f"{name}.png", PICTURE_SECONDS)
+            return [Evidence(f"{name}.png", "screenshot")]
         return []
 
     def film(self, file: Path) -> str:

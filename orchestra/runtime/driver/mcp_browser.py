@@ -20,7 +20,15 @@ from playwright.async_api import Browser as PlaywrightBrowser
 from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, async_playwright
 
 from orchestra.runtime.browsers.browser import Browser, launch_options
-from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
+from orchestra.runtime.driver.emulation import (
+    FONTS_LOADED,
+    FONTS_SECONDS,
+    LOCALE,
+    VIEWPORT,
+    permissions,
+    prepare,
+    styles,
+)
 from orchestra.runtime.driver.mcp_watch import ANSWER_SECONDS, PageWatch
 
 BLANK = "about:blank"
@@ -90,6 +98,7 @@ class SharedBrowser:
         """Playwright, and its own process."""
         if self._playwright is None:
             before = set(psutil.Process().children())
+            prepare()
             self._playwright = await async_playwright().start()
             self._roots = set(psutil.Process().children()) - before
         return self._playwright
@@ -261,6 +270,21 @@ class SharedBrowser:
         self._traced = False
         await self.context.tracing.stop(path=file)
         return True
+
+    async def fonts(self) -> None:
+        """Wait for the fonts of the page, not for long."""
+        with suppress(Error):
+            await self.page.wait_for_function(FONTS_LOADED, timeout=FONTS_SECONDS * 1000)
+
+    async def picture(self, path: Path, seconds: float) -> None:
+        """Take a picture of the page by our own connection, which leaves its carets as they are."""
+        await self.fonts()
+        await self.page.screenshot(path=path, scale="css", caret="initial", timeout=seconds * 1000)
+
+    @property
+    def styles(self) -> int:
+        """How many styles Playwright puts into the page for a picture."""
+        return styles(self._engine, len(self.page.frames))
 
     async def storage(self) -> Any:
         """Cookies and storage as they are."""

@@ -11,6 +11,7 @@ from playwright.async_api import Dialog, Error
 from orchestra.runtime.driver.contract import Job, StepError
 from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.downloading import Guard
+from orchestra.runtime.driver.emulation import LOADED
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import body_of, locate
 from orchestra.runtime.driver.mcp_browser import SharedBrowser
@@ -27,7 +28,7 @@ from orchestra.runtime.driver.nearby import (
 )
 from orchestra.targets import Target
 
-LoadState = Literal["load", "domcontentloaded"]
+LoadState = Literal["load", "domcontentloaded", "complete"]
 FLUSH_SECONDS = 3.0
 _TRIED = frozenset({"click", "check", "uncheck", "hover"})
 """What Playwright can try without doing it."""
@@ -166,9 +167,19 @@ class PageView:
                 return f"element is not {state}"
         return ""
 
+    def fonts(self) -> None:
+        """Wait for the fonts of the page, not for long."""
+        with suppress(Error, TimeoutError):
+            self._run(self._browser.fonts(), FLUSH_SECONDS)
+
     def loaded(self, state: LoadState, seconds: float) -> bool:
-        """Wait for a state of the document that the page shows; whether it came."""
-        work = self._browser.page.wait_for_load_state(state, timeout=max(1.0, seconds * 1000))
+        """Wait for a state of the document that the page shows, `complete` for one that may have been kept; whether it came."""
+        page, limit = self._browser.page, max(1.0, seconds * 1000)
+        work: Coroutine[Any, Any, Any]
+        if state == "complete":  # one that comes out of the browser's own store loaded long ago: no event follows
+            work = page.wait_for_function(LOADED, timeout=limit)
+        else:
+            work = page.wait_for_load_state(state, timeout=limit)
         try:
             self._run(work, seconds + FLUSH_SECONDS)
         except (Error, TimeoutError):

@@ -11,8 +11,8 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from playwright.async_api import Error
 from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.runtime.driver.contract import StepError, unfit
-from orchestra.runtime.driver.emulation import VIEWPORT
+from orchestra.runtime.driver.emulation import FONTS_SECONDS, VIEWPORT
 from orchestra.runtime.driver.mcp_browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp_client import PATIENCE_SECONDS, CallOverError, Server, ServerUnfitError, Start
 from orchestra.runtime.driver.mcp_flags import ATTACHED, OWN_PAUSE
@@ -308,6 +308,20 @@ class McpSession:
         """Wait, briefly, until it is known how large every answer was."""
         with suppress(TimeoutError):
             self._loop.run(self.browser.watch.sized(), 5.0)
+
+    @contextmanager
+    def picturing(self) -> Iterator[None]:
+        """Take a picture in it: what it makes the page complain of is not the page's."""
+        self.browser.watch.own.picture(self.browser.styles)
+        try:
+            yield
+        finally:
+            self.browser.watch.own.pictured()
+
+    def picture(self, path: Path, seconds: float) -> None:
+        """Take a picture of the page. Raises as `film`."""
+        with self.picturing():
+            self._run(self.browser.picture(path, seconds), seconds + FONTS_SECONDS)
 
     def trace_end(self, file: Path | None) -> bool:
         """End the trace of the page, into a file or into nothing; whether there was one. Raises as `film`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -74,6 +75,8 @@ def _act(
     raise failure_of(job, last)
 
 
+Until: TypeAlias = Literal["load", "domcontentloaded", "complete", "commit"]
+
 _WAITED = ("absent", "blocked")
 
 
@@ -120,7 +123,7 @@ def _move(sender: Sender, job: Job) -> None:
     end = sender.clock() + job.deadline.limit(job.own_seconds)
     while True:
         try:
-            answer = sender.send(call, end + MARGIN_SECONDS - sender.clock())
+            answer = sender.send(call, end - sender.clock())
         except CallOverError:
             failed = kept_by_dialog(job) if page.dialogs.stayed > stayed else failure_of(job, Meaning("absent"))
             raise failed from None
@@ -149,12 +152,13 @@ def _arrive(sender: Sender, job: Job, moves: int, left: float) -> None:
 
 
 def _load(sender: Sender, job: Job, end: float) -> None:
-    """Wait for the load event: the server waits five seconds for it and goes on without it.
+    """Wait for the state of the page that the step asks for: the server waits five seconds for it and goes on without it.
 
     Raises:
         StepError: it does not come in time.
     """
-    if not sender.page.loaded("load", end - sender.clock()):
+    until: Until = "complete" if job.step.verb == "back" else job.args.get("until", "load")
+    if until != "commit" and not sender.page.loaded(until, end - sender.clock()):
         raise failure_of(job, Meaning("absent"))
 
 
@@ -207,6 +211,7 @@ def _evaluate(sender: Sender, job: Job) -> None:
 
 
 def _screenshot(sender: Sender, job: Job) -> None:
+    sender.page.fonts()
     _each(sender, job)
     job.keep(f"{file_name(job.text('as'))}.png", "screenshot")
 

@@ -19,7 +19,7 @@ from orchestra.plan import Test
 from orchestra.runtime.attempt import Evidence, Request, wants_trace
 from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unfit, unmet
-from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions
+from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions, prepare
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
@@ -97,6 +97,7 @@ class PlaywrightDriver:
     def _launch(self, browser: Browser, headed: bool) -> PlaywrightBrowser:  # noqa: FBT001 - half of a key
         self._end_browser()
         if self._playwright is None:
+            prepare()
             self._playwright = sync_playwright().start()
         options = launch_options(browser, self._environment, headless=not headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
@@ -211,6 +212,8 @@ class PlaywrightSession:
         self._catch_up()
         limit, watch = limit_of(job), self.stage.watch
         moves, stayed = watch.moves, watch.dialogs.stayed
+        if job.step.verb in MOVES:
+            watch.own.leaving()
         if limit is not None:
             self._watchdog.until(min(self._due, time.monotonic() + limit + HUNG_SECONDS))
         try:
@@ -301,8 +304,10 @@ class PlaywrightSession:
     def picture(self, folder: Path, name: str) -> list[Evidence]:
         """A picture of the page as it is now; nothing when none is to be had."""
         with suppress(Error, OSError):
-            self.stage.page.screenshot(path=folder / f"{name}.png", scale="css", timeout=PICTURE_SECONDS * 1000)
-            return [Evidence(f"{name}.png", "screenshot")]
+            path = folder / f"{name}.png"
+            with self.stage.picturing():
+                self.stage.page.screenshot(path=path, scale="css", caret="initial", timeout=PICTURE_SECONDS * 1000)
+            return [Evidence(path.name, "screenshot")]
         return []
 
     def seen(self) -> Seen:

@@ -5,13 +5,13 @@ A module of one table: its length is that of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from playwright.sync_api import Download, FileChooser, Locator, Page
+from playwright.sync_api import Download, Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from orchestra.page_script import FILE_INPUT, evaluation
@@ -19,6 +19,7 @@ from orchestra.runtime.driver.content import judge_file, judge_outcome
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import Answer
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
+from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
 from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import locate
@@ -42,6 +43,17 @@ class Stage:
     page: Page
     watch: PageWatch
     downloads: Path
+
+    @contextmanager
+    def picturing(self) -> Iterator[None]:
+        """Take a picture in it: its fonts are waited for, and what it makes the page complain of is not the page's."""
+        with suppress(Error):
+            self.page.wait_for_function(FONTS_LOADED, timeout=FONTS_SECONDS * 1000)
+        self.watch.own.picture(styles(engine_of(self.page), len(self.page.frames)))
+        try:
+            yield
+        finally:
+            self.watch.own.pictured()
 
 
 def limit_of(job: Job) -> float | None:
@@ -107,7 +119,7 @@ def _await_document(stage: Stage, job: Job, moves: int, left: float) -> None:
 
 
 def _goto(stage: Stage, job: Job) -> None:
-    stage.page.goto(job.text("url"), timeout=_ms(job))
+    stage.page.goto(job.text("url"), timeout=_ms(job), wait_until=job.args["until"])
 
 
 def _click(stage: Stage, job: Job) -> None:
@@ -256,12 +268,14 @@ def _evaluate(stage: Stage, job: Job) -> None:
 
 def _screenshot(stage: Stage, job: Job) -> None:
     name = f"{file_name(job.text('as'))}.png"
+    picture: dict[str, Any] = {"path": job.folder / name, "scale": "css", "caret": "initial"}
     if job.step.target is None:
         whole = bool(job.args["full_page"])
-        stage.page.screenshot(path=job.folder / name, scale="css", full_page=whole, timeout=_ms(job))
+        with stage.picturing():
+            stage.page.screenshot(**picture, full_page=whole, timeout=_ms(job))
     else:
-        path = job.folder / name
-        _patiently(stage, job, lambda ms: _element(stage, job).screenshot(path=path, scale="css", timeout=ms))
+        with stage.picturing():
+            _patiently(stage, job, lambda ms: _element(stage, job).screenshot(**picture, timeout=ms))
     job.keep(name, "screenshot")
 
 
@@ -317,7 +331,11 @@ def _viewport(stage: Stage, job: Job) -> None:
 
 
 def _back(stage: Stage, job: Job) -> None:
-    stage.page.go_back(timeout=_ms(job))
+    begun = job.deadline.clock()
+    stage.page.go_back(timeout=_ms(job), wait_until="commit")
+    # A page that comes out of the browser's own store has loaded long ago: no load event follows.
+    left = job.own_seconds - (job.deadline.clock() - begun)
+    stage.page.wait_for_function(LOADED, timeout=_ms(job, left))
 
 
 def _reload(stage: Stage, job: Job) -> None:

@@ -9,8 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from orchestra.runtime.driver.own_doing import OwnDoing
 from orchestra.runtime.driver.page_events import console_place, exception_text, main_frame_of, page_of, size_of
-from orchestra.runtime.observed import Observed, Reply
+from orchestra.runtime.observed import CANCELLED, Observed, Reply
+
+SCRIPTED = frozenset({"fetch", "xhr"})
+"""The kinds of requests whose end a script is told."""
+REPORTS = frozenset({"cspviolationreport", "cspreport", "csp_report"})
+"""What a browser sends by itself when a style of ours is refused: whether the app takes it is no matter of a test."""
 
 COUNTS = ("page_errors", "console_errors", "failed_requests")
 
@@ -27,6 +33,7 @@ class Watch:
         ends: how many documents that pages asked for have come, or are known not to come.
         failed: why the last of them did not come; empty when it came.
         under_way: the requests that have not come to their end.
+        own: the errors that are of our own making.
     """
 
     def __init__(self, mask: Callable[[str], str] = str) -> None:
@@ -39,12 +46,16 @@ class Watch:
         self.under_way: set[Any] = set()
         self.ends = 0
         self.failed = ""
+        self.own = OwnDoing()
+        self._earlier: set[Any] = set()
+        self._left_behind: set[Any] = set()
 
     def forget(self, mask: Callable[[str], str] = str) -> None:
         """Drop what was heard so far; `mask` takes secrets out of what comes."""
         self.mask = mask
         self.counts.clear()
         self.observed = Observed(mask)
+        self._earlier = set(self.under_way)  # how they end is no matter of what comes
 
     def listen(self, context: Any) -> None:
         """Begin to listen to a context and to every page that it opens."""
@@ -68,6 +79,9 @@ class Watch:
 
     def _on_request(self, request: Any) -> None:
         self.under_way.add(request)
+        frame = main_frame_of(request)
+        if frame is not None and self._counts_for(frame):
+            self.own.leaving()
 
     def _on_crash(self, _page: object) -> None:
         self.crashed = True
@@ -77,29 +91,38 @@ class Watch:
             self.moves += 1
             self.ends += 1
             self.failed = ""
+            self._left_behind = set(self.under_way)
+            self.own.left()
 
     def _on_download(self, _download: Any) -> None:
         self.downloads += 1
 
     def _on_console(self, message: Any) -> None:
-        if message.type == "error":
+        if message.type == "error" and not self.own.made("console", message.text):
             self.counts["console_errors"] += 1
             self.observed.console_error(message.text, console_place(message))
 
     def _on_error(self, raised: Any) -> None:
-        self.counts["page_errors"] += 1
-        self.observed.page_error(*exception_text(raised.error, raised.location))
+        text, where = exception_text(raised.error, raised.location)
+        if not self.own.made("page", text):
+            self.counts["page_errors"] += 1
+            self.observed.page_error(text, where)
 
     def _on_dialog(self, dialog: Any) -> None:
         raise NotImplementedError
 
     def _on_failed(self, request: Any) -> None:
         self.under_way.discard(request)
-        self.counts["failed_requests"] += 1
+        if request.failure in CANCELLED and request.resource_type in SCRIPTED:
+            self.own.gave_up(earlier=request in self._left_behind)
         frame = main_frame_of(request)
         if frame is not None and self._counts_for(frame):
             self.ends += 1
             self.failed = request.failure or "failed"
+            self.own.left()
+        if request in self._earlier or request.resource_type in REPORTS:
+            return
+        self.counts["failed_requests"] += 1
         answered = request.existing_response is not None
         if answered and size_of(request) is None:
             self.observed.sized(request.url, None)
@@ -108,12 +131,16 @@ class Watch:
 
     def _on_response(self, response: Any) -> None:
         request, status = response.request, response.status
+        if request in self._earlier:
+            return
         self.counts["failed_requests"] += status >= 400
         page = page_of(request) if status >= 400 else ""
         self.observed.answered(Reply(request.method, request.url, status, page, size_of(request)))
 
     def _on_finished(self, request: Any) -> None:
         self.under_way.discard(request)
+        if request in self._earlier:
+            return
         self.observed.measured(request.url, request.timing["responseEnd"])
         if size_of(request) is None:  # only the browser knows the size, and to ask takes milliseconds
             self._ask_size(request)

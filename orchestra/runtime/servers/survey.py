@@ -18,11 +18,11 @@ import msgspec
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.state import ServiceRow, read_state
 from orchestra.places import Places
-from orchestra.plan import Component, Plan
+from orchestra.plan import Component, Plan, closure
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers import reuse, up
-from orchestra.runtime.servers.health import Matrix
+from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.port import Port, locks_folder, reserve
 from orchestra.runtime.servers.recovery import start_bound_seconds
 from orchestra.runtime.servers.row import Row
@@ -37,19 +37,6 @@ class Line:
     title: str
     row: Row
     by: str = ""
-
-
-def closure(components: Sequence[Component], names: Sequence[str]) -> list[Component]:
-    """These rows and all that they need, in the order of the plan."""
-    rows = {one.id: one for one in components}
-    found: set[str] = set()
-    ahead = list(names)
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead += rows[name].needs
-    return [one for one in components if one.id in found]
 
 
 def bound_of(components: Sequence[Component]) -> float:

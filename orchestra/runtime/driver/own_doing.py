@@ -1,0 +1,84 @@
+"""Tell errors that our own actions cause from those of the product: by when they come, and by what they say.
+
+A picture makes Playwright put a style into the page (Firefox, WebKit), which the page's own policy may refuse, and may
+resize the page. To leave a page ends its requests, and Firefox and WebKit let their promises fail. Each cause excuses
+only as many errors as it can make, and only for a moment.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+GRACE_SECONDS = 1.0
+"""How long after its cause an error may come: it is reported by another process of the browser."""
+
+_STYLE = re.compile(
+    r"blocked an inline style \(style-src-elem\)|[Rr]efused to apply (?:an? )?(?:inline style|stylesheet)"
+)
+_RESIZED = "ResizeObserver loop"
+_GIVEN_UP = re.compile(r"NetworkError when attempting to fetch|Load failed|Failed to fetch|The operation was aborted")
+
+Channel: TypeAlias = Literal["page", "console"]
+
+
+class OwnDoing:
+    """The causes of errors that are ours, as they come.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._styles = 0
+        self._pictured = -GRACE_SECONDS
+        self._picturing = False
+        self._leaving = False
+        self._left = -GRACE_SECONDS
+        self._given_up: Counter[Channel] = Counter()
+
+    def picture(self, styles: int) -> None:
+        """Note that a picture is being taken, for which so many styles are put into the page."""
+        self._styles, self._picturing = styles, True
+
+    def pictured(self) -> None:
+        """Note that it has been taken."""
+        self._picturing, self._pictured = False, self._clock()
+
+    def leaving(self) -> None:
+        """Note that the page is about to be left."""
+        if not self._leaves():
+            self._given_up.clear()
+        self._leaving = True
+
+    def left(self) -> None:
+        """Note that it has been left, or is not going to be."""
+        self._leaving, self._left = False, self._clock()
+
+    def gave_up(self, *, earlier: bool) -> None:
+        """Note that a request of a script was given up; `earlier`: the page that made it has been left."""
+        if self._leaving or (earlier and self._leaves()):
+            self._given_up.update(("page", "console"))
+
+    def made(self, channel: Channel, text: str) -> bool:
+        """Whether an error is of our making. One that is excuses no other."""
+        if self._picturing or self._recent(self._pictured):
+            if _RESIZED in text:
+                return True
+            if self._styles and _STYLE.search(text):
+                self._styles -= 1
+                return True
+        if self._given_up[channel] and self._leaves() and _GIVEN_UP.search(text):
+            self._given_up[channel] -= 1
+            return True
+        return False
+
+    def _leaves(self) -> bool:
+        return self._leaving or self._recent(self._left)
+
+    def _recent(self, moment: float) -> bool:
+        return self._clock() - moment < GRACE_SECONDS

@@ -1,0 +1,165 @@
+"""The recovery of a component that failed while tests ran: one step of its `recover` after the other.
+
+While it lasts, the components that need it are put aside: not watched, not started. `recovery` decides which step is next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+from orchestra.errors import OrchestraError
+from orchestra.ledger.rungs import counted
+from orchestra.plan import Component
+from orchestra.runtime.servers.ask import ask
+from orchestra.runtime.servers.board import Board
+from orchestra.runtime.servers.member import Member
+from orchestra.runtime.servers.recovery import Action, decide
+from orchestra.runtime.servers.row import Trouble
+from orchestra.runtime.servers.start import come_up, repair
+
+
+class Climb:
+    """Brings components of a matrix back.
+
+    Args:
+        board: the components.
+        numbered: how many incidents the ids of a component count already, from earlier segments of the run.
+    """
+
+    def __init__(self, board: Board, numbered: Mapping[str, int]) -> None:
+        self._board = board
+        self._numbered = numbered
+
+    async def recover(self, name: str, trouble: Trouble) -> Trouble | None:
+        """Open an incident and take one step after the other; None when healthy again, else why it has failed for good."""
+        member = self._board.members[name]
+        member.incidents += 1
+        member.incident = f"{name}-{self._numbered.get(name, 0) + member.incidents}"
+        dead = await member.dead()
+        self._board.publish(name, "unhealthy", trouble, dead=dead)
+        aside = await self._put_aside(name)
+        try:
+            return await self._steps(member, trouble, aside)
+        finally:
+            self._resume(aside)
+
+    async def _steps(self, member: Member, trouble: Trouble, aside: Sequence[str]) -> Trouble | None:
+        name, component = member.component.id, member.component
+        tried: list[int] = []
+        last = trouble
+        while True:
+            dead = await member.dead()
+            action = decide(component.ladder, component.retries, tried, member.ground.rand(), dead=dead)
+            if action is None:
+                return _failed_for_good(component, trouble, last, tried)
+            tried.append(action.rung)
+            await member.ground.sleep(action.wait_seconds)
+            member.recoveries += 1
+            lost = await self._act(member, action, aside)
+            if lost is None:
+                self._board.publish(name, "healthy", action=action.kind)
+                return None
+            self._board.publish(name, "unhealthy", lost, action.kind)
+            last = lost
+
+    async def _act(self, member: Member, action: Action, aside: Sequence[str]) -> Trouble | None:
+        """Take one step of the recovery; None when the component is healthy after it."""
+        if action.kind == "retry":
+            return await _answers(member)
+        if action.kind == "run":
+            return await repaired(member, action.run, action.timeout_seconds, "a repair") or await _answers(member)
+        for other in reversed(aside):
+            await self._board.members[other].go_down()
+        had = member.port
+        if action.kind == "failover":
+            await member.go_down()
+            member.fail_over()
+        but = {had: f"port {had} was given up"} if action.kind == "port" and had is not None else {}
+        return await come_up(member, but=but)
+
+    async def take_back(self, name: str) -> Trouble | None:
+        """Start the primary in place of the backup, and the backup again when it does not come up."""
+        member = self._board.members[name]
+        aside = await self._put_aside(name)
+        try:
+            for other in reversed(aside):
+                await self._board.members[other].go_down()
+            await member.go_down()
+            member.fail_back()
+            lost = await come_up(member)
+            if lost is not None:
+                await member.go_down()
+                member.fail_over()
+                member.failovers -= 1  # the same failover, which lasts on
+                trouble = Trouble(f"could not be taken back: {lost.reason}", lost.hint)
+                self._board.publish(name, "unhealthy", trouble, "fail_back")
+                lost = await come_up(member)
+            if lost is None:
+                self._board.publish(name, "healthy", action="" if member.on_failover else "fail_back")
+        finally:
+            self._resume(aside)
+        return lost
+
+    async def _put_aside(self, name: str) -> list[str]:
+        """Stop to watch and to start each dependent of a component, until that is healthy again or has failed."""
+        aside = [other for other in self._board.dependents(name) if not self._board.failed(other)]
+        for other in aside:
+            self._board.lives[other].cancel()
+        await asyncio.gather(*(self._board.lives[other] for other in aside), return_exceptions=True)
+        for other in aside:
+            self._board.publish(other, "unhealthy", Trouble(f"waits for {name}, which is being recovered"))
+        return aside
+
+    def _resume(self, aside: Iterable[str]) -> None:
+        for other in aside:
+            # Another incident may have put it aside too, and begun it again: a component has one life at a time.
+            life = self._board.lives.get(other)
+            if life is not None and life.done() and not self._board.closed and not self._board.failed(other):
+                self._board.begin(other)
+
+
+async def repaired(member: Member, run: tuple[str, ...], seconds: float, noun: str) -> Trouble | None:
+    """Run a command that the spec declares for a component; why it failed, or None.
+
+    Args:
+        member: the component.
+        run: the command.
+        seconds: what it may take.
+        noun: what the command is, for the message about one that cannot be started.
+    """
+    try:
+        return await repair(member, run, seconds)
+    except OrchestraError as error:
+        return Trouble(f"has {noun} that cannot be started: {error.message}", error.hint)
+
+
+async def _answers(member: Member) -> Trouble | None:
+    """Ask whether a component is healthy as it is."""
+    if await member.dead():
+        return Trouble("does not run")
+    probes = [part.probe for part in (member.component.live, member.component.ready) if part is not None]
+    for probe in probes[:1]:
+        answer = await ask(member, probe)
+        if answer.reason:
+            return Trouble(answer.reason, answer.hint)
+    return None
+
+
+def _failed_for_good(component: Component, trouble: Trouble, last: Trouble, tried: Sequence[int]) -> Trouble:
+    """Return why a component has failed for good.
+
+    Args:
+        component: with its `recover`.
+        trouble: of the incident.
+        last: after the last step.
+        tried: the index of each step.
+    """
+    if not component.ladder:
+        return Trouble(f"{trouble.reason} and has no `recover`", "declare a ladder: recover: [restart]")
+    if not tried:
+        return Trouble(
+            f"{trouble.reason}, and no rung of its `recover` starts it again", "write recover: [retry, restart]"
+        )
+    steps = counted([component.ladder[index].kind for index in tried])
+    return Trouble(f"{trouble.reason}; {last.reason} and was not brought back by {steps}", last.hint)

@@ -1,0 +1,165 @@
+"""The start of one component: a job, a service, a place elsewhere, or a component that `orchestra up` runs already."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from orchestra.errors import OrchestraError
+from orchestra.names import expand
+from orchestra.plan import Job, Service
+from orchestra.runtime.servers import up
+from orchestra.runtime.servers.ask import Died, ready_as_kept, until_ready
+from orchestra.runtime.servers.member import Member
+from orchestra.runtime.servers.port import Port, Taken, busy, reserve
+from orchestra.runtime.servers.recovery import wait_seconds
+from orchestra.runtime.servers.row import Trouble
+from orchestra.runtime.servers.service import ending, finish, start, stop
+from orchestra.runtime.servers.up import UpRow
+
+
+async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({})) -> Trouble | None:
+    """Start a component and wait until it is ready; why it is not, or None. A process of an earlier start is ended first.
+
+    Args:
+        member: the component.
+        but: ports not to be used, with the reason.
+    """
+    member.begun = member.ground.clock()
+    try:
+        lent, member.lent, why = member.lent, None, ""
+        if lent is not None:
+            trouble = await _use_kept(member, lent)
+            if trouble is None or not member.may_start:
+                return trouble
+            why = f"what `orchestra up` keeps is not used: {trouble.reason}"
+        if member.component.job is not None:
+            return await _job(member, member.component.job, why)
+        if member.service is not None:
+            return await _service(member, member.service, dict(but), why)
+        return await _elsewhere(member)
+    except OrchestraError as error:
+        return Trouble(f"cannot be started: {error.message}", error.hint)
+
+
+async def _use_kept(member: Member, lent: UpRow) -> Trouble | None:
+    """Use a component that is up, once it has proven itself; why not, or None."""
+    if member.service is not None and not up.lives(lent):
+        return Trouble("its process is gone")
+    member.bound, member.standing = MappingProxyType(dict(lent.bound)), lent
+    member.starts += 1
+    member.starting(member, "")
+    trouble = await until_ready(member, ready_as_kept(member), tries=member.component.retries.max + 1)
+    if trouble is not None:
+        member.bound, member.standing = MappingProxyType({}), None
+    return trouble
+
+
+async def _job(member: Member, job: Job, why: str) -> Trouble | None:
+    await member.go_down()
+    member.starts += 1
+    member.starting(member, why)
+    code = await _to_its_end(member, job, "job")
+    if code is None:
+        return member.with_output(f"did not end within {job.timeout_seconds:g} s")
+    if code:
+        return member.with_output(f"ended with {ending(code)}")
+    return await until_ready(member, member.component.ready)
+
+
+async def repair(member: Member, run: tuple[str, ...], seconds: float) -> Trouble | None:
+    """Run a command that the spec declares for a component to its end, within so many seconds."""
+    code = await _to_its_end(member, Job(run, timeout_seconds=seconds), "repair")
+    if code is None:
+        return Trouble(f"has a repair that did not end within {seconds:g} s")
+    return member.with_output(f"has a repair that ended with {ending(code)}") if code else None
+
+
+async def _to_its_end(member: Member, job: Job, word: str) -> int | None:
+    member.journal.begin(f"{word}: {' '.join(job.run)}", member.patterns())
+    running = start(member.ground, job, member.journal, mark=member.next_mark(word), lookup=member.lookup)
+    try:
+        return await finish(member.ground, running, job.timeout_seconds)
+    except asyncio.CancelledError:
+        await stop(member.ground, running, None)
+        raise
+
+
+async def _elsewhere(member: Member) -> Trouble | None:
+    """Ask a component that is not started: an address, a tool, a variable, a file."""
+    url = expand(member.component.url, member.lookup).rstrip("/")
+    if url:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        member.bind(parts.hostname or "", port, {"url": url})
+    member.starts += 1
+    member.starting(member, "")
+    trouble = await until_ready(member, member.component.ready, tries=member.component.retries.max + 1)
+    if trouble is None:
+        return None
+    word = "is not to be reached" if url else "failed its check"
+    return Trouble(f"{word}: {trouble.reason}", trouble.hint)
+
+
+async def _service(member: Member, service: Service, taken: dict[int, str], why: str) -> Trouble | None:
+    """Start a service until it is ready, a bound is over, or the tries or ports are used up."""
+    await member.go_down()
+    deaths = 0
+    while True:
+        port = _reserve(member, service, taken)
+        if isinstance(port, Taken):
+            ports = "-".join(map(str, sorted(set(service.ports or ()))))
+            listed = "; ".join(port.reasons)
+            return Trouble(f"found no free port in {ports}: {listed}", "end what holds it, or widen `port_range`")
+        _launch(member, service, port, why)
+        try:
+            trouble = await until_ready(member, member.component.ready)
+        except Died as died:
+            deaths += 1
+            trouble = member.with_output(f"ended with {ending(died.code)} before it was ready")
+            await member.go_down()
+            if port is not None and (reason := busy(service.host, port.number)):
+                taken[port.number] = reason
+                why = reason
+            elif deaths > member.component.retries.max:
+                return member.with_output(f"ended with {ending(died.code)} at each of {deaths} starts")
+            else:
+                why = trouble.reason
+                await member.ground.sleep(wait_seconds(member.component.retries, deaths, member.ground.rand()))
+            continue
+        if trouble is None:
+            return None
+        await member.go_down()
+        if not trouble.stranger or port is None:
+            return trouble
+        why = taken[port.number] = trouble.reason
+
+
+def _reserve(member: Member, service: Service, taken: Mapping[int, str]) -> Port | Taken | None:
+    """Return the port that the component had, else the first free one."""
+    if service.ports is None:
+        return None
+    low, high = service.ports
+    had = member.port
+    if had is not None and low <= had <= high and had not in taken:
+        again = reserve(service.host, (had, had), but={}, folder=member.locks())
+        if isinstance(again, Port):
+            return again
+    return reserve(service.host, (low, high), but=taken, folder=member.locks())
+
+
+def _launch(member: Member, service: Service, port: Port | None, why: str) -> None:
+    member.starts += 1
+    member.strangers = 0
+    member.bind(service.host, port.number if port is not None else None)
+    member.journal.begin(f"start {member.starts}: {' '.join(service.run)}", member.patterns())
+    mark = f"{member.ground.mark}/service:{member.component.id}/{member.starts}"
+    try:
+        member.running = start(member.ground, service, member.journal, mark=mark, lookup=member.lookup, port=port)
+    except OrchestraError:
+        if port is not None:
+            port.release()
+        raise
+    member.starting(member, why)

@@ -1,0 +1,134 @@
+"""Errors that our own actions cause are none of the product: pictures, the end of a page, the end of a test."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from orchestra.runtime.browsers.browser import Browser, find
+from tests.support.both import Both, failed, passed
+from tests.support.paths import ROOT
+from tests.support.site import page
+
+pytestmark = pytest.mark.browser
+
+OTHER = page("<h1>Other</h1>")
+PICTURE, WHOLE = {"screenshot": {"as": "picture"}}, {"screenshot": {"as": "whole", "full_page": True}}
+SETTLE = {"evaluate": "() => new Promise((done) => setTimeout(done, 300))"}
+NO_STYLES = "<meta http-equiv=Content-Security-Policy content=\"style-src 'self'\">"
+
+
+@pytest.fixture(scope="module", params=["chromium", "firefox"])
+def engine(request: pytest.FixtureRequest) -> Browser:
+    """Each engine that starts on this machine; only Chromium must."""
+    if request.param == "chromium":
+        return request.getfixturevalue("chromium")
+    found = find(request.param, os.environ, ROOT)
+    if not isinstance(found, Browser):
+        pytest.skip(found.text())
+    return found
+
+
+@pytest.fixture
+def each(tmp_path, step_url, both_drivers, engine) -> Both:
+    """Run steps through both drivers, in each engine."""
+    return Both(tmp_path, step_url, both_drivers, engine)
+
+
+def texts(results, *layers):
+    """Return the errors that were found on the pages, by method."""
+    wanted = layers or ("page_errors", "console_errors", "failed_requests")
+    return [[sign.text for sign in result.findings if sign.layer in wanted] for result in passed(results)]
+
+
+@pytest.mark.parametrize("pictures", [[], [PICTURE], [PICTURE, WHOLE, {"screenshot": {"as": "part", "css": "p"}}]])
+def test_a_picture_of_a_page_that_forbids_styles(each, pictures):
+    framed = page(f"{NO_STYLES}<p>text</p><input autofocus><iframe srcdoc='<p>in</p>'></iframe>")
+    assert texts(each(framed, *pictures, SETTLE, opened=False)) == [[], []]
+
+
+def test_a_style_of_the_page_that_is_refused(each):
+    """Its own is an error of the page, with or without a picture after it."""
+    styled = page(f"{NO_STYLES}<style>p {{ color: red }}</style><p>text</p>")
+    for signs in texts(each(styled, SETTLE, PICTURE, SETTLE, opened=False)):
+        assert len(signs) == 1, signs
+        assert "style" in signs[0]
+
+
+LOOP = """<div id=box style="width: 50vw; height: 50vh">box</div><div id=inner style="height: 3000px">x</div><script>
+let more = 0;
+new ResizeObserver(() => { inner.style.height = `${3000 + ++more % 2}px`; box.style.width = `${400 + more}px`; }).observe(WHERE);
+</script>"""
+
+
+def test_a_page_that_resizes_at_each_picture(each):
+    grows = page(LOOP.replace("WHERE", "document.documentElement"))
+    results = each(grows, SETTLE, WHOLE, SETTLE, opened=False)
+    first, second = texts(results, "page_errors", "console_errors")
+    assert len(first) == len(second) <= 1
+
+
+GIVES_UP = """<script>for (const name of ['a', 'b']) { fetch('/silent?' + name).then((answer) => answer.json()); }
+const asks = new XMLHttpRequest(); asks.open('GET', '/silent'); asks.onerror = () => console.error('it failed'); asks.send();
+</script>"""
+
+
+def test_requests_that_are_given_up_because_the_page_is_left(each):
+    assert texts(each(page(GIVES_UP), SETTLE, OTHER, SETTLE, opened=False), "page_errors", "failed_requests") == [
+        [],
+        [],
+    ]
+
+
+def test_a_request_that_the_page_gives_up_itself(each):
+    """The page is not left: its promise that nothing handles is an error of the page."""
+    aborts = page("<script>const end = new AbortController(); fetch('/silent', end); end.abort();</script>")
+    for signs in texts(each(aborts, SETTLE, opened=False), "page_errors"):
+        assert len(signs) == 1
+        assert "abort" in signs[0].lower()
+
+
+def test_a_request_that_fails_before_the_page_is_left(each):
+    refused = page("<script>fetch('http://127.0.0.1:1/')</script>")
+    for signs in texts(each(refused, SETTLE, OTHER, SETTLE, opened=False), "page_errors"):
+        assert len(signs) == 1
+        assert "fetch" in signs[0]
+
+
+def test_requests_of_a_test_that_has_ended_are_charged_to_none(each):
+    passed(each(page(GIVES_UP), opened=False))
+    assert texts(each.again()(OTHER, SETTLE, opened=False)) == [[], []]
+
+
+NEVER = page(
+    """<style>@font-face { font-family: never; src: url(/silent) } p { font-family: never }</style><p>text</p>"""
+)
+IMAGE = page("<p data-testid=text>text</p><img src=/silent>")
+HAS_TEXT = {"expect": {"testid": "text", "to": {"have_text": "text"}}}
+
+
+def test_a_font_that_never_comes_costs_no_picture(each):
+    opened = {"goto": {"url": NEVER["goto"], "until": "domcontentloaded"}}
+    for result in passed(each(opened, PICTURE, WHOLE, opened=False)):
+        pictures = {evidence.path for evidence in result.evidence if evidence.kind == "screenshot"}
+        assert {"picture.png", "whole.png"} < pictures, pictures
+
+
+@pytest.mark.parametrize("until", ["domcontentloaded", "commit"])
+def test_a_page_counts_as_open_when_the_step_says(each, until):
+    passed(each({"goto": {"url": IMAGE["goto"], "until": until}}, HAS_TEXT, opened=False))
+
+
+def test_a_page_whose_image_never_comes_does_not_load(each):
+    cli, mcp = failed(each({"goto": {"url": IMAGE["goto"], "within_seconds": 2}}, opened=False), fault="connection")
+    assert cli.failure.message == mcp.failure.message
+
+
+def test_the_first_bytes_of_a_page(each):
+    passed(each({"goto": {"url": "${s.url}/dribble", "until": "commit"}}, opened=False))
+
+
+def test_back_to_a_page_that_the_browser_has_stored(each):
+    title = {"expect": {"page": {"title": {"have_text": "Step test page"}}}}
+    passed(each(OTHER, "back", title, OTHER, "back", title))
