@@ -108,9 +108,20 @@ def suspect(seconds: float, limits: Bounds) -> Moved | None:
     return "faster" if seconds < limits.fast else None
 
 
-def key_of(task: str, browser: str, machine: str) -> str:
-    """The name of a baseline: method and test, browser, machine shape. No two of them compare with each other."""
-    return f"{task} {browser or '-'} {machine}"
+def place_of(machine: str, profile: str) -> str:
+    """Return where durations were measured: the shape of the machine, and the profile of the spec where there was one."""
+    return f"{machine}/{profile}" if profile else machine
+
+
+def key_of(task: str, browser: str, place: str) -> str:
+    """Return the name of a baseline: method and test, browser, place. No two of them compare with each other."""
+    return f"{task} {browser or '-'} {place}"
+
+
+def parts_of(key: str) -> tuple[str, str, str]:
+    """Return task, browser and place of a key; a task may hold spaces."""
+    task, browser, place = key.rsplit(" ", 2)
+    return task, browser, place
 
 
 Samples: TypeAlias = Mapping[str, tuple[float, ...]]
@@ -127,26 +138,26 @@ def filled(samples: Samples, found: Mapping[str, float], window: int) -> dict[st
 
 
 def accepted(
-    records: Iterable[RunRecord], tasks: set[str] | None, machine: str, runs: int, window: int
+    records: Iterable[RunRecord], tasks: set[str] | None, place: str, runs: int, window: int
 ) -> dict[str, Entry]:
     """New entries from history: the last passing attempts, and the repeats that confirmed a change.
 
     Args:
         records: runs in the order of time.
         tasks: those to accept, None for all.
-        machine: the shape whose runs count.
+        place: where the runs that count were made; of these no duration that was disturbed.
         runs: of how many runs of a task, the latest.
         window: how many samples at most, the latest.
     """
     found: dict[str, list[tuple[float, ...]]] = {}
     latest: dict[str, str] = {}
     for record in records:
-        if record.machine != machine:
+        if record.place != place:
             continue
         for task, one in record.executions.items():
-            if (tasks is None or task in tasks) and one.passing is not None and one.verdict in {"passed", "flaky"}:
-                key = key_of(task, one.browser, machine)
-                found.setdefault(key, []).append(_taken(one))
+            if (tasks is None or task in tasks) and one.verdict in {"passed", "flaky"} and (taken := _taken(one)):
+                key = key_of(task, one.browser, place)
+                found.setdefault(key, []).append(taken)
                 latest[key] = record.run
     return {
         key: Entry(tuple(_short(one) for taken in parts[-runs:] for one in taken)[-window:], latest[key])
@@ -155,7 +166,8 @@ def accepted(
 
 
 def _taken(one: Execution) -> tuple[float, ...]:
-    return (*((one.passing,) if one.passing is not None else ()), *one.repeats)
+    first = () if one.passing is None or one.disturbed else (one.passing,)
+    return (*first, *one.repeats)
 
 
 def _short(seconds: float) -> float:

@@ -135,6 +135,9 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
         Id, means("digest of what the test reads, as in its verdict; absent where it does not declare that")
     ] = ""
     network: Annotated[Network | None, means("of the page; absent without one")] = None
+    disturbed: Annotated[
+        str, means("why its duration is compared with no baseline and becomes a part of none: an incident, load, …")
+    ] = ""
     facts: Annotated[Mapping[Id, Any], means("figures of the driver: browser, page errors, tool calls, …")] = {}
 
 
@@ -171,6 +174,7 @@ class Repeated(Body, frozen=True, kw_only=True):
     seconds: Seconds
     evidence: tuple[Evidence, ...]
     dropped: Annotated[tuple[Dropped, ...], means("files that were not kept")] = ()
+    disturbed: Annotated[str, means("why its duration confirms nothing: an incident, load, …")] = ""
 
 
 class Compared(Body, frozen=True, kw_only=True):
@@ -190,6 +194,7 @@ class Compared(Body, frozen=True, kw_only=True):
     mad_seconds: Annotated[float, means("median absolute deviation in seconds")]
     runs: Annotated[int, means("samples of the baseline")]
     limit_seconds: Annotated[float, means("what all of them had to pass to be confirmed")]
+    reason: Annotated[str, means("why it could not be found out; empty where the repeats decided")] = ""
 
 
 class ServiceChanged(Body, frozen=True, kw_only=True):

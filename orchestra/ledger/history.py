@@ -79,6 +79,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         repeats: seconds of the repeats that a suspected change of its duration caused and that passed.
         moved: `slower` or `faster` than the baseline, confirmed; else empty.
         message: why the last attempt did not pass, cut.
+        disturbed: why the duration of its pass is compared with none; else empty.
     """
 
     verdict: Verdict
@@ -88,6 +89,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
     repeats: tuple[float, ...] = ()
     moved: str = ""
     message: str = ""
+    disturbed: str = ""
 
     @property
     def passing(self) -> float | None:
@@ -110,6 +112,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         run: its id, by which runs sort in the order of time.
         machine: its shape, as baselines name it.
+        profile: of the spec; empty for none.
         plan: digest of the plan's meaning.
         commit, branch: empty outside of a git work tree.
         dirty: how many files differed from the commit.
@@ -121,6 +124,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     run: str
     machine: str = ""
+    profile: str = ""
     plan: str = ""
     commit: str = ""
     branch: str = ""
@@ -129,6 +133,11 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_code: int | None = None
     seconds: float = 0.0
     executions: dict[str, Execution] = {}
+
+    @property
+    def place(self) -> str:
+        """Where it ran, as baselines name it: the shape of the machine, and the profile where there was one."""
+        return f"{self.machine}/{self.profile}" if self.profile else self.machine
 
 
 def _sources(name: str, plan: str, commit: str, dirty: int) -> str:
@@ -153,6 +162,7 @@ def record_of(view: View) -> RunRecord | None:
     return RunRecord(
         run=view.start.run,
         machine=machine_shape(origin),
+        profile=view.start.profile or "",
         plan=view.start.plan_digest,
         commit=origin.git.commit,
         branch=origin.git.branch,
@@ -174,9 +184,10 @@ def _execution(view: View, task: str) -> Execution:
         browser=life.started.body.browser if life.started is not None else "",
         inputs=(given.inputs or "") if given.reads else "",
         attempts=tuple(_attempt(view, seen, given, life) for seen in attempts),
-        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed"),
+        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed" and not one.disturbed),
         moved="" if compared == "unconfirmed" else compared,
         message=failed[-1][:MESSAGE] if failed else "",
+        disturbed=life.last.disturbed if life.last is not None else "",
     )
 
 
@@ -274,7 +285,10 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
     """A record as JSON data with names for everything, of these tasks only."""
     shown = {
         task: {
-            **{name: getattr(one, name) for name in ("verdict", "browser", "inputs", "repeats", "moved", "message")},
+            **{
+                name: getattr(one, name)
+                for name in ("verdict", "browser", "inputs", "repeats", "moved", "message", "disturbed")
+            },
             "attempts": [
                 {name: value for name in taken.__struct_fields__ if (value := getattr(taken, name)) or name != "under"}
                 for taken in one.attempts

@@ -6,6 +6,7 @@ it decides nothing about verdicts.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,13 @@ REPEAT: Final = "repeat"
 """In the name of the folder of a repeat, beside that of its attempt: `attempts/cli/B004/1-repeat-1`."""
 
 
+WAIT_SECONDS: Final = 30.0
+"""So long a repeat waits at most for the load of other programs to end."""
+
+WAIT_TOTAL_SECONDS: Final = 120.0
+"""So long all repeats of a run wait at most."""
+
+
 def repeat_folder(attempt_folder: str, number: int) -> str:
     """The folder of a repeat, from that of an attempt of the same test; both relative to the run's."""
     return f"{attempt_folder}-{REPEAT}-{number}"
@@ -42,6 +50,7 @@ class _Doubt:
     limits: Bounds
     result: Result
     repeats: list[Result] = field(default_factory=list)
+    waits_since: float | None = None
 
 
 @dataclass(slots=True)
@@ -50,36 +59,39 @@ class Pace:
 
     Attributes:
         rule: of the plan.
-        machine: the shape of this machine.
+        place: where the run is, as `baseline.place_of` gives it.
         accepted: the samples in git, by key.
         durations: what earlier runs measured on this machine, as its file has it.
         fault: of a file that could not be read; nothing is compared then, and nothing written over it.
+        clock: monotonic seconds.
         samples: both together, as `baseline.together` does it.
     """
 
     rule: Baseline
-    machine: str
+    place: str
     accepted: Samples = field(default_factory=dict)
     durations: Samples = field(default_factory=dict)
     fault: str = ""
+    clock: Callable[[], float] = time.monotonic
     samples: Samples = field(init=False)
+    _patience: float = WAIT_TOTAL_SECONDS
     _changed: bool = False
     _doubts: dict[str, _Doubt] = field(default_factory=dict)
     _known: dict[str, tuple[Usual | None, Bounds | None]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, home: Path, rule: Baseline, machine: str) -> Pace:
+    def open(cls, home: Path, rule: Baseline, place: str) -> Pace:
         """The pace of a run of the suite whose folder is `home`."""
         try:
-            return cls(rule, machine, baseline.load(home / baseline.FILE), baseline.load(home / baseline.DURATIONS))
+            return cls(rule, place, baseline.load(home / baseline.FILE), baseline.load(home / baseline.DURATIONS))
         except MachineError as error:
-            return cls(rule, machine, fault=f"durations are not compared: {error}; {error.hint}")
+            return cls(rule, place, fault=f"durations are not compared: {error}; {error.hint}")
 
     def __post_init__(self) -> None:
         """Put the samples together."""
         self.samples = baseline.together(self.accepted, self.durations)
 
-    def after(self, result: Result, test: Test, browser: str, add: Add) -> int:
+    def after(self, result: Result, test: Test, browser: str, add: Add, disturbed: str = "") -> int:
         """Take in the last attempt at a test, or a repeat of it, and say which repeat follows; 0 for none.
 
         Args:
@@ -87,6 +99,7 @@ class Pace:
             test: of the plan.
             browser: the engine, empty for none.
             add: records an event.
+            disturbed: why its duration confirms nothing; empty when nothing disturbed it.
         """
         doubt = self._doubts.get(result.task)
         if doubt is None:
@@ -97,11 +110,33 @@ class Pace:
         else:
             doubt.repeats.append(result)
         agree = all(one.outcome == "passed" and self._same(doubt, one.seconds) for one in doubt.repeats)
-        if agree and len(doubt.repeats) < self.rule.confirm:
+        # Repeats may find out when nothing disturbs them, even if something disturbed the attempt.
+        calm = not (disturbed and doubt.repeats)
+        if agree and calm and len(doubt.repeats) < self.rule.confirm:
             return len(doubt.repeats) + 1
         self.leave(result.task)
-        self._settle(doubt, test, add, confirmed=agree)
+        self._settle(doubt, test, add, confirmed=agree and not disturbed, reason=disturbed if agree else "")
         return 0
+
+    def patience(self, task: str) -> float:
+        """Return how many seconds the next repeat of a task may still wait for the load of other programs to end."""
+        now = self.clock()
+        doubt = self._doubts[task]
+        if doubt.waits_since is None:
+            doubt.waits_since = now
+        return max(0.0, min(WAIT_SECONDS, self._patience) - (now - doubt.waits_since))
+
+    def waited(self, task: str) -> None:
+        """Count what a task has waited: the next repeat begins, or never does."""
+        doubt = self._doubts[task]
+        if doubt.waits_since is not None:
+            self._patience = max(0.0, self._patience - (self.clock() - doubt.waits_since))
+            doubt.waits_since = None
+
+    def give_up(self, task: str, test: Test, add: Add, why: str) -> None:
+        """Leave a suspicious duration unconfirmed, because a repeat would confirm nothing."""
+        doubt = self._doubts.pop(task)
+        self._settle(doubt, test, add, confirmed=False, reason=why)
 
     def repeating(self, task: str) -> int:
         """Which repeat of a task is under way; 0 for none."""
@@ -114,16 +149,19 @@ class Pace:
 
     def figures(self, view: View) -> dict[str, int]:
         """The metric `regressions`; without a value when no test has a baseline to be compared with."""
-        if not any(self._limits(key)[1] is not None for key, _, _ in self._passes(view)):
+        passes = list(self._passes(view))
+        if not any(self._limits(key)[1] is not None for key, _, _ in passes):
             return {}
-        return {"regressions": sum(moved == "slower" for _, _, moved in self._passes(view))}
+        return {"regressions": sum(moved == "slower" for _, _, moved in passes)}
 
     def _passes(self, view: View) -> Iterator[tuple[str, float, str]]:
-        """The passes that stand: key of the baseline, seconds, and what the comparison found, empty without one."""
+        """Yield the passes that can be compared: key of the baseline, seconds, and what the comparison found, if any."""
         for task, life in view.lives.items() if not self.fault else ():
             if (last := life.last) is not None and last.outcome == "passed" and life.started is not None:
-                key = baseline.key_of(task, life.started.body.browser, self.machine)
-                yield key, last.seconds, life.comparison.result if life.comparison is not None else ""
+                key = baseline.key_of(task, life.started.body.browser, self.place)
+                moved = life.comparison.result if life.comparison is not None else ""
+                if not last.disturbed or moved in {"slower", "faster"}:
+                    yield key, last.seconds, moved
 
     def keep(self, folder: Path, view: View, add: Add) -> None:
         """Take what a good run measured into the durations, where windows are not full; an event says so, `commit` writes it.
@@ -162,7 +200,7 @@ class Pace:
     def _suspected(self, result: Result, browser: str) -> _Doubt | None:
         if result.outcome != "passed" or self.fault:
             return None
-        key = baseline.key_of(result.task, browser, self.machine)
+        key = baseline.key_of(result.task, browser, self.place)
         usual, limits = self._limits(key)
         if usual is None or limits is None:
             return None
@@ -181,7 +219,7 @@ class Pace:
     def _same(doubt: _Doubt, seconds: float) -> bool:
         return baseline.suspect(seconds, doubt.limits) == doubt.moved
 
-    def _settle(self, doubt: _Doubt, test: Test, add: Add, *, confirmed: bool) -> None:
+    def _settle(self, doubt: _Doubt, test: Test, add: Add, *, confirmed: bool, reason: str) -> None:
         task = doubt.result.task
         add(
             Compared(
@@ -197,5 +235,6 @@ class Pace:
                 mad_seconds=doubt.usual.mad,
                 runs=doubt.usual.runs,
                 limit_seconds=doubt.limits.slow if doubt.moved == "slower" else doubt.limits.fast,
+                reason=reason,
             )
         )

@@ -22,6 +22,7 @@ from orchestra import __version__
 from orchestra.errors import OrchestraError
 from orchestra.ledger import history, integrity, kept_plan
 from orchestra.ledger.author import Author, Signer
+from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import (
     AttemptStarted,
@@ -60,6 +61,7 @@ from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Gates, figures
 from orchestra.runtime.incident import Outages, judged
+from orchestra.runtime.load import LOOK_SECONDS, Sampler, disturbance
 from orchestra.runtime.log_finding import patterns_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.overtaken import Overtaken
@@ -117,6 +119,7 @@ class _Task:
     test: Test
     inputs: str | None = None
     marks: Mapping[str, Mark] = field(default_factory=dict)
+    throttled: bool = False
     given: tuple[Verdict, str] = ("error", "")
 
 
@@ -157,6 +160,7 @@ class Session:
         self._unhealthy = ""
         self._decided: deque[tuple[int, str]] = deque()
         self._awaiting, self._running = list[_Task](), dict[str, _Task]()
+        self._postponed: list[_Task] = []
         self._results: deque[Ended] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
         self._tasks, self._passes = _tasks(plan, selection), Passes.of(root, home, self._environment)
@@ -226,6 +230,8 @@ class Session:
         self._gates = Gates(gates_of(plan), self._recorder.add, place=self._place)
         self._keep()
         self._opened = self._closed = False
+        self._sampler = Sampler()
+        self._sampler.start()
 
     # ------------------------------------------------------------------------------------------------------- opening
 
@@ -262,7 +268,8 @@ class Session:
     def _record_start(self, selection: Sequence[str]) -> None:
         versions = {engine: found.version for engine, found in self._browsers.items() if isinstance(found, Browser)}
         origin = provenance(self._root, self._environment, __version__, versions)
-        self._pace = Pace.open(self._home, self._plan.baseline, machine_shape(origin))
+        place = place_of(machine_shape(origin), self._plan.profile)
+        self._pace = Pace.open(self._home, self._plan.baseline, place)
         kept_plan.keep(self.folder, self._plan)
         if self._options.resume:
             self._recorder.add(
@@ -365,7 +372,7 @@ class Session:
                 free = len(self._running) < self._workers()
                 left = self._recorder.commit(self._engine.wake, at_once=free)
                 pause = pause if left is None else left if pause is None else min(pause, left)
-            elif self._opened and not self._running and not self._awaiting:
+            elif self._opened and not self._running and not self._awaiting and not self._postponed:
                 self._give_up()
                 continue
             self._take(pause)
@@ -420,6 +427,8 @@ class Session:
     def _patience(self) -> float | None:
         if self._gates.of("during") and self._running:
             return SAMPLE_SECONDS
+        if self._postponed:
+            return LOOK_SECONDS
         waiting = self._queue.count() - len(self._running)
         samples = [self._slots[name].samples_in(count, waiting) for name, count in self._by_method.items()]
         return min((wait for wait in (*samples, self._overtaken.wait_seconds()) if wait is not None), default=None)
@@ -433,6 +442,7 @@ class Session:
         if self._gates.blocked():
             self._decide_waiting("blocked", self._gates.blocked())
             return
+        self._repeat()
         awaiting, self._awaiting = self._awaiting, []
         for task in awaiting:
             self._admit(task)
@@ -502,6 +512,7 @@ class Session:
         if patterns_of(task.test, task.method.id):
             self._matrix.hear()  # what was written before it began is not its own
         required = self._matrix.required_by(task.test.requires)
+        task.throttled = self._gates.throttled()
         task.marks = marks(self.folder, required)
         known = self._past.get(task.name)
         self._overtaken.began(task.name, task.test, required, known.seconds if known is not None else None)
@@ -570,6 +581,7 @@ class Session:
             incidents=incidents,
             inputs=(task.inputs or "") if task.test.inputs else "",
             names=self._matrix.names(),
+            disturbed=self._disturbed(task, result, incidents),
         )
         self._recorder.add(ended)
         self._evidence_missing += missing_evidence(task.test, result, len(ended.evidence))
@@ -581,7 +593,7 @@ class Session:
         suspect, cut = settled.suspect, settled.again
         verdict, reason = judged(result, held=life.held, suspect=suspect, cut=cut, incidents=overlapped)
         task.given = strictly(task.test, verdict, reason)
-        self._compare(task, result)
+        self._compare(task, result, ended.disturbed)
 
     def _session_changed(self, result: Result) -> None:
         """Record the browser session that an attempt was carried out in."""
@@ -597,24 +609,57 @@ class Session:
         marks = {} if repeat else task.marks
         return Work(task.test, task.method.id, self.folder, self.folder / folder, marks)
 
-    def _compare(self, task: _Task, result: Result) -> None:
+    def _disturbed(self, task: _Task, result: Result | None, incidents: Sequence[str] = ()) -> str:
+        """Return why the duration of a pass confirms nothing, or, without one, why that of a repeat that began now would not."""
+        if result is not None and result.outcome != "passed":
+            return ""
+        degraded = (self._matrix.row(name).degraded for name in self._matrix.required_by(task.test.requires))
+        now = tuple(filter(None, degraded))
+        return disturbance(
+            incidents=incidents,
+            degraded=now if result is None else self._outages.degraded(task.name, now),
+            throttled=self._gates.throttled() or (task.throttled and result is not None),
+            others_percent=self._sampler.others_percent(LOOK_SECONDS if result is None else result.seconds),
+            most_percent=self._plan.baseline.max_load_percent,
+        )
+
+    def _compare(self, task: _Task, result: Result, disturbed: str) -> None:
         """Give the verdict of a task, after as many repeats as its pace asks for; `result` is of the latest of them."""
         browser = task.test.browser if needs_browser(task.test) else ""
-        if self._pace.after(result, task.test, browser, self._recorder.add):
-            rows = map(self._matrix.row, self._matrix.required_by(task.test.requires))
-            if not self._signal and self.fault is None and all(row.state == "healthy" for row in rows):
-                self._start(task)
-                return
-            self._pace.leave(task.name)
+        if self._pace.after(result, task.test, browser, self._recorder.add, disturbed):
+            self._postponed.append(task)
+            self._repeat()
+            return
         self._leave(task)
         self._decide(task, *task.given)
+
+    def _repeat(self) -> None:
+        """Begin the repeats that are due, once nothing disturbs them; those that would confirm nothing are given up."""
+        for task in list(self._postponed):
+            rows = map(self._matrix.row, self._matrix.required_by(task.test.requires))
+            ends = self._signal or self.fault is not None or any(row.state != "healthy" for row in rows)
+            disturbed = "" if ends else self._disturbed(task, None)
+            if disturbed and self._pace.patience(task.name):
+                continue
+            self._postponed.remove(task)
+            self._pace.waited(task.name)
+            if not ends and not disturbed:
+                self._start(task)
+                continue
+            if ends:
+                self._pace.leave(task.name)
+            else:
+                self._pace.give_up(task.name, task.test, self._recorder.add, f"it was not repeated: {disturbed}")
+            self._leave(task)
+            self._decide(task, *task.given)
 
     def _repeated(self, task: _Task, result: Result) -> None:
         folder = folder_of(task.name, result.attempt, self._resumed.segment)
         folder = repeat_folder(folder, self._pace.repeating(task.name))
-        self._recorder.add(repeated(task.test, task.method.id, result, self.folder, folder))
+        disturbed = self._disturbed(task, result)
+        self._recorder.add(repeated(task.test, task.method.id, result, self.folder, folder, disturbed))
         self._session_changed(result)
-        self._compare(task, result)
+        self._compare(task, result, disturbed)
 
     def _decide(self, task: _Task, verdict: Verdict, reason: str, *, since: str | None = None) -> None:
         name, life = task.name, self._view.life(task.name)
@@ -685,6 +730,7 @@ class Session:
         number = self._signal = self._asked
         self._recorder.add(Interrupted(signal=SIGNAL_NAMES[number]))
         self._engine.stop()
+        self._repeat()
         self._decide_waiting("interrupted", f"{SIGNAL_NAMES[number]} before it started")
 
     def _decide_waiting(self, verdict: Verdict, reason: str) -> None:
@@ -703,6 +749,7 @@ class Session:
         self._closed = True
         ends = (
             self._settle,
+            self._sampler.close,
             self._matrix.close,
             self._outages.close,
             self._engine.close,
@@ -727,8 +774,10 @@ class Session:
         """Wait for what still runs, and give a verdict to what never ran."""
         if self.fault is not None:
             self._engine.stop()
-        while self._running:
-            self._take(None)
+        self._repeat()
+        while self._running or self._postponed:
+            self._take(LOOK_SECONDS if self._postponed else None)
+            self._repeat()
         for name, task in self._tasks.items():
             if name not in self._view.verdicts:
                 reason = self.fault.message if self.fault is not None else "never ran"

@@ -16,6 +16,7 @@ from orchestra.ledger import history
 from orchestra.ledger.author import author_of
 from orchestra.ledger.baseline import Entry
 from orchestra.ledger.event import BaselineChanged
+from orchestra.ledger.history import RunRecord
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, utc_stamp
 from orchestra.ledger.origin import machine_shape
@@ -66,10 +67,9 @@ def show(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, p
     _, plan, home = _chosen(ctx, suite, profile, selection)
     accepted, samples = baselines.load(home / baselines.FILE), _of(baselines.known(home), plan, selection)
     if not samples:
-        raise UsageError(
-            "no baseline for what is selected",
-            "a run that ends well measures one; `orchestra baseline accept` takes it",
-        )
+        why = _disturbed(history.executions(home), set(select(plan, selection)))
+        fix = "a run that ends well measures one; `orchestra baseline accept` takes it"
+        raise UsageError("no baseline for what is selected", f"{fix}; {why}" if why else fix)
     heads = ("baseline", "runs", "in git", "median s", "MAD s", "slower than s", "faster than s")
     rows = [_row(key, samples[key], len(accepted.get(key, ())), plan.baseline) for key in sorted(samples)]
     say(draw.terminal_table(heads, rows))
@@ -103,14 +103,14 @@ def accept(
     """Make what the latest runs measured the baseline, in the place of what was."""
     project, plan, home = _chosen(ctx, suite, profile, selection)
     shape = machine or machine_shape(provenance(project.root, os.environ, __version__))
+    place = baselines.place_of(shape, profile)
     records, refused = history.refresh(home)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
     tasks = set(select(plan, selection))
-    found = baselines.accepted(records, tasks, shape, runs, plan.baseline.window)
+    found = baselines.accepted(records, tasks, place, runs, plan.baseline.window)
     if not found:
-        seen = ", ".join(sorted({record.machine for record in records})) or "no run at all"
-        raise UsageError(f'no passing run of what is selected on "{shape}"', f"there is {seen}; see --machine")
+        raise UsageError(f'no passing run of what is selected on "{place}"', _hint(records, tasks, place))
     old, before = baselines.entries(home / baselines.FILE), baselines.known(home)
     number = f"{len(found)} accepted, of the latest {'run' if runs == 1 else f'{runs} runs'} of each"
     _replace(home, old, {**old, **found}, found, number)
@@ -119,6 +119,21 @@ def accept(
         usual = baselines.usual(found[key].seconds)
         say(unbroken(f"{key}: median {usual.median:.3f} s over {usual.runs}{was}"))
     return EXIT_OK
+
+
+def _disturbed(records: Sequence[RunRecord], tasks: Container[str]) -> str:
+    """Return how many durations of these tests do not count, and why the latest does not; empty where all do."""
+    executed = (pair for record in records for pair in record.executions.items())
+    why = [one.disturbed for task, one in executed if task in tasks and one.disturbed]
+    return f"{len(why)} of the durations measured do not count: {why[-1]}" if why else ""
+
+
+def _hint(records: Sequence[RunRecord], tasks: Container[str], place: str) -> str:
+    """Return why there is nothing to accept."""
+    if why := _disturbed([record for record in records if record.place == place], tasks):
+        return f"{why}; run the tests again"
+    seen = ", ".join(sorted({record.place for record in records})) or "no run at all"
+    return f"there is {seen}; see --machine and --profile"
 
 
 @baseline.command(epilog="\b\nExamples:\n  orchestra baseline reset B004\n  orchestra baseline reset --all")

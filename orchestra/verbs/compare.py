@@ -13,7 +13,7 @@ from orchestra.ledger.runs import LAST, last_ended, runs_of
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
-from orchestra.report.compare import Side, agreements, machine_of, of_method, with_baselines
+from orchestra.report.compare import Side, agreements, of_method, place_of, with_baselines
 from orchestra.report.compare import compare as compared
 from orchestra.report.compare import sides as sides_of
 from orchestra.report.compare_text import Form, agreement_lines, compared_lines
@@ -66,21 +66,21 @@ def compare(
             say(line)
         say("")
     samples = baseline.known(home) if sides[0] in methods else {}
-    one, machine = of[sides[0]]
+    one, place = of[sides[0]]
     for number, second in enumerate(sides[1:]):
         if number:
             say("")
         told = compared(sides[0], one, second, of[second][0])
-        for line in compared_lines(with_baselines(told, samples, machine, plan.baseline), form):
+        for line in compared_lines(with_baselines(told, samples, place, plan.baseline), form):
             say(line)
     return EXIT_OK
 
 
 def _side(home: Path, plan: Plan, side: str, run: str) -> tuple[Mapping[str, Side], str]:
-    """The tests of one side, of a method by id of the test, of a run or a branch by task; and the machine that it ran on."""
+    """The tests of one side, of a method by id of the test, of a run or a branch by task; and where it ran."""
     if side in {method.id for method in plan.methods}:
-        found, machine = _sides(home, run)
-        return of_method(found, side), machine
+        found, place = _sides(home, run)
+        return of_method(found, side), place
     if side.startswith("branch:"):
         branch = side.removeprefix("branch:")
         records, _ = history.refresh(home)
@@ -96,7 +96,7 @@ def _side(home: Path, plan: Plan, side: str, run: str) -> tuple[Mapping[str, Sid
 
 
 def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
-    """What became of the tasks of a run, and the shape of its machine.
+    """What became of the tasks of a run, and where it ran, as baselines name it.
 
     Raises:
         UsageError: there is no such run.
@@ -108,4 +108,4 @@ def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
         latest = ", ".join(known[-3:]) or "none; `orchestra run` makes one"
         raise UsageError(f'no run or method "{run}"{did_you_mean(run, known)}', f"the latest runs are {latest}")
     view = look(folder)
-    return sides_of(view), machine_of(view)
+    return sides_of(view), place_of(view)

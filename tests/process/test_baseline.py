@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,7 +16,7 @@ from orchestra.ledger import baseline
 from orchestra.ledger.baseline import bounds, usual
 from orchestra.ledger.history import executions
 from orchestra.plan import Baseline
-from tests.support.project import HEAD, py
+from tests.support.project import ANY_LOAD, HEAD, py
 
 # A test that sleeps as long as a file says: what it takes is decided by the test, not by the machine.
 SLEEPER = (
@@ -19,7 +24,7 @@ SLEEPER = (
     " time.sleep(float(times[0])); pathlib.Path('times').write_text(' '.join(times[1:] or times))"
 )
 SPEC = f"""{HEAD}
-baseline: {{min_runs: 2, slower_ratio: 3, slower_seconds: 1.5, confirm: 2}}
+baseline: {{min_runs: 2, slower_ratio: 3, slower_seconds: 1.5, confirm: 2, {ANY_LOAD}}}
 gates: {{after: {{pace: {{require: regressions == 0, severity: warn}}}}}}
 tests:
   a: {{title: A, command: {{argv: [python, -c, {json.dumps(SLEEPER)}]}}}}
@@ -164,7 +169,7 @@ def test_baselines_are_shown_and_forgotten(project):
     assert 'no passing run of what is selected on "moon"' in elsewhere.err
 
 
-PAIR = f"{HEAD}baseline: {{min_runs: 2}}\ntests:\n  a: {py('pass')}\n  b: {py('pass')}\n  c: {py('pass')}\n"
+PAIR = f"{HEAD}baseline: {{min_runs: 2, {ANY_LOAD}}}\ntests:\n  a: {py('pass')}\n  b: {py('pass')}\n  c: {py('pass')}\n"
 
 
 def committed(project):
@@ -224,3 +229,69 @@ def test_baselines_that_two_branches_accept_merge(project, there):
     assert project.run("baseline", "show").code == 0
     assert project.run("baseline", "accept").code == 0
     assert path.read_text().count("cli:b") == 1
+
+
+@contextmanager
+def busy():
+    """Programs that use every processor, and are no part of a run."""
+    code = "while True: pass"
+    programs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+
+
+LOADED = SPEC.replace(ANY_LOAD, "max_load_percent: 5")
+
+
+def test_durations_under_the_load_of_other_programs_become_no_part_of_a_baseline(project):
+    project.write(LOADED).compile()
+    (project.root / "times").write_text("2")
+    with busy():
+        assert project.run("run").code == 0
+    [ended] = project.events("attempt_finished")
+    assert re.fullmatch(r"other programs used \d+ % of the processors, more than 5 %", ended["body"]["disturbed"]), (
+        ended["body"]["disturbed"]
+    )
+    assert baseline.known(project.root / ".orchestra/s") == {}
+    refused = project.run("baseline", "accept")
+    assert refused.code == 2
+    assert "1 of the durations measured do not count: other programs used" in refused.err
+    assert "do not count: other programs used" in project.run("baseline", "show").err
+
+
+def test_a_repeat_waits_for_the_load_of_other_programs_and_gives_up(project):
+    path = seeded(project)
+    (project.root / "times").write_text(f"{slow(path):.3f}")
+    project.write(LOADED).compile()
+    with busy():
+        done = project.run("run")
+    assert done.code == 0, done.err
+    [event] = project.events("comparison")
+    assert (event["body"]["result"], event["body"]["repeats"]) == ("unconfirmed", [])
+    assert event["body"]["reason"].startswith("it was not repeated: other programs used")
+    assert "not confirmed" in done.err
+    [gate] = project.gates()
+    assert (gate["result"], gate["values"]) == ("not_applicable", {})
+    assert project.run("audit", "--gates").code == 0
+
+
+def test_a_profile_is_compared_with_its_own_baseline(project):
+    spec = SPEC.replace("tests:", "vars: {times: times}\nprofiles: {long: {vars: {times: long}}}\ntests:")
+    project.write(spec.replace("'times'", "'${vars.times}'")).compile()
+    (project.root / "times").write_text("0")
+    (project.root / "long").write_text("2.5")
+    for words in (["run"], ["run", "--profile", "long"]) * 2:
+        assert project.run(*words).code == 0
+    home = project.root / ".orchestra/s"
+    found = {key.rpartition("gb")[2]: taken for key, taken in baseline.known(home).items()}
+    assert {place: len(taken) for place, taken in found.items()} == {"": 2, "/long": 2}
+    assert max(found[""]) < 2.5 <= min(found["/long"])
+    done = project.run("run", "--profile", "long")
+    assert (done.code, project.events("comparison")) == (0, [])
+    assert project.run("baseline", "accept", "--profile", "long").code == 0
+    assert [key.rpartition("/")[2] for key in baseline.load(home / "baseline.json")] == ["long"]
+    assert "/long" in project.run("history", "a").out

@@ -14,9 +14,10 @@ from orchestra.ledger import baseline, history
 from orchestra.ledger.checkpoint import go_back, undone
 from orchestra.ledger.event import BaselineChanged
 from tests.support.paths import ROOT
-from tests.support.project import HEAD, SuiteProject
+from tests.support.project import ANY_LOAD, HEAD, SuiteProject
 
 SPEC = f"""{HEAD}
+baseline: {{{ANY_LOAD}}}
 groups: {{first: {{}}, second: {{after: [first]}}}}
 tests:
   a: {{group: first, command: {{argv: ["true"]}}}}

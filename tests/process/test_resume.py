@@ -18,9 +18,10 @@ from orchestra.plan import Test as Case
 from orchestra.runtime.pace import Pace
 from orchestra.runtime.resume import changed_tests, decide, nothing_to_resume
 from tests.support import events as made
-from tests.support.project import HEAD, SuiteProject
+from tests.support.project import ANY_LOAD, HEAD, SuiteProject
 
 COUNTED = f"""{HEAD}
+baseline: {{{ANY_LOAD}}}
 groups: {{first: {{}}, second: {{after: [first]}}}}
 tests:
   a: {{group: first, command: {{argv: [sh, -c, "echo a >> ran"]}}}}

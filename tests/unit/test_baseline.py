@@ -79,8 +79,8 @@ def test_a_full_window_stays_until_somebody_accepts_another():
 
 
 def test_what_is_accepted_is_of_this_machine_and_of_passes():
-    def record(run, machine, **tasks):
-        return RunRecord(run, machine, executions={f"cli:{name}": one for name, one in tasks.items()})
+    def record(run, machine, profile="", **tasks):
+        return RunRecord(run, machine, profile, executions={f"cli:{name}": one for name, one in tasks.items()})
 
     good = Execution("passed", "chromium", attempts=(Attempt("passed", 1.0),), repeats=(1.1, 1.2))
     flaky = Execution("flaky", "", attempts=(Attempt("failed", 9.0), Attempt("passed", 2.0)))
@@ -89,6 +89,8 @@ def test_what_is_accepted_is_of_this_machine_and_of_passes():
         record("1", "here", a=good, b=flaky),
         record("2", "there", a=good),
         record("3", "here", a=bad, b=flaky),
+        record("4", "here", "slow", a=good),
+        record("5", "here", b=Execution("passed", attempts=(Attempt("passed", 7.0),), disturbed="load")),
     ]
     assert baseline.accepted(records, None, "here", 1, 20) == {
         "cli:a chromium here": Entry((1.0, 1.1, 1.2), "1"),
@@ -97,6 +99,7 @@ def test_what_is_accepted_is_of_this_machine_and_of_passes():
     assert baseline.accepted(records, {"cli:b"}, "here", 2, 20) == {"cli:b - here": Entry((2.0, 2.0), "3")}
     assert baseline.accepted(records, None, "here", 9, 2)["cli:a chromium here"].seconds == (1.1, 1.2)
     assert baseline.accepted(records, None, "nowhere", 9, 2) == {}
+    assert list(baseline.accepted(records, None, "here/slow", 9, 9)) == ["cli:a chromium here/slow"]
 
 
 def test_the_file_is_sorted_and_has_one_key_a_line(tmp_path):
@@ -221,3 +224,70 @@ def test_what_did_not_pass_has_no_pace(tmp_path):
     run = view_of(samples.events([samples.run_started(), *samples.attempt("cli:a", outcome="failed", seconds=99.0)]))
     assert pace.figures(run) == {}
     pace.keep(tmp_path, run, lambda *_: pytest.fail("nothing was measured"))
+
+
+LOAD = "other programs used 80 % of the processors"
+
+
+@pytest.mark.parametrize(
+    "taken, asked, result, reason",
+    [
+        # seconds of the attempt and of each repeat, with what disturbed it
+        ([(13.0, LOAD), (13.0, ""), (13.0, ""), (13.0, "")], [1, 2, 3, 0], "slower", ""),
+        ([(13.0, LOAD), (10.0, "")], [1, 0], "unconfirmed", ""),
+        ([(13.0, ""), (13.0, LOAD)], [1, 0], "unconfirmed", LOAD),
+        (
+            [(13.0, ""), (13.0, ""), (13.0, "degraded: a on failover")],
+            [1, 2, 0],
+            "unconfirmed",
+            "degraded: a on failover",
+        ),
+        ([(10.0, LOAD)], [0], None, None),
+    ],
+)
+def test_a_disturbed_duration_confirms_nothing(taken, asked, result, reason):
+    pace, events = Pace(RULE, "m", {"cli:a - m": (10.0,) * 20}), []
+    case = Case("a", "", ("cli",))
+    numbers = [pace.after(Result("cli:a", 1, "passed", one), case, "", events.append, why) for one, why in taken]
+    assert numbers == asked
+    assert [(event.result, event.reason) for event in events] == ([] if result is None else [(result, reason)])
+
+
+def test_without_repeats_a_disturbed_duration_is_not_confirmed():
+    pace, events = Pace(Baseline(slower_ratio=1.25, confirm=0), "m", {"cli:a - m": (10.0,) * 20}), []
+    assert pace.after(Result("cli:a", 1, "passed", 13.0), Case("a", "", ("cli",)), "", events.append, LOAD) == 0
+    assert [(event.result, event.reason) for event in events] == [("unconfirmed", LOAD)]
+
+
+def test_a_disturbed_duration_becomes_no_part_of_a_baseline(tmp_path):
+    pace = Pace.open(tmp_path, RULE, "m")
+    finished = [*samples.attempt("cli:a", seconds=10.0, disturbed=LOAD), *samples.attempt("cli:b", seconds=5.0)]
+    run = view_of(samples.events([samples.run_started(), *finished]))
+    kept = []
+    pace.keep(tmp_path, run, kept.append)
+    assert (len(kept), list(pace.samples)) == (1, ["cli:b - m"])
+
+
+def test_repeats_wait_for_a_time_that_is_bounded_for_each_and_for_the_run():
+    now = 0.0
+    pace = Pace(RULE, "m", {f"cli:{name} - m": (10.0,) * 20 for name in "abcdef"}, clock=lambda: now)
+    waited = []
+    for name in "abcdef":
+        case = Case(name, "", ("cli",))
+        assert pace.after(Result(f"cli:{name}", 1, "passed", 13.0), case, "", lambda _: None) == 1
+        left = pace.patience(f"cli:{name}")
+        waited.append(left)
+        now += left
+        assert pace.patience(f"cli:{name}") == 0
+        pace.waited(f"cli:{name}")
+        pace.give_up(f"cli:{name}", case, lambda event: waited.append(event.reason), "busy")
+    assert waited == [30, "busy", 30, "busy", 30, "busy", 30, "busy", 0, "busy", 0, "busy"]
+
+
+def test_a_profile_has_a_baseline_of_its_own():
+    assert baseline.place_of("m", "") == "m"
+    assert baseline.parts_of(baseline.key_of("cli:a [x y]", "", baseline.place_of("m", "slow"))) == (
+        "cli:a [x y]",
+        "-",
+        "m/slow",
+    )
