@@ -101,7 +101,6 @@ class AttemptStarted(Body, frozen=True, kw_only=True):
     method: Method
     attempt: Annotated[int, means("from 1")]
     dir: Annotated[Id, means("the attempt's folder, relative to the run's")]
-    worker: int | None = None
     browser: Annotated[Id, means("the engine that it drives; absent for a test without a browser")] = ""
 
 
@@ -248,13 +247,32 @@ class SessionChanged(Body, frozen=True, kw_only=True):
     mended: Annotated[tuple[Died, ...], means("parts that died")] = ()
 
 
-class ResourceSampled(Body, frozen=True, kw_only=True):
-    """What the machine bears, and how many workers that allows."""
+class WorkerUse(Part, frozen=True, kw_only=True):
+    """What a worker with all that it started used in the time of a sample, its browser and MCP server among them."""
 
-    cpu_percent: float
-    memory_percent: float
+    worker: Annotated[Id, means("`worker-1`, as its log is named; `cli commands` for the programs of a method")]
+    cpu_seconds: Annotated[float, means("of all of its processes that a look met")]
+    memory_megabytes: Annotated[float, means("resident, the most that a look met")]
+    read_megabytes: Annotated[float, means("from disks")] = 0.0
+    written_megabytes: Annotated[float, means("to disks")] = 0.0
+
+
+class ResourceSampled(Body, frozen=True, kw_only=True):
+    """What the machine and each worker used since the sample before; megabytes are of 1,000,000 bytes."""
+
+    cpu_percent: Annotated[float, means("of all processors, by all programs, in the mean")]
+    memory_percent: Annotated[float, means("in use at the end")]
     workers: Annotated[int, means("slots in use or allowed")]
     reason: Annotated[str, means("why the number of workers changed")] = ""
+    seconds: Annotated[float, means("how long this sample is, by a monotonic clock")] = 0.0
+    cpu_percent_peak: Annotated[float, means("the most in about a second")] = 0.0
+    memory_percent_peak: float = 0.0
+    other_cpu_percent: Annotated[float, means("of all processors, by programs that are no part of the run")] = 0.0
+    read_megabytes: Annotated[float, means("from disks, by all programs")] = 0.0
+    written_megabytes: Annotated[float, means("to disks")] = 0.0
+    received_megabytes: Annotated[float, means("by networks, without the loopback device")] = 0.0
+    sent_megabytes: float = 0.0
+    by_worker: Annotated[tuple[WorkerUse, ...], means("those that were at work, sorted by name")] = ()
 
 
 class Incident(Body, frozen=True, kw_only=True):

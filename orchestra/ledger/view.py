@@ -47,6 +47,7 @@ from orchestra.ledger.event import (
 from orchestra.ledger.life import B, Life, Outage, RunSegment, Seen, summed
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.use import Use
 
 Phase: TypeAlias = Literal["idle", "starting", "running", "closing", "finished"]
 
@@ -81,7 +82,7 @@ class View:
         checkpoints: the completed groups that one can go back to.
         baseline: digest of the baseline that the run set; `baselines` has each change of it.
         rollbacks: each time that verdicts were taken back.
-        sample, peaks: the latest sample of the machine, and the greatest use of processors and memory.
+        sample, use: the latest sample of the machine, and the sum of all.
         logs, reports: the whole logs and the files of the report as they were bound in this segment.
     """
 
@@ -112,7 +113,7 @@ class View:
         self.baselines: list[Seen[BaselineChanged]] = []
         self.rollbacks: list[Seen[RolledBack]] = []
         self.sample: Seen[ResourceSampled] | None = None
-        self.peaks = (0.0, 0.0)
+        self.use = Use()
         self.logs: Seen[Logs] | None = None
         self.reports: Seen[Reports] | None = None
 
@@ -381,7 +382,7 @@ class View:
 
     def _resource(self, seen: Seen[ResourceSampled]) -> None:
         self.sample = seen
-        self.peaks = max(self.peaks[0], seen.body.cpu_percent), max(self.peaks[1], seen.body.memory_percent)
+        self.use.add(seen.body)
 
 
 _CLOSING: Final = frozenset({Reports, Seal})

@@ -57,6 +57,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield from _network(report)
     yield from _incidents(report)
     yield from _services(report)
+    yield from _machine(report)
     yield from _provenance(report)
     yield from _advice(report)
 
@@ -180,6 +181,34 @@ def _services(report: Report) -> Iterator[str]:
             "",
             draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]),
         )
+
+
+def _machine(report: Report) -> Iterator[str]:
+    """What the run used of its machine, and each worker."""
+    use = report.use
+    if use is None:
+        return
+    yield from ("", "## Machine", "")
+    yield (
+        f"- processors: {use.cpu_percent:.0f} % in the mean, {use.cpu_percent_peak:.0f} % at most;"
+        f" {use.other_cpu_percent:.0f} % by programs outside of the run"
+    )
+    yield f"- memory: {use.memory_percent_peak:.0f} % at most"
+    yield f"- disk: {use.read_megabytes:.1f} MB read, {use.written_megabytes:.1f} MB written"
+    yield f"- network: {use.received_megabytes:.1f} MB received, {use.sent_megabytes:.1f} MB sent, without the loopback device"
+    if use.by_worker:
+        heads = ("worker", "processor", "memory at most", "read", "written")
+        rows = [
+            (
+                _inline(one.worker),
+                f"{one.cpu_seconds:.1f} s",
+                f"{one.memory_megabytes:.0f} MB",
+                f"{one.read_megabytes:.1f} MB",
+                f"{one.written_megabytes:.1f} MB",
+            )
+            for _, one in sorted(use.by_worker.items())
+        ]
+        yield from ("", draw.markdown_table(heads, rows))
 
 
 def _provenance(report: Report) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from orchestra.ledger.event import AttemptFinished, Compared, Verdict
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding
+from orchestra.ledger.use import Use
 from orchestra.report.beside import HostRow
 from orchestra.report.compare import Agreement, Comparison
 from orchestra.standard import is_standard
@@ -192,6 +193,7 @@ class Report:
         plan_changed: the plan given here is another than the run's, so titles and places may be of later texts.
         profile, resumes: as recorded.
         provenance: commit, tools, machine; nested keys joined by a dot.
+        use: what the run used of its machine; None where no sample was recorded.
     """
 
     suite: str
@@ -218,3 +220,4 @@ class Report:
     profile: str = ""
     resumes: int = 0
     provenance: tuple[tuple[str, str], ...] = ()
+    use: Use | None = None

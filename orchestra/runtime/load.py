@@ -1,4 +1,4 @@
-"""What the machine and the processes of a run use: processors, memory, disk, network. May import psutil.
+"""What the machine and the processes of a run use: processors, memory, disk, network. May import psutil, `ledger`.
 
 A thread looks once a second, and so seldom that looking takes a hundredth of one processor at most. What lies between two
 looks is a `Use`: processors that the run did not use itself are those of other programs, which durations suffer from.
@@ -12,10 +12,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Final, NamedTuple, TypeAlias
 
 import psutil
+
+from orchestra.errors import MachineError
+from orchestra.ledger.event import ResourceSampled, WorkerUse
+from orchestra.ledger.use import added
 
 LOOK_SECONDS: Final = 1.0
 LOOK_SHARE: Final = 100
@@ -27,8 +32,15 @@ _KEPT: Final = 7200
 _SHORT_SECONDS: Final = 0.2
 """What lies between two looks is longer than this: the counters of the system are in hundredths of a second."""
 
-Roots: TypeAlias = Callable[[], Mapping[str, int]]
-"""The processes at the top of the workers by name, with their ids."""
+RECORD_SECONDS: Final = 60.0
+RECORD_SHARE: Final = 20
+"""A sample is recorded after a second, then so seldom that it is as long as one part in so many of the time, and no longer
+than `RECORD_SECONDS`: a run of an hour has about a hundred."""
+
+Roots: TypeAlias = Callable[[], Mapping[str, Sequence[int]]]
+"""The ids of the processes at the top of the workers, by name."""
+
+Record: TypeAlias = Callable[[Sequence["Use"]], None]
 
 
 class Counts(NamedTuple):
@@ -62,16 +74,6 @@ class Look(NamedTuple):
     sent_bytes: int
     run: Counts
     workers: Mapping[str, Counts]
-
-
-class WorkerUse(NamedTuple):
-    """What a worker with all of its processes used between two looks; processors in percent of one of them."""
-
-    name: str
-    cpu_seconds: float
-    memory_bytes: int
-    read_bytes: int
-    written_bytes: int
 
 
 class Use(NamedTuple):
@@ -123,11 +125,11 @@ def between(first: Look, second: Look) -> Use:
 
 def _worker(name: str, before: Counts, now: Counts) -> WorkerUse:
     return WorkerUse(
-        name,
-        _cpu_seconds(before, now),
-        now.memory_bytes,
-        max(0, now.read_bytes - before.read_bytes),
-        max(0, now.written_bytes - before.written_bytes),
+        worker=name,
+        cpu_seconds=round(_cpu_seconds(before, now), 3),
+        memory_megabytes=_megabytes(now.memory_bytes),
+        read_megabytes=_megabytes(max(0, now.read_bytes - before.read_bytes)),
+        written_megabytes=_megabytes(max(0, now.written_bytes - before.written_bytes)),
     )
 
 
@@ -173,11 +175,11 @@ def disturbance(
     return ""
 
 
-def look(roots: Mapping[str, int], others: Iterable[int] = ()) -> Look:
+def look(roots: Mapping[str, Sequence[int]], others: Iterable[int] = ()) -> Look:
     """Look at the machine, at this process with all of its descendants, and at the workers among them.
 
     Args:
-        roots: the processes at the top of the workers by name.
+        roots: the ids of the processes at the top of the workers, by name.
         others: processes that belong to the run and descend from another one, with all of theirs.
     """
     processors, disk = psutil.cpu_times(), psutil.disk_io_counters()
@@ -196,7 +198,7 @@ def look(roots: Mapping[str, int], others: Iterable[int] = ()) -> Look:
         received_bytes=sum(one.bytes_recv for one in networks),
         sent_bytes=sum(one.bytes_sent for one in networks),
         run=_summed(counts for _, counts in tree.values()),
-        workers={name: _summed(_below(pid, tree)) for name, pid in roots.items() if pid in tree},
+        workers={name: _summed(_below(tops, tree)) for name, pids in roots.items() if (tops := tree.keys() & pids)},
     )
 
 
@@ -226,14 +228,14 @@ def _counts(process: psutil.Process) -> Counts:
     return Counts(own + waited, {(process.pid, process.create_time()): own}, memory, read, written)
 
 
-def _below(top: int, tree: _Tree) -> Iterator[Counts]:
-    """Yield the counts of a process and of all that descend from it."""
-    for pid, (parent, counts) in tree.items():
-        above, seen = parent, {pid}
-        while top not in {pid, above} and above in tree and above not in seen:
+def _below(tops: AbstractSet[int], tree: _Tree) -> Iterator[Counts]:
+    """Yield the counts of some processes and of all that descend from them."""
+    for pid, (_, counts) in tree.items():
+        above, seen = pid, set[int]()
+        while above not in tops and above in tree and above not in seen:
             seen.add(above)
             above = tree[above][0]
-        if top in {pid, above}:
+        if above in tops:
             yield counts
 
 
@@ -244,21 +246,64 @@ def _summed(parts: Iterable[Counts]) -> Counts:
     return Counts(seconds, alive, memory, sum(one.read_bytes for one in some), sum(one.written_bytes for one in some))
 
 
+def sampled(uses: Sequence[Use], *, workers: int, reason: str = "") -> ResourceSampled:
+    """Return the event of the uses since the one before, at least one. Pure.
+
+    Args:
+        uses: in the order of time.
+        workers: slots in use or allowed.
+        reason: why their number changed.
+    """
+    seconds = sum(one.end - one.begin for one in uses) or 1.0
+    by_worker: dict[str, WorkerUse] = {}
+    for use in uses:
+        for one in use.workers:
+            known = by_worker.get(one.worker)
+            by_worker[one.worker] = one if known is None else added(known, one)
+    return ResourceSampled(
+        cpu_percent=_percent(sum((one.end - one.begin) * one.cpu_percent for one in uses) / seconds),
+        memory_percent=uses[-1].memory_percent,
+        workers=workers,
+        reason=reason,
+        seconds=round(seconds, 3),
+        cpu_percent_peak=_percent(max(one.cpu_percent for one in uses)),
+        memory_percent_peak=max(one.memory_percent for one in uses),
+        other_cpu_percent=_percent(sum((one.end - one.begin) * one.other_percent for one in uses) / seconds),
+        read_megabytes=_megabytes(sum(one.read_bytes for one in uses)),
+        written_megabytes=_megabytes(sum(one.written_bytes for one in uses)),
+        received_megabytes=_megabytes(sum(one.received_bytes for one in uses)),
+        sent_megabytes=_megabytes(sum(one.sent_bytes for one in uses)),
+        by_worker=tuple(by_worker[name] for name in sorted(by_worker)),
+    )
+
+
+def _percent(value: float) -> float:
+    return round(value, 1)
+
+
+def _megabytes(count: int) -> float:
+    return round(count / 1e6, 3)
+
+
 class Sampler:
     """Looks at the machine in a thread of its own while a run goes on. Any thread may ask.
 
     Args:
+        record: is given the uses that one event is made of, in the thread.
         roots: gives the processes at the top of the workers now.
-        others: gives processes that belong to the run, though they descend from another one.
+        others: processes that belong to the run, though they descend from another one.
     """
 
-    def __init__(self, roots: Roots = dict, others: Callable[[], Iterable[int]] = tuple) -> None:
+    def __init__(self, record: Record, roots: Roots = dict, others: Sequence[int] = ()) -> None:
+        self._record = record
         self._roots = roots
         self._others = others
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._uses: deque[Use] = deque(maxlen=_KEPT)
-        self._latest = look({})
+        self._unrecorded: list[Use] = []
+        self._latest = self._first = look({})
+        self._due = self._first.at + LOOK_SECONDS
         self._thread = threading.Thread(target=self._work, name="load", daemon=True)
 
     def start(self) -> None:
@@ -266,10 +311,13 @@ class Sampler:
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Look once more, record what was not yet, and look no more."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
+        with self._lock:
+            self._look()
+        self._tell()
 
     def others_percent(self, seconds: float) -> float:
         """Return the percentage of all processors that other programs used in the last seconds.
@@ -290,9 +338,22 @@ class Sampler:
             begun = time.thread_time()
             with self._lock:
                 self._look()
+            if self._latest.at >= self._due:
+                self._tell()
             pause = max(LOOK_SECONDS, LOOK_SHARE * (time.thread_time() - begun))
 
     def _look(self) -> None:
-        now = look(self._roots(), self._others())
-        self._uses.append(between(self._latest, now))
+        now = look(self._roots(), self._others)
+        use = between(self._latest, now)
+        self._uses.append(use)
+        self._unrecorded.append(use)
         self._latest = now
+
+    def _tell(self) -> None:
+        with self._lock:
+            uses, self._unrecorded = self._unrecorded, []
+            now = self._latest.at
+            self._due = now + min(RECORD_SECONDS, max(LOOK_SECONDS, (now - self._first.at) / RECORD_SHARE))
+        if uses:
+            with suppress(MachineError):  # the next event of the run, or its end, has the same trouble and is heard
+                self._record(uses)

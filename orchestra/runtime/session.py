@@ -61,7 +61,7 @@ from orchestra.runtime.fault import fault_of
 from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.gate import SAMPLE_SECONDS, Gates, figures
 from orchestra.runtime.incident import Outages, judged
-from orchestra.runtime.load import LOOK_SECONDS, Sampler, disturbance
+from orchestra.runtime.load import LOOK_SECONDS, Sampler, Use, disturbance, sampled
 from orchestra.runtime.log_finding import patterns_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.overtaken import Overtaken
@@ -159,8 +159,7 @@ class Session:
         self._signal = self._asked = self._evidence_missing = 0
         self._unhealthy = ""
         self._decided: deque[tuple[int, str]] = deque()
-        self._awaiting, self._running = list[_Task](), dict[str, _Task]()
-        self._postponed: list[_Task] = []
+        self._awaiting, self._postponed, self._running = list[_Task](), list[_Task](), dict[str, _Task]()
         self._results: deque[Ended] = deque()
         self._by_method: dict[str, int] = {method.id: 0 for method in plan.methods}
         self._tasks, self._passes = _tasks(plan, selection), Passes.of(root, home, self._environment)
@@ -204,6 +203,7 @@ class Session:
             reaper=self._reaper,
             masks=self._masks,
         )
+        lent = self._lent()
         self._matrix = Matrix(
             plan.components,
             root=root,
@@ -215,7 +215,7 @@ class Session:
             wake=self._engine.wake,
             reaper=self._reaper,
             in_use=self._outages.in_use,
-            lent=self._lent(),
+            lent=lent,
             numbered=numbered,
             place=self._place,
         )
@@ -230,7 +230,7 @@ class Session:
         self._gates = Gates(gates_of(plan), self._recorder.add, place=self._place)
         self._keep()
         self._opened = self._closed = False
-        self._sampler = Sampler()
+        self._sampler = Sampler(self._sampled, self._engine.roots, tuple(row.pid for row in lent.values() if row.pid))
         self._sampler.start()
 
     # ------------------------------------------------------------------------------------------------------- opening
@@ -417,6 +417,11 @@ class Session:
             "memory_percent": memory,
             "disk_free_megabytes": shutil.disk_usage(self._root).free // 2**20,
         }
+
+    def _sampled(self, uses: Sequence[Use]) -> None:
+        """Record what the machine and the workers used. Called from the thread of the sampler."""
+        reasons = [f"{name}: {reason}" for name, slots in self._slots.items() if (reason := slots.changed())]
+        self._recorder.add(sampled(uses, workers=self._workers(), reason="; ".join(reasons)))
 
     def _workers(self) -> int:
         """How many tests may run at once: methods follow each other, but for those that are parallel to the others."""

@@ -6,7 +6,9 @@ import os
 
 import pytest
 
-from orchestra.runtime.load import Counts, Look, Use, between, disturbance, look, share_of_others
+from orchestra.ledger.event import WorkerUse
+from orchestra.ledger.use import Use as Total
+from orchestra.runtime.load import Counts, Look, Sampler, Use, between, disturbance, look, sampled, share_of_others
 
 
 def seen(at: float, busy: float, idle: float, run: Counts, **workers: Counts) -> Look:
@@ -29,9 +31,57 @@ def test_what_the_run_did_not_use_is_of_others(before, after, own, other):
 
 
 def test_a_worker_that_is_new_counts_from_its_begin():
-    first = seen(0.0, 0.0, 0.0, Counts(), one=Counts(1.0, {}, 10, 5, 0))
-    second = seen(1.0, 1.0, 1.0, Counts(), one=Counts(1.5, {}, 30, 5, 7), two=Counts(0.2, {}, 4, 1, 1))
-    assert between(first, second).workers == (("one", 0.5, 30, 0, 7), ("two", 0.2, 4, 1, 1))
+    first = seen(0.0, 0.0, 0.0, Counts(), one=Counts(1.0, {}, 1_000_000, 5_000_000, 0))
+    now = Counts(0.2, {}, 4_000_000, 1_000_000, 0)
+    second = seen(1.0, 1.0, 1.0, Counts(), one=Counts(1.5, {}, 3_000_000, 5_000_000, 7_000_000), two=now)
+    one = WorkerUse(worker="one", cpu_seconds=0.5, memory_megabytes=3.0, written_megabytes=7.0)
+    two = WorkerUse(worker="two", cpu_seconds=0.2, memory_megabytes=4.0, read_megabytes=1.0)
+    assert between(first, second).workers == (one, two)
+
+
+def test_a_sample_is_made_of_uses_weighed_by_their_time():
+    small = WorkerUse(worker="w", cpu_seconds=0.5, memory_megabytes=10.0, read_megabytes=1.0)
+    great = WorkerUse(worker="w", cpu_seconds=1.5, memory_megabytes=30.0)
+    uses = [
+        Use(0.0, 1.0, 90.0, 10.0, 40.0, 10**6, 0, 5 * 10**5, 0, (small,)),
+        Use(1.0, 4.0, 10.0, 2.0, 30.0, 0, 10**6, 0, 0, (great,)),
+    ]
+    body = sampled(uses, workers=3, reason="cli: 3 workers")
+    assert (body.seconds, body.cpu_percent, body.cpu_percent_peak, body.other_cpu_percent) == (4.0, 30.0, 90.0, 4.0)
+    assert (body.memory_percent, body.memory_percent_peak, body.workers, body.reason) == (
+        30.0,
+        40.0,
+        3,
+        "cli: 3 workers",
+    )
+    assert (body.read_megabytes, body.written_megabytes, body.received_megabytes, body.sent_megabytes) == (
+        1.0,
+        1.0,
+        0.5,
+        0.0,
+    )
+    assert body.by_worker == (WorkerUse(worker="w", cpu_seconds=2.0, memory_megabytes=30.0, read_megabytes=1.0),)
+    total = Total()
+    assert (total.cpu_percent, total.other_cpu_percent) == (0.0, 0.0)
+    for _ in range(2):
+        total.add(body)
+    assert (total.seconds, total.cpu_percent, total.other_cpu_percent, total.cpu_percent_peak) == (8.0, 30.0, 4.0, 90.0)
+    assert (total.by_worker["w"].cpu_seconds, total.by_worker["w"].memory_megabytes, total.read_megabytes) == (
+        4.0,
+        30.0,
+        2.0,
+    )
+    kept = total.copy()
+    total.add(body)
+    assert kept.by_worker["w"].cpu_seconds == 4.0
+
+
+def test_what_was_used_is_told_at_least_at_the_end():
+    told = []
+    sampler = Sampler(told.append, lambda: {"me": [os.getpid()]})
+    sampler.start()
+    sampler.close()
+    assert [one.workers[0].worker for uses in told for one in uses] == ["me"]
 
 
 def used(begin: float, end: float, percent: float) -> Use:
@@ -67,7 +117,7 @@ def test_what_disturbs_a_duration(incidents, degraded, throttled, percent, why):
 
 def test_a_look_counts_this_process_and_the_workers_below_it():
     before, top = look({}), os.getpid()
-    while (now := look({"me": top, "gone": 2**22 + 1})).run.cpu_seconds < before.run.cpu_seconds + 0.1:
+    while (now := look({"me": [top], "gone": [2**22 + 1]})).run.cpu_seconds < before.run.cpu_seconds + 0.1:
         sum(range(10000))
     assert list(now.workers) == ["me"]
     assert now.workers["me"] == now.run
