@@ -53,7 +53,7 @@ def environment(version: str) -> Path:
     if not made.is_file():
         venv.create(folder, with_pip=True, clear=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements-dev.txt")], check=True)
+        subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", str(ROOT / "requirements-dev.txt")], check=True)
         subprocess.run([*pip, "--no-deps", f"playwright=={version}"], check=True)
         subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)], check=True)
         made.touch()
@@ -61,7 +61,9 @@ def environment(version: str) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="check_playwright.py", description="Run the conformance tests of the drivers.")
+    parser = argparse.ArgumentParser(
+        prog="check_playwright.py", description="Run the conformance tests of the drivers."
+    )
     parser.add_argument("versions", nargs="*", metavar="VERSION", help="(default: the lowest, the locked, the newest)")
     parser.add_argument("--workers", default="2", help="processes of the tests (default: 2)")
     asked = parser.parse_args(arguments)

@@ -85,7 +85,9 @@ class Slots:
 
 
 def _reason(slots: int, processors: float, memory: float) -> str:
-    return f"{slots} worker{'s' * (slots != 1)} at {processors:.0f} % of the processors and {memory:.0f} % of the memory"
+    return (
+        f"{slots} worker{'s' * (slots != 1)} at {processors:.0f} % of the processors and {memory:.0f} % of the memory"
+    )
 
 
 def machine_load() -> tuple[float, float]:
