@@ -3,7 +3,7 @@
     check_playwright.py            the lowest version that pyproject.toml allows, the locked one, and the newest there is
     check_playwright.py 1.63.0 …   these
 
-Environments are in `.venv/playwright/VERSION`, beside that of the project, and are used again. The tests are those that hold
+Environments are in `.venv/playwright/VERSION`, next to that of the project, and are used again. The tests are those that hold
 both drivers to the vocabulary of steps, to each other and to the browser. Exit 1 when one version fails them.
 """
 

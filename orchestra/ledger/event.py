@@ -77,6 +77,7 @@ class RunStarted(Body, frozen=True, kw_only=True):
     builds: Annotated[
         Mapping[Id, Id], means("build of each service and job: digest of command, folder, env and files")
     ] = {}
+    opening_seconds: Annotated[float, means("what the run took before this event, by a monotonic clock")] = 0.0
 
 
 class RunResumed(Body, frozen=True, kw_only=True):
@@ -91,6 +92,7 @@ class RunResumed(Body, frozen=True, kw_only=True):
     argv: tuple[str, ...] = ()
     provenance: Provenance | None = None
     builds: Mapping[Id, Id] | None = None
+    opening_seconds: Annotated[float, means("what this segment took before this event")] = 0.0
 
 
 class AttemptStarted(Body, frozen=True, kw_only=True):

@@ -151,6 +151,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     )
     class_distribution: Annotated[Mapping[str, int], means("executed tasks by speed class")] = {}
     resource_use: Annotated[ResourceUse, means("the last sample, and all samples together")] = ResourceUse()
+    spent: Annotated[Mapping[str, float], means("seconds by what the run did; the rows add up to its time")] = {}
     error_count: Annotated[int, means("failed attempts so far, retried ones too")] = 0
     errors: Annotated[tuple[Failed, ...], means("the latest of them")] = ()
     recovery_count: int = 0
@@ -198,6 +199,7 @@ def state_of(view: View) -> State:
         counts=dict(view.counts),
         class_distribution=Counter(given.speed_class for given in verdicts.values() if given.speed_class is not None),
         resource_use=_use(view),
+        spent={name: round(seconds, 3) for name, seconds in view.spent.rows().items()},
         error_count=view.failures,
         errors=tuple(
             Failed(

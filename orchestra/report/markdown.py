@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import quote
 
 from orchestra import draw
@@ -24,6 +25,7 @@ from orchestra.report.table import (
 )
 
 _FINDINGS = 100
+_SHORTEST = 0.005
 
 
 def markdown(report: Report, folder: str) -> str:
@@ -57,6 +59,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield from _network(report)
     yield from _incidents(report)
     yield from _services(report)
+    yield from _time(report)
     yield from _machine(report)
     yield from _provenance(report)
     yield from _advice(report)
@@ -180,6 +183,32 @@ def _services(report: Report) -> Iterator[str]:
             "## Servers and tools",
             "",
             draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]),
+        )
+
+
+_SPENT: Final = {
+    "opening": "before the record began: plan, history, what earlier runs left",
+    "starting": "until the first test",
+    "tests": "tests, as they report their own time",
+    "around": "around tests under way: start of workers and browsers, clean-up, evidence",
+    "between": "between tests: nothing was under way",
+    "servers": "servers that started or recovered, while no test was under way",
+    "closing": "after the last verdict",
+}
+
+
+def _time(report: Report) -> Iterator[str]:
+    """Where the time of the run went: rows that add up to it."""
+    total = sum(report.spent.values())
+    if total > 0:
+        rows = [
+            (name, f"{seconds:.2f} s", f"{100 * seconds / total:.0f} %", _SPENT[name])
+            for name, seconds in report.spent.items()
+            if seconds >= _SHORTEST
+        ]
+        yield from ("", "## Time", "")
+        yield draw.markdown_table(
+            ("row", "seconds", "of all", "what went on"), [*rows, ("all", f"{total:.2f} s", "", "")]
         )
 
 

@@ -5,8 +5,8 @@ Every form of a report is made of these and of nothing else; `orchestra.report.f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from orchestra.ledger.event import AttemptFinished, Compared, Verdict
 from orchestra.ledger.outcome import FINE
@@ -193,6 +193,7 @@ class Report:
         plan_changed: the plan given here is another than the run's, so titles and places may be of later texts.
         profile, resumes: as recorded.
         provenance: commit, tools, machine; nested keys joined by a dot.
+        spent: seconds by what the run did, as `ledger.spent` has the rows.
         use: what the run used of its machine; None where no sample was recorded.
     """
 
@@ -221,3 +222,4 @@ class Report:
     resumes: int = 0
     provenance: tuple[tuple[str, str], ...] = ()
     use: Use | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)

@@ -283,6 +283,7 @@ class Session:
                     argv=self._options.argv,
                     provenance=origin,
                     builds=self._builds.digests,
+                    opening_seconds=time.monotonic() - self._begun - self._view.seconds,
                 )
             )
             self._recorder.add(Note(kind="trust", message=self._vouched))
@@ -300,6 +301,7 @@ class Session:
                 argv=self._options.argv,
                 provenance=origin,
                 builds=self._builds.digests,
+                opening_seconds=time.monotonic() - self._begun,
             )
         )
         for message in self._masks.weak:
