@@ -1,4 +1,4 @@
-# Needs make and Python 3.11 or later with venv; everything else it sets up in .venv by itself.
+# Needs make and Python 3.11 or later with venv; sets up everything else in .venv.
 # PYTHON=python3.12 chooses the interpreter, WORKERS=4 the number of test processes.
 
 ifndef PYTHON
@@ -8,10 +8,10 @@ endif
 WORKERS ?= 2
 BIN := .venv/bin
 
-# What must be covered to the last branch: the parts that are pure.
+# The pure parts, whose branches must all be covered.
 COVERED := compiler/* plan.py steps.py targets.py metrics.py names.py suggest.py source*.py
 
-# As in a shell in which .venv is active: `python` of a spec is the first on PATH.
+# As in a shell with .venv active: `python` of a spec is the first on PATH.
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"
 DOIT := $(ACTIVE) $(BIN)/doit
 LAST := .orchestra/market/runs/last
@@ -31,7 +31,7 @@ space := $() $()
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: env browser ## compile the specs and run the browser suite by both methods: the whole way, in one command
+demo: env browser ## compile the specs and run the browser suite by both methods
 	@echo 'demo: 1 of 3: compiling specs/*.yaml'
 	@$(BIN)/orchestra compile
 	@echo 'demo: 2 of 3: this repository checks itself: doit self:cli (specs/self.yaml)'
@@ -41,20 +41,20 @@ demo: env browser ## compile the specs and run the browser suite by both methods
 	  echo "demo: exit code $$code, $(TOOK) in all"; \
 	  echo 'demo: report: $(LAST)/summary.md, for CI: $(LAST)/junit.xml'; exit $$code
 
-demo-faults: env ## break the API server of the sample: all tests pass; then once more, slow, until a gate stops the run
+demo-faults: env ## break the API server of the sample: all tests pass; then slow it down until a gate stops the run
 	$(BIN)/orchestra compile
 	$(ACTIVE) $(BIN)/orchestra run --suite faults
-	@echo 'demo-faults: once more, slow, and with no outage allowed: a gate is to warn, and one to stop the run, exit 1'
+	@echo 'demo-faults: again, slower, with no outage allowed: one gate warns, one stops the run with exit code 1'
 	@code=0; $(ACTIVE) $(BIN)/orchestra run --suite faults --profile budget || code=$$?; \
-	  test $$code -eq 1 || { echo "demo-faults: that run ended with $$code, and 1 was expected"; exit 1; }
-	@echo 'demo-faults: what the gates did, from the ledger:'
+	  test $$code -eq 1 || { echo "demo-faults: that run ended with exit code $$code instead of 1"; exit 1; }
+	@echo 'demo-faults: events of the gates:'
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'outage_budget.*failed'
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'quick.*warned'
 
-quick: env ## the tests that need no process, server or browser, in under a minute
+quick: env ## the tests without processes, servers and browsers, in under a minute
 	@$(PYTEST) -q tests/unit
 
-test: env browser ## all tests, with full branch coverage of the pure parts; some by T=, a path or an expression
+test: env browser ## all tests, with full branch coverage of the pure parts; T=PATH or T=EXPRESSION selects some
 ifdef T
 	@$(BIN)/python -m pytest $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k '$(T)')
 else
@@ -66,8 +66,8 @@ else
 	@echo "test: all good, $(TOOK) in all"
 endif
 
-# Every process of the tests is measured here, not only those of pytest: a fifth more time, and a file for each.
-test-all: env browser ## all tests and those that take minutes, with the coverage of every process
+# Measures every process of the tests, not only those of pytest: a fifth more time, and a file for each.
+test-all: env browser ## all tests, the nightly ones included, with the coverage of every process
 	@echo 'test-all: 1 of 2: tests, $(WORKERS) processes'
 	@$(BIN)/coverage erase
 	@COVERAGE_PROCESS_START='$(CURDIR)/pyproject.toml' COVERAGE_FILE='$(CURDIR)/.coverage' $(PYTEST) --dearest 20 --nightly
@@ -92,12 +92,12 @@ check: env ## lint, format, types, layers, generated files, wording
 	@$(BIN)/python scripts/words.py
 	@echo "check: all good, $(TOOK) in all"
 
-generate: env ## make all generated files: schemas, pages, what specs compile to, golden files
+generate: env ## write all generated files: schemas, pages, compiled specs, golden files
 	@$(BIN)/python scripts/generate.py
 	@$(BIN)/orchestra compile
 	@UPDATE_GOLDEN=1 $(PYTEST) -q -m golden
 
-bench: env browser ## the figures of docs/benchmarks.md, measured on this machine
+bench: env browser ## measure the figures of docs/benchmarks.md on this machine
 	$(ACTIVE) $(BIN)/python -m bench
 
 clean: ## remove the environment, the caches and the records of runs
@@ -106,20 +106,20 @@ clean: ## remove the environment, the caches and the records of runs
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo 'clean: .venv, caches and records of runs are gone'
 
-format: env ## let ruff fix what it can
+format: env ## format, and apply the fixes of ruff
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# uv resolves for all platforms at once; the result names no index, so that everybody's own is used.
+# uv resolves for all platforms at once; the result names no index, so that pip uses the configured one.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
-lock: ## resolve the requirements anew (needs uv)
+lock: ## update the locks (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group dev pyproject.toml --constraints requirements.txt --output-file requirements-dev.txt
 
-env: ## make or refresh .venv from the locks
+env: ## create or update .venv from the locks
 	@test -n '$(PYTHON)' || { echo 'set-up: no Python 3.11 or later on PATH; name one: make PYTHON=/path/to/python3' >&2; exit 1; }
 	@$(PYTHON) scripts/bootstrap.py env
 
-browser: env ## find a browser that starts, else install one
+browser: env ## find a browser that starts, or install one
 	@$(BIN)/python scripts/bootstrap.py browser --optional

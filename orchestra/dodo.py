@@ -17,7 +17,7 @@ from orchestra import project, streams
 from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
-from orchestra.runtime.session import Options
+from orchestra.runtime.run.session import Options
 from orchestra.verbs.proven import proven_plan
 
 

@@ -6,7 +6,7 @@
     ├── PlanError         2   plan.json is missing, stale or damaged: `orchestra compile` mends it
     ├── ForeignFileError  2   an output path holds a file that this compiler did not write
     ├── DriftError        1   `compile --check` found an output that differs from the spec
-    ├── BugError         70   a run met a mistake of ours (`orchestra.runtime.fault`)
+    ├── BugError         70   a run met a mistake of ours (`orchestra.runtime.run.ending`)
     └── MachineError      3   a server, tool, browser, disk or folder is not fit for the work
         ├── LockedError       another run has the suite (`orchestra.ledger.lock`)
         └── LedgerError       a record is missing, or was changed by somebody else (`orchestra.ledger.log`)

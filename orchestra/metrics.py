@@ -1,9 +1,9 @@
-"""The metrics that gates speak about: the catalogue, and CEL over it. Owns cel_expr_python. May import `layers`, `suggest`.
+"""Define the metrics of gates, and evaluate CEL over them. Owns cel_expr_python. May import `layers`, `suggest`.
 
 Counts are whole numbers and ratios, percentages and seconds are doubles, because CEL compares only like with like:
 `failed <= 5`, `cpu_percent < 90.0`. `make generate` writes docs/metrics.md.
 
-Longer than other modules because the catalogue is data, and half of it: what is declared and what reads it stand together.
+Longer than other modules because the catalogue is data, and half of the module.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Metric(NamedTuple):
         name: as an expression writes it.
         type: of its value in CEL.
         unit: of its value, empty for a plain number or text.
-        doc: what it says, one sentence.
+        doc: its meaning, in one sentence.
         phases: the gates that may read it.
         example: a gate's condition.
     """
@@ -45,7 +45,7 @@ class Metric(NamedTuple):
 
 
 _PASSES = (
-    "`passed`, `flaky`, `unchanged` over all tests with a verdict but skipped and excused ones; no value without any"
+    "`passed`, `flaky`, `unchanged` over all tests with a verdict except skipped and excused ones; no value without any"
 )
 
 _ALL: tuple[Metric, ...] = (
@@ -57,21 +57,25 @@ _ALL: tuple[Metric, ...] = (
         ALWAYS,
         'health.backend == "healthy"',
     ),
-    Metric("total", "int", "tests", "tests selected for this run, each counted once a method", ALWAYS, "total >= 16"),
-    Metric("executed", "int", "tests", "tests that ran, whatever came of it", RUNNING, "executed > 0"),
+    Metric("total", "int", "tests", "tests selected for this run, each counted once per method", ALWAYS, "total >= 16"),
+    Metric("executed", "int", "tests", "tests that ran, with any verdict", RUNNING, "executed > 0"),
     Metric("passed", "int", "tests", "passed on the first attempt", RUNNING, "passed >= 10"),
     Metric("flaky", "int", "tests", "passed on a later attempt", RUNNING, "flaky <= 2"),
-    Metric("unchanged", "int", "tests", "not run, because nothing changed since they passed", CLOSED, "unchanged == 0"),
-    Metric("failed", "int", "tests", "failed by the product's fault", RUNNING, "failed <= 5"),
-    Metric("timeout", "int", "tests", "did not end in time", RUNNING, "timeout == 0"),
-    Metric("error", "int", "tests", "ended by the machine's or our own fault", RUNNING, "error == 0"),
-    Metric("blocked", "int", "tests", "not run, because what they need did not pass", RUNNING, "blocked == 0"),
+    Metric(
+        "unchanged", "int", "tests", "not run, because no input has changed since they passed", CLOSED, "unchanged == 0"
+    ),
+    Metric("failed", "int", "tests", "product failures", RUNNING, "failed <= 5"),
+    Metric("timeout", "int", "tests", "exceeded their time", RUNNING, "timeout == 0"),
+    Metric(
+        "error", "int", "tests", "failures of the machine, of orchestra or of the test itself", RUNNING, "error == 0"
+    ),
+    Metric("blocked", "int", "tests", "not run, because a need did not pass", RUNNING, "blocked == 0"),
     Metric("skipped", "int", "tests", "not run, with a stated reason", RUNNING, "skipped <= 1"),
     Metric(
         "excused",
         "int",
         "tests",
-        "did not pass, held by `quarantine` or `known_failures`; counted by no other verdict",
+        "did not pass, excused by `quarantine` or `known_failures`; not counted in their verdict",
         RUNNING,
         "excused <= 2",
     ),
@@ -96,7 +100,7 @@ _ALL: tuple[Metric, ...] = (
         "plan_fresh",
         "bool",
         "",
-        "the spec files are still those that the plan was compiled from",
+        "the plan still belongs to the current spec files",
         CLOSED,
         "plan_fresh == true",
     ),
@@ -104,14 +108,12 @@ _ALL: tuple[Metric, ...] = (
         "evidence_missing",
         "int",
         "files",
-        "files of attempts that cannot be read, or at the end are gone, and failed browser attempts without any",
+        "unreadable or missing files of attempts, and failed browser attempts without any file",
         RUNNING,
         "evidence_missing == 0",
     ),
     Metric("pass_rate", "double", "0 to 1", _PASSES, RUNNING, "pass_rate >= 1.0"),
-    Metric(
-        "flaky_rate", "double", "0 to 1", "`flaky` over the tests that passed at all", RUNNING, "flaky_rate <= 0.05"
-    ),
+    Metric("flaky_rate", "double", "0 to 1", "`flaky` over all passed tests", RUNNING, "flaky_rate <= 0.05"),
     Metric(
         "agreement",
         "double",
@@ -133,7 +135,7 @@ _ALL: tuple[Metric, ...] = (
         "coverage",
         "double",
         "0 to 1",
-        "tests that ran or are `unchanged`, over all tests of the plan, each counted once a method",
+        "tests that ran or are `unchanged`, over all tests of the plan, each counted once per method",
         RUNNING,
         "coverage >= 0.9",
     ),
@@ -142,7 +144,12 @@ _ALL: tuple[Metric, ...] = (
         "seconds_p50", "double", "seconds", "the median duration of the executed tests", RUNNING, "seconds_p50 < 10.0"
     ),
     Metric(
-        "seconds_p95", "double", "seconds", "95 of 100 executed tests took no longer", RUNNING, "seconds_p95 < 60.0"
+        "seconds_p95",
+        "double",
+        "seconds",
+        "the 95th percentile of the durations of the executed tests",
+        RUNNING,
+        "seconds_p95 < 60.0",
     ),
     Metric(
         "seconds_max", "double", "seconds", "the duration of the slowest executed test", RUNNING, "seconds_max < 120.0"
@@ -159,7 +166,7 @@ _ALL: tuple[Metric, ...] = (
         "method.<method>.seconds_p95",
         "double",
         "seconds",
-        "95 of 100 tests executed by this method took no longer",
+        "the 95th percentile of the durations of the tests executed by this method",
         RUNNING,
         "method.cli.seconds_p95 < 60.0",
     ),
@@ -167,7 +174,7 @@ _ALL: tuple[Metric, ...] = (
         "group.<group>.seconds_p50",
         "double",
         "seconds",
-        "the median duration of the tests executed of this group, by any method",
+        "the median duration of the executed tests of this group, by any method",
         RUNNING,
         "group.basics.seconds_p50 < 10.0",
     ),
@@ -175,7 +182,7 @@ _ALL: tuple[Metric, ...] = (
         "group.<group>.seconds_p95",
         "double",
         "seconds",
-        "95 of 100 tests executed of this group, by any method took no longer",
+        "the 95th percentile of the durations of the executed tests of this group, by any method",
         RUNNING,
         "group.basics.seconds_p95 < 60.0",
     ),
@@ -183,8 +190,8 @@ _ALL: tuple[Metric, ...] = (
         "test.<test>.seconds_max",
         "double",
         "seconds",
-        "the duration of one test, by the method by which it took longest; an id with other characters than ASCII letters,"
-        " digits and `_` has no such metric",
+        "the longest duration of one test over all methods; an id with characters other than ASCII letters, digits and"
+        " `_` has no such metric",
         RUNNING,
         "test.B016.seconds_max < 2.0",
     ),
@@ -195,7 +202,7 @@ _ALL: tuple[Metric, ...] = (
         "method.<method>.calls",
         "int",
         "calls",
-        "tool calls that the steps of this method took; no value for one without",
+        "tool calls of the steps of this method; no value for a method without tool calls",
         RUNNING,
         "method.mcp.calls < 2000",
     ),
@@ -203,7 +210,7 @@ _ALL: tuple[Metric, ...] = (
         "method.<method>.polls",
         "int",
         "calls",
-        "waits and questions of it that had to be sent, or sent again, before the page was as awaited",
+        "wait calls and repeated queries of this method",
         RUNNING,
         "method.mcp.polls < 500",
     ),
@@ -211,7 +218,7 @@ _ALL: tuple[Metric, ...] = (
         "method.<method>.call_ms_p50",
         "double",
         "milliseconds",
-        "what a tool call takes: the median over tests of each one's median, without the calls of `wait` and `download`",
+        "the duration of a tool call: the median over tests of the median of each, without the calls of `wait` and `download`",
         RUNNING,
         "method.mcp.call_ms_p50 < 50.0",
     ),
@@ -219,7 +226,7 @@ _ALL: tuple[Metric, ...] = (
         "method.<method>.lag_seconds_max",
         "double",
         "seconds",
-        "how late it knew at worst what the page showed already",
+        "the longest time from a change in the page to the return of the wait",
         RUNNING,
         "method.mcp.lag_seconds_max < 1.0",
     ),
@@ -228,11 +235,11 @@ _ALL: tuple[Metric, ...] = (
         "retries",
         "int",
         "attempts",
-        "attempts after the first, of all tests, without those repeated because of an incident",
+        "attempts after the first, of all tests, except those repeated because of an incident",
         RUNNING,
         "retries <= 3",
     ),
-    Metric("incidents", "int", "incidents", "outages of components while tests ran", RUNNING, "incidents == 0"),
+    Metric("incidents", "int", "incidents", "outages of components during the tests", RUNNING, "incidents == 0"),
     Metric(
         "infra_suspect",
         "int",
@@ -241,7 +248,7 @@ _ALL: tuple[Metric, ...] = (
         RUNNING,
         "infra_suspect == 0",
     ),
-    Metric("recoveries", "int", "rungs", "steps of recovery ladders taken", RUNNING, "recoveries <= 2"),
+    Metric("recoveries", "int", "steps", "recovery steps taken", RUNNING, "recoveries <= 2"),
     Metric(
         "degraded",
         "int",
@@ -254,7 +261,7 @@ _ALL: tuple[Metric, ...] = (
         "warned",
         "int",
         "tests",
-        "with an error beside their assertions that only warns (docs/errors.md); no value when none has a page or a log",
+        "with an error outside assertions that only warns (docs/errors.md); no value if no test has a page or a log",
         RUNNING,
         "warned == 0",
     ),
@@ -262,7 +269,7 @@ _ALL: tuple[Metric, ...] = (
         "findings.<layer>",
         "int",
         "errors",
-        "errors of a layer of `errors:` in the attempts that verdicts rest on, those that fail a test and those that warn",
+        "errors of a layer of `errors:`, failing and warning ones, in the attempts that decide verdicts",
         RUNNING,
         "findings.page_errors == 0",
     ),
@@ -273,7 +280,7 @@ _ALL: tuple[Metric, ...] = (
         "network.failed",
         "int",
         "requests",
-        "without an answer, or answered with 400 and above; what a page gave up itself is not counted",
+        "without a response, or with a status of 400 or above, except those that the page cancelled",
         RUNNING,
         "network.failed == 0",
     ),
@@ -281,7 +288,7 @@ _ALL: tuple[Metric, ...] = (
         "network.bytes",
         "int",
         "bytes",
-        "of the answers' bodies as they were sent, from the browser's cache too; no value when one does not tell",
+        "of response bodies as they were sent, cached ones included; no value if the size of one is unknown",
         RUNNING,
         "network.bytes < 50000000",
     ),
@@ -297,18 +304,18 @@ _ALL: tuple[Metric, ...] = (
         "network.elsewhere",
         "int",
         "requests",
-        "to hosts that are no row of the health matrix",
+        "to hosts without a row in the health matrix",
         RUNNING,
         "network.elsewhere == 0",
     ),
     Metric(
-        "network.requests_max", "int", "requests", "the most that one test made", RUNNING, "network.requests_max <= 100"
+        "network.requests_max", "int", "requests", "the maximum of one test", RUNNING, "network.requests_max <= 100"
     ),
     Metric(
         "network.bytes_max",
         "int",
         "bytes",
-        "the most that one test was answered with; no value without `network.bytes`",
+        "the maximum of one test; no value without `network.bytes`",
         RUNNING,
         "network.bytes_max < 5000000",
     ),
@@ -316,7 +323,7 @@ _ALL: tuple[Metric, ...] = (
         "network.<component>.requests",
         "int",
         "requests",
-        "to a row of the health matrix; no value when no page asked it",
+        "to a row of the health matrix; no value without a request",
         RUNNING,
         "network.backend.requests > 0",
     ),
@@ -332,7 +339,7 @@ _ALL: tuple[Metric, ...] = (
         RUNNING,
         "network.backend.slowest_ms < 500.0",
     ),
-    Metric("workers", "int", "workers", "tests that may run at once", ALWAYS, "workers >= 1"),
+    Metric("workers", "int", "workers", "the number of parallel tests", ALWAYS, "workers >= 1"),
     Metric("cpu_percent", "double", "percent", "use of all processors", ALWAYS, "cpu_percent < 90.0"),
     Metric("memory_percent", "double", "percent", "memory in use", ALWAYS, "memory_percent < 85.0"),
     Metric(
@@ -663,7 +670,7 @@ def page() -> str:
     )
     rows = [f"| {' | '.join(row)} |" for row in cells]
     return "\n".join(
-        [_HEAD, "| metric | type | unit | what it says | gates | example |", "|---|---|---|---|---|---|", *rows, ""]
+        [_HEAD, "| metric | type | unit | meaning | gates | example |", "|---|---|---|---|---|---|", *rows, ""]
     )
 
 
@@ -673,11 +680,11 @@ _HEAD = """\
 A gate's `require` is a condition in CEL (Common Expression Language) over these metrics. It is checked when the spec is
 compiled: an unknown name, a wrong type or a metric without a value in that phase is an error at its column.
 
-`&&`, `||`, `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `+ - * / %`, `a ? b : c` and parentheses mean what they mean in C.
-Like is compared only with like: an `int` with a whole number (`failed <= 5`), a `double` with one that has a point
-(`cpu_percent < 90.0`), a `string` with a text (`health.backend == "healthy"`); `double(failed) / double(total)`
+`&&`, `||`, `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `+ - * / %`, `a ? b : c` and parentheses have the meaning of C.
+Both sides of a comparison need the same type: an `int` and a whole number (`failed <= 5`), a `double` and a number with
+a point (`cpu_percent < 90.0`), a `string` and a text (`health.backend == "healthy"`); `double(failed) / double(total)`
 converts.
 
-A metric may have no value: `pass_rate` when nothing ran, `agreement` when one method was selected. A gate that cannot
-be decided without it is *not applicable*, shown as such, neither passed nor failed.
+A metric can be without a value: `pass_rate` if nothing ran, `agreement` if one method was selected. A gate that cannot
+be evaluated without it is *not applicable*, shown as such, neither passed nor failed.
 """

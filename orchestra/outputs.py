@@ -8,7 +8,6 @@ sides keep their lines, and a path with two digests was merged. The next compile
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple, TypeAlias
@@ -63,32 +62,3 @@ def dump(entries: Mapping[str, Iterable[Entry]]) -> str:
         for entry in sorted(entries[path])
     ]
     return "".join(f"{line}\n" for line in lines)
-
-
-def beside(root: str | os.PathLike[str], paths: Iterable[str]) -> list[str]:
-    """Return what is in the folders of generated files and is named like them, and the plans of all suites, sorted.
-
-    Among it is what an earlier compile, a checkout or a merge has left there.
-
-    Args:
-        root: the project root.
-        paths: of the generated files, relative to it.
-    """
-    kinds = {(os.path.dirname(path), os.path.splitext(path)[1]) for path in paths}  # noqa: PTH120, PTH122 - a start
-    found = {
-        f"{folder}/{name}"
-        for folder, suffix in kinds
-        for name in _names(root, folder)
-        if suffix and name.endswith(suffix)
-    }
-    for suite in _names(root, FOLDER):
-        names = _names(root, f"{FOLDER}/{suite}")
-        found |= {f"{FOLDER}/{suite}/{name}" for name in names if name.startswith("plan.") and name.endswith(".json")}
-    return sorted(path.removeprefix("/") for path in found)
-
-
-def _names(root: str | os.PathLike[str], folder: str) -> list[str]:
-    try:
-        return os.listdir(os.path.join(root, folder))  # noqa: PTH118, PTH208 - pathlib costs a start
-    except OSError:
-        return []

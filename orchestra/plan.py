@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
@@ -28,6 +28,8 @@ READ = frozenset({1, 2})
 
 Driver: TypeAlias = Literal["playwright", "mcp", "command", "http"]
 Engine: TypeAlias = Literal["chromium", "firefox", "webkit"]
+ReportKind: TypeAlias = Literal["junit", "playwright_json", "pytest_reportlog"]
+REPORT_KINDS: Final[tuple[ReportKind, ...]] = get_args(ReportKind)
 Cause: TypeAlias = Literal["failed", "timeout", "connection", "crash"]
 
 
@@ -168,11 +170,15 @@ class Retry(Part, frozen=True):
 
 
 class Quarantine(Part, frozen=True):
-    """A test whose failures are excused up to a day, `YYYY-MM-DD` in UTC, that day included."""
+    """A test whose failures are excused up to a day, `YYYY-MM-DD` in UTC, that day included.
+
+    With `cases`, globs of names, only failures of these cases are.
+    """
 
     owner: str
     until: str
     reason: str = ""
+    cases: tuple[str, ...] = ()
 
 
 class KnownFailure(Part, frozen=True):
@@ -200,7 +206,7 @@ class Errors(Part, frozen=True):
 
 
 class Command(Part, frozen=True):
-    """A program as a test: it passes when its exit code is in `exit_codes` and its JUnit file, if any, has no failure."""
+    """A program as a test: it passes when its exit code is in `exit_codes` and its report of cases, if any, has no failure."""
 
     argv: tuple[str, ...]
     shell: bool = False
@@ -208,7 +214,19 @@ class Command(Part, frozen=True):
     env: dict[str, str] = {}
     exit_codes: tuple[int, ...] = (0,)
     junit: str = ""
+    playwright_json: str = ""
+    pytest_reportlog: str = ""
     attach: tuple[str, ...] = ()
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        """Path by path, the report of each kind, in the order of `REPORT_KINDS`; at most one is not empty."""
+        return self.junit, self.playwright_json, self.pytest_reportlog
+
+    @property
+    def report(self) -> tuple[ReportKind, str] | None:
+        """The report of cases that it writes: which, and its path. None without one."""
+        return next(((kind, path) for kind, path in zip(REPORT_KINDS, self.reports, strict=True) if path), None)
 
 
 class Test(Part, frozen=True):

@@ -1,8 +1,8 @@
-"""The vocabulary of steps: the one table that schema, compiler, drivers and docs/steps.md read. May import `targets`.
+"""Define the vocabulary of steps, which schema, compiler, drivers and docs/steps.md read. May import `targets`.
 
-A step in a spec is a mapping with one verb as its key: `{fill: {label: Message, value: hello}}`. What a step carries
-(`value`, `key`, `files`) is never a target key, so both live in one mapping. Longer than other modules
-because it is one table with the types of its rows.
+A step in a spec is a mapping with one verb as its key: `{fill: {label: Message, value: hello}}`. The arguments of a step
+(`value`, `key`, `files`) are never target keys, so one mapping holds both. Longer than other modules because it is
+one table with the types of its rows.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ STATES = ("visible", "hidden", "enabled", "disabled", "checked", "focused")
 
 CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
     "be": ({"enum": list(STATES)}, "a state of the element", "visible"),
-    "have_text": (TEXT, "the whole text, white space folded", "Market Parser"),
+    "have_text": (TEXT, "the whole text, with white space collapsed", "Market Parser"),
     "contain": (TEXT, "a part of the text", "NVDA"),
-    "match": (TEXT, "a regular expression that the text matches somewhere (JavaScript syntax)", "^NVDA .* [0-9]+"),
+    "match": (TEXT, "a regular expression to find in the text (JavaScript syntax)", "^NVDA .* [0-9]+"),
     "have_value": (TEXT, "the value of an input", "Market status"),
-    "have_count": ({"type": "integer", "minimum": 0}, "how many elements the target matches", 3),
+    "have_count": ({"type": "integer", "minimum": 0}, "the number of elements that the target matches", 3),
     "have_attribute": (
         {**TEXT_MAPPING, "minProperties": 1},
         "attributes and their whole values",
@@ -54,7 +54,7 @@ PAGE_CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A key of a step: its JSON Schema, what it means, an example, whether it must be there, and its default."""
+    """A key of a step: its JSON Schema, its meaning, an example, whether it is required, and its default."""
 
     name: str
     schema: Schema
@@ -69,12 +69,12 @@ class Verb(msgspec.Struct, frozen=True):
 
     Attributes:
         target: whether the step names an element.
-        short: the field that a bare text stands for (`goto: /` is `goto: {url: /}`), empty if there is none.
+        short: the field that a bare text sets (`goto: /` is `goto: {url: /}`), empty if there is none.
         bare: whether the verb alone is a step (`- reload`).
         browser: whether it needs a page; the others run under every driver.
-        idempotent: whether it may be done twice without another effect (a lost MCP session retries such a step alone).
+        idempotent: whether it is repeatable without a further effect (a lost MCP session retries only such a step).
         playwright: the Playwright call for readers.
-        mcp: the tools of the Playwright MCP server that it may use (`orchestra.calls`).
+        mcp: the tools of the Playwright MCP server that it can use (`orchestra.calls`).
         detail: more for docs/steps.md, in Markdown.
     """
 
@@ -95,7 +95,7 @@ class Verb(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A step of the plan. `args` holds its fields with defaults filled in; `at` are JSON pointers into the spec.
 
-    A step that came out of a block has two places: where the block is used, then its line in the block.
+    A step from a block has two places: the use of the block, then its line in the block.
     """
 
     verb: str
@@ -104,12 +104,12 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     args: dict[str, Any] = {}
 
 
-_WITHIN = Field("within_seconds", SECONDS, "how long to wait for it", 10, default=5.0)
+_WITHIN = Field("within_seconds", SECONDS, "the time to wait for it", 10, default=5.0)
 _FOR_ELEMENT = Field(
-    "within_seconds", SECONDS, "how long to wait for its element; `action_timeout_seconds` of the test without it", 10
+    "within_seconds", SECONDS, "the time to wait for its element (default: `action_timeout_seconds` of the test)", 10
 )
-_FOR_PAGE = Field("within_seconds", SECONDS, "how long the page may take; `action_timeout_seconds` without it", 60)
-_SAVE = Field("save", NAME, "keep the result as `${saved.NAME}` to the end of the test", "elapsed_ms")
+_FOR_PAGE = Field("within_seconds", SECONDS, "the limit of the page load (default: `action_timeout_seconds`)", 60)
+_SAVE = Field("save", NAME, "save the result as `${saved.NAME}` until the end of the test", "elapsed_ms")
 
 _DOWNLOAD_EXPECT: Schema = {
     "type": "object",
@@ -119,14 +119,14 @@ _DOWNLOAD_EXPECT: Schema = {
         "json": {
             **MAPPING,
             "minProperties": 1,
-            "description": "JSONPath to the value that must stand there",
+            "description": "JSONPath to the expected value",
             "examples": [{"$.messages[0].role": "user"}],
         },
         "csv": {
             "type": "object",
             "additionalProperties": False,
             "minProperties": 1,
-            "description": "what the table must hold",
+            "description": "the expected content of the table",
             "examples": [{"header": ["role", "text"], "min_rows": 1}],
             "properties": {
                 "header": {
@@ -137,14 +137,19 @@ _DOWNLOAD_EXPECT: Schema = {
                 "rows": {
                     "type": "integer",
                     "minimum": 0,
-                    "description": "how many rows below the header",
+                    "description": "the number of rows below the header",
                     "examples": [2],
                 },
-                "min_rows": {"type": "integer", "minimum": 1, "description": "at least so many rows", "examples": [1]},
+                "min_rows": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "description": "the minimum of rows below the header",
+                    "examples": [1],
+                },
                 "contains": {
                     **TEXT_MAPPING,
                     "minProperties": 1,
-                    "description": "one row has these values in these columns",
+                    "description": "values by column that one row must have",
                     "examples": [{"role": "user"}],
                 },
             },
@@ -153,13 +158,13 @@ _DOWNLOAD_EXPECT: Schema = {
             "type": "object",
             "additionalProperties": False,
             "minProperties": 1,
-            "description": "what the text must hold",
+            "description": "the expected content of the text",
             "examples": [{"contain": "NVDA"}],
             "properties": {
                 "contain": {**TEXT, "description": "a part of it", "examples": ["NVDA"]},
                 "match": {
                     **TEXT,
-                    "description": "a regular expression (Python syntax) found somewhere in it",
+                    "description": "a regular expression to find in it (Python syntax)",
                     "examples": ["^# Market"],
                 },
                 "equal": {**TEXT, "description": "the whole text", "examples": ["done\n"]},
@@ -169,8 +174,8 @@ _DOWNLOAD_EXPECT: Schema = {
 }
 
 _LEAVING = (
-    "The step passes only when a document has come. A page that asks by `beforeunload` whether it may be left is left, unless a\n"
-    "[`dialog`](#dialog) step before this one dismisses the question: then this step fails."
+    "The step passes only if a document was loaded. A `beforeunload` dialog of the page is accepted, unless a\n"
+    "[`dialog`](#dialog) step before this one dismisses it: then this step fails."
 )
 
 _ALL: tuple[Verb, ...] = (
@@ -183,7 +188,7 @@ _ALL: tuple[Verb, ...] = (
             Field(
                 "until",
                 {"enum": ["load", "domcontentloaded", "commit"]},
-                "when the page counts as open: with all that it shows, as a whole document, or with its first bytes",
+                "the state of the page to wait for: all resources, the whole document, or its first bytes",
                 "domcontentloaded",
                 default="load",
             ),
@@ -201,7 +206,7 @@ _ALL: tuple[Verb, ...] = (
         {"role": "button", "name": "Send"},
         target="required",
         fields=(
-            Field("count", COUNT, "how many clicks", 2, default=1),
+            Field("count", COUNT, "the number of clicks", 2, default=1),
             Field("button", {"enum": ["left", "right", "middle"]}, "the mouse button", "right", default="left"),
             Field(
                 "modifiers",
@@ -234,7 +239,7 @@ _ALL: tuple[Verb, ...] = (
         short="key",
         playwright="locator.press(key)",
         mcp=("browser_evaluate", "browser_press_key"),
-        detail="As by Playwright itself, the caret of an input that had no focus is at its start; `End` takes it to the end.",
+        detail="As with Playwright itself, the caret of an input without focus is at its start; `End` moves it to the end.",
     ),
     Verb(
         "select",
@@ -297,20 +302,20 @@ _ALL: tuple[Verb, ...] = (
         idempotent=True,
         playwright="locator.set_input_files(files)",
         mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
-        detail="A file input, or the label of one, is given the files without a click, be it hidden or not. Any other element\n"
-        "is clicked, and the file chooser that it opens within 5 seconds is given them.",
+        detail="A file input, or its label, gets the files without a click, hidden or not. Any other element is clicked,\n"
+        "and the file chooser that it opens within 5 seconds gets them.",
     ),
     Verb(
         "expect",
-        "Wait until an element, or the page, is as described; fail otherwise.",
+        "Wait until an element, or the page, meets conditions; fail otherwise.",
         {"role": "heading", "name": "Market Parser", "to": {"be": "visible"}},
         target="optional",
         fields=(
-            Field("to", {"$ref": "#/$defs/Conditions"}, "what must hold of the target", {"be": "visible"}),
+            Field("to", {"$ref": "#/$defs/Conditions"}, "the conditions for the target", {"be": "visible"}),
             Field(
                 "page",
                 {"$ref": "#/$defs/PageConditions"},
-                "what must hold of the page, in place of a target",
+                "the conditions for the page, in place of a target",
                 {"title": {"contain": "Market"}},
             ),
             _WITHIN,
@@ -321,13 +326,18 @@ _ALL: tuple[Verb, ...] = (
     ),
     Verb(
         "wait",
-        "Wait for an element, with early detection; end at once when the marker of failure comes first.",
+        "Wait for an element; fail at once if the failure marker appears first.",
         {"testid": "reply", "within_seconds": 60, "unless": {"testid": "error-banner"}},
         target="required",
         fields=(
-            Field("within_seconds", SECONDS, "how long to wait for it", 60, default=30.0),
+            Field("within_seconds", SECONDS, "the time to wait for it", 60, default=30.0),
             Field("be", {"enum": ["visible", "hidden"]}, "the state to wait for", "hidden", default="visible"),
-            Field("unless", REFERENCE_TARGET, "fail at once when this is visible first", {"testid": "error-banner"}),
+            Field(
+                "unless",
+                REFERENCE_TARGET,
+                "the failure marker: fail at once if it is visible first",
+                {"testid": "error-banner"},
+            ),
         ),
         idempotent=True,
         playwright="locator.wait_for()",
@@ -335,7 +345,7 @@ _ALL: tuple[Verb, ...] = (
     ),
     Verb(
         "evaluate",
-        "Run JavaScript in the page and judge or keep its result.",
+        "Run JavaScript in the page and check or save its result.",
         {"script": "() => document.title", "equals": "Market Parser"},
         target="optional",
         fields=(
@@ -346,8 +356,8 @@ _ALL: tuple[Verb, ...] = (
                 "() => document.title",
                 required=True,
             ),
-            Field("equals", ANY, "the result must be this value", "Market Parser"),
-            Field("below", NUMBER, "the result must be a number below this", 2000),
+            Field("equals", ANY, "the expected result", "Market Parser"),
+            Field("below", NUMBER, "the exclusive upper bound of a numeric result", 2000),
             _SAVE,
             _FOR_ELEMENT,
         ),
@@ -355,19 +365,19 @@ _ALL: tuple[Verb, ...] = (
         playwright="page.evaluate(script)",
         mcp=("browser_evaluate",),
         detail="The script is a function or an expression, with or without a semicolon or a comment at its end. Its value is\n"
-        "JSON, by both methods the same: `undefined` counts as `null`, a date or any other object with `toJSON` as what that\n"
-        "gives, and half of a surrogate pair in a text as U+FFFD. A value that JSON has no form for (`NaN`, `Infinity`, a big\n"
-        "integer, a function, a map, a set, an element, a circle) fails a step with `equals`, `below` or `save`, and is passed\n"
-        "over by one without.",
+        "JSON, the same by both methods: `undefined` becomes `null`, a date or any other object with `toJSON` the result of\n"
+        "that function, and half of a surrogate pair in a text U+FFFD. A value without a JSON form (`NaN`, `Infinity`, a big\n"
+        "integer, a function, a map, a set, an element, a circular reference) fails a step with `equals`, `below` or `save`,\n"
+        "and is ignored by a step without them.",
     ),
     Verb(
         "screenshot",
-        "Keep a picture of the page or of an element as evidence.",
+        "Save a screenshot of the page or of an element as evidence.",
         "start page",
         target="optional",
         fields=(
-            Field("as", TEXT, "the name of the picture", "start page", required=True),
-            Field("full_page", BOOLEAN, "the whole page, not only what is in view", True, default=False),
+            Field("as", TEXT, "the name of the screenshot", "start page", required=True),
+            Field("full_page", BOOLEAN, "the whole page, not only the visible part", True, default=False),
             _FOR_ELEMENT,
         ),
         short="as",
@@ -377,7 +387,7 @@ _ALL: tuple[Verb, ...] = (
     ),
     Verb(
         "download",
-        "Click an element, keep the file that it downloads, and judge it.",
+        "Click an element, save the file that it downloads, and check the content.",
         {
             "role": "button",
             "name": "Export JSON",
@@ -386,26 +396,26 @@ _ALL: tuple[Verb, ...] = (
         },
         target="required",
         fields=(
-            Field("as", TEXT, "the file name to keep it under", "conversation.json", required=True),
-            Field("expect", _DOWNLOAD_EXPECT, "what the file must hold", {"text": {"contain": "NVDA"}}),
-            Field("within_seconds", SECONDS, "how long the download may take, to its end", 10, default=30.0),
-            Field("limit_megabytes", SIZE, "how large the file may be", 1000, default=256.0),
+            Field("as", TEXT, "the name of the saved file", "conversation.json", required=True),
+            Field("expect", _DOWNLOAD_EXPECT, "the expected content", {"text": {"contain": "NVDA"}}),
+            Field("within_seconds", SECONDS, "the limit of the whole download", 10, default=30.0),
+            Field("limit_megabytes", SIZE, "the limit of the file size", 1000, default=256.0),
         ),
         playwright="page.expect_download()",
         mcp=("browser_run_code_unsafe",),
     ),
     Verb(
         "dialog",
-        "Say how the next dialog is answered; stands before the step that opens it.",
+        "Define the answer to the next dialog; write it before the step that opens the dialog.",
         {"accept": True},
         fields=(
             Field("accept", BOOLEAN, "accept or dismiss", True, required=True),
-            Field("text", TEXT, "what to type into a prompt", "NVDA"),
+            Field("text", TEXT, "the text to type into a prompt", "NVDA"),
         ),
         playwright="page.once('dialog')",
         mcp=("browser_handle_dialog",),
-        detail="A dialog that no step answers is dismissed, and is an error beside the assertions ([errors](errors.md)). Only\n"
-        "`beforeunload`, by which a page asks whether it may be left, is accepted then, and is no error.",
+        detail="A dialog without such a step is dismissed, and is an error outside assertions ([errors](errors.md)). Only\n"
+        "`beforeunload`, which a page opens before it is left, is accepted, and is not an error.",
     ),
     Verb(
         "viewport",
@@ -427,7 +437,7 @@ _ALL: tuple[Verb, ...] = (
         bare=True,
         playwright="page.go_back()",
         mcp=("browser_navigate_back",),
-        detail="It fails where there is no page to go back to. " + _LEAVING,
+        detail="It fails if the history has no earlier page. " + _LEAVING,
     ),
     Verb(
         "reload",
@@ -442,11 +452,11 @@ _ALL: tuple[Verb, ...] = (
     ),
     Verb(
         "http",
-        "Send a request from the runner and judge the reply.",
+        "Send a request from the runner and check the reply.",
         {"GET": "/health", "base": "backend", "status": 200},
         fields=(
             *(Field(method, TEXT, f"the path or URL of a {method} request", "/health") for method in HTTP_METHODS),
-            Field("base", TEXT, "the component whose URL the path is relative to", "backend"),
+            Field("base", TEXT, "the component to whose URL the path is relative", "backend"),
             Field("headers", TEXT_MAPPING, "request headers", {"Accept": "application/json"}, default={}),
             Field("json", ANY, "a JSON body", {"message": "Market status"}),
             Field("form", TEXT_MAPPING, "a form body", {"message": "Market status"}),
@@ -454,20 +464,22 @@ _ALL: tuple[Verb, ...] = (
             Field(
                 "status",
                 {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1},
-                "the status, or the statuses, allowed",
+                "the expected status, or a list of them",
                 200,
                 default=[],
             ),
             Field(
                 "match",
                 {**MAPPING, "minProperties": 1},
-                "JSONPath to the value that must stand there",
+                "JSONPath to the expected value",
                 {"$.status": "ok"},
                 default={},
             ),
-            Field("save", TEXT_MAPPING, "keep values of the reply: name to JSONPath", {"token": "$.token"}, default={}),
-            Field("within_seconds", SECONDS, "how long the reply may take, to its end", 10, default=30.0),
-            Field("limit_megabytes", SIZE, "how large the reply may be, decoded", 200, default=64.0),
+            Field(
+                "save", TEXT_MAPPING, "values of the reply to save: name to JSONPath", {"token": "$.token"}, default={}
+            ),
+            Field("within_seconds", SECONDS, "the limit of the whole reply", 10, default=30.0),
+            Field("limit_megabytes", SIZE, "the limit of the decoded reply", 200, default=64.0),
         ),
         browser=False,
         playwright="httpx.request()",
@@ -475,7 +487,7 @@ _ALL: tuple[Verb, ...] = (
     ),
     Verb(
         "set",
-        "Keep values as `${saved.NAME}` to the end of the test.",
+        "Save values as `${saved.NAME}` until the end of the test.",
         {"question": "Market status"},
         browser=False,
         idempotent=True,
@@ -484,7 +496,7 @@ _ALL: tuple[Verb, ...] = (
     ),
     Verb(
         "use",
-        "Put the steps of a block here.",
+        "Insert the steps of a block.",
         {"ask": {"message": "Market status"}},
         short="block",
         browser=False,

@@ -1,7 +1,7 @@
-"""Targets: how a step names an element, and the locator that it becomes. May import nothing of this package.
+"""Define targets: how a step names an element, and its locator. May import nothing of this package.
 
-A target has exactly one kind of `KINDS` and may be narrowed by `NARROWING`. The locator is written once for JavaScript
-(what the Playwright MCP server takes) and once for Python (what a reader of `orchestra show` knows).
+A target has exactly one kind of `KINDS` and can be narrowed by `NARROWING`. Its locator has a JavaScript form, for the
+Playwright MCP server, and a Python form, for readers of `orchestra show`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KINDS: dict[Kind, str] = {
     "role": "the ARIA role, narrowed by the accessible `name`",
     "label": "the text of the form control's label",
     "placeholder": "the placeholder of an input",
-    "text": "the text that the element shows",
+    "text": "the visible text of the element",
     "alt": "the alternative text of an image",
     "title": "the title attribute",
     "testid": "the data-testid attribute",
@@ -26,15 +26,15 @@ KINDS: dict[Kind, str] = {
 
 NARROWING: dict[str, tuple[dict[str, Any], str, Any]] = {
     "name": ({"type": "string"}, "the accessible name; only with `role`", "Send"),
-    "exact": ({"type": "boolean"}, "match the whole text and its case; without it a part in any case is enough", True),
-    "nth": ({"type": "integer"}, "which of several matches, from 0; -1 is the last", 0),
+    "exact": ({"type": "boolean"}, "match the whole text and its case (default: a part in any case)", True),
+    "nth": ({"type": "integer"}, "the index among several matches, from 0; -1 is the last", 0),
     "has_text": ({"type": "string"}, "only elements that contain this text", "Buy milk"),
     "within": (
         {"$ref": "#/$defs/Target"},
-        "look inside this target only",
+        "search inside this target only",
         {"role": "listitem", "has_text": "Buy milk"},
     ),
-    "frame": ({"type": "string"}, "look inside the frame with this CSS selector", "iframe#chart"),
+    "frame": ({"type": "string"}, "search inside the frame with this CSS selector", "iframe#chart"),
 }
 
 

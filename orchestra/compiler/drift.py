@@ -214,7 +214,7 @@ def _refuse_foreign(foreign: Sequence[Found]) -> None:
 
 def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]:
     """What still carries our mark and no spec produces: of earlier compiles, and whatever else came into their folders."""
-    for path in sorted({*known, *outputs.beside(root, wanted)} - {*wanted, INDEX}):
+    for path in sorted({*known, *stamp.siblings(root, wanted)} - {*wanted, INDEX}):
         # Not through a link: what it leads to may be anything.
         target = root / path
         if Path(os.path.realpath(target)) != target or not target.is_file() or not _begins_as_ours(target):

@@ -1,4 +1,4 @@
-"""Plans to the bytes of every generated file. Pure: reads nothing but its own templates. May import `plan` and `draw`.
+"""Render plans to the bytes of every generated file. Pure: reads only its own templates. May import `plan` and `draw`.
 
 The templates hold the frame of a file; its rows, of which there may be thousands, are made in Python. A template can
 print nothing that has not gone through an escaping filter: `_finished` refuses plain text.
@@ -38,7 +38,7 @@ _TITLE_LENGTH = 160
 
 _IGNORE = f"""\
 # {marker.WORDS}
-# Kept in git: what is compiled, and what `orchestra baseline accept` accepted. All else here belongs to one machine.
+# In git: compiled files and accepted baselines. All other files here belong to one machine.
 *
 !*/
 !/.gitattributes
@@ -50,7 +50,7 @@ _IGNORE = f"""\
 """
 _ATTRIBUTES = f"""\
 # {marker.WORDS}
-# Digests of two branches both stay, without a conflict; the next `orchestra compile` writes those of the merged files.
+# A merge takes the digests of both branches, without a conflict; the next `orchestra compile` rewrites them.
 /outputs.txt merge=union
 /outputs.txt linguist-generated
 # A test has a line. Of two lines of a test that of the later run counts.
@@ -59,7 +59,7 @@ _ATTRIBUTES = f"""\
 """
 _INDEX = f"""\
 # {marker.WORDS}
-# The digest of every file that was compiled, and of the specs of a plan. After a merge `orchestra compile` writes it again.
+# The digest of every compiled file, and of the specs of a plan. After a merge run `orchestra compile`.
 """
 
 
@@ -81,20 +81,20 @@ class File(NamedTuple):
 
 
 class _Ready(str):
-    """Text that may stand in a file as it is."""
+    """Text that needs no escaping in its file."""
 
     __slots__ = ()
 
 
 class _Flags(NamedTuple):
-    """The options of a command line that name suite and method, each with its leading space."""
+    """The command-line options for suite and method, each with a leading space."""
 
     suite: _Ready
     method: _Ready
 
 
 def _finished(value: object) -> object:
-    """What Jinja may print: only text that an escaping filter has made."""
+    """Return the text of a value for Jinja; only the result of an escaping filter is allowed."""
     if isinstance(value, _Ready):
         return value
     raise TypeError(f"a template prints text that is not escaped: {value!r}")
@@ -105,7 +105,7 @@ def _filter(function: Callable[[str], str]) -> Callable[[str], _Ready]:
 
 
 def _spec_files(paths: Sequence[str]) -> str:
-    """The main file by its name, the others by their number: two branches that each include one more write the same."""
+    """Return the main file by name and the number of the others: two branches that each include one more agree."""
     main, *others = paths or ("",)
     number = f" and the {len(others)} files that it includes" if len(others) > 1 else " and the file that it includes"
     return draw.codes([main]) + (number if others else "")
@@ -138,11 +138,11 @@ def _render(template: str, **values: object) -> bytes:
 
 
 def files(plans: Sequence[Plan], default: str = "") -> tuple[File, ...]:
-    """Every file that the plans compile to, sorted by path.
+    """Return every file that the plans compile to, sorted by path.
 
     Args:
-        plans: of all suites that share the outputs; those of profiles beside those without.
-        default: the suite whose doit tasks have no prefix; without it the first by name.
+        plans: of all suites that share the outputs, with and without profiles.
+        default: the suite whose doit tasks have no prefix (default: the first by name).
 
     Raises:
         UsageError: two suites claim one path.
@@ -224,7 +224,7 @@ def _dodo_rows(plan: Plan) -> Iterable[str]:
 
 # ------------------------------------------------------------------------------------------------------------ commands
 def _command(plan: Plan, method: Method, prefix: str) -> File:
-    """The slash command of a method; its table is cut to keep `MOST_COMMAND_LINES` and `MOST_COMMAND_BYTES`."""
+    """Return the slash command of a method; its table is cut to `MOST_COMMAND_LINES` and `MOST_COMMAND_BYTES`."""
     template = "command_mcp.md.j2" if method.driver == "mcp" else "command_cli.md.j2"
     flags = _Flags(_Ready(f" --suite {draw.plain_name(plan.suite)}"), _Ready(f" --method {draw.plain_name(method.id)}"))
     tests = [test for test in plan.tests if method.id in test.methods]
@@ -251,7 +251,7 @@ def _command(plan: Plan, method: Method, prefix: str) -> File:
 
 
 def _doit(plan: Plan, task: str) -> _Ready:
-    """The doit command line of a method; empty when the path of its task file is not plain enough for one."""
+    """Return the doit command line of a method; empty if the path of its task file needs quoting."""
     path = _path(plan.outputs.doit)
     if path == "dodo.py":
         return _Ready(f"doit {draw.plain_name(task)}")
@@ -264,11 +264,11 @@ def _doit(plan: Plan, task: str) -> _Ready:
 def _session(method: Method) -> str:
     kept = {
         "storage": "cookies and storage are cleared between tests",
-        "page": "the page is opened anew for each test",
+        "page": "each test opens a new page",
         "none": "nothing is cleared between tests",
     }[method.reset]
     one = "All tests share one browser session; " if method.single_session else ""
-    text = f"{one}{kept}; waits look at the page at least every {method.poll_seconds:g} seconds."
+    text = f"{one}{kept}; waits check the page at least every {method.poll_seconds:g} seconds."
     return text[0].upper() + text[1:]
 
 

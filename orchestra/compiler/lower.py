@@ -64,7 +64,9 @@ def _retry(test: RetrySpec | None, default: RetrySpec) -> Retry:
 
 def _quarantine(test: TestSpec) -> Quarantine | None:
     said = test.get("quarantine")
-    return None if said is None else Quarantine(said["owner"], said["until"], said.get("reason", ""))
+    if said is None:
+        return None
+    return Quarantine(said["owner"], said["until"], said.get("reason", ""), tuple(said.get("cases", ())))
 
 
 def _add_names(value: Any, found: set[str]) -> None:
@@ -100,7 +102,9 @@ def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Comman
         if step.verb == "http" and isinstance(base := step.args.get("base"), str):
             found.add(base)
     if command is not None:
-        _add_names((*command.argv, *command.env.values(), command.cwd, command.junit, *command.attach), late)
+        _add_names(
+            (*command.argv, *command.env.values(), command.cwd, *filter(None, command.reports), *command.attach), late
+        )
     health = spec.get("health", {})
     found.update(head for head in (name.partition(".")[0] for name in late) if head in health)
     return tuple(dict.fromkeys([*declared, *sorted(found)]))

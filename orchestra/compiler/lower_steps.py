@@ -149,5 +149,7 @@ def lower_command(command: CommandSpec, known: Known) -> Command:
         env=text_map(command.get("env", {}), known),
         exit_codes=tuple(command.get("exit_codes", [0])),
         junit=text(command.get("junit", ""), known),
+        playwright_json=text(command.get("playwright_json", ""), known),
+        pytest_reportlog=text(command.get("pytest_reportlog", ""), known),
         attach=texts(command.get("attach", []), known),
     )

@@ -1,4 +1,4 @@
-"""The pages docs/spec.md and docs/steps.md, made from the schema and the table of steps. May import what makes those.
+"""Generate docs/spec.md and docs/steps.md from the schema and the table of steps. May import the modules of both.
 
 `make generate` writes them; a test compares them with the committed ones.
 """
@@ -34,7 +34,7 @@ _OF_STEPS = frozenset(definitions())
 _SPEC_HEAD = """\
 # The spec, key by key
 
-Made from `schemas/orchestra.schema.json` by `make generate`; a change by hand is lost.
+Generated from `schemas/orchestra.schema.json` by `make generate`; manual changes are lost.
 
 A spec is YAML 1.2. Everything is a mapping whose keys are ids, durations are seconds with the unit in the name, and
 every path is relative to the project root. With this line at its top an editor completes and explains each key:
@@ -43,39 +43,39 @@ every path is relative to the project root. With this line at its top an editor 
 # yaml-language-server: $schema=../schemas/orchestra.schema.json
 ```
 
-`${name}` in a text is a name that is looked up, never an expression; `$${` is a literal `${`. A key in **bold** must be
-there. Steps have [a page of their own](steps.md).
+`${name}` in a text is a name that is looked up, never an expression; `$${` is a literal `${`. A key in **bold** is
+required. Steps have [a page of their own](steps.md).
 """
 
 _STEPS_HEAD = """\
 # Steps
 
-Made from the table in `orchestra/steps.py` by `make generate`; a change by hand is lost.
+Generated from the table in `orchestra/steps.py` by `make generate`; manual changes are lost.
 
 A step is a mapping with one verb as its key, `- fill: {label: Message, value: hello}`, and the same for both browser
-methods: `cli` carries it out by Playwright, `mcp` by tool calls of the Playwright MCP server. What a step carries
-(`value`, `key`, `files`) is never a key of a [target](#targets), so both stand in one mapping. A field in **bold** must
-be there. Every text may hold names (`${frontend.url}`); a number may be one name alone (`"${seconds}"`), so that the
-parameter of a block can stand there.
+methods: `cli` executes it with Playwright, `mcp` with tool calls of the Playwright MCP server. The arguments of a step
+(`value`, `key`, `files`) are never keys of a [target](#targets), so one mapping holds both. A field in **bold** is
+required. Every text can hold names (`${frontend.url}`); a number can be a single name (`"${seconds}"`), such as the
+parameter of a block.
 
-`${saved.NAME}` is what an earlier step of the test has saved. Where any value may stand (`equals` of `evaluate`, `json` and
-the values of `match` of `http`, the values of `json` of a `download`, the values of `set`) a text that is this name alone
-keeps its type: a number stays a number. Everywhere else a text is wanted, and the value becomes one: a text as it is, all
-else as JSON (`7`, `true`, `null`, `["a",1]`).
+`${saved.NAME}` is a value that an earlier step of the test saved. In fields of any type (`equals` of `evaluate`, `json` and
+the values of `match` of `http`, the values of `json` of a `download`, the values of `set`) a text that consists of this
+name alone has the type of the value: a number remains a number. All other fields are texts, and the value is converted:
+a text unchanged, any other value as JSON (`7`, `true`, `null`, `["a",1]`).
 
-An action (`click`, `fill`, `press`, …) waits until its element is there and fit for it: for `within_seconds` of the
-step, else for `action_timeout_seconds` of its test, else for 30 seconds, and for 10 where no request of the page is
-under way. Then it fails, with the reason and with what is near: elements by role and name, or each of those that match.
-It is no timeout of the test and is not tried again.
+An action (`click`, `fill`, `press`, …) waits until its element is actionable: for `within_seconds` of the step, else for
+`action_timeout_seconds` of its test, else for 30 seconds, and for 10 while no request of the page is pending. Then it
+fails, with the reason and the nearest elements by role and name, or each of several matches. This is not a timeout of
+the test and is not retried.
 
-Over MCP, an `expect` is a question that the page answers with `{ok, found}` and that is asked again until it is ok or
-the time is up; `wait` is one call that ends with the change of the page itself, at the latest after `poll_seconds` of
-the method, and is sent again until its time is up. When the marker of `unless` is visible at the same moment, it wins.
+Over MCP, an `expect` is a query that the page answers with `{ok, found}`; it is repeated until it is ok or its time is
+over. A `wait` is one call that ends with the change of the page itself, at the latest after `poll_seconds` of the
+method; it is repeated until its time is over. If the marker of `unless` is visible at the same moment, it has priority.
 """
 
 
 def spec_page() -> str:
-    """docs/spec.md: every key of the spec."""
+    """Return docs/spec.md: every key of the spec."""
     schema = models.build_schema()
     parts = [_SPEC_HEAD, "## Spec\n", _about(schema), _table(schema)]
     for name in _in_reading_order(schema):
@@ -85,21 +85,25 @@ def spec_page() -> str:
 
 
 def steps_page() -> str:
-    """docs/steps.md: every verb, target and condition."""
+    """Return docs/steps.md: every verb, target and condition."""
     made = definitions()
     parts = [_STEPS_HEAD]
     for verb in VERBS.values():
         parts += [f"## {verb.name}\n", *_verb(verb)]
-    parts += ["## Targets\n", "Exactly one key says how the element is found, the others narrow it.\n"]
+    parts += ["## Targets\n", "Exactly one key locates the element, the others narrow the match.\n"]
     parts += [_table(made["Target"])]
-    parts += ["## Conditions\n", "Several conditions must all hold, one after the other.\n", _table(made["Conditions"])]
+    parts += [
+        "## Conditions\n",
+        "All of several conditions must hold, one after the other.\n",
+        _table(made["Conditions"]),
+    ]
     parts += ["## Conditions of the page\n", _table(made["PageConditions"])]
-    parts += ["Each of both takes these:\n", _table(made["TextConditions"])]
+    parts += ["Both take these:\n", _table(made["TextConditions"])]
     return "\n".join(parts)
 
 
 def _in_reading_order(schema: Schema) -> list[str]:
-    """The definitions, each after the first one that speaks of it."""
+    """Return the definitions, each after the first one that refers to it."""
     order: list[str] = []
     waiting = [schema["properties"]]
     while waiting:
@@ -126,13 +130,13 @@ def _about(schema: Schema) -> str:
     keys = [branch["required"][0] for branch in schema.get("oneOf", ()) if "required" in branch]
     if keys:
         how_many = "At most one" if any("not" in branch for branch in schema["oneOf"]) else "Exactly one"
-        text += f"\n{how_many} of {_codes(keys)} stands in it.\n"
+        text += f"\n{how_many} of {_codes(keys)} is allowed.\n"
     return text
 
 
 def _table(schema: Schema) -> str:
-    """A row for each key of a mapping; a key that a target has is explained there."""
-    rows = ["| key | takes | default | what it means | for instance |", "|---|---|---|---|---|"]
+    """Return a table of the keys of a mapping."""
+    rows = ["| key | takes | default | meaning | example |", "|---|---|---|---|---|"]
     required = schema.get("required", ())
     for name, key in schema["properties"].items():
         shown = f"**`{name}`**" if name in required else f"`{name}`"
@@ -157,7 +161,7 @@ def _codes(values: Iterable[Any]) -> str:
 
 
 def _takes(schema: Schema) -> str:
-    """What a key takes, in words."""
+    """Return the type of a key in words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if name in ("Target", "Conditions", "PageConditions"):
@@ -200,7 +204,7 @@ def _verb(verb: Verb) -> Iterator[str]:
     yield from _facts(verb)
     if verb.detail:
         yield f"{verb.detail}\n"
-    rows = ["| field | takes | default | what it means | for instance |", "|---|---|---|---|---|"]
+    rows = ["| field | takes | default | meaning | example |", "|---|---|---|---|---|"]
     rows += [_field(field) for field in verb.fields]
     if verb.fields:
         yield "\n".join(rows) + "\n"
@@ -240,11 +244,11 @@ def _facts(verb: Verb) -> Iterator[str]:
     step = lower_step(verb.name, verb.example, (), {})
     yield f"- Playwright: {_code(playwright_text(step))}"
     calls = mcp_calls(step, 10)
-    yield f"- MCP: {', then '.join(_tool(call) for call in calls) or 'no tool, the runner does it'}\n"
+    yield f"- MCP: {', then '.join(_tool(call) for call in calls) or 'no tool, the runner executes it'}\n"
 
 
 def _tool(call: ToolCall) -> str:
-    """A call with its arguments where they say something; a script is long."""
+    """Return a call with its arguments, except a script, which is long."""
     if {"function", "code"} & set(call.arguments):
         return f"`{call.tool}` with a script" + (" on the target" if "target" in call.arguments else "")
     return f"`{call.tool}` {_code(call.arguments) if call.arguments else ''}".rstrip()

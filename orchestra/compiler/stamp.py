@@ -15,9 +15,10 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from orchestra import __version__, nofollow, outputs, owner
+from orchestra import __version__, nofollow, owner
 
-PATH = ".orchestra/stamp.json"
+_FOLDER = ".orchestra"
+PATH = f"{_FOLDER}/stamp.json"
 SETTINGS = "pyproject.toml"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs a start
 _IGNORED = frozenset({"__pycache__", "demo"})
@@ -35,6 +36,35 @@ def digest_of(root: str | os.PathLike[str], path: str) -> str:
             return digest(file.read())
     except OSError:
         return ""
+
+
+def siblings(root: str | os.PathLike[str], paths: Iterable[str]) -> list[str]:
+    """Return all files that are in the folders of generated files and named like them, and the plans of all suites, sorted.
+
+    Earlier compiles, checkouts and merges leave such files.
+
+    Args:
+        root: the project root.
+        paths: of the generated files, relative to it.
+    """
+    kinds = {(os.path.dirname(path), os.path.splitext(path)[1]) for path in paths}  # noqa: PTH120, PTH122 - a start
+    found = {
+        f"{folder}/{name}"
+        for folder, suffix in kinds
+        for name in _names(root, folder)
+        if suffix and name.endswith(suffix)
+    }
+    for suite in _names(root, _FOLDER):
+        names = _names(root, f"{_FOLDER}/{suite}")
+        found |= {f"{_FOLDER}/{suite}/{name}" for name in names if name.startswith("plan.") and name.endswith(".json")}
+    return sorted(path.removeprefix("/") for path in found)
+
+
+def _names(root: str | os.PathLike[str], folder: str) -> list[str]:
+    try:
+        return os.listdir(os.path.join(root, folder))  # noqa: PTH118, PTH208 - pathlib costs a start
+    except OSError:
+        return []
 
 
 def _entries(folder: str) -> Iterable[str]:
@@ -66,7 +96,7 @@ def unchanged(root: str | os.PathLike[str], specs: Sequence[str]) -> bool:
     known, files, beside = _read(root)
     if not files or known != sorted(specs) or not _same(root, files):
         return False
-    return outputs.beside(root, files) == beside
+    return siblings(root, files) == beside
 
 
 def vouches(root: str | os.PathLike[str], paths: Iterable[str]) -> bool:
@@ -119,7 +149,7 @@ def save(root: str | os.PathLike[str], specs: Iterable[str], files: Mapping[str,
     if not secret:
         return
     known = {**files, SETTINGS: digest_of(root, SETTINGS)}
-    by, main, beside = compiler(), sorted(specs), outputs.beside(root, known)
+    by, main, beside = compiler(), sorted(specs), siblings(root, known)
     mac = owner.mac(secret, _text(root, by, main, known, beside))
     stamp = {"compiler": by, "specs": main, "files": known, "beside": beside, "mac": mac}
     text = json.dumps(stamp, sort_keys=True)

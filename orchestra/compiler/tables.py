@@ -1,4 +1,4 @@
-"""The tables of slash commands and of the page about a suite, as Markdown. Pure. May import `plan` and `draw`.
+"""Render the tables of slash commands and of the page about a suite as Markdown. Pure. May import `plan` and `draw`.
 
 No table shows the environment of a process: names of variables are the spec's affair, values may be secret.
 """
@@ -21,7 +21,7 @@ def _seconds(value: float) -> str:
 
 # ------------------------------------------------------------------------------------------------------------ commands
 def command_tests(tests: Sequence[Test], suite: str, spare_lines: int, spare_bytes: int) -> str:
-    """The table of a command's tests: as many rows as fit, then where to see the rest.
+    """Return the table of a command's tests: as many rows as fit, then the command that shows the rest.
 
     Args:
         tests: of the method, in the order of the plan.
@@ -57,13 +57,13 @@ def _waits(test: Test) -> str:
 
 # ---------------------------------------------------------------------------------------------------------------- docs
 def method_table(plan: Plan) -> str:
-    """The methods: id, title, driver, workers, slash command."""
+    """Return the table of methods: id, title, driver, workers, slash command."""
     rows = [
         (
             code(method.id),
             markdown(method.title),
             method.driver,
-            "as many as the machine bears" if method.workers == 0 else str(method.workers),
+            "by the capacity of the machine" if method.workers == 0 else str(method.workers),
             code(f"/{method.command}") if method.command else "",
         )
         for method in plan.methods
@@ -72,7 +72,7 @@ def method_table(plan: Plan) -> str:
 
 
 def group_tables(plan: Plan) -> str:
-    """A table of tests for each group, under its title."""
+    """Return a table of tests for each group, under its title."""
     parts = []
     groups = grouped(plan)
     for _, title, tests in groups:
@@ -111,7 +111,7 @@ def _notes(test: Test) -> Iterable[str]:
 
 
 def health_table(plan: Plan) -> str:
-    """The health matrix: a row for each component, in the order of the plan."""
+    """Return the health matrix: a row for each component, in the order of the plan."""
     rows = [
         (
             code(component.id),
@@ -127,8 +127,8 @@ def health_table(plan: Plan) -> str:
         )
         for component in plan.components
     ]
-    heads = ("component", "title", "what", "needs", "required", "ready", "live", "recovery")
-    return markdown_table(heads, rows) if rows else "This suite watches no component."
+    heads = ("component", "title", "kind", "needs", "required", "ready", "live", "recovery")
+    return markdown_table(heads, rows) if rows else "This suite has no health matrix."
 
 
 def _kind(component: Component) -> str:
@@ -152,9 +152,9 @@ def _probe(probe: Probe, when: str) -> str:
 
 
 def gate_table(plan: Plan) -> str:
-    """The gates: when they are judged, what must hold, what a failure does."""
+    """Return the table of gates: phase, condition and effect of a failure."""
     rows = [(gate.phase, code(gate.name), markdown(gate.require), _on_fail(gate)) for gate in plan.gates]
-    heads = ("when", "gate", "must hold", "else")
+    heads = ("phase", "gate", "condition", "on failure")
     return markdown_table(heads, rows) if rows else "This suite has no gates."
 
 
@@ -166,7 +166,7 @@ def _on_fail(gate: Gate) -> str:
 
 
 def speed_table(plan: Plan) -> str:
-    """The classes of duration, half-open: the lower bound belongs to a class, the upper one does not.
+    """Return the classes of duration, half-open: the lower bound belongs to a class, the upper one does not.
 
     A method with classes of its own has a table of its own after that of the suite.
     """
@@ -190,7 +190,7 @@ def _tiles(classes: Sequence[SpeedClass]) -> Iterator[tuple[SpeedClass, float, f
 
 
 def speed_line(classes: Sequence[SpeedClass]) -> str:
-    """The marks of a method in one line: `😊 below 30 s, 😐 from 30 s, 😴 from 60 s, ❌ timed out`."""
+    """Return the marks of a method in one line: `😊 below 30 s, 😐 from 30 s, 😴 from 60 s, ❌ timed out`."""
     marks = [
         f"{markdown(one.mark)} {f'from {_seconds(lower)}' if lower or upper is None else f'below {_seconds(upper)}'}"
         for one, lower, upper in _tiles(classes)

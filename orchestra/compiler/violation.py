@@ -20,13 +20,13 @@ from orchestra.steps import NAME, VERBS
 from orchestra.suggest import closest, did_you_mean
 
 RULES: dict[str, str] = {
-    "schema-type": "a value is of another kind than its key takes: a text, a number, a list, a mapping",
-    "schema-value": "a value is not among those that its key takes, or a list or mapping is empty",
-    "schema-unknown-key": "a mapping has a key that does not exist there",
-    "schema-missing-key": "a mapping lacks a key that it must have, or all of those of which it must have one",
-    "schema-conflict": "keys stand side by side that exclude each other, or a key stands without the one that it needs",
-    "schema-pattern": "a name or text is not written as its key asks",
-    "schema-range": "a number is smaller than its key takes",
+    "schema-type": "a value has the wrong type for its key: a text, a number, a list, a mapping",
+    "schema-value": "a value is not one of the allowed values of its key, or a list or mapping is empty",
+    "schema-unknown-key": "a mapping has an unknown key",
+    "schema-missing-key": "a mapping lacks a required key, or all keys of a set of which it needs one",
+    "schema-conflict": "a mapping has keys that exclude each other, or a key without the one that it needs",
+    "schema-pattern": "a name or text does not match the pattern of its key",
+    "schema-range": "a number is below the minimum of its key",
 }
 
 Path = tuple[str | int, ...]

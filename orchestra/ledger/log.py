@@ -197,19 +197,27 @@ def last_mark(path: Path) -> tuple[str, str]:
     Raises:
         MachineError: the file cannot be read.
     """
-    *_, last = segments(path)
-    block, found = _BLOCK_BYTES, b""
-    try:
-        with nofollow.open_read(last) as stream:
-            size = stream.seek(0, os.SEEK_END)
-            while found.count(b"\n") < 2 and len(found) < size:  # the line feed before the line, and its own
-                stream.seek(max(0, size - block))
-                found = stream.read()
-                block *= 2
-    except OSError as error:
-        raise disk_error(error, last, "read") from error
-    line = found[: found.rfind(b"\n")].rpartition(b"\n")[2]
+    line = b""
+    for file in reversed(list(segments(path))):  # a crash may leave the last one without a whole line
+        try:
+            line = _last_line(file)
+        except OSError as error:
+            raise disk_error(error, file, "read") from error
+        if line:
+            break
     return hash_of(line), mac_of(line)
+
+
+def _last_line(file: Path) -> bytes:
+    """Return the last whole line of a file without its line feed, empty where there is none."""
+    block, found = _BLOCK_BYTES, b""
+    with nofollow.open_read(file) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        while found.count(b"\n") < 2 and len(found) < size:  # the line feed before the line, and its own
+            stream.seek(max(0, size - block))
+            found = stream.read()
+            block *= 2
+    return found[: max(0, found.rfind(b"\n"))].rpartition(b"\n")[2]
 
 
 def verify(path: Path) -> Finding | None:

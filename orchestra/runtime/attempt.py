@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from orchestra.layers import Layer
+from orchestra.ledger.case import Case
 from orchestra.plan import Method, Test
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.steps import VERBS
@@ -192,3 +193,4 @@ class Result(msgspec.Struct, frozen=True):
     resources: dict[str, float] = {}
     findings: tuple[Finding, ...] = ()
     network: dict[str, Traffic] | None = None
+    cases: tuple[Case, ...] = ()

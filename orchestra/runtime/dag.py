@@ -40,8 +40,8 @@ from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
 from orchestra.runtime import inherited
 from orchestra.runtime.outlet import Outlet
+from orchestra.runtime.run.session import Options, Session
 from orchestra.runtime.select import task_name
-from orchestra.runtime.session import Options, Session
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
@@ -191,7 +191,7 @@ class Pump(Runner):  # type: ignore[misc]
         try:
             self._pump(task_dispatcher, session)
         except Exception as error:  # noqa: BLE001 - doit would go on to the end of the run, whose code would hide it
-            session.fault = session.fault_of(error)
+            session.fail(error)
 
     def _pump(self, dispatcher: Any, session: Session) -> None:
         nodes: dict[str, Any] = {}

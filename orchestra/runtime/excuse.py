@@ -1,6 +1,6 @@
 """Failures that do not fail a run: a quarantine that has not ended, a known failure.
 
-May import `plan`, `ledger`, `patterns`.
+May import `attempt`, `plan`, `ledger`, `patterns`.
 
 An excused verdict stays what it is and is shown with its excuse; only the exit code, gates and machine-read reports count
 it apart.
@@ -8,22 +8,80 @@ it apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
+import msgspec
+
+from orchestra.ledger.case import BAD, Case, is_named
 from orchestra.ledger.event import Verdict, VerdictGiven
 from orchestra.ledger.outcome import FINE
 from orchestra.plan import Plan, Test
+from orchestra.runtime.attempt import Result
 from orchestra.runtime.bounded.patterns import PatternError, first
 
 _PASSED: Final = "it passed, though known_failures has"
 """How a strict entry complains. Its words hold the pattern, and must not be taken for the failure that is known."""
 
+_NO_CASE: Final = "no case failed, though known_failures has"
+"""The same for one of the cases of a wrapped runner."""
+
 EXCUSABLE: Final[frozenset[Verdict]] = frozenset({"failed", "timeout", "error"})
 
 
-def excuse(test: Test, verdict: Verdict, reason: str, today: date, *, search: bool = True) -> str:
+class Excused(NamedTuple):
+    """The cases of an attempt with their excuses.
+
+    Attributes:
+        cases: all of them.
+        matched: the patterns of known failures that were found in them.
+        alone: their failures are the failure of the attempt, which has no other cause.
+    """
+
+    cases: tuple[Case, ...] = ()
+    matched: frozenset[str] = frozenset()
+    alone: bool = False
+
+
+NONE: Final = Excused()
+"""Of an attempt without cases."""
+
+
+def excuse_cases(test: Test, result: Result, today: date) -> Excused:
+    """Return the cases of an attempt, with why those that did not pass do not fail it: each failure is matched by itself.
+
+    Raises:
+        PatternError: one of the known failures cannot be searched for.
+    """
+    bad = [case for case in result.cases if case.verdict in BAD]
+    texts = [text for case in bad for text in case.texts]
+    patterns = first([known.match for known in test.known_failures], texts)
+    why = dict(zip(texts, patterns, strict=True))
+
+    def excused(case: Case) -> Case:
+        known = [_known(test, why[text]) for text in case.texts] if case.verdict in BAD else []
+        words = _joined(known) or (_quarantined(test, today, case.name) if known else "")
+        return msgspec.structs.replace(case, excused=words) if words else case
+
+    alone = bool(bad) and result.failure is not None and result.failure.fault == "command"
+    return Excused(tuple(map(excused, result.cases)), frozenset(filter(None, patterns)), alone)
+
+
+def _known(test: Test, pattern: str | None) -> str:
+    """Return the excuse of a known failure."""
+    known = next((known for known in test.known_failures if known.match == pattern), None)
+    return f"known failure: {known.reason or known.match}" if known is not None else ""
+
+
+def _joined(excuses: Sequence[str]) -> str:
+    """Return all excuses in one; empty where one of them is."""
+    return "; ".join(dict.fromkeys(excuses)) if all(excuses) else ""
+
+
+def excuse(
+    test: Test, verdict: Verdict, reason: str, today: date, *, search: bool = True, inner: Excused = NONE
+) -> str:
     """Why a verdict on an executed test does not fail the run; empty when it does, or is fine.
 
     Args:
@@ -32,23 +90,28 @@ def excuse(test: Test, verdict: Verdict, reason: str, today: date, *, search: bo
         reason: the message of the failure.
         today: the day in UTC.
         search: look for known failures; a run that was told to end waits for no pattern.
+        inner: cases of the attempt, each of which must be excused.
 
     Raises:
         PatternError: one of its known failures cannot be searched for.
     """
     if verdict not in EXCUSABLE:
         return ""
-    if search and not reason.startswith(_PASSED):
-        [pattern] = first([known.match for known in test.known_failures], [reason])
-        if pattern is not None:
-            known = next(known for known in test.known_failures if known.match == pattern)
-            return f"known failure: {known.reason or known.match}"
-    return _quarantined(test, today)
+    if reason.startswith((_PASSED, _NO_CASE)):
+        return _quarantined(test, today)
+    words = [case.excused for case in inner.cases if case.verdict in BAD]
+    if not inner.alone:
+        [pattern] = first([known.match for known in test.known_failures], [reason]) if search else [None]
+        words.append(_known(test, pattern) or _quarantined(test, today))
+    return _joined(words)
 
 
-def _quarantined(test: Test, today: date) -> str:
+def _quarantined(test: Test, today: date, case: str | None = None) -> str:
+    """Return the excuse of a test in quarantine, or of one of its cases."""
     held = test.quarantine
-    if held is not None and today <= date.fromisoformat(held.until):
+    if held is None or (held.cases and (case is None or not is_named(case, held.cases))):
+        return ""
+    if today <= date.fromisoformat(held.until):
         return f"quarantine until {held.until}, {held.owner}{f': {held.reason}' if held.reason else ''}"
     return ""
 
@@ -78,12 +141,21 @@ def excuse_blocked(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -
     return f"needs {', '.join(given.task for given in bad)}, excused" if excused else ""
 
 
-def strictly(test: Test, verdict: Verdict, reason: str) -> tuple[Verdict, str]:
-    """The verdict and its reason, where a known failure that is `strict` must not pass."""
-    strict = next((known for known in test.known_failures if known.strict), None)
-    if strict is None or verdict not in {"passed", "flaky"}:
-        return verdict, reason
-    return "failed", f'{_PASSED} "{strict.match}": take the entry out'
+def strictly(test: Test, verdict: Verdict, reason: str, inner: Excused = NONE) -> tuple[Verdict, str]:
+    """The verdict and its reason, where a known failure that is `strict` must not pass.
+
+    Args:
+        test: of the plan.
+        verdict: its.
+        reason: its.
+        inner: cases of the attempt.
+    """
+    strict = [known.match for known in test.known_failures if known.strict and known.match not in inner.matched]
+    if strict and verdict in {"passed", "flaky"}:
+        return "failed", f'{_PASSED} "{strict[0]}": take the entry out'
+    if strict and inner.alone and verdict == "failed":
+        return verdict, f'{_NO_CASE} "{strict[0]}": take the entry out; {reason}'
+    return verdict, reason
 
 
 def lapsed(plan: Plan, today: date) -> Iterator[str]:

@@ -10,6 +10,9 @@ from orchestra.ledger.outcome import CAUSES, FINE, TIMEOUT_CLASS
 from orchestra.plan import Retry, SpeedClass
 from orchestra.runtime.attempt import Result
 
+NAMES = 3
+"""So many cases are named in a reason."""
+
 
 def tries_again(result: Result, retry: Retry, *, held: int = 0) -> bool:
     """Whether another attempt follows: the cause is listed and attempts are left.
@@ -32,10 +35,17 @@ def verdict_of(result: Result, *, held: int = 0) -> tuple[Verdict, str]:
         held: how many attempts an incident overlapped; these do not count.
     """
     if result.outcome == "passed":
-        if result.attempt - held == 1:
-            return "passed", ""
-        return "flaky", f"passed on attempt {result.attempt}"
+        again = [case.name for case in result.cases if case.verdict == "flaky"]
+        words = [f"passed on attempt {result.attempt}"] if result.attempt - held > 1 else []
+        words += [f"passed when the runner tried again: {_listed(again)}"] if again else []
+        return ("flaky", "; ".join(words)) if words else ("passed", "")
     return result.outcome, result.failure.message if result.failure is not None else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return some names and how many there are beyond them."""
+    more = len(names) - NAMES
+    return ", ".join(names[:NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def blocked_by(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -> str:

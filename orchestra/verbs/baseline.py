@@ -93,9 +93,9 @@ def _row(key: str, taken: Sequence[float], accepted: int, rule: Baseline) -> tup
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many of the latest runs of a test make its new baseline.",
+    help="Number of latest runs of a test in its new baseline.",
 )
-@click.option("--machine", default="", metavar="SHAPE", help="The machine shape; this machine's without it.")
+@click.option("--machine", default="", metavar="SHAPE", help="Machine shape (default: that of this machine).")
 @click.pass_context
 def accept(
     ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, runs: int, machine: str
@@ -140,7 +140,7 @@ def _hint(records: Sequence[RunRecord], tasks: Container[str], place: str) -> st
 @click.argument("selection", nargs=-1, metavar="[TEST]...")
 @suite_option
 @profile_option
-@click.option("--all", "everything", is_flag=True, help="Forget the baselines of every test and machine.")
+@click.option("--all", "everything", is_flag=True, help="All baselines, of every test and machine.")
 @click.pass_context
 def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, everything: bool) -> int:
     """Forget baselines: the next good runs measure them anew."""

@@ -33,8 +33,8 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @click.argument("sides", nargs=-1, metavar="[FIRST SECOND...]")
 @suite_option
 @profile_option
-@click.option("--run", "run", default=LAST, show_default=True, metavar="ID", help="The run whose methods are meant.")
-@click.option("--markdown", is_flag=True, help="Print it as Markdown.")
+@click.option("--run", "run", default=LAST, show_default=True, metavar="ID", help="Run whose methods are compared.")
+@click.option("--markdown", is_flag=True, help="Markdown output.")
 @click.pass_context
 def compare(
     ctx: click.Context, sides: tuple[str, ...], *, suite: str | None, profile: str, run: str, markdown: bool

@@ -119,7 +119,7 @@ def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Com
                 type=click.Path(exists=True, file_okay=False),
                 is_eager=True,
                 callback=_go_to,
-                help="Work as if started in DIR.",
+                help="Working folder (default: the current one).",
             ),
         ],
         help="One YAML spec, compiled to doit tasks, slash commands and docs that cannot drift.",

@@ -66,10 +66,10 @@ def _suite(
 @names_argument
 @suite_option
 @profile_option
-@click.option("--start", is_flag=True, help="Start what is down to look at it, and end it again.")
-@click.option("--watch", is_flag=True, help="Go on, and print each row that changes, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list; with --watch one row a line.")
-@click.option("--history", is_flag=True, help="What the rungs of the recovery ladders have brought in earlier runs.")
+@click.option("--start", is_flag=True, help="Start the rows that are down, probe them, and end them again.")
+@click.option("--watch", is_flag=True, help="Print each row that changes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="JSON list; with --watch one row per line.")
+@click.option("--history", is_flag=True, help="Statistics of the recovery steps in earlier runs.")
 @click.pass_context
 def health(
     ctx: click.Context,
@@ -212,8 +212,8 @@ def sound_view(file: Path) -> View:
 @names_argument
 @suite_option
 @profile_option
-@click.option("--restart", is_flag=True, help="Start anew what is up already.")
-@click.option("--logs", is_flag=True, help="Then follow the output of the services, until Ctrl-C; they stay up.")
+@click.option("--restart", is_flag=True, help="Restart the rows that are already up.")
+@click.option("--logs", is_flag=True, help="Follow the output of the services until Ctrl-C; they stay up.")
 @click.pass_context
 def up_(
     ctx: click.Context, names: tuple[str, ...], *, suite: str | None, profile: str, restart: bool, logs: bool

@@ -42,21 +42,23 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @suite_option
 @profile_option
 @click.option("--flaky", "only_flaky", is_flag=True, help="Only flaky tests, those with the greatest impact first.")
-@click.option("--failures", is_flag=True, help="Classes of failure: transient or permanent, and what that suggests.")
-@click.option("--runs", type=click.IntRange(min=1), metavar="N", help="Look at the latest N runs only.")
-@click.option("--machine", default="", metavar="SHAPE", help="Look at runs on this shape of machine only.")
-@click.option("--rebuild", is_flag=True, help="Make the cache anew from the ledgers that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print the executions as JSON, one run a line.")
 @click.option(
-    "--prune", "pruning", is_flag=True, help="Remove the folders of old runs, whole; their executions stay known."
+    "--failures", is_flag=True, help="Kinds of failure, transient or permanent, and the policy that they suggest."
+)
+@click.option("--runs", type=click.IntRange(min=1), metavar="N", help="Only the latest N runs (default: all).")
+@click.option("--machine", default="", metavar="SHAPE", help="Only runs on this machine shape (default: all).")
+@click.option("--rebuild", is_flag=True, help="Rebuild the cache from the existing ledgers.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output: the executions, one run per line.")
+@click.option(
+    "--prune", "pruning", is_flag=True, help="Remove the folders of old runs; the cache retains their executions."
 )
 @click.option(
     "--keep",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"With --prune: the latest runs that stay; {KEEP} without it.",
+    help=f"With --prune: number of latest runs to retain (default: {KEEP}).",
 )
-@click.option("--dry-run", is_flag=True, help="With --prune: show what would go, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="With --prune: print the folders, remove nothing.")
 @click.pass_context
 def history(
     ctx: click.Context,

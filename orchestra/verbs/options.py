@@ -20,9 +20,9 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 suite_option = click.option(
-    "--suite", metavar="NAME", shell_complete=_suites, help="The suite; the only one without it."
+    "--suite", metavar="NAME", shell_complete=_suites, help="Suite name (default: the only suite)."
 )
-profile_option = click.option("--profile", metavar="NAME", default="", help="The profile of the spec to use.")
+profile_option = click.option("--profile", metavar="NAME", default="", help="Profile of the spec (default: none).")
 
 
 def project_of(ctx: click.Context) -> Project:

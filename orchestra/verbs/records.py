@@ -51,15 +51,15 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--follow", is_flag=True, help="Go on until the run ends.")
-@click.option("--json", "as_json", is_flag=True, help="Print each event as JSON, a line each.")
+@click.option("--follow", is_flag=True, help="Follow until the run ends.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output, one event per line.")
 @click.option(
     "--type",
     "types",
     multiple=True,
     type=click.Choice(list(CATALOGUE)),
     metavar="TYPE",
-    help="Only events of this type; may be repeated.",
+    help="Only events of this type; can be repeated.",
 )
 @click.pass_context
 def events(
@@ -87,11 +87,11 @@ def events(
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Print this form, and write nothing.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Output format on stdout; no file is written.")
 @click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
-@click.option("--ref", metavar="REF", help="With --commit: the branch or ref; refs/orchestra/SUITE without it.")
-@click.option("--push", is_flag=True, help="With --commit: bring the ref to its remote.")
-@click.option("--remote", metavar="NAME", default="origin", show_default=True, help="With --push: where to.")
+@click.option("--ref", metavar="REF", help="With --commit: branch or ref (default: refs/orchestra/SUITE).")
+@click.option("--push", is_flag=True, help="With --commit: push the ref to its remote.")
+@click.option("--remote", metavar="NAME", default="origin", show_default=True, help="With --push: name of the remote.")
 @click.pass_context
 def report(
     ctx: click.Context,
@@ -138,12 +138,22 @@ def report(
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--gates", is_flag=True, help="Make each number of each gate again from the ledger, and judge it again.")
-@click.option("--policy", is_flag=True, help="Judge the run by the rules of integrity, too, and print each.")
-@click.option("--require", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule must be held.")
-@click.option("--excuse", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule need not be held.")
-@click.option("--key", "key", type=_FILE, metavar="FILE", help="The last seal must be signed by this public key (PEM).")
-@click.option("--sign", is_flag=True, help=f"Seal the record once more, signed by the key in {SIGN_KEY}.")
+@click.option(
+    "--gates", is_flag=True, help="Recompute each number of each gate from the ledger, and evaluate it again."
+)
+@click.option("--policy", is_flag=True, help="Also check the run against the integrity rules, and print each.")
+@click.option(
+    "--require", multiple=True, type=_RULE, metavar="RULE", help="With --policy: this rule must hold; can be repeated."
+)
+@click.option(
+    "--excuse",
+    multiple=True,
+    type=_RULE,
+    metavar="RULE",
+    help="With --policy: this rule need not hold; can be repeated.",
+)
+@click.option("--key", "key", type=_FILE, metavar="FILE", help="Public key (PEM) that must verify the last seal.")
+@click.option("--sign", is_flag=True, help=f"Append a seal, signed by the key in {SIGN_KEY}.")
 @click.pass_context
 def audit(
     ctx: click.Context,
@@ -233,8 +243,8 @@ def _locked(folder: Path) -> Lock:
 )
 @click.argument("checkpoint", required=False, default="")
 @suite_option
-@click.option("--run", "run", metavar="RUN", default=LAST, help="The run; the newest without it.")
-@click.option("--reason", metavar="TEXT", default="", help="Why, for the record.")
+@click.option("--run", "run", metavar="RUN", default=LAST, help="Run id (default: the newest).")
+@click.option("--reason", metavar="TEXT", default="", help="Reason, for the record.")
 @click.pass_context
 def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str, reason: str) -> int:
     """Take a run back to a checkpoint, the end of one of its groups; nothing is removed from its record.

@@ -16,8 +16,8 @@ from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
+from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
-from orchestra.runtime.session import Options
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
@@ -48,17 +48,23 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.argument("selection", nargs=-1, shell_complete=_tests)
 @suite_option
 @profile_option
-@click.option("--method", "methods", multiple=True, metavar="NAME", help="Only this method; may be repeated.")
-@click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")
-@click.option("--dry-run", is_flag=True, help="Print what would run, in order, with what is pulled in, and stop.")
-@click.option("--workers", type=click.IntRange(min=1), help="How many tests at once, for each method.")
-@click.option("--headed", is_flag=True, help="Show the browser.")
-@click.option("--force", is_flag=True, help="Run tests whose inputs have not changed, too.")
 @click.option(
-    "--resume", metavar="[RUN]", is_flag=False, flag_value=LAST, help="Go on with a run, the newest without RUN."
+    "--method", "methods", multiple=True, metavar="NAME", help="Only this method; can be repeated (default: all)."
 )
-@click.option("--allow-changed", is_flag=True, help="With --resume: run tests that the spec has changed again.")
-@click.option("--trust", is_flag=True, help="With --resume: trust a record that you did not make on this machine.")
+@click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")
+@click.option("--dry-run", is_flag=True, help="Print the tests that would run, in order, with their needs, and stop.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of parallel tests for each method (default: that of the spec).",
+)
+@click.option("--headed", is_flag=True, help="Show the browser.")
+@click.option("--force", is_flag=True, help="Also run tests whose inputs have not changed.")
+@click.option("--resume", metavar="[RUN]", is_flag=False, flag_value=LAST, help="Resume a run (default: the newest).")
+@click.option(
+    "--allow-changed", is_flag=True, help="With --resume: accept a changed spec and run the changed tests again."
+)
+@click.option("--trust", is_flag=True, help="With --resume: trust a record that you did not write on this machine.")
 @click.pass_context
 def run(
     ctx: click.Context,

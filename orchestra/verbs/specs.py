@@ -59,14 +59,14 @@ def _json(problems: Sequence[Diagnostic]) -> str:
 @click.command(epilog="\b\nExamples:\n  orchestra validate\n  orchestra validate specs/market.yaml --format github")
 @_files
 @suite_option
-@click.option("--collect", is_flag=True, help="Run the commands under `collect:` too, and judge what they list.")
+@click.option("--collect", is_flag=True, help="Also run the commands under `collect:`, and compare their lists.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
-    help="How problems are written.",
+    help="Output format.",
 )
 @click.pass_context
 @collector_paused()
@@ -106,9 +106,9 @@ def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, c
 )
 @_files
 @suite_option
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 when an output differs from its spec.")
-@click.option("--diff", is_flag=True, help="Show what differs.")
-@click.option("--full", is_flag=True, help="Render and compare everything, whatever the stamp of the last check says.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if an output differs from its spec.")
+@click.option("--diff", is_flag=True, help="Print the differences.")
+@click.option("--full", is_flag=True, help="Render and compare everything; ignore the stamp of the last check.")
 @click.pass_context
 @collector_paused()
 def compile_(
@@ -137,7 +137,7 @@ def schema() -> int:
 
 @click.command(epilog="\b\nExamples:\n  orchestra init\n  orchestra init --suite checkout    (specs/checkout.yaml)")
 @click.argument("file", required=False, type=click.Path())
-@click.option("--suite", metavar="NAME", help="The suite; without it the name of the file.")
+@click.option("--suite", metavar="NAME", help="Suite name (default: the name of the file).")
 @click.pass_context
 def init(ctx: click.Context, file: str | None, *, suite: str | None) -> int:
     """Write a commented starter spec that compiles and runs as it is, the schema for editors, and .gitattributes for merges.

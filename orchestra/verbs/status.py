@@ -41,8 +41,8 @@ _WANTED = frozenset(
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--watch", is_flag=True, help="Show it again whenever it changes, until the run ends.")
-@click.option("--json", "as_json", is_flag=True, help="Print the state as JSON.")
+@click.option("--watch", is_flag=True, help="Print it again after every change, until the run ends.")
+@click.option("--json", "as_json", is_flag=True, help="JSON output: the state.")
 @click.pass_context
 def status(ctx: click.Context, run: str, suite: str | None, *, watch: bool, as_json: bool) -> int:
     """Say where a run stands: verdicts so far, what runs now, what waits, errors, servers, gates."""

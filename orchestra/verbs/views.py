@@ -33,7 +33,7 @@ from orchestra.verbs.shown import show_kept
     type=click.Choice(["text", "mermaid", "json"]),
     default="text",
     show_default=True,
-    help="How the graph is written.",
+    help="Output format.",
 )
 @click.pass_context
 def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
@@ -57,10 +57,15 @@ def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
 @click.argument("selection", nargs=-1, required=True, metavar="TEST...")
 @suite_option
 @profile_option
-@click.option("--method", metavar="NAME", help="Show it as this method runs it.")
-@click.option("--run", "run", metavar="RUN", help="Show what this run kept of it instead; `last` for the newest.")
+@click.option("--method", metavar="NAME", help="Method whose calls are shown (default: the first that runs the test).")
+@click.option("--run", "run", metavar="RUN", help="Show the result of this run instead; `last` for the newest.")
 @click.option(
-    "--open", "opened", metavar="[KIND]", is_flag=False, flag_value="", help="With --run: open what it kept of a kind."
+    "--open",
+    "opened",
+    metavar="[KIND]",
+    is_flag=False,
+    flag_value="",
+    help="With --run: open the files of a kind (default: screenshot, else log).",
 )
 @click.pass_context
 def show(
@@ -196,7 +201,7 @@ def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
         *((name, json.dumps(value, ensure_ascii=False)) for name, value in command.env.items()),
         *([("in", command.cwd)] if command.cwd != "." else []),
         *([("exit codes", " ".join(map(str, command.exit_codes)))] if command.exit_codes != (0,) else []),
-        *([("junit", command.junit)] if command.junit else []),
+        *([command.report] if command.report else []),
         *([("attach", " ".join(command.attach))] if command.attach else []),
     ]
     for name, value in said:

@@ -244,3 +244,24 @@ def test_half_of_a_pair_harms_nothing(both, step, passes):
     for name in ("playwright", "mcp"):
         console = (both._folder / name / "console.log").read_text(encoding="utf-8")
         assert "bad great \ufffd" in console
+
+
+# ----------------------------------------------------------------------------------------------------------- downloads
+
+FILE = '<a href=/table.csv download=table.csv data-testid=file onclick="WHAT">File</a>'
+ASKED = {
+    "a dialog before the download": ("confirm('sure?')", "NVDA", "passed"),
+    "two dialogs": ("alert('one'); alert('two')", "NVDA", "passed"),
+    "another content": ("alert('x')", "no such text", "failed"),
+    "a dialog that opens late": ("setTimeout(() => alert('late'), 300)", "NVDA", "passed"),
+    "a dialog and no download": ("alert('x'); event.preventDefault()", "NVDA", "failed"),
+}
+
+
+@browser
+@pytest.mark.parametrize("case", ASKED)
+def test_a_download_that_a_dialog_comes_before(both, case):
+    script, text, outcome = ASKED[case]
+    step = {"as": "kept.csv", "within_seconds": 4, "expect": {"text": {"contain": text}}}
+    results = both(page(FILE.replace("WHAT", script)), {"download": {"testid": "file", **step}}, opened=False)
+    assert [result.outcome for result in results] == [outcome] * 2

@@ -11,8 +11,9 @@ from orchestra import git, metrics, pattern, steps
 from orchestra.compiler import expansion
 from orchestra.runtime import attempt, body, limit, observed, outlet, window
 from orchestra.runtime.bounded import paths, pool
+from orchestra.runtime.cases import junit, read, report, text
 from orchestra.runtime.driver import contract, playwright, playwright_watch, sections
-from orchestra.runtime.engine import job, junit, workers
+from orchestra.runtime.engine import job, workers
 from orchestra.runtime.mask import archive, stream
 from orchestra.runtime.processes import commands
 from orchestra.runtime.servers import probe, service
@@ -32,13 +33,15 @@ NUMBERS = {
     f"`within_seconds: {DEFAULTS['http', 'within_seconds']:g}`": "time of an",
     f"{body.CODINGS}": "content codings",
     f"{probe.BODY_LIMIT >> 20} MiB of each": "output of a `run`",
-    f"{probe.BODY_LIMIT >> 20} MiB; what": "answer to an",
+    f"{probe.BODY_LIMIT >> 20} MiB; the rest": "response to an",
     f"`limit_megabytes: {DEFAULTS['download', 'limit_megabytes']:g}`": "file of a",
     f"`within_seconds: {DEFAULTS['download', 'within_seconds']:g}`": "time of a `download`",
-    f"{junit.MEGABYTES} MB, {junit.DEPTH} elements": "JUnit file",
-    f"{junit.KEPT}, of each {junit.LETTERS} letters": "failures of a JUnit",
+    f"{read.MEGABYTES} MB, {report.CASES:,} cases; of JUnit {junit.DEPTH} elements": "report of a",
+    f"{text.LETTERS} letters; {report.SHORT_LETTERS} after the first {report.FULL} failures": "reason of a case",
+    f"{report.MORE}": "further failures",
+    f"{job.KEPT}": "cases in the message",
     f"{job.ATTACHED_FILES:,}": "files of one glob",
-    f"{contract.FOUND_LENGTH} letters": "what is shown",
+    f"{contract.FOUND_LENGTH} letters": "a *found* value",
     f"{observed.KEPT_SIGNS} of each layer are looked at, {observed.TEXT_LETTERS} letters": "errors of a page",
     f"{observed.KEPT_HOSTS}": "hosts of a page",
     f"the last {playwright_watch.KEPT_LINES} of each, {playwright_watch.KEPT_LETTERS} letters": "console and failed",
@@ -47,14 +50,14 @@ NUMBERS = {
     f"the last {window.LIMIT_BYTES >> 10} KiB": "log of a service in",
     f"and {attempt.BEYOND_SECONDS:g} s": "an attempt, in any",
     f"{archive.DEPTH}; the tar": "layers of packing",
-    f"{archive.UNPACKED_BYTES >> 20} MiB": "what a file unpacks",
+    f"{archive.UNPACKED_BYTES >> 20} MiB": "unpacked size",
     f"{archive.MEMBERS:,}": "members of an archive",
-    f"{stream.LINE_BYTES >> 10} KiB": "line of output that",
+    f"{stream.LINE_BYTES >> 10} KiB": "unterminated line",
     f"{attempt.FINALLY_SECONDS:g} s, or": "`finally`",
     f"{workers.START_SECONDS:g} s": "start of a worker",
-    f"{playwright.HUNG_SECONDS:g} s after": "a step under",
+    f"{playwright.HUNG_SECONDS:g} s after": "a step on",
     f"{sections.EVIDENCE_SECONDS:g} s, and {sections.LATE_EVIDENCE_SECONDS:g} s": "evidence of a page",
-    f"{outlet.LETTERS >> 20} Mi letters wait; once the run is to end, {outlet.LAST_SECONDS:g} s": "a reader of",
+    f"{outlet.LETTERS >> 20} Mi letters are buffered; {outlet.LAST_SECONDS:g} s once the run is ending": "a reader of",
     f"{workers.HEAP_MEGABYTES} MB of heap": "memory of Playwright",
     f"{git.SECONDS:g} s": "git",
     f"{hangs.HEARD_SECONDS:g} s": "a signal",

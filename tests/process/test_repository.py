@@ -244,7 +244,13 @@ def test_the_hooks_of_this_repository_fetch_nothing_and_run_what_check_runs(root
     hooks = {hook["id"]: hook["entry"].removeprefix(".venv/bin/") for repo in repos for hook in repo["hooks"]}
     assert all((Path(sys.executable).parent / entry.split()[0]).exists() for entry in hooks.values())
     makefile = (root / "Makefile").read_text()
-    for words in ("ruff check", "ruff format", "scripts/generate.py --check", "orchestra compile --check"):
+    for words in (
+        "ruff check",
+        "ruff format",
+        "scripts/generate.py --check",
+        "orchestra compile --check",
+        "scripts/words.py",
+    ):
         assert f"$(BIN)/{words}" in makefile.replace("$(BIN)/python ", "$(BIN)/"), words
         assert [entry for entry in hooks.values() if words in entry], words
 

@@ -415,11 +415,11 @@ Queue.take = lose
 """
 
 FAILS = """
-from orchestra.runtime import session
-finished = session.attempt_finished
+from orchestra.runtime.run import conclude
+finished = conclude.attempt_finished
 def fail(test, *rest, **more):
     return {}["a mistake of ours"] if test.id == "b" else finished(test, *rest, **more)
-session.attempt_finished = fail
+conclude.attempt_finished = fail
 """
 
 CANNOT = """

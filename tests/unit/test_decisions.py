@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import resource
 from types import SimpleNamespace
 
 import msgspec
@@ -18,7 +15,6 @@ from orchestra.ledger.outcome import FINE, mark_of
 from orchestra.plan import Gate, Group, Method, Plan, Retry, SpeedClass
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Failure, Result
-from orchestra.runtime.engine.junit import JunitError, Reported, junit_failures
 from orchestra.runtime.files import matching
 from orchestra.runtime.gate import Gates, figures
 from orchestra.runtime.mask import Masks
@@ -316,49 +312,6 @@ def test_a_text_that_is_masked_twice_is_as_after_once(secret):
     once = masks.text(f"a {secret} b")
     assert once == "a ***TOKEN*** b"
     assert masks.text(once) == once
-
-
-def test_junit_files(tmp_path):
-    file = tmp_path / "j.xml"
-    assert junit_failures(file) is None
-    file.write_text(
-        '<testsuites><testsuite><testcase classname="a" name="b"><failure message="boom&#10;more"/></testcase>'
-        "<testcase name='c'><error>bad\nline</error></testcase><testcase name='d'/></testsuite></testsuites>"
-    )
-    assert junit_failures(file) == Reported(["a.b: boom", "c: bad"], 2)
-    os.mkfifo(tmp_path / "pipe")
-    assert junit_failures(tmp_path / "pipe") is None
-
-
-ENTITY = '<!DOCTYPE a [<!ENTITY b "cccccccccc"><!ENTITY d "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("<a>" * 101, "has more than 100 elements inside of each other"),
-        (f"{ENTITY}<testcase><failure>&d;</failure></testcase>", "has a DOCTYPE: no JUnit file needs one"),
-        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', "has a DOCTYPE"),
-        ("<a" + " " * 64_000_000, "has more than 64 MB"),
-        ("<a>", "is no XML (no element found: line 1, column 3)"),
-        ("<<", "is no XML (not well-formed (invalid token): line 1, column 1)"),
-    ],
-    ids=["deep", "entities", "external", "large", "cut", "none"],
-)
-def test_a_junit_file_beyond_a_limit_is_refused(tmp_path, text, message):
-    (tmp_path / "j.xml").write_text(text)
-    with pytest.raises(JunitError, match=re.escape(message)):
-        junit_failures(tmp_path / "j.xml")
-
-
-def test_a_large_junit_file_takes_no_memory(tmp_path):
-    case = '<testcase name="n"><failure>\n  words\n</failure><system-out>' + "x" * 1000 + "</system-out></testcase>"
-    (tmp_path / "j.xml").write_text(f"<testsuite>{case * 20_000}</testsuite>")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert junit_failures(tmp_path / "j.xml") == Reported(["n: words"] * 3, 20_000)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000, (
-        "kilobytes; as elements the file has 50 megabytes"
-    )
 
 
 def test_a_final_double_star_names_files(tmp_path):

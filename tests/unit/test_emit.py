@@ -236,14 +236,14 @@ def test_a_task_file_that_no_command_line_can_name_is_not_named():
     "reset, single, words",
     [
         ("storage", True, "All tests share one browser session; cookies and storage are cleared between tests;"),
-        ("page", False, "The page is opened anew for each test;"),
+        ("page", False, "Each test opens a new page;"),
         ("none", False, "Nothing is cleared between tests;"),
     ],
 )
 def test_the_mcp_command_says_what_is_kept_between_tests(reset, single, words):
     method = Method("mcp", "MCP", "mcp", command="go", reset=reset, single_session=single, poll_seconds=2.5)
     text = by_path(plan_samples.small(methods=(method,)))[".claude/commands/go.md"]
-    assert f"{words} waits look at the page at least every 2.5 seconds." in " ".join(text.split())
+    assert f"{words} waits check the page at least every 2.5 seconds." in " ".join(text.split())
 
 
 # --------------------------------------------------------------------------------------------------------------- docs
@@ -254,7 +254,7 @@ def test_a_page_only_when_it_is_asked_for():
 def test_the_page_of_a_bare_suite():
     text = by_path(plan_samples.small())["docs/shop.md"]
     assert sections(text) == ["Methods", "Tests", "Graph", "Health matrix", "Gates", "Speed classes"]
-    assert "This suite watches no component." in text
+    assert "This suite has no health matrix." in text
     assert "This suite has no gates." in text
 
 

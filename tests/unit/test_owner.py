@@ -11,6 +11,7 @@ import pytest
 from orchestra import owner
 from orchestra.ledger.author import Author
 from orchestra.ledger.log import LedgerError, Tail, Writer, last_mark, read, verify
+from orchestra.ledger.segment import segments
 from tests.support.ledgers import Clock, note
 
 SECRET = bytes(range(32))
@@ -50,6 +51,15 @@ def test_half_a_line_behind_it_is_passed_over(tmp_path):
     with path.open("ab") as file:
         file.write(b'{"body":{"message":"half a line')
     assert is_own(path)
+
+
+@pytest.mark.parametrize("left", [b"", b'{"body":{"message":"half a line'], ids=["empty", "half a line"])
+def test_a_last_file_without_a_whole_line_is_passed_over(tmp_path, left):
+    path = filled(tmp_path / "events.jsonl", 9, segment_bytes=900)
+    *_, last = segments(path)
+    last.write_bytes(left)
+    assert is_own(path)
+    assert last_mark(path) == tip_of(path)
 
 
 def test_a_line_longer_than_a_look_is_read_whole(tmp_path):

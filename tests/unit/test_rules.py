@@ -159,7 +159,7 @@ def test_a_profile_is_judged_where_it_says_something(tmp_path):
     assert check(source.data, source) == []
     assert {(problem.place.line, problem.rule) for problem in check(applied.data, applied)} == {
         (6, "missing-failover"),
-        (6, "idle-rung"),
+        (6, "idle-step"),
     }
 
 

@@ -39,8 +39,8 @@ def _without(context: Context) -> Mapping[str, ComponentSpec]:
 def missing_address(context: Context) -> Iterator[Problem]:
     """The address of a component is used, and it has none: no `url`, and no `port` or `port_range` in its service.
 
-    It is used by `${COMPONENT.url}`, by `base` of a request, and by a probe `http` or `tcp` that names no address itself.
-    A service may also tell its port in its log: `ready: {log: {match: 'on port (?P<port>[0-9]+)'}}`.
+    It is used by `${COMPONENT.url}`, by `base` of a request, and by a probe `http` or `tcp` without an address of its
+    own. A service can also announce its port in its log: `ready: {log: {match: 'on port (?P<port>[0-9]+)'}}`.
     """
     without = _without(context)
     if not without:
@@ -70,7 +70,7 @@ def missing_address(context: Context) -> Iterator[Problem]:
 
 @rule
 def relative_address(context: Context) -> Iterator[Problem]:
-    """`goto` or a request without `base` has a path and not a whole address, and nothing says what it is relative to."""
+    """`goto` or a request without `base` has a path and not a whole address, and there is no base address."""
     bases = [name for name, row in context.spec.get("health", {}).items() if has_address(row)]
     example = bases[0] if bases else "frontend"
     for step in context.steps("goto"):
@@ -93,7 +93,7 @@ def _relative(context: Context, path: Path, address: str, hint: str) -> Problem:
 
 @rule
 def unordered_address(context: Context) -> Iterator[Problem]:
-    """A component uses the address of another one that it does not need, so that it may start before that is known."""
+    """A component uses the address of another one that it does not need, so it may start before that address is known."""
     rows = context.spec.get("health", {})
     for text, references in context.references:
         if text.path[0] != "health":
@@ -125,7 +125,9 @@ def _needed(rows: Mapping[str, ComponentSpec], name: str) -> set[str]:
 
 @rule
 def reserved_name(context: Context) -> Iterator[Problem]:
-    """A component has a name with which other names begin (`env`, `saved`, …), so that its address could not be told apart."""
+    """A component has a name that is reserved as the start of other names (`env`, `saved`, …), so its address is
+    ambiguous.
+    """
     for name in context.spec.get("health", {}):
         if name in RESERVED:
             message = f'the component name "{name}" is taken: {quoted(RESERVED)} begin other names'

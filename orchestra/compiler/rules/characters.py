@@ -42,10 +42,10 @@ def _invisible(document: Document) -> Iterator[tuple[int, str]]:
 
 @rule
 def invisible_character(context: Context) -> Iterator[Problem]:
-    r"""A file holds a character that cannot be seen or that turns the direction of the text behind it.
+    r"""A file holds a character that is invisible or that reverses the direction of the text after it.
 
-    A reviewer would read something else than what runs. Where such a character is meant, write it as an escape in double
-    quotes: `"\u200b"`. Comments count too.
+    A reviewer would read a different text from the one that runs. If such a character is intended, write it as an
+    escape in double quotes: `"\u200b"`. Comments are checked, too.
     """
     for document in context.source.documents:
         for index, character in _invisible(document):
@@ -61,9 +61,9 @@ def invisible_character(context: Context) -> Iterator[Problem]:
 
 @rule
 def yaml_trap(context: Context) -> Iterator[Problem]:
-    """A plain word is a text or number here and something else to other readers of YAML: `yes`, `off`, `012`.
+    """A plain word is a text or number here and has another type in other YAML readers: `yes`, `off`, `012`.
 
-    YAML 1.2 takes `yes` for a text and `012` for twelve; YAML 1.1, and many people, take them for true and for ten.
+    YAML 1.2 reads `yes` as a text and `012` as twelve; YAML 1.1, and many people, read them as true and as ten.
     """
     for trap in context.source.traps:
         if trap.kind == "octal":

@@ -15,9 +15,9 @@ _START, _END = "<", ">"
 
 @rule
 def dependency_cycle(context: Context) -> Iterator[Problem]:
-    """Tests wait for each other in a circle, by `needs` and `after` of tests and of groups, so that none can start.
+    """Tests wait for each other in a cycle, by `needs` and `after` of tests and of groups, so none can start.
 
-    The whole cycle is named, from the test that stands first in the spec. Remove one of the entries.
+    The message names the whole cycle, from the first of its tests in the spec. Remove one of the entries.
     """
     tests = context.spec["tests"]
     if _in_order(context):
@@ -110,7 +110,7 @@ def _group_cycles(context: Context) -> Iterator[list[str]]:
 
 @rule
 def group_cycle(context: Context) -> Iterator[Problem]:
-    """Groups wait for each other in a circle by `after`, so that none can start. Remove one of the entries."""
+    """Groups wait for each other in a cycle by `after`, so none can start. Remove one of the entries."""
     for cycle in _group_cycles(context):
         after = context.spec["groups"][cycle[0]]["after"]
         yield _plain(context, ("groups", cycle[0], "after", after.index(cycle[1])), "after", cycle)
@@ -118,7 +118,7 @@ def group_cycle(context: Context) -> Iterator[Problem]:
 
 @rule
 def health_cycle(context: Context) -> Iterator[Problem]:
-    """Components wait for each other in a circle by `needs`, so that none can start. Remove one of the entries."""
+    """Components wait for each other in a cycle by `needs`, so none can start. Remove one of the entries."""
     rows = context.spec.get("health", {})
     edges = {name: row.get("needs", []) for name, row in rows.items()}
     for cycle in cycles(edges, lambda name: context.place(("health", name))):
@@ -128,9 +128,9 @@ def health_cycle(context: Context) -> Iterator[Problem]:
 
 @rule
 def block_cycle(context: Context) -> Iterator[Problem]:
-    """Blocks use each other in a circle, or a block uses itself, so that their steps have no end.
+    """Blocks use each other in a cycle, or a block uses itself, so their steps never end.
 
-    Take one of the `use` steps out, or put the steps that both share into a third block.
+    Remove one of the `use` steps, or move the shared steps into a third block.
     """
     uses: dict[str, dict[str, Path]] = {name: {} for name in context.spec.get("blocks", {})}
     for step in context.steps("use"):

@@ -82,9 +82,10 @@ class _Casting:
 
 @rule
 def driver_lacks_step(context: Context) -> Iterator[Problem]:
-    """A test has a step, or is a command, that the driver of a method that runs it cannot carry out.
+    """A test has a step, or is a command, that the driver of one of its methods cannot execute.
 
-    Browser steps need the driver `playwright` or `mcp`. A command needs a process of its own: `playwright` or `command`.
+    Browser steps need the driver `playwright` or `mcp`. A command needs a process of its own: `playwright` or
+    `command`.
     """
     casting = _Casting(context)
     if not all("browser" in ABLE[method["driver"]] for method in context.methods.values()):
@@ -123,7 +124,7 @@ def _lacks_browser(context: Context, casting: _Casting) -> Iterator[Problem]:
 
 @rule
 def unreachable_test(context: Context) -> Iterator[Problem]:
-    """No method can run a test: each has a driver that lacks what the test needs."""
+    """No method can run a test: every driver lacks a step or a kind of test."""
     drivers = [method["driver"] for method in context.methods.values()]
     able = frozenset[Kind]().union(*(ABLE[driver] for driver in drivers))
     if able == ABLE["playwright"]:
@@ -154,7 +155,7 @@ def idle_method(context: Context) -> Iterator[Problem]:
 
 @rule
 def browser_driver(context: Context) -> Iterator[Problem]:
-    """A test wants a browser that no driver of its methods can drive.
+    """A test has a `browser` that no driver of its methods supports.
 
     `playwright` drives `chromium`, `firefox` and `webkit`; `mcp` drives `chromium` and `firefox`.
     """
@@ -193,7 +194,7 @@ def _browsers(test_id: str, test: TestSpec, default: str) -> Iterator[tuple[str,
 
 @rule
 def need_method(context: Context) -> Iterator[Problem]:
-    """A test runs by a method by which a test that it needs does not run, so that the need could never be met there."""
+    """A test runs by a method by which one of its needs does not run, so the need can never be met there."""
     casting = _Casting(context)
     tests = context.spec["tests"]
     groups = context.spec.get("groups", {})
@@ -219,7 +220,7 @@ def need_method(context: Context) -> Iterator[Problem]:
 
 @rule
 def session_workers(context: Context) -> Iterator[Problem]:
-    """A method keeps one browser session for all its tests and is to run several at once; its one page serves one."""
+    """A method with a single browser session has several workers; its only page serves one test at a time."""
     for name, method in context.spec.get("methods", {}).items():
         workers = method.get("workers", "auto")
         if method.get("session", {}).get("single") and isinstance(workers, int) and workers > 1:
@@ -231,7 +232,7 @@ def session_workers(context: Context) -> Iterator[Problem]:
 
 @rule
 def command_name(context: Context) -> Iterator[Problem]:
-    """Two methods write the same slash command: their names are one, or differ only in case."""
+    """Two methods write the same slash command: their names are equal, or differ only in case."""
     seen: dict[str, str] = {}
     for name, method in context.spec.get("methods", {}).items():
         if "command" in method:

@@ -10,6 +10,7 @@ from orchestra.compiler import resolve
 from orchestra.compiler.lower_steps import outer, text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.spec import Spec, TestSpec
+from orchestra.plan import REPORT_KINDS
 from orchestra.source import Path
 
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -36,7 +37,7 @@ def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
     """Every path of the spec and where it stands, but for those of included files, which the reader has judged."""
     spec = context.spec
     for at, command, _ in context.commands:
-        yield from (((*at, key), command[key]) for key in ("cwd", "junit") if key in command)
+        yield from (((*at, key), command[key]) for key in ("cwd", *REPORT_KINDS) if key in command)
         for key in ("attach", "inputs"):
             yield from (((*at, key, index), path) for index, path in enumerate(command.get(key, ())))
     for name, row in spec.get("health", {}).items():
@@ -56,7 +57,7 @@ def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
 
 @rule
 def path_outside(context: Context) -> Iterator[Problem]:
-    """A path is absolute, begins with the home folder, leads out of the project root by `..`, or has backslashes.
+    """A path is absolute, begins with the home folder, leaves the project root by `..`, or has backslashes.
 
     Paths are relative to the project root and written with `/`: working folders, files to upload, globs, outputs.
     """
@@ -69,7 +70,7 @@ def path_outside(context: Context) -> Iterator[Problem]:
 
 @rule
 def file_name(context: Context) -> Iterator[Problem]:
-    """A download is to be kept under a path; it takes a plain file name, because each attempt has its own folder."""
+    """The file name of a download is a path; it must be a plain name, because each attempt has its own folder."""
     for step in context.steps("download"):
         name = step.body["as"]
         if not _outside(name) and ("/" in name or name in ("", ".", "..")):
@@ -94,7 +95,7 @@ def outputs(spec: Spec) -> dict[str, str]:
 
 @rule
 def output_path(context: Context) -> Iterator[Problem]:
-    """An output would overwrite a spec file or another output, or is no file of its kind.
+    """An output would overwrite a spec file or another output, or has the wrong file type.
 
     `doit` is a Python file, `docs` a Markdown file.
     """
@@ -112,9 +113,9 @@ def output_path(context: Context) -> Iterator[Problem]:
         yield Problem(context.place(("compile", "docs")), message, "choose another path")
 
 
-# -------------------------------------------------------------------------------------------------- shared JUnit files
+# -------------------------------------------------------------------------------------------------- shared reports
 class _Claim:
-    """A test that writes a JUnit file: its id in the plan, its entry in the spec, its methods."""
+    """A test that writes a report of its cases: its id in the plan, its entry in the spec, its methods."""
 
     __slots__ = ("entry", "id", "methods")
 
@@ -124,31 +125,34 @@ class _Claim:
         self.methods = methods
 
 
-def _junit(spec: Spec, test_id: str, test: TestSpec) -> tuple[Path, str, dict[str, Any]] | None:
-    """Where the JUnit path of a command test is written, the path, and the parameters given to its block."""
+def _report(spec: Spec, test_id: str, test: TestSpec) -> tuple[Path, str, dict[str, Any]] | None:
+    """Where the path of the report of a command test is written, the path, and the parameters given to its block."""
     command: Mapping[str, Any] = test.get("command", {})
-    path: Path = ("tests", test_id, "command", "junit")
+    path: Path = ("tests", test_id, "command")
     given: dict[str, Any] = {}
     if "use" in test:
         name, given = resolve.block_use(test["use"])
         command = spec.get("blocks", {}).get(name, {}).get("command", {})
-        path = ("blocks", name, "command", "junit")
-    return (path, command["junit"], given) if "junit" in command else None
+        path = ("blocks", name, "command")
+    kind = next((kind for kind in REPORT_KINDS if kind in command), None)
+    return ((*path, kind), command[kind], given) if kind is not None else None
 
 
 @rule
 def shared_junit(context: Context) -> Iterator[Problem]:
-    """Tests that may run at the same time write one JUnit file, so that one would be judged by the result of another.
+    """Tests that can run in parallel write the same report, so one could get the result of another.
 
-    `${attempt.dir}` is a fresh folder for each attempt. A fixed path is fine for a test that runs alone: by one method
-    with `workers: 1`, or while it holds a resource of which there is one.
+    The report is the path in `junit`, `playwright_json` or `pytest_reportlog`.
+
+    `${attempt.dir}` is a fresh folder for each attempt. A fixed path is valid for a test that runs alone: by one method
+    with `workers: 1`, or while it holds a resource with a count of one.
     """
     spec = context.spec
     variables = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
     claims: dict[str, list[_Claim]] = {}
     places: dict[str, Path] = {}
     for test_id, test in spec["tests"].items():
-        found = _junit(spec, test_id, test) if "command" in test or "use" in test else None
+        found = _report(spec, test_id, test) if "command" in test or "use" in test else None
         if found is None or "${attempt.dir}" in found[1]:
             continue
         path, value, given = found
@@ -164,7 +168,7 @@ def shared_junit(context: Context) -> Iterator[Problem]:
     for written, tests in claims.items():
         clash = _clash(context, tests)
         if clash:
-            message = f'the JUnit file "{written}" is written by {quoted(clash)}, which may run at the same time'
+            message = f'the report "{written}" is written by {quoted(clash)}, which may run at the same time'
             hint = f"write ${{attempt.dir}}/{written.rpartition('/')[2]}"
             yield Problem(context.place(places[written]), message, hint)
 

@@ -41,9 +41,9 @@ def _members(context: Context) -> metrics.Members:
 
 @rule
 def gate_condition(context: Context) -> Iterator[Problem]:
-    """The condition of a gate cannot be read, names no metric or an unknown one, or compares what cannot be compared.
+    """The condition of a gate has a syntax error, reads no metric or an unknown one, or compares different types.
 
-    Metrics, their types and the gates that may read them are in docs/metrics.md.
+    Metrics, their types and the gates that can read them are in docs/metrics.md.
     """
     variables = {f"vars.{name}": value for name, value in context.spec.get("vars", {}).items()}
     members = _members(context)
@@ -61,9 +61,9 @@ def gate_condition(context: Context) -> Iterator[Problem]:
 
 @rule
 def gate_message(context: Context) -> Iterator[Problem]:
-    """The message of a gate has something in braces that is no metric, or one that has no value when it is judged.
+    """The message of a gate has a word in braces that is not a metric, or a metric without a value in that phase.
 
-    `{failed} tests failed` says how many.
+    `{failed} tests failed` shows the number.
     """
     known = metrics.declare(_members(context))
     for phase, name, gate in _gates(context):
@@ -80,9 +80,9 @@ def gate_message(context: Context) -> Iterator[Problem]:
 
 @rule
 def gate_phase(context: Context) -> Iterator[Problem]:
-    """A gate that is judged once, before or after the tests, is told what makes sense only while they run.
+    """A gate that is evaluated once, before or after the tests, has a key that applies only during the tests.
 
-    That is `for_seconds`, and `on_fail` with `stop` or `throttle`.
+    These are `for_seconds`, and `on_fail` with `stop` or `throttle`.
     """
     for phase, name, gate in _gates(context):
         if phase == "during":

@@ -20,7 +20,7 @@ def _rows(context: Context) -> Iterator[tuple[str, ComponentSpec]]:
 
 @rule
 def idle_component(context: Context) -> Iterator[Problem]:
-    """A row of the health matrix says nothing to start and nothing to check."""
+    """A row of the health matrix has nothing to start and nothing to check."""
     for name, row in _rows(context):
         if not any(row.get(key) for key in ("job", "service", "url", "ready")):
             message = f'the component "{name}" is neither started nor checked'
@@ -30,7 +30,7 @@ def idle_component(context: Context) -> Iterator[Problem]:
 
 @rule
 def live_without_ready(context: Context) -> Iterator[Problem]:
-    """A component is watched (`live`) but never said to be ready, so that the watch would begin before it can answer."""
+    """A component has `live` but no `ready`, so the watch would begin before it can answer."""
     for name, row in _rows(context):
         if "live" in row and "ready" not in row:
             message = f'"{name}" has "live" and no "ready", so nothing says when watching it makes sense'
@@ -41,7 +41,7 @@ def live_without_ready(context: Context) -> Iterator[Problem]:
 
 @rule
 def probe_time(context: Context) -> Iterator[Problem]:
-    """One probe may take longer than the time in which the component must be ready, or than the time to the next probe."""
+    """The limit of one probe exceeds the time in which the component must be ready, or the period of the probe."""
     for name, row in _rows(context):
         for part, key, default in (("ready", "within_seconds", 60.0), ("live", "every_seconds", 5.0)):
             probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
@@ -57,7 +57,9 @@ def probe_time(context: Context) -> Iterator[Problem]:
 
 @rule
 def log_probe(context: Context) -> Iterator[Problem]:
-    """A probe reads the log of a component that has none: only a `service` writes one. As `live`, a line stays for ever."""
+    """A probe reads the log of a component without one: only a `service` writes a log. As `live`, a matched line never
+    expires.
+    """
     for name, row in _rows(context):
         if "log" in row.get("ready", {}) and not row.get("service"):
             message = f'the probe "log" of "{name}" has nothing to read: the component has no service'
@@ -69,7 +71,7 @@ def log_probe(context: Context) -> Iterator[Problem]:
 
 @rule
 def identity_place(context: Context) -> Iterator[Problem]:
-    """`identity` stands in a component that answers nobody: it has neither a `service` nor a `url`."""
+    """`identity` is set for a component without replies: it has neither a `service` nor a `url`."""
     for name, row in _rows(context):
         if "identity" in row and not (row.get("service") or "url" in row):
             message = f'"{name}" has "identity", and neither a service nor a url whose answers could have one'
@@ -78,11 +80,12 @@ def identity_place(context: Context) -> Iterator[Problem]:
 
 @rule
 def idle_backoff(context: Context) -> Iterator[Problem]:
-    """`retries` of a component can never happen: nothing is started or asked again, or the waits are too long.
+    """`retries` of a component have no effect: nothing is started or probed again, or the waits are too long.
 
-    The first wait (`initial_seconds`) must be no longer than the longest (`max_seconds`) and shorter than the time in
-    which the component must be ready (`ready.within_seconds`). A `url` or a check is asked within that time in all, so
-    that the waits before its last retry must not add up to more. A `job` runs once; only the rung `retry` asks again.
+    The first wait (`initial_seconds`) must not exceed the longest (`max_seconds`), and must be shorter than the time in
+    which the component must be ready (`ready.within_seconds`). All probes of a `url` or a check share that time, so the
+    sum of the waits before the last retry must not exceed it. A `job` runs once; only the recovery step `retry` probes
+    it again.
     """
     for name, row in _rows(context):
         retries = row.get("retries")
@@ -128,7 +131,7 @@ def _fitting(retries: BackoffSpec, within: float) -> int | None:
 
 @rule
 def missing_failover(context: Context) -> Iterator[Problem]:
-    """The ladder ends in `failover` and no backup is declared, or a backup is declared that nothing ever starts."""
+    """The recovery policy ends in `failover` and none is declared, or a failover is declared that nothing ever starts."""
     for name, row in _rows(context):
         rungs = row.get("recover", [])
         path = ("health", name)
@@ -151,10 +154,10 @@ def _shown(rung: Any) -> str:
 
 
 @rule
-def idle_rung(context: Context) -> Iterator[Problem]:
-    """A rung of a recovery ladder can never be stepped on, or could do nothing.
+def idle_step(context: Context) -> Iterator[Problem]:
+    """A recovery step can never be reached, or has no effect.
 
-    `failover` is the last rung. `retry` needs `retries.max` above 0. `restart`, `port` and `failover` need a `service`,
+    `failover` is the last step. `retry` needs `retries.max` above 0. `restart`, `port` and `failover` need a `service`,
     and `port` one with more than one port to choose from.
     """
     for name, row in _rows(context):
@@ -164,16 +167,16 @@ def idle_rung(context: Context) -> Iterator[Problem]:
             if why:
                 word = rung if isinstance(rung, str) else "run"
                 place = context.place(("health", name, "recover", index))
-                yield Problem(place, f'the rung "{word}" of "{name}" {why[0]}', why[1])
+                yield Problem(place, f'the recovery step "{word}" of "{name}" {why[0]}', why[1])
 
 
 def _idle(row: ComponentSpec, failover: int, index: int, rung: Any) -> tuple[str, str] | None:
-    """Why a rung is idle and what to do, or None when it is not."""
+    """Return why a recovery step is idle and a hint, or None if it is not."""
     service: Mapping[str, Any] = row.get("service") or {}
     if index > failover:
         return 'comes after "failover", which is the last', "put failover at the end, once"
     if rung == "retry" and row.get("retries", {}).get("max", 5) == 0:
-        return 'has nothing to do while "retries.max" is 0', "raise it, or remove the rung"
+        return 'has nothing to do while "retries.max" is 0', "raise it, or remove the step"
     if rung in ("restart", "port", "failover") and not service:
         return "needs a service, and there is none", "remove it; in a profile, write recover: null"
     if rung == "port" and len(set(service.get("port_range", "").split("-"))) == 1:
@@ -183,7 +186,7 @@ def _idle(row: ComponentSpec, failover: int, index: int, rung: Any) -> tuple[str
 
 @rule
 def missing_port(context: Context) -> Iterator[Problem]:
-    """`${port}` is written in a service that has no port, or a service with several ports is never told which.
+    """`${port}` is used in a service without a port, or a service with several ports does not use it.
 
     A service gets its port as `${port}`, in `run` or in `env`.
     """
@@ -213,7 +216,7 @@ def missing_port(context: Context) -> Iterator[Problem]:
 
 @rule
 def idle_renewal(context: Context) -> Iterator[Problem]:
-    """`between_methods` can never be done: there is one method, methods run in parallel, or `restart` has nothing to start."""
+    """`between_methods` has no effect: there is one method, methods run in parallel, or `restart` has nothing to start."""
     methods = context.spec.get("methods", {})
     parallel = next((name for name, method in methods.items() if method.get("parallel")), "")
     for name, row in _rows(context):
@@ -244,7 +247,7 @@ RULES = (
     identity_place,
     idle_backoff,
     missing_failover,
-    idle_rung,
+    idle_step,
     idle_renewal,
     missing_port,
 )

@@ -7,7 +7,9 @@ from typing import Any
 
 from orchestra.compiler import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.spec import TestSpec
 from orchestra.layers import LAYERS
+from orchestra.plan import REPORT_KINDS
 from orchestra.source import Path
 from orchestra.steps import HTTP_METHODS
 from orchestra.targets import KINDS
@@ -25,7 +27,7 @@ PAGE_LAYERS = tuple(layer for layer in LAYERS if layer != "service_logs")
 def driver_lacks_key(context: Context) -> Iterator[Problem]:
     """A method has a key that its driver does not read.
 
-    `session` and `poll_seconds` are for the driver `mcp`. By `playwright` each test has a fresh context of its own.
+    `session` and `poll_seconds` are for the driver `mcp`. With `playwright` each test has a fresh context of its own.
     """
     for name, method in context.spec.get("methods", {}).items():
         if method["driver"] != "mcp":
@@ -37,10 +39,10 @@ def driver_lacks_key(context: Context) -> Iterator[Problem]:
 
 @rule
 def page_key(context: Context) -> Iterator[Problem]:
-    """A test without a page has a key that speaks of its page.
+    """A test without a page has a key for its page.
 
-    That is `browser`, `record`, `action_timeout_seconds`, and the layers of `errors` that a page fills, in a test that is a
-    command or only sends requests.
+    These are `browser`, `record`, `action_timeout_seconds`, and the layers of `errors` that a page fills, in a test
+    that is a command or only sends requests.
     """
     for name, test in context.spec["tests"].items():
         errors = [("errors", layer) for layer in PAGE_LAYERS if layer in test.get("errors", {})]
@@ -52,12 +54,35 @@ def page_key(context: Context) -> Iterator[Problem]:
 
 
 @rule
-def idle_key(context: Context) -> Iterator[Problem]:
-    """A key of a step has no effect beside its other keys.
+def no_cases(context: Context) -> Iterator[Problem]:
+    """A test has a key for cases, and its command reports none.
 
-    `within_seconds` of `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of `dialog`
-    for one that is accepted, `base` of `http` for a path, `exact` for a text that is matched. `cool_down_seconds` of a
-    component is for one with `fail_back: true`.
+    `cases` of `quarantine` names cases of a wrapped runner. They are known where its command has one of `junit`,
+    `playwright_json` and `pytest_reportlog`.
+    """
+    for name, test in context.spec["tests"].items():
+        if "cases" in test.get("quarantine", {}) and not _reports(context, test):
+            message = f'"cases" has no effect on "{name}", which reports none'
+            hint = f"remove it, or name the report of its command: {', '.join(REPORT_KINDS)}"
+            yield Problem(context.place(("tests", name, "quarantine", "cases"), key=True), message, hint)
+
+
+def _reports(context: Context, test: TestSpec) -> bool:
+    """Return whether a test is a command with a report of cases."""
+    command: Mapping[str, Any] = test.get("command", {})
+    if "use" in test:
+        name, _ = resolve.block_use(test["use"])
+        command = context.spec.get("blocks", {}).get(name, {}).get("command", {})
+    return any(kind in command for kind in REPORT_KINDS)
+
+
+@rule
+def idle_key(context: Context) -> Iterator[Problem]:
+    """A key of a step has no effect in combination with its other keys.
+
+    `within_seconds` of `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of
+    `dialog` for an accepted dialog, `base` of `http` for a path, `exact` for a text match. `cool_down_seconds` of a
+    component needs `fail_back: true`.
     """
     for verb in ("press", "evaluate"):
         for step in context.steps(verb):
@@ -110,4 +135,4 @@ def _idle(context: Context, path: Path, where: str, hint: str) -> Problem:
     return Problem(context.place(path, key=True), f'"{path[-1]}" has no effect {where}', hint)
 
 
-RULES = (driver_lacks_key, page_key, idle_key)
+RULES = (driver_lacks_key, page_key, no_cases, idle_key)

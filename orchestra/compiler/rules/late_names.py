@@ -148,10 +148,10 @@ def _strangers(context: Context) -> list[tuple[Text, Reference, _Scope, bool]]:
 
 @rule
 def unknown_name(context: Context) -> Iterator[Problem]:
-    """`${name}` is nothing that has a value: no variable, parameter, matrix value, address or late name.
+    """`${name}` has no value: it is not a variable, parameter, matrix value, address or runtime variable.
 
-    There are `vars.NAME`, a block's parameters, `matrix.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`, the
-    named groups of the log probe in its `ready`, `port` inside a service, `attempt.dir`, `test.id`, `method.id` and
+    The names are `vars.NAME`, a block's parameters, `matrix.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`,
+    the named groups of the log probe in its `ready`, `port` inside a service, `attempt.dir`, `test.id`, `method.id` and
     `saved.NAME`. A name is looked up, never computed. Write `$${` for the two characters themselves, for instance in
     JavaScript.
     """
@@ -165,10 +165,10 @@ def unknown_name(context: Context) -> Iterator[Problem]:
 
 @rule
 def misplaced_name(context: Context) -> Iterator[Problem]:
-    """`${name}` has a value, but not here: `${attempt.dir}` in a title, `${port}` outside of a service.
+    """`${name}` has a value, but not here: `${attempt.dir}` in a title, `${port}` outside a service.
 
-    Titles, gates and other things that are fixed when the spec is compiled know variables and matrix values. Tags, lists
-    of names and output paths know nothing. A variable knows no other variable.
+    Titles, gates and other texts that are fixed when the spec is compiled can use variables and matrix values. Tags,
+    lists of names and output paths can use no names. A variable can use no other variable.
     """
     for text, reference, scope, misplaced in context.once(_strangers):
         if misplaced:
@@ -180,7 +180,7 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
 
 @rule
 def unclosed_name(context: Context) -> Iterator[Problem]:
-    """A `${` has no `}` behind it. Close it, or write `$${` where the text itself is meant."""
+    """A `${` has no closing `}`. Close it, or write `$${` for the text itself."""
     for text, references in context.references:
         for reference in references:
             if not reference.closed:
@@ -204,7 +204,7 @@ def secret_name(context: Context) -> Iterator[Problem]:
 
 @rule
 def unused_parameter(context: Context) -> Iterator[Problem]:
-    """A block has a parameter that none of its texts reads, so that what its users give is lost. Remove it, or use it."""
+    """A block has a parameter that none of its texts uses, so the passed values are lost. Remove it, or use it."""
     read: dict[str, set[str]] = {}
     for text, references in context.references:
         if text.path[0] == "blocks":

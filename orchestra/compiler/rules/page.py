@@ -1,4 +1,4 @@
-"""docs/rules.md, made of the rules' docstrings. May import this folder and `violation`."""
+"""Generate docs/rules.md from the docstrings of the rules. May import this folder and `violation`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from orchestra.compiler.violation import RULES as SCHEMA_RULES
 _HEAD = """\
 # Rules
 
-`orchestra validate` and `orchestra compile` judge a spec in stages: the files are read, what they hold is judged by the
-schema and by its size, the rules are asked, and when blocks are expanded the numbers are looked at. Each stage reports
-every problem that it finds, sorted by place; a later stage is not asked about what an earlier one has refused. Every
-problem is an error and ends with exit code 2:
+`orchestra validate` and `orchestra compile` validate a spec in stages: they read the files, check their content against
+the schema and the limits of size, apply the rules, expand blocks and check numbers. Each stage reports every problem
+that it finds, sorted by place; a later stage skips the parts that an earlier one has refused. Every problem is an error
+and ends with exit code 2:
 
 <!-- not run: the form of every problem; tests/unit/test_rules.py has one of each rule -->
 
@@ -44,40 +44,40 @@ _SUBJECTS = {
 }
 
 READER_RULES = {
-    "yaml-syntax": "the text is not YAML; the message says what was expected there",
+    "yaml-syntax": "the text is not YAML; the message names the expected token",
     "yaml-encoding": "the file is not UTF-8",
-    "yaml-conflict": "the file holds the conflict markers of a merge that was not resolved",
+    "yaml-conflict": "the file holds the conflict markers of an unresolved merge",
     "yaml-size": "the file has more than 32 MB; split it with `include:`",
     "yaml-depth": "the file nests more than 64 levels",
-    "yaml-tab": "a tab stands where YAML wants spaces",
-    "yaml-empty": "the file holds nothing",
+    "yaml-tab": "the indentation has a tab; YAML requires spaces",
+    "yaml-empty": "the file is empty",
     "yaml-documents": "the file holds several documents; a spec is one",
-    "yaml-control-character": "the file holds a control character, which no editor shows",
-    "yaml-duplicate-key": "a mapping has a key twice; both places are named",
+    "yaml-control-character": "the file holds a control character, which is invisible in editors",
+    "yaml-duplicate-key": "a mapping has a key twice; the message names both places",
     "yaml-merge-key": "`<<` is not part of YAML 1.2; use a block",
-    "yaml-key": "a key is no text",
+    "yaml-key": "a key is not a text",
     "yaml-tag": "a value has a tag; a spec is plain data",
-    "yaml-number": "a number cannot be carried by JSON: an infinity, or beyond 2 to the 53rd",
-    "yaml-recursive-alias": "an alias stands inside of what it stands for",
-    "yaml-alias-bomb": "aliases of aliases stand for more than a million values",
-    "include-path": "an included file is missing, unreadable, no mapping, or outside of the project root",
-    "include-cycle": "files include each other in a circle",
+    "yaml-number": "a number has no JSON form: an infinity, or beyond 2 to the 53rd",
+    "yaml-recursive-alias": "an alias is inside the value that it refers to",
+    "yaml-alias-bomb": "aliases of aliases expand to more than a million values",
+    "include-path": "an included file is missing, unreadable, not a mapping, or outside the project root",
+    "include-cycle": "files include each other in a cycle",
     "include-twice": "a file is included twice",
-    "include-duplicate": "two files define the same, and the including one does not list it under `override:`",
-    "include-override": "`override:` names what no included file defines, or what this file does not define",
+    "include-duplicate": "two files define the same key, and the including one does not list it under `override:`",
+    "include-override": "`override:` names a key that no included file defines, or that this file does not define",
 }
 
 
 SIZE_RULES = {
     "block-depth": "blocks use blocks more than 32 deep",
     "block-size": "a test has more than 10,000 steps with those of its blocks, or a suite more than 200,000 in all its tests",
-    "matrix-size": "a matrix makes more than 1,000 tests, or a suite has more than 100,000",
-    "number-value": "a name stands where a number is wanted, and what it stands for is none, or is out of its bounds",
+    "matrix-size": "a matrix defines more than 1,000 tests, or a suite has more than 100,000",
+    "number-value": "a name is used as a number, and its value is not a number, or is out of bounds",
 }
 
 COLLECT_RULES = {
     "collect-failed": "a command of `collect:` does not start, fails or does not end in time (`validate --collect`)",
-    "collect-missing": "what a test gives to a block does not occur in what the wrapped runner collects "
+    "collect-missing": "a value that a test passes to a block does not occur in the list of the wrapped runner "
     "(`validate --collect`)",
 }
 
@@ -97,12 +97,12 @@ def _entries() -> Iterator[str]:
 
 
 def page() -> str:
-    """The text of docs/rules.md."""
+    """Return the text of docs/rules.md."""
     tables = (
         ("Reading", READER_RULES),
         ("The schema", SCHEMA_RULES),
         ("Size and numbers", SIZE_RULES),
-        ("What wrapped runners collect", COLLECT_RULES),
+        ("Lists of wrapped runners", COLLECT_RULES),
     )
     parts = [_HEAD.rstrip(), *_entries()]
     for title, rules in tables:

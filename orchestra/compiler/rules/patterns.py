@@ -91,11 +91,11 @@ def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:
 
 @rule
 def pattern_syntax(context: Context) -> Iterator[Problem]:
-    """A regular expression cannot be read.
+    """A regular expression has a syntax error.
 
-    `match` of `expect` is looked for in the page, so it is written as in JavaScript. All others (`stdout`, `stderr`,
-    `match` of probes and of downloads, `allow` and `log_patterns` of `errors`, `match` of `known_failures`) are written as
-    in Python. One has at most 2000 letters. docs/limits.md has what a search may cost.
+    The page evaluates `match` of `expect`, so it is written as in JavaScript. All others (`stdout`, `stderr`, `match`
+    of probes and of downloads, `allow` and `log_patterns` of `errors`, `match` of `known_failures`) are written as in
+    Python. A pattern has at most 2000 letters. docs/limits.md has the limits of a search.
     """
     for language, patterns, fault_of in (
         ("Python", _python_patterns(context), _python_fault),
@@ -112,13 +112,13 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
 
 @rule
 def always_true(context: Context) -> Iterator[Problem]:
-    """An expectation is true of everything, so that nothing can fail it.
+    """An expectation is always true, so it can never fail.
 
-    That is `contain` or `contains` with an empty text (of a page: one of white space alone), `have_class` without a class,
-    and a pattern that is found in every text because it is found where nothing is (`""`, `x*`, `^`, `.*`): in `match`,
-    `stdout`, `stderr`, and where such a pattern would excuse everything, in `known_failures` and `allow` and
-    `log_patterns` of `errors`. In steps it counts what names stand for. A name that has no value before the test runs is
-    looked at then: the test ends with an error.
+    These are `contain` or `contains` with an empty text (of a page: with white space alone), `have_class` without a
+    class, and a pattern that matches the empty text and so every text (`""`, `x*`, `^`, `.*`): in `match`, `stdout`,
+    `stderr`, and, because it would excuse every failure, in `known_failures` and `allow` and `log_patterns` of
+    `errors`. In steps the rule checks the values of names. A name without a value before the test runs is checked then:
+    the test ends with an error.
     """
     for name, row in context.spec.get("health", {}).items():
         for part in ("ready", "live"):

@@ -37,7 +37,7 @@ def _written(ports: _Range) -> str:
 
 @rule
 def port_number(context: Context) -> Iterator[Problem]:
-    """A port is not a number from 1 to 65535, or a range of ports is written from the higher to the lower."""
+    """A port is not a number from 1 to 65535, or a range of ports is descending."""
     numbers = [(ports.low, ports.high, ports.path) for ports in _ranges(context)]
     for name, row in context.spec.get("health", {}).items():
         for part in ("ready", "live"):
@@ -56,9 +56,9 @@ def port_number(context: Context) -> Iterator[Problem]:
 
 @rule
 def port_collision(context: Context) -> Iterator[Problem]:
-    """Two components may take the same port, as services or as backups, so that one could be taken for the other.
+    """Two components can take the same port, as services or as failovers, so one could be mistaken for the other.
 
-    A backup may share the ports of its own service, which is gone when it starts.
+    A failover can share the ports of its own service, which has ended when it starts.
     """
     found = sorted(one for one in _ranges(context) if one.low <= one.high)
     for index, one in enumerate(found):

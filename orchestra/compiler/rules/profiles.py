@@ -21,7 +21,7 @@ def profile_section(context: Context) -> Iterator[Problem]:
     """A profile changes a section that does not exist, or one that no profile can change.
 
     Fixed are `orchestra`, `suite`, `include`, `override`, `profiles` and `compile`: a profile is another way to run the
-    same suite. A profile may be empty.
+    same suite. A profile can be empty.
     """
     for name, profile in context.spec.get("profiles", {}).items():
         for key in profile:
@@ -36,7 +36,7 @@ def profile_section(context: Context) -> Iterator[Problem]:
 
 @rule
 def profile_null(context: Context) -> Iterator[Problem]:
-    """A profile takes away (`null`) what is not there."""
+    """A profile removes (`null`) a key that does not exist."""
     for name, profile in context.spec.get("profiles", {}).items():
         for path, missing, known in _lost(profile, context.spec, ()):
             near = did_you_mean(missing, known)

@@ -67,10 +67,10 @@ def _walk(
 
 @rule
 def unsaved_name(context: Context) -> Iterator[Problem]:
-    """`${saved.NAME}` is read, and no step before it saves that name.
+    """`${saved.NAME}` is read, and no earlier step saves that name.
 
-    A value lives to the end of its test. The order is `before` of the group, `before`, `steps` or the command, and
-    `finally` of the test, `finally` of the group, with the steps of blocks in the places where they are used.
+    A value lives until the end of its test. The order is `before` of the group, `before`, `steps` or the command, and
+    `finally` of the test, `finally` of the group, with the steps of blocks in place of their uses.
     """
     reads = _reads(context)
     if not reads:

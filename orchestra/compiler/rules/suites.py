@@ -11,7 +11,7 @@ from orchestra.source import Path
 
 
 def suite_id(contexts: Sequence[Context]) -> Iterator[Diagnostic]:
-    """Two specs have the same `suite`, so that their plans, runs and tasks would be mixed. Rename one of them."""
+    """Two specs have the same `suite`, so their plans, runs and tasks would be mixed. Rename one of them."""
     first: dict[str, Context] = {}
     for context in contexts:
         name = context.spec["suite"]

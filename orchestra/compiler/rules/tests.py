@@ -21,7 +21,7 @@ _LABEL = re.compile(r"[\w.+@-]+(?: [\w.+@-]+)*")
 
 @rule
 def empty_suite(context: Context) -> Iterator[Problem]:
-    """The suite has no test, so that a run of it would prove nothing. Add one, or include the file that has them."""
+    """The suite has no test, so a run proves nothing. Add one, or include the file that has the tests."""
     if not context.spec["tests"]:
         hint = "add one: tests: {B001: {title: …, steps: […]}}"
         yield Problem(context.place(("tests",), key=True), "the suite has no test", hint)
@@ -39,7 +39,7 @@ def empty_steps(context: Context) -> Iterator[Problem]:
 
 @rule
 def id_case(context: Context) -> Iterator[Problem]:
-    """Two test ids differ only in upper and lower case, so that their folders are one on macOS. Rename one of them."""
+    """Two test ids differ only in case, so their folders are the same on macOS. Rename one of them."""
     tests = context.spec["tests"]
     folded = {name.casefold(): name for name in reversed(tests)}
     if len(folded) == len(tests):
@@ -54,7 +54,7 @@ def id_case(context: Context) -> Iterator[Problem]:
 
 @rule
 def id_end(context: Context) -> Iterator[Problem]:
-    """A test id ends with a dot, which some file systems cut off and which reads as the end of a sentence."""
+    """A test id ends with a dot, which some file systems remove and which reads as the end of a sentence."""
     for name in context.spec["tests"]:
         if name.endswith("."):
             place = context.place(("tests", name), key=True)
@@ -99,7 +99,7 @@ def _repeated(context: Context, items: Sequence[str], *path: str) -> Iterator[Pr
 
 @rule
 def matrix_value(context: Context) -> Iterator[Problem]:
-    """A list of a `matrix` is empty, or has a value that cannot be part of a test id, or one that makes an id twice.
+    """A list of a `matrix` is empty, or has a value that cannot be part of a test id, or two values with the same id.
 
     Values are plain: numbers, truth values, or texts of letters, digits, inner spaces and `_ . + @ -`.
     """
@@ -136,7 +136,7 @@ def matrix_value(context: Context) -> Iterator[Problem]:
 
 @rule
 def resource_amount(context: Context) -> Iterator[Problem]:
-    """A test takes more of a resource than there is, so that it could never start."""
+    """A test holds more of a resource than exists, so it can never start."""
     declared = context.spec.get("resources", {})
     for test_id, test in context.spec["tests"].items():
         for name, amount in test.get("resources", {}).items():
@@ -151,7 +151,7 @@ def resource_amount(context: Context) -> Iterator[Problem]:
 
 @rule
 def idle_retries(context: Context) -> Iterator[Problem]:
-    """`retries` lists causes that are tried again, but the number of tries is 0, so that none ever is."""
+    """`retries` lists causes, but its `max` is 0, so nothing is ever retried."""
     default = context.spec.get("defaults", {}).get("retries", {})
     entries: list[tuple[Path, Any]] = [(("defaults", "retries"), default)]
     entries += [
@@ -170,10 +170,10 @@ _WAITS = tuple(verb.name for verb in VERBS.values() if any(field.name == "within
 
 @rule
 def wait_timeout(context: Context) -> Iterator[Problem]:
-    """A step may wait longer than its test may take, so that the wait could never come to its end.
+    """A step waits longer than the limit of its test, so the wait can never complete.
 
-    What is looked at are `within_seconds` of a step, in the test, in its group or in a block that it uses, the
-    `action_timeout_seconds` and the `timeout_seconds` of the test or of `defaults`.
+    The rule checks `within_seconds` of a step, in the test, in its group or in a block that it uses, and
+    `action_timeout_seconds`, against `timeout_seconds` of the test or of `defaults`.
     """
     yield from _action_timeouts(context)
     spec = context.spec
@@ -236,7 +236,7 @@ def _users(context: Context, section: Path) -> Iterator[str]:
 
 @rule
 def shell_items(context: Context) -> Iterator[Problem]:
-    """`shell: true` stands beside a command of several items: `sh -c` takes one text and would drop the rest."""
+    """`shell: true` is combined with a command of several items: `sh -c` takes one text and would ignore the rest."""
     for path, command, key in context.commands:
         if command.get("shell") and len(command.get(key, ())) > 1:
             hint = f"write {key}: with one item, or remove shell: true"
@@ -246,10 +246,11 @@ def shell_items(context: Context) -> Iterator[Problem]:
 
 @rule
 def class_bounds(context: Context) -> Iterator[Problem]:
-    """The classes of `speed:`, of the suite or of a method, do not tile the time from 0 without an end.
+    """The classes of `speed:`, of the suite or of a method, do not cover the time from 0 without gaps and without an
+    upper end.
 
-    Each class reaches from the bound of the class before up to its own `below_seconds`. So the bounds rise from class to
-    class, and the last one, and only that, has none.
+    Each class reaches from the bound of the class before up to its own `below_seconds`. So the bounds increase from
+    class to class, and only the last class has none.
     """
     if "speed" in context.spec:
         yield from _tiled(context, context.spec["speed"], ("speed",))
@@ -282,7 +283,7 @@ def _tiled(context: Context, classes: Mapping[str, SpeedSpec], path: tuple[str, 
 
 @rule
 def baseline_window(context: Context) -> Iterator[Problem]:
-    """`baseline` wants more runs (`min_runs`) than it looks at (`window`), so that it never gives a verdict."""
+    """`baseline` requires more runs (`min_runs`) than its `window` holds, so it never compares a duration."""
     baseline = context.spec.get("baseline", {})
     window, least = baseline.get("window", 20), baseline.get("min_runs", 5)
     if least > window:
@@ -293,7 +294,7 @@ def baseline_window(context: Context) -> Iterator[Problem]:
 
 @rule
 def quarantine_date(context: Context) -> Iterator[Problem]:
-    """`until` of a quarantine is no day of the calendar."""
+    """`until` of a quarantine is not a calendar date."""
     for name, test in context.spec["tests"].items():
         until = test.get("quarantine", {}).get("until", "")
         try:

@@ -48,7 +48,9 @@ def _refuse(kind: str, strangers: Iterable[tuple[Place, str]], known: Collection
 
 @rule
 def unknown_test(context: Context) -> Iterator[Problem]:
-    """`needs` or `after` names a test that is not there. A test with a matrix may be named whole or by one of its ids."""
+    """`needs` or `after` names a test that does not exist. A test with a matrix can be named as a whole or by one of
+    its ids.
+    """
     named = _listed(context, ("tests", "needs"), ("tests", "after"), ("groups", "needs"))
     known = context.test_ids
     yield from _refuse("test", _strangers(context, named, known), known)
@@ -94,7 +96,7 @@ def _logs(context: Context) -> Iterator[tuple[Path, str]]:
 
 @rule
 def idle_logs(context: Context) -> Iterator[Problem]:
-    """`log_patterns` names a component without a service, whose log nobody has, or `service_logs` has nothing to look for."""
+    """`log_patterns` names a component that is not a service and has no log, or `service_logs` has no pattern."""
     rows = _entries(context, "health")
     for path, name in _logs(context):
         if name in rows and not rows[name].get("service"):
@@ -176,7 +178,7 @@ def _parameters(context: Context, name: str) -> Sequence[str]:
 
 @rule
 def unknown_parameter(context: Context) -> Iterator[Problem]:
-    """A use of a block gives it a parameter that the block does not have, or `collect` names one."""
+    """A use of a block passes a parameter that the block does not have, or `collect` names one."""
     blocks = _entries(context, "blocks")
     for use in context.once(_uses):
         if use.name in blocks and use.given:
@@ -203,7 +205,7 @@ def _no_parameter(context: Context, path: Path, block: str, parameter: str, *, k
 
 @rule
 def missing_parameter(context: Context) -> Iterator[Problem]:
-    """A use of a block does not give a value to each of its parameters; none has a default."""
+    """A use of a block does not pass a value for each of its parameters; none has a default."""
     needed = {
         name: frozenset(block["params"]) for name, block in _entries(context, "blocks").items() if "params" in block
     }
@@ -242,7 +244,9 @@ def _wrong_kind(context: Context, place: Place, name: str, wanted: str) -> Probl
 
 @rule
 def parameter_name(context: Context) -> Iterator[Problem]:
-    """A block's parameter is not a plain name: a lower-case letter, then lower-case letters, digits and `_`; not `port`."""
+    """A block's parameter is not a plain name: a lower-case letter, then lower-case letters, digits and `_`; not
+    `port`.
+    """
     for path, name in _listed(context, ("blocks", "params")):
         if name == "port" or not re.fullmatch(ID, name):
             why = 'is taken: "${port}" is the port of a service' if name == "port" else "is no plain name"

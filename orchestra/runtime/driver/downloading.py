@@ -28,12 +28,17 @@ class Guard:
         job: the step; its time begins now.
         folder: where the browser writes.
         over: which limit is over.
+        began: whether the download has begun.
+        file: where the whole of it is, once it has ended.
+        failed: why it failed, once it has.
     """
 
     job: Job
     folder: Path
     over: Literal["", "time", "size"] = ""
     began: bool = False
+    file: Path | None = None
+    failed: str = ""
     _before: frozenset[str] = field(init=False)
     _end: float = field(init=False)
     _bytes: int = 0
@@ -69,6 +74,10 @@ class Guard:
         limit = seconds_text(self.job.allowed(float(self.job.args["within_seconds"])))
         found = f"{self._bytes / MEGABYTE:.3g} MB by then"
         return unmet(f"the download {name} did not end within {limit}", expected="a whole file", found=found)
+
+    def ended(self) -> bool:
+        """Return whether the download has come to its end, or has run out of its time before it began."""
+        return self.file is not None or bool(self.failed or self.over) or not self.left()
 
     def _size(self) -> int:
         """The size of what was written since the step began, whole or in part."""

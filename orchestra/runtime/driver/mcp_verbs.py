@@ -6,8 +6,10 @@ again, a load event that takes long is waited for. The wording of failures is th
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from orchestra.page_script import OUTCOME
 from orchestra.runtime.driver import dialogs
 from orchestra.runtime.driver.content import judge_file, judge_outcome
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, text_of, unfit, unmet
+from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.mcp_ask import MARGIN_SECONDS, ONCE_SECONDS, expect, wait
@@ -223,13 +226,40 @@ def _download(sender: Sender, job: Job) -> None:
         answer = sender.send(call, guard.seconds() + MARGIN_SECONDS)
     except CallOverError:
         raise (guard.failure() if guard.began else no_download(job)) from None
+    whole = _interrupted(sender, job, guard) if sender.interrupted else None
     if guard.over:
         raise guard.failure()
-    if answer.failed:
+    if answer.failed and whole is None:
         raise _download_failure(sender, job, answer)
     path = job.keep(name, "download")
+    if whole is not None:
+        shutil.copyfile(whole, path.with_name(f".{name}"))
+        path.with_name(f".{name}").replace(path)
     if "expect" in job.args:
-        judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
+        judge_file((whole or path).read_bytes(), job.args["expect"], f"the download {quoted(name)}")
+
+
+def _interrupted(sender: Sender, job: Job, guard: Guard) -> Path | None:
+    """Wait for the end of a download whose call a dialog has cut short; the file, or None when a limit is over.
+
+    The server goes on with the call, and what comes of it is lost: the browser that is ours sees the same download.
+
+    Raises:
+        StepError: nothing is downloaded, or not the whole.
+    """
+    for pause in sender.pauses():
+        if guard.ended():
+            break
+        if sender.page.dialog is not None:  # the next one: it is answered before anything else is done
+            sender.send(ToolCall("browser_evaluate", {"function": "() => true"}), guard.left() + MARGIN_SECONDS)
+        sender.sleep(pause)
+    if guard.failed and not guard.over:
+        raise unmet(f"the download failed: {guard.failed}", expected="a whole file", found=guard.failed)
+    if guard.file is None and not guard.over:
+        if not guard.began:
+            raise no_download(job)
+        guard.over = "time"
+    return guard.file
 
 
 def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:

@@ -163,7 +163,9 @@ async def _guarded(download: Download, guard: Guard) -> None:
             await asyncio.wait({ended}, timeout=LOOK_SECONDS)
         if guard.over:
             await download.cancel()
-        await ended
+        guard.failed = await ended or ""
+        if not guard.failed:
+            guard.file = await download.path()
 
 
 async def _end_dialog(dialog: Dialog, *, accept: bool, text: str | None = None) -> None:

@@ -1,19 +1,23 @@
-"""A `command` test as a job of the loop, and what came of it. May import `attempt`, `commands`, `files`, `junit`, `mask`."""
+"""A `command` test as a job of the loop, and what came of it. May import `attempt`, `commands`, `files`, `reported`, `mask`."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from orchestra import names
 from orchestra.errors import MachineError, UsageError
+from orchestra.ledger.case import BAD, Case
 from orchestra.ledger.disk import open_log
 from orchestra.plan import Command
 from orchestra.runtime.attempt import Evidence, Failure, Request, Result
-from orchestra.runtime.engine.junit import JunitError, Reported, junit_failures
+from orchestra.runtime.cases.text import Mask
+from orchestra.runtime.engine.reported import Stamp, lookup, reported_by
 from orchestra.runtime.files import inside, matching, open_plain
 from orchestra.runtime.mask import StreamMask
 from orchestra.runtime.processes.commands import Finished, Job
@@ -24,23 +28,13 @@ COPIES = "attached"
 
 TAIL_LINES = 20
 TAIL_BYTES = 8192
+KEPT = 3
+"""So many cases that failed are in the message of a test; each has a row of its own."""
+
 ATTACHED_FILES = 10_000
 """So many files a glob of `attach` may name."""
 
 _BLOCK_BYTES = 1 << 20
-
-
-def lookup(bound: Mapping[str, str], name: str) -> str:
-    """The value of a late name.
-
-    Raises:
-        UsageError: it has none here, for instance an environment variable that is not set.
-    """
-    if name in bound:
-        return bound[name]
-    if name.startswith("env."):
-        raise UsageError(f"the environment variable {name[4:]} is not set, and the spec uses ${{{name}}}", "set it")
-    raise UsageError(f"${{{name}}} has no value here")
 
 
 def job_of(request: Request, command: Command, environment: Mapping[str, str], mask: StreamMask | None) -> Job:
@@ -84,10 +78,23 @@ def tail(path: Path) -> str:
     return "\n".join(lines[-TAIL_LINES:])
 
 
-def result_of(request: Request, command: Command, finished: Finished) -> Result:
-    """What came of a command: exit code, signal, time, and its JUnit file if it has one."""
+def result_of(request: Request, command: Command, finished: Finished, before: Stamp | None, mask: Mask) -> Result:
+    """Return what came of a command: exit code, signal, time, and the cases that its runner reports.
+
+    Args:
+        request: what was to be done.
+        command: that of its test.
+        finished: how it ended.
+        before: its report as it was before the attempt.
+        mask: takes secrets out of what its report holds.
+    """
     attached, refused = _attached(request, command)
-    failure = _failure(request, command, finished) or refused
+    cases: tuple[Case, ...] = ()
+    try:
+        cases, failure = _judged(request, command, finished, before, mask)
+    except UsageError as error:
+        failure = Failure("setup", error.message, at=_at(request), found=tail(finished.log), hint=error.hint)
+    failure = failure or refused
     outcome = "passed" if failure is None else "failed"
     if finished.stopped:
         outcome, failure = "interrupted", None
@@ -98,6 +105,8 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
     facts = {"left_behind": finished.left_behind} if finished.left_behind else {}
     if finished.log_error:
         facts["log_error"] = finished.log_error  # type: ignore[assignment]
+    cases, files = _files_of(request, command, cases)
+    attached += [one for one in files if one not in attached]
     return Result(
         task=request.task,
         attempt=request.attempt,
@@ -108,6 +117,7 @@ def result_of(request: Request, command: Command, finished: Finished) -> Result:
         exit_code=finished.exit_code,
         facts=facts,
         resources=_resources(finished),
+        cases=cases,
     )
 
 
@@ -116,65 +126,99 @@ def _resources(finished: Finished) -> dict[str, float]:
     return {} if finished.usage is None else {k: v for k, v in finished.usage._asdict().items() if v is not None}
 
 
-def _failure(request: Request, command: Command, finished: Finished) -> Failure | None:
-    if not command.junit and finished.exit_code in command.exit_codes and not finished.timed_out:
-        return None  # the usual case: nothing needs to be read
-    at = (f"/tests/{request.test.of or request.test.id}/command",)
-    found = tail(finished.log)
+def _at(request: Request) -> tuple[str, ...]:
+    return (f"/tests/{request.test.of or request.test.id}/command",)
+
+
+def _judged(
+    request: Request, command: Command, finished: Finished, before: Stamp | None, mask: Mask
+) -> tuple[tuple[Case, ...], Failure | None]:
+    """Return the cases of a command, and why it did not pass.
+
+    Raises:
+        UsageError: its report cannot be read, is of an earlier run, or has no case that was executed.
+    """
+    cut_off = _cut_off(request, command, finished)
+    if command.report is None:
+        return (), cut_off or _exit_failure(request, command, finished)
+    try:
+        reported = reported_by(request, command, finished, before, mask)
+    except UsageError:
+        if cut_off is None:
+            raise
+        return (), cut_off
+    failure = cut_off or _cases_failure(request, reported) or _exit_failure(request, command, finished, len(reported))
+    return reported, failure
+
+
+def _cut_off(request: Request, command: Command, finished: Finished) -> Failure | None:
+    """Return the failure of a command that did not end by itself."""
     program = command.argv[0]
     if finished.timed_out:
         limit = request.test.timeout_seconds
-        return Failure(
-            "timeout",
-            f'"{program}" did not end within {limit:g} s and was ended with all it started',
-            at=at,
-            found=found,
-        )
+        message = f'"{program}" did not end within {limit:g} s and was ended with all it started'
+        return Failure("timeout", message, at=_at(request), found=tail(finished.log))
     if finished.signal is not None:
-        return Failure("crash", f'"{program}" was ended by signal {finished.signal}', at=at, found=found)
-    try:
-        reported = _reported(request, command, finished)
-    except UsageError as error:
-        return Failure("setup", error.message, at=at, found=found, hint=error.hint)
-    if reported is not None and reported.count:
-        more = reported.count - len(reported.first)
-        words = "; ".join(reported.first) + (f" and {more} more" if more else "")
-        return Failure("command", words, at=at, found=found)
-    if finished.exit_code not in command.exit_codes:
-        allowed = ", ".join(map(str, command.exit_codes))
-        return Failure(
-            "command",
-            f'"{program}" ended with exit code {finished.exit_code}',
-            at=at,
-            expected=f"exit code {allowed}",
-            found=found,
-        )
+        message = f'"{program}" was ended by signal {finished.signal}'
+        return Failure("crash", message, at=_at(request), found=tail(finished.log))
     return None
 
 
-def _reported(request: Request, command: Command, finished: Finished) -> Reported | None:
-    """Return the failures that the command's JUnit file reports; None when there is no file.
-
-    Raises:
-        UsageError: its path leads out of the project, it is no XML or beyond a limit, or it is missing though the command
-            ended well.
-    """
-    if not command.junit:
+def _exit_failure(request: Request, command: Command, finished: Finished, cases: int = 0) -> Failure | None:
+    if finished.exit_code in command.exit_codes:
         return None
-    path = inside(names.expand(command.junit, lambda name: lookup(request.names, name)), Path(request.root))
-    try:
-        found = junit_failures(path)
-    except JunitError as error:
-        raise UsageError(f'the JUnit file "{path.name}" {error}') from error
-    if found is None and finished.exit_code in command.exit_codes:
-        raise UsageError(f'"{command.argv[0]}" wrote no JUnit file "{path.name}"')
-    return found
+    although = f", though none of its {cases} cases failed" if cases else ""
+    return Failure(
+        "command",
+        f'"{command.argv[0]}" ended with exit code {finished.exit_code}{although}',
+        at=_at(request),
+        expected=f"exit code {', '.join(map(str, command.exit_codes))}",
+        found=tail(finished.log),
+    )
+
+
+def _cases_failure(request: Request, cases: Sequence[Case]) -> Failure | None:
+    """Return the failure of a command of which cases failed: the first of them, and why they failed."""
+    bad = [case for case in cases if case.verdict in BAD]
+    if not bad:
+        return None
+    more = len(bad) - KEPT
+    words = "; ".join(case.line for case in bad[:KEPT]) + (f" and {more} more" if more > 0 else "")
+    found = "\n\n".join(text for case in bad[:KEPT] for text in (case.message, *case.more) if text)
+    return Failure("command", words, at=_at(request), found=found)
+
+
+def _files_of(request: Request, command: Command, cases: tuple[Case, ...]) -> tuple[tuple[Case, ...], list[Evidence]]:
+    """Return the cases with the files of those that did not simply pass retained, and these files."""
+    if request.test.evidence == "off" or not any(case.attachments for case in cases):
+        return cases, []
+    root, folder = Path(request.root), Path(request.folder)
+    where = inside(names.expand(command.cwd, lambda name: lookup(request.names, name)), root)
+    retained: dict[str, Evidence] = {}
+
+    def retain(written: str) -> str:
+        try:
+            path = inside(str(where / written), root)
+        except UsageError:
+            return written
+        if len(retained) < ATTACHED_FILES and path.is_file():
+            written = _kept(path, root.resolve(), folder.resolve())
+            retained[written] = Evidence(written, "attachment")
+        return written
+
+    changed = (
+        case
+        if case.verdict == "passed" or not case.attachments
+        else msgspec.structs.replace(case, attachments=tuple(map(retain, case.attachments)))
+        for case in cases
+    )
+    return tuple(changed), list(retained.values())
 
 
 def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failure | None]:
     """Return the files that the command's `attach` globs name, and the failure of one that leads out of the project."""
     root, folder = Path(request.root), Path(request.folder)
-    at = (f"/tests/{request.test.of or request.test.id}/command",)
+    at = _at(request)
     found: list[Evidence] = []
     refused = None
     for glob in command.attach:

@@ -16,6 +16,7 @@ from orchestra.errors import OrchestraError
 from orchestra.plan import Command
 from orchestra.runtime.attempt import Failure, Request, Result
 from orchestra.runtime.engine.job import job_of, result_of
+from orchestra.runtime.engine.reported import Stamp, stamp
 from orchestra.runtime.engine.workers import Workers
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.commands import Commands, Finished
@@ -59,7 +60,7 @@ class Local:
         self._clock = clock
         self._masks = masks
         self._commands = Commands(clock=clock)
-        self._requests: dict[str, Request] = {}
+        self._requests: dict[str, tuple[Request, Stamp | None]] = {}
         self._results: list[Result] = []
         self._read_since: deque[Result | Exception] = deque()
         self._workers = Workers(
@@ -97,8 +98,9 @@ class Local:
             elif command is None:
                 self._workers.start(request)
             else:
+                before = stamp(request, command)
                 self._commands.start(job_of(request, command, self._environment, self._masks.stream()))
-                self._requests[request.task] = request
+                self._requests[request.task] = (request, before)
         except OrchestraError as error:
             at = (f"/tests/{request.test.of or request.test.id}",)
             failure = Failure("setup", error.message, at=at, hint=error.hint)
@@ -113,15 +115,15 @@ class Local:
             left = max(0.0, due - self._clock())
             timeout = left if timeout is None else min(timeout, left)
         for finished in self._commands.poll(0.0 if results else timeout):
-            request = self._requests.pop(finished.key)
+            request, before = self._requests.pop(finished.key)
             command = request.test.command
             if command is None:
                 continue
-            if command.junit or command.attach:  # the command decides how much there is to read
-                words = (request, command, finished)
+            if command.report or command.attach:  # the command decides how much there is to read
+                words = (request, command, finished, before)
                 threading.Thread(target=self._read, args=words, name=request.task, daemon=True).start()
             else:
-                results.append(result_of(request, command, finished))
+                results.append(result_of(request, command, finished, before, self._masks.text))
         while self._read_since:
             late = self._read_since.popleft()
             if isinstance(late, Exception):
@@ -129,10 +131,10 @@ class Local:
             results.append(late)
         return results + self._workers.collect()
 
-    def _read(self, request: Request, command: Command, finished: Finished) -> None:
+    def _read(self, request: Request, command: Command, finished: Finished, before: Stamp | None) -> None:
         """Make the result of a command that wrote files, in a thread of its own."""
         try:
-            self._read_since.append(result_of(request, command, finished))
+            self._read_since.append(result_of(request, command, finished, before, self._masks.text))
         except Exception as error:  # noqa: BLE001 - the thread of the loop raises it
             self._read_since.append(error)
         self._commands.wake()

@@ -1,0 +1,302 @@
+"""The opening of a run: its lock, what it knows before the first test, and the first events of its record."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestra import __version__
+from orchestra.ledger import history, kept_plan
+from orchestra.ledger.author import Author, Signer
+from orchestra.ledger.baseline import place_of
+from orchestra.ledger.disk import make_folder
+from orchestra.ledger.event import Note, RunResumed, RunStarted, Verdict
+from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.log import run_id, utc_stamp
+from orchestra.ledger.origin import Provenance, machine_shape
+from orchestra.ledger.runs import newest_id
+from orchestra.ledger.transaction import recover
+from orchestra.ledger.view import Observer, View
+from orchestra.places import Places
+from orchestra.plan import Method, Plan, Test
+from orchestra.project import PLAN_FOLDER
+from orchestra.runtime import scratch
+from orchestra.runtime.bounded.patterns import PatternError
+from orchestra.runtime.browsers.browser import Browser, Missing
+from orchestra.runtime.build import Builds
+from orchestra.runtime.engines import engines
+from orchestra.runtime.excuse import NONE, Excused, lapsed
+from orchestra.runtime.filming import unfilmed
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.pace import Pace
+from orchestra.runtime.provenance import odd, provenance
+from orchestra.runtime.recorder import Recorder
+from orchestra.runtime.resume import Resumed, going_on
+from orchestra.runtime.trust import Passes, vouched
+from orchestra.runtime.window import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is to be done.
+
+    Attributes:
+        argv: the command line, for the record.
+        workers: slots for each method; None leaves it to the spec.
+        headed: show browsers.
+        force: run what would be `unchanged`.
+        resume: the id of the run to resume; empty to begin one.
+        allow_changed: of a run that is resumed, run those tests again whose plan has changed.
+        trust: resume a run that this user did not make on this machine.
+        sign: signs the seals of the record; None for no signature.
+    """
+
+    argv: tuple[str, ...] = ()
+    workers: int | None = None
+    headed: bool = False
+    force: bool = False
+    resume: str = ""
+    allow_changed: bool = False
+    trust: bool = False
+    sign: Signer | None = None
+
+
+@dataclass(slots=True)
+class Task:
+    """A selected task between its push and its verdict.
+
+    Attributes:
+        name: `cli:B004`.
+        method: of the plan.
+        test: of the plan.
+        inputs: digest of all that its verdict rests on, once it is known.
+        marks: where the logs of its services ended when its attempt began.
+        given: the verdict and its reason, while its duration is confirmed by repeats.
+        inner: the cases of its latest attempt, with their excuses.
+        throttled: a gate let only one test run at a time when its attempt began.
+        unsearched: why its known failures could not be searched for in them.
+    """
+
+    name: str
+    method: Method
+    test: Test
+    inputs: str | None = None
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    given: tuple[Verdict, str] = ("error", "")
+    inner: Excused = NONE
+    unsearched: PatternError | None = None
+    throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that is open: what its parts share.
+
+    Attributes:
+        id: of the run.
+        root: the project root.
+        home: `.orchestra/<suite>`.
+        folder: the run's.
+        plan: the suite.
+        options: how the run is to be done.
+        environment: what commands, services and workers inherit.
+        tasks: the selected tasks, in the order of the selection.
+        now: the time of its opening.
+        begun: the same by the monotonic clock, earlier by what earlier segments took.
+        lock: of the suite.
+        past: the last good durations and inputs, from the history.
+        places: where JSON pointers are in the spec.
+        browsers: of each engine that a selected test drives.
+        builds: digests of the components.
+        resumed: what earlier segments leave to this one.
+        masks: take secrets out of texts.
+        view: of the record so far.
+        recorder: writes the record.
+        passes: what this user has vouched for.
+        pace: durations against the baseline.
+    """
+
+    id: str
+    root: Path
+    home: Path
+    folder: Path
+    plan: Plan
+    options: Options
+    environment: Mapping[str, str]
+    tasks: Mapping[str, Task]
+    now: datetime
+    begun: float
+    lock: Lock
+    past: Mapping[str, history.Past]
+    places: Places
+    browsers: Mapping[str, Browser | Missing]
+    builds: Builds
+    resumed: Resumed
+    masks: Masks
+    view: View
+    recorder: Recorder
+    passes: Passes
+    pace: Pace
+
+    @property
+    def mark(self) -> str:
+        """Return the tree mark of all that this segment starts.
+
+        The reaper of an earlier segment may still be at work: it must not take processes of this one for leftovers.
+        """
+        return f"{self.id}.{self.resumed.segment}" if self.resumed.segment else self.id
+
+    def place(self, pointer: str) -> str:
+        """Return where a JSON pointer is in the spec, for people."""
+        return self.places.text((pointer,))
+
+    def seconds(self) -> float:
+        """Return how long the run has taken so far, in all its segments."""
+        return time.monotonic() - self.begun
+
+
+def open_run(
+    root: Path,
+    plan: Plan,
+    selection: Sequence[str],
+    *,
+    options: Options,
+    environment: Mapping[str, str],
+    observers: Callable[[Path], Sequence[Observer]],
+    interrupted: Callable[[], bool],
+) -> Run:
+    """Take the lock of the suite, learn what is to be known before the first test, and record the start.
+
+    Args:
+        root: the project root.
+        plan: the suite.
+        selection: the tasks that must get a verdict, in the plan's order.
+        options: how.
+        environment: what commands, services and workers inherit; read for secrets.
+        observers: shown every event.
+        interrupted: whether the run is to end: inputs are read no further then.
+
+    Raises:
+        MachineError: another run holds the suite, the disk refuses, or there is no browser.
+    """
+    environment = dict(environment)
+    begun, now, home = time.monotonic(), datetime.now(UTC), root / PLAN_FOLDER / plan.suite
+    run = options.resume or run_id(now, os.urandom(2).hex(), newest_id(home))
+    folder = home / "runs" / run
+    tasks, passes = _tasks(plan, selection), Passes.of(root, home, environment)
+    lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now)))
+    try:
+        recover(home)
+        past, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
+        tests = [task.test for task in tasks.values()]
+        browsers = engines(tests, root, environment, headed=options.headed)
+        builds = Builds(root, plan, interrupted)
+        resumed, trusted = Resumed(), ""
+        if options.resume:  # the lock is held: no other run writes this record now
+            trusted = vouched(folder, passes.secret, environment, trust=options.trust)
+            changed = options.allow_changed
+            resumed = going_on(folder, plan, builds.digests, builds.inputs_digest, allow_changed=changed)
+        else:
+            make_folder(folder)
+        masks = Masks(plan.secrets, environment)
+        # Of passes the steps are of interest only where methods are compared.
+        view = View(steps=len(plan.methods) > 1)
+        author = Author(passes.secret, options.trust, options.sign)
+        recorder = Recorder(folder, masks.text if masks else None, view, observers(folder), author=author)
+        versions = {engine: found.version for engine, found in browsers.items() if isinstance(found, Browser)}
+        origin = provenance(root, environment, __version__, versions)
+        opened = Run(
+            id=run,
+            root=root,
+            home=home,
+            folder=folder,
+            plan=plan,
+            options=options,
+            environment=environment,
+            tasks=tasks,
+            now=now,
+            begun=begun - view.seconds,
+            lock=lock,
+            past=past,
+            places=places,
+            browsers=browsers,
+            builds=builds,
+            resumed=resumed,
+            masks=masks,
+            view=view,
+            recorder=recorder,
+            passes=passes,
+            pace=Pace.open(home, plan.baseline, place_of(machine_shape(origin), plan.profile)),
+        )
+        _record_start(opened, origin, trusted)
+    except BaseException:
+        lock.release()
+        raise
+    return opened
+
+
+def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, Task]:
+    methods = {method.id: method for method in plan.methods}
+    tests = {test.id: test for test in plan.tests}
+    parts = ((name, *name.split(":", 1)) for name in selection)
+    return {name: Task(name, methods[method], tests[test]) for name, method, test in parts}
+
+
+def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
+    """Retain the plan and record the start of the run, or of this segment of it, with what people should know of it."""
+    kept_plan.keep(run.folder, run.plan)
+    if run.options.resume:
+        run.recorder.add(
+            RunResumed(
+                run=run.id,
+                rerun=run.resumed.rerun,
+                plan_digest=run.plan.digest(),
+                source_digest=run.plan.source_digest,
+                changed=run.resumed.changed,
+                workers=run.options.workers or 0,
+                argv=run.options.argv,
+                provenance=origin,
+                builds=run.builds.digests,
+                opening_seconds=run.seconds() - run.view.seconds,
+            )
+        )
+        run.recorder.add(Note(kind="trust", message=trusted))
+        return
+    run.recorder.add(
+        RunStarted(
+            run=run.id,
+            suite=run.plan.suite,
+            plan_digest=run.plan.digest(),
+            source_digest=run.plan.source_digest,
+            profile=run.plan.profile or None,
+            selection=tuple(run.tasks),
+            methods=tuple(method.id for method in run.plan.methods),
+            workers=run.options.workers or 0,
+            argv=run.options.argv,
+            provenance=origin,
+            builds=run.builds.digests,
+            opening_seconds=run.seconds(),
+        )
+    )
+    for note in _remarks(run, origin):
+        run.recorder.add(note)
+
+
+def _remarks(run: Run, origin: Provenance) -> Iterator[Note]:
+    """Yield what people should know before the first test."""
+    for message in run.masks.weak:
+        yield Note(kind="secret", message=message)
+    for kind, message in odd(run.root, origin, run.id, run.now):
+        yield Note(kind=kind, message=message)
+    for message in lapsed(run.plan, run.now.date()):
+        yield Note(kind="quarantine", message=message)
+    if run.browsers and (why := scratch.environment(run.environment)[1]):
+        yield Note(kind="tmpdir", message=why)
+    if missing := unfilmed((task.test for task in run.tasks.values()), run.environment):
+        yield Note(kind="video", message=missing)
+    if run.pace.fault:
+        yield Note(kind="baseline", message=run.pace.fault)

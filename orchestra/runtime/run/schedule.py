@@ -1,0 +1,292 @@
+"""The schedule of a run: which task starts when, and which gets its verdict without running.
+
+A task is pushed when its needs have their verdicts. It holds a slot from its grant to its verdict, waits for the
+components that it requires, and starts when they are healthy. Every decision is a pure function of `verdict`, `queue` or
+`resource`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from orchestra.ledger.disk import make_folder
+from orchestra.ledger.event import AttemptStarted, Note, Verdict
+from orchestra.plan import Plan
+from orchestra.runtime.attempt import Request, needs_browser, needs_chromium, writes_files
+from orchestra.runtime.between import Between
+from orchestra.runtime.browsers.browser import Browser, Missing
+from orchestra.runtime.build import unsure
+from orchestra.runtime.engine.local import Local
+from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.gate import SAMPLE_SECONDS
+from orchestra.runtime.incident import Outages
+from orchestra.runtime.log_finding import patterns_of
+from orchestra.runtime.overtaken import Overtaken
+from orchestra.runtime.pace import repeat_folder
+from orchestra.runtime.record import folder_of
+from orchestra.runtime.resource import Slots
+from orchestra.runtime.run.decide import Decisions
+from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending
+from orchestra.runtime.run.measure import Measures
+from orchestra.runtime.run.opening import Run, Task
+from orchestra.runtime.select import task_name
+from orchestra.runtime.servers.matrix import Matrix
+from orchestra.runtime.verdict import blocked_by
+from orchestra.runtime.window import marks
+
+
+class Schedule:
+    """Starts tasks.
+
+    Args:
+        run: that is open.
+        ending: of the run.
+        queue: tasks that wait for others or for a slot.
+        engine: executes attempts.
+        matrix: the health matrix.
+        outages: incidents, and the attempts that they touch.
+        overtaken: attempts whose servers moved under them.
+        measures: the gates.
+        decisions: gives verdicts.
+
+    Attributes:
+        running: the tasks with an attempt or a repeat under way.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        ending: Ending,
+        *,
+        queue: Queue,
+        engine: Local,
+        matrix: Matrix,
+        outages: Outages,
+        overtaken: Overtaken,
+        measures: Measures,
+        decisions: Decisions,
+    ) -> None:
+        self._run, self._ending = run, ending
+        self._queue, self._engine, self._matrix = queue, engine, matrix
+        self._outages, self._overtaken = outages, overtaken
+        self._measures, self._decisions = measures, decisions
+        self._between = Between(run.plan.components, matrix, engine.wake, self._renewed)
+        self._slots = {method.id: Slots(method, run.options.workers) for method in run.plan.methods}
+        self._busy = {method.id: 0 for method in run.plan.methods}
+        self._awaiting: list[Task] = []
+        self._names = _environment_names(run.plan, run.environment)
+        self.running: dict[str, Task] = {}
+
+    def changed(self) -> str:
+        """Return why the number of workers changed since the last call; empty when it has not. Any thread may ask."""
+        reasons = [f"{name}: {reason}" for name, slots in self._slots.items() if (reason := slots.changed())]
+        return "; ".join(reasons)
+
+    # --------------------------------------------------------------------------------------------------------- pushing
+
+    def push(self, name: str) -> None:
+        """Queue a task whose needs have their verdicts, or give it the verdict that it has without running."""
+        task = self._run.tasks[name]
+        if name in self._run.resumed.kept:
+            self._decisions.again(name)
+            return
+        self._queue.push(name)
+        if self._ending.signal:
+            self._decisions.decide(task, "interrupted", f"{SIGNAL_NAMES[self._ending.signal]} before it started")
+            return
+        needs = [task_name(task.method.id, need) for need in task.test.needs]
+        blocked = blocked_by(needs, self._run.view.verdicts) or self._measures.gates.blocked()
+        missing = self._run.browsers.get(task.test.browser)
+        if task.test.skip:
+            self._decisions.decide(task, "skipped", task.test.skip)
+        elif blocked:
+            self._decisions.decide(task, "blocked", blocked)
+        elif isinstance(missing, Missing) and needs_browser(task.test):
+            if needs_chromium(task.test):  # not skipped, which is green: the others run, and the run ends with exit 3
+                reason = f"{missing.reason}; `orchestra doctor` says what mends it"
+                self._decisions.decide(task, "blocked", reason)
+            else:
+                self._decisions.decide(task, "skipped", missing.reason)
+        else:
+            self._unchanged(task)
+
+    def _unchanged(self, task: Task) -> None:
+        """Give the verdict `unchanged`, where nothing that the test reads has changed since it last passed."""
+        task.inputs = self._run.builds.inputs_digest(task.test)
+        if not task.test.inputs:
+            return
+        past = self._run.past.get(task.name)
+        if past is not None and past.run and past.inputs == task.inputs and not self._run.options.force:
+            if unknown := self._run.builds.unknown(task.test):
+                self._run.recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown)))
+                return
+            if not self._run.passes.hold(task.name, past, self._run.recorder.add):
+                return
+            reason = f"nothing it reads has changed since run {past.run}"
+            self._decisions.decide(task, "unchanged", reason, since=past.run)
+
+    # -------------------------------------------------------------------------------------------------------- granting
+
+    def workers(self) -> int:
+        """Return how many tests may run at once: methods follow each other, but for those that run in parallel."""
+        slots = [(method.parallel, self._slots[method.id].count()) for method in self._run.plan.methods]
+        in_parallel = sum(count for parallel, count in slots if parallel)
+        return in_parallel + max((count for parallel, count in slots if not parallel), default=0)
+
+    def slot_free(self) -> bool:
+        """Return whether one more test may run."""
+        return len(self.running) < self.workers()
+
+    def idle(self) -> bool:
+        """Return whether nothing runs and nothing waits for its components."""
+        return not self.running and not self._awaiting
+
+    def patience(self) -> float | None:
+        """Return after how many seconds something is due although no attempt ends; None for nothing."""
+        if self._measures.gates.of("during") and self.running:
+            return SAMPLE_SECONDS
+        waiting = self._queue.count() - len(self.running)
+        samples = [self._slots[name].samples_in(count, waiting) for name, count in self._busy.items()]
+        return min((wait for wait in (*samples, self._overtaken.wait_seconds()) if wait is not None), default=None)
+
+    def grant(self) -> None:
+        """Start what may start, method by method, while slots are free."""
+        gates = self._measures.gates
+        if self._ending.signal or not self._measures.open(self.workers()):
+            return
+        if gates.due():
+            self._measures.sample(self.workers())
+        if gates.blocked():
+            self.decide_waiting("blocked", gates.blocked())
+            return
+        awaiting, self._awaiting = self._awaiting, []
+        for task in awaiting:
+            self.admit(task)
+        for method in self._run.plan.methods:
+            while True:
+                busy = self._busy[method.id]
+                if busy >= (1 if gates.throttled() else self._slots[method.id].allowed(busy)):
+                    break
+                name = self._queue.take(method.id)
+                if name is None:
+                    break
+                if self._decisions.decided(name):
+                    self._queue.release(name)
+                    continue
+                self._busy[method.id] += 1
+                self.admit(self._run.tasks[name])
+
+    def admit(self, task: Task) -> None:
+        """Start a task that holds a slot, once the components that it requires are healthy."""
+        required = self._matrix.required_by(task.test.requires)
+        if not self._between.ready(task.method.id, required):
+            self._awaiting.append(task)
+            return
+        rows = [self._matrix.row(name) for name in required]
+        bad = next((row for row in rows if row.state == "failed"), None)
+        if bad is not None:
+            self.leave(task)
+            reason = f"requires {bad.id}, which {bad.reason}" + (f" (incident {bad.incident})" if bad.incident else "")
+            if bad.required:
+                self._measures.note_unhealthy(bad)
+            self._decisions.decide(task, "blocked" if bad.required else "skipped", reason)
+        elif all(row.state == "healthy" for row in rows):
+            self._outages.began(task.name, required, (row.degraded for row in rows if row.degraded))
+            self.start(task)
+        else:
+            self._matrix.request(required)
+            self._awaiting.append(task)
+
+    def _renewed(self, component: str, method: str) -> None:
+        message = f'"{component}" is renewed before the tests of {method}, as `between_methods` says'
+        self._run.recorder.add(Note(kind="between_methods", message=message))
+
+    # -------------------------------------------------------------------------------------------------------- starting
+
+    def folder_of(self, task: Task, attempt: int) -> str:
+        """Return the folder of an attempt, or of the repeat of it that is under way, relative to the run's."""
+        folder = folder_of(task.name, attempt, self._run.resumed.segment)
+        repeat = self._run.pace.repeating(task.name)
+        return repeat_folder(folder, repeat) if repeat else folder
+
+    def start(self, task: Task) -> None:
+        """Start the next attempt at a task, or the next repeat."""
+        run, test = self._run, task.test
+        repeat = run.pace.repeating(task.name)
+        attempt = run.view.life(task.name).ended + (not repeat)
+        folder = self.folder_of(task, attempt)
+        path = f"{run.folder}/{folder}"
+        if writes_files(test):
+            make_folder(path)
+        browser = run.browsers.get(test.browser) if needs_browser(test) else None
+        if not repeat:
+            run.recorder.add(
+                AttemptStarted(
+                    task=task.name,
+                    test=test.id,
+                    method=task.method.id,
+                    attempt=attempt,
+                    dir=folder,
+                    browser="" if browser is None else test.browser,
+                )
+            )
+        if patterns_of(test, task.method.id):
+            self._matrix.hear()  # what was written before it began is not its own
+        required = self._matrix.required_by(test.requires)
+        task.marks = marks(run.folder, required)
+        task.throttled = self._measures.gates.throttled()
+        known = run.past.get(task.name)
+        self._overtaken.began(task.name, test, required, known.seconds if known is not None else None)
+        names = {"attempt.dir": path, "test.id": test.id, "method.id": task.method.id}
+        self._engine.start(
+            Request(
+                task=task.name,
+                test=test,
+                method=task.method,
+                attempt=attempt,
+                root=str(run.root),
+                folder=path,
+                names={**self._names, **self._matrix.names(), **names},
+                mark=f"{run.mark}/{_word(task.name)}/{attempt}",
+                browser=browser if isinstance(browser, Browser) else None,
+                headed=run.options.headed,
+                secrets=run.plan.secrets,
+            )
+        )
+        self.running[task.name] = task  # not before: no result would come of what could not be started
+
+    def leave(self, task: Task) -> None:
+        """Give back the slot and the resources of a task."""
+        self._busy[task.method.id] -= 1
+        self._queue.release(task.name)
+
+    # ------------------------------------------------------------------------------------------- what will never start
+
+    def decide_waiting(self, verdict: Verdict, reason: str) -> None:
+        """Give one verdict to all that was pushed and has not started."""
+        for task in self._awaiting:
+            self.leave(task)
+        self._awaiting.clear()
+        for name in self._queue.waiting():
+            if not self._decisions.decided(name) and name not in self.running:
+                self._decisions.decide(self._run.tasks[name], verdict, reason)
+
+    def give_up(self) -> None:
+        """Give a verdict to what waits although nothing runs and nothing can start: no wait would ever end."""
+        reason = "it could not be started: what it waits for is not selected"
+        for name in self._queue.waiting():
+            if not self._decisions.decided(name):
+                self._decisions.decide(self._run.tasks[name], "error", reason)
+
+
+def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the plan refers to, as runtime variables; one that is not set has none."""
+    text = msgspec.json.encode(plan).decode()
+    return {f"env.{name}": value for name, value in environment.items() if f"${{env.{name}}}" in text}
+
+
+def _word(task: str) -> str:
+    """Return the name of a task as one word, for marks: a matrix may put spaces into it, and no id holds `%`."""
+    return task.replace(" ", "%20")
