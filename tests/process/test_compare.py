@@ -55,6 +55,11 @@ def test_three_methods_and_their_baselines_are_compared_in_verb_and_summary(proj
     summary = (project.folder / "summary.md").read_text(encoding="utf-8")
     assert "| agree | one | two | three |" in summary
     assert "usual (baseline)" in summary
+    parts = project.run("compare", *(run.partition("-")[2] for run in runs))
+    assert parts.code == 0, parts.err
+    assert project.run("compare", runs[0].partition("-")[2]).out == project.run("compare", "--run", runs[0]).out
+    many = project.run("compare", "20", "last")
+    assert (many.code, '"20" is part of 3 runs' in many.err) == (2, True)
     every = project.run("compare", *runs)
     assert every.code == 0, every.err
     assert ["agree", *runs] in [line.split() for line in every.out.splitlines()]
