@@ -237,7 +237,7 @@ def kills(browser: Browser, count: int) -> tuple[list[str], bool]:
                 state = result.facts["session"]
                 gone = state["session"] != session or state["tabs"] != 1 or "page" in state.get("reason", "")
                 told["lost pages"] += gone
-                if not (result.outcome == "error" and result.failure and result.failure.fault == "crash"):
+                if not (result.outcome == "error" and result.failure and result.failure.kind == "crash"):
                     break
                 told["tried again"] += 1
                 result = once(said)

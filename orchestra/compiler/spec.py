@@ -478,7 +478,8 @@ class DefaultsSpec(TypedDict, total=False):
     browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
     evidence: Annotated[
-        Evidence, Key("when screenshot, console and network of the page are saved", "on_failure", default="on_failure")
+        Evidence,
+        Key("when screenshot, text, console and network of the page are saved", "on_failure", default="on_failure"),
     ]
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]
@@ -553,7 +554,7 @@ class TestSpec(_Finally, total=False):
     timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("the number of retries, and the causes to retry", {"max": 1})]
-    evidence: Annotated[Evidence, Key("when screenshot, console and network of the page are saved", "always")]
+    evidence: Annotated[Evidence, Key("when screenshot, text, console and network of the page are saved", "always")]
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]
     inputs: Annotated[

@@ -42,6 +42,15 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The base of all that is recorded. A field of a newer version is passed over."""
 
 
+Section: TypeAlias = Literal["before", "steps", "finally"]
+"""A list of steps of a test."""
+
+
+def numbered(section: Section, index: int) -> str:
+    """Return the number of a step as people count: `3`, `1 of finally`."""
+    return str(index + 1) if section == "steps" else f"{index + 1} of {section}"
+
+
 class Failure(Part, frozen=True):
     """Why an attempt did not pass."""
 
@@ -49,23 +58,25 @@ class Failure(Part, frozen=True):
         Id, means("the kind by which retries are decided: `timeout`, `connection`, `crash`, `assertion`, …")
     ]
     message: str
-    step: Annotated[int | None, means("index of the step, from 0; null outside of the steps")] = None
+    step: Annotated[int | None, means("index of the step in its section, from 0; null outside of the steps")] = None
     at: Annotated[Id | None, means("place in the spec, `file:line`")] = None
     expected: str | None = None
     found: str | None = None
     hint: str | None = None
+    section: Annotated[Section, means("the section of the step")] = "steps"
 
 
 class StepDone(Part, frozen=True, kw_only=True):
     """One step of an attempt."""
 
-    index: Annotated[int, means("from 0")]
+    index: Annotated[int, means("in its section, from 0")]
     verb: Annotated[Id, means("`goto`, `click`, …")]
     seconds: Seconds
     outcome: Outcome
     calls: Annotated[int, means("tool calls that it took (method mcp)")] = 0
     polls: Annotated[int, means("wait calls that it took (method mcp)")] = 0
     lag_seconds: Annotated[float | None, means("from the page showing it to our knowing it")] = None
+    section: Section = "steps"
 
 
 class Evidence(Part, frozen=True, kw_only=True):
@@ -74,7 +85,7 @@ class Evidence(Part, frozen=True, kw_only=True):
     path: Annotated[Id, means("relative to the run's folder")]
     digest: Sha256
     bytes: int
-    kind: Annotated[Id, means("`log`, `screenshot`, `trace`, `console`, `network`, `download`, …")]
+    kind: Annotated[Id, means("`log`, `screenshot`, `page`, `trace`, `console`, `network`, `download`, …")]
 
 
 class Dropped(Part, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from orchestra.draw import duration
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.life import Life
+from orchestra.ledger.parts import numbered
 from orchestra.report.beside import finding_text, host_lines, network_text
 from orchestra.report.lines import detail, details, line
 from orchestra.report.rows import explained
@@ -42,7 +43,13 @@ def _attempt(body: AttemptFinished, folder: str) -> Iterator[str]:
     for step in body.steps:
         calls = f"{step.calls} calls" if step.calls else ""
         polls = f"{step.polls} polls" if step.polls else ""
-        parts = [f"{step.index + 1} {step.verb}", step.outcome, duration(step.seconds), calls, polls]
+        parts = [
+            f"{numbered(step.section, step.index)} {step.verb}",
+            step.outcome,
+            duration(step.seconds),
+            calls,
+            polls,
+        ]
         yield detail("step", ", ".join(part for part in parts if part))
     for name, text in explained(body, ("at", "message", "expected", "found", "hint")):
         yield from details(name, text)

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from orchestra.ledger.event import AttemptFinished, Compared, Verdict
+from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
+from orchestra.ledger.history import RunRecord
+from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
-from orchestra.ledger.parts import Evidence, Finding
+from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.ledger.use import Use
 from orchestra.report.beside import HostRow
 from orchestra.report.compare import Agreement, Comparison
 from orchestra.standard import is_standard
+
+
+class Try(NamedTuple):
+    """One attempt: when it ended, and its event."""
+
+    ended: str
+    body: AttemptFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,8 @@ class Row:
         tags: from the plan.
         incidents: ids of those that overlapped an attempt or blocked the test.
         findings: errors beside the assertions, of the last attempt.
+        tries: every attempt that counts, in order.
+        needs, after: tests of the plan that this one needs, or follows.
     """
 
     task: str
@@ -59,6 +71,9 @@ class Row:
     tags: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    tries: tuple[Try, ...] = ()
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def failure(self) -> AttemptFinished | None:
@@ -77,12 +92,16 @@ def message_of(attempt: AttemptFinished) -> str:
 
 
 def step_of(attempt: AttemptFinished) -> str:
-    """The step that failed, `step 3 expect`; empty outside of the steps."""
-    number = attempt.error.step if attempt.error is not None else None
-    if number is None:
+    """Return the step that failed, `step 3 expect`, `step 1 of finally click`; empty outside of the steps."""
+    if attempt.error is None or attempt.error.step is None:
         return ""
-    missed = (one.verb for one in reversed(attempt.steps) if one.index == number and one.outcome != "passed")
-    return f"step {number + 1} {next(missed, '')}".rstrip()
+    place = attempt.error.section, attempt.error.step
+    missed = (
+        step.verb
+        for step in reversed(attempt.steps)
+        if (step.section, step.index) == place and step.outcome != "passed"
+    )
+    return f"step {numbered(*place)} {next(missed, '')}".rstrip()
 
 
 def explained(attempt: AttemptFinished, names: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -169,6 +188,21 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """Texts and pictures that a report holds itself, because its reader may have nothing but that one file.
+
+    Attributes:
+        spec: text of the spec around a place, by `file:line`.
+        texts: text of a file of evidence, by its path; a long one is cut.
+        pictures: content of a picture, by its path; empty unless asked for.
+    """
+
+    spec: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A run as it is reported.
 
@@ -195,6 +229,10 @@ class Report:
         provenance: commit, tools, machine; nested keys joined by a dot.
         spent: seconds by what the run did, as `ledger.spent` has the rows.
         use: what the run used of its machine; None where no sample was recorded.
+        titles: of methods and of groups, by id.
+        changes: of the rows of the health matrix, in order.
+        earlier: the runs before this one, in the order of time.
+        shown: texts and pictures of the evidence.
     """
 
     suite: str
@@ -223,3 +261,7 @@ class Report:
     provenance: tuple[tuple[str, str], ...] = ()
     use: Use | None = None
     spent: Mapping[str, float] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Seen[ServiceChanged], ...] = ()
+    earlier: tuple[RunRecord, ...] = ()
+    shown: Shown = Shown()

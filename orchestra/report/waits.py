@@ -5,7 +5,7 @@ A block that many tests use, and a test of a matrix, are one line, so that one r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -54,10 +54,11 @@ class Waits:
 
 
 def note(waits: dict[str, Wait], test: Test, steps: Sequence[StepDone]) -> None:
-    """Take in the steps of one attempt, as its event has them: numbered from 0 in each of `before`, `steps`, `finally`."""
-    if not test.steps:
-        return
-    for step, done in zip(test.steps, _main(test, steps), strict=False):
+    """Take in the steps of one attempt, as its event has them. Only the section `steps` has waits that are compared."""
+    for done in steps:
+        if done.section != "steps" or done.index >= len(test.steps):
+            continue
+        step = test.steps[done.index]
         limit = step.args.get(LIMIT)
         if limit is None or not step.at or done.verb != step.verb:
             continue
@@ -71,16 +72,3 @@ def note(waits: dict[str, Wait], test: Test, steps: Sequence[StepDone]) -> None:
 def _wait(waits: dict[str, Wait], step: Step, limit: float) -> Wait:
     key = f"{step.at[-1]} {limit}"  # a parameter of a block may be its limit
     return waits.setdefault(key, Wait(step.at[-1], step.verb, limit))
-
-
-def _main(test: Test, steps: Sequence[StepDone]) -> Iterator[StepDone]:
-    """The steps of the section `steps`."""
-    section, last = 0, -1
-    for done in steps:
-        if done.index <= last:
-            section += 1
-        if test.before and section == 0 and done.outcome != "passed":
-            return  # what follows is `finally`
-        last = done.index
-        if section == int(bool(test.before)):
-            yield done

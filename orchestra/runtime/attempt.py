@@ -1,4 +1,4 @@
-"""One attempt at one test: what an executor is asked and what it answers. May import `layers`, `plan`, `steps`, `browser`.
+"""One attempt at one test: what an executor is asked and what it answers. May import `parts`, `plan`, `steps`, `browser`.
 
 Both are plain data that cross a process border, so an attempt can run in the run's loop (a command), in a warm worker
 process (a browser) or in the process of an MCP session, and nobody else can tell.
@@ -10,18 +10,16 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from orchestra.layers import Layer
 from orchestra.ledger.case import Case
+from orchestra.ledger.parts import Dropped, Failure, Finding, Outcome, StepDone, Traffic
 from orchestra.plan import Method, Test
 from orchestra.runtime.browsers.browser import Browser
 from orchestra.steps import VERBS
 
-Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
-
 # `assertion`: the product did not do what the spec expects; `command`: its program failed; both are the product's.
 # `timeout`: the time of the test was over; `connection`: nothing answered; `crash`: browser, page or worker died.
 # `setup`: the test could not be carried out as written (a name without a value, a file that is not there).
-Fault: TypeAlias = Literal["assertion", "command", "timeout", "connection", "crash", "setup"]
+FailureKind: TypeAlias = Literal["assertion", "command", "timeout", "connection", "crash", "setup"]
 
 
 FINALLY_SECONDS = 30.0
@@ -102,34 +100,19 @@ class Request(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
 
 
-class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why an attempt did not pass. `at` are JSON pointers into the spec, outermost first."""
+class AttemptFailure(Failure, frozen=True):
+    """A failure as an executor reports it. The run replaces the pointers by a place, which goes into `at`.
 
-    fault: Fault
-    message: str
-    step: int | None = None
-    verb: str = ""
-    at: tuple[str, ...] = ()
-    expected: str = ""
-    found: str = ""
-    hint: str = ""
+    Attributes:
+        pointers: JSON pointers into the spec, outermost first.
+    """
+
+    kind: FailureKind
+    pointers: tuple[str, ...] = ()
 
 
-class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One step as it was carried out. `section` is before, steps or finally; `index` counts within it."""
-
-    section: Literal["before", "steps", "finally"]
-    index: int
-    verb: str
-    seconds: float
-    outcome: Outcome
-    calls: int = 0
-    polls: int = 0
-    lag_seconds: float | None = None
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """A file kept of an attempt.
+class EvidenceFile(msgspec.Struct, frozen=True):
+    """A file that an executor made as evidence. The run binds it by its digest (`Evidence`), or drops it.
 
     Attributes:
         path: relative to the attempt's folder.
@@ -140,37 +123,6 @@ class Evidence(msgspec.Struct, frozen=True):
     path: str
     kind: str
     masked: bool = False
-
-
-class Dropped(msgspec.Struct, frozen=True):
-    """A file that was not kept of an attempt. Without a reason there was more than its test may keep."""
-
-    path: str
-    bytes: int
-    kind: str
-    reason: str = ""
-
-
-class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error beside the assertions. `where` is an address or a file with a line, as far as known; `count` how often."""
-
-    layer: Layer
-    level: Literal["fail", "warn"]
-    text: str
-    where: str = ""
-    count: int = 1
-
-
-class Traffic(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Requests of a page to one host: how many, how many without a good answer, bytes of the answers' bodies, the slowest.
-
-    `bytes` is None when one of them does not tell, `slowest_ms` when none was measured.
-    """
-
-    requests: int = 0
-    failed: int = 0
-    bytes: int | None = 0
-    slowest_ms: float | None = None
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -184,9 +136,9 @@ class Result(msgspec.Struct, frozen=True):
     attempt: int
     outcome: Outcome
     seconds: float
-    failure: Failure | None = None
-    steps: tuple[StepRecord, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
+    failure: AttemptFailure | None = None
+    steps: tuple[StepDone, ...] = ()
+    evidence: tuple[EvidenceFile, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     exit_code: int | None = None
     facts: dict[str, Any] = {}

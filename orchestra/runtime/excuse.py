@@ -64,7 +64,7 @@ def excuse_cases(test: Test, result: Result, today: date) -> Excused:
         words = _joined(known) or (_quarantined(test, today, case.name) if known else "")
         return msgspec.structs.replace(case, excused=words) if words else case
 
-    alone = bool(bad) and result.failure is not None and result.failure.fault == "command"
+    alone = bool(bad) and result.failure is not None and result.failure.kind == "command"
     return Excused(tuple(map(excused, result.cases)), frozenset(filter(None, patterns)), alone)
 
 

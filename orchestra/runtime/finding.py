@@ -8,8 +8,9 @@ from typing import Literal
 import msgspec
 
 from orchestra.layers import LAYERS, Layer
+from orchestra.ledger.parts import Finding
 from orchestra.plan import Errors, Test
-from orchestra.runtime.attempt import Failure, Finding, Result
+from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.bounded.patterns import PatternError, first
 from orchestra.runtime.observed import Sign, host_of
 
@@ -64,10 +65,10 @@ def judge(
 def finding(errors: Errors, layer: Layer, text: str, where: str, count: int = 1) -> Finding:
     """A finding in a layer that is not ignored, of a text that is not allowed."""
     level: Literal["fail", "warn"] = getattr(errors, layer)
-    return Finding(layer, level, text, where, count)
+    return Finding(layer=layer, level=level, text=text, where=where, count=count)
 
 
-def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) -> Failure:
+def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) -> AttemptFailure:
     """The failure of an attempt whose errors cannot be judged.
 
     Args:
@@ -78,7 +79,9 @@ def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) ->
     """
     places = (f"/tests/{test.of or test.id}", f"/groups/{test.group}", f"/methods/{method}", "")
     path = "/".join(key.replace("~", "~0").replace("/", "~1") for key in ("errors", *keys, error.pattern))
-    return Failure("setup", error.message, at=tuple(f"{place}/{path}" for place in places), hint=error.hint)
+    return AttemptFailure(
+        "setup", error.message, pointers=tuple(f"{place}/{path}" for place in places), hint=error.hint
+    )
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -87,7 +90,7 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(by[:KEPT_FINDINGS])
 
 
-def failure(findings: Iterable[Finding], at: str) -> Failure | None:
+def failure(findings: Iterable[Finding], at: str) -> AttemptFailure | None:
     """The failure that findings make of an attempt; None when all of them only warn."""
     bad = [one for one in findings if one.level == "fail"]
     if not bad:
@@ -96,7 +99,7 @@ def failure(findings: Iterable[Finding], at: str) -> Failure | None:
     more = f", and {len(others)} more" if others else ""
     message = f"{first.layer}: {first.text}{f' ({first.where})' if first.where else ''}{more}"
     hint = f"mend it, or let it pass in the spec: errors: {{{first.layer}: warn}}, or allow: [a part of its text]"
-    return Failure("assertion", message, at=(at,), expected=f"no {first.layer}", hint=hint)
+    return AttemptFailure("assertion", message, pointers=(at,), expected=f"no {first.layer}", hint=hint)
 
 
 def failed_by(result: Result, findings: Iterable[Finding], at: str) -> Result:

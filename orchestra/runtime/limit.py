@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from orchestra.ledger.parts import Dropped
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Dropped, Result
+from orchestra.runtime.attempt import Result
 
 MEGABYTE = 1_000_000
 """In bytes."""
@@ -62,7 +63,7 @@ def within_limit(result: Result, test: Test, folder: Path) -> Result:
     return msgspec.structs.replace(
         result,
         evidence=tuple(one for one in result.evidence if one.path not in gone),
-        dropped=(*result.dropped, *(Dropped(path, sizes[path], kinds[path]) for path in sorted(gone))),
+        dropped=(*result.dropped, *(Dropped(path=path, bytes=sizes[path], kind=kinds[path]) for path in sorted(gone))),
     )
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from orchestra.ledger.parts import Finding
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Finding, Result
+from orchestra.runtime.attempt import Result
 from orchestra.runtime.bounded import patterns
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.finding import KEPT_FINDINGS, errors_of, failed_by, finding, pattern_failure

@@ -1,4 +1,4 @@
-"""What was seen of a page beside its steps: errors by layer, and its network by host. May import `attempt` and `layers`.
+"""What was seen of a page beside its steps: errors by layer, and its network by host. May import `parts` and `layers`.
 
 Both drivers listen to the browser that they own by Playwright's events, and tell it here; nothing in it asks a page.
 Memory is bounded: of what exceeds the limits only numbers are kept.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from orchestra.layers import Layer
-from orchestra.runtime.attempt import Traffic
+from orchestra.ledger.parts import Traffic
 from orchestra.runtime.unicode import well_formed
 
 KEPT_SIGNS = 100
@@ -123,7 +123,12 @@ class Observed:
     def network(self) -> dict[str, Traffic]:
         """The traffic so far, by host; without bytes where they are not known of all."""
         return {
-            name: Traffic(one.requests, one.failed, None if one.waiting or one.unsized else one.bytes, one.slowest_ms)
+            name: Traffic(
+                requests=one.requests,
+                failed=one.failed,
+                bytes=None if one.waiting or one.unsized else one.bytes,
+                slowest_ms=one.slowest_ms,
+            )
             for name, one in self._hosts.items()
         }
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Failure, Result
+from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.servers.row import Row
 
 GRACE_SECONDS = 10.0
@@ -137,5 +137,5 @@ class Overtaken:
         if not why:
             return result
         outcome = "it had passed" if result.outcome == "passed" else "it was ended"
-        failure = Failure("connection", f"{why}; {outcome}, which counts for nothing")
+        failure = AttemptFailure("connection", f"{why}; {outcome}, which counts for nothing")
         return msgspec.structs.replace(result, outcome="error", failure=failure)

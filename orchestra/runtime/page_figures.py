@@ -13,17 +13,16 @@ from typing import Any
 import msgspec
 
 from orchestra.layers import LAYERS
-from orchestra.ledger import parts
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.life import StepSums
-from orchestra.ledger.parts import Host, Network
+from orchestra.ledger.parts import Host, Network, Traffic
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
-from orchestra.runtime.attempt import Result, Traffic
+from orchestra.runtime.attempt import Result
 from orchestra.runtime.log_finding import patterns_of
 from orchestra.runtime.observed import host_of
 
-_PLAIN = Traffic()
+_PLAIN = Traffic(requests=0, failed=0, bytes=0)
 
 
 def network_of(result: Result, names: Mapping[str, str]) -> Network | None:
@@ -57,11 +56,13 @@ def _sum(every: Iterable[Traffic]) -> Traffic:
     return total
 
 
-def _plus(left: Traffic, right: Traffic | parts.Traffic) -> Traffic:
+def _plus(left: Traffic, right: Traffic) -> Traffic:
     """Both together; what one of them does not tell the sum does not tell."""
     size = None if left.bytes is None or right.bytes is None else left.bytes + right.bytes
     slow = max((one for one in (left.slowest_ms, right.slowest_ms) if one is not None), default=None)
-    return Traffic(left.requests + right.requests, left.failed + right.failed, size, slow)
+    return Traffic(
+        requests=left.requests + right.requests, failed=left.failed + right.failed, bytes=size, slowest_ms=slow
+    )
 
 
 @dataclass(slots=True)

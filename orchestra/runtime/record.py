@@ -10,12 +10,11 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestra.ledger import parts
 from orchestra.ledger.event import AttemptFinished, Repeated
-from orchestra.ledger.parts import Evidence, StepDone
+from orchestra.ledger.parts import Evidence, Failure
 from orchestra.ledger.view import View
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Failure, Result, needs_browser
+from orchestra.runtime.attempt import AttemptFailure, Result, needs_browser
 from orchestra.runtime.files import open_plain
 from orchestra.runtime.incident import Settled
 from orchestra.runtime.page_figures import network_of
@@ -128,29 +127,15 @@ def attempt_finished(
         outcome=result.outcome,
         seconds=result.seconds,
         error=None if failure is None else _recorded(failure, where),
-        steps=tuple(
-            StepDone(
-                index=step.index,
-                verb=step.verb,
-                seconds=step.seconds,
-                outcome=step.outcome,
-                calls=step.calls,
-                polls=step.polls,
-                lag_seconds=step.lag_seconds,
-            )
-            for step in result.steps
-        ),
+        steps=result.steps,
         evidence=_kept(result, folder, run),
         retry=retry,
-        dropped=_dropped(result),
+        dropped=result.dropped,
         infra_suspect=settled.suspect,
         incidents=incidents,
         exit_code=result.exit_code,
         resources=result.resources,
-        findings=tuple(
-            parts.Finding(layer=one.layer, level=one.level, text=one.text, where=one.where, count=one.count)
-            for one in result.findings
-        ),
+        findings=result.findings,
         inputs=inputs,
         network=network_of(result, names),
         disturbed=disturbed,
@@ -158,15 +143,16 @@ def attempt_finished(
     )
 
 
-def _recorded(failure: Failure, where: str) -> parts.Failure:
-    return parts.Failure(
-        failure.fault,
+def _recorded(failure: AttemptFailure, where: str) -> Failure:
+    return Failure(
+        failure.kind,
         failure.message,
         failure.step,
         where or None,
         failure.expected or None,
         failure.found or None,
         failure.hint or None,
+        failure.section,
     )
 
 
@@ -209,12 +195,6 @@ def repeated(test: Test, method: str, result: Result, run: Path, folder: str, di
         outcome=result.outcome,
         seconds=result.seconds,
         evidence=_kept(result, run / folder, run),
-        dropped=_dropped(result),
+        dropped=result.dropped,
         disturbed=disturbed,
-    )
-
-
-def _dropped(result: Result) -> tuple[parts.Dropped, ...]:
-    return tuple(
-        parts.Dropped(path=one.path, bytes=one.bytes, kind=one.kind, reason=one.reason) for one in result.dropped
     )

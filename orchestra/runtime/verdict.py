@@ -24,7 +24,7 @@ def tries_again(result: Result, retry: Retry, *, held: int = 0) -> bool:
     """
     if result.failure is None or result.outcome in {"passed", "interrupted", "skipped"}:
         return False
-    return CAUSES[result.failure.fault] in retry.on and result.attempt - held <= retry.max
+    return CAUSES[result.failure.kind] in retry.on and result.attempt - held <= retry.max
 
 
 def verdict_of(result: Result, *, held: int = 0) -> tuple[Verdict, str]:

@@ -16,7 +16,7 @@ import msgspec
 from orchestra.errors import MachineError
 from orchestra.ledger.disk import open_log
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Evidence, Result
+from orchestra.runtime.attempt import EvidenceFile, Result
 from orchestra.runtime.files import open_plain
 
 LIMIT_BYTES = 256 << 10
@@ -61,7 +61,7 @@ def with_services(result: Result, run: Path, folder: Path, begun: Mapping[str, M
                     file.write(text)
             except (OSError, MachineError):
                 continue  # a disk that refuses costs this evidence; the ledger says what else it costs
-            kept.append(Evidence(path, "service", masked=True))
+            kept.append(EvidenceFile(path, "service", masked=True))
     return msgspec.structs.replace(result, evidence=(*result.evidence, *kept)) if kept else result
 
 

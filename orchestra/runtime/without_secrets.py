@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from orchestra import nofollow
-from orchestra.runtime.attempt import Dropped, Evidence, Failure, Result
+from orchestra.ledger.parts import Dropped
+from orchestra.runtime.attempt import AttemptFailure, EvidenceFile, Result
 from orchestra.runtime.mask import Masks
 
 _OF_PROGRAMS = frozenset({"attachment", "download"})
@@ -36,8 +37,11 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
     ours = {one.path: one.masked for one in result.evidence if one.kind not in _OF_PROGRAMS}
     cleaned = masks.clean(folder, ours)
     kinds = {cleaned.path(one.path): one.kind for one in result.evidence}
-    gone = {one.path: Dropped(one.path, one.size, kinds.get(one.path, "file"), one.reason) for one in cleaned.removed}
-    kept = list[Evidence]()
+    gone = {
+        one.path: Dropped(path=one.path, bytes=one.size, kind=kinds.get(one.path, "file"), reason=one.reason)
+        for one in cleaned.removed
+    }
+    kept = list[EvidenceFile]()
     for one in result.evidence:
         path = cleaned.path(one.path)
         if path not in gone:
@@ -50,11 +54,11 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
     )
 
 
-def _failure(failure: Failure, masks: Masks) -> Failure:
+def _failure(failure: AttemptFailure, masks: Masks) -> AttemptFailure:
     return msgspec.structs.replace(
         failure,
         message=masks.text(failure.message),
-        expected=masks.text(failure.expected),
-        found=masks.text(failure.found),
-        hint=masks.text(failure.hint),
+        expected=failure.expected and masks.text(failure.expected),
+        found=failure.found and masks.text(failure.found),
+        hint=failure.hint and masks.text(failure.hint),
     )

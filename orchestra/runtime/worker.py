@@ -22,7 +22,7 @@ import msgspec
 
 from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
-from orchestra.runtime.attempt import BEGUN, Failure, Request, Result, needs_browser
+from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
@@ -65,7 +65,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a bug of ours ends this attempt, not the worker
             _log.exception("%s", request.task)
             self._forget()
-            failure = Failure("crash", f"the worker failed: {type(error).__name__}: {error}")
+            failure = AttemptFailure("crash", f"the worker failed: {type(error).__name__}: {error}")
             return Result(request.task, request.attempt, "error", time.monotonic() - begun, failure)
 
     def _forget(self) -> None:

@@ -461,6 +461,7 @@ def test_evidence_of_a_failure(both, tmp_path):
     kinds = {one.path: one.kind for one in mcp.evidence}
     assert kinds == {
         "failure.png": "screenshot",
+        "page.yaml": "page",
         "console.log": "console",
         "network.log": "network",
         "mcp.jsonl": "mcp",

@@ -59,7 +59,7 @@ def passed(result):
 
 
 def failure(result, outcome="failed", fault="assertion"):
-    assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result
+    assert (result.outcome, result.failure and result.failure.kind) == (outcome, fault), result
     return result.failure
 
 
@@ -572,7 +572,7 @@ def test_a_page_that_is_closed(tmp_path, warm, chromium):
     with pytest.raises(StepError, match="the page was closed") as told:
         session.do(job)
     session.close()
-    assert (told.value.outcome, told.value.fault) == ("failed", "assertion")
+    assert (told.value.outcome, told.value.kind) == ("failed", "assertion")
 
 
 @browser
@@ -663,6 +663,7 @@ def test_evidence_of_a_failure_is_the_page_before_finally(run, tmp_path):
     failure(result)
     assert [(one.path, one.kind) for one in result.evidence] == [
         ("failure.png", "screenshot"),
+        ("page.yaml", "page"),
         ("console.log", "console"),
         ("network.jsonl", "network"),
     ]
@@ -684,11 +685,11 @@ def test_evidence_of_a_failure_is_the_page_before_finally(run, tmp_path):
 @browser
 def test_evidence_always_and_never(run, tmp_path):
     result = passed(run(evidence="always"))
-    assert [one.path for one in result.evidence] == ["end.png"]
+    assert [one.path for one in result.evidence] == ["end.png", "page.yaml"]
     assert passed(run()).evidence == ()
     assert run(expected(SEND, {"have_text": "x"}), evidence="off").evidence == ()
     result = run(last=[expected(SEND, {"have_text": "x"})])
-    assert [one.path for one in result.evidence] == ["failure.png"]
+    assert [one.path for one in result.evidence] == ["failure.png", "page.yaml"]
 
 
 @browser

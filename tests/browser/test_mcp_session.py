@@ -84,7 +84,7 @@ def passed(result):
 
 
 def failure(result, outcome, fault):
-    assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result
+    assert (result.outcome, result.failure and result.failure.kind) == (outcome, fault), result
     return result.failure
 
 
@@ -375,7 +375,7 @@ def test_kills_at_seeded_moments_change_no_verdict(run, site):
         site.deeds["kill"] = run.kill_server
         soon = f"() => {{ setTimeout(() => fetch('/do/kill'), {seed * 130 + 20}); setTimeout(() => later('x'), 900) }}"
         result = run(at("kill"), {"evaluate": soon}, press("Plain"), logged("plain;"), LATE)
-        assert (result.outcome, result.failure and result.failure.fault) in {("passed", None), ("error", "crash")}
+        assert (result.outcome, result.failure and result.failure.kind) in {("passed", None), ("error", "crash")}
         assert result.facts["session"]["tabs"] == 1
 
 

@@ -45,9 +45,9 @@ def test_a_broken_feature_fails_its_own_test_in_the_same_way_by_both_methods(mar
     reasons = {}
     for method in METHODS:
         result = market.run(hurried, method, mutation, tmp_path / method)
-        assert (result.outcome, result.failure and result.failure.fault) == ("failed", "assertion"), result
+        assert (result.outcome, result.failure and result.failure.kind) == ("failed", "assertion"), result
         message = re.sub(r"gave \d+", "gave N", result.failure.message)
-        reasons[method] = f"{result.failure.at[0]}: {message}\n"
+        reasons[method] = f"{result.failure.pointers[0]}: {message}\n"
     assert reasons["cli"] == reasons["mcp"]
     golden.check(DATA / "mutations" / f"{mutation}.txt", reasons["cli"])
 

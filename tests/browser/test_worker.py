@@ -108,7 +108,7 @@ def test_sigint_is_the_runs_business_and_sigterm_ends_it(worker, tmp_path, names
 
 def test_a_driver_that_does_not_exist_costs_one_attempt(worker, tmp_path):
     result = worker.ask(request(tmp_path, ["reload"], driver="http"))
-    assert (result.outcome, result.failure.fault) == ("error", "crash")
+    assert (result.outcome, result.failure.kind) == ("error", "crash")
     assert worker.ask(request(tmp_path, [{"set": {"a": 1}}])).outcome == "passed"
 
 
@@ -157,8 +157,8 @@ def test_what_is_killed_in_a_test_is_a_crash_and_the_next_test_passes(
             with suppress(psutil.NoSuchProcess):
                 victim.kill()
         result = worker.read()
-    assert (result.outcome, result.failure.fault) == ("error", "crash"), result.failure
-    assert (result.failure.message, result.failure.verb) == (message, "evaluate")
+    assert (result.outcome, result.failure.kind) == ("error", "crash"), result.failure
+    assert (result.failure.message, result.failure.section, result.failure.step) == (message, "steps", 1)
     assert [(step.section, step.outcome) for step in result.steps] == [
         ("steps", "passed"),
         ("steps", "error"),

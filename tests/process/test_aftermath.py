@@ -9,7 +9,7 @@ import pytest
 from orchestra.plan import Errors
 from orchestra.plan import Test as Case
 from orchestra.runtime.aftermath import LITTLE_BYTES, Aftermath, Work
-from orchestra.runtime.attempt import Evidence, Result
+from orchestra.runtime.attempt import EvidenceFile, Result
 from orchestra.runtime.mask import Masks
 
 SECRET = "eW91IGZvdW5kIG1l"
@@ -27,7 +27,7 @@ def aftermath(folder, done, masks, test=TEST, begun=None) -> Aftermath:
 
 
 def result(*names: str) -> Result:
-    return Result("cli:a", 1, "passed", 1.0, evidence=tuple(Evidence(name, "log") for name in names))
+    return Result("cli:a", 1, "passed", 1.0, evidence=tuple(EvidenceFile(name, "log") for name in names))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def passed(result):
 
 
 def failure(result, outcome, fault):
-    assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result
+    assert (result.outcome, result.failure and result.failure.kind) == (outcome, fault), result
     return result.failure
 
 
@@ -100,7 +100,7 @@ def test_status_is_below_400_unless_said(run):
 
 def test_a_failure_names_step_verb_and_place(run):
     told = failure(run({"set": {"a": 1}}, {"http": {"GET": "/status/500", "base": "s"}}), "failed", "assertion")
-    assert (told.step, told.verb, told.at) == (1, "http", ("/tests/T1/steps/1",))
+    assert (told.section, told.step, told.pointers) == ("steps", 1, ("/tests/T1/steps/1",))
 
 
 def test_what_is_saved_keeps_its_kind(run):
@@ -202,7 +202,7 @@ def test_finally_runs_after_a_failure_and_the_first_failure_counts(run):
         {"set": {"never": 1}},
         last=[{"http": {"GET": "/status/501", "base": "s"}}, {"set": {"never": 1}}],
     )
-    assert failure(result, "failed", "assertion").verb == "http"
+    assert failure(result, "failed", "assertion").section == "steps"
     assert "status 500" in result.failure.message
     assert "status 501" in result.facts["finally_failed"]
     assert [(step.section, step.index, step.outcome) for step in result.steps] == [
@@ -213,7 +213,8 @@ def test_finally_runs_after_a_failure_and_the_first_failure_counts(run):
 
 def test_finally_alone_fails_the_test(run):
     result = run({"set": {"a": 1}}, last=[{"http": {"GET": "/status/501", "base": "s"}}])
-    assert failure(result, "failed", "assertion").at == ("/tests/T1/finally/0",)
+    told = failure(result, "failed", "assertion")
+    assert (told.section, told.step, told.pointers) == ("finally", 0, ("/tests/T1/finally/0",))
 
 
 def test_before_fails_and_the_steps_are_left_out(run):
@@ -326,7 +327,7 @@ def test_same_knows_the_kinds_of_json():
 def test_a_file_that_is_not_as_wanted(wanted, message):
     with pytest.raises(StepError, match=message) as told:
         judge_file(b'\xef\xbb\xbfrole,text\r\nuser,"a, b"\r\nreply,c\r\n', wanted, "the file")
-    assert told.value.fault == "assertion"
+    assert told.value.kind == "assertion"
 
 
 def test_a_file_as_wanted():
@@ -348,7 +349,7 @@ def test_a_file_that_is_no_text():
         judge_file(b"\xff\xfe\xff", {"json": {"$": 1}}, "the file")
     with pytest.raises(StepError, match="cannot be read: missing") as told:
         judge_text("a", {"match": "("}, "the file")
-    assert told.value.fault == "setup"
+    assert told.value.kind == "setup"
 
 
 @given(st.text())
@@ -386,7 +387,7 @@ def test_several_matches_are_a_list():
 def test_a_path_costs_its_limit(data, path, message):
     with pytest.raises(StepError, match=f"the file.* {message}") as told:
         judge_file(data, {"json": {path: 1}}, "the file")
-    assert told.value.fault == ("assertion" if "no JSON:" in message else "setup")
+    assert told.value.kind == ("assertion" if "no JSON:" in message else "setup")
     judge_file(b"[1]", {"json": {"$[0]": 1}}, "the file")
 
 

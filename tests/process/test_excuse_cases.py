@@ -9,7 +9,7 @@ import pytest
 from orchestra.ledger.case import Case
 from orchestra.plan import KnownFailure, Quarantine
 from orchestra.plan import Test as Outer
-from orchestra.runtime.attempt import Failure, Result
+from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.excuse import excuse, excuse_cases, strictly
 
 DAY = date(2026, 5, 1)
@@ -23,7 +23,7 @@ FINE = Case("cart \u203a shows", "passed")
 
 
 def excused(test: Outer, *cases: Case, fault: str = "command", verdict: str = "failed") -> str:
-    result = Result("cli:a", 1, verdict, 0.1, Failure(fault, "cart: boom 502"), cases=cases)
+    result = Result("cli:a", 1, verdict, 0.1, AttemptFailure(fault, "cart: boom 502"), cases=cases)
     return excuse(test, verdict, "cart: boom 502", DAY, inner=excuse_cases(test, result, DAY))
 
 
@@ -61,10 +61,10 @@ def test_a_quarantine_of_cases_holds_these_alone():
 
 def test_a_strict_one_must_be_the_failure_of_a_case():
     strict = Outer("a", "", ("cli",), known_failures=(KnownFailure("502", strict=True), KnownFailure("card")))
-    result = Result("cli:a", 1, "failed", 0.1, Failure("command", "why"), cases=(OTHER,))
+    result = Result("cli:a", 1, "failed", 0.1, AttemptFailure("command", "why"), cases=(OTHER,))
     found = excuse_cases(strict, result, DAY)
     verdict, reason = strictly(strict, "failed", "why", found)
     assert reason == 'no case failed, though known_failures has "502": take the entry out; why'
     assert excuse(strict, verdict, reason, DAY, inner=found) == ""
-    result = Result("cli:a", 1, "failed", 0.1, Failure("command", "why"), cases=(OTHER, BOOM))
+    result = Result("cli:a", 1, "failed", 0.1, AttemptFailure("command", "why"), cases=(OTHER, BOOM))
     assert strictly(strict, "failed", "why", excuse_cases(strict, result, DAY)) == ("failed", "why")

@@ -32,6 +32,6 @@ def test_a_log_is_read_from_the_start_of_the_attempt_over_its_two_halves(tmp_pat
         ("shop: ERROR one", "services/shop.log.1:3"),
         ("shop: ERROR two", "services/shop.log:3"),
     ]
-    assert (found.outcome, found.failure.at) == ("failed", ("/tests/B1",))
+    assert (found.outcome, found.failure.pointers) == ("failed", ("/tests/B1",))
     ignored = msgspec.structs.replace(test, errors=Errors(service_logs="ignore", log_patterns={"shop": ("ERROR",)}))
     assert with_log_findings(result(), ignored, "cli", tmp_path, begun) == result()

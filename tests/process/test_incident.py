@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestra.ledger.event import Incident, ServiceChanged
 from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
-from orchestra.runtime.attempt import Failure, Result
+from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.gate import outage_figures
 from orchestra.runtime.incident import Died, Incidents, Outages, judged, settle
 from orchestra.runtime.servers.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
@@ -19,7 +19,7 @@ from tests.support import events as made
 from tests.support.outages import asks, backend, breaks, suite
 from tests.support.servers import free_range
 
-FAILED = Result("cli:a", 1, "failed", 1.0, Failure("command", "exit code 1"))
+FAILED = Result("cli:a", 1, "failed", 1.0, AttemptFailure("command", "exit code 1"))
 PASSED = Result("cli:a", 1, "passed", 1.0)
 
 
@@ -139,7 +139,7 @@ def session(task="mcp:a", outcome="passed", *, alive=True, mended=()):
         {"part": part, "reason": reason, "rungs": rungs, "before": before} for part, reason, rungs, before in mended
     ]
     facts = {"session": {"method": "mcp", "alive": {"browser": alive, "server": True}, "mended": parts}}
-    failure = None if outcome == "passed" else Failure("crash", "the browser died in this step")
+    failure = None if outcome == "passed" else AttemptFailure("crash", "the browser died in this step")
     return Result(task, 1, outcome, 1.0, failure, facts=facts)
 
 
@@ -180,7 +180,7 @@ def test_browsers_of_several_workers_are_one_row_and_touch_each_its_own_test():
     for task in ("cli:a", "cli:b", "cli:c"):
         outages.began(task, [], [])
     lost = {"browser": "chromium 1", "mended": [died], "alive": {"browser": False}}
-    crash = Failure("crash", "the browser died in this step")
+    crash = AttemptFailure("crash", "the browser died in this step")
     for task in ("cli:a", "cli:b"):
         settled, touched = outages.ended(Result(task, 1, "error", 1.0, crash, facts=lost), Retry(), held=0)
         assert (settled.requeue, touched) == (True, ("cli.browser-1",))

@@ -65,7 +65,7 @@ def test_a_worker_that_does_not_start_is_ended(engine, clock, monkeypatch, tmp_p
     assert engine.collect() == []
     clock.now = START_SECONDS
     [result] = engine.collect()
-    assert (result.outcome, result.failure.fault) == ("error", "crash")
+    assert (result.outcome, result.failure.kind) == ("error", "crash")
     assert result.failure.message == "the worker and its browser did not start within 120 s, and were ended"
     assert engine.due() is None
 

@@ -64,7 +64,12 @@ class Both:
 
 def verdict(result):
     """What must be the same: the outcome, the kind of fault and its step, what each step came to, and the files kept."""
-    failure = result.failure and (result.failure.fault, result.failure.step, result.failure.at)
+    failure = result.failure and (
+        result.failure.kind,
+        result.failure.section,
+        result.failure.step,
+        result.failure.pointers,
+    )
     kept = sorted(one.path for one in result.evidence if one.kind == "download")
     return result.outcome, failure, [(step.verb, step.outcome) for step in result.steps], kept
 
@@ -77,5 +82,5 @@ def passed(results):
 
 def failed(results, outcome="failed", fault="assertion"):
     for result in results:
-        assert (result.outcome, result.failure and result.failure.fault) == (outcome, fault), result.failure
+        assert (result.outcome, result.failure and result.failure.kind) == (outcome, fault), result.failure
     return results

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger.history import Attempt, Execution, RunRecord
-from orchestra.ledger.parts import Outcome, StepDone
+from orchestra.ledger.parts import Outcome, Section, StepDone
 from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
 from orchestra.report.advice import ENOUGH, RULES, WORTH, Known, advise, longest, p99
@@ -216,17 +216,18 @@ def step(at: str, **args) -> Step:
     return Step("expect", (at,), None, args)
 
 
-def done(index: int, seconds: float = 0.1, outcome: Outcome = "passed") -> StepDone:
-    return StepDone(index=index, verb="expect", seconds=seconds, outcome=outcome)
+def done(index: int, seconds: float = 0.1, outcome: Outcome = "passed", section: Section = "steps") -> StepDone:
+    return StepDone(index=index, verb="expect", seconds=seconds, outcome=outcome, section=section)
 
 
 def test_waits_are_told_apart_by_their_line_and_only_those_of_the_test_itself_count():
     waits: dict[str, Wait] = {}
     one = case("B001", before=(step("/b", within_seconds=1),), steps=(step("/s/0", within_seconds=2), step("/s/1")))
-    note(waits, one, [done(0), done(0, 0.3), done(1), done(0, 9.0, "failed")])
-    note(waits, one, [done(0, 1.0, "failed"), done(0, 5.0)])
-    note(waits, one, [done(0), done(0, 2.1, "failed")])
-    note(waits, one, [done(0), done(0, 0.4, "failed")])
+    before = done(0, section="before")
+    note(waits, one, [before, done(0, 0.3), done(1), done(0, 9.0, "failed", "finally")])
+    note(waits, one, [done(0, 1.0, "failed", "before"), done(0, 5.0, section="finally")])
+    note(waits, one, [before, done(0, 2.1, "failed")])
+    note(waits, one, [before, done(0, 0.4, "failed"), done(2, 9.0)])
     assert list(waits.values()) == [Wait("/s/0", "expect", 2.0, [0.3], 1)]
 
 

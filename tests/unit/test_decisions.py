@@ -14,7 +14,7 @@ from orchestra.ledger.event import VERDICTS, VerdictGiven
 from orchestra.ledger.outcome import FINE, mark_of
 from orchestra.plan import Gate, Group, Method, Plan, Retry, SpeedClass
 from orchestra.plan import Test as Case
-from orchestra.runtime.attempt import Failure, Result
+from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.files import matching
 from orchestra.runtime.gate import Gates, figures
 from orchestra.runtime.mask import Masks
@@ -75,7 +75,7 @@ def test_natural_order_counts(low, high):
 
 
 def result(outcome, fault=None, attempt=1):
-    failure = None if fault is None else Failure(fault, "why")
+    failure = None if fault is None else AttemptFailure(fault, "why")
     return Result("cli:B1", attempt, outcome, 1.0, failure)
 
 

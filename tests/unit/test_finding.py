@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from orchestra import plan
 from orchestra.layers import LAYERS
+from orchestra.ledger.parts import Finding, Traffic
 from orchestra.ledger.view import view_of
 from orchestra.plan import Errors
-from orchestra.runtime.attempt import Finding, Result, Traffic
+from orchestra.runtime.attempt import Result
 from orchestra.runtime.finding import KEPT_FINDINGS, app_hosts, errors_of, failed_by, failure, judge
 from orchestra.runtime.observed import (
     KEPT_HOSTS,
@@ -34,6 +35,10 @@ APP = "http://127.0.0.1:8000"
 
 def result(**more):
     return Result("cli:B1", 1, "passed", 1.0, **more)
+
+
+def of_host(requests, failed, size=0, slowest_ms=None):
+    return Traffic(requests=requests, failed=failed, bytes=size, slowest_ms=slowest_ms)
 
 
 def told(findings):
@@ -56,7 +61,7 @@ def test_a_request_is_counted_once_and_an_error_has_one_layer():
         "GET http://gone.example/: net::ERR_NAME_NOT_RESOLVED",
     ]
     assert {sign.layer for sign in seen.signs} == {"failed_requests"}
-    assert seen.network() == {"127.0.0.1:8000": Traffic(2, 2), "gone.example": Traffic(1, 1)}
+    assert seen.network() == {"127.0.0.1:8000": of_host(2, 2), "gone.example": of_host(1, 1)}
 
 
 @pytest.mark.parametrize("why", ["net::ERR_ABORTED", "NS_BINDING_ABORTED"])
@@ -64,7 +69,7 @@ def test_what_a_page_gives_up_itself_is_no_failure(why):
     seen = Observed()
     seen.failed("GET", f"{APP}/slow", why, "", answered=False)
     assert seen.signs == {}
-    assert seen.network() == {"127.0.0.1:8000": Traffic(1, 0)}
+    assert seen.network() == {"127.0.0.1:8000": of_host(1, 0)}
 
 
 def test_only_the_web_is_the_network():
@@ -86,7 +91,7 @@ def test_times_and_sizes_are_those_that_the_browser_tells():
     assert seen.network()["127.0.0.1:8000"].bytes is None, "a sum without one of its parts is none"
     seen.sized(f"{APP}/b", 5)
     assert not seen.waiting()
-    assert seen.network() == {"127.0.0.1:8000": Traffic(2, 0, 15, 12.5)}
+    assert seen.network() == {"127.0.0.1:8000": of_host(2, 0, 15, 12.5)}
     seen.answered(Reply("GET", f"{APP}/c", 200, "", None))
     seen.sized(f"{APP}/c", None)
     assert seen.network()["127.0.0.1:8000"].bytes is None
@@ -183,7 +188,7 @@ def test_findings_are_bounded_and_one_that_fails_is_never_lost(seen, layer):
 def test_a_method_has_its_own_word_and_a_failure_is_not_replaced():
     test = plan.Test("B1", "", ("cli",), errors_by={"mcp": Errors(page_errors="fail")})
     assert (errors_of(test, "cli").page_errors, errors_of(test, "mcp").page_errors) == ("warn", "fail")
-    bad = Finding("page_errors", "fail", "Error: a")
+    bad = Finding(layer="page_errors", level="fail", text="Error: a", where="", count=1)
     assert failed_by(result(), [bad], "/tests/B1").outcome == "failed"
     timed_out = msgspec.structs.replace(result(), outcome="timeout")
     assert (failed_by(timed_out, [bad], "/tests/B1").outcome, timed_out.failure) == ("timeout", None)
@@ -216,8 +221,8 @@ def traffic(names: dict[str, str] = MappingProxyType({}), **hosts: Traffic) -> d
 def test_metrics_are_sums_by_component_and_have_no_value_where_nothing_was():
     assert figures_of(*samples.attempt("cli:B001")) == {}
     names = {"shop.url": "http://shop.example"}
-    first = traffic(names, shop_example=Traffic(3, 1, 40, 12.25), cdn_example=Traffic(2, 0, 10, 80.0))
-    second = traffic(names, shop_example=Traffic(4, 0, 5))
+    first = traffic(names, shop_example=of_host(3, 1, 40, 12.25), cdn_example=of_host(2, 0, 10, 80.0))
+    second = traffic(names, shop_example=of_host(4, 0, 5))
     finding = {"layer": "http_5xx", "level": "warn", "text": "GET a: 503", "where": "", "count": 2}
     found = figures_of(
         *samples.attempt("cli:B001", network=first, findings=[finding]), *samples.attempt("mcp:B001", network=second)
@@ -266,7 +271,7 @@ def test_a_run_that_goes_on_has_the_sums_of_what_it_keeps(steps):
 
 
 def test_bytes_that_one_test_does_not_tell_are_no_metric():
-    unsized = traffic(a_example=Traffic(1, 0, None))
+    unsized = traffic(a_example=of_host(1, 0, None))
     values = figures_of(*samples.attempt("cli:B001", network=unsized), of=LOOKS)
     assert not {"network.bytes", "network.bytes_max", "network.slowest_ms"} & values.keys()
     assert values["findings.service_logs"] == 0

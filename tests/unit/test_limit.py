@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestra.ledger.parts import Dropped
 from orchestra.plan import Test as Case
-from orchestra.runtime.attempt import Dropped, Evidence, Result
+from orchestra.runtime.attempt import EvidenceFile, Result
 from orchestra.runtime.limit import surplus, within_limit
 from orchestra.runtime.record import missing_evidence
 from tests.support.project import HEAD
@@ -29,7 +30,7 @@ def case(megabytes):
 
 
 def result(*paths):
-    return Result("cli:a", 1, "failed", 0.1, evidence=tuple(Evidence(path, "attachment") for path in paths))
+    return Result("cli:a", 1, "failed", 0.1, evidence=tuple(EvidenceFile(path, "attachment") for path in paths))
 
 
 def test_what_lies_elsewhere_or_behind_a_link_is_not_touched(tmp_path):
@@ -44,7 +45,7 @@ def test_what_lies_elsewhere_or_behind_a_link_is_not_touched(tmp_path):
     assert within_limit(made, case(0.0), folder) is made
     assert within_limit(made, case(0.002), folder) is made
     found = within_limit(made, case(0.001), folder)
-    assert found.dropped == (Dropped("near.bin", 2000, "attachment"),)
+    assert found.dropped == (Dropped(path="near.bin", bytes=2000, kind="attachment"),)
     assert [one.path for one in found.evidence] == ["../other/far.bin", "in/far.bin", "link.bin", "gone.bin"]
     assert (other / "far.bin").stat().st_size == 2000
     assert not (folder / "near.bin").exists()

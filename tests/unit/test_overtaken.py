@@ -7,7 +7,7 @@ import pytest
 
 from orchestra.plan import Command
 from orchestra.plan import Test as Case
-from orchestra.runtime.attempt import Failure, Result
+from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.overtaken import GRACE_SECONDS, UNKNOWN_SECONDS, Overtaken, used
 from orchestra.runtime.servers.row import Row
 from orchestra.steps import Step
@@ -15,7 +15,7 @@ from orchestra.steps import Step
 TASK = "cli:a"
 ASKS = Case("a", "a", ("cli",), requires=("front",), command=Command(("curl", "${back.url}")))
 PASSED = Result(TASK, 1, "passed", 1.0)
-FAILED = Result(TASK, 1, "failed", 1.0, Failure("command", "exit code 1"))
+FAILED = Result(TASK, 1, "failed", 1.0, AttemptFailure("command", "exit code 1"))
 ENDED = Result(TASK, 1, "interrupted", 1.0)
 
 
@@ -69,7 +69,7 @@ def test_an_attempt_whose_server_moved_is_ended_and_counts_for_nothing(result):
     assert ground.overdue() == [TASK]
     assert ground.overdue() == [], "it is ended once"
     void = ground.overtaken.ended(result)
-    assert (void.outcome, void.failure.fault) == ("error", "connection")
+    assert (void.outcome, void.failure.kind) == ("error", "connection")
     assert void.failure.message.startswith("back moved while it ran: ${back.url} was http://h:1 and is http://h:2; it ")
     assert ground.overtaken.ended(result) is result, "it is known no more"
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from orchestra import plan as plans
 from orchestra.ledger.event import Unknown
+from orchestra.ledger.view import view_of
+from orchestra.report import kept
 from orchestra.report.fold import NEVER_RAN
 from orchestra.report.rows import Report, Row, step_of
 from orchestra.report.table import (
@@ -73,6 +75,27 @@ def test_a_failure_carries_step_place_and_evidence():
     assert found.place == "specs/market.yaml:41:9 (block at specs/market.yaml:12:7)"
     assert [one.path for one in found.evidence] == ["attempts/cli/B003/2/shot 1.png"]
     assert [one.outcome for one in found.failures] == ["error", "failed"]
+
+
+@pytest.mark.parametrize(
+    "section, name",
+    [("before", "step 1 of before goto"), ("steps", "step 1 click"), ("finally", "step 1 of finally http")],
+)
+def test_a_failed_step_is_named_with_its_section(section, name):
+    verbs = {"before": "goto", "steps": "click", "finally": "http"}
+    steps = [
+        {"index": 0, "section": part, "verb": verb, "seconds": 0.1, "outcome": "failed"} for part, verb in verbs.items()
+    ]
+    made = samples.attempt("cli:B001", outcome="failed", error=samples.failure(step=0, section=section), steps=steps)
+    found = row(report(samples.run_started(), *made), "cli:B001")
+    assert found.failure is not None
+    assert step_of(found.failure) == name
+    life = view_of(events([samples.run_started(), *made])).life("cli:B001")
+    assert [text.split(",")[0].split("  ")[-1].strip() for text in kept.lines("", life, "") if "step  " in text] == [
+        "1 of before goto",
+        "1 click",
+        "1 of finally http",
+    ]
 
 
 def test_a_flaky_test_keeps_its_failures_but_nothing_explains_a_bad_verdict():

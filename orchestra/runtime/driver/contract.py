@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
-from orchestra.runtime.attempt import Evidence, Fault, Outcome, Request, Traffic
+from orchestra.ledger.parts import Outcome, Traffic
+from orchestra.runtime.attempt import EvidenceFile, FailureKind, Request
 from orchestra.runtime.observed import Sign
 from orchestra.runtime.scope import Scope
 from orchestra.steps import Step
@@ -46,7 +47,7 @@ class StepError(Exception):
 
     Args:
         outcome: `failed` is the product's fault, `error` that of the spec or the machine.
-        fault: see `attempt.Fault`.
+        kind: of the failure, as its event has it.
         message: what was found, lower case at the start.
         expected: what the spec asks for.
         found: what stood there last, whole.
@@ -58,7 +59,7 @@ class StepError(Exception):
     def __init__(
         self,
         outcome: Outcome,
-        fault: Fault,
+        kind: FailureKind,
         message: str,
         *,
         expected: str = "",
@@ -69,7 +70,7 @@ class StepError(Exception):
     ) -> None:
         super().__init__(message)
         self.outcome: Outcome = outcome
-        self.fault: Fault = fault
+        self.kind: FailureKind = kind
         self.message = message
         self.expected = expected
         self.found = found
@@ -137,7 +138,7 @@ class Job:
     scope: Scope
     deadline: Deadline
     left: float
-    kept: list[Evidence] = field(default_factory=list)
+    kept: list[EvidenceFile] = field(default_factory=list)
     patience: Patience = Patience()
 
     @property
@@ -166,7 +167,7 @@ class Job:
 
     def keep(self, name: str, kind: str) -> Path:
         """The path of a file of the attempt, which is listed as evidence once."""
-        entry = Evidence(name, kind)
+        entry = EvidenceFile(name, kind)
         if entry not in self.kept:
             self.kept.append(entry)
         return self.folder / name
@@ -205,10 +206,10 @@ class Session(Protocol):
             StepError: it failed; a step that took all of its deadline counts as the test's timeout.
         """
 
-    def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
+    def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Write a picture `name`.png, console and network of the page as it is now; what cannot be had is left out."""
 
-    def picture(self, folder: Path, name: str) -> list[Evidence]:
+    def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Write a picture `name`.png of the page as it is now; nothing when none is to be had."""
 
     def seen(self) -> Seen:

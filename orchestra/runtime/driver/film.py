@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from orchestra.runtime.attempt import Evidence, Request, wants_film
+from orchestra.runtime.attempt import EvidenceFile, Request, wants_film
 from orchestra.runtime.driver.contract import Session
 from orchestra.runtime.filming import MEND
 
@@ -38,7 +38,7 @@ class Film:
         if self.fault:
             self._session = None
 
-    def stop(self, *, keep: bool) -> list[Evidence]:
+    def stop(self, *, keep: bool) -> list[EvidenceFile]:
         """End it; a second call does nothing. The video, where it is to be kept and something of it was written."""
         session, self._session = self._session, None
         if session is None:
@@ -46,6 +46,6 @@ class Film:
         session.film_end()
         with suppress(OSError):
             if keep and self._file.stat().st_size:
-                return [Evidence(VIDEO, "video")]
+                return [EvidenceFile(VIDEO, "video")]
             self._file.unlink()
         return []

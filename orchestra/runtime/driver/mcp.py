@@ -18,7 +18,7 @@ from typing import Any
 
 from playwright.async_api import Dialog, Error
 
-from orchestra.runtime.attempt import Evidence, Request
+from orchestra.runtime.attempt import EvidenceFile, Request
 from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unmet
 from orchestra.runtime.driver.failure import MOVES, failure_of, not_moved
 from orchestra.runtime.driver.fault import Meaning
@@ -35,6 +35,7 @@ from orchestra.runtime.driver.mcp_result import Answer
 from orchestra.runtime.driver.mcp_send import Sender, Tally
 from orchestra.runtime.driver.mcp_session import McpSession
 from orchestra.runtime.driver.mcp_verbs import VERBS
+from orchestra.runtime.driver.page_text import keep_page_text
 from orchestra.runtime.driver.watch import COUNTS
 from orchestra.steps import VERBS as VOCABULARY
 
@@ -209,7 +210,7 @@ class McpAttempt:
         self._hangs = True
         found, hint = "no answer", "look for a script or a pattern that never ends"
         return StepError(
-            failed.outcome, failed.fault, "the page hangs", expected=failed.expected, found=found, hint=hint
+            failed.outcome, failed.kind, "the page hangs", expected=failed.expected, found=found, hint=hint
         )
 
     def _trouble(self) -> StepError | None:
@@ -238,9 +239,9 @@ class McpAttempt:
             message = f"the MCP server {lost} in this step, which must not be done twice"
             raise StepError("error", "crash", message, hint="the test is tried again if its retries allow `crash`")
 
-    def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
-        """A picture, console and network of the page, and the calls so far."""
-        kept: list[Evidence] = []
+    def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
+        """A picture, the page as text, its console and network, and the calls so far."""
+        kept: list[EvidenceFile] = []
         self._verb = ""
         with suppress(ServerError, StepError, Error, TimeoutError, OSError):
             if self._hangs:  # it shows nothing; to replace it is left to the next test, unless this one has more to do
@@ -251,21 +252,21 @@ class McpAttempt:
                     kept += self._shown(folder, name)
         with suppress(Error, TimeoutError, OSError):
             if self._session.trace_end(folder / TRACE):
-                kept.append(Evidence(TRACE, "trace"))
+                kept.append(EvidenceFile(TRACE, "trace"))
         with suppress(OSError):
             lines = (
                 json.dumps(line | {"arguments": self._masks.value(line["arguments"])}, ensure_ascii=False)
                 for line in self._lines
             )
             (folder / "mcp.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-            kept.append(Evidence("mcp.jsonl", "mcp", masked=True))
+            kept.append(EvidenceFile("mcp.jsonl", "mcp", masked=True))
         return kept
 
-    def picture(self, folder: Path, name: str) -> list[Evidence]:
+    def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Take a picture of the page as it is now, by the browser that is ours; nothing when none is to be had."""
         with suppress(Error, TimeoutError, OSError):
             self._session.picture(folder / f"{name}.png", PICTURE_SECONDS)
-            return [Evidence(f"{name}.png", "screenshot")]
+            return [EvidenceFile(f"{name}.png", "screenshot")]
         return []
 
     def film(self, file: Path) -> str:
@@ -282,8 +283,9 @@ class McpAttempt:
         with suppress(Error, TimeoutError):
             self._session.film_end()
 
-    def _shown(self, folder: Path, name: str) -> list[Evidence]:
+    def _shown(self, folder: Path, name: str) -> list[EvidenceFile]:
         kept = self.picture(folder, name)
+        kept += keep_page_text(folder, self._page.text(PICTURE_SECONDS), self._masks.text) if kept else []
         said = (
             ("console.log", "console", "browser_console_messages", {"level": "debug", "all": True}),
             ("network.log", "network", "browser_network_requests", {"static": False}),
@@ -293,7 +295,7 @@ class McpAttempt:
             text = answer.listing
             if not answer.failed and text and not text.startswith("Total messages: 0 "):
                 (folder / file).write_text(self._masks.text(text) + "\n", encoding="utf-8")
-                kept.append(Evidence(file, kind, masked=True))
+                kept.append(EvidenceFile(file, kind, masked=True))
         return kept
 
     def seen(self) -> Seen:

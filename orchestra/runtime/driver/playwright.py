@@ -16,7 +16,7 @@ from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
 
 from orchestra.plan import Test
-from orchestra.runtime.attempt import Evidence, Request, wants_trace
+from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
 from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unfit, unmet
 from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions, prepare
@@ -34,6 +34,7 @@ from orchestra.runtime.driver.nearby import (
     near_testids,
     nearest,
 )
+from orchestra.runtime.driver.page_text import MODE, keep_page_text
 from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, limit_of
 from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
@@ -223,7 +224,7 @@ class PlaywrightSession:
             raise self._explained(job, failed) from None
         except Error as error:
             meant = self._failure(job, error)
-            if job.step.verb in MOVES and watch.dialogs.stayed > stayed and meant.fault == "connection":
+            if job.step.verb in MOVES and watch.dialogs.stayed > stayed and meant.kind == "connection":
                 meant = kept_by_dialog(job)
             raise self._explained(job, meant) from None
         finally:
@@ -290,25 +291,29 @@ class PlaywrightSession:
             return False
         return True
 
-    def keep_evidence(self, folder: Path, name: str) -> list[Evidence]:
-        """A picture, what console and network said, and the trace where one is recorded."""
+    def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
+        """A picture, the page as text, its console and network, and the trace where one is recorded."""
         kept = self.picture(folder, name)
+        if kept:  # a page that shows no picture gives no text either
+            with suppress(Error, OSError):
+                snapshot = self.stage.page.aria_snapshot(mode=MODE, timeout=PICTURE_SECONDS * 1000)
+                kept += keep_page_text(folder, snapshot, self.stage.watch.mask)
         if self._traced:
             self._traced = False
             with suppress(Error, OSError):
                 self._context.tracing.stop(path=folder / TRACE)
-                kept.append(Evidence(TRACE, "trace"))
+                kept.append(EvidenceFile(TRACE, "trace"))
         with suppress(OSError):  # a full disk must not hide why the test failed
             kept += self.stage.watch.write(folder)
         return kept
 
-    def picture(self, folder: Path, name: str) -> list[Evidence]:
+    def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
         """A picture of the page as it is now; nothing when none is to be had."""
         with suppress(Error, OSError):
             path = folder / f"{name}.png"
             with self.stage.picturing():
                 self.stage.page.screenshot(path=path, scale="css", caret="initial", timeout=PICTURE_SECONDS * 1000)
-            return [Evidence(path.name, "screenshot")]
+            return [EvidenceFile(path.name, "screenshot")]
         return []
 
     def seen(self) -> Seen:

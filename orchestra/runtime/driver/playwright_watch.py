@@ -14,7 +14,7 @@ from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Dialog, Error, Request, Response, WebError
 
-from orchestra.runtime.attempt import Evidence
+from orchestra.runtime.attempt import EvidenceFile
 from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.page_events import console_place
 from orchestra.runtime.driver.watch import COUNTS, Watch
@@ -75,14 +75,14 @@ class PageWatch(Watch):
         """Return how many errors and failed requests there were, and what became of dialogs."""
         return {**{name: self.counts[name] for name in COUNTS}, **self.dialogs.facts()}
 
-    def write(self, folder: Path) -> list[Evidence]:
+    def write(self, folder: Path) -> list[EvidenceFile]:
         """Write console.log and network.jsonl, each if there is anything in it."""
         kept = []
         if self._console:
             (folder / "console.log").write_text("\n".join(self._console) + "\n", encoding="utf-8")
-            kept.append(Evidence("console.log", "console", masked=True))
+            kept.append(EvidenceFile("console.log", "console", masked=True))
         if self._network:
             lines = (json.dumps(entry, ensure_ascii=False) for entry in self._network)
             (folder / "network.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-            kept.append(Evidence("network.jsonl", "network", masked=True))
+            kept.append(EvidenceFile("network.jsonl", "network", masked=True))
         return kept

@@ -13,21 +13,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 
 from orchestra import vacuous
 from orchestra.errors import UsageError
+from orchestra.ledger.parts import Finding, Outcome, Section, StepDone, Traffic, numbered
 from orchestra.runtime.attempt import (
-    Evidence,
-    Failure,
-    Finding,
-    Outcome,
+    AttemptFailure,
+    EvidenceFile,
     Request,
     Result,
-    StepRecord,
-    Traffic,
     finally_seconds,
     most_seconds,
 )
@@ -64,7 +61,6 @@ CLOSE_SECONDS = 10.0
 HUNG_SECONDS = 2.0
 """How long after a deadline a call that does not come back is cut off: what ends by itself has had its time."""
 
-_Section: TypeAlias = Literal["before", "steps", "finally"]
 _log = logging.getLogger(__name__)
 
 
@@ -127,15 +123,15 @@ class _Attempt:
         self._clock = clock
         self._limit_clock = limit_clock
         self._scope = Scope(request.names)
-        self._records: list[StepRecord] = []
-        self._kept: list[Evidence] = []
+        self._records: list[StepDone] = []
+        self._kept: list[EvidenceFile] = []
         self._facts: dict[str, Any] = {}
         self._findings: tuple[Finding, ...] = ()
         self._network: dict[str, Traffic] | None = None
         self._visited: list[str] = []
         self._pictured = False
         self._evidence_by = 0.0
-        self._pictures: list[Evidence] = []
+        self._pictures: list[EvidenceFile] = []
         self._film = Film(session, request)
 
     def run(self) -> Result:
@@ -181,7 +177,7 @@ class _Attempt:
             network=self._network,
         )
 
-    def _beside(self, ended: tuple[Outcome, Failure] | None) -> tuple[Outcome, Failure] | None:
+    def _beside(self, ended: tuple[Outcome, AttemptFailure] | None) -> tuple[Outcome, AttemptFailure] | None:
         """The end of the attempt, after a look at what the page did beside its steps."""
         if self._session is None:
             return ended
@@ -202,8 +198,8 @@ class _Attempt:
         return Deadline(self._limit_clock() + seconds, self._limit_clock)
 
     def _section(
-        self, section: _Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float
-    ) -> tuple[Outcome, Failure] | None:
+        self, section: Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float
+    ) -> tuple[Outcome, AttemptFailure] | None:
         """The steps of a section up to the first that fails; None when none does."""
         for index, step in enumerate(steps):
             begun = self._clock()
@@ -212,15 +208,24 @@ class _Attempt:
                 effort = self._step(step, deadline)
             except StepError as error:
                 effort, failed = error.effort, error
-            if deadline.over() and (failed is None or failed.fault != "setup"):
+            if deadline.over() and (failed is None or failed.kind != "setup"):
                 failed = _over(failed, section, index, step, allowed)
             outcome: Outcome = "passed" if failed is None else failed.outcome
             seconds = self._clock() - begun
             self._records.append(
-                StepRecord(section, index, step.verb, seconds, outcome, effort.calls, effort.polls, effort.lag_seconds)
+                StepDone(
+                    index=index,
+                    verb=step.verb,
+                    seconds=seconds,
+                    outcome=outcome,
+                    calls=effort.calls,
+                    polls=effort.polls,
+                    lag_seconds=effort.lag_seconds,
+                    section=section,
+                )
             )
             if failed is not None:
-                return failed.outcome, _failure(failed, self._mask, index, step)
+                return failed.outcome, _failure(failed, self._mask, section, index, step)
             if section != "finally" and VERBS[step.verb].browser:
                 self._picture(f"{section}-{index + 1}-{step.verb}")
         return None
@@ -275,7 +280,7 @@ class _Attempt:
         return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept, patience)
 
     def _keep(self, *, failed: bool) -> None:
-        """Evidence of the page, once: as it is at the first failure, else at the end of the steps."""
+        """EvidenceFile of the page, once: as it is at the first failure, else at the end of the steps."""
         wish = self._request.test.evidence
         if self._session is None or self._pictured or wish == "off":
             return
@@ -292,31 +297,33 @@ class _Attempt:
         self._kept += self._film.stop(keep=True)
 
 
-def _over(failed: StepError | None, section: str, index: int, step: Step, allowed: float) -> StepError:
+def _over(failed: StepError | None, section: Section, index: int, step: Step, allowed: float) -> StepError:
     """The time was over in this step; what it waited for is told along."""
-    where = f"step {index + 1}" if section == "steps" else f"step {index + 1} of {section}"
     told = f": {failed.message}" if failed is not None else ""
-    message = f"the test's {seconds_text(allowed)} were over in {where} ({step.verb}){told}"
+    message = f"the test's {seconds_text(allowed)} were over in step {numbered(section, index)} ({step.verb}){told}"
     if failed is None:
         return StepError("timeout", "timeout", message)
     return StepError("timeout", "timeout", message, expected=failed.expected, found=failed.found, hint=failed.hint)
 
 
 def _failure(
-    failed: StepError, mask: Callable[[str], str], index: int | None = None, step: Step | None = None
-) -> Failure:
+    failed: StepError,
+    mask: Callable[[str], str],
+    section: Section = "steps",
+    index: int | None = None,
+    step: Step | None = None,
+) -> AttemptFailure:
     def clean(text: str) -> str:
         return str(well_formed(mask(text)))
 
-    verb, at = ("", ()) if step is None else (step.verb, step.at)
     found = clean(failed.found)
-    return Failure(
-        failed.fault,
+    return AttemptFailure(
+        failed.kind,
         clean(failed.message),
         index,
-        verb,
-        at,
         expected=clean(failed.expected),
         found=found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …",
         hint=clean(failed.hint),
+        section=section,
+        pointers=() if step is None else step.at,
     )

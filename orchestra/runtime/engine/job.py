@@ -15,7 +15,7 @@ from orchestra.errors import MachineError, UsageError
 from orchestra.ledger.case import BAD, Case
 from orchestra.ledger.disk import open_log
 from orchestra.plan import Command
-from orchestra.runtime.attempt import Evidence, Failure, Request, Result
+from orchestra.runtime.attempt import AttemptFailure, EvidenceFile, Request, Result
 from orchestra.runtime.cases.text import Mask
 from orchestra.runtime.engine.reported import Stamp, lookup, reported_by
 from orchestra.runtime.files import inside, matching, open_plain
@@ -93,14 +93,16 @@ def result_of(request: Request, command: Command, finished: Finished, before: St
     try:
         cases, failure = _judged(request, command, finished, before, mask)
     except UsageError as error:
-        failure = Failure("setup", error.message, at=_at(request), found=tail(finished.log), hint=error.hint)
+        failure = AttemptFailure(
+            "setup", error.message, pointers=_at(request), found=tail(finished.log), hint=error.hint
+        )
     failure = failure or refused
     outcome = "passed" if failure is None else "failed"
     if finished.stopped:
         outcome, failure = "interrupted", None
     elif finished.timed_out:
         outcome = "timeout"
-    elif failure is not None and failure.fault == "setup":
+    elif failure is not None and failure.kind == "setup":
         outcome = "error"
     facts = {"left_behind": finished.left_behind} if finished.left_behind else {}
     if finished.log_error:
@@ -113,7 +115,7 @@ def result_of(request: Request, command: Command, finished: Finished, before: St
         outcome=outcome,  # type: ignore[arg-type]
         seconds=finished.seconds,
         failure=failure,
-        evidence=(Evidence(LOG, "log", masked=not finished.log_foreign), *attached),
+        evidence=(EvidenceFile(LOG, "log", masked=not finished.log_foreign), *attached),
         exit_code=finished.exit_code,
         facts=facts,
         resources=_resources(finished),
@@ -132,7 +134,7 @@ def _at(request: Request) -> tuple[str, ...]:
 
 def _judged(
     request: Request, command: Command, finished: Finished, before: Stamp | None, mask: Mask
-) -> tuple[tuple[Case, ...], Failure | None]:
+) -> tuple[tuple[Case, ...], AttemptFailure | None]:
     """Return the cases of a command, and why it did not pass.
 
     Raises:
@@ -151,33 +153,33 @@ def _judged(
     return reported, failure
 
 
-def _cut_off(request: Request, command: Command, finished: Finished) -> Failure | None:
+def _cut_off(request: Request, command: Command, finished: Finished) -> AttemptFailure | None:
     """Return the failure of a command that did not end by itself."""
     program = command.argv[0]
     if finished.timed_out:
         limit = request.test.timeout_seconds
         message = f'"{program}" did not end within {limit:g} s and was ended with all it started'
-        return Failure("timeout", message, at=_at(request), found=tail(finished.log))
+        return AttemptFailure("timeout", message, pointers=_at(request), found=tail(finished.log))
     if finished.signal is not None:
         message = f'"{program}" was ended by signal {finished.signal}'
-        return Failure("crash", message, at=_at(request), found=tail(finished.log))
+        return AttemptFailure("crash", message, pointers=_at(request), found=tail(finished.log))
     return None
 
 
-def _exit_failure(request: Request, command: Command, finished: Finished, cases: int = 0) -> Failure | None:
+def _exit_failure(request: Request, command: Command, finished: Finished, cases: int = 0) -> AttemptFailure | None:
     if finished.exit_code in command.exit_codes:
         return None
     although = f", though none of its {cases} cases failed" if cases else ""
-    return Failure(
+    return AttemptFailure(
         "command",
         f'"{command.argv[0]}" ended with exit code {finished.exit_code}{although}',
-        at=_at(request),
+        pointers=_at(request),
         expected=f"exit code {', '.join(map(str, command.exit_codes))}",
         found=tail(finished.log),
     )
 
 
-def _cases_failure(request: Request, cases: Sequence[Case]) -> Failure | None:
+def _cases_failure(request: Request, cases: Sequence[Case]) -> AttemptFailure | None:
     """Return the failure of a command of which cases failed: the first of them, and why they failed."""
     bad = [case for case in cases if case.verdict in BAD]
     if not bad:
@@ -185,16 +187,18 @@ def _cases_failure(request: Request, cases: Sequence[Case]) -> Failure | None:
     more = len(bad) - KEPT
     words = "; ".join(case.line for case in bad[:KEPT]) + (f" and {more} more" if more > 0 else "")
     found = "\n\n".join(text for case in bad[:KEPT] for text in (case.message, *case.more) if text)
-    return Failure("command", words, at=_at(request), found=found)
+    return AttemptFailure("command", words, pointers=_at(request), found=found)
 
 
-def _files_of(request: Request, command: Command, cases: tuple[Case, ...]) -> tuple[tuple[Case, ...], list[Evidence]]:
+def _files_of(
+    request: Request, command: Command, cases: tuple[Case, ...]
+) -> tuple[tuple[Case, ...], list[EvidenceFile]]:
     """Return the cases with the files of those that did not simply pass retained, and these files."""
     if request.test.evidence == "off" or not any(case.attachments for case in cases):
         return cases, []
     root, folder = Path(request.root), Path(request.folder)
     where = inside(names.expand(command.cwd, lambda name: lookup(request.names, name)), root)
-    retained: dict[str, Evidence] = {}
+    retained: dict[str, EvidenceFile] = {}
 
     def retain(written: str) -> str:
         try:
@@ -203,7 +207,7 @@ def _files_of(request: Request, command: Command, cases: tuple[Case, ...]) -> tu
             return written
         if len(retained) < ATTACHED_FILES and path.is_file():
             written = _kept(path, root.resolve(), folder.resolve())
-            retained[written] = Evidence(written, "attachment")
+            retained[written] = EvidenceFile(written, "attachment")
         return written
 
     changed = (
@@ -215,11 +219,11 @@ def _files_of(request: Request, command: Command, cases: tuple[Case, ...]) -> tu
     return tuple(changed), list(retained.values())
 
 
-def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failure | None]:
+def _attached(request: Request, command: Command) -> tuple[list[EvidenceFile], AttemptFailure | None]:
     """Return the files that the command's `attach` globs name, and the failure of one that leads out of the project."""
     root, folder = Path(request.root), Path(request.folder)
     at = _at(request)
-    found: list[Evidence] = []
+    found: list[EvidenceFile] = []
     refused = None
     for glob in command.attach:
         pattern = names.expand(glob, lambda name: lookup(request.names, name))
@@ -227,14 +231,16 @@ def _attached(request: Request, command: Command) -> tuple[list[Evidence], Failu
         for number, path in enumerate(matching(base, [rest])):
             if number == ATTACHED_FILES:
                 message = f'"{glob}" of attach names more than {ATTACHED_FILES} files'
-                refused = Failure("setup", message, at=at, hint="name fewer, or pack them into one")
+                refused = AttemptFailure("setup", message, pointers=at, hint="name fewer, or pack them into one")
                 break
             try:
                 inside(str(path), root)
             except UsageError as error:
-                refused = Failure("setup", f"nothing out of the project is attached: {error.message}", at=at)
+                refused = AttemptFailure(
+                    "setup", f"nothing out of the project is attached: {error.message}", pointers=at
+                )
             else:
-                found.append(Evidence(_kept(path, root, folder), "attachment"))
+                found.append(EvidenceFile(_kept(path, root, folder), "attachment"))
     return found, refused
 
 

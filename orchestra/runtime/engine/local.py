@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from orchestra.errors import OrchestraError
 from orchestra.plan import Command
-from orchestra.runtime.attempt import Failure, Request, Result
+from orchestra.runtime.attempt import AttemptFailure, Request, Result
 from orchestra.runtime.engine.job import job_of, result_of
 from orchestra.runtime.engine.reported import Stamp, stamp
 from orchestra.runtime.engine.workers import Workers
@@ -103,7 +103,7 @@ class Local:
                 self._requests[request.task] = (request, before)
         except OrchestraError as error:
             at = (f"/tests/{request.test.of or request.test.id}",)
-            failure = Failure("setup", error.message, at=at, hint=error.hint)
+            failure = AttemptFailure("setup", error.message, pointers=at, hint=error.hint)
             self._results.append(Result(request.task, request.attempt, "error", 0.0, failure))
 
     def poll(self, timeout: float | None) -> list[Result]:

@@ -23,7 +23,7 @@ import msgspec
 
 from orchestra import checkout
 from orchestra.runtime import interpreter, scratch
-from orchestra.runtime.attempt import BEGUN, Failure, Request, Result, most_seconds
+from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, most_seconds
 from orchestra.runtime.early_end import END
 from orchestra.runtime.engine.outbox import Outbox
 from orchestra.runtime.mask import Masks
@@ -217,13 +217,13 @@ class Workers:
             return [Result(request.task, request.attempt, "interrupted", seconds)]
         if hung and worker.starting:
             message = f"the worker and its browser did not start within {seconds:.0f} s, and were ended"
-            return [Result(request.task, request.attempt, "error", seconds, Failure("crash", message))]
+            return [Result(request.task, request.attempt, "error", seconds, AttemptFailure("crash", message))]
         if hung:
             message = f"the worker did not answer within {seconds:.0f} s and was ended with its browser"
-            return [Result(request.task, request.attempt, "timeout", seconds, Failure("timeout", message))]
+            return [Result(request.task, request.attempt, "timeout", seconds, AttemptFailure("timeout", message))]
         message = f"the worker died (exit {worker.process.popen.returncode})"
         hint = f"its own output is in {worker.log.name}"
-        return [Result(request.task, request.attempt, "error", seconds, Failure("crash", message, hint=hint))]
+        return [Result(request.task, request.attempt, "error", seconds, AttemptFailure("crash", message, hint=hint))]
 
     def end(self, task: str) -> None:
         """Let the worker of a task end its attempt; one that does not is ended itself a while later."""

@@ -118,7 +118,7 @@ class Conclusion:
             result,
             run.folder,
             run.folder / self._schedule.folder_of(task, result.attempt),
-            where=run.places.text(result.failure.at) if result.failure is not None else "",
+            where=run.places.text(result.failure.pointers) if result.failure is not None else "",
             settled=settled,
             retry=again,
             incidents=incidents,
