@@ -121,6 +121,7 @@ READERS = {
     "Baseline": {
         "runtime/pace.py": "window confirm",
         "ledger/baseline.py": "min_runs slower_ratio slower_seconds",
+        "runtime/run/repeats.py": "max_load_percent",
     },
     "Gate": {
         "runtime/gate.py": "phase name require for_seconds on_fail severity message",
