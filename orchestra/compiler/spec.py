@@ -508,6 +508,12 @@ class GroupSpec(_Finally, total=False):
     before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
 
 
+class CaseSpec(TypedDict):
+    """Cases of a wrapped runner."""
+
+    of: Annotated[str, Key("the test that they are compared with", "B004")]
+
+
 class CommandSpec(TypedDict, total=False):
     """A program as a test."""
 
@@ -523,6 +529,13 @@ class CommandSpec(TypedDict, total=False):
     ]
     pytest_reportlog: Annotated[
         str, Key("the file of `pytest --report-log`: cases with their reruns", "${attempt.dir}/report.jsonl")
+    ]
+    cases: Annotated[
+        dict[str, CaseSpec],
+        Key(
+            "cases by globs of their names, in which only `*` is special",
+            {"login.spec.ts \u203a signs in": {"of": "B004"}},
+        ),
     ]
     attach: Annotated[list[str], Key("globs of files to save as evidence", ["test-results/**"])]
 

@@ -79,6 +79,7 @@ class Rows:
             evidence=attempts[-1].evidence if attempts else (),
             tags=test.tags if test is not None else (),
             findings=attempts[-1].findings if attempts else (),
+            cases=attempts[-1].cases if attempts else (),
             tries=tuple(tries),
             needs=test.needs if test is not None else (),
             after=test.after if test is not None else (),

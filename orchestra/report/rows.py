@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from orchestra.ledger.case import Case, counted
 from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
 from orchestra.ledger.history import RunRecord
 from orchestra.ledger.life import Seen
@@ -47,6 +48,7 @@ class Row:
         tags: from the plan.
         incidents: ids of those that overlapped an attempt or blocked the test.
         findings: errors beside the assertions, of the last attempt.
+        cases: of a wrapped runner, of the last attempt.
         tries: every attempt that counts, in order.
         needs, after: tests of the plan that this one needs, or follows.
     """
@@ -71,9 +73,25 @@ class Row:
     tags: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    cases: tuple[Case, ...] = ()
     tries: tuple[Try, ...] = ()
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+
+    @property
+    def odd_cases(self) -> tuple[Case, ...]:
+        """The cases that did not simply pass or were skipped: those that fail the test first, then excused, then flaky ones."""
+        odd = [case for case in self.cases if case.verdict not in {"passed", "skipped"}]
+        return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
+
+    @property
+    def cases_text(self) -> str:
+        """How many cases there are, and of which verdicts; empty without any."""
+        if not self.cases:
+            return ""
+        number = len(self.cases)
+        words = ", ".join(f"{count} {verdict}" for verdict, count in counted(self.cases).items())
+        return f"{number} case{'s' * (number != 1)}: {words}"
 
     @property
     def failure(self) -> AttemptFinished | None:
@@ -84,6 +102,12 @@ class Row:
     def message(self) -> str:
         """Why the verdict is what it is, in words."""
         return (message_of(self.failure) if self.failure is not None else "") or self.reason
+
+
+def files_of(row: Row, case: Case) -> list[str]:
+    """The files of a case that were retained, relative to the run's folder."""
+    ends = tuple(f"/{path}" for path in case.attachments)
+    return [one.path for one in row.evidence if one.path.endswith(ends)] if ends else []
 
 
 def message_of(attempt: AttemptFinished) -> str:

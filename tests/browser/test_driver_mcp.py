@@ -59,10 +59,12 @@ VERB_RUNS = {
             logged("key A;"),
             {"press": "Escape"},
             logged("key Escape;"),
+            {"type": {**BOX, "value": "Q"}},
+            logged("key Q;"),
             {"press": {**BOX, "key": "Enter"}},
             logged("submit;"),
         ],
-        {"fill": {"browser_type"}, "press": {EVALUATE, "browser_press_key"}},
+        {"fill": {"browser_type"}, "press": {EVALUATE, "browser_press_key"}, "type": {EVALUATE, CODE}},
     ),
     "controls": (
         [
