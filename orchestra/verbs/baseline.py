@@ -68,8 +68,8 @@ def show(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, p
     accepted, samples = baselines.load(home / baselines.FILE), _of(baselines.known(home), plan, selection)
     if not samples:
         why = _disturbed(history.executions(home), set(select(plan, selection)))
-        fix = "a run that ends well measures one; `orchestra baseline accept` takes it"
-        raise UsageError("no baseline for what is selected", f"{fix}; {why}" if why else fix)
+        fix = "a run with exit code 0 measures one; `orchestra baseline accept` sets it"
+        raise UsageError("no baseline for the selected tests", f"{fix}; {why}" if why else fix)
     heads = ("baseline", "runs", "in git", "median s", "MAD s", "slower than s", "faster than s")
     rows = [_row(key, samples[key], len(accepted.get(key, ())), plan.baseline) for key in sorted(samples)]
     say(draw.terminal_table(heads, rows))
@@ -110,7 +110,7 @@ def accept(
     tasks = set(select(plan, selection))
     found = baselines.accepted(records, tasks, place, runs, plan.baseline.window)
     if not found:
-        raise UsageError(f'no passing run of what is selected on "{place}"', _hint(records, tasks, place))
+        raise UsageError(f'no passing run of the selected tests on "{place}"', _hint(records, tasks, place))
     old, before = baselines.entries(home / baselines.FILE), baselines.known(home)
     number = f"{len(found)} accepted, of the latest {'run' if runs == 1 else f'{runs} runs'} of each"
     _replace(home, old, {**old, **found}, found, number)
@@ -150,7 +150,7 @@ def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, 
     if everything:
         # Also one that cannot be read: to start over is its fix.
         _replace(home, {}, {}, None, "all forgotten")
-        say("all baselines are forgotten")
+        say("all baselines are deleted")
         return EXIT_OK
     old = baselines.entries(home / baselines.FILE)
     gone = _of(baselines.known(home), plan, selection)
