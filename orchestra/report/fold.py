@@ -175,7 +175,7 @@ def _gate_rows(plan: Plan, view: View) -> Iterator[GateRow]:
         if seen is not None:
             body = seen.body
             values = tuple(sorted(body.values.items()))
-            yield GateRow(gate.phase, gate.name, body.result, body.expression, values, body.message)
+            yield GateRow(gate.phase, gate.name, body.result, body.expression, values, body.message, seen.time)
         elif (gate.phase, gate.name) in own or key in results:
             result = results.get(key, "failed")
             said = "" if result == "passed" else "never judged"
@@ -199,6 +199,8 @@ def _incident(outage: Outage) -> IncidentRow:
         seconds=body.seconds if outage.closed is not None else None,
         rungs=body.rungs,
         tests=body.tests,
+        opened=outage.opened.time,
+        closed=outage.closed.time if outage.closed is not None else "",
     )
 
 

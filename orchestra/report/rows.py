@@ -5,7 +5,7 @@ Every form of a report is made of these and of nothing else; `orchestra.report.f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -80,9 +80,8 @@ class Row:
 
     @property
     def odd_cases(self) -> tuple[Case, ...]:
-        """The cases that did not simply pass or were skipped: those that fail the test first, then excused, then flaky ones."""
-        odd = [case for case in self.cases if case.verdict not in {"passed", "skipped"}]
-        return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
+        """See `odd_of`."""
+        return odd_of(self.cases)
 
     @property
     def cases_text(self) -> str:
@@ -102,6 +101,12 @@ class Row:
     def message(self) -> str:
         """Why the verdict is what it is, in words."""
         return (message_of(self.failure) if self.failure is not None else "") or self.reason
+
+
+def odd_of(cases: Iterable[Case]) -> tuple[Case, ...]:
+    """The cases that did not pass, or only when they were tried again: failures, excused and flaky ones, in this order."""
+    odd = [case for case in cases if case.verdict not in {"passed", "skipped"}]
+    return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
 
 
 def files_of(row: Row, case: Case) -> list[str]:
@@ -145,7 +150,7 @@ def explained(attempt: AttemptFinished, names: Sequence[str]) -> Iterator[tuple[
 
 @dataclass(frozen=True, slots=True)
 class GateRow:
-    """A gate of the plan and its result; one that was never judged has failed."""
+    """A gate of the plan, its result, and when it had it; one that was never evaluated has failed."""
 
     phase: str
     name: str
@@ -153,6 +158,7 @@ class GateRow:
     expression: str
     values: tuple[tuple[str, object], ...] = ()
     message: str = ""
+    at: str = ""
 
     @property
     def quiet(self) -> bool:
@@ -183,6 +189,7 @@ class IncidentRow:
         seconds: how long, None while it goes on.
         rungs: what was tried, in order.
         tests: tasks that it overlapped.
+        opened, closed: when; empty while it goes on.
     """
 
     id: str
@@ -192,6 +199,8 @@ class IncidentRow:
     seconds: float | None = None
     rungs: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+    opened: str = ""
+    closed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import click
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history as past
+from orchestra.ledger.case import MARK
 from orchestra.ledger.flaky import flaky as flaky_tests
 from orchestra.ledger.learned import Odds, failure_odds
 from orchestra.ledger.lock import Holder, Lock
@@ -105,7 +106,7 @@ def history(
     if not known:
         raise UsageError("no run has executed the selected tests", "start one with `orchestra run`")
     if only_flaky:
-        found = [one for one in flaky_tests(records) if one.task in set(known)]
+        found = [one for one in flaky_tests(records) if one.task.partition(MARK)[0] in set(known)]
         say(flaky_table(found) if found else "no test is flaky")
     elif selection:
         samples = baselines.known(home)
