@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from orchestra.gates.standard import gates_of
 from orchestra.ledger.event import AttemptFinished, Verdict
 from orchestra.ledger.life import Outage
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
 from orchestra.report.beside import host_rows
-from orchestra.report.compare import agreements, compare, of_method, sides
+from orchestra.report.compare.comparison import agreements, compare, of_method, sides
 from orchestra.report.rows import GateRow, IncidentRow, Report, Row, ServiceRow, Try
-from orchestra.standard import gates_of
 
 NEVER_RAN = "never ran"
 

@@ -16,12 +16,12 @@ import msgspec
 from orchestra import draw
 from orchestra.ledger.event import VERDICTS
 from orchestra.ledger.outcome import FINE, GOOD
-from orchestra.report.compare import counted as number_of
+from orchestra.report.compare.comparison import counted as number_of
+from orchestra.report.console.table import counted, exit_meaning, gate_remark, incident_parts, values_text
 from orchestra.report.page_data import FORMAT, Change, Gate, Page, Progress, Task, TestRow
 from orchestra.report.page_tables import tables
 from orchestra.report.page_tests import since, tasks
 from orchestra.report.rows import GateRow, Report
-from orchestra.report.table import counted, exit_meaning, gate_remark, incident_parts, values_text
 
 NAMED: Final = 30
 """Tests that a command names."""

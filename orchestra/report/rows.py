@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from orchestra.gates.standard import is_standard
 from orchestra.ledger.case import Case, counted
 from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
 from orchestra.ledger.history import RunRecord
@@ -17,8 +18,7 @@ from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.ledger.use import Use
 from orchestra.report.beside import HostRow
-from orchestra.report.compare import Agreement, Comparison
-from orchestra.standard import is_standard
+from orchestra.report.compare.comparison import Agreement, Comparison
 
 
 class Try(NamedTuple):

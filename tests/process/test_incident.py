@@ -12,8 +12,8 @@ from orchestra.ledger.event import Incident, ServiceChanged
 from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.gate import outage_figures
-from orchestra.runtime.incident import Died, Incidents, Outages, judged, settle
+from orchestra.runtime.attempts.incident import Died, Incidents, Outages, judged, settle
+from orchestra.runtime.gates.gate import outage_figures
 from orchestra.runtime.servers.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
 from tests.support import events as made
 from tests.support.outages import asks, backend, breaks, suite

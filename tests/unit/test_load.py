@@ -8,7 +8,7 @@ import pytest
 
 from orchestra.ledger.event import WorkerUse
 from orchestra.ledger.use import Use as Total
-from orchestra.runtime.load import Counts, Look, Sampler, Use, between, disturbance, look, sampled, share_of_others
+from orchestra.runtime.run.load import Counts, Look, Sampler, Use, between, disturbance, look, sampled, share_of_others
 
 
 def seen(at: float, busy: float, idle: float, run: Counts, **workers: Counts) -> Look:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestra.runtime.attempt import Result, needs_browser
-from orchestra.runtime.incident import Outages
-from orchestra.runtime.load import LOOK_SECONDS, Sampler, disturbance
+from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import Ending
+from orchestra.runtime.run.load import LOOK_SECONDS, Sampler, disturbance
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Run, Task
 from orchestra.runtime.run.schedule import Schedule
