@@ -40,19 +40,19 @@ Entries = Mapping[str, Entry]
     "  orchestra baseline accept --runs 20\n  orchestra baseline reset --all"
 )
 def baseline() -> None:
-    """How long tests usually take, per method, browser and machine shape; slower ones are regressions."""
+    """Show or change the usual durations of tests, per method, browser and machine shape."""
 
 
 def _chosen(ctx: click.Context, suite: str | None, profile: str, words: Sequence[str]) -> tuple[Project, Plan, Path]:
     project = project_of(ctx)
     name = project.choose(suite)
     plan = dag.load_plan(project, name, profile)
-    select(plan, words)  # what nothing answers to is said, with what was meant
+    select(plan, words)  # a selection without a match is reported, with suggestions
     return project, plan, project.root / PLAN_FOLDER / name
 
 
 def _of(samples: Samples, plan: Plan, words: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """The samples of the selected tests; without words of all, also of tests that the plan no longer has."""
+    """Return the samples of the selected tests; without words of all, also of tests that the plan no longer has."""
     wanted = set(select(plan, words)) if words else None
     return {key: taken for key, taken in samples.items() if wanted is None or key.rsplit(" ", 2)[0] in wanted}
 
@@ -143,7 +143,7 @@ def _hint(records: Sequence[RunRecord], tasks: Container[str], place: str) -> st
 @click.option("--all", "everything", is_flag=True, help="All baselines, of every test and machine.")
 @click.pass_context
 def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, everything: bool) -> int:
-    """Forget baselines: the next good runs measure them anew."""
+    """Delete baselines: the next good runs measure them again."""
     if not selection and not everything:
         raise UsageError("which baselines?", "name tests, or write --all")
     _, plan, home = _chosen(ctx, suite, profile, selection)

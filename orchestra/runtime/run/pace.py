@@ -1,7 +1,7 @@
 """Durations against the baseline while a run goes on: who is asked to repeat, what is found, what is kept.
 
-May import `ledger`, `plan`, `attempt`, `record`. One `Pace` belongs to one session and is told of every passing attempt;
-it decides nothing about verdicts.
+May import `ledger`, `plan`, `attempt`, `record`. One `Pace` belongs to one session and gets every passing attempt; it
+decides no verdicts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orchestra.runtime.attempt import Result
 Add = Callable[[Body], object]
 
 REPEAT: Final = "repeat"
-"""In the name of the folder of a repeat, beside that of its attempt: `attempts/cli/B004/1-repeat-1`."""
+"""In the name of the folder of a repeat, next to that of its attempt: `attempts/cli/B004/1-repeat-1`."""
 
 
 WAIT_SECONDS: Final = 30.0
@@ -36,7 +36,7 @@ WAIT_TOTAL_SECONDS: Final = 120.0
 
 
 def repeat_folder(attempt_folder: str, number: int) -> str:
-    """The folder of a repeat, from that of an attempt of the same test; both relative to the run's."""
+    """Return the folder of a repeat, from that of an attempt of the same test; both relative to the run's."""
     return f"{attempt_folder}-{REPEAT}-{number}"
 
 
@@ -81,7 +81,7 @@ class Pace:
 
     @classmethod
     def open(cls, home: Path, rule: Baseline, place: str) -> Pace:
-        """The pace of a run of the suite whose folder is `home`."""
+        """Return the pace of a run of the suite whose folder is `home`."""
         try:
             return cls(rule, place, baseline.load(home / baseline.FILE), baseline.load(home / baseline.DURATIONS))
         except MachineError as error:
@@ -92,7 +92,7 @@ class Pace:
         self.samples = baseline.together(self.accepted, self.durations)
 
     def after(self, result: Result, test: Test, browser: str, add: Add, disturbed: str = "") -> int:
-        """Take in the last attempt at a test, or a repeat of it, and say which repeat follows; 0 for none.
+        """Record the last attempt at a test, or a repeat of it, and return the number of the next repeat; 0 for none.
 
         Args:
             result: of the attempt or the repeat.
@@ -148,7 +148,7 @@ class Pace:
         del self._doubts[task]
 
     def figures(self, view: View) -> dict[str, int]:
-        """The metric `regressions`; without a value when no test has a baseline to be compared with."""
+        """Return the metric `regressions`; without a value when no test has a baseline to be compared with."""
         passes = list(self._passes(view))
         if not any(self._limits(key)[1] is not None for key, _, _ in passes):
             return {}
