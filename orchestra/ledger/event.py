@@ -14,6 +14,7 @@ import msgspec
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.parts import (
     OURS,
+    Died,
     Dropped,
     Evidence,
     Failure,
@@ -39,16 +40,6 @@ Moved: TypeAlias = Literal["slower", "faster"]
 Task: TypeAlias = Annotated[Id, means("method and test: `cli:B004`")]
 Test: TypeAlias = Annotated[Id, means("the test's id: `B004`")]
 Method: TypeAlias = Annotated[Id, means("the method's id: `cli`")]
-
-
-class Died(Part, frozen=True, kw_only=True):
-    """A part of a browser session that died."""
-
-    part: Annotated[Id, means("`browser` or `server`")]
-    reason: str
-    rungs: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
-    before: Annotated[bool, means("it was found dead before the test")]
-    seconds: Annotated[float, means("until it was back")] = 0.0
 
 
 class Body(Part, frozen=True):
@@ -135,6 +126,7 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
         Id, means("digest of what the test reads, as in its verdict; absent where it does not declare that")
     ] = ""
     network: Annotated[Network | None, means("of the page; absent without one")] = None
+    died: Annotated[tuple[Died, ...], means("parts of its browser session that died")] = ()
     facts: Annotated[Mapping[Id, Any], means("figures of the driver: browser, page errors, tool calls, …")] = {}
 
 

@@ -136,7 +136,8 @@ def attempt_finished(
         findings=result.findings,
         inputs=inputs,
         network=network_of(result, names),
-        facts={name: value for name, value in result.facts.items() if name != "session"},
+        died=result.died if result.session is None else (),
+        facts=result.facts,
     )
 
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 
-import msgspec
-
-from orchestra.ledger.event import SessionChanged
 from orchestra.runtime.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempt import Result, needs_browser
 from orchestra.runtime.engine.local import Local
@@ -139,8 +136,8 @@ class Conclusion:
 
     def _session_changed(self, result: Result) -> None:
         """Record the browser session that an attempt was carried out in."""
-        if "session" in result.facts:
-            self._run.recorder.add(msgspec.convert(result.facts["session"], SessionChanged))
+        if result.session is not None:
+            self._run.recorder.add(result.session)
 
     def _repeated(self, task: Task, result: Result) -> bool:
         """Start a repeat when the duration of a pass is in doubt; whether one was started."""
