@@ -109,6 +109,10 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
     steps: tuple[StepDone, ...]
     evidence: tuple[Evidence, ...]
     retry: Annotated[bool, means("another attempt follows")]
+    retry_cause: Annotated[
+        Id, means("the entry of `retries.on` by which it follows; absent when it follows because of an incident")
+    ] = ""
+    retries_left: Annotated[int | None, means("retries that remain after it; absent as `retry_cause`")] = None
     dropped: Annotated[tuple[Dropped, ...], means("files that were not kept")] = ()
     infra_suspect: Annotated[bool, means("an incident overlapped; the failure is held, not counted")] = False
     incidents: Annotated[tuple[Id, ...], means("ids of the incidents that overlapped it")] = ()

@@ -21,7 +21,7 @@ import msgspec
 
 from orchestra.ledger import event
 from orchestra.ledger.event import Body, ServiceChanged, Verdict
-from orchestra.ledger.outcome import HELD_ATTEMPTS
+from orchestra.ledger.outcome import CAUSES, HELD_ATTEMPTS
 from orchestra.ledger.parts import Died
 from orchestra.plan import Retry
 from orchestra.runtime.attempt import Result
@@ -196,11 +196,15 @@ class Settled(NamedTuple):
         suspect: it failed while an incident was open, so the failure is held and does not count.
         requeue: it is repeated for that reason.
         again: another attempt follows, for whatever reason.
+        retry_cause: the entry of `retries.on` by which it follows; empty when it follows for another reason.
+        retries_left: retries that remain after it; None when it follows for another reason.
     """
 
     suspect: bool
     requeue: bool
     again: bool
+    retry_cause: str = ""
+    retries_left: int | None = None
 
 
 def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str]) -> Settled:
@@ -214,7 +218,10 @@ def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str])
     """
     suspect = bool(incidents) and result.outcome in FAILURES
     requeue = suspect and held < HELD_ATTEMPTS
-    return Settled(suspect, requeue, requeue or tries_again(result, retry, held=held))
+    if requeue or result.failure is None or not tries_again(result, retry, held=held):
+        return Settled(suspect, requeue, again=requeue)
+    left = retry.max - (result.attempt - held)
+    return Settled(suspect, requeue, again=True, retry_cause=CAUSES[result.failure.kind] or "", retries_left=left)
 
 
 def judged(

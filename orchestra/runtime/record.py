@@ -128,6 +128,8 @@ def attempt_finished(
         steps=result.steps,
         evidence=_kept(result, folder, run),
         retry=retry,
+        retry_cause=settled.retry_cause if retry else "",
+        retries_left=settled.retries_left if retry else None,
         dropped=result.dropped,
         infra_suspect=settled.suspect,
         incidents=incidents,

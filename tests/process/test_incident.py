@@ -14,7 +14,7 @@ from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.gate import outage_figures
-from orchestra.runtime.incident import Incidents, Outages, judged, settle
+from orchestra.runtime.incident import Incidents, Outages, Settled, judged, settle
 from orchestra.runtime.servers.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
 from tests.support import events as made
 from tests.support.outages import asks, backend, breaks, suite
@@ -94,12 +94,14 @@ def test_an_attempt_is_touched_by_exactly_the_incidents_whose_time_overlaps_its_
 
 def test_the_first_failure_that_overlaps_is_repeated_at_no_cost_and_a_pass_is_a_pass():
     once = Retry(1, ("failed",))
-    assert settle(FAILED, Retry(), held=0, incidents=["i"]) == (True, True, True)
-    assert settle(FAILED, Retry(), held=0, incidents=[]) == (False, False, False)
-    assert settle(PASSED, once, held=0, incidents=["i"]) == (False, False, False)
+    assert settle(FAILED, Retry(), held=0, incidents=["i"]) == Settled(suspect=True, requeue=True, again=True)
+    assert settle(FAILED, Retry(), held=0, incidents=[]) == Settled(suspect=False, requeue=False, again=False)
+    assert settle(PASSED, once, held=0, incidents=["i"]) == Settled(suspect=False, requeue=False, again=False)
     second = Result("cli:a", 2, "failed", 1.0, FAILED.failure)
-    assert settle(second, once, held=1, incidents=[]) == (False, False, True), "its own retry is still there"
-    assert settle(second, Retry(), held=1, incidents=["i"]) == (True, False, False)
+    assert settle(second, once, held=1, incidents=[]) == Settled(
+        suspect=False, requeue=False, again=True, retry_cause="failed", retries_left=0
+    ), "its own retry is still there"
+    assert settle(second, Retry(), held=1, incidents=["i"]) == Settled(suspect=True, requeue=False, again=False)
 
 
 def test_a_product_is_never_blamed_for_an_outage():
@@ -151,12 +153,12 @@ def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_
     settled, touched = outages.ended(
         session(outcome="error", alive=False, died=(gone("the browser died"),)), Retry(), held=0
     )
-    assert (settled, touched) == ((True, True, True), ("mcp.browser-1",))
+    assert (settled, touched) == (Settled(suspect=True, requeue=True, again=True), ("mcp.browser-1",))
     outages.began("mcp:a", [], [])
     settled, touched = outages.ended(
         session(died=(gone("the browser had died", "relaunch", before=True),)), Retry(), held=1
     )
-    assert (settled, touched) == ((False, False, False), ())
+    assert (settled, touched) == (Settled(suspect=False, requeue=False, again=False), ())
     told = [(body.component, body.state) for body in events if isinstance(body, ServiceChanged)]
     assert told == [("mcp.browser", "unhealthy"), ("mcp.server", "healthy"), ("mcp.browser", "healthy")]
     opened, closed = [body for body in events if isinstance(body, Incident)]
