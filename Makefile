@@ -39,7 +39,7 @@ demo: env browser ## compile the specs and run the browser suite by both methods
 	@echo 'demo: 3 of 3: the browser suite by both methods: doit (specs/market.yaml)'
 	@code=0; $(DOIT) || code=$$?; \
 	  echo "demo: exit code $$code, $(TOOK) in all"; \
-	  echo 'demo: report: $(LAST)/summary.md, for CI: $(LAST)/junit.xml'; exit $$code
+	  echo 'demo: report: $(LAST)/report.html, as text: $(LAST)/summary.md, for CI: $(LAST)/junit.xml'; exit $$code
 
 demo-faults: env ## break the API server of the sample: all tests pass; then slow it down until a gate stops the run
 	$(BIN)/orchestra compile

@@ -266,6 +266,7 @@ def main(words: list[str]) -> int:
             except DifferenceError as difference:
                 seen += 1
                 print(f"seed {number}: {difference}\n", flush=True)
+            print(f"after seed {number}: {dict(three.tally)}", file=sys.stderr, flush=True)
             number += 1
         rows = [(name, str(count)) for name, count in sorted(three.tally.items())]
         rows.append(("differences, each the smallest of its seed", str(seen)))

@@ -23,7 +23,7 @@ from orchestra.step_python import playwright_text
 from orchestra.steps import Step, conditions, file_name, milliseconds
 from orchestra.targets import Target, js_locator, target_of
 
-__all__ = ["ToolCall", "chooser_calls", "mcp_calls", "playwright_text"]
+__all__ = ["TYPED", "ToolCall", "chooser_calls", "mcp_calls", "no_key", "playwright_text"]
 
 # How long one question to an element may take inside the server, in ms; the client asks again until its own deadline.
 _INSTANT = 1000
@@ -128,10 +128,35 @@ def _fill(the: _Context) -> Iterator[ToolCall]:
     return _act("browser_type", target=the.target(), text=the.text("value"))
 
 
-def _press(the: _Context) -> Iterator[ToolCall]:
+def no_key(text: str) -> bool:
+    """Return whether a text is a character that no key of a US keyboard makes: it is typed, not pressed."""
+    return len(text) == 1 and not text.isascii()
+
+
+def _focus(the: _Context) -> Iterator[ToolCall]:
     if the.step.target is not None:
         yield from _act("browser_evaluate", target=the.target(), function=page_script.FOCUS)
-    yield from _act("browser_press_key", key=the.text("key"))
+
+
+_TYPING = "page[Symbol.for('orchestra')]"
+
+TYPED = ToolCall("browser_run_code_unsafe", {"code": f"async (page) => {{\nawait {_TYPING};\n}}"})
+"""Waits for the end of typing, where a dialog has cut the call short."""
+
+
+def _typing(text: str) -> Iterator[ToolCall]:
+    return _code(f"{_TYPING} = page.keyboard.type({literal(text)});", f"await {_TYPING};")
+
+
+def _type(the: _Context) -> Iterator[ToolCall]:
+    yield from _focus(the)
+    yield from _typing(the.text("value"))
+
+
+def _press(the: _Context) -> Iterator[ToolCall]:
+    yield from _focus(the)
+    key = the.text("key")
+    yield from _typing(key) if no_key(key) else _act("browser_press_key", key=key)
 
 
 def _select(the: _Context) -> Iterator[ToolCall]:
@@ -273,6 +298,7 @@ _CALLS: Mapping[str, Callable[[_Context], Iterator[ToolCall]]] = {
     "goto": _goto,
     "click": _click,
     "fill": _fill,
+    "type": _type,
     "press": _press,
     "select": _select,
     "check": _checked("true"),

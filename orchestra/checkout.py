@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Final
+
+SIGN_KEY: Final = "ORCHESTRA_SIGN_KEY"
+"""The variable with a private key, or with the path of one; nothing that orchestra starts inherits it."""
 
 
 def top(folder: str | os.PathLike[str]) -> str:
@@ -32,9 +36,14 @@ def outside(path: str, folder: str | os.PathLike[str]) -> list[str]:
     return [one for one in path.split(os.pathsep) if os.path.isabs(one) and not brings(one, folder)]  # noqa: PTH117
 
 
+def without_key(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of what is started: the key for signing is nothing to the tested product."""
+    return {name: value for name, value in env.items() if name != SIGN_KEY}
+
+
 def environment(env: Mapping[str, str], folder: str | os.PathLike[str]) -> dict[str, str]:
     """Return the environment of a program that orchestra starts of its own accord: it may start others by PATH."""
-    return {**env, "PATH": os.pathsep.join(outside(env.get("PATH", os.defpath), folder))}
+    return {**without_key(env), "PATH": os.pathsep.join(outside(env.get("PATH", os.defpath), folder))}
 
 
 def program(name: str, path: str, folder: str | os.PathLike[str]) -> str | None:

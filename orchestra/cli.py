@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("status", "Say where a run stands."),
     "events": ("records", "Print the events of a run."),
     "report": ("records", "Make the report of a run from its ledger."),
+    "open": ("opening", "Serve the page of a run; it follows one under way."),
     "audit": ("records", "Verify the record of a run."),
     "rollback": ("records", "Take a run back to a checkpoint."),
     "compare": ("compare", "Compare two methods, runs or branches."),

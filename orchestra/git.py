@@ -15,6 +15,9 @@ from orchestra import checkout
 SECONDS = 10.0
 """For a question about the work tree, which a large one on a slow disk answers in two."""
 
+_NO_BARE = ("-c", "safe.bareRepository=explicit")
+"""A folder with the files of a bare repository is one to git, and its `config` names programs. A pull request can bring it."""
+
 _OF_OTHERS = frozenset({"GIT_INDEX_FILE", "GIT_WORK_TREE"})
 """A hook of git has these; they are about the commit that it runs for."""
 
@@ -53,7 +56,7 @@ def ask(
     own = {name: value for name, value in environment.items() if name not in _OF_OTHERS}
     try:
         process = subprocess.Popen(
-            [program, *words],
+            [program, *_NO_BARE, *words],
             cwd=folder,
             env={
                 **own,

@@ -79,6 +79,25 @@ _ALL: tuple[Metric, ...] = (
         RUNNING,
         "excused <= 2",
     ),
+    Metric(
+        "cases",
+        "int",
+        "cases",
+        "cases of wrapped runners in the last attempts of tests with a verdict, with any verdict of their own",
+        RUNNING,
+        "cases >= 100",
+    ),
+    Metric(
+        "cases_failed",
+        "int",
+        "cases",
+        "of these, the ones that did not pass and are not excused",
+        RUNNING,
+        "cases_failed == 0",
+    ),
+    Metric(
+        "cases_skipped", "int", "cases", "of these, the ones that their runner skipped", RUNNING, "cases_skipped <= 5"
+    ),
     Metric("interrupted", "int", "tests", "ended by a signal", CLOSED, "interrupted == 0"),
     Metric(
         "skipped_silently",

@@ -216,6 +216,7 @@ class Command(Part, frozen=True):
     junit: str = ""
     playwright_json: str = ""
     pytest_reportlog: str = ""
+    cases: dict[str, str] = {}
     attach: tuple[str, ...] = ()
 
     @property

@@ -1,4 +1,6 @@
-"""The project: its root folder, its settings in pyproject.toml, its spec files. May import `errors`, `nofollow` and `suggest`.
+"""The project: its root folder, its settings in pyproject.toml, its spec files.
+
+May import `errors`, `globs`, `nofollow` and `suggest`.
 
 The root is the nearest folder, from the working folder upwards, with a `[tool.orchestra]` table in its pyproject.toml; else
 the nearest one that holds a compiled suite; else the top of the git work tree; else the nearest one with specs; else the
@@ -12,6 +14,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from orchestra import globs, nofollow
 from orchestra.errors import UsageError
 from orchestra.nofollow import BELOW
 from orchestra.suggest import did_you_mean
@@ -20,6 +23,9 @@ SPEC_FOLDER = "specs"
 PLAN_FOLDER = BELOW
 _NAME = "orchestra"
 _TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*orchestra\s*\]", re.MULTILINE)
+
+_MOST_BYTES = 4 << 20
+"""So much of a pyproject.toml is read, and of a spec to see that it is one."""
 
 _SPEC = re.compile(r"^orchestra:", re.MULTILINE)
 
@@ -46,7 +52,7 @@ class Project(NamedTuple):
         found: set[Path] = set()
         for glob in self.specs:
             try:
-                found.update(path for path in self.root.glob(glob) if path.is_file())
+                found.update(globs.files(self.root, glob))
             except ValueError as error:
                 raise UsageError(f'"{glob}" of [tool.orchestra] specs is no glob: {error}') from error
         return sorted(path.relative_to(self.root).as_posix() for path in found)
@@ -129,11 +135,17 @@ def _has_specs(folder: Path) -> bool:
     """Whether a folder has a spec of ours among the files of its `specs/`, which other tools have, too."""
     for file in folder.glob(f"{SPEC_FOLDER}/*.yaml"):
         try:
-            if _SPEC.search(file.read_text(encoding="utf-8", errors="replace")) is not None:
+            if _SPEC.search(_text(file)) is not None:
                 return True
         except OSError:
             continue
     return False
+
+
+def _text(file: Path) -> str:
+    """Return the text of a file, as far as it is read; a pipe or a device in its place raises OSError, as no file does."""
+    with nofollow.open_read(os.path.realpath(file)) as stream:
+        return stream.read(_MOST_BYTES).decode(errors="replace")
 
 
 def _table(file: Path) -> Any:
@@ -143,7 +155,7 @@ def _table(file: Path) -> Any:
         UsageError: it seems to have the table, but cannot be read.
     """
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = _text(file)
     except OSError:
         return None
     if _NAME not in text:
@@ -152,7 +164,7 @@ def _table(file: Path) -> Any:
 
     try:
         tool = tomllib.loads(text).get("tool", {})
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         if _TABLE.search(text) is None:
             return None  # somebody else's file, somebody else's mistake
         raise UsageError(

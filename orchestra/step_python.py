@@ -40,6 +40,12 @@ def _python_click(step: Step, args: Mapping[str, Any]) -> str:
     return f"{_here(step)}.click({', '.join(filter(None, given))})"
 
 
+def _python_type(step: Step, args: Mapping[str, Any]) -> str:
+    if step.target is None:
+        return f"page.keyboard.type({args['value']!r})"
+    return f"{_here(step)}.press_sequentially({args['value']!r})"
+
+
 def _python_press(step: Step, args: Mapping[str, Any]) -> str:
     return f"page{'.keyboard' if step.target is None else python_locator(step.target)}.press({args['key']!r})"
 
@@ -147,6 +153,7 @@ _PYTHON: dict[str, Callable[[Step, Mapping[str, Any]], str]] = {
     "goto": _python_goto,
     "click": _python_click,
     "fill": _on_element("fill", "value"),
+    "type": _python_type,
     "press": _python_press,
     "select": _on_element("select_option", "value"),
     "check": _on_element("check"),

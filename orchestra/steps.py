@@ -231,14 +231,30 @@ _ALL: tuple[Verb, ...] = (
         mcp=("browser_type",),
     ),
     Verb(
+        "type",
+        "Type a text key by key: each character has its key events.",
+        {"label": "Message", "value": "Market status"},
+        target="optional",
+        fields=(Field("value", TEXT, "the text to type", "Market status", required=True), _FOR_ELEMENT),
+        short="value",
+        playwright="locator.press_sequentially(value)",
+        mcp=("browser_evaluate", "browser_run_code_unsafe"),
+        detail="The text is added to the content of an input at its caret, which is at the start of an input without focus\n"
+        "([press](#press)). Without a target it goes to the element with the focus. A character that no key of a US keyboard\n"
+        "makes is inserted, as by an input method. [fill](#fill) replaces the content at once and suits most forms.",
+    ),
+    Verb(
         "press",
         "Press a key or a chord, on an element or on the page.",
         {"label": "Message", "key": "Enter"},
         target="optional",
-        fields=(Field("key", TEXT, "the key by its Playwright name", "Enter", required=True), _FOR_ELEMENT),
+        fields=(
+            Field("key", TEXT, "the key by its Playwright name, or any one character", "Enter", required=True),
+            _FOR_ELEMENT,
+        ),
         short="key",
         playwright="locator.press(key)",
-        mcp=("browser_evaluate", "browser_press_key"),
+        mcp=("browser_evaluate", "browser_press_key", "browser_run_code_unsafe"),
         detail="As with Playwright itself, the caret of an input without focus is at its start; `End` moves it to the end.",
     ),
     Verb(

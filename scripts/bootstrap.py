@@ -1,10 +1,12 @@
 """Set up a checkout: the virtual environment in `.venv`, and a browser. Needs nothing but Python 3.11.
 
     bootstrap.py env                    make or refresh .venv from the locked requirements
-    bootstrap.py browser [--optional]   find a browser that starts, else install one
+    bootstrap.py browser [--optional]   find a browser that starts, else install one; as root on Debian a Firefox, too
 
 Both print one line for each step, and skip the steps that are done: `.venv/stamp` holds a digest of the inputs.
 The output of pip, apt and npm goes to `.venv/setup.log` and is shown when a step fails.
+
+FIREFOX=0 installs no Firefox.
 
 Exit codes: 0 done · 1 a step failed · 3 no browser (0 with --optional, after a message).
 """
@@ -27,6 +29,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "stamp"
 LOG = VENV / "setup.log"
+NO_FIREFOX = VENV / "no-firefox"
+"""A mark that Firefox could not be installed: each later set-up would wait for the same."""
 INPUTS = ("pyproject.toml", "requirements-dev.txt", "scripts/bootstrap.py", "orchestra/__init__.py")
 OLDEST = (3, 11)
 STEP_SECONDS = 1800
@@ -147,11 +151,32 @@ def find_browser(*, optional: bool) -> int:
                 break
     if isinstance(found, Browser):
         report(f"browser: {found.engine} {found.version} at {found.executable} ({found.origin})")
+        find_firefox()
         return 0
     report(found.text())
     if optional:
         report("continuing without a browser: tests that drive one are blocked")
     return 0 if optional else 3
+
+
+def find_firefox() -> None:
+    """Install the distribution's Firefox where no Firefox starts, so that tests in it are not skipped."""
+    from orchestra.runtime.browsers.browser import Browser, Missing, find  # noqa: PLC0415 - see find_browser
+
+    found = find("firefox", os.environ, ROOT)
+    wanted = os.environ.get("FIREFOX") != "0" and not os.environ.get("ORCHESTRA_FIREFOX") and apt_is_ours()
+    if isinstance(found, Missing) and not found.tried and wanted:
+        if NO_FIREFOX.exists():
+            report(f"no firefox: apt-get could not install it; remove {NO_FIREFOX.relative_to(ROOT)} to try again")
+            return
+        report("no firefox; installing firefox-esr by apt-get (FIREFOX=0 skips this)")
+        if not apt_install(["firefox-esr"]):
+            NO_FIREFOX.touch()
+        found = find("firefox", os.environ, ROOT)
+    if isinstance(found, Browser):
+        report(f"browser: {found.engine} {found.version} at {found.executable} ({found.origin})")
+    else:
+        report(f"{found.reason}: tests in it are skipped")
 
 
 def with_apt() -> bool:

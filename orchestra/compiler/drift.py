@@ -157,7 +157,7 @@ def _target(root: Path, path: str) -> Path:
 
 def _read(target: Path, path: str) -> bytes | None:
     try:
-        return target.read_bytes()
+        return nofollow.read(target)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -228,7 +228,7 @@ def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]
 def _begins_as_ours(target: Path) -> bool:
     """Whether a file may have our mark: there may be many, of which the first lines are enough."""
     try:
-        with target.open("rb") as file:
+        with nofollow.open_read(target) as file:
             return b"orchestra" in file.read(_TOP_BYTES)
     except OSError:
         return False

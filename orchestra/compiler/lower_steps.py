@@ -151,5 +151,6 @@ def lower_command(command: CommandSpec, known: Known) -> Command:
         junit=text(command.get("junit", ""), known),
         playwright_json=text(command.get("playwright_json", ""), known),
         pytest_reportlog=text(command.get("pytest_reportlog", ""), known),
+        cases={glob: case["of"] for glob, case in command.get("cases", {}).items()},
         attach=texts(command.get("attach", []), known),
     )

@@ -478,7 +478,8 @@ class DefaultsSpec(TypedDict, total=False):
     browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
     evidence: Annotated[
-        Evidence, Key("when screenshot, console and network of the page are saved", "on_failure", default="on_failure")
+        Evidence,
+        Key("when screenshot, text, console and network of the page are saved", "on_failure", default="on_failure"),
     ]
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]
@@ -507,6 +508,12 @@ class GroupSpec(_Finally, total=False):
     before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
 
 
+class CaseSpec(TypedDict):
+    """Cases of a wrapped runner."""
+
+    of: Annotated[str, Key("the test that they are compared with", "B004")]
+
+
 class CommandSpec(TypedDict, total=False):
     """A program as a test."""
 
@@ -522,6 +529,13 @@ class CommandSpec(TypedDict, total=False):
     ]
     pytest_reportlog: Annotated[
         str, Key("the file of `pytest --report-log`: cases with their reruns", "${attempt.dir}/report.jsonl")
+    ]
+    cases: Annotated[
+        dict[str, CaseSpec],
+        Key(
+            "cases by globs of their names, in which only `*` is special",
+            {"login.spec.ts \u203a signs in": {"of": "B004"}},
+        ),
     ]
     attach: Annotated[list[str], Key("globs of files to save as evidence", ["test-results/**"])]
 
@@ -553,7 +567,7 @@ class TestSpec(_Finally, total=False):
     timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("the number of retries, and the causes to retry", {"max": 1})]
-    evidence: Annotated[Evidence, Key("when screenshot, console and network of the page are saved", "always")]
+    evidence: Annotated[Evidence, Key("when screenshot, text, console and network of the page are saved", "always")]
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]
     inputs: Annotated[

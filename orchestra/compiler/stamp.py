@@ -32,8 +32,7 @@ def digest(content: bytes) -> str:
 def digest_of(root: str | os.PathLike[str], path: str) -> str:
     """The digest of a file below the root; empty when it cannot be read."""
     try:
-        with open(os.path.join(root, path), "rb") as file:  # noqa: PTH118, PTH123 - pathlib costs a start
-            return digest(file.read())
+        return digest(nofollow.read(os.path.realpath(os.path.join(root, path))))  # noqa: PTH118 - pathlib costs a start
     except OSError:
         return ""
 

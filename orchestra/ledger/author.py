@@ -1,6 +1,6 @@
 """Who writes a ledger: the user's key marks its lines, and a key for signing, where he has one, its seals.
 
-May import `owner`, and `signing` when it is asked for.
+May import `checkout` and `owner`, and `signing` when it is asked for.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from orchestra import owner
-
-SIGN_KEY: Final = "ORCHESTRA_SIGN_KEY"
-"""The variable with a private key, or with the path of one; nothing that a run starts inherits it."""
+from orchestra.checkout import SIGN_KEY
 
 Signer: TypeAlias = Callable[[Mapping[str, object]], dict[str, str]]
 """Gives the fields `signed_by` and `signature` for the body of a seal."""
@@ -54,8 +52,3 @@ def signer_of(environment: Mapping[str, str]) -> Signer | None:
     from orchestra.ledger import signing  # noqa: PLC0415 - a third of the start of a verb, for those who sign alone
 
     return signing.signer(given, SIGN_KEY)
-
-
-def without_key(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of what is started: the key for signing is nothing to the tested product."""
-    return {name: value for name, value in environment.items() if name != SIGN_KEY}

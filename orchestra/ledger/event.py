@@ -1,4 +1,4 @@
-"""Every type of event that a ledger may hold, in one catalogue. May import `parts` and `origin`.
+"""Every type of event that a ledger may hold, in one catalogue. May import `case`, `parts` and `origin`.
 
 One event is one line of `events.jsonl`. Its envelope (`Event`) is the same for all; its `body` is one of the structs below,
 which writers construct and readers are given. `CATALOGUE` says which type has which body, `versions` how bodies are read.
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_ar
 
 import msgspec
 
+from orchestra.ledger.case import Case
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.parts import (
     OURS,
@@ -125,6 +126,7 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
             " more than that of orchestra"
         ),
     ] = {}
+    cases: Annotated[tuple[Case, ...], means("of the runner that the test wraps, in the order of its report")] = ()
     findings: Annotated[tuple[Finding, ...], means("errors beside the assertions, what fails first")] = ()
     inputs: Annotated[
         Id, means("digest of what the test reads, as in its verdict; absent where it does not declare that")
@@ -153,6 +155,7 @@ class VerdictGiven(Body, frozen=True, kw_only=True):
     incidents: Annotated[
         tuple[Id, ...], means("ids of the incidents that overlapped an attempt or blocked the test")
     ] = ()
+    cases: Annotated[Mapping[Id, int], means("cases of a wrapped runner by verdict, excused ones as `excused`")] = {}
 
 
 class Repeated(Body, frozen=True, kw_only=True):
@@ -286,6 +289,7 @@ class Done(Part, frozen=True, kw_only=True):
     seconds: float
     attempts: int
     reason: Annotated[str, means("absent for a plain pass")] = ""
+    cases: Annotated[Mapping[Id, int], means("cases of a wrapped runner by verdict, excused ones as `excused`")] = {}
 
 
 class RolledBack(Body, frozen=True, kw_only=True):

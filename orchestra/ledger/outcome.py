@@ -5,9 +5,10 @@ Gates and reports speak of the same words and the same agreement, so each is def
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
+from orchestra.ledger.case import Case
 from orchestra.ledger.event import Verdict
 from orchestra.plan import Cause, Plan, SpeedClass
 
@@ -46,6 +47,25 @@ def mark_of(name: str | None, classes: Sequence[SpeedClass]) -> str:
     if name == TIMEOUT_CLASS:
         return TIMEOUT_MARK
     return next((one.mark for one in classes if one.name == name), "")
+
+
+def with_cases(
+    executed: Iterable[tuple[str, str, Verdict, Iterable[Case], Item]], item_of: Callable[[Item, Case], Item]
+) -> Iterator[tuple[str, Verdict, Item]]:
+    """The tests that were executed, and the cases of wrapped runners that are compared with a test.
+
+    Args:
+        executed: method, test, verdict, cases and an item of each task.
+        item_of: the item of a case from that of its task.
+    """
+    tasks = list(executed)
+    known = {(method, test) for method, test, *_ in tasks}
+    for method, test, verdict, cases, item in tasks:
+        yield test, verdict, item
+        for case in cases:
+            if case.of and case.verdict != "skipped" and (method, case.of) not in known:
+                known.add((method, case.of))
+                yield case.of, case.verdict, item_of(item, case)
 
 
 def compared(executed: Iterable[tuple[str, Verdict, Item]]) -> list[tuple[bool, tuple[Item, ...]]]:

@@ -85,7 +85,7 @@ class Evidence(Part, frozen=True, kw_only=True):
     path: Annotated[Id, means("relative to the run's folder")]
     digest: Sha256
     bytes: int
-    kind: Annotated[Id, means("`log`, `screenshot`, `trace`, `console`, `network`, `download`, …")]
+    kind: Annotated[Id, means("`log`, `screenshot`, `page`, `trace`, `console`, `network`, `download`, …")]
 
 
 class Dropped(Part, frozen=True, kw_only=True):

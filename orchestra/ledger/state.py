@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import msgspec
 
 from orchestra import nofollow
+from orchestra.ledger.case import CaseVerdict
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.event import (
@@ -30,7 +31,7 @@ from orchestra.ledger.versions import Schema, struct_schema
 from orchestra.ledger.view import Phase, View
 
 KEPT: Final = 100
-"""How many errors, recoveries and incidents the state keeps, the latest; the counters go on."""
+"""How many errors, recoveries and incidents the state keeps, the latest, and cases of a task; the counters go on."""
 
 
 class Running(Part, frozen=True, kw_only=True):
@@ -59,6 +60,17 @@ class Failed(Part, frozen=True, kw_only=True):
     kind: str
     message: str
     at: str | None
+
+
+class CaseRow(Part, frozen=True, kw_only=True):
+    """A case of a wrapped runner that did not simply pass."""
+
+    name: str
+    verdict: CaseVerdict
+    seconds: float
+    retries: int = 0
+    message: Annotated[str, means("the first line of its reason")] = ""
+    excused: str = ""
 
 
 class Recovery(Part, frozen=True, kw_only=True):
@@ -138,6 +150,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     current: Annotated[Mapping[str, Running], means("attempts under way by task")] = {}
     pending: Annotated[tuple[str, ...], means("tasks that wait, in order")] = ()
     blocked: Annotated[Mapping[str, str], means("reason by task")] = {}
+    cases: Annotated[
+        Mapping[str, tuple[CaseRow, ...]],
+        means("by task, the cases of a wrapped runner that did not simply pass; `completed` has the counts of all"),
+    ] = {}
     counts: Annotated[Mapping[str, int], means("tasks by verdict, all nine words")] = msgspec.field(
         default_factory=lambda: dict.fromkeys(VERDICTS, 0)
     )
@@ -187,6 +203,7 @@ def state_of(view: View) -> State:
         },
         pending=tuple(view.pending),
         blocked={task: given.reason for task, given in verdicts.items() if given.verdict == "blocked"},
+        cases={task: rows for task, given in verdicts.items() if given.cases and (rows := _case_rows(view, task))},
         counts=dict(view.counts),
         class_distribution=Counter(given.speed_class for given in verdicts.values() if given.speed_class is not None),
         resource_use=_use(view),
@@ -265,6 +282,25 @@ def done(given: VerdictGiven) -> Done:
         seconds=given.seconds,
         attempts=given.attempts,
         reason=given.reason,
+        cases=given.cases,
+    )
+
+
+def _case_rows(view: View, task: str) -> tuple[CaseRow, ...]:
+    """The cases of a task that did not simply pass: failures first, and of many the first."""
+    last = view.life(task).last
+    found = [case for case in (last.cases if last is not None else ()) if case.verdict != "passed"]
+    found.sort(key=lambda case: (not case.bad, case.verdict == "skipped"))
+    return tuple(
+        CaseRow(
+            name=case.name,
+            verdict=case.verdict,
+            seconds=case.seconds,
+            retries=case.retries,
+            message=next(iter(case.message.splitlines()), ""),
+            excused=case.excused,
+        )
+        for case in found[:KEPT]
     )
 
 

@@ -419,6 +419,7 @@ def _as_given(task: str, done: Done) -> VerdictGiven:
         speed_class=done.speed_class,
         degraded=(),
         inputs=None,
+        cases=done.cases,
     )
 
 

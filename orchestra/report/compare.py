@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from orchestra.ledger import baseline
 from orchestra.ledger.baseline import Samples, Usual
+from orchestra.ledger.case import MARK, Case
 from orchestra.ledger.event import AttemptFinished, VerdictGiven
 from orchestra.ledger.life import Seen
 from orchestra.ledger.origin import machine_shape
@@ -49,6 +50,8 @@ class Side(NamedTuple):
         bytes: of its evidence.
         requests, sent: that its page made, and bytes that it was answered with; None where nobody counted.
         ended: when its last attempt ended, in seconds of the clock; None where nobody knows.
+        inner: the task whose case it is; empty for a test, and for a case that stands for one.
+        of: the test that a case is compared with.
     """
 
     task: str
@@ -63,6 +66,8 @@ class Side(NamedTuple):
     requests: int | None = None
     sent: int | None = None
     ended: float | None = None
+    inner: str = ""
+    of: str = ""
 
     @property
     def good(self) -> bool:
@@ -71,12 +76,21 @@ class Side(NamedTuple):
 
 
 def sides(view: View) -> dict[str, Side]:
-    """What became of each executed task of a run, in the order of their verdicts."""
-    return {
+    """What became of each executed task of a run, in the order of their verdicts, and of the cases of each."""
+    found = {
         task: _side(given, attempts[-1])
         for task, given in view.verdicts.items()
         if given.attempts and (attempts := view.lives[task].attempts)
     }
+    cases = [(task, case) for task in found for case in view.lives[task].attempts[-1].body.cases]
+    found.update((f"{task}{MARK}{case.name}", _inner(task, case)) for task, case in cases if case.verdict != "skipped")
+    return found
+
+
+def _inner(task: str, case: Case) -> Side:
+    name = f"{task}{MARK}{case.name}"
+    message = f"excused ({case.excused}): {case.message}" if case.excused else case.message
+    return Side(name, case.verdict, case.seconds, message, evidence=case.attachments, inner=task, of=case.of)
 
 
 def machine_of(view: View) -> str:
@@ -104,8 +118,17 @@ def _side(given: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
 
 
 def of_method(sides: Mapping[str, Side], method: str) -> dict[str, Side]:
-    """The side of a method, by test."""
-    return {task.partition(":")[2]: side for task, side in sides.items() if task.partition(":")[0] == method}
+    """The side of a method, by test.
+
+    A case that is compared with a test stands for it, unless the method executed that test itself.
+    """
+    own = {task.partition(":")[2]: side for task, side in sides.items() if task.partition(":")[0] == method}
+    found = dict(own)
+    for name, side in own.items():
+        if side.of and side.of not in found:
+            del found[name]
+            found[side.of] = side._replace(inner="")
+    return found
 
 
 class Paired(NamedTuple):
@@ -192,13 +215,14 @@ class Comparison:
 
     Attributes:
         first, second: their names.
-        matrix: tests by the two verdicts.
+        matrix: tests, and cases of wrapped runners, by the two verdicts.
         only_first, only_second: tests that only one side executed.
         disagreeing: pairs of which one is good and the other not, by test.
         seconds, ratio: what the second takes more a test, over tests good on both; None without any.
         steps: the same by kind of step, the greatest difference in all first.
         totals, walls: of each side, over the tests of both.
         usual: the baselines of both sides by test, where each has one.
+        cases: how many of the matrix are cases of tests that both executed.
         gains: the tests that the first side does quicker by its baselines, beyond their noise, and those of the second.
     """
 
@@ -214,12 +238,13 @@ class Comparison:
     totals: tuple[Totals, Totals]
     walls: tuple[Wall | None, Wall | None] = (None, None)
     usual: Mapping[str, tuple[Usual, Usual]] = field(default_factory=dict)
+    cases: int = 0
     gains: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def tests(self) -> int:
         """How many both executed."""
-        return sum(self.matrix.values())
+        return sum(self.matrix.values()) - self.cases
 
     @property
     def quicker_test(self) -> str:
@@ -244,20 +269,37 @@ class Comparison:
 def compare(first: str, one: Mapping[str, Side], second: str, other: Mapping[str, Side]) -> Comparison:
     """Compare two sides whose tests have the same names."""
     both = [name for name in one if name in other]
-    good = [(one[name], other[name]) for name in both if one[name].good and other[name].good]
+    pairs = [(one[name], other[name]) for name in both]
+    tests = [name for name in both if not _is_inner(one[name], other[name])]
+    good = [(a, b) for a, b in pairs if a.good and b.good and not _is_inner(a, b)]
     ratios = [b.seconds / a.seconds for a, b in good if a.seconds > 0]
     return Comparison(
         first,
         second,
         Counter((one[name].verdict, other[name].verdict) for name in both),
-        tuple(name for name in one if name not in other),
-        tuple(name for name in other if name not in one),
+        _only(one, other),
+        _only(other, one),
         {name: (one[name], other[name]) for name in both if one[name].good != other[name].good},
         paired([b.seconds - a.seconds for a, b in good]) if good else None,
         paired(ratios) if ratios else None,
         _step_costs(good),
-        (_totals(one[name] for name in both), _totals(other[name] for name in both)),
-        (wall(one[name] for name in both), wall(other[name] for name in both)),
+        (_totals(one[name] for name in tests), _totals(other[name] for name in tests)),
+        (wall(one[name] for name in tests), wall(other[name] for name in tests)),
+        cases=len(both) - len(tests),
+    )
+
+
+def _is_inner(a: Side, b: Side) -> bool:
+    """Return whether both are cases of wrapped runners: their test is compared, too."""
+    return bool(a.inner and b.inner)
+
+
+def _only(one: Mapping[str, Side], other: Mapping[str, Side]) -> tuple[str, ...]:
+    """The tests that one side alone executed, and the cases that it alone has of a test that both executed."""
+    return tuple(
+        name
+        for name, side in one.items()
+        if name not in other and (not side.inner or side.inner in other or side.inner.partition(":")[2] in other)
     )
 
 
@@ -344,7 +386,7 @@ def agreements(sides: Mapping[str, Mapping[str, Side]]) -> tuple[Agreement, ...]
     found = []
     for first, second in combinations(sides, 2):
         one, other = sides[first], sides[second]
-        both = [name for name in one if name in other]
+        both = [name for name in one if name in other and not _is_inner(one[name], other[name])]
         found.append(Agreement(first, second, sum(one[name].good == other[name].good for name in both), len(both)))
     return tuple(found)
 

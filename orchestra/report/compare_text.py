@@ -25,14 +25,14 @@ def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
     """The comparison, line by line; tables are several lines in one text."""
     safe = _inline if form == "markdown" else draw.one_line
     bullet = "- " if form == "markdown" else ""
-    tests = counted(found.tests, "test")
+    tests = _compared(found)
     yield f"{bullet}{safe(f'{found.second} against {found.first}: {tests} by both')}"
     for side, names in ((found.first, found.only_first), (found.second, found.only_second)):
         if names:
             yield f"{bullet}{safe(f'only {side}: ' + ', '.join(names))}"
     if not found.tests:
         return
-    yield f"{bullet}{safe(f'{found.tests - len(found.disagreeing)} of {found.tests} agree (good or not)')}"
+    yield f"{bullet}{safe(f'{_agreeing(found)} of {found.tests + found.cases} agree (good or not)')}"
     if found.seconds is not None:
         yield f"{bullet}{safe(f'a test: {_more(found.seconds)}{_ratio(found.ratio)}')}"
     if said := _walls(found):
@@ -55,6 +55,16 @@ def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
     for name, sides in found.disagreeing.items():
         yield ""
         yield _table((f"{name} disagrees", found.first, found.second), _beside(*sides), form)
+
+
+def _compared(found: Comparison) -> str:
+    """What both executed."""
+    cases = f" and {counted(found.cases, 'case')}" if found.cases else ""
+    return f"{counted(found.tests, 'test')}{cases}"
+
+
+def _agreeing(found: Comparison) -> int:
+    return found.tests + found.cases - len(found.disagreeing)
 
 
 def agreement_lines(found: Sequence[Agreement], form: Form = "terminal") -> Iterator[str]:
@@ -163,12 +173,10 @@ def _quicker(found: Comparison) -> str:
     if more is None:
         return ""
     slow = found.second if quick == found.first else found.first
-    same = "all verdicts are the same" if not found.disagreeing else f"{found.tests - len(found.disagreeing)} agree"
+    same = "all verdicts are the same" if not found.disagreeing else f"{_agreeing(found)} agree"
     if not quick:
         return f"no difference of time is proven over {counted(more.pairs, 'test')}"
-    test = (
-        f"of {counted(found.tests, 'test')} {same}, and {quick} takes {abs(more.median):.3g} s less a test than {slow}"
-    )
+    test = f"of {_compared(found)} {same}, and {quick} takes {abs(more.median):.3g} s less a test than {slow}"
     if not run:
         return f"{test}: run {quick} where time counts"
     apart = " and ".join(

@@ -7,7 +7,7 @@ interrupted tests, too. A test that was not executed because nothing changed is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from orchestra import draw
+from orchestra.ledger.case import BAD, Case
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
@@ -22,7 +23,7 @@ from orchestra.printing import as_json
 from orchestra.report.beside import finding_text
 from orchestra.report.junit import name_of, trace
 from orchestra.report.lines import place_of_evidence
-from orchestra.report.rows import Report, Row, message_of
+from orchestra.report.rows import Report, Row, files_of, message_of
 
 SPEC_VERSION = "0.0.0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,10 +53,10 @@ def ctrf(report: Report, folder: str) -> str:
         report: of the run.
         folder: the run's, relative to the project root.
     """
-    tests = [_test(report.suite, row, folder) for row in report.rows]
+    tests = [test for row in report.rows for test in (_test(report.suite, row, folder), *_cases(report, row, folder))]
     found = [test["status"] for test in tests]
     summary: dict[str, Any] = {"tests": len(tests), **{status: found.count(status) for status in _STATUSES}}
-    summary |= {"flaky": sum(row.verdict == "flaky" for row in report.rows), "suites": len(report.methods)}
+    summary |= {"flaky": sum("flaky" in test for test in tests), "suites": len(report.methods)}
     summary |= {"start": _stamp(report.started), "stop": _stamp(report.ended)}
     if report.seconds is not None:
         summary["duration"] = _milliseconds(report.seconds)
@@ -119,6 +120,38 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
     if any(extra.values()):
         test["extra"] = {name: value for name, value in extra.items() if value}
     return test
+
+
+def _cases(report: Report, row: Row, folder: str) -> Iterator[dict[str, Any]]:
+    """The cases of a wrapped runner, after their test."""
+    for case in row.cases:
+        test: dict[str, Any] = {
+            "name": draw.one_line(case.name),
+            "status": _case_status(case),
+            "duration": _milliseconds(case.seconds),
+            "suite": [report.suite, row.method, row.test],
+            "rawStatus": case.verdict,
+            "type": "e2e",
+        }
+        if case.message:
+            test["message"] = draw.visible(case.message)
+        if case.more:
+            test["trace"] = draw.visible("\n".join(case.more))
+        if case.retries:
+            test["retries"] = case.retries
+        if case.verdict == "flaky":
+            test["flaky"] = True
+        files = set(files_of(row, case))
+        if files:
+            test["attachments"] = [_attachment(one, folder) for one in row.evidence if one.path in files]
+        extra = {"case_of": row.task, "excused": case.excused, "cause": case.cause, "compared_with": case.of}
+        yield {**test, "extra": {name: value for name, value in extra.items() if value}}
+
+
+def _case_status(case: Case) -> str:
+    if case.excused:
+        return "other"
+    return "failed" if case.verdict in BAD else "skipped" if case.verdict == "skipped" else "passed"
 
 
 def _status(row: Row) -> str:

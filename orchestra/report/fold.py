@@ -19,7 +19,7 @@ from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
 from orchestra.report.beside import host_rows
 from orchestra.report.compare import agreements, compare, of_method, sides
-from orchestra.report.rows import GateRow, IncidentRow, Report, Row, ServiceRow
+from orchestra.report.rows import GateRow, IncidentRow, Report, Row, ServiceRow, Try
 from orchestra.standard import gates_of
 
 NEVER_RAN = "never ran"
@@ -61,10 +61,12 @@ class Rows:
         """The row of a task, with a verdict or without."""
         method, _, name = task.partition(":")
         test, given = self.tests.get(name), view.verdicts.get(task)
-        attempts = [seen.body for seen in view.life(task).attempts]
+        tries = [Try(seen.time, seen.body) for seen in view.life(task).attempts]
+        attempts = [one.body for one in tries]
         failures = [body for body in attempts if body.outcome != "passed"]
         if failures and given is not None and given.verdict not in FINE:
             failures[-1] = _explained(failures[-1], given.reason)
+            tries = [one._replace(body=failures[-1]) if _same(one.body, failures[-1]) else one for one in tries]
         row = Row(
             task=task,
             test=name,
@@ -77,6 +79,10 @@ class Rows:
             evidence=attempts[-1].evidence if attempts else (),
             tags=test.tags if test is not None else (),
             findings=attempts[-1].findings if attempts else (),
+            cases=attempts[-1].cases if attempts else (),
+            tries=tuple(tries),
+            needs=test.needs if test is not None else (),
+            after=test.after if test is not None else (),
         )
         if given is not None:
             row = dataclasses.replace(
@@ -114,6 +120,10 @@ def _explained(body: AttemptFinished, reason: str) -> AttemptFinished:
     return replace(body, error=replace(body.error, message=reason))
 
 
+def _same(one: AttemptFinished, other: AttemptFinished) -> bool:
+    return one.attempt == other.attempt
+
+
 def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> Report:
     """The report of a run, as far as its view has seen it."""
     maker = Rows(plan, place_of)
@@ -149,6 +159,8 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         profile=(start.profile if start is not None else None) or "",
         resumes=len(view.segments) - 1,
         provenance=tuple(sorted(_flat(to_builtins(start.provenance)))) if start is not None else (),
+        titles={**{one.id: one.title for one in plan.groups}, **{one.id: one.title for one in plan.methods}},
+        changes=tuple(view.changes),
     )
 
 

@@ -18,11 +18,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 
 from orchestra import draw
+from orchestra.ledger.case import Case
 from orchestra.ledger.event import AttemptFinished
 from orchestra.printing import as_xml
 from orchestra.report.beside import finding_text
 from orchestra.report.lines import place_of_evidence
-from orchestra.report.rows import Report, Row, explained, message_of
+from orchestra.report.rows import Report, Row, explained, files_of, message_of
 
 _CHILD: Mapping[str, str] = {
     "unchanged": "skipped",
@@ -35,6 +36,10 @@ _CHILD: Mapping[str, str] = {
 }
 
 
+_RETRIES = 20
+"""So many retries of a case are written; a runner reports how many there were, not what came of each."""
+
+
 def junit(report: Report, folder: str) -> str:
     """The text of junit.xml.
 
@@ -42,7 +47,7 @@ def junit(report: Report, folder: str) -> str:
         report: of the run.
         folder: the run's, relative to the project root, where CI systems look for attachments.
     """
-    root = ET.Element("testsuites", {"name": legal(report.suite), **_totals(report.rows)})
+    root = ET.Element("testsuites", {"name": legal(report.suite), **_all_totals(report.rows)})
     for method in report.methods:
         rows = [row for row in report.rows if row.method == method]
         totals = {**_totals(rows), "skipped": str(_count(rows, "skipped"))}
@@ -54,6 +59,9 @@ def junit(report: Report, folder: str) -> str:
             ET.SubElement(properties, "property", {"name": legal(name), "value": legal(value)})
         for row in rows:
             _testcase(suite, report.suite, row, folder)
+        for row in rows:
+            if row.cases:
+                _cases(root, report, row, folder)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{as_xml(ET.tostring(root, encoding="unicode"))}\n'
 
@@ -101,6 +109,38 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
         ET.SubElement(case, "system-err").text = legal("\n".join(map(draw.one_line, beside)))
 
 
+def _cases(root: ET.Element, report: Report, row: Row, folder: str) -> None:
+    """Add the cases of a wrapped runner as a suite of their own."""
+    name = legal(f"{report.suite}.{row.method}.{row.test}")
+    tags = [_case_tag(case) for case in row.cases]
+    totals = {
+        "tests": str(len(tags)),
+        "failures": str(tags.count("failure")),
+        "errors": str(tags.count("error")),
+        "skipped": str(tags.count("skipped")),
+        "time": _time(sum(case.seconds for case in row.cases)),
+    }
+    suite = ET.SubElement(root, "testsuite", {"name": name, **totals})
+    for case, tag in zip(row.cases, tags, strict=True):
+        shown = {"classname": name, "name": draw.one_line(case.name), "time": _time(case.seconds)}
+        child = ET.SubElement(suite, "testcase", shown)
+        if tag is not None:
+            told = f"excused ({case.excused}): {case.message}" if case.excused else case.message
+            body = {"type": legal(case.cause or case.verdict), "message": legal(told)}
+            ET.SubElement(child, tag, body).text = legal("\n".join(case.more)) or None
+        again = "flakyFailure" if case.verdict == "flaky" else "rerunFailure"
+        for _ in range(min(case.retries, _RETRIES)):
+            body = {"type": legal(case.cause or case.verdict), "message": legal(case.message)}
+            ET.SubElement(ET.SubElement(child, again, body), "stackTrace")
+        files = [f"[[ATTACHMENT|{draw.one_line(f'{folder}/{path}')}]]" for path in files_of(row, case)]
+        if files:
+            ET.SubElement(child, "system-out").text = "\n".join(files)
+
+
+def _case_tag(case: Case) -> str | None:
+    return "skipped" if case.excused else _CHILD.get(case.verdict)
+
+
 def _of_test(row: Row) -> list[tuple[str, str]]:
     parts = [
         ("verdict", row.verdict),
@@ -122,6 +162,17 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         *((f"provenance.{name}", value) for name, value in report.provenance),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _all_totals(rows: Sequence[Row]) -> dict[str, str]:
+    """The totals of rows and cases; the time is that of the rows, which holds that of their cases."""
+    tags = [_case_tag(case) for row in rows for case in row.cases]
+    return {
+        "tests": str(len(rows) + len(tags)),
+        "failures": str(_count(rows, "failure") + tags.count("failure")),
+        "errors": str(_count(rows, "error") + tags.count("error")),
+        "time": _time(sum(row.seconds for row in rows)),
+    }
 
 
 def _totals(rows: Sequence[Row]) -> dict[str, str]:

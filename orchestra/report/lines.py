@@ -42,6 +42,9 @@ from orchestra.report.table import (
 )
 from orchestra.standard import is_standard
 
+CASES = 10
+"""So many cases that did not simply pass are listed below a verdict."""
+
 WORD = 12
 """Columns of the first word of a line: the longest verdict and a space."""
 
@@ -75,8 +78,20 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
     for item in row.incidents:
         yield detail("incident", item)
     yield from failure_lines(row, folder)
+    yield from case_lines(row)
     told = row.failure is not None and bool(row.findings) and row.message.startswith(heading(row.findings[0]))
     yield from finding_lines(row.findings[told:])
+
+
+def case_lines(row: Row, most: int = CASES) -> Iterator[str]:
+    """The cases of a wrapped runner: how many, and those that did not simply pass; of many the first ones."""
+    if row.cases:
+        yield detail("cases", row.cases_text)
+    odd = row.odd_cases
+    for case in odd[:most]:
+        yield detail(case.verdict, f"{case.line} ({case.excused})" if case.excused else case.line)
+    if odd[most:]:
+        yield detail("", f"and {len(odd) - most} more, in summary.md")
 
 
 def finding_lines(findings: Sequence[Finding], most: int = SHOWN) -> Iterator[str]:

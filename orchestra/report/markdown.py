@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from orchestra import draw
 from orchestra.draw import duration
+from orchestra.ledger.case import Case
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
@@ -24,6 +25,7 @@ from orchestra.report.table import (
 )
 
 _FINDINGS = 100
+_CASES = 500
 
 
 def markdown(report: Report, folder: str) -> str:
@@ -50,6 +52,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield render_table(report, "markdown")
     yield from _bad(report)
     yield from _remarks(report)
+    yield from _cases(report)
     yield from _findings(report)
     yield from _gates(report)
     yield from _paces(report)
@@ -100,6 +103,30 @@ def _remark(row: Row) -> Iterator[str]:
         yield f"- {_inline(row.task)} degraded: {_inline(item)}"
     if row.incidents:
         yield f"- {_inline(row.task)} overlapped: {_inline(', '.join(row.incidents))}"
+
+
+def _cases(report: Report) -> Iterator[str]:
+    """The cases of wrapped runners: how many of each test, and each one that did not simply pass."""
+    wrapped = [row for row in report.rows if row.cases]
+    if wrapped:
+        yield from ("", "## Cases", "")
+        yield from (f"- {_inline(f'{row.task}: {row.cases_text}')}" for row in wrapped)
+    found = [(row, case) for row in wrapped for case in row.odd_cases]
+    if found:
+        heads = ("test", "case", "verdict", "seconds", "retries", "reason", "excused")
+        rows = [(row.task, *_case(case)) for row, case in found[:_CASES]]
+        yield from ("", draw.markdown_table(heads, [list(map(_cell, row)) for row in rows]))
+    if found[_CASES:]:
+        yield from ("", f"And {len(found) - _CASES} more; `junit.xml` and `ctrf.json` have all.")
+
+
+def _case(case: Case) -> tuple[str, ...]:
+    reasons = "\n".join((case.message, *case.more))
+    return case.name, case.verdict, f"{case.seconds:.3f}", str(case.retries or ""), reasons, case.excused
+
+
+def _cell(text: str) -> str:
+    return "<br>".join(draw.markdown(part) for part in draw.visible(text).splitlines())
 
 
 def _findings(report: Report) -> Iterator[str]:

@@ -5,15 +5,26 @@ Every form of a report is made of these and of nothing else; `orchestra.report.f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from orchestra.ledger.event import AttemptFinished, Compared, Verdict
+from orchestra.ledger.case import Case, counted
+from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
+from orchestra.ledger.history import RunRecord
+from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.report.beside import HostRow
 from orchestra.report.compare import Agreement, Comparison
 from orchestra.standard import is_standard
+
+
+class Try(NamedTuple):
+    """One attempt: when it ended, and its event."""
+
+    ended: str
+    body: AttemptFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,9 @@ class Row:
         tags: from the plan.
         incidents: ids of those that overlapped an attempt or blocked the test.
         findings: errors beside the assertions, of the last attempt.
+        cases: of a wrapped runner, of the last attempt.
+        tries: every attempt that counts, in order.
+        needs, after: tests of the plan that this one needs, or follows.
     """
 
     task: str
@@ -58,6 +72,25 @@ class Row:
     tags: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    cases: tuple[Case, ...] = ()
+    tries: tuple[Try, ...] = ()
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    @property
+    def odd_cases(self) -> tuple[Case, ...]:
+        """The cases that did not simply pass or were skipped: those that fail the test first, then excused, then flaky ones."""
+        odd = [case for case in self.cases if case.verdict not in {"passed", "skipped"}]
+        return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
+
+    @property
+    def cases_text(self) -> str:
+        """How many cases there are, and of which verdicts; empty without any."""
+        if not self.cases:
+            return ""
+        number = len(self.cases)
+        words = ", ".join(f"{count} {verdict}" for verdict, count in counted(self.cases).items())
+        return f"{number} case{'s' * (number != 1)}: {words}"
 
     @property
     def failure(self) -> AttemptFinished | None:
@@ -68,6 +101,12 @@ class Row:
     def message(self) -> str:
         """Why the verdict is what it is, in words."""
         return (message_of(self.failure) if self.failure is not None else "") or self.reason
+
+
+def files_of(row: Row, case: Case) -> list[str]:
+    """The files of a case that were retained, relative to the run's folder."""
+    ends = tuple(f"/{path}" for path in case.attachments)
+    return [one.path for one in row.evidence if one.path.endswith(ends)] if ends else []
 
 
 def message_of(attempt: AttemptFinished) -> str:
@@ -172,6 +211,21 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """Texts and pictures that a report holds itself, because its reader may have nothing but that one file.
+
+    Attributes:
+        spec: text of the spec around a place, by `file:line`.
+        texts: text of a file of evidence, by its path; a long one is cut.
+        pictures: content of a picture, by its path; empty unless asked for.
+    """
+
+    spec: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A run as it is reported.
 
@@ -196,6 +250,10 @@ class Report:
         plan_changed: the plan given here is another than the run's, so titles and places may be of later texts.
         profile, resumes: as recorded.
         provenance: commit, tools, machine; nested keys joined by a dot.
+        titles: of methods and of groups, by id.
+        changes: of the rows of the health matrix, in order.
+        earlier: the runs before this one, in the order of time.
+        shown: texts and pictures of the evidence.
     """
 
     suite: str
@@ -222,3 +280,7 @@ class Report:
     profile: str = ""
     resumes: int = 0
     provenance: tuple[tuple[str, str], ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Seen[ServiceChanged], ...] = ()
+    earlier: tuple[RunRecord, ...] = ()
+    shown: Shown = Shown()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestra import draw
 from orchestra.draw import duration
 from orchestra.errors import EXIT_BUG, EXIT_FAILED, EXIT_MACHINE, EXIT_OK, EXIT_USAGE
 from orchestra.ledger.event import VERDICTS, Compared
-from orchestra.ledger.outcome import GOOD, compared
+from orchestra.ledger.outcome import GOOD, compared, with_cases
 from orchestra.report.rows import IncidentRow, Report, Row
 
 MOST_ROWS = 200
@@ -150,7 +150,8 @@ class Agreement:
 
 def agreement(report: Report) -> Agreement:
     """How far the methods agree. The definition is that of the metric `agreement`."""
-    pairs = compared((row.test, row.verdict, row) for row in report.rows if row.attempts)
+    executed = ((row.method, row.test, row.verdict, row.cases, row) for row in report.rows if row.attempts)
+    pairs = compared(with_cases(executed, lambda row, case: replace(row, test=case.of, verdict=case.verdict)))
     apart = tuple(rows for agree, rows in pairs if not agree)
     return Agreement(len(pairs) - len(apart), len(pairs), apart)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestra.errors import MachineError, OrchestraError
@@ -23,19 +23,14 @@ from orchestra.plan import Plan
 from orchestra.report.advice import Known, advise
 from orchestra.report.compare import Comparison, machine_of, with_baselines
 from orchestra.report.console import Feed, Plain, Screen
-from orchestra.report.ctrf import ctrf
+from orchestra.report.evidence_text import shown
 from orchestra.report.fold import report
-from orchestra.report.junit import junit
-from orchestra.report.markdown import markdown
+from orchestra.report.forms import FORMS
 from orchestra.report.rows import Report
 from orchestra.report.waits import Waits
 
 ADVISED_RUNS = 30
 """The earlier runs that advice looks at."""
-
-
-FORMS: Mapping[str, Callable[[Report, str], str]] = {"summary.md": markdown, "junit.xml": junit, "ctrf.json": ctrf}
-"""The files of a report by name; each is made of the report and the run's folder, relative to the project root."""
 
 
 def write(root: Path, plan: Plan, folder: Path) -> tuple[Path, ...]:
@@ -48,29 +43,43 @@ def write(root: Path, plan: Plan, folder: Path) -> tuple[Path, ...]:
     return _write(root, folder, report_of(root, plan, folder))
 
 
-def report_of(root: Path, plan: Plan, folder: Path) -> Report:
-    """The report of a run from its ledger. Raises as `write`."""
+def report_of(root: Path, plan: Plan, folder: Path, *, embed: bool = False) -> Report:
+    """The report of a run from its ledger, with its pictures if it is to `embed` them. Raises as `write`."""
     view, waits = View(steps=len(plan.methods) > 1), Waits(plan.tests)
     for event in read(folder / LEDGER):
         view.see(event)
         waits.see(event)
-    return _advised(root, folder, plan, view, waits)
+    return ended(root, folder, plan, view, waits, embed=embed)
 
 
-def _advised(root: Path, folder: Path, plan: Plan, view: View, waits: Waits) -> Report:
-    """The report, with the advice that this run and those before it give rise to."""
+def under_way(root: Path, folder: Path, plan: Plan, view: View) -> Report:
+    """The report of a run so far: with its past and its evidence, without advice."""
+    found = report(plan, view, _places(root, plan))
+    earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
+    return dataclasses.replace(found, earlier=tuple(earlier), shown=shown(root, folder, plan, found))
+
+
+def _places(root: Path, plan: Plan) -> Callable[[str], str]:
     places = Places(root, plan.sources)
+    return lambda pointer: places.text((pointer,))
 
-    def place_of(pointer: str) -> str:
-        return places.text((pointer,))
 
+def ended(root: Path, folder: Path, plan: Plan, view: View, waits: Waits, *, embed: bool = False) -> Report:
+    """The report, with the advice that this run and those before it give rise to, and what its evidence shows."""
+    place_of = _places(root, plan)
     found, machine = report(plan, view, place_of), machine_of(view)
     earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
     here = tuple(record for record in earlier if record.machine == machine)
     asked = view.start.workers if view.start is not None else 0
     placed = [dataclasses.replace(wait, place=place_of(wait.place) or wait.place) for wait in waits.expired()]
     advice = advise(Known(plan, found, here, asked, placed))
-    return dataclasses.replace(found, advice=advice, comparisons=_usual(plan, found, folder, machine))
+    return dataclasses.replace(
+        found,
+        advice=advice,
+        comparisons=_usual(plan, found, folder, machine),
+        earlier=tuple(earlier),
+        shown=shown(root, folder, plan, found, embed=embed),
+    )
 
 
 def _usual(plan: Plan, report: Report, folder: Path, machine: str) -> tuple[Comparison, ...]:
@@ -114,9 +123,9 @@ def _live() -> bool:
 
 
 def _write(root: Path, folder: Path, report: Report) -> tuple[Path, ...]:
-    for name, form in FORMS.items():
-        replace_file(folder / name, form(report, relative(folder, root)).encode(errors="backslashreplace"))
-    return tuple(folder / name for name in FORMS)
+    for form in FORMS.values():
+        replace_file(folder / form.file, form.make(report, relative(folder, root)).encode(errors="backslashreplace"))
+    return tuple(folder / form.file for form in FORMS.values())
 
 
 class _Files:
@@ -139,7 +148,7 @@ class _Files:
     def close(self, view: View) -> None:
         """Write. A disk that refuses does not undo the run: the ledger is closed already, so it is said instead."""
         try:
-            found = _advised(self._root, self._folder, self._plan, view, self._waits)
+            found = ended(self._root, self._folder, self._plan, view, self._waits)
             self.written = paths = _write(self._root, self._folder, found)
         except OrchestraError as error:
             self.read_on = [f"{error.message}; the ledger is whole: {relative(self._folder / LEDGER, self._root)}"]

@@ -85,7 +85,12 @@ def _python(env: Mapping[str, str]) -> Finding:
     subject = "python of specs"
     try:
         done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=TOOL_SECONDS, check=False, env=dict(env)
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=TOOL_SECONDS,
+            check=False,
+            env=checkout.without_key(env),
         )
     except (OSError, subprocess.SubprocessError) as error:
         return Finding(subject, "warning", f"{program} ({reason}) cannot be started: {error}", "correct PATH")

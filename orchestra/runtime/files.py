@@ -1,4 +1,4 @@
-"""The files that a path or a glob of a spec names. May import `errors`."""
+"""The files that a path or a glob of a spec names. May import `errors` and `globs`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 
+from orchestra import globs
 from orchestra.errors import UsageError
 
 
@@ -46,10 +47,6 @@ def open_plain(path: str | os.PathLike[str]) -> FileIO:
     return FileIO(file, "rb")
 
 
-def matching(root: Path, globs: Iterable[str]) -> Iterator[Path]:
-    """The files that any of the globs names, each once, sorted; a glob that ends in `**` means all files below.
-
-    Python before 3.13 lets a final `**` match folders only, so it is written out.
-    """
-    patterns = [f"{glob}/*" if glob.endswith("**") else glob for glob in globs]
-    yield from sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})
+def matching(root: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    """The files that any of the globs names, each once, sorted; a glob that ends in `**` means all files below."""
+    yield from sorted({path for pattern in patterns for path in globs.files(root, pattern)})

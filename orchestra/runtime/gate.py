@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from orchestra.ledger.case import BAD, Case
 from orchestra.ledger.event import VERDICTS, Body, GateJudged, GateResult, Note, VerdictGiven
-from orchestra.ledger.outcome import GOOD, compared, speed_classes
+from orchestra.ledger.outcome import GOOD, compared, speed_classes, with_cases
 from orchestra.ledger.view import View
 from orchestra.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
 from orchestra.plan import Gate, Plan
@@ -56,6 +57,7 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
         values[one.verdict] += not one.excused
     values["excused"] = sum(bool(one.excused) for one in done)
     ran = [one for one in done if one.attempts]
+    values |= _case_figures(done)
     values["total"] = len(view.selection)
     values["executed"] = len(ran)
     values["retries"] = sum(one.attempts - 1 - view.lives[one.task].held for one in ran)
@@ -83,10 +85,26 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     passed = [one for one in done if one.verdict in GOOD]
     if passed:
         values["flaky_rate"] = sum(one.verdict == "flaky" for one in passed) / len(passed)
-    pairs = compared((one.test, one.verdict, None) for one in ran)
+    executed = ((one.method, one.test, one.verdict, _cases(view, one), None) for one in ran)
+    pairs = compared(with_cases(executed, lambda item, _: item))
     if pairs:
         values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
     return values
+
+
+def _cases(view: View, given: VerdictGiven) -> Sequence[Case]:
+    """Return the cases of a task; to look for them costs nothing where its verdict has none."""
+    last = view.lives[given.task].last if given.cases else None
+    return last.cases if last is not None else ()
+
+
+def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
+    """Return the metrics of the cases of wrapped runners."""
+    counts: Counter[str] = Counter()
+    for one in done:
+        counts.update(one.cases)
+    bad = sum(counts[verdict] for verdict in BAD)
+    return {"cases": counts.total(), "cases_failed": bad, "cases_skipped": counts["skipped"]}
 
 
 def outage_figures(view: View) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from orchestra.ledger.author import without_key
+from orchestra.checkout import without_key
 from orchestra.plan import Component
 from orchestra.runtime import interpreter, proxies
 

@@ -134,6 +134,7 @@ def attempt_finished(
         infra_suspect=settled.suspect,
         incidents=incidents,
         exit_code=result.exit_code,
+        cases=result.cases,
         resources=result.resources,
         findings=result.findings,
         inputs=inputs,

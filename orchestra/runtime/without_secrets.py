@@ -50,6 +50,12 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
         result,
         failure=None if result.failure is None else _failure(result.failure, masks),
         evidence=tuple(kept),
+        cases=tuple(
+            msgspec.structs.replace(case, attachments=tuple(map(cleaned.path, case.attachments)))
+            if case.attachments
+            else case
+            for case in result.cases
+        ),
         dropped=(*result.dropped, *(gone[path] for path in sorted(gone))),
     )
 

@@ -13,6 +13,7 @@ from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
 from orchestra.report import watch
+from orchestra.report.forms import FORMS
 from orchestra.report.publish import Git
 from orchestra.verbs.group import say
 
@@ -43,7 +44,7 @@ def publish_report(root: Path, folder: Path, plan: Plan, ref: str | None, remote
 
 def _files(root: Path, folder: Path, plan: Plan, state: State) -> dict[str, bytes]:
     home = f"{PLAN_FOLDER}/{plan.suite}"
-    summary = watch.FORMS["summary.md"](watch.report_of(root, plan, folder), watch.relative(folder, root))
+    summary = FORMS["md"].make(watch.report_of(root, plan, folder), watch.relative(folder, root))
     facts = {
         "run": state.run,
         "suite": plan.suite,

@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 
+from orchestra.checkout import SIGN_KEY
 from orchestra.draw import terminal_table
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.audit import audit as examine
-from orchestra.ledger.author import SIGN_KEY, author_of
+from orchestra.ledger.author import author_of
 from orchestra.ledger.checkpoint import go_back
 from orchestra.ledger.event import CATALOGUE
 from orchestra.ledger.glance import under_way
@@ -28,7 +29,9 @@ from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import timeline, watch
+from orchestra.report.forms import FORMS
 from orchestra.verbs.group import say, say_data, say_json, warn
+from orchestra.verbs.opening import serve_run
 from orchestra.verbs.options import project_of, suite_option
 from orchestra.verbs.publishing import publish_report
 from orchestra.verbs.rejudging import print_gates
@@ -36,7 +39,6 @@ from orchestra.verbs.rejudging import print_gates
 FOLLOW_SECONDS = 0.2
 _RULE = click.Choice(list(integrity.RULES))
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FORMATS = {"md": "summary.md", "junit": "junit.xml", "ctrf": "ctrf.json"}
 
 
 def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, Path]:
@@ -82,12 +84,15 @@ def events(
 @click.command(
     epilog="\b\nExamples:\n  orchestra report                    write the files of the newest run anew\n"
     "  orchestra report --format junit     print one of them\n"
+    "  orchestra report --format html --embed > run.html   one file with its pictures\n"
     "  orchestra report 1a2b --format md   of the run with this part in its id\n"
     "  orchestra report --commit --push    one commit on refs/orchestra/SUITE, and to its remote"
 )
 @click.argument("run", required=False, default=LAST)
 @suite_option
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Output format on stdout; no file is written.")
+@click.option("--format", "form", type=click.Choice(list(FORMS)), help="Output format on stdout; no file is written.")
+@click.option("--embed", is_flag=True, help="With --format html: put the pictures into the page.")
+@click.option("--open", "opened", is_flag=True, help="Serve the page afterwards, as `orchestra open` does.")
 @click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
 @click.option("--ref", metavar="REF", help="With --commit: branch or ref (default: refs/orchestra/SUITE).")
 @click.option("--push", is_flag=True, help="With --commit: push the ref to its remote.")
@@ -99,6 +104,8 @@ def report(
     suite: str | None,
     *,
     form: str | None,
+    embed: bool,
+    opened: bool,
     commit: bool,
     ref: str | None,
     push: bool,
@@ -107,6 +114,12 @@ def report(
     """Make the report of a run from its ledger and the plan that it executed."""
     project, folder = _folder(ctx, suite, run)
     plan = kept_plan.latest(project.root, folder)
+    if embed and form != "html":
+        raise UsageError("--embed is about the page", "add --format html, or leave it out")
+    if opened and (commit or form is not None):
+        raise UsageError(
+            "--open serves what is written: --commit and --format do not go with it", "leave one of them out"
+        )
     if commit:
         if form is not None:
             raise UsageError("--commit and --format do not go together", "leave one of them out")
@@ -114,8 +127,8 @@ def report(
     if ref is not None or push:
         raise UsageError("--ref and --push are about --commit", "add --commit, or leave them out")
     if form is not None:
-        made = watch.report_of(project.root, plan, folder)
-        say_data(watch.FORMS[FORMATS[form]](made, watch.relative(folder, project.root)), end="")
+        made = watch.report_of(project.root, plan, folder, embed=embed)
+        say_data(FORMS[form].make(made, watch.relative(folder, project.root)), end="")
         return EXIT_OK
     if under_way(folder):
         raise UsageError(f"run {folder.name} is under way and writes its report when it ends", "print it with --format")
@@ -125,7 +138,7 @@ def report(
         bind_reports(folder, paths, lambda: datetime.now(UTC), author)
     for path in paths:
         say(watch.relative(path, project.root))
-    return EXIT_OK
+    return serve_run(project.root, folder) if opened else EXIT_OK
 
 
 @click.command(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestra import checkout, nofollow
+from orchestra import nofollow
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import kept_plan
 from orchestra.ledger.disk import disk_error
@@ -18,9 +15,9 @@ from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.report.kept import files, lines
 from orchestra.report.watch import relative
-from orchestra.runtime import interpreter
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, warn
+from orchestra.verbs.opening import opener, serve_run, start
 
 _FIRST = ("screenshot", "log")
 
@@ -48,23 +45,23 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
         for task, life in found.items():
             say("\n".join(lines(task, life, relative(folder, root))))
         return EXIT_OK
+    if opened == "trace":
+        return _show_trace(root, folder, list(found.values()))
     for path in _files(list(found.values()), opened):
         file = _readable(folder, path)
+        program = opener(root)
         warn(f"opening {unbroken(relative(file, root))}")
-        is_trace = path.endswith(".zip") and opened == "trace"
-        viewer = [*interpreter.own("playwright"), "show-trace"] if is_trace else [_opener(root)]
-        started = subprocess.Popen([*viewer, str(file)], env=checkout.environment(os.environ, root))
-        started.returncode = 0  # it goes on without us, on purpose
+        start(root, program, str(file))
     return EXIT_OK
 
 
-def _opener(root: Path) -> str:
-    """Return the system's program that opens a file by its kind. Raises UsageError when there is none."""
-    name = "open" if sys.platform == "darwin" else "xdg-open"
-    program = checkout.program(name, os.environ.get("PATH", os.defpath), root)
-    if program is None:
-        raise UsageError(f"no program opens files here: {name} is not on PATH", "leave --open out for the path")
-    return program
+def _show_trace(root: Path, folder: Path, every: Sequence[Life]) -> int:
+    """Serve the latest trace of the first test that has one, until a signal ends it."""
+    path = _files(every, "trace")[0]
+    _readable(folder, path)
+    attempts = (seen.body for life in every for seen in life.attempts)
+    trace = next(one for body in attempts for one in body.evidence if one.path == path)
+    return serve_run(root, folder, trace)
 
 
 def _readable(folder: Path, path: str) -> Path:

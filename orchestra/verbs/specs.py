@@ -80,10 +80,10 @@ def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, c
     problems = list(built.diagnostics)
     if collect:
         # It starts processes, which costs a third of a small compile to import.
-        from orchestra.runtime import interpreter  # noqa: PLC0415 - as above
+        from orchestra.runtime import inherited  # noqa: PLC0415 - as above
         from orchestra.verbs import collect as collecting  # noqa: PLC0415
 
-        environment = interpreter.environment(os.environ)
+        environment = inherited.environment(os.environ, ())
         problems = sorted({*problems, *collecting.check(project.root, built.specs, environment)})
     if form == "json":
         say_json(_json(problems))

@@ -59,10 +59,12 @@ VERB_RUNS = {
             logged("key A;"),
             {"press": "Escape"},
             logged("key Escape;"),
+            {"type": {**BOX, "value": "Q"}},
+            logged("key Q;"),
             {"press": {**BOX, "key": "Enter"}},
             logged("submit;"),
         ],
-        {"fill": {"browser_type"}, "press": {EVALUATE, "browser_press_key"}},
+        {"fill": {"browser_type"}, "press": {EVALUATE, "browser_press_key"}, "type": {EVALUATE, CODE}},
     ),
     "controls": (
         [
@@ -461,6 +463,7 @@ def test_evidence_of_a_failure(both, tmp_path):
     kinds = {one.path: one.kind for one in mcp.evidence}
     assert kinds == {
         "failure.png": "screenshot",
+        "page.yaml": "page",
         "console.log": "console",
         "network.log": "network",
         "mcp.jsonl": "mcp",

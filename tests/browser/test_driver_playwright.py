@@ -664,6 +664,7 @@ def test_evidence_of_a_failure_is_the_page_before_finally(run, tmp_path):
     failure(result)
     assert [(one.path, one.kind) for one in result.evidence] == [
         ("failure.png", "screenshot"),
+        ("page.yaml", "page"),
         ("console.log", "console"),
         ("network.jsonl", "network"),
     ]
@@ -685,11 +686,11 @@ def test_evidence_of_a_failure_is_the_page_before_finally(run, tmp_path):
 @browser
 def test_evidence_always_and_never(run, tmp_path):
     result = passed(run(evidence="always"))
-    assert [one.path for one in result.evidence] == ["end.png"]
+    assert [one.path for one in result.evidence] == ["end.png", "page.yaml"]
     assert passed(run()).evidence == ()
     assert run(expected(SEND, {"have_text": "x"}), evidence="off").evidence == ()
     result = run(last=[expected(SEND, {"have_text": "x"})])
-    assert [one.path for one in result.evidence] == ["failure.png"]
+    assert [one.path for one in result.evidence] == ["failure.png", "page.yaml"]
 
 
 @browser

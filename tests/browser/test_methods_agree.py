@@ -144,6 +144,14 @@ PRESSES = {
     "free text": ([{"press": {"testid": "free", "key": "X"}}], {"testid": "free"}, {"have_text": "Xabc"}),
     "what is hidden": ([{"press": {"css": "#hidden", "key": "X"}}], {"css": "#hidden"}, {"have_value": ""}),
     "what is shut": ([{"press": {"label": "Closed", "key": "X"}}], {"label": "Closed"}, {"have_value": ""}),
+    "a character without a key": ([{"press": {"label": "Name", "key": "日"}}], {"label": "Name"}, {"have_value": "日abc"}),
+    "one of two halves": ([{"press": {"label": "Name", "key": "😀"}}], {"label": "Name"}, {"have_value": "😀abc"}),
+    "such a character, where the focus is": ([{"click": {"label": "Notes"}}, {"press": "Control+a"}, {"press": "ü"}], {"label": "Notes"}, {"have_value": "ü"}),
+    "typed": ([{"type": {"label": "Name", "value": "Für +1 "}}], {"label": "Name"}, {"have_value": "Für +1 abc"}),
+    "typed where the focus is": ([{"press": {"label": "Name", "key": "End"}}, {"type": "日x"}], {"label": "Name"}, {"have_value": "abc日x"}),
+    "typed lines": ([{"type": {"label": "Notes", "value": "a\nb"}}], {"label": "Notes"}, {"have_value": "a\nbabc"}),
+    "typed into free text": ([{"type": {"testid": "free", "value": "xyz"}}], {"testid": "free"}, {"have_text": "xyzabc"}),
+    "nothing typed": ([{"type": {"label": "Name", "value": ""}}], {"label": "Name"}, {"have_value": "abc"}),
 }  # fmt: skip
 
 
@@ -152,6 +160,26 @@ PRESSES = {
 def test_a_key_is_pressed_at_the_same_place(both, case):
     said, target, to = PRESSES[case]
     passed(both(page(FIELDS), *said, {"expect": {**target, "to": to, "within_seconds": 1}}, opened=False))
+
+
+KEYS = """<label>Name <input></label><p id=out data-testid=out></p><script>
+for (const type of ['keydown', 'input']) document.querySelector('input').addEventListener(type, (event) => {
+  out.textContent += `${type} ${event.key ?? event.data};`; if (event.key === 'b') alert('typed'); });
+</script>"""
+
+
+@browser
+def test_each_character_that_is_typed_has_its_events(both):
+    heard = "keydown a;input a;keydown b;input b;keydown C;input C;input ü;"
+    typed = {"type": {"label": "Name", "value": "abCü"}}
+    passed(both(page(KEYS), typed, {"evaluate": {"script": "() => out.textContent", "equals": heard}}, opened=False))
+
+
+@browser
+@pytest.mark.parametrize("target", [{"text": "Nowhere"}, {"css": "input", "nth": 5}])
+def test_nothing_is_typed_into_what_is_not_there(both, target):
+    cli, mcp = failed(both(page(KEYS), {"type": {**target, "value": "x", "within_seconds": 1}}, opened=False))
+    assert cli.failure.message == mcp.failure.message
 
 
 # --------------------------------------------------------------------------------------------------------------- files

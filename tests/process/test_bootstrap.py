@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestra.runtime.browsers.browser import Missing
 from tests.support.paths import ROOT
 from tests.support.project import environment
 
@@ -77,8 +78,53 @@ def test_an_older_debian_has_no_package_of_the_shell(bootstrap, monkeypatch):
     monkeypatch.setattr(bootstrap, "apt_is_ours", lambda: True)
     bootstrap.outcomes["chromium-headless-shell"] = False
     assert bootstrap.with_apt()
-    installs = [words.split("recommends ")[1] for words in bootstrap.steps if "install" in words]
-    assert installs == ["chromium fonts-liberation chromium-headless-shell", "chromium fonts-liberation"]
+    assert installs(bootstrap) == ["chromium fonts-liberation chromium-headless-shell", "chromium fonts-liberation"]
+
+
+@pytest.fixture
+def firefox(bootstrap, monkeypatch, tmp_path):
+    """As root on Debian, without a Firefox."""
+    monkeypatch.setattr(bootstrap, "apt_is_ours", lambda: True)
+    monkeypatch.setattr(bootstrap, "NO_FIREFOX", bootstrap.ROOT / tmp_path / "no-firefox")
+    monkeypatch.delenv("ORCHESTRA_FIREFOX", raising=False)
+    monkeypatch.delenv("FIREFOX", raising=False)
+    monkeypatch.setattr(
+        "orchestra.runtime.browsers.browser.find", lambda engine, *_: Missing(engine, "no firefox", (), ())
+    )
+    return bootstrap
+
+
+def installs(bootstrap):
+    return [words.split("recommends ")[1] for words in bootstrap.steps if "install" in words]
+
+
+def test_firefox_is_installed_where_there_is_none(firefox, capsys):
+    firefox.find_firefox()
+    assert installs(firefox) == ["firefox-esr"]
+    assert "FIREFOX=0 skips this" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name, value", [("FIREFOX", "0"), ("ORCHESTRA_FIREFOX", "/no/such")])
+def test_firefox_is_not_installed_against_the_users_will(firefox, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    firefox.find_firefox()
+    assert firefox.steps == []
+
+
+def test_nobody_but_root_is_given_a_firefox(firefox, monkeypatch, capsys):
+    monkeypatch.setattr(firefox, "apt_is_ours", lambda: False)
+    firefox.find_firefox()
+    assert firefox.steps == []
+    assert capsys.readouterr().out == "set-up: no firefox: tests in it are skipped\n"
+
+
+def test_a_firefox_that_cannot_be_installed_is_tried_once(firefox, monkeypatch, capsys):
+    monkeypatch.setattr(firefox, "ROOT", firefox.NO_FIREFOX.parent)
+    firefox.outcomes["firefox-esr"] = False
+    for _ in range(2):
+        firefox.find_firefox()
+    assert installs(firefox) == ["firefox-esr"]
+    assert "remove no-firefox to try again" in capsys.readouterr().out
 
 
 def test_npm_is_the_machines_else_that_of_the_wheel(bootstrap, monkeypatch, tmp_path):

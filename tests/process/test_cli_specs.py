@@ -664,8 +664,8 @@ def test_the_examples_of_help_run(orchestra, root):
         words = re.split(r"  | > ", line.removeprefix("orchestra "))[0].split()
         if words[0] == "run" and "--list" not in words:
             words.append("--dry-run")
-        if words[0] in {"health", "up", "down"}:
-            continue  # they start servers, watch them without an end, and end them: tests/process/test_up.py does
+        if words[0] in {"health", "up", "down", "open"}:
+            continue  # they serve, or start servers and watch them without an end: tests/process/test_up.py, test_open.py
         ran = orchestra(*words)
         if words[0] in {"compare", "history", "baseline"} and words[-1] not in {"--all", "--prune", "--failures"}:
             assert ran.code == 2, f"{line}\n{ran.transcript()}"

@@ -14,8 +14,8 @@ import pytest
 
 from orchestra.ledger.event import CATALOGUE, Unknown
 from orchestra.ledger.log import read
+from orchestra.report.forms import FORMS
 from orchestra.report.timeline import timeline
-from orchestra.report.watch import FORMS
 from tests.support.project import HEAD, SuiteProject, environment
 
 SPEC = f"""{HEAD}
@@ -130,7 +130,7 @@ def test_a_newer_event_has_its_type_for_a_line(done):
 
 
 def test_the_report_is_made_again_from_the_ledger_alone(copy):
-    names = tuple(FORMS)
+    names = [form.file for form in FORMS.values()]
     old = {name: (copy.folder / name).read_bytes() for name in names}
     for name in names:
         (copy.folder / name).unlink()
@@ -150,7 +150,7 @@ def test_a_report_of_an_older_spec_names_no_line_of_the_new_one(copy):
 
 
 def test_an_audit_is_quiet_about_a_good_run_and_names_the_line_of_a_bad_one(copy):
-    assert "whole: 19 events, 5 files of evidence, 3 verdicts" in copy.run("audit").out
+    assert "whole: 19 events, 6 files of evidence, 3 verdicts" in copy.run("audit").out
     ledger = copy.folder / "events.jsonl"
     whole = ledger.read_bytes()
     ledger.write_bytes(whole.replace(b'"verdict":"failed"', b'"verdict":"passed"', 1))

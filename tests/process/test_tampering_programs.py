@@ -74,6 +74,30 @@ def test_one_that_the_user_has_elsewhere_is(project, verb):
     assert wanted in trace.read_text()
 
 
+def bare(folder: Path, trace: Path) -> None:
+    """Put the files of a bare repository into a folder: git takes it for one, and starts what its `config` names."""
+    (folder / "objects").mkdir()
+    (folder / "refs").mkdir()
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+    (folder / "config").write_text(
+        "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n"
+        f"\tfsmonitor = \"echo started >> '{trace}'; false\"\n"
+    )
+
+
+@pytest.mark.parametrize("verb", ["run", "doctor", "report --commit", "baseline accept"])
+def test_a_bare_repository_in_the_project_names_no_program(project, tmp_path, verb):
+    trace = tmp_path / "trace"
+    (project.root / ".git").rename(tmp_path / ".git")  # the project is a folder of the checkout
+    bare(project.root, trace)
+    who = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "t")
+    ended = project.run(*verb.split(), **who)
+    assert "bug of orchestra" not in ended.err
+    assert not trace.exists(), trace.read_text()
+    subprocess.run(["git", "status"], cwd=project.root, capture_output=True, check=False)
+    assert trace.exists(), "the control: git alone starts it"
+
+
 SETTINGS = {
     "doit.cfg, a command": ("doit.cfg", "[COMMAND]\nrun = doit.cmd_help:Help\n"),
     "doit.cfg, a reporter": ("doit.cfg", "[REPORTER]\norchestra = doit.reporter:ZeroReporter\n"),

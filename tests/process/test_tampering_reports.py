@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from orchestra.ledger.signing import fingerprint
-from orchestra.report.watch import FORMS
+from orchestra.report.forms import FORMS
 from tests.support.forging import forge
 from tests.support.project import HEAD, SuiteProject, py
 
+FILES = [form.file for form in FORMS.values()]
 SHOWN = "import os; print(os.environ.get('ORCHESTRA_SIGN_KEY', 'no key'))"
 SPEC = f"""{HEAD}tests:
   T1: {py(SHOWN)}
@@ -75,11 +76,11 @@ def test_a_record_with_its_reports_is_whole(project):
     assert (audited.code, audited.err) == (0, "")
     assert f"signed by {fingerprint(KEY.public_key())[:12]}" in audited.out
     [bound] = project.events("reports")
-    assert [one["path"] for one in bound["body"]["files"]] == sorted(FORMS)
+    assert [one["path"] for one in bound["body"]["files"]] == sorted(FILES)
     assert [event["type"] for event in project.events()][-3:] == ["seal", "reports", "seal"]
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("how", ["changed", "gone", "a link"])
 def test_a_report_that_was_tampered_with_is_found(project, name, how):
     file = project.folder / name
@@ -95,10 +96,10 @@ def test_a_report_that_was_tampered_with_is_found(project, name, how):
 
 
 def test_reports_that_are_made_again_are_bound_again_and_once(project):
-    before, files = number_of_events(project), {name: (project.folder / name).read_bytes() for name in FORMS}
+    before, files = number_of_events(project), {name: (project.folder / name).read_bytes() for name in FILES}
     (project.folder / "junit.xml").write_text("<testsuites/>")
     assert project.run("report").code == 0
-    assert {name: (project.folder / name).read_bytes() for name in FORMS} == files
+    assert {name: (project.folder / name).read_bytes() for name in FILES} == files
     assert number_of_events(project) == before, "they are what is bound already"
     assert project.run("baseline", "accept").code == 0  # the end of the record, and so that of the report, moves
     for _ in range(2):
@@ -115,6 +116,47 @@ def test_the_tested_product_does_not_get_the_key(project):
     record = "".join(path.read_text(errors="replace") for path in project.folder.rglob("*") if path.is_file())
     assert "PRIVATE KEY" not in record
     assert pem(KEY).splitlines()[1] not in record
+
+
+ASKED = """orchestra: 1
+suite: s
+methods: {cli: {driver: command}}
+health:
+  tool: {ready: {run: {argv: [sh, seen.sh]}}}
+  api: {service: {run: [sh, seen.sh, "60"]}, ready: {log: {match: up}}}
+blocks:
+  pw: {params: [file], command: {argv: ["true", "${file}"]}}
+collect: {e2e: {run: [sh, seen.sh], of: pw.file}}
+tests: {T1: {use: {pw: {file: up}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "verb", ["validate --collect", "health", "up", "run", "doctor", "show T1 --run last --open log"]
+)
+def test_no_verb_passes_the_key_on(tmp_path, verb):
+    """Each starts a program of the spec, of PATH, or both."""
+    project = SuiteProject(tmp_path / "project").write(ASKED)
+    (project.root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    seen = f'#!/bin/sh\nenv >> "{tmp_path}/env"\necho up\n[ -z "$SLEEPS" ] || sleep $SLEEPS\n'
+    (project.root / "seen.sh").write_text(seen.replace("$SLEEPS", "$1"))
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "xdg-open", "open", "python"):
+        (tmp_path / "bin" / name).write_text(seen)
+        (tmp_path / "bin" / name).chmod(0o755)
+    project.compile()
+    if verb.startswith("show"):
+        assert project.run("run").code == 0
+    (tmp_path / "env").unlink(missing_ok=True)
+    project.run(*verb.split(), ORCHESTRA_SIGN_KEY=pem(KEY), PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    project.run("down")
+    for _ in range(1000):  # the opener is not waited for
+        if (tmp_path / "env").exists():
+            break
+        os.sched_yield()
+    inherited = (tmp_path / "env").read_text()
+    assert "PATH=" in inherited, "the control: something was started"
+    assert "ORCHESTRA_SIGN_KEY" not in inherited
 
 
 def test_a_record_that_was_written_anew_has_no_signature(project):

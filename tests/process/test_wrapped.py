@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import xml.etree.ElementTree as ET
+
 from tests.support.project import HEAD
 
 LEFT = {
@@ -114,9 +117,69 @@ def test_cases_of_a_real_pytest_have_verdicts_of_their_own(project):
         " test_shop.py::test_again: AssertionError: too early"
     )
     assert given["again"]["reason"] == "passed when the runner tried again: test_shop.py::test_again"
+    assert given["all"]["cases"] == {"failed": 3, "passed": 1, "skipped": 1}
+    assert given["held"]["cases"] == {"excused": 1}
     assert given["skipped"]["reason"] == (
         '"python" executed no case: all 1 in the report log of pytest "log.jsonl" were skipped'
     )
+
+
+REPORTED = f"""{HEAD}defaults: {{retries: {{max: 0}}}}
+gates:
+  after:
+    cases: {{require: cases == 5 && cases_failed == 2 && cases_skipped == 1}}
+    pass_rate: {{require: pass_rate >= 0.0}}
+tests:
+  shop:
+    title: The suite of the shop
+    known_failures: [{{match: 'card \\d+ was refused', reason: ticket 7}}]
+    command:
+      argv: [{RUNNER}, --reruns, "1", test_shop.py, "--report-log=${{attempt.dir}}/log.jsonl"]
+      pytest_reportlog: ${{attempt.dir}}/log.jsonl
+"""
+ODD = [
+    ("test_shop.py::test_signs", "failed", ""),
+    ("test_shop.py::test_ships", "failed", ""),
+    ("test_shop.py::test_pays", "failed", "known failure: ticket 7"),
+    ("test_shop.py::test_again", "flaky", ""),
+    ("test_shop.py::test_prints", "skipped", ""),
+]
+
+
+def test_cases_are_in_each_report(project):
+    text = PYTEST.replace("def test_ships", "def test_signs(): assert 'a' == 'b'\ndef test_ships")
+    (project.root / "test_shop.py").write_text(text.replace("def test_adds(): pass\n", ""))
+    done = project.write(REPORTED).compile().run("run")
+    assert done.code == 1, done.err
+    state = json.loads((project.folder / "state.json").read_text())
+    assert state["completed"]["cli:shop"]["cases"] == {"excused": 1, "failed": 2, "flaky": 1, "skipped": 1}
+    assert [(row["name"], row["verdict"], row.get("excused", "")) for row in state["cases"]["cli:shop"]] == ODD
+    assert "    cases       5 cases: 1 excused, 2 failed, 1 flaky, 1 skipped" in done.err
+    assert "    failed      test_shop.py::test_ships: AssertionError: no address" in done.err
+    assert "(known failure: ticket 7)" in done.err
+    assert "after:cases  passed" in done.err
+    summary = (project.folder / "summary.md").read_text()
+    assert "- cli:shop: 5 cases: 1 excused, 2 failed, 1 flaky, 1 skipped" in summary
+    assert summary.count("shop.py::test") >= 4
+    tree = ET.parse(project.folder / "junit.xml").getroot()
+    assert (tree.get("tests"), tree.get("failures")) == ("6", "3")
+    [suite] = [one for one in tree.iter("testsuite") if one.get("name") == "s.cli.shop"]
+    assert [(case.get("name").rpartition("_")[2], [child.tag for child in case]) for case in suite] == [
+        ("pays", ["skipped", "rerunFailure"]),
+        ("signs", ["failure", "rerunFailure"]),
+        ("ships", ["failure", "rerunFailure"]),
+        ("again", ["flakyFailure"]),
+        ("prints", ["skipped"]),
+    ]
+    tests = json.loads((project.folder / "ctrf.json").read_text())["results"]["tests"]
+    assert [(one["rawStatus"], one["status"], one.get("retries", 0)) for one in tests[1:]] == [
+        ("failed", "other", 1),
+        ("failed", "failed", 1),
+        ("failed", "failed", 1),
+        ("flaky", "passed", 1),
+        ("skipped", "skipped", 0),
+    ]
+    assert project.run("audit").code == 0
 
 
 PLAYWRIGHT = """
@@ -179,3 +242,45 @@ def test_cases_of_a_real_playwright_test_say_why_they_failed(project, node_tools
     copies = [one["path"] for one in ended["pays"]["evidence"] if one["kind"] == "attachment"]
     assert copies
     assert all((project.folder / path).is_file() for path in copies)
+
+
+METHODS = """orchestra: 1
+suite: s
+methods: {cli: {driver: command, workers: 2}, sh: {driver: command}}
+defaults: {retries: {max: 0}}
+gates: {after: {agree: {require: agreement == 0.5, severity: warn}, pass_rate: {require: pass_rate >= 0.0}}}
+tests:
+  B004: {methods: [sh], command: {argv: [python, -c, pass]}}
+  B005: {methods: [sh], command: {argv: [python, -c, pass]}}
+  shop:
+    methods: [cli]
+    command:
+      argv: [python, write.py, "${attempt.dir}/j.xml"]
+      junit: ${attempt.dir}/j.xml
+      cases: {"cart \u203a adds": {of: B004}, "cart \u203a pay*": {of: B005}}
+"""
+WRITE = """import sys
+failed = '<failure message="card refused"/>' if FAILS else ''
+open(sys.argv[1], 'w').write('<testsuite><testcase classname="cart" name="adds"/>'
+    '<testcase classname="cart" name="pays">' + failed + '</testcase></testsuite>')
+"""
+
+
+def test_a_case_is_compared_with_the_test_that_it_is_of(project):
+    (project.root / "write.py").write_text(WRITE.replace("FAILS", "True"))
+    done = project.write(METHODS).compile().run("run")
+    assert done.code == 1, done.err
+    assert "1 of 2 tests agree" in done.err
+    assert "B005 disagrees: cli failed, sh passed" in done.err
+    [agree] = [one for one in project.gates() if one["name"] == "agree"]
+    assert (agree["result"], agree["values"]) == ("passed", {"agreement": 0.5})
+    told = project.run("compare")
+    assert "sh against cli: 2 tests by both" in told.out
+    assert "only cli: shop" in told.out
+    assert "B005 disagrees" in told.out
+    first = project.folder.name
+    (project.root / "write.py").write_text(WRITE.replace("FAILS", "False"))
+    assert project.run("run").code == 0
+    told = project.run("compare", first, "last")
+    assert "3 tests and 2 cases by both" in told.out
+    assert "cli:shop::cart \u203a pays disagrees" in told.out

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Dialog, Error, Locator, Page, expect
+from playwright.sync_api import Dialog, Error, Keyboard, Locator, Page, expect
 
 from orchestra.runtime.browsers.browser import Browser, launch_options
 from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT
@@ -79,9 +79,19 @@ def _page_step(page: Page, verb: str, body: dict[str, Any]) -> None:
     elif verb == "evaluate":
         page.evaluate(body["script"])
     elif verb == "press":
-        page.keyboard.press(body["key"])
+        _press(page.keyboard, body["key"])
+    elif verb == "type":
+        page.keyboard.type(body["value"])
     elif page.go_back(timeout=MS) is None and page.url != "about:blank":
         raise _RefusedError("no page to go back to")
+
+
+def _press(keyboard: Keyboard, key: str) -> None:
+    keyboard.press(key) if key.isascii() else keyboard.type(key)
+
+
+def _press_on(locator: Locator, key: str) -> None:
+    locator.press(key, timeout=MS) if key.isascii() else locator.press_sequentially(key, timeout=MS)
 
 
 def _click(locator: Locator, body: dict[str, Any]) -> None:
@@ -92,7 +102,8 @@ def _click(locator: Locator, body: dict[str, Any]) -> None:
 _ON_ELEMENT: dict[str, Callable[[Locator, dict[str, Any]], Any]] = {
     "click": _click,
     "fill": lambda locator, body: locator.fill(body["value"], timeout=MS),
-    "press": lambda locator, body: locator.press(body["key"], timeout=MS),
+    "type": lambda locator, body: locator.press_sequentially(body["value"], timeout=MS),
+    "press": lambda locator, body: _press_on(locator, body["key"]),
     "select": lambda locator, body: locator.select_option(body["value"], timeout=MS),
     "check": lambda locator, _body: locator.check(timeout=MS),
     "uncheck": lambda locator, _body: locator.uncheck(timeout=MS),
@@ -117,10 +128,13 @@ class Plain:
     """A browser of Playwright's own library, with a fresh context for each program."""
 
     def __init__(self, playwright: Any, browser: Browser, env: dict[str, str]) -> None:
-        self._browser = playwright.chromium.launch(**launch_options(browser, env))
+        self._launch = lambda: playwright.chromium.launch(**launch_options(browser, env))
+        self._browser = self._launch()
 
     def run(self, folder: Path, address: str, steps: Steps, last: str) -> tuple[int | None, str]:
         """Carry out steps on a page, and the script `last` at the end; the step that failed, and why."""
+        if not self._browser.is_connected():  # the methods bring back theirs
+            self._browser = self._launch()
         width, height = VIEWPORT
         context = self._browser.new_context(viewport={"width": width, "height": height}, locale=LOCALE)
         answers: list[dict[str, Any]] = []
@@ -147,7 +161,8 @@ class Plain:
                 page.evaluate(last)
             return failure
         finally:
-            context.close()
+            with suppress(Error):
+                context.close()
 
     def close(self) -> None:
         """End the browser."""

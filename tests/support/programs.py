@@ -226,8 +226,8 @@ def _step(draw: DrawFn, targets: list[Named]) -> dict[str, Any]:
     if late and verb in {"expect", "wait"}:
         return {verb: {**where, "within_seconds": SECONDS, **({"to": {"be": "visible"}} if verb == "expect" else {})}}
     body = {**where, **draw(_BODIES[verb])} if verb not in _ALONE else draw(_BODIES[verb])
-    if verb == "press" and draw(st.booleans()):
-        body = {"key": body["key"]}
+    if verb in {"press", "type"} and draw(st.booleans()):
+        body = {key: value for key, value in body.items() if key in {"key", "value"}}
     elif verb not in {"dialog", "viewport"}:
         body["within_seconds"] = SECONDS
     return {verb: body}
@@ -242,6 +242,7 @@ _BODIES: dict[str, SearchStrategy[dict[str, Any]]] = {
         }),
     ),
     "fill": st.fixed_dictionaries({"value": TEXTS}),
+    "type": st.fixed_dictionaries({"value": TEXTS}),
     "press": st.fixed_dictionaries({"key": st.sampled_from(KEYS)}),
     "select": st.fixed_dictionaries({"value": st.one_of(TEXTS, st.lists(TEXTS, min_size=1, max_size=2))}),
     "check": _NOTHING,
@@ -264,10 +265,10 @@ _VERBS = tuple(_BODIES)
 _CLICKED = ("click", "click", "click", "hover", "press", "expect", "dialog", "evaluate", "back", "reload", "viewport")
 _FIT = {
     "file": ("download", "download", "click", "expect"),
-    "area": ("fill", "fill", "press", "press", "click", "expect"),
+    "area": ("fill", "fill", "type", "press", "press", "click", "expect"),
     "box": ("check", "check", "uncheck", "click", "press", "expect"),
-    "editable": ("fill", "press", "press", "click", "expect"),
-    "input": ("fill", "fill", "press", "press", "click", "check", "uncheck", "upload", "expect"),
+    "editable": ("fill", "type", "press", "press", "click", "expect"),
+    "input": ("fill", "fill", "type", "press", "press", "click", "check", "uncheck", "upload", "expect"),
     "list": ("select", "select", "press", "click", "expect"),
 }
 """The verbs that a widget is made for; others are drawn more seldom."""

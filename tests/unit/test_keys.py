@@ -95,7 +95,7 @@ READERS = {
         "runtime/log_finding.py": "service_logs log_patterns",
     },
     "Command": {
-        "runtime/engine/job.py": "argv exit_codes attach",
+        "runtime/engine/job.py": "argv exit_codes cases attach",
         "plan.py": "junit playwright_json pytest_reportlog",
         "runtime/build.py": "shell cwd env",
     },

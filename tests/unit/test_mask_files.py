@@ -156,6 +156,69 @@ def test_a_file_that_cannot_be_searched_is_not_kept(tmp_path, kind):
     assert (tmp_path / "zz.txt").read_bytes() == CONTENT.replace(SECRET.encode(), b"***TOKEN***")
 
 
+def zip_of(**fields: bytes) -> bytes:
+    info = zipfile.ZipInfo("in.txt")
+    for name, value in fields.items():
+        setattr(info, name, value)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr(info, b"x")
+    return out.getvalue()
+
+
+def tar_of(form: int = tarfile.GNU_FORMAT, **fields: object) -> bytes:
+    info = tarfile.TarInfo("in.txt")
+    info.size = 1
+    for name, value in fields.items():
+        setattr(info, name, value)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as file:
+        file.addfile(info, io.BytesIO(b"x"))
+    return out.getvalue()
+
+
+HEX = SECRET.encode()
+TAR = tar_of()
+GZIP_HEAD = b"\x1f\x8b\x08\x04" + bytes(6) + len(HEX).to_bytes(2, "little") + HEX
+BESIDES = {
+    "comment of a member.zip": zip_of(comment=HEX),
+    "extra field.zip": zip_of(extra=b"\x99\x99" + len(HEX).to_bytes(2, "little") + HEX),
+    "extra field.gz": GZIP_HEAD + gzip.compress(b"x")[10:],
+    "name of the second member.gz": gzip.compress(b"x") + gzipped(b"x", SECRET.replace("/", "")),
+    "after the end.bz2": bz2.compress(b"x") + HEX,
+    "after the end.xz": lzma.compress(b"x") + HEX,
+    "after the end.tar": TAR + HEX,
+    "after a member.tar": TAR[:513] + HEX + TAR[513 + len(HEX) :],
+    "owner.tar": tar_of(uname=SECRET),
+    "group.tar": tar_of(gname=SECRET),
+    "key of a pax header.tar": tar_of(tarfile.PAX_FORMAT, pax_headers={f"x.{SECRET}": "1"}),
+    "owner.tar.gz": gzip.compress(tar_of(uname=SECRET)),
+}
+
+
+@pytest.mark.parametrize("name", BESIDES)
+def test_a_secret_is_taken_out_of_the_rest_of_a_packing(tmp_path, name):
+    values = {"TOKEN": SECRET, "NAME": SECRET.replace("/", "")}
+    (tmp_path / name).write_bytes(BESIDES[name])
+    assert Masks(list(values), values).clean(tmp_path).removed == ()
+    left = list(contents((tmp_path / name).read_bytes()))
+    assert not [data for data in left if any(value.encode() in data for value in values.values())]
+    assert left[-1].strip(b"x") == b""
+
+
+def test_a_packing_without_a_secret_stays_as_it_is(tmp_path):
+    """The control."""
+    data = {
+        "a.zip": zip_of(comment=b"nothing"),
+        "a.tar": tar_of(uname="user") + b"more",
+        "a.bz2": bz2.compress(b"x") + b"y",
+    }
+    for name, content in data.items():
+        (tmp_path / name).write_bytes(content)
+    assert MASKS.clean(tmp_path).removed == ()
+    assert {name: (tmp_path / name).read_bytes() for name in data} == data
+
+
 def test_what_lies_as_deep_as_is_searched_is_cleaned(tmp_path):
     (tmp_path / "file.gz").write_bytes(deep(limits.DEPTH))
     assert MASKS.clean(tmp_path).removed == ()

@@ -16,12 +16,14 @@ from orchestra.ledger.event import AttemptStarted, RunFinished, ServiceChanged
 from orchestra.ledger.view import View, view_of
 from orchestra.report import watch
 from orchestra.report.console import Feed, Plain, Screen
+from orchestra.report.forms import FORMS
 from tests.support import golden
 from tests.support import runs as samples
 from tests.support.paths import DATA
 from tests.support.terminal import Terminal
 
 GOLDEN = DATA / "report"
+FILES = [form.file for form in FORMS.values()]
 FOLDER = ".orchestra/market/runs/" + samples.RUN
 
 
@@ -206,14 +208,14 @@ def test_what_watchers_write_is_what_the_ledger_gives_later(tmp_path, run, monke
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     observers = watch.observers(tmp_path, samples.PLAN, run)
     samples.show(samples.ledger(run, samples.everything()), *observers)
-    written = {name: (run / name).read_bytes() for name in watch.FORMS}
+    written = {name: (run / name).read_bytes() for name in FILES}
     for name in written:
         (run / name).unlink()
-    assert watch.write(tmp_path, samples.PLAN, run) == tuple(run / name for name in watch.FORMS)
-    assert {name: (run / name).read_bytes() for name in watch.FORMS} == written
+    assert watch.write(tmp_path, samples.PLAN, run) == tuple(run / name for name in FILES)
+    assert {name: (run / name).read_bytes() for name in FILES} == written
     assert b"at: `specs/market.yaml:7:9`" in written["summary.md"]
     said = sys.stderr.getvalue()
-    assert all(f"see         {FOLDER}/{name}" in said for name in watch.FORMS)
+    assert all(f"see         {FOLDER}/{name}" in said for name in FILES)
 
 
 def test_watchers_of_a_resumed_run_know_its_first_part(tmp_path, run, monkeypatch):

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
 
 import msgspec
 import pytest
@@ -13,16 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from orchestra import draw
+from orchestra import draw, resources
 from orchestra import plan as plans
 from orchestra.report import lines
 from orchestra.report.ctrf import ctrf
+from orchestra.report.forms import FORMS
+from orchestra.report.html import SCRIPTS, html
 from orchestra.report.junit import junit, legal
 from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
-from orchestra.report.watch import FORMS
 from tests.support import golden
 from tests.support import runs as samples
+from tests.support.pages import data_of, legible
 from tests.support.paths import DATA
 from tests.support.runs import events
 
@@ -86,12 +89,13 @@ def test_a_run_with_everything_is_written_as_agreed(name, tmp_path):
     report = samples.reported(
         samples.PLAN, samples.ledger(tmp_path, samples.everything()), lambda _: "specs/market.yaml:7:9"
     )
-    golden.check(GOLDEN / name, FORMS[name](report, FOLDER))
+    text = FORMS[name].make(report, FOLDER)
+    golden.check(GOLDEN / FORMS[name].file, legible(text) if name == "html" else text)
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_run_that_never_began_is_written_all_the_same(name):
-    text = FORMS[name](samples.reported(samples.PLAN, []), FOLDER)
+    text = FORMS[name].make(samples.reported(samples.PLAN, []), FOLDER)
     assert "never ran" in text
 
 
@@ -197,6 +201,42 @@ def test_markdown_keeps_its_cells_and_nothing_in_a_text_is_markup(text):
     assert titles[2] == draw.one_line(f"cli:B001 {text}")
 
 
+# ----------------------------------------------------------------------------------------------------------------- HTML
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(TEXT)
+def test_the_page_has_no_markup_and_no_code_but_its_own(text):
+    told = html(hostile_report(text), FOLDER)
+    elements = MarkupReader.elements_of(told)
+    assert [tag for tag, _ in elements if tag in {"script", "style"}] == ["style", "script", "script"]
+    harmless = html(hostile_report("harmless"), FOLDER)
+    assert elements == MarkupReader.elements_of(harmless)
+    assert draw.visible(text) in [one["title"] for one in data_of(told)["tests"]]
+
+
+class MarkupReader(HTMLParser):
+    """The elements of a page with their attributes, without the one that holds the digests of its own style and script."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, tuple(attrs)))
+
+    @classmethod
+    def elements_of(cls, text: str):
+        reader = cls()
+        reader.feed(text)
+        return reader.elements
+
+
+def test_the_script_of_the_page_makes_no_element_of_a_text():
+    """The policy would stop it, in the browsers that know this policy."""
+    script = "".join(resources.read_text("templates", f"report/{name}") for name in SCRIPTS)
+    markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|srcdoc|</script"
+    assert not re.search(markup, script, re.IGNORECASE)
+
+
 # ----------------------------------------------------------------------------------------------------------------- JSON
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
@@ -237,7 +277,7 @@ def test_every_event_has_a_line_or_none(tmp_path):
 def test_half_a_surrogate_pair_in_a_message_does_not_stop_a_report(tmp_path):
     made = [samples.run_started(selection=["cli:B001"]), samples.verdict("cli:B001", "error", reason="half \ud800")]
     report = samples.reported(samples.PLAN, events(made))
-    for name, form in FORMS.items():
+    for name, form in FORMS.values():
         (tmp_path / name).write_bytes(form(report, FOLDER).encode(errors="backslashreplace"))
         assert "half ⟨U+D800⟩" in (tmp_path / name).read_text()
 

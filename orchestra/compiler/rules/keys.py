@@ -23,6 +23,9 @@ PAGE_KEYS = ("browser", "record", "action_timeout_seconds")
 PAGE_LAYERS = tuple(layer for layer in LAYERS if layer != "service_logs")
 
 
+_REPORT_HINT = f"remove it, or name the report of the command: {', '.join(REPORT_KINDS)}"
+
+
 @rule
 def driver_lacks_key(context: Context) -> Iterator[Problem]:
     """A method has a key that its driver does not read.
@@ -57,14 +60,17 @@ def page_key(context: Context) -> Iterator[Problem]:
 def no_cases(context: Context) -> Iterator[Problem]:
     """A test has a key for cases, and its command reports none.
 
-    `cases` of `quarantine` names cases of a wrapped runner. They are known where its command has one of `junit`,
-    `playwright_json` and `pytest_reportlog`.
+    `cases` of `quarantine` and of a command name cases of a wrapped runner. They are known where the command has one of
+    `junit`, `playwright_json` and `pytest_reportlog`.
     """
+    for path, command, key in context.commands:
+        if key == "argv" and "cases" in command and not any(kind in command for kind in REPORT_KINDS):
+            message = '"cases" has no effect on a command that reports none'
+            yield Problem(context.place((*path, "cases"), key=True), message, _REPORT_HINT)
     for name, test in context.spec["tests"].items():
         if "cases" in test.get("quarantine", {}) and not _reports(context, test):
             message = f'"cases" has no effect on "{name}", which reports none'
-            hint = f"remove it, or name the report of its command: {', '.join(REPORT_KINDS)}"
-            yield Problem(context.place(("tests", name, "quarantine", "cases"), key=True), message, hint)
+            yield Problem(context.place(("tests", name, "quarantine", "cases"), key=True), message, _REPORT_HINT)
 
 
 def _reports(context: Context, test: TestSpec) -> bool:
@@ -80,11 +86,11 @@ def _reports(context: Context, test: TestSpec) -> bool:
 def idle_key(context: Context) -> Iterator[Problem]:
     """A key of a step has no effect in combination with its other keys.
 
-    `within_seconds` of `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of
+    `within_seconds` of `type`, `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of
     `dialog` for an accepted dialog, `base` of `http` for a path, `exact` for a text match. `cool_down_seconds` of a
     component needs `fail_back: true`.
     """
-    for verb in ("press", "evaluate"):
+    for verb in ("type", "press", "evaluate"):
         for step in context.steps(verb):
             if "within_seconds" in _body(step.body) and not _has_target(step.body):
                 hint = "remove it, or name an element"

@@ -48,10 +48,17 @@ def _refuse(kind: str, strangers: Iterable[tuple[Place, str]], known: Collection
 
 @rule
 def unknown_test(context: Context) -> Iterator[Problem]:
-    """`needs` or `after` names a test that does not exist. A test with a matrix can be named as a whole or by one of
-    its ids.
+    """`needs`, `after` or `of` of a case names a test that does not exist. A test with a matrix can be named as a whole or by
+    one of its ids.
     """
-    named = _listed(context, ("tests", "needs"), ("tests", "after"), ("groups", "needs"))
+    named = [
+        *_listed(context, ("tests", "needs"), ("tests", "after"), ("groups", "needs")),
+        *(
+            ((*path, "cases", glob, "of"), case["of"])
+            for path, command, _ in context.commands
+            for glob, case in command.get("cases", {}).items()
+        ),
+    ]
     known = context.test_ids
     yield from _refuse("test", _strangers(context, named, known), known)
 

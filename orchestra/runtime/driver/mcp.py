@@ -35,6 +35,7 @@ from orchestra.runtime.driver.mcp_result import Answer
 from orchestra.runtime.driver.mcp_send import Sender, Tally
 from orchestra.runtime.driver.mcp_session import McpSession
 from orchestra.runtime.driver.mcp_verbs import VERBS
+from orchestra.runtime.driver.page_text import keep_page_text
 from orchestra.runtime.driver.watch import COUNTS
 from orchestra.steps import VERBS as VOCABULARY
 
@@ -239,7 +240,7 @@ class McpAttempt:
             raise StepError("error", "crash", message, hint="the test is tried again if its retries allow `crash`")
 
     def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
-        """A picture, console and network of the page, and the calls so far."""
+        """A picture, the page as text, its console and network, and the calls so far."""
         kept: list[EvidenceFile] = []
         self._verb = ""
         with suppress(ServerError, StepError, Error, TimeoutError, OSError):
@@ -284,6 +285,7 @@ class McpAttempt:
 
     def _shown(self, folder: Path, name: str) -> list[EvidenceFile]:
         kept = self.picture(folder, name)
+        kept += keep_page_text(folder, self._page.text(PICTURE_SECONDS), self._masks.text) if kept else []
         said = (
             ("console.log", "console", "browser_console_messages", {"level": "debug", "all": True}),
             ("network.log", "network", "browser_network_requests", {"static": False}),

@@ -26,6 +26,7 @@ from orchestra.runtime.driver.nearby import (
     near_testids,
     nearest,
 )
+from orchestra.runtime.driver.page_text import MODE
 from orchestra.targets import Target
 
 LoadState = Literal["load", "domcontentloaded", "complete"]
@@ -139,6 +140,13 @@ class PageView:
         else:
             near = nearest(target, named(await body_of(page, target).aria_snapshot()))
             add_near(failed, [one.text() for one in near])
+
+    def text(self, seconds: float) -> str:
+        """Return the page as text; nothing when it gives none in time."""
+        with suppress(Error, TimeoutError):
+            snapshot: str = self._run(self._browser.page.aria_snapshot(mode=MODE, timeout=seconds * 1000), seconds)
+            return snapshot
+        return ""
 
     def reason(self, job: Job) -> Meaning:
         """Return why an action on the target of a step is not possible, by a look at it that does nothing."""

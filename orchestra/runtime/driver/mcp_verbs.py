@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from orchestra.calls import ToolCall, chooser_calls
+from orchestra.calls import TYPED, ToolCall, chooser_calls
 from orchestra.page_script import OUTCOME
 from orchestra.runtime.driver import dialogs
 from orchestra.runtime.driver.content import judge_file, judge_outcome
@@ -174,6 +174,13 @@ def _goto(sender: Sender, job: Job) -> None:
     _move(sender, job)
 
 
+def _keys(sender: Sender, job: Job) -> None:
+    """Carry out `type` and `press`: typing that a dialog has cut short goes on in the server, to its end."""
+    _each(sender, job)
+    while sender.interrupted:
+        _act(sender, job, TYPED)
+
+
 def _upload(sender: Sender, job: Job) -> None:
     paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
     for path, said in zip(paths, job.args["files"], strict=True):
@@ -283,7 +290,8 @@ VERBS: dict[str, Callable[[Sender, Job], None]] = {
     "goto": _goto,
     "click": _each,
     "fill": _each,
-    "press": _each,
+    "type": _keys,
+    "press": _keys,
     "select": _each,
     "check": _each,
     "uncheck": _each,

@@ -35,6 +35,7 @@ from orchestra.runtime.driver.nearby import (
     near_testids,
     nearest,
 )
+from orchestra.runtime.driver.page_text import MODE, keep_page_text
 from orchestra.runtime.driver.playwright_verbs import VERBS, Stage, limit_of
 from orchestra.runtime.driver.playwright_watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
@@ -291,8 +292,12 @@ class PlaywrightSession:
         return True
 
     def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
-        """A picture, what console and network said, and the trace where one is recorded."""
+        """A picture, the page as text, its console and network, and the trace where one is recorded."""
         kept = self.picture(folder, name)
+        if kept:  # a page that shows no picture gives no text either
+            with suppress(Error, OSError):
+                snapshot = self.stage.page.aria_snapshot(mode=MODE, timeout=PICTURE_SECONDS * 1000)
+                kept += keep_page_text(folder, snapshot, self.stage.watch.mask)
         if self._traced:
             self._traced = False
             with suppress(Error, OSError):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from playwright.sync_api import Download, Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
+from orchestra.calls import no_key
 from orchestra.page_script import FILE_INPUT, evaluation
 from orchestra.runtime.driver.content import judge_file, judge_outcome
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, text_of, unfit, unmet
@@ -132,8 +133,21 @@ def _fill(stage: Stage, job: Job) -> None:
     _patiently(stage, job, lambda ms: _element(stage, job).fill(job.text("value"), timeout=ms))
 
 
+def _type(stage: Stage, job: Job) -> None:
+    _typed(stage, job, job.text("value"))
+
+
+def _typed(stage: Stage, job: Job, text: str) -> None:
+    """Focus the element and type: in two calls, so that a second try of the first types nothing twice."""
+    if job.step.target is not None:
+        _patiently(stage, job, lambda ms: _element(stage, job).press_sequentially("", timeout=ms))
+    stage.page.keyboard.type(text)
+
+
 def _press(stage: Stage, job: Job) -> None:
-    if job.step.target is None:
+    if no_key(job.text("key")):
+        _typed(stage, job, job.text("key"))
+    elif job.step.target is None:
         stage.page.keyboard.press(job.text("key"))
     else:
         _patiently(stage, job, lambda ms: _element(stage, job).press(job.text("key"), timeout=ms))
@@ -346,6 +360,7 @@ VERBS: dict[str, Callable[[Stage, Job], None]] = {
     "goto": _goto,
     "click": _click,
     "fill": _fill,
+    "type": _type,
     "press": _press,
     "select": _select,
     "check": _check,

@@ -12,7 +12,7 @@ import msgspec
 
 from orchestra import names
 from orchestra.errors import MachineError, UsageError
-from orchestra.ledger.case import BAD, Case
+from orchestra.ledger.case import BAD, Case, is_named
 from orchestra.ledger.disk import open_log
 from orchestra.plan import Command
 from orchestra.runtime.attempt import AttemptFailure, EvidenceFile, Request, Result
@@ -144,13 +144,23 @@ def _judged(
     if command.report is None:
         return (), cut_off or _exit_failure(request, command, finished)
     try:
-        reported = reported_by(request, command, finished, before, mask)
+        reported = _paired(reported_by(request, command, finished, before, mask), command.cases)
     except UsageError:
         if cut_off is None:
             raise
         return (), cut_off
     failure = cut_off or _cases_failure(request, reported) or _exit_failure(request, command, finished, len(reported))
     return reported, failure
+
+
+def _paired(cases: tuple[Case, ...], of: Mapping[str, str]) -> tuple[Case, ...]:
+    """Return cases with the tests that they are compared with."""
+    if not of:
+        return cases
+    found = (next((test for glob, test in of.items() if is_named(case.name, [glob])), "") for case in cases)
+    return tuple(
+        msgspec.structs.replace(case, of=test) if test else case for case, test in zip(cases, found, strict=True)
+    )
 
 
 def _cut_off(request: Request, command: Command, finished: Finished) -> AttemptFailure | None:

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self, TypeAlias
+from typing import IO, Final, Protocol, Self, TypeAlias
 
 from orchestra.runtime.mask.choice import handling
-from orchestra.runtime.mask.finder import Finder
+from orchestra.runtime.mask.finder import Finder, Span
 from orchestra.runtime.mask.stream import StreamMask
 
 DEPTH: Final = 4
@@ -69,6 +69,12 @@ _DAMAGED = (
 _Packed: TypeAlias = IO[bytes] | gzip.GzipFile
 
 
+class _Layer(Protocol):
+    """Returns a clean copy of a packed file; None when there is nothing to be taken out and not `always` one is wanted."""
+
+    def __call__(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None: ...
+
+
 class Unsearched(Exception):  # noqa: N818 - it is no mistake of anybody's
     """A file that cannot be searched for secrets; the text says why."""
 
@@ -106,6 +112,9 @@ class Cleaner:
     def clean(self, source: IO[bytes], name: str, depth: int = 0) -> IO[bytes] | None:
         """Return a clean copy of a file, open as long as this one is; None when there is nothing to be taken out.
 
+        A packing has places of its own for text, in its heads, between its members and after its end. Where its bytes show
+        a secret, it is packed again, which leaves all of these out.
+
         Raises:
             Unsearched: it cannot be searched.
         """
@@ -116,14 +125,14 @@ class Cleaner:
         if depth >= DEPTH:
             raise Unsearched(f"it has more than {DEPTH} layers of packing, and no more are searched for secrets")
         try:
-            return layer(source, name, depth + 1)
+            return layer(source, name, depth + 1, always=self._shows(source))
         except _DAMAGED as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of the disk, not of the file
             text = str(error) or type(error).__name__
             raise Unsearched(f"it could not be unpacked to be searched for secrets: {text}") from error
 
-    def _layer(self, source: IO[bytes], head: bytes) -> Callable[[IO[bytes], str, int], IO[bytes] | None] | None:
+    def _layer(self, source: IO[bytes], head: bytes) -> _Layer | None:
         """Return what unpacks a file; None for one that is not packed."""
         for magic, packing in _OTHERS.items():
             if head.startswith(magic):
@@ -163,17 +172,14 @@ class Cleaner:
 
     # ------------------------------------------------------------------------------------------------- one packed file
 
-    def _gzip(self, source: IO[bytes], name: str, depth: int) -> IO[bytes] | None:
-        head = _gzip_name(source)  # a copy has none
-        return self._packed(
-            gzip.open(source), lambda out: gzip.open(out, "wb"), name, depth, always=self._rename(head) != head
-        )
+    def _gzip(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None:
+        return self._packed(gzip.open(source), lambda out: gzip.open(out, "wb"), name, depth, always=always)
 
-    def _bzip2(self, source: IO[bytes], name: str, depth: int) -> IO[bytes] | None:
-        return self._packed(bz2.BZ2File(source), lambda target: bz2.BZ2File(target, "w"), name, depth)
+    def _bzip2(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None:
+        return self._packed(bz2.BZ2File(source), lambda out: bz2.BZ2File(out, "w"), name, depth, always=always)
 
-    def _xz(self, source: IO[bytes], name: str, depth: int) -> IO[bytes] | None:
-        return self._packed(lzma.LZMAFile(source), lambda target: lzma.LZMAFile(target, "w"), name, depth)
+    def _xz(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None:
+        return self._packed(lzma.LZMAFile(source), lambda out: lzma.LZMAFile(out, "w"), name, depth, always=always)
 
     def _packed(
         self,
@@ -182,7 +188,7 @@ class Cleaner:
         name: str,
         depth: int,
         *,
-        always: bool = False,
+        always: bool,
     ) -> IO[bytes] | None:
         with content, self._unpacked(content) as inner:
             clean = self.clean(inner, name.rpartition(".")[0], depth)
@@ -195,8 +201,9 @@ class Cleaner:
 
     # ---------------------------------------------------------------------------------------------------------- archives
 
-    def _appended(self, source: IO[bytes], name: str, depth: int) -> IO[bytes] | None:
+    def _appended(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None:
         """Clean a file that may have a zip archive at its end, which begins with something else: a program, for instance."""
+        del always  # its own bytes are no packing, and are cleaned
         try:
             made = self._zip(source, name, depth)
         except _DAMAGED:
@@ -205,7 +212,8 @@ class Cleaner:
             raise Unsearched("a secret is in an archive at its end, and cannot be taken out")
         return self._plain(source, name, _head(source))
 
-    def _zip(self, source: IO[bytes], _name: str, depth: int) -> IO[bytes] | None:
+    def _zip(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None:
+        del name
         with zipfile.ZipFile(source) as old:
             infos, clean = old.infolist(), dict[int, IO[bytes]]()
             self._count(len(infos))
@@ -217,12 +225,11 @@ class Cleaner:
                 if made is not None:
                     clean[number] = made
             names = [self._rename(info.filename) for info in infos]
-            comment = self._text(old.comment)
-            if not clean and names == [info.filename for info in infos] and comment == old.comment:
+            if not (always or clean) and names == [info.filename for info in infos]:
                 return None
             target = self._spool()
             with zipfile.ZipFile(target, "w") as new:
-                new.comment = comment
+                new.comment = self._text(old.comment)
                 for number, info in enumerate(infos):
                     entry = zipfile.ZipInfo(names[number], info.date_time)
                     entry.compress_type, entry.external_attr = info.compress_type, info.external_attr
@@ -231,13 +238,15 @@ class Cleaner:
                         shutil.copyfileobj(content, out)
         return _rewound(target)
 
-    def _tar(self, source: IO[bytes], _name: str, depth: int) -> IO[bytes] | None:
-        changed, target = False, self._spool()
+    def _tar(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None:
+        del name
+        changed, target = always, self._spool()
         with tarfile.open(fileobj=source, mode="r:") as old, tarfile.open(fileobj=target, mode="w") as new:
             for member in old:
                 self._count(1)
                 entry = copy.copy(member)
                 entry.name, entry.linkname = self._rename(member.name), self._rename(member.linkname)
+                entry.uname, entry.gname = self._rename(member.uname), self._rename(member.gname)
                 entry.pax_headers = {}
                 content = old.extractfile(member) if member.isreg() else None
                 if content is not None:
@@ -247,13 +256,22 @@ class Cleaner:
                     entry.size = content.seek(0, 2)
                     content.seek(0)
                 changed = changed or (entry.name, entry.linkname) != (member.name, member.linkname)
-                changed = changed or any(self._rename(text) != text for text in member.pax_headers.values())
                 new.addfile(entry, content)
                 if content is not None:
                     content.close()
         return _rewound(target) if changed else None
 
     # ------------------------------------------------------------------------------------------------------------- parts
+
+    def _shows(self, source: IO[bytes]) -> bool:
+        """Return whether the bytes of a packing, as they are, show a secret."""
+        mask = StreamMask(self._finder, choice=_long)
+        source.seek(0)
+        while not mask.count and (block := source.read(_BLOCK_BYTES)):
+            mask.feed(block)
+        mask.finish()
+        source.seek(0)
+        return bool(mask.count)
 
     def _text(self, text: bytes) -> bytes:
         mask = StreamMask(self._finder)
@@ -291,11 +309,7 @@ def _rewound(file: IO[bytes]) -> IO[bytes]:
     return file
 
 
-def _gzip_name(source: IO[bytes]) -> str:
-    """Return the name and the comment in the head of a gzip file."""
-    head = source.read(4096)
-    source.seek(0)
-    if len(head) < 10 or not head[3] & 0x18:
-        return ""
-    at = 10 + (2 + int.from_bytes(head[10:12], "little") if head[3] & 4 else 0)
-    return b"\n".join(head[at:].split(b"\0")[: bool(head[3] & 8) + bool(head[3] & 16)]).decode("latin-1")
+def _long(data: bytes, spans: list[Span]) -> list[Span]:
+    """Choose the secrets whose bytes do not come about by chance."""
+    del data
+    return [span for span in spans if not span.short]

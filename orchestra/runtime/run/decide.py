@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from orchestra.ledger.case import BAD
+from orchestra.ledger.case import BAD, counted
 from orchestra.ledger.event import GroupCompleted, Verdict, VerdictGiven
 from orchestra.ledger.outcome import FINE
 from orchestra.runtime.attempt import Result
@@ -88,6 +88,7 @@ class Decisions:
             inputs=task.inputs,
             reads=bool(task.test.inputs),
             excused=excused,
+            cases=counted(life.last.cases) if life.last is not None else {},
             unchanged_since=since,
             incidents=self._outages.of(name, (row.incident for row in required if verdict == "blocked")),
         )

@@ -1,0 +1,95 @@
+"""A run as it is now, for the page that follows it: its ledger, read as it grows. May import the report's own parts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from orchestra.ledger.glance import under_way
+from orchestra.ledger.log import Tail
+from orchestra.ledger.parts import Evidence
+from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.view import View
+from orchestra.plan import Plan
+from orchestra.report import watch
+from orchestra.report.page import Page, Progress, encoded, page
+from orchestra.report.waits import Waits
+
+SHARE: Final = 50
+"""The data are made again after so many times what they took to make: a page that is followed takes 2 % of a core."""
+
+LEAST_SECONDS: Final = 1.0
+"""The data of a run under way are made again after this time at the earliest."""
+
+
+class Made(NamedTuple):
+    """A page and its data: of which event, whether the run was under way, and when they may be made again."""
+
+    page: Page
+    data: bytes
+    of: tuple[int, bool]
+    due: float
+
+
+class Live:
+    """Reads a run, under way or ended, for several threads.
+
+    Args:
+        root: the project root.
+        folder: the run's.
+        plan: that it executes.
+        clock: in seconds.
+    """
+
+    def __init__(self, root: Path, folder: Path, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:
+        self._root, self._folder, self._plan, self._clock = root, folder, plan, clock
+        self._tail, self._view, self._waits = Tail(folder / LEDGER), View(), Waits(plan.tests)
+        self._lock = threading.Lock()
+        self._going = True
+        self._made: Made | None = None
+
+    def poll(self) -> tuple[int, bool]:
+        """Read what is new, and return the number of the latest event and whether the run is under way.
+
+        Raises:
+            LedgerError: the ledger is damaged.
+            MachineError: it cannot be read.
+        """
+        with self._lock:
+            return self._poll()
+
+    def _poll(self) -> tuple[int, bool]:
+        self._going = under_way(self._folder)  # asked before the file is read, so that its last event is not missed
+        for event in self._tail.poll():
+            self._view.see(event)
+            self._waits.see(event)
+        return self._view.seq, self._going
+
+    def now(self) -> Made:
+        """Return the page, made again when events came; of a run under way not more often than it may cost. Raises as `poll`."""
+        with self._lock:
+            of, begun = self._poll(), self._clock()
+            if self._made is not None and (self._made.of == of or (self._going and begun < self._made.due)):
+                return self._made
+            made = self._page()
+            due = begun + max(LEAST_SECONDS, SHARE * (self._clock() - begun))
+            self._made = Made(made, encoded(made), of, due)
+            return self._made
+
+    def _page(self) -> Page:
+        folder = watch.relative(self._folder, self._root)
+        if not self._going:
+            report = watch.ended(self._root, self._folder, self._plan, self._view, self._waits)
+            return page(report, folder, served=True)
+        report = watch.under_way(self._root, self._folder, self._plan, self._view)
+        progress = Progress(frozenset(self._view.current), frozenset(self._view.pending))
+        return page(report, folder, progress=progress, served=True)
+
+    def file(self, digest: str) -> Evidence | None:
+        """Return the file of evidence with this digest; None where the record names none: nothing else may be shown."""
+        with self._lock:
+            attempts = (seen.body for life in self._view.lives.values() for seen in life.attempts)
+            return next((one for body in attempts for one in body.evidence if one.digest == digest), None)

@@ -1,0 +1,170 @@
+// One test by one method: why it failed, what the page looked like, and all that was kept of it.
+const PICTURES = /\.(png|jpe?g|webp)$/i;
+const TEXTS = { page: "The page as text", console: "Console", network: "Requests", service: "Log of a service", log: "Output", mcp: "Tool calls" };
+
+function marked(text, start, end) {
+  return [text.slice(0, start), end > start ? h("mark", {}, text.slice(start, end)) : "", text.slice(Math.max(start, end))];
+}
+
+function pair(expected, found) {
+  let start = 0;
+  while (start < Math.min(expected.length, found.length) && expected[start] === found[start]) start += 1;
+  let end = 0;
+  while (end < Math.min(expected.length, found.length) - start && expected[expected.length - 1 - end] === found[found.length - 1 - end]) end += 1;
+  const alike = start + end > 0.4 * Math.min(expected.length, found.length);
+  const side = (text) => (alike ? marked(text, start, text.length - end) : text);
+  return h("div", { class: "pair" }, h("div", { class: "want" }, h("h3", {}, "Expected"), h("pre", {}, side(expected))),
+    h("div", {}, h("h3", {}, "Found"), h("pre", {}, side(found))));
+}
+
+// The longest common sequence of lines; texts beyond its limit are shown side by side.
+function lines(expected, found) {
+  const a = expected.split("\n");
+  const b = found.split("\n");
+  if (a.length * b.length > 250000) return pair(expected, found);
+  const common = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
+  for (let i = a.length - 1; i >= 0; i -= 1) {
+    for (let j = b.length - 1; j >= 0; j -= 1) {
+      common[i][j] = a[i] === b[j] ? common[i + 1][j + 1] + 1 : Math.max(common[i + 1][j], common[i][j + 1]);
+    }
+  }
+  const out = [];
+  for (let i = 0, j = 0; i < a.length || j < b.length;) {
+    if (i < a.length && j < b.length && a[i] === b[j]) { out.push(h("div", {}, `  ${a[i]}`)); i += 1; j += 1; }
+    else if (i < a.length && (j >= b.length || common[i + 1][j] >= common[i][j + 1])) { out.push(h("div", { class: "del" }, `- ${a[i]}`)); i += 1; }
+    else { out.push(h("div", { class: "ins" }, `+ ${b[j]}`)); j += 1; }
+  }
+  return h("div", {}, h("h3", {}, "Expected (-) and found (+)"), h("pre", { class: "diff" }, out));
+}
+
+function compared(error) {
+  if (!error.expected && !error.found) return null;
+  if (error.expected?.includes("\n") && error.found?.includes("\n")) return lines(error.expected, error.found);
+  return pair(error.expected || "", error.found || "");
+}
+
+function stepOf(attempt) {
+  const at = attempt.error?.step;
+  if (at === undefined || at === null) return "";
+  return `Step ${at + 1}${attempt.steps?.[at] ? ` ${attempt.steps[at][0]}` : ""}`;
+}
+
+function asText(task, attempt) {
+  const error = attempt?.error;
+  const out = [`${task.task} ${titleOf(task.test)}`, `verdict: ${task.verdict}${task.reason ? `: ${task.reason}` : ""}`, `run: ${run.run} (${run.folder})`];
+  if (error) {
+    out.push(`attempt ${attempt.number}: ${attempt.outcome} after ${duration(attempt.seconds)}`, `at: ${error.at || "no line"} ${stepOf(attempt)}`.trim());
+    for (const name of ["message", "expected", "found", "hint"]) if (error[name]) out.push(`${name}: ${error[name]}`);
+    if (error.spec) out.push(`spec:\n${error.spec}`);
+  }
+  for (const file of attempt?.files || []) {
+    out.push(`${file.kind}: ${run.folder}/${file.path || decodeURIComponent(file.href.slice(2))}`);
+    if (file.text) out.push(file.text.trimEnd());
+  }
+  out.push(`repeat: orchestra run --suite ${run.suite} ${task.test} --method ${task.method}`);
+  return `${out.join("\n")}\n`;
+}
+
+function why(task, attempt) {
+  const error = attempt?.error;
+  if (!error) {
+    return task.reason && h("section", { class: "card" }, h("h2", {}, task.verdict === "blocked" ? "Why it did not run" : "Remark"), h("p", { class: "message" }, task.reason),
+      task.spec && h("pre", {}, task.spec));
+  }
+  return h("section", { class: "card" }, h("h2", {}, stepOf(attempt) || "Outside of the steps"), h("p", { class: "message" }, error.message),
+    error.hint && h("p", {}, h("strong", {}, "Hint: "), error.hint), compared(error),
+    error.at && h("p", { class: "quiet small mono" }, error.at), error.spec && h("pre", { "aria-label": "Lines of the spec" }, error.spec));
+}
+
+function shots(attempt, big) {
+  const files = (attempt.files || []).filter((file) => PICTURES.test(file.name));
+  if (!files.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, plural(files.length, "picture")), h("div", { class: `shots ${big ? "big" : ""}` }, [...files].reverse().map((file) =>
+    h("figure", {}, h("a", { href: file.picture ? undefined : file.href, target: "_blank", rel: "noreferrer" }, h("img", { src: file.picture || file.href, alt: `${file.kind} ${file.name}`, loading: "lazy" })),
+      h("figcaption", {}, file.name)))));
+}
+
+function texts(attempt) {
+  const there = (attempt.files || []).filter((file) => file.text);
+  const order = Object.keys(TEXTS);
+  there.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+  if (!there.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, "Evidence as text"), there.map((file) => h("details", { open: file.kind === "page" },
+    h("summary", {}, `${TEXTS[file.kind] || file.kind}: ${file.name}`), h("pre", { tabindex: "0" }, file.text))));
+}
+
+function steps(attempt) {
+  if (!attempt.steps?.length) return null;
+  const most = Math.max(...attempt.steps.map((step) => step[1]), 0.001);
+  return h("section", { class: "card" }, h("h2", {}, plural(attempt.steps.length, "step")), h("ol", { class: "steps" }, attempt.steps.map(([verb, seconds, outcome, calls], number) => {
+    const bar = h("i");
+    bar.style.width = `${100 * seconds / most}%`;
+    return h("li", { class: outcome === "passed" ? "" : "bad" }, h("span", { class: "no" }, number + 1), h("span", {}, verb, outcome === "passed" ? "" : ` ${outcome}`),
+      h("span", { class: "meter", title: calls ? plural(calls, "tool call") : undefined }, bar), h("span", { class: "took" }, duration(seconds)));
+  })));
+}
+
+function files(attempt) {
+  const there = attempt.files || [];
+  const rest = [...(attempt.findings || []), ...(attempt.dropped || []).map((text) => `dropped: ${text}`)];
+  if (!there.length && !rest.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, "Files and findings"), h("ul", { class: "files" },
+    there.map((file) => h("li", {}, `${file.kind}: `, h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name), h("span", { class: "quiet small" }, ` ${bytes(file.bytes)}`), traceLink(file))),
+    rest.map((text) => h("li", {}, text))));
+}
+
+function traceLink(file) {
+  if (file.kind !== "trace" || !file.name.endsWith(".zip")) return "";
+  if (served) return [" ", h("a", { href: viewer(file), target: "_blank", rel: "noreferrer" }, "open in the trace viewer")];
+  return h("span", { class: "quiet small" }, ` (orchestra open ${run.run} shows it)`);
+}
+
+function past(task) {
+  const points = task.past || [];
+  if (!points.length) return null;
+  const most = Math.max(...points.map((point) => point[2] || 0), task.seconds || 0, 0.001);
+  const all = [...points, [`${run.run} (this run)`, task.verdict, task.attempts ? task.seconds : null]];
+  const bars = all.map(([name, verdict, seconds], number) => s("rect", { x: number * 12, y: 60 - Math.max(4, 56 * (seconds || most) / most), width: 9, height: Math.max(4, 56 * (seconds || most) / most), rx: 2, class: verdict },
+    s("title", {}, `${name}: ${verdict}${seconds ? `, ${duration(seconds)}` : ""}`)));
+  return h("section", { class: "card" }, h("h2", {}, "History"), s("svg", { class: "chart", width: all.length * 12, height: 60, role: "img", "aria-label": `${all.length} runs; the last is this one` }, bars),
+    h("p", { class: "quiet small" }, `${plural(points.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.`));
+}
+
+function around(task) {
+  const test = run.byTest.get(task.test);
+  const name = (id) => (run.byTest.get(id)?.there[0] ? h("a", { href: address(run.byTest.get(id).there[0]) }, id) : id);
+  const listed = (label, ids) => ids?.length > 0 && h("li", {}, `${label} `, ids.map((id, number) => [number ? ", " : "", name(id)]));
+  const neededBy = run.tests.filter((other) => other.needs?.includes(task.test)).map((other) => other.id);
+  return h("ul", { class: "facts" }, [test.group && h("li", {}, `group ${run.groups[test.group] || test.group}`), listed("needs", test.needs), listed("needed by", neededBy), test.tags?.length > 0 && h("li", {}, `tags ${test.tags.join(", ")}`),
+    task.degraded?.length > 0 && h("li", {}, `degraded: ${task.degraded.join(", ")}`), task.excused && h("li", {}, `excused: ${task.excused}`), task.incidents?.length > 0 && h("li", {}, `overlapped ${task.incidents.join(", ")}`), task.place && !task.tries?.length && h("li", {}, task.place)]);
+}
+
+function neighbours(task) {
+  const bad = run.tasks.filter((one) => BAD.has(one.verdict) || one === task);
+  const at = bad.indexOf(task);
+  const link = (one, label) => (one ? h("a", { href: address(one) }, label) : "");
+  return [link(bad[at - 1], "← failure before"), link(bad[at + 1], "next failure →")];
+}
+
+function detail(main, test, method, number) {
+  const row = run.byTest.get(test);
+  const task = run.byTask.get(`${method}:${test}`) || row?.there[0];
+  if (!task) {
+    main.replaceChildren(h("section", { class: "card" }, h("h1", {}, "No such test"), h("p", {}, `This run has no test "${test}" by "${method}". `, h("a", { href: "#/" }, "All tests"))));
+    return;
+  }
+  const tries = task.tries || [];
+  const attempt = tries.find((one) => String(one.number) === number) || tries[tries.length - 1];
+  const tabs = [row.there.length > 1 && h("nav", { class: "tabs", "aria-label": "Methods" }, row.there.map((one) => h("a", { href: address(one), "aria-current": one === task ? "page" : undefined }, one.method, badge(one.verdict)))),
+    tries.length > 1 && h("nav", { class: "tabs", "aria-label": "Attempts" }, tries.map((one) => h("a", { href: address(task, one.number), "aria-current": one === attempt ? "page" : undefined }, `attempt ${one.number}`, badge(one.outcome), one.held ? "held" : "")))];
+  main.replaceChildren(...[
+    h("div", { class: "crumbs" }, h("a", { href: "#/" }, "All tests"), h("span", { class: "row" }, neighbours(task))),
+    h("section", { class: "card" }, h("h1", {}, `${task.test} ${row.title}`), h("div", { class: "row" }, badge(task.verdict), h("span", { class: "quiet" }, `${task.method}${task.attempts ? ` · ${duration(task.seconds)} · ${plural(task.attempts, "attempt")}` : ""} ${task.mark || ""}`)), around(task),
+      h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), copyButton("Copy all of this as text", () => asText(task, attempt)))),
+    why(task, attempt),
+    attempt && h("div", { class: "grid" }, [shots(attempt, true), texts(attempt), steps(attempt), files(attempt), past(task)]),
+    h("section", { class: "card" }, h("h2", {}, "Run it again"), command(`orchestra run --suite ${run.suite} ${quoted(task.test)} --method ${task.method}`)),
+  ].filter(Boolean));
+}
+
+const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`);

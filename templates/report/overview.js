@@ -1,0 +1,101 @@
+// The first screen: the verdict, failures, news, gates that decided, and the table of tests by methods.
+let matrix = null;
+
+const SHOWN = 12;
+
+function hero() {
+  const facts = [run.counted, run.exit && `exit ${run.exit}`, run.seconds ? duration(run.seconds) : "", `run ${run.run}`,
+    run.started ? `${run.started.slice(0, 19).replace("T", " ")} UTC` : "", ...(run.notes || [])];
+  return h("section", { class: `hero ${run.state}` }, h("h1", {}, run.title), h("p", { class: "headline", role: "status" }, run.headline),
+    h("ul", { class: "facts" }, facts.filter(Boolean).map((fact) => h("li", {}, fact))));
+}
+
+// What fails by several methods is one line, with a way to each.
+function failureLine(tasks) {
+  const [first] = tasks;
+  const changes = [...new Set(tasks.map((task) => task.change).filter(Boolean))];
+  return h("li", { class: first.verdict }, h("div", {}, h("a", { href: address(first) }, `${first.test} ${titleOf(first.test)}`)),
+    h("div", { class: "row" }, tasks.map((task) => h("a", { class: "cell", href: address(task) }, badge(task.verdict), h("span", { class: "quiet small" }, task.method))),
+      changes.map((change) => h("span", { class: "badge change new" }, change)), tasks.some((task) => task.excused) && h("span", { class: "badge change" }, "excused")),
+    [...new Set(tasks.map((task) => task.reason || "no reason was recorded"))].map((reason) => h("p", { class: "why" }, reason)),
+    first.place && h("p", { class: "quiet small mono" }, first.place));
+}
+
+function failures() {
+  const bad = run.tasks.filter((task) => BAD.has(task.verdict)).sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict));
+  if (!bad.length) return null;
+  const tests = new Map();
+  for (const task of bad) tests.set(task.test, [...(tests.get(task.test) || []), task]);
+  return h("section", { class: "card" }, h("h2", {}, `Did not pass: ${plural(tests.size, "test")}`),
+    h("ol", { class: "failures" }, [...tests.values()].slice(0, SHOWN).map(failureLine)),
+    tests.size > SHOWN && h("p", { class: "quiet" }, `${tests.size - SHOWN} more are in the table below.`));
+}
+
+function next() {
+  const lines = run.commands || [];
+  const news = Object.entries(run.news || {});
+  if (!lines.length && !news.length) return null;
+  return h("section", { class: "card" },
+    lines.length > 0 && [h("h2", {}, "What to do next"), lines.map(command)],
+    news.length > 0 && [h("h2", {}, "Since the run before"), h("ul", { class: "facts" }, news.map(([kind, tasks]) =>
+      h("li", {}, h("span", { class: `badge change ${kind}` }, kind), ` ${tasks.length}: `, tasks.slice(0, 6).map((name, number) => [number ? ", " : "",
+        h("a", { href: address(run.byTask.get(name)) }, name)]), tasks.length > 6 ? " …" : "")))]);
+}
+
+function gates() {
+  const own = (run.gates || []).filter((gate) => !gate.standard);
+  const quiet = (run.gates || []).filter((gate) => gate.standard);
+  if (!run.gates?.length) return null;
+  const rank = { failed: 0, warned: 1 };
+  const first = [...own].sort((a, b) => (rank[a.result] ?? 2) - (rank[b.result] ?? 2));
+  const rows = first.map((gate) => [gate.name, badge(gate.result), h("code", {}, gate.condition), gate.values, gate.remark]);
+  const section = table("Gates", ["gate", "result", "condition", "values", "remark"], rows);
+  if (quiet.length) section.append(h("p", { class: "quiet small" }, `Standard gates that passed: ${quiet.map((gate) => gate.name).join(", ")}.`));
+  return section;
+}
+
+function chosen() {
+  const query = new URLSearchParams(location.hash.split("?")[1] || "");
+  return { text: query.get("q") || "", verdict: query.get("v") || "", order: query.get("o") || "" };
+}
+
+function choose(change) {
+  const now = { ...chosen(), ...change };
+  const query = new URLSearchParams(Object.entries({ q: now.text, v: now.verdict, o: now.order }).filter(([, value]) => value));
+  history.replaceState(null, "", `#/${query.size ? `?${query}` : ""}`);
+  filter();
+}
+
+function filter() {
+  const { text, verdict, order } = chosen();
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  let rows = run.tests.filter((test) => words.every((word) => test.text.includes(word))
+    && (!verdict || test.there.some((task) => task.verdict === verdict || task.change === verdict)));
+  if (order === "slowest") rows = [...rows].sort((a, b) => b.seconds - a.seconds);
+  if (order === "worst") rows = [...rows].sort((a, b) => a.worst - b.worst);
+  matrix.show(rows);
+  document.getElementById("number").textContent = `${plural(rows.length, "test")}${rows.length < run.tests.length ? ` of ${run.tests.length}` : ""}`;
+  for (const chip of document.querySelectorAll(".chips button")) chip.setAttribute("aria-pressed", String((chip.dataset.verdict || "") === verdict));
+}
+
+function tools() {
+  const now = chosen();
+  const chip = (word, label) => h("button", { type: "button", "data-verdict": word, "aria-pressed": "false", onclick: () => choose({ verdict: word }) }, label);
+  const order = h("select", { "aria-label": "Order", onchange: (event) => choose({ order: event.target.value }) },
+    [["", "in order of the plan"], ["worst", "failures first"], ["slowest", "slowest first"]].map(([value, label]) =>
+      h("option", { value, selected: value === now.order }, label)));
+  const changes = Object.entries(run.news || {}).map(([kind, tasks]) => chip(kind, `${kind} ${tasks.length}`));
+  return h("div", { class: "tools row" },
+    h("input", { type: "search", id: "filter", placeholder: "Filter by id, title, group, tag, message", "aria-label": "Filter tests", value: now.text, oninput: (event) => choose({ text: event.target.value }) }),
+    h("div", { class: "chips", role: "group", "aria-label": "Verdicts" }, chip("", "all"),
+      ORDER.filter((word) => run.counts[word]).map((word) => chip(word, `${word} ${run.counts[word]}`)), changes),
+    order, h("span", { id: "number", class: "quiet small", role: "status" }));
+}
+
+function overview(main) {
+  matrix = new Matrix();
+  const side = [failures(), next()].filter(Boolean);
+  main.replaceChildren(...[hero(), side.length > 1 ? h("div", { class: "grid" }, side) : side[0],
+    h("section", { class: "card" }, h("h2", {}, "Tests"), tools(), matrix.element), gates()].filter(Boolean));
+  filter();
+}

@@ -1,0 +1,64 @@
+// Who worked when: attempts in lanes by method, above the servers, on one axis of time.
+const LANE = 20;
+const LABEL = 92;
+const MOST_BARS = 4000;
+
+// Put intervals into as few lanes as they need: as many as ran at a time.
+function lanes(bars) {
+  const ends = [];
+  for (const bar of [...bars].sort((a, b) => a.start - b.start)) {
+    let lane = ends.findIndex((end) => end <= bar.start + 0.001);
+    if (lane < 0) lane = ends.length;
+    ends[lane] = bar.start + bar.seconds;
+    bar.lane = lane;
+  }
+  return ends.length;
+}
+
+function ticks(span) {
+  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 7200, 21600].find((one) => span / one <= 10) || 86400;
+  return Array.from({ length: Math.floor(span / step) + 1 }, (_, number) => number * step);
+}
+
+function attempts(method) {
+  const bars = run.tasks.filter((task) => task.method === method).flatMap((task) => (task.tries || []).map((attempt) =>
+    ({ task, attempt, start: attempt.start, seconds: attempt.seconds, word: attempt.outcome })));
+  return bars.length > MOST_BARS ? bars.sort((a, b) => b.seconds - a.seconds).slice(0, MOST_BARS) : bars;
+}
+
+function states(span) {
+  const rows = new Map();
+  for (const [at, component, state, reason] of run.changes || []) {
+    const list = rows.get(component) || [];
+    if (list.length) list[list.length - 1].seconds = at - list[list.length - 1].start;
+    list.push({ start: at, seconds: span - at, word: ["healthy", "starting", "unhealthy", "failed", "stopped", "recovering"].includes(state) ? state : "other", state, reason });
+    rows.set(component, list);
+  }
+  return rows;
+}
+
+function timeline(main) {
+  const groups = run.methods.map(([method]) => ({ name: method, bars: attempts(method) }));
+  const span = Math.max(run.span || 0, ...groups.flatMap((group) => group.bars.map((bar) => bar.start + bar.seconds)), 0.1);
+  for (const group of groups) group.lanes = Math.max(1, lanes(group.bars));
+  for (const [component, bars] of states(span)) groups.push({ name: component, bars: bars.map((bar) => ({ ...bar, lane: 0 })), lanes: 1 });
+  const width = Math.max(640, (main.clientWidth || 1200) - 60);
+  const scale = (width - LABEL - 12) / span;
+  let y = 24;
+  const parts = ticks(span).map((at) => [s("line", { class: "axis", x1: LABEL + at * scale, x2: LABEL + at * scale, y1: 18, y2: "100%" }), s("text", { x: LABEL + at * scale, y: 12, "text-anchor": "middle" }, at < 60 ? `${+at.toFixed(1)} s` : `${+(at / 60).toFixed(1)} min`)]);
+  for (const group of groups) {
+    parts.push(s("text", { x: 0, y: y + 14 }, group.name.length > 13 ? `${group.name.slice(0, 12)}…` : group.name));
+    for (let lane = 0; lane < group.lanes; lane += 1) parts.push(s("rect", { class: "lane", x: LABEL, y: y + lane * LANE, width: width - LABEL - 12, height: LANE - 3, rx: 3 }));
+    for (const bar of group.bars) {
+      const rect = s("rect", { class: bar.word, x: LABEL + bar.start * scale, y: y + bar.lane * LANE, width: Math.max(1.5, bar.seconds * scale - 1), height: LANE - 3, rx: 3 },
+        s("title", {}, bar.task ? `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` : `${group.name}: ${bar.state} ${bar.reason || ""}`));
+      parts.push(bar.task ? s("a", { href: address(bar.task, bar.attempt.number), "aria-label": `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` }, rect) : rect);
+    }
+    y += group.lanes * LANE + 10;
+  }
+  const chart = s("svg", { class: "chart", width, height: y, "aria-label": "Attempts and servers over the time of the run" }, parts);
+  const legend = [["passed", "passed, healthy"], ["failed", "failed, timeout"], ["error", "error"], ["flaky", "unhealthy"], ["running", "starting"], ["", "stopped, skipped"]];
+  main.replaceChildren(...[h("section", { class: "card" }, h("h1", {}, "Timeline"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Timeline" }, chart),
+    h("ul", { class: "legend" }, legend.map(([word, label]) => h("li", {}, h("i", { class: word }), label)))),
+  run.incidents?.length ? table("Incidents", ["incident", "lasted", "outcome", "tests", "reason"], run.incidents) : null].filter(Boolean));
+}

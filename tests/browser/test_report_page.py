@@ -1,0 +1,290 @@
+"""report.html in a real browser: opened from its file, with everything that a run may hold, and with ten thousand tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from orchestra import plan as plans
+from orchestra.report.evidence_text import shown
+from orchestra.report.html import html
+from orchestra.report.rows import Report
+from tests.support import runs as samples
+from tests.support.hostile import NASTY
+from tests.support.pages import data_of
+
+FOLDER = f".orchestra/market/runs/{samples.RUN}"
+VIEWS = ("#/", "#/test/B003/cli", "#/test/B003/cli/1", "#/test/B002/mcp", "#/test/B004/cli", "#/timeline", "#/run")
+WIDTHS = (360, 768, 1280)
+NUL = "\0"  # in no name of a file
+READY = "html[data-ready]"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium.executable, args=list(chromium.args), env=dict(chromium.env) or None
+        )
+        yield launched
+        launched.close()
+
+
+class Watched:
+    """A page with all that must not happen in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        self.files = True  # whether all files are there that the page links to
+        page.on("dialog", lambda dialog: (self.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("console", lambda message: self.console(message.text))
+        page.on("pageerror", lambda error: self.wrong.append(f"error {error}"))
+        page.on("request", lambda request: self.wrong.append(request.url) if self.outside(request.url) else None)
+
+    def console(self, text: str) -> None:
+        if self.files or "ERR_FILE_NOT_FOUND" not in text:
+            self.wrong.append(f"console {text}")
+
+    @staticmethod
+    def outside(url: str) -> bool:
+        return not url.startswith(("file:", "data:"))
+
+    def open(self, text: str, folder: Path, view: str = "#/") -> Page:
+        file = folder / "report.html"
+        file.write_text(text)
+        self.page.goto(f"{file.as_uri()}{view}")
+        self.page.wait_for_selector(READY)
+        return self.page
+
+
+def go(page: Page, view: str) -> None:
+    """Lead a page to one of its views, and wait until it is drawn."""
+    page.evaluate("(view) => { location.hash = view; }", view)
+    page.wait_for_function("(view) => document.documentElement.dataset.shown === view", arg=view)
+
+
+@pytest.fixture
+def watched(browser) -> Iterator[Watched]:
+    context = browser.new_context()
+    seen = Watched(context.new_page())
+    yield seen
+    context.close()
+    assert seen.wrong == []
+
+
+def picture(width: int = 40, height: int = 30) -> bytes:
+    """Return a real PNG."""
+    rows = b"".join(b"\0" + bytes([200, 60, 60]) * width for _ in range(height))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def everything(tmp_path) -> Report:
+    shot = tmp_path / "attempts/cli/B003/2/shot 1.png"
+    shot.parent.mkdir(parents=True)
+    shot.write_bytes(picture())
+    return samples.reported(samples.PLAN, samples.ledger(tmp_path, samples.everything()), lambda _: "specs/m.yaml:7:9")
+
+
+def many(number: int) -> Report:
+    """Return the report of a run of so many tests, of which every hundredth failed."""
+    tests = tuple(plans.Test(f"T{index:05}", f"Test number {index}", ("cli",)) for index in range(number))
+    plan = msgspec.structs.replace(samples.PLAN, tests=tests, methods=samples.PLAN.methods[:1], gates=())
+    made = [samples.run_started(plan, [f"cli:{test.id}" for test in tests])]
+    for index, test in enumerate(tests):
+        task = f"cli:{test.id}"
+        if index % 100 == 7:
+            made += [*samples.attempt(task, 1, "failed", error=samples.failure()), samples.verdict(task, "failed")]
+        else:
+            made += samples.passed(task)
+    return samples.reported(plan, samples.events([*made, samples.run_finished()]))
+
+
+def test_the_first_screen_has_the_verdict_each_test_and_the_gates_that_decided(watched, everything, tmp_path):
+    page = watched.open(html(everything, FOLDER), tmp_path)
+    assert page.inner_text(".headline") == "Failed: 4 of 10 tests and 2 gates"
+    table = [row.split("\t") for row in page.inner_text(".matrix tbody").splitlines() if row.strip()]
+    assert len(page.query_selector_all(".matrix tbody tr.item")) == 6, table
+    cells = page.eval_on_selector_all("tr.item .cell .badge", "all => all.map((one) => one.lastChild.textContent)")
+    assert sorted(cells) == sorted(row.verdict for row in everything.rows)
+    assert "after:pass_rate" in page.inner_text("main")
+    assert "pass_rate = 0.25" in page.inner_text("main")
+    commands = page.eval_on_selector_all(".command code", "all => all.map((one) => one.textContent)")
+    assert commands == [
+        "orchestra run --suite market B003 'B005[NVDA]' --method cli",
+        "orchestra run --suite market B004 --method mcp",
+    ]
+
+
+def test_a_failure_shows_step_message_both_texts_and_its_picture(watched, everything, tmp_path):
+    page = watched.open(html(everything, FOLDER), tmp_path, "#/test/B003/cli")
+    text = page.inner_text("main")
+    for part in ("Step 2 expect", 'the heading "Market" is not visible', "no such element", "look at the screenshot"):
+        assert part in text
+    page.wait_for_function("document.querySelector('.shots img').naturalWidth === 40")
+    page.click("text=attempt 1")
+    page.wait_for_selector("text=nothing answered")
+    assert page.url.endswith("#/test/B003/cli/1")
+    page.click("nav[aria-label=Methods] >> text=mcp")
+    page.wait_for_selector("h1 + .row >> text=mcp")
+
+
+def test_embedded_pictures_need_no_file(watched, everything, tmp_path):
+    report = replace(everything, shown=shown(tmp_path, tmp_path, samples.PLAN, everything, embed=True))
+    (tmp_path / "attempts/cli/B003/2/shot 1.png").unlink()
+    page = watched.open(html(report, FOLDER), tmp_path, "#/test/B003/cli")
+    page.wait_for_function("document.querySelector('.shots img').naturalWidth === 40")
+
+
+def test_what_is_copied_is_the_whole_failure(watched, everything, tmp_path):
+    page = watched.open(html(everything, FOLDER), tmp_path, "#/test/B003/cli")
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    page.click("text=Copy all of this as text")
+    copied = page.evaluate("window.copied")
+    assert 'message: the heading "Market" is not visible' in copied
+    assert f"screenshot: {FOLDER}/attempts/cli/B003/2/shot 1.png" in copied
+    assert copied.endswith("repeat: orchestra run --suite market B003 --method cli\n")
+
+
+def test_every_hostile_text_stays_text(watched, tmp_path):
+    tests = tuple(plans.Test(f"T{number}", text, ("cli",), group=text) for number, text in enumerate(NASTY))
+    plan = msgspec.structs.replace(samples.PLAN, title="</script><script>alert(1)</script>", tests=tests)
+    made = [samples.run_started(plan, [f"cli:{test.id}" for test in tests])]
+    for test in tests:
+        error = samples.failure(message=test.title, expected=test.title, found=f"{test.title}x", hint=test.title)
+        files = [samples.evidence(f"attempts/{test.title.replace(NUL, '')}.png", test.title)]
+        made += samples.attempt(f"cli:{test.id}", 1, "failed", error=error, evidence=files)
+        made.append(samples.verdict(f"cli:{test.id}", "failed", reason=test.title))
+    text = html(samples.reported(plan, samples.events(made)), FOLDER)
+    watched.files = False
+    page = watched.open(text, tmp_path)
+    assert page.inner_text("h1") == "</script><script>alert(1)</script>"
+    titles = page.eval_on_selector_all("tr.item .title", "all => all.map((one) => one.textContent)")
+    assert titles == [test["title"] for test in data_of(text)["tests"]]
+    for number in range(len(NASTY)):
+        go(page, f"#/test/T{number}/cli")
+        assert page.text_content("h1").startswith(f"T{number} ")
+        links = page.eval_on_selector_all(".files a", "all => all.map((one) => one.protocol)")
+        assert links == ["file:"]
+    assert page.eval_on_selector_all("script, iframe, object", "all => all.length") == 2
+    watched.wrong[:] = [
+        text for text in watched.wrong if "ERR_FILE_NOT_FOUND" not in text
+    ]  # the pictures are not there
+
+
+def test_a_script_that_comes_into_the_page_does_not_run(browser, everything, tmp_path):
+    page = browser.new_page()
+    Watched(page).open(html(everything, FOLDER), tmp_path)
+    refused = page.evaluate("""() => {
+        const out = [];
+        try { document.body.innerHTML = "<img src=x onerror='window.hacked = 1'>"; } catch (error) { out.push(error.name); }
+        const script = document.createElement("script");
+        try { script.text = "window.hacked = 2"; } catch (error) { out.push(error.name); }
+        document.body.append(script);
+        const frame = document.createElement("a");
+        frame.setAttribute("href", "javascript:window.hacked=3");
+        document.body.append(frame);
+        frame.click();
+        return out;
+    }""")
+    assert refused == ["TypeError", "TypeError"]
+    assert page.evaluate("window.hacked") is None
+    page.close()
+
+
+def test_filters_are_links_and_the_table_follows_them(watched, everything, tmp_path):
+    page = watched.open(html(everything, FOLDER), tmp_path)
+    page.fill("input[type=search]", "ticker")
+    assert page.eval_on_selector_all("tr.item td.id", "all => all.map((one) => one.textContent)") == [
+        "B003",
+        "B005[NVDA]",
+    ]
+    page.click(".chips >> text=timeout 1")
+    address = page.url
+    assert page.inner_text("#number") == "1 test of 6"
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_selector(READY)
+    assert page.eval_on_selector_all("tr.item td.id", "all => all.map((one) => one.textContent)") == ["B005[NVDA]"]
+    page.click("tr.item a")
+    page.wait_for_selector(".crumbs")
+    page.go_back()
+    page.wait_for_selector("#filter")
+    assert page.input_value("input[type=search]") == "ticker"
+
+
+def test_the_timeline_has_a_bar_for_each_attempt_and_each_state_of_a_server(watched, everything, tmp_path):
+    page = watched.open(html(everything, FOLDER), tmp_path, "#/timeline")
+    bars = page.eval_on_selector_all(".chart a", "all => all.map((one) => one.getAttribute('aria-label'))")
+    expected = [
+        f"{row.task} attempt {one.body.attempt}: {one.body.outcome}" for row in everything.rows for one in row.tries
+    ]
+    assert sorted(bar.rpartition(",")[0] for bar in bars) == sorted(expected)
+    assert page.locator(".chart rect:not(.lane)").count() == len(expected) + len(everything.changes)
+
+
+def test_ten_thousand_tests_are_a_few_rows_at_a_time(watched, tmp_path):
+    text = html(many(10_000), FOLDER)
+    assert len(text) < 2_000_000
+    page = watched.open(text, tmp_path)
+    assert page.locator("tr.item").count() < 100
+    assert page.get_attribute(".matrix", "aria-rowcount") == "10001"
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_selector("text=T09999")
+    page.fill("input[type=search]", "T05007")
+    page.wait_for_selector("text=1 test of 10000")
+    assert page.inner_text("tr.item .badge").strip().endswith("failed")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_view_is_wider_than_the_window(browser, everything, tmp_path, scheme, width):
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    Watched(page).open(html(everything, FOLDER), tmp_path)
+    for view in VIEWS:
+        go(page, view)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, view
+    page.close()
+
+
+@pytest.mark.xdist_group("node")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser, node_tools, everything, tmp_path, scheme):
+    axe = (node_tools.modules / "axe-core" / "axe.min.js").read_text()
+    page = browser.new_page(color_scheme=scheme, reduced_motion="reduce")
+    Watched(page).open(html(everything, FOLDER), tmp_path)
+    page.evaluate(axe)
+    for view in VIEWS:
+        go(page, view)
+        found = page.evaluate(
+            "axe.run().then((done) => done.violations.map((one) => [one.id, one.impact, one.nodes.map((node) => node.html)]))"
+        )
+        assert [one for one in found if one[1] in {"serious", "critical"}] == [], (view, json.dumps(found, indent=1))
+    page.close()
+
+
+def test_without_scripts_the_page_names_the_failures(browser, everything, tmp_path):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    (tmp_path / "report.html").write_text(html(everything, FOLDER))
+    page.goto((tmp_path / "report.html").as_uri())
+    text = page.inner_text("main")
+    assert "Failed: 4 of 10 tests and 2 gates" in text
+    assert re.search(r"cli:B003 .*: failed: the heading \"Market\" is not visible", text)
+    assert "summary.md" in text
+    context.close()
