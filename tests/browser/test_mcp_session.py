@@ -104,7 +104,7 @@ def test_the_session_is_the_same_in_every_test_and_told_with_each(run):
     assert run.server_pid == server
     assert {first.session, first.started} == {second.session, second.started}
     assert second.continuity == "kept"
-    assert "reason" not in second
+    assert second.reason == ""
     assert (second.url, second.title, second.tabs) == (run._names["url"], "Ground", 1)
     assert second.browser.startswith("chromium ")
     assert second.method == "mcp"
