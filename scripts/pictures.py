@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 
 import httpx
+from playwright.sync_api import Browser as BrowserOfPlaywright
 from playwright.sync_api import sync_playwright
 
 from orchestra.runtime.browsers.browser import Browser, find, launch_options
@@ -64,8 +65,19 @@ def serve(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], str]:
             return process, url
 
 
+def report_pages(browser: BrowserOfPlaywright) -> None:
+    """Write the pictures of report.html of the latest run: its first screen, and its timeline in dark."""
+    address = (ROOT / ".orchestra/market/runs/last/report.html").resolve().as_uri()
+    for name, view, scheme in (("report", "#/", "light"), ("report-timeline", "#/timeline", "dark")):
+        page = browser.new_page(viewport={"width": 1180, "height": 760}, device_scale_factor=1.5, color_scheme=scheme)
+        page.goto(f"{address}{view}")
+        page.locator("html[data-ready]").wait_for()
+        page.screenshot(path=IMAGES / f"{name}.png")
+        page.close()
+
+
 def main() -> None:
-    """Write docs/images/run.png and docs/images/market.png."""
+    """Write docs/images: run.png, market.png, report.png and report-timeline.png."""
     chromium = find("chromium", os.environ, ROOT)
     if not isinstance(chromium, Browser):
         raise SystemExit(chromium.text())
@@ -76,6 +88,7 @@ def main() -> None:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(**launch_options(chromium, os.environ))
+            report_pages(browser)
             page = browser.new_page(device_scale_factor=1.5)
             page.set_content(PAGE.format(text=text))
             box = page.locator("pre").bounding_box()

@@ -19,7 +19,8 @@ from markupsafe import Markup
 
 from orchestra import draw, resources
 from orchestra.ledger.outcome import FINE
-from orchestra.report.page import Page, Part, encoded, page
+from orchestra.report.page import encoded, page
+from orchestra.report.page_data import Page, Part
 from orchestra.report.rows import Report
 
 P = TypeVar("P", bound=Part)

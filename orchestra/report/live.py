@@ -15,7 +15,8 @@ from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
 from orchestra.report import watch
-from orchestra.report.page import Page, Progress, encoded, page
+from orchestra.report.page import encoded, page
+from orchestra.report.page_data import Page, Progress
 from orchestra.report.waits import Waits
 
 SHARE: Final = 50

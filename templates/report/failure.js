@@ -119,15 +119,21 @@ function traceLink(file) {
   return h("span", { class: "quiet small" }, ` (orchestra open ${run.run} shows it)`);
 }
 
-function past(task) {
+// A bar for each earlier run and this one: as high as a pass took, full where it did not pass.
+function bars(task, height) {
   const points = task.past || [];
-  if (!points.length) return null;
   const most = Math.max(...points.map((point) => point[2] || 0), task.seconds || 0, 0.001);
   const all = [...points, [`${run.run} (this run)`, task.verdict, task.attempts ? task.seconds : null]];
-  const bars = all.map(([name, verdict, seconds], number) => s("rect", { x: number * 12, y: 60 - Math.max(4, 56 * (seconds || most) / most), width: 9, height: Math.max(4, 56 * (seconds || most) / most), rx: 2, class: verdict },
+  const drawn = all.map(([name, verdict, seconds], number) => s("rect", { x: number * 12, y: height - Math.max(3, height * (seconds || most) / most), width: 9, height: Math.max(3, height * (seconds || most) / most), rx: 2, class: verdict },
     s("title", {}, `${name}: ${verdict}${seconds ? `, ${duration(seconds)}` : ""}`)));
-  return h("section", { class: "card" }, h("h2", {}, "History"), s("svg", { class: "chart", width: all.length * 12, height: 60, role: "img", "aria-label": `${all.length} runs; the last is this one` }, bars),
-    h("p", { class: "quiet small" }, `${plural(points.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.`));
+  const verdicts = all.map((point) => point[1]).join(", ");
+  return s("svg", { class: "chart", width: all.length * 12, height, role: "img", "aria-label": `${task.task}, ${plural(all.length, "run")}, this one last: ${verdicts}` }, drawn);
+}
+
+function past(task) {
+  if (!task.past?.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, "History"), bars(task, 60), task.trend && h("p", {}, task.trend),
+    h("p", { class: "quiet small" }, `${plural(task.past.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.`));
 }
 
 function around(task) {

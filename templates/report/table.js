@@ -7,7 +7,7 @@ function cell(task, method) {
   if (!task) return h("span", { class: "quiet" }, name, " –");
   const flags = [...(task.degraded?.length ? ["degraded"] : []), ...(task.excused ? ["excused"] : []), ...(task.change ? [task.change] : [])];
   return h("a", { class: "cell", href: address(task) }, name, badge(task.verdict),
-    h("span", { class: "time" }, `${task.mark ? `${task.mark} ` : ""}${task.attempts ? duration(task.seconds) : ""}`),
+    h("span", { class: "time" }, task.mark && h("span", { class: "mark" }, `${task.mark} `), task.attempts ? duration(task.seconds) : ""),
     flags.length ? h("span", { class: "flag" }, flags.join(", ")) : "");
 }
 

@@ -1,6 +1,7 @@
 // Who worked when: attempts in lanes by method, above the servers, on one axis of time.
 const LANE = 20;
 const LABEL = 92;
+const EDGE = 24;
 const MOST_BARS = 4000;
 
 // Put intervals into as few lanes as they need: as many as ran at a time.
@@ -14,6 +15,8 @@ function lanes(bars) {
   }
   return ends.length;
 }
+
+const clock = (at) => (at < 60 ? `${+at.toFixed(1)} s` : `${Math.floor(at / 60)}:${String(Math.round(at % 60)).padStart(2, "0")}`);
 
 function ticks(span) {
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 7200, 21600].find((one) => span / one <= 10) || 86400;
@@ -43,12 +46,12 @@ function timeline(main) {
   for (const group of groups) group.lanes = Math.max(1, lanes(group.bars));
   for (const [component, bars] of states(span)) groups.push({ name: component, bars: bars.map((bar) => ({ ...bar, lane: 0 })), lanes: 1 });
   const width = Math.max(640, (main.clientWidth || 1200) - 60);
-  const scale = (width - LABEL - 12) / span;
+  const scale = (width - LABEL - EDGE) / span;
   let y = 24;
-  const parts = ticks(span).map((at) => [s("line", { class: "axis", x1: LABEL + at * scale, x2: LABEL + at * scale, y1: 18, y2: "100%" }), s("text", { x: LABEL + at * scale, y: 12, "text-anchor": "middle" }, at < 60 ? `${+at.toFixed(1)} s` : `${+(at / 60).toFixed(1)} min`)]);
+  const parts = ticks(span).map((at) => [s("line", { class: "axis", x1: LABEL + at * scale, x2: LABEL + at * scale, y1: 18, y2: "100%" }), s("text", { x: LABEL + at * scale, y: 12, "text-anchor": "middle" }, clock(at))]);
   for (const group of groups) {
     parts.push(s("text", { x: 0, y: y + 14 }, group.name.length > 13 ? `${group.name.slice(0, 12)}…` : group.name));
-    for (let lane = 0; lane < group.lanes; lane += 1) parts.push(s("rect", { class: "lane", x: LABEL, y: y + lane * LANE, width: width - LABEL - 12, height: LANE - 3, rx: 3 }));
+    for (let lane = 0; lane < group.lanes; lane += 1) parts.push(s("rect", { class: "lane", x: LABEL, y: y + lane * LANE, width: width - LABEL - EDGE, height: LANE - 3, rx: 3 }));
     for (const bar of group.bars) {
       const rect = s("rect", { class: bar.word, x: LABEL + bar.start * scale, y: y + bar.lane * LANE, width: Math.max(1.5, bar.seconds * scale - 1), height: LANE - 3, rx: 3 },
         s("title", {}, bar.task ? `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` : `${group.name}: ${bar.state} ${bar.reason || ""}`));

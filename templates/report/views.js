@@ -25,3 +25,19 @@ function slowest() {
   return table("Steps by time", ["method", "step", "times", "altogether", "longest", "in"], rows.map((kind) =>
     [kind.method, kind.verb, String(kind.number), duration(kind.sum), duration(kind.most), h("a", { href: address(kind.task) }, kind.task.task)]));
 }
+
+// Every test over the runs before this one; those that changed most come first.
+const MOST_HISTORIES = 200;
+
+function histories(main) {
+  const there = run.tasks.filter((task) => task.past?.length);
+  const moved = (task) => (task.change ? 0 : task.trend?.includes("changed at") ? 1 : task.past.some((point) => BAD.has(point[1])) ? 2 : 3);
+  const order = [...there].sort((a, b) => moved(a) - moved(b));
+  const rows = order.slice(0, MOST_HISTORIES).map((task) => {
+    const good = task.past.filter((point) => !BAD.has(point[1])).length;
+    return [h("a", { href: address(task) }, task.task), titleOf(task.test), badge(task.verdict), task.change || "", `${good} of ${task.past.length}`, bars(task, 24), task.trend || ""];
+  });
+  main.replaceChildren(h("h1", { class: "unseen" }, "History"), rows.length ? table("History", ["task", "title", "this run", "change", "good before", "runs", "trend"], rows)
+    : h("section", { class: "card" }, h("h2", {}, "History"), h("p", {}, "No earlier run executed a test of this one.")));
+  if (order.length > MOST_HISTORIES) main.append(h("p", { class: "quiet" }, `${order.length - MOST_HISTORIES} more have their history on their own page.`));
+}

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from orchestra import plan as plans
+from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.report.evidence_text import shown
 from orchestra.report.html import html
 from orchestra.report.rows import Report
@@ -23,7 +24,16 @@ from tests.support.hostile import NASTY
 from tests.support.pages import data_of
 
 FOLDER = f".orchestra/market/runs/{samples.RUN}"
-VIEWS = ("#/", "#/test/B003/cli", "#/test/B003/cli/1", "#/test/B002/mcp", "#/test/B004/cli", "#/timeline", "#/run")
+VIEWS = (
+    "#/",
+    "#/test/B003/cli",
+    "#/test/B003/cli/1",
+    "#/test/B002/mcp",
+    "#/test/B004/cli",
+    "#/timeline",
+    "#/history",
+    "#/run",
+)
 WIDTHS = (360, 768, 1280)
 NUL = "\0"  # in no name of a file
 READY = "html[data-ready]"
@@ -98,7 +108,15 @@ def everything(tmp_path) -> Report:
     shot = tmp_path / "attempts/cli/B003/2/shot 1.png"
     shot.parent.mkdir(parents=True)
     shot.write_bytes(picture())
-    return samples.reported(samples.PLAN, samples.ledger(tmp_path, samples.everything()), lambda _: "specs/m.yaml:7:9")
+    report = samples.reported(
+        samples.PLAN, samples.ledger(tmp_path, samples.everything()), lambda _: "specs/m.yaml:7:9"
+    )
+    runs = [(f"run{number}", 1.0 if number < 12 else 2.0 + number / 1000) for number in range(24)]
+    return replace(report, earlier=tuple(RunRecord(run, executions={"cli:B001": passing(took)}) for run, took in runs))
+
+
+def passing(seconds: float) -> Execution:
+    return Execution("passed", attempts=(Attempt("passed", seconds),))
 
 
 def many(number: int) -> Report:
@@ -236,6 +254,14 @@ def test_the_timeline_has_a_bar_for_each_attempt_and_each_state_of_a_server(watc
     ]
     assert sorted(bar.rpartition(",")[0] for bar in bars) == sorted(expected)
     assert page.locator(".chart rect:not(.lane)").count() == len(expected) + len(everything.changes)
+
+
+def test_the_history_has_a_bar_for_each_run_and_names_where_a_level_changed(watched, everything, tmp_path):
+    page = watched.open(html(everything, FOLDER), tmp_path, "#/history")
+    [row] = [row for row in page.locator("tbody tr").all() if "cli:B001" in row.inner_text()]
+    assert row.locator("svg rect").count() == len(everything.earlier) + 1
+    assert "changed at run12: 1.000 s to 2.0" in row.inner_text()
+    assert "24 of 24" in row.inner_text()
 
 
 def test_ten_thousand_tests_are_a_few_rows_at_a_time(watched, tmp_path):

@@ -1,0 +1,60 @@
+"""What report.html shows as tables of text: methods, servers, network, advice, provenance. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from orchestra.report.page_data import Table
+from orchestra.report.rows import Report
+from orchestra.report.table import agreement, overhead
+
+
+def tables(report: Report) -> Iterator[Table]:
+    """Yield the tables of a run that have rows."""
+    yield from _method_tables(report)
+    if report.services:
+        rows = tuple(
+            (one.component, one.state, one.url, ", then ".join(one.rungs), one.reason) for one in report.services
+        )
+        yield Table("Servers and tools", ("component", "last state", "address", "recovery", "reason"), rows)
+    if report.network:
+        from_host = tuple(row.cells() for row in report.network)
+        yield Table("Network", ("method", "host", "component", "requests", "failed", "bytes", "slowest"), from_host)
+    if report.advice:
+        advice = tuple((one.rule, one.about, f"{one.saved:.1f} s", one.evidence) for one in report.advice)
+        yield Table("Advice", ("rule", "of", "saves a run", "because"), advice)
+    yield Table("Provenance", ("what", "value"), tuple(_provenance(report)))
+
+
+def _method_tables(report: Report) -> Iterator[Table]:
+    texts = [*agreement(report).lines(), *(one.text() for one in overhead(report))]
+    if texts:
+        yield Table("Methods", ("agreement and cost",), tuple((text,) for text in texts))
+    for one in report.comparisons:
+        apart = tuple(
+            (test, f"{first.verdict} {first.message}".rstrip(), f"{second.verdict} {second.message}".rstrip())
+            for test, (first, second) in one.disagreeing.items()
+        )
+        if apart:
+            yield Table("Methods disagree", ("test", one.first, one.second), apart)
+        costs = tuple(
+            (cost.verb, f"{cost.more.median:+.3f} s", _interval(cost.more.low, cost.more.high), str(cost.more.pairs))
+            for cost in one.steps
+        )
+        if costs:
+            yield Table(f"{one.second} against {one.first}, by step", ("step", "median", "95 %", "pairs"), costs)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:+.3f} to {high:+.3f} s"
+
+
+def _provenance(report: Report) -> Iterator[tuple[str, str]]:
+    facts: Mapping[str, str] = {
+        "started": report.started,
+        "ended": report.ended,
+        "plan": report.plan_digest,
+        "spec": report.source_digest,
+        **dict(report.provenance),
+    }
+    yield from ((name, value) for name, value in facts.items() if value)

@@ -1,0 +1,162 @@
+"""The tests of report.html: each task with its attempts, its files, its history and what is new about it. Pure."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote
+
+from orchestra.ledger import trend
+from orchestra.ledger.history import RunRecord
+from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone
+from orchestra.report.evidence_text import line_of
+from orchestra.report.page_data import Attempt, Error, File, Point, Progress, Task
+from orchestra.report.rows import Report, Row, Try
+
+POINTS: Final = 30
+"""Earlier runs that the history of a test shows."""
+
+
+def tasks(report: Report, progress: Progress | None = None, *, served: bool = False) -> Iterator[Task]:
+    """Yield each task of a run. Arguments as of `page`."""
+    paces = {one.task: one.result for one in report.paces if one.result != "unconfirmed"}
+    for row in report.rows:
+        now = progress.of(row.task) if progress is not None else ""
+        yield Task(
+            task=row.task,
+            test=row.test,
+            method=row.method,
+            verdict=now or row.verdict,
+            reason="" if now else row.message,
+            seconds=round(row.seconds, 3),
+            attempts=row.attempts,
+            speed=row.speed_class,
+            mark="" if row.verdict == "failed" else row.mark,
+            place="" if now else row.place,
+            spec=report.shown.spec.get(line_of(row.place), ""),
+            degraded=row.degraded,
+            excused=row.excused,
+            unchanged_since=row.unchanged_since,
+            incidents=row.incidents,
+            change=_change(row, report.earlier) or paces.get(row.task, ""),
+            tries=tuple(_attempt(one, row, report, served=served) for one in row.tries),
+            past=tuple(_past(row.task, report.earlier)),
+            trend=_trend(row, report.earlier),
+        )
+
+
+def _change(row: Row, earlier: Sequence[RunRecord]) -> str:
+    """Return how an executed test differs from the latest run that executed it; it is `new` where no earlier run did."""
+    if not row.attempts or not earlier:
+        return ""
+    before = next((one.executions[row.task] for one in reversed(earlier) if row.task in one.executions), None)
+    if before is None:
+        return "new"
+    good, was_good = row.verdict in GOOD, before.verdict in GOOD
+    return "" if good == was_good else "fixed" if good else "new failure"
+
+
+def _past(task: str, earlier: Sequence[RunRecord]) -> Iterator[Point]:
+    for record in earlier[-POINTS:]:
+        one = record.executions.get(task)
+        if one is not None:
+            yield Point(record.run, one.verdict, None if one.passing is None else round(one.passing, 3))
+
+
+def _trend(row: Row, earlier: Sequence[RunRecord]) -> str:
+    """Return the slope of the durations of passes, this one included, and where their level changed; empty for few."""
+    runs = [record.run for record in earlier if _passing(record, row.task) is not None]
+    seconds = [found for record in earlier if (found := _passing(record, row.task)) is not None]
+    if row.attempts and row.verdict in GOOD:
+        runs, seconds = [*runs, "this run"], [*seconds, row.seconds]
+    if len(seconds) <= trend.LEAST:
+        return ""
+    levels = (f"changed at {runs[one.at]}: {one.before:.3f} s to {one.after:.3f} s" for one in trend.changes(seconds))
+    return "; ".join((f"{trend.slope(seconds):+.4f} s a run", *levels))
+
+
+def _passing(record: RunRecord, task: str) -> float | None:
+    found = record.executions.get(task)
+    return found.passing if found is not None else None
+
+
+def _attempt(one: Try, row: Row, report: Report, *, served: bool) -> Attempt:
+    body = one.body
+    end = since(report.started, one.ended)
+    return Attempt(
+        number=body.attempt,
+        outcome=body.outcome,
+        start=round(max(0.0, end - body.seconds), 3),
+        seconds=round(body.seconds, 3),
+        error=_error(one, report),
+        steps=tuple(map(_step, body.steps)),
+        files=tuple(_file(file, report, served=served) for file in body.evidence),
+        findings=tuple(map(_finding, body.findings)),
+        dropped=tuple(map(_dropped, body.dropped)),
+        incidents=body.incidents,
+        held=body.infra_suspect and one is not row.tries[-1],
+    )
+
+
+def _error(one: Try, report: Report) -> Error | None:
+    error = one.body.error
+    if error is None:
+        return None
+    return Error(
+        error.kind,
+        error.message,
+        error.step,
+        error.at or "",
+        report.shown.spec.get(line_of(error.at or ""), ""),
+        error.expected or "",
+        error.found or "",
+        error.hint or "",
+    )
+
+
+def _step(one: StepDone) -> tuple[str, float, str, int]:
+    return one.verb, round(one.seconds, 3), one.outcome, one.calls
+
+
+def _file(one: Evidence, report: Report, *, served: bool) -> File:
+    content = report.shown.pictures.get(one.path)
+    name = one.path.rpartition("/")[2]
+    return File(
+        one.kind,
+        name,
+        address(f"f/{one.digest}/{name}" if served else one.path),
+        one.bytes,
+        report.shown.texts.get(one.path, ""),
+        picture_address(content) if content else "",
+        one.path if served else "",
+    )
+
+
+def _finding(one: Finding) -> str:
+    where = f" ({one.where})" if one.where else ""
+    return f"{one.level} {one.layer}: {one.text}{where}{f', {one.count} times' if one.count > 1 else ''}"
+
+
+def _dropped(one: Dropped) -> str:
+    return f"{one.path} ({one.kind}, {one.bytes} bytes): {one.reason or 'over evidence_limit_megabytes'}"
+
+
+def address(path: str) -> str:
+    """Return a path as a relative address, whatever is in it: no scheme, no host, no query."""
+    return "./" + quote(path, errors="replace")
+
+
+def picture_address(content: bytes) -> str:
+    """Return the content of a picture as an address that needs no file."""
+    kind = "jpeg" if content.startswith(b"\xff\xd8") else "webp" if content[8:12] == b"WEBP" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def since(start: str, moment: str) -> float:
+    """Return the seconds between two stamps of a record; 0.0 where one is not known."""
+    if not start or not moment:
+        return 0.0
+    return round((datetime.fromisoformat(moment) - datetime.fromisoformat(start)).total_seconds(), 3)
