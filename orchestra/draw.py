@@ -109,7 +109,7 @@ def plain_name(text: str) -> str:
         ValueError: it is not plain; ids of suites, methods and commands always are, the schema sees to that.
     """
     if not _PLAIN_NAME.fullmatch(text):
-        raise ValueError(f"{text!r} is no plain name")
+        raise ValueError(f"{text!r} is not a plain name")
     return text
 
 

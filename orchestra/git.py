@@ -51,7 +51,7 @@ def ask(
     """
     program = checkout.program("git", os.environ.get("PATH", os.defpath), folder)
     if program is None:
-        return Asked(None, b"", "git cannot be started: it is not on PATH outside of the project")
+        return Asked(None, b"", "git cannot be started: it is not on PATH outside the project")
     environment = checkout.environment(os.environ, folder)
     own = {name: value for name, value in environment.items() if name not in _OF_OTHERS}
     try:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 
 BELOW = ".orchestra"
-LINK = "it is a link, and none is followed below .orchestra"
+LINK = "it is a link, and orchestra follows no link below .orchestra"
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SHARED = frozenset({"plan.json", "baseline.json"})
@@ -125,7 +125,7 @@ def open_file(path: str | os.PathLike[str], flags: int, mode: int | None = None,
             raise _reason(error, name, folder, os.fspath(path)) from error
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
     return file
 
 

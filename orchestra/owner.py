@@ -67,7 +67,7 @@ def _read(file: str) -> bytes:
     with os.fdopen(handle, "rb") as stream:
         status = os.fstat(handle)
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise PermissionError("the key of records is not the user's alone")
+            raise PermissionError("other users can access the key of records")
         found = stream.read(_BYTES + 1)
     if len(found) != _BYTES:
         raise OSError("the key of records is damaged")

@@ -431,12 +431,12 @@ def load(data: bytes, name: str) -> Plan:
     Raises:
         PlanError: it is not a plan, is of another format, or was changed by hand.
     """
-    mend = "write it again with `orchestra compile`; it is generated, so a change by hand is lost"
+    mend = "regenerate it with `orchestra compile`; manual changes of a generated file are lost"
     text = data.replace(b"\r\n", b"\n")
     if conflict.marked(text):
         message = f"{name}: it holds the conflict markers of a merge"
         raise PlanError(
-            message, "resolve the conflicts of the specs, then run `orchestra compile`, which writes it again"
+            message, "resolve the conflicts of the specs, then run `orchestra compile`, which overwrites it"
         )
     head, _, body = text.partition(b",\n")
     try:

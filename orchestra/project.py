@@ -54,7 +54,7 @@ class Project(NamedTuple):
             try:
                 found.update(globs.files(self.root, glob))
             except ValueError as error:
-                raise UsageError(f'"{glob}" of [tool.orchestra] specs is no glob: {error}') from error
+                raise UsageError(f'"{glob}" of [tool.orchestra] specs is not a glob: {error}') from error
         return sorted(path.relative_to(self.root).as_posix() for path in found)
 
     def suites(self) -> list[str]:

@@ -180,9 +180,9 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
     """
     decoded = _decode(text, file)
     if number := conflict.line(text.replace(b"\r\n", b"\n")):
-        hint = "keep what is right of both sides and remove the three marker lines; then run `orchestra compile`"
+        hint = "resolve it, remove the three marker lines, and run `orchestra compile`"
         place = Place(file, number, 1)
-        raise SpecError((Diagnostic(place, "yaml-conflict", "git left a conflict of a merge here", hint),))
+        raise SpecError((Diagnostic(place, "yaml-conflict", "unresolved merge conflict", hint),))
     marks = Marks(-1, decoded)
     walk = _Walk(file, marks)
     readable = _without_directive(decoded, walk)
@@ -225,7 +225,7 @@ def read_inside(root: FilePath, path: str) -> bytes:
     """
     real = (root / path.replace("\0", "?")).resolve()
     if not real.is_relative_to(root.resolve()):
-        raise OSError(errno.EINVAL, "it lies outside of the project", path)
+        raise OSError(errno.EINVAL, "it is outside the project", path)
     return nofollow.read(real)
 
 
@@ -275,7 +275,7 @@ class _Walk:
                     continue
                 documents += 1
                 if documents > 1:
-                    hint = "keep one document in a file; use `include:` for the others"
+                    hint = "leave one document in the file; use `include:` for the others"
                     self.refuse(event.start_mark.index, "yaml-documents", "found a second document", hint)
                     return None
                 data, self.marks.root = self._document(next_event)
@@ -284,7 +284,7 @@ class _Walk:
         if data is None and _own(self.marks.root) < 0:
             self.marks.root = 0
             hint = "write at least `orchestra: 1`, `suite:` and `tests:`, or run `orchestra init`"
-            self.refuse(0, "yaml-empty", "the file says nothing: it is empty or holds only comments", hint)
+            self.refuse(0, "yaml-empty", "the file is empty or holds only comments", hint)
         return data
 
     # One function on purpose: at a million events a file, a call for each would double the time.
@@ -376,7 +376,7 @@ class _Walk:
         try:
             value = resolve(text)
         except NotJSONError as reason:
-            hint = "write a number that JSON can carry, or quote it if it is a text"
+            hint = "write a number with a JSON form, or quote it if it is a text"
             self.refuse(index, "yaml-number", f'found the number "{_short(text)}", but {reason}', hint)
             return 0
         kind = trap_of(text)
@@ -396,13 +396,13 @@ class _Walk:
             try:
                 value = resolve(text)
             except NotJSONError as reason:
-                hint = "write a number that JSON can carry, or quote it if it is a text"
+                hint = "write a number with a JSON form, or quote it if it is a text"
                 self.refuse(index, "yaml-number", f'found the number "{_short(text)}", but {reason}', hint)
                 return None
             if type(value) in _TYPES[name]:
                 return float(text) if name == "float" else value
             self.refuse(
-                index, "yaml-tag", f'found the tag "!!{name}" on "{_short(text)}", which is none', "remove the tag"
+                index, "yaml-tag", f'found the tag "!!{name}" on "{_short(text)}", which does not fit', "remove the tag"
             )
             return None
         self._refuse_tag(tag, index)
@@ -423,21 +423,21 @@ class _Walk:
         name, index = str(event.anchor), event.start_mark.index
         if name not in self._anchors:
             near = get_close_matches(name, self._anchors, 1)
-            hint = f'did you mean "*{near[0]}"?' if near else f"write &{name} before the value that it stands for"
+            hint = f'did you mean "*{near[0]}"?' if near else f"write &{name} before its value"
             self.refuse(index, "yaml-syntax", f'found the alias "*{name}", but no anchor "&{name}" before it', hint)
             return None, index
         value, mark = self._anchors[name]
         if value is _OPEN:
             start = self.place(mark[0])
-            message = f'found the alias "*{name}" inside what it stands for (anchor at {start.line}:{start.column})'
+            message = f'found the alias "*{name}" inside its own value (anchor at {start.line}:{start.column})'
             self.refuse(index, "yaml-recursive-alias", message, "write the value out")
             return None, index
         if not isinstance(mark, list):
             return value, index
         self._aliased += self._size(value)
         if self._aliased > MAX_ALIASED:
-            message = f"the aliases up to here stand for more than {MAX_ALIASED:,} values"
-            self.refuse(index, "yaml-alias-bomb", message, "use fewer aliases of aliases")
+            message = f"the aliases up to here expand to more than {MAX_ALIASED:,} values"
+            self.refuse(index, "yaml-alias-bomb", message, "nest fewer aliases")
             raise _StopWalkError
         return value, [index, *mark[1:]]
 

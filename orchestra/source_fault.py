@@ -46,12 +46,12 @@ _TABLE = (
     ),
     _Words(
         ("sequence entries are not allowed",),
-        "a list item `- ` where none can stand",
+        "a list item `- ` where none is allowed",
         "begin the list on a line of its own below the key, or write it as [a, b]",
     ),
     _Words(
         ("mapping keys are not allowed",),
-        "a key marker `? ` where none can stand",
+        "a key marker `? ` where none is allowed",
         _QUOTE + " if it begins with a question mark",
     ),
     _Words(
@@ -62,7 +62,7 @@ _TABLE = (
     ),
     _Words(
         ("unexpected end of stream",),
-        "a quoted text that never ends",
+        "a quoted text without an end",
         "close the quote",
         at_start=True,
     ),
@@ -73,12 +73,12 @@ _TABLE = (
     ),
     _Words(
         ("unknown escape character",),
-        "a backslash that begins no known escape inside double quotes",
+        "an unknown escape inside double quotes",
         "write \\\\ for a backslash, or use single quotes",
     ),
     _Words(
         ("hexdecimal", "hexadecimal", "invalid Unicode character escape"),
-        "a character escape that names no character",
+        "an invalid character escape",
         "write \\xHH, \\uHHHH or \\UHHHHHHHH with hexadecimal digits; above \\uFFFF take one \\U, not two \\u",
     ),
     _Words(
@@ -93,12 +93,12 @@ _TABLE = (
     ),
     _Words(
         ("did not find expected key", "<block end>"),
-        "something that is no key of the mapping around it",
+        "something that is not a key of the mapping around it",
         "give the keys of one mapping the same indentation; quote a text that begins or ends with a quote or bracket",
     ),
     _Words(
         ("expected '-' indicator",),
-        "something that is no item of the list around it",
+        "something that is not an item of the list around it",
         "begin each item with `- ` and the same indentation",
     ),
     _Words(
@@ -141,7 +141,7 @@ _TABLE = (
     ),
     _Words(
         ("cannot start any token",),
-        "a character that can begin no text",
+        "a character that cannot begin a text",
         _QUOTE + " if it begins with one of @ ` %",
     ),
     _Words(
@@ -152,7 +152,7 @@ _TABLE = (
     _Words(
         ("<document start>",),
         "text after the end of the document",
-        "keep one mapping in the file, with its keys at the left margin",
+        "leave one mapping in the file, with its keys at the left margin",
         rule="yaml-documents",
     ),
 )

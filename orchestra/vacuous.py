@@ -74,7 +74,7 @@ def _open(pattern: object) -> bool:
 
 def message(key: str, value: str) -> str:
     """Return what is wrong with an expectation."""
-    return f'"{key}" is "{value}", which is true of everything: nothing can fail it'
+    return f'"{key}" is "{value}", which is always true: it can never fail'
 
 
-HINT = "write what must be there, or leave the expectation out"
+HINT = "write the expected value, or remove the expectation"

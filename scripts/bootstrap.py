@@ -34,6 +34,8 @@ NO_FIREFOX = VENV / "no-firefox"
 INPUTS = ("pyproject.toml", "requirements-dev.txt", "scripts/bootstrap.py", "orchestra/__init__.py")
 OLDEST = (3, 11)
 STEP_SECONDS = 1800
+FIREFOX_SECONDS = 300
+"""Each step to install Firefox has this time: no set-up should wait long for a browser that it can do without."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -170,7 +172,7 @@ def find_firefox() -> None:
             report(f"no firefox: apt-get could not install it; remove {NO_FIREFOX.relative_to(ROOT)} to try again")
             return
         report("no firefox; installing firefox-esr by apt-get (FIREFOX=0 skips this)")
-        if not apt_install(["firefox-esr"]):
+        if not apt_install(["firefox-esr"], FIREFOX_SECONDS):
             NO_FIREFOX.touch()
         found = find("firefox", os.environ, ROOT)
     if isinstance(found, Browser):
@@ -221,14 +223,21 @@ def apt_is_ours() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def apt_install(packages: Sequence[str]) -> bool:
+def apt_install(packages: Sequence[str], seconds: float = STEP_SECONDS) -> bool:
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # Continue after a failed update: the existing lists may suffice.
-    step(["apt-get", "update", "-q"], env=env)
-    return step(["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], env=env)
+    step(["apt-get", "update", "-q"], env=env, seconds=seconds)
+    return step(["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], env=env, seconds=seconds)
 
 
-def step(argv: Sequence[str], problem: str = "", *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> bool:
+def step(
+    argv: Sequence[str],
+    problem: str = "",
+    *,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    seconds: float = STEP_SECONDS,
+) -> bool:
     """Run a program without stdin and log its output. With `problem`, a failure ends the set-up and shows it."""
     try:
         done = subprocess.run(
@@ -238,7 +247,7 @@ def step(argv: Sequence[str], problem: str = "", *, cwd: Path = ROOT, env: Mappi
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=STEP_SECONDS,
+            timeout=seconds,
             check=False,
         )
         code, output = done.returncode, done.stdout.decode(errors="replace")

@@ -75,7 +75,7 @@ def write(root: Path) -> Outcome:
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{FILE} is no UTF-8: {error}", _mend(entry())) from None
+        raise UsageError(f"{FILE} is not UTF-8: {error}", _mend(entry())) from None
     except OSError as error:
         raise MachineError(f"{FILE} cannot be read: {error}") from None
     new = merge(old, entry())
@@ -107,7 +107,7 @@ def _read(text: str) -> dict[str, Any]:
     try:
         config = json.loads(text.removeprefix("\ufeff"))
     except ValueError as error:
-        raise UsageError(f"{FILE} is no JSON: {error}", _mend(entry())) from None
+        raise UsageError(f"{FILE} is not JSON: {error}", _mend(entry())) from None
     if not isinstance(config, dict):
         raise UsageError(f"{FILE} holds {_kind(config)}, not a mapping", _mend(entry()))
     return config
@@ -119,4 +119,4 @@ def _kind(value: Any) -> str:
 
 
 def _mend(wanted: Mapping[str, Any]) -> str:
-    return f'mend the file, or add this to its "mcpServers" by hand: {json.dumps({ENTRY: dict(wanted)})}'
+    return f'correct the file, or add this to its "mcpServers" by hand: {json.dumps({ENTRY: dict(wanted)})}'

@@ -55,7 +55,7 @@ def _blocks(spec: Spec, source: Assembled, sizes: dict[str, tuple[int, int]]) ->
         size, depth = _grown(blocks[name], sizes)
         sizes[name] = size, depth + 1
         if depth + 1 > MOST_DEPTH:
-            message = f'the block "{name}" uses blocks {depth + 1} deep; at most {MOST_DEPTH} are allowed'
+            message = f'the block "{name}" nests blocks {depth + 1} deep; at most {MOST_DEPTH} are allowed'
             yield Diagnostic(
                 source.place(("blocks", name), key=True), "block-depth", message, "use the inner one directly"
             )

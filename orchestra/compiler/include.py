@@ -140,7 +140,7 @@ class _Reading:
         try:
             real = (self._root / name).resolve()
             if name.startswith("..") or not real.is_relative_to(self._real_root):
-                reason = f'is outside of the project root "{self._root}"'
+                reason = f'is outside the project root "{self._root}"'
                 raise _UnreadableError(reason, "name a file below the project root")
             if name.startswith("/"):
                 raise _UnreadableError("is an absolute path", "write it relative to the project root")
@@ -154,7 +154,7 @@ class _Reading:
                 return name, handle.read(MAX_BYTES + 1)
         except (OSError, ValueError, RuntimeError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            hint = "mend the path or the permissions of the file"
+            hint = "correct the path or the permissions of the file"
             raise _UnreadableError(f"cannot be read: {why.lower()}", hint) from None
 
     def read(self, name: str, raw: bytes, named_at: Place) -> None:
@@ -167,7 +167,7 @@ class _Reading:
             self.problems.extend(error.diagnostics)
             return
         if self._open and not isinstance(document.data, dict):
-            message = f'the included file "{name}" is no mapping of sections'
+            message = f'the included file "{name}" is not a mapping of sections'
             self.problems.append(Diagnostic(named_at, "include-path", message, "begin it with a key such as `tests:`"))
         part = self.parts[name] = _Part(document, raw)
         self._open.append(real)
@@ -187,9 +187,9 @@ class _Reading:
             return
         real = (self._root / name).resolve()
         if real in self._open:
-            message = f'"{path}" includes itself' if real == self._open[-1] else f'"{path}" is included in a circle'
+            message = f'"{path}" includes itself' if real == self._open[-1] else f'"{path}" is included in a cycle'
             begun = self._named_at[real]
-            where = f"; it was begun at {begun}" if begun.file != name else ""
+            where = f"; the cycle begins at {begun}" if begun.file != name else ""
             self.problems.append(Diagnostic(place, "include-cycle", message + where, "remove one of the includes"))
         elif real in self._named_at:
             message = f'"{path}" is included twice; first at {self._named_at[real]}'
@@ -247,7 +247,7 @@ class _Merge:
                 message = f'"{name}" overrides nothing: no included file defines it'
                 self.problems.append(Diagnostic(place, "include-override", message, hint))
             elif path not in own:
-                message = f'"{name}" is to be overridden, but this file does not define it'
+                message = f'"{name}" is listed under "override", but this file does not define it'
                 first = self._units[path].owner.place(path, key=True)
                 hint = f"define it here, or remove it from `override:`; it is defined at {first}"
                 self.problems.append(Diagnostic(place, "include-override", message, hint))

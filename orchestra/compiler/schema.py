@@ -24,7 +24,7 @@ class JudgesDisagreeError(Exception):
     """jsonschema-rs refuses a spec in which jsonschema finds nothing: a defect of this program, not of the spec."""
 
     def __init__(self, said: tuple[str, ...]) -> None:
-        super().__init__(f"the two schema validators disagree; the first says: {'; '.join(said)}")
+        super().__init__(f"the two schema validators disagree; the first reports: {'; '.join(said)}")
         self.said = said
 
 

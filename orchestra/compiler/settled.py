@@ -104,7 +104,7 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
         source.place((*_path(step.at[-1]), step.verb, *path)),
         RULE,
         f'"{path[-1]}" becomes {found}{used}; it must be {wanted}',
-        "write a number, or a variable or parameter that is one",
+        "write a number, or a variable or parameter with a number",
     )
 
 

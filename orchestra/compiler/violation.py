@@ -206,7 +206,7 @@ def _too_many(violation: Violation) -> Iterator[Finding]:
     for other in others:
         # An unknown key beside it is reported as such.
         if known is None or (first in known and other in known):
-            message = f"{shown(other)} cannot stand beside {shown(first)}; only one key is allowed here"
+            message = f"{shown(other)} excludes {shown(first)}; only one key is allowed here"
             yield Finding((*violation.path, other), "schema-conflict", message, at_key=True)
 
 
@@ -247,7 +247,7 @@ def _one_of_keys(violation: Violation) -> Iterator[Finding]:
         message = f"{_name(violation.path)} lacks one of {_quoted(keys)}"
         yield Finding(violation.path, "schema-missing-key", message, lacking=tuple(keys))
     for key in present[1:]:
-        message = f'"{key}" cannot stand beside "{present[0]}"; only one of {_quoted(keys)} is allowed'
+        message = f'"{key}" excludes "{present[0]}"; only one of {_quoted(keys)} is allowed'
         yield Finding((*violation.path, key), "schema-conflict", message, at_key=True)
 
 
@@ -255,7 +255,7 @@ def _needs(violation: Violation) -> Iterator[Finding]:
     for key, needed in violation.value.items():
         for other in needed:
             if key in violation.instance and other not in violation.instance:
-                message = f'"{key}" needs "{other}" beside it'
+                message = f'"{key}" needs "{other}"'
                 yield Finding((*violation.path, key), "schema-conflict", message, at_key=True, lacking=(other,))
 
 
@@ -263,7 +263,7 @@ def _forbidden(violation: Violation) -> Iterator[Finding]:
     """A key that nothing satisfies, because of another one beside it."""
     trail = violation.trail
     beside = trail[len(trail) - trail[::-1].index("dependentSchemas")]
-    message = f'{_name(violation.path)} cannot stand beside "{beside}"'
+    message = f'{_name(violation.path)} excludes "{beside}"'
     yield Finding(violation.path, "schema-conflict", message, at_key=True)
 
 

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from orchestra.ledger.case import MARK
 from orchestra.ledger.history import Execution, RunRecord
 
 Z: Final = 1.959964
@@ -41,7 +42,7 @@ class Flaky(NamedTuple):
     """A flaky test.
 
     Attributes:
-        task: `cli:B004`.
+        task: `cli:B004`; of a case its name follows after `::`.
         failed, attempts: under inputs that also passed.
         rate, interval: failed over attempts, and where the true rate lies with 95 %.
         runs: that executed it.
@@ -64,7 +65,7 @@ class Flaky(NamedTuple):
 
 
 def flaky(records: Sequence[RunRecord], machine: str = "") -> tuple[Flaky, ...]:
-    """The flaky tests, those with the greatest impact first.
+    """The flaky tests and cases of wrapped runners, those with the greatest impact first.
 
     Args:
         records: runs in the order of time.
@@ -75,6 +76,8 @@ def flaky(records: Sequence[RunRecord], machine: str = "") -> tuple[Flaky, ...]:
         if not machine or record.machine == machine:
             for task, one in record.executions.items():
                 executed[task].append((record, one))
+                for name, inner in one.by_case:
+                    executed[f"{task}{MARK}{name}"].append((record, inner))
     found = [flaked for task, pairs in executed.items() if (flaked := _judge(task, pairs)) is not None]
     return tuple(sorted(found, key=lambda one: (-one.impact, one.task)))
 

@@ -16,6 +16,7 @@ import msgspec
 
 from orchestra import nofollow
 from orchestra.errors import MachineError
+from orchestra.ledger.case import CaseVerdict
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.event import AttemptFinished, Verdict, VerdictGiven
 from orchestra.ledger.life import Life, Seen
@@ -33,6 +34,9 @@ LEDGER = "events.jsonl"
 KEPT_RUNS: Final = 200
 KEPT_BYTES: Final = 64 * 2**20
 """The cache keeps the latest runs, and no more than this."""
+
+KEPT_TRIES: Final = 20
+"""So many tries of a case count, and no more: a runner may write any number."""
 
 COUNTED: Final[frozenset[Outcome]] = frozenset({"passed", "failed", "timeout", "error"})
 """Outcomes of attempts that say something about a test; one that a signal ended does not."""
@@ -68,6 +72,24 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     under: str = ""
 
 
+class CaseRun(msgspec.Struct, frozen=True, array_like=True):
+    """A case of a wrapped runner in one attempt.
+
+    Attributes:
+        attempt: index of the attempt among those of its execution.
+        verdict: of the case.
+        seconds: how long it took.
+        retries: how often its runner tried it again; each failed.
+        message: why it did not pass, cut.
+    """
+
+    attempt: int
+    verdict: CaseVerdict
+    seconds: float
+    retries: int = 0
+    message: str = ""
+
+
 class Execution(msgspec.Struct, frozen=True, array_like=True):
     """What a run made of a task that it executed.
 
@@ -79,6 +101,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         repeats: seconds of the repeats that a suspected change of its duration caused and that passed.
         moved: `slower` or `faster` than the baseline, confirmed; else empty.
         message: why the last attempt did not pass, cut.
+        cases: of a wrapped runner by name, one for each attempt that executed it.
     """
 
     verdict: Verdict
@@ -88,6 +111,15 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
     repeats: tuple[float, ...] = ()
     moved: str = ""
     message: str = ""
+    cases: dict[str, tuple[CaseRun, ...]] = {}
+
+    @property
+    def by_case(self) -> Iterator[tuple[str, Execution]]:
+        """The executions of the cases by name, each with the tries of its runner as attempts."""
+        for name, runs in self.cases.items():
+            tries = [one for run in runs for one in _tries(run, self.attempts[run.attempt].under)]
+            said = next((run.message for run in reversed(runs) if run.message), "")
+            yield name, Execution(runs[-1].verdict, "", self.inputs, tuple(tries), message=said)
 
     @property
     def passing(self) -> float | None:
@@ -102,6 +134,13 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         """
         own = self.inputs or _sources(record.run, record.plan, record.commit, record.dirty)
         return ((one.under or own, one) for one in self.attempts)
+
+
+def _tries(run: CaseRun, under: str) -> Iterator[Attempt]:
+    """The tries of a case: those that were followed by another one failed, in a time that no report has."""
+    yield from [Attempt("failed", 0.0, "command", under)] * min(run.retries, KEPT_TRIES)
+    passed = run.verdict in {"passed", "flaky"}
+    yield Attempt("passed" if passed else "failed", run.seconds, "" if passed else "command", under)
 
 
 class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -177,7 +216,19 @@ def _execution(view: View, task: str) -> Execution:
         repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed"),
         moved="" if compared == "unconfirmed" else compared,
         message=failed[-1][:MESSAGE] if failed else "",
+        cases=_cases([seen.body for seen in attempts]),
     )
+
+
+def _cases(attempts: Sequence[AttemptFinished]) -> dict[str, tuple[CaseRun, ...]]:
+    """The cases that attempts executed, sorted by name."""
+    found: dict[str, list[CaseRun]] = {}
+    for number, body in enumerate(attempts):
+        for case in body.cases:
+            if case.verdict not in {"skipped", "interrupted"}:
+                run = CaseRun(number, case.verdict, round(case.seconds, 3), case.retries, case.message[:MESSAGE])
+                found.setdefault(case.name, []).append(run)
+    return {name: tuple(found[name]) for name in sorted(found)}
 
 
 def _counted(view: View, task: str) -> Iterator[Seen[AttemptFinished]]:
@@ -279,6 +330,11 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
                 {name: value for name in taken.__struct_fields__ if (value := getattr(taken, name)) or name != "under"}
                 for taken in one.attempts
             ],
+            **(
+                {"cases": {name: [msgspec.structs.asdict(run) for run in runs] for name, runs in one.cases.items()}}
+                if one.cases
+                else {}
+            ),
         }
         for task, one in record.executions.items()
         if task in tasks

@@ -63,7 +63,7 @@ def latest(root: Path, folder: Path) -> Plan:
     """
     digest = look(folder, steps=False).segment.plan_digest
     if not digest:
-        raise PlanError(f"of run {folder.name} not even its beginning was recorded", "start one with `orchestra run`")
+        raise PlanError(f"of run {folder.name} its record is empty", "start one with `orchestra run`")
     plan = kept(folder, digest)
     try:
         same = source.digest_files(root, plan.sources) == plan.source_digest

@@ -39,7 +39,7 @@ class Odds(NamedTuple):
     Attributes:
         kind: of failure, as the ledger records it: `timeout`, `assertion`, …
         transient, permanent: counted.
-        untold: failures of which nobody knows.
+        unknown: failures of which nobody knows.
         retried: how many were tried again at once.
         lost: seconds of those retries that failed again.
     """
@@ -47,7 +47,7 @@ class Odds(NamedTuple):
     kind: str
     transient: int = 0
     permanent: int = 0
-    untold: int = 0
+    unknown: int = 0
     retried: int = 0
     lost: float = 0.0
 
@@ -94,7 +94,7 @@ def failure_odds(records: Sequence[RunRecord], tasks: Iterable[str] | None = Non
                     lost[kind] += then.seconds if then.outcome != "passed" else 0.0
                 told[kind][_became(then, passed, len(runs))] += 1
     return tuple(
-        Odds(kind, count["transient"], count["permanent"], count["untold"], count["retried"], lost[kind])
+        Odds(kind, count["transient"], count["permanent"], count["unknown"], count["retried"], lost[kind])
         for kind, count in sorted(told.items())
     )
 
@@ -129,7 +129,7 @@ def _became(then: Attempt | None, passed: int, runs: int) -> str:
         return "transient" if then.outcome == "passed" else "permanent"
     if passed:
         return "transient"
-    return "permanent" if runs > 1 else "untold"
+    return "permanent" if runs > 1 else "unknown"
 
 
 class Policy(NamedTuple):

@@ -87,5 +87,5 @@ def find_run(home: Path, word: str = LAST) -> Path:
         return home / "runs" / found[0]
     shown = ", ".join(found[:_SHOWN] or names[:_SHOWN])
     if found:
-        raise UsageError(f'"{word}" is part of {len(found)} runs: {shown}', "say more of the id")
+        raise UsageError(f'"{word}" is part of {len(found)} runs: {shown}', "write more of the id")
     raise UsageError(f'no run "{word}" of suite "{home.name}"{did_you_mean(word, names)}; the newest are {shown}')

@@ -52,6 +52,7 @@ class Attempt(Part, frozen=True):
     files: tuple[File, ...] = ()
     findings: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
     held: bool = False
 

@@ -9,12 +9,13 @@ from typing import Final
 from urllib.parse import quote
 
 from orchestra.ledger import trend
+from orchestra.ledger.case import Case
 from orchestra.ledger.history import RunRecord
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone
 from orchestra.report.evidence_text import line_of
 from orchestra.report.page_data import Attempt, Error, File, Point, Progress, Task
-from orchestra.report.rows import Report, Row, Try
+from orchestra.report.rows import Report, Row, Try, odd_of
 
 POINTS: Final = 30
 """Earlier runs that the history of a test shows."""
@@ -96,6 +97,7 @@ def _attempt(one: Try, row: Row, report: Report, *, served: bool) -> Attempt:
         files=tuple(_file(file, report, served=served) for file in body.evidence),
         findings=tuple(map(_finding, body.findings)),
         dropped=tuple(map(_dropped, body.dropped)),
+        cases=tuple(map(_case, odd_of(body.cases))),
         incidents=body.incidents,
         held=body.infra_suspect and one is not row.tries[-1],
     )
@@ -138,6 +140,11 @@ def _file(one: Evidence, report: Report, *, served: bool) -> File:
 def _finding(one: Finding) -> str:
     where = f" ({one.where})" if one.where else ""
     return f"{one.level} {one.layer}: {one.text}{where}{f', {one.count} times' if one.count > 1 else ''}"
+
+
+def _case(one: Case) -> str:
+    excused = f" (excused: {one.excused})" if one.excused else ""
+    return f"{one.verdict} {one.name}: {'; '.join((one.message, *one.more))}{excused}"
 
 
 def _dropped(one: Dropped) -> str:

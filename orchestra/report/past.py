@@ -75,12 +75,25 @@ def _story(
         by_key.setdefault(baseline.key_of(task, one.browser, record.machine), []).append((record, one))
     for key, some in by_key.items():
         yield from _level(key, some, samples.get(key, ()), rule)
+    yield from _cases(pairs)
     bad = first_bad(task, records)
     if bad is not None:
         why = bad.first_bad.executions[task]
         good = f"last good run {bad.last_good.run}" if bad.last_good is not None else "it has never passed"
         yield f"  fails since  {bad.first_bad.run}: {why.verdict} {draw.one_line(why.message)}".rstrip()
         yield f"               {good}{f', commits {bad.commits()}' if bad.commits() else ''}"
+
+
+def _cases(pairs: Pairs) -> Iterator[str]:
+    """The cases of a wrapped runner that did not pass each time, with their latest verdicts."""
+    runs: dict[str, list[Execution | None]] = {}
+    for number, (_, one) in enumerate(pairs):
+        for name, inner in one.by_case:
+            runs.setdefault(name, [None] * len(pairs))[number] = inner
+    odd = {name: some for name, some in runs.items() if any(one and one.verdict != "passed" for one in some)}
+    for name, some in odd.items():
+        letters = "".join("·" if one is None else _LETTERS.get(one.verdict, "?") for one in some[-SHOWN:])
+        yield f"  case         {letters}  {draw.one_line(name)}"
 
 
 def _level(key: str, pairs: Pairs, taken: Sequence[float], rule: Baseline) -> Iterator[str]:

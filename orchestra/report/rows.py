@@ -5,7 +5,7 @@ Every form of a report is made of these and of nothing else; `orchestra.report.f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -79,9 +79,8 @@ class Row:
 
     @property
     def odd_cases(self) -> tuple[Case, ...]:
-        """The cases that did not simply pass or were skipped: those that fail the test first, then excused, then flaky ones."""
-        odd = [case for case in self.cases if case.verdict not in {"passed", "skipped"}]
-        return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
+        """See `odd_of`."""
+        return odd_of(self.cases)
 
     @property
     def cases_text(self) -> str:
@@ -101,6 +100,12 @@ class Row:
     def message(self) -> str:
         """Why the verdict is what it is, in words."""
         return (message_of(self.failure) if self.failure is not None else "") or self.reason
+
+
+def odd_of(cases: Iterable[Case]) -> tuple[Case, ...]:
+    """The cases that did not pass, or only when they were tried again: failures, excused and flaky ones, in this order."""
+    odd = [case for case in cases if case.verdict not in {"passed", "skipped"}]
+    return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
 
 
 def files_of(row: Row, case: Case) -> list[str]:

@@ -163,7 +163,7 @@ def serve(live: Live, folder: Path, port: int, announce: Callable[[str], None]) 
             listener.bind((HOST, port))
         except OSError as error:
             raise MachineError(
-                f"cannot listen on {HOST} port {port}: {error.strerror}", "name another --port, or leave it out"
+                f"cannot listen on {HOST} port {port}: {error.strerror}", "name another --port, or remove it"
             ) from error
         listener.listen()
         announce(f"http://{HOST}:{listener.getsockname()[1]}/{token}/")

@@ -65,7 +65,7 @@ def unsure(task: str, components: Iterable[str]) -> str:
     """Return why a test is run although what it reads has not changed."""
     listed = ", ".join(f'"{name}"' for name in components)
     return (
-        f"{task} reads what it read when it last passed, and runs all the same: no digest covers the code of {listed}; "
+        f"{task} has the inputs of its last pass, and runs nevertheless: no digest covers the code of {listed}; "
         "list its files as `inputs`"
     )
 

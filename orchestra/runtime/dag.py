@@ -62,19 +62,19 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
             f'no plan of suite "{suite}"{of}: {name}: {error.strerror}', "run `orchestra compile`"
         ) from error
     plan = plans.load(data, name)
-    mend = "run `orchestra compile`, look at the change, and run again"
+    mend = "run `orchestra compile`, review the change, and run again"
     try:
         now = source.digest_files(project.root, plan.sources)
     except OSError as error:
         spec = os.path.relpath(error.filename or project.root, project.root)
-        mend = f"bring {spec} back; if it was removed on purpose, `orchestra compile` removes what it compiled to"
+        mend = f"restore {spec}; if it was removed on purpose, `orchestra compile` removes its outputs"
         raise PlanError(f"{name}: its spec {spec} cannot be read: {error.strerror}", mend) from error
     known = _entries(project, name) or (Entry("", plan.source_digest),)
     if now not in {entry.sources for entry in known}:
         listed = ", ".join(plan.sources)
         why = "git merged it from two branches" if len(known) > 1 else "the spec was changed after it was compiled"
         if known[0].sources == "":
-            why = f"{outputs.PATH} does not know it, and nothing else shows what it was compiled from"
+            why = f"{outputs.PATH} does not list it, and its source is unknown"
         raise PlanError(f"{name}: {why} ({listed})", mend)
     if known[0].content and outputs.digest(data) not in {entry.content for entry in known}:
         raise PlanError(f"{name}: the plan was changed or damaged after it was compiled", mend)
@@ -371,7 +371,7 @@ def config(launch: Launch, default_tasks: Sequence[str]) -> dict[str, Any]:
     try:
         handle, dep_file = tempfile.mkstemp(prefix="orchestra-doit-", suffix=".json")
     except OSError as error:
-        raise MachineError(f"no temporary file can be made: {error.strerror}", "let TMPDIR name a folder") from error
+        raise MachineError(f"no temporary file can be made: {error.strerror}", "set TMPDIR to a folder") from error
     os.close(handle)
     Path(dep_file).unlink()
     return {

@@ -39,13 +39,13 @@ class Finding:
         subject: what was looked at.
         state: `broken` ends the command with exit 3, a `warning` does not.
         found: what is there.
-        mend: what to do, empty when nothing is.
+        hint: what to do, empty when nothing is.
     """
 
     subject: str
     state: State
     found: str
-    mend: str = ""
+    hint: str = ""
 
 
 def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
@@ -104,9 +104,7 @@ def _python(env: Mapping[str, str]) -> Finding:
 
 def _git(root: Path) -> Finding:
     if checkout.program("git", os.environ.get("PATH", os.defpath), root) is None:
-        return Finding(
-            "git", "warning", "not on PATH outside of the project", "install it: runs record commit and branch"
-        )
+        return Finding("git", "warning", "not on PATH outside the project", "install it: runs record commit and branch")
     asked = git.ask(root, ["--version"], seconds=TOOL_SECONDS)
     if asked.code != 0:
         return Finding(
@@ -115,7 +113,7 @@ def _git(root: Path) -> Finding:
     printed = asked.out.decode(errors="replace").strip()
     inside = any((folder / ".git").exists() for folder in (root, *root.parents))
     if not inside:
-        return Finding("git", "warning", f"{printed}; {root} is no work tree", "run `git init`")
+        return Finding("git", "warning", f"{printed}; {root} is not a work tree", "run `git init`")
     if why := git.refusal(root):
         return Finding("git", "warning", f"{printed}; runs go without commit and branch", why)
     return Finding("git", "ok", printed)
@@ -135,7 +133,7 @@ def _scratch(env: Mapping[str, str]) -> Finding:
     except OrchestraError as error:
         return Finding("tmpdir", "broken", error.message, error.hint)
     if why:
-        return Finding("tmpdir", "warning", why, "make room there, or let TMPDIR name a folder with a short path")
+        return Finding("tmpdir", "warning", why, "make room there, or set TMPDIR to a folder with a short path")
     return Finding("tmpdir", "ok", own.get("TMPDIR") or "/tmp")  # noqa: S108 - what is used where none is named
 
 

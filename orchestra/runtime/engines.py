@@ -52,5 +52,5 @@ def engines(
     missing = found.get("chromium")
     if isinstance(missing, Missing) and all(isinstance(found.get(engine), Missing) for engine in wanted):
         fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
-        raise MachineError(missing.reason, f"any of these mends it:\n{fixes}")
+        raise MachineError(missing.reason, f"any of these fixes it:\n{fixes}")
     return found

@@ -21,7 +21,7 @@ from orchestra.plan import Plan, Test
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.bounded.patterns import PatternError, first
 
-_PASSED: Final = "it passed, though known_failures has"
+_PASSED: Final = "it passed, although it is listed under known_failures:"
 """How a strict entry complains. Its words hold the pattern, and must not be taken for the failure that is known."""
 
 _NO_CASE: Final = "no case failed, though known_failures has"
@@ -152,9 +152,9 @@ def strictly(test: Test, verdict: Verdict, reason: str, inner: Excused = NONE) -
     """
     strict = [known.match for known in test.known_failures if known.strict and known.match not in inner.matched]
     if strict and verdict in {"passed", "flaky"}:
-        return "failed", f'{_PASSED} "{strict[0]}": take the entry out'
+        return "failed", f'{_PASSED} "{strict[0]}": remove the entry'
     if strict and inner.alone and verdict == "failed":
-        return verdict, f'{_NO_CASE} "{strict[0]}": take the entry out; {reason}'
+        return verdict, f'{_NO_CASE} "{strict[0]}": remove the entry; {reason}'
     return verdict, reason
 
 
@@ -163,4 +163,4 @@ def lapsed(plan: Plan, today: date) -> Iterator[str]:
     for test in plan.tests:
         held = test.quarantine
         if held is not None and today > date.fromisoformat(held.until):
-            yield f"the quarantine of {test.id} ended on {held.until}: its failures count again; {held.owner} sees to it"
+            yield f"the quarantine of {test.id} ended on {held.until}: its failures count again; owner: {held.owner}"

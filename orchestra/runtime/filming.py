@@ -8,7 +8,7 @@ from orchestra.plan import Test
 from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers.browser_places import film_program
 
-MEND = "`playwright install ffmpeg` gets the program that Playwright makes it with"
+FIX = "`playwright install ffmpeg` installs the program that records it"
 
 
 def unfilmed(tests: Iterable[Test], env: Mapping[str, str]) -> str:
@@ -17,4 +17,4 @@ def unfilmed(tests: Iterable[Test], env: Mapping[str, str]) -> str:
     if not wanted or film_program(env) is not None:
         return ""
     more = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
-    return f"no video is made of {wanted[0]}{more} on this machine; the tests run all the same: {MEND}"
+    return f"no video of {wanted[0]}{more} is recorded on this machine; the tests run without: {FIX}"

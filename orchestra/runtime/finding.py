@@ -98,7 +98,7 @@ def failure(findings: Iterable[Finding], at: str) -> AttemptFailure | None:
     first, *others = bad
     more = f", and {len(others)} more" if others else ""
     message = f"{first.layer}: {first.text}{f' ({first.where})' if first.where else ''}{more}"
-    hint = f"mend it, or let it pass in the spec: errors: {{{first.layer}: warn}}, or allow: [a part of its text]"
+    hint = f"fix it, or allow it in the spec: errors: {{{first.layer}: warn}}, or allow: [a part of its text]"
     return AttemptFailure("assertion", message, pointers=(at,), expected=f"no {first.layer}", hint=hint)
 
 

@@ -207,7 +207,7 @@ class Gates:
                 self._since.pop(gate.name, None)
                 if gate.name in self._throttled:
                     self._throttled.discard(gate.name)
-                    self._note(gate, values, "holds again, tests run side by side again")
+                    self._note(gate, values, "holds again, tests run in parallel again")
                 if verdict is True:
                     self._results.setdefault(_key(gate), "passed")
                 continue
@@ -218,7 +218,7 @@ class Gates:
                 self._judge(gate, values)
             if gate.on_fail == "throttle":
                 if judged and gate.name not in self._throttled:
-                    self._note(gate, values, "is not held once more, one test runs at a time")
+                    self._note(gate, values, "fails again, one test runs at a time")
                 self._throttled.add(gate.name)
             elif gate.on_fail == "stop":
                 self._stop = self._stop or _said(gate, values)

@@ -137,5 +137,5 @@ class Overtaken:
         if not why:
             return result
         outcome = "it had passed" if result.outcome == "passed" else "it was ended"
-        failure = AttemptFailure("connection", f"{why}; {outcome}, which counts for nothing")
+        failure = AttemptFailure("connection", f"{why}; {outcome}, and its result does not count")
         return msgspec.structs.replace(result, outcome="error", failure=failure)

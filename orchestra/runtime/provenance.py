@@ -78,7 +78,7 @@ def odd(root: Path, origin: Provenance, run: str, now: datetime) -> Iterator[tup
     if second - now > _BEHIND:
         yield (
             "clock",
-            f"the clock is at {now:%Y-%m-%d %H:%M:%S}Z, before the newest run of the suite: ids go on from that one",
+            f"the clock is at {now:%Y-%m-%d %H:%M:%S}Z, earlier than the newest run of the suite: ids continue from that one",
         )
 
 

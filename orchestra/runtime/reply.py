@@ -34,7 +34,7 @@ def _unlike(wanted: Mapping[str, Any], body: bytes) -> str:
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError):
-        return f"answered no JSON: {short(body.decode(errors='replace'))!r}"
+        return f"did not answer JSON: {short(body.decode(errors='replace'))!r}"
     for key, value in wanted.items():
         found, here = _dig(reply, key)
         if not here:
@@ -62,6 +62,6 @@ def impostor(wanted: Mapping[str, Any], headers: Mapping[str, str], body: bytes)
         found = headers.get(name)
         if found != value:
             shown = "is missing" if found is None else f"is {found!r}"
-            return f"was answered by somebody else: its header {name!r} {shown}, not {value!r}"
+            return f"was answered by another server: its header {name!r} {shown}, not {value!r}"
     unlike = _unlike(wanted.get("json", {}), body)
-    return f"was answered by somebody else: it {unlike}" if unlike else ""
+    return f"was answered by another server: it {unlike}" if unlike else ""

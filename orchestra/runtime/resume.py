@@ -44,7 +44,7 @@ class Resumed:
 def nothing_to_resume(before: View) -> str:
     """Why a run cannot go on because nothing of it is left to do; empty when something is."""
     if before.start is None:
-        return "not even its beginning was recorded"
+        return "its record is empty"
     bad = [
         task for task in before.selection if task not in before.verdicts or before.verdicts[task].verdict not in FINE
     ]
@@ -57,7 +57,7 @@ def going_on(
     """What the next segment of the run in a folder begins with. Raises as `look`, `kept` and `decide`."""
     before = look(folder, steps=False)
     if reason := nothing_to_resume(before):
-        raise UsageError(f"run {folder.name} cannot go on: {reason}", "start a new one with `orchestra run`")
+        raise UsageError(f"run {folder.name} cannot be resumed: {reason}", "start a new one with `orchestra run`")
     digest = before.segment.plan_digest
     then = plan if digest == plan.digest() else kept_plan.kept(folder, digest)
     found = decide(before, then, plan, builds, inputs, allow_changed=allow_changed)
@@ -158,21 +158,23 @@ def _refuse_what_cannot_go_on(run: str, selection: Sequence[str], now: Plan) -> 
     there = {f"{method.id}:{test.id}" for method in now.methods for test in now.tests if method.id in test.methods}
     mend = "start a new run with `orchestra run`"
     if gone := [task for task in selection if task not in there]:
-        raise PlanError(f"run {run} cannot go on: the spec has no {_listed(gone)} any more", mend)
+        raise PlanError(f"run {run} cannot be resumed: the spec no longer has {_listed(gone)}", mend)
     if more := [task for task in with_needs(now, selection) if task not in set(selection)]:
-        raise PlanError(f"run {run} cannot go on: its tests need {_listed(more)} now, which it did not select", mend)
+        raise PlanError(
+            f"run {run} cannot be resumed: its tests now need {_listed(more)}, which it did not select", mend
+        )
 
 
 def _changed(run: str, then: Plan, now: Plan, changed: Sequence[str]) -> PlanError:
     if changed:
-        what = f"these tests are not what they were: {_listed(changed)}"
+        what = f"these tests changed: {_listed(changed)}"
     else:
         parts = [name for name in msgspec.structs.asdict(now) if getattr(then, name) != getattr(now, name)]
         told = [name for name in parts if name not in {"sources", "source_digest", "outputs"}]
-        what = f"its tests are what they were, but {_listed(told)} changed"
+        what = f"its tests are unchanged, but {_listed(told)} changed"
     return PlanError(
         f"the spec was changed after run {run} began; {what}",
-        "`orchestra run --resume --allow-changed` runs those again and keeps the rest; `orchestra run` starts a new run",
+        "`orchestra run --resume --allow-changed` runs only those again; `orchestra run` starts a new run",
     )
 
 

@@ -42,8 +42,8 @@ class Scope:
             if key in self._saved:
                 return self._saved[key]
             near = did_you_mean(key, self._saved)
-            message = f"no step before this one has saved ${{{name}}}{near}"
-            raise UsageError(message, "save it before: a step `set`, or `save` of `http` or `evaluate`")
+            message = f"no earlier step has saved ${{{name}}}{near}"
+            raise UsageError(message, "save it in an earlier step: `set`, or `save` of `http` or `evaluate`")
         if name in self._bound:
             return self._bound[name]
         if name.startswith("env."):

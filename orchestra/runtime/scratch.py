@@ -49,7 +49,7 @@ def environment(env: Mapping[str, str]) -> tuple[dict[str, str], str]:
     why = why or f"its path has {len(os.fsencode(own))} bytes, of which sockets in it leave {LONGEST_BYTES}"
     raise MachineError(
         f"browsers need a folder for temporary files, and {own} cannot be used: {why}",
-        f"make room there, or let TMPDIR name another folder; tried were {tried}",
+        f"make room there, or set TMPDIR to another folder; tried: {tried}",
     )
 
 

@@ -46,18 +46,20 @@ def vouched(folder: Path, secret: bytes, environment: Mapping[str, str], *, trus
     if why and not trust:
         raise UsageError(
             f"run {folder.name} cannot be resumed: {why}",
-            f"look at it with `orchestra audit {folder.name}`; `orchestra run --resume {folder.name} --trust` keeps its "
+            f"check it with `orchestra audit {folder.name}`; `orchestra run --resume {folder.name} --trust` keeps its "
             "passed tests, `orchestra run` starts a new run",
         )
-    because = f"--trust was given, though {why}" if why else "its chain is whole, and this user made it on this machine"
+    because = (
+        f"--trust was given, although {why}" if why else "its chain is intact, and this user wrote it on this machine"
+    )
     return f"the passed tests of this record are trusted: {because}"
 
 
 def _unmarked(tip: str, mac: str, secret: bytes) -> str:
     """Return why a record is not the user's, empty when it is."""
     if not secret:
-        return "this user has no key on this machine that could prove it"
-    return "" if owner.is_own(secret, tip, mac) else "it was not made by this user on this machine"
+        return "this user has no key on this machine to prove it"
+    return "" if owner.is_own(secret, tip, mac) else "it was not written by this user on this machine"
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class Passes:
         doubt = self._doubt(task, past)
         if doubt and doubt not in self._noted:
             self._noted.add(doubt)
-            message = f"{task} runs, though its inputs are as when it last passed: {doubt}"
+            message = f"{task} runs, although its inputs have not changed since it passed: {doubt}"
             add(Note(kind="unchanged_doubted", message=message))
         return not doubt
 
@@ -114,7 +116,7 @@ class Passes:
     def _verdicts(self, run: str) -> Mapping[str, VerdictGiven] | str:
         """Return the final verdicts of a run, or why none of them is trusted."""
         if not is_run_id(run):
-            return f'"{run}" is no run'
+            return f'"{run}" is not a run'
         tail = Tail(self.home / "runs" / run / LEDGER)
         try:
             verdicts = view_of(tail.poll(), steps=False).verdicts

@@ -64,8 +64,8 @@ def show(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, p
     samples = _of(baselines.load(home / baselines.FILE), plan, selection)
     if not samples:
         raise UsageError(
-            "no baseline for what is selected",
-            "a run that ends well measures one; `orchestra baseline accept` takes it",
+            "no baseline for the selected tests",
+            "a run with exit code 0 measures one; `orchestra baseline accept` sets it",
         )
     heads = ("baseline", "runs", "median s", "MAD s", "slower than s", "faster than s")
     say(draw.terminal_table(heads, [_row(key, samples[key], plan.baseline) for key in sorted(samples)]))
@@ -106,7 +106,7 @@ def accept(
     found = baselines.accepted(records, tasks, shape, runs, plan.baseline.window)
     if not found:
         seen = ", ".join(sorted({record.machine for record in records})) or "no run at all"
-        raise UsageError(f'no passing run of what is selected on "{shape}"', f"there is {seen}; see --machine")
+        raise UsageError(f'no passing run of the selected tests on "{shape}"', f"there is {seen}; see --machine")
     old = baselines.load(home / baselines.FILE)
     number = f"{len(found)} accepted, of the latest {'run' if runs == 1 else f'{runs} runs'} of each"
     _replace(home, old, {**old, **found}, number)
@@ -131,7 +131,7 @@ def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, 
     if everything:
         # Also one that cannot be read: to start over is its mend.
         _replace(home, {}, {}, "all forgotten")
-        say("all baselines are forgotten")
+        say("all baselines are deleted")
         return EXIT_OK
     old = baselines.load(home / baselines.FILE)
     gone = _of(old, plan, selection)

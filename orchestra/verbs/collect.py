@@ -116,14 +116,14 @@ def _judge(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagn
         )
         tail = " | ".join(listed.split("\n")[-_TAIL_LINES - 1 :]).strip(" |")
         message = f'the command of collect "{one.name}" {how}'
-        yield one.problem("collect-failed", ("collect", one.name, "run"), message, f"it said: {tail}" if tail else "")
+        yield one.problem(
+            "collect-failed", ("collect", one.name, "run"), message, f"its output: {tail}" if tail else ""
+        )
         return
     for path, value in _given(one):
         if not _occurs(value, listed):
             words = sorted(set(re.findall(r"[^\s\"',]+", listed)))[:_SUGGESTED_FROM]
-            message = (
-                f'"{value}" is not among what the command of collect "{one.name}" lists{did_you_mean(value, words)}'
-            )
+            message = f'"{value}" is not in the list of collect "{one.name}"{did_you_mean(value, words)}'
             place = one.source.place(("collect", one.name), key=True)
             yield one.problem("collect-missing", path, message, f"correct it, or the command at {place}")
 

@@ -59,7 +59,7 @@ def compare(
     if len(sides) < 2:
         raise UsageError(f"two sides or more are compared, not {sides[0]} alone", "see `orchestra compare --help`")
     if len({side in methods for side in sides}) > 1:
-        raise UsageError(f"{', '.join(sides)} are not of one kind", "name methods, or else runs and branches")
+        raise UsageError(f"{', '.join(sides)} are of different kinds", "name methods, or else runs and branches")
     of = {side: _side(home, plan, side, run) for side in sides}
     if len(sides) > 2:
         for line in agreement_lines(agreements({side: tests for side, (tests, _) in of.items()}), form):
@@ -105,7 +105,7 @@ def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
     known = runs_of(home)[::-1]
     folder = last_ended(home) if run == LAST else home / "runs" / run if run in known else None
     if folder is None:
-        latest = ", ".join(known[-3:]) or "none; `orchestra run` makes one"
+        latest = ", ".join(known[-3:]) or "none; `orchestra run` creates one"
         raise UsageError(f'no run or method "{run}"{did_you_mean(run, known)}', f"the latest runs are {latest}")
     view = look(folder)
     return sides_of(view), machine_of(view)

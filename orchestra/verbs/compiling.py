@@ -100,7 +100,7 @@ def inside(project: Project, file: str) -> str:
     path = Path(os.path.normpath(Path.cwd() / file))
     base = path if path.is_relative_to(project.root) else path.resolve()
     if not base.is_relative_to(project.root):
-        raise UsageError(f'"{file}" lies outside of the project root {project.root}', "name a file of this project")
+        raise UsageError(f'"{file}" is outside the project root {project.root}', "name a file of this project")
     return base.relative_to(project.root).as_posix()
 
 

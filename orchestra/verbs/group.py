@@ -20,14 +20,14 @@ EPILOG = """\b
 Examples:
   orchestra init                   write specs/suite.yaml to start from
   orchestra compile                regenerate dodo.py, the plan, commands and docs
-  orchestra compile --check        exit 1 when an output differs from its spec
+  orchestra compile --check        exit with 1 if an output differs from its spec
   orchestra show B004              print a test as it will run
   orchestra run B004..B009         run some tests
   doit cli:B004                    the same through doit
 
 \b
-Exit codes: 0 all good, 1 tests or gates failed or drift, 2 spec or usage wrong,
-3 servers, tools, browser or machine not fit, 70 a bug of ours, 130 and 143 interrupted.
+Exit codes: 0 all good, 1 tests or gates failed or drift, 2 spec or usage invalid,
+3 servers, tools, browser or machine not healthy, 70 a bug of orchestra, 130 and 143 interrupted.
 
 \b
 Completion: eval "$(_ORCHESTRA_COMPLETE=bash_source orchestra)"   (or zsh_source, fish_source)

@@ -82,7 +82,7 @@ def health(
     as_json: bool,
     history: bool,
 ) -> int:
-    """Print the health matrix: each row, whether it is fit now, why not, and what mends it.
+    """Print the current health matrix: each row with its status, reason and hint.
 
     Nothing is started without --start. Exit 3 when a required row is not healthy.
     """
@@ -92,7 +92,7 @@ def health(
     survey = Survey(project.root, home, plan, chosen, inherited.environment(os.environ, plan.components), start=start)
     if start:
         bound = bound_of(closure(plan.components, chosen))
-        warn(f"starting what is down: at most {duration(bound)}")
+        warn(f"starting the rows that are down: at most {duration(bound)}")
     try:
         if watch:
             _follow(survey, as_json=as_json)
@@ -132,7 +132,7 @@ def _data(line: Line) -> dict[str, Any]:
         "status": row.state,
         "required": row.required,
         "reason": row.reason,
-        "mend": row.hint,
+        "hint": row.hint,
         "latency_seconds": row.latency_seconds,
         "attempts": row.attempts,
         "url": row.url,
@@ -159,8 +159,8 @@ def _cells(line: Line) -> tuple[str, ...]:
 def _table(lines: Sequence[Line]) -> str:
     heads = ("row", "status", "latency", "attempts", "identity", "by", "address", "reason")
     text = draw.terminal_table(heads, [tuple(map(draw.one_line, _cells(line))) for line in lines])
-    mends = [f"mend {line.row.id}: {draw.one_line(line.row.hint)}" for line in lines if line.row.hint]
-    return "\n".join([text, *mends])
+    hints = [f"hint {line.row.id}: {draw.one_line(line.row.hint)}" for line in lines if line.row.hint]
+    return "\n".join([text, *hints])
 
 
 # -------------------------------------------------------------------------------------------------------------- history
@@ -177,20 +177,20 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
         told = [
             {
                 "component": one.component,
-                "rung": one.rung,
+                "step": one.rung,
                 "tries": one.tries,
                 "worked": one.worked,
                 "seconds": one.median,
             }
             for one in rows
         ]
-        say_json(json.dumps({"runs": len(files), "rungs": told, "suggested": orders}, indent=1))
+        say_json(json.dumps({"runs": len(files), "steps": told, "suggested": orders}, indent=1))
         return EXIT_OK
     if not rows:
-        say(f"no rung was taken in the last {len(files)} runs")
+        say(f"no recovery step was taken in the last {len(files)} runs")
         return EXIT_OK
     cells = [(one.component, one.rung, str(one.tries), f"{one.rate * 100:.0f} %", duration(one.median)) for one in rows]
-    say(draw.terminal_table(("row", "rung", "tries", "worked", "median time"), cells))
+    say(draw.terminal_table(("row", "step", "tries", "worked", "median time"), cells))
     for name, order in orders.items():
         say(f"suggested for {name}: recover: [{', '.join(order)}]")
     return EXIT_OK
@@ -267,7 +267,7 @@ def down(
         return EXIT_OK
     under_way = holder_of(home / "lock")
     if under_way is not None:
-        raise MachineError(f"run {under_way.run} is under way and may use them", "wait for it to end, or end it")
+        raise MachineError(f"run {under_way.run} is in progress and may use them", "wait for it to end, or end it")
     if logs:
         _tail(home, chosen if names else list(kept.rows), follow=False)
     if restart:

@@ -13,6 +13,7 @@ import click
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history as past
+from orchestra.ledger.case import MARK
 from orchestra.ledger.flaky import flaky as flaky_tests
 from orchestra.ledger.learned import Odds, failure_odds
 from orchestra.ledger.lock import Holder, Lock
@@ -84,9 +85,9 @@ def history(
             raise UsageError("--prune removes runs and shows no tests", "give it --keep, --dry-run or --suite only")
         return _prune(project.root / PLAN_FOLDER / name, keep or KEEP, dry_run=dry_run)
     if keep or dry_run:
-        raise UsageError("--keep and --dry-run are about --prune", "add --prune, or leave them out")
+        raise UsageError("--keep and --dry-run need --prune", "add --prune, or remove them")
     if only_flaky and failures:
-        raise UsageError("--flaky and --failures are two tables", "ask for one of them")
+        raise UsageError("--flaky and --failures exclude each other", "ask for one of them")
     plan = dag.load_plan(project, name, profile)
     tasks = select(plan, selection)
     home = project.root / PLAN_FOLDER / name
@@ -103,9 +104,9 @@ def history(
         return EXIT_OK
     known = [task for task in tasks if executions_of(task, records)]
     if not known:
-        raise UsageError("no run has executed what is selected", "`orchestra run` makes history")
+        raise UsageError("no run has executed the selected tests", "start one with `orchestra run`")
     if only_flaky:
-        found = [one for one in flaky_tests(records) if one.task in set(known)]
+        found = [one for one in flaky_tests(records) if one.task.partition(MARK)[0] in set(known)]
         say(flaky_table(found) if found else "no test is flaky")
     elif selection:
         samples = baselines.load(home / baselines.FILE)
@@ -148,5 +149,5 @@ def _tell(found: Retention, done: str) -> None:
     for name in found.gone:
         say(f"{name}  {done}")
     for name, reason in found.held.items():
-        say(f"{name}  stays: {unbroken(reason)}")
-    say(f"{len(found.gone)} run{'' if len(found.gone) == 1 else 's'} {done}, {found.kept} kept")
+        say(f"{name}  retained: {unbroken(reason)}")
+    say(f"{len(found.gone)} run{'' if len(found.gone) == 1 else 's'} {done}, {found.kept} retained")

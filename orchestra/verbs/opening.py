@@ -88,7 +88,7 @@ def opener(root: Path) -> str:
     name = "open" if sys.platform == "darwin" else "xdg-open"
     program = checkout.program(name, os.environ.get("PATH", os.defpath), root)
     if program is None:
-        raise UsageError(f"no program opens files here: {name} is not on PATH", "leave --open out for the path")
+        raise UsageError(f"no program to open files: {name} is not on PATH", "remove --open to print the path")
     return program
 
 

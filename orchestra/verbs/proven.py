@@ -39,7 +39,7 @@ def proven_plan(project: Project, suite: str, profile: str = "") -> Plan:
     if made != plan:
         raise PlanError(
             f"{file}: the spec ({', '.join(plan.sources)}) compiles to another plan: {_difference(plan, made)}",
-            "it was edited by hand, or compiled by another version: run `orchestra compile`, look at the change, run again",
+            "it was edited by hand, or compiled by another version: run `orchestra compile`, review the change, run again",
         )
     return plan
 

@@ -29,7 +29,7 @@ def publish_report(root: Path, folder: Path, plan: Plan, ref: str | None, remote
     view = look(folder, steps=False)
     if view.segment.finish is None or not view.sealed:
         raise UsageError(
-            f"run {folder.name} has not ended, so its report is not final", "`orchestra run --resume` ends it"
+            f"run {folder.name} has not ended, so its report is not final", "finish it with `orchestra run --resume`"
         )
     state = state_of(view)
     git = Git(root)

@@ -48,7 +48,7 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra events                          the newest run, an event a line\n"
-    "  orchestra events --follow --type verdict  verdicts as they are given, until the run ends\n"
+    "  orchestra events --follow --type verdict  verdicts as they come, until the run ends\n"
     "  orchestra events --json                   the ledger's own lines"
 )
 @click.argument("run", required=False, default=LAST)
@@ -82,7 +82,7 @@ def events(
 
 
 @click.command(
-    epilog="\b\nExamples:\n  orchestra report                    write the files of the newest run anew\n"
+    epilog="\b\nExamples:\n  orchestra report                    rewrite the files of the newest run\n"
     "  orchestra report --format junit     print one of them\n"
     "  orchestra report --format html --embed > run.html   one file with its pictures\n"
     "  orchestra report 1a2b --format md   of the run with this part in its id\n"
@@ -115,23 +115,23 @@ def report(
     project, folder = _folder(ctx, suite, run)
     plan = kept_plan.latest(project.root, folder)
     if embed and form != "html":
-        raise UsageError("--embed is about the page", "add --format html, or leave it out")
+        raise UsageError("--embed is about the page", "add --format html, or remove it")
     if opened and (commit or form is not None):
-        raise UsageError(
-            "--open serves what is written: --commit and --format do not go with it", "leave one of them out"
-        )
+        raise UsageError("--open serves what is written: --commit and --format do not go with it", "remove one of them")
     if commit:
         if form is not None:
-            raise UsageError("--commit and --format do not go together", "leave one of them out")
+            raise UsageError("--commit and --format exclude each other", "remove one of them")
         return publish_report(project.root, folder, plan, ref, remote if push else "")
     if ref is not None or push:
-        raise UsageError("--ref and --push are about --commit", "add --commit, or leave them out")
+        raise UsageError("--ref and --push need --commit", "add --commit, or remove them")
     if form is not None:
         made = watch.report_of(project.root, plan, folder, embed=embed)
         say_data(FORMS[form].make(made, watch.relative(folder, project.root)), end="")
         return EXIT_OK
     if under_way(folder):
-        raise UsageError(f"run {folder.name} is under way and writes its report when it ends", "print it with --format")
+        raise UsageError(
+            f"run {folder.name} is in progress and writes its report when it ends", "print it with --format"
+        )
     author = author_of(project.root, os.environ)
     with _locked(folder):
         paths = watch.write(project.root, plan, folder)
@@ -144,7 +144,7 @@ def report(
 @click.command(
     epilog="\b\nExamples:\n  orchestra audit                                 the newest run\n"
     "  orchestra audit 1a2b                            the run with this part in its id\n"
-    "  orchestra audit --gates                         each gate judged again, from the ledger alone\n"
+    "  orchestra audit --gates                         each gate evaluated again, from the ledger alone\n"
     "  orchestra audit --policy                        may a green run be believed?\n"
     "  orchestra audit --policy --require clean_tree   for a release: all that ran is in a commit\n"
     "  orchestra audit --key release.pub.pem           and nobody without the key wrote the record"
@@ -186,13 +186,13 @@ def audit(
     ledger gives, with --policy when a rule that is required is not held, with --key when its seal is not signed by that key.
     """
     if (require or excuse) and not policy:
-        raise UsageError("--require and --excuse are about --policy", "add --policy, or leave them out")
+        raise UsageError("--require and --excuse need --policy", "add --policy, or remove them")
     if both := sorted(set(require) & set(excuse)):
-        raise UsageError(f'"{both[0]}" cannot be both required and excused', "leave one of them out")
+        raise UsageError(f'"{both[0]}" cannot be both required and excused', "remove one of them")
     project, folder = _folder(ctx, suite, run)
     going = under_way(folder)
     if policy and going:
-        raise UsageError(f"run {folder.name} is under way: what it is worth is seen at its end", "leave --policy out")
+        raise UsageError(f"run {folder.name} is under way: the rules apply to its end", "remove --policy")
     if sign:
         _sign(project, folder, going=going)
     found = examine(folder, going=going, signed_by=_signed_by(key))
@@ -235,7 +235,7 @@ def _sign(project: Project, folder: Path, *, going: bool) -> None:
     if author.sign is None:
         raise UsageError(f"{SIGN_KEY} is not set", "set it to a private key (Ed25519, PEM), or to the path of one")
     if going:
-        raise UsageError(f"run {folder.name} is under way: it is sealed at its end", "wait for it to end")
+        raise UsageError(f"run {folder.name} is in progress: it is sealed at its end", "wait for it to end")
     with _locked(folder):
         found = examine(folder)
         if found.damage is not None:
@@ -275,5 +275,5 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
     say(f"{folder.name}: back at {point.body.method}:{point.body.group} (event {point.seq}); {len(view.pending)} wait")
     if baseline:
         say(unbroken(baseline))
-    warn("hint: go on with `orchestra run --resume`")
+    warn("hint: continue with `orchestra run --resume`")
     return EXIT_OK

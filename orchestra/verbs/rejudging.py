@@ -31,7 +31,7 @@ def print_gates(folder: Path) -> bool:
         for line in _differs(one):
             say(unbroken(line))
     say(
-        f"{len(found)} gates judged again: {f'{len(wrong)} differ' if wrong else 'every number and result is the same'}"
+        f"{len(found)} gates evaluated again: {f'{len(wrong)} differ' if wrong else 'every number and result is the same'}"
     )
     return not wrong
 
@@ -63,7 +63,7 @@ def _differs(one: Rejudged) -> Iterator[str]:
     if one.fault:
         yield f"{place}{one.gate}: {one.fault}"
     if one.result != one.result_again:
-        told = f"is recorded as {one.result or 'nothing'}, and is {one.result_again} by the ledger"
-        yield f"{place}{one.gate} {told}: {one.expression}"
+        results = f"is recorded as {one.result or 'nothing'}, and is {one.result_again} by the ledger"
+        yield f"{place}{one.gate} {results}: {one.expression}"
     if one.message != one.message_again:
-        yield f'{place}{one.gate} said "{one.message}", and says "{one.message_again}" by the ledger'
+        yield f'{place}{one.gate} has the message "{one.message}", and by the ledger "{one.message_again}"'

@@ -45,9 +45,9 @@ def target(home: Path, word: str, profile: str) -> Target:
     folder = find_run(home, word)
     before = look(folder, steps=False)
     if (why := nothing_to_resume(before)) or before.start is None:
-        return Target(profile=profile, why=f"of run {folder.name} nothing is left to do: {why}")
+        return Target(profile=profile, why=f"run {folder.name} has nothing left to do: {why}")
     ran_with = before.start.profile or ""
     if profile and profile != ran_with:
         with_it = f'with profile "{ran_with}"' if ran_with else "without a profile"
-        raise UsageError(f'run {folder.name} ran {with_it}, not with "{profile}"', "leave --profile out")
+        raise UsageError(f'run {folder.name} ran {with_it}, not with "{profile}"', "remove --profile")
     return Target(folder.name, before.selection, ran_with)

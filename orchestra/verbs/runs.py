@@ -88,15 +88,15 @@ def run(
     run_id = ""
     if resume is not None:
         if selection or methods:
-            raise UsageError("a run that goes on has its own selection", "leave SELECTION and --method out")
+            raise UsageError("a resumed run has its own selection", "remove SELECTION and --method")
         goal = target(project.root / PLAN_FOLDER / name, resume, profile)
         run_id, selection, profile = goal.run, goal.selection, goal.profile
         if goal.why:
             warn(f"nothing to resume: {goal.why}; a new run starts")
     elif allow_changed:
-        raise UsageError("--allow-changed is about a run that goes on", "add --resume, or leave it out")
+        raise UsageError("--allow-changed needs --resume", "add --resume, or remove it")
     elif trust:
-        raise UsageError("--trust is about a run that goes on", "add --resume, or leave it out")
+        raise UsageError("--trust needs --resume", "add --resume, or remove it")
     plan = dag.load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
     tasks = select(plan, () if run_id else selection, methods)
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
@@ -128,11 +128,11 @@ def run(
 @click.command(epilog="\b\nExample:\n  orchestra doctor")
 @click.pass_context
 def doctor(ctx: click.Context) -> int:
-    """Look at this machine and this project, and say what is to be mended. Exit 3 when something needed is missing."""
+    """Check this machine and this project, and report missing parts. Exit 3 if a required part is missing."""
     broken = 0
     for finding in examine(project_of(ctx), os.environ):
         broken += finding.state == "broken"
         say(unbroken(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
-        if finding.mend:
-            say(unbroken(f"{'':<25} mend: {finding.mend}"))
+        if finding.hint:
+            say(unbroken(f"{'':<25} hint: {finding.hint}"))
     return EXIT_MACHINE if broken else EXIT_OK

@@ -79,4 +79,4 @@ def _files(every: Sequence[Life], kind: str) -> list[str]:
         if found := [path for life in every for path in files(life, wanted)]:
             return found
     there = sorted({one.kind for life in every for seen in life.attempts for one in seen.body.evidence})
-    raise UsageError(f'nothing of the kind "{kind}" was kept; there is {", ".join(there) or "nothing"}')
+    raise UsageError(f'there is no file of the kind "{kind}"; there is {", ".join(there) or "nothing"}')

@@ -148,12 +148,12 @@ def init(ctx: click.Context, file: str | None, *, suite: str | None) -> int:
     name = _suite_name(suite if suite is not None else Path(file or STARTER).stem)
     if suite is not None and suite != name:
         raise UsageError(
-            f'"{suite}" is no name of a suite', f"write a lower-case letter, then letters, digits and _: {name}"
+            f'"{suite}" is not a name for a suite', f"write a lower-case letter, then letters, digits and _: {name}"
         )
     path = compiling.inside(project, file) if file is not None else STARTER if suite is None else f"specs/{name}.yaml"
     target = project.root / path
     if not (real := target.parent.resolve()).is_relative_to(project.root):
-        raise UsageError(f'"{path}" leads out of the project root, to {real}', "remove the link, or name another file")
+        raise UsageError(f'"{path}" is outside the project root, at {real}', "remove the link, or name another file")
     text = resources.read_text("templates", "starter.yaml").replace("starter", name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

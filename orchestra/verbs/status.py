@@ -85,7 +85,7 @@ def _state(folder: Path) -> Mapping[str, Any]:
     try:
         return glance(folder / STATE, _WANTED)
     except ValueError as error:
-        raise MachineError(str(error), "the ledger has it all: `orchestra report` reads it") from error
+        raise MachineError(str(error), "the ledger is complete: `orchestra report` reads it") from error
 
 
 def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
@@ -137,7 +137,7 @@ def _phase(state: Mapping[str, Any], *, going: bool) -> str:
     if state["phase"] == "finished":
         return f"finished with exit code {state['exit_code']}"
     if going:
-        return f"{state['phase']}, asked to end by {state['interrupted']}" if state["interrupted"] else state["phase"]
+        return f"{state['phase']}, ending after {state['interrupted']}" if state["interrupted"] else state["phase"]
     return f"not running; it stopped at {state['time'][:19]}Z without an end"
 
 

@@ -84,7 +84,7 @@ def show(
     if run is not None:
         return show_kept(project.root, find_run(project.root / PLAN_FOLDER / name, run), selection, method, opened)
     if opened is not None:
-        raise UsageError("--open is about what a run kept", "add --run RUN")
+        raise UsageError("--open needs --run", "add --run RUN")
     compiled = dag.load_plan(project, name, profile)
     tasks = select(compiled, selection, [method] if method else [])
     places = Places(project.root, compiled.sources, compiled.profile)

@@ -104,6 +104,12 @@ function steps(attempt) {
   })));
 }
 
+function cases(attempt) {
+  const odd = attempt.cases || [];
+  if (!odd.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, "Cases"), h("ul", {}, odd.map((text) => h("li", {}, text))));
+}
+
 function files(attempt) {
   const there = attempt.files || [];
   const rest = [...(attempt.findings || []), ...(attempt.dropped || []).map((text) => `dropped: ${text}`)];
@@ -168,7 +174,7 @@ function detail(main, test, method, number) {
     h("section", { class: "card" }, h("h1", {}, `${task.test} ${row.title}`), h("div", { class: "row" }, badge(task.verdict), h("span", { class: "quiet" }, `${task.method}${task.attempts ? ` · ${duration(task.seconds)} · ${plural(task.attempts, "attempt")}` : ""} ${task.mark || ""}`)), around(task),
       h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), copyButton("Copy all of this as text", () => asText(task, attempt)))),
     why(task, attempt),
-    attempt && h("div", { class: "grid" }, [shots(attempt, true), texts(attempt), steps(attempt), files(attempt), past(task)]),
+    attempt && h("div", { class: "grid" }, [shots(attempt, true), texts(attempt), steps(attempt), cases(attempt), files(attempt), past(task)]),
     h("section", { class: "card" }, h("h2", {}, "Run it again"), command(`orchestra run --suite ${run.suite} ${quoted(task.test)} --method ${task.method}`)),
   ].filter(Boolean));
 }

@@ -542,8 +542,8 @@ def test_an_element_of_the_wrong_kind(run, step, words):
             'the file to upload "missing.txt" is not there',
         ),
         ({"upload": {"label": "Import file", "files": ["../x"]}}, 'the path "../x" leaves the project root'),
-        ({"fill": {"label": "Message", "value": "${saved.x}"}}, "no step before this one has saved ${saved.x}"),
-        ({"click": {"testid": "${saved.x}"}}, "no step before this one has saved ${saved.x}"),
+        ({"fill": {"label": "Message", "value": "${saved.x}"}}, "no earlier step has saved ${saved.x}"),
+        ({"click": {"testid": "${saved.x}"}}, "no earlier step has saved ${saved.x}"),
     ],
     ids=str,
 )

@@ -36,7 +36,7 @@ NUMBERS = {
     f"{probe.BODY_LIMIT >> 20} MiB; the rest": "response to an",
     f"`limit_megabytes: {DEFAULTS['download', 'limit_megabytes']:g}`": "file of a",
     f"`within_seconds: {DEFAULTS['download', 'within_seconds']:g}`": "time of a `download`",
-    f"{read.MEGABYTES} MB, {report.CASES:,} cases; of JUnit {junit.DEPTH} elements": "report of a",
+    f"{read.MEGABYTES} MB, {report.CASES:,} cases; of JUnit {junit.DEPTH} nested elements": "report of a",
     f"{text.LETTERS} letters; {report.SHORT_LETTERS} after the first {report.FULL} failures": "reason of a case",
     f"{report.MORE}": "further failures",
     f"{job.KEPT}": "cases in the message",

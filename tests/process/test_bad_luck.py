@@ -45,7 +45,7 @@ def test_a_run_before_which_the_clock_was_set_back_is_the_newest(project):
     (project.root / "good").touch()
     ended = project.run("run")
     assert ended.code == 0
-    assert re.search(r"note +the clock is at [0-9: -]+Z, before the newest run of the suite", ended.err)
+    assert re.search(r"note +the clock is at [0-9: -]+Z, earlier than the newest run of the suite", ended.err)
     [newest] = set(ids(project)) - {later}
     assert newest > later
     assert newest in project.run("status").out + str(project.folder)
@@ -181,7 +181,7 @@ def test_a_run_needs_no_home(project, home):
     assert called("run").code == 1
     if home != "unset":  # the user's home is known without the variable
         refused = called("run", "--resume")
-        assert (refused.code, "this user has no key on this machine that could prove it" in refused.err) == (2, True)
+        assert (refused.code, "this user has no key on this machine to prove it" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("folder", ["not there", "/dev/null", "/proc", "of another"])

@@ -155,4 +155,4 @@ def test_baselines_are_shown_and_forgotten(project):
     assert project.run("baseline", "show").code == 2
     elsewhere = project.run("baseline", "accept", "--machine", "moon")
     assert elsewhere.code == 2
-    assert 'no passing run of what is selected on "moon"' in elsewhere.err
+    assert 'no passing run of the selected tests on "moon"' in elsewhere.err

@@ -154,7 +154,7 @@ def test_nothing_at_a_path_and_no_json(run):
 
 def test_a_path_that_cannot_be_read_is_the_specs_fault(run):
     told = failure(run({"http": {"GET": "/data.json", "base": "s", "match": {"$.[": 1}}}), "error", "setup")
-    assert '"$.[" is no JSONPath' in told.message
+    assert '"$.[" is not a JSONPath' in told.message
 
 
 def test_nobody_listens(run):
@@ -240,7 +240,7 @@ def test_finally_has_a_time_of_its_own(run):
 
 def test_a_name_without_a_value_is_the_specs_fault(run):
     told = failure(run({"set": {"token": 1}}, {"set": {"b": "${saved.tokn}"}}), "error", "setup")
-    assert told.message == 'no step before this one has saved ${saved.tokn} (did you mean "token"?)'
+    assert told.message == 'no earlier step has saved ${saved.tokn} (did you mean "token"?)'
     told = failure(run({"set": {"b": "${env.ORCHESTRA_NOT_SET}"}}), "error", "setup")
     assert "environment variable ORCHESTRA_NOT_SET is not set" in told.message
     told = failure(run({"set": {"b": "${s.ulr}"}}), "error", "setup")
@@ -343,7 +343,7 @@ def test_a_file_as_wanted():
 
 
 def test_a_file_that_is_no_text():
-    with pytest.raises(StepError, match="is no UTF-8"):
+    with pytest.raises(StepError, match="is not UTF-8"):
         judge_file(b"\xff\xfe\xff", {"text": {"contain": "a"}}, "the file")
     with pytest.raises(StepError, match="is no JSON"):
         judge_file(b"\xff\xfe\xff", {"json": {"$": 1}}, "the file")
@@ -380,8 +380,8 @@ def test_several_matches_are_a_list():
         (json.dumps(["a" * 60 + "!"]).encode(), "$[?match(@, '(a|aa)+')]", "did not end within 1 s of processor time"),
         (b"[" + b"[]," * 200_000 + b"1]", "$.*", "leads to more than 100000 values"),
         (b"[" * 100_000, "$", "is no JSON: maximum recursion depth"),
-        (b"[" * 900 + b"1" + b"]" * 900, "$..a", "is no JSONPath: recursion limit exceeded"),
-        (b"[1]", "$[", "is no JSONPath: "),
+        (b"[" * 900 + b"1" + b"]" * 900, "$..a", "is not a JSONPath: recursion limit exceeded"),
+        (b"[1]", "$[", "is not a JSONPath: "),
     ],
 )
 def test_a_path_costs_its_limit(data, path, message):

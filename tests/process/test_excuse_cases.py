@@ -64,7 +64,7 @@ def test_a_strict_one_must_be_the_failure_of_a_case():
     result = Result("cli:a", 1, "failed", 0.1, AttemptFailure("command", "why"), cases=(OTHER,))
     found = excuse_cases(strict, result, DAY)
     verdict, reason = strictly(strict, "failed", "why", found)
-    assert reason == 'no case failed, though known_failures has "502": take the entry out; why'
+    assert reason == 'no case failed, though known_failures has "502": remove the entry; why'
     assert excuse(strict, verdict, reason, DAY, inner=found) == ""
     result = Result("cli:a", 1, "failed", 0.1, AttemptFailure("command", "why"), cases=(OTHER, BOOM))
     assert strictly(strict, "failed", "why", excuse_cases(strict, result, DAY)) == ("failed", "why")

@@ -196,7 +196,7 @@ def test_one_that_never_gets_ready_says_the_bound_and_what_was_seen(ground):
         ("hang", "gave no answer within 0.2 s"),
         ("trickle", "gave no answer within 0.2 s"),
         ("500", """answered 500, not 200: '{"status": "ok", "pid": """),
-        ("wrong", 'answered no JSON: "somebody else\'s page"'),
+        ("wrong", 'did not answer JSON: "somebody else\'s page"'),
         ("cut", "peer closed connection without sending complete message body"),
         ("close", "Server disconnected without sending a response."),
     ],
@@ -412,7 +412,7 @@ def test_a_reply_of_the_wrong_server_elsewhere_is_refused(ground):
     assert [row.required for row in rows] == [True, True, True, False]
     assert rows[0].url == f"http://127.0.0.1:{low}"
     assert rows[1].reason == (
-        f"is not to be reached: GET http://127.0.0.1:{low}/ was answered by somebody else: "
+        f"is not to be reached: GET http://127.0.0.1:{low}/ was answered by another server: "
         "its header 'Server' is 'tiny', not 'huge'"
     )
 

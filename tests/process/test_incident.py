@@ -319,7 +319,7 @@ def test_a_command_with_the_address_of_a_server_that_moved_is_ended_and_repeated
     first, second = [one["body"] for one in project.events("attempt_finished")]
     assert (first["outcome"], first["infra_suspect"], first["incidents"]) == ("error", True, ["backend-1"])
     assert first["error"]["message"].startswith("backend moved while it ran: ${backend.url} was http://127.0.0.1:")
-    assert first["error"]["message"].endswith("; it was ended, which counts for nothing")
+    assert first["error"]["message"].endswith("; it was ended, and its result does not count")
     assert second["outcome"] == "passed"
 
 

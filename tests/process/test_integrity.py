@@ -47,7 +47,7 @@ def test_a_policy_needs_its_switch_and_must_make_sense(tmp_path):
     project = SuiteProject(tmp_path).write(SPEC).compile()
     assert project.run("run").code == 0
     for words, said in [
-        (["--require", "clean_tree"], "are about --policy"),
+        (["--require", "clean_tree"], "need --policy"),
         (["--policy", "--require", "clean_tree", "--excuse", "clean_tree"], "cannot be both"),
         (["--policy", "--require", "cleantree"], "cleantree"),
     ]:

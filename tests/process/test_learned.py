@@ -31,7 +31,7 @@ tests:
         "permanent": 0,
         "retried": 3,
         "transient": 3,
-        "untold": 0,
+        "unknown": 0,
     }
     every = project.run("history", "--failures")
     row = every.out.splitlines()[1].split()

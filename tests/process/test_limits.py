@@ -76,7 +76,7 @@ REASONS = {
     "cli:deep": "is no JSON: maximum recursion depth exceeded",
     "cli:path": "did not end within 1 s of processor time",
     "cli:probe": "requires packed, which did not get ready within 2 s: GET http://127.0.0.1:",
-    "cli:junit": f"{JUNIT} has more than 100 elements inside of each other",
+    "cli:junit": f"{JUNIT} has more than 100 levels of nested elements",
     "cli:large": f"{JUNIT} has more than 64 MB",
     "cli:many": "of attach names more than 10000 files",
     "cli:pipe": "ended with exit code 1",

@@ -365,4 +365,4 @@ def test_by_both_methods_a_pattern_ends_and_the_next_test_runs(project, chromium
     for method in ("cli", "mcp"):
         places = [errors[f"{method}:{test}"]["at"] for test in ("allow", "file", "page")]
         assert places == ["specs/s.yaml:10:44", "specs/s.yaml:13:37", "specs/s.yaml:15:37"]
-        assert "(a+)+ tries all" in errors[f"{method}:file"]["hint"]
+        assert "a+ instead of (a+)+" in errors[f"{method}:file"]["hint"]

@@ -195,19 +195,22 @@ def test_a_command_that_cannot_start_says_why_and_the_mend(tmp_path):
         f'did you mean "market-tool"? install it, or add its folder to PATH: /no/where:{tmp_path}',
     )
     assert refusal("qqqqqq")[1] == f"install it, or add its folder to PATH: /no/where:{tmp_path}"
-    assert refusal("./absent") == (f"no such file './absent' in '{tmp_path}'", "the path of a program starts at `cwd`")
+    assert refusal("./absent") == (
+        f"no such file './absent' in '{tmp_path}'",
+        "the path of a program is relative to `cwd`",
+    )
     assert refusal("./plain.txt") == (
-        f"'./plain.txt' may not be run (cwd '{tmp_path}')",
+        f"'./plain.txt' is not executable (cwd '{tmp_path}')",
         "make it executable: chmod +x",
     )
-    assert refusal("./blob")[0] == "'./blob' is not a program of this machine"
+    assert refusal("./blob")[0] == "'./blob' is not a program for this machine"
     assert (
         refusal("./script")[0] == "'./script' cannot be started: the interpreter that its first line names is missing"
     )
     assert refusal("true", cwd=tmp_path / "gone")[0] == f"'true' cannot be started in '{tmp_path}/gone': no such folder"
     assert "null byte" in refusal("./market-tool", "a\0b")[0]
     assert "Argument list too long" in refusal("./market-tool", "x" * 10_000_000)[0]
-    assert refusal()[0] == "an empty command cannot be run"
+    assert refusal()[0] == "the command is empty"
 
 
 def test_a_command_that_cannot_start_leaves_the_loop_as_it_was(runner):

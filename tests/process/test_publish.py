@@ -69,8 +69,8 @@ def test_the_report_of_a_run_is_committed_and_pushed(checkout, tmp_path):
     for words, said in (
         (["--commit", "--ref", "trunk"], 'the branch "trunk" is checked out'),
         (["--commit", "--ref", "a..b"], '"a..b" is no name for a git ref'),
-        (["--ref", "x"], "--ref and --push are about --commit"),
-        (["--commit", "--format", "md"], "do not go together"),
+        (["--ref", "x"], "--ref and --push need --commit"),
+        (["--commit", "--format", "md"], "exclude each other"),
     ):
         refused = project.run("report", *words)
         assert (refused.code, said in refused.err) == (2, True), refused.err

@@ -76,8 +76,8 @@ def test_status_and_events_follow_a_run_to_its_end(project):
     while "now         cli:a  attempt 1" not in (now := project.run("status")).out:
         assert "2 waiting" in now.out  # until the file has caught up with the ledger, a tenth of a second later
     assert "so far whole" in project.run("audit").out
-    assert "is under way" in project.run("report").err
-    assert "is under way" not in project.run("report", "--format", "md").err
+    assert "is in progress" in project.run("report").err
+    assert "is in progress" not in project.run("report", "--format", "md").err
     followers = [
         subprocess.Popen(
             [sys.executable, "-m", "orchestra", *words],
@@ -221,8 +221,8 @@ def test_what_was_kept_is_opened_by_the_systems_own_program(done, tmp_path):
     path = f"{tmp_path}:{os.environ['PATH']}"
     assert done.process("show", "b", "--run", "last", "--open", PATH=path).code == 0
     told = done.run("show", "b", "--run", "last", "--open", "trace")
-    assert (told.code, 'nothing of the kind "trace" was kept; there is log' in told.err) == (2, True)
-    assert "--open is about what a run kept" in done.run("show", "b", "--open").err
+    assert (told.code, 'there is no file of the kind "trace"; there is log' in told.err) == (2, True)
+    assert "--open needs --run" in done.run("show", "b", "--open").err
     while not (tmp_path / "opened").exists():  # it is not waited for
         time.sleep(0.01)
     assert (tmp_path / "opened").read_text().strip().endswith("attempts/cli/b/1/output.log")

@@ -93,7 +93,7 @@ def test_no_browser_is_told_with_the_fixes_before_anything_starts(project):
     rows = f"  x: {{steps: [{{goto: '{PAGE}'}}]}}\n  w: {{browser: webkit, steps: [reload]}}\n"
     project.write(f"{BROWSER}tests:\n{rows}").compile()
     for done in both(project, ORCHESTRA_BROWSER="/no/such", ORCHESTRA_WEBKIT="/no/such"):
-        told(done, 3, 'ORCHESTRA_BROWSER names "/no/such"', "any of these mends it:", "playwright install")
+        told(done, 3, 'ORCHESTRA_BROWSER names "/no/such"', "any of these fixes it:", "playwright install")
         assert "  - ORCHESTRA_BROWSER=/path/to/a/browser, or leave ORCHESTRA_BROWSER unset" in done.err
     assert not (project.root / ".orchestra/s/runs").exists()
     assert left(project) == []

@@ -101,7 +101,7 @@ def test_a_folder_that_is_a_link_is_refused(project, link):
     shutil.move(project.root / link, project.root / "elsewhere")
     (project.root / link).symlink_to(project.root / "elsewhere")
     before = everything(project.root)
-    with pytest.raises(MachineError, match=r"it is a link, and none is followed below \.orchestra") as refused:
+    with pytest.raises(MachineError, match=r"it is a link, and orchestra follows no link below \.orchestra") as refused:
         recover(home)
     assert f'"{project.root / link}"' in refused.value.message
     assert everything(project.root) == before

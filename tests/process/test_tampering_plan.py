@@ -144,7 +144,7 @@ def test_a_source_that_leads_out_is_not_read(project, target):
     (project.root / "specs/s.yaml").symlink_to(target)
     ended = project.run("run")
     assert ended.code == 2
-    assert "its spec specs/s.yaml cannot be read: it lies outside of the project" in ended.err
+    assert "its spec specs/s.yaml cannot be read: it is outside the project" in ended.err
 
 
 @pytest.mark.parametrize("source", ["/dev/zero", "../outside.yaml", "a\\u0000b"])

@@ -90,8 +90,8 @@ TAMPERED = {
     without_its_run: "is missing or damaged",
     without_its_verdict: "is missing or damaged",
     with_a_byte_changed: "is missing or damaged",
-    with_another_last_mark: "it was not made by this user on this machine",
-    forged_whole: "it was not made by this user on this machine",
+    with_another_last_mark: "it was not written by this user on this machine",
+    forged_whole: "it was not written by this user on this machine",
     of_another_run: "has no pass of cli:kept on these inputs",
 }
 
@@ -186,7 +186,7 @@ def test_a_run_of_ones_own_goes_on_and_says_by_what(project):
     folder = half_done(project)
     done = project.run("run", "--resume")
     assert done.code == 1
-    assert "its chain is whole, and this user made it on this machine" in done.err
+    assert "its chain is intact, and this user wrote it on this machine" in done.err
     assert project.folder == folder
     assert ran(project) == ["kept", "kept", "other"]
 
@@ -204,7 +204,7 @@ def test_a_foreign_run_goes_on_with_trust_only(project, who):
     assert (project.folder / "events.jsonl").read_bytes() == before
     trusted = project.run("run", "--resume", "--trust", **who)
     assert trusted.code == 1
-    assert "are trusted: --trust was given, though " in trusted.err
+    assert "are trusted: --trust was given, although " in trusted.err
     assert ran(project) == ["kept", "kept", "other"]
     assert project.run("audit").code == 0
 

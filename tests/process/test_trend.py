@@ -22,7 +22,7 @@ def test_the_verb_tells_since_which_commit_a_test_fails(project):
     project.write(spec).compile()
     none = project.run("history")
     assert none.code == 2
-    assert "no run has executed what is selected" in none.err
+    assert "no run has executed the selected tests" in none.err
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "good")

@@ -73,7 +73,7 @@ def test_health_starts_nothing_and_says_what_is_not_started_and_how_to_mend_it(s
     done = served.run("health")
     assert done.code == 3
     assert re.search(r"^backend +idle .* is not started$", done.out, re.MULTILINE)
-    assert "mend backend: orchestra up backend, or let a run start it" in done.out
+    assert "hint backend: orchestra up backend, or let a run start it" in done.out
     assert not (served.root / "backend").exists()
 
 
@@ -86,7 +86,7 @@ def test_health_asks_tools_variables_and_files_and_names_the_mend(project):
     rows = matrix(project)
     assert [rows[name]["status"] for name in ("python", "key", "file")] == ["healthy", "failed", "failed"]
     assert rows["python"]["latency_seconds"] > 0
-    assert rows["key"]["mend"] == "export NO_SUCH_KEY=…"
+    assert rows["key"]["hint"] == "export NO_SUCH_KEY=…"
     assert project.run("health", "python", "key").code == 0, "a row that is not required does not fail it"
     assert project.run("health", "file").code == 3
     wrong = project.run("health", "pyton")
@@ -188,7 +188,7 @@ def test_another_matrix_is_not_mixed_with_what_is_up(served):
     served.write(spec.replace("grace_seconds: 0.3", "grace_seconds: 0.4")).compile()
     done = served.run("up")
     assert done.code == 2
-    assert "`orchestra up --restart` starts it anew" in done.err
+    assert "`orchestra up --restart` restarts it" in done.err
     assert served.run("up", "--restart").code == 0
 
 
@@ -287,7 +287,7 @@ def test_a_run_does_not_use_what_was_made_of_files_that_changed_although_no_inpu
     notes = [one["body"]["message"] for one in project.events("note")]
     assert any("its command, environment or input files have changed since it was started" in note for note in notes)
     again = project.run("up")
-    assert "mend " + ("seed" if file == "seed.py" else "backend") + ": orchestra up --restart" in again.out
+    assert "hint " + ("seed" if file == "seed.py" else "backend") + ": orchestra up --restart" in again.out
 
 
 def edit(project: SuiteProject, file: str, line: str) -> None:
@@ -382,7 +382,7 @@ def test_down_waits_for_no_run_and_says_so(served):
     until(lambda: any('"attempt_started"' in file.read_text() for file in runs.glob("2*/events.jsonl")), "the run")
     done = served.run("down")
     assert done.code == 3
-    assert "is under way and may use them" in done.err
+    assert "is in progress and may use them" in done.err
     assert matrix(served)["backend"]["by"].startswith("run ")
     run.send_signal(signal.SIGINT)
     run.communicate()
@@ -393,12 +393,12 @@ def test_down_waits_for_no_run_and_says_so(served):
 
 def test_the_rungs_of_earlier_runs_are_counted(project):
     suite(project, backend(), f"  a: {{{breaks('kill', seconds=2.0)}\n")
-    assert "no rung was taken in the last 0 runs" in project.run("health", "--history").out
+    assert "no recovery step was taken in the last 0 runs" in project.run("health", "--history").out
     project.run("run")
     out = project.run("health", "--history").out
     assert re.search(r"^backend +restart +1 +100 %", out, re.MULTILINE)
     told = json.loads(project.run("health", "--history", "--json").out)
-    assert (told["runs"], told["rungs"][0]["worked"], told["suggested"]) == (1, 1, {})
+    assert (told["runs"], told["steps"][0]["worked"], told["suggested"]) == (1, 1, {})
 
 
 def test_the_order_that_history_suggests_takes_the_least_expected_time():

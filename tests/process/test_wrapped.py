@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import xml.etree.ElementTree as ET
+import zlib
 
 from tests.support.project import HEAD
 
@@ -284,3 +287,41 @@ def test_a_case_is_compared_with_the_test_that_it_is_of(project):
     told = project.run("compare", first, "last")
     assert "3 tests and 2 cases by both" in told.out
     assert "cli:shop::cart \u203a pays disagrees" in told.out
+
+
+FLAKY = """import os, sys
+runs = len(os.listdir('.orchestra/s/runs')) - os.path.islink('.orchestra/s/runs/last')
+failed = '<failure message="card refused"/>' if runs == 1 else ''
+again = '<flakyFailure message="too early"/>'
+open(sys.argv[1], 'w').write('<testsuite><testcase classname="cart" name="adds"/><testcase classname="cart" name="signs">'
+    + again + '</testcase><testcase classname="cart" name="pays">' + failed + '</testcase></testsuite>')
+"""
+SAME = (
+    HEAD
+    + """defaults: {retries: {max: 0}}
+tests:
+  shop:
+    inputs: [write.py]
+    command: {argv: [python, write.py, "${attempt.dir}/j.xml"], junit: "${attempt.dir}/j.xml"}
+"""
+)
+
+
+def test_cases_have_a_history_and_a_rate_of_their_own(project):
+    (project.root / "write.py").write_text(FLAKY)
+    project.write(SAME).compile()
+    assert project.run("run").code == 1
+    assert project.run("run").code == 0
+    rows = project.run("history", "--flaky").out.splitlines()
+    rates = {line.split("  ")[0]: line.split("  ")[1].strip() for line in rows if "::" in line}
+    assert rates["cli:shop::cart \u203a signs"] == "50.0 %"
+    assert rates["cli:shop::cart \u203a pays"] == "50.0 %"
+    assert "cli:shop::cart \u203a adds" not in rates
+    story = project.run("history", "shop").out
+    assert "  case         ff  cart \u203a signs" in story
+    assert "  case         F.  cart \u203a pays" in story
+    [first, _] = [json.loads(line) for line in project.run("history", "--json").out.splitlines()]
+    assert first["executions"]["cli:shop"]["cases"]["cart \u203a pays"][0]["verdict"] == "failed"
+    [packed] = re.findall(r'<script[^>]*id="data"[^>]*>([^<]*)<', (project.folder / "report.html").read_text())
+    page = json.loads(zlib.decompress(base64.b64decode(packed)))
+    assert page["tasks"][0]["tries"][0]["cases"] == ["flaky cart \u203a signs: too early"]

@@ -86,11 +86,11 @@ def test_a_case_is_read_however_it_is_written(data, verdict, message):
 @pytest.mark.parametrize(
     "reader, data, words",
     [
-        (read_junit, b"", "is no XML (no element found"),
-        (read_junit, b"<testsuite>", "is no XML (no element found"),
+        (read_junit, b"", "is not XML (no element found"),
+        (read_junit, b"<testsuite>", "is not XML (no element found"),
         (read_junit, b"<html/>", 'is no JUnit file: its root is "html"'),
         (read_junit, b'<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', "has a DOCTYPE"),
-        (read_junit, b"<a>" * 101, "has more than 100 elements inside of each other"),
+        (read_junit, b"<a>" * 101, "has more than 100 levels of nested elements"),
         (read_junit, junit('<testcase name="t"/>' * (CASES + 1)), f"has more than {CASES} cases"),
         (read_reportlog, b"", "is empty"),
         (read_reportlog, b"{}\n", "is no file of pytest --report-log: it does not begin with the start of a session"),
@@ -149,12 +149,12 @@ ENTITY = '<!DOCTYPE a [<!ENTITY b "cccccccccc"><!ENTITY d "&b;&b;&b;&b;&b;&b;&b;
 @pytest.mark.parametrize(
     "kind, text, message",
     [
-        ("junit", f"{ENTITY}<testcase><failure>&d;</failure></testcase>", "has a DOCTYPE: no JUnit file needs one"),
+        ("junit", f"{ENTITY}<testcase><failure>&d;</failure></testcase>", "has a DOCTYPE, which is not allowed"),
         ("junit", '<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', "has a DOCTYPE"),
         ("junit", "<a" + " " * 64_000_000, "has more than 64 MB"),
         ("playwright_json", " " * 64_000_001, "has more than 64 MB"),
         ("pytest_reportlog", " " * 64_000_001, "has more than 64 MB"),
-        ("junit", "<a>", "is no XML (no element found: line 1, column 3)"),
+        ("junit", "<a>", "is not XML (no element found: line 1, column 3)"),
     ],
     ids=["entities", "external", "large", "large-json", "large-log", "cut"],
 )

@@ -103,7 +103,7 @@ def test_plain_names_pass(text):
 
 @pytest.mark.parametrize("text", ["", "a b", "$x", "-x", "a\n", "é"])
 def test_no_other_name_gets_into_a_command_line(text):
-    with pytest.raises(ValueError, match="is no plain name"):
+    with pytest.raises(ValueError, match="is not a plain name"):
         draw.plain_name(text)
 
 

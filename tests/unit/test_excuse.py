@@ -32,14 +32,14 @@ def test_a_quarantine_holds_to_the_end_of_its_last_day():
     plan = Plan("s", "", (HELD, KNOWN), ())
     assert list(lapsed(plan, DAY)) == []
     [sentence] = lapsed(plan, after)
-    assert sentence == "the quarantine of a ended on 2026-05-01: its failures count again; ana sees to it"
+    assert sentence == "the quarantine of a ended on 2026-05-01: its failures count again; owner: ana"
 
 
 def test_a_strict_one_must_not_pass():
     for verdict in ("passed", "flaky"):
         assert strictly(STRICT, verdict, "") == (
             "failed",
-            'it passed, though known_failures has "502": take the entry out',
+            'it passed, although it is listed under known_failures: "502": remove the entry',
         )
         assert strictly(KNOWN, verdict, "") == (verdict, "")
     assert strictly(STRICT, "failed", "502") == ("failed", "502")

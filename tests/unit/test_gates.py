@@ -62,8 +62,8 @@ def test_a_machine_that_is_busy_throttles_until_it_is_not():
     assert gates.throttled()
     assert [result for result, _ in events] == ["warned", "note", "note"], "a fault of the machine, not of the product"
     assert [message for _, message in events[1:]] == [
-        "during:machine holds again, tests run side by side again: cpu_percent < 90.0 (cpu_percent = 10)",
-        "during:machine is not held once more, one test runs at a time: cpu_percent < 90.0 (cpu_percent = 95)",
+        "during:machine holds again, tests run in parallel again: cpu_percent < 90.0 (cpu_percent = 10)",
+        "during:machine fails again, one test runs at a time: cpu_percent < 90.0 (cpu_percent = 95)",
     ]
     assert gates.results() == {"during:machine": "warned"}
     assert not gates.failed()

@@ -116,9 +116,9 @@ def test_a_link_may_lead_anywhere_inside_the_root(project):
     [
         ("gone.yaml", 'the spec "gone.yaml" does not exist'),
         ("folder", 'the spec "folder" is not a file'),
-        ("../x.yaml", 'the spec "../x.yaml" is outside of the project root'),
-        ("/etc/hostname", 'the spec "/etc/hostname" is outside of the project root'),
-        ("out.yaml", 'the spec "out.yaml" is outside of the project root'),
+        ("../x.yaml", 'the spec "../x.yaml" is outside the project root'),
+        ("/etc/hostname", 'the spec "/etc/hostname" is outside the project root'),
+        ("out.yaml", 'the spec "out.yaml" is outside the project root'),
         ("n" * 300, "cannot be read: file name too long"),
         ("a\0b", "cannot be read: embedded null byte"),
     ],

@@ -28,15 +28,15 @@ def run(number: int, *attempts: Attempt, inputs: str = "same", task: str = "cli:
     [
         ([run(1, HANG, PASS)], Odds("timeout", transient=1, retried=1)),
         ([run(1, HANG, HANG, PASS)], Odds("timeout", 1, 1, 0, 2, 5.0)),
-        ([run(1, HANG)], Odds("timeout", untold=1)),
+        ([run(1, HANG)], Odds("timeout", unknown=1)),
         (
             [run(1, Attempt("timeout", 5.0, "timeout", "before"), PASS)],
-            Odds("timeout", untold=1),
+            Odds("timeout", unknown=1),
         ),  # repaired in between
         ([run(1, HANG), run(2, PASS)], Odds("timeout", transient=1)),
-        ([run(1, HANG), run(2, PASS, inputs="other")], Odds("timeout", untold=1)),
+        ([run(1, HANG), run(2, PASS, inputs="other")], Odds("timeout", unknown=1)),
         ([run(1, HANG), run(2, HANG)], Odds("timeout", permanent=2)),
-        ([run(1, HANG), run(2, PASS, task="cli:b")], Odds("timeout", untold=1)),
+        ([run(1, HANG), run(2, PASS, task="cli:b")], Odds("timeout", unknown=1)),
         (
             [run(1, Attempt("timeout", 5.0), PASS)],
             Odds("timeout", transient=1, retried=1),
@@ -83,7 +83,7 @@ def test_every_failure_is_counted_once_and_no_pass_is(drawn):
         for attempt in one.attempts
         if attempt.outcome != "passed"
     ]
-    assert {one.kind: one.known + one.untold for one in odds} == {kind: failures.count(kind) for kind in failures}
+    assert {one.kind: one.known + one.unknown for one in odds} == {kind: failures.count(kind) for kind in failures}
     assert all(one.retried <= one.known for one in odds)
     assert all(0 < one.chance < 1 for one in odds)
     assert odds == failure_odds([*records[::-1]]), "the order of runs says nothing"

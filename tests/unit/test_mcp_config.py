@@ -56,7 +56,7 @@ def test_the_file_keeps_its_indentation():
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("{,}", f"{FILE} is no JSON"),
+        ("{,}", f"{FILE} is not JSON"),
         ("[]", f"{FILE} holds a list, not a mapping"),
         ('{"mcpServers": "x"}', f'{FILE}: "mcpServers" is a text'),
         ('{"mcpServers": null}', f'{FILE}: "mcpServers" is nothing'),
@@ -87,7 +87,7 @@ def test_write_adds_once_and_keeps_the_mode(tmp_path):
 
 def test_bytes_that_are_no_text(tmp_path):
     (tmp_path / FILE).write_bytes(b"\xff\xfe{")
-    with pytest.raises(UsageError, match="no UTF-8"):
+    with pytest.raises(UsageError, match="not UTF-8"):
         write(tmp_path)
 
 

@@ -148,7 +148,7 @@ def test_spec_files(root):
         "specs/d.yml",
         "specs/deep/c.yaml",
     ]
-    with pytest.raises(UsageError, match=r'"\*\*a" of \[tool.orchestra\] specs is no glob'):
+    with pytest.raises(UsageError, match=r'"\*\*a" of \[tool.orchestra\] specs is not a glob'):
         Project(root, specs=("**a",)).spec_files()
 
 

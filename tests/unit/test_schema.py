@@ -220,7 +220,7 @@ def test_a_hundred_mistakes_at_once(tmp_path: Path):
 
 def test_judges_that_disagree_are_a_defect_and_say_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(judge_of_record, "violations", lambda *_: [])
-    with pytest.raises(schema.JudgesDisagreeError, match=r"the first says: .*Unexpected|Additional") as caught:
+    with pytest.raises(schema.JudgesDisagreeError, match=r"the first reports: .*Unexpected|Additional") as caught:
         schema.judge(include.load(SPECS, "wrong.yaml"))
     assert caught.value.said
 

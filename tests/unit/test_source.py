@@ -299,7 +299,7 @@ def test_the_digest_reads_line_ends_alike_and_frames_its_files(tmp_path):
     assert digest_files(tmp_path, ["b"]) != unix
     assert digest_files(tmp_path, ["a", "b"]) != digest_files(tmp_path, ["b", "a"])
     (tmp_path / "out").symlink_to("/etc/hostname")
-    with pytest.raises(OSError, match="outside of the project"):
+    with pytest.raises(OSError, match="outside the project"):
         digest_files(tmp_path, ["out"])
     with pytest.raises(FileNotFoundError):
         digest_files(tmp_path, ["gone"])

@@ -54,17 +54,17 @@ def missing_address(context: Context) -> Iterator[Problem]:
                 yield Problem(place, f'"${{{reference.name}}}" has no value: "{head}" has no address', hint)
     for step in context.steps("http"):
         if step.body.get("base") in without:
-            message = f'"{step.body["base"]}" has no address that a path could be relative to'
+            message = f'"{step.body["base"]}" has no base address for a path'
             yield Problem(context.place(step.path("http", "base")), message, hint)
     for name, row in without.items():
         for part in ("ready", "live"):
             path = ("health", name, part)
             probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
             if "http" in probe and "url" not in probe["http"]:
-                message = f'the probe "http" of "{name}" has nothing to ask: the component has no address'
+                message = f'the probe "http" of "{name}" has no target: the component has no address'
                 yield Problem(context.place((*path, "http"), key=True), message, f"write http: {{url: …}}, or {hint}")
             if "tcp" in probe and "port" not in probe["tcp"]:
-                message = f'the probe "tcp" of "{name}" has nothing to connect to: the component has no address'
+                message = f'the probe "tcp" of "{name}" has no target: the component has no address'
                 yield Problem(context.place((*path, "tcp"), key=True), message, f"write tcp: {{port: …}}, or {hint}")
 
 
@@ -88,7 +88,7 @@ def relative_address(context: Context) -> Iterator[Problem]:
 
 
 def _relative(context: Context, path: Path, address: str, hint: str) -> Problem:
-    return Problem(context.place(path), f'the address "{address}" is relative to nothing', hint)
+    return Problem(context.place(path), f'the address "{address}" has no base address', hint)
 
 
 @rule

@@ -67,10 +67,10 @@ def yaml_trap(context: Context) -> Iterator[Problem]:
     """
     for trap in context.source.traps:
         if trap.kind == "octal":
-            message = f'"{trap.text}" is the number {int(trap.text)} here, and an octal number to other readers of YAML'
-            hint = f'write {int(trap.text)}, or "{trap.text}" in quotes where a text is meant'
+            message = f'"{trap.text}" is the number {int(trap.text)} here, and an octal number in other YAML readers'
+            hint = f'write {int(trap.text)}, or "{trap.text}" in quotes for a text'
         else:
-            message = f'"{trap.text}" is a text here, and a truth value to other readers of YAML'
+            message = f'"{trap.text}" is a text here, and a truth value in other YAML readers'
             hint = f'put it in quotes: "{trap.text}", or write true or false'
         yield Problem(trap.place, message, hint)
 

@@ -115,10 +115,8 @@ def _lacks_browser(context: Context, casting: _Casting) -> Iterator[Problem]:
             found = casting.first_browser_step(test_id, test) if driver not in BROWSER_DRIVERS else None
             if found is not None:
                 path, verb = found
-                message = (
-                    f'the step "{verb}" needs a browser, which the driver "{driver}" of the method "{method}" has not'
-                )
-                hint = f'take "{method}" out of the methods of "{test_id}", or give it the driver playwright'
+                message = f'the step "{verb}" needs a browser, which the driver "{driver}" of the method "{method}" does not have'
+                hint = f'remove "{method}" from the methods of "{test_id}", or give it the driver playwright'
                 yield Problem(context.place(path), message, hint)
 
 
@@ -174,7 +172,7 @@ def browser_driver(context: Context) -> Iterator[Problem]:
                 and casting.first_browser_step(test_id, test)
             ):
                 message = (
-                    f'"{test_id}" wants the browser "{browser}", which the driver {quoted(sorted(mine))} cannot drive'
+                    f'"{test_id}" needs the browser "{browser}", which the driver {quoted(sorted(mine))} cannot drive'
                 )
                 can = sorted(_ALL_BROWSERS.intersection(*(DRIVES[driver] for driver in mine)))
                 hint = f"choose {quoted(can)}, or add a method with the driver playwright"

@@ -24,7 +24,7 @@ def _outside(path: str) -> str:
     if path == "~" or path.startswith("~/"):
         return "begins with the home folder"
     if "\\" in path or _DRIVE.match(path):
-        return "is written as on Windows"
+        return "has backslashes, as on Windows"
     depth = 0
     for part in path.split("/"):
         depth += -1 if part == ".." else part not in ("", ".")
@@ -76,7 +76,7 @@ def file_name(context: Context) -> Iterator[Problem]:
         if not _outside(name) and ("/" in name or name in ("", ".", "..")):
             place = context.place(step.path("download", "as"))
             yield Problem(
-                place, f'"{name}" is no file name', f"write {name.rstrip('./').rpartition('/')[2] or 'a name'}"
+                place, f'"{name}" is not a file name', f"write {name.rstrip('./').rpartition('/')[2] or 'a name'}"
             )
 
 

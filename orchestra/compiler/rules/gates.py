@@ -89,11 +89,11 @@ def gate_phase(context: Context) -> Iterator[Problem]:
             continue
         if "for_seconds" in gate:
             place = context.place(("gates", phase, name, "for_seconds"), key=True)
-            message = f'"for_seconds" has no effect on the gate "{name}", which is judged once, {phase} the tests'
+            message = f'"for_seconds" has no effect on the gate "{name}", which is evaluated once, {phase} the tests'
             yield Problem(place, message, "remove it, or put the gate under during")
         if gate.get("on_fail") in ("stop", "throttle"):
             place = context.place(("gates", phase, name, "on_fail"))
-            message = f'the gate "{name}" is judged {phase} the tests, when there is nothing to {gate["on_fail"]}'
+            message = f'the gate "{name}" is evaluated {phase} the tests, when there is nothing to {gate["on_fail"]}'
             yield Problem(place, message, "write on_fail: block or warn, or put the gate under during")
 
 

@@ -33,7 +33,7 @@ def live_without_ready(context: Context) -> Iterator[Problem]:
     """A component has `live` but no `ready`, so the watch would begin before it can answer."""
     for name, row in _rows(context):
         if "live" in row and "ready" not in row:
-            message = f'"{name}" has "live" and no "ready", so nothing says when watching it makes sense'
+            message = f'"{name}" has "live" and no "ready", so the watch has no start'
             probe = next(kind for kind in _PROBES if kind in row["live"])
             hint = f"add ready: {{{probe}: …}} with the same probe"
             yield Problem(context.place(("health", name, "live"), key=True), message, hint)
@@ -62,10 +62,10 @@ def log_probe(context: Context) -> Iterator[Problem]:
     """
     for name, row in _rows(context):
         if "log" in row.get("ready", {}) and not row.get("service"):
-            message = f'the probe "log" of "{name}" has nothing to read: the component has no service'
+            message = f'the probe "log" of "{name}" has no log: the component has no service'
             yield Problem(context.place(("health", name, "ready", "log"), key=True), message, "use another probe")
         if "log" in row.get("live", {}):
-            message = f'the probe "log" cannot watch "{name}": a line once written stays true'
+            message = f'the probe "log" cannot watch "{name}": a written line matches for ever'
             yield Problem(context.place(("health", name, "live", "log"), key=True), message, "use another probe")
 
 
@@ -74,7 +74,7 @@ def identity_place(context: Context) -> Iterator[Problem]:
     """`identity` is set for a component without replies: it has neither a `service` nor a `url`."""
     for name, row in _rows(context):
         if "identity" in row and not (row.get("service") or "url" in row):
-            message = f'"{name}" has "identity", and neither a service nor a url whose answers could have one'
+            message = f'"{name}" has "identity", and neither a service nor a url to check'
             yield Problem(context.place(("health", name, "identity"), key=True), message, "remove identity")
 
 
@@ -96,7 +96,7 @@ def idle_backoff(context: Context) -> Iterator[Problem]:
         within = row.get("ready", {}).get("within_seconds", 60)
         key = "initial_seconds" if "initial_seconds" in retries else "max_seconds"
         if not (row.get("service") or "job" in row or "ready" in row):
-            message = f'"{name}" has "retries", but nothing that is started or asked'
+            message = f'"{name}" has "retries", but is neither started nor probed'
             yield Problem(context.place(path, key=True), message, "remove retries")
         elif first > longest:
             message = f'the first wait of "{name}" is {first:g} seconds, longer than "max_seconds" ({longest:g})'
@@ -137,7 +137,7 @@ def missing_failover(context: Context) -> Iterator[Problem]:
         path = ("health", name)
         if "failover" in rungs and "failover" not in row:
             place = context.place((*path, "recover", rungs.index("failover")))
-            message = f'"recover" of "{name}" has the rung "failover", but no failover is declared'
+            message = f'"recover" of "{name}" has the step "failover", but no failover is declared'
             yield Problem(place, message, "declare it: failover: {run: […]}")
         if "failover" in row and "failover" not in rungs:
             message = f'"{name}" declares a failover that "recover" never reaches'
@@ -210,7 +210,7 @@ def missing_port(context: Context) -> Iterator[Problem]:
                 yield Problem(context.place((*path, "run")), message, "add port_range: 8000-8003, or port: 8000")
             low, _, high = str(own.get("port_range", "")).partition("-")
             if not told and "port" not in own and low and high and low != high:
-                message = f'the {key} of "{name}" has a range of ports, but is never told which one is free'
+                message = f'the {key} of "{name}" has a range of ports, but does not use "${{port}}"'
                 yield Problem(context.place(path, key=True), message, 'add "${port}" to run or to env')
 
 
@@ -227,7 +227,7 @@ def idle_renewal(context: Context) -> Iterator[Problem]:
             message = f'"between_methods" of "{name}" has no effect: the suite has one method'
             yield Problem(context.place(path, key=True), message, "remove it")
         elif parallel:
-            message = f'"between_methods" of "{name}" has no moment: the method "{parallel}" runs in parallel to others'
+            message = f'"between_methods" of "{name}" has no effect: the method "{parallel}" runs in parallel to others'
             yield Problem(context.place(path, key=True), message, f'remove it, or "parallel" of "{parallel}"')
         for index, step in enumerate(row["between_methods"]):
             if step == "restart" and "service" not in row and "job" not in row:
@@ -235,7 +235,7 @@ def idle_renewal(context: Context) -> Iterator[Problem]:
                 yield Problem(
                     context.place((*path, index)),
                     message,
-                    "write {run: […]}, a command that brings it to its beginning",
+                    "write {run: […]}, a command that restores its initial state",
                 )
 
 

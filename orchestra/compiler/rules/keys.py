@@ -118,7 +118,7 @@ def _exact(context: Context) -> Iterator[Problem]:
             for path, target in _targets(_body(step.body), step.path(verb)):
                 unmatched = "css" in target or "testid" in target or ("role" in target and "name" not in target)
                 if "exact" in target and unmatched:
-                    hint = "remove it; css and testid are exact, and a role is, too"
+                    hint = "remove it; css, testid and role are always exact"
                     yield _idle(context, (*path, "exact"), "where no text is matched", hint)
 
 

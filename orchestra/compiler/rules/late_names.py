@@ -24,7 +24,7 @@ _SECRET = re.compile(
     r"(?:^|_)(?:API)?(?:KEYS?|TOKENS?|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?)(?:_|$)",
     re.IGNORECASE,
 )
-_LITERAL = "write $${ where the text itself is meant"
+_LITERAL = "write $${ for the text itself"
 
 
 class _Scope(NamedTuple):
@@ -174,7 +174,7 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
         if misplaced:
             place = context.place_inside(text.path, text.value, reference.offset)
             known = sorted(scope.known)
-            hint = f"there are {quoted(known)}" if known else "no name is looked up here: write the text itself"
+            hint = f"there are {quoted(known)}" if known else "names are not replaced here: write the text itself"
             yield Problem(place, f'"${{{reference.name}}}" has no value {scope.where}', hint)
 
 

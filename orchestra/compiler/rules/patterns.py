@@ -105,8 +105,8 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
             # A name stands for text that is not known yet.
             fault = fault_of(pattern) if "${" not in pattern else None
             if fault is not None:
-                message = f'"{pattern}" cannot be read by {language}: {fault[1]}'
-                hint = "mend it; a character that is meant as itself stands behind a backslash"
+                message = f'"{pattern}" is not valid in {language}: {fault[1]}'
+                hint = "correct it; put a backslash before a character that is meant literally"
                 yield Problem(context.place_inside(path, pattern, min(fault[0], len(pattern))), message, hint)
 
 
@@ -156,7 +156,7 @@ _JSON_PATH = re.compile(r"\$(?:\.{1,2}(?=[^.])|\[|$)|\$\{")
 def _judge(context: Context, path: Path, said: str, *, at_key: bool) -> Iterator[Problem]:
     if not _JSON_PATH.match(said):
         hint = f"write $.{said.lstrip('$.')}"
-        yield Problem(context.place(path, key=at_key), f'"{said}" is no JSONPath: it begins with "$." or "$["', hint)
+        yield Problem(context.place(path, key=at_key), f'"{said}" is not a JSONPath: it begins with "$." or "$["', hint)
 
 
 RULES = (pattern_syntax, always_true, json_path)

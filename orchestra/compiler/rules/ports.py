@@ -47,11 +47,11 @@ def port_number(context: Context) -> Iterator[Problem]:
                     numbers.append((probe[kind][key], probe[kind][key], ("health", name, part, kind, key)))
     for low, high, path in numbers:
         if low > high:
-            message = f'the range "{low}-{high}" is written the wrong way round'
+            message = f'the range "{low}-{high}" is descending'
             yield Problem(context.place(path), message, f"write {high}-{low}")
         elif low < 1 or high > _LAST:
             wrong = high if high > _LAST else low
-            yield Problem(context.place(path), f"{wrong} is no port", f"use a number from 1 to {_LAST}")
+            yield Problem(context.place(path), f"{wrong} is not a port", f"use a number from 1 to {_LAST}")
 
 
 @rule

@@ -40,7 +40,7 @@ def profile_null(context: Context) -> Iterator[Problem]:
     for name, profile in context.spec.get("profiles", {}).items():
         for path, missing, known in _lost(profile, context.spec, ()):
             near = did_you_mean(missing, known)
-            message = f'the profile "{name}" takes away "{".".join(path)}", which is not there{near}'
+            message = f'the profile "{name}" removes "{".".join(path)}", which is not there{near}'
             yield Problem(context.place(("profiles", name, *path), key=True), message, "correct the name, or remove it")
 
 

@@ -43,8 +43,8 @@ def _judge(context: Context, texts: Sequence[Text], have: set[str]) -> Iterator[
             if head == "saved" and name not in have and re.fullmatch(NAME["pattern"], name):
                 place = context.place_inside(text.path, text.value, reference.offset)
                 near = did_you_mean(name, have)
-                hint = "save it before: a step `set`, or `save` of `http` or `evaluate`"
-                yield Problem(place, f'"${{{reference.name}}}" is not saved by a step before this one{near}', hint)
+                hint = "save it in an earlier step: `set`, or `save` of `http` or `evaluate`"
+                yield Problem(place, f'"${{{reference.name}}}" is not saved by an earlier step{near}', hint)
 
 
 def _walk(

@@ -93,7 +93,7 @@ def _repeated(context: Context, items: Sequence[str], *path: str) -> Iterator[Pr
         for index, item in enumerate(items):
             if items.index(item) < index:
                 yield Problem(
-                    context.place((*path, index)), f'"{item}" stands twice in "{path[-1]}"', "remove one of them"
+                    context.place((*path, index)), f'"{item}" occurs twice in "{path[-1]}"', "remove one of them"
                 )
 
 
@@ -121,12 +121,14 @@ def matrix_value(context: Context) -> Iterator[Problem]:
                         if isinstance(value, dict)
                         else f'"{label}"'
                     )
-                    hint = "use letters, digits, inner spaces and _ . + @ -; keep what is longer in a block or variable"
+                    hint = (
+                        "use letters, digits, inner spaces and _ . + @ -; move a longer text into a block or variable"
+                    )
                     yield Problem(
                         place, f"{found} cannot be a matrix value, because it becomes part of the test id", hint
                     )
                 elif label in seen:
-                    message = f'"{label}" stands twice in the matrix, so that two tests were "{test_id}[{label}]"'
+                    message = f'"{label}" occurs twice in the matrix, so two tests would be "{test_id}[{label}]"'
                     yield Problem(place, message, "remove one of them")
                 elif name == "browser" and value not in BROWSERS:
                     message = f"unknown browser {scalar(value)}{did_you_mean(label, BROWSERS)}"
@@ -142,11 +144,9 @@ def resource_amount(context: Context) -> Iterator[Problem]:
         for name, amount in test.get("resources", {}).items():
             if amount > declared.get(name, amount):
                 place = context.place(("resources", name))
-                message = (
-                    f'"{test_id}" takes {amount} of the resource "{name}", but there is {declared[name]} ({place})'
-                )
+                message = f'"{test_id}" holds {amount} of the resource "{name}", but only {declared[name]} is declared ({place})'
                 where = context.place(("tests", test_id, "resources", name))
-                yield Problem(where, message, f"take {declared[name]}, or declare {amount}")
+                yield Problem(where, message, f"hold {declared[name]}, or declare {amount}")
 
 
 @rule
@@ -240,7 +240,7 @@ def shell_items(context: Context) -> Iterator[Problem]:
     for path, command, key in context.commands:
         if command.get("shell") and len(command.get(key, ())) > 1:
             hint = f"write {key}: with one item, or remove shell: true"
-            message = f'"{key}" has {len(command[key])} items beside "shell: true", which takes one'
+            message = f'"{key}" has {len(command[key])} items with "shell: true", which takes one'
             yield Problem(context.place((*path, key)), message, hint)
 
 
@@ -265,18 +265,18 @@ def _tiled(context: Context, classes: Mapping[str, SpeedSpec], path: tuple[str, 
         return
     *others, last = classes
     if "below_seconds" in classes[last]:
-        message = f'the last class "{last}" has a bound, so that slower tests are in no class'
+        message = f'the last class "{last}" has a bound, so slower tests are in no class'
         yield Problem(context.place((*path, last, "below_seconds"), key=True), message, "remove below_seconds")
     below, before = 0.0, ""
     for name in others:
         bound = classes[name].get("below_seconds")
         if bound is None:
-            message = f'the class "{name}" has no bound, so that the classes after it are empty'
+            message = f'the class "{name}" has no bound, so the classes after it are empty'
             yield Problem(context.place((*path, name), key=True), message, "add below_seconds, or put it last")
         elif bound <= below:
             message = f'the class "{name}" ends at {bound:g} seconds, where "{before}" has reached {below:g} already'
             place = context.place((*path, name, "below_seconds"))
-            yield Problem(place, message, "let the bounds rise from class to class")
+            yield Problem(place, message, "increase the bounds from class to class")
         else:
             below, before = bound, name
 
@@ -288,7 +288,7 @@ def baseline_window(context: Context) -> Iterator[Problem]:
     window, least = baseline.get("window", 20), baseline.get("min_runs", 5)
     if least > window:
         key = "min_runs" if "min_runs" in baseline else "window"
-        message = f'"min_runs" is {least} and "window" is {window}: so many passes are never looked at'
+        message = f'"min_runs" is {least} and "window" is {window}: the window never holds that many passes'
         yield Problem(context.place(("baseline", key)), message, f"write window: {least}, or more")
 
 
@@ -301,7 +301,7 @@ def quarantine_date(context: Context) -> Iterator[Problem]:
             date.fromisoformat(until or "2026-12-31")
         except ValueError as error:
             place = context.place(("tests", name, "quarantine", "until"))
-            yield Problem(place, f'"{until}" is no day of the calendar: {error}', "write a day that there is")
+            yield Problem(place, f'"{until}" is not a calendar date: {error}', "write an existing date")
 
 
 RULES = (

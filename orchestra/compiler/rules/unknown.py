@@ -107,7 +107,7 @@ def idle_logs(context: Context) -> Iterator[Problem]:
     rows = _entries(context, "health")
     for path, name in _logs(context):
         if name in rows and not rows[name].get("service"):
-            message = f'"{name}" is no service that orchestra starts, so it has no log to look into'
+            message = f'"{name}" is not a service that orchestra starts, so it has no log'
             yield Problem(context.place(path, key=True), message, "name a component with `service`")
     if any(errors.get("log_patterns") for _, errors in errors_of(context)):
         return
@@ -256,7 +256,7 @@ def parameter_name(context: Context) -> Iterator[Problem]:
     """
     for path, name in _listed(context, ("blocks", "params")):
         if name == "port" or not re.fullmatch(ID, name):
-            why = 'is taken: "${port}" is the port of a service' if name == "port" else "is no plain name"
+            why = 'is taken: "${port}" is the port of a service' if name == "port" else "is not a plain name"
             yield Problem(context.place(path), f'the parameter "{name}" {why}', "rename it, for instance message")
 
 

@@ -234,7 +234,7 @@ def _values(request: dict[str, Any], data: bytes) -> list[Any] | str:
                 if len(values) > request["most"]:
                     break
         except (JSONPathError, RecursionError) as error:
-            answers.append(str(error) or "it goes too deep")
+            answers.append(str(error) or "it is nested too deeply")
         else:
             answers.append(values)
     return answers

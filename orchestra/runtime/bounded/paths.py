@@ -66,9 +66,7 @@ def values(data: bytes, paths: Sequence[str]) -> list[list[Any] | PathError]:
         reason = f"did not end within {seconds:.2g} s of processor time in {megabytes:.3g} MB of JSON"
         if done.fault == "memory":
             reason = f"needs more than {MEGABYTES} MB of memory in {megabytes:.3g} MB of JSON"
-        raise PathError(
-            paths[done.part], reason, "write where the value is: `..` looks everywhere, and twice is squared"
-        )
+        raise PathError(paths[done.part], reason, "write the path of the value: each `..` searches the whole document")
     if isinstance(done.value, str):
         raise NoJsonError(done.value)
     return [_judged(path, answer) for path, answer in zip(paths, done.value, strict=True)]
@@ -76,7 +74,7 @@ def values(data: bytes, paths: Sequence[str]) -> list[list[Any] | PathError]:
 
 def _judged(path: str, answer: list[Any] | str) -> list[Any] | PathError:
     if isinstance(answer, str):
-        return PathError(path, f"is no JSONPath: {answer}")
+        return PathError(path, f"is not a JSONPath: {answer}")
     if len(answer) > VALUES:
         return PathError(path, f"leads to more than {VALUES} values", "write a path to fewer")
     return answer

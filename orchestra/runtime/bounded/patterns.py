@@ -14,7 +14,7 @@ _MEGABYTE = 1_000_000
 _BYTES_PER_LETTER = 32
 """What a letter of a text takes at most, as JSON and as text, while both are there."""
 
-_HINT = "write it so that a text can be matched in one way only: (a+)+ tries all of them, a+ is the same"
+_HINT = "write it so that a text matches in one way only: a+ instead of (a+)+"
 
 
 class PatternError(Exception):

@@ -98,7 +98,7 @@ class Missing:
     def text(self) -> str:
         """The reason, what was tried and the fixes, over several lines."""
         tried = [f"  tried {line}" for line in self.tried]
-        return "\n".join([self.reason, *tried, "any of these mends it:", *(f"  - {fix}" for fix in self.fixes)])
+        return "\n".join([self.reason, *tried, "any of these fixes it:", *(f"  - {fix}" for fix in self.fixes)])
 
 
 def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, headed: bool = False) -> Browser | Missing:
@@ -217,7 +217,7 @@ _NO_SANDBOX = "No usable sandbox"
 """What Chromium says, whoever built it, where the machine lets no user make namespaces: often so in containers."""
 
 _SANDBOX_FIXES = (
-    "ORCHESTRA_SANDBOX=off when the machine forbids Chromium's sandbox and you trust the pages",
+    "ORCHESTRA_SANDBOX=off if the machine forbids Chromium's sandbox and you trust the pages",
     "apt-get install -y chromium-sandbox   (Debian, as root)",
 )
 

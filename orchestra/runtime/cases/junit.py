@@ -110,12 +110,12 @@ class _Reader:
         self._places: dict[tuple[str, str], int] = {}
 
     def doctype(self, _name: str, _public: str | None, _system: str | None) -> None:
-        raise ReportError("has a DOCTYPE: no JUnit file needs one, and entities may be declared in it")
+        raise ReportError("has a DOCTYPE, which is not allowed, because it can declare entities")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > DEPTH:
-            raise ReportError(f"has more than {DEPTH} elements inside of each other")
+            raise ReportError(f"has more than {DEPTH} levels of nested elements")
         tag = tag.rpartition("}")[2]
         self._root = self._root or tag
         if self._case is None:
@@ -224,5 +224,5 @@ def read_junit(blocks: Iterable[bytes], mask: Mask) -> Report:
             parser.feed(block if wide else block.replace(b"\x1b", b"#x1B").translate(None, _NOT_XML))
         parser.close()
     except ET.ParseError as error:
-        raise ReportError(f"is no XML ({error})") from error
+        raise ReportError(f"is not XML ({error})") from error
     return report

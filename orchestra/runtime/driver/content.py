@@ -145,7 +145,7 @@ def judge_file(data: bytes, wanted: Mapping[str, Any], what: str) -> None:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise unmet(f"{what} is no UTF-8: {error}", expected="UTF-8", found=repr(data[:SHOWN_BYTES])) from None
+            raise unmet(f"{what} is not UTF-8: {error}", expected="UTF-8", found=repr(data[:SHOWN_BYTES])) from None
         if "csv" in wanted:
             judge_csv(text, wanted["csv"], what)
         if "text" in wanted:

@@ -168,7 +168,7 @@ def _cut_off(request: Request, command: Command, finished: Finished) -> AttemptF
     program = command.argv[0]
     if finished.timed_out:
         limit = request.test.timeout_seconds
-        message = f'"{program}" did not end within {limit:g} s and was ended with all it started'
+        message = f'"{program}" did not end within {limit:g} s and was ended with all its descendants'
         return AttemptFailure("timeout", message, pointers=_at(request), found=tail(finished.log))
     if finished.signal is not None:
         message = f'"{program}" was ended by signal {finished.signal}'
@@ -247,7 +247,7 @@ def _attached(request: Request, command: Command) -> tuple[list[EvidenceFile], A
                 inside(str(path), root)
             except UsageError as error:
                 refused = AttemptFailure(
-                    "setup", f"nothing out of the project is attached: {error.message}", pointers=at
+                    "setup", f"files outside the project are not attached: {error.message}", pointers=at
                 )
             else:
                 found.append(EvidenceFile(_kept(path, root, folder), "attachment"))

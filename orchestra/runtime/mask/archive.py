@@ -123,7 +123,7 @@ class Cleaner:
         if layer is None:
             return self._plain(source, name, head)
         if depth >= DEPTH:
-            raise Unsearched(f"it has more than {DEPTH} layers of packing, and no more are searched for secrets")
+            raise Unsearched(f"it has more than {DEPTH} layers of packing, the limit of the search for secrets")
         try:
             return layer(source, name, depth + 1, always=self._shows(source))
         except _DAMAGED as error:
@@ -209,7 +209,7 @@ class Cleaner:
         except _DAMAGED:
             made = None  # it only looks like one
         if made is not None:
-            raise Unsearched("a secret is in an archive at its end, and cannot be taken out")
+            raise Unsearched("a secret is in an archive at its end, and cannot be removed")
         return self._plain(source, name, _head(source))
 
     def _zip(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None:
@@ -289,7 +289,7 @@ class Cleaner:
             self._room -= len(block)
             if self._room < 0:
                 limit = UNPACKED_BYTES >> 20
-                raise Unsearched(f"it unpacks to more than {limit} MB, and no more are searched for secrets")
+                raise Unsearched(f"it unpacks to more than {limit} MB, the limit of the search for secrets")
             target.write(block)
         return _rewound(target)
 

@@ -88,7 +88,7 @@ def spawn(
         MachineError: the command or the folder is missing, or the system refuses to run it.
     """
     if not argv:
-        raise MachineError("an empty command cannot be run", "name a program: [python, -m, pytest]")
+        raise MachineError("the command is empty", "name a program: [python, -m, pytest]")
     environment = marked(env, mark)
     path = environment.get("PATH", os.defpath)
     words, program = list(argv), _program(argv[0], path)
@@ -133,14 +133,16 @@ def _refusal(word: str, cwd: Path, path: str, error: OSError | ValueError) -> Ma
     """Why a command did not start, with the mend."""
     found = cwd / word if os.sep in word else shutil.which(word, path=path)
     if not cwd.is_dir():
-        return MachineError(f"{word!r} cannot be started in {str(cwd)!r}: no such folder", "mend `cwd` or create it")
+        return MachineError(
+            f"{word!r} cannot be started in {str(cwd)!r}: no such folder", "correct `cwd`, or create the folder"
+        )
     if isinstance(error, FileNotFoundError) and isinstance(found, Path) and found.exists():
         return MachineError(
             f"{word!r} cannot be started: the interpreter that its first line names is missing",
             "install that interpreter, or correct the line that starts with #!",
         )
     if isinstance(error, FileNotFoundError) and os.sep in word:
-        return MachineError(f"no such file {word!r} in {str(cwd)!r}", "the path of a program starts at `cwd`")
+        return MachineError(f"no such file {word!r} in {str(cwd)!r}", "the path of a program is relative to `cwd`")
     if isinstance(error, FileNotFoundError | NotADirectoryError) and found is None:
         near = difflib.get_close_matches(word, _programs(path), n=1, cutoff=0.7)
         guess = f'did you mean "{near[0]}"? ' if near else ""
@@ -149,10 +151,10 @@ def _refusal(word: str, cwd: Path, path: str, error: OSError | ValueError) -> Ma
             f"{guess}install it, or add its folder to PATH: {path}",
         )
     if isinstance(error, PermissionError):
-        return MachineError(f"{word!r} may not be run (cwd {str(cwd)!r})", "make it executable: chmod +x")
+        return MachineError(f"{word!r} is not executable (cwd {str(cwd)!r})", "make it executable: chmod +x")
     if isinstance(error, OSError) and error.strerror == "Exec format error":
         return MachineError(
-            f"{word!r} is not a program of this machine", "a script needs a first line such as #!/usr/bin/env python3"
+            f"{word!r} is not a program for this machine", "a script needs a first line such as #!/usr/bin/env python3"
         )
     return MachineError(f"{word!r} cannot be started (cwd {str(cwd)!r}): {error}")
 

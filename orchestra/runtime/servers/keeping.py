@@ -67,7 +67,7 @@ class Keeping:
         if kept is not None and not self._same_matrix(kept):
             if not restart:
                 message = "what is up was started from another health matrix"
-                raise UsageError(message, "`orchestra up --restart` starts it anew; `orchestra down` ends it")
+                raise UsageError(message, "`orchestra up --restart` restarts it; `orchestra down` ends it")
             self._end()
             kept = None
         wanted = up.wanted(self.home) if kept is not None else {}
