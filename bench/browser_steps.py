@@ -23,7 +23,7 @@ from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import expect, sync_playwright
 
 from orchestra.runtime.attempt import Result
-from orchestra.runtime.browsers.browser import Browser, find, launch_options
+from orchestra.runtime.browsers.finder import Browser, find, launch_options
 from tests.support.requests import request
 from tests.support.site import site
 

@@ -33,7 +33,7 @@ from playwright.sync_api import sync_playwright
 from bench.measure import table
 from orchestra.runtime import driver as drivers
 from orchestra.runtime.attempt import Result
-from orchestra.runtime.browsers.browser import Browser, find
+from orchestra.runtime.browsers.finder import Browser, find
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
 from tests.support.plain import Plain

@@ -29,17 +29,17 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from playwright.sync_api import sync_playwright
 
-from orchestra.calls import mcp_calls
 from orchestra.plan import Method
 from orchestra.runtime.attempt import Request, Result
-from orchestra.runtime.browsers.browser import Browser, find, launch_options
+from orchestra.runtime.browsers.finder import Browser, find, launch_options
 from orchestra.runtime.driver.contract import Deadline, Job
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.mcp import McpDriver
-from orchestra.runtime.driver.mcp_session import server_argv, server_environment
+from orchestra.runtime.driver.mcp.driver import McpDriver
+from orchestra.runtime.driver.mcp.session import server_argv, server_environment
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.scope import Scope
-from orchestra.steps import Step
+from orchestra.steps.mcp_calls import mcp_calls
+from orchestra.steps.vocabulary import Step
 from tests.support.requests import request, steps
 from tests.support.site import site
 

@@ -14,15 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.measure import table
+from orchestra.gates.metrics import compile_expression, evaluate
 from orchestra.ledger import baseline
 from orchestra.ledger.event import Body, Event, RunStarted, VerdictGiven
 from orchestra.ledger.flaky import flaky
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.view import View, view_of
-from orchestra.metrics import compile_expression, evaluate
 from orchestra.plan import Baseline, Gate, Method, Plan, SpeedClass, Test
-from orchestra.runtime.gate import SAMPLE_SHARE, Gates, figures
+from orchestra.runtime.gates.gate import SAMPLE_SHARE, Gates, figures
 
 SLOWER = 1.5
 WITHIN = 5

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final
 
-SIGN_KEY: Final = "ORCHESTRA_SIGN_KEY"
+SIGN_KEY = "ORCHESTRA_SIGN_KEY"
 """The variable with a private key, or with the path of one; nothing that orchestra starts inherits it."""
 
 

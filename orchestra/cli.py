@@ -119,7 +119,7 @@ def _unchanged() -> bool:
     from pathlib import Path  # noqa: PLC0415 - as in `_click`
 
     from orchestra import project  # noqa: PLC0415 - as in `_click`
-    from orchestra.compiler import stamp  # noqa: PLC0415 - as in `_click`
+    from orchestra.compiler.outputs import stamp  # noqa: PLC0415 - as in `_click`
 
     try:
         here = project.find(Path.cwd())
@@ -138,8 +138,8 @@ def _plain_compile() -> int:
     """`compile` without any option: click, an eighth of a compile of 16 tests, would have nothing to read."""
     from orchestra import project  # noqa: PLC0415 - as in `_click`
     from orchestra.printing import printed  # noqa: PLC0415
-    from orchestra.source import collector_paused  # noqa: PLC0415
     from orchestra.verbs import compiling  # noqa: PLC0415
+    from orchestra.yamltext.document import collector_paused  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()

@@ -20,7 +20,7 @@ import msgspec
 from orchestra import conflict
 from orchestra.errors import PlanError
 from orchestra.layers import Level
-from orchestra.steps import Step
+from orchestra.steps.vocabulary import Step
 
 FORMAT = 2
 READ = frozenset({1, 2})

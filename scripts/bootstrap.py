@@ -134,7 +134,7 @@ def find_browser(*, optional: bool) -> int:
     if Path(sys.prefix).resolve() != VENV.resolve():  # the finder lives in the product, which is in .venv
         os.execv(PYTHON, [str(PYTHON), __file__, "browser", *(["--optional"] if optional else [])])
     # Installed by the step before; this file must start without it.
-    from orchestra.runtime.browsers.browser import Browser, Missing, cache_folder, find  # noqa: PLC0415
+    from orchestra.runtime.browsers.finder import Browser, Missing, cache_folder, find  # noqa: PLC0415
 
     found = find("chromium", os.environ, ROOT)
     by_apt: list[tuple[str, Callable[[], bool]]] = [("the distribution's chromium, by apt-get", with_apt)]
@@ -163,7 +163,7 @@ def find_browser(*, optional: bool) -> int:
 
 def find_firefox() -> None:
     """Install the distribution's Firefox where no Firefox starts, so that tests in it are not skipped."""
-    from orchestra.runtime.browsers.browser import Browser, Missing, find  # noqa: PLC0415 - see find_browser
+    from orchestra.runtime.browsers.finder import Browser, Missing, find  # noqa: PLC0415 - see find_browser
 
     found = find("firefox", os.environ, ROOT)
     wanted = os.environ.get("FIREFOX") != "0" and not os.environ.get("ORCHESTRA_FIREFOX") and apt_is_ours()

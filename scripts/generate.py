@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestra import metrics
-from orchestra.compiler import models, reference
+from orchestra.compiler import reference
 from orchestra.compiler.rules import page as rules
+from orchestra.compiler.schema import models
+from orchestra.gates import metrics
 from orchestra.ledger import page, state, versions
 
 ROOT = Path(__file__).resolve().parent.parent

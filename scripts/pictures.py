@@ -18,7 +18,7 @@ import httpx
 from playwright.sync_api import Browser as BrowserOfPlaywright
 from playwright.sync_api import sync_playwright
 
-from orchestra.runtime.browsers.browser import Browser, find, launch_options
+from orchestra.runtime.browsers.finder import Browser, find, launch_options
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"

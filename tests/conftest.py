@@ -20,7 +20,7 @@ import pytest
 from hypothesis import settings
 
 from orchestra.runtime import driver
-from orchestra.runtime.browsers.browser import Browser, find
+from orchestra.runtime.browsers.finder import Browser, find
 from orchestra.runtime.driver.http import Http
 from tests.support import golden
 from tests.support.both import Both, Drivers

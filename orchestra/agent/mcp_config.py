@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from orchestra.errors import MachineError, UsageError
-from orchestra.runtime.driver.mcp_flags import BY_HAND
+from orchestra.runtime.driver.mcp.flags import BY_HAND
 
 FILE = ".mcp.json"
 ENTRY = "playwright"

@@ -14,11 +14,12 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from orchestra.compiler import expansion, include, profile, schema, settled
+from orchestra.compiler import expansion, include, profile, settled
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.lower import lower
+from orchestra.compiler.lower.tests import lower
 from orchestra.compiler.rules import RULES, Context, check, check_suites
-from orchestra.compiler.spec import Spec
+from orchestra.compiler.schema import validate
+from orchestra.compiler.schema.spec import Spec
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import SpecError
 from orchestra.plan import Plan, encode
@@ -41,7 +42,7 @@ class Built(NamedTuple):
 def judge(assembled: Assembled) -> list[Diagnostic]:
     """Every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the rules."""
     spec = cast("Spec", assembled.data)
-    problems = schema.judge(assembled) or expansion.judge(spec, assembled)
+    problems = validate.judge(assembled) or expansion.judge(spec, assembled)
     if not problems and expansion.has_circle(spec):
         problems = sorted(RULES["block-cycle"](Context(spec, assembled)))
     return problems or check(spec, assembled)

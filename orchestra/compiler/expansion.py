@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from orchestra.compiler import resolve
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.spec import Spec, StepSpec, TestSpec
+from orchestra.compiler.lower import resolve
+from orchestra.compiler.schema.spec import Spec, StepSpec, TestSpec
 from orchestra.diagnostic import Diagnostic
 
 MOST_STEPS = 10_000

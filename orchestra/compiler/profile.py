@@ -7,7 +7,7 @@ from typing import cast
 
 from orchestra.compiler.include import Assembled
 from orchestra.diagnostic import Place
-from orchestra.source import Json, Path, locate
+from orchestra.yamltext.document import Json, Path, locate
 
 
 @dataclass(frozen=True, slots=True)

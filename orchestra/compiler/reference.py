@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from orchestra.calls import ToolCall, mcp_calls, playwright_text
-from orchestra.compiler import models
-from orchestra.compiler.lower_steps import lower_step
-from orchestra.compiler.step_schema import REFERENCE, definitions
-from orchestra.steps import VERBS, Field, Verb
+from orchestra.compiler.lower.steps import lower_step
+from orchestra.compiler.schema import models
+from orchestra.compiler.schema.steps import REFERENCE, definitions
+from orchestra.steps.mcp_calls import ToolCall, mcp_calls, playwright_text
+from orchestra.steps.vocabulary import VERBS, Field, Verb
 
 Schema = dict[str, Any]
 
@@ -50,7 +50,7 @@ required. Steps have [a page of their own](steps.md).
 _STEPS_HEAD = """\
 # Steps
 
-Generated from the table in `orchestra/steps.py` by `make generate`; manual changes are lost.
+Generated from the table in `orchestra/steps/vocabulary.py` by `make generate`; manual changes are lost.
 
 A step is a mapping with one verb as its key, `- fill: {label: Message, value: hello}`, and the same for both browser
 methods: `cli` executes it with Playwright, `mcp` with tool calls of the Playwright MCP server. The arguments of a step

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from orchestra import vacuous
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.resolve import scalar_text
+from orchestra.compiler.lower.resolve import scalar_text
 from orchestra.diagnostic import Diagnostic
 from orchestra.plan import Plan
-from orchestra.source import Path
-from orchestra.steps import CONDITIONS, VERBS, Schema, Step, conditions
-from orchestra.targets import NARROWING, Target
+from orchestra.steps import vacuous
+from orchestra.steps.target import NARROWING, Target
+from orchestra.steps.vocabulary import CONDITIONS, VERBS, Schema, Step, conditions
+from orchestra.yamltext.document import Path
 
 RULE = "number-value"
 ALWAYS_TRUE = "always-true"

@@ -15,7 +15,7 @@ from orchestra.ledger.life import Life
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
-from orchestra.steps import VERBS, Step
+from orchestra.steps.vocabulary import VERBS, Step
 
 NO_TIME: Final = 0.0005
 """Seconds, less than half a millisecond: nothing was opened, sent or started."""

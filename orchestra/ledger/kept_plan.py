@@ -9,12 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from orchestra import nofollow, source
+from orchestra import nofollow
 from orchestra import plan as plans
 from orchestra.errors import PlanError
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
+from orchestra.yamltext import document
 
 _SHOWN = 12
 
@@ -66,7 +67,7 @@ def latest(root: Path, folder: Path) -> Plan:
         raise PlanError(f"of run {folder.name} its record is empty", "start one with `orchestra run`")
     plan = kept(folder, digest)
     try:
-        same = source.digest_files(root, plan.sources) == plan.source_digest
+        same = document.digest_files(root, plan.sources) == plan.source_digest
     except OSError:
         same = False
     return plan if same else msgspec.structs.replace(plan, sources=())

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from orchestra import nofollow, source
+from orchestra import nofollow
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.parts import Evidence
 from orchestra.plan import Plan
 from orchestra.report.rows import Report, Row, Shown
+from orchestra.yamltext import document
 
 TEXTS: Final[Mapping[str, bool]] = {
     "page": False,
@@ -109,9 +110,12 @@ def _pictures(folder: Path, files: Iterable[Evidence]) -> Iterator[tuple[str, by
 def _spec(root: Path, plan: Plan, report: Report, rows: Sequence[Row]) -> dict[str, str]:
     """Return the lines of the spec around each place; none where the spec is another one by now."""
     try:
-        if report.source_digest != plan.source_digest or source.digest_files(root, plan.sources) != plan.source_digest:
+        if (
+            report.source_digest != plan.source_digest
+            or document.digest_files(root, plan.sources) != plan.source_digest
+        ):
             return {}
-        files = {name: source.read_inside(root, name).decode(errors="replace").splitlines() for name in plan.sources}
+        files = {name: document.read_inside(root, name).decode(errors="replace").splitlines() for name in plan.sources}
     except OSError:
         return {}
     places = {line_of(row.place) for row in report.rows}

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from orchestra.gates.standard import gates_of
 from orchestra.ledger.event import AttemptFinished, Verdict
 from orchestra.ledger.life import Outage
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
 from orchestra.report.beside import host_rows
-from orchestra.report.compare import agreements, compare, of_method, sides
+from orchestra.report.compare.comparison import agreements, compare, of_method, sides
 from orchestra.report.rows import GateRow, IncidentRow, Report, Row, ServiceRow, Try
-from orchestra.standard import gates_of
 
 NEVER_RAN = "never ran"
 
@@ -173,7 +173,7 @@ def _gate_rows(plan: Plan, view: View) -> Iterator[GateRow]:
         if seen is not None:
             body = seen.body
             values = tuple(sorted(body.values.items()))
-            yield GateRow(gate.phase, gate.name, body.result, body.expression, values, body.message)
+            yield GateRow(gate.phase, gate.name, body.result, body.expression, values, body.message, seen.time)
         elif (gate.phase, gate.name) in own or key in results:
             result = results.get(key, "failed")
             said = "" if result == "passed" else "never judged"
@@ -197,6 +197,8 @@ def _incident(outage: Outage) -> IncidentRow:
         seconds=body.seconds if outage.closed is not None else None,
         rungs=body.rungs,
         tests=body.tests,
+        opened=outage.opened.time,
+        closed=outage.closed.time if outage.closed is not None else "",
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from orchestra.report.ctrf import ctrf
+from orchestra.report.formats.ctrf import ctrf
+from orchestra.report.formats.junit import junit
+from orchestra.report.formats.markdown import markdown
 from orchestra.report.html import html
-from orchestra.report.junit import junit
-from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
 
 

@@ -9,7 +9,7 @@ from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.life import Life
 from orchestra.ledger.parts import numbered
 from orchestra.report.beside import finding_text, host_lines, network_text
-from orchestra.report.lines import detail, details, line
+from orchestra.report.console.lines import detail, details, line
 from orchestra.report.rows import explained
 
 

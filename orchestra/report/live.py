@@ -15,9 +15,9 @@ from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
 from orchestra.report import watch
+from orchestra.report.advice.waits import Waits
 from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Page, Progress
-from orchestra.report.waits import Waits
 
 SHARE: Final = 50
 """The data are made again after so many times what they took to make: a page that is followed takes 2 % of a core."""

@@ -16,15 +16,18 @@ import msgspec
 from orchestra import draw
 from orchestra.ledger.event import VERDICTS
 from orchestra.ledger.outcome import FINE, GOOD
-from orchestra.report.compare import counted as number_of
+from orchestra.report.compare.comparison import counted as number_of
+from orchestra.report.console.table import counted, exit_meaning, gate_remark, incident_parts, values_text
 from orchestra.report.page_data import FORMAT, Change, Gate, Page, Progress, Task, TestRow
 from orchestra.report.page_tables import tables
 from orchestra.report.page_tests import since, tasks
 from orchestra.report.rows import GateRow, Report
-from orchestra.report.table import counted, exit_meaning, gate_remark, incident_parts, values_text
 
 NAMED: Final = 30
 """Tests that a command names."""
+
+_ESCAPES: Final = ("\\u", "\\b", "\\f")
+"""In JSON, of the control characters that are replaced; tabs and line ends are not."""
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
@@ -63,12 +66,13 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
         groups={row.group: report.titles.get(row.group, row.group) for row in report.rows if row.group},
         tests=tuple(tests.values()),
         tasks=task_rows,
-        gates=tuple(map(_gate, report.gates)),
+        gates=tuple(_gate(one, report.started) for one in report.gates),
         changes=tuple(
             Change(since(report.started, one.time), one.body.component, one.body.state, one.body.reason)
             for one in report.changes
         ),
         incidents=tuple(map(incident_parts, report.incidents)),
+        outages=tuple(_outages(report)),
         news=_news(task_rows),
         previous=report.earlier[-1].run if report.earlier else "",
         commands=tuple(commands(report)) if progress is None else (),
@@ -77,8 +81,22 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
     )
 
 
+def _outages(report: Report) -> Iterator[Change]:
+    """Yield when each incident began and ended, as changes of one row."""
+    for one in report.incidents:
+        yield Change(since(report.started, one.opened), one.id, "open", one.reason)
+        if one.closed:
+            yield Change(since(report.started, one.closed), one.id, "closed", one.outcome)
+
+
 def encoded(data: Page) -> bytes:
     """Return the page's data as JSON, each text visible."""
+    try:
+        text = msgspec.json.encode(data).decode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        text = _ESCAPES[0]
+    if not any(escape in text for escape in _ESCAPES):
+        return draw.visible(text).encode()  # what remains to be replaced is in the JSON as it is
     plain: Json = msgspec.to_builtins(data)
     return msgspec.json.encode(_visible(plain))
 
@@ -154,7 +172,7 @@ def _news(tasks: Sequence[Task]) -> dict[str, tuple[str, ...]]:
     return {kind: names for kind, names in listed.items() if names}
 
 
-def _gate(gate: GateRow) -> Gate:
+def _gate(gate: GateRow, started: str) -> Gate:
     return Gate(
         f"{gate.phase}:{gate.name}",
         gate.result,
@@ -162,4 +180,5 @@ def _gate(gate: GateRow) -> Gate:
         values_text(gate.values),
         gate_remark(gate.result, gate.expression, gate.message),
         gate.quiet,
+        since(started, gate.at) if gate.at else None,
     )

@@ -109,6 +109,7 @@ class Gate(Part, frozen=True):
     values: str
     remark: str
     standard: bool = False
+    at: float | None = None
 
 
 class Change(Part, frozen=True, array_like=True):
@@ -162,6 +163,7 @@ class Page(Part, frozen=True, kw_only=True):
     gates: tuple[Gate, ...]
     changes: tuple[Change, ...]
     incidents: tuple[tuple[str, ...], ...]
+    outages: tuple[Change, ...]
     news: dict[str, tuple[str, ...]]
     previous: str = ""
     commands: tuple[str, ...] = ()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from orchestra.report.console.table import agreement, overhead
 from orchestra.report.page_data import Table
 from orchestra.report.rows import Report
-from orchestra.report.table import agreement, overhead
 
 
 def tables(report: Report) -> Iterator[Table]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from orchestra.gates.standard import is_standard
 from orchestra.ledger.case import Case, counted
 from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
 from orchestra.ledger.history import RunRecord
@@ -16,8 +17,7 @@ from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.report.beside import HostRow
-from orchestra.report.compare import Agreement, Comparison
-from orchestra.standard import is_standard
+from orchestra.report.compare.comparison import Agreement, Comparison
 
 
 class Try(NamedTuple):
@@ -149,7 +149,7 @@ def explained(attempt: AttemptFinished, names: Sequence[str]) -> Iterator[tuple[
 
 @dataclass(frozen=True, slots=True)
 class GateRow:
-    """A gate of the plan and its result; one that was never judged has failed."""
+    """A gate of the plan, its result, and when it had it; one that was never evaluated has failed."""
 
     phase: str
     name: str
@@ -157,6 +157,7 @@ class GateRow:
     expression: str
     values: tuple[tuple[str, object], ...] = ()
     message: str = ""
+    at: str = ""
 
     @property
     def quiet(self) -> bool:
@@ -187,6 +188,7 @@ class IncidentRow:
         seconds: how long, None while it goes on.
         rungs: what was tried, in order.
         tests: tasks that it overlapped.
+        opened, closed: when; empty while it goes on.
     """
 
     id: str
@@ -196,6 +198,8 @@ class IncidentRow:
     seconds: float | None = None
     rungs: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+    opened: str = ""
+    closed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

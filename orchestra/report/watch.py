@@ -18,16 +18,16 @@ from orchestra.ledger.event import Event
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import Observer, View
-from orchestra.places import Places
 from orchestra.plan import Plan
-from orchestra.report.advice import Known, advise
-from orchestra.report.compare import Comparison, machine_of, with_baselines
-from orchestra.report.console import Feed, Plain, Screen
+from orchestra.report.advice.quicker import Known, advise
+from orchestra.report.advice.waits import Waits
+from orchestra.report.compare.comparison import Comparison, machine_of, with_baselines
+from orchestra.report.console.display import Feed, Plain, Screen
 from orchestra.report.evidence_text import shown
 from orchestra.report.fold import report
 from orchestra.report.forms import FORMS
 from orchestra.report.rows import Report
-from orchestra.report.waits import Waits
+from orchestra.yamltext.places import Places
 
 ADVISED_RUNS = 30
 """The earlier runs that advice looks at."""

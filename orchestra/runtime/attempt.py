@@ -15,8 +15,8 @@ from orchestra.ledger.case import Case
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died, Dropped, Failure, Finding, Outcome, StepDone, Traffic
 from orchestra.plan import Method, Test
-from orchestra.runtime.browsers.browser import Browser
-from orchestra.steps import VERBS
+from orchestra.runtime.browsers.finder import Browser
+from orchestra.steps.vocabulary import VERBS
 
 # `assertion`: the product did not do what the spec expects; `command`: its program failed; both are the product's.
 # `timeout`: the time of the test was over; `connection`: nothing answered; `crash`: browser, page or worker died.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestra import plan as plans
-from orchestra import source
 from orchestra.plan import Component, Job, Plan, Service, Test, closure
 from orchestra.runtime.argv_files import argv_files
 from orchestra.runtime.files import matching, open_plain
+from orchestra.yamltext import document
 
 _BLOCK_BYTES = 1 << 20
 
@@ -73,7 +73,7 @@ def unsure(task: str, components: Iterable[str]) -> str:
 def source_now(root: Path, sources: Iterable[str]) -> str:
     """The digest of the spec files as they are now; empty when one cannot be read."""
     try:
-        return source.digest_files(root, tuple(sources))
+        return document.digest_files(root, tuple(sources))
     except OSError:
         return ""
 

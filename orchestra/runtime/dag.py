@@ -29,7 +29,7 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
-from orchestra import nofollow, outputs, source
+from orchestra import nofollow, outputs
 from orchestra import plan as plans
 from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
 from orchestra.ledger.author import signer_of
@@ -42,6 +42,7 @@ from orchestra.runtime import inherited
 from orchestra.runtime.outlet import Outlet
 from orchestra.runtime.run.session import Options, Session
 from orchestra.runtime.select import task_name
+from orchestra.yamltext import document
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
@@ -64,7 +65,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
     plan = plans.load(data, name)
     mend = "run `orchestra compile`, review the change, and run again"
     try:
-        now = source.digest_files(project.root, plan.sources)
+        now = document.digest_files(project.root, plan.sources)
     except OSError as error:
         spec = os.path.relpath(error.filename or project.root, project.root)
         mend = f"restore {spec}; if it was removed on purpose, `orchestra compile` removes its outputs"

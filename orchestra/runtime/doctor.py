@@ -19,9 +19,9 @@ from orchestra.plan import Plan
 from orchestra.project import Project
 from orchestra.runtime import dag, interpreter, scratch
 from orchestra.runtime.attempt import wants_film
-from orchestra.runtime.browsers import browser
-from orchestra.runtime.browsers.browser import Browser
-from orchestra.runtime.browsers.browser_places import film_program
+from orchestra.runtime.browsers import finder
+from orchestra.runtime.browsers.finder import Browser
+from orchestra.runtime.browsers.places import film_program
 from orchestra.runtime.mask import weakness
 
 State = Literal["ok", "warning", "broken"]
@@ -147,7 +147,7 @@ def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
 
 def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -> Finding:
     try:
-        found = browser.find(engine, env, root)
+        found = finder.find(engine, env, root)
     except OrchestraError as error:
         return Finding(engine, "broken" if needed else "warning", error.message, error.hint)
     if isinstance(found, Browser):

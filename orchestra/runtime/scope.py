@@ -10,8 +10,8 @@ import msgspec
 
 from orchestra import names
 from orchestra.errors import UsageError
+from orchestra.steps.target import Target
 from orchestra.suggest import did_you_mean
-from orchestra.targets import Target
 
 _SAVED = "saved."
 

@@ -23,7 +23,7 @@ from orchestra.plan import Baseline, Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import dag
-from orchestra.runtime.provenance import provenance
+from orchestra.runtime.run.provenance import provenance
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import profile_option, project_of, suite_option

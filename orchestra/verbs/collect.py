@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from orchestra.compiler import resolve
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.lower_steps import final_text, text
-from orchestra.compiler.spec import Spec
+from orchestra.compiler.lower import resolve
+from orchestra.compiler.lower.steps import final_text, text
+from orchestra.compiler.schema.spec import Spec
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import MachineError
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.commands import Commands, Finished, Job
-from orchestra.source import Path as SpecPath
 from orchestra.suggest import did_you_mean
+from orchestra.yamltext.document import Path as SpecPath
 
 BOUND_SECONDS = 300.0
 _TAIL_LINES = 5

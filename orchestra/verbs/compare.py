@@ -13,10 +13,10 @@ from orchestra.ledger.runs import LAST, last_ended, runs_of
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
-from orchestra.report.compare import Side, agreements, machine_of, of_method, with_baselines
-from orchestra.report.compare import compare as compared
-from orchestra.report.compare import sides as sides_of
-from orchestra.report.compare_text import Form, agreement_lines, compared_lines
+from orchestra.report.compare.comparison import Side, agreements, machine_of, of_method, with_baselines
+from orchestra.report.compare.comparison import compare as compared
+from orchestra.report.compare.comparison import sides as sides_of
+from orchestra.report.compare.text import Form, agreement_lines, compared_lines
 from orchestra.runtime import dag
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.group import say

@@ -11,16 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestra import nofollow, source
+from orchestra import nofollow
 from orchestra import plan as plans
-from orchestra.compiler import drift, emit
 from orchestra.compiler.build import Built, build
-from orchestra.compiler.emit import File
+from orchestra.compiler.emit import files as emit
+from orchestra.compiler.emit.files import File
+from orchestra.compiler.outputs import drift
 from orchestra.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, OrchestraError, UsageError
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.suggest import did_you_mean
+from orchestra.yamltext import document
 
 
 class Outcome(NamedTuple):
@@ -109,7 +111,7 @@ def _spec_of(project: Project, paths: Sequence[str], suite: str) -> str:
     suites: dict[str, str] = {}
     for path in paths:
         try:
-            data = source.parse((project.root / path).read_bytes(), path).data
+            data = document.parse((project.root / path).read_bytes(), path).data
         except (OSError, OrchestraError):
             continue
         if isinstance(data, dict) and isinstance(data.get("suite"), str):

@@ -22,7 +22,7 @@ from orchestra.ledger.lock import holder_of
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, closure
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.report import ladder
+from orchestra.report.advice import ladder
 from orchestra.runtime import inherited
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeping import Keeping, tail

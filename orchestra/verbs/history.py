@@ -22,9 +22,9 @@ from orchestra.ledger.retention import KEEP, Retention, prune, retention
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
-from orchestra.report import ladder
-from orchestra.report.lessons import lessons
-from orchestra.report.past import executions_of, flaky_table, overview, story
+from orchestra.report.advice import ladder
+from orchestra.report.advice.lessons import lessons
+from orchestra.report.advice.past import executions_of, flaky_table, overview, story
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, say_json, warn

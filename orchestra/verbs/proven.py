@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from orchestra.compiler import stamp
+from orchestra.compiler.outputs import stamp
 from orchestra.errors import PlanError, SpecError
 from orchestra.plan import Plan
 from orchestra.project import Project

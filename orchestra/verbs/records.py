@@ -28,7 +28,8 @@ from orchestra.ledger.runs import LAST, LEDGER, find_run
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.report import timeline, watch
+from orchestra.report import watch
+from orchestra.report.console import timeline
 from orchestra.report.forms import FORMS
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.opening import serve_run

@@ -12,7 +12,7 @@ from orchestra.ledger import kept_plan
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.printing import unbroken
-from orchestra.runtime.rejudge import Number, Rejudged, rejudge
+from orchestra.runtime.gates.rejudge import Number, Rejudged, rejudge
 from orchestra.verbs.group import say
 
 

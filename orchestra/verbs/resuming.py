@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestra.errors import UsageError
 from orchestra.ledger.runs import LAST, find_run, runs_of
 from orchestra.ledger.view import look
-from orchestra.runtime.resume import nothing_to_resume
+from orchestra.runtime.run.resume import nothing_to_resume
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from orchestra import draw, resources
 from orchestra.compiler.build import build
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import EXIT_OK, EXIT_USAGE, MachineError, UsageError
-from orchestra.source import collector_paused
 from orchestra.verbs import compiling
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.options import project_of, suite_option
+from orchestra.yamltext.document import collector_paused
 
 STARTER = "specs/suite.yaml"
 SCHEMA = "orchestra.schema.json"

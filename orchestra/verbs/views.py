@@ -8,20 +8,20 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from orchestra import draw, nofollow
-from orchestra.calls import mcp_calls, playwright_text
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import find_run
-from orchestra.places import Places
 from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
-from orchestra.steps import Step
+from orchestra.steps.mcp_calls import mcp_calls, playwright_text
+from orchestra.steps.vocabulary import Step
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.shown import show_kept
+from orchestra.yamltext.places import Places
 
 
 @click.command(epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd")

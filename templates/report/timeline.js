@@ -45,6 +45,15 @@ function timeline(main) {
   const span = Math.max(run.span || 0, ...groups.flatMap((group) => group.bars.map((bar) => bar.start + bar.seconds)), 0.1);
   for (const group of groups) group.lanes = Math.max(1, lanes(group.bars));
   for (const [component, bars] of states(span)) groups.push({ name: component, bars: bars.map((bar) => ({ ...bar, lane: 0 })), lanes: 1 });
+  const opened = (run.outages || []).filter((one) => one[2] === "open").map(([start, name, , reason]) => {
+    const end = run.outages.find((one) => one[1] === name && one[2] === "closed" && one[0] >= start);
+    return { start, seconds: Math.max(0.1, (end ? end[0] : span) - start), word: "failed", state: name, reason: `${reason} ${end ? end[3] : "open"}` };
+  });
+  if (opened.length) groups.push({ name: "incidents", lanes: lanes(opened), bars: opened });
+  const decided = (run.gates || []).filter((gate) => gate.at !== undefined).map((gate) =>
+    ({ start: gate.at, seconds: 0.001, word: { passed: "passed", failed: "failed", warned: "flaky" }[gate.result] || "other", state: `${gate.name} ${gate.result}`, reason: gate.values, lane: 0 }));
+  decided.sort((a, b) => ["passed", "other", "flaky", "failed"].indexOf(a.word) - ["passed", "other", "flaky", "failed"].indexOf(b.word)); // on top: failed
+  if (decided.length) groups.push({ name: "gates", lanes: 1, bars: decided, least: 4 });
   const width = Math.max(640, (main.clientWidth || 1200) - 60);
   const scale = (width - LABEL - EDGE) / span;
   let y = 24;
@@ -53,7 +62,7 @@ function timeline(main) {
     parts.push(s("text", { x: 0, y: y + 14 }, group.name.length > 13 ? `${group.name.slice(0, 12)}…` : group.name));
     for (let lane = 0; lane < group.lanes; lane += 1) parts.push(s("rect", { class: "lane", x: LABEL, y: y + lane * LANE, width: width - LABEL - EDGE, height: LANE - 3, rx: 3 }));
     for (const bar of group.bars) {
-      const rect = s("rect", { class: bar.word, x: LABEL + bar.start * scale, y: y + bar.lane * LANE, width: Math.max(1.5, bar.seconds * scale - 1), height: LANE - 3, rx: 3 },
+      const rect = s("rect", { class: bar.word, x: LABEL + bar.start * scale, y: y + bar.lane * LANE, width: Math.max(group.least || 1.5, bar.seconds * scale - 1), height: LANE - 3, rx: 3 },
         s("title", {}, bar.task ? `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` : `${group.name}: ${bar.state} ${bar.reason || ""}`));
       parts.push(bar.task ? s("a", { href: address(bar.task, bar.attempt.number), "aria-label": `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` }, rect) : rect);
     }

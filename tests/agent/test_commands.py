@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from orchestra import plan as plans
-from orchestra.compiler import emit
+from orchestra.compiler.emit import files
 from tests.support import plans as plan_samples
 
 
@@ -17,7 +17,7 @@ def test_claude_accepts_the_commands(node_tools, tmp_path):
     hostile = plan_samples.small(
         "odd", title='a: "b" \\ # c\n---\nx: [', tests=(plans.Test("T1", "---\nmodel: x", ("cli",)),)
     )
-    for file in emit.files([plan_samples.market(), plan_samples.large(1000), hostile]):
+    for file in files.files([plan_samples.market(), plan_samples.large(1000), hostile]):
         if file.kind == "command":
             target = tmp_path / "project" / file.path
             target.parent.mkdir(parents=True, exist_ok=True)

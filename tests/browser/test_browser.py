@@ -14,10 +14,10 @@ import psutil
 import pytest
 from playwright.sync_api import sync_playwright
 
-from orchestra.runtime.browsers import browser as finder
-from orchestra.runtime.browsers.browser import Browser, Missing, cache_folder, find, launch_options
-from orchestra.runtime.browsers.browser_pack import environment, unpack
-from orchestra.runtime.browsers.browser_places import PACKAGE, places, playwright_package
+from orchestra.runtime.browsers import finder
+from orchestra.runtime.browsers.finder import Browser, Missing, cache_folder, find, launch_options
+from orchestra.runtime.browsers.pack import environment, unpack
+from orchestra.runtime.browsers.places import PACKAGE, places, playwright_package
 from orchestra.runtime.processes.process import alive
 from tests.support.servers import until
 
@@ -38,7 +38,7 @@ def bare(home: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture
 def nothing_installed(monkeypatch):
-    monkeypatch.setattr("orchestra.runtime.browsers.browser_places._INSTALLED", {})
+    monkeypatch.setattr("orchestra.runtime.browsers.places._INSTALLED", {})
 
 
 # ------------------------------------------------------------------------------------------------- the real browser
@@ -82,7 +82,7 @@ def test_a_program_that_exists_and_does_not_start_is_passed_over(chromium, tmp_p
 def test_the_check_says_the_version_and_the_error(chromium):
     def check(options: dict) -> dict:
         done = subprocess.run(
-            [sys.executable, "-m", "orchestra.runtime.browsers.browser_check"],
+            [sys.executable, "-m", "orchestra.runtime.browsers.check"],
             input=json.dumps({"engine": "chromium", "options": options}),
             capture_output=True,
             text=True,

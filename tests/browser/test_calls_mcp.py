@@ -1,4 +1,4 @@
-"""Every tool call of `orchestra.calls` against the real Playwright MCP server, beside the same step in Playwright itself."""
+"""Every tool call of `orchestra.steps.mcp_calls` against the real Playwright MCP server, beside the same step in Playwright itself."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mcp.client.stdio import stdio_client
 from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Error, Page, expect, sync_playwright
 
-from orchestra.calls import ToolCall, chooser_calls, mcp_calls, playwright_text
-from orchestra.page_script import observable
-from orchestra.runtime.browsers.browser import Browser, launch_options
-from orchestra.steps import VERBS, Step, conditions
-from orchestra.targets import Target, js_locator
+from orchestra.runtime.browsers.finder import Browser, launch_options
+from orchestra.steps.mcp_calls import ToolCall, chooser_calls, mcp_calls, playwright_text
+from orchestra.steps.page_script import observable
+from orchestra.steps.target import Target, js_locator
+from orchestra.steps.vocabulary import VERBS, Step, conditions
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from bench.differential import METHODS, PLAIN, DifferenceError, search, trio
-from orchestra.runtime.driver import mcp_verbs
+from orchestra.runtime.driver.mcp import verbs
 from tests.support.programs import SECONDS, Program
 
 pytestmark = pytest.mark.browser
@@ -39,7 +39,7 @@ def three(chromium):
 @pytest.fixture
 def lazy(monkeypatch):
     """Let the driver `mcp` do nothing for one verb."""
-    return lambda verb: monkeypatch.setitem(mcp_verbs.VERBS, verb, lambda _sender, _job: None)
+    return lambda verb: monkeypatch.setitem(verbs.VERBS, verb, lambda _sender, _job: None)
 
 
 def test_generated_programs_come_to_the_same(three):

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from orchestra.plan import Method
-from orchestra.runtime.driver.mcp_verbs import VERBS
-from orchestra.steps import VERBS as VOCABULARY
+from orchestra.runtime.driver.mcp.verbs import VERBS
+from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.both import CODE, EVALUATE, OPEN, failed, passed
 from tests.support.expectations import CASES, PAGE
 

@@ -13,14 +13,14 @@ from orchestra.ledger.parts import Died
 from orchestra.runtime.driver.contract import Deadline, Job, StepError
 from orchestra.runtime.driver.fault import Meaning, read, read_assertion
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.playwright import PlaywrightDriver
-from orchestra.runtime.driver.playwright_verbs import VERBS
+from orchestra.runtime.driver.playwright.driver import PlaywrightDriver
+from orchestra.runtime.driver.playwright.verbs import VERBS
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.driver.wording import target_text
 from orchestra.runtime.scope import Scope
-from orchestra.steps import CONDITIONS, STATES
-from orchestra.steps import VERBS as VOCABULARY
-from orchestra.targets import target_of
+from orchestra.steps.target import target_of
+from orchestra.steps.vocabulary import CONDITIONS, STATES
+from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.expectations import CASES, PAGE, REPLY, SEND
 from tests.support.mcp_page import browser_process, renderers
 from tests.support.requests import request

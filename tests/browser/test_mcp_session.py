@@ -19,8 +19,7 @@ from orchestra.ledger.parts import Died
 from orchestra.runtime import bounded
 from orchestra.runtime.attempt import BEGUN
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.mcp import McpDriver
-from orchestra.runtime.driver.mcp_client import (
+from orchestra.runtime.driver.mcp.client import (
     TOOLS,
     CallOverError,
     Server,
@@ -29,8 +28,9 @@ from orchestra.runtime.driver.mcp_client import (
     ServerUnfitError,
     Start,
 )
-from orchestra.runtime.driver.mcp_loop import Loop
-from orchestra.runtime.driver.mcp_result import answer_of
+from orchestra.runtime.driver.mcp.driver import McpDriver
+from orchestra.runtime.driver.mcp.loop import Loop
+from orchestra.runtime.driver.mcp.result import answer_of
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.processes.process import Process, alive, end_tree, spawn, tree
 from tests.support.mcp_page import Ran, ground

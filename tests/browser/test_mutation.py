@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestra.demo.mutation import MUTATIONS
-from orchestra.runtime.browsers.browser import Browser
+from orchestra.runtime.browsers.finder import Browser
 from tests.support import golden
 from tests.support.market import Market, impatient
 from tests.support.paths import DATA

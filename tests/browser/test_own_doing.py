@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from orchestra.runtime.browsers.browser import Browser, find
+from orchestra.runtime.browsers.finder import Browser, find
 from tests.support.both import Both, failed, passed
 from tests.support.paths import ROOT
 from tests.support.site import page

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from orchestra.runtime.browsers.browser_places import film_program
+from orchestra.runtime.browsers.places import film_program
 from orchestra.runtime.mask import Masks
 from tests.support.project import SuiteProject
 

@@ -253,7 +253,10 @@ def test_the_timeline_has_a_bar_for_each_attempt_and_each_state_of_a_server(watc
         f"{row.task} attempt {one.body.attempt}: {one.body.outcome}" for row in everything.rows for one in row.tries
     ]
     assert sorted(bar.rpartition(",")[0] for bar in bars) == sorted(expected)
-    assert page.locator(".chart rect:not(.lane)").count() == len(expected) + len(everything.changes)
+    marks = len(everything.incidents) + sum(gate.at != "" for gate in everything.gates)
+    assert page.locator(".chart rect:not(.lane)").count() == len(expected) + len(everything.changes) + marks
+    assert "after:pass_rate failed" in page.text_content(".chart")
+    assert "3 misses open" in page.text_content(".chart")
 
 
 def test_the_history_has_a_bar_for_each_run_and_names_where_a_level_changed(watched, everything, tmp_path):

@@ -7,18 +7,24 @@ import re
 import pytest
 
 from bench import hangs
-from orchestra import git, metrics, pattern, steps
+from orchestra import git, pattern
 from orchestra.compiler import expansion
-from orchestra.runtime import attempt, body, limit, observed, outlet, window
+from orchestra.gates import metrics
+from orchestra.runtime import attempt, body, outlet
+from orchestra.runtime.attempts import limit, observed, window
 from orchestra.runtime.bounded import paths, pool
 from orchestra.runtime.cases import junit, read, report, text
-from orchestra.runtime.driver import contract, playwright, playwright_watch, sections
+from orchestra.runtime.driver import contract, sections
+from orchestra.runtime.driver.playwright import driver, watch
 from orchestra.runtime.engine import job, workers
 from orchestra.runtime.mask import archive, stream
 from orchestra.runtime.processes import commands
 from orchestra.runtime.servers import probe, service
+from orchestra.steps import vocabulary
 
-DEFAULTS = {(verb, field.name): field.default for verb in ("http", "download") for field in steps.VERBS[verb].fields}
+DEFAULTS = {
+    (verb, field.name): field.default for verb in ("http", "download") for field in vocabulary.VERBS[verb].fields
+}
 NUMBERS = {
     f"{pattern.LETTERS} letters": "length of a pattern",
     f"{pattern.SECONDS:g} s of processor time, {pattern.SECONDS_PER_MEGABYTE:g} s more": "one search",
@@ -44,7 +50,7 @@ NUMBERS = {
     f"{contract.FOUND_LENGTH} letters": "a *found* value",
     f"{observed.KEPT_SIGNS} of each layer are looked at, {observed.TEXT_LETTERS} letters": "errors of a page",
     f"{observed.KEPT_HOSTS}": "hosts of a page",
-    f"the last {playwright_watch.KEPT_LINES} of each, {playwright_watch.KEPT_LETTERS} letters": "console and failed",
+    f"the last {watch.KEPT_LINES} of each, {watch.KEPT_LETTERS} letters": "console and failed",
     f"{commands.LOG_LIMIT_BYTES >> 20} MiB": "log of a command",
     f"{service.LOG_LIMIT_BYTES >> 20} MiB, and": "log of a service |",
     f"the last {window.LIMIT_BYTES >> 10} KiB": "log of a service in",
@@ -55,7 +61,7 @@ NUMBERS = {
     f"{stream.LINE_BYTES >> 10} KiB": "unterminated line",
     f"{attempt.FINALLY_SECONDS:g} s, or": "`finally`",
     f"{workers.START_SECONDS:g} s": "start of a worker",
-    f"{playwright.HUNG_SECONDS:g} s after": "a step on",
+    f"{driver.HUNG_SECONDS:g} s after": "a step on",
     f"{sections.EVIDENCE_SECONDS:g} s, and {sections.LATE_EVIDENCE_SECONDS:g} s": "evidence of a page",
     f"{outlet.LETTERS >> 20} Mi letters are buffered; {outlet.LAST_SECONDS:g} s once the run is ending": "a reader of",
     f"{workers.HEAP_MEGABYTES} MB of heap": "memory of Playwright",

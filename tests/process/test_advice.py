@@ -9,7 +9,7 @@ import msgspec
 
 from orchestra.ledger import history
 from orchestra.ledger.history import Attempt, Execution
-from orchestra.report.advice import ENOUGH
+from orchestra.report.advice.quicker import ENOUGH
 from orchestra.report.rows import Report, Row
 from tests.support.project import SuiteProject
 

@@ -8,8 +8,8 @@ import pytest
 
 from orchestra.plan import Errors
 from orchestra.plan import Test as Case
-from orchestra.runtime.aftermath import LITTLE_BYTES, Aftermath, Work
 from orchestra.runtime.attempt import EvidenceFile, Result
+from orchestra.runtime.attempts.aftermath import LITTLE_BYTES, Aftermath, Work
 from orchestra.runtime.mask import Masks
 
 SECRET = "eW91IGZvdW5kIG1l"

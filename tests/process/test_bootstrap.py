@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestra.runtime.browsers.browser import Missing
+from orchestra.runtime.browsers.finder import Missing
 from tests.support.paths import ROOT
 from tests.support.project import environment
 
@@ -89,7 +89,7 @@ def firefox(bootstrap, monkeypatch, tmp_path):
     monkeypatch.delenv("ORCHESTRA_FIREFOX", raising=False)
     monkeypatch.delenv("FIREFOX", raising=False)
     monkeypatch.setattr(
-        "orchestra.runtime.browsers.browser.find", lambda engine, *_: Missing(engine, "no firefox", (), ())
+        "orchestra.runtime.browsers.finder.find", lambda engine, *_: Missing(engine, "no firefox", (), ())
     )
     return bootstrap
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from orchestra import source
-from orchestra.compiler import drift, emit
+from orchestra.compiler.emit import files
+from orchestra.compiler.outputs import drift
+from orchestra.yamltext import document
 from tests.support import plans as plan_samples
 
 SPEC = "specs/shop.yaml"
@@ -24,8 +25,8 @@ def project(tmp_path) -> Path:
 
 
 def test_git_keeps_what_is_compiled_and_nothing_else(project):
-    plan = plan_samples.small(source_digest=source.digest_files(project, [SPEC]))
-    drift.apply(project, emit.files([plan, msgspec.structs.replace(plan, profile="staging")]))
+    plan = plan_samples.small(source_digest=document.digest_files(project, [SPEC]))
+    drift.apply(project, files.files([plan, msgspec.structs.replace(plan, profile="staging")]))
     for path in (
         "shop/baseline.json",
         "shop/runs/r1/plan.json",

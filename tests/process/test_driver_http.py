@@ -19,7 +19,7 @@ from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.files import inside
 from orchestra.runtime.scope import Scope
-from orchestra.targets import Target
+from orchestra.steps.target import Target
 from tests.support.requests import request
 from tests.support.site import site, unused_address
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestra.plan import KnownFailure
 from orchestra.plan import Test as Case
-from orchestra.runtime.excuse import excuse
+from orchestra.runtime.attempts.excuse import excuse
 from tests.support.project import HEAD, py
 
 DAY = date(2026, 5, 1)

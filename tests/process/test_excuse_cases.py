@@ -10,7 +10,7 @@ from orchestra.ledger.case import Case
 from orchestra.plan import KnownFailure, Quarantine
 from orchestra.plan import Test as Outer
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.excuse import excuse, excuse_cases, strictly
+from orchestra.runtime.attempts.excuse import excuse, excuse_cases, strictly
 
 DAY = date(2026, 5, 1)
 HELD = Outer("a", "", ("cli",), quarantine=Quarantine("ana", "2026-05-01", "ticket 1"))

@@ -7,8 +7,8 @@ import msgspec
 from orchestra import plan
 from orchestra.plan import Errors
 from orchestra.runtime.attempt import Result
-from orchestra.runtime.log_finding import with_log_findings
-from orchestra.runtime.window import marks
+from orchestra.runtime.attempts.log_finding import with_log_findings
+from orchestra.runtime.attempts.window import marks
 
 
 def result(**more):

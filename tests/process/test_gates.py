@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
-from orchestra.standard import STANDARD
+from orchestra.gates.standard import STANDARD
 from tests.support.project import HEAD, py
 
 

@@ -9,26 +9,24 @@ from tests.support.paths import ROOT
 
 
 def test_the_stamp_imports_next_to_nothing():
-    program = (
-        "import sys; before = set(sys.modules); import orchestra.compiler.stamp; print(*set(sys.modules) - before)"
-    )
+    program = "import sys; before = set(sys.modules); import orchestra.compiler.outputs.stamp; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
     heavy = {"pathlib", "re", "dataclasses", "msgspec", "jinja2", "click", "ruamel", "tempfile", "typing"}
     loaded = set(done.stdout.split())
-    assert "orchestra.compiler.stamp" in loaded
+    assert "orchestra.compiler.outputs.stamp" in loaded
     assert not (loaded & heavy) - {"re"}
 
 
 def test_compiling_does_not_import_what_only_makes_or_words_the_schema():
-    code = "import sys, orchestra.compiler.schema as s; s._fast_judge(); print(*sys.modules)"
+    code = "import sys, orchestra.compiler.schema.validate as s; s._fast_judge(); print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout.split()
     assert "jsonschema_rs" in modules
-    assert {"pydantic", "jsonschema", "orchestra.compiler.models"}.isdisjoint(modules)
+    assert {"pydantic", "jsonschema", "orchestra.compiler.schema.models"}.isdisjoint(modules)
 
 
 def test_the_library_is_loaded_only_for_a_gate():
-    program = "import sys, orchestra.metrics; print(any('cel' in name for name in sys.modules))"
+    program = "import sys, orchestra.gates.metrics; print(any('cel' in name for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "False\n"

@@ -13,8 +13,8 @@ from orchestra.ledger.parts import Died
 from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.gate import outage_figures
-from orchestra.runtime.incident import Incidents, Outages, Settled, judged, settle
+from orchestra.runtime.attempts.incident import Incidents, Outages, Settled, judged, settle
+from orchestra.runtime.gates.gate import outage_figures
 from orchestra.runtime.servers.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
 from tests.support import events as made
 from tests.support.outages import asks, backend, breaks, suite

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestra.ledger.origin import Environment, Git
-from orchestra.runtime.provenance import environment, git_state, provenance, started_by
+from orchestra.runtime.run.provenance import environment, git_state, provenance, started_by
 
 
 def git(root: Path, *words: str) -> str:

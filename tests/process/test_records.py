@@ -14,8 +14,8 @@ import pytest
 
 from orchestra.ledger.event import CATALOGUE, Unknown
 from orchestra.ledger.log import read
+from orchestra.report.console.timeline import timeline
 from orchestra.report.forms import FORMS
-from orchestra.report.timeline import timeline
 from tests.support.project import HEAD, SuiteProject, environment
 
 SPEC = f"""{HEAD}

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from orchestra.gates.metrics import METRICS
 from orchestra.ledger.event import Body, GateJudged, RunFinished
-from orchestra.metrics import METRICS
 from orchestra.plan import Component, Gate, Method, Plan
 from orchestra.plan import Test as Case
-from orchestra.runtime.rejudge import MEASURED, rejudge
+from orchestra.runtime.gates.rejudge import MEASURED, rejudge
 from tests.support import events as made
 from tests.support.forging import forge
 from tests.support.project import HEAD, SuiteProject, py

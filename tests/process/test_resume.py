@@ -15,8 +15,8 @@ from orchestra.ledger.event import Body
 from orchestra.ledger.view import View
 from orchestra.plan import Baseline, Component, Method, Plan, Service
 from orchestra.plan import Test as Case
-from orchestra.runtime.pace import Pace
-from orchestra.runtime.resume import changed_tests, decide, nothing_to_resume
+from orchestra.runtime.run.pace import Pace
+from orchestra.runtime.run.resume import changed_tests, decide, nothing_to_resume
 from tests.support import events as made
 from tests.support.project import HEAD, SuiteProject
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orchestra.gates.metrics import METRICS
+from orchestra.gates.standard import STANDARD
 from orchestra.ledger import log
-from orchestra.metrics import METRICS
-from orchestra.standard import STANDARD
 from tests.support.project import HEAD, SuiteProject, py
 
 OK = py("pass")

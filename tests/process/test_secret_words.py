@@ -111,7 +111,7 @@ FREE_TEXT = {
     " provenance.user",
     "run_resumed": "argv provenance.environment.values provenance.git.branch provenance.git.dirty=key provenance.job"
     " provenance.user",
-    "attempt_finished": "dropped.reason error.expected error.found error.hint error.message facts findings.text findings.where"
+    "attempt_finished": "cases.attachments cases.cause cases.excused cases.message cases.more cases.name dropped.reason error.expected error.found error.hint error.message facts findings.text findings.where"
     " network.hosts=key",
     "verdict": "excused reason",
     "repeat": "dropped.reason",

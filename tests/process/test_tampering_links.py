@@ -183,8 +183,8 @@ def test_a_starter_is_written_into_the_project_alone(tmp_path):
 LINKED = {
     "cwd": '{argv: ["true"], cwd: out}',
     "cwd, by a name": '{argv: ["true"], cwd: "${env.WHERE}"}',
-    "junit": '{argv: ["true"], junit: out/j.xml}',
-    "junit, by a name": '{argv: ["true"], junit: "${env.WHERE}/j.xml"}',
+    "junit": "{argv: [touch, out/j.xml], junit: out/j.xml}",
+    "junit, by a name": '{argv: [touch, "${env.WHERE}/j.xml"], junit: "${env.WHERE}/j.xml"}',
     "attach": '{argv: ["true"], attach: ["out/*.xml"]}',
     "attach, made by the command": '{argv: [ln, -s, "${env.WHERE}/j.xml", "${attempt.dir}/x"], attach: ["${attempt.dir}/*"]}',
 }
@@ -195,7 +195,7 @@ def linked(tmp_path):
     """A project whose `out` leads out, to a JUnit file that is all good."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    (outside / "j.xml").write_text("<testsuite/>")
+    (outside / "j.xml").write_text('<testsuite><testcase name="fine"/></testsuite>')
     (tmp_path / "project").mkdir()
     (tmp_path / "project/out").symlink_to(outside)
     (tmp_path / "project/pyproject.toml").write_text("[tool.orchestra]\n")

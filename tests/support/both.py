@@ -10,7 +10,7 @@ from orchestra.runtime.attempt import Result
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
-from orchestra.steps import VERBS as VOCABULARY
+from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.requests import request
 from tests.support.site import unused_address
 

@@ -17,12 +17,12 @@ from orchestra.compiler.build import build
 from orchestra.demo import backend, faults, frontend, market
 from orchestra.plan import Plan, Test
 from orchestra.runtime.attempt import Request, Result
-from orchestra.runtime.browsers.browser import Browser, Missing, find
+from orchestra.runtime.browsers.finder import Browser, Missing, find
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.mcp import McpDriver
-from orchestra.runtime.driver.playwright import PlaywrightDriver
+from orchestra.runtime.driver.mcp.driver import McpDriver
+from orchestra.runtime.driver.playwright.driver import PlaywrightDriver
 from orchestra.runtime.driver.sections import carry_out
-from orchestra.steps import Step
+from orchestra.steps.vocabulary import Step
 from tests.support.paths import ROOT
 
 

@@ -18,7 +18,7 @@ from orchestra.ledger.event import SessionChanged
 from orchestra.plan import Method
 from orchestra.runtime.attempt import Request, Result
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.mcp import McpDriver
+from orchestra.runtime.driver.mcp.driver import McpDriver
 from orchestra.runtime.driver.sections import carry_out
 from tests.support.requests import request
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Dialog, Error, Keyboard, Locator, Page, expect
 
-from orchestra.runtime.browsers.browser import Browser, launch_options
+from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT
 from tests.support.programs import SECONDS, Steps
 

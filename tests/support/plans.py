@@ -19,7 +19,7 @@ from orchestra.plan import (
     SpeedClass,
     Test,
 )
-from orchestra.steps import Step
+from orchestra.steps.vocabulary import Step
 
 CLI = Method("cli", "Playwright", "playwright", command="test_cli_full")
 MCP = Method("mcp", "Playwright over MCP", "mcp", workers=1, single_session=True, command="test_mcp_full")

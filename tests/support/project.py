@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from orchestra import cli
-from orchestra.standard import STANDARD
+from orchestra.gates.standard import STANDARD
 
 HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
 

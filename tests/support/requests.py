@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestra.compiler.lower_steps import lower_step
+from orchestra.compiler.lower.steps import lower_step
 from orchestra.plan import Method, Test
 from orchestra.runtime.attempt import Request
-from orchestra.runtime.browsers.browser import Browser
-from orchestra.steps import Step
+from orchestra.runtime.browsers.finder import Browser
+from orchestra.steps.vocabulary import Step
 
 
 def steps(said: Sequence[Any], section: str = "steps") -> tuple[Step, ...]:

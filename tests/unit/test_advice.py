@@ -13,11 +13,11 @@ from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.parts import Outcome, Section, StepDone
 from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
-from orchestra.report.advice import ENOUGH, RULES, WORTH, Known, advise, longest, p99
-from orchestra.report.compare import Side, compare
-from orchestra.report.markdown import markdown
+from orchestra.report.advice.quicker import ENOUGH, RULES, WORTH, Known, advise, longest, p99
+from orchestra.report.advice.waits import Wait, note
+from orchestra.report.compare.comparison import Side, compare
+from orchestra.report.formats.markdown import markdown
 from orchestra.report.rows import Report, Row
-from orchestra.report.waits import Wait, note
 from tests.support import golden
 from tests.support.paths import DATA, ROOT
 

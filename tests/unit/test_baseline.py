@@ -16,7 +16,7 @@ from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Result
-from orchestra.runtime.pace import Pace
+from orchestra.runtime.run.pace import Pace
 from tests.support import runs as samples
 from tests.support.events import event as event_of
 

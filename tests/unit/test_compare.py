@@ -9,7 +9,7 @@ import pytest
 from orchestra.ledger.parts import StepDone
 from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
-from orchestra.report.compare import (
+from orchestra.report.compare.comparison import (
     Side,
     agreements,
     compare,
@@ -19,7 +19,7 @@ from orchestra.report.compare import (
     wall,
     with_baselines,
 )
-from orchestra.report.compare_text import agreement_lines, compared_lines, recommended
+from orchestra.report.compare.text import agreement_lines, compared_lines, recommended
 from tests.support import runs as samples
 from tests.support.runs import events
 

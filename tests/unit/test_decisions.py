@@ -15,13 +15,13 @@ from orchestra.ledger.outcome import FINE, mark_of
 from orchestra.plan import Gate, Group, Method, Plan, Retry, SpeedClass
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import AttemptFailure, Result
+from orchestra.runtime.attempts.record import folder_of
+from orchestra.runtime.attempts.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.files import matching
-from orchestra.runtime.gate import Gates, figures
+from orchestra.runtime.gates.gate import Gates, figures
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.record import folder_of
-from orchestra.runtime.resource import Slots
 from orchestra.runtime.select import natural, select, with_needs
-from orchestra.runtime.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
 from tests.support.events import body, view
 from tests.support.runs import run_started
 

@@ -13,11 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from orchestra import outputs, source
-from orchestra.compiler import drift, emit, marker, stamp
-from orchestra.compiler.writing import Change, write_all
+from orchestra import outputs
+from orchestra.compiler.emit import files as emit
+from orchestra.compiler.emit import marker
+from orchestra.compiler.outputs import drift, stamp
+from orchestra.compiler.outputs.writing import Change, write_all
 from orchestra.errors import ForeignFileError, MachineError, UsageError
 from orchestra.plan import Method, Outputs
+from orchestra.yamltext import document
 from tests.support import plans as plan_samples
 
 SPEC = "specs/shop.yaml"
@@ -31,7 +34,7 @@ def project(tmp_path) -> Path:
 
 
 def compiled(project: Path, **changes) -> tuple[emit.File, ...]:
-    fields = {"source_digest": source.digest_files(project, [SPEC]), **changes}
+    fields = {"source_digest": document.digest_files(project, [SPEC]), **changes}
     return emit.files([plan_samples.small(**fields)])
 
 

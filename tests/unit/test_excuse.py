@@ -10,7 +10,7 @@ from orchestra.ledger.event import VERDICTS
 from orchestra.ledger.view import view_of
 from orchestra.plan import KnownFailure, Plan, Quarantine
 from orchestra.plan import Test as Case
-from orchestra.runtime.excuse import EXCUSABLE, excuse, excuse_blocked, lapsed, strictly
+from orchestra.runtime.attempts.excuse import EXCUSABLE, excuse, excuse_blocked, lapsed, strictly
 from tests.support import runs as samples
 
 DAY = date(2026, 5, 1)

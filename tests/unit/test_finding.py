@@ -16,8 +16,8 @@ from orchestra.ledger.parts import Finding, Traffic
 from orchestra.ledger.view import view_of
 from orchestra.plan import Errors
 from orchestra.runtime.attempt import Result
-from orchestra.runtime.finding import KEPT_FINDINGS, app_hosts, errors_of, failed_by, failure, judge
-from orchestra.runtime.observed import (
+from orchestra.runtime.attempts.finding import KEPT_FINDINGS, app_hosts, errors_of, failed_by, failure, judge
+from orchestra.runtime.attempts.observed import (
     KEPT_HOSTS,
     KEPT_SIGNS,
     OTHER_HOSTS,
@@ -27,7 +27,7 @@ from orchestra.runtime.observed import (
     declared_size,
     host_of,
 )
-from orchestra.runtime.page_figures import network_of, page_figures
+from orchestra.runtime.attempts.page_figures import network_of, page_figures
 from tests.support import runs as samples
 
 APP = "http://127.0.0.1:8000"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from orchestra.gates.metrics import filled, holes
+from orchestra.gates.standard import gates_of, is_standard
 from orchestra.ledger.event import Note
-from orchestra.metrics import filled, holes
 from orchestra.plan import Gate, Plan
-from orchestra.runtime.gate import SAMPLE_SECONDS, SAMPLE_SHARE, Gates
-from orchestra.standard import gates_of, is_standard
+from orchestra.runtime.gates.gate import SAMPLE_SECONDS, SAMPLE_SHARE, Gates
 
 HOT, COOL = {"cpu_percent": 95.0}, {"cpu_percent": 10.0}
 

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from orchestra import draw
 from orchestra import plan as plans
-from orchestra.compiler import emit, escape, marker
+from orchestra.compiler.emit import escape, files, marker
 from orchestra.plan import (
     Command,
     Component,
@@ -88,7 +88,7 @@ PLAIN = plan_of(*["x"] * 14)
 
 
 def made(plan: Plan) -> dict[str, str]:
-    return {file.path: file.content.decode() for file in emit.files([plan])}
+    return {file.path: file.content.decode() for file in files.files([plan])}
 
 
 COMMANDS = (".claude/commands/cli.md", ".claude/commands/mcp.md")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestra.compiler.include import load
 from orchestra.errors import SpecError, UsageError
-from orchestra.source import MAX_BYTES, digest_files
+from orchestra.yamltext.document import MAX_BYTES, digest_files
 from tests.support.golden import check
 from tests.support.paths import DATA
 

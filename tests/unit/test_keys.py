@@ -10,11 +10,14 @@ from types import CodeType, FunctionType
 import msgspec
 import pytest
 
-from orchestra import calls, plan
-from orchestra.runtime.driver import mcp_verbs, playwright_verbs, sections
+from orchestra import plan
+from orchestra.runtime.driver import sections
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.http import Http
-from orchestra.steps import VERBS
+from orchestra.runtime.driver.mcp import verbs
+from orchestra.runtime.driver.playwright import verbs as playwright_verbs
+from orchestra.steps import mcp_calls
+from orchestra.steps.vocabulary import VERBS
 from tests.support.paths import ROOT
 
 # By part of the plan, who acts on its fields: module of `orchestra`, then the fields.
@@ -50,7 +53,7 @@ READERS = {
         "runtime/servers/recovery.py": "kind run timeout_seconds",
     },
     "Component": {
-        "runtime/gate.py": "id required",
+        "runtime/gates/gate.py": "id required",
         "runtime/servers/survey.py": "title",
         "runtime/servers/reuse.py": "needs",
         "runtime/build.py": "job service failover",
@@ -61,19 +64,19 @@ READERS = {
         "runtime/servers/keeper.py": "identity",
     },
     "SpeedClass": {
-        "runtime/verdict.py": "name below_seconds",
+        "runtime/attempts/verdict.py": "name below_seconds",
         "ledger/outcome.py": "mark",
     },
     "Method": {
         "runtime/dag.py": "id",
-        "compiler/tables.py": "title",
+        "compiler/emit/tables.py": "title",
         "runtime/worker.py": "driver",
-        "runtime/resource.py": "workers single_session",
+        "runtime/engine/slots.py": "workers single_session",
         "runtime/run/schedule.py": "parallel",
         "runtime/run/decide.py": "speed",
-        "runtime/driver/mcp_session.py": "reset",
-        "runtime/driver/mcp.py": "poll_seconds",
-        "compiler/emit.py": "command",
+        "runtime/driver/mcp/session.py": "reset",
+        "runtime/driver/mcp/driver.py": "poll_seconds",
+        "compiler/emit/files.py": "command",
     },
     "Group": {
         "runtime/select.py": "id",
@@ -81,18 +84,18 @@ READERS = {
         "runtime/engine/queue.py": "after",
     },
     "Retry": {
-        "runtime/verdict.py": "max on",
+        "runtime/attempts/verdict.py": "max on",
     },
     "Quarantine": {
-        "runtime/excuse.py": "owner until reason cases",
+        "runtime/attempts/excuse.py": "owner until reason cases",
     },
     "KnownFailure": {
-        "runtime/excuse.py": "match reason strict",
+        "runtime/attempts/excuse.py": "match reason strict",
     },
     "Errors": {
         "layers.py": "page_errors console_errors failed_requests http_5xx open_dialogs",
-        "runtime/finding.py": "allow",
-        "runtime/log_finding.py": "service_logs log_patterns",
+        "runtime/attempts/finding.py": "allow",
+        "runtime/attempts/log_finding.py": "service_logs log_patterns",
     },
     "Command": {
         "runtime/engine/job.py": "argv exit_codes cases attach",
@@ -101,36 +104,36 @@ READERS = {
     },
     "Test": {
         "runtime/dag.py": "id title methods needs",
-        "runtime/excuse.py": "of quarantine known_failures",
-        "runtime/gate.py": "group",
+        "runtime/attempts/excuse.py": "of quarantine known_failures",
+        "runtime/gates/gate.py": "group",
         "runtime/doctor.py": "browser steps",
         "runtime/engine/queue.py": "after",
         "runtime/build.py": "requires inputs",
-        "report/advice.py": "resources",
+        "report/advice/quicker.py": "resources",
         "runtime/select.py": "tags",
         "runtime/engine/job.py": "timeout_seconds",
         "runtime/driver/sections.py": "action_timeout_seconds action_idle_seconds",
         "runtime/run/conclude.py": "retries",
         "runtime/run/schedule.py": "skip",
-        "runtime/record.py": "evidence",
+        "runtime/attempts/record.py": "evidence",
         "runtime/attempt.py": "record before finally_ command",
-        "runtime/limit.py": "evidence_limit_megabytes",
-        "runtime/finding.py": "errors errors_by",
+        "runtime/attempts/limit.py": "evidence_limit_megabytes",
+        "runtime/attempts/finding.py": "errors errors_by",
         "verbs/views.py": "matrix",
     },
     "Baseline": {
-        "runtime/pace.py": "window confirm",
+        "runtime/run/pace.py": "window confirm",
         "ledger/baseline.py": "min_runs slower_ratio slower_seconds",
     },
     "Gate": {
-        "runtime/gate.py": "phase name require for_seconds on_fail severity message",
+        "runtime/gates/gate.py": "phase name require for_seconds on_fail severity message",
     },
     "Collect": {
         "verbs/collect.py": "name run of",
     },
     "Outputs": {
         "runtime/servers/reuse.py": "doit docs",
-        "compiler/emit.py": "commands",
+        "compiler/emit/files.py": "commands",
     },
     "Plan": {
         "runtime/doctor.py": "suite secrets",
@@ -140,7 +143,7 @@ READERS = {
         "runtime/engine/queue.py": "resources",
         "runtime/run/opening.py": "baseline profile",
         "runtime/run/decide.py": "speed",
-        "runtime/gate.py": "gates",
+        "runtime/gates/gate.py": "gates",
         "verbs/collect.py": "collect",
         "runtime/servers/reuse.py": "outputs",
     },
@@ -212,7 +215,7 @@ def test_every_field_of_a_step_is_read_by_each_driver(name):
     wanted = {field.name for field in VERBS[name].fields}
     guard = functions_of(Guard) if name == "download" else []
     ours = read_by(playwright_verbs.VERBS[name])
-    theirs = read_by(mcp_verbs.VERBS[name], calls._CALLS[name], *guard)
+    theirs = read_by(verbs.VERBS[name], mcp_calls._CALLS[name], *guard)
     assert (wanted - ours, wanted - theirs) == (set(), set())
 
 

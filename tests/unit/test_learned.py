@@ -10,8 +10,8 @@ from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.learned import ENOUGH, MOST, SURE, WORTH, Odds, Policy, causes, failure_odds, suggested
 from orchestra.plan import Component, Method, Plan, Retry, Rung
 from orchestra.plan import Test as Case
-from orchestra.report.ladder import Record
-from orchestra.report.lessons import lessons
+from orchestra.report.advice.ladder import Record
+from orchestra.report.advice.lessons import lessons
 
 PASS = Attempt("passed", 1.0)
 FAIL = Attempt("failed", 2.0, "assertion")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from orchestra.ledger.parts import Dropped
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import EvidenceFile, Result
-from orchestra.runtime.limit import surplus, within_limit
-from orchestra.runtime.record import missing_evidence
+from orchestra.runtime.attempts.limit import surplus, within_limit
+from orchestra.runtime.attempts.record import missing_evidence
 from tests.support.project import HEAD
 
 sizes = st.dictionaries(st.text(min_size=1, max_size=3), st.integers(0, 50))

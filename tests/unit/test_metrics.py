@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra import metrics
-from orchestra.metrics import METRICS, EvaluationError, Members, NotApplicable, Problem, check_expression, evaluate
+from orchestra.gates import metrics
+from orchestra.gates.metrics import (
+    METRICS,
+    EvaluationError,
+    Members,
+    NotApplicable,
+    Problem,
+    check_expression,
+    evaluate,
+)
 
 EXAMPLE = {"int": 3, "double": 0.5, "string": "healthy", "bool": True}
 

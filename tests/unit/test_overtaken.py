@@ -8,9 +8,9 @@ import pytest
 from orchestra.plan import Command
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.overtaken import GRACE_SECONDS, UNKNOWN_SECONDS, Overtaken, used
+from orchestra.runtime.attempts.overtaken import GRACE_SECONDS, UNKNOWN_SECONDS, Overtaken, used
 from orchestra.runtime.servers.row import Row
-from orchestra.steps import Step
+from orchestra.steps.vocabulary import Step
 
 TASK = "cli:a"
 ASKS = Case("a", "a", ("cli",), requires=("front",), command=Command(("curl", "${back.url}")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestra.places import Places
+from orchestra.yamltext.places import Places
 
 MAIN = """\
 tests:

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestra import plan
-from orchestra.compiler.models import build_plan_schema
+from orchestra.compiler.schema.models import build_plan_schema
 from orchestra.errors import PlanError
 from orchestra.plan import Component, Gate, Job, Method, Outputs, Plan, Probe, Ready
-from orchestra.steps import Step
-from orchestra.targets import Target
+from orchestra.steps.target import Target
+from orchestra.steps.vocabulary import Step
 
 SMALL = Plan(
     suite="market",

@@ -18,8 +18,8 @@ from orchestra.ledger import kept_plan
 from orchestra.ledger.runs import LEDGER, STATE, find_run, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.ledger.view import look
-from orchestra.runtime.gate import outage_figures
-from orchestra.runtime.resume import decide, nothing_to_resume
+from orchestra.runtime.gates.gate import outage_figures
+from orchestra.runtime.run.resume import decide, nothing_to_resume
 from tests.support import golden, paths
 
 DATA = paths.DATA / "runs"

@@ -11,7 +11,7 @@ from orchestra.errors import MachineError
 from orchestra.ledger import log
 from orchestra.ledger.event import GroupCompleted, Note
 from orchestra.ledger.view import View
-from orchestra.runtime.recorder import Recorder
+from orchestra.runtime.run.recorder import Recorder
 
 DAY = 86400.0
 
@@ -108,7 +108,7 @@ def test_what_comes_while_the_disk_is_busy_shares_the_next_fsync(recorder, disk,
 
 
 def test_an_fsync_is_put_off_while_nothing_waits_for_it(recorder, disk, monkeypatch):
-    monkeypatch.setattr("orchestra.runtime.recorder.COMMIT_SECONDS", DAY)
+    monkeypatch.setattr("orchestra.runtime.run.recorder.COMMIT_SECONDS", DAY)
     woken = threading.Event()
     assert recorder.commit(woken.set, at_once=True) is None, "there is nothing to commit"
     completed(recorder)

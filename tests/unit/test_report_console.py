@@ -15,7 +15,7 @@ from orchestra.errors import MachineError
 from orchestra.ledger.event import AttemptStarted, RunFinished, ServiceChanged
 from orchestra.ledger.view import View, view_of
 from orchestra.report import watch
-from orchestra.report.console import Feed, Plain, Screen
+from orchestra.report.console.display import Feed, Plain, Screen
 from orchestra.report.forms import FORMS
 from tests.support import golden
 from tests.support import runs as samples

@@ -16,12 +16,12 @@ from markdown_it import MarkdownIt
 
 from orchestra import draw, resources
 from orchestra import plan as plans
-from orchestra.report import lines
-from orchestra.report.ctrf import ctrf
+from orchestra.report.console import lines
+from orchestra.report.formats.ctrf import ctrf
+from orchestra.report.formats.junit import junit, legal
+from orchestra.report.formats.markdown import markdown
 from orchestra.report.forms import FORMS
 from orchestra.report.html import SCRIPTS, html
-from orchestra.report.junit import junit, legal
-from orchestra.report.markdown import markdown
 from orchestra.report.rows import Report
 from tests.support import golden
 from tests.support import runs as samples

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import msgspec
 import pytest
 
+from orchestra import draw
 from orchestra import plan as plans
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.report.evidence_text import MOST_BYTES, line_of, shown
-from orchestra.report.page import page
+from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Progress
 from orchestra.report.page_tests import address, picture_address
-from orchestra.source import digest_files
+from orchestra.yamltext.document import digest_files
 from tests.support import runs as samples
 
 FOLDER = "runs/r"
@@ -106,6 +108,15 @@ def test_an_address_of_a_file_is_relative_whatever_its_name(path):
     found = address(path)
     assert found.startswith("./")
     assert not set(found[2:]) & set(":?# \u202e")
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\x00", "\b", "\f", "\x1b", "\x7f", "\u202e", "\u2028", "\ud800", "\\b", "\\u0041", "\t", "é"]
+)
+def test_each_text_of_the_data_is_visible(hidden):
+    report = reported(samples.verdict("cli:B001", "skipped", attempts=0, reason=f"a{hidden}b"))
+    data = json.loads(encoded(page(report, FOLDER)))
+    assert data["tasks"][0]["reason"] == draw.visible(f"a{hidden}b")
 
 
 def test_the_kind_of_a_picture_is_read_from_it():

@@ -11,9 +11,7 @@ from orchestra import plan as plans
 from orchestra.ledger.event import Unknown
 from orchestra.ledger.view import view_of
 from orchestra.report import kept
-from orchestra.report.fold import NEVER_RAN
-from orchestra.report.rows import Report, Row, step_of
-from orchestra.report.table import (
+from orchestra.report.console.table import (
     MOST_ROWS,
     agreement,
     counted,
@@ -24,6 +22,8 @@ from orchestra.report.table import (
     render_table,
     values_text,
 )
+from orchestra.report.fold import NEVER_RAN
+from orchestra.report.rows import Report, Row, step_of
 from tests.support import runs as samples
 from tests.support.events import event
 from tests.support.runs import events

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.compiler import resolve
+from orchestra.compiler.lower import resolve
 
 GOTO = {"goto": "https://a.example/"}
 HTTP = {"http": {"GET": "https://a.example/"}}

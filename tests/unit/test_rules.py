@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from orchestra.compiler import include, profile, schema
-from orchestra.compiler.lower import lower
+from orchestra.compiler import include, profile
+from orchestra.compiler.lower.tests import lower
 from orchestra.compiler.rules import RULES, SUITE_RULES, Context, check, check_suites
 from orchestra.compiler.rules.graph import cycles
 from orchestra.compiler.rules.page import COLLECT_RULES, READER_RULES, SIZE_RULES, page
-from orchestra.compiler.violation import RULES as SCHEMA_RULES
+from orchestra.compiler.schema import validate
+from orchestra.compiler.schema.violation import RULES as SCHEMA_RULES
 from orchestra.diagnostic import Place
 from tests.support.golden import check as check_golden
 from tests.support.paths import DATA
@@ -28,7 +29,7 @@ ALL = {**RULES, **SUITE_RULES}
 def load(folder, name):
     """A spec that the schema has passed."""
     assembled = include.load(folder, name)
-    assert [problem.text() for problem in schema.judge(assembled)] == []
+    assert [problem.text() for problem in validate.judge(assembled)] == []
     return assembled
 
 
@@ -77,7 +78,7 @@ def test_a_spec_without_a_fault_passes(path):
     assembled = load(path.parent, path.name)
     versions = [assembled, *(profile.apply(assembled, name) for name in assembled.data.get("profiles", {}))]
     for version in versions:
-        assert [problem.text() for problem in schema.judge(version)] == []
+        assert [problem.text() for problem in validate.judge(version)] == []
         assert [problem.text() for problem in check(version.data, version)] == []
     assert check_suites([Context(assembled.data, assembled)]) == []
 
@@ -228,7 +229,7 @@ def test_no_spec_is_too_strange_for_the_rules_and_what_they_pass_can_be_lowered(
             alike = [path for path in paths if path[-1] == to[-1] or path[-2:-1] == to[-2:-1]]
             source = alike[other % len(alike)]
             holder(spec, to)[to[-1]] = copy.deepcopy(holder(spec, source)[source[-1]])
-    assume(schema._fast_judge().is_valid(spec))
+    assume(validate._fast_judge().is_valid(spec))
     (tmp_path / "strange.yaml").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
     assembled = include.load(tmp_path, "strange.yaml")
     if not check(assembled.data, assembled):

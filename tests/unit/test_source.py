@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from orchestra import source, source_event
 from orchestra.errors import SpecError
-from orchestra.source import Trap, digest_files, locate, parse
-from orchestra.source_fault import Fault, diagnose
+from orchestra.yamltext import document as source
+from orchestra.yamltext import event as source_event
+from orchestra.yamltext.document import Trap, digest_files, locate, parse
+from orchestra.yamltext.fault import Fault, diagnose
 from tests.support.golden import check
 from tests.support.paths import DATA
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra import page_script
-from orchestra.calls import ToolCall, mcp_calls, playwright_text
-from orchestra.compiler.lower_steps import lower_step
-from orchestra.page_script import literal, observable, observer
-from orchestra.steps import VERBS, Step, conditions, file_name, milliseconds
-from orchestra.targets import KINDS, NARROWING, Target, js_locator, target_of
+from orchestra.compiler.lower.steps import lower_step
+from orchestra.steps import page_script
+from orchestra.steps.mcp_calls import ToolCall, mcp_calls, playwright_text
+from orchestra.steps.page_script import literal, observable, observer
+from orchestra.steps.target import KINDS, NARROWING, Target, js_locator, target_of
+from orchestra.steps.vocabulary import VERBS, Step, conditions, file_name, milliseconds
 
 SEND = Target("role", "button", name="Send")
 REPLY = Target("testid", "reply")

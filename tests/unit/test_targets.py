@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.targets import (
+from orchestra.steps.target import (
     KINDS,
     NARROWING,
     Call,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestra.runtime.attempts.whole_log import bind_logs, logs_of
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.whole_log import bind_logs, logs_of
 
 
 def made(folder: Path, name: str, content: bytes) -> Path:

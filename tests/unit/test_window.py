@@ -6,7 +6,7 @@ import pytest
 
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import Result
-from orchestra.runtime.window import LIMIT_BYTES, marks, wants_evidence, with_services
+from orchestra.runtime.attempts.window import LIMIT_BYTES, marks, wants_evidence, with_services
 
 FAILED = Result("cli:a", 1, "failed", 0.1)
 

@@ -28,7 +28,7 @@ from orchestra.compiler.rules import (
     unknown,
 )
 from orchestra.compiler.rules.context import Context, Rule, rule_id
-from orchestra.compiler.spec import Spec
+from orchestra.compiler.schema.spec import Spec
 from orchestra.diagnostic import Diagnostic
 
 __all__ = ["RULES", "SUITE_RULES", "Context", "Rule", "check", "check_suites"]

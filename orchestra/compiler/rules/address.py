@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.spec import ComponentSpec
-from orchestra.source import Path
-from orchestra.steps import HTTP_METHODS
+from orchestra.compiler.schema.spec import ComponentSpec
+from orchestra.steps.vocabulary import HTTP_METHODS
+from orchestra.yamltext.document import Path
 
 ADDRESS = ("url", "host", "port")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|\$\{")

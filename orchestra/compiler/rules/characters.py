@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.diagnostic import Place
-from orchestra.source import Document
+from orchestra.yamltext.document import Document
 
 # Characters that draw nothing or turn the direction of what follows (Unicode: Default_Ignorable_Code_Point, Bidi_Control),
 # but for the variation selectors 15 and 16, which choose between a sign and its emoji. See also CVE-2021-42574.

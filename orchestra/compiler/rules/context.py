@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from orchestra import names
-from orchestra.compiler import resolve
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.spec import ErrorsSpec, MethodSpec, Spec, StepSpec
+from orchestra.compiler.lower import resolve
+from orchestra.compiler.schema.spec import ErrorsSpec, MethodSpec, Spec, StepSpec
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.names import Reference
-from orchestra.source import Path
+from orchestra.yamltext.document import Path
 
 Made = TypeVar("Made")
 # A step as it is found: the path of its list, its number there, and what stands behind its verb.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from orchestra.compiler import resolve
+from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.rules.graph import cycles
-from orchestra.source import Path
+from orchestra.yamltext.document import Path
 
 # A group stands in the graph of tests as two nodes, so that its edges grow with the tests and not with their square.
 _START, _END = "<", ">"

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from orchestra.compiler import resolve
-from orchestra.compiler.resolve import ABLE, BROWSER_DRIVERS, Kind
+from orchestra.compiler.lower import resolve
+from orchestra.compiler.lower.resolve import ABLE, BROWSER_DRIVERS, Kind
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.spec import Browser, StepSpec, TestSpec
+from orchestra.compiler.schema.spec import Browser, StepSpec, TestSpec
 from orchestra.plan import Driver
-from orchestra.source import Path
-from orchestra.steps import VERBS
+from orchestra.steps.vocabulary import VERBS
+from orchestra.yamltext.document import Path
 
 _ALL_BROWSERS: frozenset[str] = frozenset(get_args(Browser))
 # What each browser driver can launch and drive.

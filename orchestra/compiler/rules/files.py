@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestra.compiler import resolve
-from orchestra.compiler.lower_steps import outer, text
+from orchestra.compiler.lower import resolve
+from orchestra.compiler.lower.steps import outer, text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.spec import Spec, TestSpec
+from orchestra.compiler.schema.spec import Spec, TestSpec
 from orchestra.plan import REPORT_KINDS
-from orchestra.source import Path
+from orchestra.yamltext.document import Path
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _DEFAULT_OUTPUTS = {"doit": "dodo.py", "commands": ".claude/commands"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from orchestra import metrics
-from orchestra.compiler.lower import DEFAULT_SPEED
-from orchestra.compiler.lower_steps import text
+from orchestra.compiler.lower.steps import text
+from orchestra.compiler.lower.tests import DEFAULT_SPEED
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.compiler.spec import GateSpec
+from orchestra.compiler.schema.spec import GateSpec
+from orchestra.gates import metrics
 from orchestra.suggest import did_you_mean
 
 _PHASES: tuple[metrics.Phase, ...] = ("before", "during", "after")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.compiler.spec import BackoffSpec, ComponentSpec
+from orchestra.compiler.schema.spec import BackoffSpec, ComponentSpec
 
 _MANY = 100_000
 """So many retries are not counted out."""

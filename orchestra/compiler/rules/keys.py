@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestra.compiler import resolve
+from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.compiler.spec import TestSpec
+from orchestra.compiler.schema.spec import TestSpec
 from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS
-from orchestra.source import Path
-from orchestra.steps import HTTP_METHODS
-from orchestra.targets import KINDS
+from orchestra.steps.target import KINDS
+from orchestra.steps.vocabulary import HTTP_METHODS
+from orchestra.yamltext.document import Path
 
 SESSION_KEYS = ("session", "poll_seconds")
 """Keys of a method that only the driver `mcp` reads: the others give each test a page of its own, or none."""

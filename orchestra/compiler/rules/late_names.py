@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
-from orchestra.compiler.spec import ENV_NAME
+from orchestra.compiler.schema.spec import ENV_NAME
 from orchestra.names import Reference
-from orchestra.source import Path
-from orchestra.steps import NAME
+from orchestra.steps.vocabulary import NAME
 from orchestra.suggest import did_you_mean
+from orchestra.yamltext.document import Path
 
 RUN_NAMES = ("attempt.dir", "test.id", "method.id")
 _RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use"})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchestra.compiler.rules import RULES, SUITE_RULES
-from orchestra.compiler.violation import RULES as SCHEMA_RULES
+from orchestra.compiler.schema.violation import RULES as SCHEMA_RULES
 
 _HEAD = """\
 # Rules

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestra import vacuous
 from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
 from orchestra.pattern import PatternFaultError, compiled
-from orchestra.source import Path
+from orchestra.steps import vacuous
+from orchestra.yamltext.document import Path
 
 # What Python's syntax has and JavaScript's has not, or means otherwise: found, and what to write.
 _FOREIGN: tuple[tuple[re.Pattern[str], str], ...] = (

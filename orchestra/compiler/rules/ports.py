@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.source import Path
+from orchestra.yamltext.document import Path
 
 _LAST = 65535
 

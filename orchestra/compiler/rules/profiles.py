@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.spec import Spec
+from orchestra.compiler.schema.spec import Spec
 from orchestra.suggest import did_you_mean
 
 _FIXED = frozenset({"orchestra", "suite", "include", "override", "profiles", "compile"})

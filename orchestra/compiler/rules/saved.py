@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from orchestra import names
-from orchestra.compiler import resolve
+from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Text, rule
-from orchestra.compiler.spec import StepSpec
-from orchestra.source import Path
-from orchestra.steps import NAME
+from orchestra.compiler.schema.spec import StepSpec
+from orchestra.steps.vocabulary import NAME
 from orchestra.suggest import did_you_mean
+from orchestra.yamltext.document import Path
 
 # By the path of a step (or of a command): the texts in it that read saved values.
 _Reads: TypeAlias = Mapping[Path, Sequence[Text]]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestra.compiler.rules.context import Context
 from orchestra.compiler.rules.files import outputs
 from orchestra.diagnostic import Diagnostic
-from orchestra.source import Path
+from orchestra.yamltext.document import Path
 
 
 def suite_id(contexts: Sequence[Context]) -> Iterator[Diagnostic]:

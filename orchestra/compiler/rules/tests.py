@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, get_args
 
-from orchestra.compiler import resolve
+from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
-from orchestra.compiler.spec import Browser, SpeedSpec
-from orchestra.source import Path
-from orchestra.steps import VERBS
+from orchestra.compiler.schema.spec import Browser, SpeedSpec
+from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import did_you_mean
+from orchestra.yamltext.document import Path
 
 BROWSERS: tuple[str, ...] = get_args(Browser)
 # Ids are names of folders, of doit tasks and of JUnit cases, and are typed on command lines.

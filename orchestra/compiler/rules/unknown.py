@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from orchestra.compiler import resolve
+from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
-from orchestra.compiler.spec import ID
+from orchestra.compiler.schema.spec import ID
 from orchestra.diagnostic import Place
-from orchestra.source import Path
 from orchestra.suggest import did_you_mean
+from orchestra.yamltext.document import Path
 
 # A suggestion looks at every known name; a spec with thousands of names and of mistakes gets so many of them.
 _SUGGESTIONS = 50

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from orchestra.runtime.driver.contract import Driver
 
 MODULES: dict[str, str] = {
-    "mcp": "orchestra.runtime.driver.mcp",
-    "playwright": "orchestra.runtime.driver.playwright",
+    "mcp": "orchestra.runtime.driver.mcp.driver",
+    "playwright": "orchestra.runtime.driver.playwright.driver",
 }
 
 

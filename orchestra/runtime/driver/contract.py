@@ -14,9 +14,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died, Outcome, Traffic
 from orchestra.runtime.attempt import EvidenceFile, FailureKind, Request
-from orchestra.runtime.observed import Sign
+from orchestra.runtime.attempts.observed import Sign
 from orchestra.runtime.scope import Scope
-from orchestra.steps import Step
+from orchestra.steps.vocabulary import Step
 
 TRACE = "trace.zip"
 """The trace of an attempt: `playwright show-trace` opens it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestra.runtime.attempt import EvidenceFile, Request, wants_film
 from orchestra.runtime.driver.contract import Session
-from orchestra.runtime.filming import FIX
+from orchestra.runtime.run.filming import FIX
 
 VIDEO = "video.webm"
 

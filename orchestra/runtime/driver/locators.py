@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestra.targets import Target, python_calls
+from orchestra.steps.target import Target, python_calls
 
 
 def locate(page: Any, target: Target) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from orchestra.runtime.driver.contract import StepError
 from orchestra.runtime.driver.wording import quoted
-from orchestra.targets import Kind, Target
+from orchestra.steps.target import Kind, Target
 
 SHOWN = 5
 NEAR = 0.5

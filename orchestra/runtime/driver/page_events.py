@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Error
 
-from orchestra.runtime.observed import declared_size
+from orchestra.runtime.attempts.observed import declared_size
 
 
 def page_of(request: Any) -> str:

@@ -17,7 +17,6 @@ from typing import Any
 
 import msgspec
 
-from orchestra import vacuous
 from orchestra.errors import UsageError
 from orchestra.ledger.parts import Finding, Outcome, Section, StepDone, Traffic, numbered
 from orchestra.runtime.attempt import (
@@ -28,6 +27,7 @@ from orchestra.runtime.attempt import (
     finally_seconds,
     most_seconds,
 )
+from orchestra.runtime.attempts.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.driver.contract import (
     FOUND_LENGTH,
@@ -45,10 +45,10 @@ from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.wording import seconds_text
 from orchestra.runtime.early_end import EarlyEnd
-from orchestra.runtime.finding import app_hosts, errors_of, failure, judge, pattern_failure
 from orchestra.runtime.scope import Scope
 from orchestra.runtime.unicode import well_formed
-from orchestra.steps import BODIES, VERBS, Step, as_text
+from orchestra.steps import vacuous
+from orchestra.steps.vocabulary import BODIES, VERBS, Step, as_text
 
 EVIDENCE_SECONDS = 10.0
 """What the evidence of a page may take. Generous: it is what a failure on a busy machine is understood by."""

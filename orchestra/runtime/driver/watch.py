@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from orchestra.runtime.attempts.observed import CANCELLED, Observed, Reply
 from orchestra.runtime.driver.own_doing import OwnDoing
 from orchestra.runtime.driver.page_events import console_place, exception_text, main_frame_of, page_of, size_of
-from orchestra.runtime.observed import CANCELLED, Observed, Reply
 
 SCRIPTED = frozenset({"fetch", "xhr"})
 """The kinds of requests whose end a script is told."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from orchestra.targets import Target
+from orchestra.steps.target import Target
 
 _NARROWING = ("name", "exact", "nth", "has_text", "frame")
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 
-from orchestra.runtime.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempt import Result, needs_browser
+from orchestra.runtime.attempts.aftermath import Aftermath, Ended, Work
+from orchestra.runtime.attempts.excuse import strictly
+from orchestra.runtime.attempts.incident import Outages, judged
+from orchestra.runtime.attempts.overtaken import Overtaken
+from orchestra.runtime.attempts.record import attempt_finished, missing_evidence, repeated
 from orchestra.runtime.engine.local import Local
-from orchestra.runtime.excuse import strictly
-from orchestra.runtime.incident import Outages, judged
-from orchestra.runtime.overtaken import Overtaken
-from orchestra.runtime.record import attempt_finished, missing_evidence, repeated
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import Ending
 from orchestra.runtime.run.measure import Measures

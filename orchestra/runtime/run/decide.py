@@ -10,15 +10,15 @@ from orchestra.ledger.case import BAD, counted
 from orchestra.ledger.event import GroupCompleted, Verdict, VerdictGiven
 from orchestra.ledger.outcome import FINE
 from orchestra.runtime.attempt import Result
+from orchestra.runtime.attempts.excuse import Excused, excuse, excuse_blocked, excuse_cases, unsearched
+from orchestra.runtime.attempts.incident import Outages
+from orchestra.runtime.attempts.verdict import speed_class
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.engine.queue import Queue
-from orchestra.runtime.excuse import Excused, excuse, excuse_blocked, excuse_cases, unsearched
-from orchestra.runtime.incident import Outages
 from orchestra.runtime.run.ending import Ending
 from orchestra.runtime.run.opening import Run, Task
 from orchestra.runtime.select import task_name
 from orchestra.runtime.servers.matrix import Matrix
-from orchestra.runtime.verdict import speed_class
 
 
 class Decisions:

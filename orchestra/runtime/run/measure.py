@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 
+from orchestra.gates.standard import gates_of
 from orchestra.ledger.view import View
+from orchestra.runtime.attempts.page_figures import page_figures
+from orchestra.runtime.attempts.record import evidence_gone
 from orchestra.runtime.build import source_now
-from orchestra.runtime.gate import Gates, figures
-from orchestra.runtime.page_figures import page_figures
-from orchestra.runtime.record import evidence_gone
-from orchestra.runtime.resource import machine_load
+from orchestra.runtime.engine.slots import machine_load
+from orchestra.runtime.gates.gate import Gates, figures
 from orchestra.runtime.run.opening import Run
 from orchestra.runtime.servers.matrix import Matrix, Row
-from orchestra.standard import gates_of
 
 
 class Measures:

@@ -20,23 +20,23 @@ from orchestra.ledger.origin import Provenance, machine_shape
 from orchestra.ledger.runs import newest_id
 from orchestra.ledger.transaction import recover
 from orchestra.ledger.view import Observer, View
-from orchestra.places import Places
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import scratch
+from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
+from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
-from orchestra.runtime.browsers.browser import Browser, Missing
+from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
-from orchestra.runtime.engines import engines
-from orchestra.runtime.excuse import NONE, Excused, lapsed
-from orchestra.runtime.filming import unfilmed
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.pace import Pace
-from orchestra.runtime.provenance import odd, provenance
-from orchestra.runtime.recorder import Recorder
-from orchestra.runtime.resume import Resumed, going_on
-from orchestra.runtime.trust import Passes, vouched
-from orchestra.runtime.window import Mark
+from orchestra.runtime.run.browsers import engines
+from orchestra.runtime.run.filming import unfilmed
+from orchestra.runtime.run.pace import Pace
+from orchestra.runtime.run.provenance import odd, provenance
+from orchestra.runtime.run.recorder import Recorder
+from orchestra.runtime.run.resume import Resumed, going_on
+from orchestra.runtime.run.trust import Passes, vouched
+from orchestra.yamltext.places import Places
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,26 +15,26 @@ from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, Note, Verdict
 from orchestra.plan import Plan
 from orchestra.runtime.attempt import Request, needs_browser, needs_chromium, writes_files
-from orchestra.runtime.between import Between
-from orchestra.runtime.browsers.browser import Browser, Missing
+from orchestra.runtime.attempts.incident import Outages
+from orchestra.runtime.attempts.log_finding import patterns_of
+from orchestra.runtime.attempts.overtaken import Overtaken
+from orchestra.runtime.attempts.record import folder_of
+from orchestra.runtime.attempts.verdict import blocked_by
+from orchestra.runtime.attempts.window import marks
+from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import unsure
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
-from orchestra.runtime.gate import SAMPLE_SECONDS
-from orchestra.runtime.incident import Outages
-from orchestra.runtime.log_finding import patterns_of
-from orchestra.runtime.overtaken import Overtaken
-from orchestra.runtime.pace import repeat_folder
-from orchestra.runtime.record import folder_of
-from orchestra.runtime.resource import Slots
+from orchestra.runtime.engine.slots import Slots
+from orchestra.runtime.gates.gate import SAMPLE_SECONDS
+from orchestra.runtime.run.between import Between
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Run, Task
+from orchestra.runtime.run.pace import repeat_folder
 from orchestra.runtime.select import task_name
 from orchestra.runtime.servers.matrix import Matrix
-from orchestra.runtime.verdict import blocked_by
-from orchestra.runtime.window import marks
 
 
 class Schedule:

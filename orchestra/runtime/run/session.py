@@ -16,11 +16,13 @@ from orchestra.ledger.transaction import LAST_RUN, Transaction
 from orchestra.ledger.view import Observer
 from orchestra.plan import Plan
 from orchestra.runtime import bounded
-from orchestra.runtime.browsers.browser import Missing
+from orchestra.runtime.attempts.incident import Outages
+from orchestra.runtime.attempts.overtaken import Overtaken
+from orchestra.runtime.attempts.verdict import exit_code
+from orchestra.runtime.attempts.whole_log import bind_logs
+from orchestra.runtime.browsers.finder import Missing
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
-from orchestra.runtime.incident import Outages
-from orchestra.runtime.overtaken import Overtaken
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.run.conclude import Conclusion
 from orchestra.runtime.run.decide import Decisions
@@ -30,8 +32,6 @@ from orchestra.runtime.run.opening import Options, Run, open_run
 from orchestra.runtime.run.schedule import Schedule
 from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.matrix import Matrix
-from orchestra.runtime.verdict import exit_code
-from orchestra.runtime.whole_log import bind_logs
 
 __all__ = ["Options", "Session"]
 

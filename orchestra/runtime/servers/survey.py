@@ -17,7 +17,6 @@ import msgspec
 
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.state import ServiceRow, read_state
-from orchestra.places import Places
 from orchestra.plan import Component, Plan, closure
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
@@ -26,6 +25,7 @@ from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.port import Port, locks_folder, reserve
 from orchestra.runtime.servers.recovery import start_bound_seconds
 from orchestra.runtime.servers.row import Row
+from orchestra.yamltext.places import Places
 
 SETTLED = frozenset({"healthy", "failed"})
 

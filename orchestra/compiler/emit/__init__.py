@@ -1,0 +1,1 @@
+"""From plans to the bytes of every generated file."""

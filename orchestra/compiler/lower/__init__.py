@@ -1,0 +1,1 @@
+"""From a valid spec to a plan: names replaced, blocks expanded, defaults filled in."""

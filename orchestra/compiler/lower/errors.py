@@ -1,0 +1,46 @@
+"""What errors beside the assertions do to a test: suite, method, group and test laid over each other. May import `plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from orchestra.compiler.schema.spec import ErrorsSpec, GroupSpec, Spec, TestSpec
+from orchestra.plan import Errors, Test
+
+_PLAIN = Test("", "", ()).errors
+"""The very values that the plan leaves out."""
+
+
+def lower_errors(
+    spec: Spec, test: TestSpec, group: GroupSpec, methods: Iterable[str]
+) -> tuple[Errors, dict[str, Errors]]:
+    """What holds for a test, and for those of its methods that say otherwise.
+
+    The nearest place wins, key by key: test, group, method, suite. `allow` of all places counts, and `log_patterns` is
+    laid over by component.
+    """
+    near = [place["errors"] for place in (group, test) if "errors" in place]
+    wide = [spec["errors"]] if "errors" in spec else []
+    common = _laid((*wide, *near))
+    said = spec.get("methods", {})
+    by = {
+        name: found
+        for name in methods
+        if "errors" in said.get(name, {}) and (found := _laid((*wide, said[name]["errors"], *near))) != common
+    }
+    return common, by
+
+
+def _laid(places: Iterable[ErrorsSpec]) -> Errors:
+    """Places laid over each other, the widest first."""
+    laid: dict[str, Any] = {}
+    allow: dict[str, None] = {}
+    patterns: dict[str, tuple[str, ...]] = {}
+    for place in places:
+        laid |= cast("dict[str, Any]", place)
+        allow |= dict.fromkeys(place.get("allow", ()))
+        patterns |= {name: tuple(found) for name, found in place.get("log_patterns", {}).items()}
+    laid |= {"allow": tuple(allow), "log_patterns": patterns}
+    said = {name: value for name, value in laid.items() if value != getattr(_PLAIN, name)}
+    return Errors(**said) if said else _PLAIN

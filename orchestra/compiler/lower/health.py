@@ -1,0 +1,156 @@
+"""The health matrix of the spec, lowered: probes, services, backups and ladders with their defaults.
+
+May import `lower_steps`, `spec` and `plan`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from orchestra.compiler.lower.steps import Known, fill, final_text, text, text_map, texts, usual
+from orchestra.compiler.schema.spec import ComponentSpec, FailoverSpec, ProbeSpec, ServiceSpec
+from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Service
+
+PROBE_KINDS = ("http", "tcp", "run", "env", "file", "log", "port")
+
+# What the plan leaves out.
+_PROBE = Probe("tcp", {})
+_READY = Ready(_PROBE)
+_LIVE = Live(_PROBE)
+_SERVICE = Service(())
+_JOB = Job(())
+_BACKOFF = Backoff()
+_RUNG = Rung("run")
+_COMPONENT = Component("", "")
+
+
+def lower_probe(probe: ProbeSpec, known: Known) -> Probe:
+    """The one probe of a mapping that may hold other keys beside it."""
+    kind = next(name for name in PROBE_KINDS if name in probe)
+    # Values of `json` keep their type; every other text stays a text, whatever a name in it stands for.
+    args = {
+        key: fill(value, known) if key == "json" else _as_written(value, known)
+        for key, value in cast("dict[str, dict[str, Any]]", probe)[kind].items()
+    }
+    return Probe(kind, args, usual(args.pop("timeout_seconds", _PROBE.timeout_seconds), _PROBE.timeout_seconds))
+
+
+def _as_written(value: Any, known: Known) -> Any:
+    """The value with names replaced and every text a text."""
+    if isinstance(value, dict):
+        return text_map(value, known)
+    if isinstance(value, list):
+        return [_as_written(item, known) for item in value]
+    return text(value, known) if isinstance(value, str) else value
+
+
+def _identity(component: ComponentSpec, known: Known) -> Any:
+    """`own` for what we start, `none` for what we do not, else the mapping that says how it proves who it is."""
+    said = component.get("identity", "none" if "url" in component else "own")
+    if isinstance(said, str):
+        return said
+    return {key: fill(value, known) if key == "json" else _as_written(value, known) for key, value in said.items()}
+
+
+def _ports(service: ServiceSpec | FailoverSpec) -> tuple[int, int] | None:
+    if "port" in service:
+        return service["port"], service["port"]
+    if "port_range" in service:
+        low, _, high = service["port_range"].partition("-")
+        return int(low), int(high or low)
+    return None
+
+
+def lower_service(service: ServiceSpec, known: Known) -> Service:
+    """A service with defaults filled in."""
+    stop = service.get("stop", {})
+    return Service(
+        run=texts(service["run"], known),
+        shell=service.get("shell", False),
+        cwd=text(service.get("cwd", "."), known),
+        env=text_map(service.get("env", {}), known),
+        host=usual(text(service.get("host", _SERVICE.host), known), _SERVICE.host),
+        ports=_ports(service),
+        stop_signal=stop.get("signal", "TERM"),
+        grace_seconds=usual(stop.get("grace_seconds", _SERVICE.grace_seconds), _SERVICE.grace_seconds),
+        inputs=texts(service.get("inputs", []), known),
+    )
+
+
+def _failover(service: ServiceSpec, failover: FailoverSpec) -> ServiceSpec:
+    """The backup with what it inherits: ports as one thing, the environment by name, the rest by key."""
+    inherited = dict(service)
+    if "port" in failover or "port_range" in failover:
+        inherited.pop("port", None)
+        inherited.pop("port_range", None)
+    merged = {**inherited, **failover, "env": {**service.get("env", {}), **failover.get("env", {})}}
+    return cast("ServiceSpec", merged)
+
+
+def _rung(rung: Any, known: Known) -> Rung:
+    if not isinstance(rung, dict):
+        return Rung(rung)
+    seconds = usual(rung.get("timeout_seconds", _RUNG.timeout_seconds), _RUNG.timeout_seconds)
+    return Rung("run", texts(rung["run"], known), seconds)
+
+
+def lower_component(component_id: str, component: ComponentSpec, known: Known) -> Component:
+    """A row of the health matrix. A service with a port and no `ready` is ready when the port accepts."""
+    service = component.get("service")
+    ready = component.get("ready")
+    live = component.get("live")
+    job = component.get("job")
+    lowered = None if service is None else lower_service(service, known)
+    lowered_ready = None
+    if ready is not None:
+        lowered_ready = Ready(
+            lower_probe(ready, known),
+            usual(ready.get("within_seconds", _READY.within_seconds), _READY.within_seconds),
+            ready.get("successes", _READY.successes),
+        )
+    elif lowered is not None and lowered.ports is not None:
+        lowered_ready = Ready(Probe("tcp", {}))
+    retries = component.get("retries", {})
+    return Component(
+        id=component_id,
+        title=final_text(component.get("title", component_id), known),
+        needs=tuple(component.get("needs", [])),
+        required=component.get("required", True),
+        job=None
+        if job is None
+        else Job(
+            run=texts(job["run"], known),
+            shell=job.get("shell", False),
+            cwd=text(job.get("cwd", "."), known),
+            env=text_map(job.get("env", {}), known),
+            timeout_seconds=usual(job.get("timeout_seconds", _JOB.timeout_seconds), _JOB.timeout_seconds),
+            inputs=texts(job.get("inputs", []), known),
+        ),
+        service=lowered,
+        url=text(component.get("url", ""), known),
+        ready=lowered_ready,
+        live=None
+        if live is None
+        else Live(
+            lower_probe(live, known),
+            usual(live.get("every_seconds", _LIVE.every_seconds), _LIVE.every_seconds),
+            live.get("failures", _LIVE.failures),
+        ),
+        retries=Backoff(
+            max=retries.get("max", _BACKOFF.max),
+            initial_seconds=usual(retries.get("initial_seconds", _BACKOFF.initial_seconds), _BACKOFF.initial_seconds),
+            factor=usual(retries.get("factor", _BACKOFF.factor), _BACKOFF.factor),
+            max_seconds=usual(retries.get("max_seconds", _BACKOFF.max_seconds), _BACKOFF.max_seconds),
+            jitter=usual(retries.get("jitter", _BACKOFF.jitter), _BACKOFF.jitter),
+        ),
+        ladder=tuple(_rung(rung, known) for rung in component.get("recover", [])),
+        between=tuple(_rung(rung, known) for rung in component.get("between_methods", [])),
+        failover=None
+        if service is None or "failover" not in component
+        else lower_service(_failover(service, component["failover"]), known),
+        fail_back=component.get("fail_back", False),
+        cool_down_seconds=usual(
+            component.get("cool_down_seconds", _COMPONENT.cool_down_seconds), _COMPONENT.cool_down_seconds
+        ),
+        identity=_identity(component, known),
+    )

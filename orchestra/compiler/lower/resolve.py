@@ -1,0 +1,163 @@
+"""What the spec means before it is lowered: kinds, methods, matrices, edges. May import `spec`, `steps` and `plan`.
+
+Rules and lowering both ask these questions, so the answers stand here once. Everything is a pure function of a spec
+that the schema has passed; names that do not exist are passed over, because a rule reports them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from orchestra.compiler.schema.spec import GroupSpec, MethodSpec, Spec, StepSpec, TestSpec
+from orchestra.plan import Driver
+from orchestra.steps.vocabulary import VERBS
+
+Kind: TypeAlias = Literal["browser", "http", "command"]
+
+# What each driver can carry out. A command needs a process of its own, so it has no place in an MCP session.
+ABLE: dict[Driver, frozenset[Kind]] = {
+    "playwright": frozenset({"browser", "http", "command"}),
+    "mcp": frozenset({"browser", "http"}),
+    "command": frozenset({"http", "command"}),
+    "http": frozenset({"http"}),
+}
+
+_BROWSER_VERBS = frozenset(verb.name for verb in VERBS.values() if verb.browser)
+
+BROWSER_DRIVERS: frozenset[Driver] = frozenset({"playwright", "mcp"})
+
+
+def verb_of(step: StepSpec) -> tuple[str, Any]:
+    """The verb of a step and what stands behind it; a bare verb has an empty mapping."""
+    if isinstance(step, str):
+        return step, {}
+    verb = next(iter(step))
+    return verb, step[verb]
+
+
+def block_use(body: Any) -> tuple[str, dict[str, Any]]:
+    """The block that a `use` names, and the parameters that it gives."""
+    if isinstance(body, str):
+        return body, {}
+    name = next(iter(body))
+    return name, body[name] or {}
+
+
+def all_steps(spec: Spec, steps: Iterable[StepSpec]) -> Iterator[tuple[str, Any]]:
+    """Each step, as verb and body, with the steps of used blocks: each block once, where it is used first.
+
+    So the walk is as long as what is written, however often blocks use each other.
+    """
+    seen: set[str] = set()
+    waiting = [iter(steps)]
+    while waiting:
+        for step in waiting[-1]:
+            verb, body = verb_of(step)
+            if verb != "use":
+                yield verb, body
+                continue
+            name, _ = block_use(body)
+            if name not in seen:
+                seen.add(name)
+                waiting.append(iter(spec.get("blocks", {}).get(name, {}).get("steps", [])))
+                break
+        else:
+            waiting.pop()
+
+
+def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
+    """The lists of steps that a test runs: its group's and its own."""
+    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
+    yield group.get("before", [])
+    yield test.get("before", [])
+    yield test.get("steps", [])
+    yield test.get("finally", [])
+    yield group.get("finally", [])
+
+
+def kind_of(spec: Spec, test: TestSpec) -> Kind:
+    """Whether a test needs a browser, only requests, or a process."""
+    if "command" in test or "use" in test:
+        return "command"
+    for step in test.get("steps", ()):  # nearly every test says it with its own first step
+        if (step if step.__class__ is str else next(iter(step))) in _BROWSER_VERBS:
+            return "browser"
+    browser = any(VERBS[verb].browser for steps in sections(spec, test) for verb, _ in all_steps(spec, steps))
+    return "browser" if browser else "http"
+
+
+def methods(spec: Spec) -> dict[str, MethodSpec]:
+    """The methods of a spec; one that names none runs its tests by `cli`."""
+    declared = spec.get("methods")
+    if declared:
+        return declared
+    browser = any(kind_of(spec, test) == "browser" for test in spec["tests"].values())
+    return {"cli": {"driver": "playwright" if browser else "command", "command": "test_cli_full"}}
+
+
+def methods_of(spec: Spec, test: TestSpec, known: Mapping[str, MethodSpec] | None = None) -> tuple[str, ...]:
+    """The methods that run a test: those that it names, else all whose driver can.
+
+    Args:
+        spec: the whole spec.
+        test: one of its tests.
+        known: `methods(spec)`, for callers that ask about many tests: without declared ones it looks at all of them.
+    """
+    if "methods" in test:
+        return tuple(test["methods"])
+    kind = kind_of(spec, test)
+    declared = methods(spec) if known is None else known
+    return tuple(name for name, method in declared.items() if kind in ABLE[method["driver"]])
+
+
+def scalar_text(value: Any) -> str:
+    """A value of the spec as it stands in text: `NVDA`, `3`, `true`, nothing for null; a list or mapping is JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tests that one entry makes: id and matrix values. Without a matrix, the id itself and no values."""
+    matrix = test.get("matrix")
+    if not matrix:
+        yield test_id, {}
+        return
+    for values in itertools.product(*matrix.values()):
+        label = ",".join(scalar_text(value) for value in values)
+        yield f"{test_id}[{label}]", dict(zip(matrix, values, strict=True))
+
+
+def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> tuple[str, ...]:
+    """The ids in the spec whose success a test needs: its own list, then its group's, without itself."""
+    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
+    own, needed = test.get("needs", ()), group.get("needs", ())
+    return tuple(dict.fromkeys([*own, *(need for need in needed if need.partition("[")[0] != test_id)]))
+
+
+def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:
+    """The nodes in an order in which each comes after those that `before` names, otherwise as given (Kahn, 1962).
+
+    Nodes on a cycle are left out: a rule has reported it.
+    """
+    rank = {node: index for index, node in enumerate(nodes)}
+    waiting = {node: {other for other in before.get(node, ()) if other in rank} for node in nodes}
+    followers: dict[str, list[str]] = {node: [] for node in nodes}
+    for node in nodes:
+        for other in waiting[node]:
+            followers[other].append(node)
+    ready = [rank[node] for node in nodes if not waiting[node]]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        node = nodes[heapq.heappop(ready)]
+        order.append(node)
+        for follower in followers[node]:
+            waiting[follower].discard(node)
+            if not waiting[follower]:
+                heapq.heappush(ready, rank[follower])
+    return order

@@ -1,0 +1,317 @@
+"""Spec to plan: variables, defaults, groups, blocks and matrices resolved. May import what is lowered beside it.
+
+Total: it takes a spec that schema and rules have passed, and cannot fail. The order of the tests in the plan is the
+order in which one worker would run them: dependencies first, otherwise as the spec has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from orchestra import names
+from orchestra.compiler.lower import resolve
+from orchestra.compiler.lower.errors import lower_errors
+from orchestra.compiler.lower.health import lower_component
+from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
+from orchestra.compiler.schema.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec
+from orchestra.plan import (
+    Baseline,
+    Collect,
+    Command,
+    Gate,
+    Group,
+    KnownFailure,
+    Method,
+    Outputs,
+    Plan,
+    Quarantine,
+    Retry,
+    SpeedClass,
+    Test,
+)
+from orchestra.steps.target import Target
+from orchestra.steps.vocabulary import Step
+
+DEFAULT_SPEED: dict[str, SpeedSpec] = {
+    "good": {"below_seconds": 30, "mark": "😊"},
+    "ok": {"below_seconds": 60, "mark": "😐"},
+    "slow": {"mark": "😴"},
+}
+
+# What the plan leaves out.
+_TEST = Test("", "", ())
+_METHOD = Method("", "", "command")
+_GATE = Gate("after", "", "")
+_OUTPUTS = Outputs()
+
+
+def _command_of(spec: Spec, test: TestSpec, known: Known) -> Command | None:
+    if "command" in test:
+        return lower_command(test["command"], known)
+    if "use" not in test:
+        return None
+    name, given = resolve.block_use(test["use"])
+    inner = {**outer(known), **{param: fill(value, known) for param, value in given.items()}}
+    return lower_command(spec["blocks"][name]["command"], inner)
+
+
+def _retry(test: RetrySpec | None, default: RetrySpec) -> Retry:
+    merged: RetrySpec = {**default, **(test or {})}
+    plain = Retry()
+    return Retry(max=merged.get("max", plain.max), on=tuple(merged.get("on", plain.on)))
+
+
+def _quarantine(test: TestSpec) -> Quarantine | None:
+    said = test.get("quarantine")
+    if said is None:
+        return None
+    return Quarantine(said["owner"], said["until"], said.get("reason", ""), tuple(said.get("cases", ())))
+
+
+def _add_names(value: Any, found: set[str]) -> None:
+    """Add the late names that stand in a value of the plan."""
+    if isinstance(value, str):
+        if "${" in value:
+            found.update(names.names_in(value))
+    elif isinstance(value, dict):
+        for item in value.values():
+            _add_names(item, found)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _add_names(item, found)
+
+
+def _target_texts(target: Target | None) -> list[str | None]:
+    """What a target is matched with; a late name may stand there too."""
+    found: list[str | None] = []
+    while target is not None:
+        found += (target.value, target.name, target.has_text, target.frame)
+        target = target.within
+    return found
+
+
+def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Command | None) -> tuple[str, ...]:
+    declared = test.get("requires", spec.get("defaults", {}).get("requires", []))
+    late: set[str] = set()
+    found: set[str] = set()
+    for step in steps:
+        if names.may_hold((step.args, step.target)):
+            _add_names(step.args, late)
+            _add_names(_target_texts(step.target), late)
+        if step.verb == "http" and isinstance(base := step.args.get("base"), str):
+            found.add(base)
+    if command is not None:
+        _add_names(
+            (*command.argv, *command.env.values(), command.cwd, *filter(None, command.reports), *command.attach), late
+        )
+    health = spec.get("health", {})
+    found.update(head for head in (name.partition(".")[0] for name in late) if head in health)
+    return tuple(dict.fromkeys([*declared, *sorted(found)]))
+
+
+def lower_test(
+    spec: Spec,
+    test_id: str,
+    expanded: Mapping[str, tuple[str, ...]],
+    variables: Known,
+    methods: Mapping[str, MethodSpec] | None = None,
+) -> tuple[Test, ...]:
+    """The tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
+    test = spec["tests"][test_id]
+    defaults = spec.get("defaults", {})
+    group_name = test.get("group", "")
+    group = spec.get("groups", {}).get(group_name, {})
+    made = []
+    for one_id, values in resolve.matrix_tests(test_id, test):
+        known = {**variables, **{f"matrix.{name}": value for name, value in values.items()}} if values else variables
+        pointer = f"/tests/{test_id}"
+        before = lower_steps(spec, group.get("before", []), f"/groups/{group_name}/before", known)
+        before += lower_steps(spec, test.get("before", []), f"{pointer}/before", known)
+        steps = lower_steps(spec, test.get("steps", []), f"{pointer}/steps", known)
+        after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
+        after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
+        command = _command_of(spec, test, known)
+        methods_here = resolve.methods_of(spec, test, methods)
+        errors, errors_by = lower_errors(spec, test, group, methods_here)
+        browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
+        evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
+        patience = test.get("action_timeout_seconds", defaults.get("action_timeout_seconds"))
+        action = _TEST.action_timeout_seconds if patience is None else patience
+        made.append(
+            Test(
+                id=one_id,
+                title=final_text(test.get("title", test_id), known),
+                methods=methods_here,
+                of=test_id if values else "",
+                group=group_name,
+                browser=_TEST.browser if browser == _TEST.browser else browser,
+                needs=_ids(resolve.effective_needs(spec, test_id, test), expanded),
+                after=_ids(test.get("after", []), expanded),
+                requires=_requires(spec, test, (*before, *steps, *after), command),
+                resources=dict(test.get("resources", {})),
+                tags=tuple(test.get("tags", defaults.get("tags", []))),
+                timeout_seconds=usual(
+                    test.get("timeout_seconds", defaults.get("timeout_seconds", _TEST.timeout_seconds)),
+                    _TEST.timeout_seconds,
+                ),
+                action_timeout_seconds=usual(action, _TEST.action_timeout_seconds),
+                action_idle_seconds=usual(
+                    _TEST.action_idle_seconds if patience is None else action, _TEST.action_idle_seconds
+                ),
+                retries=_retry(test.get("retries"), defaults.get("retries", {})),
+                evidence=_TEST.evidence if evidence == _TEST.evidence else evidence,
+                record=tuple(test.get("record", defaults.get("record", []))),
+                evidence_limit_megabytes=usual(
+                    test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
+                    _TEST.evidence_limit_megabytes,
+                ),
+                inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
+                skip=final_text(test.get("skip", ""), known),
+                quarantine=_quarantine(test),
+                known_failures=tuple(
+                    KnownFailure(one["match"], one.get("reason", ""), one.get("strict", False))
+                    for one in test.get("known_failures", [])
+                ),
+                errors=errors,
+                errors_by=errors_by,
+                matrix=values,
+                before=before,
+                steps=steps,
+                finally_=after,
+                command=command,
+            )
+        )
+    return tuple(made)
+
+
+def _ids(wanted: Iterable[str], expanded: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for name in wanted for one in expanded.get(name, (name,))))
+
+
+def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...]:
+    """The tests in the order in which one worker would run them.
+
+    A group's `after` is an edge from the end of one set to the start of another: two nodes a group stand for it, so
+    that the number of edges grows with the tests and not with their square.
+    """
+    before: dict[str, list[str]] = {}
+    nodes: list[str] = []
+    for group in groups:
+        start, end = f"<{group.id}", f">{group.id}"
+        nodes += [start, end]
+        before[start] = [f">{other}" for other in group.after]
+        before[end] = [start]
+    for test in tests:
+        before[test.id] = [*test.needs, *test.after]
+        if test.group:
+            before[test.id].append(f"<{test.group}")
+            before[f">{test.group}"].append(test.id)
+    by_id = {test.id: test for test in tests}
+    ordered = resolve.topological([*nodes, *by_id], before)
+    return tuple(by_id[node] for node in ordered if node in by_id)
+
+
+def _methods(methods: Mapping[str, MethodSpec], known: Known) -> tuple[Method, ...]:
+    lowered = []
+    for name, method in methods.items():
+        workers = method.get("workers", "auto")
+        session = method.get("session", {})
+        lowered.append(
+            Method(
+                id=name,
+                title=final_text(method.get("title", name), known),
+                driver=method["driver"],
+                workers=0 if workers == "auto" else workers,
+                parallel=method.get("parallel", False),
+                single_session=session.get("single", False),
+                reset=session.get("reset", "storage"),
+                poll_seconds=usual(method.get("poll_seconds", _METHOD.poll_seconds), _METHOD.poll_seconds),
+                command=method.get("command", ""),
+                speed=_classes(method.get("speed", {})),
+            )
+        )
+    return tuple(lowered)
+
+
+def _classes(classes: Mapping[str, SpeedSpec]) -> tuple[SpeedClass, ...]:
+    return tuple(SpeedClass(name, one.get("mark", "😴"), one.get("below_seconds")) for name, one in classes.items())
+
+
+def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
+    gates = spec.get("gates", {})
+    phases: tuple[tuple[Any, dict[str, GateSpec]], ...] = (
+        ("before", gates.get("before", {})),
+        ("during", gates.get("during", {})),
+        ("after", gates.get("after", {})),
+    )
+    return tuple(
+        Gate(
+            phase=phase,
+            name=name,
+            require=final_text(gate["require"], known),
+            for_seconds=usual(gate.get("for_seconds", _GATE.for_seconds), _GATE.for_seconds),
+            on_fail=gate.get("on_fail", "block"),
+            severity=gate.get("severity", "error"),
+            message=final_text(gate.get("message", ""), known),
+        )
+        for phase, named in phases
+        for name, gate in named.items()
+    )
+
+
+def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", profile: str = "") -> Plan:
+    """The plan of a spec that has no problem.
+
+    Args:
+        spec: what the schema and the rules have passed, with the profile applied.
+        sources: the paths of its files, the main one first.
+        source_digest: their digest (`orchestra.yamltext.document.digest_files`).
+        profile: the name of the applied profile, empty for none.
+    """
+    known = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
+    expanded = {
+        test_id: tuple(one for one, _ in resolve.matrix_tests(test_id, test)) for test_id, test in spec["tests"].items()
+    }
+    groups = tuple(
+        Group(name, final_text(group.get("title", name), known), tuple(group.get("after", [])))
+        for name, group in spec.get("groups", {}).items()
+    )
+    methods = resolve.methods(spec)
+    tests = [made for test_id in spec["tests"] for made in lower_test(spec, test_id, expanded, known, methods)]
+    health = spec.get("health", {})
+    order = resolve.topological(list(health), {name: row.get("needs", []) for name, row in health.items()})
+    outputs = spec.get("compile", {})
+    baseline = spec.get("baseline", {})
+    plain = Baseline()
+    return Plan(
+        suite=spec["suite"],
+        title=final_text(spec.get("title", spec["suite"]), known),
+        tests=run_order(tests, groups),
+        methods=_methods(methods, known),
+        groups=groups,
+        components=tuple(lower_component(name, health[name], known) for name in order),
+        resources=dict(spec.get("resources", {})),
+        secrets=tuple(spec.get("secrets", [])),
+        speed=_classes(spec.get("speed", DEFAULT_SPEED)),
+        baseline=Baseline(
+            window=baseline.get("window", plain.window),
+            min_runs=baseline.get("min_runs", plain.min_runs),
+            slower_ratio=usual(baseline.get("slower_ratio", plain.slower_ratio), plain.slower_ratio),
+            slower_seconds=usual(baseline.get("slower_seconds", plain.slower_seconds), plain.slower_seconds),
+            confirm=baseline.get("confirm", plain.confirm),
+        ),
+        gates=_gates(spec, known),
+        collect=tuple(
+            Collect(name, tuple(final_text(word, known) for word in collect["run"]), collect["of"])
+            for name, collect in spec.get("collect", {}).items()
+        ),
+        outputs=Outputs(
+            doit=outputs.get("doit", _OUTPUTS.doit),
+            commands=outputs.get("commands", _OUTPUTS.commands),
+            docs=outputs.get("docs", f"docs/{spec['suite']}.md"),
+        ),
+        profile=profile,
+        sources=tuple(sources),
+        source_digest=source_digest,
+    )

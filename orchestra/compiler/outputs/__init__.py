@@ -1,0 +1,1 @@
+"""Generated files on the disk: compared, written, and stamped when all are clean."""

@@ -1,0 +1,180 @@
+"""JSON Schema of steps, targets and conditions, made from the tables of `steps` and `targets`. May import only those.
+
+A step is a mapping with exactly one verb as its key, or the bare verb where that says everything. A number may be given
+as `"${name}"`, so that a block's parameter can stand there; every text may hold names anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchestra.steps.target import KINDS, NARROWING
+from orchestra.steps.vocabulary import CONDITIONS, HTTP_METHODS, NAME, PAGE_CONDITIONS, TEXT, VERBS, Field, Schema, Verb
+
+REFERENCE = r"^\$\{[^{}]+\}$"
+BLOCK_ID = r"^[a-z][a-z0-9_]*$"
+# `false` would say the same, but jsonschema loses the key of what it forbids.
+NEVER: Schema = {"not": {}}
+
+_KIND_EXAMPLES: dict[str, Any] = {
+    "role": "button",
+    "label": "Message",
+    "placeholder": "Ask about a ticker",
+    "text": "Market status",
+    "alt": "Market Parser",
+    "title": "Send the message",
+    "testid": "reply",
+    "css": "main > .reply",
+}
+
+
+def definitions() -> dict[str, Schema]:
+    """The definitions that the schema of a spec refers to, by name."""
+    return {
+        "Steps": {"type": "array", "description": "steps, carried out in order", "items": {"$ref": "#/$defs/Step"}},
+        "Step": _step(),
+        "Target": _object(
+            "an element of the page",
+            _target_properties(),
+            **_one_of(KINDS),
+            dependentRequired={"name": ["role"]},
+        ),
+        "SomeKind": {"anyOf": [{"required": [kind]} for kind in KINDS]},
+        "Conditions": _conditions("what must hold of an element", CONDITIONS, "NoConditions"),
+        "NoConditions": _conditions("what must not hold of an element", CONDITIONS, ""),
+        "PageConditions": _object(
+            "what must hold of the page",
+            {
+                "url": _described(
+                    {"$ref": "#/$defs/TextConditions"}, "its address", {"match": "^https?://[^/]+/history"}
+                ),
+                "title": _described({"$ref": "#/$defs/TextConditions"}, "its title", {"contain": "Market"}),
+            },
+            minProperties=1,
+        ),
+        "TextConditions": _conditions("what must hold of a text", PAGE_CONDITIONS, "NoTextConditions"),
+        "NoTextConditions": _conditions("what must not hold of a text", PAGE_CONDITIONS, ""),
+    }
+
+
+def _described(schema: Schema, doc: str, example: Any, default: Any = None) -> Schema:
+    described = {**schema, "description": doc, "examples": [example]}
+    return described if default is None else {**described, "default": default}
+
+
+def _object(doc: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
+    return {
+        "type": "object",
+        "description": doc,
+        "properties": dict(properties),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def _loose(schema: Schema) -> Schema:
+    """A number, or a text that is one reference to a name."""
+    if schema.get("type") in ("integer", "number"):
+        return {"anyOf": [schema, {"type": "string", "pattern": REFERENCE}]}
+    return schema
+
+
+def _conditions(doc: str, table: Mapping[str, tuple[Schema, str, Any]], negated: str) -> Schema:
+    properties = {name: _described(_loose(schema), text, example) for name, (schema, text, example) in table.items()}
+    if negated:
+        example = {"contain": "error"}
+        properties["not"] = _described({"$ref": f"#/$defs/{negated}"}, "what must not hold", example)
+    return _object(doc, properties, minProperties=1)
+
+
+def _target_properties() -> dict[str, Schema]:
+    kinds: dict[str, Schema] = {kind: _described(TEXT, doc, _KIND_EXAMPLES[kind]) for kind, doc in KINDS.items()}
+    narrowing = {name: _described(_loose(schema), doc, example) for name, (schema, doc, example) in NARROWING.items()}
+    return {**kinds, **narrowing}
+
+
+def _one_of(keys: Iterable[str]) -> Schema:
+    return {"oneOf": [{"required": [key]} for key in keys]}
+
+
+def _target_rules(verb: Verb) -> Schema:
+    """Which keys of a target must, may or cannot stand together."""
+    if verb.target == "required":
+        return {**_one_of(KINDS), "dependentRequired": {"name": ["role"]}}
+    if verb.name == "expect":
+        # Judged is an element or the page: each needs what the other cannot have.
+        return {
+            **_one_of([*KINDS, "page"]),
+            "dependentRequired": {"name": ["role"], **{kind: ["to"] for kind in KINDS}},
+            "dependentSchemas": {"page": {"properties": {key: dict(NEVER) for key in ("to", *NARROWING)}}},
+        }
+    kinds = _one_of(KINDS)["oneOf"]
+    some_kind = {"$ref": "#/$defs/SomeKind"}
+    return {
+        "oneOf": [*kinds, {"not": {"anyOf": kinds}}],
+        "dependentRequired": {"name": ["role"]},
+        "dependentSchemas": {key: some_kind for key in NARROWING if key != "name"},
+    }
+
+
+def _field(field: Field) -> Schema:
+    return _described(_loose(field.schema), field.doc, field.example, field.default)
+
+
+def _carries(verb: Verb) -> Schema:
+    """The mapping behind a verb."""
+    properties = {field.name: _field(field) for field in verb.fields}
+    more: dict[str, Any] = {}
+    required = [field.name for field in verb.fields if field.required]
+    if required:
+        more["required"] = required
+    if verb.target != "none":
+        target = {key: {"$ref": f"#/$defs/Target/properties/{key}"} for key in (*KINDS, *NARROWING)}
+        properties = {**target, **properties}
+        more.update(_target_rules(verb))
+    if verb.name == "http":
+        more.update(_one_of(HTTP_METHODS))
+        more["dependentSchemas"] = {
+            "json": {"properties": {"form": NEVER, "body": NEVER}},
+            "form": {"properties": {"body": NEVER}},
+        }
+    return _object(verb.doc, properties, **more)
+
+
+def _text_or(mapping: Schema, text: Schema) -> Schema:
+    """A text or a mapping. Not `anyOf`: editors would blame a wrong key on the branch for texts."""
+    rest = {key: value for key, value in mapping.items() if key not in ("type", "description")}
+    return {"type": ["string", "object"], "if": {"type": "string"}, "then": text, "else": rest}
+
+
+def _verb(verb: Verb) -> Schema:
+    if verb.name == "set":
+        schema: Schema = {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": NAME,
+            "additionalProperties": {},
+        }
+    elif verb.name == "use":
+        parameters = {"type": "object", "description": "its parameters", "additionalProperties": {}}
+        named = {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "propertyNames": {"pattern": BLOCK_ID},
+            "additionalProperties": parameters,
+        }
+        schema = _text_or(named, {"pattern": BLOCK_ID})
+    elif verb.short:
+        schema = _text_or(_carries(verb), {})
+    else:
+        schema = _carries(verb)
+    return _described(schema, verb.doc, verb.example)
+
+
+def _step() -> Schema:
+    bare = [verb.name for verb in VERBS.values() if verb.bare]
+    doc = "one step: a verb and what it needs"
+    verbs = _object(doc, {verb.name: _verb(verb) for verb in VERBS.values()}, minProperties=1, maxProperties=1)
+    return {"description": doc, **_text_or(verbs, {"enum": bare})}

@@ -1,0 +1,75 @@
+"""Judge a spec by `schemas/orchestra.schema.json`: every violation at its place. Owns jsonschema-rs.
+
+May import `include`, `judge_of_record` and `resources`. jsonschema-rs decides, because it takes milliseconds where jsonschema
+takes seconds; jsonschema is the judge of record, asked only when there is something to say. A property test holds both
+together.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import jsonschema_rs
+
+from orchestra import resources
+from orchestra.compiler.include import Assembled
+from orchestra.diagnostic import Diagnostic
+
+FILE = "orchestra.schema.json"
+
+
+class JudgesDisagreeError(Exception):
+    """jsonschema-rs refuses a spec in which jsonschema finds nothing: a defect of this program, not of the spec."""
+
+    def __init__(self, said: tuple[str, ...]) -> None:
+        super().__init__(f"the two schema validators disagree; the first reports: {'; '.join(said)}")
+        self.said = said
+
+
+def judge(assembled: Assembled) -> list[Diagnostic]:
+    """Every violation of the schema, sorted by place; empty for a valid spec.
+
+    Raises:
+        JudgesDisagreeError: the validators disagree.
+    """
+    if _fast_judge().is_valid(assembled.data):
+        return []
+    # jsonschema costs more than the whole compile of a valid spec, to import and to run: only a wrong spec pays for it.
+    from orchestra.compiler.schema import explain  # noqa: PLC0415
+
+    judged = _suspects(assembled.data)
+    found = explain.judge(judged, _schema())
+    if not found:
+        raise JudgesDisagreeError(tuple(error.message for error in _fast_judge().iter_errors(judged)))
+    return sorted(
+        Diagnostic(assembled.place(one.path, key=one.at_key), one.rule, one.message, one.hint) for one in found
+    )
+
+
+@functools.cache
+def _schema() -> Any:
+    return json.loads(resources.read_text("schemas", FILE))
+
+
+@functools.cache
+def _fast_judge() -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(_schema(), validate_formats=False)
+
+
+def _suspects(data: Any) -> Any:
+    """The data without the entries of its sections in which there is no violation.
+
+    The judge of record takes a second for a thousand tests. No rule of the schema speaks about two entries of a section
+    at once, so that those without a violation can be left out.
+    """
+    if not isinstance(data, dict):
+        return data
+    wrong = {tuple(error.instance_path[:2]) for error in _fast_judge().iter_errors(data)}
+    return {
+        section: {key: entry for key, entry in entries.items() if (section, key) in wrong}
+        if isinstance(entries, dict) and (section,) not in wrong
+        else entries
+        for section, entries in data.items()
+    }

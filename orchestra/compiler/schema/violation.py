@@ -1,0 +1,318 @@
+"""What the judge of record objects to, in the words of a diagnostic.
+
+May import `spec`, `step_schema`, `steps` and `suggest`. Pure: a tree of violations in, findings with a path out; the
+caller looks up the place. One mistake makes one finding: what only follows from another one (a missing key beside its
+misspelt form) is left out. Longer than other modules because a keyword of JSON Schema and its words are read together.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orchestra.compiler.schema.spec import PATTERNS
+from orchestra.compiler.schema.steps import REFERENCE
+from orchestra.steps.vocabulary import NAME, VERBS
+from orchestra.suggest import closest, did_you_mean
+
+RULES: dict[str, str] = {
+    "schema-type": "a value has the wrong type for its key: a text, a number, a list, a mapping",
+    "schema-value": "a value is not one of the allowed values of its key, or a list or mapping is empty",
+    "schema-unknown-key": "a mapping has an unknown key",
+    "schema-missing-key": "a mapping lacks a required key, or all keys of a set of which it needs one",
+    "schema-conflict": "a mapping has keys that exclude each other, or a key without the one that it needs",
+    "schema-pattern": "a name or text does not match the pattern of its key",
+    "schema-range": "a number is below the minimum of its key",
+}
+
+Path = tuple[str | int, ...]
+
+_WORDS: dict[str, str] = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+
+_PATTERN_WORDS: dict[str, str] = {
+    **PATTERNS,
+    REFERENCE: 'a number, or one name such as "${count}"',
+    NAME["pattern"]: 'a letter or "_", then letters, digits, "_" and "-"',
+}
+
+_BARE = [verb.name for verb in VERBS.values() if verb.bare]
+_LONGEST = 60
+_MANY = 10
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One error of a JSON Schema validator.
+
+    Attributes:
+        keyword: of the schema.
+        value: of that keyword.
+        path: of the instance in the document.
+        instance: what was judged.
+        schema: that has the keyword.
+        trail: the keywords that led from the document's schema to this one.
+        branches: for a union, the violations of each branch.
+    """
+
+    keyword: str
+    value: Any
+    path: Path
+    instance: Any
+    schema: Any
+    trail: tuple[str | int, ...] = ()
+    branches: tuple[tuple[Violation, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem at a path. `at_key` says that the key is wrong and not its value.
+
+    `lacking` are the keys that are missing, `meant` is the key that an unknown one was probably meant to be.
+    """
+
+    path: Path
+    rule: str
+    message: str
+    hint: str = ""
+    at_key: bool = False
+    lacking: tuple[str, ...] = field(default=(), compare=False)
+    meant: str = field(default="", compare=False)
+
+
+def findings(violations: Sequence[Violation]) -> list[Finding]:
+    """One finding for each mistake, without repetition, in the order in which they were found."""
+    found = list(dict.fromkeys(one for violation in violations for one in _explain(violation)))
+    # A key that is misspelt is not also missing.
+    meant = {(one.path[:-1], one.meant) for one in found if one.meant}
+    return [one for one in found if not any((one.path, key) in meant for key in one.lacking)]
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: whole when it is short."""
+    if isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= _LONGEST else text[: _LONGEST - 2] + '…"'
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    if isinstance(value, dict):
+        return f"a mapping with {_quoted(list(value)[:3])}" if value else "an empty mapping"
+    return "null" if value is None else json.dumps(value)
+
+
+def _quoted(values: Sequence[Any]) -> str:
+    return ", ".join(map(shown, values))
+
+
+def _name(path: Path) -> str:
+    """The last key of a path with the indices behind it: `"argv[0]"`; what has none is the spec."""
+    indices = ""
+    for part in reversed(path):
+        if isinstance(part, str):
+            return shown(f"{part}{indices}")
+        indices = f"[{part}]{indices}"
+    return "the spec"
+
+
+def _explain(violation: Violation) -> Iterator[Finding]:
+    yield from _EXPLAIN[violation.keyword](violation)
+
+
+def _words(line: str) -> list[str]:
+    """A command line as the list that was wanted; as it is where its quotes do not close."""
+    try:
+        return shlex.split(line) or [line]
+    except ValueError:
+        return [line]
+
+
+def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
+    is_what = "has no value" if instance is None else f"is {shown(instance)}"
+    hint = ""
+    if wanted.startswith("a text") and isinstance(instance, (bool, int, float)):
+        hint = f'write it in quotes: "{json.dumps(instance)}"'
+    elif wanted in ("a number", "a whole number") and isinstance(instance, str) and _NUMBER.fullmatch(instance):
+        hint = f"write it without quotes: {instance}"
+    elif wanted == "a list" and isinstance(instance, (str, int, float)):
+        words = _words(instance) if isinstance(instance, str) and path[-1] in ("argv", "run") else [instance]
+        hint = f"write it as a list: [{', '.join(map(shown, words))}]"
+    return Finding(path, "schema-type", f"{_name(path)} {is_what}; wanted is {wanted}", hint)
+
+
+def _type(violation: Violation) -> Iterator[Finding]:
+    if "enum" in violation.schema or "const" in violation.schema:
+        return  # the allowed values say more
+    kinds = violation.value if isinstance(violation.value, list) else [violation.value]
+    yield _wrong_type(violation.path, violation.instance, " or ".join(_WORDS[kind] for kind in kinds))
+
+
+def _enum(violation: Violation) -> Iterator[Finding]:
+    allowed = violation.value if violation.keyword == "enum" else [violation.value]
+    instance = violation.instance
+    near = did_you_mean(instance, [one for one in allowed if isinstance(one, str)]) if isinstance(instance, str) else ""
+    is_what = "has no value" if instance is None else f"is {shown(instance)}"
+    are = "are" if len(allowed) > 1 else "is"
+    message = f"{_name(violation.path)} {is_what}; allowed {are} {_quoted(allowed)}{near}"
+    hint = _as_mapping(instance) if allowed == _BARE and not near else ""
+    yield Finding(violation.path, "schema-value", message, hint)
+
+
+def _as_mapping(instance: str) -> str:
+    """The hint for a verb that is no step alone."""
+    verb = closest(instance, VERBS)
+    if verb is None:
+        return "every other step is a mapping with its verb as the key"
+    return f"write it as a mapping, for instance {verb}: {json.dumps(VERBS[verb].example, ensure_ascii=False)}"
+
+
+def _pattern(violation: Violation) -> Iterator[Finding]:
+    words = _PATTERN_WORDS.get(violation.value, f"what matches {violation.value}")
+    if "propertyNames" in violation.trail[-2:]:
+        path = (*violation.path, violation.instance)
+        message = f"the name {shown(violation.instance)} is not allowed here; wanted is {words}"
+        yield Finding(path, "schema-pattern", message, at_key=True)
+    else:
+        message = f"{_name(violation.path)} is {shown(violation.instance)}; wanted is {words}"
+        yield Finding(violation.path, "schema-pattern", message)
+
+
+def _range(violation: Violation) -> Iterator[Finding]:
+    relation = "at least" if violation.keyword == "minimum" else "above"
+    message = f"{_name(violation.path)} is {shown(violation.instance)}; it must be {relation} {violation.value}"
+    yield Finding(violation.path, "schema-range", message)
+
+
+def _empty(violation: Violation) -> Iterator[Finding]:
+    keys = list(violation.schema.get("properties", ()))
+    allowed = f"; allowed are {_quoted(keys)}" if keys else "; at least one entry is wanted"
+    yield Finding(violation.path, "schema-value", f"{_name(violation.path)} is empty{allowed}")
+
+
+def _too_many(violation: Violation) -> Iterator[Finding]:
+    first, *others = violation.instance
+    known = violation.schema.get("properties")
+    for other in others:
+        # An unknown key beside it is reported as such.
+        if known is None or (first in known and other in known):
+            message = f"{shown(other)} excludes {shown(first)}; only one key is allowed here"
+            yield Finding((*violation.path, other), "schema-conflict", message, at_key=True)
+
+
+def _unknown(violation: Violation) -> Iterator[Finding]:
+    known = violation.schema.get("properties", {})
+    for key in violation.instance:
+        if key not in known:
+            near = closest(key, known)
+            allowed = f"; allowed are {_quoted(list(known))}" if known else "; no key is allowed here"
+            if near is not None and len(known) > _MANY:
+                allowed = ""  # the list would hide the answer
+            yield Finding(
+                (*violation.path, key),
+                "schema-unknown-key",
+                f"unknown key {shown(key)}{did_you_mean(key, known)}{allowed}",
+                at_key=True,
+                meant=near or "",
+            )
+
+
+def _required(violation: Violation) -> Iterator[Finding]:
+    for key in violation.value:
+        if key not in violation.instance:
+            hint = ""
+            for example in violation.schema.get("properties", {}).get(key, {}).get("examples", ())[:1]:
+                hint = f"for instance {key}: {json.dumps(example, ensure_ascii=False)}"
+            message = f'{_name(violation.path)} lacks the key "{key}"'
+            yield Finding(violation.path, "schema-missing-key", message, hint, lacking=(key,))
+
+
+def _one_of_keys(violation: Violation) -> Iterator[Finding]:
+    """Exactly one, or at most one, of some keys; what is no mapping is another violation's matter."""
+    if not isinstance(violation.instance, dict):
+        return
+    keys = [branch["required"][0] for branch in violation.value if "required" in branch]
+    present = [key for key in violation.instance if key in keys]
+    if not present:
+        message = f"{_name(violation.path)} lacks one of {_quoted(keys)}"
+        yield Finding(violation.path, "schema-missing-key", message, lacking=tuple(keys))
+    for key in present[1:]:
+        message = f'"{key}" excludes "{present[0]}"; only one of {_quoted(keys)} is allowed'
+        yield Finding((*violation.path, key), "schema-conflict", message, at_key=True)
+
+
+def _needs(violation: Violation) -> Iterator[Finding]:
+    for key, needed in violation.value.items():
+        for other in needed:
+            if key in violation.instance and other not in violation.instance:
+                message = f'"{key}" needs "{other}"'
+                yield Finding((*violation.path, key), "schema-conflict", message, at_key=True, lacking=(other,))
+
+
+def _forbidden(violation: Violation) -> Iterator[Finding]:
+    """A key that nothing satisfies, because of another one beside it."""
+    trail = violation.trail
+    beside = trail[len(trail) - trail[::-1].index("dependentSchemas")]
+    message = f'{_name(violation.path)} excludes "{beside}"'
+    yield Finding(violation.path, "schema-conflict", message, at_key=True)
+
+
+def _union(violation: Violation) -> Iterator[Finding]:
+    """The problems of the branch whose kind the value has; a value of no branch's kind is of the wrong kind."""
+    if all(set(branch) == {"required"} for branch in violation.value):
+        yield from _one_of_keys(violation)
+        return
+    kinds = [_kind_mismatch(violation.path, branch) for branch in violation.branches]
+    fitting = [branch for branch, kind in zip(violation.branches, kinds, strict=True) if kind is None]
+    words = [_branch_words(kind) for kind in kinds if kind is not None]
+    if fitting:
+        for finding in (finding for one in fitting[0] for finding in _explain(one)):
+            own_value = finding.rule == "schema-value" and finding.path == violation.path and words
+            yield replace(finding, hint=f"{words[0]} is allowed too") if own_value else finding
+        return
+    yield _wrong_type(violation.path, violation.instance, " or ".join(words))
+
+
+def _kind_mismatch(path: Path, branch: Sequence[Violation]) -> Violation | None:
+    """The violation that says that a branch is for another kind of value."""
+    return next((one for one in branch if one.path == path and one.keyword == "type"), None)
+
+
+def _branch_words(mismatch: Violation) -> str:
+    schema = mismatch.schema
+    if "enum" in schema:
+        return f"one of {_quoted(schema['enum'])}"
+    if "const" in schema:
+        return _quoted([schema["const"]])
+    if schema.get("pattern") == REFERENCE:
+        return 'one name such as "${count}"'
+    return _WORDS[mismatch.value]
+
+
+_EXPLAIN: dict[str, Callable[[Violation], Iterator[Finding]]] = {
+    "additionalProperties": _unknown,
+    "anyOf": _union,
+    "const": _enum,
+    "dependentRequired": _needs,
+    "enum": _enum,
+    "exclusiveMinimum": _range,
+    "maxProperties": _too_many,
+    "minItems": _empty,
+    "minProperties": _empty,
+    "minimum": _range,
+    "not": _forbidden,
+    "oneOf": _one_of_keys,
+    "pattern": _pattern,
+    "required": _required,
+    "type": _type,
+}

@@ -1,0 +1,1 @@
+"""Metrics, the expressions over them, and the gates that every suite has."""

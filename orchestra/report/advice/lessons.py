@@ -1,0 +1,86 @@
+"""What earlier failures teach, in words: odds of classes, the retry policy and the order of rungs that they suggest. Pure.
+
+May import `ledger`, `ladder` and `draw`. Nothing here changes a verdict, a retry or a ladder: people do, in the spec.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from orchestra import draw
+from orchestra.ledger.learned import ENOUGH, Odds, Policy, suggested
+from orchestra.plan import Plan
+from orchestra.report.advice import ladder
+from orchestra.report.advice.ladder import Record
+
+Rungs = Mapping[tuple[str, str], Record]
+
+
+def lessons(plan: Plan, odds: Sequence[Odds], rungs: Rungs) -> str:
+    """The table of classes, then what is declared and what is suggested.
+
+    Args:
+        plan: whose retries and ladders are declared.
+        odds: of the classes of failure.
+        rungs: what the rungs of ladders have brought, as `ladder.collect` gives it.
+    """
+    return "\n".join(_lessons(plan, odds, rungs))
+
+
+def _lessons(plan: Plan, odds: Sequence[Odds], rungs: Rungs) -> Iterator[str]:
+    if odds:
+        heads = (
+            "failure",
+            "cause",
+            "transient",
+            "permanent",
+            "unknown",
+            "chance of a retry",
+            "odds",
+            "retries in vain",
+        )
+        yield draw.terminal_table(heads, [_row(one) for one in odds])
+        yield "chance: (transient + 1) / (transient + permanent + 2), Laplace's rule of succession"
+    else:
+        yield "no failure is on record"
+    yield from _retries(plan, suggested(odds))
+    for one in sorted(rungs.values(), key=lambda record: (record.component, record.rung)):
+        chance = (one.worked + 1) / (one.tries + 2)
+        yield draw.one_line(
+            f"rung {one.component} {one.rung}: {one.worked} of {one.tries} brought it back, chance {chance:.2f}, "
+            f"{one.median:.1f} s in the median"
+        )
+    for row in plan.components:
+        if row.ladder and any(component == row.id for component, _ in rungs):
+            declared = ", ".join(rung.kind for rung in row.ladder)
+            order = ladder.suggestion(row, rungs)
+            told = f"suggested: recover: [{', '.join(order)}]" if order else "nothing else is suggested"
+            yield f"ladder {row.id}: declared [{declared}]; {told}"
+
+
+def _row(one: Odds) -> tuple[str, ...]:
+    return (
+        draw.one_line(one.kind),
+        one.cause or "-",
+        str(one.transient),
+        str(one.permanent),
+        str(one.unknown),
+        f"{one.chance:.2f}",
+        f"{one.odds:.2f}",
+        f"{one.lost:.1f} s" if one.lost else "-",
+    )
+
+
+def _retries(plan: Plan, policy: Policy | None) -> Iterator[str]:
+    counted = Counter((test.retries.max, test.retries.on if test.retries.max else ()) for test in plan.tests)
+    for (most, on), number in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        yield f"declared for {number} test{'s' * (number != 1)}: {_policy(Policy(on, most))}"
+    if policy is None:
+        yield f"suggested: nothing yet: no cause has {ENOUGH} failures of which something is known"
+    else:
+        yield f"suggested: {_policy(policy)}"
+
+
+def _policy(policy: Policy) -> str:
+    return f"retries: {{max: {policy.max}, on: [{', '.join(policy.on)}]}}" if policy.max else "retries: {max: 0}"

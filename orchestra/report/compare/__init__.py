@@ -1,0 +1,1 @@
+"""Two sides of the same tests compared."""

@@ -1,0 +1,209 @@
+"""A comparison in words and tables, for terminals and Markdown. Pure. May import `compare`, `table` and `draw`."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from orchestra import draw
+from orchestra.ledger.event import VERDICTS
+from orchestra.report.compare.comparison import Agreement, Comparison, Paired, Side, Totals, counted
+
+Form = Literal["terminal", "markdown"]
+
+_USUAL = 10
+"""Tests whose baselines are shown, those that differ most."""
+
+_GAINS = 8
+"""Tests that a recommendation names."""
+
+_THOUSAND = 1000
+
+
+def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
+    """The comparison, line by line; tables are several lines in one text."""
+    safe = _inline if form == "markdown" else draw.one_line
+    bullet = "- " if form == "markdown" else ""
+    tests = _compared(found)
+    yield f"{bullet}{safe(f'{found.second} against {found.first}: {tests} by both')}"
+    for side, names in ((found.first, found.only_first), (found.second, found.only_second)):
+        if names:
+            yield f"{bullet}{safe(f'only {side}: ' + ', '.join(names))}"
+    if not found.tests:
+        return
+    yield f"{bullet}{safe(f'{_agreeing(found)} of {found.tests + found.cases} agree (good or not)')}"
+    if found.seconds is not None:
+        yield f"{bullet}{safe(f'a test: {_more(found.seconds)}{_ratio(found.ratio)}')}"
+    if said := _walls(found):
+        yield f"{bullet}{safe(said)}"
+    for side, totals in zip((found.first, found.second), found.totals, strict=True):
+        if said := _totals(totals):
+            yield f"{bullet}{safe(f'{side}: {said}')}"
+    if said := recommended(found):
+        yield f"{bullet}{safe(said)}"
+    yield ""
+    yield _table((f"{found.first} \\ {found.second}", *_seen(found)), _matrix(found), form)
+    if found.steps:
+        yield ""
+        rows = [(cost.verb, str(cost.more.pairs), _more(cost.more)) for cost in found.steps]
+        yield _table(("step", "pairs", f"{found.second} takes"), rows, form)
+    if found.usual:
+        yield ""
+        heads = ("usual (baseline)", found.first, "runs", found.second, "runs", "ratio")
+        yield _table(heads, list(_usual(found)), form)
+    for name, sides in found.disagreeing.items():
+        yield ""
+        yield _table((f"{name} disagrees", found.first, found.second), _beside(*sides), form)
+
+
+def _compared(found: Comparison) -> str:
+    """What both executed."""
+    cases = f" and {counted(found.cases, 'case')}" if found.cases else ""
+    return f"{counted(found.tests, 'test')}{cases}"
+
+
+def _agreeing(found: Comparison) -> int:
+    return found.tests + found.cases - len(found.disagreeing)
+
+
+def agreement_lines(found: Sequence[Agreement], form: Form = "terminal") -> Iterator[str]:
+    """A row and a column a side, for more than two: of how many tests that both executed the outcome is the same."""
+    names = list(dict.fromkeys(name for one in found for name in (one.first, one.second)))
+    cells = {frozenset((one.first, one.second)): f"{one.agree} of {one.tests}" for one in found}
+    yield _table(
+        ("agree", *names), [(row, *(cells.get(frozenset((row, name)), "") for name in names)) for row in names], form
+    )
+
+
+def _usual(found: Comparison) -> Iterator[tuple[str, ...]]:
+    """The tests whose baselines differ most, and how many more there are."""
+    order = sorted(
+        found.usual, key=lambda test: (-abs(found.usual[test][1].median - found.usual[test][0].median), test)
+    )
+    for test in order[:_USUAL]:
+        one, other = found.usual[test]
+        ratio = f"{other.median / one.median:.2f} x" if one.median > 0 else "-"
+        yield test, f"{one.median:.3g} s", str(one.runs), f"{other.median:.3g} s", str(other.runs), ratio
+    if len(order) > _USUAL:
+        yield f"and {len(order) - _USUAL} more", "", "", "", "", ""
+
+
+def _size(number: int) -> str:
+    """Bytes for people, by powers of 1,000."""
+    value, unit = float(number), "B"
+    for larger in ("kB", "MB", "GB"):
+        if value < _THOUSAND:
+            break
+        value, unit = value / _THOUSAND, larger
+    return f"{value:.3g} {unit}"
+
+
+def _seen(found: Comparison) -> list[str]:
+    return [verdict for verdict in VERDICTS if any(verdict == b for _, b in found.matrix)]
+
+
+def _matrix(found: Comparison) -> list[tuple[str, ...]]:
+    return [
+        (verdict, *(str(found.matrix.get((verdict, other), 0)) for other in _seen(found)))
+        for verdict in VERDICTS
+        if any(verdict == a for a, _ in found.matrix)
+    ]
+
+
+def _beside(a: Side, b: Side) -> list[tuple[str, str, str]]:
+    rows = [
+        ("verdict", a.verdict, b.verdict),
+        ("seconds", f"{a.seconds:.3g}", f"{b.seconds:.3g}"),
+        ("message", a.message, b.message),
+        ("expected", a.expected, b.expected),
+        ("found", a.found, b.found),
+        ("evidence", ", ".join(a.evidence), ", ".join(b.evidence)),
+    ]
+    return [row for row in rows if row[1] or row[2]]
+
+
+def _more(taken: Paired) -> str:
+    within = "" if taken.low is None or taken.high is None else f" (95 %: {taken.low:+.3g} to {taken.high:+.3g})"
+    return f"{taken.median:+.3g} s{within or f' (too few pairs for an interval: {taken.pairs})'}"
+
+
+def _walls(found: Comparison) -> str:
+    """What all tests took together, by each side."""
+    parts = [
+        f"{side} {one.seconds:.3g} s ({one.at_once:.2g} at a time)"
+        for side, one in zip((found.first, found.second), found.walls, strict=True)
+        if one is not None
+    ]
+    return f"all tests: {', '.join(parts)}" if parts else ""
+
+
+def _ratio(taken: Paired | None) -> str:
+    if taken is None:
+        return ""
+    within = "" if taken.low is None or taken.high is None else f" ({taken.low:.2f} to {taken.high:.2f})"
+    return f", {taken.median:.2f} x{within}"
+
+
+def _totals(totals: Totals) -> str:
+    parts = [
+        counted(totals.calls, "tool call") if totals.calls else "",
+        counted(totals.polls, "poll") if totals.polls else "",
+        f"lag {totals.lag:.3g} s in the median" if totals.lag is not None else "",
+        f"{counted(totals.files, 'file')} of evidence ({_size(totals.bytes)})" if totals.files else "",
+        counted(totals.requests, "request") + " of pages" if totals.requests is not None else "",
+        f"{_size(totals.sent)} of answers" if totals.sent is not None else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], form: Form) -> str:
+    if form == "markdown":
+        return draw.markdown_table(list(map(_inline, heads)), [list(map(_inline, row)) for row in rows])
+    return draw.terminal_table(heads, rows)
+
+
+def _inline(text: str) -> str:
+    return draw.markdown(draw.one_line(text))
+
+
+def _quicker(found: Comparison) -> str:
+    """By which side these tests take less time: one of them, and all together where the sides ran differently many at a time."""
+    more, quick, run = found.seconds, found.quicker_test, found.quicker_run
+    if more is None:
+        return ""
+    slow = found.second if quick == found.first else found.first
+    same = "all verdicts are the same" if not found.disagreeing else f"{_agreeing(found)} agree"
+    if not quick:
+        return f"no difference of time is proven over {counted(more.pairs, 'test')}"
+    test = f"of {_compared(found)} {same}, and {quick} takes {abs(more.median):.3g} s less a test than {slow}"
+    if not run:
+        return f"{test}: run {quick} where time counts"
+    apart = " and ".join(
+        f"{one.seconds:.3g} s by {side}, {one.at_once:.2g} at a time"
+        for side, one in zip((found.first, found.second), found.walls, strict=True)
+        if one is not None
+    )
+    rest = f", {quick} where that of one test does" if quick != run else ""
+    return f"{test}; all together take {apart}: run {run} where the time of a run counts{rest}"
+
+
+def recommended(found: Comparison) -> str:
+    """Which side these tests gain from, with the numbers; empty when nothing can be said."""
+    if not found.tests:
+        return ""
+    only = {
+        found.first: [name for name, (a, _) in found.disagreeing.items() if not a.good],
+        found.second: [name for name, (_, b) in found.disagreeing.items() if not b.good],
+    }
+    parts = [f"only {side} fails {', '.join(names)}: look at these first" for side, names in only.items() if names]
+    if said := _quicker(found):
+        parts.append(said)
+    for place, (side, other) in enumerate(((found.first, found.second), (found.second, found.first))):
+        if names := found.gains[place]:
+            saved = statistics.median(
+                found.usual[name][1 - place].median - found.usual[name][place].median for name in names
+            )
+            shown = ", ".join(names[:_GAINS]) + (f" and {len(names) - _GAINS} more" if len(names) > _GAINS else "")
+            parts.append(f"by their baselines {shown} gain from {side}: {saved:.3g} s less than {other} in the median")
+    return "; ".join(parts)

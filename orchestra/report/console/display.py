@@ -1,0 +1,263 @@
+"""What people see while a run goes on, on stderr. May import `ledger`, `lines`, `fold`, `table` and, alone of all, rich.
+
+`Plain` writes one line an event, for pipes and logs; `Screen` keeps a live display at the bottom of a terminal. In both,
+`see` only takes notes: a thread writes, so a reader that has paused holds up nobody but itself.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from orchestra.draw import duration
+from orchestra.ledger.event import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    GateJudged,
+    ServiceChanged,
+    VerdictGiven,
+)
+from orchestra.ledger.outcome import FINE
+from orchestra.ledger.view import View
+from orchestra.plan import Plan
+from orchestra.printing import printed
+from orchestra.report.console import lines
+from orchestra.report.fold import Rows, report
+from orchestra.report.rows import Report, Row
+
+QUIET_SECONDS = 60.0
+"""After so long without a line, a log says what is running."""
+REFRESH_SECONDS = 0.1
+_SHOWN_RUNNING = 8
+_SHOWN_RECENT = 4
+_BAR_COLUMNS = 30
+_MINUTE = 60
+
+_STYLES: Mapping[str, str] = {
+    "passed": "green",
+    "unchanged": "green",
+    "flaky": "yellow",
+    "retry": "yellow",
+    "warned": "yellow",
+    "skipped": "dim",
+    "failed": "bold red",
+    "timeout": "bold red",
+    "error": "bold red",
+    "blocked": "red",
+    "interrupted": "bold yellow",
+    "incident": "bold yellow",
+}
+
+
+class Feed:
+    """What both forms know of a run as it goes on.
+
+    Args:
+        plan: the suite.
+        folder: the run's, relative to the project root.
+        read_on: the paths to name at the end.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: str,
+        read_on: Callable[[], Sequence[str]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
+        self.running: dict[str, float] = {}
+        self.rows = Rows(plan)
+        self._plan = plan
+        self._folder = folder
+        self._read_on = read_on
+
+    def take(self, event: Event, view: View) -> tuple[Row | None, list[str]]:
+        """Take an event in: the row of a verdict, and the lines to say."""
+        match event.body:
+            case AttemptStarted(task=task):
+                self.running[task] = self.clock()
+            case AttemptFinished(task=task):
+                self.running.pop(task, None)
+            case VerdictGiven(task=task):
+                row = self.rows.row(view, task)
+                return row, list(lines.verdict_lines(row, self._folder))
+        text = lines.event_line(event.body)
+        return None, [text] if text else []
+
+    def running_line(self) -> str:
+        """What is running, the longest first; empty when nothing is."""
+        now = self.clock()
+        parts = [f"{task} {duration(now - since)}" for task, since in list(self.running.items())]
+        more = [f"and {len(parts) - _SHOWN_RUNNING} more"] if len(parts) > _SHOWN_RUNNING else []
+        return lines.line("running", *parts[:_SHOWN_RUNNING], *more) if parts else ""
+
+    def title(self, task: str) -> str:
+        """The title of a task's test."""
+        test = self.rows.tests.get(task.partition(":")[2])
+        return test.title if test is not None else ""
+
+    def closing(self, view: View, width: int | None = None) -> tuple[Report, list[str]]:
+        """The report of the run, and the lines that close it."""
+        found = report(self._plan, view)
+        return found, list(lines.closing(found, self._read_on(), width))
+
+
+class Plain:
+    """One line an event, in the order of the ledger.
+
+    Args:
+        feed: what is known of the run.
+        out: where to write.
+        quiet_seconds: how long nothing is said before a line tells what is running.
+    """
+
+    def __init__(self, feed: Feed, out: TextIO, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._feed = feed
+        self._out = out
+        self._quiet = quiet_seconds
+        self._queue: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="console", daemon=True)
+        self._thread.start()
+
+    def see(self, event: Event, view: View) -> None:
+        """One event."""
+        _, said = self._feed.take(event, view)
+        if said:
+            self._queue.put(said)
+
+    def close(self, view: View) -> None:
+        """Write what is left and the end of the run."""
+        self._queue.put(self._feed.closing(view)[1])
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                said = self._queue.get(timeout=self._quiet)
+            except queue.Empty:
+                said = [text] if (text := self._feed.running_line()) else []
+            if said is None:
+                return
+            with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed: the run goes on
+                self._out.write("".join(f"{printed(text)}\n" for text in said))
+                self._out.flush()
+
+
+class Screen:
+    """A live display at the bottom of a terminal; what is not a plain pass stays above it.
+
+    Args:
+        feed: what is known of the run.
+        out: a terminal.
+        refresh_seconds: how often the display is drawn, at most.
+    """
+
+    def __init__(self, feed: Feed, out: TextIO, refresh_seconds: float = REFRESH_SECONDS) -> None:
+        self._feed = feed
+        self._refresh = refresh_seconds
+        self._console = Console(file=out, markup=False, emoji=False, highlight=False)
+        self._lock = threading.Lock()
+        self._said: list[str] = []
+        self._recent: deque[str] = deque(maxlen=_SHOWN_RECENT)
+        self._services: dict[str, str] = {}
+        self._begun = feed.clock()
+        self._view = View()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="console", daemon=True)
+        self._thread.start()
+
+    def see(self, event: Event, view: View) -> None:
+        """One event."""
+        with self._lock:
+            self._view = view
+            row, said = self._feed.take(event, view)
+            match event.body:
+                case VerdictGiven() if row is not None and row.verdict in FINE and not row.degraded:
+                    self._recent.append(said[0])
+                case ServiceChanged(component=name, state="starting" | "unhealthy"):
+                    self._services[name] = said[0]
+                case ServiceChanged(component=name, state=state):
+                    self._services.pop(name, None)
+                    self._said += said if state == "failed" else []
+                case GateJudged(result="passed" | "not_applicable"):
+                    pass
+                case _:
+                    self._said += said
+
+    def close(self, view: View) -> None:
+        """Take the display away and write the end of the run."""
+        self._stop.set()
+        self._thread.join()
+        with suppress(OSError, ValueError):
+            report, said = self._feed.closing(view, self._console.width)
+            styles = {
+                **_STYLES,
+                **{row.test: _STYLES[row.verdict] for row in reversed(report.rows) if row.verdict not in FINE},
+            }
+            self._print(said, styles)
+
+    def _work(self) -> None:
+        with suppress(OSError, ValueError):  # the terminal has gone: the run goes on
+            display = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+            with display:
+                self._console.show_cursor(True)  # so that it is there whatever ends the run
+                while not self._stop.wait(self._refresh):
+                    self._draw(display)
+                self._draw(display)
+
+    def _draw(self, display: Live) -> None:
+        with self._lock:
+            said, self._said = self._said, []
+            picture = self._picture()
+        if said:
+            self._print(said, _STYLES)
+        display.update(picture, refresh=True)
+
+    def _print(self, said: Iterable[str], styles: Mapping[str, str]) -> None:
+        """Print lines at once: each call of rich draws the display anew."""
+        shown = []
+        for text in map(printed, said):
+            first = text.partition(" ")[0]
+            shown.append(Text.assemble((first, styles.get(first, "")), text[len(first) :]))
+        self._console.print(Text("\n").join(shown), soft_wrap=True)
+
+    def _picture(self) -> Group:
+        """The display: progress, servers under way, running tests, last verdicts. Called under the lock."""
+        now = self._feed.clock()
+        verdicts = {verdict: number for verdict, number in self._view.counts.items() if number}
+        total, done = len(self._feed.rows.selection(self._view)), sum(verdicts.values())
+        head = Table.grid(padding=(0, 1))
+        words = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
+        colour = "green" if FINE.issuperset(verdicts) else "red"
+        bar = ProgressBar(total or 1, done, width=_BAR_COLUMNS, complete_style=colour, finished_style=colour)
+        head.add_row(Text(f"{done}/{total}"), bar, Text(_elapsed(now - self._begun)), Text(words))
+        running = list(self._feed.running.items())
+        tests = [
+            lines.line("running", task, self._feed.title(task), _elapsed(now - since))
+            for task, since in running[:_SHOWN_RUNNING]
+        ]
+        if len(running) > _SHOWN_RUNNING:
+            tests.append(lines.line("running", f"and {len(running) - _SHOWN_RUNNING} more"))
+        shown = [*self._recent, *self._services.values(), *tests]
+        return Group(*(Text(printed(text), no_wrap=True, overflow="ellipsis") for text in shown), head)
+
+
+def _elapsed(seconds: float) -> str:
+    """A time that goes on, in whole seconds: the tenths would only flicker."""
+    whole = int(seconds)
+    return f"{whole} s" if whole < _MINUTE else duration(whole)

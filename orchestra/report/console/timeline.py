@@ -1,0 +1,114 @@
+"""Every event of a ledger as a line of text, for `orchestra events`. Pure. May import `ledger`, `lines`, `table`.
+
+`lines` tells people what they need to see while a run goes on; here each event has a line, and a newer one its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from orchestra.draw import duration
+from orchestra.ledger.event import (
+    AttemptFinished,
+    AttemptStarted,
+    Body,
+    Event,
+    GateJudged,
+    GroupCompleted,
+    Logs,
+    Reports,
+    ResourceSampled,
+    RunFinished,
+    Seal,
+    Segment,
+    SessionChanged,
+    Unknown,
+    VerdictGiven,
+)
+from orchestra.report.console.lines import event_line, gate_line, line
+
+
+def timeline(event: Event) -> str:
+    """Number, time of day (UTC) and what happened."""
+    return f"{event.seq:>6}  {event.time[11:23]}  {_said(event)}"
+
+
+def _said(event: Event) -> str:
+    if isinstance(event.body, Unknown):
+        return line(event.type, f"of a newer version ({event.v}): kept, and skipped here")
+    tell = _TELL.get(type(event.body))
+    return event_line(event.body) or (tell(event.body) if tell is not None else _plain(event))
+
+
+def _plain(event: Event) -> str:
+    fields = msgspec.to_builtins(event.body).items()
+    return line(event.type, *(f"{name}={value}" for name, value in sorted(fields) if isinstance(value, (str, int))))
+
+
+def _started(body: AttemptStarted) -> str:
+    return line("start", body.task, f"attempt {body.attempt}", body.dir)
+
+
+def _finished(body: AttemptFinished) -> str:
+    kept = len(body.evidence)
+    files = f"{kept} file{'s' * (kept != 1)} kept"
+    return line("end", body.task, f"attempt {body.attempt} {body.outcome}", duration(body.seconds), files)
+
+
+def _verdict(body: VerdictGiven) -> str:
+    return line(body.verdict, body.task, duration(body.seconds) if body.attempts else "", body.reason)
+
+
+def _group(body: GroupCompleted) -> str:
+    return line("checkpoint", f"{body.method}:{body.group}")
+
+
+def _session(body: SessionChanged) -> str:
+    return line("session", body.method, body.continuity, body.url, body.title)
+
+
+def _resource(body: ResourceSampled) -> str:
+    use = f"cpu {body.cpu_percent:.0f} %, memory {body.memory_percent:.0f} %"
+    return line("machine", use, f"{body.workers} workers", body.reason)
+
+
+def _run_finished(body: RunFinished) -> str:
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in body.counts.items())
+    return line("finished", f"exit code {body.exit_code}", counts, duration(body.seconds))
+
+
+def _seal(body: Seal) -> str:
+    held = f"{sum(body.rules.values())} of {len(body.rules)} rules held" if body.rules else ""
+    return line("seal", f"{body.events} events", body.head, held)
+
+
+def _reports(body: Reports) -> str:
+    return line("reports", f"{len(body.files)} files of the report bound")
+
+
+def _logs(body: Logs) -> str:
+    still = f"{len(body.open)} still written" if body.open else ""
+    return line("logs", f"{len(body.files)} whole logs bound", still)
+
+
+def _segment(body: Segment) -> str:
+    return line("file", f"number {body.segment}, after {body.file}", f"{body.bytes} bytes", body.digest)
+
+
+_TELL: Mapping[type[Body], Callable[[Any], str]] = {
+    AttemptStarted: _started,
+    AttemptFinished: _finished,
+    VerdictGiven: _verdict,
+    GateJudged: gate_line,  # a standard one that passed: nothing to tell while a run goes on, but an event
+    GroupCompleted: _group,
+    SessionChanged: _session,
+    ResourceSampled: _resource,
+    RunFinished: _run_finished,
+    Logs: _logs,
+    Reports: _reports,
+    Segment: _segment,
+    Seal: _seal,
+}

@@ -1,0 +1,1 @@
+"""The report of a run as files for people and for other programs."""

@@ -1,0 +1,200 @@
+"""Results as ledger events, and where an attempt's files lie. May import `attempt`, `incident`, `page_figures`, `ledger`."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestra.ledger.event import AttemptFinished, Repeated
+from orchestra.ledger.parts import Evidence, Failure
+from orchestra.ledger.view import View
+from orchestra.plan import Test
+from orchestra.runtime.attempt import AttemptFailure, Result, needs_browser
+from orchestra.runtime.attempts.incident import Settled
+from orchestra.runtime.attempts.page_figures import network_of
+from orchestra.runtime.files import open_plain
+
+_BLOCK_BYTES = 1 << 20
+_UNSAFE = re.compile(r"[^\w.\-\[\],=+@ ]")
+
+
+def folder_of(task: str, attempt: int, segment: int = 0) -> str:
+    """The folder of an attempt, relative to the run's; each segment of a resumed run has folders of its own.
+
+    Every character that an id or a matrix may have is kept, so that no two tests share a folder; another one would be
+    against the rules of specs, and becomes `_`.
+    """
+    method, _, test = task.partition(":")
+    folder = f"attempts/{method}/{_UNSAFE.sub('_', test)}/{attempt}"
+    return f"{folder}-resume{segment}" if segment else folder
+
+
+@functools.lru_cache(maxsize=8)
+def _resolved(folder: Path) -> Path:
+    """The real path of a run's folder: asked for each file of the run, and the same for all."""
+    return folder.resolve()
+
+
+def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | None:
+    """A file of an attempt with its digest, None when it is not there."""
+    if os.sep not in path and (plain := _plain_file(f"{folder}/{path}")) is not None:
+        where = str(folder).removeprefix(f"{run}/")
+        return Evidence(path=f"{where}/{path}", digest=plain[0], bytes=plain[1], kind=kind)
+    file = folder / path
+    try:
+        with open_plain(file) as data:
+            found, size = _digest(data.fileno())
+    except OSError:
+        return None
+    real, base = file.resolve(), _resolved(run)
+    return Evidence(path=os.path.relpath(real, base), digest=found, bytes=size, kind=kind)
+
+
+def _kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
+    found = (evidence_of(folder, run, one.path, one.kind) for one in result.evidence)
+    return tuple(one for one in found if one is not None)
+
+
+def _plain_file(path: str) -> tuple[str, int] | None:
+    """Digest and size of a file, None when it is not there or no plain one.
+
+    What an attempt keeps is nearly always one in its own folder: to ask for its real path would take a system call for
+    each folder above it.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _digest(file) if stat.S_ISREG(os.fstat(file).st_mode) else None
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def _digest(file: int) -> tuple[str, int]:
+    """SHA-256 and size of an open file. Raises OSError."""
+    digest, size = hashlib.sha256(), 0
+    while block := os.read(file, _BLOCK_BYTES):
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
+
+
+def attempt_finished(
+    test: Test,
+    method: str,
+    result: Result,
+    run: Path,
+    folder: Path,
+    *,
+    where: str,
+    settled: Settled,
+    retry: bool,
+    incidents: tuple[str, ...],
+    inputs: str,
+    names: Mapping[str, str],
+) -> AttemptFinished:
+    """The event of an attempt that ended.
+
+    Args:
+        test: of the plan.
+        method: its id.
+        result: what came of the attempt.
+        run: the run's folder.
+        folder: the attempt's, below it.
+        where: the place of the failure in the spec.
+        settled: what follows from it.
+        retry: whether another attempt follows.
+        incidents: those that overlapped it.
+        inputs: digest of what the test reads; empty where it does not declare that.
+        names: late names with their values; `backend.url` tells which component a host is.
+    """
+    failure = result.failure
+    return AttemptFinished(
+        task=result.task,
+        test=test.id,
+        method=method,
+        attempt=result.attempt,
+        outcome=result.outcome,
+        seconds=result.seconds,
+        error=None if failure is None else _recorded(failure, where),
+        steps=result.steps,
+        evidence=_kept(result, folder, run),
+        retry=retry,
+        retry_cause=settled.retry_cause if retry else "",
+        retries_left=settled.retries_left if retry else None,
+        dropped=result.dropped,
+        infra_suspect=settled.suspect,
+        incidents=incidents,
+        exit_code=result.exit_code,
+        cases=result.cases,
+        resources=result.resources,
+        findings=result.findings,
+        inputs=inputs,
+        network=network_of(result, names),
+        died=result.died if result.session is None else (),
+        facts=result.facts,
+    )
+
+
+def _recorded(failure: AttemptFailure, where: str) -> Failure:
+    return Failure(
+        failure.kind,
+        failure.message,
+        failure.step,
+        where or None,
+        failure.expected or None,
+        failure.found or None,
+        failure.hint or None,
+        failure.section,
+    )
+
+
+def missing_evidence(test: Test, result: Result, kept: int) -> int:
+    """How much evidence of an attempt is missing: files that cannot be read, or all of what a page failed with."""
+    if result.outcome == "failed" and not result.evidence and not result.dropped:
+        return int(needs_browser(test) and test.evidence != "off")
+    return len(result.evidence) - kept
+
+
+def evidence_gone(folder: Path, view: View) -> int:
+    """How many files of a run's evidence are no longer there, or of another size, when it closes.
+
+    That a file was there when its attempt ended is no proof that it is there when people read the report: a later test, a
+    service or a clean-up may have taken it. Its digest is the matter of `audit`.
+    """
+    return sum(_size(folder / path) != size for path, size in _recorded_sizes(view).items())
+
+
+def _recorded_sizes(view: View) -> dict[str, int]:
+    lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
+    return {one.path: one.bytes for life in lives for seen in life.attempts for one in seen.body.evidence}
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return -1
+
+
+def repeated(test: Test, method: str, result: Result, run: Path, folder: str) -> Repeated:
+    """The event of a repeat, a run of a test that only its duration is of interest of. `folder` is relative to `run`."""
+    return Repeated(
+        task=result.task,
+        test=test.id,
+        method=method,
+        number=int(folder.rpartition("-")[2]),
+        dir=folder,
+        outcome=result.outcome,
+        seconds=result.seconds,
+        evidence=_kept(result, run / folder, run),
+        dropped=result.dropped,
+    )

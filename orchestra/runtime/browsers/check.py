@@ -1,0 +1,33 @@
+"""Launch one browser, open about:blank, say its version: the proof that it works. May import nothing of this package.
+
+Run as `python -m orchestra.runtime.browsers.check`, in a process of its own, so that a browser that hangs or crashes
+takes nobody along. Reads one JSON object from stdin: `engine`, `options` (the arguments of Playwright's `launch`).
+Writes one JSON object: `version`, or `error`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from playwright.sync_api import Error, sync_playwright
+
+
+def check(engine: str, options: dict[str, Any]) -> dict[str, str]:
+    """The version of the browser, or the text of Playwright's error."""
+    try:
+        with sync_playwright() as playwright:
+            browser = getattr(playwright, engine).launch(**options)
+            try:
+                browser.new_page().goto("about:blank")
+                return {"version": str(browser.version)}
+            finally:
+                browser.close()
+    except Error as error:
+        return {"error": error.message}
+
+
+if __name__ == "__main__":
+    request = json.load(sys.stdin)
+    json.dump(check(request["engine"], request["options"]), sys.stdout)

@@ -1,0 +1,293 @@
+"""Find a browser on this machine that really launches. May import `browser_pack`, `browser_places` and psutil.
+
+`find` tries the places of `orchestra.runtime.browsers.places` in their order and gives back the first that opens
+about:blank. The proof costs about a second, so it is kept in the user's cache folder under a digest of every place that
+was seen: while no program comes, goes or changes, the next call costs milliseconds. `launch_options` says how to launch
+what was found; drivers and the check itself launch by it, so that what was proven is what runs.
+
+Variables read: ORCHESTRA_BROWSER, ORCHESTRA_FIREFOX, ORCHESTRA_WEBKIT (a path or a name on PATH; when set, nothing else
+stands in for it) and ORCHESTRA_SANDBOX (`off` drops Chromium's sandbox; without it only root runs without).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from orchestra import checkout
+from orchestra.runtime import interpreter, scratch
+from orchestra.runtime.browsers.pack import environment, unpack
+from orchestra.runtime.browsers.places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
+
+LAUNCH_SECONDS = 60.0
+"""How long a browser may take to start. Generous: a loaded machine is no broken browser."""
+PROOF_SECONDS = LAUNCH_SECONDS + 30.0
+"""Of the whole proof, in which Playwright has its own limit."""
+
+QUIET = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+)
+"""Keep Chromium from talking to anybody but the page."""
+
+
+_FIREFOX_PREFS = {"fission.bfcacheInParent": False, "browser.sessionhistory.max_total_viewers": 0}
+"""Keep Firefox from storing pages that were left: Playwright is not told when one of them is shown again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser that was launched once to prove that it works.
+
+    Attributes:
+        engine: chromium, firefox or webkit.
+        executable: the program; None leaves the choice to Playwright.
+        channel: Playwright's channel, None where the executable says all.
+        args: command-line arguments.
+        env: variables that it needs on top of the environment.
+        version: as the browser itself says.
+        origin: how it was found, for people.
+    """
+
+    engine: str
+    executable: str | None
+    channel: str | None
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    version: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No browser of this engine works here.
+
+    Attributes:
+        engine: chromium, firefox or webkit.
+        reason: one sentence.
+        tried: each program that was launched in vain, with what it said.
+        fixes: what the user can do, best first.
+    """
+
+    engine: str
+    reason: str
+    tried: tuple[str, ...]
+    fixes: tuple[str, ...]
+
+    @property
+    def sandboxed_out(self) -> bool:
+        """Whether a program was there and the machine forbids its sandbox, so that another program is no mend."""
+        return any(_NO_SANDBOX in line for line in self.tried)
+
+    def text(self) -> str:
+        """The reason, what was tried and the fixes, over several lines."""
+        tried = [f"  tried {line}" for line in self.tried]
+        return "\n".join([self.reason, *tried, "any of these fixes it:", *(f"  - {fix}" for fix in self.fixes)])
+
+
+def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, headed: bool = False) -> Browser | Missing:
+    """The first browser that opens about:blank.
+
+    Args:
+        engine: chromium, firefox or webkit.
+        env: the environment, read for names, PATH, HOME and the cache folder.
+        root: the project root, whose `node_modules` is looked at; None looks at none.
+        headed: with a window; what cannot open one is left out, and no earlier proof counts: displays come and go.
+    """
+    cache = cache_folder(env)
+    seen = [place for place in places(engine, env, root, cache) if not (headed and place.headless_only)]
+    for place in seen:
+        if place.named and not place.executable.is_file():
+            reason = f'{OWN_VARIABLE[engine]} names "{place.executable}", which is neither a file nor a name on PATH'
+            return Missing(engine, reason, (), _fixes(engine, named=True))
+    key = _key(seen, env)
+    kept = None if headed else _recall(cache, key)
+    if kept is not None and kept[0] < len(seen):
+        return _browser(seen[kept[0]], env, kept[1])
+    tried, given = [], checkout.environment(scratch.environment(env)[0], root or Path.cwd())
+    for index, place in enumerate(seen):
+        version, error = _prove(place, given, headed=headed)
+        if version:
+            if not headed:
+                _remember(cache, key, index, version)
+            return _browser(place, env, version)
+        tried.append(f"{place.executable} ({place.origin}): {error}")
+    named = any(place.named for place in seen)
+    reason = f"no {engine} on this machine" + (" starts" if tried else "")
+    sandbox = _SANDBOX_FIXES if any(_NO_SANDBOX in line for line in tried) else ()
+    return Missing(engine, reason, tuple(tried), (*sandbox, *_fixes(engine, named=named)))
+
+
+def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool = True) -> dict[str, Any]:
+    """The arguments for Playwright's `launch`, of its Python library; `env` is the environment to build on."""
+    options: dict[str, Any] = {"headless": headless, "args": list(browser.args), "timeout": LAUNCH_SECONDS * 1000}
+    if browser.executable:
+        options["executable_path"] = browser.executable
+    if browser.channel:
+        options["channel"] = browser.channel
+    if browser.env:
+        options["env"] = {**env, **dict(browser.env)}
+    if browser.engine == "chromium":
+        options["chromium_sandbox"] = "--no-sandbox" not in browser.args
+    if browser.engine == "firefox":
+        options["firefox_user_prefs"] = dict(_FIREFOX_PREFS)
+    return options
+
+
+def cache_folder(env: Mapping[str, str]) -> Path | None:
+    """This program's folder in the user's cache, None when the environment names no home that is there."""
+    if env.get("XDG_CACHE_HOME"):
+        return Path(env["XDG_CACHE_HOME"]) / "orchestra"
+    if not env.get("HOME") or not Path(env["HOME"]).is_dir():
+        return None
+    return Path(env["HOME"]) / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "orchestra"
+
+
+def _browser(place: Place, env: Mapping[str, str], version: str) -> Browser:
+    extra = environment(place.executable.parent, env.get("LD_LIBRARY_PATH", "")) if place.package else ()
+    args: tuple[str, ...] = ()
+    if place.engine == "chromium":
+        args = (*QUIET, "--no-sandbox") if _without_sandbox(env) else QUIET
+    return Browser(place.engine, str(place.executable), place.channel, args, extra, version, place.origin)
+
+
+def _without_sandbox(env: Mapping[str, str]) -> bool:
+    return os.geteuid() == 0 or env.get("ORCHESTRA_SANDBOX") == "off"
+
+
+def _prove(place: Place, env: Mapping[str, str], *, headed: bool) -> tuple[str, str]:
+    """The version of a browser that launches and an empty text, or an empty text and the reason."""
+    if place.package:
+        driver = playwright_package()
+        if driver is None:
+            return "", "the Playwright package is not installed"
+        try:
+            unpack(place.package, place.executable.parent, driver.parent / "node")
+        except (OSError, subprocess.CalledProcessError, tarfile.TarError) as error:
+            return "", f"cannot be unpacked: {error}"
+    options = launch_options(_browser(place, env, ""), env, headless=not headed)
+    request = json.dumps({"engine": place.engine, "options": options})
+    process = subprocess.Popen(
+        interpreter.own("orchestra.runtime.browsers.check"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(env),
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(request, timeout=PROOF_SECONDS)
+    except subprocess.TimeoutExpired:
+        _end(process.pid)
+        process.communicate()
+        return "", f"did not answer within {PROOF_SECONDS:.0f} seconds"
+    if process.returncode != 0:
+        return "", _telling_line(err)
+    answer = json.loads(out)
+    return answer.get("version", ""), _telling_line(answer.get("error", ""))
+
+
+def _end(pid: int) -> None:
+    """End a proof and the browser that it started: Playwright gives a browser a session of its own."""
+    with suppress(psutil.Error):
+        top = psutil.Process(pid)
+        for one in [*top.children(recursive=True), top]:
+            with suppress(psutil.Error):
+                one.kill()
+
+
+_NO_SANDBOX = "No usable sandbox"
+"""What Chromium says, whoever built it, where the machine lets no user make namespaces: often so in containers."""
+
+_SANDBOX_FIXES = (
+    "ORCHESTRA_SANDBOX=off if the machine forbids Chromium's sandbox and you trust the pages",
+    "apt-get install -y chromium-sandbox   (Debian, as root)",
+)
+
+_TELLING = (
+    "error while loading shared libraries",
+    "Missing X server",
+    _NO_SANDBOX,
+    "FATAL",
+    "cannot open",
+    "spawn ",
+    "requires the",
+)
+
+
+def _telling_line(text: str) -> str:
+    """The one line of a long launch error that says why; the first when none is known to."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for word in _TELLING for line in lines if word in line]
+    line = (telling or lines or ["no reason given"])[0]
+    return line[max(line.find(_NO_SANDBOX), 0) :][:300]  # without process ids and places in Chromium's source
+
+
+def _key(seen: list[Place], env: Mapping[str, str]) -> str:
+    """Changes when any program that could be chosen comes, goes or changes, or Playwright does."""
+    parts = [place.fingerprint() for place in seen]
+    parts += [version_of("playwright"), str(_without_sandbox(env)), env.get("LD_LIBRARY_PATH", "")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _recall(cache: Path | None, key: str) -> tuple[int, str] | None:
+    """Which place was proven under this key and its version. A damaged cache is no cache."""
+    if cache is None:
+        return None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        entry = json.loads((cache / "browsers.json").read_text(encoding="utf-8"))[key]
+        return int(entry["place"]), str(entry["version"])
+    return None
+
+
+def _remember(cache: Path | None, key: str, index: int, version: str) -> None:
+    """Keep a proof. A cache that cannot be written costs time and nothing else."""
+    if cache is None:
+        return
+    known: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        read = json.loads((cache / "browsers.json").read_text(encoding="utf-8"))
+        known = dict(list(read.items())[-20:]) if isinstance(read, dict) else {}
+    known[key] = {"place": index, "version": version}
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=cache, delete=False) as scratch:
+            json.dump(known, scratch, indent=1)
+        Path(scratch.name).replace(cache / "browsers.json")
+
+
+def _fixes(engine: str, *, named: bool) -> tuple[str, ...]:
+    variable = OWN_VARIABLE[engine]
+    own = f"{variable}=/path/to/a/browser" + (f", or leave {variable} unset to search for one" if named else "")
+    distribution = {"chromium": "chromium", "firefox": "firefox-esr"}.get(engine)
+    install = {
+        "linux": f"apt-get install -y {distribution}   (Debian, as root)",
+        "darwin": f"brew install --cask {'google-chrome' if engine == 'chromium' else 'firefox'}",
+    }
+    fixes = [own]
+    if distribution and sys.platform in install:
+        fixes.append(install[sys.platform])
+    fixes.append(f"{sys.executable} -m playwright install --with-deps {engine}")
+    if engine == "chromium":
+        fixes.append("npm install @sparticuz/chromium   (Linux on x86-64; carries its own libraries)")
+    return tuple(fixes)
+
+
+__all__ = ["ENGINES", "Browser", "Missing", "cache_folder", "find", "launch_options"]

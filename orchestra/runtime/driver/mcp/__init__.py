@@ -1,0 +1,1 @@
+"""The driver `mcp`: steps as tool calls of the Playwright MCP server, without a model."""

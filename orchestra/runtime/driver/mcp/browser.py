@@ -1,0 +1,332 @@
+"""The browser of the MCP session, which this process owns: one context, one page.
+
+Everything here runs in the session's loop. The page is listened to, because the MCP server replaces a page that was
+closed or has crashed by a blank one and goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+from playwright.async_api import Browser as PlaywrightBrowser
+from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, async_playwright
+
+from orchestra.runtime.browsers.finder import Browser, launch_options
+from orchestra.runtime.driver.emulation import (
+    FONTS_LOADED,
+    FONTS_SECONDS,
+    LOCALE,
+    VIEWPORT,
+    permissions,
+    prepare,
+    styles,
+)
+from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS, PageWatch
+
+BLANK = "about:blank"
+
+# Runs before any script of the page can put stand-ins in the place of timers. A tool whose call a dialog has cut short
+# does not tell whether its click was made, so presses are noted.
+_BEFORE_PAGE = """(() => {
+  const { setTimeout, clearTimeout, setInterval, clearInterval, MutationObserver, Date } = globalThis;
+  const timers = { setTimeout, clearTimeout, setInterval, clearInterval };
+  const bound = Object.fromEntries(Object.entries(timers).map(([name, timer]) => [name, timer.bind(globalThis)]));
+  const own = { ...bound, MutationObserver, now: Date.now.bind(Date), press: 0 };
+  Object.defineProperty(globalThis, Symbol.for('orchestra'), { value: own });
+  for (const name of ['pointerdown', 'mousedown'])
+    addEventListener(name, (event) => { if (event.isTrusted) own.press = own.now(); }, true);
+})()"""
+_LAST_PRESS = "() => globalThis[Symbol.for('orchestra')]?.press ?? 0"
+
+_CLEAN = """async () => {
+  const quietly = async (work) => { try { await work(); } catch {} };  // what a site may not use holds nothing
+  await quietly(() => sessionStorage.clear());
+  await quietly(async () => { for (const name of await caches.keys()) await caches.delete(name); });
+  await quietly(async () => {
+    const folder = await navigator.storage.getDirectory();
+    for await (const name of folder.keys()) await folder.removeEntry(name, { recursive: true });
+  });
+}"""
+
+_KEY = os.urandom(32)
+
+
+class SharedBrowser:
+    """A launched browser with its one page.
+
+    Attributes:
+        watch: the ear on the page.
+        endpoint: where the MCP server attaches.
+        version: engine and version, for people.
+    """
+
+    def __init__(self) -> None:
+        self.watch = PageWatch()
+        self.endpoint = ""
+        self.version = ""
+        self._playwright: Playwright | None = None
+        self._browser: PlaywrightBrowser | None = None
+        self._context: BrowserContext | None = None
+        self._roots: set[psutil.Process] = set()
+        self._engine = ""
+        self._traced = False
+        self._permissions: list[str] = []
+
+    @property
+    def page(self) -> Page:
+        """The page of the session."""
+        if self.watch.page is None:
+            raise AssertionError("launched first")
+        return self.watch.page
+
+    @property
+    def context(self) -> BrowserContext:
+        """The context of the page."""
+        if self._context is None:
+            raise AssertionError("launched first")
+        return self._context
+
+    async def _begin(self) -> Playwright:
+        """Playwright, and its own process."""
+        if self._playwright is None:
+            before = set(psutil.Process().children())
+            prepare()
+            self._playwright = await async_playwright().start()
+            self._roots = set(psutil.Process().children()) - before
+        return self._playwright
+
+    def processes(self) -> list[psutil.Process]:
+        """All that was started for the browser."""
+        found: list[psutil.Process] = []
+        for root in self._roots:
+            with suppress(psutil.Error):
+                found += [root, *root.children(recursive=True)]
+        return found
+
+    def connected(self) -> bool:
+        """Whether the browser lives."""
+        return self._browser is not None and self._browser.is_connected()
+
+    async def launch(
+        self, browser: Browser, environment: Mapping[str, str], *, headed: bool, name: str, state: Any = None
+    ) -> None:
+        """Start the browser with a blank page and let others attach to it under `name`.
+
+        Args:
+            browser: what to start.
+            environment: what it inherits.
+            headed: show it.
+            name: what it is known as to those that attach.
+            state: cookies and storage to begin with.
+
+        Raises:
+            playwright.async_api.Error: it does not start.
+        """
+        options = launch_options(browser, environment, headless=not headed)
+        # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
+        options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
+        options["downloads_path"] = self.watch.folder.name
+        launched: PlaywrightBrowser = await getattr(await self._begin(), browser.engine).launch(**options)
+        self._browser = launched
+        width, height = VIEWPORT
+        self._context = await launched.new_context(
+            viewport={"width": width, "height": height}, locale=LOCALE, accept_downloads=True, storage_state=state
+        )
+        self._engine, self._permissions = browser.engine, permissions(browser.engine)
+        await self._context.grant_permissions(self._permissions)
+        await self._context.add_init_script(_BEFORE_PAGE)
+        self.watch.listen(self._context)
+        await self._new_page()
+        # The server takes the first page of the first context: it attaches when this is done.
+        self.endpoint = (await launched.bind(name))["endpoint"]
+        self.version = f"{browser.engine} {launched.version}"
+
+    async def _new_page(self) -> None:
+        self.watch.begin(await self.context.new_page())
+
+    async def answers(self, seconds: float = ANSWER_SECONDS) -> bool:
+        """Whether the page carries out a script. What happened to it before is known when this ends."""
+        if self.watch.page is None:
+            return False
+        with suppress(Error, TimeoutError):
+            await asyncio.wait_for(self.watch.page.evaluate("0"), seconds)
+            return True
+        return False
+
+    async def last_press(self) -> int:
+        """Return when a button of the mouse was pressed on the page last, in ms since 1970; 0 when it was not."""
+        last = 0
+        for frame in self.page.frames:
+            with suppress(Error):
+                last = max(last, int(await frame.evaluate(_LAST_PRESS)))
+        return last
+
+    async def dismiss(self) -> bool:
+        """Dismiss a dialog that is still open; whether there was one."""
+        dialog, self.watch.dialog = self.watch.dialog, None
+        if dialog is None:
+            return False
+        try:
+            await asyncio.wait_for(dialog.dismiss(), ANSWER_SECONDS)
+        except (Error, TimeoutError):
+            return False  # it was answered long ago
+        return True
+
+    async def halt(self) -> None:
+        """Give up a navigation that has not come to its end; a page that waits for one answers nothing."""
+        with suppress(Error, TimeoutError):
+            session = await asyncio.wait_for(self.context.new_cdp_session(self.page), ANSWER_SECONDS)
+            await asyncio.wait_for(session.send("Page.stopLoading"), ANSWER_SECONDS)
+            await asyncio.wait_for(session.detach(), ANSWER_SECONDS)
+
+    def others(self) -> list[Page]:
+        """Windows beside the page."""
+        return [page for page in self.context.pages if page is not self.watch.page]
+
+    async def close_others(self) -> None:
+        """Close every window beside the page."""
+        for page in self.others():
+            await _close(page)
+
+    async def renew(self) -> None:
+        """Give up the page for a new one.
+
+        Raises:
+            playwright.async_api.Error: there is none to be had.
+        """
+        old = self.watch.page
+        await self._new_page()
+        if old is not None:
+            await _close(old)
+
+    async def blank(self) -> None:
+        """Leave the page for a blank one of the usual size, without a history.
+
+        Raises:
+            playwright.async_api.Error: it cannot be left.
+        """
+        width, height = VIEWPORT
+        await self.page.set_viewport_size({"width": width, "height": height})
+        await self.page.goto(BLANK)
+        with suppress(Error):  # other engines than Chromium keep their history
+            session = await self.context.new_cdp_session(self.page)
+            await session.send("Page.resetNavigationHistory")
+            await session.detach()
+
+    async def clean(self) -> None:
+        """Forget cookies, storage of every kind, permissions and what console and network said; the page is blank after it.
+
+        Raises:
+            playwright.async_api.Error: something cannot be cleaned.
+        """
+        await self.blank()
+        await self.page.evaluate("() => { window.name = ''; }")
+        if self._engine == "chromium":
+            session = await self.context.new_cdp_session(self.page)
+            for origin in sorted(self.watch.origins):
+                await session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+            await session.detach()
+        else:
+            await self._clean_from_inside()
+        await self.context.set_storage_state({"cookies": [], "origins": []})
+        await self.context.clear_permissions()
+        await self.context.grant_permissions(self._permissions)
+        self.watch.origins.clear()
+
+    async def _clean_from_inside(self) -> None:
+        """Visit every site that was shown: where no protocol clears its storage, only a page of it can."""
+        await self.page.route("**/*", _empty)
+        for origin in sorted(self.watch.origins):
+            await self.page.goto(origin)
+            await self.page.evaluate(_CLEAN)
+        await self.page.unroute("**/*", _empty)
+        await self.blank()
+
+    async def forget(self, mask: Callable[[str], str] = str) -> None:
+        """Drop what console and network have said so far; `mask` takes secrets out of what they say from now on."""
+        self.watch.forget(mask)
+        with suppress(Error):
+            await self.page.clear_console_messages()
+            await self.page.clear_page_errors()
+
+    async def trace(self) -> None:
+        """Begin a trace of what is done on the page, by whichever connection, in place of one that goes on."""
+        await self.trace_end(None)
+        await self.context.tracing.start(screenshots=True, snapshots=True)
+        self._traced = True
+
+    async def trace_end(self, file: Path | None) -> bool:
+        """End the trace, into a file or into nothing; whether there was one."""
+        if not self._traced:
+            return False
+        self._traced = False
+        await self.context.tracing.stop(path=file)
+        return True
+
+    async def fonts(self) -> None:
+        """Wait for the fonts of the page, not for long."""
+        with suppress(Error):
+            await self.page.wait_for_function(FONTS_LOADED, timeout=FONTS_SECONDS * 1000)
+
+    async def picture(self, path: Path, seconds: float) -> None:
+        """Take a picture of the page by our own connection, which leaves its carets as they are."""
+        await self.fonts()
+        await self.page.screenshot(path=path, scale="css", caret="initial", timeout=seconds * 1000)
+
+    @property
+    def styles(self) -> int:
+        """How many styles Playwright puts into the page for a picture."""
+        return styles(self._engine, len(self.page.frames))
+
+    async def storage(self) -> Any:
+        """Cookies and storage as they are."""
+        return await self.context.storage_state()
+
+    async def title(self) -> str:
+        """The page's title."""
+        return await self.page.title()
+
+    async def close(self) -> None:
+        """End the browser; Playwright's own process stays for the next one."""
+        if self._browser is not None:
+            with suppress(Exception):  # whatever is wrong with it, it is being given up
+                await self._browser.close()
+        self._browser = self._context = self.watch.page = None
+        self._traced = False
+        self.watch.origins.clear()
+
+    async def stop(self) -> None:
+        """End the browser and Playwright's own process."""
+        await self.close()
+        if self._playwright is not None:
+            with suppress(Exception):
+                await self._playwright.stop()
+        self._playwright = None
+        self.watch.folder.cleanup()
+
+
+async def _empty(route: Route) -> None:
+    await route.fulfill(body="<html></html>", content_type="text/html")
+
+
+async def _close(page: Page) -> None:
+    with suppress(Error, TimeoutError):
+        await asyncio.wait_for(page.close(), ANSWER_SECONDS)
+
+
+def digest(state: Any) -> str:
+    """A short digest of cookies and storage; `-` when there is nothing in them.
+
+    Its key is this process's own: whoever reads the record cannot try passwords on it.
+    """
+    if not state.get("cookies") and not state.get("origins"):
+        return "-"
+    return hashlib.blake2b(msgspec.json.encode(state, order="sorted"), digest_size=8, key=_KEY).hexdigest()

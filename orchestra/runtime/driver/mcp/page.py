@@ -1,0 +1,202 @@
+"""The page of an MCP session as the owner of its browser sees it: what the answers of the server do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Literal
+
+from playwright.async_api import Dialog, Error
+
+from orchestra.runtime.driver.contract import Job, StepError
+from orchestra.runtime.driver.dialogs import Dialogs
+from orchestra.runtime.driver.downloading import Guard
+from orchestra.runtime.driver.emulation import LOADED
+from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.locators import body_of, locate
+from orchestra.runtime.driver.mcp.browser import SharedBrowser
+from orchestra.runtime.driver.mcp.result import Modal
+from orchestra.runtime.driver.nearby import (
+    DESCRIBE,
+    LOOK_SECONDS,
+    TESTIDS,
+    add_matches,
+    add_near,
+    named,
+    near_testids,
+    nearest,
+)
+from orchestra.runtime.driver.page_text import MODE
+from orchestra.steps.target import Target
+
+LoadState = Literal["load", "domcontentloaded", "complete"]
+FLUSH_SECONDS = 3.0
+_TRIED = frozenset({"click", "check", "uncheck", "hover"})
+"""What Playwright can try without doing it."""
+_EDITING = frozenset({"fill", "type"})
+
+
+class PageView:
+    """Looks at the page of a session for one attempt.
+
+    Args:
+        browser: its browser.
+        run: awaits work in the loop of the browser, for so many seconds.
+    """
+
+    def __init__(self, browser: SharedBrowser, run: Callable[[Coroutine[Any, Any, Any], float], Any]) -> None:
+        self._browser = browser
+        self._run = run
+
+    @property
+    def dialogs(self) -> Dialogs:
+        """How dialogs are answered."""
+        return self._browser.watch.dialogs
+
+    @property
+    def dialog(self) -> Dialog | None:
+        """The dialog that is open."""
+        return self._browser.watch.dialog
+
+    @property
+    def moves(self) -> int:
+        """How many documents the page has shown so far."""
+        return self._browser.watch.moves
+
+    def modal(self, claimed: Modal) -> Modal:
+        """Return what is open, where an answer claims that something is."""
+        if not claimed:
+            return ""
+        if self._open(claimed) is None:  # the event may still be on its way: what comes after it brings it along
+            with suppress(Error, TimeoutError):
+                self._run(self._browser.context.cookies([]), FLUSH_SECONDS)
+        return claimed if self._open(claimed) is not None else ""
+
+    def _open(self, kind: Modal) -> object:
+        watch = self._browser.watch
+        return watch.dialog if kind == "dialog" else watch.chooser
+
+    def forget_chooser(self) -> None:
+        """Note that the file chooser has been answered."""
+        self._browser.watch.chooser = None
+
+    def dialog_answer(self) -> dict[str, Any]:
+        """Return the arguments of `browser_handle_dialog` for the dialog that is open."""
+        shown = self.dialog
+        if shown is None:  # it closed by itself; the call says so
+            return {"accept": False}
+        answer = self.dialogs.next_answer(shown.type, shown.message)
+        text = {} if answer.text is None else {"promptText": answer.text}
+        return {"accept": answer.accept, **text}
+
+    def guard(self, job: Job) -> Guard:
+        """Cancel the download that begins next when it goes beyond the limits of this step."""
+        return self._browser.watch.guard(job)
+
+    @property
+    def ends(self) -> int:
+        """How many documents that the page asked for have come, or are known not to come."""
+        return self._browser.watch.ends
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request of the page is under way."""
+        return not self._browser.watch.under_way
+
+    def ended(self, since: int, seconds: float) -> bool:
+        """Wait until a document has come, or is known not to, after the count `since`; whether one did in time."""
+        try:
+            self._run(self._browser.watch.ended(since), max(0.001, seconds))
+        except TimeoutError:
+            return False
+        return True
+
+    def moved(self, since: int, seconds: float) -> str | None:
+        """Wait until the page shows another document than at the count `since`.
+
+        Returns:
+            An empty text when it does, the reason when the load failed, None when the time is over.
+        """
+        try:
+            reason: str = self._run(self._browser.watch.moved(since), max(0.001, seconds))
+        except TimeoutError:
+            return None
+        return reason
+
+    def explain(self, job: Job, failed: StepError) -> None:
+        """Add to a failure which elements match, or what is near the target."""
+        target = job.step.target
+        if not failed.lookup or target is None:
+            return
+        with suppress(Error, TimeoutError):
+            self._run(self._explain(target, failed), LOOK_SECONDS)
+
+    async def _explain(self, target: Target, failed: StepError) -> None:
+        page = self._browser.page
+        if failed.lookup == "several":
+            add_matches(failed, await locate(page, target).evaluate_all(DESCRIBE))
+        elif target.by == "testid":
+            add_near(failed, near_testids(target.value, await body_of(page, target).evaluate(TESTIDS)))
+        else:
+            near = nearest(target, named(await body_of(page, target).aria_snapshot()))
+            add_near(failed, [one.text() for one in near])
+
+    def text(self, seconds: float) -> str:
+        """Return the page as text; nothing when it gives none in time."""
+        with suppress(Error, TimeoutError):
+            snapshot: str = self._run(self._browser.page.aria_snapshot(mode=MODE, timeout=seconds * 1000), seconds)
+            return snapshot
+        return ""
+
+    def reason(self, job: Job) -> Meaning:
+        """Return why an action on the target of a step is not possible, by a look at it that does nothing."""
+        target = job.step.target
+        if target is None:
+            return Meaning("other", "it was not done in time")
+        try:
+            found: str | None = self._run(self._obstacle(job.step.verb, target), LOOK_SECONDS)
+        except Error as error:
+            return read(error.message)
+        except TimeoutError:
+            return Meaning("blocked")
+        return Meaning("absent") if found is None else Meaning("blocked", found)
+
+    async def _obstacle(self, verb: str, target: Target) -> str | None:
+        """Return what keeps an element from an action; None where there is no element."""
+        locator, limit = locate(self._browser.page, target), LOOK_SECONDS * 500
+        if not await locator.count():
+            return None
+        if verb in _TRIED:
+            await getattr(locator, verb)(trial=True, timeout=limit)
+            return ""
+        for state in ("visible", "enabled", *(("editable",) if verb in _EDITING else ())):
+            options = {} if state == "visible" else {"timeout": limit}
+            if not await getattr(locator, f"is_{state}")(**options):
+                return f"element is not {state}"
+        return ""
+
+    def fonts(self) -> None:
+        """Wait for the fonts of the page, not for long."""
+        with suppress(Error, TimeoutError):
+            self._run(self._browser.fonts(), FLUSH_SECONDS)
+
+    def loaded(self, state: LoadState, seconds: float) -> bool:
+        """Wait for a state of the document that the page shows, `complete` for one that may have been kept; whether it came."""
+        page, limit = self._browser.page, max(1.0, seconds * 1000)
+        work: Coroutine[Any, Any, Any]
+        if state == "complete":  # one that comes out of the browser's own store loaded long ago: no event follows
+            work = page.wait_for_function(LOADED, timeout=limit)
+        else:
+            work = page.wait_for_load_state(state, timeout=limit)
+        try:
+            self._run(work, seconds + FLUSH_SECONDS)
+        except (Error, TimeoutError):
+            return False
+        return True
+
+    def pressed(self, since: float) -> bool:
+        """Whether a button of the mouse was pressed on the page after `since`, in seconds since 1970."""
+        with suppress(Error, TimeoutError):
+            last: int = self._run(self._browser.last_press(), FLUSH_SECONDS)
+            return last >= int(since * 1000)  # a page counts whole milliseconds
+        return False

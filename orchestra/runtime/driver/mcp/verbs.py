@@ -1,0 +1,309 @@
+"""The verbs of the driver `mcp`, one small function each.
+
+What Playwright's own library does by itself is done here around the tools: an element that does not exist yet is tried
+again, a load event that takes long is waited for. The wording of failures is that of the driver `playwright`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from orchestra.runtime.driver import dialogs
+from orchestra.runtime.driver.content import judge_file, judge_outcome
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, text_of, unfit, unmet
+from orchestra.runtime.driver.downloading import Guard
+from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download
+from orchestra.runtime.driver.fault import Meaning
+from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, ONCE_SECONDS, expect, wait
+from orchestra.runtime.driver.mcp.client import CallOverError
+from orchestra.runtime.driver.mcp.result import Answer
+from orchestra.runtime.driver.mcp.send import Sender
+from orchestra.runtime.driver.wording import quoted
+from orchestra.runtime.files import inside
+from orchestra.steps.mcp_calls import TYPED, ToolCall, chooser_calls
+from orchestra.steps.page_script import OUTCOME
+from orchestra.steps.target import js_locator
+from orchestra.steps.vocabulary import file_name
+
+SERVER_SECONDS = 6.0
+"""How long an action can go on in the server: its own limit (`mcp_flags`) and a little more."""
+
+
+def _act(
+    sender: Sender, job: Job, call: ToolCall, *, call_seconds: float | None = None, chooser: bool = False
+) -> Answer:
+    """Do it, again while its element does not exist or is not fit for it: not as long while the page waits for nothing.
+
+    Args:
+        sender: sends it.
+        job: the step.
+        call: what to send.
+        call_seconds: how long one call may take, where that is not the limit of the step.
+        chooser: whether a file chooser is what the call is to open.
+
+    Raises:
+        StepError: it cannot be done in its time.
+        ServerLostError: the server is gone or does not answer.
+    """
+    start = sender.clock()
+    end, idle = start + job.deadline.limit(job.own_seconds), start + job.idle_seconds
+    last = late = Meaning("blocked", "it was not done in time")
+    for pause in sender.pauses():
+        begun, moves, ends = time.time(), sender.page.moves, sender.page.ends
+        try:
+            answer = sender.send(call, call_seconds or end - sender.clock(), chooser=chooser)
+        except CallOverError:
+            if last is late and call_seconds is None and not job.deadline.over():
+                last = sender.page.reason(job)
+            break
+        last, left = answer.meaning(), end - sender.clock()
+        if answer.clicked:
+            return _loading(sender, job, answer, ends, left)
+        if not answer.failed and (not sender.interrupted or _done(sender, call, begun, moves, left)):
+            return answer
+        again = not answer.failed or answer.absent or (last.kind in _WAITED and job.step.target is not None)
+        if left <= 0 or not again:
+            break
+        if sender.clock() >= idle and sender.page.idle:
+            raise failure_of(job, last, job.idle_seconds)
+        sender.tally.polls += 1
+        sender.sleep(min(pause, left))
+    raise failure_of(job, last)
+
+
+Until: TypeAlias = Literal["load", "domcontentloaded", "complete", "commit"]
+
+_WAITED = ("absent", "blocked")
+
+
+def _loading(sender: Sender, job: Job, answer: Answer, ends: int, left: float) -> Answer:
+    """Wait for the document that a click has asked for, as Playwright's own click does; a load that failed ends the wait.
+
+    Raises:
+        StepError: it does not come in time.
+    """
+    if not sender.page.ended(ends, left):
+        raise failure_of(job, answer.meaning())
+    return answer
+
+
+def _done(sender: Sender, call: ToolCall, begun: float, moves: int, left: float) -> bool:
+    """Whether a call that a dialog cut short has done its action.
+
+    A dialog that opens while a click waits for its element ends the call as if the click were made. The click goes on
+    in the server, which gives it up after its own limit; only then can it be sent once more without a second click.
+    """
+    if call.tool != "browser_click":
+        return True
+    end = sender.clock() + min(left, SERVER_SECONDS)
+    for pause in sender.pauses():
+        if sender.page.moves != moves or sender.page.pressed(begun):
+            return True
+        if sender.clock() >= end:
+            return False
+        sender.sleep(pause)
+    raise AssertionError("pauses have no end")
+
+
+def _each(sender: Sender, job: Job) -> None:
+    """Do one action, or several in a row."""
+    for call in sender.calls(job):
+        _act(sender, job, call)
+
+
+def _move(sender: Sender, job: Job) -> None:
+    """Carry out `goto`, `back`, `reload`: a page that cannot be opened is not asked for again."""
+    (call,) = sender.calls(job)
+    page = sender.page
+    moves, asked, stayed = page.moves, page.dialogs.asked, page.dialogs.stayed
+    end = sender.clock() + job.deadline.limit(job.own_seconds)
+    while True:
+        try:
+            answer = sender.send(call, end - sender.clock())
+        except CallOverError:
+            failed = kept_by_dialog(job) if page.dialogs.stayed > stayed else failure_of(job, Meaning("absent"))
+            raise failed from None
+        if answer.failed:
+            raise failure_of(job, answer.meaning())
+        if page.dialogs.stayed > stayed:
+            raise kept_by_dialog(job)
+        if not sender.interrupted:
+            break
+        # A dialog that was open already keeps the server from opening the page; `beforeunload` only puts it off.
+        if page.dialogs.asked > asked or page.moves != moves:
+            _arrive(sender, job, moves, end - sender.clock())
+            break
+    _load(sender, job, end)
+
+
+def _arrive(sender: Sender, job: Job, moves: int, left: float) -> None:
+    """Wait until the page is left, which a dialog has put off.
+
+    Raises:
+        StepError: it is not, in time.
+    """
+    reason = sender.page.moved(moves, left)
+    if reason is None or reason:
+        raise failure_of(job, Meaning("connection", reason) if reason else Meaning("absent"))
+
+
+def _load(sender: Sender, job: Job, end: float) -> None:
+    """Wait for the state of the page that the step asks for: the server waits five seconds for it and goes on without it.
+
+    Raises:
+        StepError: it does not come in time.
+    """
+    until: Until = "complete" if job.step.verb == "back" else job.args.get("until", "load")
+    if until != "commit" and not sender.page.loaded(until, end - sender.clock()):
+        raise failure_of(job, Meaning("absent"))
+
+
+def _goto(sender: Sender, job: Job) -> None:
+    parts = urlsplit(job.text("url"))
+    if not parts.scheme or (parts.scheme in {"http", "https"} and not parts.netloc):
+        raise failure_of(
+            job, Meaning("spec", "Cannot navigate to invalid URL")
+        )  # the server would make an address of it
+    _move(sender, job)
+
+
+def _keys(sender: Sender, job: Job) -> None:
+    """Carry out `type` and `press`: typing that a dialog has cut short goes on in the server, to its end."""
+    _each(sender, job)
+    while sender.interrupted:
+        _act(sender, job, TYPED)
+
+
+def _upload(sender: Sender, job: Job) -> None:
+    paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
+    for path, said in zip(paths, job.args["files"], strict=True):
+        if not path.is_file():
+            hint = "paths are relative to the project root"
+            raise unfit(f"the file to upload {quoted(said)} is not there", hint=hint)
+    names = [str(path) for path in paths]
+    asks, sets = sender.calls(job, files=names)
+    if _act(sender, job, asks).value() is True:
+        _act(sender, job, sets)
+        return
+    opens, chooses = chooser_calls(msgspec.structs.replace(job.step, args={**job.args, "files": names}))
+    _act(sender, job, opens, chooser=True)
+    end = sender.clock() + job.deadline.limit(CHOOSER_SECONDS)
+    for pause in sender.pauses():  # the chooser may open a moment after the click
+        answer = sender.send(chooses, job.deadline.limit(job.own_seconds))
+        if not answer.failed:
+            return
+        if not answer.needless:
+            raise failure_of(job, answer.meaning())
+        if sender.clock() >= end:
+            raise no_chooser(job)
+        sender.sleep(pause)
+
+
+def _evaluate(sender: Sender, job: Job) -> None:
+    (call,) = sender.calls(job)
+    answer = _act(sender, job, call, call_seconds=job.deadline.left())
+    while sender.interrupted:  # by a dialog: the script goes on when it is answered
+        again = ToolCall(call.tool, {**call.arguments, "function": OUTCOME})
+        answer = _act(sender, job, again, call_seconds=job.deadline.left())
+    outcome = answer.value()
+    if not isinstance(outcome, dict):
+        raise unmet("evaluate failed: the page was left before the script was at its end", found="another page")
+    value = judge_outcome(outcome, job.args)
+    if "save" in job.args:
+        job.scope.save(job.args["save"], value)
+
+
+def _screenshot(sender: Sender, job: Job) -> None:
+    sender.page.fonts()
+    _each(sender, job)
+    job.keep(f"{file_name(job.text('as'))}.png", "screenshot")
+
+
+def _download(sender: Sender, job: Job) -> None:
+    name, guard = file_name(job.text("as")), sender.page.guard(job)
+    (call,) = sender.calls(job, within_seconds=guard.seconds())
+    try:
+        answer = sender.send(call, guard.seconds() + MARGIN_SECONDS)
+    except CallOverError:
+        raise (guard.failure() if guard.began else no_download(job)) from None
+    whole = _interrupted(sender, job, guard) if sender.interrupted else None
+    if guard.over:
+        raise guard.failure()
+    if answer.failed and whole is None:
+        raise _download_failure(sender, job, answer)
+    path = job.keep(name, "download")
+    if whole is not None:
+        shutil.copyfile(whole, path.with_name(f".{name}"))
+        path.with_name(f".{name}").replace(path)
+    if "expect" in job.args:
+        judge_file((whole or path).read_bytes(), job.args["expect"], f"the download {quoted(name)}")
+
+
+def _interrupted(sender: Sender, job: Job, guard: Guard) -> Path | None:
+    """Wait for the end of a download whose call a dialog has cut short; the file, or None when a limit is over.
+
+    The server goes on with the call, and what comes of it is lost: the browser that is ours sees the same download.
+
+    Raises:
+        StepError: nothing is downloaded, or not the whole.
+    """
+    for pause in sender.pauses():
+        if guard.ended():
+            break
+        if sender.page.dialog is not None:  # the next one: it is answered before anything else is done
+            sender.send(ToolCall("browser_evaluate", {"function": "() => true"}), guard.left() + MARGIN_SECONDS)
+        sender.sleep(pause)
+    if guard.failed and not guard.over:
+        raise unmet(f"the download failed: {guard.failed}", expected="a whole file", found=guard.failed)
+    if guard.file is None and not guard.over:
+        if not guard.began:
+            raise no_download(job)
+        guard.over = "time"
+    return guard.file
+
+
+def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:
+    meaning = answer.meaning()
+    if "download.saveAs" in answer.error:
+        return unmet(f"the download failed: {meaning.found}", expected="a whole file", found=meaning.found)
+    if 'event "download"' not in answer.error or job.step.target is None:
+        return failure_of(job, meaning)
+    # The limits of click and download end together: only the page knows which of them it was.
+    look = ToolCall("browser_evaluate", {"target": js_locator(job.step.target), "function": "() => true"})
+    there = sender.send(look, ONCE_SECONDS)
+    return failure_of(job, there.meaning()) if there.failed else no_download(job)
+
+
+def _dialog(sender: Sender, job: Job) -> None:
+    text = job.text("text") if "text" in job.args else None
+    sender.page.dialogs.answers.append(dialogs.Answer(job.args["accept"], text))
+
+
+VERBS: dict[str, Callable[[Sender, Job], None]] = {
+    "goto": _goto,
+    "click": _each,
+    "fill": _each,
+    "type": _keys,
+    "press": _keys,
+    "select": _each,
+    "check": _each,
+    "uncheck": _each,
+    "hover": _each,
+    "upload": _upload,
+    "expect": expect,
+    "wait": wait,
+    "evaluate": _evaluate,
+    "screenshot": _screenshot,
+    "download": _download,
+    "dialog": _dialog,
+    "viewport": _each,
+    "back": _move,
+    "reload": _move,
+}

@@ -1,0 +1,1 @@
+"""The driver `playwright`: steps as calls of Playwright's synchronous interface."""

@@ -1,0 +1,388 @@
+"""The driver `playwright`: steps as calls of Playwright's synchronous interface, in a browser that stays warm."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+from playwright.sync_api import Browser as PlaywrightBrowser
+from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
+
+from orchestra.ledger.parts import Died
+from orchestra.plan import Test
+from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
+from orchestra.runtime.browsers.finder import Browser, launch_options
+from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions, prepare
+from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
+from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.film import film_fault
+from orchestra.runtime.driver.locators import body_of, locate
+from orchestra.runtime.driver.nearby import (
+    DESCRIBE,
+    LOOK_SECONDS,
+    TESTIDS,
+    add_matches,
+    add_near,
+    named,
+    near_testids,
+    nearest,
+)
+from orchestra.runtime.driver.page_text import MODE, keep_page_text
+from orchestra.runtime.driver.playwright.verbs import VERBS, Stage, limit_of
+from orchestra.runtime.driver.playwright.watch import PageWatch
+from orchestra.runtime.driver.watchdog import Watchdog
+from orchestra.runtime.mask import Masks
+
+PICTURE_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
+HUNG_SECONDS = 5.0
+"""How long after the limit of a step its page counts as hung: Playwright's own limits wait for a page that does not answer."""
+
+DEAF_SECONDS = 0.02
+"""How long no call of Playwright may have been made, before what happened meanwhile is asked for."""
+
+SIZE_TRIPS = 5
+"""How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
+
+
+def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
+    """The driver of a worker; nothing is started before the first test."""
+    return PlaywrightDriver(environment)
+
+
+class PlaywrightDriver:
+    """Keeps one browser; another one is started when a test asks for it, or when it has died."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._playwright: Playwright | None = None
+        self._browser: PlaywrightBrowser | None = None
+        self._launched: tuple[Browser, bool] | None = None
+        self._last: PlaywrightSession | None = None
+        self._lost = ""
+        self._downloads: TemporaryDirectory[str] | None = None
+
+    def open(self, request: Request) -> PlaywrightSession:
+        """A fresh context with one page.
+
+        Raises:
+            StepError: the test has no browser, or it does not start.
+        """
+        if request.browser is None:
+            raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
+        wanted = (request.browser, request.headed)
+        mask = Masks(request.secrets, self._environment).text
+        if self._launched == wanted and self._browser is not None and self._browser.is_connected():
+            # The news of a browser that died while nobody listened comes with the first call.
+            with suppress(Error):
+                return self._session(self._browser, request.browser, mask, request.test)
+        if self._launched == wanted and not (self._last is not None and self._last.hung):  # that one we ended ourselves
+            self._lost = "the browser had died"
+        try:
+            session = self._session(self._launch(*wanted), request.browser, mask, request.test)
+        except Error as error:
+            message = f"{request.browser.executable or request.browser.engine} does not start: {_first(error.message)}"
+            raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
+        if self._lost:
+            session.died.append(_died(self._lost, "relaunch", before=True))
+        self._lost = ""
+        return session
+
+    def _launch(self, browser: Browser, headed: bool) -> PlaywrightBrowser:  # noqa: FBT001 - half of a key
+        self._end_browser()
+        if self._playwright is None:
+            prepare()
+            self._playwright = sync_playwright().start()
+        options = launch_options(browser, self._environment, headless=not headed)
+        # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
+        options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
+        if self._downloads is None:
+            self._downloads = TemporaryDirectory(prefix="orchestra-downloads-", ignore_cleanup_errors=True)
+        options["downloads_path"] = self._downloads.name
+        self._browser = getattr(self._playwright, browser.engine).launch(**options)
+        self._launched = (browser, headed)
+        return self._browser
+
+    def _session(
+        self, launched: PlaywrightBrowser, browser: Browser, mask: Callable[[str], str], test: Test
+    ) -> PlaywrightSession:
+        width, height = VIEWPORT
+        context = launched.new_context(
+            viewport={"width": width, "height": height},
+            locale=LOCALE,
+            permissions=permissions(browser.engine),
+            accept_downloads=True,
+        )
+        watch = PageWatch(mask)
+        watch.listen(context)
+        traced = wants_trace(test)
+        if traced:
+            context.tracing.start(screenshots=True, snapshots=True)
+        version = f"{browser.engine} {launched.version}"
+        downloads = Path("" if self._downloads is None else self._downloads.name)
+        stage = Stage(context.new_page(), watch, downloads)
+        self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced)
+        return self._last
+
+    def bring_back(self, reason: str, *, alive: bool) -> Died:
+        """Make the browser fit for the next test, after it or a page in it has died under one; what was done, for the record.
+
+        Args:
+            reason: what happened.
+            alive: only the page is gone; then a new one proves that the browser is well.
+        """
+        begun = time.monotonic()
+        if alive and self._browser is not None:
+            with suppress(Error):
+                self._browser.new_context().close()
+                return _died(reason, "page", seconds=time.monotonic() - begun)
+        wanted = self._launched
+        try:
+            if wanted is not None:
+                self._launch(*wanted)
+                return _died(reason, "relaunch", seconds=time.monotonic() - begun)
+        except Error:
+            self._end_browser()
+        self._lost = reason
+        return _died(reason)
+
+    def _end_browser(self) -> None:
+        if self._browser is not None:
+            with suppress(Exception):  # whatever is wrong with the old one, it is being given up
+                self._browser.close()
+        self._browser = self._launched = None
+
+    def close(self) -> None:
+        """End the browser and Playwright's own process."""
+        self._end_browser()
+        if self._playwright is not None:
+            with suppress(Exception):
+                self._playwright.stop()
+        self._playwright = None
+        if self._downloads is not None:
+            self._downloads.cleanup()
+        self._downloads = None
+
+
+class PlaywrightSession:
+    """The page of one test, and what was seen of it."""
+
+    def __init__(
+        self,
+        context: BrowserContext,
+        stage: Stage,
+        version: str,
+        bring_back: Callable[..., Died],
+        *,
+        traced: bool = False,
+    ) -> None:
+        self._context = context
+        self._traced = traced
+        self._version = version
+        self._watchdog = Watchdog(self._cut_off)
+        self._due = math.inf
+        self._heard = time.monotonic()
+        self._bring_back = bring_back
+        self._gone = False
+        self.hung = False
+        self.died: list[Died] = []
+        self.stage = stage
+
+    def bound(self, seconds: float) -> None:
+        """Kill the browser when the time is over: nothing else ends a script that hangs in the page."""
+        self._due = time.monotonic() + seconds
+        self._watchdog.until(self._due)
+
+    def _cut_off(self) -> None:
+        self.hung = True
+        _kill_browser()
+
+    def do(self, job: Job) -> Effort:
+        """Carry out a step.
+
+        Raises:
+            StepError: it failed.
+        """
+        self._catch_up()
+        limit, watch = limit_of(job), self.stage.watch
+        moves, stayed = watch.moves, watch.dialogs.stayed
+        if job.step.verb in MOVES:
+            watch.own.leaving()
+        if limit is not None:
+            self._watchdog.until(min(self._due, time.monotonic() + limit + HUNG_SECONDS))
+        try:
+            VERBS[job.step.verb](self.stage, job)
+        except StepError as failed:
+            raise self._explained(job, failed) from None
+        except Error as error:
+            meant = self._failure(job, error)
+            if job.step.verb in MOVES and watch.dialogs.stayed > stayed and meant.kind == "connection":
+                meant = kept_by_dialog(job)
+            raise self._explained(job, meant) from None
+        finally:
+            self._watchdog.until(self._due)
+            self._heard = time.monotonic()
+        if self._crashed():
+            raise StepError("error", "crash", "the page crashed")
+        if job.step.verb in MOVES and watch.moves == moves:
+            raise not_moved(job)
+        return Effort(calls=1)
+
+    def _explained(self, job: Job, failed: StepError) -> StepError:
+        """Return a failure with which elements match, or what is near the target."""
+        target, page = job.step.target, self.stage.page
+        if not failed.lookup or target is None:
+            return failed
+        self._watchdog.until(self._due)
+        with suppress(Error):
+            if failed.lookup == "several":
+                add_matches(failed, locate(page, target).evaluate_all(DESCRIBE))
+            elif target.by == "testid":
+                add_near(failed, near_testids(target.value, body_of(page, target).evaluate(TESTIDS)))
+            else:
+                snapshot = body_of(page, target).aria_snapshot(timeout=LOOK_SECONDS * 1000)
+                add_near(failed, [one.text() for one in nearest(target, named(snapshot))])
+        return failed
+
+    def _catch_up(self) -> None:
+        """Hear what happened while no call was made: a dialog that nothing answers holds up the step that is begun over it."""
+        if time.monotonic() - self._heard > DEAF_SECONDS:
+            with suppress(Error):
+                self._context.cookies([])
+
+    def _failure(self, job: Job, error: Error) -> StepError:
+        """What an error of Playwright means for the step."""
+        if self.hung:
+            message = "the page hangs; its browser was ended"
+            return unmet(message, found="no answer", hint="look for a script or a pattern that never ends")
+        meaning = read(error.message)
+        if meaning.kind == "crash" and not self._answers():
+            self._gone = True
+            return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
+        if meaning.kind == "crash" and self.stage.page.is_closed():
+            return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
+        if self._crashed() or (meaning.kind == "crash" and not self._page_answers()):
+            self.stage.watch.crashed = True  # known before the event has come
+            return StepError("error", "crash", "the page crashed in this step", found=meaning.found)
+        if meaning.kind == "crash":  # the words of a page that is well
+            meaning = Meaning("other", meaning.found)
+        return failure_of(job, meaning)
+
+    def _answers(self) -> bool:
+        """Whether the browser lives: asked, because the news of its death comes after that of its pages."""
+        try:
+            self._context.cookies()
+        except Error:
+            return False
+        return True
+
+    def _page_answers(self) -> bool:
+        try:
+            self.stage.page.evaluate("0")
+        except Error:
+            return False
+        return True
+
+    def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
+        """A picture, the page as text, its console and network, and the trace where one is recorded."""
+        kept = self.picture(folder, name)
+        if kept:  # a page that shows no picture gives no text either
+            with suppress(Error, OSError):
+                snapshot = self.stage.page.aria_snapshot(mode=MODE, timeout=PICTURE_SECONDS * 1000)
+                kept += keep_page_text(folder, snapshot, self.stage.watch.mask)
+        if self._traced:
+            self._traced = False
+            with suppress(Error, OSError):
+                self._context.tracing.stop(path=folder / TRACE)
+                kept.append(EvidenceFile(TRACE, "trace"))
+        with suppress(OSError):  # a full disk must not hide why the test failed
+            kept += self.stage.watch.write(folder)
+        return kept
+
+    def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
+        """A picture of the page as it is now; nothing when none is to be had."""
+        with suppress(Error, OSError):
+            path = folder / f"{name}.png"
+            with self.stage.picturing():
+                self.stage.page.screenshot(path=path, scale="css", caret="initial", timeout=PICTURE_SECONDS * 1000)
+            return [EvidenceFile(path.name, "screenshot")]
+        return []
+
+    def seen(self) -> Seen:
+        """What the page did beside the steps. A call that answers brings the events before it along."""
+        watch = self.stage.watch
+        for _ in range(SIZE_TRIPS):
+            if not watch.observed.waiting():
+                break
+            with suppress(Error):
+                self._context.cookies([])
+        return Seen(watch.observed.signs, tuple(watch.dialogs.unasked), watch.observed.network())
+
+    def film(self, file: Path) -> str:
+        """Begin a video of the page; why there is none, or nothing."""
+        width, height = VIEWPORT
+        try:
+            self.stage.page.screencast.start(path=file, size={"width": width, "height": height})
+        except Error as error:
+            return film_fault(error.message)
+        return ""
+
+    def film_end(self) -> None:
+        """End the video."""
+        with suppress(Error):
+            self.stage.page.screencast.stop()
+
+    def facts(self) -> dict[str, Any]:
+        """Return the version of the browser, and how often the page complained."""
+        return {"browser": self._version, **self.stage.watch.facts()}
+
+    def carrier(self) -> Carrier:
+        """Return the parts that died under the test. The browser is fit again after that."""
+        died = self._gone or not self._living()
+        if not self.hung and (died or self._crashed()):
+            self._watchdog.until(math.inf)  # it would end the new browser
+            reason = "the browser died" if died else "the page crashed"
+            self.died.append(self._bring_back(reason, alive=not died))
+        return Carrier({"browser": not self.died or bool(self.died[-1].rungs)}, tuple(self.died))
+
+    def _crashed(self) -> bool:
+        return self.stage.watch.crashed
+
+    def _living(self) -> bool:
+        browser = self._context.browser
+        return browser is not None and browser.is_connected()
+
+    def close(self) -> None:
+        """Close the context; a browser that does not answer is ended."""
+        self._watchdog.until(min(self._due, time.monotonic() + CLOSE_SECONDS))
+        with suppress(Exception):  # a browser that died has closed it already
+            self._context.close()
+        self._watchdog.close()
+
+
+def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> Died:
+    """Return the death of the browser, or of a page in it, `before` the test or in it; how it was brought back, and how fast."""
+    return Died(part="browser", reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3))
+
+
+def _kill_browser() -> None:
+    """Kill what our Playwright process has started: the browser and its parts."""
+    with suppress(psutil.Error):
+        for child in psutil.Process(os.getpid()).children():
+            with suppress(psutil.Error):
+                for started in child.children(recursive=True):
+                    with suppress(psutil.Error):
+                        started.kill()
+
+
+def _first(message: str) -> str:
+    lines = message.strip().splitlines()
+    return lines[0] if lines else ""

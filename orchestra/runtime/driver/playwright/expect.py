@@ -1,0 +1,134 @@
+"""`expect` by Playwright's own assertions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from playwright.sync_api import Error, Locator, Page, expect
+
+from orchestra.pattern import PatternFaultError, compiled
+from orchestra.runtime.driver.contract import Job
+from orchestra.runtime.driver.failure import condition_failure
+from orchestra.runtime.driver.fault import Meaning, read, read_assertion
+from orchestra.runtime.driver.wording import condition_text, target_text
+from orchestra.steps import page_script
+from orchestra.steps.vocabulary import conditions
+
+_POLL_MS = 100.0
+
+_METHODS: dict[str, str] = {
+    "have_text": "to_have_text",
+    "contain": "to_contain_text",
+    "match": "to_have_text",
+    "have_value": "to_have_value",
+    "have_count": "to_have_count",
+    "have_class": "to_contain_class",
+}
+
+
+def expect_element(job: Job, locator: Locator) -> None:
+    """Each condition of `to`, one after the other.
+
+    Raises:
+        StepError: one does not hold in its time.
+        playwright.sync_api.Error: the page or the browser is gone.
+    """
+    for name, wanted, negated in conditions(job.args.get("to", {})):
+        subject, phrase = target_text(job.step.target), condition_text(name, wanted, negated=negated)
+        pattern = _pattern(wanted) if name == "match" else wanted
+        if pattern is None:
+            question = page_script.element_question(name, wanted, negated=negated)
+            _ask(job, subject, phrase, locator.page, partial(_evaluate, locator, question))
+        else:
+            for call in _calls(locator, name, pattern, negated=negated):
+                _assert(job, subject, phrase, call)
+
+
+def expect_page(job: Job, page: Page) -> None:
+    """Each condition on the page's url and title.
+
+    Raises:
+        StepError: one does not hold in its time.
+        playwright.sync_api.Error: the page or the browser is gone.
+    """
+    for part, wanted_of in job.args["page"].items():
+        for name, wanted, negated in conditions(wanted_of):
+            subject, phrase = f"the page's {part}", condition_text(name, wanted, negated=negated)
+            value: Any = re.compile(re.escape(wanted)) if name == "contain" else wanted
+            value = _pattern(wanted) if name == "match" else value
+            if value is None:
+                question = page_script.page_question(part, name, wanted, negated=negated)
+                _ask(job, subject, phrase, page, partial(_evaluate_page, page, question))
+            else:
+                _assert(job, subject, phrase, _call(page, f"to_have_{part}", value, negated=negated))
+
+
+def _pattern(source: str) -> re.Pattern[str] | None:
+    """A pattern that Playwright hands to JavaScript as it is written; None when Python cannot hold it."""
+    try:
+        return compiled(source)
+    except PatternFaultError:
+        return None
+
+
+def _call(subject: Any, method: str, *wanted: Any, negated: bool) -> Callable[..., None]:
+    return partial(getattr(expect(subject), f"{'not_' if negated else ''}{method}"), *wanted)
+
+
+def _calls(locator: Locator, name: str, wanted: Any, *, negated: bool) -> Iterator[Callable[..., None]]:
+    """The assertions that one condition is."""
+    if name == "be":
+        yield _call(locator, f"to_be_{wanted}", negated=negated)
+    elif name == "have_attribute":
+        for key, value in wanted.items():
+            yield _call(locator, "to_have_attribute", key, value, negated=negated)
+    else:
+        yield _call(locator, _METHODS[name], wanted, negated=negated)
+
+
+def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> None:
+    own = float(job.args["within_seconds"])
+    try:
+        call(timeout=job.deadline.limit(own) * 1000)
+    except AssertionError as error:
+        meaning = read_assertion(str(error))
+        if meaning.kind == "crash":
+            raise Error(str(error)) from None
+        raise condition_failure(subject, phrase, job.allowed(own), meaning) from None
+
+
+def _evaluate(locator: Locator, question: str, limit: float) -> Any:
+    return locator.evaluate(question, timeout=limit)
+
+
+def _evaluate_page(page: Page, question: str, _limit: float) -> Any:
+    return page.evaluate(question)
+
+
+def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float], Any]) -> None:
+    """A condition that Playwright for Python cannot express: asked in the page, again until the time is over.
+
+    The one case is a pattern with what JavaScript has and Python has not, as `(?<name>…)` and `[^]`.
+    """
+    own = float(job.args["within_seconds"])
+    end = job.deadline.clock() + job.deadline.limit(own)
+    answer: dict[str, Any] | None = None
+    while True:
+        left = end - job.deadline.clock()
+        try:
+            answer = ask(max(1.0, left * 1000))
+        except Error as error:
+            meaning = read(error.message)
+            if meaning.kind == "crash":
+                raise
+            if meaning.kind not in ("absent", "blocked"):
+                raise condition_failure(subject, phrase, job.allowed(own), meaning) from None
+        if answer is not None and answer["ok"]:
+            return
+        if end - job.deadline.clock() <= 0:
+            meaning = Meaning("absent") if answer is None else Meaning("unmet", answer["found"])
+            raise condition_failure(subject, phrase, job.allowed(own), meaning)
+        page.wait_for_timeout(min(_POLL_MS, max(1.0, left * 1000)))

@@ -1,0 +1,379 @@
+"""The verbs of the driver `playwright`, one small function each; Playwright does the waiting.
+
+A module of one table: its length is that of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from playwright.sync_api import Download, Error, FileChooser, Locator, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
+from orchestra.runtime.driver.content import judge_file, judge_outcome
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, text_of, unfit, unmet
+from orchestra.runtime.driver.dialogs import Answer
+from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
+from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
+from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download
+from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.locators import locate
+from orchestra.runtime.driver.playwright.expect import expect_element, expect_page
+from orchestra.runtime.driver.playwright.watch import PageWatch
+from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
+from orchestra.runtime.files import inside
+from orchestra.steps.mcp_calls import no_key
+from orchestra.steps.page_script import FILE_INPUT, evaluation
+from orchestra.steps.target import Target, target_of
+from orchestra.steps.vocabulary import conditions, file_name
+
+_SLICE_SECONDS = 0.25
+_POLL_MS = 50.0
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where verbs act: the page, the ear on it, and the folder into which its browser downloads."""
+
+    page: Page
+    watch: PageWatch
+    downloads: Path
+
+    @contextmanager
+    def picturing(self) -> Iterator[None]:
+        """Take a picture in it: its fonts are waited for, and what it makes the page complain of is not the page's."""
+        with suppress(Error):
+            self.page.wait_for_function(FONTS_LOADED, timeout=FONTS_SECONDS * 1000)
+        self.watch.own.picture(styles(engine_of(self.page), len(self.page.frames)))
+        try:
+            yield
+        finally:
+            self.watch.own.pictured()
+
+
+def limit_of(job: Job) -> float | None:
+    """Return what a step may take by its own limits; None when it has none but the test's."""
+    if job.step.verb == "evaluate":
+        return None
+    asked = [*job.args.get("page", {}).values(), job.args.get("to", {})]
+    each = [len(wanted) if name == "have_attribute" else 1 for one in asked for name, wanted, _ in conditions(one)]
+    return job.own_seconds * max(1, sum(each))
+
+
+def _element(stage: Stage, job: Job) -> Locator:
+    if job.step.target is None:
+        raise unfit(f"{job.step.verb} needs a target")
+    locator: Locator = locate(stage.page, job.step.target)
+    return locator
+
+
+def _ms(job: Job, own: float | None = None) -> float:
+    """Return what a call may take, in milliseconds. Never 0, which Playwright takes for no limit."""
+    return max(1.0, job.deadline.limit(job.own_seconds if own is None else own) * 1000)
+
+
+def _patiently(stage: Stage, job: Job, act: Callable[[float], _T]) -> _T:
+    """Do something to an element within the limit of the step; less long while no request of the page is under way.
+
+    Args:
+        stage: where the element is.
+        job: the step.
+        act: does it, within so many milliseconds.
+
+    Raises:
+        StepError: it could not be done, on a page that waits for nothing.
+        playwright.sync_api.Error: it could not be done.
+    """
+    begun, moves = job.deadline.clock(), stage.watch.moves
+    try:
+        return act(_ms(job, job.idle_seconds))
+    except PlaywrightTimeoutError as error:
+        meaning = read(error.message)
+        left = job.own_seconds - (job.deadline.clock() - begun)
+        if meaning.kind == "loading":
+            _await_document(stage, job, moves, left)
+            return None  # type: ignore[return-value] # only a click comes here, which gives nothing
+        if meaning.kind not in ("absent", "blocked") or job.idle_seconds >= job.own_seconds or job.deadline.over():
+            raise
+        if not stage.watch.under_way:
+            raise failure_of(job, meaning, job.idle_seconds) from None
+    return act(max(1.0, min(left, job.deadline.left()) * 1000))
+
+
+def _await_document(stage: Stage, job: Job, moves: int, left: float) -> None:
+    """Wait for the document that a click has asked for, as long as the step may take; a load that failed ends the wait.
+
+    Raises:
+        StepError: it does not come in time.
+    """
+    end = job.deadline.clock() + min(left, job.deadline.left())
+    while stage.watch.moves == moves and not stage.watch.failed:
+        if job.deadline.clock() >= end:
+            raise failure_of(job, Meaning("loading"))
+        stage.page.wait_for_timeout(_POLL_MS)
+
+
+def _goto(stage: Stage, job: Job) -> None:
+    stage.page.goto(job.text("url"), timeout=_ms(job), wait_until=job.args["until"])
+
+
+def _click(stage: Stage, job: Job) -> None:
+    args = job.args
+    options = {"click_count": args["count"], "button": args["button"], "modifiers": args["modifiers"]}
+    _patiently(stage, job, lambda ms: _element(stage, job).click(**options, timeout=ms))
+
+
+def _fill(stage: Stage, job: Job) -> None:
+    _patiently(stage, job, lambda ms: _element(stage, job).fill(job.text("value"), timeout=ms))
+
+
+def _type(stage: Stage, job: Job) -> None:
+    _typed(stage, job, job.text("value"))
+
+
+def _typed(stage: Stage, job: Job, text: str) -> None:
+    """Focus the element and type: in two calls, so that a second try of the first types nothing twice."""
+    if job.step.target is not None:
+        _patiently(stage, job, lambda ms: _element(stage, job).press_sequentially("", timeout=ms))
+    stage.page.keyboard.type(text)
+
+
+def _press(stage: Stage, job: Job) -> None:
+    if no_key(job.text("key")):
+        _typed(stage, job, job.text("key"))
+    elif job.step.target is None:
+        stage.page.keyboard.press(job.text("key"))
+    else:
+        _patiently(stage, job, lambda ms: _element(stage, job).press(job.text("key"), timeout=ms))
+
+
+def _select(stage: Stage, job: Job) -> None:
+    wanted = [text_of(one) for one in job.args["value"]]
+    _patiently(stage, job, lambda ms: _element(stage, job).select_option(wanted, timeout=ms))
+
+
+def _check(stage: Stage, job: Job) -> None:
+    _patiently(stage, job, lambda ms: _element(stage, job).check(timeout=ms))
+
+
+def _uncheck(stage: Stage, job: Job) -> None:
+    _patiently(stage, job, lambda ms: _element(stage, job).uncheck(timeout=ms))
+
+
+def _hover(stage: Stage, job: Job) -> None:
+    _patiently(stage, job, lambda ms: _element(stage, job).hover(timeout=ms))
+
+
+def _upload(stage: Stage, job: Job) -> None:
+    paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
+    for path, said in zip(paths, job.args["files"], strict=True):
+        if not path.is_file():
+            raise unfit(
+                f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
+            )
+    element = _element(stage, job)
+    if _patiently(stage, job, lambda ms: element.evaluate(FILE_INPUT, timeout=ms)):
+        element.set_input_files(paths, timeout=_ms(job))
+        return
+    _chooser_of(stage, job, element).set_files(paths, timeout=_ms(job))
+
+
+def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
+    """Click an element and return the file chooser that it opens.
+
+    Raises:
+        StepError: it opens none.
+    """
+    opened: list[FileChooser] = []
+
+    def keep(chooser: FileChooser) -> None:
+        opened.append(chooser)
+
+    stage.page.on("filechooser", keep)
+    try:
+        _patiently(stage, job, lambda ms: element.click(timeout=ms))
+        if opened:
+            return opened[0]
+        with suppress(PlaywrightTimeoutError):
+            return stage.page.wait_for_event("filechooser", timeout=_ms(job, CHOOSER_SECONDS))
+        raise no_chooser(job)
+    finally:
+        stage.page.remove_listener("filechooser", keep)
+
+
+def _expect(stage: Stage, job: Job) -> None:
+    if "page" in job.args:
+        expect_page(job, stage.page)
+    if job.step.target is not None:
+        expect_element(job, _element(stage, job))
+
+
+def _wait(stage: Stage, job: Job) -> None:
+    target = _element(stage, job)
+    state = job.args["be"]
+    marker = target_of(job.args.get("unless", {}))
+    try:
+        if marker is not None:
+            _race(stage, job, target, marker)
+        target.wait_for(state=state, timeout=_ms(job))
+    except PlaywrightTimeoutError as error:
+        meaning = read(error.message)
+        subject, found = target_text(job.step.target), meaning.found or NOTHING
+        message = f"waited {seconds_text(job.allowed())} for {subject} to be {state}"
+        raise unmet(message, expected=f"{subject} {state}", found=found, lookup=lookup_of(found)) from None
+
+
+def _race(stage: Stage, job: Job, target: Locator, marker: Target) -> None:
+    """Wait until the target is as wished or the marker of failure is visible, whichever comes first.
+
+    Raises:
+        StepError: the marker came first.
+    """
+    page, state = stage.page, job.args["be"]
+    sign = locate(page, marker).filter(visible=True)
+    if _has_frame(job.step.target) or _has_frame(marker):
+        _race_in_slices(job, target, sign)
+    elif state == "visible":
+        target.filter(visible=True).or_(sign).first.wait_for(state="visible", timeout=_ms(job))
+    else:  # the root of a page in which nothing visible matches, or the sign
+        gone = page.locator(":root").filter(has_not=target.filter(visible=True))
+        gone.or_(sign).first.wait_for(state="attached", timeout=_ms(job))
+    if sign.count():
+        shown = sign.first.text_content(timeout=1000) or ""
+        message = f"{target_text(marker)} came before {target_text(job.step.target)} was {state}"
+        raise unmet(message, expected=f"{target_text(job.step.target)} {state}", found=quoted(" ".join(shown.split())))
+
+
+def _has_frame(target: Target | None) -> bool:
+    return target is not None and (target.frame is not None or _has_frame(target.within))
+
+
+def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
+    """The race where Playwright cannot join the two, because one is in a frame: wait for the target, look at the sign."""
+    end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
+    while not sign.count():
+        left = end - job.deadline.clock()
+        try:
+            target.wait_for(state=job.args["be"], timeout=max(1.0, min(_SLICE_SECONDS, left) * 1000))
+        except PlaywrightTimeoutError:
+            if left <= _SLICE_SECONDS:
+                raise
+        else:
+            return
+
+
+def _evaluate(stage: Stage, job: Job) -> None:
+    args = job.args
+    script = evaluation(job.text("script"))
+    if job.step.target is None:
+        outcome = stage.page.evaluate(script)
+    else:
+        outcome = _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
+    value = judge_outcome(outcome, args)
+    if "save" in args:
+        job.scope.save(args["save"], value)
+
+
+def _screenshot(stage: Stage, job: Job) -> None:
+    name = f"{file_name(job.text('as'))}.png"
+    picture: dict[str, Any] = {"path": job.folder / name, "scale": "css", "caret": "initial"}
+    if job.step.target is None:
+        whole = bool(job.args["full_page"])
+        with stage.picturing():
+            stage.page.screenshot(**picture, full_page=whole, timeout=_ms(job))
+    else:
+        with stage.picturing():
+            _patiently(stage, job, lambda ms: _element(stage, job).screenshot(**picture, timeout=ms))
+    job.keep(name, "screenshot")
+
+
+def _download(stage: Stage, job: Job) -> None:
+    name = file_name(job.text("as"))
+    element = _element(stage, job)
+    guard = Guard(job, stage.downloads)
+    limit = guard.seconds()
+    clicked = False
+    try:
+        with stage.page.expect_download(timeout=limit * 1000) as began:
+            element.click(timeout=limit * 1000)
+            clicked = True
+        download = began.value
+    except PlaywrightTimeoutError:
+        if not clicked:
+            raise
+        raise no_download(job) from None
+    failure = _whole(stage, download, guard)
+    if failure is not None:
+        raise unmet(f"the download failed: {failure}", expected="a whole file", found=failure)
+    path = job.keep(name, "download")
+    download.save_as(path)
+    if "expect" in job.args:
+        judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
+
+
+def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
+    """Wait for the end of a download; why it failed, or None.
+
+    Playwright's own wait has no limit, and its synchronous form no way to do anything meanwhile.
+
+    Raises:
+        StepError: a limit is over.
+    """
+    ended = download._loop.create_task(download._impl_obj.failure())  # noqa: SLF001 - as above
+    while not guard.look() and not ended.done():
+        stage.page.wait_for_timeout(LOOK_SECONDS * 1000)
+    if guard.over:
+        download.cancel()
+        raise guard.failure()
+    failure: str | None = ended.result()
+    return failure
+
+
+def _dialog(stage: Stage, job: Job) -> None:
+    text = job.text("text") if "text" in job.args else None
+    stage.watch.dialogs.answers.append(Answer(job.args["accept"], text))
+
+
+def _viewport(stage: Stage, job: Job) -> None:
+    stage.page.set_viewport_size({"width": job.args["width"], "height": job.args["height"]})
+
+
+def _back(stage: Stage, job: Job) -> None:
+    begun = job.deadline.clock()
+    stage.page.go_back(timeout=_ms(job), wait_until="commit")
+    # A page that comes out of the browser's own store has loaded long ago: no load event follows.
+    left = job.own_seconds - (job.deadline.clock() - begun)
+    stage.page.wait_for_function(LOADED, timeout=_ms(job, left))
+
+
+def _reload(stage: Stage, job: Job) -> None:
+    stage.page.reload(timeout=_ms(job))
+
+
+VERBS: dict[str, Callable[[Stage, Job], None]] = {
+    "goto": _goto,
+    "click": _click,
+    "fill": _fill,
+    "type": _type,
+    "press": _press,
+    "select": _select,
+    "check": _check,
+    "uncheck": _uncheck,
+    "hover": _hover,
+    "upload": _upload,
+    "expect": _expect,
+    "wait": _wait,
+    "evaluate": _evaluate,
+    "screenshot": _screenshot,
+    "download": _download,
+    "dialog": _dialog,
+    "viewport": _viewport,
+    "back": _back,
+    "reload": _reload,
+}

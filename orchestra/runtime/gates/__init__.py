@@ -1,0 +1,1 @@
+"""Quality gates of a run, and of a run that is over."""

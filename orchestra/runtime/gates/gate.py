@@ -1,0 +1,346 @@
+"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `ledger`, `verdict`.
+
+`figures` is pure: what happened, as metrics. `Gates` holds what a run needs to remember of its gates, and records every
+evaluation that changes something.
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from orchestra.gates.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
+from orchestra.ledger.case import BAD, Case
+from orchestra.ledger.event import VERDICTS, Body, GateJudged, GateResult, Note, VerdictGiven
+from orchestra.ledger.outcome import GOOD, compared, speed_classes, with_cases
+from orchestra.ledger.view import View
+from orchestra.plan import Gate, Plan
+from orchestra.runtime.attempts.verdict import speed_class
+
+SAMPLE_SECONDS = 1.0
+"""During-gates are judged on samples, at most once in this time, while the run waits for its tests anyway."""
+
+SAMPLE_SHARE = 200
+"""And so seldom that it takes one part in so many of the time: the figures of ten thousand tests take a while."""
+
+Add = Callable[[Body], object]
+
+
+class HealthRow(Protocol):
+    """What a gate sees of a row of the health matrix."""
+
+    @property
+    def state(self) -> str:
+        """`healthy`, `starting` or another state."""
+
+    @property
+    def required(self) -> bool:
+        """Whether the run is nothing without it."""
+
+
+def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, Any]:
+    """The metrics that have a value, from what happened so far.
+
+    Args:
+        plan: the suite.
+        view: of the run.
+        rows: the health matrix.
+    """
+    done = view.verdicts.values()
+    values: dict[str, Any] = dict.fromkeys(VERDICTS, 0)
+    for one in done:
+        values[one.verdict] += not one.excused
+    values["excused"] = sum(bool(one.excused) for one in done)
+    ran = [one for one in done if one.attempts]
+    values |= _case_figures(done)
+    values["total"] = len(view.selection)
+    values["executed"] = len(ran)
+    values["retries"] = sum(one.attempts - 1 - view.lives[one.task].held for one in ran)
+    values["skipped_silently"] = sum(
+        (given := view.verdicts.get(task)) is None or (given.verdict == "skipped" and not given.reason)
+        for task in view.selection
+    )
+    values["servers_down"] = sum(row.required and row.state == "failed" for row in rows.values())
+    values |= {f"health.{name}": row.state for name, row in rows.items()}
+    values |= outage_figures(view)
+    classes = speed_classes(plan)
+    paces = Counter(speed_class(one.seconds, one.verdict, classes.get(one.method, ())) for one in ran)
+    values |= {f"class.{name}": paces[name] for name in sorted({one.name for some in classes.values() for one in some})}
+    values |= _seconds(plan, ran)
+    planned = sum(len(test.methods) for test in plan.tests)
+    if planned:
+        values["coverage"] = (len(ran) + sum(one.verdict == "unchanged" for one in done)) / planned
+    for name, some in (("", done), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
+        counted = [one for one in some if one.verdict != "skipped" and not one.excused]
+        good = sum(one.verdict in GOOD for one in counted)
+        if name:
+            values[f"{name}failed"] = sum(one.verdict == "failed" for one in counted)
+        if counted:
+            values[f"{name}pass_rate"] = good / len(counted)
+    passed = [one for one in done if one.verdict in GOOD]
+    if passed:
+        values["flaky_rate"] = sum(one.verdict == "flaky" for one in passed) / len(passed)
+    executed = ((one.method, one.test, one.verdict, _cases(view, one), None) for one in ran)
+    pairs = compared(with_cases(executed, lambda item, _: item))
+    if pairs:
+        values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
+    return values
+
+
+def _cases(view: View, given: VerdictGiven) -> Sequence[Case]:
+    """Return the cases of a task; to look for them costs nothing where its verdict has none."""
+    last = view.lives[given.task].last if given.cases else None
+    return last.cases if last is not None else ()
+
+
+def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
+    """Return the metrics of the cases of wrapped runners."""
+    counts: Counter[str] = Counter()
+    for one in done:
+        counts.update(one.cases)
+    bad = sum(counts[verdict] for verdict in BAD)
+    return {"cases": counts.total(), "cases_failed": bad, "cases_skipped": counts["skipped"]}
+
+
+def outage_figures(view: View) -> dict[str, int]:
+    """The metrics of incidents and recovery, over all segments of the run."""
+    lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
+    actions = [seen.body for seen in view.changes if seen.body.action]
+    # A part of a browser session has no recovery of its own but what its incident says at its end.
+    parts = [one.closed.body for one in view.outages if one.closed is not None and "." in one.closed.body.component]
+    return {
+        "incidents": sum(view.numbers.values()),
+        "infra_suspect": sum(life.suspects for life in lives),
+        "recoveries": sum(one.action != "fail_back" for one in actions) + sum(len(one.rungs) for one in parts),
+        "degraded": len({one.component for one in actions if one.action == "failover"}),
+    }
+
+
+def _seconds(plan: Plan, ran: Sequence[VerdictGiven]) -> dict[str, float]:
+    """Percentiles of the executed tests: of all, and of the methods, groups and tests that a gate asks for; of none no value."""
+    taken = {"": [one.seconds for one in ran]}
+    asked = _asked(plan.gates)
+    groups = {test.id: test.group for test in plan.tests} if asked else {}
+    for one in ran if asked else ():
+        for name in (f"method.{one.method}.", f"group.{groups.get(one.test, '')}.", f"test.{one.test}."):
+            if name in asked:
+                taken.setdefault(name, []).append(one.seconds)
+    values: dict[str, float] = {}
+    for name, seconds in taken.items():
+        if name.startswith("test."):
+            values[f"{name}seconds_max"] = max(seconds)
+        elif seconds:
+            seconds.sort()
+            values[f"{name}seconds_p50"] = statistics.median(seconds)
+            values[f"{name}seconds_p95"] = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
+    if taken[""]:
+        values["seconds_max"] = taken[""][-1]
+    return values
+
+
+@functools.lru_cache(maxsize=1)
+def _asked(gates: tuple[Gate, ...]) -> frozenset[str]:
+    """The methods, groups and tests whose pace a gate reads or tells, as `group.basics.`: that costs a pass over all tests."""
+    read = {name for gate in gates for name in (*names_in(gate.require), *(hole for _, hole in holes(gate.message)))}
+    parts = [name.rpartition(".") for name in read]
+    return frozenset(f"{head}." for head, _, last in parts if head and last.startswith("seconds_"))
+
+
+def _by(done: Iterable[VerdictGiven], method: str) -> list[VerdictGiven]:
+    return [one for one in done if one.method == method]
+
+
+@dataclass(slots=True)
+class Gates:
+    """The gates of one run.
+
+    Attributes:
+        gates: of the plan.
+        add: records an event.
+        clock: monotonic seconds.
+        place: where a JSON pointer is in the spec, for people.
+    """
+
+    gates: Sequence[Gate]
+    add: Add
+    clock: Callable[[], float] = time.monotonic
+    place: Callable[[str], str] = lambda _: ""
+    _results: dict[str, GateResult] = field(default_factory=dict)
+    _since: dict[str, float] = field(default_factory=dict)
+    _stop: str = ""
+    _throttled: set[str] = field(default_factory=set)
+    _next: float = 0.0
+    _asked: float = 0.0
+
+    def of(self, phase: Literal["before", "during", "after"]) -> list[Gate]:
+        """The gates of a phase, in the order of the spec."""
+        return [gate for gate in self.gates if gate.phase == phase]
+
+    def components(self) -> list[str]:
+        """The rows of the health matrix that before-gates ask about: they are started first."""
+        read = (name for gate in self.of("before") for name in names_in(gate.require))
+        return list(dict.fromkeys(name.partition(".")[2] for name in read if name.startswith("health.")))
+
+    def before(self, values: Mapping[str, Any]) -> None:
+        """Judge the gates before the first test; one that fails blocks every test."""
+        for gate in self.of("before"):
+            if self._judge(gate, values) == "failed":
+                self._stop = self._stop or _said(gate, values)
+
+    def due(self) -> bool:
+        """Whether the gates during the tests want another sample, which is then taken."""
+        self._asked = self.clock()
+        return bool(self.of("during")) and self._asked >= self._next
+
+    def sample(self, values: Mapping[str, Any]) -> None:
+        """Judge the gates during the tests on a sample: a condition that is false for `for_seconds` fails its gate."""
+        now = self.clock()
+        self._next = now + max(SAMPLE_SECONDS, SAMPLE_SHARE * (now - self._asked))
+        for gate in self.of("during"):
+            verdict = _holds(gate, values)
+            if verdict is not False:
+                self._since.pop(gate.name, None)
+                if gate.name in self._throttled:
+                    self._throttled.discard(gate.name)
+                    self._note(gate, values, "holds again, tests run in parallel again")
+                if verdict is True:
+                    self._results.setdefault(_key(gate), "passed")
+                continue
+            if now - self._since.setdefault(gate.name, now) < gate.for_seconds:
+                continue
+            judged = self._results.get(_key(gate)) in {"failed", "warned"}
+            if not judged:
+                self._judge(gate, values)
+            if gate.on_fail == "throttle":
+                if judged and gate.name not in self._throttled:
+                    self._note(gate, values, "fails again, one test runs at a time")
+                self._throttled.add(gate.name)
+            elif gate.on_fail == "stop":
+                self._stop = self._stop or _said(gate, values)
+
+    def after(self, values: Mapping[str, Any]) -> None:
+        """Judge the gates of the end, and record those of the run that were held, or never had a value.
+
+        The gates during the tests get a last sample: what went wrong since the one before, in the last second of a run,
+        would have been seen by no sample.
+        """
+        self.sample(values)
+        for gate in self.of("after"):
+            self._judge(gate, values)
+        for gate in self.of("during"):
+            if self._results.get(_key(gate)) == "passed" and _holds(gate, values) is False:
+                self._record(gate, Judged("passed", _read(gate, values, shown=False), held_till_the_end(gate)))
+            elif self._results.get(_key(gate), "passed") == "passed":
+                self._judge(gate, values)
+
+    def blocked(self) -> str:
+        """Why no test may start any more; empty when tests may."""
+        return self._stop
+
+    def throttled(self) -> bool:
+        """Whether only one test at a time may run now."""
+        return bool(self._throttled)
+
+    def failed(self) -> bool:
+        """Whether a gate fails the run."""
+        return "failed" in self._results.values()
+
+    def results(self) -> dict[str, str]:
+        """What came of each gate, by `phase:name`. A gate that was never judged though it applies has failed."""
+        return {_key(gate): self._results.get(_key(gate), "failed") for gate in self.gates}
+
+    def _note(self, gate: Gate, values: Mapping[str, Any], said: str) -> None:
+        """A throttle that is lifted, or is back: its gate has been judged already, and what it does changes."""
+        read = _read(gate, values, shown=False)
+        shown = ", ".join(
+            f"{name} = {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in read.items()
+        )
+        message = f"{_key(gate)} {said}: {gate.require} ({shown})"
+        self.add(Note(kind="throttle", message=message, data={"gate": _key(gate), "values": read}))
+
+    def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
+        found = judge(gate, values)
+        if found.error and _key(gate) not in self._results:
+            place = self.place(f"/gates/{gate.phase}/{gate.name}/require")
+            message = f"{_key(gate)}{f' ({place})' if place else ''} cannot be judged, and is not held: {found.error}"
+            self.add(Note(kind="gate", message=message))
+        self._record(gate, found)
+        return found.result
+
+    def _record(self, gate: Gate, found: Judged) -> None:
+        self._results[_key(gate)] = found.result
+        self.add(
+            GateJudged(
+                phase=gate.phase,
+                name=gate.name,
+                result=found.result,
+                expression=gate.require,
+                values=found.values,
+                message=found.message,
+            )
+        )
+
+
+class Judged(NamedTuple):
+    """What came of a gate: the result, the values that it read, and its message with values filled in.
+
+    `error` is why its condition has no value; such a gate is not held.
+    """
+
+    result: GateResult
+    values: dict[str, Any]
+    message: str
+    error: str = ""
+
+
+def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
+    """Judge a gate by the values of metrics. Pure: the same values always give the same, also when a run is looked at later."""
+    error = ""
+    try:
+        verdict = evaluate(gate.require, values)
+        said = _said(gate, values) if verdict is False else ""
+    except EvaluationError as raised:
+        error = str(raised)
+        verdict, said = False, f"{_said(gate, values)} ({error})"
+    result: GateResult
+    if isinstance(verdict, NotApplicable):
+        result, said = "not_applicable", f"no value for {', '.join(verdict.missing)} in this selection"
+    elif verdict:
+        result = "passed"
+    else:
+        # What throttles has done its work by throttling: a busy machine is no fault of the product.
+        mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
+        result = "warned" if mild else "failed"
+    return Judged(result, _read(gate, values, shown=verdict is False), said, error)
+
+
+def held_till_the_end(gate: Gate) -> str:
+    """Return what is recorded of a gate whose condition was false at the end of the tests, for less than its time."""
+    return f"its condition was false at the end, for less than {gate.for_seconds:g} s"
+
+
+def _read(gate: Gate, values: Mapping[str, Any], *, shown: bool) -> dict[str, Any]:
+    """The values that a gate read; with those that its message shows."""
+    names = (*names_in(gate.require), *(name for _, name in holes(gate.message) if shown))
+    return {name: values[name] for name in names if name in values}
+
+
+def _holds(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:
+    """Whether the condition of a gate is true; one that has no value is not."""
+    try:
+        return evaluate(gate.require, values)
+    except EvaluationError:
+        return False
+
+
+def _key(gate: Gate) -> str:
+    return f"{gate.phase}:{gate.name}"
+
+
+def _said(gate: Gate, values: Mapping[str, Any]) -> str:
+    return filled(gate.message, values) if gate.message else f'gate "{gate.name}" is not held: {gate.require}'

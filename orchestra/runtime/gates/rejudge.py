@@ -1,0 +1,212 @@
+"""The gates of a run judged once more, from its ledger alone. Pure.
+
+May import `gate`, `page_figures` and the ledger.
+
+`values_of` gives, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates and
+percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service events.
+`rejudge` does so at each recorded gate and sets both sides next to each other. What a run measured at that moment (the load
+of the machine, the clock) stands in the gate's own event only: it is taken from there, and marked so.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from orchestra.gates.metrics import metric_of
+from orchestra.gates.standard import gates_of
+from orchestra.ledger.event import (
+    AttemptFinished,
+    Event,
+    GateJudged,
+    Incident,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    ServiceChanged,
+)
+from orchestra.ledger.view import View, view_of
+from orchestra.plan import Gate, Plan
+from orchestra.runtime.attempts.page_figures import page_figures
+from orchestra.runtime.gates.gate import figures, held_till_the_end, judge
+
+MEASURED: Final = frozenset(
+    {
+        *("workers", "cpu_percent", "memory_percent", "disk_free_megabytes", "seconds_total"),
+        *("plan_fresh", "evidence_missing"),
+    }
+)
+"""What the run saw at that moment and nobody can see again: the load, the clock, the files as they were."""
+
+OF_SERVICES: Final = ("health.", "servers_down", "incidents", "recoveries", "degraded", "infra_suspect")
+"""Metrics of the health matrix, which changes on a thread of its own: a gate may know of a change whose event comes behind."""
+
+BEHIND: Final = 8
+"""How many service events behind a gate may be those that it knew of already."""
+
+TOLERANCE: Final = 1e-9
+"""Relative; the numbers of both sides come from the same arithmetic, in another order."""
+
+
+class _Row(NamedTuple):
+    """A row of the health matrix, as its events tell it."""
+
+    state: str
+    required: bool
+
+
+def values_of(plan: Plan, view: View) -> dict[str, Any]:
+    """The metrics that a gate would read at this point of a run, without what was measured then."""
+    health = {name: seen.body.state for name, seen in view.services.items() if seen.seq > view.segment.seq}
+    rows = {one.id: _Row(health.get(one.id, "idle"), one.required) for one in plan.components}
+    slower = [
+        life for life in view.lives.values() if life.comparison is not None and life.comparison.result == "slower"
+    ]
+    return {**figures(plan, view, rows), **page_figures(plan, view), "regressions": len(slower)}
+
+
+class Number(NamedTuple):
+    """One metric of a gate.
+
+    Attributes:
+        metric: its name.
+        recorded: the value in the gate's event.
+        again: the value that the ledger gives; None when it gives none.
+        measured: it was measured at that moment, so that `recorded` is all there is.
+    """
+
+    metric: str
+    recorded: Any
+    again: Any
+    measured: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether both agree."""
+        return self.measured or _same(self.recorded, self.again)
+
+
+class Rejudged(NamedTuple):
+    """A recorded gate, and what it is judged to be now.
+
+    Attributes:
+        seq: the number of its event, 0 for a gate that has none.
+        gate: `after:pass_rate`.
+        expression: that was judged.
+        result, message: as recorded.
+        result_again, message_again: from the numbers that the ledger gives.
+        numbers: one for each metric that it read.
+        fault: what else is wrong: another condition than the plan's, a gate that nobody judged.
+    """
+
+    seq: int
+    gate: str
+    expression: str
+    result: str
+    message: str
+    result_again: str
+    message_again: str
+    numbers: tuple[Number, ...] = ()
+    fault: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether the record and the ledger agree in every number, the result and the message."""
+        told = (self.result, self.message) == (self.result_again, self.message_again)
+        return told and not self.fault and all(one.same for one in self.numbers)
+
+
+def rejudge(events: Sequence[Event], plan_of: Callable[[str], Plan]) -> Iterator[Rejudged]:
+    """Each gate of a run once more, in the order of the ledger; then those of the plan that a finished run did not judge.
+
+    Args:
+        events: of the run, whole.
+        plan_of: gives the plan by its digest.
+
+    Raises:
+        PlanError: the run keeps no such plan.
+    """
+    view, plan = View(steps=False), None
+    judged: dict[str, str] = {}
+    for place, event in enumerate(events):
+        view.see(event)
+        match event.body:
+            case RunStarted() | RunResumed():
+                plan = plan_of(view.segment.plan_digest)
+                judged.clear()
+            case GateJudged() as body if plan is not None:
+                judged[f"{body.phase}:{body.name}"] = body.result
+                later = functools.partial(_behind, events[: place + 1], events, plan)
+                yield _again(event.seq, body, plan, values_of(plan, view), later)
+            case RunFinished() as body if plan is not None:
+                yield from _told_at_the_end(body.gates, judged, gates_of(plan))
+
+
+def _again(
+    seq: int, body: GateJudged, plan: Plan, values: Mapping[str, Any], later: Callable[[], Iterable[Mapping[str, Any]]]
+) -> Rejudged:
+    key = f"{body.phase}:{body.name}"
+    gate = next((one for one in gates_of(plan) if f"{one.phase}:{one.name}" == key), None)
+    fault = "the plan has no such gate" if gate is None else ""
+    if gate is not None and gate.require != body.expression:
+        fault = f"the plan's condition is {gate.require}"
+    recorded = {name: _typed(name, value) for name, value in body.values.items()}
+    known = {name: value for name, value in values.items() if name in recorded}
+    doubted = [name for name in known if name.startswith(OF_SERVICES) and not _same(recorded[name], known[name])]
+    for then in later() if doubted else ():
+        known.update({name: then[name] for name in doubted if _same(recorded[name], then.get(name))})
+    numbers = tuple(Number(name, value, known.get(name), not _made(name)) for name, value in recorded.items())
+    found = judge(
+        gate or Gate(body.phase, body.name, body.expression),
+        {
+            one.metric: one.recorded if one.measured else one.again
+            for one in numbers
+            if one.measured or one.again is not None
+        },
+    )
+    if gate is not None and gate.phase == "during" and body.message == held_till_the_end(gate):
+        found = found._replace(result="passed", message=body.message)  # how long it was false is in no event
+    return Rejudged(seq, key, body.expression, body.result, body.message, found.result, found.message, numbers, fault)
+
+
+def _behind(until: Sequence[Event], events: Sequence[Event], plan: Plan) -> Iterator[Mapping[str, Any]]:
+    """The metrics after each of the next service events: rarely asked for, so the view is simply made again."""
+    view = view_of(until, steps=False)
+    services = [
+        one for one in events[len(until) :] if isinstance(one.body, ServiceChanged | Incident | AttemptFinished)
+    ]
+    for event in services[:BEHIND]:
+        view.see(event)
+        yield values_of(plan, view)
+
+
+def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: Iterable[Gate]) -> Iterator[Rejudged]:
+    """Gates of which the end of the run says something else than their event, or nothing where there must be an event."""
+    for gate in gates:
+        key = f"{gate.phase}:{gate.name}"
+        said, event = told.get(key, ""), judged.get(key)
+        if event is None and (
+            gate.phase != "during" or said != "passed"
+        ):  # version 0.1 did not record one that was held
+            yield Rejudged(0, key, gate.require, said, "", "failed", "", fault="it applies and was never judged")
+        elif event is not None and event != said:
+            yield Rejudged(0, key, gate.require, said, "", event, "", fault="the end of the run tells another result")
+
+
+def _made(name: str) -> bool:
+    metric = metric_of(name)
+    return metric is not None and metric.name not in MEASURED
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A value as it was before it was written: canonical JSON writes 1.0 as 1."""
+    metric = metric_of(name)
+    return float(value) if metric is not None and metric.type == "double" and isinstance(value, int) else value
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, (int, float)):
+        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return type(one) is type(other) and bool(one == other)

@@ -1,0 +1,56 @@
+"""The browsers of a run: one that is proven to start for each engine that a selected test drives.
+
+May import `attempt` and `browser`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from orchestra.errors import MachineError
+from orchestra.plan import Test
+from orchestra.runtime.attempt import needs_browser
+from orchestra.runtime.browsers import finder
+from orchestra.runtime.browsers.finder import Browser, Missing
+
+_NO_DISPLAY = "leave out --headed, or give it a display: xvfb-run -a orchestra run --headed"
+
+
+def has_display(environment: Mapping[str, str]) -> bool:
+    """Return whether a window can be shown, as far as the environment tells."""
+    return not sys.platform.startswith("linux") or any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def engines(
+    tests: Iterable[Test], root: Path, environment: Mapping[str, str], *, headed: bool
+) -> dict[str, Browser | Missing]:
+    """What was found for each engine.
+
+    Args:
+        tests: the selected ones.
+        root: the project root.
+        environment: names the browsers that are to be tried first.
+        headed: whether they must show a window.
+
+    Raises:
+        MachineError: there is no chromium, and no selected test could run without a browser; or no window can be shown.
+    """
+    wanted = [test.browser if needs_browser(test) else "" for test in tests]
+    if headed and any(wanted) and not has_display(environment):
+        message = "--headed shows browsers, and there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set"
+        raise MachineError(message, _NO_DISPLAY)
+    found: dict[str, Browser | Missing] = {
+        engine: finder.find(engine, environment, root, headed=headed) for engine in sorted(set(wanted) - {""})
+    }
+    for one in found.values() if headed else ():
+        if isinstance(one, Missing):
+            tried = "; ".join((one.reason, *one.tried))
+            fixes = "\n".join(f"  - {fix}" for fix in (_NO_DISPLAY, *one.fixes))
+            raise MachineError(f"--headed shows browsers, and {tried}", f"any of these fixes it:\n{fixes}")
+    missing = found.get("chromium")
+    if isinstance(missing, Missing) and all(isinstance(found.get(engine), Missing) for engine in wanted):
+        fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
+        raise MachineError(missing.reason, f"any of these fixes it:\n{fixes}")
+    return found

@@ -1,0 +1,20 @@
+"""Whether this machine can make the videos that tests ask for. May import `attempt`, `browser_places` and `plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from orchestra.plan import Test
+from orchestra.runtime.attempt import wants_film
+from orchestra.runtime.browsers.places import film_program
+
+FIX = "`playwright install ffmpeg` installs the program that records it"
+
+
+def unfilmed(tests: Iterable[Test], env: Mapping[str, str]) -> str:
+    """What to say before a run of these tests when no video can be made; empty when one can, or none is asked for."""
+    wanted = sorted({test.id for test in tests if wants_film(test)})
+    if not wanted or film_program(env) is not None:
+        return ""
+    more = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
+    return f"no video of {wanted[0]}{more} is recorded on this machine; the tests run without: {FIX}"

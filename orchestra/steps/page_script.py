@@ -1,0 +1,268 @@
+"""JavaScript that a tool call carries into the page: what an element shows, and a wait that ends with the change.
+
+May import `targets`. The meaning of text, visibility and focus is that of Playwright's `expect` and locators (1.64), so
+that both browser drivers give the same verdict; tests/test_calls_mcp.py holds them together in a real browser.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from orchestra.steps.target import Target, js_string
+
+State: TypeAlias = Literal["visible", "hidden"]
+
+# White space as a reader sees it.
+_FOLD = r"const fold = (text) => text.replace(/[\u200b\u00ad]/g, '').trim().replace(/\s+/g, ' ');"
+
+# Text of hidden parts counts, as it does for `expect`; scripts, styles and the head do not.
+_TEXT = """const silent = (node) => ['SCRIPT', 'NOSCRIPT', 'STYLE'].includes(node.nodeName)
+  || !!(node.ownerDocument.head && node.ownerDocument.head.contains(node));
+const textOf = (node) => {
+  if (silent(node)) return '';
+  if (node.nodeName === 'INPUT' && ['submit', 'button', 'reset'].includes(node.type)) return node.value;
+  let text = '';
+  for (const child of node.childNodes)
+    text += child.nodeType === 3 ? child.nodeValue : child.nodeType === 1 ? textOf(child) : '';
+  return node.shadowRoot ? text + textOf(node.shadowRoot) : text;
+};"""
+
+_VISIBLE = """const shown = (node) => {
+  const style = getComputedStyle(node);
+  if (style.display === 'contents')
+    return [...node.childNodes].some(
+      (child) => child.nodeType === 1 ? shown(child) : child.nodeType === 3 && drawn(child));
+  return node.checkVisibility() && style.visibility === 'visible' && sized(node);
+};
+const sized = (box) => { const { width, height } = box.getBoundingClientRect(); return width > 0 && height > 0; };
+const drawn = (text) => { const range = document.createRange(); range.selectNode(text); return sized(range); };"""
+
+# A label stands for its control.
+_CONTROL = """const control = element.nodeName === 'LABEL' && element.control || element;
+if (!['INPUT', 'TEXTAREA', 'SELECT'].includes(control.nodeName)) throw new Error('Not an input element');"""
+
+_FOUND: dict[str, tuple[tuple[str, ...], str, str]] = {
+    # condition: (what it is made of, what is found, whether that is what is wanted)
+    "have_text": ((_FOLD, _TEXT), "textOf(element)", "fold(found) === fold(wanted)"),
+    "contain": ((_FOLD, _TEXT), "textOf(element)", "fold(found).includes(fold(wanted))"),
+    "match": ((_TEXT,), "textOf(element)", "new RegExp(wanted).test(found)"),
+    "have_value": ((_CONTROL,), "control.value", "found === wanted"),
+    "have_attribute": (
+        (),
+        "Object.fromEntries(Object.keys(wanted).map((name) => [name, element.getAttribute(name)]))",
+        "Object.keys(wanted).every((name) => found[name] === wanted[name])",
+    ),
+    "have_class": (
+        (),
+        "element.classList.toString()",
+        r"wanted.split(/\s+/).filter(Boolean).every((name) => element.classList.contains(name))",
+    ),
+    "visible": ((_VISIBLE,), "shown(element) ? 'visible' : 'hidden'", "found === wanted"),
+    "focused": (
+        (),
+        "element.getRootNode().activeElement === element && document.hasFocus() ? 'focused' : 'not focused'",
+        "found === wanted",
+    ),
+}
+
+_PAGE: dict[str, str] = {"url": "document.location.href", "title": "document.title"}
+
+
+def literal(value: Any) -> str:
+    """A JSON value as JavaScript source; texts keep within quotes whatever they hold."""
+    if isinstance(value, str):
+        return js_string(value)
+    return msgspec.json.encode(value).decode().replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _question(argument: str, parts: tuple[str, ...], found: str, holds: str, wanted: Any, *, negated: bool) -> str:
+    wish = "!" if negated else ""
+    lines = [f"const wanted = {literal(wanted)};", *parts, f"const found = {found};"]
+    return f"({argument}) => {{\n" + "\n".join(lines) + f"\nreturn {{ ok: {wish}({holds}), found }};\n}}"
+
+
+def element_question(condition: str, wanted: Any, *, negated: bool) -> str:
+    """A function of an element that gives `{ok, found}`; the states that it knows are visible, hidden and focused."""
+    if condition == "be":
+        kind = "focused" if wanted == "focused" else "visible"
+        parts, found, holds = _FOUND[kind]
+    else:
+        parts, found, holds = _FOUND[condition]
+    return _question("element", parts, found, holds, wanted, negated=negated)
+
+
+def page_question(part: str, condition: str, wanted: Any, *, negated: bool) -> str:
+    """A function that gives `{ok, found}` for a condition on the page's `url` or `title`."""
+    _, _, holds = _FOUND[condition]
+    parts = () if condition == "match" else (_FOLD,)
+    return _question("", parts, _PAGE[part], holds, wanted, negated=negated)
+
+
+_PLAYWRIGHT_CSS = re.compile(
+    r">>|//|\.\.|\b(text|xpath|css|id|data-test(-?id)?)=|:(has-text|text|visible|nth-match|light"
+    r"|above|below|near|left-of|right-of)\b|internal:"
+)
+
+
+FOCUS = """(element) => {
+  const active = element.getRootNode().activeElement;
+  const focused = active === element && element.ownerDocument.hasFocus();
+  if (element.isContentEditable && !focused && active && active.blur) active.blur();
+  element.focus();
+  element.focus();
+  if (!focused && element.nodeName === 'INPUT') try { element.setSelectionRange(0, 0); } catch {}
+}"""
+"""Focuses an element as Playwright does before it presses a key: the caret of an input that had no focus is at its start."""
+
+_PLAIN = """const odd = (at, what) => { throw { odd: `${what} at ${at}` }; };
+const plain = (value, at, above) => {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : odd(at, String(value));
+  if (typeof value !== 'object') return odd(at, `a ${typeof value}`);
+  if (above.includes(value)) return odd(at, 'a circle');
+  const inside = [...above, value];
+  if (Array.isArray(value)) {
+    const items = [];
+    for (let index = 0; index < value.length; index++)
+      items.push(value[index] === undefined ? null : plain(value[index], `${at}[${index}]`, inside));
+    return items;
+  }
+  if (typeof value.toJSON === 'function') return plain(value.toJSON(), at, inside);
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (kind !== 'Object') return odd(at, `a ${kind}`);
+  const entries = Object.keys(value).filter((key) => value[key] !== undefined);
+  return Object.fromEntries(entries.map((key) => [key, plain(value[key], `${at}.${key}`, inside)]));
+};
+const words = (error) => {
+  try {
+    return error instanceof Error ? (error.name === 'Error' ? error.message : `${error.name}: ${error.message}`) : String(error);
+  } catch { return 'something that has no text'; }
+};"""
+
+_FUNCTION = re.compile(r"(async)?\s*function(\s|\()")
+
+OUTCOME = "async () => await globalThis[Symbol.for('orchestra.outcome')] ?? null"
+"""A function that waits for the last `evaluation` of the page; null when the page holds none."""
+
+
+def evaluation(script: str) -> str:
+    """Return a function of an element, or of nothing, that runs a script of the user and describes what came of it.
+
+    The script is what Playwright takes: a function, called with the element, or an expression. The outcome is
+    `{value}`, `{odd}` where the value holds something that JSON has no value for, or `{error}` with what it threw.
+    """
+    code = script.strip()
+    code = f"({code})" if _FUNCTION.match(code) else code
+    return "\n".join(
+        [
+            "async (element) => {",
+            _PLAIN,
+            "const run = async () => {",
+            "let value;",
+            "try {",
+            f"const made = (0, eval)({literal(code)});",
+            "value = await (typeof made === 'function' ? made(element) : made);",
+            "} catch (error) { return { error: words(error) }; }",
+            "try { return { value: value === undefined ? null : plain(value, '$', []) }; }",
+            "catch (error) { return { odd: error.odd ?? words(error) }; }",
+            "};",
+            "const outcome = run();",
+            "Object.defineProperty(globalThis, Symbol.for('orchestra.outcome'), { value: outcome, configurable: true });",
+            "return await outcome;",
+            "}",
+        ]
+    )
+
+
+FILE_INPUT = """(element) => {
+  const other = element.matches('a, button, input, textarea, select') ? null : element.closest('label');
+  const input = other && other.control || element;
+  return input.nodeName === 'INPUT' && input.type === 'file';
+}"""
+"""Whether files can be given to an element itself: a file input, or the label of one, as Playwright looks it up."""
+
+
+def observable(target: Target) -> bool:
+    """Whether a target can be looked up inside the page: text, test id or CSS alone, perhaps with `nth`.
+
+    The CSS that only Playwright knows (`:has-text()`, `>>`, XPath) is not.
+    """
+    narrowed = target.within is not None or target.frame is not None or target.has_text is not None
+    if narrowed or target.by not in ("text", "testid", "css"):
+        return False
+    return target.by != "css" or not _PLAYWRIGHT_CSS.search(target.value)
+
+
+# A page may have put stand-ins in the place of its timers; whoever owns the browser has kept the true ones.
+_TIMERS = """const own = globalThis[Symbol.for('orchestra')] ?? globalThis;
+const { setTimeout, clearTimeout, setInterval, clearInterval, MutationObserver } = own;
+const now = own.now ?? (() => Date.now());"""
+
+_QUERY = """const everything = (root) => [...root.querySelectorAll('*')]
+  .flatMap((node) => node.shadowRoot ? [node, ...everything(node.shadowRoot)] : [node]);
+const roots = () => [document, ...everything(document).map((node) => node.shadowRoot).filter(Boolean)];
+const select = (css) => roots().flatMap((root) => [...root.querySelectorAll(css)]);"""
+
+
+def _lookup(target: Target) -> str:
+    """An expression for all elements of a target, in document order."""
+    if target.by == "css":
+        found = f"select({literal(target.value)})"
+    elif target.by == "testid":
+        holds = f"node.getAttribute('data-testid') === {literal(target.value)}"
+        found = f"select('[data-testid]').filter((node) => {holds})"
+    else:
+        holds = "text === wish" if target.exact else "text.toLowerCase().includes(wish.toLowerCase())"
+        found = f"withText(((wish) => (text) => {holds})(fold({literal(target.value)})))"
+    return found if target.nth is None else f"{found}.slice({target.nth}).slice(0, 1)"
+
+
+# An element has a text when no child of it has it too.
+_WITH_TEXT = """const withText = (holds) => everything(document)
+  .filter((node) => !silent(node) && holds(fold(textOf(node)))
+  && ![...node.children, ...(node.shadowRoot ? [node.shadowRoot] : [])].some((part) => holds(fold(textOf(part)))));"""
+
+
+def observer(target: Target, be: State, unless: Target | None, milliseconds: int) -> str:
+    """A function that ends when a target is visible (or hidden), with `{ok: true}`, or earlier, with a reason.
+
+    `at` is when that was, in milliseconds since 1970: what the answer takes on its way is the lag behind the page.
+
+    It looks at every change of the page, and every 250 ms for what no observer sees: style sheets and shadow trees.
+    `{ok: false, reason}` says `unless` when that marker is visible, `time` after `milliseconds`, `strict` when several
+    elements match, which Playwright's own wait refuses too.
+    """
+    text = any(one is not None and one.by == "text" for one in (target, unless))
+    parts = [_QUERY, _VISIBLE, *([_FOLD, _TEXT, _WITH_TEXT] if text else [])]
+    marker = "" if unless is None else f"if ({_lookup(unless)}.some(shown)) return {{ ok: false, reason: 'unless' }};"
+    ok = "found.length && shown(found[0])" if be == "visible" else "!found.length || !shown(found[0])"
+    return "\n".join(
+        [
+            "() => new Promise((resolve) => {",
+            _TIMERS,
+            *parts,
+            "const look = () => {",
+            marker,
+            f"const found = {_lookup(target)};",
+            "if (found.length > 1) return { ok: false, reason: 'strict', found: found.length };",
+            f"return {ok} ? {{ ok: true }} : null;",
+            "};",
+            "let observer, timer, limit;",
+            "const end = (result) => {",
+            "observer?.disconnect(); clearInterval(timer); clearTimeout(limit);",
+            "resolve({ ...result, at: now() });",
+            "};",
+            "const check = () => { const result = look(); if (result) end(result); return result; };",
+            "if (check()) return;",
+            "observer = new MutationObserver(check);",
+            "observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });",
+            "timer = setInterval(check, 250);",
+            f"limit = setTimeout(() => {{ const found = {_lookup(target)}[0];",
+            "const state = found ? (shown(found) ? 'visible' : 'hidden') : null;",
+            f"end({{ ok: false, reason: 'time', found: state }}); }}, {milliseconds});",
+            "})",
+        ]
+    )

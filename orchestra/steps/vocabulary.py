@@ -1,0 +1,585 @@
+"""Define the vocabulary of steps, which schema, compiler, drivers and docs/steps.md read. May import `targets`.
+
+A step in a spec is a mapping with one verb as its key: `{fill: {label: Message, value: hello}}`. The arguments of a step
+(`value`, `key`, `files`) are never target keys, so one mapping holds both. Longer than other modules because it is
+one table with the types of its rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from orchestra.steps.target import KINDS, NARROWING, Target
+
+Schema: TypeAlias = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+BOOLEAN: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 1}
+SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0}
+SIZE: Schema = SECONDS
+ANY: Schema = {}
+TEXTS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
+MAPPING: Schema = {"type": "object", "additionalProperties": {}}
+TEXT_MAPPING: Schema = {"type": "object", "additionalProperties": TEXT}
+REFERENCE_TARGET: Schema = {"$ref": "#/$defs/Target"}
+NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}
+
+HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+STATES = ("visible", "hidden", "enabled", "disabled", "checked", "focused")
+
+CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
+    "be": ({"enum": list(STATES)}, "a state of the element", "visible"),
+    "have_text": (TEXT, "the whole text, with white space collapsed", "Market Parser"),
+    "contain": (TEXT, "a part of the text", "NVDA"),
+    "match": (TEXT, "a regular expression to find in the text (JavaScript syntax)", "^NVDA .* [0-9]+"),
+    "have_value": (TEXT, "the value of an input", "Market status"),
+    "have_count": ({"type": "integer", "minimum": 0}, "the number of elements that the target matches", 3),
+    "have_attribute": (
+        {**TEXT_MAPPING, "minProperties": 1},
+        "attributes and their whole values",
+        {"aria-busy": "false"},
+    ),
+    "have_class": (TEXT, "a class that the element has", "active"),
+}
+
+PAGE_CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
+    name: CONDITIONS[name] for name in ("have_text", "contain", "match")
+}
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A key of a step: its JSON Schema, its meaning, an example, whether it is required, and its default."""
+
+    name: str
+    schema: Schema
+    doc: str
+    example: Any
+    required: bool = False
+    default: Any = None
+
+
+class Verb(msgspec.Struct, frozen=True):
+    """A kind of step.
+
+    Attributes:
+        target: whether the step names an element.
+        short: the field that a bare text sets (`goto: /` is `goto: {url: /}`), empty if there is none.
+        bare: whether the verb alone is a step (`- reload`).
+        browser: whether it needs a page; the others run under every driver.
+        idempotent: whether it is repeatable without a further effect (a lost MCP session retries only such a step).
+        playwright: the Playwright call for readers.
+        mcp: the tools of the Playwright MCP server that it can use (`orchestra.steps.mcp_calls`).
+        detail: more for docs/steps.md, in Markdown.
+    """
+
+    name: str
+    doc: str
+    example: Any
+    target: Literal["required", "optional", "none"] = "none"
+    fields: tuple[Field, ...] = ()
+    short: str = ""
+    bare: bool = False
+    browser: bool = True
+    idempotent: bool = False
+    playwright: str = ""
+    mcp: tuple[str, ...] = ()
+    detail: str = ""
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A step of the plan. `args` holds its fields with defaults filled in; `at` are JSON pointers into the spec.
+
+    A step from a block has two places: the use of the block, then its line in the block.
+    """
+
+    verb: str
+    at: tuple[str, ...] = ()
+    target: Target | None = None
+    args: dict[str, Any] = {}
+
+
+_WITHIN = Field("within_seconds", SECONDS, "the time to wait for it", 10, default=5.0)
+_FOR_ELEMENT = Field(
+    "within_seconds", SECONDS, "the time to wait for its element (default: `action_timeout_seconds` of the test)", 10
+)
+_FOR_PAGE = Field("within_seconds", SECONDS, "the limit of the page load (default: `action_timeout_seconds`)", 60)
+_SAVE = Field("save", NAME, "save the result as `${saved.NAME}` until the end of the test", "elapsed_ms")
+
+_DOWNLOAD_EXPECT: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "minProperties": 1,
+    "properties": {
+        "json": {
+            **MAPPING,
+            "minProperties": 1,
+            "description": "JSONPath to the expected value",
+            "examples": [{"$.messages[0].role": "user"}],
+        },
+        "csv": {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "description": "the expected content of the table",
+            "examples": [{"header": ["role", "text"], "min_rows": 1}],
+            "properties": {
+                "header": {
+                    **TEXTS,
+                    "description": "the names of the columns, in order",
+                    "examples": [["role", "text"]],
+                },
+                "rows": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "the number of rows below the header",
+                    "examples": [2],
+                },
+                "min_rows": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "description": "the minimum of rows below the header",
+                    "examples": [1],
+                },
+                "contains": {
+                    **TEXT_MAPPING,
+                    "minProperties": 1,
+                    "description": "values by column that one row must have",
+                    "examples": [{"role": "user"}],
+                },
+            },
+        },
+        "text": {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "description": "the expected content of the text",
+            "examples": [{"contain": "NVDA"}],
+            "properties": {
+                "contain": {**TEXT, "description": "a part of it", "examples": ["NVDA"]},
+                "match": {
+                    **TEXT,
+                    "description": "a regular expression to find in it (Python syntax)",
+                    "examples": ["^# Market"],
+                },
+                "equal": {**TEXT, "description": "the whole text", "examples": ["done\n"]},
+            },
+        },
+    },
+}
+
+_LEAVING = (
+    "The step passes only if a document was loaded. A `beforeunload` dialog of the page is accepted, unless a\n"
+    "[`dialog`](#dialog) step before this one dismisses it: then this step fails."
+)
+
+_ALL: tuple[Verb, ...] = (
+    Verb(
+        "goto",
+        "Open a page and wait until it has loaded.",
+        "${frontend.url}/",
+        fields=(
+            Field("url", TEXT, "the address", "${frontend.url}/", required=True),
+            Field(
+                "until",
+                {"enum": ["load", "domcontentloaded", "commit"]},
+                "the state of the page to wait for: all resources, the whole document, or its first bytes",
+                "domcontentloaded",
+                default="load",
+            ),
+            _FOR_PAGE,
+        ),
+        short="url",
+        idempotent=True,
+        playwright="page.goto(url)",
+        mcp=("browser_navigate", "browser_run_code_unsafe"),
+        detail=_LEAVING,
+    ),
+    Verb(
+        "click",
+        "Click an element; a double click is `count: 2`.",
+        {"role": "button", "name": "Send"},
+        target="required",
+        fields=(
+            Field("count", COUNT, "the number of clicks", 2, default=1),
+            Field("button", {"enum": ["left", "right", "middle"]}, "the mouse button", "right", default="left"),
+            Field(
+                "modifiers",
+                {"type": "array", "items": {"enum": ["Alt", "Control", "ControlOrMeta", "Meta", "Shift"]}},
+                "keys held down",
+                ["Shift"],
+                default=[],
+            ),
+            _FOR_ELEMENT,
+        ),
+        playwright="locator.click()",
+        mcp=("browser_click", "browser_run_code_unsafe"),
+    ),
+    Verb(
+        "fill",
+        "Replace the content of an input.",
+        {"label": "Message", "value": "Market status"},
+        target="required",
+        fields=(Field("value", TEXT, "the new content", "Market status", required=True), _FOR_ELEMENT),
+        idempotent=True,
+        playwright="locator.fill(value)",
+        mcp=("browser_type",),
+    ),
+    Verb(
+        "type",
+        "Type a text key by key: each character has its key events.",
+        {"label": "Message", "value": "Market status"},
+        target="optional",
+        fields=(Field("value", TEXT, "the text to type", "Market status", required=True), _FOR_ELEMENT),
+        short="value",
+        playwright="locator.press_sequentially(value)",
+        mcp=("browser_evaluate", "browser_run_code_unsafe"),
+        detail="The text is added to the content of an input at its caret, which is at the start of an input without focus\n"
+        "([press](#press)). Without a target it goes to the element with the focus. A character that no key of a US keyboard\n"
+        "makes is inserted, as by an input method. [fill](#fill) replaces the content at once and suits most forms.",
+    ),
+    Verb(
+        "press",
+        "Press a key or a chord, on an element or on the page.",
+        {"label": "Message", "key": "Enter"},
+        target="optional",
+        fields=(
+            Field("key", TEXT, "the key by its Playwright name, or any one character", "Enter", required=True),
+            _FOR_ELEMENT,
+        ),
+        short="key",
+        playwright="locator.press(key)",
+        mcp=("browser_evaluate", "browser_press_key", "browser_run_code_unsafe"),
+        detail="As with Playwright itself, the caret of an input without focus is at its start; `End` moves it to the end.",
+    ),
+    Verb(
+        "select",
+        "Choose options of a select by value or label.",
+        {"label": "Ticker", "value": "NVDA"},
+        target="required",
+        fields=(
+            Field(
+                "value",
+                {"type": ["string", "array"], "items": TEXT},
+                "one option or a list of options",
+                "NVDA",
+                required=True,
+            ),
+            _FOR_ELEMENT,
+        ),
+        idempotent=True,
+        playwright="locator.select_option(value)",
+        mcp=("browser_select_option",),
+    ),
+    Verb(
+        "check",
+        "Make a checkbox or radio button checked.",
+        {"label": "Compact view"},
+        target="required",
+        fields=(_FOR_ELEMENT,),
+        idempotent=True,
+        playwright="locator.check()",
+        mcp=("browser_fill_form",),
+    ),
+    Verb(
+        "uncheck",
+        "Make a checkbox unchecked.",
+        {"label": "Compact view"},
+        target="required",
+        fields=(_FOR_ELEMENT,),
+        idempotent=True,
+        playwright="locator.uncheck()",
+        mcp=("browser_fill_form",),
+    ),
+    Verb(
+        "hover",
+        "Move the pointer over an element.",
+        {"testid": "reply"},
+        target="required",
+        fields=(_FOR_ELEMENT,),
+        idempotent=True,
+        playwright="locator.hover()",
+        mcp=("browser_hover",),
+    ),
+    Verb(
+        "upload",
+        "Choose files: of a file input or its label directly, of another element by a click that opens a file chooser.",
+        {"label": "Import conversation", "files": ["tests/data/conversation.json"]},
+        target="required",
+        fields=(
+            Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),
+            _FOR_ELEMENT,
+        ),
+        idempotent=True,
+        playwright="locator.set_input_files(files)",
+        mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
+        detail="A file input, or its label, gets the files without a click, hidden or not. Any other element is clicked,\n"
+        "and the file chooser that it opens within 5 seconds gets them.",
+    ),
+    Verb(
+        "expect",
+        "Wait until an element, or the page, meets conditions; fail otherwise.",
+        {"role": "heading", "name": "Market Parser", "to": {"be": "visible"}},
+        target="optional",
+        fields=(
+            Field("to", {"$ref": "#/$defs/Conditions"}, "the conditions for the target", {"be": "visible"}),
+            Field(
+                "page",
+                {"$ref": "#/$defs/PageConditions"},
+                "the conditions for the page, in place of a target",
+                {"title": {"contain": "Market"}},
+            ),
+            _WITHIN,
+        ),
+        idempotent=True,
+        playwright="expect(locator)",
+        mcp=("browser_evaluate", "browser_run_code_unsafe"),
+    ),
+    Verb(
+        "wait",
+        "Wait for an element; fail at once if the failure marker appears first.",
+        {"testid": "reply", "within_seconds": 60, "unless": {"testid": "error-banner"}},
+        target="required",
+        fields=(
+            Field("within_seconds", SECONDS, "the time to wait for it", 60, default=30.0),
+            Field("be", {"enum": ["visible", "hidden"]}, "the state to wait for", "hidden", default="visible"),
+            Field(
+                "unless",
+                REFERENCE_TARGET,
+                "the failure marker: fail at once if it is visible first",
+                {"testid": "error-banner"},
+            ),
+        ),
+        idempotent=True,
+        playwright="locator.wait_for()",
+        mcp=("browser_evaluate", "browser_run_code_unsafe"),
+    ),
+    Verb(
+        "evaluate",
+        "Run JavaScript in the page and check or save its result.",
+        {"script": "() => document.title", "equals": "Market Parser"},
+        target="optional",
+        fields=(
+            Field(
+                "script",
+                TEXT,
+                "a JavaScript function; with a target it gets the element",
+                "() => document.title",
+                required=True,
+            ),
+            Field("equals", ANY, "the expected result", "Market Parser"),
+            Field("below", NUMBER, "the exclusive upper bound of a numeric result", 2000),
+            _SAVE,
+            _FOR_ELEMENT,
+        ),
+        short="script",
+        playwright="page.evaluate(script)",
+        mcp=("browser_evaluate",),
+        detail="The script is a function or an expression, with or without a semicolon or a comment at its end. Its value is\n"
+        "JSON, the same by both methods: `undefined` becomes `null`, a date or any other object with `toJSON` the result of\n"
+        "that function, and half of a surrogate pair in a text U+FFFD. A value without a JSON form (`NaN`, `Infinity`, a big\n"
+        "integer, a function, a map, a set, an element, a circular reference) fails a step with `equals`, `below` or `save`,\n"
+        "and is ignored by a step without them.",
+    ),
+    Verb(
+        "screenshot",
+        "Save a screenshot of the page or of an element as evidence.",
+        "start page",
+        target="optional",
+        fields=(
+            Field("as", TEXT, "the name of the screenshot", "start page", required=True),
+            Field("full_page", BOOLEAN, "the whole page, not only the visible part", True, default=False),
+            _FOR_ELEMENT,
+        ),
+        short="as",
+        idempotent=True,
+        playwright="page.screenshot()",
+        mcp=("browser_take_screenshot",),
+    ),
+    Verb(
+        "download",
+        "Click an element, save the file that it downloads, and check the content.",
+        {
+            "role": "button",
+            "name": "Export JSON",
+            "as": "conversation.json",
+            "expect": {"json": {"$.messages[0].role": "user"}},
+        },
+        target="required",
+        fields=(
+            Field("as", TEXT, "the name of the saved file", "conversation.json", required=True),
+            Field("expect", _DOWNLOAD_EXPECT, "the expected content", {"text": {"contain": "NVDA"}}),
+            Field("within_seconds", SECONDS, "the limit of the whole download", 10, default=30.0),
+            Field("limit_megabytes", SIZE, "the limit of the file size", 1000, default=256.0),
+        ),
+        playwright="page.expect_download()",
+        mcp=("browser_run_code_unsafe",),
+    ),
+    Verb(
+        "dialog",
+        "Define the answer to the next dialog; write it before the step that opens the dialog.",
+        {"accept": True},
+        fields=(
+            Field("accept", BOOLEAN, "accept or dismiss", True, required=True),
+            Field("text", TEXT, "the text to type into a prompt", "NVDA"),
+        ),
+        playwright="page.once('dialog')",
+        mcp=("browser_handle_dialog",),
+        detail="A dialog without such a step is dismissed, and is an error outside assertions ([errors](errors.md)). Only\n"
+        "`beforeunload`, which a page opens before it is left, is accepted, and is not an error.",
+    ),
+    Verb(
+        "viewport",
+        "Set the size of the page.",
+        {"width": 390, "height": 844},
+        fields=(
+            Field("width", COUNT, "CSS pixels", 390, required=True),
+            Field("height", COUNT, "CSS pixels", 844, required=True),
+        ),
+        idempotent=True,
+        playwright="page.set_viewport_size()",
+        mcp=("browser_resize",),
+    ),
+    Verb(
+        "back",
+        "Go back in the history.",
+        {},
+        fields=(_FOR_PAGE,),
+        bare=True,
+        playwright="page.go_back()",
+        mcp=("browser_navigate_back",),
+        detail="It fails if the history has no earlier page. " + _LEAVING,
+    ),
+    Verb(
+        "reload",
+        "Load the page again.",
+        {},
+        fields=(_FOR_PAGE,),
+        bare=True,
+        idempotent=True,
+        playwright="page.reload()",
+        mcp=("browser_run_code_unsafe",),
+        detail=_LEAVING,
+    ),
+    Verb(
+        "http",
+        "Send a request from the runner and check the reply.",
+        {"GET": "/health", "base": "backend", "status": 200},
+        fields=(
+            *(Field(method, TEXT, f"the path or URL of a {method} request", "/health") for method in HTTP_METHODS),
+            Field("base", TEXT, "the component to whose URL the path is relative", "backend"),
+            Field("headers", TEXT_MAPPING, "request headers", {"Accept": "application/json"}, default={}),
+            Field("json", ANY, "a JSON body", {"message": "Market status"}),
+            Field("form", TEXT_MAPPING, "a form body", {"message": "Market status"}),
+            Field("body", TEXT, "a text body", "Market status"),
+            Field(
+                "status",
+                {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1},
+                "the expected status, or a list of them",
+                200,
+                default=[],
+            ),
+            Field(
+                "match",
+                {**MAPPING, "minProperties": 1},
+                "JSONPath to the expected value",
+                {"$.status": "ok"},
+                default={},
+            ),
+            Field(
+                "save", TEXT_MAPPING, "values of the reply to save: name to JSONPath", {"token": "$.token"}, default={}
+            ),
+            Field("within_seconds", SECONDS, "the limit of the whole reply", 10, default=30.0),
+            Field("limit_megabytes", SIZE, "the limit of the decoded reply", 200, default=64.0),
+        ),
+        browser=False,
+        playwright="httpx.request()",
+        mcp=(),
+    ),
+    Verb(
+        "set",
+        "Save values as `${saved.NAME}` until the end of the test.",
+        {"question": "Market status"},
+        browser=False,
+        idempotent=True,
+        playwright="",
+        mcp=(),
+    ),
+    Verb(
+        "use",
+        "Insert the steps of a block.",
+        {"ask": {"message": "Market status"}},
+        short="block",
+        browser=False,
+        idempotent=True,
+        playwright="",
+        mcp=(),
+    ),
+)
+
+VERBS: dict[str, Verb] = {verb.name: verb for verb in _ALL}
+
+
+def file_name(name: str) -> str:
+    """A name of the spec as the name of a file: what is no letter, digit, dot, dash or underscore becomes a dash."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
+
+
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds, at least one."""
+    return max(1, round(seconds * 1000))
+
+
+def conditions(wanted_of: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    """Each condition with its value and whether it must not hold."""
+    for name, wanted in wanted_of.items():
+        if name == "not":
+            yield from ((inner, value, True) for inner, value in wanted.items())
+        else:
+            yield name, wanted, False
+
+
+_TARGET: Schema = {
+    "properties": {**dict.fromkeys(KINDS, TEXT), **{name: schema for name, (schema, _, _) in NARROWING.items()}}
+}
+_CONDITIONS: Schema = {"properties": {name: schema for name, (schema, _, _) in CONDITIONS.items()}}
+_CONDITIONS["properties"]["not"] = _CONDITIONS
+_REFERENCES: dict[str, Schema] = {
+    "#/$defs/Target": _TARGET,
+    "#/$defs/Conditions": _CONDITIONS,
+    "#/$defs/PageConditions": {"additionalProperties": _CONDITIONS},
+}
+
+BODIES: dict[str, Schema] = {
+    verb.name: {
+        "properties": {
+            **_TARGET["properties"],
+            **{field.name: field.schema for field in verb.fields},
+            **({"url": TEXT} if verb.name == "http" else {}),
+        }
+    }
+    for verb in VERBS.values()
+}
+"""What may stand behind each verb, in a spec and in a plan, as far as it says where a text is wanted."""
+
+
+def as_text(value: Any, schema: Schema, text_of: Callable[[Any], str]) -> Any:
+    """Return a value with texts where its schema asks for a text, deep: a name may stand for a number or a list.
+
+    Args:
+        value: names replaced.
+        schema: of the value.
+        text_of: makes a text of a value that is none.
+    """
+    schema = _REFERENCES[schema["$ref"]] if "$ref" in schema else schema
+    if isinstance(value, dict) and ("properties" in schema or "additionalProperties" in schema):
+        named, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        return {key: as_text(item, named.get(key, other), text_of) for key, item in value.items()}
+    if isinstance(value, list) and "items" in schema:
+        return [as_text(item, schema["items"], text_of) for item in value]
+    return text_of(value) if "string" in schema.get("type", ()) else value

@@ -1,0 +1,1 @@
+"""YAML text as plain data whose every key and value has its place."""
