@@ -20,7 +20,7 @@ _OUTPUTS = ("dodo.py", ".orchestra", ".claude", "docs")
 
 
 def project(folder: Path, tests: int) -> Path:
-    """A project with one spec of this many tests."""
+    """Return a project with one spec of this many tests."""
     (folder / "specs").mkdir(parents=True)
     (folder / "pyproject.toml").write_text("[tool.orchestra]\n")
     (folder / "specs" / "large.yaml").write_text(spec(tests))
@@ -48,7 +48,7 @@ def imports_of(root: Path, script: Path) -> None:
 
 
 def run(tests: int = 1000, few: int = 16, rounds: int = 9, slow_rounds: int = 1) -> str:
-    """The tables. `slow_rounds` is for check-jsonschema, which takes seconds."""
+    """Return the tables. `slow_rounds` is for check-jsonschema, which takes seconds."""
     with tempfile.TemporaryDirectory() as scratch:
         large, small = project(Path(scratch) / "large", tests), project(Path(scratch) / "small", few)
         imports = Path(scratch) / "imports.py"
@@ -102,7 +102,7 @@ def run(tests: int = 1000, few: int = 16, rounds: int = 9, slow_rounds: int = 1)
 
 
 def commands() -> str:
-    """How long the slash commands of this repository are."""
+    """Return how long the slash commands of this repository are."""
     rows = []
     for path in sorted((ROOT / ".claude" / "commands").glob("*.md")):
         text = path.read_bytes()

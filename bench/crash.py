@@ -52,7 +52,7 @@ _FIRST_LINE = re.compile(r"^(?:passed|flaky) +(cli:\S+)", re.MULTILINE)
 
 
 def spec(tests: int = TESTS) -> str:
-    """The suite: in three groups, every seventh test flaky, t11 failing, t12 in need of it."""
+    """Return the suite: in three groups, every seventh test flaky, t11 failing, t12 in need of it."""
     rows = []
     for number in range(tests):
         group = ("first", "second", "third")[number * 3 // tests]
@@ -90,7 +90,7 @@ class Outcome:
     other: int = 0
 
     def faults(self) -> int:
-        """All that must not be."""
+        """Return all that must not be."""
         return self.lost + self.doubled + self.broken + self.other
 
 
@@ -110,11 +110,11 @@ class Ground:
         self.wanted = bare(self.report(folder))
 
     def newest(self) -> Path:
-        """The folder of the newest run."""
+        """Return the folder of the newest run."""
         return self.home / "runs" / runs_of(self.home)[0]
 
     def report(self, folder: Path) -> Report:
-        """The report of a run."""
+        """Return the report of a run."""
         return report_of(self.root, kept_plan.latest(self.root, folder), folder)
 
     def _run(self, *words: str, code: int, program: Sequence[str] = ORCHESTRA) -> None:
@@ -196,7 +196,7 @@ class Ground:
 
 
 def doubled(events: Iterator[Event], told: set[str]) -> set[str]:
-    """The tasks that began an attempt after a verdict that was shown as a pass."""
+    """Return the tasks that began an attempt after a verdict that was shown as a pass."""
     good: set[str] = set()
     found: set[str] = set()
     for event in events:
@@ -209,7 +209,7 @@ def doubled(events: Iterator[Event], told: set[str]) -> set[str]:
 
 
 def bare(report: Report) -> Report:
-    """A report without times, ids of the run, and how often it went on."""
+    """Return a report without times, ids of the run, and how often it went on."""
     rows = []
     for row in report.rows:
         failures = tuple(

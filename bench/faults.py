@@ -273,24 +273,24 @@ class Tally:
     gone: list[float] = field(default_factory=list)
 
     def held(self) -> bool:
-        """Whether the oracle is content."""
+        """Return True if the oracle is content."""
         return not (self.blamed or self.missing or self.left or self.hung or self.odd)
 
 
 def plan_of(injections: int, seed: int) -> list[str]:
-    """The kinds of all injections, each as often as the others, in the order of the seed."""
+    """Return the kinds of all injections, each as often as the others, in the order of the seed."""
     kinds = [list(KINDS)[number % len(KINDS)] for number in range(injections)]
     random.Random(seed).shuffle(kinds)
     return kinds
 
 
 def task_of(number: int, kind: str) -> str:
-    """The task that an injection is."""
+    """Return the task that an injection is."""
     return f"{'mcp' if KINDS[kind][0].startswith('mcp.') else 'cli'}:t{number}"
 
 
 def victim_of(number: int, kind: str) -> str:
-    """The component that an injection breaks."""
+    """Return the component that an injection breaks."""
     victim = KINDS[kind][0]
     if victim == "plain":
         return f"plain{number % _PLAIN}"
@@ -363,7 +363,7 @@ def _write(folder: Path, texts: Mapping[str, str], spec: str) -> Path:
 
 
 def _pages(folder: Path, kinds: Sequence[tuple[int, str]]) -> Path:
-    """A project whose tests harm what carries them."""
+    """Return a project whose tests harm what carries them."""
     low, high = free_range(4)
     drivers = {"cli": "{driver: playwright, workers: 1}", "mcp": "{driver: mcp, session: {single: true}}"}
     used = dict.fromkeys(task_of(*one).partition(":")[0] for one in kinds)
@@ -389,7 +389,7 @@ def _env() -> dict[str, str]:
 
 
 def _clock(folder: Path, seed: float) -> dict[str, str]:
-    """An environment in which every Python has a clock that jumps."""
+    """Return an environment in which every Python has a clock that jumps."""
     (folder / "clock").mkdir()
     (folder / "clock" / "sitecustomize.py").write_text(CLOCK)
     return _env() | {"PYTHONPATH": f"{folder / 'clock'}{os.pathsep}{ROOT}", "CLOCK_SEED": str(seed)}
@@ -546,7 +546,9 @@ def _ports(root: Path) -> list[str]:
 
 
 def watcher(seconds: float) -> float:
-    """The share of one core that watching takes: a keeper with two services, asked as often as specs do by default."""
+    """Return the share of one core that watching takes: a keeper with two services, asked as often as specs do by
+    default.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         root = _project(Path(scratch) / "w", [(1, "killed in a test")])
         text = (root / "specs/f.yaml").read_text().replace(f"every_seconds: {EVERY_SECONDS:g}", "every_seconds: 5")
@@ -567,7 +569,8 @@ FLOOD = "import sys\nfor _ in range(1000): sys.stdout.write(('x' * 99 + '\\n') *
 
 
 def flood(rounds: int = 3) -> float:
-    """How much longer 100 MB of output take to be written when it is kept as a log, than when it is only read away.
+    """Return how much longer 100 MB of output take to be written when it is kept as a log, than when it is only read
+    away.
 
     The rounds alternate; the median of the ratios.
     """
@@ -605,7 +608,7 @@ def inject(chosen: Sequence[str], seed: int) -> Tally:
 
 
 def report(tally: Tally, seed: int, watched: float | None, flooded: float | None = None) -> str:
-    """The tables."""
+    """Return the tables."""
     rows = []
     for kind in KINDS:
         if tally.injected[kind]:
@@ -652,7 +655,7 @@ def report(tally: Tally, seed: int, watched: float | None, flooded: float | None
 
 
 def run(injections: int = 300, seed: int = SEED, watch_seconds: float = 30.0) -> str:
-    """The tables."""
+    """Return the tables."""
     watched = watcher(watch_seconds) if watch_seconds else None
     flooded = flood() if watch_seconds else None
     return report(inject(plan_of(injections, seed), seed), seed, watched, flooded)

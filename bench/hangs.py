@@ -49,7 +49,7 @@ class Run:
     process: subprocess.Popen[bytes]
 
     def children(self, *words: str) -> list[psutil.Process]:
-        """The processes of the run in whose command line all words are."""
+        """Return the processes of the run in whose command line all words are."""
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
@@ -338,7 +338,7 @@ def _fill(pipe: int) -> None:
 
 
 def events(folder: Path) -> list[dict[str, object]]:
-    """The ledger of the only run, as far as it goes; empty when there is none."""
+    """Return the ledger of the only run, as far as it goes; empty when there is none."""
     found = list((folder / ".orchestra/s/runs").glob("*/events.jsonl"))
     return [json.loads(line) for file in found[:1] for line in file.read_text().splitlines()]
 
@@ -388,7 +388,7 @@ def told_to_end(hang: Hang, folder: Path, patience: float) -> Endured:
 
 
 def at_its_limit(hang: Hang, folder: Path, patience: float) -> Endured:
-    """The run to its end, with a short limit for the test that hangs."""
+    """Return the run to its end, with a short limit for the test that hangs."""
     project(hang, folder, LIMIT_SECONDS)
     run = start(hang, folder)
     faults: list[str] = []
@@ -433,7 +433,7 @@ def endure(
 
 
 def report(endured: Iterable[Endured]) -> str:
-    """The tables."""
+    """Return the tables."""
     all_of = list(endured)
     told = [one for one in all_of if one.ask == "signal"]
     late = [one for one in all_of if one.ask == "limit"]
@@ -453,5 +453,5 @@ def report(endured: Iterable[Endured]) -> str:
 
 
 def run() -> str:
-    """All of them, one after the other."""
+    """Return all of them, one after the other."""
     return report([*endure(BY_NAME, "signal"), *endure(BOUNDED, "limit")])

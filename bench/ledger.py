@@ -44,7 +44,7 @@ FLIPPED_SEGMENT = 8000
 
 
 def plan_of(tests: int) -> Plan:
-    """A plan of commands."""
+    """Return a plan of commands."""
     return Plan(
         suite="work",
         title="",
@@ -54,7 +54,7 @@ def plan_of(tests: int) -> Plan:
 
 
 def verdict(number: int) -> VerdictGiven:
-    """A verdict."""
+    """Return a verdict."""
     return VerdictGiven(
         **_of(number),
         verdict="passed",
@@ -86,7 +86,7 @@ def _attempt(number: int, evidence: tuple[Evidence, ...]) -> AttemptFinished:
 
 
 def story(plan: Plan, done: int, evidence: Mapping[int, Evidence], logs: tuple[Evidence, ...]) -> Iterator[Body]:
-    """The events of a run whose first tests have passed."""
+    """Yield the events of a run whose first tests have passed."""
     yield RunStarted(
         run=RUN,
         suite="work",
@@ -151,7 +151,7 @@ def appends(count: int) -> Figure:
 
 
 def folding(events: int) -> list[Figure]:
-    """The fold of a long ledger, and the same with reading and verifying, against json.loads."""
+    """Return the fold of a long ledger, and the same with reading and verifying, against json.loads."""
     tests = events // 3
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / RUN
@@ -191,7 +191,7 @@ def _log(path: str, content: bytes) -> Evidence:
 
 
 def flips(count: int, seed: int) -> int:
-    """How many of so many random changes of one byte, in the files of ledger, evidence and logs, an audit finds."""
+    """Return how many of so many random changes of one byte, in the files of ledger, evidence and logs, an audit finds."""
     dice, found = random.Random(seed), 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / RUN
@@ -228,7 +228,7 @@ def flips(count: int, seed: int) -> int:
 
 
 def crashes(kills: int, cuts: int) -> str:
-    """The table of kills and power cuts; three projects at a time, for a run mostly waits."""
+    """Return the table of kills and power cuts; three projects at a time, for a run mostly waits."""
     half = kills // 2
     jobs = [(kills - half, 2026, False), (half, 2027, False), (cuts, 2028, True)]
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(len(jobs)) as pool:
@@ -258,7 +258,7 @@ def run(
     cuts: int = 100,
     rounds: int = 5,
 ) -> str:
-    """The tables."""
+    """Return the tables."""
     found = [appends(appended), *folding(folded)]
     bits = table("Changes of one byte", ("changed", "found"), [(f"{flipped:,}", f"{flips(flipped, 2026):,}")])
     return "\n".join([figures("Ledger: ratios", found), status(tests, rounds), bits, crashes(kills, cuts)])

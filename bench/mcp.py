@@ -253,7 +253,7 @@ PARTS = {"latency": latency, "lag": lag, "kills": kills}
 
 
 def run(names: list[str] | None = None, rounds: int = 100) -> str:
-    """The table of all parts, or of those named."""
+    """Return the table of all parts, or of those named."""
     return measure(names or list(PARTS), rounds)[0]
 
 

@@ -46,7 +46,7 @@ class BenchmarkError(Exception):
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what changes how Python starts: compiled modules are cached as for every user."""
+    """Return the environment without what changes how Python starts: compiled modules are cached as for every user."""
     return {
         **{name: text for name, text in os.environ.items() if not name.startswith("PYTHON") and name != "CI"},
         **extra,
@@ -74,7 +74,7 @@ def once(case: Case) -> Timing:
 
 
 def alternate(cases: Mapping[str, Case], rounds: int) -> dict[str, Timing]:
-    """Each case in turn, `rounds` times, after one round that does not count and fills every cache."""
+    """Return each case in turn, `rounds` times, after one round that does not count and fills every cache."""
     taken: dict[str, list[Timing]] = {name: [] for name in cases}
     for number in range(rounds + 1):
         for name, case in cases.items():
@@ -109,12 +109,12 @@ class Figure:
 
 
 def ratio(name: str, timing: Timing, base: Timing, limit: float, *, at_least: bool = False) -> Figure:
-    """How many times the base."""
+    """Return how many times the base."""
     return Figure(name, timing.wall / base.wall, timing.cpu / base.cpu, limit, at_least)
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that reads well on a terminal too."""
+    """Return a Markdown table that reads well on a terminal too."""
     widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [
@@ -130,11 +130,11 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 
 
 def timings(title: str, taken: Mapping[str, Timing]) -> str:
-    """A table of milliseconds and memory."""
+    """Return a table of milliseconds and memory."""
     rows = [(name, f"{one.wall * 1e3:.0f}", f"{one.cpu * 1e3:.0f}", f"{one.memory:.0f}") for name, one in taken.items()]
     return table(title, ("process", "wall ms", "CPU ms", "peak MiB"), rows)
 
 
 def figures(title: str, found: Sequence[Figure]) -> str:
-    """A table of ratios and limits."""
+    """Return a table of ratios and limits."""
     return table(title, ("figure", "wall", "CPU", "limit", ""), [one.row() for one in found])

@@ -55,7 +55,7 @@ class Score:
 
 
 def limits_by(rule: Baseline) -> Judge:
-    """The rule of orchestra: ratio, seconds and noise."""
+    """Return the rule of orchestra: ratio, seconds and noise."""
 
     def judge(samples: list[float]) -> Callable[[float], bool]:
         limits = baseline.bounds(baseline.usual(samples), rule)
@@ -151,7 +151,7 @@ RULES = (
 
 
 def durations(tests: int = 200, runs: int = 100, seeds: int = 3) -> str:
-    """The table of rules by noise."""
+    """Return the table of rules by noise."""
     rows = []
     for name, judge, confirm, moving in RULES:
         for sigma, goal in GOALS.items():
@@ -199,7 +199,7 @@ def flakiness(tests: int = 1000, runs: int = FLAKY_RUNS) -> str:
 
 
 def _passed(selection: list[str]) -> View:
-    """A run whose tests have all passed."""
+    """Return a run whose tests have all passed."""
     bodies: list[Body] = [
         RunStarted(
             run="",
@@ -280,5 +280,5 @@ def gates(tests: int = 10_000, number: int = 50, test_seconds: float = 0.002) ->
 
 
 def run() -> str:
-    """All tables."""
+    """Return all tables."""
     return f"{durations()}\n{flakiness()}\n{gates()}"

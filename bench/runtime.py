@@ -71,7 +71,7 @@ for process in running:
 
 
 def work_spec(count: int, driver: str, body: str) -> str:
-    """A spec of this many tests; each but the first needs the one of half its number."""
+    """Return a spec of this many tests; each but the first needs the one of half its number."""
     rows = (f"  t{number}: {{{f'needs: [t{number // 2}], ' if number else ''}{body}}}\n" for number in range(count))
     return _HEAD.format(driver=driver) + "".join(rows)
 
@@ -98,7 +98,7 @@ def fresh(root: Path) -> Callable[[], None]:
 
 
 def ninja_project(folder: Path, count: int) -> Path:
-    """The same processes as edges of ninja; nothing is written, so that each run does all of them."""
+    """Return the same processes as edges of ninja; nothing is written, so that each run does all of them."""
     folder.mkdir()
     edges = (f"build t{number}: run {f't{number // 2}' if number else ''}\n" for number in range(count))
     (folder / "build.ninja").write_text("rule run\n  command = true\n" + "".join(edges))
@@ -162,5 +162,5 @@ def processes(tests: int, rounds: int) -> str:
 
 
 def run(tests: int = 10_000, commands: int = 1000, rounds: int = 3) -> str:
-    """The tables."""
+    """Return the tables."""
     return "\n".join([no_op(tests, rounds), processes(commands, rounds)])

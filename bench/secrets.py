@@ -65,7 +65,7 @@ def variables() -> dict[str, str]:
 
 
 def log(size: int) -> str:
-    """A log of a service, of about so many bytes."""
+    """Return a log of a service, of about so many bytes."""
     line = "2026-01-02T03:04:05.678Z INFO  [worker-{0}] request {1:08x} GET /api/items?page={0} 200 {2} ms\n"
     lines, give = list[str](), random.Random(2)
     while sum(map(len, lines[:1])) * len(lines) < size:
@@ -110,7 +110,7 @@ def speed() -> Figure:
 
 
 def run(programs: int = 60, logs: int = 60, pages: int = 20, rounds: int = 5) -> str:
-    """All tables."""
+    """Return all tables."""
     commands, browser = (text.replace("{{", "{").replace("}}", "}") for text in (_COMMANDS, _BROWSER))
     program = commands + "".join(f"  t{at}: {{command: {{argv: [python, say.py]}}}}\n" for at in range(programs))
     worst = commands + "".join(f"  t{at}: {{command: {{argv: [cat, log.txt]}}}}\n" for at in range(logs))

@@ -63,7 +63,7 @@ GROUPS = 20
 
 
 def spec(tests: int) -> str:
-    """The text of a spec with this many tests; a test needs one or two that stand before it."""
+    """Return the text of a spec with this many tests; a test needs one or two that stand before it."""
     head = _HEAD.format(count=tests, groups="\n".join(_GROUP.format(number=number) for number in range(GROUPS)))
     return head + "".join(_test(number) for number in range(tests))
 

@@ -14,7 +14,7 @@ from bench.measure import ORCHESTRA, PASS, Case, alternate, environment, figures
 
 
 def run(tests: int = 16, rounds: int = 21) -> str:
-    """The tables, for a project whose spec has this many tests."""
+    """Return the tables, for a project whose spec has this many tests."""
     with tempfile.TemporaryDirectory() as scratch:
         root = project(Path(scratch) / "small", tests)
         subprocess.run([*ORCHESTRA, "compile"], cwd=root, env=environment({}), capture_output=True, check=True)

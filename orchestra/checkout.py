@@ -1,7 +1,8 @@
-"""What a pull request can bring: the files of a checkout, and programs among them. Imports nothing of this package.
+"""Guard against the content of a checkout: files that a pull request can bring, and programs among them. Imports
+nothing of this package.
 
-orchestra starts some programs itself: git, browsers, the opener of files. A PATH often has folders of the project on it,
-`.venv/bin` or `node_modules/.bin`. Programs there are not used for these.
+orchestra starts some programs itself: git, browsers, the opener of files. A PATH often has folders of the project on
+it, `.venv/bin` or `node_modules/.bin`. Programs there are not used for these.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code of a command line. Known errors are told on stderr; anything else leaves a file to attach."""
+    """Return the exit code of a command line. Report known errors on stderr; for others write a file to attach."""
     try:
         if _is_check(arguments) and _unchanged():
             print("up to date: nothing has changed since the last check", file=sys.stderr)
@@ -87,11 +87,11 @@ def run(arguments: list[str]) -> int:
 _OF_THE_MACHINE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG}
 )
-"""What a system refuses to any program: no bug of ours, wherever it comes up."""
+"""Errors by which a system refuses an operation of any program; they are not bugs of orchestra."""
 
 
 def _refusal(error: OSError) -> MachineError:
-    """A system that refuses. An error without a file is about what is printed."""
+    """Return a system that refuses. An error without a file is about what is printed."""
     what = f"{error.filename!r}" if error.filename else "the output"
     return MachineError(f"{what} cannot be written: {error.strerror}", "make room, or raise the limit that was reached")
 
@@ -105,7 +105,7 @@ def tell(error: OrchestraError) -> None:
 
 
 def _is_check(arguments: list[str]) -> bool:
-    """Whether it is a plain `compile --check`, which a stamp may answer; CI never asks the stamp."""
+    """Return True if it is a plain `compile --check`, which a stamp may answer; CI never asks the stamp."""
     return (
         arguments[:1] == ["compile"]
         and "--check" in arguments
@@ -115,7 +115,7 @@ def _is_check(arguments: list[str]) -> bool:
 
 
 def _unchanged() -> bool:
-    """Whether all specs, outputs and this program are as the last check found or made them."""
+    """Return True if all specs, outputs and this program are as the last check found or made them."""
     from pathlib import Path  # noqa: PLC0415 - as in `_click`
 
     from orchestra import project  # noqa: PLC0415 - as in `_click`
@@ -125,7 +125,7 @@ def _unchanged() -> bool:
         here = project.find(Path.cwd())
         return stamp.unchanged(here.root, here.spec_files())
     except (OrchestraError, OSError):
-        return False  # the long way tells what is wrong
+        return False  # the full compile reports the problem
 
 
 def _click(arguments: list[str]) -> int:

@@ -20,10 +20,10 @@ class Diagnostic(NamedTuple):
     """One problem, ordered by place.
 
     Attributes:
-        place: where it stands.
+        place: in the spec.
         rule: the id of the rule, a heading of docs/rules.md.
         message: lower case, names quoted, the value found, the values allowed, where the other party is defined.
-        hint: the mend, empty when the message says it.
+        hint: the fix, empty if the message states it.
     """
 
     place: Place

@@ -1,7 +1,6 @@
-"""What a generated dodo.py imports: the suites of a project as doit tasks, wired to runtime and reports.
+"""Provide the import of a generated dodo.py: the suites of a project as doit tasks, wired to runtime and reports.
 
-The top layer beside the command line: it may import everything. A dodo.py is an index of data; all that it decides stands
-here.
+In the top layer, next to the command line: it can import everything. A dodo.py is an index of data; the logic is here.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Suites:
         dag.seam()
 
     def tasks(self) -> Iterator[dict[str, Any]]:
-        """The doit tasks: `cli:B004` for the default suite, `self:cli:lint` for the others."""
+        """Yield the doit tasks: `cli:B004` for the default suite, `self:cli:lint` for the others."""
         for index, (suite, data) in enumerate(self._suites.items()):
             for method in data["methods"]:
                 prefix = f"{suite}:{method}" if index else method

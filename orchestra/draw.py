@@ -52,7 +52,7 @@ _MARKDOWN = re.compile(
 _BACKSLASH = frozenset("*[]~#_")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
-# What a Mermaid label may not hold as it is: ASCII punctuation but for ,.()/'?- and what would start a list.
+# The characters that a Mermaid label must escape: ASCII punctuation except ,.()/'?- and the start of a list.
 _LABEL = re.compile(r"[!\"#$%&*+:;<=>@\[\\\]^_`{|}~]|\A-|(?<=\A)[0-9]+[.)]")
 # Mermaid looks for these after its references are resolved: an icon, and its own placeholder of a reference.
 _LATE = re.compile(r"fa(?=[bklrs]?:fa-)|ﬂ(?=°)")
@@ -79,7 +79,8 @@ def _reference(found: re.Match[str]) -> str:
 
 
 def markdown(text: str) -> str:
-    """The text as inline Markdown that renders as `visible(text)`, in a line, a heading, a list item or a table cell.
+    """Return the text as inline Markdown that renders as `visible(text)`, in a line, a heading, a list item or a table
+    cell.
 
     Nothing in it is markup (CommonMark, GFM), a template (Jinja, Liquid), or a form that Claude Code acts on in a slash
     command: an inline shell line, a placeholder of an argument or the environment, a file reference.
@@ -98,12 +99,12 @@ def duration(seconds: float) -> str:
 
 
 def code(text: str) -> str:
-    """The text as code when it is plain enough for that (ids, names, paths), else as `markdown` has it."""
+    """Return the text as code when it is plain enough for that (ids, names, paths), else as `markdown` has it."""
     return f"`{text}`" if _SAFE_CODE.fullmatch(text) else markdown(text)
 
 
 def plain_name(text: str) -> str:
-    """The text itself, an id or a path that can stand in a command line as it is.
+    """Return the text itself, an id or a path that can stand in a command line as it is.
 
     Raises:
         ValueError: it is not plain; ids of suites, methods and commands always are, the schema sees to that.
@@ -121,12 +122,12 @@ def code_cell(text: str) -> str:
 
 
 def codes(texts: Iterable[str]) -> str:
-    """Each text as code, with commas."""
+    """Return each text as code, with commas."""
     return ", ".join(map(code, texts))
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A GFM table; heads and cells are Markdown already. It ends without a line end."""
+    """Return a GFM table; heads and cells are Markdown already. It ends without a line end."""
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join(lines)
@@ -134,7 +135,7 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 # ------------------------------------------------------------------------------------------------------------- Mermaid
 def label(text: str) -> str:
-    """The text as the quoted label of a Mermaid node: one line of at most `LABEL_LENGTH` characters as shown."""
+    """Return the text as the quoted label of a Mermaid node: one line of at most `LABEL_LENGTH` characters as shown."""
     short = clip(one_line(text), LABEL_LENGTH)
     parted = _LATE.sub(lambda found: found[0] + " ", short)  # visibly: no reference would keep them apart
     return '"' + _LABEL.sub(_label_reference, parted) + '"'
@@ -145,7 +146,8 @@ def _label_reference(found: re.Match[str]) -> str:
 
 
 def mermaid(plan: Plan) -> str:
-    """The graph of the tests as Mermaid source: by test, or by group when there are too many tests for a picture.
+    """Return the graph of the tests as Mermaid source: by test, or by group when there are too many tests for a
+    picture.
 
     A solid arrow is `needs` (blocks), a dotted one `after` (order only). It ends without a line end.
     """
@@ -168,14 +170,14 @@ def mermaid(plan: Plan) -> str:
 
 
 def _arrows(test: Test) -> list[str]:
-    """The arrows that lead to a test. They are drawn next to it, so that git merges those of two tests."""
+    """Return the arrows that lead to a test. They are drawn next to it, so that git merges those of two tests."""
     end = node_name("t", test.id)
     arrows = [*((need, "-->") for need in test.needs), *((prior, "-.->") for prior in test.after)]
     return [f"{node_name('t', start)} {arrow} {end}" for start, arrow in arrows]
 
 
 def node_name(kind: str, name: str) -> str:
-    """Return the name of a node, made of what it stands for and of nothing else, so that no other node changes it.
+    """Return the name of a node, derived only from its own test or group, so that it does not depend on other nodes.
 
     Letters and digits are as they are, `_` is doubled, and any other character is its number between underscores.
     """
@@ -218,7 +220,7 @@ def grouped(plan: Plan) -> list[tuple[str, str, list[Test]]]:
 
 # ------------------------------------------------------------------------------------------------------------ terminal
 def width(text: str) -> int:
-    """How many columns of a terminal the text takes: wide characters two, combining ones none."""
+    """Return how many columns of a terminal the text takes: wide characters two, combining ones none."""
     if text.isascii():
         return len(text)
     return sum(
@@ -230,7 +232,9 @@ def width(text: str) -> int:
 
 
 def terminal_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in plain text, columns two spaces apart; cells are shown on one line each. It ends without a line end."""
+    """Return a table in plain text, columns two spaces apart; cells are shown on one line each. It ends without a line
+    end.
+    """
     cells = [[one_line(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
@@ -240,7 +244,7 @@ def terminal_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def terminal_graph(plan: Plan) -> str:
-    """The graph in plain text: the tests of each group in the order of the plan, with what each waits for."""
+    """Return the graph in plain text: the tests of each group in the order of the plan, with what each waits for."""
     blocks = []
     for _, title, tests in grouped(plan):
         rows = [

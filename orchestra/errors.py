@@ -3,19 +3,19 @@
     OrchestraError
     ├── UsageError        2   the command line, a name on it, or a file that it names is wrong
     ├── SpecError         2   the spec is wrong; carries every diagnostic
-    ├── PlanError         2   plan.json is missing, stale or damaged: `orchestra compile` mends it
+    ├── PlanError         2   plan.json is missing, stale or damaged: `orchestra compile` fixes it
     ├── ForeignFileError  2   an output path holds a file that this compiler did not write
     ├── DriftError        1   `compile --check` found an output that differs from the spec
     ├── BugError         70   a run met a mistake of ours (`orchestra.runtime.run.ending`)
-    └── MachineError      3   a server, tool, browser, disk or folder is not fit for the work
+    └── MachineError      3   a server, tool, browser, disk or folder is not healthy
         ├── LockedError       another run has the suite (`orchestra.ledger.lock`)
-        └── LedgerError       a record is missing, or was changed by somebody else (`orchestra.ledger.log`)
+        └── LedgerError       a record is missing, or was changed elsewhere (`orchestra.ledger.log`)
 
-What is no fault of the user has its own exceptions where it is raised and caught (`StepError` in the drivers,
-`ServerError` around MCP, `EvaluationError` in the metrics) and never reaches the command line.
+Conditions that are not the user's fault have exceptions of their own where they are raised and caught (`StepError` in
+the drivers, `ServerError` around MCP, `EvaluationError` in the metrics) and never reach the command line.
 
-A message says what was found, quoted, where, and what is allowed; `hint` says what to do. Errors carry data and never
-print: the command line renders them once (see `orchestra.cli`).
+A message quotes what was found, with the place and the allowed values; `hint` states the fix. Errors carry data and
+never print: the command line renders them once (see `orchestra.cli`).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ EXIT_SIGTERM = 143
 
 
 class OrchestraError(Exception):
-    """A mistake or a condition that its reader can mend.
+    """A mistake or a condition that the reader can fix.
 
     Args:
         message: what was found and what is allowed, in one or a few lines, lower case at the start.
-        hint: what to do about it; empty when the message says it already.
+        hint: the fix; empty if the message states it.
     """
 
     exit_code: ClassVar[int] = EXIT_USAGE
@@ -76,6 +76,6 @@ class DriftError(OrchestraError):
 
 
 class MachineError(OrchestraError):
-    """A server, tool, browser, disk or folder is not fit for the work."""
+    """A server, tool, browser, disk or folder is not healthy."""
 
     exit_code = EXIT_MACHINE

@@ -23,7 +23,7 @@ _OF_OTHERS = frozenset({"GIT_INDEX_FILE", "GIT_WORK_TREE"})
 
 
 class Asked(NamedTuple):
-    """The end of a git command. `code` is None when it did not start or did not end in time, and `err` says which."""
+    """The end of a git command. `code` is None if it did not start or did not end in time, and `err` has the reason."""
 
     code: int | None
     out: bytes
@@ -96,7 +96,7 @@ def refusal(folder: Path) -> str:
 
 
 def untrusted(error: str, folder: Path) -> str:
-    """Return what an error of git says of a work tree that belongs to another user; empty for another error."""
+    """Return the message of git about a work tree of another user; empty for another error."""
     if "dubious ownership" not in error:
         return ""
     tree = checkout.top(folder)

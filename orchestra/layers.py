@@ -1,4 +1,4 @@
-"""The layers in which a test may find errors beside its assertions. Imports nothing of this package."""
+"""Define the layers of errors outside assertions. Imports nothing of this package."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ Layer: TypeAlias = Literal[
 Level: TypeAlias = Literal["fail", "warn", "ignore"]
 
 LAYERS: Final[tuple[Layer, ...]] = get_args(Layer)
-"""In the order in which findings are told: what is surest to be a fault comes first."""
+"""In the order of reports: the most certain faults come first."""

@@ -24,7 +24,7 @@ class Reference(NamedTuple):
 
 
 def may_hold(value: Any) -> bool:
-    """Whether a text in a JSON value or a part of a plan may hold a name; False is certain.
+    """Return True if a text in a JSON value or a part of a plan may hold a name; False is certain.
 
     To encode a value in C takes a tenth of the time of a walk through it, and most values hold none.
     """
@@ -32,7 +32,7 @@ def may_hold(value: Any) -> bool:
 
 
 def references(text: str) -> Iterator[Reference]:
-    """Every reference of the text, in order; escaped ones are not references."""
+    """Yield every reference of the text, in order; escaped ones are not references."""
     if "${" not in text:
         return
     for match in _TOKEN.finditer(text):
@@ -41,12 +41,14 @@ def references(text: str) -> Iterator[Reference]:
 
 
 def names_in(text: str) -> list[str]:
-    """The names of `references`, in order, where only they are asked for: a third of the time, in C. An escape is ""."""
+    """Return the names of `references`, in order, where only they are asked for: a third of the time, in C. An escape
+    is "".
+    """
     return [name for name, _ in _TOKEN.findall(text)] if "${" in text else []
 
 
 def escape(text: str) -> str:
-    """The text as it must be written so that no part of it is a reference."""
+    """Return the text as it must be written so that no part of it is a reference."""
     return text.replace("${", "$${")
 
 
@@ -64,7 +66,7 @@ def substitute(text: str, known: Mapping[str, Any], shown: Callable[[Any], str] 
 
 
 def expand(text: str, lookup: Callable[[str], str]) -> str:
-    """The final text: each reference replaced by `lookup(name)`, each `$${` by `${`. What `lookup` raises passes."""
+    """Return the text with each reference replaced by `lookup(name)`, each `$${` by `${`. Exceptions of `lookup` pass."""
 
     def one(match: re.Match[str]) -> str:
         return "${" if match.group(1) is None else lookup(match.group(1))

@@ -19,7 +19,7 @@ _DIGEST = "sha256:"
 
 
 class Entry(NamedTuple):
-    """What is known of a generated file: digests, with `sha256:`; `sources` is empty for what is no plan."""
+    """The index entry of a generated file: digests, with `sha256:`; `sources` is empty except for a plan."""
 
     content: str
     sources: str = ""

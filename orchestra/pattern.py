@@ -1,8 +1,8 @@
 """Regular expressions of a spec: what can be read, and how much one search may cost.
 
-Python's own syntax holds for all of them but `match` of `expect`, which runs in the page. The compiler refuses what
-`compiled` cannot read; `orchestra.runtime.bounded` searches with the same engine, in a process of its own
-(docs/decisions/009-patterns.md says why).
+All of them have Python's own syntax except `match` of `expect`, which runs in the page. The compiler refuses a pattern
+that `compiled` cannot read; `orchestra.runtime.bounded` searches with the same engine, in a process of its own
+(docs/decisions/009-patterns.md has the reason).
 """
 
 from __future__ import annotations

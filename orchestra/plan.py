@@ -3,8 +3,9 @@
 May import `conflict`, `errors`, `layers`, `steps`.
 
 Every value is frozen data. A field that is absent in plan.json has the default written here, so a reviewer's diff shows
-only what a spec says. Durations are seconds. Text may still hold late names (`${backend.url}`, see `orchestra.names`).
-There are no line numbers: `at` is a path in the spec (`tests/B004/steps/1`), looked up in the file when somebody asks.
+only the values of the spec. Durations are seconds. Text can still hold runtime variables (`${backend.url}`, see
+`orchestra.names`). There are no line numbers: `at` is a path in the spec (`tests/B004/steps/1`), looked up in the file
+on demand.
 
 Longer than other modules because it is one record: types, then how they are written and read.
 """
@@ -46,7 +47,7 @@ class Probe(Part, frozen=True):
 
 
 class Ready(Part, frozen=True):
-    """When a component may be used: `successes` passes of the probe in a row, `within_seconds` after its start."""
+    """The readiness of a component: `successes` passes of the probe in a row, `within_seconds` after its start."""
 
     probe: Probe
     within_seconds: float = 60.0
@@ -54,7 +55,7 @@ class Ready(Part, frozen=True):
 
 
 class Live(Part, frozen=True):
-    """What is watched while tests run: `failures` misses in a row open an incident."""
+    """The watch of a component during the tests: `failures` misses in a row open an incident."""
 
     probe: Probe
     every_seconds: float = 5.0
@@ -97,7 +98,7 @@ class Job(Part, frozen=True):
 
 
 class Rung(Part, frozen=True):
-    """One step of the recovery ladder; `run` is the repair command of kind `run`, and `timeout_seconds` its time."""
+    """One step of the recovery policy; `run` is the repair command of kind `run`, and `timeout_seconds` its limit."""
 
     kind: Literal["retry", "restart", "run", "port", "failover"]
     run: tuple[str, ...] = ()
@@ -163,7 +164,7 @@ class Group(Part, frozen=True):
 
 
 class Retry(Part, frozen=True):
-    """How often a test is tried again, and after which causes."""
+    """The number of retries of a test, and the causes to retry."""
 
     max: int = 0
     on: tuple[Cause, ...] = ("timeout", "connection", "crash")
@@ -190,9 +191,10 @@ class KnownFailure(Part, frozen=True):
 
 
 class Errors(Part, frozen=True):
-    """What errors beside the assertions do to a test, by layer. `allow` and `log_patterns` are regular expressions.
+    """The effect of errors outside assertions, by layer. `allow` and `log_patterns` are regular expressions.
 
-    What a text of `allow` is found in is no finding. `log_patterns` has, by component, what is looked for in its log.
+    An error that matches a pattern of `allow` is not a finding. `log_patterns` has, by component, the patterns for its
+    log.
     """
 
     page_errors: Level = "warn"
@@ -233,12 +235,14 @@ class Command(Part, frozen=True):
 class Test(Part, frozen=True):
     """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
 
-    `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit. `errors_by` has what is said of errors by the methods
-    for which it is not `errors`.
+    `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit. `errors_by` has the errors of the methods for
+    which they are not `errors`.
 
-    An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under way.
+    An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under
+    way.
 
-    `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `at` is its path in the spec.
+    `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `at` is its path in the
+    spec.
     """
 
     id: str
@@ -273,7 +277,7 @@ class Test(Part, frozen=True):
 
 
 class Baseline(Part, frozen=True):
-    """When a duration counts as a regression: ratio, seconds and noise together, confirmed in `confirm` repeats."""
+    """The conditions of a regression: ratio, seconds and noise together, confirmed in `confirm` repeats."""
 
     window: int = 20
     min_runs: int = 5
@@ -283,7 +287,7 @@ class Baseline(Part, frozen=True):
 
 
 class Gate(Part, frozen=True):
-    """A condition over metrics, judged before, during or after the tests."""
+    """A condition over metrics, evaluated before, during or after the tests."""
 
     phase: Literal["before", "during", "after"]
     name: str
@@ -303,7 +307,7 @@ class Collect(Part, frozen=True):
 
 
 class Outputs(Part, frozen=True):
-    """Where the compiled files go, relative to the project root."""
+    """The paths of the compiled files, relative to the project root."""
 
     doit: str = "dodo.py"
     commands: str = ".claude/commands"
@@ -370,7 +374,7 @@ def _written(plan: Plan) -> _Written:
 
 
 def _meaning(written: _Written) -> str:
-    """The digest of `Plan.digest`: over the canonical JSON of the plan with its output paths as by default."""
+    """Return the digest of `Plan.digest`: over the canonical JSON of the plan with its output paths as by default."""
     parts = {**written.rest, "outputs": b"{}", "tests": b"[" + b",".join(written.tests) + b"]"}
     keys = sorted(parts.keys() - {"sources", "source_digest"})
     return digest(b"{" + b",".join(b'"%s":%s' % (key.encode(), parts[key]) for key in keys) + b"}")
@@ -381,10 +385,11 @@ _LISTS = ("components", "gates", "groups", "methods", "sources")
 
 
 def dump(plan: Plan, *, whole: bool = False) -> bytes:
-    """Return the bytes of plan.json: a header line, one line a test, then the rest, one line a key, or an item of a list.
+    """Return the bytes of plan.json: a header line, one line a test, then the rest, one line a key, or an item of a
+    list.
 
-    No line is about the whole file, and an item stands behind its comma: so git merges what two branches add. The digests of
-    the file and of its sources are in the index of the outputs (`orchestra.outputs`).
+    No line concerns the whole file, and an item follows its comma, so git merges additions of two branches. The digests
+    of the file and of its sources are in the index of the outputs (`orchestra.outputs`).
 
     Args:
         plan: what to write.
@@ -417,7 +422,7 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     compiler: str = ""
 
 
-# What msgspec raises for what is no JSON of the wanted shape; wrong UTF-8 in a text is not among its own errors.
+# The exceptions of msgspec for invalid JSON; those for invalid UTF-8 in a text are not among its own.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 

@@ -46,24 +46,24 @@ def _show(char: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with each character that does not show replaced by a visible sign. White space stays."""
+    """Return the text with each character that does not show replaced by a visible sign. White space stays."""
     if text.isascii() and text.isprintable():  # nearly every text, and certain only within ASCII
         return text
     return _HIDDEN.sub(lambda found: _show(found[0]), text)
 
 
 def one_line(text: str) -> str:
-    """The visible text with white space folded to single spaces."""
+    """Return the visible text with white space folded to single spaces."""
     return " ".join(visible(text).split())
 
 
 def unbroken(text: str) -> str:
-    """The visible text without its line ends; other white space stays, so that columns are aligned."""
+    """Return the visible text without its line ends; other white space stays, so that columns are aligned."""
     return " ".join(visible(text).splitlines())
 
 
 def clip(text: str, length: int) -> str:
-    """The text, cut to `length` characters with `…` as the last when it is longer."""
+    """Return the text, cut to `length` characters with `…` as the last when it is longer."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 

@@ -35,7 +35,7 @@ class Project(NamedTuple):
 
     Attributes:
         root: the absolute path of the root folder, links resolved.
-        suite: the suite that is meant where none is named; empty if the project does not say.
+        suite: the default suite; empty if the project has none.
         specs: globs of the spec files, relative to the root.
     """
 
@@ -44,7 +44,7 @@ class Project(NamedTuple):
     specs: tuple[str, ...] = (f"{SPEC_FOLDER}/*.yaml",)
 
     def spec_files(self) -> list[str]:
-        """The spec files, sorted, relative to the root.
+        """Return the spec files, sorted, relative to the root.
 
         Raises:
             UsageError: a glob is none.
@@ -58,15 +58,15 @@ class Project(NamedTuple):
         return sorted(path.relative_to(self.root).as_posix() for path in found)
 
     def suites(self) -> list[str]:
-        """The suites that have a compiled plan, sorted."""
+        """Return the suites that have a compiled plan, sorted."""
         return sorted(path.parent.name for path in (self.root / PLAN_FOLDER).glob("*/plan.json"))
 
     def plan_file(self, suite: str, profile: str = "") -> str:
-        """The path of a suite's plan, relative to the root."""
+        """Return the path of a suite's plan, relative to the root."""
         return f"{PLAN_FOLDER}/{suite}/plan{'.' + profile if profile else ''}.json"
 
     def choose(self, suite: str | None) -> str:
-        """The suite that is meant: the named one, else the only one, else that of pyproject.toml.
+        """Return the suite that is meant: the named one, else the only one, else that of pyproject.toml.
 
         Raises:
             UsageError: there is no such suite, none at all, or no way to choose.
@@ -90,7 +90,7 @@ class Project(NamedTuple):
 
 
 def here() -> Project:
-    """The project of the working folder.
+    """Return the project of the working folder.
 
     Raises:
         UsageError: there is no working folder any more, or its settings are wrong.
@@ -103,10 +103,10 @@ def here() -> Project:
 
 
 def find(start: Path) -> Project:
-    """The project that a folder belongs to.
+    """Return the project that a folder belongs to.
 
     Raises:
-        UsageError: pyproject.toml is not TOML, or its table does not say what it may say.
+        UsageError: pyproject.toml is not TOML, or its table is invalid.
     """
     start = start.resolve()
     git_top = compiled = written = None
@@ -124,7 +124,9 @@ def find(start: Path) -> Project:
 
 
 def _own(folder: Path) -> bool:
-    """Whether a folder is there and is the user's, or root's: what somebody else puts into /tmp is no project of ours."""
+    """Return True if a folder exists and belongs to the user or root: a folder of another user in /tmp is not our
+    project.
+    """
     try:
         return all(path.stat().st_uid in {os.geteuid(), 0} for path in (folder, folder.parent))
     except OSError:
@@ -132,7 +134,7 @@ def _own(folder: Path) -> bool:
 
 
 def _has_specs(folder: Path) -> bool:
-    """Whether a folder has a spec of ours among the files of its `specs/`, which other tools have, too."""
+    """Return True if a folder has a spec of ours among the files of its `specs/`, which other tools have, too."""
     for file in folder.glob(f"{SPEC_FOLDER}/*.yaml"):
         try:
             if _SPEC.search(_text(file)) is not None:
@@ -149,7 +151,7 @@ def _text(file: Path) -> str:
 
 
 def _table(file: Path) -> Any:
-    """What [tool.orchestra] of a pyproject.toml holds; None when there is no such file or table.
+    """Return the [tool.orchestra] table of a pyproject.toml; None if there is no such file or table.
 
     Raises:
         UsageError: it seems to have the table, but cannot be read.
@@ -166,7 +168,7 @@ def _table(file: Path) -> Any:
         tool = tomllib.loads(text).get("tool", {})
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         if _TABLE.search(text) is None:
-            return None  # somebody else's file, somebody else's mistake
+            return None  # a file of another user, and not the user's mistake
         raise UsageError(
             f"{file}: this is not TOML ({error})", "correct it: its table [tool.orchestra] is needed"
         ) from error

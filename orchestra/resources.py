@@ -1,7 +1,7 @@
 """Find the files that ship with the program: schemas, templates, the demo's pages. Imports nothing of this package.
 
-In a checkout `schemas/` and `templates/` stand beside the package, where people look for them; in an installed wheel
-they lie inside it. Both are real folders, so a path is enough.
+In a checkout `schemas/` and `templates/` are next to the package; in an installed wheel they are inside it. Both are
+real folders, so a path is enough.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _KINDS = ("schemas", "templates")
 
 
 def folder(kind: str) -> Path:
-    """The folder of a kind: `schemas` or `templates`.
+    """Return the folder of a kind: `schemas` or `templates`.
 
     Raises:
         FileNotFoundError: the installation lacks it, which is a defect of the package.
@@ -29,10 +29,10 @@ def folder(kind: str) -> Path:
 
 
 def path(kind: str, name: str) -> Path:
-    """The file `name` of a kind: `path("schemas", "orchestra.schema.json")`."""
+    """Return the file `name` of a kind: `path("schemas", "orchestra.schema.json")`."""
     return folder(kind) / name
 
 
 def read_text(kind: str, name: str) -> str:
-    """The text of the file `name` of a kind."""
+    """Return the text of the file `name` of a kind."""
     return path(kind, name).read_text(encoding="utf-8")

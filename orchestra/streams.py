@@ -1,4 +1,4 @@
-"""The standard streams of a process, which whoever starts it may have closed (`orchestra run >&-`)."""
+"""Repair the standard streams of a process whose parent closed them (`orchestra run >&-`)."""
 
 from __future__ import annotations
 

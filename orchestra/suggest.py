@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be, whatever its case, or None when none is near.
+    """Return the known name that `name` was probably meant to be, whatever its case, or None when none is near.
 
     The same names give the same answer in any order of `known` (Ratcliff and Obershelp's ratio, 0.6 and above).
     """

@@ -1,6 +1,7 @@
-"""`.mcp.json` of a project: the same browser server for people and agents who explore by hand. May import `errors`, `runtime`.
+"""`.mcp.json` of a project: the same browser server for people and agents who explore by hand. May import `errors`,
+`runtime`.
 
-The file belongs to the project: what stands in it stays, whoever wrote it; only an entry that is not there is added.
+The file belongs to the project: existing entries are never changed; only a missing entry is added.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _INDENT = re.compile(r'^([ \t]+)"', re.MULTILINE)
 
 
 class Merged(NamedTuple):
-    """What becomes of the file.
+    """The result of a merge of the file.
 
     Attributes:
         text: its new content, the old one when nothing is added.
@@ -38,7 +39,7 @@ class Merged(NamedTuple):
 
 
 def entry() -> dict[str, Any]:
-    """The server that the Playwright package carries, with the flags of the runs."""
+    """Return the server that the Playwright package carries, with the flags of the runs."""
     return {"command": "python", "args": ["-m", "playwright", "mcp", *BY_HAND]}
 
 

@@ -26,12 +26,12 @@ from orchestra.plan import Plan, encode
 
 
 class Built(NamedTuple):
-    """What came of spec files.
+    """The result of compiling spec files.
 
     Attributes:
         plans: one for each spec and one for each of its profiles; none when there is a problem.
         diagnostics: every problem, sorted by place.
-        specs: the spec files, as far as they could be judged without a problem.
+        specs: the spec files that were validated without a problem.
     """
 
     plans: tuple[Plan, ...]
@@ -40,7 +40,9 @@ class Built(NamedTuple):
 
 
 def judge(assembled: Assembled) -> list[Diagnostic]:
-    """Every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the rules."""
+    """Return every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the
+    rules.
+    """
     spec = cast("Spec", assembled.data)
     problems = validate.judge(assembled) or expansion.judge(spec, assembled)
     if not problems and expansion.has_circle(spec):
@@ -49,7 +51,7 @@ def judge(assembled: Assembled) -> list[Diagnostic]:
 
 
 def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
-    """The plans of one assembled spec, its own first, and its problems; with problems there are no plans."""
+    """Return the plans of one assembled spec, its own first, and its problems; with problems there are no plans."""
     problems = judge(assembled)
     if problems:
         return [], problems
@@ -70,9 +72,10 @@ def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
 
 
 def _as_stored(plan: Plan) -> Plan:
-    """The plan as it is read back from its file, so that both have one digest: what is a default is left out by identity.
+    """Return the plan as it is read back from its file, so that both have one digest: what is a default is left out by
+    identity.
 
-    Tests are lowered so that they need no such turn, which for a thousand of them takes longer than to judge them.
+    Tests are lowered in their stored form, because a round trip of a thousand tests takes longer than their validation.
     """
     stored = msgspec.json.decode(encode(msgspec.structs.replace(plan, tests=())), type=Plan)
     return msgspec.structs.replace(stored, tests=plan.tests)
@@ -83,7 +86,7 @@ def _in_profile(problem: Diagnostic, name: str) -> Diagnostic:
 
 
 def build(root: Path, paths: Sequence[str]) -> Built:
-    """The plans of spec files and every problem in them, sorted by place.
+    """Return the plans of spec files and every problem in them, sorted by place.
 
     Args:
         root: the project root.

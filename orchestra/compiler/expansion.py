@@ -1,7 +1,8 @@
-"""How much a spec grows when it is lowered: steps of nested blocks, and combinations of matrices. May import `resolve`.
+"""Limit the growth of a spec when it is lowered: steps of nested blocks, and combinations of matrices. May import
+`resolve`.
 
-Ten lines can mean a billion steps, as with aliases in YAML. This is judged before the rules, which walk what blocks and
-matrices make. A circle of blocks has no size; a rule names it.
+Ten lines can expand to a billion steps, as with aliases in YAML. These limits are checked before the rules, which walk
+blocks and matrices. A cycle of blocks has no size; a rule reports it.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ _ENOUGH = 10**9
 
 
 def judge(spec: Spec, source: Assembled) -> list[Diagnostic]:
-    """Every test, block and matrix of a valid spec that makes too much, sorted by place."""
+    """Return every test, block and matrix of a valid spec that makes too much, sorted by place."""
     sizes: dict[str, tuple[int, int]] = {}
     problems = sorted([*_blocks(spec, source, sizes), *_matrices(spec, source)])
     return problems or [*_suite(spec, source, sizes)]
 
 
 def has_circle(spec: Spec) -> bool:
-    """Whether blocks use each other in a circle, so that what walks them all might not end in anybody's lifetime."""
+    """Return True if blocks use each other in a cycle, so that a walk of them would not end."""
     uses = {name: list(_uses(block["steps"])) for name, block in spec.get("blocks", {}).items() if "steps" in block}
     return len(resolve.topological(list(uses), uses)) < len(uses)
 
@@ -43,13 +44,13 @@ def _uses(steps: Sequence[StepSpec]) -> Iterator[str]:
 
 
 def _grown(steps: Sequence[StepSpec], sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
-    """How many steps a list makes, and how deep its blocks lie in each other."""
+    """Return how many steps a list makes, and how deep its blocks lie in each other."""
     used = [sizes.get(name, (0, 0)) for name in _uses(steps)]
     return len(steps) - len(used) + sum(size for size, _ in used), max((depth for _, depth in used), default=0)
 
 
 def _blocks(spec: Spec, source: Assembled, sizes: dict[str, tuple[int, int]]) -> Iterator[Diagnostic]:
-    """Steps in too great a number, or blocks in blocks in blocks; `sizes` gets steps and depth of each block."""
+    """Yield problems of too many steps or too deeply nested blocks; `sizes` gets steps and depth of each block."""
     blocks = {name: block["steps"] for name, block in spec.get("blocks", {}).items() if "steps" in block}
     for name in resolve.topological(list(blocks), {name: list(_uses(steps)) for name, steps in blocks.items()}):
         size, depth = _grown(blocks[name], sizes)
@@ -70,7 +71,7 @@ def _blocks(spec: Spec, source: Assembled, sizes: dict[str, tuple[int, int]]) ->
 
 
 def _combinations(test: TestSpec) -> int:
-    """How many tests an entry makes; beyond a billion it does not matter any more."""
+    """Return how many tests an entry makes; beyond a billion it does not matter any more."""
     return min(math.prod(map(len, test.get("matrix", {}).values())), _ENOUGH)
 
 

@@ -48,7 +48,9 @@ class Assembled:
     owners: dict[Path, Document] = field(repr=False, compare=False)
 
     def place(self, path: Path, *, key: bool = False) -> Place:
-        """Where the value (or the key) of `path` stands, or its nearest existing ancestor, in the file that won."""
+        """Return the place of the value (or the key) of `path`, or of its nearest existing ancestor, in the file that
+        won.
+        """
         owners = (self.owners[path[:depth]] for depth in range(1, 4) if path[:depth] in self.owners)
         # Outside of units, in a section that several files share: the first file that has the line, or an ancestor's.
         ancestors = (path[:depth] for depth in range(len(path), -1, -1))
@@ -98,7 +100,7 @@ def load(root: FilePath, path: str) -> Assembled:
 
 
 def _relative(path: str, root: FilePath) -> str:
-    """A path below the root without the root; any other path as it is."""
+    """Return a path below the root without the root; any other path as it is."""
     given = FilePath(path)
     base = next((base for base in (root, root.resolve()) if given.is_absolute() and given.is_relative_to(base)), None)
     return path if base is None else given.relative_to(base).as_posix()
@@ -135,7 +137,7 @@ class _Reading:
         self._open: list[FilePath] = []
 
     def fetch(self, path: str) -> tuple[str, bytes]:
-        """The normal form of a path relative to the root, and the bytes of its file."""
+        """Return the normal form of a path relative to the root, and the bytes of its file."""
         name = normpath(path)
         try:
             real = (self._root / name).resolve()
@@ -200,7 +202,7 @@ class _Reading:
 
 
 class _Unit(NamedTuple):
-    """A unit of the merged tree and the document that it stands in. A branch is a mapping that holds units."""
+    """A unit of the merged tree and its document. A branch is a mapping that holds units."""
 
     value: Json
     owner: Document
@@ -232,7 +234,7 @@ class _Merge:
                 self._refuse_duplicate(path, unit, known)
 
     def _overrides(self, document: Document, before: set[Path], own: dict[Path, _Unit]) -> set[Path]:
-        """The units that a file may define again: named under `override:`, and met in what it includes."""
+        """Return the units that a file may define again: named under `override:`, and met in what it includes."""
         allowed: set[Path] = set()
         listed = list(_texts(document, _OVERRIDE, self.problems))
         if not listed:
@@ -263,7 +265,7 @@ class _Merge:
         self.problems.append(Diagnostic(place, "include-duplicate", message, hint))
 
     def _refuse_mixed(self, path: Path, unit: _Unit, known: _Unit) -> None:
-        """A section that is a mapping in one file and something else in another cannot be merged."""
+        """Report a section that is a mapping in one file and another type in another."""
         name = ".".join(map(str, path))
         here, there = ("a mapping", "none") if unit.branch else ("no mapping", "one")
         message = f'"{name}" is {here}, but it is {there} at {known.owner.place(path, key=True)}'
@@ -271,7 +273,7 @@ class _Merge:
         self.problems.append(Diagnostic(place, "include-duplicate", message, "write it as a mapping in both files"))
 
     def tree(self) -> dict[str, Json]:
-        """The units put together again."""
+        """Return the units put together again."""
         merged: dict[str, Json] = {}
         for path, unit in self._units.items():
             inner: dict[str, Any] = merged
@@ -281,7 +283,7 @@ class _Merge:
         return merged
 
     def owners(self) -> dict[Path, Document]:
-        """The document that each unit stands in."""
+        """Return the document of each unit."""
         return {path: unit.owner for path, unit in self._units.items() if not unit.branch}
 
 
@@ -294,7 +296,7 @@ def _same_version(path: Path, value: Json, other: Json) -> bool:
 
 
 def _units(document: Document) -> dict[Path, _Unit]:
-    """The units and branches of one file, each branch before what it holds, without what speaks about files."""
+    """Return the units and branches of one file, each branch before what it holds, without what speaks about files."""
     found: dict[Path, _Unit] = {}
     for key, value in _mapping(document).items():
         if key not in (_INCLUDE, _OVERRIDE):
@@ -311,7 +313,7 @@ def _split(path: Path, value: Json, depth: int, document: Document, found: dict[
 
 
 def _texts(document: Document, key: str, problems: list[Diagnostic]) -> Iterator[tuple[str, Place]]:
-    """The texts listed under a key with their places; anything else there is a problem."""
+    """Yield the texts listed under a key with their places; anything else there is a problem."""
     listed = _mapping(document).get(key, [])
     rule = "include-path" if key == _INCLUDE else "include-override"
     message = f"found no list of texts under `{key}:`"

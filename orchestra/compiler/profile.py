@@ -12,12 +12,12 @@ from orchestra.yamltext.document import Json, Path, locate
 
 @dataclass(frozen=True, slots=True)
 class Profiled(Assembled):
-    """A spec with a profile applied. What the profile says stands where the profile says it."""
+    """A spec with a profile applied. A value of the profile has its place in the profile."""
 
     profile: str = ""
 
     def place(self, path: Path, *, key: bool = False) -> Place:
-        """Where the value (or the key) stands: in the profile if it says so, else in the spec."""
+        """Return the place of the value (or the key): in the profile if it sets it, else in the spec."""
         inside: Path = ("profiles", self.profile, *path)
         if locate(inside, self.documents) is not None:
             return Assembled.place(self, inside, key=key)
@@ -25,7 +25,7 @@ class Profiled(Assembled):
 
 
 def merge(base: Json, patch: Json) -> Json:
-    """The base with the patch applied: mappings are merged, null takes a key away, anything else replaces."""
+    """Return the base with the patch applied: mappings are merged, null takes a key away, anything else replaces."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(base) if isinstance(base, dict) else {}
@@ -38,7 +38,7 @@ def merge(base: Json, patch: Json) -> Json:
 
 
 def apply(assembled: Assembled, name: str) -> Profiled:
-    """The spec with its profile `name` merged in and its profiles taken out; the profile must exist."""
+    """Return the spec with its profile `name` merged in and its profiles taken out; the profile must exist."""
     data = cast("dict[str, Json]", assembled.data)
     profiles = cast("dict[str, Json]", data["profiles"])
     rest = {key: value for key, value in data.items() if key != "profiles"}

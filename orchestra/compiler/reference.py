@@ -150,7 +150,7 @@ def _row(*cells: str) -> str:
 
 
 def _code(value: Any) -> str:
-    """A value as YAML in one line, in a code span that holds whatever it holds."""
+    """Return a value as YAML in one line, in a code span that holds whatever it holds."""
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
     text = text.replace("\n", "\\n")
     return f"`` {text} ``" if "`" in text else f"`{text}`"
@@ -211,7 +211,7 @@ def _verb(verb: Verb) -> Iterator[str]:
 
 
 def _flow(value: Any) -> str:
-    """A value in YAML's flow style: keys and texts as they are, where YAML lets them."""
+    """Return a value in YAML's flow style: keys and texts as they are, where YAML lets them."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -255,5 +255,5 @@ def _tool(call: ToolCall) -> str:
 
 
 def main(which: str) -> str:
-    """The page that the command line asks for: `spec` or `steps`."""
+    """Return the page that the command line asks for: `spec` or `steps`."""
     return steps_page() if which == "steps" else spec_page()

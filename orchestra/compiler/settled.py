@@ -52,7 +52,7 @@ def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
 
 
 def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
-    """Every number of a step, with its path behind the verb and its schema."""
+    """Yield every number of a step, with its path behind the verb and its schema."""
     for name, schema in _NUMBERS[step.verb]:
         if name in step.args:
             yield (name,), step.args[name], schema
@@ -109,6 +109,6 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
 
 
 def _path(pointer: str) -> Path:
-    """The path of a step by its pointer, `/tests/B004/steps/1`."""
+    """Return the path of a step by its pointer, `/tests/B004/steps/1`."""
     section, name, key, index = pointer.split("/")[1:]
     return section, name, key, int(index)

@@ -19,7 +19,7 @@ _QUIET_RATIO = 0.9
 
 
 def answer(question: Question, market: Market, *, mutation: str = "") -> Answer:
-    """The reply to a question: `kind`, `reply`, `tickers`, `rows` and `unknown`."""
+    """Return the reply to a question: `kind`, `reply`, `tickers`, `rows` and `unknown`."""
     if question.tickers:
         tickers = question.tickers[:1] if mutation == "b006" else question.tickers
         return _quotes([market[ticker] for ticker in tickers], question.unknown)
@@ -139,7 +139,7 @@ def _money(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    """A signed percentage with a real minus sign."""
+    """Return a signed percentage with a real minus sign."""
     return f"{value:+.2f}%".replace("-", "−")  # noqa: RUF001 - a minus sign is meant
 
 
@@ -160,5 +160,5 @@ def _activity(quote: Quote) -> str:
 
 
 def _list(words: list[str]) -> str:
-    """`A`, `A and B`, `A, B and C`."""
+    """Return `A`, `A and B` or `A, B and C`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -5,10 +5,10 @@
     POST /api/ask       {"message": …, "attempt": 1} to {"kind", "reply", "tickers", "rows", "unknown", "mode"}
     POST /api/analyze   {"kind": "snapshot" | "levels" | "trend", "ticker": …} to the same and "title", "facts"
 
-An error is `{"error": …}` with a status from 400 on. The message `simulate outage` is answered with 503 at its first
-attempt and in earnest from the second on: the caller counts, so that the server holds no state. `simulate delay` is
-answered after `DEMO_SLOW_MS`. `--cached` is the mode of a stand-in: the same data as a snapshot, no faults, and a `mode`
-that says so.
+An error is `{"error": …}` with a status of 400 or above. The message `simulate outage` gets 503 at its first attempt
+and a real answer from the second on: the caller counts, so the server holds no state. `simulate delay` is answered
+after `DEMO_SLOW_MS`. `--cached` is the mode of the failover: the same data as a snapshot, no faults, and a `mode` that
+reports it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class RequestError(Exception):
 
 
 def ask(body: Mapping[str, Any], data: market.Market, broken: str = "") -> dict[str, Any]:
-    """The reply to a message.
+    """Return the reply to a message.
 
     Raises:
         RequestError: the message is missing, empty or too long, or it simulates an outage.
@@ -75,7 +75,7 @@ def _is(message: object, wanted: str) -> bool:
 
 
 def analyze(body: Mapping[str, Any], data: market.Market) -> dict[str, Any]:
-    """An analysis of one ticker.
+    """Return an analysis of one ticker.
 
     Raises:
         RequestError: there is no such analysis or ticker.
@@ -90,7 +90,7 @@ def analyze(body: Mapping[str, Any], data: market.Market) -> dict[str, Any]:
 
 
 def application(data: market.Market, *, cached: bool, model: str, broken: str, failing: faults.Faults) -> Starlette:
-    """The ASGI application over one market."""
+    """Return the ASGI application over one market."""
     mode = "cached" if cached else "live"
 
     async def health(_: Request) -> JSONResponse:
@@ -151,7 +151,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Runs the server and gives back its exit code: 0, 2 for a wrong switch or file, 3 for a taken port."""
+    """Run the server and gives back its exit code: 0, 2 for a wrong switch or file, 3 for a taken port."""
     parser = argparse.ArgumentParser(prog="orchestra.demo.backend", description="The API server of Market Parser.")
     parser.add_argument(
         "--port", type=port_number, required=True, help="the port to listen on; 0 lets the system choose"

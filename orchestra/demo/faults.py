@@ -14,8 +14,7 @@
     DEMO_STARVED=FILE     while FILE is there, the process ends with exit code 70 at once
     DEMO_FAIL_ONCE=FILE   the faults hold for the first process: it creates FILE; where FILE is, nothing fails
 
-Routes are `health`, `market`, `ask` and `analyze`. The cached mode has no faults: it stands in when the live server
-fails.
+Routes are `health`, `market`, `ask` and `analyze`. The cached mode has no faults: it replaces a failed live server.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _START = re.compile(r"start:(exit|hang)")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a route does instead of its work once it has answered `after` times: a status, `hang` or `close`."""
+    """The fault of a route once it has answered `after` times: a status, `hang` or `close`."""
 
     action: str
     after: int = 0
@@ -69,7 +68,7 @@ def _seconds(environ: Mapping[str, str], name: str) -> float:
 
 
 def from_environ(environ: Mapping[str, str]) -> Faults:
-    """Reads the switches `DEMO_FAIL`, `DEMO_DELAY_MS` and `DEMO_SLOW_MS`; `disarmed` tells whether they hold.
+    """Read the switches `DEMO_FAIL`, `DEMO_DELAY_MS` and `DEMO_SLOW_MS`; `disarmed` decides whether they apply.
 
     Raises:
         ValueError: a switch has a value that is not in the table of this module.
@@ -94,13 +93,13 @@ def from_environ(environ: Mapping[str, str]) -> Faults:
 
 
 def starved(environ: Mapping[str, str]) -> bool:
-    """Whether `DEMO_STARVED` names a file that is there."""
+    """Return True if `DEMO_STARVED` names a file that is there."""
     name = environ.get("DEMO_STARVED", "")
     return bool(name) and Path(name).exists()
 
 
 def disarmed(environ: Mapping[str, str]) -> bool:
-    """Whether `DEMO_FAIL_ONCE` says that an earlier process has had the faults already; creates its file if not."""
+    """Return True if an earlier process used up the faults of `DEMO_FAIL_ONCE`; create its file otherwise."""
     name = environ.get("DEMO_FAIL_ONCE", "")
     if not name:
         return False
@@ -120,7 +119,7 @@ class FaultMiddleware:
         self.seen: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI entry."""
+        """Handle an ASGI call."""
         route = ROUTES.get(scope.get("path", "")) if scope["type"] == "http" and scope["method"] != "OPTIONS" else None
         if route is None:
             await self.app(scope, receive, send)

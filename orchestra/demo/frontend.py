@@ -32,7 +32,7 @@ STATIC = Path(__file__).parent / "static"
 
 
 def api_url(text: str) -> str:
-    """The address of the API without a trailing slash.
+    """Return the address of the API without a trailing slash.
 
     Raises:
         argparse.ArgumentTypeError: it is no plain http or https address of a server.
@@ -65,7 +65,7 @@ class SafeHeaders:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI entry."""
+        """Handle an ASGI call."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -80,7 +80,7 @@ class SafeHeaders:
 
 
 def application(api: str, broken: str = "") -> Starlette:
-    """The ASGI application that serves the page for one API."""
+    """Return the ASGI application that serves the page for one API."""
 
     async def page(_: Request) -> FileResponse:
         return FileResponse(STATIC / "index.html")
@@ -103,7 +103,7 @@ def application(api: str, broken: str = "") -> Starlette:
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Runs the server and gives back its exit code: 0, 2 for a wrong switch, 3 for a taken port."""
+    """Run the server and gives back its exit code: 0, 2 for a wrong switch, 3 for a taken port."""
     parser = argparse.ArgumentParser(prog="orchestra.demo.frontend", description="The web front end of Market Parser.")
     parser.add_argument("--api", type=api_url, required=True, metavar="URL", help="the address of the API server")
     parser.add_argument(

@@ -68,7 +68,7 @@ class Quote:
     history: tuple[float, ...]
 
     def row(self) -> dict[str, Any]:
-        """What a table of quotes shows."""
+        """Return the row of a quote in a table."""
         return {
             "ticker": self.ticker,
             "name": self.name,
@@ -84,7 +84,7 @@ Market = dict[str, Quote]
 
 
 def _history(symbol: str, previous: float, price: float) -> tuple[float, ...]:
-    """The last `HISTORY_LENGTH` closes, the newest last: a seeded walk backwards from the two known closes."""
+    """Return the last `HISTORY_LENGTH` closes, the newest last: a seeded walk backwards from the two known closes."""
     dice = random.Random(f"{symbol} month")
     closes = [price, previous]
     drift = dice.uniform(-0.006, 0.006)
@@ -118,12 +118,12 @@ def _quote(row: tuple[str, str, str, float, float, float, float, tuple[str, ...]
 
 
 def embedded() -> Market:
-    """The table that ships with the application, by symbol, in the order in which it is shown."""
+    """Return the table that ships with the application, by symbol, in the order in which it is shown."""
     return {row[0]: _quote(row) for row in _TABLE}
 
 
 def problems(market: Market) -> list[str]:
-    """What is wrong with a market, one line each; empty when it can be served."""
+    """Return the problems of a market, one line each; empty if it can be served."""
     return [problem for symbol, quote in market.items() for problem in _quote_problems(symbol, quote)] + [
         f"the index {symbol} is missing" for symbol in INDEXES if symbol not in market
     ]
@@ -143,13 +143,13 @@ def _quote_problems(symbol: str, quote: Quote) -> Iterable[str]:
 
 
 def to_json(market: Market) -> str:
-    """The market as the text of a data file; `from_json` reads it back."""
+    """Return the market as the text of a data file; `from_json` reads it back."""
     body = {"session": SESSION, "quotes": [asdict(quote) for quote in market.values()]}
     return json.dumps(body, indent=1, ensure_ascii=False) + "\n"
 
 
 def from_json(text: str) -> Market:
-    """Reads a data file.
+    """Read a data file.
 
     Raises:
         ValueError: the text is no data file, or what it holds cannot be served.

@@ -49,7 +49,7 @@ MUTATIONS: dict[str, str] = {
 
 
 def chosen(environ: Mapping[str, str]) -> str:
-    """The mutation that `DEMO_MUTATION` names, in lower case; empty when it names none.
+    """Return the mutation that `DEMO_MUTATION` names, in lower case; empty when it names none.
 
     Raises:
         ValueError: the name is not a key of `MUTATIONS`.

@@ -39,7 +39,7 @@ def kill() -> None:
 
 
 def ask(url: str) -> str:
-    """What the server says of the market, in one line.
+    """Return the server's answer about the market, in one line.
 
     Raises:
         OSError: it does not answer.
@@ -51,7 +51,7 @@ def ask(url: str) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Does the deed and gives back the exit code: 0, or 1 when the server did not answer."""
+    """Do the deed and gives back the exit code: 0, or 1 when the server did not answer."""
     parser = argparse.ArgumentParser(prog="orchestra.demo.outage", description="Breaks the sample server on purpose.")
     parser.add_argument("deed", choices=["reset", "kill", "starve", "ask"])
     parser.add_argument("--url", default="", help="the address of the server")

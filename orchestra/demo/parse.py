@@ -28,7 +28,7 @@ _NOT_TICKERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked. All tickers are symbols in capitals, in the order of the text, each once."""
+    """A parsed question. All tickers are symbols in capitals, in the order of the text, each once."""
 
     tickers: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Question:
 
 
 def parse(message: str, market: Market, *, any_case: bool = True, names: bool = True) -> Question:
-    """What `message` asks about `market`.
+    """Return the question in `message` about `market`.
 
     Args:
         message: the text as it was typed; any Unicode.

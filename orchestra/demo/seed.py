@@ -1,7 +1,7 @@
 """Prepares the market data of the sample application: `python -m orchestra.demo.seed`. May import `demo.market` only.
 
-Judges the table and writes it to `.orchestra/demo/market.json`, the same bytes each time; the API server reads it with
-`--data`.
+It validates the table and writes it to `.orchestra/demo/market.json`, the same bytes each time; the API server reads it
+with `--data`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from orchestra.demo import market
 
 
 def write(path: Path, text: str) -> None:
-    """Writes `text` to `path` as a whole or not at all, and makes the folders on the way.
+    """Write `text` to `path` as a whole or not at all, and makes the folders on the way.
 
     Raises:
         OSError: the folder or the file cannot be written.

@@ -16,7 +16,7 @@ _MAX_PORT: Final = 65535
 
 
 class _Announcing(uvicorn.Server):
-    """Says on stdout, in one line, when it listens."""
+    """A server that prints one line on stdout when it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -28,7 +28,7 @@ class _Announcing(uvicorn.Server):
 
 
 def port_number(text: str) -> int:
-    """A TCP port from the command line; 0 lets the system choose.
+    """Return a TCP port from the command line; 0 lets the system choose.
 
     Raises:
         argparse.ArgumentTypeError: it is no number from 0 to 65535.
@@ -39,7 +39,7 @@ def port_number(text: str) -> int:
 
 
 def serve(app: ASGIApp, host: str, port: int) -> int:
-    """Serves `app` until SIGINT or SIGTERM and gives back the exit code.
+    """Serve `app` until SIGINT or SIGTERM and gives back the exit code.
 
     Open requests get one second to end. A taken port is a message and exit code 3.
     """

@@ -390,7 +390,7 @@ _LEXEME = re.compile(
 
 
 class Problem(NamedTuple):
-    """What is wrong with an expression: offset in code points from its start, message, mend."""
+    """A problem of an expression: offset in code points from its start, message, hint."""
 
     offset: int
     message: str
@@ -408,17 +408,17 @@ class EvaluationError(Exception):
 
 
 def nameable(test: str) -> bool:
-    """Whether the id of a test can be a part of the name of a metric."""
+    """Return True if the id of a test can be a part of the name of a metric."""
     return re.fullmatch(_WORD, test, re.ASCII) is not None
 
 
 def metric_of(name: str) -> Metric | None:
-    """The metric or family that a name belongs to, or None: `health.backend` is one of `health.<component>`."""
+    """Return the metric or family that a name belongs to, or None: `health.backend` is one of `health.<component>`."""
     return next((metric for pattern, metric in _PATTERNS if pattern.fullmatch(name)), None)
 
 
 class Members(NamedTuple):
-    """What the families of metrics of one suite are written out for: ids in their order.
+    """The ids for which the metric families of a suite are written out, in their order.
 
     Attributes:
         component: the rows of the health matrix.
@@ -438,7 +438,7 @@ class Members(NamedTuple):
 
 
 def declare(members: Members) -> dict[str, Metric]:
-    """The metrics of one suite by name, families written out."""
+    """Return the metrics of one suite by name, families written out."""
     return {name: metric for metric in _ALL for name in _written_out(metric.name, members)}
 
 
@@ -459,7 +459,7 @@ def _identifiers(expression: str) -> Iterator[tuple[int, str]]:
 
 
 def names_in(expression: str) -> tuple[str, ...]:
-    """The metrics that an expression reads, each once, in its order."""
+    """Return the metrics that an expression reads, each once, in its order."""
     return tuple(dict.fromkeys(name for _, name in _identifiers(expression) if metric_of(name) is not None))
 
 
@@ -473,7 +473,7 @@ def holes(message: str) -> Iterator[tuple[int, str]]:
 
 
 def filled(message: str, values: Mapping[str, Any]) -> str:
-    """A gate's message with values in the place of its metrics in braces; one without a value is `no value`."""
+    """Return a gate's message with values in the place of its metrics in braces; one without a value is `no value`."""
 
     def value_of(hole: re.Match[str]) -> str:
         value = values.get(hole[1], "no value")
@@ -484,7 +484,7 @@ def filled(message: str, values: Mapping[str, Any]) -> str:
 
 @functools.cache
 def _environment(declared: tuple[tuple[str, Type], ...]) -> Any:
-    """A CEL environment in which these names have these types."""
+    """Return a CEL environment in which these names have these types."""
     # The library costs as much to load as a whole compile of a small spec: only a spec with gates pays for it.
     from cel_expr_python import cel  # noqa: PLC0415
 
@@ -493,12 +493,12 @@ def _environment(declared: tuple[tuple[str, Type], ...]) -> Any:
 
 
 def check_expression(expression: str, members: Members, phase: Phase) -> list[Problem]:
-    """Every problem of a gate's condition, in its order; empty when it can be judged in this phase.
+    """Return every problem of a gate's condition, in its order; empty if it can be evaluated in this phase.
 
     Args:
         expression: the condition, in CEL.
         members: of the suite.
-        phase: when the gate is judged.
+        phase: of the gate.
     """
     if len(expression) > LETTERS:
         return [
@@ -550,7 +550,7 @@ _NUMBER_BEFORE = re.compile(r"(?:^|[(&|?:])\s*(-?\d+(?:\.\d+)?)\s*$")
 
 
 def _refusals(text: str, expression: str, declared: Mapping[str, Metric]) -> Iterator[Problem]:
-    """The problems behind CEL's refusal, which has line, column and kind only in its text.
+    """Yield the problems behind CEL's refusal, which has line, column and kind only in its text.
 
     A syntax error hides the rest, so that only the first is given.
     """
@@ -578,7 +578,7 @@ _OUTSIDE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 
 
 def _beyond(text: str) -> Problem:
-    """A refusal without a place: the condition is nested too deeply, for instance."""
+    """Return a refusal without a place: the condition is nested too deeply, for instance."""
     return Problem(0, f"the condition cannot be read: {_OUTSIDE.sub('', text)}", "make several gates of it")
 
 
@@ -587,7 +587,7 @@ _MOST_NAMED = 40
 
 
 def _unknown(name: str, offset: int, expression: str, declared: Mapping[str, Metric]) -> Problem:
-    """A name that is no metric. CEL points at the last dot of a dotted name."""
+    """Return a name that is no metric. CEL points at the last dot of a dotted name."""
     start = next((at for at, word in _identifiers(expression) if at <= offset < at + len(word)), offset)
     head = name.partition(".")[0]
     siblings = [known for known in declared if known.startswith(f"{head}.")]
@@ -640,7 +640,7 @@ def _quoted(names: Iterable[str]) -> str:
 
 @functools.cache
 def compile_expression(expression: str) -> Any:
-    """The compiled condition, kept for the next time.
+    """Return the compiled condition, kept for the next time.
 
     Raises:
         RuntimeError: it is not what `check_expression` has passed.
@@ -650,7 +650,7 @@ def compile_expression(expression: str) -> Any:
 
 
 def evaluate(expression: str, values: Mapping[str, Any]) -> bool | NotApplicable:
-    """Judge a condition.
+    """Evaluate a condition.
 
     Args:
         expression: the condition, passed by `check_expression`.
@@ -682,7 +682,7 @@ def _typed(name: str, value: Any) -> Any:
 
 
 def page() -> str:
-    """The text of docs/metrics.md."""
+    """Return the text of docs/metrics.md."""
     cells = (
         (f"`{metric.name}`", metric.type, metric.unit, metric.doc, ", ".join(metric.phases), f"`{metric.example}`")
         for metric in _ALL

@@ -29,12 +29,12 @@ _BY_NAME: Final[dict[tuple[str, str], Gate]] = {(gate.phase, gate.name): gate fo
 
 
 def gates_of(plan: Plan) -> tuple[Gate, ...]:
-    """The gates of a plan, and the standard ones that it does not define itself."""
+    """Return the gates of a plan, and the standard ones that it does not define itself."""
     own = {(gate.phase, gate.name) for gate in plan.gates}
     return (*plan.gates, *(gate for key, gate in _BY_NAME.items() if key not in own))
 
 
 def is_standard(phase: str, name: str, expression: str) -> bool:
-    """Whether a gate that was judged is a standard one, as it stands here."""
+    """Return True if an evaluated gate is one of these."""
     gate = _BY_NAME.get((phase, name))
     return gate is not None and gate.require == expression

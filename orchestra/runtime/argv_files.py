@@ -55,7 +55,7 @@ def _split(text: str) -> list[str]:
 
 
 def _file(root: Path, path: Path) -> Path | None:
-    """The file, if it is one below the root."""
+    """Return the file, if it is one below the root."""
     try:
         real = path.resolve()
         return real if real.is_relative_to(root) and real.is_file() else None
@@ -64,7 +64,7 @@ def _file(root: Path, path: Path) -> Path | None:
 
 
 def _started(root: Path, folder: Path, words: Sequence[str], path: Sequence[Path]) -> list[Path]:
-    """The file with which an interpreter begins: that of `-m NAME`, or the first word that is no option."""
+    """Return the file with which an interpreter begins: that of `-m NAME`, or the first word that is no option."""
     rest = iter(words)
     for word in rest:
         if word == "-m":
@@ -80,7 +80,9 @@ def _started(root: Path, folder: Path, words: Sequence[str], path: Sequence[Path
 
 
 def _module(root: Path, name: str, path: Sequence[Path], *, run: bool = False) -> list[Path]:
-    """The files of a module: its own, the `__init__.py` of each package above it, and of one that is run `__main__.py`."""
+    """Return the files of a module: its own, the `__init__.py` of each package above it, and of one that is run
+    `__main__.py`.
+    """
     parts = name.split(".")
     if not all(parts):
         return []
@@ -110,7 +112,7 @@ def _closure(root: Path, begin: Sequence[Path], path: Sequence[Path]) -> set[Pat
 
 
 def _imports(file: Path, path: Sequence[Path]) -> Iterator[tuple[Sequence[Path], str]]:
-    """The modules that a file may import: where to look for each, and its name."""
+    """Yield the modules that a file may import: where to look for each, and its name."""
     try:
         text = file.read_bytes()
     except OSError:

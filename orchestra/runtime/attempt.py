@@ -1,7 +1,8 @@
-"""One attempt at one test: what an executor is asked and what it answers. May import `parts`, `plan`, `steps`, `browser`.
+"""One attempt at one test: what an executor is asked and what it answers. May import `parts`, `plan`, `steps`,
+`browser`.
 
-Both are plain data that cross a process border, so an attempt can run in the run's loop (a command), in a warm worker
-process (a browser) or in the process of an MCP session, and nobody else can tell.
+Both are plain data that cross a process border, so an attempt can run in the loop of the run (a command), in a warm
+worker process (a browser) or in the process of an MCP session, without a difference for callers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ FailureKind: TypeAlias = Literal["assertion", "command", "timeout", "connection"
 
 
 FINALLY_SECONDS = 30.0
-"""What `finally` may take beyond the test's own time, or the test's timeout when that is shorter."""
+"""The limit of `finally` beyond the time of the test, unless the timeout of the test is shorter."""
 
 BEGUN = b'"begun"'
 """The line of a worker when the time of an attempt begins; a result is a JSON object, so it is none."""
@@ -35,45 +36,48 @@ BEYOND_SECONDS = 10.0
 
 
 def finally_seconds(test: Test) -> float:
-    """What `finally` of a test may take."""
+    """Return the limit of `finally` of a test."""
     return min(FINALLY_SECONDS, test.timeout_seconds) if test.finally_ else 0.0
 
 
 def most_seconds(test: Test) -> float:
-    """How long after its begin an attempt has ended, whatever hangs."""
+    """Return how long after its begin an attempt has ended, whatever hangs."""
     return test.timeout_seconds + finally_seconds(test) + BEYOND_SECONDS
 
 
 def needs_browser(test: Test) -> bool:
-    """Whether any step of the test needs a page; a command has no steps."""
+    """Return True if any step of the test needs a page; a command has no steps."""
     return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
 
 
 def needs_chromium(test: Test) -> bool:
-    """Whether a test drives the browser that a machine must have; the other engines are skipped where they are not."""
+    """Return True if a test drives the browser that a machine must have; the other engines are skipped where they are
+    not.
+    """
     return test.browser == "chromium" and needs_browser(test)
 
 
 def wants_film(test: Test) -> bool:
-    """Whether a video of its page is asked for."""
+    """Return True if a video of its page is asked for."""
     return "video" in test.record and test.evidence != "off" and needs_browser(test)
 
 
 def wants_trace(test: Test) -> bool:
-    """Whether Playwright's trace of its page is asked for."""
+    """Return True if Playwright's trace of its page is asked for."""
     return "trace" in test.record and test.evidence != "off" and needs_browser(test)
 
 
 def writes_files(test: Test) -> bool:
-    """Whether an attempt has something to write: a log, what a page shows, or whatever is told where its folder is.
+    """Return True if an attempt writes files: a log, evidence of a page, or files of a program that gets the path of
+    its folder.
 
-    What remains are tests of requests and values alone; to make two folders takes longer than such a test.
+    The remaining tests send requests and save values; to create two folders takes longer than such a test.
     """
     return test.command is not None or needs_browser(test) or b"${attempt.dir}" in msgspec.json.encode(test)
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What to do.
+    """The request to execute an attempt.
 
     Attributes:
         task: `cli:B004`.
@@ -128,12 +132,12 @@ class EvidenceFile(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of an attempt. `facts` are driver-specific figures for the report (MCP calls, page errors, …).
+    """The result of an attempt. `facts` are driver-specific figures for the report (MCP calls, page errors, …).
 
-    `alive` and `died` are the parts of the browser session that carried it out: `browser`, and `server` by the method mcp,
+    `alive` and `died` are the parts of the browser session that executed it: `browser`, and `server` by the method mcp,
     whose session outlives it (`session`).
-    `resources` are `cpu_seconds` and `peak_rss_megabytes`: of a command (see `usage`), or of a worker with its browser (see
-    `family`). `network` is that of its page, by host; None where there was no page.
+    `resources` are `cpu_seconds` and `peak_rss_megabytes`: of a command (see `usage`), or of a worker with its browser
+    (see `family`). `network` is that of its page, by host; None where there was no page.
     """
 
     task: str

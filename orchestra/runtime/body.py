@@ -13,11 +13,11 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 class BodyError(Exception):
-    """What came is not what its content coding says."""
+    """The bytes do not match their content coding."""
 
 
 class Body:
-    """What has come of a body.
+    """The received part of a body.
 
     Args:
         coding: the header `content-encoding`; a coding that is not known is left as it is.
@@ -70,7 +70,7 @@ class _Inflate:
         self._begun = False
 
     def pieces(self, block: bytes) -> Iterator[bytes]:
-        """What a block stands for, a piece at a time."""
+        """Yield the content of a block in pieces."""
         more = True
         while more and not self._zlib.eof:
             piece = self._piece(block)

@@ -31,7 +31,7 @@ class Build(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether a change of its code can show in the digest."""
+        """Return True if the digest covers its code."""
         return self.declared or bool(self.files)
 
 
@@ -71,7 +71,7 @@ def unsure(task: str, components: Iterable[str]) -> str:
 
 
 def source_now(root: Path, sources: Iterable[str]) -> str:
-    """The digest of the spec files as they are now; empty when one cannot be read."""
+    """Return the digest of the spec files as they are now; empty when one cannot be read."""
     try:
         return document.digest_files(root, tuple(sources))
     except OSError:
@@ -120,7 +120,9 @@ class Builds:
         return [name for name in self.required_by(test) if not self._builds[name].known]
 
     def inputs_digest(self, test: Test) -> str:
-        """The digest of all that a verdict rests on: the test's plan entry, its input files, its components' builds."""
+        """Return the digest of all that a verdict rests on: the test's plan entry, its input files, its components'
+        builds.
+        """
         builds = [self.digests[name] for name in self.required_by(test) if name in self.digests]
         files = files_digest(self._root, matching(self._root, test.inputs), self._stop)
         return hashlib.sha256(plans.encode(test) + files.encode() + "".join(builds).encode()).hexdigest()

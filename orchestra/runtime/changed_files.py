@@ -60,5 +60,5 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _environment(base: str, name: str) -> bool:
-    """Whether a folder is a virtual environment of Python."""
+    """Return True if a folder is a virtual environment of Python."""
     return Path(base, name, "pyvenv.cfg").exists()

@@ -49,7 +49,7 @@ Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
 
 
 def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
-    """The compiled plan of a suite, if it is of the specs as they are now.
+    """Return the compiled plan of a suite, if it is of the specs as they are now.
 
     Raises:
         PlanError: there is none, it is damaged, or the specs were changed since.
@@ -83,7 +83,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
 
 
 def _entries(project: Project, name: str) -> tuple[Entry, ...]:
-    """What the index of the outputs knows of a plan; nothing where it knows no digest."""
+    """Return the index entries of a plan; empty if the index has no digest of it."""
     try:
         return outputs.parse(nofollow.read(project.root / outputs.PATH)).get(name, ())
     except OSError:
@@ -92,7 +92,7 @@ def _entries(project: Project, name: str) -> tuple[Entry, ...]:
 
 @dataclass(slots=True)
 class Launch:
-    """What a run is started with; doit hands nothing of its own to a reporter, so it stands here.
+    """The parameters of a run; doit passes no data to a reporter, so they are kept here.
 
     Attributes:
         project: whose root is the working folder.
@@ -116,11 +116,11 @@ class Launch:
 
 
 def _noop() -> None:
-    """The action of a `_run` task, for `doit info`; the pump never calls it."""
+    """Do nothing: the action of a `_run` task, for `doit info`; the pump never calls it."""
 
 
 def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """The doit tasks of one method of a suite, the group of them first.
+    """Yield the doit tasks of one method of a suite, the group of them first.
 
     Args:
         prefix: `cli` for the default suite, `self:cli` for others.
@@ -153,7 +153,7 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
 
 
 def _task_of(task: Any) -> tuple[str, str]:
-    """The suite of a doit task of ours, and the name of the task in the plan: `cli:B004`."""
+    """Return the suite of a doit task of ours, and the name of the task in the plan: `cli:B004`."""
     suite, method = task.meta["orchestra"]
     return suite, task_name(method, task.name.removeprefix(task.meta["basename"] + ":"))
 
@@ -214,7 +214,7 @@ class Pump(Runner):  # type: ignore[misc]
                     self._succeeded(node)
                 done.append(node)
                 continue
-            # Ours always run: doit is not asked whether they are up to date, nor told for a later run that they were.
+            # Our tasks always run: doit neither checks whether they are up to date nor stores their state.
             node.run_status = "run"
             _, name = _task_of(node.task)
             if node.task.meta["run"]:
@@ -256,7 +256,7 @@ class Reporter:
         """Open a session for what is selected and what it needs."""
         launch = self.launch
         self._outlet = Outlet(sys.stderr)
-        atexit.register(self._outlet.finish)  # should nobody come to the end of the run
+        atexit.register(self._outlet.finish)  # if the end of the run is never reached
         sys.stderr = self._outlet
         try:
             suite, names = _selected(tasks, selected_tasks)
@@ -291,7 +291,7 @@ class Reporter:
             self._handlers[number] = signal.signal(number, self._signalled)
 
     def _signalled(self, number: int, frame: object) -> None:
-        """The first signal ends the run in order; a second one at once, and the reaper cleans up."""
+        """End the run in order at the first signal; at a second one exit at once, and the reaper cleans up."""
         del frame
         session = self.session
         if session is None or session.interrupted():
@@ -301,7 +301,7 @@ class Reporter:
         session.ask(number)
 
     def complete_run(self) -> None:
-        """Close the session, say what ended it if it did not end well, and leave with the code of the run."""
+        """Close the session, report an early end, and exit with the code of the run."""
         launch = self.launch
         if self.session is not None:
             gc.unfreeze()
@@ -317,9 +317,7 @@ class Reporter:
         raise SystemExit(EXIT_BUG if launch.code is None else launch.code)
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        """A verdict that fails its task is shown by the observers, and its group fails with it; anything else is a bug
-        of ours that must be seen.
-        """
+        """Fail the group of a failed verdict, which the observers show; any other failure is a bug to show."""
         if not isinstance(fail, TaskFailed | UnmetDependency):
             sys.stderr.write(f"{letter(f'{task.name}: {fail.get_msg()}')}\n")
 
@@ -328,16 +326,16 @@ class Reporter:
         sys.stderr.write(f"{printed(msg)}\n")
 
     def get_status(self, task: Any) -> None:
-        """Nothing to show: the ledger tells."""
+        """Show nothing: the ledger has the status."""
 
     execute_task = add_success = skip_uptodate = skip_ignore = teardown_task = get_status
 
     def cleanup_error(self, exception: Any) -> None:
-        """A teardown failed: there are none."""
+        """Ignore teardown failures: there are no teardowns."""
 
 
 def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, set[str]]:
-    """The suite and the tasks that a selection of doit reaches.
+    """Return the suite and the tasks that a selection of doit reaches.
 
     Raises:
         PlanError: they are of several suites; a run is of one.

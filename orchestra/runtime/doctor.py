@@ -1,4 +1,4 @@
-"""What this machine and this project have, and what is to be mended. May import `browser`, `mask`, `dag` and `project`."""
+"""Check this machine and this project, and suggest fixes. May import `browser`, `mask`, `dag` and `project`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Finding:
 
 
 def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
-    """Every finding, one by one: a browser that is really launched takes a moment."""
+    """Yield every finding, one by one: a browser that is really launched takes a moment."""
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield _python(env)
     yield Finding("doit", "ok", version("doit"))
@@ -80,7 +80,7 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _python(env: Mapping[str, str]) -> Finding:
-    """What `python` in a spec is: not always the interpreter that runs orchestra."""
+    """Report the `python` of specs, which is not always the interpreter that runs orchestra."""
     program, reason = interpreter.of_specs(interpreter.environment(env))
     subject = "python of specs"
     try:
@@ -127,7 +127,7 @@ def _disk(root: Path) -> Finding:
 
 
 def _scratch(env: Mapping[str, str]) -> Finding:
-    """The folder in which browsers keep their temporary files."""
+    """Return the folder in which browsers keep their temporary files."""
     try:
         own, why = scratch.environment(env)
     except OrchestraError as error:
@@ -152,7 +152,8 @@ def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -
         return Finding(engine, "broken" if needed else "warning", error.message, error.hint)
     if isinstance(found, Browser):
         return Finding(engine, "ok", f"{found.version} ({found.origin}: {found.executable})")
-    # Without chromium the tests that drive it are blocked, exit 3; tests of another engine are skipped and say so.
+    # Without chromium the tests that drive it are blocked, exit code 3; tests of another engine are skipped with a
+    # reason.
     state: State = "broken" if needed and engine == "chromium" else "warning"
     return Finding(engine, state, found.reason, "; or ".join(found.fixes))
 

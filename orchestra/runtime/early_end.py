@@ -1,4 +1,4 @@
-"""How a worker is asked to end an attempt before its time: a line of its own between requests, read while it works."""
+"""Ask a worker to end an attempt early: by a line between requests, which it reads while it works."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FOR_EVER = 1e9
 
 
 class Bounded(Protocol):
-    """What can be cut off: the page of a test."""
+    """A part that can be cut off: the page of a test."""
 
     def bound(self, seconds: float) -> None:
         """Let nothing take longer than this from now on."""

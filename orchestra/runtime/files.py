@@ -48,5 +48,5 @@ def open_plain(path: str | os.PathLike[str]) -> FileIO:
 
 
 def matching(root: Path, patterns: Iterable[str]) -> Iterator[Path]:
-    """The files that any of the globs names, each once, sorted; a glob that ends in `**` means all files below."""
+    """Yield the files that any of the globs names, each once, sorted; a glob that ends in `**` means all files below."""
     yield from sorted({path for pattern in patterns for path in globs.files(root, pattern)})

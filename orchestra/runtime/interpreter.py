@@ -20,8 +20,8 @@ def own(module: str) -> list[str]:
 def environment(env: Mapping[str, str]) -> dict[str, str]:
     """Return what commands, services and workers inherit: the environment of the user with a PATH that is complete.
 
-    The active virtual environment is on it, first where the user's PATH lacks it. What is installed beside orchestra comes
-    last: it is used where the user has nothing of that name.
+    The active virtual environment is on it, first if the user's PATH lacks it. Programs in the folder of orchestra come
+    last: they are used only if the user has none of that name.
     """
     folders = env.get("PATH", os.defpath).split(os.pathsep)
     active = str(Path(env["VIRTUAL_ENV"], "bin")) if env.get("VIRTUAL_ENV") else ""

@@ -1,6 +1,6 @@
 """A stream of text that is written by a thread: a reader that has stopped to read holds up nothing that must be heard.
 
-Whoever writes waits for the reader, as with every pipe, but only until the run is told to end. Imports nothing of this
+A writer waits for the reader, as with every pipe, but only until the run is asked to end. Imports nothing of this
 package.
 """
 
@@ -16,13 +16,13 @@ LETTERS: Final = 1 << 20
 """So much waits for the reader; then who writes waits, too."""
 
 LAST_SECONDS: Final = 2.0
-"""How long the reader has for the rest, once the run was told to end."""
+"""The time that the reader has for the rest, once the run was asked to end."""
 
 _LOOK_SECONDS = 0.1
 
 
 class Outlet(io.TextIOBase):
-    """Stands in for a stream.
+    """A stream that replaces stdout or stderr.
 
     Args:
         stream: that is written to.
@@ -42,7 +42,7 @@ class Outlet(io.TextIOBase):
         return self.stream.encoding
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return True if it is a terminal."""
         return self.stream.isatty()
 
     def fileno(self) -> int:
@@ -50,7 +50,7 @@ class Outlet(io.TextIOBase):
         return self.stream.fileno()
 
     def writable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def write(self, text: str) -> int:
@@ -68,7 +68,7 @@ class Outlet(io.TextIOBase):
         return len(text)
 
     def hurry(self) -> None:
-        """The run was told to end: wait for the reader no longer. Safe in a signal handler."""
+        """Stop waiting for the reader, because the run was asked to end. Safe in a signal handler."""
         self._hurried = True
 
     def finish(self) -> None:

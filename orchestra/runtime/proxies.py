@@ -35,7 +35,7 @@ def is_direct(host: str, env: Mapping[str, str]) -> bool:
 def without(env: Mapping[str, str], hosts: Iterable[str]) -> dict[str, str]:
     """Return the environment with this machine and some hosts in NO_PROXY, where a proxy is set at all.
 
-    What a suite starts has addresses of this machine: a program that asks them must not ask a proxy for them.
+    Servers of a suite have addresses of this machine, and a program that calls them must not use a proxy.
     """
     if not any(name.lower() in _VARIABLES and value for name, value in env.items()):
         return dict(env)

@@ -1,4 +1,4 @@
-"""Whether an HTTP reply is as a spec describes it, in words. May import nothing of this package."""
+"""Compare an HTTP reply with the expectation of a spec, in words. May import nothing of this package."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _SHOWN = 200
 
 
 def short(text: str) -> str:
-    """The text in one line, cut where it is long."""
+    """Return the text in one line, cut where it is long."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
 def misfit(args: Mapping[str, Any], status: int, body: bytes) -> str:
-    """What is wrong with a reply, as the end of a sentence; empty when nothing is."""
+    """Return the problem of a reply, as the end of a sentence; empty if there is none."""
     wanted = args.get("status", 200)
     statuses = wanted if isinstance(wanted, list) else [wanted]
     if status not in statuses:
@@ -28,7 +28,7 @@ def misfit(args: Mapping[str, Any], status: int, body: bytes) -> str:
 
 
 def _unlike(wanted: Mapping[str, Any], body: bytes) -> str:
-    """The first key of a JSON reply that is not as wanted."""
+    """Return the first key of a JSON reply that is not as wanted."""
     if not wanted:
         return ""
     try:
@@ -57,7 +57,7 @@ def _dig(value: Any, key: str) -> tuple[Any, bool]:
 
 
 def impostor(wanted: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> str:
-    """Why a reply is not of whom it should be."""
+    """Return the reason why a reply is not of the expected server."""
     for name, value in wanted.get("header", {}).items():
         found = headers.get(name)
         if found != value:

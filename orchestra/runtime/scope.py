@@ -1,4 +1,4 @@
-"""What the late names of a test stand for. May import `errors`, `names`, `suggest`, `targets`."""
+"""Resolve the runtime variables of a test. May import `errors`, `names`, `suggest`, `targets`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Scope:
         self._saved[name] = value
 
     def lookup(self, name: str) -> Any:
-        """The value of a name: a text, or the JSON value that was saved.
+        """Return the value of a name: a text, or the JSON value that was saved.
 
         Raises:
             UsageError: it has none here.
@@ -52,11 +52,11 @@ class Scope:
 
     @staticmethod
     def text(value: Any) -> str:
-        """A JSON value inside a text: texts as they are, the rest as JSON."""
+        """Return a JSON value inside a text: texts as they are, the rest as JSON."""
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     def fill(self, value: Any) -> Any:
-        """A value of the plan with late names replaced, deep, in keys too.
+        """Return a value of the plan with late names replaced, deep, in keys too.
 
         A text that is one saved name and nothing else becomes what was saved, be it a number or a list.
 
@@ -74,7 +74,7 @@ class Scope:
         return value
 
     def target(self, target: Target) -> Target:
-        """A target with late names replaced.
+        """Return a target with late names replaced.
 
         Raises:
             UsageError: a name has no value.

@@ -20,12 +20,12 @@ from orchestra.suggest import did_you_mean
 
 
 def task_name(method: str, test: str) -> str:
-    """The name of a test by a method, as doit, the ledger and the reports know it: `cli:B004`."""
+    """Return the name of a test by a method, as doit, the ledger and the reports know it: `cli:B004`."""
     return f"{method}:{test}"
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key in which runs of digits count as numbers: B9 comes before B10."""
+    """Return a sort key in which runs of digits count as numbers: B9 comes before B10."""
     parts = re.split(r"(\d+)", text)
     return tuple((1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts)
 
@@ -49,7 +49,7 @@ def _tests(plan: Plan, word: str) -> list[Test]:
 
 
 def select(plan: Plan, words: Sequence[str], methods: Iterable[str] = ()) -> list[str]:
-    """The task names that a selection means, in the plan's order: method by method, dependencies first.
+    """Return the task names that a selection means, in the plan's order: method by method, dependencies first.
 
     Args:
         plan: the compiled suite.
@@ -93,7 +93,7 @@ def _nothing(plan: Plan, word: str) -> UsageError:
 
 
 def with_needs(plan: Plan, tasks: Iterable[str]) -> list[str]:
-    """The tasks and all that they need, in the plan's order."""
+    """Return the tasks and all that they need, in the plan's order."""
     by_id = {test.id: test for test in plan.tests}
     found: set[str] = set()
     stack = list(tasks)

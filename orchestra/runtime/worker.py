@@ -101,7 +101,7 @@ def _read(lines: IO[bytes], requests: SimpleQueue[tuple[bytes, EarlyEnd] | None]
 
 
 def _take(number: int, mode: str, stand_in: int) -> IO[bytes]:
-    """The file of a standard stream, for the protocol alone; `stand_in` takes its place."""
+    """Return the file of a standard stream, for the protocol alone; `stand_in` takes its place."""
     own = os.fdopen(os.dup(number), mode)
     os.dup2(stand_in, number)
     return own

@@ -3,11 +3,11 @@
 May import `steps`, `targets`, `page_script` and `step_python`. Every text is final when a call is sent: late names are
 replaced, and paths are absolute.
 
-What the server has a tool for goes through that tool. `expect` asks the page by `browser_evaluate` on the target: the
-server finds it by its own locator, the answer is `{ok, found}`, and the client repeats the question. The tools named
-`browser_verify_*` are no help: they look for a text anywhere on the page and know neither `not` nor counts. Only what
-needs Playwright's ARIA engine (enabled, disabled, checked), a count, a download, a reload, a triple click or a wait for
-a role goes through `browser_run_code_unsafe`, by public methods alone.
+A step uses a tool of the server where one exists. `expect` queries the page by `browser_evaluate` on the target: the
+server finds it by its own locator, the answer is `{ok, found}`, and the client repeats the query. The tools named
+`browser_verify_*` do not help: they search for a text anywhere on the page and support neither `not` nor counts. Steps
+that need Playwright's ARIA engine (enabled, disabled, checked), a count, a download, a reload, a triple click or a wait
+for a role go through `browser_run_code_unsafe`, by public methods alone.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ __all__ = ["TYPED", "ToolCall", "chooser_calls", "mcp_calls", "no_key", "playwri
 _INSTANT = 1000
 
 NAVIGATION_MS = 300_000
-"""How long the server waits for a document by itself: the limit of a step is kept by the client."""
+"""The time that the server waits for a document by itself; the client enforces the limit of a step."""
 
 ACTION_MS = 5000
-"""How long the server tries an action by itself (`--timeout-action`); the client sends it again until its own deadline."""
+"""The time that the server tries an action by itself (`--timeout-action`); the client repeats it until its own
+deadline.
+"""
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 def mcp_calls(step: Step, poll_seconds: float, folder: str = "") -> tuple[ToolCall, ...]:
-    """The tool calls of a step, in order; none for a step that the runner carries out itself (`http`, `set`).
+    """Return the tool calls of a step, in order; none for a step that the runner carries out itself (`http`, `set`).
 
     Args:
         step: of the plan.
@@ -64,7 +66,9 @@ def mcp_calls(step: Step, poll_seconds: float, folder: str = "") -> tuple[ToolCa
 
 
 def chooser_calls(step: Step) -> tuple[ToolCall, ToolCall]:
-    """The tool calls of an `upload` whose element is no file input: the click that opens the chooser, and its answer."""
+    """Return the tool calls of an `upload` whose element is no file input: the click that opens the chooser, and its
+    answer.
+    """
     the = _Context(step, step.args, 0.0, "")
     paths = [_text(path) for path in the.args["files"]]
     return ToolCall("browser_click", the.on_target()), ToolCall("browser_file_upload", {"paths": paths})
@@ -77,11 +81,11 @@ class _Context(msgspec.Struct, frozen=True):
     folder: str
 
     def target(self) -> str:
-        """The JavaScript locator of the step's element."""
+        """Return the JavaScript locator of the step's element."""
         return "" if self.step.target is None else js_locator(self.step.target)
 
     def on_target(self) -> dict[str, Any]:
-        """The argument that names the element, if the step has one."""
+        """Return the argument that names the element, if the step has one."""
         return {} if self.step.target is None else {"target": self.target()}
 
     def text(self, name: str) -> str:
@@ -89,7 +93,7 @@ class _Context(msgspec.Struct, frozen=True):
 
 
 def _text(value: Any) -> str:
-    """A scalar as text: a block's parameter may have given a number."""
+    """Return a scalar as text: a block's parameter may have given a number."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
@@ -178,8 +182,8 @@ def _hover(the: _Context) -> Iterator[ToolCall]:
 
 
 def _upload(the: _Context) -> Iterator[ToolCall]:
-    # A file input is often hidden behind a label that looks better, and nothing hidden can be clicked: it is given its
-    # files without a click. What is no file input opens the file chooser when it is clicked (`chooser_calls`).
+    # A file input is often hidden behind a styled label, and hidden elements cannot be clicked, so it gets its files
+    # without a click. A click on any other element opens the file chooser (`chooser_calls`).
     yield from _act("browser_evaluate", target=the.target(), function=page_script.FILE_INPUT)
     paths, limit = literal([_text(path) for path in the.args["files"]]), {"timeout": ACTION_MS}
     yield from _code(f"await page.{the.target()}.setInputFiles({paths}, {literal(limit)});")

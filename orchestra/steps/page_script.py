@@ -40,7 +40,7 @@ _VISIBLE = """const shown = (node) => {
 const sized = (box) => { const { width, height } = box.getBoundingClientRect(); return width > 0 && height > 0; };
 const drawn = (text) => { const range = document.createRange(); range.selectNode(text); return sized(range); };"""
 
-# A label stands for its control.
+# A label refers to its control.
 _CONTROL = """const control = element.nodeName === 'LABEL' && element.control || element;
 if (!['INPUT', 'TEXTAREA', 'SELECT'].includes(control.nodeName)) throw new Error('Not an input element');"""
 
@@ -72,7 +72,7 @@ _PAGE: dict[str, str] = {"url": "document.location.href", "title": "document.tit
 
 
 def literal(value: Any) -> str:
-    """A JSON value as JavaScript source; texts keep within quotes whatever they hold."""
+    """Return a JSON value as JavaScript source; texts keep within quotes whatever they hold."""
     if isinstance(value, str):
         return js_string(value)
     return msgspec.json.encode(value).decode().replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
@@ -85,7 +85,9 @@ def _question(argument: str, parts: tuple[str, ...], found: str, holds: str, wan
 
 
 def element_question(condition: str, wanted: Any, *, negated: bool) -> str:
-    """A function of an element that gives `{ok, found}`; the states that it knows are visible, hidden and focused."""
+    """Return a function of an element that gives `{ok, found}`; the states that it knows are visible, hidden and
+    focused.
+    """
     if condition == "be":
         kind = "focused" if wanted == "focused" else "visible"
         parts, found, holds = _FOUND[kind]
@@ -95,7 +97,7 @@ def element_question(condition: str, wanted: Any, *, negated: bool) -> str:
 
 
 def page_question(part: str, condition: str, wanted: Any, *, negated: bool) -> str:
-    """A function that gives `{ok, found}` for a condition on the page's `url` or `title`."""
+    """Return a function that gives `{ok, found}` for a condition on the page's `url` or `title`."""
     _, _, holds = _FOUND[condition]
     parts = () if condition == "match" else (_FOLD,)
     return _question("", parts, _PAGE[part], holds, wanted, negated=negated)
@@ -182,11 +184,11 @@ FILE_INPUT = """(element) => {
   const input = other && other.control || element;
   return input.nodeName === 'INPUT' && input.type === 'file';
 }"""
-"""Whether files can be given to an element itself: a file input, or the label of one, as Playwright looks it up."""
+"""True if an element itself accepts files: a file input, or its label, as Playwright finds it."""
 
 
 def observable(target: Target) -> bool:
-    """Whether a target can be looked up inside the page: text, test id or CSS alone, perhaps with `nth`.
+    """Return True if a target can be looked up inside the page: text, test id or CSS alone, perhaps with `nth`.
 
     The CSS that only Playwright knows (`:has-text()`, `>>`, XPath) is not.
     """
@@ -196,7 +198,7 @@ def observable(target: Target) -> bool:
     return target.by != "css" or not _PLAYWRIGHT_CSS.search(target.value)
 
 
-# A page may have put stand-ins in the place of its timers; whoever owns the browser has kept the true ones.
+# A page may have replaced its timers; the owner of the browser has saved the original ones.
 _TIMERS = """const own = globalThis[Symbol.for('orchestra')] ?? globalThis;
 const { setTimeout, clearTimeout, setInterval, clearInterval, MutationObserver } = own;
 const now = own.now ?? (() => Date.now());"""
@@ -208,7 +210,7 @@ const select = (css) => roots().flatMap((root) => [...root.querySelectorAll(css)
 
 
 def _lookup(target: Target) -> str:
-    """An expression for all elements of a target, in document order."""
+    """Return an expression for all elements of a target, in document order."""
     if target.by == "css":
         found = f"select({literal(target.value)})"
     elif target.by == "testid":
@@ -227,13 +229,13 @@ _WITH_TEXT = """const withText = (holds) => everything(document)
 
 
 def observer(target: Target, be: State, unless: Target | None, milliseconds: int) -> str:
-    """A function that ends when a target is visible (or hidden), with `{ok: true}`, or earlier, with a reason.
+    """Return a function that ends when a target is visible (or hidden), with `{ok: true}`, or earlier, with a reason.
 
     `at` is when that was, in milliseconds since 1970: what the answer takes on its way is the lag behind the page.
 
-    It looks at every change of the page, and every 250 ms for what no observer sees: style sheets and shadow trees.
-    `{ok: false, reason}` says `unless` when that marker is visible, `time` after `milliseconds`, `strict` when several
-    elements match, which Playwright's own wait refuses too.
+    It checks every change of the page, and every 250 ms the changes that observers do not report: style sheets and
+    shadow trees. `{ok: false, reason}` is `unless` if that marker is visible, `time` after `milliseconds`, `strict` if
+    several elements match, which Playwright's own wait refuses too.
     """
     text = any(one is not None and one.by == "text" for one in (target, unless))
     parts = [_QUERY, _VISIBLE, *([_FOLD, _TEXT, _WITH_TEXT] if text else [])]

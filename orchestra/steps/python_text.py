@@ -11,7 +11,7 @@ from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds
 
 
 def playwright_text(step: Step) -> str:
-    """The step as one line of Python for Playwright's synchronous interface; `page`, `expect` and `saved` exist."""
+    """Return the step as one line of Python for Playwright's synchronous interface; `page`, `expect` and `saved` exist."""
     return _PYTHON[step.verb](step, step.args)
 
 
@@ -61,7 +61,7 @@ _ASSERTIONS: dict[str, str] = {
 
 
 def _assertion(name: str, wanted: Any) -> Iterator[tuple[str, str]]:
-    """The assertions of Playwright, with their arguments, that one condition is."""
+    """Yield the assertions of Playwright, with their arguments, that one condition is."""
     if name == "be":
         yield f"to_be_{wanted}", ""
     elif name == "have_attribute":

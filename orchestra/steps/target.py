@@ -52,12 +52,14 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 
 
 def kinds_in(data: Mapping[str, Any]) -> list[Kind]:
-    """The kinds of target that a mapping of the spec names, in the order of `KINDS`; a well-formed target names one."""
+    """Return the kinds of target that a mapping of the spec names, in the order of `KINDS`; a well-formed target names
+    one.
+    """
     return [kind for kind in KINDS if kind in data]
 
 
 def target_of(data: Mapping[str, Any]) -> Target | None:
-    """The target that a mapping of the spec names, or None when it names none. Other keys are passed over."""
+    """Return the target that a mapping of the spec names, or None when it names none. Other keys are passed over."""
     for kind in KINDS:
         if kind in data:
             break
@@ -93,13 +95,13 @@ _TAKES_EXACT = frozenset({"label", "placeholder", "text", "alt", "title"})
 
 
 def js_string(text: str) -> str:
-    """The text as a single-quoted JavaScript string literal."""
+    """Return the text as a single-quoted JavaScript string literal."""
     quoted = msgspec.json.encode(text).decode()[1:-1].replace('\\"', '"').replace("'", "\\'")
     return "'" + quoted.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "'"
 
 
 def js_locator(target: Target) -> str:
-    """The target as a JavaScript locator without `page.`: `getByRole('button', { name: 'Send' }).nth(1)`."""
+    """Return the target as a JavaScript locator without `page.`: `getByRole('button', { name: 'Send' }).nth(1)`."""
     parts = [] if target.within is None else [js_locator(target.within)]
     if target.frame is not None:
         parts.append(f"frameLocator({js_string(target.frame)})")
@@ -138,7 +140,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 def python_calls(target: Target) -> tuple[Call, ...]:
-    """The target as the chain of calls that makes its Python locator, from a page, frame or locator."""
+    """Return the target as the chain of calls that makes its Python locator, from a page, frame or locator."""
     calls: list[Call] = [] if target.within is None else list(python_calls(target.within))
     if target.frame is not None:
         calls.append(Call("frame_locator", (target.frame,)))
@@ -154,7 +156,7 @@ def python_calls(target: Target) -> tuple[Call, ...]:
 
 
 def python_locator(target: Target) -> str:
-    """The target as Python source after `page`, for instance `.get_by_role('button', name='Send').nth(1)`."""
+    """Return the target as Python source after `page`, for instance `.get_by_role('button', name='Send').nth(1)`."""
     return "".join(
         f".{call.method}({', '.join([*map(repr, call.args), *(f'{k}={v!r}' for k, v in call.kwargs.items())])})"
         for call in python_calls(target)

@@ -19,12 +19,12 @@ _INVISIBLE = re.compile(r"[\s\u200b\u00ad]+")
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text is left when white space is folded, as it is for what a page shows."""
+    """Return True if nothing of a text is left when white space is folded, as it is for what a page shows."""
     return not _INVISIBLE.sub("", text)
 
 
 def matches_everything(pattern: str) -> bool:
-    """Whether a pattern is found in every text, because it is found where nothing is: `x*`, `^`, `(a|)`.
+    """Return True if a pattern is found in every text, because it is found where nothing is: `x*`, `^`, `(a|)`.
 
     Patterns that look around themselves, and those that Python cannot read, are taken to be meant.
     """
@@ -41,7 +41,7 @@ def matches_everything(pattern: str) -> bool:
 
 
 def in_step(step: Step) -> Iterator[tuple[Where, str]]:
-    """Yield each expectation of a step that is true of everything: where it stands behind the verb, and what it is."""
+    """Yield each expectation of a step that is always true: its path below the verb, and its text."""
     args = step.args
     if step.verb == "expect":
         yield from _in_conditions(args.get("to", {}), ("to",))

@@ -526,7 +526,9 @@ VERBS: dict[str, Verb] = {verb.name: verb for verb in _ALL}
 
 
 def file_name(name: str) -> str:
-    """A name of the spec as the name of a file: what is no letter, digit, dot, dash or underscore becomes a dash."""
+    """Return a name of the spec as the name of a file: what is no letter, digit, dot, dash or underscore becomes a
+    dash.
+    """
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
 
 
@@ -536,7 +538,7 @@ def milliseconds(seconds: float) -> int:
 
 
 def conditions(wanted_of: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Each condition with its value and whether it must not hold."""
+    """Yield each condition with its value and whether it must not hold."""
     for name, wanted in wanted_of.items():
         if name == "not":
             yield from ((inner, value, True) for inner, value in wanted.items())
@@ -565,7 +567,7 @@ BODIES: dict[str, Schema] = {
     }
     for verb in VERBS.values()
 }
-"""What may stand behind each verb, in a spec and in a plan, as far as it says where a text is wanted."""
+"""The schema of the arguments of each verb, in a spec and in a plan, as far as it requires texts."""
 
 
 def as_text(value: Any, schema: Schema, text_of: Callable[[Any], str]) -> Any:

@@ -36,19 +36,19 @@ Samples = Mapping[str, tuple[float, ...]]
     "  orchestra baseline accept --runs 20\n  orchestra baseline reset --all"
 )
 def baseline() -> None:
-    """How long tests usually take, per method, browser and machine shape; slower ones are regressions."""
+    """Show or change the usual durations of tests, per method, browser and machine shape."""
 
 
 def _chosen(ctx: click.Context, suite: str | None, profile: str, words: Sequence[str]) -> tuple[Project, Plan, Path]:
     project = project_of(ctx)
     name = project.choose(suite)
     plan = dag.load_plan(project, name, profile)
-    select(plan, words)  # what nothing answers to is said, with what was meant
+    select(plan, words)  # a selection without a match is reported, with suggestions
     return project, plan, project.root / PLAN_FOLDER / name
 
 
 def _of(samples: Samples, plan: Plan, words: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """The samples of the selected tests; without words of all, also of tests that the plan no longer has."""
+    """Return the samples of the selected tests; without words of all, also of tests that the plan no longer has."""
     wanted = set(select(plan, words)) if words else None
     return {key: taken for key, taken in samples.items() if wanted is None or key.rsplit(" ", 2)[0] in wanted}
 
@@ -124,12 +124,12 @@ def accept(
 @click.option("--all", "everything", is_flag=True, help="All baselines, of every test and machine.")
 @click.pass_context
 def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, everything: bool) -> int:
-    """Forget baselines: the next good runs measure them anew."""
+    """Delete baselines: the next good runs measure them again."""
     if not selection and not everything:
         raise UsageError("which baselines?", "name tests, or write --all")
     _, plan, home = _chosen(ctx, suite, profile, selection)
     if everything:
-        # Also one that cannot be read: to start over is its mend.
+        # Also one that cannot be read, because deleting it is the fix.
         _replace(home, {}, {}, "all forgotten")
         say("all baselines are deleted")
         return EXIT_OK
@@ -142,7 +142,8 @@ def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, 
 
 
 def _replace(home: Path, old: Samples, new: Samples, reason: str) -> None:
-    """Write the baseline, and say so in the ledger of the last run, which is sealed again. No run may be under way.
+    """Write the baseline, with an event in the ledger of the last run, which is sealed again. No run may be in
+    progress.
 
     Raises:
         LockedError: one is.

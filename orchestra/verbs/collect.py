@@ -51,7 +51,7 @@ class _Asked:
 def check(
     root: Path, specs: Sequence[Assembled], environment: Mapping[str, str], bound_seconds: float = BOUND_SECONDS
 ) -> list[Diagnostic]:
-    """Run every `collect` of the specs, side by side, and judge what they list.
+    """Run every `collect` of the specs in parallel, and check their lists.
 
     Args:
         root: the project root, their working folder.
@@ -129,7 +129,7 @@ def _judge(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagn
 
 
 def _given(one: _Asked) -> Iterator[tuple[SpecPath, str]]:
-    """Each value that a test gives to the parameter, and where."""
+    """Yield each value that a test gives to the parameter, and where."""
     variables = {f"vars.{name}": value for name, value in one.spec.get("vars", {}).items()}
     for test_id, test in one.spec["tests"].items():
         given = test.get("use", {}).get(one.block)
@@ -141,5 +141,5 @@ def _given(one: _Asked) -> Iterator[tuple[SpecPath, str]]:
 
 
 def _occurs(value: str, listed: str) -> bool:
-    """Whether the list names the value: whole, not as a part of a longer name."""
+    """Return True if the list names the value: whole, not as a part of a longer name."""
     return re.search(rf"(?<![\w.-]){re.escape(value)}(?![\w-])", listed) is not None

@@ -77,7 +77,9 @@ def compare(
 
 
 def _side(home: Path, plan: Plan, side: str, run: str) -> tuple[Mapping[str, Side], str]:
-    """The tests of one side, of a method by id of the test, of a run or a branch by task; and the machine that it ran on."""
+    """Return the tests of one side, of a method by id of the test, of a run or a branch by task; and the machine that
+    it ran on.
+    """
     if side in {method.id for method in plan.methods}:
         found, machine = _sides(home, run)
         return of_method(found, side), machine

@@ -1,7 +1,7 @@
-"""What `compile` does, apart from its options: also for a command line that has none. May import `compiler` and `project`.
+"""Implement `compile` apart from its options, also for a command line without any. May import `compiler` and `project`.
 
-click reads options, and is imported for those only: a plain `orchestra compile` of 16 tests is an eighth shorter without
-it (docs/benchmarks.md). So nothing here may import click.
+click reads options, and is imported for those only: a plain `orchestra compile` of 16 tests is an eighth shorter
+without it (docs/benchmarks.md). So nothing here may import click.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from orchestra.yamltext import document
 
 
 class Outcome(NamedTuple):
-    """What a compile has to say.
+    """The result of a compile.
 
     Attributes:
         lines: what was found or done, for people.
@@ -58,7 +58,7 @@ def compile_specs(
         suite: the suite that is meant.
         check: write nothing.
         diff: show what differs.
-        full: compare everything, whatever the stamp of the last check says.
+        full: compare everything; ignore the stamp of the last check.
 
     Raises:
         OrchestraError: what cannot be read or written.
@@ -81,7 +81,8 @@ def compile_specs(
 
 
 def spec_paths(project: Project, files: Sequence[str], suite: str | None = None) -> list[str]:
-    """The spec files that are meant, relative to the root: those named, else that of a suite, else all of the project.
+    """Return the spec files that are meant, relative to the root: those named, else that of a suite, else all of the
+    project.
 
     Raises:
         UsageError: none is named and none is there, a named one lies outside of the root, or there is no such suite.
@@ -98,7 +99,7 @@ def spec_paths(project: Project, files: Sequence[str], suite: str | None = None)
 
 
 def inside(project: Project, file: str) -> str:
-    """A path of the command line, relative to the root."""
+    """Return a path of the command line, relative to the root."""
     path = Path(os.path.normpath(Path.cwd() / file))
     base = path if path.is_relative_to(project.root) else path.resolve()
     if not base.is_relative_to(project.root):
@@ -107,7 +108,7 @@ def inside(project: Project, file: str) -> str:
 
 
 def _spec_of(project: Project, paths: Sequence[str], suite: str) -> str:
-    """The spec file that defines a suite; what cannot be read defines none."""
+    """Return the spec file that defines a suite; what cannot be read defines none."""
     suites: dict[str, str] = {}
     for path in paths:
         try:
@@ -123,19 +124,21 @@ def _spec_of(project: Project, paths: Sequence[str], suite: str) -> str:
 
 
 def count(built: Built) -> str:
-    """How many suites and tests there are, in words."""
+    """Return how many suites and tests there are, in words."""
     suites = [plan for plan in built.plans if not plan.profile]
     tests = sum(len(plan.tests) for plan in suites)
     return f"{len(suites)} suite{'s' * (len(suites) != 1)}, {tests} test{'s' * (tests != 1)}"
 
 
 def problems(number: int) -> str:
-    """How many problems there are, in words."""
+    """Return how many problems there are, in words."""
     return f"{number} problem{'s' * (number != 1)}"
 
 
 def _beside(project: Project, made: Sequence[Plan]) -> tuple[File, ...]:
-    """The outputs of some suites, where the others stay as they were last compiled: a dodo.py serves all of them."""
+    """Return the outputs of some suites, where the others stay as they were last compiled: a dodo.py serves all of
+    them.
+    """
     suites = {plan.suite for plan in made}
     others = [
         plan for name in project.suites() if name not in suites and (plan := _compiled(project, name)) is not None
@@ -147,7 +150,7 @@ def _beside(project: Project, made: Sequence[Plan]) -> tuple[File, ...]:
 
 
 def _compiled(project: Project, suite: str) -> Plan | None:
-    """The plan of a suite as it was last compiled; None when it cannot be read or its spec is gone."""
+    """Return the plan of a suite as it was last compiled; None when it cannot be read or its spec is gone."""
     name = project.plan_file(suite)
     try:
         plan = plans.load(nofollow.read(project.root / name), name)

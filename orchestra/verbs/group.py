@@ -45,18 +45,18 @@ class Verbs(click.Group):
         self._load = load
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in the order in which people meet them."""
+        """Return the verbs in the order in which people meet them."""
         del ctx
         return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb, imported."""
+        """Return the verb, imported."""
         if cmd_name not in self._table:
             ctx.fail(f'unknown verb "{cmd_name}"{did_you_mean(cmd_name, self._table)}')
         return self._load(cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Call the verb. A reader of its output who has gone is no mistake of anybody's."""
+        """Call the verb. Ignore EPIPE."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -64,7 +64,7 @@ class Verbs(click.Group):
             return EXIT_OK
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of verbs, without importing any of them."""
+        """Write the list of verbs, without importing any of them."""
         del ctx
         with formatter.section("Verbs"):
             formatter.write_dl([(name, line) for name, (_, line) in self._table.items()])
@@ -103,10 +103,10 @@ def _go_to(ctx: click.Context, param: click.Parameter, folder: str | None) -> st
 
 
 def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Command], arguments: list[str]) -> int:
-    """Run the command line and give its exit code. Errors of ours pass through; those of click are told in our words.
+    """Run the command line and return its exit code. Errors of ours pass; those of click are translated.
 
     Raises:
-        OrchestraError: what a verb has to say, or what is wrong with the command line.
+        OrchestraError: an error of a verb or of the command line.
     """
     group = Verbs(
         table,
@@ -143,7 +143,7 @@ def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Com
 
 
 def _in_our_words(error: click.ClickException) -> UsageError:
-    """What click has against a command line."""
+    """Return the error of click as one of ours."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     verb = context.command_path if context is not None else "orchestra"
     hint = f"see `{verb} --help`"

@@ -41,7 +41,7 @@ names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 def _suite(
     ctx: click.Context, suite: str | None, profile: str, names: Sequence[str]
 ) -> tuple[Project, Plan, Path, list[str]]:
-    """The project, the plan, the suite's folder, and the rows that are meant: all without a name.
+    """Return the project, the plan, the suite's folder, and the rows that are meant: all without a name.
 
     Raises:
         UsageError: there is no such row.
@@ -197,7 +197,7 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
 
 
 def sound_view(file: Path) -> View:
-    """The view of a run, up to where its ledger is damaged."""
+    """Return the view of a run, up to where its ledger is damaged."""
     view = View(steps=False)
     with suppress(OrchestraError):
         for event in log.read(file):
@@ -220,8 +220,8 @@ def up_(
 ) -> int:
     """Start servers and leave them running, for work by hand: the named rows and what they need, else all.
 
-    A run uses what is up when it is healthy and made of the same command, environment and files; else it says why not and
-    starts its own. Exit 3 when a required row does not become healthy.
+    A run uses these servers if they are healthy and have the same command, environment and files; otherwise it prints
+    the reason and starts its own. Exit code 3 if a required row does not become healthy.
     """
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
     return _up(project, plan, home, chosen, restart=restart, logs=logs)

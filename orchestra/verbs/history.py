@@ -1,4 +1,4 @@
-"""The verb history: what earlier runs say. May import `ledger`, `report`, `runtime` and `draw`."""
+"""Implement the verb history: results of earlier runs. May import `ledger`, `report`, `runtime` and `draw`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def history(
     keep: int | None,
     dry_run: bool,
 ) -> int:
-    """Show what earlier runs say: verdicts, durations, slope, changes of level, since when a test fails, flakiness."""
+    """Show the results of earlier runs: verdicts, durations, slope, changes of level, since when a test fails,
+    flakiness.
+    """
     project = project_of(ctx)
     name = project.choose(suite)
     if pruning:
@@ -128,7 +130,7 @@ def _failures(plan: Plan, home: Path, odds: Sequence[Odds], *, as_json: bool) ->
 
 
 def _prune(home: Path, keep: int, *, dry_run: bool) -> int:
-    """Remove old runs of a suite, or only say which would go.
+    """Remove old runs of a suite, or only print their names.
 
     Raises:
         LockedError: a run is under way.

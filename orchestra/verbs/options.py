@@ -15,7 +15,7 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     try:
         known = project_of(ctx).suites()
     except OrchestraError:
-        return []  # a completion has nobody to tell
+        return []  # a completion has no place for a message
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
@@ -26,7 +26,7 @@ profile_option = click.option("--profile", metavar="NAME", default="", help="Pro
 
 
 def project_of(ctx: click.Context) -> Project:
-    """The project of the working folder, which -C has set.
+    """Return the project of the working folder, which -C has set.
 
     Raises:
         UsageError: there is no working folder any more, or its settings are wrong.

@@ -1,8 +1,8 @@
 """A plan that may be executed: the one that its spec compiles to. May import `compiler` and `runtime`.
 
-plan.json is in git, and anybody can compute its digests: they prove that the file is complete, not that it was compiled from
-the spec. So the spec is compiled again in memory before a plan is executed. The stamp of the last compile saves that where
-it has seen the same bytes. In CI the stamp is not used.
+plan.json is in git, and anyone can compute its digests: they prove that the file is complete, not that it was compiled
+from the spec. So the spec is compiled again in memory before a plan is executed. The stamp of the last compile saves
+that if it covers the same bytes. In CI the stamp is not used.
 """
 
 from __future__ import annotations

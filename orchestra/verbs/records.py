@@ -263,7 +263,7 @@ def _locked(folder: Path) -> Lock:
 def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str, reason: str) -> int:
     """Take a run back to a checkpoint, the end of one of its groups; nothing is removed from its record.
 
-    What got its verdict later waits again, for `orchestra run --resume`. Without CHECKPOINT: list them.
+    Tests with a later verdict wait again, for `orchestra run --resume`. Without CHECKPOINT: list them.
     """
     project, folder = _folder(ctx, suite, run)
     home, author = folder.parent.parent, author_of(project.root, os.environ)

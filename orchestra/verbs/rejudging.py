@@ -1,4 +1,4 @@
-"""What `orchestra audit --gates` prints. May import `ledger`, `runtime` and `draw`."""
+"""Print the output of `orchestra audit --gates`. May import `ledger`, `runtime` and `draw`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _again(number: Number) -> tuple[str, str]:
 
 
 def _value(value: Any) -> str:
-    """A value of a metric: short enough for a table, exact enough to see that two differ."""
+    """Return a value of a metric: short enough for a table, exact enough to see that two differ."""
     if value is None:
         return "no value"
     return f"{value:.9g}" if isinstance(value, float) else str(value)

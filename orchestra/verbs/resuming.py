@@ -1,4 +1,4 @@
-"""What `orchestra run --resume` means: which run goes on, with which tasks. May import `runtime`, `ledger`, `project`."""
+"""Resolve `orchestra run --resume`: which run is resumed, with which tasks. May import `runtime`, `ledger`, `project`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from orchestra.runtime.run.resume import nothing_to_resume
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What `--resume` leads to.
+    """The run that `--resume` resumes.
 
     Attributes:
-        run: the id of the run that goes on; empty when there is nothing to go on with.
+        run: the id of the resumed run; empty if there is nothing to resume.
         selection: its tasks.
         profile: the profile that it ran with.
         why: why nothing goes on, for people.
@@ -29,7 +29,7 @@ class Target:
 
 
 def target(home: Path, word: str, profile: str) -> Target:
-    """What is to be done for `--resume WORD`.
+    """Return the target of `--resume WORD`.
 
     Args:
         home: `.orchestra/<suite>`, absolute.

@@ -27,7 +27,7 @@ _files = click.argument("files", nargs=-1, type=click.Path())
 
 
 def _github(problem: Diagnostic) -> str:
-    """A problem as a workflow command of GitHub Actions, escaped as its runner wants it."""
+    """Return a problem as a workflow command of GitHub Actions, escaped as its runner wants it."""
 
     def data(text: str) -> str:
         return draw.visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
@@ -71,7 +71,7 @@ def _json(problems: Sequence[Diagnostic]) -> str:
 @click.pass_context
 @collector_paused()
 def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, collect: bool, form: str) -> int:
-    """Judge specs by the schema and by every rule, and show all problems, each at its line.
+    """Validate specs against the schema and every rule, and show all problems, each at its line.
 
     Without FILES: every spec of the project. Exit 2 when there is a problem. Each [rule] is a heading of docs/rules.md.
     """
@@ -184,7 +184,7 @@ def init(ctx: click.Context, file: str | None, *, suite: str | None) -> int:
 
 
 def _suite_name(text: str) -> str:
-    """A text as the id of a suite."""
+    """Return a text as the id of a suite."""
     plain = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return plain if plain[:1].isalpha() else f"suite_{plain}".rstrip("_")
 

@@ -1,7 +1,8 @@
-"""The verb status: where a run stands, from its `state.json`. May import `ledger.glance`, `runs`, `project`, `group`.
+"""Implement the verb status: the progress of a run, from its `state.json`. May import `ledger.glance`, `runs`,
+`project`, `group`.
 
-It is asked again and again while a run goes on, so it imports little. Only of a run that ended without saying so is the
-state folded from the ledger, because its file may be a tenth of a second old.
+It is called repeatedly during a run, so it imports little. Only for a run that ended without an end event is the state
+folded from the ledger, because its file may be a tenth of a second old.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _WANTED = frozenset(
 @click.option("--json", "as_json", is_flag=True, help="JSON output: the state.")
 @click.pass_context
 def status(ctx: click.Context, run: str, suite: str | None, *, watch: bool, as_json: bool) -> int:
-    """Say where a run stands: verdicts so far, what runs now, what waits, errors, servers, gates."""
+    """Show the progress of a run: verdicts, running tests, waiting tests, errors, servers, gates."""
     project = project_of(ctx)
     folder = find_run(project.root / PLAN_FOLDER / project.choose(suite), run)
     shown = ""
@@ -67,7 +68,7 @@ def status(ctx: click.Context, run: str, suite: str | None, *, watch: bool, as_j
 
 
 def _fresh(folder: Path, *, going: bool) -> None:
-    """Fold the state anew when nobody does it any more and the file may be older than the ledger."""
+    """Fold the state again if no run updates it any more and the file may be older than the ledger."""
     if going:
         return
     try:
@@ -89,7 +90,7 @@ def _state(folder: Path) -> Mapping[str, Any]:
 
 
 def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
-    """The state for people.
+    """Yield the state for people.
 
     Args:
         state: fields of `state.json`.
@@ -150,6 +151,8 @@ def _use(use: Mapping[str, Any]) -> str:
 
 
 def _line(word: str, *parts: str) -> str:
-    """A line like those of a run: a word in its column, then parts. No text of a page or program steers the terminal."""
+    """Return a line like those of a run: a word in its column, then parts. No text of a page or program steers the
+    terminal.
+    """
     rest = "  ".join(one_line(part) for part in parts if part)
     return f"{word:<12}{rest}".rstrip()

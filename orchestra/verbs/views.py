@@ -103,7 +103,7 @@ def show(
 
 
 def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iterator[str]:
-    """A test as it will run by a method, line by line."""
+    """Yield a test as it will run by a method, line by line."""
     one_line = draw.one_line
     yield f"{test.id}  {one_line(test.title)}"
     place = places.find(f"/tests/{test.of or test.id}")
@@ -139,7 +139,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
 
 
 def _errors(errors: Errors) -> str:
-    """What errors beside the assertions do, as far as it is not the default."""
+    """Return the `errors` of a test that differ from the defaults."""
     plain = Errors()
     levels = [f"{layer} {level}" for layer in LAYERS if (level := getattr(errors, layer)) != getattr(plain, layer)]
     logs = [f"log of {name} {pattern!r}" for name, found in errors.log_patterns.items() for pattern in found]
@@ -147,7 +147,7 @@ def _errors(errors: Errors) -> str:
 
 
 def scalar(value: object) -> str:
-    """A value of the plan as text."""
+    """Return a value of the plan as text."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -1,7 +1,7 @@
 """YAML 1.2 bytes to plain JSON data and the position of every key and value, in one walk over a parser's events.
 
-May import `errors`, `diagnostic`, `source_event`, `source_scalar` and `source_fault`. It lies below compiler and runtime
-because both look up lines: the one to say where a mistake stands, the other to say where a test is written.
+May import `errors`, `diagnostic`, `source_event`, `source_scalar` and `source_fault`. It is a layer below compiler and
+runtime because both look up lines: of a mistake, and of a test.
 
 The C part of ruamel gives the events; its pure parser gives the same data and positions, thirty times slower, where the
 C part is missing. It also reads a file with an unquoted colon or question mark inside brackets (`[http://host]`), which
@@ -64,7 +64,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "null": (type(None),),
 }
 _CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\r") + b"\x7f"
-# What YAML forbids, and what it allows but editors count as lines in different ways or do not show at all.
+# Characters that YAML forbids, and those that it allows but editors count as line ends or do not show.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _DIRECTIVE: Final = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*%([^\r\n]*)")
@@ -89,7 +89,7 @@ class Trap(NamedTuple):
 
 
 class Marks:
-    """Where every key and value of one document stands. Ask `Document.place`."""
+    """The positions of every key and value of one document. Use `Document.place`."""
 
     __slots__ = ("_children", "_lines", "root", "text")
 
@@ -124,7 +124,7 @@ class Marks:
         return _own(mark), key, len(path)
 
     def _slot(self, step: str | int, data: Json, mark: _Mark) -> int | None:
-        """Where in the mark of `data` its child `step` is, or None when there is no such child."""
+        """Return the position in the mark of `data` of its child `step`, or None."""
         if isinstance(data, dict) and isinstance(step, str):
             slots = self._children.get(id(mark))
             if slots is None:
@@ -142,8 +142,8 @@ class Document:
 
     Attributes:
         file: the path that messages show.
-        data: what the file says.
-        marks: where it says it.
+        data: the content of the file.
+        marks: the positions of the data.
         traps: deceptive plain scalars, in the order of the file (values only, not keys).
     """
 
@@ -153,7 +153,7 @@ class Document:
     traps: tuple[Trap, ...] = ()
 
     def place(self, path: Path, *, key: bool = False) -> Place:
-        """Where the value of `path` stands, or its nearest existing ancestor.
+        """Return the place of the value of `path`, or of its nearest existing ancestor.
 
         Args:
             path: keys and list positions from the root.
@@ -163,7 +163,7 @@ class Document:
         return Place(self.file, *self.marks.line_column(name if key else value))
 
     def has(self, path: Path) -> bool:
-        """Whether the document has a value at this path."""
+        """Return True if the document has a value at this path."""
         return self.marks.find(path, self.data)[2] == len(path)
 
 
@@ -200,7 +200,7 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
 
 
 def locate(path: Path, documents: Iterable[Document]) -> Place | None:
-    """Where the value of `path` stands in the first document that has it, or None."""
+    """Return the place of the value of `path` in the first document that has it, or None."""
     return next((document.place(path) for document in documents if document.has(path)), None)
 
 
@@ -230,7 +230,7 @@ def read_inside(root: FilePath, path: str) -> bytes:
 
 
 def digest_texts(files: Iterable[tuple[str, bytes]]) -> str:
-    """The digest of `digest_files` over (path, bytes) pairs that are already read."""
+    """Return the digest of `digest_files` over (path, bytes) pairs that are already read."""
     digest = hashlib.sha256()
     for path, raw in files:
         text = raw.replace(b"\r\n", b"\n")
@@ -258,7 +258,7 @@ class _Walk:
         self._known: dict[str, Scalar] = {}
 
     def place(self, index: int) -> Place:
-        """Where the character of this index stands."""
+        """Return the place of the character with this index."""
         return Place(self.file, *self.marks.line_column(index))
 
     def refuse(self, index: int, rule: str, message: str, hint: str = "") -> None:
@@ -266,7 +266,7 @@ class _Walk:
         self.problems.append(Diagnostic(self.place(index), rule, message, hint))
 
     def run(self, next_event: NextEvent) -> Json:
-        """The data of the only document; the marks are filled on the way."""
+        """Return the data of the only document; the marks are filled on the way."""
         data: Json = None
         documents = 0
         try:
@@ -319,7 +319,9 @@ class _Walk:
                         else:
                             value = self._known[text] = text
                     if not text and mapping and key is not None and event.anchor is None:
-                        mark = marks[-1]  # nothing is written: the two parsers disagree where, so it stands at its key
+                        mark = marks[
+                            -1
+                        ]  # the value is empty and the two parsers disagree on its position, so its key is used
                 if event.anchor is not None:
                     self._anchors[event.anchor] = (value, mark)
             elif kind is mapping_start or kind is sequence_start:
@@ -369,7 +371,9 @@ class _Walk:
                 key = None
 
     def _plain(self, event: ScalarEvent, *, at_key: bool) -> Any:
-        """The value of a plain scalar, remembered unless its place matters: no JSON number, deceptive, a merge key."""
+        """Return the value of a plain scalar, remembered unless its place matters: no JSON number, deceptive, a merge
+        key.
+        """
         text, index = event.value, event.start_mark.index
         if text == "<<":
             return _OPEN if at_key else text
@@ -387,7 +391,7 @@ class _Walk:
         return value
 
     def _tagged(self, event: ScalarEvent) -> Scalar:
-        """The value of a scalar with a tag: `!!str 1` is a text, `! 1` too."""
+        """Return the value of a scalar with a tag: `!!str 1` is a text, `! 1` too."""
         text, tag, index = str(event.value), str(event.ctag), event.start_mark.index
         name = _CORE_TAGS.get(tag)
         if tag == "!" or name == "str":
@@ -419,7 +423,7 @@ class _Walk:
         self.refuse(index, "yaml-tag", f'found the tag "{_short(shown)}"; a spec is plain data without tags', hint)
 
     def _alias(self, event: AliasEvent) -> tuple[Any, _Mark]:
-        """What an alias stands for, at the position of the alias; what lies inside keeps the anchor's positions."""
+        """Return the value of an alias, at the position of the alias; nested values keep the positions of the anchor."""
         name, index = str(event.anchor), event.start_mark.index
         if name not in self._anchors:
             near = get_close_matches(name, self._anchors, 1)
@@ -442,7 +446,7 @@ class _Walk:
         return value, [index, *mark[1:]]
 
     def _size(self, value: Any) -> int:
-        """How many values a collection holds, aliases written out. Bounded: aliases inside were counted before."""
+        """Return how many values a collection holds, aliases written out. Bounded: aliases inside were counted before."""
         known = self._sizes.get(id(value))
         if known is None:
             inside = value.values() if isinstance(value, dict) else value
@@ -467,7 +471,7 @@ class _Walk:
         return object()
 
     def traps(self, data: Json) -> tuple[Trap, ...]:
-        """The traps with the paths at which they are written. A walk of its own, only where there are any."""
+        """Return the traps with the paths at which they are written. A walk of its own, only where there are any."""
         if not self._traps:
             return ()
         found = []
@@ -508,7 +512,7 @@ def _short(text: str) -> str:
 
 
 def _decode(raw: bytes, file: str) -> str:
-    """The text of a file without its byte-order mark.
+    """Return the text of a file without its byte-order mark.
 
     Raises:
         SpecError: too long, not UTF-8, or with characters that YAML forbids.
@@ -556,7 +560,7 @@ def _give_up(file: str, line: int, column: int, rule: str, message: str, hint: s
 
 
 def _without_directive(text: str, walk: _Walk) -> str:
-    """The text with a leading `%YAML 1.2` made a comment of the same length; other directives are refused."""
+    """Return the text with a leading `%YAML 1.2` made a comment of the same length; other directives are refused."""
     while found := _DIRECTIVE.match(text):
         start = found.start(1) - 1
         if not _YAML_1_2.fullmatch(found[1]):
@@ -567,7 +571,7 @@ def _without_directive(text: str, walk: _Walk) -> str:
 
 
 def _only_the_c_part_refuses(fault: Fault, text: str) -> bool:
-    """Whether it stopped at a colon or question mark in brackets, where YAML 1.2 lets a plain scalar hold them."""
+    """Return True if it stopped at a colon or question mark in brackets, where YAML 1.2 lets a plain scalar hold them."""
     stopped_at = text[fault.index : fault.index + 1]
     return "found unexpected ':'" in fault.problem or ("flow" in fault.context and stopped_at in {":", "?"})
 

@@ -124,12 +124,12 @@ class MappingEndEvent(_Event):
 
 NextEvent: TypeAlias = Callable[[], Any]
 _STRUCTS: Final[dict[str, type[_Event]]] = {kind.__name__: kind for kind in _Event.__subclasses__()}
-# The namespace of the C part belongs to everybody in this process.
+# The whole process shares the namespace of the C part.
 _LOCK: Final = threading.Lock()
 
 
 class RefusedError(Exception):
-    """The parser refuses the text; the fault says why."""
+    """The parser refuses the text; the fault has the reason."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.problem)
@@ -170,7 +170,7 @@ def _structs_in_place() -> Iterator[None]:
 
 
 def _c_events(text: str) -> NextEvent:
-    """The events of the C part; translated if it does not take our structs, as another version of it may."""
+    """Return the events of the C part; translated if it does not take our structs, as another version of it may."""
     next_event: NextEvent = c_part.CParser(text).get_event
     if type(next_event()) is StreamStartEvent:
         return next_event
@@ -178,13 +178,13 @@ def _c_events(text: str) -> NextEvent:
 
 
 def _translated(event: Any) -> _Event:
-    """An event of ruamel as a struct of the same name."""
+    """Return an event of ruamel as a struct of the same name."""
     struct = _STRUCTS[type(event).__name__]
     return struct(**{name: getattr(event, name) for name in struct.__struct_fields__})
 
 
 def _pure_events(text: str) -> Iterator[Any]:
-    """The events of the pure parser. Escapes that name no character, which the C part refuses, are refused here."""
+    """Yield the events of the pure parser. Escapes that name no character, which the C part refuses, are refused here."""
     mark = StringMark("", 0, 0, 0, "", 0)
     problem = "found invalid Unicode character escape code"
     try:
@@ -198,7 +198,7 @@ def _pure_events(text: str) -> Iterator[Any]:
 
 
 def _guarded(next_event: NextEvent, text: str) -> NextEvent:
-    """The events, refusing `[?x]`: a text by YAML 1.2, which both parsers take for the mapping `{x: null}`.
+    """Return the events, refusing `[?x]`: a text by YAML 1.2, which both parsers take for the mapping `{x: null}`.
 
     Only a file in which that may occur pays for the look at each event.
     """

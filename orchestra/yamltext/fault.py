@@ -1,4 +1,4 @@
-"""Words for what a YAML parser refuses: its terse text becomes a message of our grammar with a mend.
+"""Turn the terse errors of a YAML parser into messages of our grammar with a hint.
 
 May import `diagnostic` only. It takes the parser's error as data (problem, marks) and never asks which parser it was:
 the C part and the pure one word the same fault differently, and both wordings are known here.
@@ -19,7 +19,7 @@ _MARGIN_TAB = re.compile(r"[ -]*\t")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a parser said: its words, where it stood, and where the thing began that it was reading (or None)."""
+    """An error of a parser: its text, its position, and the start of the construct that it was reading (or None)."""
 
     problem: str
     index: int
@@ -160,12 +160,12 @@ _UNKNOWN = _Words((), "text that is not YAML", "")
 
 
 def diagnose(fault: Fault, text: str, place: Callable[[int], Place]) -> Diagnostic:
-    """The diagnostic of a parser's refusal.
+    """Return the diagnostic of a parser's refusal.
 
     Args:
-        fault: what the parser said.
+        fault: the error of the parser.
         text: the file.
-        place: where the character of this index stands.
+        place: maps the index of a character to its place.
     """
     index = min(fault.index, len(text))
     tab = _tab_in_margin(text, index)
@@ -189,7 +189,7 @@ def _line_start(text: str, index: int) -> int:
 
 
 def _tab_in_margin(text: str, index: int) -> int | None:
-    """The index of a tab among the spaces and list dashes that begin the line of this character."""
+    """Return the index of a tab among the spaces and list dashes that begin the line of this character."""
     start = _line_start(text, index)
     found = _MARGIN_TAB.match(text, start)
     return found.end() - 1 if found else None

@@ -1,7 +1,8 @@
-"""Where a line of the plan stands in the spec: JSON pointers to `file:line:column`. May import `source` and what is below.
+"""Find the line of a part of the plan in the spec: JSON pointers to `file:line:column`. May import `source` and lower
+layers.
 
-plan.json holds no line numbers, so that a comment in a spec changes one digest and nothing else. When somebody asks, the
-files are read again; that is rare and costs milliseconds.
+plan.json holds no line numbers, so that a comment in a spec changes one digest and nothing else. The files are read
+again for a look-up; that is rare and costs milliseconds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Places:
     Args:
         root: the project root.
         sources: the spec files, relative to the root, the main one first: it wins where two define the same.
-        profile: the profile of the plan; what it says stands where it says it.
+        profile: the profile of the plan; its values have their place in the profile.
     """
 
     def __init__(self, root: Path, sources: Sequence[str], profile: str = "") -> None:
@@ -41,7 +42,8 @@ class Places:
         return tuple(found)
 
     def find(self, pointer: str) -> Place | None:
-        """The place of a JSON pointer (RFC 6901) such as `/tests/B004/steps/1`, None when it is not in the files.
+        """Return the place of a JSON pointer (RFC 6901) such as `/tests/B004/steps/1`, None when it is not in the
+        files.
 
         An item of a list of texts has its own text as a pointer, too: `/errors/allow/ResizeObserver loop`.
         """
@@ -49,7 +51,7 @@ class Places:
         return None if found is None else found[0].place(found[1])
 
     def data(self, pointer: str) -> Json:
-        """What the spec says at a JSON pointer, None when it says nothing."""
+        """Return the value of the spec at a JSON pointer, None if there is none."""
         found = self._lookup(pointer)
         return None if found is None else found[2]
 
@@ -64,7 +66,9 @@ class Places:
         return None
 
     def text(self, pointers: Sequence[str]) -> str:
-        """The places of the pointers for people, outermost first: `specs/a.yaml:41:9 (block at specs/a.yaml:12:7)`."""
+        """Return the places of the pointers for people, outermost first: `specs/a.yaml:41:9 (block at
+        specs/a.yaml:12:7)`.
+        """
         places = [str(place) for place in map(self.find, pointers) if place is not None]
         if not places:
             return ""
@@ -73,7 +77,7 @@ class Places:
 
 
 def _walk(data: Json, parts: Sequence[str]) -> tuple[SpecPath, Json] | None:
-    """The path and the value that the parts lead to; a part is a position only where a list is."""
+    """Return the path and the value that the parts lead to; a part is a position only where a list is."""
     path: SpecPath = ()
     for part in parts:
         if isinstance(data, dict) and part in data:

@@ -1,7 +1,7 @@
-"""What a plain scalar means: the core schema of YAML 1.2 (section 10.3.2), and which ones deceive people.
+"""Resolve plain scalars by the core schema of YAML 1.2 (section 10.3.2), and find misleading ones.
 
-`yes`, `off` and dates are strings and `012` is twelve, as YAML 1.2 says. YAML 1.1 tools, and many readers, see truth
-values and octal numbers there: those are named here as traps and judged by a rule, which knows what the key wants.
+`yes`, `off` and dates are strings and `012` is twelve, as in YAML 1.2. YAML 1.1 tools, and many readers, see truth
+values and octal numbers there: those are listed here as traps and checked by a rule, which knows the type of the key.
 
 May import nothing of this package.
 """
@@ -50,7 +50,7 @@ class NotJSONError(ValueError):
 
 
 def resolve(text: str) -> Scalar:
-    """The value of a plain scalar.
+    """Return the value of a plain scalar.
 
     Raises:
         NotJSONError: for an infinity, a not-a-number, and an integer beyond ±2**53.

@@ -28,18 +28,18 @@ def _code_point(char: str) -> str:
 
 
 def python(text: str) -> str:
-    """The text as a Python literal on one line; `ast.literal_eval` gives it back."""
+    """Return the text as a Python literal on one line; `ast.literal_eval` gives it back."""
     if text.isascii():
         return repr(text)
     return "'" + _PYTHON.sub(lambda found: _PYTHON_SHORT.get(found[0]) or _code_point(found[0]), text) + "'"
 
 
 def python_tuple(texts: Iterable[str]) -> str:
-    """The texts as a literal tuple."""
+    """Return the texts as a literal tuple."""
     items = [python(text) for text in texts]
     return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
 
 
 def yaml(text: str) -> str:
-    """The text as a double-quoted YAML scalar on one line."""
+    """Return the text as a double-quoted YAML scalar on one line."""
     return '"' + _YAML.sub(lambda found: _YAML_SHORT.get(found[0]) or _code_point(found[0]), text) + '"'

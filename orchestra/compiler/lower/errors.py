@@ -1,4 +1,4 @@
-"""What errors beside the assertions do to a test: suite, method, group and test laid over each other. May import `plan`."""
+"""Lower the `errors` of suite, method, group and test to those of a test. May import `plan`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PLAIN = Test("", "", ()).errors
 def lower_errors(
     spec: Spec, test: TestSpec, group: GroupSpec, methods: Iterable[str]
 ) -> tuple[Errors, dict[str, Errors]]:
-    """What holds for a test, and for those of its methods that say otherwise.
+    """Return the `errors` of a test, and of those of its methods that differ.
 
     The nearest place wins, key by key: test, group, method, suite. `allow` of all places counts, and `log_patterns` is
     laid over by component.

@@ -1,4 +1,4 @@
-"""The health matrix of the spec, lowered: probes, services, backups and ladders with their defaults.
+"""Lower the health matrix: probes, services, failovers and recovery policies with their defaults.
 
 May import `lower_steps`, `spec` and `plan`.
 """
@@ -13,7 +13,7 @@ from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Se
 
 PROBE_KINDS = ("http", "tcp", "run", "env", "file", "log", "port")
 
-# What the plan leaves out.
+# The defaults, which the plan omits.
 _PROBE = Probe("tcp", {})
 _READY = Ready(_PROBE)
 _LIVE = Live(_PROBE)
@@ -25,9 +25,9 @@ _COMPONENT = Component("", "")
 
 
 def lower_probe(probe: ProbeSpec, known: Known) -> Probe:
-    """The one probe of a mapping that may hold other keys beside it."""
+    """Return the one probe of a mapping that can hold other keys, too."""
     kind = next(name for name in PROBE_KINDS if name in probe)
-    # Values of `json` keep their type; every other text stays a text, whatever a name in it stands for.
+    # Values of `json` keep their type; every other text remains a text, whatever the type of a name in it.
     args = {
         key: fill(value, known) if key == "json" else _as_written(value, known)
         for key, value in cast("dict[str, dict[str, Any]]", probe)[kind].items()
@@ -36,7 +36,7 @@ def lower_probe(probe: ProbeSpec, known: Known) -> Probe:
 
 
 def _as_written(value: Any, known: Known) -> Any:
-    """The value with names replaced and every text a text."""
+    """Return the value with names replaced and every text a text."""
     if isinstance(value, dict):
         return text_map(value, known)
     if isinstance(value, list):
@@ -45,7 +45,7 @@ def _as_written(value: Any, known: Known) -> Any:
 
 
 def _identity(component: ComponentSpec, known: Known) -> Any:
-    """`own` for what we start, `none` for what we do not, else the mapping that says how it proves who it is."""
+    """Return `own` for a component that we start, `none` for others, else the mapping of the expected identity."""
     said = component.get("identity", "none" if "url" in component else "own")
     if isinstance(said, str):
         return said
@@ -62,7 +62,7 @@ def _ports(service: ServiceSpec | FailoverSpec) -> tuple[int, int] | None:
 
 
 def lower_service(service: ServiceSpec, known: Known) -> Service:
-    """A service with defaults filled in."""
+    """Return a service with defaults filled in."""
     stop = service.get("stop", {})
     return Service(
         run=texts(service["run"], known),
@@ -78,7 +78,7 @@ def lower_service(service: ServiceSpec, known: Known) -> Service:
 
 
 def _failover(service: ServiceSpec, failover: FailoverSpec) -> ServiceSpec:
-    """The backup with what it inherits: ports as one thing, the environment by name, the rest by key."""
+    """Return the backup with what it inherits: ports as one thing, the environment by name, the rest by key."""
     inherited = dict(service)
     if "port" in failover or "port_range" in failover:
         inherited.pop("port", None)
@@ -95,7 +95,7 @@ def _rung(rung: Any, known: Known) -> Rung:
 
 
 def lower_component(component_id: str, component: ComponentSpec, known: Known) -> Component:
-    """A row of the health matrix. A service with a port and no `ready` is ready when the port accepts."""
+    """Return a row of the health matrix. A service with a port and no `ready` is ready when the port accepts."""
     service = component.get("service")
     ready = component.get("ready")
     live = component.get("live")

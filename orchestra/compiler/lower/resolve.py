@@ -1,4 +1,4 @@
-"""What the spec means before it is lowered: kinds, methods, matrices, edges. May import `spec`, `steps` and `plan`.
+"""Resolve a spec before it is lowered: kinds, methods, matrices, edges. May import `spec`, `steps` and `plan`.
 
 Rules and lowering both ask these questions, so the answers stand here once. Everything is a pure function of a spec
 that the schema has passed; names that do not exist are passed over, because a rule reports them.
@@ -18,7 +18,7 @@ from orchestra.steps.vocabulary import VERBS
 
 Kind: TypeAlias = Literal["browser", "http", "command"]
 
-# What each driver can carry out. A command needs a process of its own, so it has no place in an MCP session.
+# The steps that each driver can execute. A command needs a process of its own, so an MCP session cannot run it.
 ABLE: dict[Driver, frozenset[Kind]] = {
     "playwright": frozenset({"browser", "http", "command"}),
     "mcp": frozenset({"browser", "http"}),
@@ -32,7 +32,7 @@ BROWSER_DRIVERS: frozenset[Driver] = frozenset({"playwright", "mcp"})
 
 
 def verb_of(step: StepSpec) -> tuple[str, Any]:
-    """The verb of a step and what stands behind it; a bare verb has an empty mapping."""
+    """Return the verb of a step and its arguments; a bare verb has an empty mapping."""
     if isinstance(step, str):
         return step, {}
     verb = next(iter(step))
@@ -40,7 +40,7 @@ def verb_of(step: StepSpec) -> tuple[str, Any]:
 
 
 def block_use(body: Any) -> tuple[str, dict[str, Any]]:
-    """The block that a `use` names, and the parameters that it gives."""
+    """Return the block that a `use` names, and the parameters that it gives."""
     if isinstance(body, str):
         return body, {}
     name = next(iter(body))
@@ -48,7 +48,7 @@ def block_use(body: Any) -> tuple[str, dict[str, Any]]:
 
 
 def all_steps(spec: Spec, steps: Iterable[StepSpec]) -> Iterator[tuple[str, Any]]:
-    """Each step, as verb and body, with the steps of used blocks: each block once, where it is used first.
+    """Yield each step, as verb and body, with the steps of used blocks: each block once, where it is used first.
 
     So the walk is as long as what is written, however often blocks use each other.
     """
@@ -70,7 +70,7 @@ def all_steps(spec: Spec, steps: Iterable[StepSpec]) -> Iterator[tuple[str, Any]
 
 
 def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
-    """The lists of steps that a test runs: its group's and its own."""
+    """Yield the lists of steps that a test runs: its group's and its own."""
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
     yield group.get("before", [])
     yield test.get("before", [])
@@ -80,10 +80,10 @@ def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
 
 
 def kind_of(spec: Spec, test: TestSpec) -> Kind:
-    """Whether a test needs a browser, only requests, or a process."""
+    """Return the kind of a test: with a browser, with requests only, or with a process."""
     if "command" in test or "use" in test:
         return "command"
-    for step in test.get("steps", ()):  # nearly every test says it with its own first step
+    for step in test.get("steps", ()):  # the first step of nearly every test decides it
         if (step if step.__class__ is str else next(iter(step))) in _BROWSER_VERBS:
             return "browser"
     browser = any(VERBS[verb].browser for steps in sections(spec, test) for verb, _ in all_steps(spec, steps))
@@ -91,7 +91,7 @@ def kind_of(spec: Spec, test: TestSpec) -> Kind:
 
 
 def methods(spec: Spec) -> dict[str, MethodSpec]:
-    """The methods of a spec; one that names none runs its tests by `cli`."""
+    """Return the methods of a spec; one that names none runs its tests by `cli`."""
     declared = spec.get("methods")
     if declared:
         return declared
@@ -100,7 +100,7 @@ def methods(spec: Spec) -> dict[str, MethodSpec]:
 
 
 def methods_of(spec: Spec, test: TestSpec, known: Mapping[str, MethodSpec] | None = None) -> tuple[str, ...]:
-    """The methods that run a test: those that it names, else all whose driver can.
+    """Return the methods that run a test: those that it names, else all whose driver can.
 
     Args:
         spec: the whole spec.
@@ -115,14 +115,14 @@ def methods_of(spec: Spec, test: TestSpec, known: Mapping[str, MethodSpec] | Non
 
 
 def scalar_text(value: Any) -> str:
-    """A value of the spec as it stands in text: `NVDA`, `3`, `true`, nothing for null; a list or mapping is JSON."""
+    """Return a value of the spec as text: `NVDA`, `3`, `true`, nothing for null; a list or mapping is JSON."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The tests that one entry makes: id and matrix values. Without a matrix, the id itself and no values."""
+    """Yield the tests that one entry makes: id and matrix values. Without a matrix, the id itself and no values."""
     matrix = test.get("matrix")
     if not matrix:
         yield test_id, {}
@@ -133,14 +133,15 @@ def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, 
 
 
 def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> tuple[str, ...]:
-    """The ids in the spec whose success a test needs: its own list, then its group's, without itself."""
+    """Return the ids in the spec whose success a test needs: its own list, then its group's, without itself."""
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
     own, needed = test.get("needs", ()), group.get("needs", ())
     return tuple(dict.fromkeys([*own, *(need for need in needed if need.partition("[")[0] != test_id)]))
 
 
 def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:
-    """The nodes in an order in which each comes after those that `before` names, otherwise as given (Kahn, 1962).
+    """Return the nodes in an order in which each comes after those that `before` names, otherwise as given (Kahn,
+    1962).
 
     Nodes on a cycle are left out: a rule has reported it.
     """

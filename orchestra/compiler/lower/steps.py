@@ -30,7 +30,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def fill(value: Any, known: Known) -> Any:
-    """A value of the spec with the known names replaced, deep; a text that is one name becomes that name's value.
+    """Return a value of the spec with the known names replaced, deep; a text that is one name becomes that name's
+    value.
 
     A value in which nothing is replaced is given back as it is, not as a copy.
     """
@@ -55,28 +56,28 @@ def _only_texts(mapping: Mapping[str, Any]) -> bool:
 
 
 def text(value: Any, known: Known) -> str:
-    """A scalar of the spec as text, names replaced."""
+    """Return a scalar of the spec as text, names replaced."""
     return resolve.scalar_text(fill(value, known))
 
 
 def final_text(value: Any, known: Known) -> str:
-    """A text that nothing looks at again, such as a title: names replaced, and `$${` is `${`."""
+    """Return a text that nothing looks at again, such as a title: names replaced, and `$${` is `${`."""
     # A late name can only come out of a variable; it is shown as it is.
     return names.expand(value, lambda name: resolve.scalar_text(known.get(name, f"${{{name}}}")))
 
 
 def texts(values: Iterable[Any], known: Known) -> tuple[str, ...]:
-    """A list of scalars as texts, names replaced."""
+    """Return a list of scalars as texts, names replaced."""
     return tuple(text(value, known) for value in values)
 
 
 def text_map(values: Mapping[str, Any], known: Known) -> dict[str, str]:
-    """A mapping of scalars as texts, names replaced in the values."""
+    """Return a mapping of scalars as texts, names replaced in the values."""
     return {key: text(value, known) for key, value in values.items()}
 
 
 def usual(value: Any, default: T) -> T:
-    """A value as the plan holds it: the default itself where it says the same, because that is what the plan leaves out."""
+    """Return a value in its form in the plan: an equal default itself, which the plan omits."""
     return default if value == default else type(default)(value)
 
 
@@ -111,7 +112,7 @@ def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
 def lower_steps(
     spec: Spec, steps: Sequence[StepSpec], pointer: str, known: Known, via: tuple[str, ...] = ()
 ) -> tuple[Step, ...]:
-    """A list of steps with the steps of used blocks in their place.
+    """Return a list of steps with the steps of used blocks in their place.
 
     Args:
         spec: where the blocks stand.
@@ -136,12 +137,14 @@ def lower_steps(
 
 
 def outer(known: Known) -> dict[str, Any]:
-    """The names that hold everywhere in a test: variables and matrix values, not the parameters of the block around."""
+    """Return the names that hold everywhere in a test: variables and matrix values, not the parameters of the block
+    around.
+    """
     return {name: value for name, value in known.items() if "." in name}
 
 
 def lower_command(command: CommandSpec, known: Known) -> Command:
-    """A command with names replaced."""
+    """Return a command with names replaced."""
     return Command(
         argv=texts(command["argv"], known),
         shell=command.get("shell", False),

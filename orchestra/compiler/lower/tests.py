@@ -1,4 +1,5 @@
-"""Spec to plan: variables, defaults, groups, blocks and matrices resolved. May import what is lowered beside it.
+"""Lower a spec to its plan: variables, defaults, groups, blocks and matrices resolved. May import the other lowering
+modules.
 
 Total: it takes a spec that schema and rules have passed, and cannot fail. The order of the tests in the plan is the
 order in which one worker would run them: dependencies first, otherwise as the spec has them.
@@ -39,7 +40,7 @@ DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "slow": {"mark": "😴"},
 }
 
-# What the plan leaves out.
+# The defaults, which the plan omits.
 _TEST = Test("", "", ())
 _METHOD = Method("", "", "command")
 _GATE = Gate("after", "", "")
@@ -83,7 +84,7 @@ def _add_names(value: Any, found: set[str]) -> None:
 
 
 def _target_texts(target: Target | None) -> list[str | None]:
-    """What a target is matched with; a late name may stand there too."""
+    """Yield the texts of a target; they can hold runtime variables."""
     found: list[str | None] = []
     while target is not None:
         found += (target.value, target.name, target.has_text, target.frame)
@@ -117,7 +118,7 @@ def lower_test(
     variables: Known,
     methods: Mapping[str, MethodSpec] | None = None,
 ) -> tuple[Test, ...]:
-    """The tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
+    """Return the tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
     test = spec["tests"][test_id]
     defaults = spec.get("defaults", {})
     group_name = test.get("group", "")
@@ -190,7 +191,7 @@ def _ids(wanted: Iterable[str], expanded: Mapping[str, tuple[str, ...]]) -> tupl
 
 
 def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...]:
-    """The tests in the order in which one worker would run them.
+    """Return the tests in the order in which one worker would run them.
 
     A group's `after` is an edge from the end of one set to the start of another: two nodes a group stand for it, so
     that the number of edges grows with the tests and not with their square.
@@ -261,7 +262,7 @@ def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
 
 
 def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", profile: str = "") -> Plan:
-    """The plan of a spec that has no problem.
+    """Return the plan of a spec that has no problem.
 
     Args:
         spec: what the schema and the rules have passed, with the profile applied.

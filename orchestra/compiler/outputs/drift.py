@@ -1,9 +1,9 @@
 """Compare generated files with the disk, and bring the disk in line. May import `emit`, `marker`, `stamp`, `writing`.
 
-Each output is in one state: `same`, `missing`, `stale` (as some compiler wrote it, but for another spec or format), `merged`
-(git put it together from two branches), `conflict` (git could not), `edited` (it is not as its digest in the index says),
-`foreign` (not ours: nothing is written then). A file of ours that no spec produces is an `orphan`, `left` when it was edited
-by hand, or `unknown` where nothing shows whether it was. CRLF line ends are no difference.
+Each output is in one state: `same`, `missing`, `stale` (written by a compiler, but for another spec or format),
+`merged` (by git from two branches), `conflict` (git could not merge it), `edited` (its digest is not the one in the
+index), `foreign` (not ours: nothing is written then). A file of ours that no spec produces is an `orphan`, `left` if it
+was edited by hand, or `unknown` if its digest is not recorded. CRLF line ends are not a difference.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ _DONE: dict[State, str] = {
 _ORDER = {"plan": 1, "index": 2}
 _TOP_BYTES = 4096
 _KEPT = frozenset({"left", "unknown"})
-"""What a compile does not touch."""
+"""The states that a compile does not change."""
 
 
 class Found(NamedTuple):
-    """An output and how it stands on the disk.
+    """An output and its state on disk.
 
     Attributes:
         path: relative to the root.
@@ -79,13 +79,13 @@ class Found(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What was found, and done unless it was a check.
+    """The states that were found, and the changes that were made.
 
     Attributes:
         found: every output that is not as it should be, by path; empty when all are.
         lines: one message for each of them.
         diff: a unified diff of them, if it was asked for.
-        drifted: whether it was a check and there is something to mend.
+        drifted: whether it was a check that found a difference.
     """
 
     found: tuple[Found, ...]
@@ -103,7 +103,7 @@ def apply(
     full: bool = False,
     partial: bool = False,
 ) -> Report:
-    """Write the files, all or none and only those that differ, or with `check` say what differs.
+    """Write the files that differ, all or none; with `check` only report the differences.
 
     Args:
         root: the project root.
@@ -143,7 +143,7 @@ def apply(
 
 # --------------------------------------------------------------------------------------------------------------- judge
 def _target(root: Path, path: str) -> Path:
-    """The real path of an output; a link is followed, but not out of the root, and none to or below .orchestra."""
+    """Return the real path of an output; a link is followed, but not out of the root, and none to or below .orchestra."""
     real = Path(os.path.realpath(root / path))
     if PurePosixPath(path).parts[0] == nofollow.BELOW and real != root / path:
         raise UsageError(
@@ -216,7 +216,7 @@ def _refuse_foreign(foreign: Sequence[Found]) -> None:
 
 
 def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]:
-    """What still carries our mark and no spec produces: of earlier compiles, and whatever else came into their folders."""
+    """Find files with our mark that no spec produces: of earlier compiles, and others in their folders."""
     for path in sorted({*known, *stamp.siblings(root, wanted)} - {*wanted, INDEX}):
         # Not through a link: what it leads to may be anything.
         target = root / path
@@ -229,7 +229,7 @@ def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]
 
 
 def _begins_as_ours(target: Path) -> bool:
-    """Whether a file may have our mark: there may be many, of which the first lines are enough."""
+    """Return True if a file may have our mark: there may be many, of which the first lines are enough."""
     try:
         with nofollow.open_read(target) as file:
             return b"orchestra" in file.read(_TOP_BYTES)
@@ -261,7 +261,7 @@ def _change(found: Found) -> Iterator[Change]:
 
 
 def _stamp(root: Path, files: Sequence[File], judged: Iterable[Found]) -> None:
-    """Leave a stamp of what stands on the disk now, if the specs are still those that were compiled."""
+    """Write a stamp of the current files, if the specs are still those that were compiled."""
     plans = [file for file in files if file.kind == "plan" and file.sources]
     digests = {path: stamp.digest_of(root, path) for plan in plans for path in plan.sources}
     for found in judged:
@@ -277,7 +277,7 @@ def _stamp(root: Path, files: Sequence[File], judged: Iterable[Found]) -> None:
 
 
 def _other_format(found: Found) -> str:
-    """A note when the file on the disk is of an earlier version of orchestra."""
+    """Return a note when the file on the disk is of an earlier version of orchestra."""
     if found.format in {0, marker.FORMAT}:
         return ""
     return f" (of format {found.format}, now {marker.FORMAT}: see docs/upgrade.md)"

@@ -1,9 +1,10 @@
-"""The stamp of the last clean compile, by which an unchanged check is answered at once. Imports only the cheapest modules.
+"""The stamp of the last clean compile, by which an unchanged check is answered at once. Imports only the cheapest
+modules.
 
-It lives beside the plans, outside of git, and holds the digest of every input and output and a fingerprint of the
-compiler itself (version, Python, and size and time of each of its files). While all of them are the same, rendering
-would give what stands on the disk. It is a shortcut for people: CI and `--full` do not ask it. A pull request can bring
-one, so it counts only with the MAC of the user who asks (`owner`).
+It is next to the plans, outside git, and holds the digest of every input and output and a fingerprint of the compiler
+itself (version, Python, and size and time of each of its files). While all of them are the same, rendering would
+produce the current files. It is a shortcut for people: CI and `--full` ignore it. A pull request can bring one, so it
+counts only with the MAC of the current user (`owner`).
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ _IGNORED = frozenset({"__pycache__", "demo"})
 
 
 def digest(content: bytes) -> str:
-    """The hexadecimal SHA-256 of the bytes."""
+    """Return the hexadecimal SHA-256 of the bytes."""
     return hashlib.sha256(content).hexdigest()
 
 
 def digest_of(root: str | os.PathLike[str], path: str) -> str:
-    """The digest of a file below the root; empty when it cannot be read."""
+    """Return the digest of a file below the root; empty when it cannot be read."""
     try:
         return digest(nofollow.read(os.path.realpath(os.path.join(root, path))))  # noqa: PTH118 - pathlib costs a start
     except OSError:
@@ -78,7 +79,7 @@ def _entries(folder: str) -> Iterable[str]:
 
 
 def compiler() -> str:
-    """The fingerprint of the running compiler: it differs whenever the compiler may give other bytes."""
+    """Return the fingerprint of the running compiler: it differs whenever the compiler may give other bytes."""
     beside = os.path.dirname(_PACKAGE)  # noqa: PTH120 - pathlib costs a start
     folders = (_PACKAGE, os.path.join(beside, "schemas"), os.path.join(beside, "templates"))  # noqa: PTH118 - as above
     lines = [__version__, sys.version, *(line for folder in folders for line in _entries(folder))]
@@ -86,7 +87,7 @@ def compiler() -> str:
 
 
 def unchanged(root: str | os.PathLike[str], specs: Sequence[str]) -> bool:
-    """Whether everything is as it was when the outputs were last found, or made, right.
+    """Return True if everything is as it was when the outputs were last found, or made, right.
 
     Args:
         root: the project root.
@@ -116,7 +117,7 @@ def _same(root: str | os.PathLike[str], files: Mapping[str, str]) -> bool:
 
 
 def _read(root: str | os.PathLike[str]) -> tuple[list[str], dict[str, str], list[str]]:
-    """Return specs and files of the stamp, and what is beside these, all empty unless this user made it here, by the
+    """Return specs and files of the stamp, and the further files, all empty unless this user made it here, by the
     compiler as it is now.
     """
     secret = owner.key(root, os.environ)

@@ -1,4 +1,4 @@
-"""Change several files or none: staged beside their places, moved into them, and moved back if one move fails.
+"""Change several files or none: stage them next to their destinations, move them, and move them back if one move fails.
 
 May import `errors`. A kill between two moves leaves some files new and some old, each of them whole.
 """
@@ -16,7 +16,7 @@ from orchestra.errors import MachineError
 
 
 class Change(NamedTuple):
-    """What becomes of one file.
+    """The change of one file.
 
     Attributes:
         path: as the user knows it, for messages.
@@ -121,7 +121,7 @@ def _write(path: Path, content: bytes, mode: int | None) -> Path:
 
 
 def _sync(stage: _Stage, change: Change) -> None:
-    """Have what is staged for a change on the disk; a disk may say only now that it has no room."""
+    """Sync the staged content of a change; a disk may report only now that it is full."""
     for staged in (stage.fresh, stage.former):
         if change.target in staged:
             _sync_path(staged[change.target])

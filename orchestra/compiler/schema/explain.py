@@ -1,6 +1,6 @@
-"""What jsonschema says of a spec, as data: the judge of record. May import `violation`. Owns jsonschema.
+"""Report the violations of a spec as data, by jsonschema. May import `violation`. Owns jsonschema.
 
-`schema` imports it where there is something to say: to import it costs as much as the whole compile of a small spec.
+`schema` imports it only for an invalid spec: the import costs as much as the whole compile of a small spec.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from orchestra.compiler.schema.violation import Finding, Violation, findings
 
 
 def judge(data: Any, schema: Any) -> list[Finding]:
-    """Every finding about the data, which may be none."""
+    """Return every finding about the data, which may be none."""
     return findings(violations(data, schema))
 
 
 def violations(data: Any, schema: Any) -> list[Violation]:
-    """Every error of the data, as it comes."""
+    """Return every error of the data, as it comes."""
     return [_violation(error) for error in _judge(schema).iter_errors(data)]
 
 
 def _pattern(validator: Any, value: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    r"""The keyword `pattern` with the `$` of ECMA 262, as JSON Schema asks; Python's also stands before a last `\n`."""
+    r"""Check the keyword `pattern` with the `$` of ECMA 262, as JSON Schema requires; Python's also matches before a
+    last `\n`.
+    """
     if validator.is_type(instance, "string") and not re.search(_ecma(value), instance):
         yield ValidationError(f"{instance!r} does not match {value!r}")
 

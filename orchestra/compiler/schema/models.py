@@ -29,7 +29,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _WithoutDefaults(GenerateJsonSchema):
-    """An absent key is None in a model, which no spec may hold; `Key.default` says what holds instead."""
+    """An absent key is None in a model, which no spec holds; `Key.default` has the default."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -39,13 +39,13 @@ class _WithoutDefaults(GenerateJsonSchema):
 
 
 def spec_model() -> type[BaseModel]:
-    """The model of a whole spec. Lax: what the schema has passed binds, the schema is the judge."""
+    """Return the model of a whole spec. Lax: a document that the schema accepts binds."""
     return _model(Spec)
 
 
 @functools.cache
 def _model(typed: type) -> type[BaseModel]:
-    """The model of a typed mapping; a key that a model cannot have as an attribute gets an alias."""
+    """Return the model of a typed mapping; a key that a model cannot have as an attribute gets an alias."""
     hints = get_type_hints(typed, include_extras=True)
     # A base that is not total is joined by keys of its own kind only, so that the class's own word holds for all keys.
     total: bool = typed.__total__  # type: ignore[attr-defined]
@@ -64,7 +64,7 @@ def _sentence(typed: type) -> str:
 
 
 def _finish(typed: type, schema: dict[str, Any]) -> None:
-    """Leave the title out, and say which keys exclude each other."""
+    """Remove the title, and declare which keys exclude each other."""
     schema.pop("title", None)
     if typed in EXACTLY_ONE:
         schema["oneOf"] = [{"required": [key]} for key in EXACTLY_ONE[typed]]
@@ -99,7 +99,9 @@ def _field(name: str, hint: Any, *, total: bool) -> tuple[Any, Any]:
 
 
 def _bound(hint: Any, key: Key | None) -> Any:
-    """The type with models in place of typed mappings and the bounds of the key at the leaves that they speak of."""
+    """Return the type with models in place of typed mappings and the bounds of the key at the leaves that they speak
+    of.
+    """
     origin, arguments = get_origin(hint), get_args(hint)
     if is_typeddict(hint):
         return _model(hint)
@@ -121,12 +123,12 @@ def _bound(hint: Any, key: Key | None) -> Any:
 
 
 def _whole(bound: float | None) -> float | None:
-    """The bound as an integer where it is one, so that the schema says 1 and not 1.0."""
+    """Return an integral bound as an integer, so that the schema has 1 and not 1.0."""
     return int(bound) if bound is not None and float(bound).is_integer() else bound
 
 
 def _simple(schema: Any) -> Any:
-    """The schema with a union of plain types as one `type`, deep; an integer is a number already."""
+    """Return the schema with a union of plain types as one `type`, deep; an integer is a number already."""
     if isinstance(schema, list):
         return [_simple(item) for item in schema]
     if not isinstance(schema, dict):
@@ -145,7 +147,7 @@ def _simple(schema: Any) -> Any:
 
 @functools.cache
 def build_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a spec. Do not change what you get."""
+    """Return the JSON Schema (draft 2020-12) of a spec. Do not change what you get."""
     made = spec_model().model_json_schema(by_alias=True, schema_generator=_WithoutDefaults)
     root = _simple(made)
     models = root.pop("$defs")
@@ -158,7 +160,7 @@ def build_schema() -> dict[str, Any]:
 
 
 def build_plan_schema() -> dict[str, Any]:
-    """The JSON Schema of plan.json: the plan, and the header line before it."""
+    """Return the JSON Schema of plan.json: the plan, and the header line before it."""
     made: dict[str, Any] = msgspec.json.schema(Plan)
     definitions = made["$defs"]
     digest = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
@@ -181,10 +183,10 @@ def build_plan_schema() -> dict[str, Any]:
 
 
 def rendered(schema: dict[str, Any]) -> str:
-    """A schema as its file holds it."""
+    """Return a schema as its file holds it."""
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def main(which: Literal["spec", "plan"] | str) -> str:  # noqa: PYI051  (the words are documentation)
-    """The schema that the command line asks for."""
+    """Return the schema that the command line asks for."""
     return rendered(build_plan_schema() if which == "plan" else build_schema())

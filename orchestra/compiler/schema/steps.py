@@ -1,7 +1,7 @@
 """JSON Schema of steps, targets and conditions, made from the tables of `steps` and `targets`. May import only those.
 
-A step is a mapping with exactly one verb as its key, or the bare verb where that says everything. A number may be given
-as `"${name}"`, so that a block's parameter can stand there; every text may hold names anyway.
+A step is a mapping with exactly one verb as its key, or the bare verb where no arguments are needed. A number can be
+given as `"${name}"`, so that a parameter of a block can be used there; every text can hold names anyway.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orchestra.steps.vocabulary import CONDITIONS, HTTP_METHODS, NAME, PAGE_COND
 
 REFERENCE = r"^\$\{[^{}]+\}$"
 BLOCK_ID = r"^[a-z][a-z0-9_]*$"
-# `false` would say the same, but jsonschema loses the key of what it forbids.
+# `false` has the same meaning, but jsonschema loses the key that it forbids.
 NEVER: Schema = {"not": {}}
 
 _KIND_EXAMPLES: dict[str, Any] = {
@@ -30,7 +30,7 @@ _KIND_EXAMPLES: dict[str, Any] = {
 
 
 def definitions() -> dict[str, Schema]:
-    """The definitions that the schema of a spec refers to, by name."""
+    """Return the definitions that the schema of a spec refers to, by name."""
     return {
         "Steps": {"type": "array", "description": "steps, carried out in order", "items": {"$ref": "#/$defs/Step"}},
         "Step": _step(),
@@ -74,7 +74,7 @@ def _object(doc: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
 
 
 def _loose(schema: Schema) -> Schema:
-    """A number, or a text that is one reference to a name."""
+    """Return a number, or a text that is one reference to a name."""
     if schema.get("type") in ("integer", "number"):
         return {"anyOf": [schema, {"type": "string", "pattern": REFERENCE}]}
     return schema
@@ -103,7 +103,7 @@ def _target_rules(verb: Verb) -> Schema:
     if verb.target == "required":
         return {**_one_of(KINDS), "dependentRequired": {"name": ["role"]}}
     if verb.name == "expect":
-        # Judged is an element or the page: each needs what the other cannot have.
+        # The subject is an element or the page: each needs a key that excludes the other.
         return {
             **_one_of([*KINDS, "page"]),
             "dependentRequired": {"name": ["role"], **{kind: ["to"] for kind in KINDS}},
@@ -123,7 +123,7 @@ def _field(field: Field) -> Schema:
 
 
 def _carries(verb: Verb) -> Schema:
-    """The mapping behind a verb."""
+    """Return the mapping behind a verb."""
     properties = {field.name: _field(field) for field in verb.fields}
     more: dict[str, Any] = {}
     required = [field.name for field in verb.fields if field.required]
@@ -143,7 +143,7 @@ def _carries(verb: Verb) -> Schema:
 
 
 def _text_or(mapping: Schema, text: Schema) -> Schema:
-    """A text or a mapping. Not `anyOf`: editors would blame a wrong key on the branch for texts."""
+    """Return a text or a mapping. Not `anyOf`: editors would blame a wrong key on the branch for texts."""
     rest = {key: value for key, value in mapping.items() if key not in ("type", "description")}
     return {"type": ["string", "object"], "if": {"type": "string"}, "then": text, "else": rest}
 

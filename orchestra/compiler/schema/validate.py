@@ -1,8 +1,7 @@
-"""Judge a spec by `schemas/orchestra.schema.json`: every violation at its place. Owns jsonschema-rs.
+"""Validate a spec against `schemas/orchestra.schema.json`: every violation at its place. Owns jsonschema-rs.
 
-May import `include`, `judge_of_record` and `resources`. jsonschema-rs decides, because it takes milliseconds where jsonschema
-takes seconds; jsonschema is the judge of record, asked only when there is something to say. A property test holds both
-together.
+May import `include`, `judge_of_record` and `resources`. jsonschema-rs decides, because it takes milliseconds where
+jsonschema takes seconds; jsonschema describes the violations of an invalid spec. A property test holds both together.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class JudgesDisagreeError(Exception):
 
 
 def judge(assembled: Assembled) -> list[Diagnostic]:
-    """Every violation of the schema, sorted by place; empty for a valid spec.
+    """Return every violation of the schema, sorted by place; empty for a valid spec.
 
     Raises:
         JudgesDisagreeError: the validators disagree.
@@ -59,10 +58,10 @@ def _fast_judge() -> jsonschema_rs.Draft202012Validator:
 
 
 def _suspects(data: Any) -> Any:
-    """The data without the entries of its sections in which there is no violation.
+    """Return the data without the entries of its sections in which there is no violation.
 
-    The judge of record takes a second for a thousand tests. No rule of the schema speaks about two entries of a section
-    at once, so that those without a violation can be left out.
+    jsonschema takes a second for a thousand tests. No rule of the schema involves two entries of a section, so entries
+    without a violation can be left out.
     """
     if not isinstance(data, dict):
         return data

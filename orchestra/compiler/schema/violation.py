@@ -1,8 +1,9 @@
-"""What the judge of record objects to, in the words of a diagnostic.
+"""Turn the violations of jsonschema into the texts of diagnostics.
 
 May import `spec`, `step_schema`, `steps` and `suggest`. Pure: a tree of violations in, findings with a path out; the
-caller looks up the place. One mistake makes one finding: what only follows from another one (a missing key beside its
-misspelt form) is left out. Longer than other modules because a keyword of JSON Schema and its words are read together.
+caller looks up the place. One mistake yields one finding: consequences of another one (a missing key next to its
+misspelt form) are left out. Longer than other modules because the keywords of JSON Schema and their texts are read
+together.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Violation:
         keyword: of the schema.
         value: of that keyword.
         path: of the instance in the document.
-        instance: what was judged.
+        instance: the value with the violation.
         schema: that has the keyword.
         trail: the keywords that led from the document's schema to this one.
         branches: for a union, the violations of each branch.
@@ -78,7 +79,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem at a path. `at_key` says that the key is wrong and not its value.
+    """A problem at a path. `at_key` is true if the key is wrong and not its value.
 
     `lacking` are the keys that are missing, `meant` is the key that an unknown one was probably meant to be.
     """
@@ -101,7 +102,7 @@ def findings(violations: Sequence[Violation]) -> list[Finding]:
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: whole when it is short."""
+    """Return a value as a message shows it: whole when it is short."""
     if isinstance(value, str):
         text = json.dumps(value, ensure_ascii=False)
         return text if len(text) <= _LONGEST else text[: _LONGEST - 2] + '…"'
@@ -117,7 +118,7 @@ def _quoted(values: Sequence[Any]) -> str:
 
 
 def _name(path: Path) -> str:
-    """The last key of a path with the indices behind it: `"argv[0]"`; what has none is the spec."""
+    """Return the last key of a path with the indices behind it: `"argv[0]"`; what has none is the spec."""
     indices = ""
     for part in reversed(path):
         if isinstance(part, str):
@@ -131,7 +132,7 @@ def _explain(violation: Violation) -> Iterator[Finding]:
 
 
 def _words(line: str) -> list[str]:
-    """A command line as the list that was wanted; as it is where its quotes do not close."""
+    """Return a command line as the list that was wanted; as it is where its quotes do not close."""
     try:
         return shlex.split(line) or [line]
     except ValueError:
@@ -153,7 +154,7 @@ def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
 
 def _type(violation: Violation) -> Iterator[Finding]:
     if "enum" in violation.schema or "const" in violation.schema:
-        return  # the allowed values say more
+        return  # the allowed values are more helpful
     kinds = violation.value if isinstance(violation.value, list) else [violation.value]
     yield _wrong_type(violation.path, violation.instance, " or ".join(_WORDS[kind] for kind in kinds))
 
@@ -170,7 +171,7 @@ def _enum(violation: Violation) -> Iterator[Finding]:
 
 
 def _as_mapping(instance: str) -> str:
-    """The hint for a verb that is no step alone."""
+    """Return the hint for a verb that is no step alone."""
     verb = closest(instance, VERBS)
     if verb is None:
         return "every other step is a mapping with its verb as the key"
@@ -204,7 +205,7 @@ def _too_many(violation: Violation) -> Iterator[Finding]:
     first, *others = violation.instance
     known = violation.schema.get("properties")
     for other in others:
-        # An unknown key beside it is reported as such.
+        # An unknown key next to it is reported as such.
         if known is None or (first in known and other in known):
             message = f"{shown(other)} excludes {shown(first)}; only one key is allowed here"
             yield Finding((*violation.path, other), "schema-conflict", message, at_key=True)
@@ -260,7 +261,7 @@ def _needs(violation: Violation) -> Iterator[Finding]:
 
 
 def _forbidden(violation: Violation) -> Iterator[Finding]:
-    """A key that nothing satisfies, because of another one beside it."""
+    """Report a key that is never valid, because of another key."""
     trail = violation.trail
     beside = trail[len(trail) - trail[::-1].index("dependentSchemas")]
     message = f'{_name(violation.path)} excludes "{beside}"'
@@ -268,7 +269,7 @@ def _forbidden(violation: Violation) -> Iterator[Finding]:
 
 
 def _union(violation: Violation) -> Iterator[Finding]:
-    """The problems of the branch whose kind the value has; a value of no branch's kind is of the wrong kind."""
+    """Yield the problems of the branch whose kind the value has; a value of no branch's kind is of the wrong kind."""
     if all(set(branch) == {"required"} for branch in violation.value):
         yield from _one_of_keys(violation)
         return
@@ -284,7 +285,7 @@ def _union(violation: Violation) -> Iterator[Finding]:
 
 
 def _kind_mismatch(path: Path, branch: Sequence[Violation]) -> Violation | None:
-    """The violation that says that a branch is for another kind of value."""
+    """Return the violation that shows that a branch is for another kind of value."""
     return next((one for one in branch if one.path == path and one.keyword == "type"), None)
 
 

@@ -1,8 +1,9 @@
-"""What is done with the files of an attempt that has ended, before it is recorded.
+"""Process the files of an attempt that has ended, before it is recorded.
 
-The logs of its services are searched and kept, secrets are taken out, and what is beyond the limit goes. How long that takes
-is decided by what the product, its services and the patterns of the spec have made; so it is done in a thread of its own,
-next to the loop of the run, unless there is little to do. May import `log_finding`, `window`, `without_secrets`, `limit`.
+The logs of its services are searched and kept, secrets are taken out, and what is beyond the limit goes. How long that
+takes is decided by what the product, its services and the patterns of the spec have made; so it is done in a thread of
+its own, next to the loop of the run, unless there is little to do. May import `log_finding`, `window`,
+`without_secrets`, `limit`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _PLAIN = frozenset({"output.log", "console.log", "network.jsonl", "network.log",
 
 
 class Work(NamedTuple):
-    """What is to be done for an attempt.
+    """The processing of an attempt.
 
     Attributes:
         test: its own.
@@ -78,7 +79,7 @@ class Aftermath:
         self._done: deque[Ended] = deque()
 
     def sift(self, results: Iterable[Result], *, ending: bool = False) -> list[Ended]:
-        """The attempts for which everything is done.
+        """Return the attempts for which everything is done.
 
         Args:
             results: that have just come.

@@ -119,7 +119,7 @@ def _quarantined(test: Test, today: date, case: str | None = None) -> str:
 def unsearched(
     test: Test, error: PatternError, reason: str, today: date, place: Callable[[str], str]
 ) -> tuple[Verdict, str, str]:
-    """The verdict, its reason and its excuse, where a known failure of a test cannot be searched for.
+    """Return the verdict, its reason and its excuse, where a known failure of a test cannot be searched for.
 
     Args:
         test: of the plan.
@@ -142,7 +142,7 @@ def excuse_blocked(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -
 
 
 def strictly(test: Test, verdict: Verdict, reason: str, inner: Excused = NONE) -> tuple[Verdict, str]:
-    """The verdict and its reason, where a known failure that is `strict` must not pass.
+    """Return the verdict and its reason, where a known failure that is `strict` must not pass.
 
     Args:
         test: of the plan.
@@ -159,7 +159,7 @@ def strictly(test: Test, verdict: Verdict, reason: str, inner: Excused = NONE) -
 
 
 def lapsed(plan: Plan, today: date) -> Iterator[str]:
-    """A sentence for each quarantine that has ended: its test fails the run again."""
+    """Yield a sentence for each quarantine that has ended: its test fails the run again."""
     for test in plan.tests:
         held = test.quarantine
         if held is not None and today > date.fromisoformat(held.until):

@@ -1,4 +1,6 @@
-"""Errors beside the assertions, judged: what a test says of each layer. May import `attempt`, `observed`, `patterns`, `plan`."""
+"""Evaluate errors outside assertions against the `errors` of a test. May import `attempt`, `observed`, `patterns`,
+`plan`.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,12 @@ KEPT_FINDINGS = 50
 
 
 def errors_of(test: Test, method: str) -> Errors:
-    """What holds for a test by a method."""
+    """Return the `errors` of a test by a method."""
     return test.errors_by.get(method, test.errors)
 
 
 def app_hosts(names: Mapping[str, str], visited: Iterable[str]) -> frozenset[str]:
-    """The hosts of the tested app: those of the health matrix, and those that the test goes to.
+    """Return the hosts of the tested app: those of the health matrix, and those that the test goes to.
 
     Args:
         names: late names with their values; `backend.url` is an address of the matrix.
@@ -36,7 +38,7 @@ def app_hosts(names: Mapping[str, str], visited: Iterable[str]) -> frozenset[str
 def judge(
     signs: Iterable[tuple[Sign, int]], dialogs: Iterable[str], errors: Errors, app: Collection[str]
 ) -> tuple[Finding, ...]:
-    """The findings of a page, by layer.
+    """Return the findings of a page, by layer.
 
     Args:
         signs: what was seen, and how often.
@@ -63,13 +65,13 @@ def judge(
 
 
 def finding(errors: Errors, layer: Layer, text: str, where: str, count: int = 1) -> Finding:
-    """A finding in a layer that is not ignored, of a text that is not allowed."""
+    """Return a finding in a layer that is not ignored, of a text that is not allowed."""
     level: Literal["fail", "warn"] = getattr(errors, layer)
     return Finding(layer=layer, level=level, text=text, where=where, count=count)
 
 
 def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) -> AttemptFailure:
-    """The failure of an attempt whose errors cannot be judged.
+    """Return the failure of an attempt whose errors could not be evaluated.
 
     Args:
         error: what is wrong with the pattern.
@@ -85,13 +87,13 @@ def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) ->
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """What fails first, then by layer; bounded."""
+    """Return the findings sorted: failing ones first, then by layer; bounded."""
     by = sorted(findings, key=lambda one: (one.level != "fail", LAYERS.index(one.layer)))
     return tuple(by[:KEPT_FINDINGS])
 
 
 def failure(findings: Iterable[Finding], at: str) -> AttemptFailure | None:
-    """The failure that findings make of an attempt; None when all of them only warn."""
+    """Return the failure that findings make of an attempt; None when all of them only warn."""
     bad = [one for one in findings if one.level == "fail"]
     if not bad:
         return None
@@ -103,7 +105,7 @@ def failure(findings: Iterable[Finding], at: str) -> AttemptFailure | None:
 
 
 def failed_by(result: Result, findings: Iterable[Finding], at: str) -> Result:
-    """The result with more findings; one that fails makes a pass a failure."""
+    """Return the result with more findings; one that fails makes a pass a failure."""
     every = ordered((*result.findings, *findings))
     bad = failure(every, at) if result.outcome == "passed" else None
     if bad is None:

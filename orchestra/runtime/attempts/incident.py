@@ -41,7 +41,7 @@ class Ongoing:
         component: its id.
         reason: what was seen first.
         since: when it was last known to be well, by the monotonic clock.
-        rungs: the rungs of its ladder that were tried, in order.
+        rungs: the recovery steps that were tried, in order.
         tests: tasks with an attempt that overlapped it, each once, in order.
         outcome: empty while it is open; `recovered`, `failed`, or `unresolved` when the run ended before.
     """
@@ -143,7 +143,7 @@ class Incidents:
                 one.tests.append(task)
 
     def ended(self, task: str) -> tuple[str, ...]:
-        """An attempt has ended: the incidents that overlapped it."""
+        """Return an attempt has ended: the incidents that overlapped it."""
         window = self._running.pop(task, None)
         if window is None:
             return ()
@@ -152,20 +152,20 @@ class Incidents:
         return tuple(window.touched)
 
     def required(self, task: str) -> tuple[str, ...]:
-        """The components of the attempt under way, sorted."""
+        """Return the components of the attempt under way, sorted."""
         window = self._running.get(task)
         return () if window is None else tuple(sorted(window.components))
 
     def in_use(self, component: str) -> bool:
-        """Whether an attempt under way requires it."""
+        """Return True if an attempt under way requires it."""
         return any(component in window.components for window in self._running.values())
 
     def of(self, task: str) -> tuple[str, ...]:
-        """The incidents that overlapped any attempt of a task, in order."""
+        """Return the incidents that overlapped any attempt of a task, in order."""
         return tuple(self._touched.get(task, ()))
 
     def unresolved(self, now: float) -> list[event.Incident]:
-        """The run ends: the closing events of the incidents that are open."""
+        """Return the run ends: the closing events of the incidents that are open."""
         still_open = [one for one in self._all.values() if not one.outcome]
         for one in still_open:
             one.outcome = "unresolved"
@@ -190,7 +190,7 @@ def _closed(one: Ongoing, now: float) -> event.Incident:
 
 
 class Settled(NamedTuple):
-    """What follows from the end of an attempt.
+    """The consequences of the end of an attempt.
 
     Attributes:
         suspect: it failed while an incident was open, so the failure is held and does not count.
@@ -208,7 +208,7 @@ class Settled(NamedTuple):
 
 
 def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str]) -> Settled:
-    """What follows from the end of an attempt. Pure.
+    """Return the consequences of the end of an attempt. Pure.
 
     Args:
         result: of the attempt.
@@ -227,7 +227,7 @@ def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str])
 def judged(
     result: Result, *, held: int, suspect: bool, cut: bool = False, incidents: Sequence[str] = ()
 ) -> tuple[Verdict, str]:
-    """The verdict that the last attempt leads to, and the reason. Pure.
+    """Return the verdict that the last attempt leads to, and the reason. Pure.
 
     What failed only while a component was out of order says nothing of the product: it is an `error`.
 
@@ -312,7 +312,7 @@ class Outages:
         return ready
 
     def ended(self, result: Result, retry: Retry, *, held: int) -> tuple[Settled, tuple[str, ...]]:
-        """An attempt has ended: what follows, and the incidents that overlapped it."""
+        """Take in the end of an attempt. Return what follows, and the incidents that overlapped it."""
         task = result.task
         with self._lock:
             incidents = [
@@ -347,7 +347,7 @@ class Outages:
                 )
 
     def of(self, task: str, more: Iterable[str] = ()) -> tuple[str, ...]:
-        """The incidents that overlapped a task, and others that are known to its components; each once."""
+        """Return the incidents that overlapped a task, and others that are known to its components; each once."""
         return tuple(dict.fromkeys((*self._fold.of(task), *filter(None, more))))
 
     def degraded(self, task: str, now: Iterable[str]) -> tuple[str, ...]:
@@ -355,7 +355,7 @@ class Outages:
         return tuple(dict.fromkeys((*self._degraded.get(task, ()), *filter(None, now))))
 
     def in_use(self, component: str) -> bool:
-        """Whether an attempt under way requires it. Called from the matrix's thread."""
+        """Return True if an attempt under way requires it. Called from the matrix's thread."""
         with self._lock:
             return self._fold.in_use(component)
 

@@ -1,4 +1,5 @@
-"""How much evidence of one attempt is kept: past `evidence_limit_megabytes` the largest files go. May import `attempt`, `plan`.
+"""Limit the evidence of one attempt: beyond `evidence_limit_megabytes` remove the largest files. May import `attempt`,
+`plan`.
 
 `surplus` is pure. Only what lies in the attempt's own folder counts and goes: a file elsewhere is the user's.
 """
@@ -21,7 +22,7 @@ MEGABYTE = 1_000_000
 
 
 def surplus(sizes: Mapping[str, int], limit: float) -> list[str]:
-    """The files to drop so that the rest is within a limit: the largest first, of equal ones the first by name.
+    """Return the files to drop so that the rest is within a limit: the largest first, of equal ones the first by name.
 
     Args:
         sizes: in bytes, by path.
@@ -37,7 +38,8 @@ def surplus(sizes: Mapping[str, int], limit: float) -> list[str]:
 
 
 def within_limit(result: Result, test: Test, folder: Path) -> Result:
-    """The result with no more evidence than its test may keep; what is over that is removed, and named in `dropped`.
+    """Return the result with no more evidence than its test may keep; what is over that is removed, and named in
+    `dropped`.
 
     A file that cannot be removed stays in the record.
 
@@ -68,7 +70,9 @@ def within_limit(result: Result, test: Test, folder: Path) -> Result:
 
 
 def _size(home: Path, path: str) -> int | None:
-    """The size of a plain file in the attempt's folder; None for what is none, lies elsewhere, or is reached by a link."""
+    """Return the size of a plain file in the attempt's folder; None for what is none, lies elsewhere, or is reached by
+    a link.
+    """
     file = home / path
     try:
         if not file.parent.resolve().is_relative_to(home):

@@ -23,11 +23,11 @@ from orchestra.runtime.bounded.patterns import PatternError
 LINE_LETTERS = 500
 
 _STAMP = r"\d\d:\d\d:\d\d\.\d{3} "
-"""What `service.Journal` puts before each line: the service did not write it, so no pattern has to know of it."""
+"""The prefix that `service.Journal` adds to each line; the service did not write it, so patterns do not see it."""
 
 
 def patterns_of(test: Test, method: str) -> Mapping[str, tuple[str, ...]]:
-    """What is looked for in logs, by component; nothing where the layer is ignored."""
+    """Return the patterns for logs, by component; empty if the layer is ignored."""
     errors = errors_of(test, method)
     return {} if errors.service_logs == "ignore" else errors.log_patterns
 
@@ -40,7 +40,8 @@ def with_log_findings(
     begun: Mapping[str, Mark],
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """The result with what the services that the test requires wrote since its start, where a pattern fits a line.
+    """Return the result with what the services that the test requires wrote since its start, where a pattern fits a
+    line.
 
     A pattern that cannot be searched for makes an error of it.
 

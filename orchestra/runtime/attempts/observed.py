@@ -1,7 +1,8 @@
-"""What was seen of a page beside its steps: errors by layer, and its network by host. May import `parts` and `layers`.
+"""Record the events of a page outside its steps: errors by layer, and its network by host. May import `attempt` and
+`layers`.
 
-Both drivers listen to the browser that they own by Playwright's events, and tell it here; nothing in it asks a page.
-Memory is bounded: of what exceeds the limits only numbers are kept.
+Both drivers listen to the events of the browser that they own, by Playwright, and report them here; no page is queried.
+Memory is bounded: beyond the limits only numbers are recorded.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ KEPT_HOSTS = 50
 OTHER_HOSTS = "(others)"
 TEXT_LETTERS = 500
 
-# A page that is left, a file that is downloaded, a script that gives up its own request: nobody failed.
+# A page that is left, a file that is downloaded, a script that cancels its own request: not failures.
 CANCELLED = frozenset({"net::ERR_ABORTED", "NS_BINDING_ABORTED", "Load request cancelled", "cancelled"})
 # The browser's own remark on a request, which is a finding of the network already.
 _ECHO = "Failed to load resource: "
@@ -42,7 +43,7 @@ class Sign(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The answer to a request, as its first bytes tell it. `size` is that of its body, None when it is not declared."""
+    """The response to a request, as its first bytes declare it. `size` is that of its body, None if it is not declared."""
 
     method: str
     url: str
@@ -71,16 +72,16 @@ class Observed:
     _kept: Counter[Layer] = field(default_factory=Counter)
 
     def console_error(self, text: str, where: str) -> None:
-        """A page wrote an error."""
+        """Record an error that a page wrote."""
         if not text.startswith(_ECHO):
             self._sign("console_errors", text, where)
 
     def page_error(self, text: str, where: str) -> None:
-        """A script threw what nobody caught."""
+        """Record an uncaught exception of a script."""
         self._sign("page_errors", text, where)
 
     def answered(self, reply: Reply) -> None:
-        """A request was answered; its body is still to come."""
+        """Record a response; its body is still to come."""
         host = self._host(reply.url)
         if host is None:
             return
@@ -103,13 +104,13 @@ class Observed:
             self._sign("failed_requests", f"{method} {url}: {why}", page, host_of(url))
 
     def measured(self, url: str, milliseconds: float) -> None:
-        """A request was done; how long it took, negative when the browser does not say."""
+        """Record the end of a request and its duration, negative if the browser does not report it."""
         host = self._host(url)
         if host is not None and milliseconds >= 0:
             host.slowest_ms = max(host.slowest_ms or 0.0, milliseconds)
 
     def sized(self, url: str, size: int | None) -> None:
-        """The bytes of an answer's body that did not declare them; None when they cannot be had."""
+        """Record the size of a body with an undeclared length; None if it is unknown."""
         host = self._host(url)
         if host is not None:
             host.waiting -= 1
@@ -117,11 +118,11 @@ class Observed:
             host.unsized = host.unsized or size is None
 
     def waiting(self) -> bool:
-        """Whether the size of an answer has still to be told."""
+        """Return True if the size of a response is still unknown."""
         return any(one.waiting for one in self._hosts.values())
 
     def network(self) -> dict[str, Traffic]:
-        """The traffic so far, by host; without bytes where they are not known of all."""
+        """Return the traffic so far, by host; without bytes where they are not known of all."""
         return {
             name: Traffic(
                 requests=one.requests,
@@ -163,7 +164,7 @@ def host_of(url: str) -> str:
 
 
 def declared_size(method: str, status: int, headers: Mapping[str, str]) -> int | None:
-    """The bytes of a body as an answer declares them; None when it does not, and the browser has to be asked."""
+    """Return the bytes of a body as an answer declares them; None when it does not, and the browser has to be asked."""
     if method == "HEAD" or status in _BODILESS:
         return 0
     said = headers.get("content-length", "")

@@ -19,10 +19,10 @@ from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.servers.row import Row
 
 GRACE_SECONDS = 10.0
-"""How long an attempt has at least, once its servers are well again, to end by itself."""
+"""The least time that an attempt has to end by itself, once its servers are healthy again."""
 
 UNKNOWN_SECONDS = 30.0
-"""How long one has whose test was never timed."""
+"""The same for a test without earlier durations."""
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ class Overtaken:
         return f"{listed} {verb} started again under it, and {attempt.grace:.0f} s later it had not ended"
 
     def _moved(self, attempt: _Attempt) -> str:
-        """How the address of a server changed under an attempt; empty where none did."""
+        """Return the change of the address of a server during an attempt; empty if none changed."""
         now = self._names()
         for name, value in attempt.used.items():
             if now.get(name, value) != value:
@@ -127,7 +127,7 @@ class Overtaken:
         return ""
 
     def ended(self, result: Result) -> Result:
-        """Return the result of an attempt that has ended: a void one as an error that says why."""
+        """Return the result of an attempt that has ended; a void one becomes an error with the reason."""
         attempt = self._attempts.pop(result.task, None)
         if attempt is None:
             return result

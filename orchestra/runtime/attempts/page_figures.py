@@ -26,7 +26,7 @@ _PLAIN = Traffic(requests=0, failed=0, bytes=0)
 
 
 def network_of(result: Result, names: Mapping[str, str]) -> Network | None:
-    """The network of an attempt as its event has it; None without a page.
+    """Return the network of an attempt as its event has it; None without a page.
 
     Args:
         result: of the attempt.
@@ -57,7 +57,7 @@ def _sum(every: Iterable[Traffic]) -> Traffic:
 
 
 def _plus(left: Traffic, right: Traffic) -> Traffic:
-    """Both together; what one of them does not tell the sum does not tell."""
+    """Return the sum of both; a value that is unknown in one of them is unknown in the sum."""
     size = None if left.bytes is None or right.bytes is None else left.bytes + right.bytes
     slow = max((one for one in (left.slowest_ms, right.slowest_ms) if one is not None), default=None)
     return Traffic(
@@ -67,7 +67,7 @@ def _plus(left: Traffic, right: Traffic) -> Traffic:
 
 @dataclass(slots=True)
 class _Method:
-    """What the tool calls of a method have cost."""
+    """The cost of the tool calls of a method."""
 
     calls: int = 0
     polls: int = 0
@@ -92,7 +92,7 @@ class _Method:
 
 
 def page_figures(plan: Plan, view: View) -> dict[str, Any]:
-    """The metrics of pages, logs and tool calls that have a value: over the attempts that verdicts rest on."""
+    """Return the metrics of pages, logs and tool calls that have a value: over the attempts that verdicts rest on."""
     looked = {(test.id, method): bool(patterns_of(test, method)) for test in plan.tests for method in test.methods}
     found = _Pages()
     for life in view.lives.values():
@@ -137,7 +137,7 @@ class _Pages:
                 self._elsewhere += host.requests
 
     def figures(self) -> dict[str, Any]:
-        """The metrics that have a value."""
+        """Return the metrics that have a value."""
         values: dict[str, Any] = {}
         if self._pages or self._logs:
             values["warned"] = self._warned

@@ -24,7 +24,7 @@ _UNSAFE = re.compile(r"[^\w.\-\[\],=+@ ]")
 
 
 def folder_of(task: str, attempt: int, segment: int = 0) -> str:
-    """The folder of an attempt, relative to the run's; each segment of a resumed run has folders of its own.
+    """Return the folder of an attempt, relative to the run's; each segment of a resumed run has folders of its own.
 
     Every character that an id or a matrix may have is kept, so that no two tests share a folder; another one would be
     against the rules of specs, and becomes `_`.
@@ -36,12 +36,12 @@ def folder_of(task: str, attempt: int, segment: int = 0) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _resolved(folder: Path) -> Path:
-    """The real path of a run's folder: asked for each file of the run, and the same for all."""
+    """Return the real path of a run's folder: asked for each file of the run, and the same for all."""
     return folder.resolve()
 
 
 def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | None:
-    """A file of an attempt with its digest, None when it is not there."""
+    """Return a file of an attempt with its digest, None when it is not there."""
     if os.sep not in path and (plain := _plain_file(f"{folder}/{path}")) is not None:
         where = str(folder).removeprefix(f"{run}/")
         return Evidence(path=f"{where}/{path}", digest=plain[0], bytes=plain[1], kind=kind)
@@ -63,8 +63,8 @@ def _kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
 def _plain_file(path: str) -> tuple[str, int] | None:
     """Digest and size of a file, None when it is not there or no plain one.
 
-    What an attempt keeps is nearly always one in its own folder: to ask for its real path would take a system call for
-    each folder above it.
+    An evidence file is nearly always in the folder of its attempt: to resolve its real path would take a system call
+    for each folder above it.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -101,7 +101,7 @@ def attempt_finished(
     inputs: str,
     names: Mapping[str, str],
 ) -> AttemptFinished:
-    """The event of an attempt that ended.
+    """Return the event of an attempt that ended.
 
     Args:
         test: of the plan.
@@ -158,14 +158,14 @@ def _recorded(failure: AttemptFailure, where: str) -> Failure:
 
 
 def missing_evidence(test: Test, result: Result, kept: int) -> int:
-    """How much evidence of an attempt is missing: files that cannot be read, or all of what a page failed with."""
+    """Return how much evidence of an attempt is missing: files that cannot be read, or all of what a page failed with."""
     if result.outcome == "failed" and not result.evidence and not result.dropped:
         return int(needs_browser(test) and test.evidence != "off")
     return len(result.evidence) - kept
 
 
 def evidence_gone(folder: Path, view: View) -> int:
-    """How many files of a run's evidence are no longer there, or of another size, when it closes.
+    """Return how many files of a run's evidence are no longer there, or of another size, when it closes.
 
     That a file was there when its attempt ended is no proof that it is there when people read the report: a later test, a
     service or a clean-up may have taken it. Its digest is the matter of `audit`.
@@ -186,7 +186,9 @@ def _size(file: Path) -> int:
 
 
 def repeated(test: Test, method: str, result: Result, run: Path, folder: str) -> Repeated:
-    """The event of a repeat, a run of a test that only its duration is of interest of. `folder` is relative to `run`."""
+    """Return the event of a repeat, a run of a test that only its duration is of interest of. `folder` is relative to
+    `run`.
+    """
     return Repeated(
         task=result.task,
         test=test.id,

@@ -1,4 +1,4 @@
-"""Verdicts: pure decisions, from what attempts did to what is said of it. May import `plan`, `event`, `outcome`, `attempt`."""
+"""Decide verdicts, pure: from attempts to their verdict. May import `plan`, `event`, `outcome`, `attempt`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = 3
 
 
 def tries_again(result: Result, retry: Retry, *, held: int = 0) -> bool:
-    """Whether another attempt follows: the cause is listed and attempts are left.
+    """Return True if another attempt follows: the cause is listed and attempts are left.
 
     Args:
         result: of the attempt.
@@ -28,7 +28,8 @@ def tries_again(result: Result, retry: Retry, *, held: int = 0) -> bool:
 
 
 def verdict_of(result: Result, *, held: int = 0) -> tuple[Verdict, str]:
-    """The verdict that the last attempt leads to, and the reason; a pass on a retry is `flaky`, never a plain pass.
+    """Return the verdict that the last attempt leads to, and the reason; a pass on a retry is `flaky`, never a plain
+    pass.
 
     Args:
         result: of the last attempt.
@@ -49,14 +50,14 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def blocked_by(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -> str:
-    """Why a test cannot run, from the tests that it needs; empty when it can."""
+    """Return the reason why a test cannot run, from the tests that it needs; empty if it can."""
     given = [verdicts[need] for need in needs if need in verdicts]
     bad = [f"{one.task} {one.verdict}" for one in given if one.verdict not in FINE]
     return f"needs {', '.join(bad)}" if bad else ""
 
 
 def speed_class(seconds: float, verdict: Verdict, classes: Sequence[SpeedClass]) -> str | None:
-    """The class of an executed test: half-open intervals, the bound belongs to the slower side."""
+    """Return the class of an executed test: half-open intervals, the bound belongs to the slower side."""
     if verdict == "timeout":
         return TIMEOUT_CLASS
     if verdict not in {"passed", "flaky", "failed"}:
@@ -68,7 +69,7 @@ def speed_class(seconds: float, verdict: Verdict, classes: Sequence[SpeedClass])
 
 
 def exit_code(verdicts: Iterable[Verdict], *, gates_failed: bool, unhealthy: bool) -> int:
-    """The code of a run that was not interrupted: a machine that was not fit outranks what it made of the tests."""
+    """Return the code of a run that was not interrupted: a machine that was not fit outranks what it made of the tests."""
     if unhealthy:
         return EXIT_MACHINE
     bad = gates_failed or any(verdict not in FINE for verdict in verdicts)

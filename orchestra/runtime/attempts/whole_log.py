@@ -39,7 +39,7 @@ def bind_logs(run: Path, add: Callable[[Body], object], clean: Callable[[Path], 
 
 
 def logs_of(run: Path) -> Logs:
-    """The event of the files in these places of a run; one that is gone meanwhile is left out."""
+    """Return the event of the files in these places of a run; one that is gone meanwhile is left out."""
     bound: list[Evidence] = []
     still: list[str] = []
     for file in sorted(file for place in PLACES for file in run.glob(place) if nofollow.is_file(file)):
@@ -52,9 +52,9 @@ def logs_of(run: Path) -> Logs:
 
 
 def _written(file: Path) -> bool:
-    """Whether anybody has the file open for writing: then the kernel (Linux) refuses a lease on it.
+    """Return True if a process has the file open for writing: then the kernel (Linux) refuses a lease on it.
 
-    Where it knows no leases, or gives none on this file, nobody is asked, and the file counts as closed.
+    If the system has no leases, or refuses one on this file, the file counts as closed.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return False

@@ -1,7 +1,8 @@
-"""What the services of a test wrote while an attempt ran: a part of their logs, kept as its evidence. May import `attempt`.
+"""Save the output of the services of a test during an attempt, a part of their logs, as its evidence. May import
+`attempt`.
 
-The logs are those of `service.Journal`: masked, bounded, the older half beside with `.1` at its end. Before
-a window is read, `Matrix.hear` has what was written up to then in the log.
+The logs are those of `service.Journal`: masked, bounded, the older half next to it with the suffix `.1`. Before a
+window is read, `Matrix.hear` has written all output up to then to the log.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from orchestra.runtime.attempt import EvidenceFile, Result
 from orchestra.runtime.files import open_plain
 
 LIMIT_BYTES = 256 << 10
-"""The end of a longer window is kept: what led to a failure stands last."""
+"""The end of a longer window is saved: it holds the lines before a failure."""
 
 _FOLDER = "services"
 
@@ -29,7 +30,7 @@ Mark = tuple[int, int]
 
 
 def marks(run: Path, components: Iterable[str]) -> dict[str, Mark]:
-    """Where the log of each component ends now; (0, 0) for one that has none yet.
+    """Return the current end of the log of each component; (0, 0) for a component without one.
 
     Args:
         run: the run's folder.
@@ -39,12 +40,12 @@ def marks(run: Path, components: Iterable[str]) -> dict[str, Mark]:
 
 
 def wants_evidence(test: Test, result: Result) -> bool:
-    """Whether a test wants evidence of an attempt that ended so."""
+    """Return True if a test wants evidence of an attempt that ended so."""
     return test.evidence == "always" or (test.evidence == "on_failure" and result.outcome != "passed")
 
 
 def with_services(result: Result, run: Path, folder: Path, begun: Mapping[str, Mark]) -> Result:
-    """The result with what the services wrote since.
+    """Return the result with what the services wrote since.
 
     Args:
         result: of the attempt.
@@ -60,7 +61,7 @@ def with_services(result: Result, run: Path, folder: Path, begun: Mapping[str, M
                 with open_log(folder / path, fresh=True) as file:
                     file.write(text)
             except (OSError, MachineError):
-                continue  # a disk that refuses costs this evidence; the ledger says what else it costs
+                continue  # a disk error costs this evidence; the ledger reports its other effects
             kept.append(EvidenceFile(path, "service", masked=True))
     return msgspec.structs.replace(result, evidence=(*result.evidence, *kept)) if kept else result
 
@@ -82,13 +83,13 @@ class Part(NamedTuple):
 
 
 def parts(run: Path, component: str, mark: Mark) -> list[Part]:
-    """All that a component has written since a mark, as far as its log still has it."""
+    """Return all that a component has written since a mark, as far as its log still has it."""
     found = _parts(run / _FOLDER / f"{component}.log", mark)
     return [Part(path, start, max(0, _end(path)[1] - start)) for path, start in found]
 
 
 def _since(log: Path, mark: Mark) -> bytes:
-    """The bytes behind a mark, at most the limit."""
+    """Return the bytes behind a mark, at most the limit."""
     return b"".join(_read(path, start, LIMIT_BYTES) for path, start in _parts(log, mark))[-LIMIT_BYTES:]
 
 

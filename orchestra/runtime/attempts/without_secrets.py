@@ -1,4 +1,4 @@
-"""What came of an attempt, without the secrets of the run: in its files, in their names, in the words of its failure."""
+"""Remove the secrets of the run from the result of an attempt: from its files, their names, the text of its failure."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _answer(request: bytes, data: bytes) -> dict[str, Any]:
 
 
 def _begun(number: int, seconds: float) -> None:
-    """A part is under way from now on; 0 seconds leave the clock as it is."""
+    """Start the clock for a part; 0 seconds leave the clock unchanged."""
     _tell(number)
     if seconds:
         signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -68,7 +68,7 @@ def _begun(number: int, seconds: float) -> None:
 
 
 def _groups(request: dict[str, Any], _: bytes) -> dict[str, str] | None:
-    """The named groups of the first match."""
+    """Return the named groups of the first match."""
     _begun(0, request["seconds"])
     [pattern] = request["patterns"]
     found = re.compile(pattern, re.MULTILINE if request["lines"] else 0).search(request["text"])
@@ -86,13 +86,14 @@ def _first(request: dict[str, Any], _: bytes) -> list[int]:
 
 
 def _fitting(source: str, texts: list[str], numbers: list[int]) -> Iterator[int]:
-    """Where a pattern is found, of the texts in which none before it was."""
+    """Yield the positions of a pattern in the texts without an earlier match."""
     search = re.compile(source).search
     return (index for index, number in enumerate(numbers) if number < 0 and search(texts[index]))
 
 
 def _in_file(request: dict[str, Any], _: bytes) -> list[tuple[int, str]]:
-    """The lines behind a place in a file that a pattern fits, with their numbers, up to the most that is asked for.
+    """Return the lines behind a place in a file that a pattern fits, with their numbers, up to the most that is asked
+    for.
 
     Of a traceback of Python there is one, with its exception as its text.
     """
@@ -128,7 +129,7 @@ class _Hit(NamedTuple):
     block: range | None
 
     def text(self, texts: list[str]) -> str:
-        """The text of the line; of a traceback its exception, behind the line that leads to it."""
+        """Return the text of the line; of a traceback its exception, behind the line that leads to it."""
         text = texts[self.place].strip()
         if self.block is None:
             return text
@@ -136,12 +137,12 @@ class _Hit(NamedTuple):
         return f"{text}: {exception}" if self.place < self.block[0] else exception
 
     def lines(self, texts: list[str]) -> list[str]:
-        """The lines that it stands for, beside its text."""
+        """Return the numbers of its lines."""
         return [] if self.block is None else [texts[self.place], *(texts[index] for index in self.block)]
 
 
 def _rows(text: str, stamp: re.Pattern[str], escape: re.Pattern[str]) -> list[tuple[int, str]]:
-    """Each line as a person sees it, with the number of the line of the file that it is in: CR ends one, too."""
+    """Return each line as a person sees it, with the number of the line of the file that it is in: CR ends one, too."""
     rows = []
     for number, line in enumerate(text.split("\n")):
         plain = escape.sub("", stamp.sub("", line, count=1))
@@ -176,7 +177,9 @@ def _tracebacks(texts: list[str]) -> dict[int, range]:
 
 
 def _exception(texts: list[str], begin: int) -> int | None:
-    """Where the exception of a traceback is: the first line behind its frames that is not indented. None for not there yet."""
+    """Return the position of the exception of a traceback: the first unindented line after its frames. None if it is
+    not there yet.
+    """
     for index in range(begin + 1, len(texts)):
         if texts[index] and not texts[index][0].isspace():
             return index
@@ -184,7 +187,7 @@ def _exception(texts: list[str], begin: int) -> int | None:
 
 
 def _chained(texts: list[str], end: int) -> int | None:
-    """Where the traceback begins that an exception leads to; None for nowhere."""
+    """Return the start of the traceback that an exception leads to; None if there is none."""
     behind = [index for index in range(end + 1, min(end + 5, len(texts))) if texts[index].strip()][:2]
     if len(behind) == 2 and texts[behind[0]].strip() in _CHAINED and texts[behind[1]].strip() == _TRACEBACK:
         return behind[1]
@@ -202,7 +205,7 @@ def _each(patterns: list[str], texts: list[str], seconds: float, base: int) -> l
 
 
 def _read(path: str, start: int, size: int) -> tuple[int, bytes]:
-    """How many lines are above a place in a file, and the bytes from there."""
+    """Return how many lines are above a place in a file, and the bytes from there."""
     above, left = 0, start
     with open(path, "rb") as file:
         while left > 0 and (block := file.read(min(left, 1 << 20))):

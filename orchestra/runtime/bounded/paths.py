@@ -30,11 +30,11 @@ _LIBRARIES = ("jsonpath_rfc9535", "regex", "iregexp_check")
 
 
 class NoJsonError(Exception):
-    """The document is no JSON; the message says why."""
+    """The document is not JSON; the message has the reason."""
 
 
 class PathError(Exception):
-    """A path could not be followed, or leads to too much. `hint` is what mends it."""
+    """A path failed, or leads to too many values. `hint` has the fix."""
 
     def __init__(self, path: str, reason: str, hint: str = "") -> None:
         super().__init__(f'"{path}" {reason}')
@@ -82,12 +82,12 @@ def _judged(path: str, answer: list[Any] | str) -> list[Any] | PathError:
 
 @functools.cache
 def _folders() -> tuple[str, ...]:
-    """Where the libraries lie that a helper needs."""
+    """Return the folders of the libraries that a helper needs."""
     found = (find_spec(name) for name in _LIBRARIES)
     places = [Path(one.origin) for one in found if one is not None and one.origin is not None]
     return tuple(dict.fromkeys(str(_top(place)) for place in places))
 
 
 def _top(origin: Path) -> Path:
-    """The folder from which a package or a module is imported."""
+    """Return the folder from which a package or a module is imported."""
     return origin.parent.parent if origin.name.startswith("__init__.") else origin.parent

@@ -12,7 +12,7 @@ from orchestra.runtime.terminal import ESCAPE
 
 _MEGABYTE = 1_000_000
 _BYTES_PER_LETTER = 32
-"""What a letter of a text takes at most, as JSON and as text, while both are there."""
+"""The maximum memory for a letter of a text, as JSON and as text, while both exist."""
 
 _HINT = "write it so that a text matches in one way only: a+ instead of (a+)+"
 
@@ -35,7 +35,7 @@ class Hit(NamedTuple):
 
 
 def groups(pattern: str, text: str, *, lines: bool = False) -> Mapping[str, str] | None:
-    """The named groups of the first match; None when there is none.
+    """Return the named groups of the first match; None when there is none.
 
     Args:
         pattern: Python's syntax.
@@ -76,7 +76,8 @@ def in_file(
     prefix: str = "",
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Hit]:
-    """The lines of a file that one of the patterns fits, as a person sees them. Each pattern has a limit of its own.
+    """Return the lines of a file that one of the patterns fits, as a person sees them. Each pattern has a limit of its
+    own.
 
     Of a traceback of Python there is one, whose text is its exception.
 

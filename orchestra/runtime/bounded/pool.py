@@ -30,7 +30,7 @@ class StoppedError(Exception):
 
 
 class Done(NamedTuple):
-    """What came of a request.
+    """The result of a request.
 
     Attributes:
         part: the number of the part that was under way last.
@@ -120,11 +120,11 @@ class _Helper:
         return self._process.pid
 
     def alive(self) -> bool:
-        """Whether it still waits for work."""
+        """Return True if it still waits for work."""
         return self._process.popen.poll() is None
 
     def answer(self, head: bytes, data: bytes, seconds: float, stop: Callable[[], bool]) -> dict[str, Any] | None:
-        """The answer to a request; None when it ended, or a part of the work took longer than so many seconds."""
+        """Return the answer to a request; None when it ended, or a part of the work took longer than so many seconds."""
         self.part, rest, unsent = 0, bytearray(), [memoryview(head), memoryview(data)]
         due = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
@@ -159,7 +159,7 @@ class _Helper:
         except BlockingIOError:
             return True
         except BrokenPipeError:
-            unsent.clear()  # the end of its output tells that it is gone
+            unsent.clear()  # the end of its output shows that it is gone
         while unsent and not unsent[0]:
             unsent.pop(0)
         return bool(unsent)
@@ -177,7 +177,7 @@ _idle: dict[tuple[str, ...], list[_Helper]] = {}
 
 
 def _taken(folders: tuple[str, ...]) -> _Helper:
-    """A helper that is idle, or a new one."""
+    """Return a helper that is idle, or a new one."""
     with _lock:
         waiting = _idle.get(folders, [])
         while waiting:

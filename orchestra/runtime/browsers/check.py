@@ -1,8 +1,8 @@
-"""Launch one browser, open about:blank, say its version: the proof that it works. May import nothing of this package.
+"""Launch one browser, open about:blank and print its version, as a check. May import nothing of this package.
 
 Run as `python -m orchestra.runtime.browsers.check`, in a process of its own, so that a browser that hangs or crashes
-takes nobody along. Reads one JSON object from stdin: `engine`, `options` (the arguments of Playwright's `launch`).
-Writes one JSON object: `version`, or `error`.
+affects no other process. Reads one JSON object from stdin: `engine`, `options` (the arguments of Playwright's
+`launch`). Writes one JSON object: `version`, or `error`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from playwright.sync_api import Error, sync_playwright
 
 
 def check(engine: str, options: dict[str, Any]) -> dict[str, str]:
-    """The version of the browser, or the text of Playwright's error."""
+    """Return the version of the browser, or the text of Playwright's error."""
     try:
         with sync_playwright() as playwright:
             browser = getattr(playwright, engine).launch(**options)

@@ -1,12 +1,12 @@
 """Find a browser on this machine that really launches. May import `browser_pack`, `browser_places` and psutil.
 
-`find` tries the places of `orchestra.runtime.browsers.places` in their order and gives back the first that opens
-about:blank. The proof costs about a second, so it is kept in the user's cache folder under a digest of every place that
-was seen: while no program comes, goes or changes, the next call costs milliseconds. `launch_options` says how to launch
-what was found; drivers and the check itself launch by it, so that what was proven is what runs.
+`find` tries the places of `orchestra.runtime.browsers.places` in their order and returns the first that opens
+about:blank. The check costs about a second, so its result is cached in the user's cache folder under a digest of every
+place that was seen: while no program is added, removed or changed, the next call costs milliseconds. `launch_options`
+returns the options of a launch; drivers and the check itself use them, so the checked browser is the one that runs.
 
-Variables read: ORCHESTRA_BROWSER, ORCHESTRA_FIREFOX, ORCHESTRA_WEBKIT (a path or a name on PATH; when set, nothing else
-stands in for it) and ORCHESTRA_SANDBOX (`off` drops Chromium's sandbox; without it only root runs without).
+Variables read: ORCHESTRA_BROWSER, ORCHESTRA_FIREFOX, ORCHESTRA_WEBKIT (a path or a name on PATH; if set, no other
+browser replaces it) and ORCHESTRA_SANDBOX (`off` disables Chromium's sandbox; by default only root runs without it).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from orchestra.runtime.browsers.pack import environment, unpack
 from orchestra.runtime.browsers.places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
 
 LAUNCH_SECONDS = 60.0
-"""How long a browser may take to start. Generous: a loaded machine is no broken browser."""
+"""The limit of a browser start. Generous, because a loaded machine does not mean a broken browser."""
 PROOF_SECONDS = LAUNCH_SECONDS + 30.0
 """Of the whole proof, in which Playwright has its own limit."""
 
@@ -44,11 +44,11 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
-"""Keep Chromium from talking to anybody but the page."""
+"""Options that limit the network traffic of Chromium to the page."""
 
 
 _FIREFOX_PREFS = {"fission.bfcacheInParent": False, "browser.sessionhistory.max_total_viewers": 0}
-"""Keep Firefox from storing pages that were left: Playwright is not told when one of them is shown again."""
+"""Preferences that prevent Firefox from storing left pages: Playwright gets no event when one of them is shown again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Missing:
     Attributes:
         engine: chromium, firefox or webkit.
         reason: one sentence.
-        tried: each program that was launched in vain, with what it said.
+        tried: each program that failed to launch, with its error.
         fixes: what the user can do, best first.
     """
 
@@ -92,17 +92,17 @@ class Missing:
 
     @property
     def sandboxed_out(self) -> bool:
-        """Whether a program was there and the machine forbids its sandbox, so that another program is no mend."""
+        """Return True if a browser was found but the system forbids its sandbox, so that another one does not help."""
         return any(_NO_SANDBOX in line for line in self.tried)
 
     def text(self) -> str:
-        """The reason, what was tried and the fixes, over several lines."""
+        """Return the reason, what was tried and the fixes, over several lines."""
         tried = [f"  tried {line}" for line in self.tried]
         return "\n".join([self.reason, *tried, "any of these fixes it:", *(f"  - {fix}" for fix in self.fixes)])
 
 
 def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, headed: bool = False) -> Browser | Missing:
-    """The first browser that opens about:blank.
+    """Return the first browser that opens about:blank.
 
     Args:
         engine: chromium, firefox or webkit.
@@ -135,7 +135,7 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
 
 
 def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool = True) -> dict[str, Any]:
-    """The arguments for Playwright's `launch`, of its Python library; `env` is the environment to build on."""
+    """Return the arguments for Playwright's `launch`, of its Python library; `env` is the environment to build on."""
     options: dict[str, Any] = {"headless": headless, "args": list(browser.args), "timeout": LAUNCH_SECONDS * 1000}
     if browser.executable:
         options["executable_path"] = browser.executable
@@ -151,7 +151,7 @@ def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool =
 
 
 def cache_folder(env: Mapping[str, str]) -> Path | None:
-    """This program's folder in the user's cache, None when the environment names no home that is there."""
+    """Return the folder of this program in the user's cache, None if there is no home folder."""
     if env.get("XDG_CACHE_HOME"):
         return Path(env["XDG_CACHE_HOME"]) / "orchestra"
     if not env.get("HOME") or not Path(env["HOME"]).is_dir():
@@ -172,7 +172,7 @@ def _without_sandbox(env: Mapping[str, str]) -> bool:
 
 
 def _prove(place: Place, env: Mapping[str, str], *, headed: bool) -> tuple[str, str]:
-    """The version of a browser that launches and an empty text, or an empty text and the reason."""
+    """Return the version of a browser that launches and an empty text, or an empty text and the reason."""
     if place.package:
         driver = playwright_package()
         if driver is None:
@@ -214,7 +214,7 @@ def _end(pid: int) -> None:
 
 
 _NO_SANDBOX = "No usable sandbox"
-"""What Chromium says, whoever built it, where the machine lets no user make namespaces: often so in containers."""
+"""The error of every Chromium build on a machine where users cannot create namespaces, as in many containers."""
 
 _SANDBOX_FIXES = (
     "ORCHESTRA_SANDBOX=off if the machine forbids Chromium's sandbox and you trust the pages",
@@ -233,7 +233,7 @@ _TELLING = (
 
 
 def _telling_line(text: str) -> str:
-    """The one line of a long launch error that says why; the first when none is known to."""
+    """Return the line of a long launch error that has the reason; the first if none is recognised."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for word in _TELLING for line in lines if word in line]
     line = (telling or lines or ["no reason given"])[0]
@@ -241,7 +241,7 @@ def _telling_line(text: str) -> str:
 
 
 def _key(seen: list[Place], env: Mapping[str, str]) -> str:
-    """Changes when any program that could be chosen comes, goes or changes, or Playwright does."""
+    """Change when any program that could be chosen comes, goes or changes, or Playwright does."""
     parts = [place.fingerprint() for place in seen]
     parts += [version_of("playwright"), str(_without_sandbox(env)), env.get("LD_LIBRARY_PATH", "")]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

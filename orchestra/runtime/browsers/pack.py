@@ -1,7 +1,7 @@
 """Unpack the Chromium that the npm package `@sparticuz/chromium` carries. May import nothing of this package.
 
-The package holds brotli files. Python has no brotli, so the Node that lies inside the Playwright wheel inflates them.
-Beside the program it brings libraries and a font, which make it run on a machine that has neither.
+The package holds brotli files. Python has no brotli, so the Node inside the Playwright wheel inflates them. The package
+also has libraries and a font, for machines without them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def unpack(package: Path, target: Path, node: Path) -> None:
 
 
 def environment(target: Path, library_path: str) -> tuple[tuple[str, str], ...]:
-    """The variables that the unpacked program needs; `library_path` is the LD_LIBRARY_PATH that is set already."""
+    """Return the variables that the unpacked program needs; `library_path` is the LD_LIBRARY_PATH that is set already."""
     libraries = os.pathsep.join(filter(None, (str(target / "lib"), str(target), library_path)))
     return (("FONTCONFIG_FILE", str(target / "fonts.conf")), ("LD_LIBRARY_PATH", libraries))
 

@@ -1,4 +1,4 @@
-"""Where a browser may lie on a machine, in the order in which to try. May import nothing of this package.
+"""List the places of browsers on a machine, in the order in which to try them. May import nothing of this package.
 
 The order: what the environment names, Playwright's own downloads, the branded installations that Playwright calls
 channels, names on PATH, the caches of other tools, and the npm package `@sparticuz/chromium`. A place that exists
@@ -113,14 +113,14 @@ class Place:
     package: Path | None = None
 
     def fingerprint(self) -> str:
-        """A text that changes when the program is exchanged: path, size and time of change."""
+        """Return a text that changes when the program is exchanged: path, size and time of change."""
         known = self.package / "bin" / "chromium.br" if self.package else self.executable
         status = known.stat()
         return f"{self.engine}|{self.origin}|{known}|{status.st_size}|{status.st_mtime_ns}|{self.channel}"
 
 
 def places(engine: str, env: Mapping[str, str], root: Path | None, cache: Path | None) -> list[Place]:
-    """Every place that exists, best first, each program once.
+    """Return every place that exists, best first, each program once.
 
     Args:
         engine: one of `ENGINES`.
@@ -165,7 +165,7 @@ def _candidates(engine: str, env: Mapping[str, str], root: Path | None, cache: P
 
 
 def _stock(engine: str, program: Path) -> str | None:
-    """The channel for a Firefox by where it lies: Playwright's own is patched and needs none."""
+    """Return the channel for a Firefox by where it lies: Playwright's own is patched and needs none."""
     patched = any(re.fullmatch(r"firefox-\d+", part) for part in program.parts)
     return STOCK_FIREFOX if engine == "firefox" and not patched else None
 
@@ -187,7 +187,7 @@ def _playwright(engine: str, env: Mapping[str, str], *, own: bool) -> Iterator[P
 
 
 def playwright_package() -> Path | None:
-    """The folder of the driver inside the Playwright wheel, found without importing Playwright."""
+    """Return the folder of the driver inside the Playwright wheel, found without importing Playwright."""
     spec = find_spec("playwright")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -207,7 +207,7 @@ def _playwright_cache(env: Mapping[str, str], driver: Path) -> Path:
 
 
 def film_program(env: Mapping[str, str]) -> Path | None:
-    """The program with which Playwright makes videos, of the revision that it wants; None when it is not there."""
+    """Return the program with which Playwright makes videos, of the revision that it wants; None when it is not there."""
     driver = playwright_package()
     if driver is None:
         return None
@@ -237,7 +237,7 @@ def _other_caches(env: Mapping[str, str]) -> Iterator[Place]:
 
 
 def _packages(root: Path | None, cache: Path) -> Iterator[Place]:
-    """The npm package, in the project or where the set-up of this program put it.
+    """Yield the npm package, in the project or where the set-up of this program put it.
 
     That of a project is unpacked in the project: no other project shall run a browser that this one brought.
     """
@@ -253,7 +253,7 @@ def _packages(root: Path | None, cache: Path) -> Iterator[Place]:
 
 
 def _version(package: Path) -> str:
-    """Return the version that an npm package says it has, as a part of a file name."""
+    """Return the declared version of an npm package, as a part of a file name."""
     try:
         return re.sub(r"[^\w.-]", "_", str(json.loads((package / "package.json").read_bytes())["version"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -261,5 +261,5 @@ def _version(package: Path) -> str:
 
 
 def _newest_first(folder: Path, pattern: str) -> list[Path]:
-    """Matches, by the numbers in their paths, the greatest first."""
+    """Return the matches sorted by the numbers in their paths, the greatest first."""
     return sorted(folder.glob(pattern), key=lambda path: [int(n) for n in re.findall(r"\d+", str(path))], reverse=True)

@@ -38,7 +38,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 def job_of(request: Request, command: Command, environment: Mapping[str, str], mask: StreamMask | None) -> Job:
-    """The job of an attempt at a command test.
+    """Return the job of an attempt at a command test.
 
     Args:
         request: what to do.
@@ -68,7 +68,7 @@ def job_of(request: Request, command: Command, environment: Mapping[str, str], m
 
 
 def tail(path: Path) -> str:
-    """The last lines of a log, for a message."""
+    """Return the last lines of a log, for a message."""
     try:
         with open_plain(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
@@ -79,7 +79,7 @@ def tail(path: Path) -> str:
 
 
 def result_of(request: Request, command: Command, finished: Finished, before: Stamp | None, mask: Mask) -> Result:
-    """Return what came of a command: exit code, signal, time, and the cases that its runner reports.
+    """Return the result of a command: exit code, signal, time, and its report if it has one.
 
     Args:
         request: what was to be done.
@@ -124,7 +124,7 @@ def result_of(request: Request, command: Command, finished: Finished, before: St
 
 
 def _resources(finished: Finished) -> dict[str, float]:
-    """What the command used, as far as the system says it."""
+    """Return the resource use of the command, as far as the system reports it."""
     return {} if finished.usage is None else {k: v for k, v in finished.usage._asdict().items() if v is not None}
 
 

@@ -40,7 +40,7 @@ class Local:
         root: the project root.
         folder: the run's own folder.
         mark: the run's tree mark.
-        reaper: told about workers; commands are found by their marks.
+        reaper: gets the workers; commands are found by their marks.
         masks: takes secrets out of logs.
         clock: monotonic seconds.
     """
@@ -79,7 +79,7 @@ class Local:
         self._commands.wake()
 
     def start(self, request: Request) -> None:
-        """Start an attempt. Whatever goes wrong with it is told by `poll`, like its end."""
+        """Start an attempt. `poll` reports any failure, like its end."""
         command = request.test.command
         driver = DRIVERS.get(request.method.driver)
         try:
@@ -97,7 +97,7 @@ class Local:
             self._results.append(Result(request.task, request.attempt, "error", 0.0, failure))
 
     def poll(self, timeout: float | None) -> list[Result]:
-        """The attempts that have ended; waits until one has, `wake` was called, or `timeout` seconds are over."""
+        """Return the attempts that have ended; waits until one has, `wake` was called, or `timeout` seconds are over."""
         results, self._results = self._results, []
         results += self._workers.collect()
         due = self._workers.due()
@@ -137,7 +137,7 @@ class Local:
             self._workers.end(task)
 
     def stop(self) -> None:
-        """End everything that runs; `poll` tells each attempt as interrupted."""
+        """End everything that runs; `poll` reports each attempt as interrupted."""
         for task in self._requests:
             self._commands.stop(task)
         self._workers.stop()

@@ -1,4 +1,4 @@
-"""What is sent to a worker: never waited for, for one that is stopped reads nothing. Imports nothing of this package."""
+"""Send data to a worker without waiting, because a stopped worker reads nothing. Imports nothing of this package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOOK_SECONDS = 0.5
 
 
 class Outbox:
-    """The writing end of a pipe. What it does not take at once, a thread writes.
+    """The writing end of a pipe. A thread writes the data that it does not take at once.
 
     Args:
         pipe: unbuffered or not; only its descriptor is written to.

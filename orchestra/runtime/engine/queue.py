@@ -1,8 +1,10 @@
-"""What runs next: a pure queue of tasks with order, barriers, resources and priorities. May import `plan` and `select`.
+"""Decide which task runs next: a pure queue with order, barriers, resources and priorities. May import `plan` and
+`select`.
 
-doit says when what a task *needs* is done; the queue holds it back for what is order only (`after` of tests, groups and
-methods), for counted resources, and until a slot is free. Among those that may run, the one with the longest remaining
-path goes first (list scheduling by critical path: Graham 1969, Kohler 1975): it is what bounds the end of the run.
+doit reports when the needs of a task are done; the queue holds it back for order-only edges (`after` of tests, groups
+and methods), for counted resources, and until a slot is free. Among the tasks that can run, the one with the longest
+remaining path goes first (list scheduling by critical path: Graham 1969, Kohler 1975), because it bounds the end of the
+run.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class Queue:
         self._sequence(plan)
 
     def _barriers(self, method: str, groups: Mapping[str, Iterable[str]], after: Iterable[str]) -> list[_Bucket]:
-        """The groups that must end first; one of which nothing is selected passes its own barriers on."""
+        """Return the groups that must end first; one of which nothing is selected passes its own barriers on."""
         found: dict[str, _Bucket] = {}
         stack, seen = list(after), set[str]()
         while stack:
@@ -87,7 +89,7 @@ class Queue:
         return list(found.values())
 
     def _sequence(self, plan: Plan) -> None:
-        """One method after the other, but for those that say `parallel: true`."""
+        """Chain the methods one after the other, except those with `parallel: true`."""
         earlier: list[_Bucket] = []
         for method in plan.methods:
             mine = self._methods.get(method.id)
@@ -106,7 +108,7 @@ class Queue:
         return method, self._tests[name]
 
     def push(self, task: str) -> None:
-        """A task whose needs are done: it may run once order, resources and slots allow."""
+        """Add a task whose needs are done: it can run once order, resources and slots allow."""
         self._pushed.add(task)
         if self._after[task] == 0:
             self._enter(task)
@@ -121,7 +123,7 @@ class Queue:
             heapq.heappush(self._ready[method], (-priority, self._rank[task], task))
 
     def take(self, method: str) -> str | None:
-        """The next task of a method that may start now, its resources taken; None when there is none."""
+        """Return the next task of a method that may start now, its resources taken; None when there is none."""
         ready = self._ready[method]
         while ready:
             _, _, task = heapq.heappop(ready)
@@ -143,7 +145,7 @@ class Queue:
                 self._enter(parked)
 
     def done(self, task: str) -> None:
-        """A task has its verdict: what waited for it in order may go on."""
+        """Record that a task has its verdict, and release the tasks that waited for it in order."""
         method, test = self._parts(task)
         self._pushed.discard(task)
         for follower in self._followers[task]:
@@ -164,15 +166,15 @@ class Queue:
                 self._enter(task)
 
     def count(self) -> int:
-        """How many tasks were pushed and are not done."""
+        """Return how many tasks were pushed and are not done."""
         return len(self._pushed)
 
     def waiting(self) -> list[str]:
-        """The tasks that were pushed and are not done, in the plan's order."""
+        """Return the tasks that were pushed and are not done, in the plan's order."""
         return sorted(self._pushed, key=self._rank.__getitem__)
 
     def completed(self, method: str, group: str) -> bool:
-        """Whether every selected test of a group has its verdict by a method."""
+        """Return True if every selected test of a group has its verdict by a method."""
         return self._buckets[method, group].left == 0
 
 

@@ -28,7 +28,7 @@ _WORDS: Final[Mapping[ReportKind, str]] = {
 
 
 def lookup(bound: Mapping[str, str], name: str) -> str:
-    """The value of a late name.
+    """Return the value of a late name.
 
     Raises:
         UsageError: it has none here, for instance an environment variable that is not set.

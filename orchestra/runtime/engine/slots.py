@@ -1,4 +1,5 @@
-"""How many tests at once: what the spec says, or what the machine bears, measured. May import `plan` and psutil.
+"""Decide the number of parallel tests: that of the spec, or the measured capacity of the machine. May import `plan` and
+psutil.
 
 `workers: auto` does not count cores, because two browsers on two cores are not faster than one: it begins low, adds a
 slot while the processors have room, and takes one away when they have none. A slot in use is never taken away.
@@ -48,11 +49,11 @@ class Slots:
         self._next = clock() + SAMPLE_SECONDS
 
     def count(self) -> int:
-        """How many there are now."""
+        """Return how many there are now."""
         return self._fixed or self._now
 
     def allowed(self, running: int) -> int:
-        """How many may run now.
+        """Return how many may run now.
 
         Args:
             running: how many do; a slot is added only while all are in use.
@@ -77,5 +78,5 @@ class Slots:
 
 
 def machine_load() -> tuple[float, float]:
-    """The use of all processors since the last call, and of memory now, in percent."""
+    """Return the use of all processors since the last call, and of memory now, in percent."""
     return psutil.cpu_percent(interval=None), psutil.virtual_memory().percent

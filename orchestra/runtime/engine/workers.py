@@ -1,9 +1,9 @@
 """Warm worker processes that carry out tests with steps. May import `attempt`, `process`, `mask`, `reaper`, msgspec.
 
-A worker is `python -m orchestra.runtime.worker`: a request a line on its stdin, a result a line on its stdout, one at a
-time, its browser kept warm between tests. Each leads a session of its own and ends when its stdin is closed, so it
-never outlives the run; one that hangs is ended with its whole tree (docs/decisions/003-workers.md says why no pool
-library stands here).
+A worker is `python -m orchestra.runtime.worker`: one request per line on its stdin, one result per line on its stdout,
+one at a time, with a browser that stays warm between tests. Each leads a session of its own and ends when its stdin is
+closed, so it never outlives the run; a hanging one is ended with its whole tree (docs/decisions/003-workers.md has the
+reason against a pool library).
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
 
 START_SECONDS = 120.0
-"""What a worker may take until the time of an attempt begins: its own start, and that of its browser."""
+"""The limit until the time of an attempt begins: the start of a worker and of its browser."""
 
 KILL_SECONDS = 2.0
-"""What it may take to end a worker that hangs."""
+"""The limit for ending a worker that hangs."""
 
 END_SECONDS = 45.0
-"""What a worker has to end an attempt when it is asked to: one call to the MCP server, `finally`, evidence."""
+"""The time that a worker has to end an attempt on request: one call to the MCP server, `finally`, evidence."""
 
 
 HEAP_MEGABYTES = 1024
-"""What Playwright's process and the MCP server of a worker may hold in memory: what a page floods them with has an end."""
+"""The memory limit of Playwright's process and of the MCP server of a worker, against pages that flood them."""
 
 
 _REGISTRY = "PWTEST_SERVER_REGISTRY"
-"""Where Playwright lists browsers that others may attach to: not in the user's cache, which need not be there."""
+"""The folder in which Playwright lists browsers to attach to: not in the user's cache, which may not exist."""
 
 
 def _heap(environment: Mapping[str, str]) -> dict[str, str]:
@@ -83,7 +83,7 @@ class Workers:
         root: the project root, its working folder.
         logs: the folder for the workers' own output.
         mark: the run's tree mark.
-        reaper: told about each worker.
+        reaper: gets each worker.
         wake: called when a result has come, from another thread.
         masks: takes secrets out of the workers' own output.
         clock: monotonic seconds.
@@ -131,7 +131,7 @@ class Workers:
         try:
             worker.outbox.send(msgspec.json.encode(request) + b"\n")
         except OSError:
-            self._inbox.append((worker, b""))  # it died while idle: told as a crash of this attempt
+            self._inbox.append((worker, b""))  # it died while idle: reported as a crash of this attempt
             self._wake()
 
     def _new(self, kind: tuple[str, str]) -> _Worker:
@@ -179,11 +179,13 @@ class Workers:
         self._wake()
 
     def due(self) -> float | None:
-        """When the next worker must have answered, by the clock; None when none works."""
+        """Return the time by which the next worker must have answered; None if none works."""
         return min((worker.due for worker in self._workers if worker.request is not None), default=None)
 
     def collect(self) -> list[Result]:
-        """The results that have come, those of workers that died, and those of workers that hang and are ended now."""
+        """Return the results that have come, those of workers that died, and those of workers that hang and are ended
+        now.
+        """
         results = []
         while self._inbox:
             worker, line = self._inbox.popleft()
@@ -237,7 +239,7 @@ class Workers:
         shutil.rmtree(worker.scratch, ignore_errors=True)
 
     def stop(self) -> None:
-        """End every worker that works; the next `collect` tells their attempts as interrupted."""
+        """End every worker that works; the next `collect` reports their attempts as interrupted."""
         for worker in list(self._workers):
             if worker.request is not None:
                 worker.stopped = True

@@ -1,4 +1,4 @@
-"""Quality gates: judged before, during and after the tests, by numbers that are shown. May import `ledger`, `verdict`.
+"""Evaluate quality gates before, during and after the tests. May import `ledger`, `verdict`.
 
 `figures` is pure: what happened, as metrics. `Gates` holds what a run needs to remember of its gates, and records every
 evaluation that changes something.
@@ -23,7 +23,7 @@ from orchestra.plan import Gate, Plan
 from orchestra.runtime.attempts.verdict import speed_class
 
 SAMPLE_SECONDS = 1.0
-"""During-gates are judged on samples, at most once in this time, while the run waits for its tests anyway."""
+"""The shortest time between two samples of the gates `during`, while the run waits for its tests anyway."""
 
 SAMPLE_SHARE = 200
 """And so seldom that it takes one part in so many of the time: the figures of ten thousand tests take a while."""
@@ -32,7 +32,7 @@ Add = Callable[[Body], object]
 
 
 class HealthRow(Protocol):
-    """What a gate sees of a row of the health matrix."""
+    """The state of a row of the health matrix, for gates."""
 
     @property
     def state(self) -> str:
@@ -40,11 +40,11 @@ class HealthRow(Protocol):
 
     @property
     def required(self) -> bool:
-        """Whether the run is nothing without it."""
+        """Return True if the run needs the row."""
 
 
 def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, Any]:
-    """The metrics that have a value, from what happened so far.
+    """Return the metrics that have a value, from what happened so far.
 
     Args:
         plan: the suite.
@@ -108,10 +108,10 @@ def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
 
 
 def outage_figures(view: View) -> dict[str, int]:
-    """The metrics of incidents and recovery, over all segments of the run."""
+    """Return the metrics of incidents and recovery, over all segments of the run."""
     lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
     actions = [seen.body for seen in view.changes if seen.body.action]
-    # A part of a browser session has no recovery of its own but what its incident says at its end.
+    # A part of a browser session has no recovery of its own, only the incident at its end.
     parts = [one.closed.body for one in view.outages if one.closed is not None and "." in one.closed.body.component]
     return {
         "incidents": sum(view.numbers.values()),
@@ -145,7 +145,9 @@ def _seconds(plan: Plan, ran: Sequence[VerdictGiven]) -> dict[str, float]:
 
 @functools.lru_cache(maxsize=1)
 def _asked(gates: tuple[Gate, ...]) -> frozenset[str]:
-    """The methods, groups and tests whose pace a gate reads or tells, as `group.basics.`: that costs a pass over all tests."""
+    """Return the methods, groups and tests whose pace a gate reads or shows, as `group.basics.`: each costs a pass over
+    all tests.
+    """
     read = {name for gate in gates for name in (*names_in(gate.require), *(hole for _, hole in holes(gate.message)))}
     parts = [name.rpartition(".") for name in read]
     return frozenset(f"{head}." for head, _, last in parts if head and last.startswith("seconds_"))
@@ -178,27 +180,27 @@ class Gates:
     _asked: float = 0.0
 
     def of(self, phase: Literal["before", "during", "after"]) -> list[Gate]:
-        """The gates of a phase, in the order of the spec."""
+        """Return the gates of a phase, in the order of the spec."""
         return [gate for gate in self.gates if gate.phase == phase]
 
     def components(self) -> list[str]:
-        """The rows of the health matrix that before-gates ask about: they are started first."""
+        """Return the rows of the health matrix that before-gates ask about: they are started first."""
         read = (name for gate in self.of("before") for name in names_in(gate.require))
         return list(dict.fromkeys(name.partition(".")[2] for name in read if name.startswith("health.")))
 
     def before(self, values: Mapping[str, Any]) -> None:
-        """Judge the gates before the first test; one that fails blocks every test."""
+        """Evaluate the gates before the first test; one that fails blocks every test."""
         for gate in self.of("before"):
             if self._judge(gate, values) == "failed":
                 self._stop = self._stop or _said(gate, values)
 
     def due(self) -> bool:
-        """Whether the gates during the tests want another sample, which is then taken."""
+        """Return True if the gates during the tests want another sample, which is then taken."""
         self._asked = self.clock()
         return bool(self.of("during")) and self._asked >= self._next
 
     def sample(self, values: Mapping[str, Any]) -> None:
-        """Judge the gates during the tests on a sample: a condition that is false for `for_seconds` fails its gate."""
+        """Evaluate the gates during the tests on a sample: a condition that is false for `for_seconds` fails its gate."""
         now = self.clock()
         self._next = now + max(SAMPLE_SECONDS, SAMPLE_SHARE * (now - self._asked))
         for gate in self.of("during"):
@@ -239,23 +241,25 @@ class Gates:
                 self._judge(gate, values)
 
     def blocked(self) -> str:
-        """Why no test may start any more; empty when tests may."""
+        """Return the reason why no further test can start; empty if tests can."""
         return self._stop
 
     def throttled(self) -> bool:
-        """Whether only one test at a time may run now."""
+        """Return True if only one test at a time may run now."""
         return bool(self._throttled)
 
     def failed(self) -> bool:
-        """Whether a gate fails the run."""
+        """Return True if a gate fails the run."""
         return "failed" in self._results.values()
 
     def results(self) -> dict[str, str]:
-        """What came of each gate, by `phase:name`. A gate that was never judged though it applies has failed."""
+        """Return the result of each gate, by `phase:name`. A gate that applies and was never evaluated has failed."""
         return {_key(gate): self._results.get(_key(gate), "failed") for gate in self.gates}
 
     def _note(self, gate: Gate, values: Mapping[str, Any], said: str) -> None:
-        """A throttle that is lifted, or is back: its gate has been judged already, and what it does changes."""
+        """Record that a throttle is lifted or applied again: its gate has been recorded already, and only its effect
+        changes.
+        """
         read = _read(gate, values, shown=False)
         shown = ", ".join(
             f"{name} = {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in read.items()
@@ -287,7 +291,7 @@ class Gates:
 
 
 class Judged(NamedTuple):
-    """What came of a gate: the result, the values that it read, and its message with values filled in.
+    """The result of a gate, the values that it read, and its message with values filled in.
 
     `error` is why its condition has no value; such a gate is not held.
     """
@@ -299,7 +303,7 @@ class Judged(NamedTuple):
 
 
 def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
-    """Judge a gate by the values of metrics. Pure: the same values always give the same, also when a run is looked at later."""
+    """Evaluate a gate with the values of metrics. Pure: the same values always give the same result, also later."""
     error = ""
     try:
         verdict = evaluate(gate.require, values)
@@ -313,7 +317,7 @@ def judge(gate: Gate, values: Mapping[str, Any]) -> Judged:
     elif verdict:
         result = "passed"
     else:
-        # What throttles has done its work by throttling: a busy machine is no fault of the product.
+        # A throttle has had its effect: a busy machine is not a fault of the product.
         mild = gate.severity == "warn" or gate.on_fail in {"warn", "throttle"}
         result = "warned" if mild else "failed"
     return Judged(result, _read(gate, values, shown=verdict is False), said, error)
@@ -325,13 +329,13 @@ def held_till_the_end(gate: Gate) -> str:
 
 
 def _read(gate: Gate, values: Mapping[str, Any], *, shown: bool) -> dict[str, Any]:
-    """The values that a gate read; with those that its message shows."""
+    """Return the values that a gate read; with those that its message shows."""
     names = (*names_in(gate.require), *(name for _, name in holes(gate.message) if shown))
     return {name: values[name] for name in names if name in values}
 
 
 def _holds(gate: Gate, values: Mapping[str, Any]) -> bool | NotApplicable:
-    """Whether the condition of a gate is true; one that has no value is not."""
+    """Return True if the condition of a gate is true; a condition without a value is not."""
     try:
         return evaluate(gate.require, values)
     except EvaluationError:

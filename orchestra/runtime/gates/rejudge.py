@@ -1,11 +1,11 @@
-"""The gates of a run judged once more, from its ledger alone. Pure.
+"""Evaluate the gates of a run again, from its ledger alone. Pure.
 
 May import `gate`, `page_figures` and the ledger.
 
-`values_of` gives, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates and
-percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service events.
-`rejudge` does so at each recorded gate and sets both sides next to each other. What a run measured at that moment (the load
-of the machine, the clock) stands in the gate's own event only: it is taken from there, and marked so.
+`values_of` gives, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates
+and percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service
+events. `rejudge` does so at each recorded gate and sets both sides next to each other. What a run measured at that
+moment (the load of the machine, the clock) stands in the gate's own event only: it is taken from there, and marked so.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Row(NamedTuple):
 
 
 def values_of(plan: Plan, view: View) -> dict[str, Any]:
-    """The metrics that a gate would read at this point of a run, without what was measured then."""
+    """Return the metrics that a gate would read at this point of a run, without what was measured then."""
     health = {name: seen.body.state for name, seen in view.services.items() if seen.seq > view.segment.seq}
     rows = {one.id: _Row(health.get(one.id, "idle"), one.required) for one in plan.components}
     slower = [
@@ -172,7 +172,7 @@ def _again(
 
 
 def _behind(until: Sequence[Event], events: Sequence[Event], plan: Plan) -> Iterator[Mapping[str, Any]]:
-    """The metrics after each of the next service events: rarely asked for, so the view is simply made again."""
+    """Yield the metrics after each of the next service events: rarely asked for, so the view is simply made again."""
     view = view_of(until, steps=False)
     services = [
         one for one in events[len(until) :] if isinstance(one.body, ServiceChanged | Incident | AttemptFinished)
@@ -201,7 +201,7 @@ def _made(name: str) -> bool:
 
 
 def _typed(name: str, value: Any) -> Any:
-    """A value as it was before it was written: canonical JSON writes 1.0 as 1."""
+    """Return a value as it was before it was written: canonical JSON writes 1.0 as 1."""
     metric = metric_of(name)
     return float(value) if metric is not None and metric.type == "double" and isinstance(value, int) else value
 

@@ -1,6 +1,6 @@
 """Archives, packed files and what is packed in them, without the secrets of a run.
 
-A file that cannot be searched is not to be kept: `Unsearched` says why.
+A file that cannot be searched is dropped: `Unsearched` has the reason.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Layer(Protocol):
 
 
 class Unsearched(Exception):  # noqa: N818 - it is no mistake of anybody's
-    """A file that cannot be searched for secrets; the text says why."""
+    """A file that cannot be searched for secrets; the text has the reason."""
 
 
 def may_be_packed(data: bytes) -> bool:

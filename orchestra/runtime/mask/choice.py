@@ -22,7 +22,7 @@ _QUOTED = re.compile(rb""""[^"]*"|'[^']*'""")
 
 
 class Handling(NamedTuple):
-    """How secrets are replaced in a file."""
+    """The way in which secrets are replaced in a file."""
 
     choice: Choice
     same_size: bool

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from typing import Final, NamedTuple
 
 SIGNS: Final = tuple(b"u001b u001B x1b x1B 033[ \\e[ #27; %1b %1B 251b 251B".split())
-"""What there is in a text that has a code with an escaped first character."""
+"""A part of every text that has a code with an escaped first character."""
 
 _USUAL = re.compile(rb"\x1b\[[0-9;:?]*+[A-HJKSTfhlmnsu]")
 _CODE = re.compile(

@@ -31,7 +31,7 @@ class Removed(NamedTuple):
 
 
 class Cleaned(NamedTuple):
-    """What became of the files below a folder, besides their contents.
+    """The result of cleaning the files below a folder, besides their contents.
 
     Attributes:
         renamed: the new path of each file that has another one, by its old path.

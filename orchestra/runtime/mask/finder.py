@@ -39,7 +39,7 @@ class Secret(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Where a secret is in a text."""
+    """The position of a secret in a text."""
 
     start: int
     end: int

@@ -49,7 +49,7 @@ _DOTS = (
     rb"(?:\.\.\.|\xe2\x80\xa6|\\{1,8}+u2026|&hellip;|&#8230;|&#x2026;|%(?:25){0,3}[eE]2%(?:25){0,3}80%(?:25){0,3}[aA]6)"
 )
 _PART = rb"[\\%&#;0-9A-Za-z]{0,30}?"
-"""What is left of an escape that was cut in two."""
+"""The remaining part of an escape that was cut in two."""
 
 _ELLIPSIS = re.compile(rb"(?:[\\%%&]%b)?\[?%b" % (_PART, _DOTS))
 _ELLIPSIS_BEFORE = re.compile(_DOTS + rb"\]?")
@@ -74,7 +74,7 @@ class Spelled:
         text: a piece of a value, or its code.
         first, last: the anchor is what the text has from `first` up to `last`; it lies anywhere when they are the same.
         coded: base64 or hexadecimal digits, that line breaks may part.
-        word: no letter or digit may go on with it.
+        word: no letter or digit may precede or follow it.
     """
 
     text: str
@@ -151,7 +151,7 @@ class Wide:
 
 
 def _wordy(outside: bytes, inside: int) -> bool:
-    """Return whether the byte outside goes on with the word inside; a byte above 127 is part of a letter."""
+    """Return True if the outer byte continues the inner word; a byte above 127 is part of a letter."""
     return bool(outside) and all(byte > 127 or byte == ord("_") or chr(byte).isalnum() for byte in (outside[0], inside))
 
 

@@ -168,14 +168,14 @@ class _Running:
     watched: set[int] = field(default_factory=set)
 
     def due(self) -> float | None:
-        """When the clock has something to do here."""
+        """Return the next time at which the clock matters here."""
         if self.ending is not None:
             return self.ending.due
         return None if self.job.timeout_seconds is None else self.begun + self.job.timeout_seconds
 
 
 def _exit_fd(process: Process, *, pidfd: bool) -> int:
-    """A file descriptor that becomes readable when the process ends."""
+    """Return a file descriptor that becomes readable when the process ends."""
     if pidfd:
         return os.pidfd_open(process.pid)
     reading, writing = os.pipe()
@@ -221,7 +221,7 @@ class Commands:
         return len(self._running)
 
     def start(self, job: Job) -> Process:
-        """Start a job. Its end is told by a later `poll`.
+        """Start a job. A later `poll` reports its end.
 
         Raises:
             MachineError: it cannot be started; nothing is left of it but its empty log.
@@ -244,7 +244,7 @@ class Commands:
         os.set_blocking(reading, False)
         try:
             exit_fd = _exit_fd(process, pidfd=self._pidfd)
-        except BaseException:  # no file descriptor or thread to be had: nobody would ever end it
+        except BaseException:  # without a file descriptor or thread no one would ever end it
             end_tree(process, grace_seconds=0)
             log.close()
             raise
@@ -255,7 +255,7 @@ class Commands:
         return process
 
     def stop(self, key: str) -> None:
-        """End the tree of a job that runs; `poll` tells when it is over. Nothing happens for one that has ended."""
+        """End the tree of a running job; `poll` reports its end. Nothing happens for one that has ended."""
         running = self._running.get(key)
         if running is not None and running.ended is None:
             running.stopped = True
@@ -317,7 +317,7 @@ class Commands:
             self._selector.unregister(file)
 
     def _handle(self, running: _Running, file: int, finished: list[Finished]) -> None:
-        """A file descriptor of a job is readable: output, or the end of the main process."""
+        """Handle a readable file descriptor of a job: output, or the end of the main process."""
         if file not in running.watched:
             return  # its job was finished by another event of the same round
         if file == running.log.pipe:
@@ -354,7 +354,7 @@ class Commands:
                 self._finish(running, ended, finished)
 
     def _finish(self, running: _Running, ended: Ended, finished: list[Finished]) -> None:
-        """The tree is gone: take the exit code and what is left in the pipe."""
+        """Take the exit code and the rest of the output, once the tree is gone."""
         popen = running.process.popen
         # A main process that outlived KILL is not waited for; its exit code stays unknown.
         usage = take(popen, wait=not ended.survivors) if self._pidfd else None

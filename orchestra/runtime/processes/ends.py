@@ -17,7 +17,7 @@ _EXIT_POLLS = (0.002, 0.005, 0.01, 0.02, 0.05)
 async def exit_of(process: Process, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> int:
     """Wait until a process has ended; its exit code, negative for a signal.
 
-    Linux tells of the end itself, so that a service that is watched for hours costs nothing; elsewhere it is asked for,
+    Linux notifies the end itself, so that a service that is watched for hours costs nothing; elsewhere it is polled,
     ever more slowly.
     """
     if (code := process.popen.poll()) is None:
@@ -30,7 +30,7 @@ async def exit_of(process: Process, sleep: Callable[[float], Awaitable[None]] = 
 
 
 async def end_of(pid: int, living: Callable[[], bool] = lambda: True) -> bool:
-    """Wait until the kernel says that a process has ended; False, at once, where it does not say so.
+    """Wait until the kernel reports that a process has ended; return False at once if it does not report that.
 
     Args:
         pid: of the process.

@@ -1,8 +1,9 @@
-"""What a process and its descendants took since one looked last: processor time and memory. Linux. Imports nothing of ours.
+"""Measure the processor time and memory of a process and its descendants between two calls. Linux. Imports nothing of
+ours.
 
-For processes that live on from one attempt to the next, such as a worker, its browser and its MCP server: `usage` counts
-what has ended. Read from /proc (proc(5)): the descendants by the `children` of their threads, times and peaks by process.
-Where the system has no such files there are no figures.
+For processes that live on from one attempt to the next, such as a worker, its browser and its MCP server: `usage`
+counts what has ended. Read from /proc (proc(5)): the descendants by the `children` of their threads, times and peaks by
+process. Where the system has no such files there are no figures.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 _PROC = Path("/proc")
 _BLOCK_BYTES = 65536
 _RESET_PEAK = b"5"
-"""What `clear_refs` takes to let VmHWM begin anew."""
+"""The value for `clear_refs` that resets VmHWM."""
 
 
 class Meter:
@@ -23,7 +24,7 @@ class Meter:
 
     Args:
         pid: of the process at its top.
-        proc: where the system tells of processes.
+        proc: the file system of processes.
     """
 
     def __init__(self, pid: int, proc: Path = _PROC) -> None:
@@ -43,7 +44,7 @@ class Meter:
                 peak = max(peak, self._peak(pid))
         if not read:
             return {}
-        # What ended unseen by its parent takes its time along: less than before is told as nothing.
+        # A process that ended without its parent noticing takes its time along: a decrease is reported as 0.
         spent, self._seconds = max(0.0, seconds - self._seconds), seconds
         return {"cpu_seconds": round(spent, 2)} | ({"peak_rss_megabytes": round(peak / 1e6, 1)} if peak else {})
 
@@ -76,7 +77,9 @@ class Meter:
 
 
 def _read(name: str) -> bytes:
-    """A file of /proc; by system calls alone, because a browser has a hundred of them and each attempt waits for this."""
+    """Return a file of /proc; by system calls alone, because a browser has a hundred of them and each attempt waits for
+    this.
+    """
     file = os.open(name, os.O_RDONLY)
     try:
         return os.read(file, _BLOCK_BYTES)

@@ -21,7 +21,7 @@ _BLANK_SECONDS = (0.005, 0.01, 0.02)
 
 
 def marked(env: Mapping[str, str], mark: str) -> dict[str, str]:
-    """A copy of `env` that carries `mark` after the marks of outer runs; ValueError when it has white space."""
+    """Return a copy of `env` that carries `mark` after the marks of outer runs; ValueError when it has white space."""
     if not mark or mark.split() != [mark]:
         raise ValueError(f"a mark is one word: {mark!r}")
     # A run inside a run may hand down a clean environment; the outer run must still find what the inner one starts.
@@ -30,12 +30,12 @@ def marked(env: Mapping[str, str], mark: str) -> dict[str, str]:
 
 
 def carries(value: str, mark: str) -> bool:
-    """Whether a value of `TREE` holds `mark` or a mark below it."""
+    """Return True if a value of `TREE` holds `mark` or a mark below it."""
     return any(word == mark or word.startswith(f"{mark}/") for word in value.split())
 
 
 def _marks(pid: int) -> str | None:
-    """The value of `TREE` in a process's environment; None when the environment is blank or cannot be read.
+    """Return the value of `TREE` in a process's environment; None when the environment is blank or cannot be read.
 
     It is blank for good in kernel threads and after `env -i`, and for an instant in every process that calls exec.
     """
@@ -52,7 +52,7 @@ def _marks(pid: int) -> str | None:
 
 
 def marks_of(pids: Iterable[int]) -> dict[int, str]:
-    """The marks of each process, asked again for a few milliseconds where the environment is blank."""
+    """Return the marks of each process, asked again for a few milliseconds where the environment is blank."""
     found: dict[int, str] = {}
     blank = set(pids)
     for pause in _BLANK_SECONDS:
@@ -66,7 +66,7 @@ def marks_of(pids: Iterable[int]) -> dict[int, str]:
 
 
 def _runs(pid: int) -> bool:
-    """Whether there is a process of this number that is neither a zombie nor a thread of the kernel."""
+    """Return True if there is a process of this number that is neither a zombie nor a thread of the kernel."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and _KTHREADD not in {pid, process.ppid()}

@@ -13,7 +13,7 @@ from orchestra.ledger.disk import open_log
 from orchestra.runtime.mask import StreamMask
 
 JOIN_SECONDS = 5.0
-"""How long what is left in the pipe may take, once all that could write to it have ended."""
+"""The limit for reading the rest of the pipe, once all writers have ended."""
 
 _BLOCK_BYTES = 65536
 

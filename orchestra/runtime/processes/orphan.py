@@ -1,4 +1,4 @@
-"""Orphans: processes that outlived their parents and became our children, told apart from those that we started.
+"""Distinguish orphans, processes that outlived their parents and became our children, from those that we started.
 
 May import `mark`. A child subreaper (Linux) gets the orphans of its descendants in place of init, and has to take their
 exit codes, without taking one that `subprocess`, multiprocessing or asyncio waits for in the same process.
@@ -38,17 +38,17 @@ def become_subreaper() -> bool:
 
 
 def started(popen: subprocess.Popen[bytes]) -> None:
-    """This child is ours: its exit code belongs to its Popen. The caller holds `forking`."""
+    """Record a child as ours: its exit code belongs to its Popen. The caller holds `forking`."""
     _started[popen.pid] = popen
 
 
 def adopt(pids: Iterable[int]) -> None:
-    """These belong to a tree of ours, although we did not start them: their exit codes may be taken."""
+    """Record processes of a tree of ours that we did not start: their exit codes may be taken."""
     _adopted.update(pids)
 
 
 def session_of(pid: int) -> int:
-    """The session of a process, 0 when it is gone. Zombies still have theirs."""
+    """Return the session of a process, 0 when it is gone. Zombies still have theirs."""
     try:
         return os.getsid(pid)
     except OSError:
@@ -56,7 +56,7 @@ def session_of(pid: int) -> int:
 
 
 def _children() -> list[int] | None:
-    """Every orphan that came to us, and what the main thread started; None where the kernel does not list them.
+    """Return every orphan that came to us, and what the main thread started; None where the kernel does not list them.
 
     Linux gives an orphan to the first living thread of the subreaper (`find_new_reaper` in kernel/exit.c), which is the
     main one, so that the lists of other threads need not be read. This is asked after each command.
@@ -75,14 +75,17 @@ def _children() -> list[int] | None:
 
 
 def _known() -> set[int]:
-    """The children that `spawn` started and whose exit code is not yet taken: their numbers cannot be a stranger's."""
+    """Return the children that `spawn` started and whose exit code is not yet taken: their numbers cannot be a
+    stranger's.
+    """
     for pid in [pid for pid, popen in _started.items() if popen.returncode is not None]:
         del _started[pid]
     return set(_started)
 
 
 def strays(leader: int, mark: str) -> bool:
-    """Whether something of this tree outlived its leader. Costs microseconds, so that it can be asked for each command.
+    """Return True if something of this tree outlived its leader. Costs microseconds, so that it can be asked for each
+    command.
 
     Everything that a dead leader leaves behind descends from orphans, and its orphans are our children. Where there are
     no subreapers, only the leader's session is looked at; the mark is left to `tree` and to the reaper.

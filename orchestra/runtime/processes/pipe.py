@@ -20,7 +20,8 @@ _PAUSE_SECONDS = 0.02
 
 
 class Pipe:
-    """Give `write_end` to a process, then call `started`. What is written goes to `take`, in the loop's thread.
+    """A pipe for a process: pass `write_end` to it, then call `started`. Its output goes to `take`, in the thread of
+    the loop.
 
     Args:
         loop: that reads.
@@ -42,7 +43,7 @@ class Pipe:
         loop.add_reader(self._read_end, self._turn)
 
     def started(self) -> None:
-        """The process has its end: close ours, so that the pipe ends with the process."""
+        """Close our copy of the writing end, so that the pipe ends with the process."""
         if self.write_end >= 0:
             os.close(self.write_end)
             self.write_end = -1

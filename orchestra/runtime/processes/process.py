@@ -9,8 +9,8 @@ How a process is known to belong to a tree, so that one that forked away is stil
 - it is in a session that this tree opened (each process that we start leads a session of its own);
 - its environment carries the tree's mark (see `mark`).
 
-What clears its environment, opens a session of its own and lets its parent die shows none of the three. On Linux it is
-still a child of the run (`orphan.become_subreaper`), but no longer of a certain attempt.
+A process that clears its environment, opens a session of its own and whose parent dies has none of the three marks. On
+Linux it is still a child of the run (`orphan.become_subreaper`), but no longer of a certain attempt.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What ending a tree did: processes that are gone, and those that outlived KILL (a device that does not answer)."""
+    """The result of ending a tree: processes that are gone, and those that outlived KILL (a device that does not
+    answer).
+    """
 
     killed: int
     survivors: int
@@ -115,12 +117,14 @@ def spawn(
 
 @functools.lru_cache(maxsize=256)
 def _folders(path: str) -> tuple[str, ...]:
-    """The folders of PATH up to the first that is relative: what that one means depends on the child's folder."""
+    """Return the folders of PATH up to the first that is relative: what that one means depends on the child's folder."""
     return tuple(itertools.takewhile(os.path.isabs, path.split(os.pathsep)))
 
 
 def _program(word: str, path: str) -> str | None:
-    """Where a program lies, None where `Popen` has to look for it. It would have each child try each folder of PATH."""
+    """Return the path of a program, None if `Popen` has to search for it. It would have each child try each folder of
+    PATH.
+    """
     if os.sep in word:
         return None
     for folder in _folders(path):
@@ -130,7 +134,7 @@ def _program(word: str, path: str) -> str | None:
 
 
 def _refusal(word: str, cwd: Path, path: str, error: OSError | ValueError) -> MachineError:
-    """Why a command did not start, with the mend."""
+    """Return the reason why a command did not start, with a hint."""
     found = cwd / word if os.sep in word else shutil.which(word, path=path)
     if not cwd.is_dir():
         return MachineError(
@@ -160,7 +164,7 @@ def _refusal(word: str, cwd: Path, path: str, error: OSError | ValueError) -> Ma
 
 
 def _programs(path: str) -> list[str]:
-    """The names in the folders of PATH, sorted."""
+    """Return the names in the folders of PATH, sorted."""
     names: set[str] = set()
     for folder in path.split(os.pathsep):
         with contextlib.suppress(OSError):
@@ -169,7 +173,7 @@ def _programs(path: str) -> list[str]:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether this very process (not a later one with its number) still runs; a zombie does not."""
+    """Return True if this very process (not a later one with its number) still runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -177,7 +181,8 @@ def alive(process: psutil.Process) -> bool:
 
 
 def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
-    """Every living process of the tree that `pid` leads or led, sorted by pid. Never ourselves or an ancestor of ours.
+    """Return every living process of the tree that `pid` leads or led, sorted by pid. Never ourselves or an ancestor of
+    ours.
 
     Args:
         pid: the process at the top.
@@ -212,7 +217,7 @@ def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
 
 
 def _line_of(pid: int, parents: Mapping[int, int]) -> set[int]:
-    """A process and its ancestors."""
+    """Return a process and its ancestors."""
     line: set[int] = set()
     while pid and pid not in line:
         line.add(pid)
@@ -262,7 +267,7 @@ class Ending:
         return Ended(len(self._seen) - len(living), len(living))
 
     def _frozen(self) -> set[psutil.Process]:
-        """All of the tree, stopped. A bomb that forks faster than this lists it is frozen in part."""
+        """Return all of the tree, stopped. A bomb that forks faster than this lists it is frozen in part."""
         frozen: set[psutil.Process] = set()
         for _ in range(_FREEZE_ROUNDS):
             listed = tree(self.process.pid, self.process.mark, reaped=self.process.popen.returncode is not None)

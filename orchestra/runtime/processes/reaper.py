@@ -1,10 +1,11 @@
 """The reaper: a tiny process that outlives the run by a moment and ends what the run left behind. Imports only the
-standard library, and little of it, because this file is also the program: `python -I -S reaper.py MARK`, up in 15 ms.
+standard library, and little of it, because this file is also the program: `python -I -S reaper.py MARK`, up in 15
+ms.
 
 The run holds the writing end of a pipe. When the run ends in any way, SIGKILL included, the reaper reads the end of the
-file, and ends every process whose environment carries the run's mark, every process and session that it was told about,
-and all that descends from these: TERM, KILL a second later, until for half a second nothing new shows up, five seconds
-at most. The pipe stays open in a child that is between fork and exec, so that even that one is not missed.
+file, and ends every process whose environment carries the mark of the run, every registered process and session, and
+all descendants of these: TERM, KILL a second later, until for half a second nothing new shows up, five seconds at most.
+The pipe stays open in a child between fork and exec, so that even that one is not missed.
 
 A session counts as the run's when a member of it does, except the session in which the run itself was started.
 
@@ -33,7 +34,7 @@ _VARIABLE = "ORCHESTRA_TREE"
 
 
 class Reaper:
-    """The run's hold on its reaper. It is started again, with all that it was told, when somebody ended it."""
+    """The run's handle of its reaper. If the reaper was ended, it is started again with all registered processes."""
 
     def __init__(self, mark: str) -> None:
         self.mark = mark
@@ -48,9 +49,9 @@ class Reaper:
         return cls(mark)
 
     def add(self, pid: int) -> None:
-        """End this process and its session too, whatever their environment says. One that is gone is left out.
+        """Register a process and its session, whatever their environment. One that is gone is left out.
 
-        A zombie is told: its session may be full of life.
+        A zombie is registered, because its session may have living members.
         """
         row = _row(pid, zombies=True)
         if row is not None:
@@ -58,12 +59,12 @@ class Reaper:
             self._say(f"+{pid} {row[2]}\n")
 
     def remove(self, pid: int) -> None:
-        """This process has ended and its number may become a stranger's."""
+        """Remove a process that has ended, because its number may be reused."""
         if self._told.pop(pid, None) is not None:
             self._say(f"-{pid}\n")
 
     def close(self) -> None:
-        """The run ended its processes itself: the reaper leaves, and is waited for."""
+        """End the reaper and wait for it, after the run has ended its processes itself."""
         if self._pipe >= 0:
             self._say("done\n")
             self._bury()
@@ -74,7 +75,7 @@ class Reaper:
             self.pid = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-I", "-S", __file__, self.mark, str(os.getsid(0))],
-                {},  # without the run's marks: nobody who ends the run by its mark ends the reaper before its work
+                {},  # without the marks of the run, so that ending processes by the mark does not end the reaper first
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, reading, 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
@@ -93,7 +94,7 @@ class Reaper:
         try:
             os.write(self._pipe, line.encode())  # shorter than PIPE_BUF: all of it or nothing
         except BlockingIOError:
-            pass  # stopped and full: the marks alone will find what it was not told about
+            pass  # stopped and full: the marks alone find unregistered processes
         except BrokenPipeError:
             self._bury()
             if line != "done\n":
@@ -149,7 +150,7 @@ def _session(pid: int) -> int:
 
 
 def _marks(pid: int) -> list[str]:
-    """The marks in the environment of a process of this user."""
+    """Return the marks in the environment of a process of this user."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             block = file.read()
@@ -187,7 +188,8 @@ def victims(mark: str, told: dict[int, str], home: int) -> dict[int, str]:
         for pid, (_, _, start, marks) in rows.items()
         if told.get(pid) == start or any(word == mark or word.startswith(f"{mark}/") for word in marks)
     }
-    # A session's number is not given away while it has members, so a told leader that is gone still names its own.
+    # The number of a session is not reused while it has members, so a registered leader that is gone still identifies
+    # them.
     opened = {pid for pid in told if pid not in rows or told[pid] == rows[pid][2]}
     size = -1
     while size != len(members):
@@ -198,7 +200,7 @@ def victims(mark: str, told: dict[int, str], home: int) -> dict[int, str]:
 
 
 def _send(number: int, processes: dict[int, str]) -> None:
-    """A signal to each that is still the same process, the youngest first: a parent outlives what it leads to."""
+    """Send a signal to each process that is still the same, the youngest first, so that a parent outlives its children."""
     for pid in sorted(processes, reverse=True):
         row = _row(pid)
         if row is not None and row[2] == processes[pid]:
@@ -209,7 +211,7 @@ def _send(number: int, processes: dict[int, str]) -> None:
 
 
 def _frozen(mark: str, told: dict[int, str], home: int) -> dict[int, str]:
-    """The victims, stopped until nothing new shows up: a parent could fork between the list and its end."""
+    """Return the victims, stopped until nothing new shows up: a parent could fork between the list and its end."""
     frozen: dict[int, str] = {}
     for _ in range(_FREEZE_ROUNDS):
         found = victims(mark, told | frozen, home)

@@ -1,4 +1,5 @@
-"""What a command used: processor time and memory, as the system counts them when its exit code is taken. Imports nothing of ours.
+"""Measure the processor time and memory of a command, as the system counts them with its exit code. Imports nothing of
+ours.
 
 One system call that is made anyway (wait4 in the place of waitpid), so it costs nothing. It counts the process and all
 descendants that were waited for by their parents; what outlived its parent is not in it. See getrusage(2).
@@ -20,7 +21,7 @@ _MARGIN_BYTES = 4 << 20
 
 
 class Usage(NamedTuple):
-    """What a command used.
+    """The resource use of a command.
 
     Attributes:
         cpu_seconds: user and system time.
@@ -33,7 +34,7 @@ class Usage(NamedTuple):
 
 
 def used(counted: resource.struct_rusage, own_peak: int) -> Usage:
-    """What the figures of a process mean. Pure.
+    """Return the meaning of the figures of a process. Pure.
 
     Args:
         counted: by the system, of the process and its descendants.
@@ -59,7 +60,7 @@ def take(popen: subprocess.Popen[bytes], *, wait: bool) -> Usage | None:
     try:
         pid, status, counted = os.wait4(popen.pid, 0 if wait else os.WNOHANG)
     except ChildProcessError:
-        return None  # taken by somebody else: `Popen` knows what to do then
+        return None  # taken elsewhere: `Popen` handles that
     if pid != popen.pid:
         return None
     popen.returncode = os.waitstatus_to_exitcode(status)

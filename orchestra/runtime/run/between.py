@@ -1,4 +1,4 @@
-"""What components declare between methods: done before a test of another method uses them. One thread owns it."""
+"""Run the `between_methods` of components before a test of another method uses them. One thread owns it."""
 
 from __future__ import annotations
 

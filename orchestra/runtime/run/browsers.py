@@ -19,14 +19,14 @@ _NO_DISPLAY = "leave out --headed, or give it a display: xvfb-run -a orchestra r
 
 
 def has_display(environment: Mapping[str, str]) -> bool:
-    """Return whether a window can be shown, as far as the environment tells."""
+    """Return True if the environment has a display."""
     return not sys.platform.startswith("linux") or any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def engines(
     tests: Iterable[Test], root: Path, environment: Mapping[str, str], *, headed: bool
 ) -> dict[str, Browser | Missing]:
-    """What was found for each engine.
+    """Return the browser, or the missing one, of each engine.
 
     Args:
         tests: the selected ones.

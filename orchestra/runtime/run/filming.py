@@ -1,4 +1,4 @@
-"""Whether this machine can make the videos that tests ask for. May import `attempt`, `browser_places` and `plan`."""
+"""Check whether this machine can record the videos of tests. May import `attempt`, `browser_places` and `plan`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIX = "`playwright install ffmpeg` installs the program that records it"
 
 
 def unfilmed(tests: Iterable[Test], env: Mapping[str, str]) -> str:
-    """What to say before a run of these tests when no video can be made; empty when one can, or none is asked for."""
+    """Return a note before a run whose videos cannot be recorded; empty if they can, or if there are none."""
     wanted = sorted({test.id for test in tests if wants_film(test)})
     if not wanted or film_program(env) is not None:
         return ""

@@ -1,7 +1,7 @@
 """Durations against the baseline while a run goes on: who is asked to repeat, what is found, what is kept.
 
-May import `ledger`, `plan`, `attempt`, `record`. One `Pace` belongs to one session and is told of every passing attempt;
-it decides nothing about verdicts.
+May import `ledger`, `plan`, `attempt`, `record`. One `Pace` belongs to one session and gets every passing attempt; it
+decides no verdicts.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from orchestra.runtime.attempt import Result
 Add = Callable[[Body], object]
 
 REPEAT: Final = "repeat"
-"""In the name of the folder of a repeat, beside that of its attempt: `attempts/cli/B004/1-repeat-1`."""
+"""In the name of the folder of a repeat, next to that of its attempt: `attempts/cli/B004/1-repeat-1`."""
 
 
 def repeat_folder(attempt_folder: str, number: int) -> str:
-    """The folder of a repeat, from that of an attempt of the same test; both relative to the run's."""
+    """Return the folder of a repeat, from that of an attempt of the same test; both relative to the run's."""
     return f"{attempt_folder}-{REPEAT}-{number}"
 
 
@@ -67,7 +67,7 @@ class Pace:
 
     @classmethod
     def open(cls, home: Path, rule: Baseline, machine: str) -> Pace:
-        """The pace of a run of the suite whose folder is `home`."""
+        """Return the pace of a run of the suite whose folder is `home`."""
         path = home / baseline.FILE
         try:
             return cls(path, rule, machine, baseline.load(path))
@@ -75,7 +75,7 @@ class Pace:
             return cls(path, rule, machine, {}, f"durations are not compared: {error}; {error.hint}")
 
     def after(self, result: Result, test: Test, browser: str, add: Add) -> int:
-        """Take in the last attempt at a test, or a repeat of it, and say which repeat follows; 0 for none.
+        """Record the last attempt at a test, or a repeat of it, and return the number of the next repeat; 0 for none.
 
         Args:
             result: of the attempt or the repeat.
@@ -108,13 +108,13 @@ class Pace:
         del self._doubts[task]
 
     def figures(self, view: View) -> dict[str, int]:
-        """The metric `regressions`; without a value when no test has a baseline to be compared with."""
+        """Return the metric `regressions`; without a value when no test has a baseline to be compared with."""
         if not any(self._limits(key)[1] is not None for key, _, _ in self._passes(view)):
             return {}
         return {"regressions": sum(moved == "slower" for _, _, moved in self._passes(view))}
 
     def _passes(self, view: View) -> Iterator[tuple[str, float, str]]:
-        """The passes that stand: key of the baseline, seconds, and what the comparison found, empty without one."""
+        """Yield the passes that stand: key of the baseline, seconds, and what the comparison found, empty without one."""
         for task, life in view.lives.items() if not self.fault else ():
             if (last := life.last) is not None and last.outcome == "passed" and life.started is not None:
                 key = baseline.key_of(task, life.started.body.browser, self.machine)

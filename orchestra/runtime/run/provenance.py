@@ -1,4 +1,4 @@
-"""Where a run comes from: commit, machine, versions, who started it. May import psutil, `git`, `ledger`.
+"""Record the origin of a run: commit, machine, versions, user. May import psutil, `git`, `ledger`.
 
 The environment is recorded by name; values only of a few variables that are known to change runs and to hold no secret.
 """
@@ -31,12 +31,12 @@ _BEHIND = timedelta(seconds=5)
 _DIGEST_BYTES = 64 << 20
 _PACKAGES = ("doit", "playwright", "mcp", "httpx", "psutil")
 
-# Variables that tell who started the run, the most particular first; their values are never recorded.
+# Variables that identify who started the run, the most specific first; their values are never recorded.
 _STARTED_BY = (
     *((name, "agent") for name in ("CLAUDECODE", "CODEX_SANDBOX", "CURSOR_AGENT", "GEMINI_CLI")),
     *((name, "ci") for name in ("GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "BUILDKITE", "CIRCLECI", "CI")),
 )
-# Where a CI system says which of its jobs this is.
+# Variables in which a CI system has the address of its job.
 _JOB = ("CI_JOB_URL", "BUILD_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL")
 _PLAIN = re.compile(r"(?:CI|LANG|LC_ALL|TZ|TERM|DISPLAY|WAYLAND_DISPLAY|PYTHONHASHSEED|NODE_ENV|ORCHESTRA_[A-Z]+)")
 _ANYTHING_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL|TREE")
@@ -83,7 +83,7 @@ def odd(root: Path, origin: Provenance, run: str, now: datetime) -> Iterator[tup
 
 
 def _changed(parts: list[str]) -> Iterator[str]:
-    """The paths in the entries of `git status --porcelain=v2 -z`, relative to the top of the work tree."""
+    """Yield the paths in the entries of `git status --porcelain=v2 -z`, relative to the top of the work tree."""
     entries = iter(parts)
     for entry in entries:
         if entry[:2] in {"1 ", "2 ", "u "}:
@@ -104,13 +104,15 @@ def _digest(file: Path) -> str | None:
 
 
 def environment(env: Mapping[str, str]) -> Environment:
-    """The environment, redacted: the names of all variables, and the values of those that are known to be harmless."""
+    """Return the environment, redacted: the names of all variables, and the values of those that are known to be
+    harmless.
+    """
     plain = {name: value for name, value in env.items() if _PLAIN.fullmatch(name) and not _ANYTHING_SECRET.search(name)}
     return Environment(values=plain, names=tuple(sorted(set(env) - set(plain))))
 
 
 def started_by(env: Mapping[str, str]) -> dict[str, str]:
-    """Who started the run, as far as the environment says: a person, an agent, or a job of a CI system."""
+    """Return who started the run, as far as the environment shows: a person, an agent, or a job of a CI system."""
     kind = next((who for name, who in _STARTED_BY if env.get(name)), "person")
     found = {"started_by": kind}
     if kind == "ci":

@@ -32,7 +32,7 @@ STATE_SHARE = 50
 """And so seldom that it takes a fiftieth of the time: that of ten thousand tests has two megabytes."""
 
 COMMIT_SECONDS = 0.05
-"""How long a verdict may wait for others before it is brought to the disk, while nothing is held up by that."""
+"""The time that a verdict may wait for others before it is synced to disk, while nothing waits for it."""
 
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Recorder:
         folder: the run's own folder, absolute.
         mask: takes secrets out of free text; None where there are none.
         view: of the run; one that goes on begins with what the ledger holds.
-        observers: told in order.
+        observers: called in order.
         author: as of `Writer`.
     """
 
@@ -113,7 +113,7 @@ class Recorder:
             if self._late is None:
                 return  # closed meanwhile
             self._late = None
-            with suppress(OrchestraError):  # the next event, or the end of the run, tells what the disk has against it
+            with suppress(OrchestraError):  # the next event, or the end of the run, reports the error of the disk
                 self._write_state()
 
     def commit(self, wake: Callable[[], None], *, at_once: bool) -> float | None:
@@ -135,7 +135,7 @@ class Recorder:
         return None
 
     def settled(self) -> int:
-        """The number of the last event that is on the disk for sure. Those that waited for it have been shown.
+        """Return the number of the last event that is on the disk for sure. Those that waited for it have been shown.
 
         Raises:
             MachineError: the disk refuses to take the record.
@@ -160,7 +160,7 @@ class Recorder:
             observer.see(event, self.view)
 
     def read(self, of: Callable[[View], T]) -> T:
-        """What a function makes of the view, while no event is added to it by another thread."""
+        """Return the result of a function of the view, while no other thread adds an event to it."""
         with self._lock:
             return of(self.view)
 
@@ -220,7 +220,7 @@ class _Syncer:
             self._asked.put(wake)
 
     def reached(self) -> int:
-        """The number of the last event on the disk. Raises the MachineError of a disk that refused."""
+        """Return the number of the last event on the disk. Raises the MachineError of a disk that refused."""
         if self._fault is not None:
             raise self._fault
         return self._reached

@@ -1,4 +1,5 @@
-"""Going on with a run: what of it is kept, what runs again, and when that is refused. May import `plan`, `ledger`, `select`.
+"""Resume a run: which results are accepted, which tests run again, and when it is refused. May import `plan`, `ledger`,
+`select`.
 
 `decide` is pure. A verdict is kept when it is good and its digest of plan entry, inputs and service builds is that of
 now. Everything else runs: what failed, what was blocked by it, what never started. An attempt that the end of a segment
@@ -26,7 +27,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What a further segment of a run begins with.
+    """The start of a further segment of a run.
 
     Attributes:
         segment: its number, which its folders have in their names.
@@ -42,7 +43,7 @@ class Resumed:
 
 
 def nothing_to_resume(before: View) -> str:
-    """Why a run cannot go on because nothing of it is left to do; empty when something is."""
+    """Return the reason why a run cannot be resumed because nothing is left to do; empty if something is."""
     if before.start is None:
         return "its record is empty"
     bad = [
@@ -54,7 +55,7 @@ def nothing_to_resume(before: View) -> str:
 def going_on(
     folder: Path, plan: Plan, builds: Mapping[str, str], inputs: Callable[[Test], str], *, allow_changed: bool
 ) -> Resumed:
-    """What the next segment of the run in a folder begins with. Raises as `look`, `kept` and `decide`."""
+    """Return the start of the next segment of the run in a folder. Raises as `look`, `kept` and `decide`."""
     before = look(folder, steps=False)
     if reason := nothing_to_resume(before):
         raise UsageError(f"run {folder.name} cannot be resumed: {reason}", "start a new one with `orchestra run`")
@@ -65,7 +66,7 @@ def going_on(
 
 
 def unused(folder: Path, segment: int) -> int:
-    """The first number from `segment` on that no folder of an attempt has.
+    """Return the first number from `segment` on that no folder of an attempt has.
 
     A power cut may take the event with which a segment began, and leave the folders of attempts that it had made.
     """
@@ -83,7 +84,7 @@ def decide(
     *,
     allow_changed: bool,
 ) -> Resumed:
-    """What is kept and what runs.
+    """Return the accepted results and the tasks to run.
 
     Args:
         before: the run so far.
@@ -91,7 +92,7 @@ def decide(
         now: the plan that is to be executed.
         builds: of the services, by component, as they are now.
         inputs: the digest that a test has now.
-        allow_changed: run the tests again that the plan now says otherwise, instead of refusing.
+        allow_changed: run the tests again that the plan has changed, instead of refusing.
 
     Raises:
         PlanError: the spec was changed and that was not allowed, or the run cannot hold what it asks now.
@@ -123,7 +124,9 @@ def decide(
 
 
 def changed_tests(then: Plan, now: Plan, selection: Iterable[str]) -> list[str]:
-    """The selected tests that mean something else now: their own entry, their method, or a component that they require."""
+    """Return the selected tests that mean something else now: their own entry, their method, or a component that they
+    require.
+    """
     old = {test.id: test for test in then.tests}
     other_rows = _differing(then.components, now.components)
     other_methods = _differing(then.methods, now.methods)
@@ -143,7 +146,7 @@ def _differing(then: Iterable[Any], now: Iterable[Any]) -> set[str]:
 
 
 def _rows(plan: Plan, test: Test) -> set[str]:
-    """The components that a test requires, and those that these need."""
+    """Return the components that a test requires, and those that these need."""
     rows = {row.id: row for row in plan.components}
     found, stack = set[str](), list(test.requires)
     while stack:

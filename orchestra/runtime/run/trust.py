@@ -64,7 +64,7 @@ def _unmarked(tip: str, mac: str, secret: bytes) -> str:
 
 @dataclass(slots=True)
 class Passes:
-    """What earlier runs of a suite passed, by their own records.
+    """The passes of earlier runs of a suite, by their own records.
 
     Attributes:
         home: `.orchestra/<suite>`, absolute.
