@@ -284,6 +284,7 @@ class Baseline(Part, frozen=True):
     slower_ratio: float = 1.25
     slower_seconds: float = 0.5
     confirm: int = 3
+    max_load_percent: float = 25.0
 
 
 class Gate(Part, frozen=True):

@@ -140,6 +140,7 @@ class RunSegment:
         finish: how it ended; None before its end, after a kill, and when it was rolled back.
         closed: it was sealed at its end, whatever was taken back later.
         interrupted: the signal that asked it to end, empty for none.
+        attempted: there was an attempt at a test.
     """
 
     seq: int = 0
@@ -154,6 +155,7 @@ class RunSegment:
     finish: RunFinished | None = None
     closed: bool = False
     interrupted: str = ""
+    attempted: bool = False
 
     @property
     def seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""What a run changes outside of its own folder, changed in one step: all of it or nothing.
+"""What a run, a rollback and `orchestra baseline` change outside of a run's folder, changed in one step: all of it or nothing.
 
 Every change is prepared in a folder of its own. Then one file, the journal, is written durably: that is the step. After it
 the prepared files are moved to their places, and the journal is removed. After a crash before the journal, `recover` removes
@@ -32,9 +32,10 @@ PLACES: Final[dict[str, Literal["file", "link"]]] = {
     history.LAST: "file",
     history.EXECUTIONS: "file",
     baseline.FILE: "file",
+    baseline.DURATIONS: "file",
     LAST_RUN: "link",
 }
-"""What a run changes, by its path below the home, and what it is; a link leads to a run next to it."""
+"""What is changed, by its path below the home, and what it is; a link leads to a run next to it."""
 
 _FOLDER = ".prepared"
 _JOURNAL = ".commit.json"

@@ -38,7 +38,7 @@ _TITLE_LENGTH = 160
 
 _IGNORE = f"""\
 # {marker.WORDS}
-# In git: compiled files and baselines. All other files here belong to one machine.
+# In git: compiled files and accepted baselines. All other files here belong to one machine.
 *
 !*/
 !/.gitattributes
@@ -53,6 +53,8 @@ _ATTRIBUTES = f"""\
 # A merge takes the digests of both branches, without a conflict; the next `orchestra compile` rewrites them.
 /outputs.txt merge=union
 /outputs.txt linguist-generated
+# A test has a line. Of two lines of a test that of the later run counts.
+/*/baseline.json merge=union
 /*/plan*.json linguist-generated
 """
 _INDEX = f"""\

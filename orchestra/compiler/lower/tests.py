@@ -301,6 +301,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
             slower_ratio=usual(baseline.get("slower_ratio", plain.slower_ratio), plain.slower_ratio),
             slower_seconds=usual(baseline.get("slower_seconds", plain.slower_seconds), plain.slower_seconds),
             confirm=baseline.get("confirm", plain.confirm),
+            max_load_percent=usual(baseline.get("max_load_percent", plain.max_load_percent), plain.max_load_percent),
         ),
         gates=_gates(spec, known),
         collect=tuple(

@@ -221,7 +221,8 @@ def pace_text(one: Compared) -> str:
     confirmed = one.result != "unconfirmed"
     said = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
     usual = f"median {one.median_seconds:.3g} s, MAD {one.mad_seconds:.2g} s over {one.runs} runs"
-    return f"{said}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s"
+    why = f"; {one.reason}" if one.reason else ""
+    return f"{said}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s{why}"
 
 
 def exit_meaning(report: Report) -> str:

@@ -143,7 +143,7 @@ class Incidents:
                 one.tests.append(task)
 
     def ended(self, task: str) -> tuple[str, ...]:
-        """Return an attempt has ended: the incidents that overlapped it."""
+        """Take in the end of an attempt. Return the incidents that overlapped it."""
         window = self._running.pop(task, None)
         if window is None:
             return ()

@@ -100,6 +100,7 @@ def attempt_finished(
     incidents: tuple[str, ...],
     inputs: str,
     names: Mapping[str, str],
+    disturbed: str,
 ) -> AttemptFinished:
     """Return the event of an attempt that ended.
 
@@ -115,6 +116,7 @@ def attempt_finished(
         incidents: those that overlapped it.
         inputs: digest of what the test reads; empty where it does not declare that.
         names: late names with their values; `backend.url` tells which component a host is.
+        disturbed: why its duration is compared with none; empty when nothing disturbed it.
     """
     failure = result.failure
     return AttemptFinished(
@@ -140,6 +142,7 @@ def attempt_finished(
         inputs=inputs,
         network=network_of(result, names),
         died=result.died if result.session is None else (),
+        disturbed=disturbed,
         facts=result.facts,
     )
 
@@ -185,10 +188,8 @@ def _size(file: Path) -> int:
         return -1
 
 
-def repeated(test: Test, method: str, result: Result, run: Path, folder: str) -> Repeated:
-    """Return the event of a repeat, a run of a test that only its duration is of interest of. `folder` is relative to
-    `run`.
-    """
+def repeated(test: Test, method: str, result: Result, run: Path, folder: str, disturbed: str) -> Repeated:
+    """Return the event of a repeat, of which only the duration counts. `folder` is relative to `run`."""
     return Repeated(
         task=result.task,
         test=test.id,
@@ -199,4 +200,5 @@ def repeated(test: Test, method: str, result: Result, run: Path, folder: str) ->
         seconds=result.seconds,
         evidence=_kept(result, run / folder, run),
         dropped=result.dropped,
+        disturbed=disturbed,
     )

@@ -178,6 +178,10 @@ class Workers:
         self._inbox.append((worker, b""))
         self._wake()
 
+    def roots(self) -> dict[str, list[int]]:
+        """Return the ids of the processes of the workers, by the names of their logs. Any thread may ask."""
+        return {worker.log.stem: [worker.process.pid] for worker in list(self._workers)}
+
     def due(self) -> float | None:
         """Return the time by which the next worker must have answered; None if none works."""
         return min((worker.due for worker in self._workers if worker.request is not None), default=None)
