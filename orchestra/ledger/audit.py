@@ -1,4 +1,4 @@
-"""The audit of a run, offline: is its record whole, and does it say what a run can say? May import the ledger's own parts.
+"""The audit of a run, offline: is its record whole, and does it say what a run can say?
 
 One pass over the ledger, so that the first wrong line is the one that is named. What is looked at, line by line: the
 chain and its canonical JSON, times, seals; the kept plan against its digest; the life of each task (start, end, attempts,

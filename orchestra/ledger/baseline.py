@@ -1,7 +1,5 @@
 """Baselines: how long each test usually takes, and when it takes longer than that.
 
-May import `canonical`, `disk`, `history`, `plan`.
-
 A duration is a suspected regression when three things hold together (`suspect`), and one when they hold again in each of
 `confirm` immediate repeats:
 

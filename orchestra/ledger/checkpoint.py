@@ -1,4 +1,4 @@
-"""Checkpoints, and the way back to one. May import `log`, `view`, `state`, `runs`, `history`, `baseline`, `transaction`.
+"""Checkpoints, and the way back to one.
 
 A group whose selected tests all have verdicts is a checkpoint. Going back appends one event that takes back what came
 after it; nothing is removed, and the run then waits to go on from there.

@@ -1,4 +1,4 @@
-"""Every type of event that a ledger may hold, in one catalogue. May import `case`, `parts` and `origin`.
+"""Every type of event that a ledger may hold, in one catalogue.
 
 One event is one line of `events.jsonl`. Its envelope (`Event`) is the same for all; its `body` is one of the structs below,
 which writers construct and readers are given. `CATALOGUE` says which type has which body, `versions` how bodies are read.

@@ -1,4 +1,4 @@
-"""Where a file of evidence lies that a ledger names: in the run's folder, or elsewhere in the project. May import `nofollow`.
+"""Where a file of evidence lies that a ledger names: in the run's folder, or elsewhere in the project.
 
 A ledger is input: a path in it may have been written by anybody.
 """

@@ -1,4 +1,4 @@
-"""What earlier runs say about each test: caches of ledgers, in two files of a suite. May import the ledger's own parts.
+"""What earlier runs say about each test: caches of ledgers, in two files of a suite.
 
 `history.json` holds the last execution of each task: it gives the scheduler durations and `unchanged` its last pass.
 `executions.jsonl` holds every passing or failing execution, one line a run, for baselines, trends and flakiness. Both can

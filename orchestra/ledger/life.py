@@ -1,4 +1,4 @@
-"""The parts that a view of a run is made of: a task's life, a segment of the run, an outage. May import `event`, `outcome`."""
+"""The parts that a view of a run is made of: a task's life, a segment of the run, an outage."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What an attempt leaves, as its executor tells it and as its event records it: one set of structs for both.
 
-May import `layers`. Executors fill them in another process; nothing here depends on a plan or a run.
+Executors fill them in another process; nothing here depends on a plan or a run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The folders of runs below `.orchestra/<suite>/runs`, by id, by a part of it, or the newest. May import `disk`.
+"""The folders of runs below `.orchestra/<suite>/runs`, by id, by a part of it, or the newest.
 
 A run is known by its ledger: a folder without one is none. Ids begin with the time, so they sort by age.
 """

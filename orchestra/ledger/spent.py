@@ -1,4 +1,4 @@
-"""Where the time of a run went: a fold of the times of its events, into rows that add up to the whole. Imports nothing of ours.
+"""Where the time of a run went: a fold of the times of its events, into rows that add up to the whole.
 
 At each moment a run is in one row. From the first attempt at a test to its verdict the test is under way; that time is split
 into what the attempts report of themselves and what lies around them, for all tests that are under way at a time alike.

@@ -1,4 +1,4 @@
-"""The state of a run, `state.json`: a projection of its view for those who look on. May import the ledger's own parts.
+"""The state of a run, `state.json`: a projection of its view for those who look on.
 
 What the events do not say is not in the state.
 """

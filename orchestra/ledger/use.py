@@ -1,4 +1,4 @@
-"""What a run used of its machine, over all of its samples. May import `event`."""
+"""What a run used of its machine, over all of its samples."""
 
 from __future__ import annotations
 

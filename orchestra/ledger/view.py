@@ -1,4 +1,4 @@
-"""The meaning of a run: the one fold of its events. May import `event`, `life`, `chain`, `log` and `runs`.
+"""The meaning of a run: the one fold of its events.
 
 A `View` takes events one by one and holds what they mean together: the segments of the run, each task with the attempts that
 count and the verdict that stands after every resume and rollback, incidents, gates, health, sessions. State, audit, history,

@@ -1,4 +1,4 @@
-"""The report of a run: its plan, left-joined with its view. Pure. May import `rows`, `beside`, `compare`, `plan`, `ledger`.
+"""The report of a run: its plan, left-joined with its view. Pure.
 
 A task that the selection names and the ledger lacks is a row with the verdict `error` and the reason `never ran`.
 """

@@ -1,4 +1,4 @@
-"""What a report is made of: rows of tests, gates and servers, as frozen data. May import `ledger`, `beside`.
+"""What a report is made of: rows of tests, gates and servers, as frozen data.
 
 Every form of a report is made of these and of nothing else; `orchestra.report.fold` makes them from plan and events.
 """

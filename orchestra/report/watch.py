@@ -1,4 +1,4 @@
-"""Who watches a run: the console, and the files that are written when it ends. May import the report's own parts.
+"""Who watches a run: the console, and the files that are written when it ends.
 
 `write` makes the same files later, from the ledger alone.
 """

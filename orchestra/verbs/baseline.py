@@ -1,4 +1,4 @@
-"""The verb baseline: show, accept and reset how long tests usually take. May import `ledger`, `runtime` and `draw`."""
+"""The verb baseline: show, accept and reset how long tests usually take."""
 
 from __future__ import annotations
 

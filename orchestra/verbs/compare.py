@@ -1,4 +1,4 @@
-"""The verb compare: two methods, runs or branches side by side. May import `ledger`, `report`, `runtime` and `draw`."""
+"""The verb compare: two methods, runs or branches side by side."""
 
 from __future__ import annotations
 

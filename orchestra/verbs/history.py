@@ -1,4 +1,4 @@
-"""Implement the verb history: results of earlier runs. May import `ledger`, `report`, `runtime` and `draw`."""
+"""Implement the verb history: results of earlier runs."""
 
 from __future__ import annotations
 

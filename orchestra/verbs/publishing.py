@@ -1,4 +1,4 @@
-"""`orchestra report --commit`: which files of a run go into git. May import `ledger`, `report`, `project`, `group`."""
+"""`orchestra report --commit`: which files of a run go into git."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs about the record of a run: events, report, audit, rollback. May import `ledger`, `report`, `project`, `options`."""
+"""The verbs about the record of a run: events, report, audit, rollback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Render plans to the bytes of every generated file. Pure: reads only its own templates. May import `plan` and `draw`.
+"""Render plans to the bytes of every generated file. Pure: reads only its own templates.
 
 The templates hold the frame of a file; its rows, of which there may be thousands, are made in Python. A template can
 print nothing that has not gone through an escaping filter: `_finished` refuses plain text.

@@ -1,5 +1,4 @@
-"""Lower a spec to its plan: variables, defaults, groups, blocks and matrices resolved. May import the other lowering
-modules.
+"""Lower a spec to its plan: variables, defaults, groups, blocks and matrices resolved.
 
 Total: it takes a spec that schema and rules have passed, and cannot fail. The order of the tests in the plan is the
 order in which one worker would run them: dependencies first, otherwise as the spec has them.

@@ -1,4 +1,4 @@
-"""Define the spec language as typed mappings. May import `layers`, `steps` and `targets`.
+"""Define the spec language as typed mappings.
 
 These types are the one model of the spec. `orchestra.compiler.schema.models` makes pydantic models of them, and those make
 `schemas/orchestra.schema.json`, which validates every spec. A valid document *is* a `Spec`, so binding is a cast and

@@ -1,4 +1,4 @@
-"""Earlier runs in words: trends of tests, and flaky ones. Pure. May import `ledger`, `table` and `draw`."""
+"""Earlier runs in words: trends of tests, and flaky ones. Pure."""
 
 from __future__ import annotations
 

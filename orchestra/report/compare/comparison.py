@@ -1,4 +1,4 @@
-"""Two sides of the same tests compared: two methods of a run, two runs, two branches. Pure. May import `ledger`, `table`.
+"""Two sides of the same tests compared: two methods of a run, two runs, two branches. Pure.
 
 A side is what one of them made of each test. Verdicts are compared by their meaning (good or not), times in pairs of the
 tests, and of the steps, that both sides passed.

@@ -1,4 +1,4 @@
-"""Tables and figures of a report, in words and cells. Pure. May import `rows`, `ledger`, `draw` and `errors`.
+"""Tables and figures of a report, in words and cells. Pure.
 
 One source for the terminal and for Markdown; each form makes text harmless in its own way.
 """

@@ -1,4 +1,4 @@
-"""Every event of a ledger as a line of text, for `orchestra events`. Pure. May import `ledger`, `lines`, `table`.
+"""Every event of a ledger as a line of text, for `orchestra events`. Pure.
 
 `lines` tells people what they need to see while a run goes on; here each event has a line, and a newer one its type.
 """

@@ -1,4 +1,4 @@
-"""A run as Markdown, for pull requests and people. Pure. May import `ledger`, `rows`, `beside`, `table`, `draw`."""
+"""A run as Markdown, for pull requests and people. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Incidents of a run: when a component was out of order, which attempts that touches, and what follows for them.
 
-May import `attempt`, `plan`, `ledger`, `verdict`. `Incidents` is the fold, pure but for being changed in place: service
+`Incidents` is the fold, pure but for being changed in place: service
 events and the windows of attempts go in, incidents come out. `Outages` is its thread-safe form for a session: it records,
 and holds back a failure until the components that the test requires have been asked whether they are well. Without that a
 test that meets a dead server would be judged before the watcher, which asks every few seconds, has heard of it. Longer than

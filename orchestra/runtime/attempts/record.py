@@ -1,4 +1,4 @@
-"""Results as ledger events, and where an attempt's files lie. May import `attempt`, `incident`, `page_figures`, `ledger`."""
+"""Results as ledger events, and where an attempt's files lie."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the loop of a test and its driver agree on: limits, failures, sessions.
-
-May import `attempt`, `observed`, `scope`, `steps`.
-"""
+"""What the loop of a test and its driver agree on: limits, failures, sessions."""
 
 from __future__ import annotations
 

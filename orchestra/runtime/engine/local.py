@@ -1,4 +1,4 @@
-"""Carries out attempts here: commands in the loop itself, steps in warm workers. May import its neighbours.
+"""Carries out attempts here: commands in the loop itself, steps in warm workers.
 
 `DRIVERS` is the registry of drivers that need neither.
 """

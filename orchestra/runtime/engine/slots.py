@@ -1,5 +1,4 @@
-"""Decide the number of parallel tests: that of the spec, or the measured capacity of the machine. May import `plan` and
-psutil.
+"""Decide the number of parallel tests: that of the spec, or the measured capacity of the machine.
 
 `workers: auto` does not count cores, because two browsers on two cores are not faster than one: it begins low, adds a
 slot while the processors have room, and takes one away when they have none. A slot in use is never taken away.

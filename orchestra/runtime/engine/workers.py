@@ -1,4 +1,4 @@
-"""Warm worker processes that carry out tests with steps. May import `attempt`, `process`, `mask`, `reaper`, msgspec.
+"""Warm worker processes that carry out tests with steps.
 
 A worker is `python -m orchestra.runtime.worker`: one request per line on its stdin, one result per line on its stdout,
 one at a time, with a browser that stays warm between tests. Each leads a session of its own and ends when its stdin is

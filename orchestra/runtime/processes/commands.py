@@ -1,6 +1,6 @@
 """Short commands, many of them, in the run's one loop: started, watched, bounded in time and output, ended whole.
 
-May import `process`, `orphan`, `usage` and `mask`. A command costs little more than a bare Popen, because nothing waits
+A command costs little more than a bare Popen, because nothing waits
 for it in a thread (pidfd and selectors; a thread only where there is no pidfd) and nothing scans the process table unless
 something is left to end. Longer than other modules because that loop, from start to end, is read together.
 """

@@ -1,4 +1,4 @@
-"""What the machine and the processes of a run use: processors, memory, disk, network. May import psutil, `ledger`.
+"""What the machine and the processes of a run use: processors, memory, disk, network.
 
 A thread looks once a second, and so seldom that looking takes a hundredth of one processor at most. What lies between two
 looks is a `Use`: processors that the run did not use itself are those of other programs, which durations suffer from.

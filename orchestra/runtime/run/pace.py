@@ -1,6 +1,6 @@
 """Durations against the baseline while a run goes on: who is asked to repeat, what is found, what is kept.
 
-May import `ledger`, `plan`, `attempt`, `record`. One `Pace` belongs to one session and gets every passing attempt; it
+One `Pace` belongs to one session and gets every passing attempt; it
 decides no verdicts.
 """
 
