@@ -1,1 +1,1 @@
-"""What did happen: an append-only, hash-chained record and the state folded from it. May import `plan` and below."""
+"""What did happen: an append-only, hash-chained record and the state folded from it."""

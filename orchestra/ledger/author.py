@@ -1,7 +1,4 @@
-"""Who writes a ledger: the user's key marks its lines, and a key for signing, where he has one, its seals.
-
-May import `checkout` and `owner`, and `signing` when it is asked for.
-"""
+"""Who writes a ledger: the user's key marks its lines, and a key for signing, where he has one, its seals."""
 
 from __future__ import annotations
 

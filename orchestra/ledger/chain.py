@@ -1,7 +1,5 @@
 """How an event becomes a line and a line an event: the hash over its content and the hash before.
 
-May import `event`, `versions`, `canonical` and `free_text`.
-
 A line is the canonical JSON of the event. Its keys are sorted, so `hash` stands between `body` and `prev`, and the
 hashed text is the line without that piece. Writing and checking therefore encode nothing twice. Between `hash` and `prev`
 may stand `mac`: the MAC of the hash by the key of the user who wrote the line. As each hash covers all before it, the MAC
@@ -115,7 +113,7 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
         )
     try:
         head = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenLineError(f"it is not an event: {error}") from error
     if head.prev != prev:
         raise BrokenLineError(f"it follows the hash {head.prev[:12]}…, but the hash before it is {prev[:12]}…")
@@ -123,7 +121,7 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
         raise BrokenLineError(f"it is number {head.seq}, but its place is {seq}")
     try:
         body = body_of(head.type, head.v, head.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenLineError(f'it is no event "{head.type}": {error}') from error
     return Event(seq, head.time, head.type, head.v, prev, found, body, head.mac)
 

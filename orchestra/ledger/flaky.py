@@ -1,4 +1,4 @@
-"""Which tests are flaky, how much, and what that costs. Pure. May import `history`.
+"""Which tests are flaky, how much, and what that costs. Pure.
 
 A test is flaky when the same inputs gave both outcomes: within one run, where a retry passed, or in several runs. The
 inputs of two attempts are the same when the digest of what the test reads is (`inputs` of the spec); for a test that declares

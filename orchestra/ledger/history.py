@@ -1,4 +1,4 @@
-"""What earlier runs say about each test: caches of ledgers, in two files of a suite. May import the ledger's own parts.
+"""What earlier runs say about each test: caches of ledgers, in two files of a suite.
 
 `history.json` holds the last execution of each task: it gives the scheduler durations and `unchanged` its last pass.
 `executions.jsonl` holds every passing or failing execution, one line a run, for baselines, trends and flakiness. Both can
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from orchestra import nofollow
+from orchestra import nofollow, stored
 from orchestra.errors import MachineError
 from orchestra.ledger.case import CaseVerdict
 from orchestra.ledger.disk import disk_error, replace_file
@@ -102,6 +102,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         moved: `slower` or `faster` than the baseline, confirmed; else empty.
         message: why the last attempt did not pass, cut.
         cases: of a wrapped runner by name, one for each attempt that executed it.
+        disturbed: why the duration of its pass is compared with none; else empty.
     """
 
     verdict: Verdict
@@ -112,6 +113,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
     moved: str = ""
     message: str = ""
     cases: dict[str, tuple[CaseRun, ...]] = {}
+    disturbed: str = ""
 
     @property
     def by_case(self) -> Iterator[tuple[str, Execution]]:
@@ -149,6 +151,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         run: its id, by which runs sort in the order of time.
         machine: its shape, as baselines name it.
+        profile: of the spec; empty for none.
         plan: digest of the plan's meaning.
         commit, branch: empty outside of a git work tree.
         dirty: how many files differed from the commit.
@@ -160,6 +163,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     run: str
     machine: str = ""
+    profile: str = ""
     plan: str = ""
     commit: str = ""
     branch: str = ""
@@ -168,6 +172,11 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_code: int | None = None
     seconds: float = 0.0
     executions: dict[str, Execution] = {}
+
+    @property
+    def place(self) -> str:
+        """Where it ran, as baselines name it: the shape of the machine, and the profile where there was one."""
+        return f"{self.machine}/{self.profile}" if self.profile else self.machine
 
 
 def _sources(name: str, plan: str, commit: str, dirty: int) -> str:
@@ -192,6 +201,7 @@ def record_of(view: View) -> RunRecord | None:
     return RunRecord(
         run=view.start.run,
         machine=machine_shape(origin),
+        profile=view.start.profile or "",
         plan=view.start.plan_digest,
         commit=origin.git.commit,
         branch=origin.git.branch,
@@ -213,10 +223,11 @@ def _execution(view: View, task: str) -> Execution:
         browser=life.started.body.browser if life.started is not None else "",
         inputs=(given.inputs or "") if given.reads else "",
         attempts=tuple(_attempt(view, seen, given, life) for seen in attempts),
-        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed"),
+        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed" and not one.disturbed),
         moved="" if compared == "unconfirmed" else compared,
         message=failed[-1][:MESSAGE] if failed else "",
         cases=_cases([seen.body for seen in attempts]),
+        disturbed=life.last.disturbed if life.last is not None else "",
     )
 
 
@@ -271,13 +282,14 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 _HEADER = _Header("executions", FORMAT)
+_Kind = TypeVar("_Kind")
 
 
 def load(path: Path) -> dict[str, Past]:
     """The last execution by task; from the other cache when the file is gone or of another form, else empty."""
     try:
-        last = msgspec.json.decode(nofollow.read(path), type=_Last)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        last = stored.decode(nofollow.read(path), _Last)
+    except (OSError, ValueError):
         last = None
     if last is not None and last.format == FORMAT:
         return last.tasks
@@ -325,7 +337,10 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
     """A record as JSON data with names for everything, of these tasks only."""
     shown = {
         task: {
-            **{name: getattr(one, name) for name in ("verdict", "browser", "inputs", "repeats", "moved", "message")},
+            **{
+                name: getattr(one, name)
+                for name in ("verdict", "browser", "inputs", "repeats", "moved", "message", "disturbed")
+            },
             "attempts": [
                 {name: value for name in taken.__struct_fields__ if (value := getattr(taken, name)) or name != "under"}
                 for taken in one.attempts
@@ -349,28 +364,34 @@ def executions(home: Path) -> list[RunRecord]:
     Args:
         home: the folder of the suite, `.orchestra/<suite>`.
     """
-    return [_record(line) for line in _lines(home)]
+    return _records(_lines(home))
 
 
 def before(home: Path, run: str, latest: int) -> list[RunRecord]:
     """The latest cached runs before one, in the order of time; others than these are not read whole."""
-    return [_record(line) for line in [line for line in _lines(home) if _run_of(line) < run][-latest:]]
+    return _records([line for line in _lines(home) if _run_of(line) < run][-latest:])
 
 
-def _record(line: bytes) -> RunRecord:
-    return msgspec.json.decode(line, type=RunRecord)
+def _records(lines: Iterable[bytes]) -> list[RunRecord]:
+    """The records in the lines of the cache; one that is damaged is left out."""
+    return [record for line in lines if (record := _decoded(line, RunRecord)) is not None]
+
+
+def _decoded(line: bytes, kind: type[_Kind]) -> _Kind | None:
+    try:
+        return stored.decode(line, kind)
+    except ValueError:
+        return None
 
 
 def _lines(home: Path) -> list[bytes]:
     try:
         head, *lines = nofollow.read(home / EXECUTIONS).splitlines()
-        if msgspec.json.decode(head, type=_Header) != _HEADER:
+        if stored.decode(head, _Header) != _HEADER:
             return []
-        for line in lines[-1:]:
-            _record(line)
     except (OSError, ValueError):
         return []
-    return lines
+    return [line for line in lines if _decoded(line, _RunOnly) is not None]
 
 
 def with_record(home: Path, record: RunRecord) -> bytes:
@@ -397,7 +418,7 @@ class _RunOnly(msgspec.Struct, frozen=True):
 
 
 def _run_of(line: bytes) -> str:
-    return msgspec.json.decode(line, type=_RunOnly).run
+    return stored.decode(line, _RunOnly).run
 
 
 def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list[str]]:
@@ -418,7 +439,7 @@ def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list
     refused: list[str] = []
     for ledger in _ledgers(home):
         line = known.get(ledger.parent.name)
-        if line is not None and msgspec.json.decode(line, type=_RunOnly).finished:
+        if line is not None and (cached := _decoded(line, RunRecord)) is not None and cached.finished:
             continue
         try:
             record = record_of(look(ledger.parent, steps=False))

@@ -1,6 +1,6 @@
 """The plan that a run executed, kept in its folder: reports, audits and resumes read it, whatever the spec says by then.
 
-A run that was resumed under a changed spec has one file for each plan. May import `plan`, `source`, `errors`, `disk`, `view`.
+A run that was resumed under a changed spec has one file for each plan.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What earlier failures were: did they pass when they were tried again, or stay? Pure. May import `flaky`, `history`, `outcome`.
+"""What earlier failures were: did they pass when they were tried again, or stay? Pure.
 
 A failed attempt was **transient** when the next attempt on the same inputs in the same run passed, or, where none followed, when
 the same inputs passed in another run; it was **permanent** when the next attempt failed too, or when the same inputs never passed

@@ -1,4 +1,4 @@
-"""Where a run comes from, as its first event records it. May import `parts`."""
+"""Where a run comes from, as its first event records it."""
 
 from __future__ import annotations
 

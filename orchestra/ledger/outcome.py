@@ -1,4 +1,4 @@
-"""What verdicts mean, for the run that gives them and the reports that show them. Pure. May import `event` and `plan`.
+"""What verdicts mean, for the run that gives them and the reports that show them. Pure.
 
 Gates and reports speak of the same words and the same agreement, so each is defined here once.
 """

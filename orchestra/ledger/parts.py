@@ -1,6 +1,6 @@
 """What an attempt leaves, as its executor tells it and as its event records it: one set of structs for both.
 
-May import `layers`. Executors fill them in another process; nothing here depends on a plan or a run.
+Executors fill them in another process; nothing here depends on a plan or a run.
 """
 
 from __future__ import annotations
@@ -105,6 +105,16 @@ class Finding(Part, frozen=True, kw_only=True):
     text: str
     where: Annotated[str, means("address and line of a script, page of a request, log and line; empty when not known")]
     count: Annotated[int, means("how often it was seen")]
+
+
+class Died(Part, frozen=True, kw_only=True):
+    """A part of a browser session that died."""
+
+    part: Annotated[Id, means("`browser` or `server`")]
+    reason: str
+    rungs: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
+    before: Annotated[bool, means("it was found dead before the test")]
+    seconds: Annotated[float, means("until it was back")] = 0.0
 
 
 class Traffic(Part, frozen=True, kw_only=True):

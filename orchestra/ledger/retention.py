@@ -1,4 +1,4 @@
-"""Which runs are kept, and how others go. May import `runs`, `history`, `glance`, `disk`, `transaction`.
+"""Which runs are kept, and how others go.
 
 `doomed` is pure. A run goes whole: its ledger without its evidence would be no record. Its folder gets another name first,
 so that a crash leaves no half of it under its own. Baselines need no run: their file holds the samples, and
@@ -93,7 +93,7 @@ def _rests_on(ledger: Path) -> list[tuple[str, str]]:
                     try:
                         body = json.loads(line)["body"]
                         found.append((str(body["task"]), str(body["unchanged_since"])))
-                    except (ValueError, KeyError, TypeError):
+                    except (ValueError, KeyError, TypeError, RecursionError):
                         continue
         except OSError as error:
             raise disk_error(error, file, "read") from error

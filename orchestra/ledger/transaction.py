@@ -1,4 +1,4 @@
-"""What a run changes outside of its own folder, changed in one step: all of it or nothing.
+"""What a run, a rollback and `orchestra baseline` change outside of a run's folder, changed in one step: all of it or nothing.
 
 Every change is prepared in a folder of its own. Then one file, the journal, is written durably: that is the step. After it
 the prepared files are moved to their places, and the journal is removed. After a crash before the journal, `recover` removes
@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from orchestra import nofollow
+from orchestra import nofollow, stored
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline, history
 from orchestra.ledger.disk import disk_error, remove_tree, replace_file, sync_folder
@@ -32,9 +32,10 @@ PLACES: Final[dict[str, Literal["file", "link"]]] = {
     history.LAST: "file",
     history.EXECUTIONS: "file",
     baseline.FILE: "file",
+    baseline.DURATIONS: "file",
     LAST_RUN: "link",
 }
-"""What a run changes, by its path below the home, and what it is; a link leads to a run next to it."""
+"""What is changed, by its path below the home, and what it is; a link leads to a run next to it."""
 
 _FOLDER = ".prepared"
 _JOURNAL = ".commit.json"
@@ -119,8 +120,8 @@ def recover(home: Path) -> None:
     except OSError as error:
         raise disk_error(error, journal, "read") from error
     try:
-        entries = msgspec.json.decode(content, type=list[tuple[str, str]])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        entries = stored.decode(content, list[tuple[str, str]])
+    except ValueError as error:
         raise _refused(journal, f"it is not one: {error}") from error
     try:
         fault = next((fault for entry in entries if (fault := _fault(home, *entry))), "")

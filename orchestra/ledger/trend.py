@@ -1,4 +1,4 @@
-"""How a test moved over its runs: slope, change points, first bad run. Pure. May import `history`."""
+"""How a test moved over its runs: slope, change points, first bad run. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How bodies of events are read, of earlier versions too, and the JSON Schema of an event. May import `event`, `canonical`."""
+"""How bodies of events are read, of earlier versions too, and the JSON Schema of an event."""
 
 from __future__ import annotations
 

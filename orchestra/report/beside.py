@@ -1,4 +1,4 @@
-"""What tests found beside their assertions, and what their pages asked of the network, as rows. Pure. May import `ledger`.
+"""What tests found beside their assertions, and what their pages asked of the network, as rows. Pure.
 
 All texts of a page or a log are shown through `draw` by those who print them.
 """

@@ -1,6 +1,6 @@
 """The texts and pictures that a report holds itself: spec lines of failures, and what their evidence says.
 
-May import `ledger`, `source`, `rows`. A file that is gone or was moved is left out: the report shows its name all the same.
+A file that is gone or was moved is left out: the report shows its name all the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run kept of a test, attempt by attempt, as lines of text. Pure. May import `ledger`, `beside`, `lines`, `table`."""
+"""What a run kept of a test, attempt by attempt, as lines of text. Pure."""
 
 from __future__ import annotations
 

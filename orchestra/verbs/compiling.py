@@ -1,4 +1,4 @@
-"""Implement `compile` apart from its options, also for a command line without any. May import `compiler` and `project`.
+"""Implement `compile` apart from its options, also for a command line without any.
 
 click reads options, and is imported for those only: a plain `orchestra compile` of 16 tests is an eighth shorter
 without it (docs/benchmarks.md). So nothing here may import click.
@@ -101,7 +101,7 @@ def spec_paths(project: Project, files: Sequence[str], suite: str | None = None)
 def inside(project: Project, file: str) -> str:
     """Return a path of the command line, relative to the root."""
     path = Path(os.path.normpath(Path.cwd() / file))
-    base = path if path.is_relative_to(project.root) else path.resolve()
+    base = path if path.is_relative_to(project.root) else Path(os.path.realpath(path))
     if not base.is_relative_to(project.root):
         raise UsageError(f'"{file}" is outside the project root {project.root}', "name a file of this project")
     return base.relative_to(project.root).as_posix()

@@ -1,4 +1,4 @@
-"""The verbs about the record of a run: events, report, audit, rollback. May import `ledger`, `report`, `project`, `options`."""
+"""The verbs about the record of a run: events, report, audit, rollback."""
 
 from __future__ import annotations
 
@@ -197,9 +197,9 @@ def audit(
     if sign:
         _sign(project, folder, going=going)
     found = examine(folder, going=going, signed_by=_signed_by(key))
-    if found.finding is not None:
-        place = watch.relative(found.finding.path, project.root)
-        say(unbroken(f"{place}:{found.finding.line}: {found.finding.message}"))
+    if found.damage is not None:
+        place = watch.relative(found.damage.path, project.root)
+        say(unbroken(f"{place}:{found.damage.line}: {found.damage.message}"))
         return EXIT_FAILED
     end = "sealed" if found.ended else "under way: so far"
     said = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
@@ -239,8 +239,8 @@ def _sign(project: Project, folder: Path, *, going: bool) -> None:
         raise UsageError(f"run {folder.name} is in progress: it is sealed at its end", "wait for it to end")
     with _locked(folder):
         found = examine(folder)
-        if found.finding is not None:
-            raise LedgerError(found.finding)
+        if found.damage is not None:
+            raise LedgerError(found.damage)
         with Writer(folder / LEDGER, now=lambda: datetime.now(UTC), author=author) as writer:
             writer.seal()
 
@@ -272,9 +272,9 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
             say(unbroken(f"{one.seq:>6}  {one.time[:19]}Z  {one.body.method}:{one.body.group}"))
         return EXIT_OK
     with _locked(folder):
-        point, view, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
+        point, view, durations = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
     say(f"{folder.name}: back at {point.body.method}:{point.body.group} (event {point.seq}); {len(view.pending)} wait")
-    if baseline:
-        say(unbroken(baseline))
+    if durations:
+        say(unbroken(durations))
     warn("hint: continue with `orchestra run --resume`")
     return EXIT_OK

@@ -1,4 +1,4 @@
-"""The semantic rules: what a spec that the schema has passed may still not say. May import what lies in this folder.
+"""The semantic rules: what a spec that the schema has passed may still not say.
 
 A rule is one small function from a context to problems; its name is its id, its docstring its page in docs/rules.md. No
 rule relies on another one: each passes over what only another one may refuse, so that all problems show at once.

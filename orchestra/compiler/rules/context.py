@@ -1,4 +1,4 @@
-"""What a rule is given: the spec, where its lines stand, and views that several rules need. May import `resolve`, `source`.
+"""What a rule is given: the spec, where its lines stand, and views that several rules need.
 
 The views are made once and on demand. They are what keeps all rules together fast: each list of steps and each text is
 walked once, and a path is spelled out only for what a rule has something to say about.

@@ -1,4 +1,4 @@
-"""Rules about rows of the health matrix: probes, retries, ladders. May import `context`."""
+"""Rules about rows of the health matrix: probes, retries, ladders."""
 
 from __future__ import annotations
 

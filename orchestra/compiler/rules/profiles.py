@@ -1,7 +1,4 @@
-"""Rules about profiles as they are written; what they make of the spec is judged by all the other rules.
-
-May import `context`, `spec` and `suggest`.
-"""
+"""Rules about profiles as they are written; what they make of the spec is judged by all the other rules."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the rungs of recovery ladders have brought over earlier runs, and the order that this suggests. Pure.
-
-May import `ledger` and `plan`.
-"""
+"""What the rungs of recovery ladders have brought over earlier runs, and the order that this suggests. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What earlier failures teach, in words: odds of classes, the retry policy and the order of rungs that they suggest. Pure.
 
-May import `ledger`, `ladder` and `draw`. Nothing here changes a verdict, a retry or a ladder: people do, in the spec.
+Nothing here changes a verdict, a retry or a ladder: people do, in the spec.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What would make a suite quicker, by rules that show what they rest on. Pure. May import `plan`, `ledger` and the report's rows.
+"""What would make a suite quicker, by rules that show what they rest on. Pure.
 
 A rule speaks only where it can say how many seconds of a run are at stake, and where they are at least `WORTH`; it never
 changes a verdict. Figures of this run come from its report, those of earlier runs from the history.

@@ -1,4 +1,4 @@
-"""How long the waits of a spec took, by the line that states them. Pure. May import `plan`, `steps`, `ledger`.
+"""How long the waits of a spec took, by the line that states them. Pure.
 
 A block that many tests use, and a test of a matrix, are one line, so that one run tells much of it.
 """

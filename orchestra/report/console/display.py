@@ -1,4 +1,4 @@
-"""What people see while a run goes on, on stderr. May import `ledger`, `lines`, `fold`, `table` and, alone of all, rich.
+"""What people see while a run goes on, on stderr.
 
 `Plain` writes one line an event, for pipes and logs; `Screen` keeps a live display at the bottom of a terminal. In both,
 `see` only takes notes: a thread writes, so a reader that has paused holds up nobody but itself.

@@ -1,4 +1,4 @@
-"""A run as JUnit XML, as CI systems read it. Pure. May import `ledger`, `rows`, `beside`, `lines`, `draw`, xml.etree.
+"""A run as JUnit XML, as CI systems read it. Pure.
 
 Only elements and attributes of Jenkins' junit-10.xsd occur, the strictest schema in use. What it has no place for stands
 in `system-out` in the form that many readers know: `[[ATTACHMENT|path]]`, `[[PROPERTY|name=value]]`. The standard

@@ -1,5 +1,4 @@
-"""Limit the evidence of one attempt: beyond `evidence_limit_megabytes` remove the largest files. May import `attempt`,
-`plan`.
+"""Limit the evidence of one attempt: beyond `evidence_limit_megabytes` remove the largest files.
 
 `surplus` is pure. Only what lies in the attempt's own folder counts and goes: a file elsewhere is the user's.
 """
@@ -75,7 +74,7 @@ def _size(home: Path, path: str) -> int | None:
     """
     file = home / path
     try:
-        if not file.parent.resolve().is_relative_to(home):
+        if not Path(os.path.realpath(file.parent)).is_relative_to(home):
             return None
         found = os.lstat(file)
     except OSError:

@@ -1,6 +1,6 @@
 """Errors in the logs of services while an attempt ran: lines that a pattern of the spec fits.
 
-May import `finding`, `patterns`, `window`. What a service wrote and what a pattern makes of it decide how long it takes:
+What a service wrote and what a pattern makes of it decide how long it takes:
 `aftermath` asks, next to the loop of the run.
 """
 

@@ -1,6 +1,4 @@
-"""What pages and logs showed beside the assertions, as a part of an event and as metrics. Pure.
-May import `attempt`, `observed`, `log_finding`, `plan` and `ledger`.
-"""
+"""What pages and logs showed beside the assertions, as a part of an event and as metrics. Pure."""
 
 from __future__ import annotations
 

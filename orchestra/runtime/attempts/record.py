@@ -1,4 +1,4 @@
-"""Results as ledger events, and where an attempt's files lie. May import `attempt`, `incident`, `page_figures`, `ledger`."""
+"""Results as ledger events, and where an attempt's files lie."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | Non
             found, size = _digest(data.fileno())
     except OSError:
         return None
-    real, base = file.resolve(), _resolved(run)
+    real, base = Path(os.path.realpath(file)), _resolved(run)
     return Evidence(path=os.path.relpath(real, base), digest=found, bytes=size, kind=kind)
 
 
@@ -100,6 +100,7 @@ def attempt_finished(
     incidents: tuple[str, ...],
     inputs: str,
     names: Mapping[str, str],
+    disturbed: str,
 ) -> AttemptFinished:
     """Return the event of an attempt that ended.
 
@@ -115,6 +116,7 @@ def attempt_finished(
         incidents: those that overlapped it.
         inputs: digest of what the test reads; empty where it does not declare that.
         names: late names with their values; `backend.url` tells which component a host is.
+        disturbed: why its duration is compared with none; empty when nothing disturbed it.
     """
     failure = result.failure
     return AttemptFinished(
@@ -128,6 +130,8 @@ def attempt_finished(
         steps=result.steps,
         evidence=_kept(result, folder, run),
         retry=retry,
+        retry_cause=settled.retry_cause if retry else "",
+        retries_left=settled.retries_left if retry else None,
         dropped=result.dropped,
         infra_suspect=settled.suspect,
         incidents=incidents,
@@ -137,7 +141,9 @@ def attempt_finished(
         findings=result.findings,
         inputs=inputs,
         network=network_of(result, names),
-        facts={name: value for name, value in result.facts.items() if name != "session"},
+        died=result.died if result.session is None else (),
+        disturbed=disturbed,
+        facts=result.facts,
     )
 
 
@@ -182,10 +188,8 @@ def _size(file: Path) -> int:
         return -1
 
 
-def repeated(test: Test, method: str, result: Result, run: Path, folder: str) -> Repeated:
-    """Return the event of a repeat, a run of a test that only its duration is of interest of. `folder` is relative to
-    `run`.
-    """
+def repeated(test: Test, method: str, result: Result, run: Path, folder: str, disturbed: str) -> Repeated:
+    """Return the event of a repeat, of which only the duration counts. `folder` is relative to `run`."""
     return Repeated(
         task=result.task,
         test=test.id,
@@ -196,4 +200,5 @@ def repeated(test: Test, method: str, result: Result, run: Path, folder: str) ->
         seconds=result.seconds,
         evidence=_kept(result, run / folder, run),
         dropped=result.dropped,
+        disturbed=disturbed,
     )

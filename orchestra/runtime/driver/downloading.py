@@ -1,4 +1,4 @@
-"""How large a download may be, and how long it may take to its end; the same by both browser methods. May import `contract`.
+"""How large a download may be, and how long it may take to its end; the same by both browser methods.
 
 Where the browser writes is a folder of ours, so the size is known while the file grows, whatever its head declares.
 """

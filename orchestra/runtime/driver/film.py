@@ -1,6 +1,6 @@
 """The video of a test, on request: begun with its page, and kept or dropped as its other evidence is.
 
-May import `attempt`, `contract` and `filming`. Playwright makes it with a program of its own, which not every machine has:
+Playwright makes it with a program of its own, which not every machine has:
 without it the test runs all the same, and its facts say what is missing.
 """
 

@@ -1,7 +1,4 @@
-"""The step `http`: send a request from the runner and judge the reply.
-
-May import `contract`, `content`, `aside`, `body`, `wording`, httpx.
-"""
+"""The step `http`: send a request from the runner and judge the reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who answers: the process that owns a listening socket, and whether it is the service's. May import `process`, psutil.
+"""Who answers: the process that owns a listening socket, and whether it is the service's.
 
 Linux tells by /proc/net/tcp and the open files of processes; elsewhere psutil does its best. A process of another user
 cannot be named by one who is not root; its user can.

@@ -3,7 +3,7 @@
     python -m orchestra.runtime.servers.keeper < order.json
 
 It starts, watches and recovers the same way as a run does, because it is the same matrix. SIGUSR1 lets it read what is
-wanted anew; SIGTERM ends everything. When it is killed itself, its reaper ends what it kept. May import `health`, `up`.
+wanted anew; SIGTERM ends everything. When it is killed itself, its reaper ends what it kept.
 """
 
 from __future__ import annotations

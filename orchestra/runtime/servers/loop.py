@@ -1,4 +1,4 @@
-"""The event loop of the health matrix, whose look-ups of names hang nobody. Imports nothing of this package."""
+"""The event loop of the health matrix, whose look-ups of names hang nobody."""
 
 from __future__ import annotations
 

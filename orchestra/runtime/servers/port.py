@@ -1,4 +1,4 @@
-"""Ports: the first free one of a range, reserved without a race between two runs of one user. May import `identity`.
+"""Ports: the first free one of a range, reserved without a race between two runs of one user.
 
 A port counts as free when nobody listens there and nobody has reserved it. A reservation is an exclusive lock (flock) on
 a small file that bears the port's number, held as long as the service lives; the kernel lets go of it when the run dies,

@@ -1,7 +1,5 @@
 """Probes: one question to a component, answered within its own time.
 
-May import `process`, `port`, `reply`, `body`, `patterns`, httpx.
-
 A probe never raises for what it finds: its `Answer` has an empty reason when the component is fit, else what was seen,
 and what mends it. What a probe starts or opens is gone when it has answered or was cancelled.
 Longer than other modules because it is one kind of probe after the other.

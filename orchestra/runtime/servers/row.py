@@ -1,4 +1,4 @@
-"""What is said of a component: its row of the health matrix, and what is wrong with it. Imports nothing of this package."""
+"""What is said of a component: its row of the health matrix, and what is wrong with it."""
 
 from __future__ import annotations
 

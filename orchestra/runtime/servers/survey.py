@@ -1,6 +1,6 @@
 """The health matrix as it is now, without a run: what is asked, what is known, and what is not started.
 
-May import `health`, `up`, `port`. A survey starts nothing unless it is told to: tools, variables, files and remote systems are
+A survey starts nothing unless it is told to: tools, variables, files and remote systems are
 asked; what `orchestra up` keeps is asked for its own answer; of a run under way the rows are its own.
 """
 
@@ -70,6 +70,7 @@ class Survey:
         self._chosen = closure(plan.components, names)
         self._environment = environment
         self._start = start
+        self._masks = Masks(plan.secrets, environment)
         self._changed = threading.Event()
         self._matrix: Matrix | None = None
         self._reaper: Reaper | None = None
@@ -106,7 +107,12 @@ class Survey:
             lines.append(line)
         if not self._start:
             self._drop()
-        return lines
+        return [self._without_secrets(line) for line in lines]
+
+    def _without_secrets(self, line: Line) -> Line:
+        """The line for people: an address can hold a secret, of the spec or of what a service printed."""
+        row, text = line.row, self._masks.text
+        return replace(line, row=replace(row, url=text(row.url), reason=text(row.reason), hint=text(row.hint)))
 
     def _askable(self, lent: Mapping[str, up.UpRow]) -> list[Component]:
         """What can be asked without starting anything, without what belongs to recovery."""
@@ -126,7 +132,7 @@ class Survey:
             folder=self._home / "health",
             mark=mark,
             env=self._environment,
-            masks=Masks(self._plan.secrets, self._environment),
+            masks=self._masks,
             on_event=lambda *_: None,
             wake=self._changed.set,
             reaper=self._reaper,

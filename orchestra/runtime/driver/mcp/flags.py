@@ -1,4 +1,4 @@
-"""How the Playwright MCP server is told to behave, for tests and for people who explore by hand. May import nothing."""
+"""How the Playwright MCP server is told to behave, for tests and for people who explore by hand."""
 
 from __future__ import annotations
 

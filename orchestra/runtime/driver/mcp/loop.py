@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for the MCP client and Playwright's asynchronous interface. Imports nothing of ours.
+"""An event loop in a thread of its own, for the MCP client and Playwright's asynchronous interface.
 
 Whoever asks waits for the answer, but never longer than it says: what hangs in the loop hangs nobody else. The loop
 runs all the time, so what a browser says is taken off its pipe even while no call is made.
