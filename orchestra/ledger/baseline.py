@@ -46,7 +46,7 @@ DIGITS: Final = 4
 
 
 class Usual(NamedTuple):
-    """How long a test usually takes: median and median absolute deviation in seconds, over so many runs."""
+    """The usual duration of a test: median and median absolute deviation in seconds, over a number of runs."""
 
     median: float
     mad: float
@@ -67,7 +67,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(base: Usual, rule: Baseline) -> Bounds | None:
-    """What a duration may be; None before the baseline has `min_runs` runs. See the module for the rule."""
+    """Return the bounds of a duration; None before the baseline has `min_runs` runs. See the module for the rule."""
     if base.runs < rule.min_runs:
         return None
     margin = NORMAL * base.mad * math.sqrt(1 + rule.window / base.runs)
@@ -77,14 +77,14 @@ def bounds(base: Usual, rule: Baseline) -> Bounds | None:
 
 
 def suspect(seconds: float, limits: Bounds) -> Moved | None:
-    """What a duration looks like against its baseline."""
+    """Compare a duration with its baseline."""
     if seconds > limits.slow:
         return "slower"
     return "faster" if seconds < limits.fast else None
 
 
 def key_of(task: str, browser: str, machine: str) -> str:
-    """The name of a baseline: method and test, browser, machine shape. No two of them compare with each other."""
+    """Return the name of a baseline: method and test, browser, machine shape. No two of them compare with each other."""
     return f"{task} {browser or '-'} {machine}"
 
 
@@ -92,17 +92,17 @@ Samples: TypeAlias = Mapping[str, tuple[float, ...]]
 
 
 def filled(samples: Samples, found: Mapping[str, float], window: int) -> dict[str, tuple[float, ...]]:
-    """The samples with one more each, where the window is not full.
+    """Return the samples with one more each, where the window is not full.
 
-    A full window stays as it is until somebody accepts another: a window that moved on by itself would follow a test that
-    grows slower a little with each commit, and never see it.
+    A full window is fixed until a user accepts another: a moving window would follow a test that becomes slower a
+    little with each commit, and never see it.
     """
     more = {key: (*samples.get(key, ()), _short(seconds)) for key, seconds in found.items()}
     return {**samples, **{key: taken for key, taken in more.items() if len(taken) <= window}}
 
 
 def accepted(records: Iterable[RunRecord], tasks: set[str] | None, machine: str, runs: int, window: int) -> Samples:
-    """New samples from history: the last passing attempts, and the repeats that confirmed a change.
+    """Return new samples from history: the last passing attempts, and the repeats that confirmed a change.
 
     Args:
         records: runs in the order of time.
@@ -138,10 +138,10 @@ class _Form(msgspec.Struct, frozen=True):
 
 
 def load(path: Path) -> dict[str, tuple[float, ...]]:
-    """The samples of a baseline file by key; empty when there is none.
+    """Return the samples of a baseline file by key; empty when there is none.
 
     Raises:
-        MachineError: it cannot be read, or is not a baseline of this format: it is in git, so somebody must mend it.
+        MachineError: it cannot be read, or is not a baseline of this format: it is in git, so a user must fix it.
     """
     try:
         content = nofollow.read(path)
@@ -163,19 +163,19 @@ def load(path: Path) -> dict[str, tuple[float, ...]]:
 
 
 def encode(samples: Samples) -> bytes:
-    """The bytes of a baseline file: a line of form, then one line a key, sorted."""
+    """Return the bytes of a baseline file: a line of form, then one line a key, sorted."""
     lines = (f"{_json(key)}: {_json(list(samples[key]))}" for key in sorted(samples) if samples[key])
     body = ",\n".join(lines)
     return f'{{"orchestra": "baseline", "format": {FORMAT}, "seconds": {{\n{body}\n}}}}\n'.encode()
 
 
 def digest_of(samples: Samples) -> str | None:
-    """The digest of a baseline, None for an empty one."""
+    """Return the digest of a baseline, None for an empty one."""
     return digest({key: list(taken) for key, taken in samples.items()}) if samples else None
 
 
 def kept_name(digest: str) -> str:
-    """The file in a run's folder that keeps the baseline of this digest, which the run replaced."""
+    """Return the file in a run's folder that keeps the baseline of this digest, which the run replaced."""
     return f"baseline-{digest[:16]}.json"
 
 

@@ -1,4 +1,4 @@
-"""Where a run comes from, as its first event records it. May import `parts`."""
+"""Define the origin of a run in its first event. May import `parts`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a run changes outside of its own folder, changed in one step: all of it or nothing.
+"""Change the files outside the folder of a run in one step: all of them or none.
 
-Every change is prepared in a folder of its own. Then one file, the journal, is written durably: that is the step. After it
-the prepared files are moved to their places, and the journal is removed. After a crash before the journal, `recover` removes
-what was prepared; after a crash later, `recover` moves the rest. The holder of the suite's lock calls `recover` before the
-first read or write.
+Every change is prepared in a folder of its own. Then one file, the journal, is written durably: that is the step. After
+it the prepared files are moved to their places, and the journal is removed. After a crash before the journal, `recover`
+removes what was prepared; after a crash later, `recover` moves the rest. The holder of the suite's lock calls `recover`
+before the first read or write.
 
 A pull request can bring a journal. So `PLACES` lists the files that a run changes, and `recover` refuses a journal that
 names anything else, or that is prepared otherwise than a run prepares it, before it touches a file.
@@ -34,7 +34,7 @@ PLACES: Final[dict[str, Literal["file", "link"]]] = {
     baseline.FILE: "file",
     LAST_RUN: "link",
 }
-"""What a run changes, by its path below the home, and what it is; a link leads to a run next to it."""
+"""The files that a run changes, by their path below the home, and their kind; a link leads to a run next to it."""
 
 _FOLDER = ".prepared"
 _JOURNAL = ".commit.json"
@@ -139,7 +139,7 @@ def _refused(journal: Path, fault: str) -> MachineError:
 
 
 def _fault(home: Path, prepared: str, name: str) -> str:
-    """What an entry has that no run writes; empty when there is nothing."""
+    """Return the part of an entry that no run writes; empty if there is none."""
     kind = PLACES.get(name)
     if kind is None:
         return f'it names "{name}", and a run changes only {", ".join(PLACES)}'

@@ -1,1 +1,3 @@
-"""What people and other programs read of a run. May import `ledger`, `plan`, `draw`, `places` and `errors`; never the runtime."""
+"""Render a run for people and other programs. May import `ledger`, `plan`, `draw`, `places` and `errors`; never the
+runtime.
+"""

@@ -1,10 +1,10 @@
 """Incidents of a run: when a component was out of order, which attempts that touches, and what follows for them.
 
 May import `attempt`, `plan`, `ledger`, `verdict`. `Incidents` is the fold, pure but for being changed in place: service
-events and the windows of attempts go in, incidents come out. `Outages` is its thread-safe form for a session: it records,
-and holds back a failure until the components that the test requires have been asked whether they are well. Without that a
-test that meets a dead server would be judged before the watcher, which asks every few seconds, has heard of it. Longer than
-other modules because the fold, what follows from it and its seam to the session are read together.
+events and the windows of attempts go in, incidents come out. `Outages` is its thread-safe form for a session: it
+records, and holds back a failure until the components that the test requires have been probed. Otherwise a test that
+meets a dead server would get its verdict before the watcher, which probes every few seconds, has noticed. Longer than
+other modules because the fold, its consequences and its seam to the session are read together.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Died(NamedTuple):
         component: its row, `mcp.browser`, `mcp.server` or `cli.browser`.
         reason: what was seen.
         rungs: the recovery steps that worked; empty if the next test recovers it.
-        before: it happened before the attempt that tells it, which it does not touch.
+        before: it happened before the attempt that reports it, and does not affect that.
         seconds: how long it took to bring it back.
     """
 
@@ -81,7 +81,9 @@ class Died(NamedTuple):
 
 
 def _parts(result: Result) -> Mapping[str, Any]:
-    """Where an attempt tells of the parts that carried it: in its session, which outlives it, or among its own facts."""
+    """Yield the parts of the session of an attempt that died: from its session, which outlives it, or from its own
+    facts.
+    """
     session: Mapping[str, Any] | None = result.facts.get("session")
     if session is None:
         return {"alive": {"browser": True}, **result.facts} if "browser" in result.facts else {}
@@ -93,7 +95,7 @@ def _row_of(result: Result, part: str) -> str:
 
 
 def deaths(result: Result) -> list[Died]:
-    """What died of the browser and the MCP server under an attempt, by its facts."""
+    """Yield the deaths of the browser and the MCP server during an attempt, by its facts."""
     return [
         Died(_row_of(result, one["part"]), one["reason"], tuple(one["rungs"]), one["before"], one.get("seconds", 0.0))
         for one in _parts(result).get("mended", ())
@@ -140,10 +142,11 @@ class Incidents:
         return [_closed(known, now)]
 
     def part(self, task: str, died: Died, now: float) -> list[event.Incident]:
-        """A part of a browser session died, as an attempt tells at its end: an incident that closes when it is back.
+        """Record the death of a part of a browser session, reported by an attempt at its end: an incident that closes
+        when it is back.
 
         Args:
-            task: whose attempt tells it.
+            task: of the attempt that reports it.
             died: what had happened, and what was done about it.
             now: monotonic seconds.
         """
@@ -162,7 +165,7 @@ class Incidents:
         return bodies
 
     def began(self, task: str, components: Iterable[str]) -> None:
-        """An attempt has begun; `components` are those that its test requires, with all that these need."""
+        """Record the begin of an attempt; `components` are those that its test requires, with all their needs."""
         window = self._running[task] = _Window(frozenset(components))
         for one in self._all.values():
             if not one.outcome:
@@ -254,7 +257,7 @@ def judged(
 ) -> tuple[Verdict, str]:
     """Return the verdict that the last attempt leads to, and the reason. Pure.
 
-    What failed only while a component was out of order says nothing of the product: it is an `error`.
+    A failure only during an outage is no evidence against the product: it is an `error`.
 
     Args:
         result: of the last attempt.
@@ -306,13 +309,13 @@ class Outages:
         self._record(incidents)
 
     def began(self, task: str, components: Iterable[str], degraded: Iterable[str]) -> None:
-        """An attempt begins; `degraded` is what is not as declared of its components now."""
+        """Record the begin of an attempt; `degraded` are its components that are not as declared."""
         with self._lock:
             self._fold.began(task, components)
         self._degraded.setdefault(task, {}).update(dict.fromkeys(degraded))
 
     def sift(self, results: Iterable[Result], look: Look, *, at_once: bool = False) -> list[Result]:
-        """The results that can be judged now: passes at once, failures when their components have been looked at.
+        """Yield the results that can be concluded now: passes at once, failures once their components have been probed.
 
         Args:
             results: that have just come.
@@ -372,7 +375,7 @@ class Outages:
         return tuple(dict.fromkeys((*self._fold.of(task), *filter(None, more))))
 
     def degraded(self, task: str, now: Iterable[str]) -> tuple[str, ...]:
-        """What was not as declared during any attempt of a task, and is not now."""
+        """Return the deviations from the declaration during any attempt of a task, and not now."""
         return tuple(dict.fromkeys((*self._degraded.get(task, ()), *filter(None, now))))
 
     def in_use(self, component: str) -> bool:
@@ -381,7 +384,7 @@ class Outages:
             return self._fold.in_use(component)
 
     def close(self) -> None:
-        """The run ends: what is still open is said."""
+        """Report the incidents that are open at the end of the run."""
         with self._lock:
             incidents = self._fold.unresolved(self._clock())
         self._record(incidents)

@@ -1,5 +1,5 @@
-"""What pages and logs showed beside the assertions, as a part of an event and as metrics. Pure.
-May import `attempt`, `observed`, `log_finding`, `plan` and `ledger`.
+"""Turn the errors and the network of pages and logs into a part of an event and into metrics. Pure. May import
+`attempt`, `observed`, `log_finding`, `plan` and `ledger`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def network_of(result: Result, names: Mapping[str, str]) -> Network | None:
 
     Args:
         result: of the attempt.
-        names: late names with their values; `backend.url` tells which component a host is.
+        names: runtime variables with their values; `backend.url` identifies the component of a host.
     """
     if result.network is None:
         return None

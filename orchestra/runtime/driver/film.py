@@ -1,7 +1,7 @@
 """The video of a test, on request: begun with its page, and kept or dropped as its other evidence is.
 
-May import `attempt`, `contract` and `filming`. Playwright makes it with a program of its own, which not every machine has:
-without it the test runs all the same, and its facts say what is missing.
+May import `attempt`, `contract` and `filming`. Playwright records it with a program of its own, which not every machine
+has: without it the test still runs, and its facts name the missing program.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VIDEO = "video.webm"
 
 
 def film_fault(message: str) -> str:
-    """Why there is no video, from what Playwright said."""
+    """Return the reason why there is no video, from the error of Playwright."""
     if "ffmpeg" in message:
         return f"no video is made on this machine: {FIX}"
     lines = message.strip().splitlines()
