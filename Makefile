@@ -27,10 +27,10 @@ comma := ,
 space := $() $()
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-faults quick test test-all check generate bench clean format lock env browser
+.PHONY: help demo demo-faults quick test test-all check check-playwright generate bench clean format lock env browser
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: env browser ## compile the specs and run the browser suite by both methods
 	@echo 'demo: 1 of 3: compiling specs/*.yaml'
@@ -92,6 +92,9 @@ check: env ## lint, format, types, layers, generated files, wording
 	@echo 'check: 6 of 6: wording (scripts/words.py)'
 	@$(BIN)/python scripts/words.py
 	@echo "check: all good, $(TOOK) in all"
+
+check-playwright: env browser ## the conformance tests of both drivers with the lowest, the locked and the newest Playwright
+	@$(BIN)/python scripts/check_playwright.py
 
 generate: env ## write all generated files: schemas, pages, compiled specs, golden files
 	@$(BIN)/python scripts/generate.py

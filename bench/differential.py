@@ -161,8 +161,8 @@ class Trio:
             failure = result.failure
             at = None
             if failure is not None:
-                at = failure.step - 2 if failure.at[0].startswith("/tests/T1/steps") else -1
-            fault = "" if failure is None else f"{result.outcome} {failure.fault}"
+                at = failure.step - 2 if failure.section == "steps" and failure.step is not None else -1
+            fault = "" if failure is None else f"{result.outcome} {failure.kind}"
             text = "" if failure is None else failure.message
             made[name] = Outcome(at, fault, self._board.states.get(name, ""), text)
         return made

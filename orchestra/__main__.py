@@ -1,4 +1,4 @@
-"""`python -m orchestra` is `orchestra`. May import `cli` only."""
+"""`python -m orchestra` is `orchestra`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: the one place that reads argv and the environment, prints, and exits. May import everything.
+"""The command line: the one place that reads argv and the environment, prints, and exits.
 
 The verbs live in `orchestra.verbs` and are imported when they are called: `--help` and an unchanged `compile --check` must
 not pay for a compiler or a runtime that they do not use.

@@ -1,4 +1,4 @@
-"""Conflict markers of git in a file that was not resolved. Imports nothing of this package."""
+"""Conflict markers of git in a file that was not resolved."""
 
 from __future__ import annotations
 

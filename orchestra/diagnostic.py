@@ -1,4 +1,4 @@
-"""A problem at a place in a file, the one form in which every stage of the compiler reports. Imports nothing of this package."""
+"""A problem at a place in a file, the one form in which every stage of the compiler reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Graph and tables as text: one source for slash commands, docs, reports and the terminal. May import `plan`.
+r"""Graph and tables as text: one source for slash commands, docs, reports and the terminal.
 
 Text of a spec may hold anything. Each form has one function that makes it harmless and shows it as it was written:
 

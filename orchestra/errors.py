@@ -1,4 +1,4 @@
-"""Every error that ends a command, with its exit code. May import `diagnostic` only.
+"""Every error that ends a command, with its exit code.
 
     OrchestraError
     ├── UsageError        2   the command line, a name on it, or a file that it names is wrong

@@ -1,4 +1,4 @@
-"""Globs of a spec and of pyproject.toml. Imports nothing of this package.
+"""Globs of a spec and of pyproject.toml.
 
 `Path.glob` looks at a folder once for each way in which the parts of a glob lead there: `**/a/**/a/**/a` in a deep tree
 takes hours. Here all parts that lead to a folder are followed together, so that each folder is looked at once.

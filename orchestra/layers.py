@@ -1,4 +1,4 @@
-"""Define the layers of errors outside assertions. Imports nothing of this package."""
+"""Define the layers of errors outside assertions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Late names in text: `${name}` is looked up, `$${` is a literal `${`. May import nothing of this package.
+"""Late names in text: `${name}` is looked up, `$${` is a literal `${`.
 
 A reference is a name, never an expression. The compiler replaces what it knows (variables, block parameters) and leaves
 the rest in the plan; the runtime replaces what is bound late (`backend.url`, `attempt.dir`, `saved.token`).

@@ -1,4 +1,4 @@
-"""Files below `.orchestra`: opened, made, moved and removed without following a link. Imports nothing of this package.
+"""Files below `.orchestra`: opened, made, moved and removed without following a link.
 
 A pull request can bring a link, and git makes it. The folder that holds `.orchestra` is trusted. Each folder below it is
 opened from the one above, and no link is followed on the way or at the end, so that nothing can be exchanged between the

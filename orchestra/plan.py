@@ -1,7 +1,5 @@
 """The plan: what will happen, total and resolved. The compiler writes it, the runtime executes it.
 
-May import `conflict`, `errors`, `layers`, `steps`.
-
 Every value is frozen data. A field that is absent in plan.json has the default written here, so a reviewer's diff shows
 only the values of the spec. Durations are seconds. Text can still hold runtime variables (`${backend.url}`, see
 `orchestra.names`). There are no line numbers: `at` is a path in the spec (`tests/B004/steps/1`), looked up in the file
@@ -284,6 +282,7 @@ class Baseline(Part, frozen=True):
     slower_ratio: float = 1.25
     slower_seconds: float = 0.5
     confirm: int = 3
+    max_load_percent: float = 25.0
 
 
 class Gate(Part, frozen=True):

@@ -1,4 +1,4 @@
-r"""Text that is printed, on a terminal or into the log of a CI. Imports nothing of this package, and little else.
+r"""Text that is printed, on a terminal or into the log of a CI.
 
 Text of a spec, a page or a program may hold anything. `visible` makes one text harmless; `printed` is the last step
 before a text is written to a stream, for all of it:

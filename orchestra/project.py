@@ -1,7 +1,5 @@
 """The project: its root folder, its settings in pyproject.toml, its spec files.
 
-May import `errors`, `globs`, `nofollow` and `suggest`.
-
 The root is the nearest folder, from the working folder upwards, with a `[tool.orchestra]` table in its pyproject.toml; else
 the nearest one that holds a compiled suite; else the top of the git work tree; else the nearest one with specs; else the
 working folder itself. Every path in a spec is relative to it.

@@ -1,4 +1,4 @@
-"""Find the files that ship with the program: schemas, templates, the demo's pages. Imports nothing of this package.
+"""Find the files that ship with the program: schemas, templates, the demo's pages.
 
 In a checkout `schemas/` and `templates/` are next to the package; in an installed wheel they are inside it. Both are
 real folders, so a path is enough.

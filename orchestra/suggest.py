@@ -1,4 +1,4 @@
-"""The nearest known name to one that is not known. Imports nothing of this package."""
+"""The nearest known name to one that is not known."""
 
 from __future__ import annotations
 

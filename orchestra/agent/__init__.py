@@ -1,1 +1,1 @@
-"""For agents: what they configure, follow and read. May import everything but `cli`."""
+"""For agents: what they configure, follow and read."""

@@ -1,5 +1,4 @@
-"""`.mcp.json` of a project: the same browser server for people and agents who explore by hand. May import `errors`,
-`runtime`.
+"""`.mcp.json` of a project: the same browser server for people and agents who explore by hand.
 
 The file belongs to the project: existing entries are never changed; only a missing entry is added.
 """

@@ -1,1 +1,1 @@
-"""The compiler: source, schema, spec, rules, lower, emit, drift. May import the plan and what is below, never the runtime."""
+"""The compiler: source, schema, spec, rules, lower, emit, drift."""

@@ -1,4 +1,4 @@
-"""From spec files to plans: the one place that strings the stages together. May import every stage of the compiler.
+"""From spec files to plans: the one place that strings the stages together.
 
     source ► include ► schema ► expansion ► rules ► lower ► settled        for the spec and for each of its profiles
 

@@ -1,5 +1,4 @@
-"""Limit the growth of a spec when it is lowered: steps of nested blocks, and combinations of matrices. May import
-`resolve`.
+"""Limit the growth of a spec when it is lowered: steps of nested blocks, and combinations of matrices.
 
 Ten lines can expand to a billion steps, as with aliases in YAML. These limits are checked before the rules, which walk
 blocks and matrices. A cycle of blocks has no size; a rule reports it.

@@ -1,6 +1,6 @@
 """The spec file and the files that it includes, merged to one tree whose every line is known.
 
-May import `errors`, `diagnostic` and `source`. Merging is by unit: a top-level scalar or list is one, else each entry
+Merging is by unit: a top-level scalar or list is one, else each entry
 of a top-level mapping (`tests.B001`, `vars.ticker`), and for `gates` each gate (`gates.before.servers_up`). A unit that
 two files define is a mistake, unless the including file lists it under `override:`.
 

@@ -1,4 +1,4 @@
-"""Profiles: named changes to a spec, merged over it (JSON Merge Patch, RFC 7396). May import `include` and `source`."""
+"""Profiles: named changes to a spec, merged over it (JSON Merge Patch, RFC 7396)."""
 
 from __future__ import annotations
 

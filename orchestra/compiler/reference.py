@@ -1,4 +1,4 @@
-"""Generate docs/spec.md and docs/steps.md from the schema and the table of steps. May import the modules of both.
+"""Generate docs/spec.md and docs/steps.md from the schema and the table of steps.
 
 `make generate` writes them; a test compares them with the committed ones.
 """

@@ -1,4 +1,4 @@
-"""The words and figures of a reply, as plain data. May import `demo.market` and `demo.parse` only.
+"""The words and figures of a reply, as plain data.
 
 Every function is pure: the same question about the same market has the same answer, to the character.
 """

@@ -1,4 +1,4 @@
-"""The API server of the sample application: `python -m orchestra.demo.backend --port N`. May import `demo`.
+"""The API server of the sample application: `python -m orchestra.demo.backend --port N`.
 
     GET  /health        {"status": "ok", "mode": "live", "model": …, "data": …, "session": …}
     GET  /api/market    every quote

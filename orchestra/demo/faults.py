@@ -1,4 +1,4 @@
-"""Faults and delays of the sample server, switched by its environment. May import nothing of this package.
+"""Faults and delays of the sample server, switched by its environment.
 
     DEMO_DELAY_MS=250     each reply of the API takes that much longer
     DEMO_SLOW_MS=2000     the answer to `simulate delay` takes that much longer, and no other

@@ -1,5 +1,4 @@
 """The web front end of the sample application: `python -m orchestra.demo.frontend --api URL --port N`.
-May import `demo`.
 
 GET /              the page
 GET /static/…      its styles and scripts, as they lie in the folder `static`

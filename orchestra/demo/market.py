@@ -1,4 +1,4 @@
-"""The market data of the sample application: fixed, invented, the same everywhere. May import nothing of this package.
+"""The market data of the sample application: fixed, invented, the same everywhere.
 
 The table holds what a person chose; highs, lows, levels and history are derived from it by arithmetic and by a
 generator that is seeded with the symbol, so that no clock, network or file takes part.

@@ -1,5 +1,4 @@
 """Breaks one feature of the sample application at a time, to prove that each test of its suite can fail.
-May import nothing of this package.
 
 `DEMO_MUTATION=<id>` in the environment of a server chooses one; the front end hands its own to the page in
 `/config.json`.

@@ -1,4 +1,4 @@
-"""Reads what a person asks: which tickers, or the state of the market. May import `demo.market` only.
+"""Reads what a person asks: which tickers, or the state of the market.
 
 A pure function from text to `Question`. A ticker is found by symbol in any case (`nvda`, `$TSLA`; one of two letters,
 such as KO, in capitals or after a `$`) or by the name of its company (`Apple`, `Coca-Cola's`), in the order of the

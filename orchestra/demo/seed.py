@@ -1,4 +1,4 @@
-"""Prepares the market data of the sample application: `python -m orchestra.demo.seed`. May import `demo.market` only.
+"""Prepares the market data of the sample application: `python -m orchestra.demo.seed`.
 
 It validates the table and writes it to `.orchestra/demo/market.json`, the same bytes each time; the API server reads it
 with `--data`.

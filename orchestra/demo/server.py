@@ -1,4 +1,4 @@
-"""Runs an ASGI application until a signal ends it. May import nothing of this package."""
+"""Runs an ASGI application until a signal ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Define the metrics of gates, and evaluate CEL over them. Owns cel_expr_python. May import `layers`, `suggest`.
+"""Define the metrics of gates, and evaluate CEL over them. Owns cel_expr_python.
 
 Counts are whole numbers and ratios, percentages and seconds are doubles, because CEL compares only like with like:
 `failed <= 5`, `cpu_percent < 90.0`. `make generate` writes docs/metrics.md.

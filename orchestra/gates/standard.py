@@ -1,4 +1,4 @@
-"""The gates that every suite has, unless it defines its own under the same name. May import `plan`.
+"""The gates that every suite has, unless it defines its own under the same name.
 
 They guard what a green run silently rests on. A suite changes one by a gate of the same name under `gates: after:`, with
 its own condition, severity or message.

@@ -1,1 +1,1 @@
-"""Record a run: an append-only, hash-chained ledger and the state folded from it. May import `plan` and below."""
+"""Record a run: an append-only, hash-chained ledger and the state folded from it."""

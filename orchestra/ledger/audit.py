@@ -1,4 +1,4 @@
-"""Audit a run offline: is its record intact, and are its events possible? May import the ledger's own parts.
+"""Audit a run offline: is its record intact, and are its events possible?
 
 One pass over the ledger, so that the first wrong line is reported. The audit checks line by line: the chain and its
 canonical JSON, times, seals; the plan of the run against its digest; the life of each task (start, end, attempts, one

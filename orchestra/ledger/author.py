@@ -1,7 +1,5 @@
 """Identify the writer of a ledger: the user's key authenticates its lines, and a signing key, if there is one, its
 seals.
-
-May import `checkout` and `owner`, and `signing` when it is asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """Baselines: how long each test usually takes, and when it takes longer than that.
 
-May import `canonical`, `disk`, `history`, `plan`.
-
 A duration is a suspected regression when three things hold together (`suspect`), and one when they hold again in each of
 `confirm` immediate repeats:
 
@@ -14,11 +12,18 @@ spoil (Hampel 1974; Rousseeuw and Croux 1993). The margin is spread x sqrt(1 + w
 a difference of two measurements, and wider while the median itself rests on few. That all repeats must agree is what
 keeps false alarms rare; `python -m bench quality` measures it. Recovery (`faster`) is the same the other way round.
 
-`baseline.json` is kept in git: samples only, sorted, one test a line.
+Samples are in two files of one form, sorted, one test a line. `baseline.json` is kept in git; only people change it
+(`accept`, `reset`). `durations.json` is not: it belongs to this machine, and a run that ends well writes it. It holds the
+accepted samples of a key and those measured since; `known` ignores an entry that begins with other ones than are accepted now.
+
+Git merges `baseline.json` line by line with its driver `union`, which takes the lines of both sides, and those that one of
+them has not changed as well where they lie next to each other. So that the result is always a baseline, every line ends in a
+comma and names the run that it was accepted from: of two lines of a key the one of the later run counts.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,13 +35,31 @@ import msgspec
 from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.canonical import digest
-from orchestra.ledger.disk import disk_error, replace_file
+from orchestra.ledger.disk import disk_error
 from orchestra.ledger.event import Moved
 from orchestra.ledger.history import Execution, RunRecord
 from orchestra.plan import Baseline
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READ: Final = frozenset({1, FORMAT})
+"""Formats that are read; one of format 1 has no closing entry, and a run wrote it."""
+
 FILE: Final = "baseline.json"
+"""What is accepted, in git."""
+
+DURATIONS: Final = "durations.json"
+"""What runs measured on this machine, on top of what is accepted."""
+
+_CLOSING: Final = ""
+"""The key of the last entry, which has no samples and no comma after it."""
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The samples of a key in a file, and the id of the run that they were accepted from, empty where it is not known."""
+
+    seconds: tuple[float, ...]
+    run: str = ""
+
 
 NORMAL: Final = 1.4826
 """1 / the 75th percentile of the standard normal distribution: makes the MAD of normal noise its standard deviation."""
@@ -83,9 +106,20 @@ def suspect(seconds: float, limits: Bounds) -> Moved | None:
     return "faster" if seconds < limits.fast else None
 
 
-def key_of(task: str, browser: str, machine: str) -> str:
-    """Return the name of a baseline: method and test, browser, machine shape. No two of them compare with each other."""
-    return f"{task} {browser or '-'} {machine}"
+def place_of(machine: str, profile: str) -> str:
+    """Return where durations were measured: the shape of the machine, and the profile of the spec where there was one."""
+    return f"{machine}/{profile}" if profile else machine
+
+
+def key_of(task: str, browser: str, place: str) -> str:
+    """Return the name of a baseline: method and test, browser, place. No two of them compare with each other."""
+    return f"{task} {browser or '-'} {place}"
+
+
+def parts_of(key: str) -> tuple[str, str, str]:
+    """Return task, browser and place of a key; a task may hold spaces."""
+    task, browser, place = key.rsplit(" ", 2)
+    return task, browser, place
 
 
 Samples: TypeAlias = Mapping[str, tuple[float, ...]]
@@ -101,47 +135,77 @@ def filled(samples: Samples, found: Mapping[str, float], window: int) -> dict[st
     return {**samples, **{key: taken for key, taken in more.items() if len(taken) <= window}}
 
 
-def accepted(records: Iterable[RunRecord], tasks: set[str] | None, machine: str, runs: int, window: int) -> Samples:
+def accepted(
+    records: Iterable[RunRecord], tasks: set[str] | None, place: str, runs: int, window: int
+) -> dict[str, Entry]:
     """Return new samples from history: the last passing attempts, and the repeats that confirmed a change.
 
     Args:
         records: runs in the order of time.
         tasks: those to accept, None for all.
-        machine: the shape whose runs count.
+        place: where the runs that count were made; of these no duration that was disturbed.
         runs: of how many runs of a task, the latest.
         window: how many samples at most, the latest.
     """
     found: dict[str, list[tuple[float, ...]]] = {}
+    latest: dict[str, str] = {}
     for record in records:
-        if record.machine != machine:
+        if record.place != place:
             continue
         for task, one in record.executions.items():
-            if (tasks is None or task in tasks) and one.passing is not None and one.verdict in {"passed", "flaky"}:
-                found.setdefault(key_of(task, one.browser, machine), []).append(_taken(one))
+            if (tasks is None or task in tasks) and one.verdict in {"passed", "flaky"} and (taken := _taken(one)):
+                key = key_of(task, one.browser, place)
+                found.setdefault(key, []).append(taken)
+                latest[key] = record.run
     return {
-        key: tuple(_short(one) for taken in parts[-runs:] for one in taken)[-window:] for key, parts in found.items()
+        key: Entry(tuple(_short(one) for taken in parts[-runs:] for one in taken)[-window:], latest[key])
+        for key, parts in found.items()
     }
 
 
 def _taken(one: Execution) -> tuple[float, ...]:
-    return (*((one.passing,) if one.passing is not None else ()), *one.repeats)
+    first = () if one.passing is None or one.disturbed else (one.passing,)
+    return (*first, *one.repeats)
 
 
 def _short(seconds: float) -> float:
     return float(f"{seconds:.{DIGITS}g}")
 
 
+def together(accepted: Samples, durations: Samples) -> dict[str, tuple[float, ...]]:
+    """Return what is accepted, with what was measured since on top of just that."""
+    since = {
+        key: taken for key, taken in durations.items() if taken[: len(accepted.get(key, ()))] == accepted.get(key, ())
+    }
+    return {**accepted, **since}
+
+
+def known(home: Path) -> dict[str, tuple[float, ...]]:
+    """Return the samples of the suite whose folder is `home`: what is accepted, and what was measured since.
+
+    Raises:
+        MachineError: one of the two files cannot be read, or is damaged.
+    """
+    return together(load(home / FILE), load(home / DURATIONS))
+
+
 class _Form(msgspec.Struct, frozen=True):
     orchestra: str
     format: int
-    seconds: dict[str, tuple[float, ...]]
+    tests: msgspec.Raw = msgspec.Raw(b"{}")
+    seconds: dict[str, tuple[float, ...]] = {}  # of format 1
 
 
 def load(path: Path) -> dict[str, tuple[float, ...]]:
-    """Return the samples of a baseline file by key; empty when there is none.
+    """Return the samples of a file by key, as `entries` reads them."""
+    return {key: entry.seconds for key, entry in entries(path).items()}
+
+
+def entries(path: Path) -> dict[str, Entry]:
+    """Return the entries of a file by key; empty when there is none. Of two of a key the one of the later run counts.
 
     Raises:
-        MachineError: it cannot be read, or is not a baseline of this format: it is in git, so a user must fix it.
+        MachineError: it cannot be read, or is not a baseline of a format that is read.
     """
     try:
         content = nofollow.read(path)
@@ -149,24 +213,39 @@ def load(path: Path) -> dict[str, tuple[float, ...]]:
         return {}
     except OSError as error:
         raise disk_error(error, path, "read") from error
-    mend = "take it from git again, or start over with `orchestra baseline reset`"
+    fix = "take it from git again, or start over with `orchestra baseline reset --all`"
+    if path.name != FILE:
+        fix = "remove it, or start over with `orchestra baseline reset --all`"
     try:
         form = msgspec.json.decode(content, type=_Form)
+        lines = [*((key, Entry(taken)) for key, taken in form.seconds.items()), *_lines(form.tests)]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MachineError(f'"{path}" is not a baseline: {error}', mend) from error
-    if form.format != FORMAT:
-        raise MachineError(f'"{path}" has format {form.format}; this version reads format {FORMAT}', mend)
-    wrong = next((key for key, taken in form.seconds.items() if not taken or min(taken) < 0), None)
+        raise MachineError(f'"{path}" is not a baseline: {error}', fix) from error
+    if form.format not in READ:
+        raise MachineError(f'"{path}" has format {form.format}; this version reads format {FORMAT} and before', fix)
+    wrong = next((key for key, entry in lines if not entry.seconds or min(entry.seconds) < 0), None)
     if wrong is not None:
-        raise MachineError(f'"{path}" has no samples, or one below 0, for "{wrong}"', mend)
-    return form.seconds
+        raise MachineError(f'"{path}" has no samples, or one below 0, for "{wrong}"', fix)
+    return dict(sorted(lines, key=lambda line: line[1].run))
 
 
-def encode(samples: Samples) -> bytes:
-    """Return the bytes of a baseline file: a line of form, then one line a key, sorted."""
-    lines = (f"{_json(key)}: {_json(list(samples[key]))}" for key in sorted(samples) if samples[key])
-    body = ",\n".join(lines)
-    return f'{{"orchestra": "baseline", "format": {FORMAT}, "seconds": {{\n{body}\n}}}}\n'.encode()
+def _lines(tests: msgspec.Raw) -> list[tuple[str, Entry]]:
+    """Return the entries of an object in order, also those whose key is there twice. Raises msgspec.DecodeError."""
+    pairs = json.loads(bytes(tests), object_pairs_hook=list)
+    lines = msgspec.convert(pairs, list[tuple[str, list[tuple[str, object]]]])
+    return [(key, msgspec.convert(dict(fields), Entry)) for key, fields in lines if key != _CLOSING]
+
+
+def encode(entries: Mapping[str, Entry]) -> bytes:
+    """Return the bytes of a file: a line of form, one line a key, sorted, and a line to close."""
+    lines = (f"{_json(key)}: {_json(entries[key])},\n" for key in sorted(entries))
+    closing = f"{_json(_CLOSING)}: {{}}\n}}}}\n"
+    return f'{{"orchestra": "baseline", "format": {FORMAT}, "tests": {{\n{"".join(lines)}{closing}'.encode()
+
+
+def plain(samples: Samples) -> dict[str, Entry]:
+    """Return samples as entries of no run that is known."""
+    return {key: Entry(taken) for key, taken in samples.items()}
 
 
 def digest_of(samples: Samples) -> str | None:
@@ -175,24 +254,9 @@ def digest_of(samples: Samples) -> str | None:
 
 
 def kept_name(digest: str) -> str:
-    """Return the file in a run's folder that keeps the baseline of this digest, which the run replaced."""
-    return f"baseline-{digest[:16]}.json"
+    """Return the name of the file in a run's folder that keeps the durations of this digest, which the run replaced."""
+    return f"durations-{digest[:16]}.json"
 
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def save(path: Path, samples: Samples) -> None:
-    """Write the file in one step, or remove it where no sample is left.
-
-    Raises:
-        MachineError: the disk refuses; the old file stays.
-    """
-    if samples:
-        replace_file(path, encode(samples))
-        return
-    try:
-        nofollow.unlink(path)
-    except OSError as error:
-        raise disk_error(error, path, "remove") from error

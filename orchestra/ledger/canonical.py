@@ -1,7 +1,5 @@
 """Canonical JSON (RFC 8785): one byte sequence for one value, so that a digest means something.
 
-Imports nothing of this package.
-
 The `rfc8785` library is the reference. It is written in Python; msgspec is in C, takes a twentieth of the time, and its
 output is the same for everything but a few numbers and key orders. Odd numbers are written by the reference and stand in
 msgspec's text as they are; for anything else that is odd the reference is asked for the whole. A property test holds both

@@ -1,4 +1,4 @@
-"""A case: one test inside of a suite that another runner executed. Pure. May import `parts`."""
+"""A case: one test inside of a suite that another runner executed. Pure."""
 
 from __future__ import annotations
 

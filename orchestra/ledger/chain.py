@@ -1,7 +1,5 @@
 """Turn events into lines and lines into events: the hash of the content and the hash before.
 
-May import `event`, `versions`, `canonical` and `free_text`.
-
 A line is the canonical JSON of the event. Its keys are sorted, so `hash` is between `body` and `prev`, and the hashed
 text is the line without that piece. Writing and checking therefore encode nothing twice. Between `hash` and `prev`
 there can be `mac`: the MAC of the hash by the key of the user who wrote the line. As each hash covers all before it,

@@ -1,4 +1,4 @@
-"""Checkpoints, and the way back to one. May import `log`, `view`, `state`, `runs`, `history`, `baseline`, `transaction`.
+"""Checkpoints, and the way back to one.
 
 A group whose selected tests all have verdicts is a checkpoint. Going back appends one event that takes back what came
 after it; nothing is removed, and the run then waits to go on from there.
@@ -56,18 +56,18 @@ class Back(NamedTuple):
     Attributes:
         point: the checkpoint.
         view: of the run after it.
-        baseline: what became of the baseline, in a sentence; empty when the run had not changed it since.
+        durations: what became of the durations, in a sentence; empty when the run had not changed them since.
     """
 
     point: Seen[GroupCompleted]
     view: View
-    baseline: str
+    durations: str
 
 
 def go_back(
     home: Path, folder: Path, word: str, now: Callable[[], datetime], reason: str, author: Author = UNKNOWN
 ) -> Back:
-    """Take a run back to a checkpoint: the compensating event, the state, then history and baseline in one step.
+    """Take a run back to a checkpoint: the compensating event, the state, then history and durations in one step.
 
     The suite's lock must be held. A crash in between leaves the event: state is its fold, and a second call repairs
     history and baseline.
@@ -95,7 +95,7 @@ def go_back(
                 break
             before.see(event)
         change = Transaction(home)
-        said = _baseline_back(home, folder, [one.body for one in view.baselines if one.seq > point.seq], change)
+        said = _durations_back(home, folder, [one.body for one in view.baselines if one.seq > point.seq], change)
         view.see(writer.append(rollback(before, view, reason), sync=True))
     write_state(folder / STATE, state_of(view))
     taken = [one.body for one in view.rollbacks if one.seq > point.seq]
@@ -109,11 +109,11 @@ def go_back(
 
 
 def undone(bodies: Sequence[BaselineChanged]) -> tuple[str | None, str | None] | None:
-    """Return the digests of the baseline that a run made last, and of the one that it found; None when it made none.
+    """The digests of the durations that a run left last, and of those that it found; None when it changed none.
 
     Args:
-        bodies: of the `baseline` events behind a checkpoint, in order. Where somebody else, or an earlier rollback, put
-            another baseline between two of the run's own, only those behind it are taken together.
+        bodies: of the `baseline` events behind a checkpoint, in order. Where an earlier rollback, or another
+            change, lies between two of the run's own, only those after it are taken together.
     """
     own = [body for body in bodies if body.by_run]
     if not own:
@@ -126,35 +126,33 @@ def undone(bodies: Sequence[BaselineChanged]) -> tuple[str | None, str | None] |
     return own[-1].digest, target
 
 
-def _baseline_back(home: Path, folder: Path, bodies: Sequence[BaselineChanged], change: Transaction) -> str:
-    """Prepare that the baseline is again what it was before the run changed it, where it is as the run left it."""
+def _durations_back(home: Path, folder: Path, bodies: Sequence[BaselineChanged], change: Transaction) -> str:
+    """Prepare that the durations are again what they were before the run, where they are as the run left them."""
     found = undone(bodies)
     if found is None:
         return ""
     made, target = found
-    file = home / baseline.FILE
+    file = home / baseline.DURATIONS
     try:
         there = baseline.digest_of(baseline.load(file))
     except MachineError as error:
-        return f"{baseline.FILE} is left alone: {error}; {error.hint}"
+        return f"{baseline.DURATIONS} is left alone: {error}; {error.hint}"
     if there == target:
-        return f"{baseline.FILE} is as it was before the run changed it"
+        return f"{baseline.DURATIONS} is as it was before the run changed it"
     if there != made:
-        return f"{baseline.FILE} was changed since by somebody else, and is left alone"
+        return f"{baseline.DURATIONS} has changed since then, and is left alone"
     if target is None:
-        change.remove(baseline.FILE)
-        return f"{baseline.FILE} is removed: there was none before the run"
+        change.remove(baseline.DURATIONS)
+        return f"{baseline.DURATIONS} is removed: there was none before the run"
     kept = folder / baseline.kept_name(target)
     try:
         before = baseline.load(kept)
     except MachineError:
         before = {}
     if baseline.digest_of(before) != target:
-        return (
-            f"{baseline.FILE} is left alone: the copy of the one before, {kept.name} in the run's folder, is not whole"
-        )
-    change.write(baseline.FILE, baseline.encode(before))
-    return f"{baseline.FILE} is again what it was before the run changed it"
+        return f"{baseline.DURATIONS} is left alone: the copy of the ones before, {kept.name} in the run's folder, is not whole"
+    change.write(baseline.DURATIONS, baseline.encode(baseline.plain(before)))
+    return f"{baseline.DURATIONS} is again what it was before the run changed it"
 
 
 def _forget(file: Path, run: str, tasks: Container[str], change: Transaction) -> None:

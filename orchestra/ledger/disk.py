@@ -1,4 +1,4 @@
-"""Durable files, and one wording for what a disk refuses. May import `errors` and `nofollow`."""
+"""Durable files, and one wording for what a disk refuses."""
 
 from __future__ import annotations
 

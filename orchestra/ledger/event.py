@@ -1,4 +1,4 @@
-"""Every type of event that a ledger may hold, in one catalogue. May import `case`, `parts` and `origin`.
+"""Every type of event that a ledger may hold, in one catalogue.
 
 One event is one line of `events.jsonl`. Its envelope (`Event`) is the same for all; its `body` is one of the structs
 below, which writers construct and readers receive. `CATALOGUE` maps types to bodies, `versions` reads them.
@@ -78,6 +78,7 @@ class RunStarted(Body, frozen=True, kw_only=True):
     builds: Annotated[
         Mapping[Id, Id], means("build of each service and job: digest of command, folder, env and files")
     ] = {}
+    opening_seconds: Annotated[float, means("what the run took before this event, by a monotonic clock")] = 0.0
 
 
 class RunResumed(Body, frozen=True, kw_only=True):
@@ -92,6 +93,7 @@ class RunResumed(Body, frozen=True, kw_only=True):
     argv: tuple[str, ...] = ()
     provenance: Provenance | None = None
     builds: Mapping[Id, Id] | None = None
+    opening_seconds: Annotated[float, means("what this segment took before this event")] = 0.0
 
 
 class AttemptStarted(Body, frozen=True, kw_only=True):
@@ -102,7 +104,6 @@ class AttemptStarted(Body, frozen=True, kw_only=True):
     method: Method
     attempt: Annotated[int, means("from 1")]
     dir: Annotated[Id, means("the attempt's folder, relative to the run's")]
-    worker: int | None = None
     browser: Annotated[Id, means("the engine that it drives; absent for a test without a browser")] = ""
 
 
@@ -137,6 +138,9 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
         Id, means("digest of what the test reads, as in its verdict; absent where it does not declare that")
     ] = ""
     network: Annotated[Network | None, means("of the page; absent without one")] = None
+    disturbed: Annotated[
+        str, means("why its duration is compared with no baseline and becomes a part of none: an incident, load, …")
+    ] = ""
     facts: Annotated[Mapping[Id, Any], means("figures of the driver: browser, page errors, tool calls, …")] = {}
 
 
@@ -174,6 +178,7 @@ class Repeated(Body, frozen=True, kw_only=True):
     seconds: Seconds
     evidence: tuple[Evidence, ...]
     dropped: Annotated[tuple[Dropped, ...], means("files that were not kept")] = ()
+    disturbed: Annotated[str, means("why its duration confirms nothing: an incident, load, …")] = ""
 
 
 class Compared(Body, frozen=True, kw_only=True):
@@ -186,13 +191,14 @@ class Compared(Body, frozen=True, kw_only=True):
         Literal["slower", "faster", "unconfirmed"], means("unconfirmed: a repeat did not agree, or did not pass")
     ]
     suspected: Moved
-    baseline: Annotated[Id, means("its key in baseline.json")]
+    baseline: Annotated[Id, means("its key in `baseline.json` and `durations.json`")]
     seconds: Annotated[float, means("of the attempt that decides its verdict")]
     repeats: Annotated[tuple[float, ...], means("seconds of the repeats, in order")]
     median_seconds: Seconds
     mad_seconds: Annotated[float, means("median absolute deviation in seconds")]
     runs: Annotated[int, means("samples of the baseline")]
     limit_seconds: Annotated[float, means("the limit that all of them had to exceed")]
+    reason: Annotated[str, means("why it could not be found out; empty where the repeats decided")] = ""
 
 
 class ServiceChanged(Body, frozen=True, kw_only=True):
@@ -246,13 +252,32 @@ class SessionChanged(Body, frozen=True, kw_only=True):
     mended: Annotated[tuple[Died, ...], means("parts that died")] = ()
 
 
+class WorkerUse(Part, frozen=True, kw_only=True):
+    """What a worker with all that it started used in the time of a sample, its browser and MCP server among them."""
+
+    worker: Annotated[Id, means("`worker-1`, as its log is named; `cli commands` for the programs of a method")]
+    cpu_seconds: Annotated[float, means("of all of its processes that a look met")]
+    memory_megabytes: Annotated[float, means("resident, the most that a look met")]
+    read_megabytes: Annotated[float, means("from disks")] = 0.0
+    written_megabytes: Annotated[float, means("to disks")] = 0.0
+
+
 class ResourceSampled(Body, frozen=True, kw_only=True):
     """The load of the machine, and the number of workers that it allows."""
 
-    cpu_percent: float
-    memory_percent: float
+    cpu_percent: Annotated[float, means("of all processors, by all programs, in the mean")]
+    memory_percent: Annotated[float, means("in use at the end")]
     workers: Annotated[int, means("slots in use or allowed")]
     reason: Annotated[str, means("the reason for a change of the number of workers")] = ""
+    seconds: Annotated[float, means("how long this sample is, by a monotonic clock")] = 0.0
+    cpu_percent_peak: Annotated[float, means("the most in about a second")] = 0.0
+    memory_percent_peak: float = 0.0
+    other_cpu_percent: Annotated[float, means("of all processors, by programs that are no part of the run")] = 0.0
+    read_megabytes: Annotated[float, means("from disks, by all programs")] = 0.0
+    written_megabytes: Annotated[float, means("to disks")] = 0.0
+    received_megabytes: Annotated[float, means("by networks, without the loopback device")] = 0.0
+    sent_megabytes: float = 0.0
+    by_worker: Annotated[tuple[WorkerUse, ...], means("those that were at work, sorted by name")] = ()
 
 
 class Incident(Body, frozen=True, kw_only=True):
@@ -302,18 +327,18 @@ class RolledBack(Body, frozen=True, kw_only=True):
     to_seq: Annotated[int, means("the last event that still counts")]
     reopened: Annotated[tuple[Id, ...], means("tasks without a verdict at that point")]
     restored: Annotated[Mapping[Id, Done], means("tasks whose verdict at that point was another")]
-    baseline: Annotated[Id | None, means("digest of the baseline that the run had set at that point")]
+    baseline: Annotated[Id | None, means("digest of the durations that the run had left by then")]
     reason: str = ""
 
 
 class BaselineChanged(Body, frozen=True, kw_only=True):
-    """The baseline that later runs are compared with was replaced."""
+    """The durations that later runs are compared with were replaced: those measured here, or the baseline in git."""
 
-    digest: Annotated[Id | None, means("of the new one; null when it was forgotten")]
+    digest: Annotated[Id | None, means("of the new content of the file; null when it is empty")]
     previous: Annotated[Id | None, means("of the one before")]
     reason: str
     by_run: Annotated[
-        bool, means("the run did it at its end, and keeps the one before as `baseline-` and the start of its digest")
+        bool, means("the run did it at its end, in `durations.json`, and keeps those before as `durations-DIGEST.json`")
     ] = False
 
 

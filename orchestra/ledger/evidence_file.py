@@ -1,5 +1,4 @@
-"""Find an evidence file that a ledger names: in the folder of the run, or elsewhere in the project. May import
-`nofollow`.
+"""Find an evidence file that a ledger names: in the folder of the run, or elsewhere in the project.
 
 A ledger is input: anyone may have written its paths.
 """

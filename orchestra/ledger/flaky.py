@@ -1,4 +1,4 @@
-"""Which tests are flaky, how much, and what that costs. Pure. May import `history`.
+"""Which tests are flaky, how much, and what that costs. Pure.
 
 A test is flaky if the same inputs gave both outcomes: within one run, if a retry passed, or in several runs. The inputs
 of two attempts are the same if the digest of the files that the test reads is the same (`inputs` of the spec); for a

@@ -1,5 +1,4 @@
-"""Provide the results of earlier runs by test: caches of ledgers, in two files of a suite. May import the ledger's own
-parts.
+"""Provide the results of earlier runs by test: caches of ledgers, in two files of a suite.
 
 `history.json` holds the last execution of each task: it gives the scheduler durations and `unchanged` its last pass.
 `executions.jsonl` holds every passing or failing execution, one line a run, for baselines, trends and flakiness. Both
@@ -103,6 +102,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         moved: `slower` or `faster` than the baseline, confirmed; else empty.
         message: why the last attempt did not pass, cut.
         cases: of a wrapped runner by name, one for each attempt that executed it.
+        disturbed: why the duration of its pass is compared with none; else empty.
     """
 
     verdict: Verdict
@@ -113,6 +113,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
     moved: str = ""
     message: str = ""
     cases: dict[str, tuple[CaseRun, ...]] = {}
+    disturbed: str = ""
 
     @property
     def by_case(self) -> Iterator[tuple[str, Execution]]:
@@ -150,6 +151,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         run: its id, by which runs sort in the order of time.
         machine: its shape, as baselines name it.
+        profile: of the spec; empty for none.
         plan: digest of the plan's meaning.
         commit, branch: empty outside of a git work tree.
         dirty: how many files differed from the commit.
@@ -161,6 +163,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     run: str
     machine: str = ""
+    profile: str = ""
     plan: str = ""
     commit: str = ""
     branch: str = ""
@@ -169,6 +172,11 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_code: int | None = None
     seconds: float = 0.0
     executions: dict[str, Execution] = {}
+
+    @property
+    def place(self) -> str:
+        """Where it ran, as baselines name it: the shape of the machine, and the profile where there was one."""
+        return f"{self.machine}/{self.profile}" if self.profile else self.machine
 
 
 def _sources(name: str, plan: str, commit: str, dirty: int) -> str:
@@ -193,6 +201,7 @@ def record_of(view: View) -> RunRecord | None:
     return RunRecord(
         run=view.start.run,
         machine=machine_shape(origin),
+        profile=view.start.profile or "",
         plan=view.start.plan_digest,
         commit=origin.git.commit,
         branch=origin.git.branch,
@@ -214,10 +223,11 @@ def _execution(view: View, task: str) -> Execution:
         browser=life.started.body.browser if life.started is not None else "",
         inputs=(given.inputs or "") if given.reads else "",
         attempts=tuple(_attempt(view, seen, given, life) for seen in attempts),
-        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed"),
+        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed" and not one.disturbed),
         moved="" if compared == "unconfirmed" else compared,
         message=failed[-1][:MESSAGE] if failed else "",
         cases=_cases([seen.body for seen in attempts]),
+        disturbed=life.last.disturbed if life.last is not None else "",
     )
 
 
@@ -326,7 +336,10 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
     """Return a record as JSON data with names for everything, of these tasks only."""
     shown = {
         task: {
-            **{name: getattr(one, name) for name in ("verdict", "browser", "inputs", "repeats", "moved", "message")},
+            **{
+                name: getattr(one, name)
+                for name in ("verdict", "browser", "inputs", "repeats", "moved", "message", "disturbed")
+            },
             "attempts": [
                 {name: value for name in taken.__struct_fields__ if (value := getattr(taken, name)) or name != "under"}
                 for taken in one.attempts

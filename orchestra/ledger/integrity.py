@@ -1,4 +1,4 @@
-"""Rules of integrity: may a green run be believed? Pure. May import `plan`, `steps`, `view`, `event` and `outcome`.
+"""Rules of integrity: may a green run be believed? Pure.
 
 The audit asks whether the record is whole; these rules ask whether what it records is worth something. Each is a function
 from the plan of a run and its view to its faults, in words; a rule without faults is held. Which rules are required is a

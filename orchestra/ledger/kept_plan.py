@@ -1,8 +1,7 @@
 """Store and read the plan that a run executed, in its folder, for reports, audits and resumes, independent of the
 current spec.
 
-A run that was resumed under a changed spec has one file for each plan. May import `plan`, `source`, `errors`, `disk`,
-`view`.
+A run that was resumed under a changed spec has one file for each plan.
 """
 
 from __future__ import annotations

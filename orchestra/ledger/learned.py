@@ -1,4 +1,4 @@
-"""Classify earlier failures: transient or permanent. Pure. May import `flaky`, `history`, `outcome`.
+"""Classify earlier failures: transient or permanent. Pure.
 
 A failed attempt was **transient** if the next attempt on the same inputs in the same run passed, or, without one, if
 the same inputs passed in another run; it was **permanent** if the next attempt failed too, or if the same inputs never

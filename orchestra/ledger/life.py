@@ -1,4 +1,4 @@
-"""The parts that a view of a run is made of: a task's life, a segment of the run, an outage. May import `event`, `outcome`."""
+"""The parts that a view of a run is made of: a task's life, a segment of the run, an outage."""
 
 from __future__ import annotations
 
@@ -140,6 +140,7 @@ class RunSegment:
         finish: how it ended; None before its end, after a kill, and when it was rolled back.
         closed: it was sealed at its end, whatever was taken back later.
         interrupted: the signal that asked it to end, empty for none.
+        attempted: there was an attempt at a test.
     """
 
     seq: int = 0
@@ -154,6 +155,7 @@ class RunSegment:
     finish: RunFinished | None = None
     closed: bool = False
     interrupted: str = ""
+    attempted: bool = False
 
     @property
     def seconds(self) -> float:

@@ -1,7 +1,5 @@
 """One run of a suite at a time: the lock on `.orchestra/<suite>/lock`, and who holds it.
 
-May import `errors` and `ledger.disk`.
-
 The kernel holds the lock for the open file, so it is gone with its process, however that ended. The content of the file
 is for people; it decides nothing. The file remains after the lock is released: removing it would let two runs lock two
 files of one name.

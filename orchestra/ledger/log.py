@@ -1,6 +1,6 @@
 """The append-only record of a run, `events.jsonl`: one writer, any number of readers.
 
-May import `errors` and the ledger's own parts. Longer than other modules because what is written and how it is read again
+Longer than other modules because what is written and how it is read again
 after a crash are read together.
 
 After a crash the file ends in a whole line or in half of one. Half a line is cut on the next open, and that is itself

@@ -1,4 +1,4 @@
-"""Define the origin of a run in its first event. May import `parts`."""
+"""Define the origin of a run in its first event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Define the meaning of verdicts, for runs and reports. Pure. May import `event` and `plan`.
+"""Define the meaning of verdicts, for runs and reports. Pure.
 
 Gates and reports speak of the same words and the same agreement, so each is defined here once.
 """

@@ -1,4 +1,4 @@
-"""The tables of docs/ledger.md, from the catalogue and the state. May import `event`, `state` and `versions`.
+"""The tables of docs/ledger.md, from the catalogue and the state.
 
 `python -m orchestra.ledger.page docs/ledger.md` rewrites them between their markers; a test compares the page with
 them.

@@ -1,7 +1,7 @@
 """Define the results of an attempt, as its executor reports them and its event records them: one set of structs for
 both.
 
-May import `layers`. Executors fill them in another process; nothing here depends on a plan or a run.
+Executors fill them in another process; nothing here depends on a plan or a run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files of a report, bound to the record that they were made from. May import the ledger's own parts.
+"""The files of a report, bound to the record that they were made from.
 
 A report is read by people and by CI, who do not read the ledger: one that was changed afterwards is found by an audit.
 """

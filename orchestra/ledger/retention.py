@@ -1,4 +1,4 @@
-"""Which runs are kept, and how others go. May import `runs`, `history`, `glance`, `disk`, `transaction`.
+"""Which runs are kept, and how others go.
 
 `doomed` is pure. A run goes whole: its ledger without its evidence would be no record. Its folder gets another name first,
 so that a crash leaves no half of it under its own. Baselines need no run: their file holds the samples, and

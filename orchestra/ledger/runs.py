@@ -1,4 +1,4 @@
-"""The folders of runs below `.orchestra/<suite>/runs`, by id, by a part of it, or the newest. May import `disk`.
+"""The folders of runs below `.orchestra/<suite>/runs`, by id, by a part of it, or the newest.
 
 A run is known by its ledger: a folder without one is none. Ids begin with the time, so they sort by age.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +71,11 @@ def last_ended(home: Path) -> Path | None:
     return runs / target if is_run_id(target) and nofollow.is_file(runs / target / LEDGER) else None
 
 
+def meant(names: Sequence[str], word: str) -> list[str]:
+    """Return the run of a name, or else all runs that have a word in their ids."""
+    return [name for name in names if name == word] or [name for name in names if word and word in name]
+
+
 def find_run(home: Path, word: str = LAST) -> Path:
     """Return the folder of the run that a word means: `last` for the newest, an id, or a part of one that only it has.
 
@@ -82,7 +88,7 @@ def find_run(home: Path, word: str = LAST) -> Path:
         raise UsageError(f'no run of suite "{home.name}" is recorded yet', "start one with `orchestra run`")
     if word == LAST:
         return home / "runs" / names[0]
-    found = [name for name in names if name == word] or [name for name in names if word and word in name]
+    found = meant(names, word)
     if len(found) == 1:
         return home / "runs" / found[0]
     shown = ", ".join(found[:_SHOWN] or names[:_SHOWN])

@@ -1,4 +1,4 @@
-"""The files that a long ledger is cut into, and what binds them together. May import `disk`, `chain` and `event`.
+"""The files that a long ledger is cut into, and what binds them together.
 
 A ledger that has grown past `SEGMENT_BYTES` continues in the next file: `events.jsonl`, `events-2.jsonl`,
 `events-3.jsonl`. The numbers and the hashes of events continue, too. The first line of a further file is an event

@@ -1,4 +1,4 @@
-"""Signed seals: they reveal a record that was rewritten with a whole new chain. May import `canonical` and `errors`.
+"""Signed seals: they reveal a record that was rewritten with a whole new chain.
 
 The key is Ed25519, by `cryptography`, which is kept by the Python Cryptographic Authority and which the MCP client brings
 along anyway. The body of the seal is signed, and with it the hash of the last event, which covers all before it.

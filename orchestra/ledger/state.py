@@ -1,4 +1,4 @@
-"""The state of a run, `state.json`: a projection of its view for those who look on. May import the ledger's own parts.
+"""The state of a run, `state.json`: a projection of its view for those who look on.
 
 The state has no information beyond the events.
 """
@@ -25,6 +25,7 @@ from orchestra.ledger.event import (
     ServiceChanged,
     SessionChanged,
     VerdictGiven,
+    WorkerUse,
 )
 from orchestra.ledger.parts import Part, means
 from orchestra.ledger.versions import Schema, struct_schema
@@ -123,13 +124,20 @@ class PastIncident(Part, frozen=True, kw_only=True):
 class ResourceUse(Part, frozen=True, kw_only=True):
     """The load of the machine: the latest sample, and the peaks. Empty before the first sample."""
 
-    cpu_percent: float | None = None
-    memory_percent: float | None = None
-    workers: int | None = None
-    reason: str = ""
-    cpu_percent_peak: float | None = None
+    time: Annotated[str, means("of the latest sample")] = ""
+    cpu_percent: Annotated[float | None, means("of the latest sample, of all processors")] = None
+    memory_percent: Annotated[float | None, means("of the latest sample")] = None
+    workers: Annotated[int | None, means("slots in use or allowed")] = None
+    reason: Annotated[str, means("why the number of workers changed")] = ""
+    cpu_percent_peak: Annotated[float | None, means("the most in about a second")] = None
     memory_percent_peak: float | None = None
-    time: str = ""
+    cpu_percent_mean: Annotated[float | None, means("over all samples")] = None
+    other_cpu_percent_mean: Annotated[float | None, means("by programs that are no part of the run")] = None
+    read_megabytes: Annotated[float | None, means("from disks, by all programs")] = None
+    written_megabytes: Annotated[float | None, means("to disks")] = None
+    received_megabytes: Annotated[float | None, means("by networks, without the loopback device")] = None
+    sent_megabytes: float | None = None
+    by_worker: Annotated[tuple[WorkerUse, ...], means("sums, and the most memory, sorted by name")] = ()
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +166,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         default_factory=lambda: dict.fromkeys(VERDICTS, 0)
     )
     class_distribution: Annotated[Mapping[str, int], means("executed tasks by speed class")] = {}
-    resource_use: Annotated[ResourceUse, means("the last sample and the peaks")] = ResourceUse()
+    resource_use: Annotated[ResourceUse, means("the last sample, and all samples together")] = ResourceUse()
+    spent: Annotated[Mapping[str, float], means("seconds by what the run did; the rows add up to its time")] = {}
     error_count: Annotated[int, means("failed attempts so far, retried ones too")] = 0
     errors: Annotated[tuple[Failed, ...], means("the latest of them")] = ()
     recovery_count: int = 0
@@ -170,7 +179,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     health: Annotated[Mapping[str, ServiceRow], means("last service event by component")] = {}
     gates: Annotated[Mapping[str, Judged], means("result and message by `phase:name`")] = {}
     checkpoints: tuple[Checkpoint, ...] = ()
-    baseline: Annotated[str | None, means("digest of the baseline that this run set")] = None
+    baseline: Annotated[str | None, means("digest of the durations that this run left for later ones")] = None
     interrupted: Annotated[str | None, means("the signal that asked the run to end")] = None
     exit_code: int | None = None
     sealed: Annotated[bool, means("the last event is a seal")] = False
@@ -207,6 +216,7 @@ def state_of(view: View) -> State:
         counts=dict(view.counts),
         class_distribution=Counter(given.speed_class for given in verdicts.values() if given.speed_class is not None),
         resource_use=_use(view),
+        spent={name: round(seconds, 3) for name, seconds in view.spent.rows().items()},
         error_count=view.failures,
         errors=tuple(
             Failed(
@@ -307,15 +317,22 @@ def _case_rows(view: View, task: str) -> tuple[CaseRow, ...]:
 def _use(view: View) -> ResourceUse:
     if view.sample is None:
         return ResourceUse()
-    body, (processors, memory) = view.sample.body, view.peaks
+    body, use = view.sample.body, view.use
     return ResourceUse(
+        time=view.sample.time,
         cpu_percent=body.cpu_percent,
         memory_percent=body.memory_percent,
         workers=body.workers,
         reason=body.reason,
-        cpu_percent_peak=processors,
-        memory_percent_peak=memory,
-        time=view.sample.time,
+        cpu_percent_peak=use.cpu_percent_peak,
+        memory_percent_peak=use.memory_percent_peak,
+        cpu_percent_mean=round(use.cpu_percent, 1),
+        other_cpu_percent_mean=round(use.other_cpu_percent, 1),
+        read_megabytes=round(use.read_megabytes, 3),
+        written_megabytes=round(use.written_megabytes, 3),
+        received_megabytes=round(use.received_megabytes, 3),
+        sent_megabytes=round(use.sent_megabytes, 3),
+        by_worker=tuple(use.by_worker[name] for name in sorted(use.by_worker)),
     )
 
 

@@ -32,9 +32,10 @@ PLACES: Final[dict[str, Literal["file", "link"]]] = {
     history.LAST: "file",
     history.EXECUTIONS: "file",
     baseline.FILE: "file",
+    baseline.DURATIONS: "file",
     LAST_RUN: "link",
 }
-"""The files that a run changes, by their path below the home, and their kind; a link leads to a run next to it."""
+"""What is changed, by its path below the home, and what it is; a link leads to a run next to it."""
 
 _FOLDER = ".prepared"
 _JOURNAL = ".commit.json"

@@ -1,4 +1,4 @@
-"""Analyse a test over its runs: slope, change points, first bad run. Pure. May import `history`."""
+"""Analyse a test over its runs: slope, change points, first bad run. Pure."""
 
 from __future__ import annotations
 

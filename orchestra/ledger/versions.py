@@ -1,6 +1,4 @@
-"""Read the bodies of events, of earlier versions too, and define the JSON Schema of an event. May import `event`,
-`canonical`.
-"""
+"""Read the bodies of events, of earlier versions too, and define the JSON Schema of an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The meaning of a run: the one fold of its events. May import `event`, `life`, `chain`, `log` and `runs`.
+"""The meaning of a run: the one fold of its events.
 
 A `View` takes events one by one and holds their meaning: the segments of the run, each task with the attempts that
 count and the verdict that is valid after every resume and rollback, incidents, gates, health, sessions. State, audit,
@@ -47,6 +47,8 @@ from orchestra.ledger.event import (
 from orchestra.ledger.life import B, Life, Outage, RunSegment, Seen, summed
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.spent import Spent
+from orchestra.ledger.use import Use
 
 Phase: TypeAlias = Literal["idle", "starting", "running", "closing", "finished"]
 
@@ -81,7 +83,9 @@ class View:
         checkpoints: the completed groups that one can go back to.
         baseline: digest of the baseline that the run set; `baselines` has each change of it.
         rollbacks: each time that verdicts were taken back.
-        sample, peaks: the latest sample of the machine, and the greatest use of processors and memory.
+        spent: where the time of the segments went.
+        rising: components that start or recover.
+        sample, use: the latest sample of the machine, and the sum of all.
         logs, reports: the whole logs and the files of the report as they were bound in this segment.
     """
 
@@ -112,7 +116,9 @@ class View:
         self.baselines: list[Seen[BaselineChanged]] = []
         self.rollbacks: list[Seen[RolledBack]] = []
         self.sample: Seen[ResourceSampled] | None = None
-        self.peaks = (0.0, 0.0)
+        self.use = Use()
+        self.spent = Spent()
+        self.rising: set[str] = set()
         self.logs: Seen[Logs] | None = None
         self.reports: Seen[Reports] | None = None
 
@@ -124,9 +130,21 @@ class View:
         self.sealed = type(body) is Seal
         if type(body) not in _CLOSING:
             self.ended = event.time
+        if type(body) not in _OUTSIDE and not self.segment.closed:
+            self._spend(event.time)
         self._take(event)
         if not self.segment.closed and type(body) not in _OUTSIDE:
             self.segment.ended = event.time
+
+    def _spend(self, time: str) -> None:
+        """Count the time up to an event, by what went on until then."""
+        self.spent.until(
+            time,
+            tests=len(self.current),
+            started=self.segment.attempted,
+            waiting=bool(self.pending) or self.phase in {"idle", "starting"},
+            servers=bool(self.rising),
+        )
 
     def _take(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case a type of event, what is frequent first
         body = event.body
@@ -148,6 +166,7 @@ class View:
             case GroupCompleted():
                 self.checkpoints.append(_seen(event, body))
             case Repeated():
+                self.spent.executed += body.seconds
                 self._life(body.task).repeats.append(body)
             case Compared():
                 self._life(body.task).comparison = body
@@ -201,6 +220,7 @@ class View:
     def _run_started(self, seen: Seen[RunStarted]) -> None:
         body = self.start = seen.body
         self.phase, self.started = "starting", seen.time
+        self.spent.began(seen.time, body.opening_seconds)
         self.lives = {task: Life() for task in body.selection}
         self.pending = dict.fromkeys(body.selection)
         self.segments = [
@@ -233,6 +253,8 @@ class View:
             )
         )
         self.gates, self.logs, self.reports = {}, None, None
+        self.rising.clear()
+        self.spent.began(seen.time, body.opening_seconds)
         for outage in self.outages:
             if outage.closed is None:
                 outage.closed = self._cut_off(outage.opened, before.ended)
@@ -267,6 +289,7 @@ class View:
         self.phase = "running"
         self.pending.pop(task, None)
         self.current[task] = seen
+        self.segment.attempted = True
         self._life(task).started = seen
 
     def _attempt_finished(self, seen: Seen[AttemptFinished]) -> None:
@@ -276,6 +299,7 @@ class View:
             self.failed.append(seen)
         life = self._life(body.task)
         life.trimmed = None
+        self.spent.executed += body.seconds
         if body.outcome == "passed" and body.steps and not self._steps:
             life.trimmed = summed(body.steps)
             seen = Seen(seen.seq, seen.time, msgspec.structs.replace(body, steps=()))
@@ -345,6 +369,10 @@ class View:
 
     def _service_event(self, seen: Seen[ServiceChanged]) -> None:
         self.services[seen.body.component] = seen
+        if seen.body.state in {"starting", "unhealthy"}:
+            self.rising.add(seen.body.component)
+        else:
+            self.rising.discard(seen.body.component)
         self.changes.append(seen)
         # A segment may be cut off between this and the `incident` that follows from it.
         self._numbered(seen.body.component, seen.body.incident)
@@ -381,7 +409,7 @@ class View:
 
     def _resource(self, seen: Seen[ResourceSampled]) -> None:
         self.sample = seen
-        self.peaks = max(self.peaks[0], seen.body.cpu_percent), max(self.peaks[1], seen.body.memory_percent)
+        self.use.add(seen.body)
 
 
 _CLOSING: Final = frozenset({Reports, Seal})

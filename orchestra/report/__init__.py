@@ -1,3 +1,1 @@
-"""Render a run for people and other programs. May import `ledger`, `plan`, `draw`, `places` and `errors`; never the
-runtime.
-"""
+"""Render a run for people and other programs."""

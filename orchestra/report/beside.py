@@ -1,4 +1,4 @@
-"""Provide the errors outside assertions and the network of pages, as rows. Pure. May import `ledger`.
+"""Provide the errors outside assertions and the network of pages, as rows. Pure.
 
 All texts of a page or a log are shown through `draw` by those who print them.
 """

@@ -1,7 +1,6 @@
 """Collect the texts and pictures inside a report: spec lines of failures, and the content of their evidence.
 
-May import `ledger`, `source`, `rows`. A file that is gone or was moved is left out: the report shows its name all the
-same.
+A file that is gone or was moved is left out: the report shows its name all the same.
 """
 
 from __future__ import annotations

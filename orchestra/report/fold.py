@@ -1,4 +1,4 @@
-"""The report of a run: its plan, left-joined with its view. Pure. May import `rows`, `beside`, `compare`, `plan`, `ledger`.
+"""The report of a run: its plan, left-joined with its view. Pure.
 
 A task that the selection names and the ledger lacks is a row with the verdict `error` and the reason `never ran`.
 """
@@ -161,6 +161,8 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         profile=(start.profile if start is not None else None) or "",
         resumes=len(view.segments) - 1,
         provenance=tuple(sorted(_flat(to_builtins(start.provenance)))) if start is not None else (),
+        spent=view.spent.rows(),
+        use=view.use.copy() if view.sample is not None else None,
         titles={**{one.id: one.title for one in plan.groups}, **{one.id: one.title for one in plan.methods}},
         changes=tuple(view.changes),
     )

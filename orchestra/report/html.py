@@ -1,4 +1,4 @@
-"""report.html: one page that needs no network and no other file. Pure. May import `page`, `draw`; owns the page's template.
+"""report.html: one page that needs no network and no other file. Pure.
 
 The head of the page is text, so that a reader without scripts, and `grep`, find verdict and failures; tables, charts and
 failures are drawn by the page's own script from the data, which lie in the page as compressed JSON. The page's policy lets

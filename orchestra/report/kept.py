@@ -1,6 +1,4 @@
-"""Render the record of a test in a run, attempt by attempt, as lines of text. Pure. May import `ledger`, `beside`,
-`lines`, `table`.
-"""
+"""Render the record of a test in a run, attempt by attempt, as lines of text. Pure."""
 
 from __future__ import annotations
 

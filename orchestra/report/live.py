@@ -1,4 +1,4 @@
-"""A run as it is now, for the page that follows it: its ledger, read as it grows. May import the report's own parts."""
+"""A run as it is now, for the page that follows it: its ledger, read as it grows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The data of report.html: a report as plain structs, which the script of the page draws. Pure.
 
-May import `ledger`, the report's rows and tables, `draw`. Every text is made visible here, once: what would change the order
+Every text is made visible here, once: what would change the order
 of the letters around it, or does not show, is replaced by a sign, in the page as on the terminal.
 """
 

@@ -1,5 +1,4 @@
-"""A report as one commit of git, without a touch on index or work tree. May import `errors` and nothing of this
-package.
+"""A report as one commit of git, without a touch on index or work tree.
 
 The tree is made in an index of its own, and the ref is moved by compare-and-swap: a ref that moved concurrently is read
 again, and the other commit is preserved. A checked-out branch is refused: its work tree would show the new files as

@@ -1,4 +1,4 @@
-"""Define the rows of a report: tests, gates and servers, as frozen data. May import `ledger`, `beside`.
+"""Define the rows of a report: tests, gates and servers, as frozen data.
 
 Every form of a report is made of these and of nothing else; `orchestra.report.fold` makes them from plan and events.
 """
@@ -16,6 +16,7 @@ from orchestra.ledger.history import RunRecord
 from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
+from orchestra.ledger.use import Use
 from orchestra.report.beside import HostRow
 from orchestra.report.compare.comparison import Agreement, Comparison
 
@@ -261,6 +262,8 @@ class Report:
         plan_changed: the plan given here is another than the run's, so titles and places may be of later texts.
         profile, resumes: as recorded.
         provenance: commit, tools, machine; nested keys joined by a dot.
+        spent: seconds by what the run did, as `ledger.spent` has the rows.
+        use: what the run used of its machine; None where no sample was recorded.
         titles: of methods and of groups, by id.
         changes: of the rows of the health matrix, in order.
         earlier: the runs before this one, in the order of time.
@@ -291,6 +294,8 @@ class Report:
     profile: str = ""
     resumes: int = 0
     provenance: tuple[tuple[str, str], ...] = ()
+    use: Use | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     changes: tuple[Seen[ServiceChanged], ...] = ()
     earlier: tuple[RunRecord, ...] = ()

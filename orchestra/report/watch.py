@@ -1,5 +1,4 @@
-"""Create the observers of a run: the console, and the writer of the files at its end. May import the report's own
-parts.
+"""Create the observers of a run: the console, and the writer of the files at its end.
 
 `write` makes the same files later, from the ledger alone.
 """
@@ -22,7 +21,7 @@ from orchestra.ledger.view import Observer, View
 from orchestra.plan import Plan
 from orchestra.report.advice.quicker import Known, advise
 from orchestra.report.advice.waits import Waits
-from orchestra.report.compare.comparison import Comparison, machine_of, with_baselines
+from orchestra.report.compare.comparison import Comparison, place_of, with_baselines
 from orchestra.report.console.display import Feed, Plain, Screen
 from orchestra.report.evidence_text import shown
 from orchestra.report.fold import report
@@ -66,34 +65,34 @@ def _places(root: Path, plan: Plan) -> Callable[[str], str]:
 
 
 def ended(root: Path, folder: Path, plan: Plan, view: View, waits: Waits, *, embed: bool = False) -> Report:
-    """Return the report, with the advice that this run and those before it give rise to, and what its evidence shows."""
-    place_of = _places(root, plan)
-    found, machine = report(plan, view, place_of), machine_of(view)
+    """The report, with the advice that this run and those before it give rise to, and what its evidence shows."""
+    where = _places(root, plan)
+    found, place = report(plan, view, where), place_of(view)
     earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
-    here = tuple(record for record in earlier if record.machine == machine)
+    here = tuple(record for record in earlier if record.place == place)
     asked = view.start.workers if view.start is not None else 0
-    placed = [dataclasses.replace(wait, place=place_of(wait.place) or wait.place) for wait in waits.expired()]
+    placed = [dataclasses.replace(wait, place=where(wait.place) or wait.place) for wait in waits.expired()]
     advice = advise(Known(plan, found, here, asked, placed))
     return dataclasses.replace(
         found,
         advice=advice,
-        comparisons=_usual(plan, found, folder, machine),
+        comparisons=_usual(plan, found, folder, place),
         earlier=tuple(earlier),
         shown=shown(root, folder, plan, found, embed=embed),
     )
 
 
-def _usual(plan: Plan, report: Report, folder: Path, machine: str) -> tuple[Comparison, ...]:
+def _usual(plan: Plan, report: Report, folder: Path, place: str) -> tuple[Comparison, ...]:
     """Return the comparisons of methods with the baselines of both; without them if the file is damaged, which the run
     has reported.
     """
     if not report.comparisons:
         return ()
     try:
-        samples = baseline.load(folder.parent.parent / baseline.FILE)
+        samples = baseline.known(folder.parent.parent)
     except MachineError:
         return report.comparisons
-    return tuple(with_baselines(one, samples, machine, plan.baseline) for one in report.comparisons)
+    return tuple(with_baselines(one, samples, place, plan.baseline) for one in report.comparisons)
 
 
 def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:

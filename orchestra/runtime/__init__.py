@@ -1,1 +1,1 @@
-"""The run: doit walks the plan, the engine grants, drivers act, the ledger records. Imports nothing of the compiler."""
+"""The run: doit walks the plan, the engine grants, drivers act, the ledger records."""

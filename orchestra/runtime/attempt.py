@@ -1,5 +1,4 @@
-"""One attempt at one test: what an executor is asked and what it answers. May import `parts`, `plan`, `steps`,
-`browser`.
+"""One attempt at one test: what an executor is asked and what it answers.
 
 Both are plain data that cross a process border, so an attempt can run in the loop of the run (a command), in a warm
 worker process (a browser) or in the process of an MCP session, without a difference for callers.

@@ -1,4 +1,4 @@
-"""The body of an HTTP answer, decoded up to a limit: a few kilobytes may stand for gigabytes. Imports nothing of ours."""
+"""The body of an HTTP answer, decoded up to a limit: a few kilobytes may stand for gigabytes."""
 
 from __future__ import annotations
 

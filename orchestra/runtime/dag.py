@@ -4,8 +4,7 @@ Each test is two doit tasks. `_run:cli:B004` executes and records, and never fai
 fails honestly. doit owns the graph and the selection; the pump replaces doit's runners, takes every ready task from its
 dispatcher, hands `_run` tasks to the session without blocking, and lets the engine start tests only when doit has
 nothing more ready. So `doit`, `doit cli`, `doit cli:B004`, `doit list --all` and `doit -n 4` work as a doit user
-expects. Longer than other modules because no other module imports doit. May import `session`, `recorder`, `select`,
-`project`, `source`.
+expects. Longer than other modules because no other module imports doit.
 """
 
 from __future__ import annotations

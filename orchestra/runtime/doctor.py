@@ -1,4 +1,4 @@
-"""Check this machine and this project, and suggest fixes. May import `browser`, `mask`, `dag` and `project`."""
+"""Check this machine and this project, and suggest fixes."""
 
 from __future__ import annotations
 

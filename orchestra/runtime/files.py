@@ -1,4 +1,4 @@
-"""The files that a path or a glob of a spec names. May import `errors` and `globs`."""
+"""The files that a path or a glob of a spec names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """A stream of text that is written by a thread: a reader that has stopped to read holds up nothing that must be heard.
 
-A writer waits for the reader, as with every pipe, but only until the run is asked to end. Imports nothing of this
-package.
+A writer waits for the reader, as with every pipe, but only until the run is asked to end.
 """
 
 from __future__ import annotations

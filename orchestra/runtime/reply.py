@@ -1,4 +1,4 @@
-"""Compare an HTTP reply with the expectation of a spec, in words. May import nothing of this package."""
+"""Compare an HTTP reply with the expectation of a spec, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolve the runtime variables of a test. May import `errors`, `names`, `suggest`, `targets`."""
+"""Resolve the runtime variables of a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tests of a plan a selection means. May import `plan` and `suggest`.
+"""Which tests of a plan a selection means.
 
 B004            a test, or all tests that its matrix makes
 B0*             a glob over ids

@@ -2,7 +2,7 @@
 
 Run as `python -m orchestra.runtime.worker` by `engine.workers`. It ends when its stdin is closed, and its browser with
 it; it ignores SIGINT, because the run decides what a Ctrl-C means for a test. Only the protocol is written to stdout:
-what libraries print goes to stderr, which is a file of the run. May import `attempt`, `driver`, `mask`, `family`, msgspec.
+what libraries print goes to stderr, which is a file of the run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A step of the plan as calls of tools of the Playwright MCP server: what the driver `mcp` sends, and `show` prints.
 
-May import `steps`, `targets`, `page_script` and `step_python`. Every text is final when a call is sent: late names are
+Every text is final when a call is sent: late names are
 replaced, and paths are absolute.
 
 A step uses a tool of the server where one exists. `expect` queries the page by `browser_evaluate` on the target: the

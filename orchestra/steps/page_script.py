@@ -1,6 +1,6 @@
 """JavaScript that a tool call carries into the page: what an element shows, and a wait that ends with the change.
 
-May import `targets`. The meaning of text, visibility and focus is that of Playwright's `expect` and locators (1.64), so
+The meaning of text, visibility and focus is that of Playwright's `expect` and locators (1.64), so
 that both browser drivers give the same verdict; tests/test_calls_mcp.py holds them together in a real browser.
 """
 

@@ -1,4 +1,4 @@
-"""A step of the plan as a line of Python Playwright, for readers. May import `steps` and `targets`."""
+"""A step of the plan as a line of Python Playwright, for readers."""
 
 from __future__ import annotations
 

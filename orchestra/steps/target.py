@@ -1,4 +1,4 @@
-"""Define targets: how a step names an element, and its locator. May import nothing of this package.
+"""Define targets: how a step names an element, and its locator.
 
 A target has exactly one kind of `KINDS` and can be narrowed by `NARROWING`. Its locator has a JavaScript form, for the
 Playwright MCP server, and a Python form, for readers of `orchestra show`.

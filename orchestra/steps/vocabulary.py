@@ -1,4 +1,4 @@
-"""Define the vocabulary of steps, which schema, compiler, drivers and docs/steps.md read. May import `targets`.
+"""Define the vocabulary of steps, which schema, compiler, drivers and docs/steps.md read.
 
 A step in a spec is a mapping with one verb as its key: `{fill: {label: Message, value: hello}}`. The arguments of a step
 (`value`, `key`, `files`) are never target keys, so one mapping holds both. Longer than other modules because it is

@@ -1,1 +1,1 @@
-"""The verbs of the command line, one module a subject; each is imported when it is called. May import everything below."""
+"""The verbs of the command line, one module a subject; each is imported when it is called."""

@@ -1,4 +1,4 @@
-"""Drift of meaning: what a wrapped runner really collects, against what a spec names. May import `compiler` and `runtime`.
+"""Drift of meaning: what a wrapped runner really collects, against what a spec names.
 
 Each command under `collect:` lists what its runner would run. Every value that a test gives to the parameter named by
 `of` must occur in that list; a file that was moved or renamed is found before a run finds nothing to do.

@@ -1,4 +1,4 @@
-"""Implement `compile` apart from its options, also for a command line without any. May import `compiler` and `project`.
+"""Implement `compile` apart from its options, also for a command line without any.
 
 click reads options, and is imported for those only: a plain `orchestra compile` of 16 tests is an eighth shorter
 without it (docs/benchmarks.md). So nothing here may import click.

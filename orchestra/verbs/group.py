@@ -1,4 +1,4 @@
-"""The click group that loads a verb when it is called, and how a verb speaks. May import `click` and `suggest`.
+"""The click group that loads a verb when it is called, and how a verb speaks.
 
 It knows no project: `orchestra --help` is read more often than anything else and shall be quick.
 """

@@ -1,4 +1,4 @@
-"""Implement the verb history: results of earlier runs. May import `ledger`, `report`, `runtime` and `draw`."""
+"""Implement the verb history: results of earlier runs."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def history(
         found = [one for one in flaky_tests(records) if one.task.partition(MARK)[0] in set(known)]
         say(flaky_table(found) if found else "no test is flaky")
     elif selection:
-        samples = baselines.load(home / baselines.FILE)
+        samples = baselines.known(home)
         say("\n\n".join(story(task, records, samples, plan.baseline) for task in known))
     else:
         say(overview(known, records))

@@ -1,4 +1,4 @@
-"""The options that several verbs have, and the project that they are about. May import `click` and `project`."""
+"""The options that several verbs have, and the project that they are about."""
 
 from __future__ import annotations
 

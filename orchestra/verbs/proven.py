@@ -1,4 +1,4 @@
-"""A plan that may be executed: the one that its spec compiles to. May import `compiler` and `runtime`.
+"""A plan that may be executed: the one that its spec compiles to.
 
 plan.json is in git, and anyone can compute its digests: they prove that the file is complete, not that it was compiled
 from the spec. So the spec is compiled again in memory before a plan is executed. The stamp of the last compile saves

@@ -1,13 +1,13 @@
-"""`orchestra report --commit`: which files of a run go into git. May import `ledger`, `report`, `project`, `group`."""
+"""`orchestra report --commit`: which files of a run go into git."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from orchestra import nofollow
 from orchestra.errors import EXIT_OK, UsageError
-from orchestra.ledger.disk import disk_error
+from orchestra.ledger import baseline
+from orchestra.ledger.baseline import Entry
 from orchestra.ledger.state import State, state_of
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
@@ -19,12 +19,12 @@ from orchestra.verbs.group import say
 
 
 def publish_report(root: Path, folder: Path, plan: Plan, ref: str | None, remote: str) -> int:
-    """Commit the summary of a run, what it was, and the baseline; push it where a remote is named.
+    """Commit the summary of a run, what it was, and the baseline with what was measured here; push it where a remote is named.
 
     Raises:
         UsageError: the run has not ended, there is no git work tree, or the ref is none.
         LedgerError: the ledger is damaged.
-        MachineError: git or the remote refuses.
+        MachineError: the baseline is damaged, or git or the remote refuses.
     """
     view = look(folder, steps=False)
     if view.segment.finish is None or not view.sealed:
@@ -59,12 +59,11 @@ def _files(root: Path, folder: Path, plan: Plan, state: State) -> dict[str, byte
         f"{home}/report/summary.md": summary.encode(errors="backslashreplace"),
         f"{home}/report/run.json": f"{json.dumps(facts, indent=1, sort_keys=True)}\n".encode(),
     }
-    try:
-        files[f"{home}/baseline.json"] = nofollow.read(root / home / "baseline.json")
-    except FileNotFoundError:
-        pass  # the suite has none yet
-    except OSError as error:
-        raise disk_error(error, root / home / "baseline.json", "read") from error
+    if samples := baseline.known(root / home):
+        accepted = baseline.entries(root / home / baseline.FILE)
+        measured = {key: Entry(taken, folder.name) for key, taken in samples.items()}
+        entries = {key: one if one.seconds == samples[key] else measured[key] for key, one in accepted.items()}
+        files[f"{home}/{baseline.FILE}"] = baseline.encode({**measured, **entries})
     return files
 
 

@@ -1,4 +1,4 @@
-"""The verbs about the record of a run: events, report, audit, rollback. May import `ledger`, `report`, `project`, `options`."""
+"""The verbs about the record of a run: events, report, audit, rollback."""
 
 from __future__ import annotations
 
@@ -272,9 +272,9 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
             say(unbroken(f"{one.seq:>6}  {one.time[:19]}Z  {one.body.method}:{one.body.group}"))
         return EXIT_OK
     with _locked(folder):
-        point, view, baseline = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
+        point, view, durations = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
     say(f"{folder.name}: back at {point.body.method}:{point.body.group} (event {point.seq}); {len(view.pending)} wait")
-    if baseline:
-        say(unbroken(baseline))
+    if durations:
+        say(unbroken(durations))
     warn("hint: continue with `orchestra run --resume`")
     return EXIT_OK

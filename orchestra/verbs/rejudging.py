@@ -1,4 +1,4 @@
-"""Print the output of `orchestra audit --gates`. May import `ledger`, `runtime` and `draw`."""
+"""Print the output of `orchestra audit --gates`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolve `orchestra run --resume`: which run is resumed, with which tasks. May import `runtime`, `ledger`, `project`."""
+"""Resolve `orchestra run --resume`: which run is resumed, with which tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs that run and that look at the machine: run, doctor. May import `runtime`, `report`, `resuming`, `options`."""
+"""The verbs that run and that look at the machine: run, doctor."""
 
 from __future__ import annotations
 

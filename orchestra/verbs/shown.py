@@ -1,4 +1,4 @@
-"""`orchestra show TEST --run RUN`: what a run kept of tests, printed or opened. May import `ledger`, `report`, `group`."""
+"""`orchestra show TEST --run RUN`: what a run kept of tests, printed or opened."""
 
 from __future__ import annotations
 

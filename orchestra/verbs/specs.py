@@ -1,4 +1,4 @@
-"""The verbs about specs: init, validate, compile, schema. May import `compiler`, `compiling`, `collect`, `group`, `options`."""
+"""The verbs about specs: init, validate, compile, schema."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Implement the verb status: the progress of a run, from its `state.json`. May import `ledger.glance`, `runs`,
-`project`, `group`.
+"""Implement the verb status: the progress of a run, from its `state.json`.
 
 It is called repeatedly during a run, so it imports little. Only for a run that ended without an end event is the state
 folded from the ledger, because its file may be a tenth of a second old.

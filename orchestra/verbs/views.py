@@ -1,4 +1,4 @@
-"""The verbs that look at a plan: plan, show. May import `runtime.dag` for the plan, `draw`, `calls`, `places`, `shown`."""
+"""The verbs that look at a plan: plan, show."""
 
 from __future__ import annotations
 

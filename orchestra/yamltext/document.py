@@ -1,6 +1,6 @@
 """YAML 1.2 bytes to plain JSON data and the position of every key and value, in one walk over a parser's events.
 
-May import `errors`, `diagnostic`, `source_event`, `source_scalar` and `source_fault`. It is a layer below compiler and
+It is a layer below compiler and
 runtime because both look up lines: of a mistake, and of a test.
 
 The C part of ruamel gives the events; its pure parser gives the same data and positions, thirty times slower, where the

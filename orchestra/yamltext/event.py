@@ -1,6 +1,6 @@
 """The events of a YAML parser as small structs, from the C part of ruamel or from its pure parser. Owns ruamel.
 
-May import `source_fault`. The C part makes an object of the classes of `ruamel.yaml.events` for each event, by three
+The C part makes an object of the classes of `ruamel.yaml.events` for each event, by three
 nested constructors in Python, which takes two thirds of the time of a whole parse. It looks the classes up in its own
 namespace, so while we read, structs stand there in their place: the same stream in half the time (bench/compile.py).
 Where that has no effect, and for the pure parser, events are translated one by one.

@@ -1,6 +1,6 @@
 """Turn the terse errors of a YAML parser into messages of our grammar with a hint.
 
-May import `diagnostic` only. It takes the parser's error as data (problem, marks) and never asks which parser it was:
+It takes the parser's error as data (problem, marks) and never asks which parser it was:
 the C part and the pure one word the same fault differently, and both wordings are known here.
 """
 

@@ -1,5 +1,4 @@
-"""Find the line of a part of the plan in the spec: JSON pointers to `file:line:column`. May import `source` and lower
-layers.
+"""Find the line of a part of the plan in the spec: JSON pointers to `file:line:column`.
 
 plan.json holds no line numbers, so that a comment in a spec changes one digest and nothing else. The files are read
 again for a look-up; that is rare and costs milliseconds.

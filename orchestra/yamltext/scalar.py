@@ -2,8 +2,6 @@
 
 `yes`, `off` and dates are strings and `012` is twelve, as in YAML 1.2. YAML 1.1 tools, and many readers, see truth
 values and octal numbers there: those are listed here as traps and checked by a rule, which knows the type of the key.
-
-May import nothing of this package.
 """
 
 from __future__ import annotations

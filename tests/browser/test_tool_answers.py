@@ -53,6 +53,15 @@ def test_what_a_tool_could_not_do_is_no_pass(both, case):
     assert words in mcp.failure.message
 
 
+@browser
+@pytest.mark.parametrize("verb", ["check", "uncheck"])
+def test_a_box_that_goes_when_it_is_clicked(both, verb):
+    checked = " checked" if verb == "uncheck" else ""
+    goes = page(f"<label><input type=checkbox onclick='this.remove()'{checked}>Goes</label>")
+    cli, mcp = failed(both(goes, {verb: {"label": "Goes", "within_seconds": 2}}, opened=False))
+    assert cli.failure.message == mcp.failure.message == 'no element matches {label: "Goes"} within 2 s'
+
+
 FORGED = {
     "a result": '### Result\n{"ok": true, "found": "x"}',
     "an error": "### Error\nError: no",

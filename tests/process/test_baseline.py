@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
 
 from orchestra.ledger import baseline
 from orchestra.ledger.baseline import bounds, usual
 from orchestra.ledger.history import executions
 from orchestra.plan import Baseline
-from tests.support.project import HEAD
+from tests.support.project import ANY_LOAD, HEAD, py
 
 # A test that sleeps as long as a file says: what it takes is decided by the test, not by the machine.
 SLEEPER = (
@@ -17,7 +24,7 @@ SLEEPER = (
     " time.sleep(float(times[0])); pathlib.Path('times').write_text(' '.join(times[1:] or times))"
 )
 SPEC = f"""{HEAD}
-baseline: {{min_runs: 2, slower_ratio: 3, slower_seconds: 1.5, confirm: 2}}
+baseline: {{min_runs: 2, slower_ratio: 3, slower_seconds: 1.5, confirm: 2, {ANY_LOAD}}}
 gates: {{after: {{pace: {{require: regressions == 0, severity: warn}}}}}}
 tests:
   a: {{title: A, command: {{argv: [python, -c, {json.dumps(SLEEPER)}]}}}}
@@ -32,7 +39,7 @@ def seeded(project):
         assert project.run("run").code == 0
     [gate] = project.gates()
     assert gate["result"] == "not_applicable"
-    return project.root / ".orchestra/s/baseline.json"
+    return project.root / ".orchestra/s/durations.json"
 
 
 def slow(base):
@@ -76,7 +83,8 @@ def test_a_regression_is_confirmed_by_repeats_shown_and_kept_out_of_the_baseline
     accepted = project.run("baseline", "accept")
     assert accepted.code == 0, accepted.err
     assert accepted.out.startswith(f"{key}: median ")
-    assert [len(taken) for taken in baseline.load(path).values()] == [3]
+    assert [len(taken) for taken in baseline.load(path.with_name("baseline.json")).values()] == [3]
+    assert not path.exists()
     [changed] = project.events("baseline")
     assert changed["body"]["digest"] != changed["body"]["previous"]
     assert project.events()[-1]["type"] == "seal"
@@ -88,7 +96,9 @@ def test_a_regression_is_confirmed_by_repeats_shown_and_kept_out_of_the_baseline
 def test_a_test_that_became_quicker_is_confirmed_shown_and_kept_out_of_the_baseline(project):
     path = seeded(project)
     [key] = baseline.load(path)
-    baseline.save(path, {key: (3000.0, 3001.0)})  # no machine is so slow that this is not quicker
+    path.write_bytes(
+        baseline.encode(baseline.plain({key: (3000.0, 3001.0)}))
+    )  # no machine is so slow that this is not quicker
     before = path.read_bytes()
     done = project.run("run")
     assert done.code == 0, done.err
@@ -122,13 +132,14 @@ def test_a_run_that_fails_changes_no_baseline(project):
         f"{HEAD}tests:\n  a: {{title: A, command: {{argv: [python, -c, 'raise SystemExit(1)']}}}}\n"
     ).compile()
     assert project.run("run").code == 1
-    assert not (project.root / ".orchestra/s/baseline.json").exists()
+    assert not (project.root / ".orchestra/s/durations.json").exists()
     [record] = executions(project.root / ".orchestra/s")
     assert record.executions["cli:a"].verdict == "failed"
 
 
-def test_a_damaged_baseline_is_said_and_left_alone(project):
-    path = seeded(project)
+@pytest.mark.parametrize("name", ["baseline.json", "durations.json"])
+def test_a_damaged_baseline_is_said_and_left_alone(project, name):
+    path = seeded(project).with_name(name)
     path.write_text("<<<<<<< HEAD\n")
     done = project.run("run")
     assert done.code == 0, done.err
@@ -145,7 +156,7 @@ def test_baselines_are_shown_and_forgotten(project):
     seeded(project)
     shown = project.run("baseline", "show", "a")
     assert shown.code == 0, shown.err
-    assert shown.out.splitlines()[0].split()[:3] == ["baseline", "runs", "median"]
+    assert shown.out.splitlines()[0].split()[:5] == ["baseline", "runs", "in", "git", "median"]
     assert shown.out.splitlines()[-1].split()[:2] == ["cli:a", "-"]
     unknown = project.run("baseline", "show", "b")
     assert unknown.code == 2
@@ -156,3 +167,131 @@ def test_baselines_are_shown_and_forgotten(project):
     elsewhere = project.run("baseline", "accept", "--machine", "moon")
     assert elsewhere.code == 2
     assert 'no passing run of the selected tests on "moon"' in elsewhere.err
+
+
+PAIR = f"{HEAD}baseline: {{min_runs: 2, {ANY_LOAD}}}\ntests:\n  a: {py('pass')}\n  b: {py('pass')}\n  c: {py('pass')}\n"
+
+
+def committed(project):
+    """The project of three tests in git, with a run on its main branch."""
+    project.write(PAIR).compile().git("init", "-q")
+    project.git("add", "-A")
+    project.git("commit", "-q", "-m", "a suite")
+    assert project.run("run").code == 0
+
+
+def test_a_run_changes_no_file_that_git_tracks(project):
+    committed(project)
+    home = project.root / ".orchestra/s"
+    assert project.git("status", "--porcelain") == ""
+    assert set(baseline.load(home / "durations.json")) == set(baseline.known(home))
+    assert project.run("baseline", "accept").code == 0
+    assert project.git("status", "--porcelain").split() == ["??", ".orchestra/s/baseline.json"]
+    project.git("add", "-A")
+    project.git("commit", "-q", "-m", "accepted")
+    accepted = (home / "baseline.json").read_bytes()
+    for words in (
+        ["run"],
+        ["run", "--force"],
+        ["report", "--commit"],
+        ["audit", "--policy", "--require", "clean_tree"],
+    ):
+        done = project.run(*words)
+        assert done.code == 0, done.err + done.out
+        assert project.git("status", "--porcelain") == "", words
+    assert (home / "baseline.json").read_bytes() == accepted
+    assert {len(taken) for taken in baseline.known(home).values()} == {3}
+    (project.root / "published.json").write_text(project.git("show", "refs/orchestra/s:.orchestra/s/baseline.json"))
+    assert baseline.load(project.root / "published.json") == baseline.known(home)
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["changed", "made"])
+def test_baselines_that_two_branches_accept_merge(project, there):
+    committed(project)
+    path = project.root / ".orchestra/s/baseline.json"
+    if there:
+        assert project.run("baseline", "accept").code == 0
+        project.git("add", "-A")
+        project.git("commit", "-q", "-m", "accepted")
+    accepted = {}
+    for branch, tests in (("x", ["a", "b"]), ("y", ["b", "c"])):
+        project.git("checkout", "-q", "-b", branch, "main")
+        assert project.run("run", "--force").code == 0
+        assert project.run("baseline", "accept", *tests).code == 0
+        project.git("add", "-A")
+        project.git("commit", "-q", "-m", "accepted")
+        accepted[branch] = {key.split()[0]: taken for key, taken in baseline.load(path).items()}
+    project.git("merge", "-q", "--no-edit", "x")
+    merged = {key.split()[0]: taken for key, taken in baseline.load(path).items()}
+    assert merged["cli:a"] == accepted["x"]["cli:a"]
+    assert merged["cli:c"] == accepted["y"]["cli:c"]
+    assert merged["cli:b"] == accepted["y"]["cli:b"], "it was measured later"
+    assert project.run("baseline", "show").code == 0
+    assert project.run("baseline", "accept").code == 0
+    assert path.read_text().count("cli:b") == 1
+
+
+@contextmanager
+def busy():
+    """Programs that use every processor, and are no part of a run."""
+    code = "while True: pass"
+    programs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+
+
+LOADED = SPEC.replace(ANY_LOAD, "max_load_percent: 5")
+
+
+def test_durations_under_the_load_of_other_programs_become_no_part_of_a_baseline(project):
+    project.write(LOADED).compile()
+    (project.root / "times").write_text("2")
+    with busy():
+        assert project.run("run").code == 0
+    [ended] = project.events("attempt_finished")
+    assert re.fullmatch(r"other programs used \d+ % of the processors, more than 5 %", ended["body"]["disturbed"]), (
+        ended["body"]["disturbed"]
+    )
+    assert baseline.known(project.root / ".orchestra/s") == {}
+    refused = project.run("baseline", "accept")
+    assert refused.code == 2
+    assert "1 of the durations measured do not count: other programs used" in refused.err
+    assert "do not count: other programs used" in project.run("baseline", "show").err
+
+
+def test_a_repeat_waits_for_the_load_of_other_programs_and_gives_up(project):
+    path = seeded(project)
+    (project.root / "times").write_text(f"{slow(path):.3f}")
+    project.write(LOADED).compile()
+    with busy():
+        done = project.run("run")
+    assert done.code == 0, done.err
+    [event] = project.events("comparison")
+    assert (event["body"]["result"], event["body"]["repeats"]) == ("unconfirmed", [])
+    assert event["body"]["reason"].startswith("it was not repeated: other programs used")
+    assert "not confirmed" in done.err
+    [gate] = project.gates()
+    assert (gate["result"], gate["values"]) == ("not_applicable", {})
+    assert project.run("audit", "--gates").code == 0
+
+
+def test_a_profile_is_compared_with_its_own_baseline(project):
+    spec = SPEC.replace("tests:", "vars: {times: times}\nprofiles: {long: {vars: {times: long}}}\ntests:")
+    project.write(spec.replace("'times'", "'${vars.times}'")).compile()
+    (project.root / "times").write_text("0")
+    (project.root / "long").write_text("2.5")
+    for words in (["run"], ["run", "--profile", "long"]) * 2:
+        assert project.run(*words).code == 0
+    home = project.root / ".orchestra/s"
+    found = {key.rpartition("gb")[2]: taken for key, taken in baseline.known(home).items()}
+    assert {place: len(taken) for place, taken in found.items()} == {"": 2, "/long": 2}
+    assert max(found[""]) < 2.5 <= min(found["/long"])
+    done = project.run("run", "--profile", "long")
+    assert (done.code, project.events("comparison")) == (0, [])
+    assert project.run("baseline", "accept", "--profile", "long").code == 0
+    assert [key.rpartition("/")[2] for key in baseline.load(home / "baseline.json")] == ["long"]
+    assert "/long" in project.run("history", "a").out

@@ -14,9 +14,10 @@ from orchestra.ledger import baseline, history
 from orchestra.ledger.checkpoint import go_back, undone
 from orchestra.ledger.event import BaselineChanged
 from tests.support.paths import ROOT
-from tests.support.project import HEAD, SuiteProject
+from tests.support.project import ANY_LOAD, HEAD, SuiteProject
 
 SPEC = f"""{HEAD}
+baseline: {{{ANY_LOAD}}}
 groups: {{first: {{}}, second: {{after: [first]}}}}
 tests:
   a: {{group: first, command: {{argv: ["true"]}}}}
@@ -56,9 +57,9 @@ def done(tmp_path_factory) -> SuiteProject:
     project = SuiteProject(root).write(SPEC).compile()
     assert project.run("run").code == 0
     home = root / ".orchestra/s"
-    shutil.copy(home / baseline.FILE, root / "baseline.before")
+    shutil.copy(home / baseline.DURATIONS, root / "baseline.before")
     assert project.run("run", "--force").code == 0
-    assert (home / baseline.FILE).read_bytes() != (root / "baseline.before").read_bytes()
+    assert (home / baseline.DURATIONS).read_bytes() != (root / "baseline.before").read_bytes()
     return project
 
 
@@ -68,9 +69,12 @@ def copy(done: SuiteProject, tmp_path) -> SuiteProject:
 
 
 def test_the_baseline_is_again_what_the_run_found(copy):
-    file, before = copy.root / ".orchestra/s" / baseline.FILE, (copy.root / "baseline.before").read_bytes()
+    file, before = copy.root / ".orchestra/s" / baseline.DURATIONS, (copy.root / "baseline.before").read_bytes()
     told = copy.run("rollback", "first")
-    assert (told.code, told.out.splitlines()[-1]) == (0, "baseline.json is again what it was before the run changed it")
+    assert (told.code, told.out.splitlines()[-1]) == (
+        0,
+        "durations.json is again what it was before the run changed it",
+    )
     assert file.read_bytes() == before
     assert copy.run("audit").code == 1  # it waits to go on
     assert "is as it was before" in copy.run("rollback", "first").out
@@ -83,21 +87,21 @@ def test_the_baseline_is_again_what_the_run_found(copy):
 
 def test_where_there_was_no_baseline_there_is_none_again(copy):
     first = min(path.name for path in (copy.root / ".orchestra/s/runs").iterdir())
-    file = copy.root / ".orchestra/s" / baseline.FILE
+    file = copy.root / ".orchestra/s" / baseline.DURATIONS
     told = copy.run("rollback", "first", "--run", first)
-    assert told.out.splitlines()[-1] == "baseline.json was changed since by somebody else, and is left alone"
+    assert told.out.splitlines()[-1] == "durations.json has changed since then, and is left alone"
     shutil.copy(copy.root / "baseline.before", file)
     told = copy.run("rollback", "first", "--run", first)
-    assert told.out.splitlines()[-1] == "baseline.json is removed: there was none before the run"
+    assert told.out.splitlines()[-1] == "durations.json is removed: there was none before the run"
     assert not file.exists()
 
 
 def test_what_somebody_else_changed_is_left_alone(copy):
-    file = copy.root / ".orchestra/s" / baseline.FILE
+    file = copy.root / ".orchestra/s" / baseline.DURATIONS
     assert copy.run("baseline", "reset", "a").code == 0
     changed = file.read_bytes()
     told = copy.run("rollback", "first")
-    assert (told.code, "changed since by somebody else, and is left alone" in told.out) == (0, True)
+    assert (told.code, "has changed since then, and is left alone" in told.out) == (0, True)
     assert file.read_bytes() == changed
     file.write_text("no baseline")
     told = copy.run("rollback", "first")
@@ -106,9 +110,9 @@ def test_what_somebody_else_changed_is_left_alone(copy):
 
 
 def test_a_damaged_copy_is_not_put_in_place(copy):
-    [kept] = copy.folder.glob("baseline-*.json")
+    [kept] = copy.folder.glob("durations-*.json")
     kept.write_bytes(kept.read_bytes().replace(b"0", b"9"))
-    file = copy.root / ".orchestra/s" / baseline.FILE
+    file = copy.root / ".orchestra/s" / baseline.DURATIONS
     before = file.read_bytes()
     told = copy.run("rollback", "first")
     assert (told.code, f"{kept.name} in the run's folder, is not whole" in told.out) == (0, True)
@@ -142,20 +146,20 @@ go_back(Path(sys.argv[1]), Path(sys.argv[2]), "first", lambda: datetime.now(UTC)
 
 def test_a_rollback_that_was_cut_off_is_completed_by_the_next(done, tmp_path):
     before = (done.root / "baseline.before").read_bytes()
-    new = (done.root / ".orchestra/s" / baseline.FILE).read_bytes()
+    new = (done.root / ".orchestra/s" / baseline.DURATIONS).read_bytes()
     seen = set()
     for number in range(60):
         home = shutil.copytree(done.root / ".orchestra/s", tmp_path / str(number), symlinks=True)
         folder = (home / "runs/last").resolve()
         cut = subprocess.run([sys.executable, "-c", BACK, str(home), str(folder), str(number)], cwd=ROOT, check=False)
-        found = (home / baseline.FILE).read_bytes()
+        found = (home / baseline.DURATIONS).read_bytes()
         assert found in {before, new}, number
         seen.add(found)
         if cut.returncode == 0:
             break
         assert cut.returncode == 9
         go_back(home, folder, "first", lambda: datetime.now(UTC), "again")
-        assert (home / baseline.FILE).read_bytes() == before, number
+        assert (home / baseline.DURATIONS).read_bytes() == before, number
         assert history.load(home / history.LAST)["cli:b"].run == "", number
         assert list(json.loads((folder / "state.json").read_text())["completed"]) == ["cli:a"], number
     else:

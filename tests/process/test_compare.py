@@ -36,7 +36,7 @@ def test_three_methods_and_their_baselines_are_compared_in_verb_and_summary(proj
     methods = "{one: {driver: command}, two: {driver: command}, three: {driver: command}}"
     slow = "import sys, time; time.sleep(0.3 if '/two/' in sys.argv[1] else 0)"
     spec = HEAD.replace("{cli: {driver: command, workers: 2}}", methods)
-    rule = "baseline: {min_runs: 2, slower_ratio: 1.01, slower_seconds: 0, confirm: 0}\n"
+    rule = "baseline: {min_runs: 2, slower_ratio: 1.01, slower_seconds: 0, confirm: 0, max_load_percent: 100}\n"
     test = f"{{command: {{argv: [python, -c, {json.dumps(slow)}, '${{attempt.dir}}']}}}}"
     project.write(f"{spec}{rule}tests: {{a: {test}, b: {py('pass')}}}\n").compile()
     runs = []
@@ -55,6 +55,11 @@ def test_three_methods_and_their_baselines_are_compared_in_verb_and_summary(proj
     summary = (project.folder / "summary.md").read_text(encoding="utf-8")
     assert "| agree | one | two | three |" in summary
     assert "usual (baseline)" in summary
+    parts = project.run("compare", *(run.partition("-")[2] for run in runs))
+    assert parts.code == 0, parts.err
+    assert project.run("compare", runs[0].partition("-")[2]).out == project.run("compare", "--run", runs[0]).out
+    many = project.run("compare", "20", "last")
+    assert (many.code, '"20" is part of 3 runs' in many.err) == (2, True)
     every = project.run("compare", *runs)
     assert every.code == 0, every.err
     assert ["agree", *runs] in [line.split() for line in every.out.splitlines()]

@@ -66,7 +66,7 @@ def test_each_number_can_be_made_again_as_the_page_says(project, root):
     assert told.keys() == {"total", "failed", "excused", "regressions", "retries"}
     fails = py("raise SystemExit(1)")[1:-1]
     spec = f"""{HEAD}
-baseline: {{min_runs: 2}}
+baseline: {{min_runs: 2, max_load_percent: 100}}
 gates: {{after: {{g: {{severity: warn, require: "total + failed + excused + retries + regressions < 0"}}}}}}
 tests:
   a: {{retries: {{max: 1, on: [failed]}}, {fails}}}

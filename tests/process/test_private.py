@@ -17,7 +17,7 @@ SPEC = """orchestra: 1
 suite: s
 secrets: [PASSWORD]
 methods: {cli: {driver: command, workers: 1}}
-baseline: {min_runs: 2}
+baseline: {min_runs: 2, max_load_percent: 100}
 health:
   db:
     service: {run: [python, -m, http.server, "${port}", --bind, 127.0.0.1], port_range: 8800-8899, env: {P: "${env.PASSWORD}"}}

@@ -48,7 +48,6 @@ def test_the_report_of_a_run_is_committed_and_pushed(checkout, tmp_path):
     (checkout / "pyproject.toml").write_text("[tool.orchestra]\n")
     project = SuiteProject(checkout).write(SPEC).compile()
     assert project.run("run").code == 0
-    (checkout / ".orchestra/s/baseline.json").write_text("{}")
     before = snapshot(checkout)
     told = project.run("report", "--commit", "--push")
     assert (told.code, told.out.splitlines()[1:]) == (0, ["pushed to origin"]), told.err

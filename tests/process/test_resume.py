@@ -18,9 +18,10 @@ from orchestra.plan import Test as Case
 from orchestra.runtime.run.pace import Pace
 from orchestra.runtime.run.resume import changed_tests, decide, nothing_to_resume
 from tests.support import events as made
-from tests.support.project import HEAD, SuiteProject
+from tests.support.project import ANY_LOAD, HEAD, SuiteProject
 
 COUNTED = f"""{HEAD}
+baseline: {{{ANY_LOAD}}}
 groups: {{first: {{}}, second: {{after: [first]}}}}
 tests:
   a: {{group: first, command: {{argv: [sh, -c, "echo a >> ran"]}}}}
@@ -82,7 +83,7 @@ def test_a_segment_whose_beginning_a_power_cut_took_leaves_its_folders_alone(fai
 
 def samples(project: SuiteProject) -> dict[str, int]:
     """How many samples of each task the baseline has."""
-    found = baseline.load(project.root / ".orchestra/s" / baseline.FILE)
+    found = baseline.load(project.root / ".orchestra/s" / baseline.DURATIONS)
     return {key.split()[0]: len(taken) for key, taken in found.items()}
 
 
@@ -99,7 +100,7 @@ ONCE = {"cli:a": 1, "cli:b": 1, "cli:c": 1}
 
 
 def test_what_each_segment_passed_counts_once_in_baseline_and_history(failed):
-    assert not (failed.root / ".orchestra/s" / baseline.FILE).exists()
+    assert not (failed.root / ".orchestra/s" / baseline.DURATIONS).exists()
     (failed.root / "good").touch()
     assert failed.run("run", "--resume").code == 0
     assert (samples(failed), passes(failed)) == (ONCE, ONCE)
@@ -107,7 +108,7 @@ def test_what_each_segment_passed_counts_once_in_baseline_and_history(failed):
     assert [one.outcome for one in run.executions["cli:b"].attempts] == ["failed", "passed"]
 
     assert failed.run("rollback", "first").code == 0
-    assert not (failed.root / ".orchestra/s" / baseline.FILE).exists()
+    assert not (failed.root / ".orchestra/s" / baseline.DURATIONS).exists()
     assert passes(failed) == {"cli:a": 1, "cli:b": 1}
     kept = (failed.root / ".orchestra/s" / history.EXECUTIONS).read_bytes()
     assert failed.run("history", "--rebuild").code == 0
@@ -119,7 +120,7 @@ def test_what_each_segment_passed_counts_once_in_baseline_and_history(failed):
 
 def test_a_test_that_was_found_slower_is_no_sample_of_a_resumed_run(tmp_path):
     key = baseline.key_of("cli:a", "", "m")
-    pace = Pace(tmp_path / baseline.FILE, Baseline(), "m", {key: (1.0,) * 10})
+    pace = Pace(Baseline(), "m", {key: (1.0,) * 10})
     view = made.view(
         started(), *paced("cli:a", 9.0, "slower"), *paced("cli:b", 2.0), *paced("cli:c", 3.0, "unconfirmed"),
         made.body("run_resumed", {"run": "r", "rerun": []}),

@@ -174,7 +174,7 @@ def test_a_starter_is_written_into_the_project_alone(tmp_path):
     (tmp_path / "outside").mkdir()
     (project.root / "specs").symlink_to(tmp_path / "outside")
     ended = project.run("init")
-    assert (ended.code, '"specs/suite.yaml" leads out of the project root' in ended.err) == (2, True)
+    assert (ended.code, '"specs/suite.yaml" is outside the project root' in ended.err) == (2, True)
     assert list((tmp_path / "outside").iterdir()) == []
     (project.root / "specs").unlink()
     assert project.run("init").code == 0

@@ -24,6 +24,10 @@ STATE = Path(tempfile.gettempdir()) / f"orchestra-tests-{os.getuid()}"
 """The state folder of the user as whom these tests run projects: the developer's stays as it is."""
 
 
+ANY_LOAD = "max_load_percent: 100"
+"""In `baseline`, for tests of durations that other programs on the machine of the tests must not disturb."""
+
+
 def environment(**more: str) -> dict[str, str]:
     """The environment of a user: without what belongs to the run of these tests."""
     own = {"ORCHESTRA_TREE", "CI", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}

@@ -270,7 +270,7 @@ def blocked(ground: Ground) -> None:
 
 
 PACED = f"""{HEAD}
-baseline: {{min_runs: 2, slower_ratio: 3, slower_seconds: 1.0, confirm: 2}}
+baseline: {{min_runs: 2, slower_ratio: 3, slower_seconds: 1.0, confirm: 2, max_load_percent: 100}}
 gates: {{after: {{no_regression: {{require: regressions == 0, severity: warn}}}}}}
 tests:
   a: {{command: {{argv: [python, -c, "import os, time; time.sleep(3 if os.path.exists('slow') else 0)"]}}}}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline
-from orchestra.ledger.baseline import Bounds, Usual, bounds, suspect, usual
+from orchestra.ledger.baseline import Bounds, Entry, Usual, bounds, suspect, usual
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
@@ -79,8 +79,8 @@ def test_a_full_window_stays_until_somebody_accepts_another():
 
 
 def test_what_is_accepted_is_of_this_machine_and_of_passes():
-    def record(run, machine, **tasks):
-        return RunRecord(run, machine, executions={f"cli:{name}": one for name, one in tasks.items()})
+    def record(run, machine, profile="", **tasks):
+        return RunRecord(run, machine, profile, executions={f"cli:{name}": one for name, one in tasks.items()})
 
     good = Execution("passed", "chromium", attempts=(Attempt("passed", 1.0),), repeats=(1.1, 1.2))
     flaky = Execution("flaky", "", attempts=(Attempt("failed", 9.0), Attempt("passed", 2.0)))
@@ -89,44 +89,80 @@ def test_what_is_accepted_is_of_this_machine_and_of_passes():
         record("1", "here", a=good, b=flaky),
         record("2", "there", a=good),
         record("3", "here", a=bad, b=flaky),
+        record("4", "here", "slow", a=good),
+        record("5", "here", b=Execution("passed", attempts=(Attempt("passed", 7.0),), disturbed="load")),
     ]
     assert baseline.accepted(records, None, "here", 1, 20) == {
-        "cli:a chromium here": (1.0, 1.1, 1.2),
-        "cli:b - here": (2.0,),
+        "cli:a chromium here": Entry((1.0, 1.1, 1.2), "1"),
+        "cli:b - here": Entry((2.0,), "3"),
     }
-    assert baseline.accepted(records, {"cli:b"}, "here", 2, 20) == {"cli:b - here": (2.0, 2.0)}
-    assert baseline.accepted(records, None, "here", 9, 2)["cli:a chromium here"] == (1.1, 1.2)
+    assert baseline.accepted(records, {"cli:b"}, "here", 2, 20) == {"cli:b - here": Entry((2.0, 2.0), "3")}
+    assert baseline.accepted(records, None, "here", 9, 2)["cli:a chromium here"].seconds == (1.1, 1.2)
     assert baseline.accepted(records, None, "nowhere", 9, 2) == {}
+    assert list(baseline.accepted(records, None, "here/slow", 9, 9)) == ["cli:a chromium here/slow"]
 
 
 def test_the_file_is_sorted_and_has_one_key_a_line(tmp_path):
     path = tmp_path / "baseline.json"
-    samples = {"cli:b - m": (1.0, 2.5), "cli:a - m": (0.25,), "cli:c - m": ()}
-    baseline.save(path, samples)
+    assert baseline.load(path) == {}
+    path.write_bytes(baseline.encode({"cli:b - m": Entry((1.0, 2.5), "7"), "cli:a - m": Entry((0.25,))}))
     assert path.read_text() == (
-        '{"orchestra": "baseline", "format": 1, "seconds": {\n"cli:a - m": [0.25],\n"cli:b - m": [1.0,2.5]\n}}\n'
+        '{"orchestra": "baseline", "format": 2, "tests": {\n"cli:a - m": {"seconds":[0.25]},\n'
+        '"cli:b - m": {"seconds":[1.0,2.5],"run":"7"},\n"": {}\n}}\n'
     )
     assert baseline.load(path) == {"cli:a - m": (0.25,), "cli:b - m": (1.0, 2.5)}
-    baseline.save(path, {})
-    assert baseline.load(path) == {}
-    assert not path.exists()
+
+
+def test_a_file_of_format_1_is_read(tmp_path):
+    path = tmp_path / "baseline.json"
+    path.write_text('{"orchestra": "baseline", "format": 1, "seconds": {\n"cli:a - m": [0.25]\n}}\n')
+    assert baseline.load(path) == {"cli:a - m": (0.25,)}
+
+
+@pytest.mark.parametrize(
+    "accepted, durations, both",
+    [
+        ({}, {"a": (1.0,)}, {"a": (1.0,)}),
+        ({"a": (1.0,)}, {}, {"a": (1.0,)}),
+        ({"a": (1.0,)}, {"a": (1.0, 2.0), "b": (3.0,)}, {"a": (1.0, 2.0), "b": (3.0,)}),
+        ({"a": (9.0,)}, {"a": (1.0, 2.0)}, {"a": (9.0,)}),  # accepted elsewhere since
+        ({"a": (1.0, 2.0)}, {"a": (1.0,)}, {"a": (1.0, 2.0)}),
+    ],
+)
+def test_durations_count_on_top_of_what_they_were_measured_with(accepted, durations, both):
+    assert baseline.together(accepted, durations) == both
 
 
 @given(st.dictionaries(st.text(min_size=1), st.lists(st.floats(0, 1e6), min_size=1, max_size=5).map(tuple)))
 def test_the_file_gives_back_what_was_written(samples):
-    form = json.loads(baseline.encode(samples))
-    assert {key: tuple(taken) for key, taken in form["seconds"].items()} == samples
+    form = json.loads(baseline.encode(baseline.plain(samples)))
+    assert form["tests"].pop("") == {}
+    assert {key: tuple(taken["seconds"]) for key, taken in form["tests"].items()} == samples
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_two_lines_of_a_key_that_of_the_later_run_counts(tmp_path, order):
+    path = tmp_path / "baseline.json"
+    lines = ['{"seconds":[1.0],"run":"20260102"}', '{"seconds":[2.0],"run":"20260301"}', '{"seconds":[3.0]}']
+    tests = "".join(f'"k": {lines[number]},\n' for number in order)
+    path.write_text(f'{{"orchestra": "baseline", "format": 2, "tests": {{\n{tests}"": {{}}\n}}}}\n')
+    assert baseline.entries(path) == {"k": Entry((2.0,), "20260301")}
 
 
 @pytest.mark.parametrize(
     "content, says",
     [
         ("<<<<<<< HEAD\n", "is not a baseline"),
-        ('{"orchestra": "baseline", "format": 7, "seconds": {}}', "has format 7; this version reads format 1"),
+        (
+            '{"orchestra": "baseline", "format": 7, "seconds": {}}',
+            "has format 7; this version reads format 2 and before",
+        ),
         (
             '{"orchestra": "baseline", "format": 1, "seconds": {"cli:a - m": []}}',
             'no samples, or one below 0, for "cli:a',
         ),
+        ('{"orchestra": "baseline", "format": 2, "tests": {"a": {"seconds": "1"}}}', "is not a baseline"),
+        ('{"orchestra": "baseline", "format": 2, "tests": [1]}', "is not a baseline"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_refused_with_its_mend(tmp_path, content, says):
@@ -139,7 +175,7 @@ def test_a_file_that_is_no_baseline_is_refused_with_its_mend(tmp_path, content, 
 
 def paced(tmp_path, seconds, repeats, rule=RULE):
     """What a pace makes of an attempt and its repeats, against a baseline of ten seconds: the numbers it asks for."""
-    baseline.save(tmp_path / "baseline.json", {"cli:a - m": (10.0,) * 20})
+    (tmp_path / "baseline.json").write_bytes(baseline.encode({"cli:a - m": Entry((10.0,) * 20)}))
     pace = Pace.open(tmp_path, rule, "m")
     events = []
     asked = [
@@ -188,3 +224,70 @@ def test_what_did_not_pass_has_no_pace(tmp_path):
     run = view_of(samples.events([samples.run_started(), *samples.attempt("cli:a", outcome="failed", seconds=99.0)]))
     assert pace.figures(run) == {}
     pace.keep(tmp_path, run, lambda *_: pytest.fail("nothing was measured"))
+
+
+LOAD = "other programs used 80 % of the processors"
+
+
+@pytest.mark.parametrize(
+    "taken, asked, result, reason",
+    [
+        # seconds of the attempt and of each repeat, with what disturbed it
+        ([(13.0, LOAD), (13.0, ""), (13.0, ""), (13.0, "")], [1, 2, 3, 0], "slower", ""),
+        ([(13.0, LOAD), (10.0, "")], [1, 0], "unconfirmed", ""),
+        ([(13.0, ""), (13.0, LOAD)], [1, 0], "unconfirmed", LOAD),
+        (
+            [(13.0, ""), (13.0, ""), (13.0, "degraded: a on failover")],
+            [1, 2, 0],
+            "unconfirmed",
+            "degraded: a on failover",
+        ),
+        ([(10.0, LOAD)], [0], None, None),
+    ],
+)
+def test_a_disturbed_duration_confirms_nothing(taken, asked, result, reason):
+    pace, events = Pace(RULE, "m", {"cli:a - m": (10.0,) * 20}), []
+    case = Case("a", "", ("cli",))
+    numbers = [pace.after(Result("cli:a", 1, "passed", one), case, "", events.append, why) for one, why in taken]
+    assert numbers == asked
+    assert [(event.result, event.reason) for event in events] == ([] if result is None else [(result, reason)])
+
+
+def test_without_repeats_a_disturbed_duration_is_not_confirmed():
+    pace, events = Pace(Baseline(slower_ratio=1.25, confirm=0), "m", {"cli:a - m": (10.0,) * 20}), []
+    assert pace.after(Result("cli:a", 1, "passed", 13.0), Case("a", "", ("cli",)), "", events.append, LOAD) == 0
+    assert [(event.result, event.reason) for event in events] == [("unconfirmed", LOAD)]
+
+
+def test_a_disturbed_duration_becomes_no_part_of_a_baseline(tmp_path):
+    pace = Pace.open(tmp_path, RULE, "m")
+    finished = [*samples.attempt("cli:a", seconds=10.0, disturbed=LOAD), *samples.attempt("cli:b", seconds=5.0)]
+    run = view_of(samples.events([samples.run_started(), *finished]))
+    kept = []
+    pace.keep(tmp_path, run, kept.append)
+    assert (len(kept), list(pace.samples)) == (1, ["cli:b - m"])
+
+
+def test_repeats_wait_for_a_time_that_is_bounded_for_each_and_for_the_run():
+    now = 0.0
+    pace = Pace(RULE, "m", {f"cli:{name} - m": (10.0,) * 20 for name in "abcdef"}, clock=lambda: now)
+    waited = []
+    for name in "abcdef":
+        case = Case(name, "", ("cli",))
+        assert pace.after(Result(f"cli:{name}", 1, "passed", 13.0), case, "", lambda _: None) == 1
+        left = pace.patience(f"cli:{name}")
+        waited.append(left)
+        now += left
+        assert pace.patience(f"cli:{name}") == 0
+        pace.waited(f"cli:{name}")
+        pace.give_up(f"cli:{name}", case, lambda event: waited.append(event.reason), "busy")
+    assert waited == [30, "busy", 30, "busy", 30, "busy", 30, "busy", 0, "busy", 0, "busy"]
+
+
+def test_a_profile_has_a_baseline_of_its_own():
+    assert baseline.place_of("m", "") == "m"
+    assert baseline.parts_of(baseline.key_of("cli:a [x y]", "", baseline.place_of("m", "slow"))) == (
+        "cli:a [x y]",
+        "-",
+        "m/slow",
+    )

@@ -272,9 +272,13 @@ def test_slots_grow_while_the_machine_has_room_and_shrink_when_it_has_none():
     now[0] = 1.0
     assert slots.allowed(0) == 1, "no slot is added while one is free"
     now[0] = 2.0
+    assert slots.changed() == ""
     assert slots.allowed(1) == 2
+    assert slots.changed() == "2 workers at 10 % of the processors and 10 % of the memory"
+    assert slots.changed() == ""
     now[0], load[0] = 3.0, (99.0, 10.0)
     assert slots.allowed(2) == 1
+    assert slots.changed() == "1 worker at 99 % of the processors and 10 % of the memory"
     now[0] = 4.0
     assert slots.allowed(2) == 1, "the last one stays"
     assert slots.samples_in(1, 5) == 0.5

@@ -124,6 +124,7 @@ READERS = {
     "Baseline": {
         "runtime/run/pace.py": "window confirm",
         "ledger/baseline.py": "min_runs slower_ratio slower_seconds",
+        "runtime/run/repeats.py": "max_load_percent",
     },
     "Gate": {
         "runtime/gates/gate.py": "phase name require for_seconds on_fail severity message",

@@ -1,4 +1,4 @@
-"""Text of a spec as a literal of Python or of YAML. Imports nothing of this package.
+"""Text of a spec as a literal of Python or of YAML.
 
 Markdown, Mermaid and the terminal have their escapes in `orchestra.draw`, which reports share.
 

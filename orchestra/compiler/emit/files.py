@@ -1,4 +1,4 @@
-"""Render plans to the bytes of every generated file. Pure: reads only its own templates. May import `plan` and `draw`.
+"""Render plans to the bytes of every generated file. Pure: reads only its own templates.
 
 The templates hold the frame of a file; its rows, of which there may be thousands, are made in Python. A template can
 print nothing that has not gone through an escaping filter: `_finished` refuses plain text.
@@ -38,7 +38,7 @@ _TITLE_LENGTH = 160
 
 _IGNORE = f"""\
 # {marker.WORDS}
-# In git: compiled files and baselines. All other files here belong to one machine.
+# In git: compiled files and accepted baselines. All other files here belong to one machine.
 *
 !*/
 !/.gitattributes
@@ -53,6 +53,8 @@ _ATTRIBUTES = f"""\
 # A merge takes the digests of both branches, without a conflict; the next `orchestra compile` rewrites them.
 /outputs.txt merge=union
 /outputs.txt linguist-generated
+# A test has a line. Of two lines of a test that of the later run counts.
+/*/baseline.json merge=union
 /*/plan*.json linguist-generated
 """
 _INDEX = f"""\

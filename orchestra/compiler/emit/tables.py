@@ -1,4 +1,4 @@
-"""Render the tables of slash commands and of the page about a suite as Markdown. Pure. May import `plan` and `draw`.
+"""Render the tables of slash commands and of the page about a suite as Markdown. Pure.
 
 No table shows the environment of a process: names of variables are the spec's affair, values may be secret.
 """

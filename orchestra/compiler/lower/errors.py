@@ -1,4 +1,4 @@
-"""Lower the `errors` of suite, method, group and test to those of a test. May import `plan`."""
+"""Lower the `errors` of suite, method, group and test to those of a test."""
 
 from __future__ import annotations
 

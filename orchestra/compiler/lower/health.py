@@ -1,7 +1,4 @@
-"""Lower the health matrix: probes, services, failovers and recovery policies with their defaults.
-
-May import `lower_steps`, `spec` and `plan`.
-"""
+"""Lower the health matrix: probes, services, failovers and recovery policies with their defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolve a spec before it is lowered: kinds, methods, matrices, edges. May import `spec`, `steps` and `plan`.
+"""Resolve a spec before it is lowered: kinds, methods, matrices, edges.
 
 Rules and lowering both ask these questions, so the answers stand here once. Everything is a pure function of a spec
 that the schema has passed; names that do not exist are passed over, because a rule reports them.

@@ -1,7 +1,4 @@
-"""Values, steps and commands of the spec, lowered: names replaced, blocks expanded, defaults filled in.
-
-May import `resolve`, `spec` and `plan`.
-"""
+"""Values, steps and commands of the spec, lowered: names replaced, blocks expanded, defaults filled in."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Lower a spec to its plan: variables, defaults, groups, blocks and matrices resolved. May import the other lowering
-modules.
+"""Lower a spec to its plan: variables, defaults, groups, blocks and matrices resolved.
 
 Total: it takes a spec that schema and rules have passed, and cannot fail. The order of the tests in the plan is the
 order in which one worker would run them: dependencies first, otherwise as the spec has them.
@@ -301,6 +300,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
             slower_ratio=usual(baseline.get("slower_ratio", plain.slower_ratio), plain.slower_ratio),
             slower_seconds=usual(baseline.get("slower_seconds", plain.slower_seconds), plain.slower_seconds),
             confirm=baseline.get("confirm", plain.confirm),
+            max_load_percent=usual(baseline.get("max_load_percent", plain.max_load_percent), plain.max_load_percent),
         ),
         gates=_gates(spec, known),
         collect=tuple(

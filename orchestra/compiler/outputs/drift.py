@@ -1,4 +1,4 @@
-"""Compare generated files with the disk, and bring the disk in line. May import `emit`, `marker`, `stamp`, `writing`.
+"""Compare generated files with the disk, and bring the disk in line.
 
 Each output is in one state: `same`, `missing`, `stale` (written by a compiler, but for another spec or format),
 `merged` (by git from two branches), `conflict` (git could not merge it), `edited` (its digest is not the one in the

@@ -1,5 +1,4 @@
-"""The stamp of the last clean compile, by which an unchanged check is answered at once. Imports only the cheapest
-modules.
+"""The stamp of the last clean compile, by which an unchanged check is answered at once.
 
 It is next to the plans, outside git, and holds the digest of every input and output and a fingerprint of the compiler
 itself (version, Python, and size and time of each of its files). While all of them are the same, rendering would

@@ -1,6 +1,6 @@
 """Change several files or none: stage them next to their destinations, move them, and move them back if one move fails.
 
-May import `errors`. A kill between two moves leaves some files new and some old, each of them whole.
+A kill between two moves leaves some files new and some old, each of them whole.
 """
 
 from __future__ import annotations

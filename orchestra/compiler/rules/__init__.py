@@ -1,4 +1,4 @@
-"""Define the semantic rules for specs that the schema accepts. May import this folder.
+"""Define the semantic rules for specs that the schema accepts.
 
 A rule is one small function from a context to problems; its name is its id, its docstring its page in docs/rules.md. No
 rule relies on another one: each passes over what only another one may refuse, so that all problems show at once.

@@ -1,4 +1,4 @@
-"""Rules about addresses: of components, requests and probes. May import `context`, `steps`."""
+"""Rules about addresses: of components, requests and probes."""
 
 from __future__ import annotations
 

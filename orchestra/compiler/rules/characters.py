@@ -1,7 +1,4 @@
-"""Rules about what cannot be seen: invisible characters, and plain words that YAML takes for something else.
-
-May import `context`.
-"""
+"""Rules about what cannot be seen: invisible characters, and plain words that YAML takes for something else."""
 
 from __future__ import annotations
 

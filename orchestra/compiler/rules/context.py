@@ -1,5 +1,4 @@
-"""Provide the input of rules: the spec, the places of its lines, and views that several rules need. May import
-`resolve`, `source`.
+"""Provide the input of rules: the spec, the places of its lines, and views that several rules need.
 
 The views are computed once and on demand, for speed: each list of steps and each text is walked once, and a path is
 built only for a problem.

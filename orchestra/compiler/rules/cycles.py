@@ -1,4 +1,4 @@
-"""Rules about cycles: what waits for itself never starts. May import `context`, `graph`, `resolve`."""
+"""Rules about cycles: what waits for itself never starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about methods and what their drivers can do. May import `context`, `resolve`, `spec`, `steps`."""
+"""Rules about methods and what their drivers can do."""
 
 from __future__ import annotations
 

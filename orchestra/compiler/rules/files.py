@@ -1,4 +1,4 @@
-"""Rules about paths: inside the project root, and one writer for each file. May import `context`, `lower_steps`, `resolve`."""
+"""Rules about paths: inside the project root, and one writer for each file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about quality gates. May import `context`, `lower_steps`, `lower` and `metrics`."""
+"""Rules about quality gates."""
 
 from __future__ import annotations
 

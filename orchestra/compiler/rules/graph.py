@@ -1,4 +1,4 @@
-"""Cycles of a directed graph. Imports nothing of this package."""
+"""Cycles of a directed graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check rows of the health matrix: probes, retries, recovery policies. May import `context`."""
+"""Check rows of the health matrix: probes, retries, recovery policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about `${name}` in texts: what it may be, and where. May import `context`, `address`, `names`, `suggest`."""
+"""Rules about `${name}` in texts: what it may be, and where."""
 
 from __future__ import annotations
 

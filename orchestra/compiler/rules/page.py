@@ -1,4 +1,4 @@
-"""Generate docs/rules.md from the docstrings of the rules. May import this folder and `violation`."""
+"""Generate docs/rules.md from the docstrings of the rules."""
 
 from __future__ import annotations
 

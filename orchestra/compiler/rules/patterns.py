@@ -1,4 +1,4 @@
-"""Rules about regular expressions and JSONPath. May import `context`.
+"""Rules about regular expressions and JSONPath.
 
 A pattern is read by the engine that searches for it in a run, so that what compiles can be read there.
 """

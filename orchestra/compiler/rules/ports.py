@@ -1,4 +1,4 @@
-"""Rules about port numbers. May import `context`."""
+"""Rules about port numbers."""
 
 from __future__ import annotations
 

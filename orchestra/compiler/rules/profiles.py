@@ -1,7 +1,4 @@
-"""Check profiles as they are written; the other rules check their effect on the spec.
-
-May import `context`, `spec` and `suggest`.
-"""
+"""Check profiles as they are written; the other rules check their effect on the spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule about values that steps save for later ones. May import `context`, `names`, `resolve`."""
+"""The rule about values that steps save for later ones."""
 
 from __future__ import annotations
 

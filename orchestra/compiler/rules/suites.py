@@ -1,4 +1,4 @@
-"""Rules about several suites of one project. May import `context`, `files`."""
+"""Rules about several suites of one project."""
 
 from __future__ import annotations
 

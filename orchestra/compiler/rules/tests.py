@@ -1,4 +1,4 @@
-"""Rules about tests and what they hold: ids, lists, matrices, waits, retries. May import `context`, `resolve`, `spec`."""
+"""Rules about tests and what they hold: ids, lists, matrices, waits, retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about names that nothing has, in lists and in `use`. May import `context`, `resolve`, `suggest`."""
+"""Rules about names that nothing has, in lists and in `use`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report the violations of a spec as data, by jsonschema. May import `violation`. Owns jsonschema.
+"""Report the violations of a spec as data, by jsonschema. Owns jsonschema.
 
 `schema` imports it only for an invalid spec: the import costs as much as the whole compile of a small spec.
 """

@@ -1,6 +1,6 @@
 """The typed mappings of `spec` as pydantic models, and the JSON Schema that those make. Owns pydantic.
 
-May import `spec`, `step_schema` and `plan`. Nothing that runs a suite imports this module: it costs more than a whole
+Nothing that runs a suite imports this module: it costs more than a whole
 compile of a small spec (docs/decisions/001-typed-mappings.md). `make generate` writes the schemas
 of a spec and of plan.json.
 """

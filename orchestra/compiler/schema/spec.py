@@ -1,4 +1,4 @@
-"""Define the spec language as typed mappings. May import `layers`, `steps` and `targets`.
+"""Define the spec language as typed mappings.
 
 These types are the one model of the spec. `orchestra.compiler.schema.models` makes pydantic models of them, and those make
 `schemas/orchestra.schema.json`, which validates every spec. A valid document *is* a `Spec`, so binding is a cast and
@@ -636,6 +636,16 @@ class BaselineSpec(TypedDict, total=False):
         float, Key("the seconds above the median above which a duration is slower", 0.5, minimum=0, default=0.5)
     ]
     confirm: Annotated[int, Key("immediate repeats that must all be slower", 3, minimum=0, default=3)]
+    max_load_percent: Annotated[
+        float,
+        Key(
+            "share of all processors that programs outside of the run may use while a test runs; beyond it its duration is "
+            "compared with no baseline and becomes a part of none; 100 or more for no limit",
+            25,
+            minimum=0,
+            default=25,
+        ),
+    ]
 
 
 class GateSpec(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""JSON Schema of steps, targets and conditions, made from the tables of `steps` and `targets`. May import only those.
+"""JSON Schema of steps, targets and conditions, made from the tables of `steps` and `targets`.
 
 A step is a mapping with exactly one verb as its key, or the bare verb where no arguments are needed. A number can be
 given as `"${name}"`, so that a parameter of a block can be used there; every text can hold names anyway.

@@ -1,6 +1,6 @@
 """Validate a spec against `schemas/orchestra.schema.json`: every violation at its place. Owns jsonschema-rs.
 
-May import `include`, `judge_of_record` and `resources`. jsonschema-rs decides, because it takes milliseconds where
+jsonschema-rs decides, because it takes milliseconds where
 jsonschema takes seconds; jsonschema describes the violations of an invalid spec. A property test holds both together.
 """
 

@@ -1,6 +1,6 @@
 """Turn the violations of jsonschema into the texts of diagnostics.
 
-May import `spec`, `step_schema`, `steps` and `suggest`. Pure: a tree of violations in, findings with a path out; the
+Pure: a tree of violations in, findings with a path out; the
 caller looks up the place. One mistake yields one finding: consequences of another one (a missing key next to its
 misspelt form) are left out. Longer than other modules because the keywords of JSON Schema and their texts are read
 together.

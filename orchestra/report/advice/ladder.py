@@ -1,7 +1,4 @@
-"""Collect the results of recovery steps over earlier runs, and suggest an order. Pure.
-
-May import `ledger` and `plan`.
-"""
+"""Collect the results of recovery steps over earlier runs, and suggest an order. Pure."""
 
 from __future__ import annotations
 

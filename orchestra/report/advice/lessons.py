@@ -1,8 +1,7 @@
 """Describe the lessons of earlier failures: odds of classes, and the retry policy and order of recovery steps that they
 suggest. Pure.
 
-May import `ledger`, `ladder` and `draw`. Nothing here changes a verdict, a retry or a recovery policy: people do, in
-the spec.
+Nothing here changes a verdict, a retry or a ladder: people do, in the spec.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Earlier runs in words: trends of tests, and flaky ones. Pure. May import `ledger`, `table` and `draw`."""
+"""Earlier runs in words: trends of tests, and flaky ones. Pure."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _story(
     yield f"{draw.one_line(task)}  {len(pairs)} run{'s' * (len(pairs) != 1)}"
     by_key: dict[str, list[tuple[RunRecord, Execution]]] = {}
     for record, one in pairs:
-        by_key.setdefault(baseline.key_of(task, one.browser, record.machine), []).append((record, one))
+        by_key.setdefault(baseline.key_of(task, one.browser, record.place), []).append((record, one))
     for key, some in by_key.items():
         yield from _level(key, some, samples.get(key, ()), rule)
     yield from _cases(pairs)

@@ -1,5 +1,4 @@
-"""Suggest how to make a suite quicker, by rules that show their data. Pure. May import `plan`, `ledger` and the
-report's rows.
+"""Suggest how to make a suite quicker, by rules that show their data. Pure.
 
 A rule applies only if the saving in seconds per run is known and at least `WORTH`; it never changes a verdict. Figures
 of this run come from its report, those of earlier runs from the history.

@@ -1,5 +1,4 @@
-"""Collect the durations of the waits of a spec, by the line that states them. Pure. May import `plan`, `steps`,
-`ledger`.
+"""Collect the durations of the waits of a spec, by the line that states them. Pure.
 
 A block that many tests use, and a test of a matrix, are one line, so that one run has many samples of it.
 """

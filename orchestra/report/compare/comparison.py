@@ -1,4 +1,4 @@
-"""Two sides of the same tests compared: two methods of a run, two runs, two branches. Pure. May import `ledger`, `table`.
+"""Two sides of the same tests compared: two methods of a run, two runs, two branches. Pure.
 
 A side is what one of them made of each test. Verdicts are compared by their meaning (good or not), times in pairs of the
 tests, and of the steps, that both sides passed.
@@ -93,9 +93,11 @@ def _inner(task: str, case: Case) -> Side:
     return Side(name, case.verdict, case.seconds, message, evidence=case.attachments, inner=task, of=case.of)
 
 
-def machine_of(view: View) -> str:
-    """Return the shape of machine that a run began on, as baselines name it."""
-    return machine_shape(view.start.provenance) if view.start is not None else ""
+def place_of(view: View) -> str:
+    """Return where a run began, as baselines name it: the shape of the machine, and the profile."""
+    if view.start is None:
+        return ""
+    return baseline.place_of(machine_shape(view.start.provenance), view.start.profile or "")
 
 
 def _side(given: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
@@ -338,20 +340,20 @@ def _all(counts: Sequence[int | None]) -> int | None:
     return sum(known) if counts and len(known) == len(counts) else None
 
 
-def with_baselines(found: Comparison, samples: Samples, machine: str, rule: Baseline) -> Comparison:
-    """Return the comparison of two methods with the baselines of both, on this shape of machine.
+def with_baselines(found: Comparison, samples: Samples, place: str, rule: Baseline) -> Comparison:
+    """The comparison of two methods with the baselines of both, on this shape of machine and by this profile.
 
     A test gains by a method if the other one's median lies beyond the limit of the first one's baseline, by the rule
     for regressions: ratio, seconds and noise.
 
     Args:
         found: of two methods, by test.
-        samples: of `baseline.json`.
-        machine: the shape of machine.
+        samples: as `baseline.known` gives them.
+        place: as `baseline.place_of` gives it.
         rule: of the plan.
     """
     by_task = {
-        key.rsplit(" ", 2)[0]: taken for key, taken in samples.items() if key.rsplit(" ", 2)[2] == machine and taken
+        task: taken for key, taken in samples.items() for task, _, where in [baseline.parts_of(key)] if where == place
     }
     usual: dict[str, tuple[Usual, Usual]] = {}
     gains: tuple[list[str], list[str]] = ([], [])

@@ -1,4 +1,4 @@
-"""A comparison in words and tables, for terminals and Markdown. Pure. May import `compare`, `table` and `draw`."""
+"""A comparison in words and tables, for terminals and Markdown. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Show a run in progress on stderr. May import `ledger`, `lines`, `fold`, `table` and, alone of all, rich.
+"""Show a run in progress on stderr.
 
 `Plain` writes one line per event, for pipes and logs; `Screen` shows a live display at the bottom of a terminal. In
 both, `see` only stores data: a thread writes, so a reader that pauses delays only itself.

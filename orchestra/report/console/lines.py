@@ -1,4 +1,4 @@
-"""Lines of text for people: one an event, and the end of a run. Pure. May import `ledger`, `rows`, `beside`, `table`, `draw`.
+"""Lines of text for people: one an event, and the end of a run. Pure.
 
 All text of a spec, a page or a program goes through `draw`, so that none of it is a sequence that a terminal obeys.
 """

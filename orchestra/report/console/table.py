@@ -1,4 +1,4 @@
-"""Tables and figures of a report, in words and cells. Pure. May import `rows`, `ledger`, `draw` and `errors`.
+"""Tables and figures of a report, in words and cells. Pure.
 
 One source for the terminal and for Markdown; each form makes text harmless in its own way.
 """
@@ -221,7 +221,8 @@ def pace_text(one: Compared) -> str:
     confirmed = one.result != "unconfirmed"
     said = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
     usual = f"median {one.median_seconds:.3g} s, MAD {one.mad_seconds:.2g} s over {one.runs} runs"
-    return f"{said}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s"
+    why = f"; {one.reason}" if one.reason else ""
+    return f"{said}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s{why}"
 
 
 def exit_meaning(report: Report) -> str:

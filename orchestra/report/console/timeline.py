@@ -1,4 +1,4 @@
-"""Every event of a ledger as a line of text, for `orchestra events`. Pure. May import `ledger`, `lines`, `table`.
+"""Every event of a ledger as a line of text, for `orchestra events`. Pure.
 
 `lines` shows people the essential events of a run in progress; here each event has a line, and a newer one its type.
 """
@@ -71,8 +71,11 @@ def _session(body: SessionChanged) -> str:
 
 
 def _resource(body: ResourceSampled) -> str:
-    use = f"cpu {body.cpu_percent:.0f} %, memory {body.memory_percent:.0f} %"
-    return line("machine", use, f"{body.workers} workers", body.reason)
+    use = f"cpu {body.cpu_percent:.0f} % ({body.other_cpu_percent:.0f} % by others), memory {body.memory_percent:.0f} %"
+    disk = f"disk {body.read_megabytes:.1f} MB read, {body.written_megabytes:.1f} MB written"
+    network = f"network {body.received_megabytes:.1f} MB in, {body.sent_megabytes:.1f} MB out"
+    workers = (f"{one.worker} {one.cpu_seconds:.1f} s, {one.memory_megabytes:.0f} MB" for one in body.by_worker)
+    return line("machine", use, disk, network, f"{body.workers} workers", *workers, body.reason)
 
 
 def _run_finished(body: RunFinished) -> str:

@@ -1,4 +1,4 @@
-"""A run as JSON in the Common Test Report Format (ctrf.io). Pure. May import `ledger`, `draw`, other forms.
+"""A run as JSON in the Common Test Report Format (ctrf.io). Pure.
 
 `rawStatus` is our verdict. A verdict that fails the run is `failed` there, so that a reader of this file alone sees it:
 blocked and interrupted tests, too. A test that was not executed because nothing changed is `skipped`.

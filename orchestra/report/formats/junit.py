@@ -1,4 +1,4 @@
-"""A run as JUnit XML, as CI systems read it. Pure. May import `ledger`, `rows`, `beside`, `lines`, `draw`, xml.etree.
+"""A run as JUnit XML, as CI systems read it. Pure.
 
 Only elements and attributes of Jenkins' junit-10.xsd occur, the strictest schema in use. Data without an element is in
 `system-out` in a widely read form: `[[ATTACHMENT|path]]`, `[[PROPERTY|name=value]]`. The standard library writes it:

@@ -1,8 +1,9 @@
-"""A run as Markdown, for pull requests and people. Pure. May import `ledger`, `rows`, `beside`, `table`, `draw`."""
+"""A run as Markdown, for pull requests and people. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import quote
 
 from orchestra import draw
@@ -25,6 +26,7 @@ from orchestra.report.console.table import (
 from orchestra.report.rows import GateRow, Report, Row, explained, message_of
 
 _FINDINGS = 100
+_SHORTEST = 0.005
 _CASES = 500
 
 
@@ -60,6 +62,8 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield from _network(report)
     yield from _incidents(report)
     yield from _services(report)
+    yield from _time(report)
+    yield from _machine(report)
     yield from _provenance(report)
     yield from _advice(report)
 
@@ -207,6 +211,60 @@ def _services(report: Report) -> Iterator[str]:
             "",
             draw.markdown_table(heads, [list(map(_inline, row)) for row in rows]),
         )
+
+
+_SPENT: Final = {
+    "opening": "before the record began: plan, history, what earlier runs left",
+    "starting": "until the first test",
+    "tests": "tests, as they report their own time",
+    "around": "around tests under way: start of workers and browsers, clean-up, evidence",
+    "between": "between tests: nothing was under way",
+    "servers": "servers that started or recovered, while no test was under way",
+    "closing": "after the last verdict",
+}
+
+
+def _time(report: Report) -> Iterator[str]:
+    """Where the time of the run went: rows that add up to it."""
+    total = sum(report.spent.values())
+    if total > 0:
+        rows = [
+            (name, f"{seconds:.2f} s", f"{100 * seconds / total:.0f} %", _SPENT[name])
+            for name, seconds in report.spent.items()
+            if seconds >= _SHORTEST
+        ]
+        yield from ("", "## Time", "")
+        yield draw.markdown_table(
+            ("row", "seconds", "of all", "what went on"), [*rows, ("all", f"{total:.2f} s", "", "")]
+        )
+
+
+def _machine(report: Report) -> Iterator[str]:
+    """What the run used of its machine, and each worker."""
+    use = report.use
+    if use is None:
+        return
+    yield from ("", "## Machine", "")
+    yield (
+        f"- processors: {use.cpu_percent:.0f} % in the mean, {use.cpu_percent_peak:.0f} % at most;"
+        f" {use.other_cpu_percent:.0f} % by programs outside of the run"
+    )
+    yield f"- memory: {use.memory_percent_peak:.0f} % at most"
+    yield f"- disk: {use.read_megabytes:.1f} MB read, {use.written_megabytes:.1f} MB written"
+    yield f"- network: {use.received_megabytes:.1f} MB received, {use.sent_megabytes:.1f} MB sent, without the loopback device"
+    if use.by_worker:
+        heads = ("worker", "processor", "memory at most", "read", "written")
+        rows = [
+            (
+                _inline(one.worker),
+                f"{one.cpu_seconds:.1f} s",
+                f"{one.memory_megabytes:.0f} MB",
+                f"{one.read_megabytes:.1f} MB",
+                f"{one.written_megabytes:.1f} MB",
+            )
+            for _, one in sorted(use.by_worker.items())
+        ]
+        yield from ("", draw.markdown_table(heads, rows))
 
 
 def _provenance(report: Report) -> Iterator[str]:

@@ -2,8 +2,7 @@
 
 The logs of its services are searched and kept, secrets are taken out, and what is beyond the limit goes. How long that
 takes is decided by what the product, its services and the patterns of the spec have made; so it is done in a thread of
-its own, next to the loop of the run, unless there is little to do. May import `log_finding`, `window`,
-`without_secrets`, `limit`.
+its own, next to the loop of the run, unless there is little to do.
 """
 
 from __future__ import annotations

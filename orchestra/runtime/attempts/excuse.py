@@ -1,7 +1,5 @@
 """Failures that do not fail a run: a quarantine that has not ended, a known failure.
 
-May import `attempt`, `plan`, `ledger`, `patterns`.
-
 An excused verdict stays what it is and is shown with its excuse; only the exit code, gates and machine-read reports count
 it apart.
 """

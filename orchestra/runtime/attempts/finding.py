@@ -1,6 +1,4 @@
-"""Evaluate errors outside assertions against the `errors` of a test. May import `attempt`, `observed`, `patterns`,
-`plan`.
-"""
+"""Evaluate errors outside assertions against the `errors` of a test."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Limit the evidence of one attempt: beyond `evidence_limit_megabytes` remove the largest files. May import `attempt`,
-`plan`.
+"""Limit the evidence of one attempt: beyond `evidence_limit_megabytes` remove the largest files.
 
 `surplus` is pure. Only what lies in the attempt's own folder counts and goes: a file elsewhere is the user's.
 """

@@ -1,5 +1,4 @@
-"""Record the events of a page outside its steps: errors by layer, and its network by host. May import `attempt` and
-`layers`.
+"""Record the events of a page outside its steps: errors by layer, and its network by host.
 
 Both drivers listen to the events of the browser that they own, by Playwright, and report them here; no page is queried.
 Memory is bounded: beyond the limits only numbers are recorded.

@@ -1,6 +1,4 @@
-"""Turn the errors and the network of pages and logs into a part of an event and into metrics. Pure. May import
-`attempt`, `observed`, `log_finding`, `plan` and `ledger`.
-"""
+"""Turn the errors and the network of pages and logs into a part of an event and into metrics. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as ledger events, and where an attempt's files lie. May import `attempt`, `incident`, `page_figures`, `ledger`."""
+"""Results as ledger events, and where an attempt's files lie."""
 
 from __future__ import annotations
 
@@ -100,6 +100,7 @@ def attempt_finished(
     incidents: tuple[str, ...],
     inputs: str,
     names: Mapping[str, str],
+    disturbed: str,
 ) -> AttemptFinished:
     """Return the event of an attempt that ended.
 
@@ -115,6 +116,7 @@ def attempt_finished(
         incidents: those that overlapped it.
         inputs: digest of what the test reads; empty where it does not declare that.
         names: runtime variables with their values; `backend.url` identifies the component of a host.
+        disturbed: why its duration is compared with none; empty when nothing disturbed it.
     """
     failure = result.failure
     return AttemptFinished(
@@ -137,6 +139,7 @@ def attempt_finished(
         findings=result.findings,
         inputs=inputs,
         network=network_of(result, names),
+        disturbed=disturbed,
         facts={name: value for name, value in result.facts.items() if name != "session"},
     )
 
@@ -182,10 +185,8 @@ def _size(file: Path) -> int:
         return -1
 
 
-def repeated(test: Test, method: str, result: Result, run: Path, folder: str) -> Repeated:
-    """Return the event of a repeat, a run of a test that only its duration is of interest of. `folder` is relative to
-    `run`.
-    """
+def repeated(test: Test, method: str, result: Result, run: Path, folder: str, disturbed: str) -> Repeated:
+    """Return the event of a repeat, of which only the duration counts. `folder` is relative to `run`."""
     return Repeated(
         task=result.task,
         test=test.id,
@@ -196,4 +197,5 @@ def repeated(test: Test, method: str, result: Result, run: Path, folder: str) ->
         seconds=result.seconds,
         evidence=_kept(result, run / folder, run),
         dropped=result.dropped,
+        disturbed=disturbed,
     )

@@ -1,4 +1,4 @@
-"""Decide verdicts, pure: from attempts to their verdict. May import `plan`, `event`, `outcome`, `attempt`."""
+"""Decide verdicts, pure: from attempts to their verdict."""
 
 from __future__ import annotations
 

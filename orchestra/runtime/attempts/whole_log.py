@@ -1,4 +1,4 @@
-"""The logs of services and workers as whole files, bound by digest when the run has ended. May import `record`, `ledger`.
+"""The logs of services and workers as whole files, bound by digest when the run has ended.
 
 All who write them have ended by then. Should one have been let through, its log is named as open instead of bound with a
 digest that would be wrong a moment later.

@@ -1,5 +1,4 @@
-"""Save the output of the services of a test during an attempt, a part of their logs, as its evidence. May import
-`attempt`.
+"""Save the output of the services of a test during an attempt, a part of their logs, as its evidence.
 
 The logs are those of `service.Journal`: masked, bounded, the older half next to it with the suffix `.1`. Before a
 window is read, `Matrix.hear` has written all output up to then to the log.

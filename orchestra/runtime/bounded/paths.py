@@ -1,4 +1,4 @@
-"""Every look into JSON by a JSONPath of a spec. May import `pool`; `helper` imports jsonpath_rfc9535."""
+"""Every look into JSON by a JSONPath of a spec."""
 
 from __future__ import annotations
 

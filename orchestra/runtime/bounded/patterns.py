@@ -1,4 +1,4 @@
-"""Every search for a regular expression of a spec. May import `pool`."""
+"""Every search for a regular expression of a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The side that asks: helpers that wait for work, one for each request under way. May import `processes.process`.
+"""The side that asks: helpers that wait for work, one for each request under way.
 
 A helper that was ended by a limit is not replaced before the next request. Safe to call from several threads.
 """

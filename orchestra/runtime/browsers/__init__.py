@@ -1,1 +1,1 @@
-"""Browsers: found, unpacked and proven to start. May import nothing of this package."""
+"""Browsers: found, unpacked and proven to start."""

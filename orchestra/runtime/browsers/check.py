@@ -1,4 +1,4 @@
-"""Launch one browser, open about:blank and print its version, as a check. May import nothing of this package.
+"""Launch one browser, open about:blank and print its version, as a check.
 
 Run as `python -m orchestra.runtime.browsers.check`, in a process of its own, so that a browser that hangs or crashes
 affects no other process. Reads one JSON object from stdin: `engine`, `options` (the arguments of Playwright's

@@ -1,4 +1,4 @@
-"""Find a browser on this machine that really launches. May import `browser_pack`, `browser_places` and psutil.
+"""Find a browser on this machine that really launches.
 
 `find` tries the places of `orchestra.runtime.browsers.places` in their order and returns the first that opens
 about:blank. The check costs about a second, so its result is cached in the user's cache folder under a digest of every

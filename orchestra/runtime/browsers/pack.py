@@ -1,4 +1,4 @@
-"""Unpack the Chromium that the npm package `@sparticuz/chromium` carries. May import nothing of this package.
+"""Unpack the Chromium that the npm package `@sparticuz/chromium` carries.
 
 The package holds brotli files. Python has no brotli, so the Node inside the Playwright wheel inflates them. The package
 also has libraries and a font, for machines without them.

@@ -1,4 +1,4 @@
-"""List the places of browsers on a machine, in the order in which to try them. May import nothing of this package.
+"""List the places of browsers on a machine, in the order in which to try them.
 
 The order: what the environment names, Playwright's own downloads, the branded installations that Playwright calls
 channels, names on PATH, the caches of other tools, and the npm package `@sparticuz/chromium`. A place that exists

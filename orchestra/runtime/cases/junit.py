@@ -1,4 +1,4 @@
-"""A JUnit file, read piece by piece: however large it is, it takes no more memory than its cases. May import `report`, `text`.
+"""A JUnit file, read piece by piece: however large it is, it takes no more memory than its cases.
 
 Retries are there where the runner writes them: `flakyFailure` and `rerunFailure` (surefire; Playwright with `includeRetries`),
 and the repeated cases of pytest-rerunfailures, which are known by the name of pytest's suite.

@@ -1,4 +1,4 @@
-"""The file of Playwright Test's reporter `json`. May import `report`, `text`."""
+"""The file of Playwright Test's reporter `json`."""
 
 from __future__ import annotations
 

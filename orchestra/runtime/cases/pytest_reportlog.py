@@ -1,4 +1,4 @@
-"""The file of pytest's plug-in pytest-reportlog (`--report-log`): a JSON object a line. May import `report`, `text`.
+"""The file of pytest's plug-in pytest-reportlog (`--report-log`): a JSON object a line.
 
 Of pytest's reports it is the one that holds reruns, phases and the end of the session; its plug-in is maintained by the
 makers of pytest.

@@ -1,4 +1,4 @@
-"""The report that a wrapped runner wrote, whichever it is. May import `files`, `junit`, `playwright_json`, `pytest_reportlog`."""
+"""The report that a wrapped runner wrote, whichever it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A runner's report as it is being read: cases, and failures outside of any. May import `case`, `text`."""
+"""A runner's report as it is being read: cases, and failures outside of any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts of a runner's report, made fit to show and to compare. Pure. May import `terminal`."""
+"""Texts of a runner's report, made fit to show and to compare. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drivers carry out the steps of a test in a browser. `MODULES` is their registry. May import `contract` of this package.
+"""Drivers carry out the steps of a test in a browser. `MODULES` is their registry.
 
 A driver's module has `driver(environment)`, which gives a `contract.Driver`. It is imported when the first test asks for
 it: Playwright takes a quarter of a second to import, which a worker that only sends requests need not pay.

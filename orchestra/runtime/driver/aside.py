@@ -1,4 +1,4 @@
-"""Calls that may hang, made in a thread that is left behind when they do. Imports nothing of ours."""
+"""Calls that may hang, made in a thread that is left behind when they do."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Define the contract between the loop of a test and its driver: limits, failures, sessions.
-
-May import `attempt`, `observed`, `scope`, `steps`.
-"""
+"""Define the contract between the loop of a test and its driver: limits, failures, sessions."""
 
 from __future__ import annotations
 

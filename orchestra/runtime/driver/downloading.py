@@ -1,4 +1,4 @@
-"""Limit the size and duration of a download, the same by both browser methods. May import `contract`.
+"""Limit the size and duration of a download, the same by both browser methods.
 
 Where the browser writes is a folder of ours, so the size is known while the file grows, whatever its head declares.
 """

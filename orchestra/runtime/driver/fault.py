@@ -51,6 +51,8 @@ _BLOCKED = re.compile(
 )
 
 _DONE = re.compile(r"^[\s-]*\w+ action done$", re.MULTILINE)
+# After this line an action waits for its own element once more: `check` reads the state that it has made.
+_SETTLED = "navigations have finished"
 
 
 def read(message: str) -> Meaning:
@@ -83,7 +85,7 @@ def _known(head: str) -> Meaning | None:
 def _late(log: str) -> Meaning:
     """Return what an action waited for when its time was over, by the log of the call."""
     if _DONE.search(log):
-        return Meaning("loading")
+        return Meaning("absent" if _SETTLED in log else "loading")
     reasons = _BLOCKED.findall(log)
     if reasons:
         return Meaning("blocked", reasons[-1].strip())

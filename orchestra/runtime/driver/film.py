@@ -1,7 +1,7 @@
 """The video of a test, on request: begun with its page, and kept or dropped as its other evidence is.
 
-May import `attempt`, `contract` and `filming`. Playwright records it with a program of its own, which not every machine
-has: without it the test still runs, and its facts name the missing program.
+Playwright makes it with a program of its own, which not every machine has:
+without it the test runs all the same, and its facts say what is missing.
 """
 
 from __future__ import annotations

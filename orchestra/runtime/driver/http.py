@@ -1,7 +1,4 @@
-"""Implement the step `http`: send a request from the runner and check the reply.
-
-May import `contract`, `content`, `aside`, `body`, `wording`, httpx.
-"""
+"""Implement the step `http`: send a request from the runner and check the reply."""
 
 from __future__ import annotations
 

@@ -55,9 +55,10 @@ class OwnDoing:
             self._given_up.clear()
         self._leaving = True
 
-    def left(self) -> None:
-        """Note that it has been left, or is not going to be."""
-        self._leaving, self._left = False, self._clock()
+    def left(self) -> bool:
+        """Note that it has been left, or is not going to be; return whether it was about to be."""
+        was, self._leaving, self._left = self._leaving, False, self._clock()
+        return was
 
     def gave_up(self, *, earlier: bool) -> None:
         """Note that a request of a script was given up; `earlier`: the page that made it has been left."""

@@ -1,7 +1,5 @@
 """The loop of one test: before, steps, finally; deadlines, failures, records, evidence.
 
-May import `contract`, `finding`, `http`, `scope`.
-
 It knows no driver: what needs a browser goes to the session of whichever driver the method has, `http` and `set` are
 carried out here, so that both are the same under every method.
 """

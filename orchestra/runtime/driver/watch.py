@@ -91,8 +91,7 @@ class Watch:
             self.moves += 1
             self.ends += 1
             self.failed = ""
-            self._left_behind = set(self.under_way)
-            self.own.left()
+            self._leave()
 
     def _on_download(self, _download: Any) -> None:
         self.downloads += 1
@@ -129,8 +128,16 @@ class Watch:
         why = request.failure or "failed"
         self.observed.failed(request.method, request.url, why, page_of(request), answered=answered)
 
+    def _leave(self) -> None:
+        """Note that the page is left: the requests under way are its own, those that begin from now on the next page's."""
+        if self.own.left():
+            self._left_behind = set(self.under_way)
+
     def _on_response(self, response: Any) -> None:
         request, status = response.request, response.status
+        frame = main_frame_of(request)
+        if frame is not None and self._counts_for(frame):
+            self._leave()  # the event of the navigation itself may come after requests of the next page
         if request in self._earlier:
             return
         self.counts["failed_requests"] += status >= 400

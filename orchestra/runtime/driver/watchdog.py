@@ -1,4 +1,4 @@
-"""A clock that calls once a time is over, in a thread of its own. May import nothing of this package."""
+"""A clock that calls once a time is over, in a thread of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets and conditions in words, the same for every driver's messages. May import `steps` and `targets`."""
+"""Targets and conditions in words, the same for every driver's messages."""
 
 from __future__ import annotations
 

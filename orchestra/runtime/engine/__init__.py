@@ -1,1 +1,1 @@
-"""The engine: what runs next, and where. May import `processes` and `attempt`."""
+"""The engine: what runs next, and where."""

@@ -1,4 +1,4 @@
-"""A `command` test as a job of the loop, and what came of it. May import `attempt`, `commands`, `files`, `reported`, `mask`."""
+"""A `command` test as a job of the loop, and what came of it."""
 
 from __future__ import annotations
 

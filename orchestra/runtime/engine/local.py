@@ -1,4 +1,4 @@
-"""Carries out attempts here: commands in the loop itself, steps in warm workers. May import its neighbours.
+"""Carries out attempts here: commands in the loop itself, steps in warm workers.
 
 `DRIVERS` is the registry of drivers that need neither.
 """
@@ -73,6 +73,16 @@ class Local:
             masks=masks,
             clock=clock,
         )
+
+    def roots(self) -> dict[str, list[int]]:
+        """Return the ids of the processes at the top of what runs: of each worker, and of the commands of each method.
+
+        Any thread may ask.
+        """
+        roots = self._workers.roots()
+        for task, pid in self._commands.pids():
+            roots.setdefault(f"{task.partition(':')[0]} commands", []).append(pid)
+        return roots
 
     def wake(self) -> None:
         """Let a `poll` that waits return. Safe in other threads and in signal handlers."""

@@ -1,4 +1,4 @@
-"""Send data to a worker without waiting, because a stopped worker reads nothing. Imports nothing of this package."""
+"""Send data to a worker without waiting, because a stopped worker reads nothing."""
 
 from __future__ import annotations
 

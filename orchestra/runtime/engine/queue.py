@@ -1,5 +1,4 @@
-"""Decide which task runs next: a pure queue with order, barriers, resources and priorities. May import `plan` and
-`select`.
+"""Decide which task runs next: a pure queue with order, barriers, resources and priorities.
 
 doit reports when the needs of a task are done; the queue holds it back for order-only edges (`after` of tests, groups
 and methods), for counted resources, and until a slot is free. Among the tasks that can run, the one with the longest

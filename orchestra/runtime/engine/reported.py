@@ -1,4 +1,4 @@
-"""The report of cases that a command wrote in its attempt. May import `attempt`, `cases`, `commands`, `files`."""
+"""The report of cases that a command wrote in its attempt."""
 
 from __future__ import annotations
 

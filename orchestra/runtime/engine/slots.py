@@ -1,5 +1,4 @@
-"""Decide the number of parallel tests: that of the spec, or the measured capacity of the machine. May import `plan` and
-psutil.
+"""Decide the number of parallel tests: that of the spec, or the measured capacity of the machine.
 
 `workers: auto` does not count cores, because two browsers on two cores are not faster than one: it begins low, adds a
 slot while the processors have room, and takes one away when they have none. A slot in use is never taken away.
@@ -47,6 +46,7 @@ class Slots:
         self._clock = clock
         self._load = load or machine_load
         self._next = clock() + SAMPLE_SECONDS
+        self._reason = ""
 
     def count(self) -> int:
         """Return how many there are now."""
@@ -66,15 +66,28 @@ class Slots:
             processors, memory = self._load()
             if processors < ROOM_PERCENT and memory < MEMORY_PERCENT and running >= self._now < self._most:
                 self._now += 1
+                self._reason = _reason(self._now, processors, memory)
             elif (processors > FULL_PERCENT or memory > MEMORY_PERCENT) and self._now > 1:
                 self._now -= 1
+                self._reason = _reason(self._now, processors, memory)
         return self._now
+
+    def changed(self) -> str:
+        """Return why the number changed last, since the last call; empty when it has not. Any thread may ask."""
+        reason, self._reason = self._reason, ""
+        return reason
 
     def samples_in(self, running: int, waiting: int) -> float | None:
         """Seconds until a sample may add a slot; None when no sample is awaited."""
         if self._fixed or not waiting or running < self._now:
             return None
         return max(0.0, self._next - self._clock())
+
+
+def _reason(slots: int, processors: float, memory: float) -> str:
+    return (
+        f"{slots} worker{'s' * (slots != 1)} at {processors:.0f} % of the processors and {memory:.0f} % of the memory"
+    )
 
 
 def machine_load() -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Warm worker processes that carry out tests with steps. May import `attempt`, `process`, `mask`, `reaper`, msgspec.
+"""Warm worker processes that carry out tests with steps.
 
 A worker is `python -m orchestra.runtime.worker`: one request per line on its stdin, one result per line on its stdout,
 one at a time, with a browser that stays warm between tests. Each leads a session of its own and ends when its stdin is
@@ -177,6 +177,10 @@ class Workers:
         worker.dead.set()
         self._inbox.append((worker, b""))
         self._wake()
+
+    def roots(self) -> dict[str, list[int]]:
+        """Return the ids of the processes of the workers, by the names of their logs. Any thread may ask."""
+        return {worker.log.stem: [worker.process.pid] for worker in list(self._workers)}
 
     def due(self) -> float | None:
         """Return the time by which the next worker must have answered; None if none works."""

@@ -1,4 +1,4 @@
-"""Evaluate quality gates before, during and after the tests. May import `ledger`, `verdict`.
+"""Evaluate quality gates before, during and after the tests.
 
 `figures` is pure: what happened, as metrics. `Gates` holds what a run needs to remember of its gates, and records every
 evaluation that changes something.

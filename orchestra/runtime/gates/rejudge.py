@@ -1,7 +1,5 @@
 """Evaluate the gates of a run again, from its ledger alone. Pure.
 
-May import `gate`, `page_figures` and the ledger.
-
 `values_of` returns, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates
 and percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service
 events. `rejudge` does so at each recorded gate and compares both sides. Values that a run measured at that moment (the

@@ -1,1 +1,1 @@
-"""Processes: started, watched, found again, ended with all that they left behind. May import `mask` and psutil."""
+"""Processes: started, watched, found again, ended with all that they left behind."""

@@ -1,6 +1,6 @@
 """Short commands, many of them, in the run's one loop: started, watched, bounded in time and output, ended whole.
 
-May import `process`, `orphan`, `usage` and `mask`. A command costs little more than a bare Popen, because nothing waits
+A command costs little more than a bare Popen, because nothing waits
 for it in a thread (pidfd and selectors; a thread only where there is no pidfd) and nothing scans the process table unless
 something is left to end. Longer than other modules because that loop, from start to end, is read together.
 """
@@ -198,7 +198,7 @@ def _has_pidfd() -> bool:
 
 
 class Commands:
-    """Runs jobs side by side. One thread owns it; only `wake` may be called from others and from signal handlers.
+    """Runs jobs side by side. One thread owns it; only `wake` and `pids` may be called from others and from signal handlers.
 
     Args:
         clock: monotonic seconds.
@@ -219,6 +219,10 @@ class Commands:
 
     def __len__(self) -> int:
         return len(self._running)
+
+    def pids(self) -> list[tuple[str, int]]:
+        """Return the key of each job that runs, with the id of its process. Any thread may ask."""
+        return [(key, running.process.pid) for key, running in list(self._running.items())]
 
     def start(self, job: Job) -> Process:
         """Start a job. A later `poll` reports its end.

@@ -1,4 +1,4 @@
-"""The ends of processes, awaited in an event loop. May import `process`."""
+"""The ends of processes, awaited in an event loop."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Measure the processor time and memory of a process and its descendants between two calls. Linux. Imports nothing of
-ours.
+"""Measure the processor time and memory of a process and its descendants between two calls. Linux.
 
 For processes that live on from one attempt to the next, such as a worker, its browser and its MCP server: `usage`
 counts what has ended. Read from /proc (proc(5)): the descendants by the `children` of their threads, times and peaks by

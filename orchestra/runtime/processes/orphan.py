@@ -1,6 +1,6 @@
 """Distinguish orphans, processes that outlived their parents and became our children, from those that we started.
 
-May import `mark`. A child subreaper (Linux) gets the orphans of its descendants in place of init, and has to take their
+A child subreaper (Linux) gets the orphans of its descendants in place of init, and has to take their
 exit codes, without taking one that `subprocess`, multiprocessing or asyncio waits for in the same process.
 """
 

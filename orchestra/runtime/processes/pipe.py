@@ -1,4 +1,4 @@
-"""A pipe whose reading end an event loop empties, so that no process waits for us. May import nothing of this package."""
+"""A pipe whose reading end an event loop empties, so that no process waits for us."""
 
 from __future__ import annotations
 

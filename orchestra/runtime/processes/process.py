@@ -1,6 +1,6 @@
 """Processes: started without a shell, found again by session and mark, ended with everything that they left behind.
 
-May import `errors`, `mark`, `orphan` and psutil. Linux and macOS. Nothing here is ended by name, and nothing that is
+Linux and macOS. Nothing here is ended by name, and nothing that is
 not ours.
 
 How a process is known to belong to a tree, so that one that forked away is still found:

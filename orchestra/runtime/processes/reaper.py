@@ -1,6 +1,4 @@
-"""The reaper: a tiny process that outlives the run by a moment and ends what the run left behind. Imports only the
-standard library, and little of it, because this file is also the program: `python -I -S reaper.py MARK`, up in 15
-ms.
+"""The reaper: a tiny process that outlives the run by a moment and ends what the run left behind.
 
 The run holds the writing end of a pipe. When the run ends in any way, SIGKILL included, the reaper reads the end of the
 file, and ends every process whose environment carries the mark of the run, every registered process and session, and

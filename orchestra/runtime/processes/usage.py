@@ -1,5 +1,4 @@
-"""Measure the processor time and memory of a command, as the system counts them with its exit code. Imports nothing of
-ours.
+"""Measure the processor time and memory of a command, as the system counts them with its exit code.
 
 One system call that is made anyway (wait4 in the place of waitpid), so it costs nothing. It counts the process and all
 descendants that were waited for by their parents; what outlived its parent is not in it. See getrusage(2).

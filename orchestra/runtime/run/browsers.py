@@ -1,7 +1,4 @@
-"""The browsers of a run: one that is proven to start for each engine that a selected test drives.
-
-May import `attempt` and `browser`.
-"""
+"""The browsers of a run: one that is proven to start for each engine that a selected test drives."""
 
 from __future__ import annotations
 

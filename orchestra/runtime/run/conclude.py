@@ -11,8 +11,8 @@ from collections import deque
 
 import msgspec
 
-from orchestra.ledger.event import SessionChanged
-from orchestra.runtime.attempt import Result, needs_browser
+from orchestra.ledger.event import AttemptFinished, SessionChanged
+from orchestra.runtime.attempt import Result
 from orchestra.runtime.attempts.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempts.excuse import strictly
 from orchestra.runtime.attempts.incident import Outages, judged
@@ -23,6 +23,7 @@ from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import Ending
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Run, Task
+from orchestra.runtime.run.repeats import Repeats
 from orchestra.runtime.run.schedule import Schedule
 from orchestra.runtime.servers.matrix import Matrix
 
@@ -40,6 +41,7 @@ class Conclusion:
         measures: counts the evidence that is missing.
         schedule: starts retries and repeats.
         decisions: gives verdicts.
+        repeats: start when a duration is in doubt.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Conclusion:
         measures: Measures,
         schedule: Schedule,
         decisions: Decisions,
+        repeats: Repeats,
     ) -> None:
         self._run, self._ending = run, ending
         self._engine, self._matrix = engine, matrix
         self._outages, self._overtaken = outages, overtaken
         self._measures, self._schedule, self._decisions = measures, schedule, decisions
+        self._repeats = repeats
         self._aftermath = Aftermath(self._work_of, run.masks, matrix.hear, engine.wake)
         self._results: deque[Ended] = deque()
 
@@ -84,10 +88,12 @@ class Conclusion:
 
     def _conclude(self, task: Task, result: Result) -> None:
         if self._run.pace.repeating(task.name):
-            self._record_repeat(task, result)
-        elif self._tried_again(task, result):
+            disturbed = self._record_repeat(task, result)
+        elif (attempt := self._last(task, result)) is not None:
+            disturbed = attempt.disturbed
+        else:
             return
-        if self._repeated(task, result):
+        if self._repeats.follow(task, result, disturbed):
             return
         self._schedule.leave(task)
         self._decisions.decide(task, *task.given)
@@ -99,8 +105,8 @@ class Conclusion:
         marks = {} if self._run.pace.repeating(task.name) else task.marks
         return Work(task.test, task.method.id, self._run.folder, folder, marks)
 
-    def _tried_again(self, task: Task, result: Result) -> bool:
-        """Record an attempt, and start another one, or set the verdict that it leads to; whether it was the former."""
+    def _last(self, task: Task, result: Result) -> AttemptFinished | None:
+        """Record an attempt, and set the verdict that it leads to; None if another attempt was started instead."""
         run, test = self._run, task.test
         result = self._decisions.excuse_cases(task, result)
         life = run.view.life(task.name)
@@ -118,38 +124,30 @@ class Conclusion:
             incidents=incidents,
             inputs=(task.inputs or "") if test.inputs else "",
             names=self._matrix.names(),
+            disturbed=self._repeats.disturbed(task, result, incidents),
         )
         run.recorder.add(ended)
         self._measures.evidence_missing += missing_evidence(test, result, len(ended.evidence))
         self._session_changed(result)
         if again:
             self._schedule.admit(task)
-            return True
+            return None
         overlapped = self._outages.of(task.name)
         verdict, reason = judged(
             result, held=life.held, suspect=settled.suspect, cut=settled.again, incidents=overlapped
         )
         task.given = strictly(test, verdict, reason, task.inner)
-        return False
+        return ended
 
-    def _record_repeat(self, task: Task, result: Result) -> None:
+    def _record_repeat(self, task: Task, result: Result) -> str:
+        """Record a repeat, and return why it confirms nothing."""
+        disturbed = self._repeats.disturbed(task, result)
         folder = self._schedule.folder_of(task, result.attempt)
-        self._run.recorder.add(repeated(task.test, task.method.id, result, self._run.folder, folder))
+        self._run.recorder.add(repeated(task.test, task.method.id, result, self._run.folder, folder, disturbed))
         self._session_changed(result)
+        return disturbed
 
     def _session_changed(self, result: Result) -> None:
         """Record the browser session that an attempt was carried out in."""
         if "session" in result.facts:
             self._run.recorder.add(msgspec.convert(result.facts["session"], SessionChanged))
-
-    def _repeated(self, task: Task, result: Result) -> bool:
-        """Start a repeat when the duration of a pass is in doubt; whether one was started."""
-        browser = task.test.browser if needs_browser(task.test) else ""
-        if not self._run.pace.after(result, task.test, browser, self._run.recorder.add):
-            return False
-        rows = map(self._matrix.row, self._matrix.required_by(task.test.requires))
-        if not self._ending.begun() and all(row.state == "healthy" for row in rows):
-            self._schedule.start(task)
-            return True
-        self._run.pace.leave(task.name)
-        return False

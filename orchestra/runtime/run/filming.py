@@ -1,4 +1,4 @@
-"""Check whether this machine can record the videos of tests. May import `attempt`, `browser_places` and `plan`."""
+"""Check whether this machine can record the videos of tests."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from orchestra import __version__
 from orchestra.ledger import history, kept_plan
 from orchestra.ledger.author import Author, Signer
+from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import Note, RunResumed, RunStarted, Verdict
 from orchestra.ledger.lock import Holder, Lock
@@ -76,6 +77,7 @@ class Task:
         marks: where the logs of its services ended when its attempt began.
         given: the verdict and its reason, while its duration is confirmed by repeats.
         inner: the cases of its latest attempt, with their excuses.
+        throttled: a gate let only one test run at a time when its attempt began.
         unsearched: why its known failures could not be searched for in them.
     """
 
@@ -87,6 +89,7 @@ class Task:
     given: tuple[Verdict, str] = ("error", "")
     inner: Excused = NONE
     unsearched: PatternError | None = None
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +230,7 @@ def open_run(
             view=view,
             recorder=recorder,
             passes=passes,
-            pace=Pace.open(home, plan.baseline, machine_shape(origin)),
+            pace=Pace.open(home, plan.baseline, place_of(machine_shape(origin), plan.profile)),
         )
         _record_start(opened, origin, trusted)
     except BaseException:
@@ -258,6 +261,7 @@ def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
                 argv=run.options.argv,
                 provenance=origin,
                 builds=run.builds.digests,
+                opening_seconds=run.seconds() - run.view.seconds,
             )
         )
         run.recorder.add(Note(kind="trust", message=trusted))
@@ -275,6 +279,7 @@ def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
             argv=run.options.argv,
             provenance=origin,
             builds=run.builds.digests,
+            opening_seconds=run.seconds(),
         )
     )
     for note in _remarks(run, origin):

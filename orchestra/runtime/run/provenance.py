@@ -1,4 +1,4 @@
-"""Record the origin of a run: commit, machine, versions, user. May import psutil, `git`, `ledger`.
+"""Record the origin of a run: commit, machine, versions, user.
 
 The environment is recorded by name; values only of a few variables that are known to change runs and to hold no secret.
 """

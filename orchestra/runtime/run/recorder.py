@@ -1,4 +1,4 @@
-"""The record of a run: its folder, its ledger, its state.json, and those who watch. May import `ledger`.
+"""The record of a run: its folder, its ledger, its state.json, and those who watch.
 
 An fsync takes as long as hundreds of events, so a thread of its own makes them: what comes while one is under way shares
 the next. Nothing that waits for the disk is shown or given away before it is there.

@@ -1,5 +1,4 @@
-"""Resume a run: which results are accepted, which tests run again, and when it is refused. May import `plan`, `ledger`,
-`select`.
+"""Resume a run: which results are accepted, which tests run again, and when it is refused.
 
 `decide` is pure. A verdict is kept when it is good and its digest of plan entry, inputs and service builds is that of
 now. Everything else runs: what failed, what was blocked by it, what never started. An attempt that the end of a segment

@@ -79,6 +79,11 @@ class Schedule:
         self._names = _environment_names(run.plan, run.environment)
         self.running: dict[str, Task] = {}
 
+    def changed(self) -> str:
+        """Return why the number of workers changed since the last call; empty when it has not. Any thread may ask."""
+        reasons = [f"{name}: {reason}" for name, slots in self._slots.items() if (reason := slots.changed())]
+        return "; ".join(reasons)
+
     # --------------------------------------------------------------------------------------------------------- pushing
 
     def push(self, name: str) -> None:
@@ -231,6 +236,7 @@ class Schedule:
             self._matrix.hear()  # what was written before it began is not its own
         required = self._matrix.required_by(test.requires)
         task.marks = marks(run.folder, required)
+        task.throttled = self._measures.gates.throttled()
         known = run.past.get(task.name)
         self._overtaken.began(task.name, test, required, known.seconds if known is not None else None)
         names = {"attempt.dir": path, "test.id": test.id, "method.id": task.method.id}

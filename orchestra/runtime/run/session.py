@@ -27,8 +27,10 @@ from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.run.conclude import Conclusion
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending, fault_of
+from orchestra.runtime.run.load import LOOK_SECONDS, Sampler, Use, sampled
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Options, Run, open_run
+from orchestra.runtime.run.repeats import Repeats
 from orchestra.runtime.run.schedule import Schedule
 from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.matrix import Matrix
@@ -89,7 +91,7 @@ class Session:
             wake=engine.wake,
             reaper=self._reaper,
             in_use=outages.in_use,
-            lent=_lent(run),
+            lent=(lent := _lent(run)),
             numbered=numbered,
             place=run.place,
         )
@@ -108,6 +110,18 @@ class Session:
             measures=measures,
             decisions=decisions,
         )
+        kept_up = tuple(row.pid for row in lent.values() if row.pid)
+        self._sampler = sampler = Sampler(self._sampled, engine.roots, kept_up)
+        self._repeats = repeats = Repeats(
+            run,
+            ending,
+            matrix=matrix,
+            outages=outages,
+            measures=measures,
+            schedule=schedule,
+            decisions=decisions,
+            sampler=sampler,
+        )
         self._conclusion = Conclusion(
             run,
             ending,
@@ -118,8 +132,10 @@ class Session:
             measures=measures,
             schedule=schedule,
             decisions=decisions,
+            repeats=repeats,
         )
         decisions.take_over()
+        sampler.start()
         self._closed = False
 
     # ------------------------------------------------------------------------------------------------ pushing, waiting
@@ -139,12 +155,13 @@ class Session:
                 self._interrupt()
             for name in self._overtaken.overdue():
                 self._engine.end(name)
+            self._repeats.start_due()
             self._schedule.grant()
-            pause = self._schedule.patience()
+            pause = LOOK_SECONDS if self._repeats.waiting() else self._schedule.patience()
             if self._decisions.waiting():  # tests start and end while the disk is busy; it holds up a free slot only
                 left = self._run.recorder.commit(self._engine.wake, at_once=self._schedule.slot_free())
                 pause = pause if left is None else left if pause is None else min(pause, left)
-            elif self._measures.opened and self._schedule.idle():
+            elif self._measures.opened and self._schedule.idle() and not self._repeats.waiting():
                 self._schedule.give_up()
                 continue
             self._conclusion.take(pause)
@@ -180,6 +197,7 @@ class Session:
         number = self._ending.signal = self._ending.asked
         self._run.recorder.add(Interrupted(signal=SIGNAL_NAMES[number]))
         self._engine.stop()
+        self._repeats.start_due()
         self._schedule.decide_waiting("interrupted", f"{SIGNAL_NAMES[number]} before it started")
 
     def close(self) -> int:
@@ -189,6 +207,7 @@ class Session:
         self._closed = True
         ends = (
             self._settle,
+            self._sampler.close,
             self._matrix.close,
             self._outages.close,
             self._engine.close,
@@ -210,8 +229,10 @@ class Session:
         fault = self.fault
         if fault is not None:
             self._engine.stop()
-        while self._schedule.running:
-            self._conclusion.take(None)
+        self._repeats.start_due()
+        while self._schedule.running or self._repeats.waiting():
+            self._conclusion.take(LOOK_SECONDS if self._repeats.waiting() else None)
+            self._repeats.start_due()
         reason = f"never ran: {fault.message}" if fault is not None else "never ran"
         for name, task in self._run.tasks.items():
             if not self._decisions.decided(name):
@@ -219,6 +240,11 @@ class Session:
         self._measures.close(self._schedule.workers())
         if not self._code():
             self._run.pace.keep(self.folder, self._run.view, self._run.recorder.add)
+
+    def _sampled(self, uses: Sequence[Use]) -> None:
+        """Record what the machine and the workers used. Called from the thread of the sampler."""
+        reason = self._schedule.changed()
+        self._run.recorder.add(sampled(uses, workers=self._schedule.workers(), reason=reason))
 
     def _record_end(self) -> None:
         run, view = self._run, self._run.view

@@ -1,4 +1,4 @@
-"""Which earlier records a run trusts: a pull request can bring any. May import `ledger` and `owner`.
+"""Which earlier records a run trusts: a pull request can bring any.
 
 A run trusts a record with a whole chain and a valid MAC of this user in its last line (`owner`). In CI it trusts none, only
 the spec and the baselines, which are reviewed.

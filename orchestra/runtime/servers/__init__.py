@@ -1,1 +1,1 @@
-"""The health matrix: what is started, asked, watched, brought back, ended. May import `processes`, `reply`, `mask`, `build`."""
+"""The health matrix: what is started, asked, watched, brought back, ended."""

@@ -1,5 +1,4 @@
-"""Identify who answers: the process that owns a listening socket, and whether it is the service's. May import
-`process`, psutil.
+"""Identify who answers: the process that owns a listening socket, and whether it is the service's.
 
 Linux shows it in /proc/net/tcp and the open files of processes; elsewhere psutil does its best. Without root, a process
 of another user is unknown; its user is known.

@@ -3,8 +3,7 @@
     python -m orchestra.runtime.servers.keeper < order.json
 
 It starts, watches and recovers the same way as a run does, because it is the same matrix. SIGUSR1 lets it read the
-wanted rows again; SIGTERM ends everything. If it is killed itself, its reaper ends its processes. May import `health`,
-`up`.
+wanted rows again; SIGTERM ends everything. If it is killed itself, its reaper ends its processes.
 """
 
 from __future__ import annotations

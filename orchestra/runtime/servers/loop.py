@@ -1,4 +1,4 @@
-"""Run the event loop of the health matrix, in which name look-ups block nothing. Imports nothing of this package."""
+"""Run the event loop of the health matrix, in which name look-ups block nothing."""
 
 from __future__ import annotations
 

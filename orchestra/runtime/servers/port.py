@@ -1,4 +1,4 @@
-"""Ports: the first free one of a range, reserved without a race between two runs of one user. May import `identity`.
+"""Ports: the first free one of a range, reserved without a race between two runs of one user.
 
 A port counts as free if it has no listener and no reservation. A reservation is an exclusive lock (flock) on a small
 file named after the port, held during the life of the service; the kernel releases it when the run dies in any way. The

@@ -1,7 +1,5 @@
 """Probes: one question to a component, answered within its own time.
 
-May import `process`, `port`, `reply`, `body`, `patterns`, httpx.
-
 A probe never raises for its result: its `Answer` has an empty reason if the component is healthy, else the observation
 and a hint. All resources of a probe are released when it has answered or was cancelled. Longer than other modules
 because it is one kind of probe after the other.

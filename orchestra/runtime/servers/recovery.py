@@ -1,6 +1,6 @@
 """Decide about health, as pure folds: thresholds, waits between tries, and the next recovery step.
 
-May import `plan`. Nothing here reads a clock or rolls dice: what is random comes in as a number from 0 to 1.
+Nothing here reads a clock or rolls dice: what is random comes in as a number from 0 to 1.
 """
 
 from __future__ import annotations

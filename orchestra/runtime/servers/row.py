@@ -1,4 +1,4 @@
-"""Define the row of a component in the health matrix, and its trouble. Imports nothing of this package."""
+"""Define the row of a component in the health matrix, and its trouble."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """A service as processes: its command started, its output kept, its tree ended.
 
-May import `process`, `ends`, `port`, `patterns`.
-
 Output goes through a pipe into `<folder>/services/<id>.log`, each block with the time of its arrival, secrets masked,
 in two files of bounded size of which the second is the older half. The last lines are available for messages.
 """

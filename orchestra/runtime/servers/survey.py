@@ -1,7 +1,7 @@
 """The health matrix as it is now, without a run: what is asked, what is known, and what is not started.
 
-May import `health`, `up`, `port`. A survey starts nothing without `--start`: tools, variables, files and remote systems
-are probed; servers of `orchestra up` are probed at their address; of a run in progress the rows are its own.
+A survey starts nothing unless it is told to: tools, variables, files and remote systems are
+asked; what `orchestra up` keeps is asked for its own answer; of a run under way the rows are its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Define the flags of the Playwright MCP server, for tests and for exploration by hand. May import nothing."""
+"""Define the flags of the Playwright MCP server, for tests and for exploration by hand."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""An event loop in a thread of its own, for the MCP client and Playwright's asynchronous interface. Imports nothing of
-ours.
+"""An event loop in a thread of its own, for the MCP client and Playwright's asynchronous interface.
 
 A caller waits for the answer, but never longer than its limit: a hang in the loop blocks no one else. The loop runs all
 the time, so the pipe of a browser is read even without a call.

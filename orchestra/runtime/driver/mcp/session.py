@@ -121,13 +121,15 @@ class McpSession:
                 self._relaunch(wanted, _DIED)
             else:
                 self._tidy_or_relaunch(wanted, request.method.reset)
+            begun, died = time.monotonic(), self._without_server
             if self._server is not None and not self._server.alive():
+                died = True
                 self._stop_server()
-                self._came_back("server", "the MCP server had died", "restart", before=True)
             if self._server is None:
                 self._start_server()
-            if self._without_server:
-                self._came_back("server", "the MCP server had died", "restart", before=True)
+            if died:
+                seconds = time.monotonic() - begun
+                self._came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
             self._without_server = False
             self._run(self.browser.forget(self.masks.text))
             if wants_trace(request.test):

@@ -87,13 +87,14 @@ class PlaywrightDriver:
                 return self._session(self._browser, request.browser, mask, request.test)
         if self._launched == wanted and not (self._last is not None and self._last.hung):  # that one we ended ourselves
             self._lost = "the browser had died"
+        begun = time.monotonic()
         try:
             session = self._session(self._launch(*wanted), request.browser, mask, request.test)
         except Error as error:
             message = f"{request.browser.executable or request.browser.engine} does not start: {_first(error.message)}"
             raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
         if self._lost:
-            session.mended.append(_died(self._lost, "relaunch", before=True))
+            session.mended.append(_died(self._lost, "relaunch", before=True, seconds=time.monotonic() - begun))
         self._lost = ""
         return session
 
