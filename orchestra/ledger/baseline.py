@@ -32,7 +32,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from orchestra import nofollow
+from orchestra import nofollow, stored
 from orchestra.errors import MachineError
 from orchestra.ledger.canonical import digest
 from orchestra.ledger.disk import disk_error
@@ -217,12 +217,15 @@ def entries(path: Path) -> dict[str, Entry]:
     if path.name != FILE:
         fix = "remove it, or start over with `orchestra baseline reset --all`"
     try:
-        form = msgspec.json.decode(content, type=_Form)
+        form = stored.decode(content, _Form)
         lines = [*((key, Entry(taken)) for key, taken in form.seconds.items()), *_lines(form.tests)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise MachineError(f'"{path}" is not a baseline: {error}', fix) from error
     if form.format not in READ:
         raise MachineError(f'"{path}" has format {form.format}; this version reads format {FORMAT} and before', fix)
+    odd = next((key for key, _ in lines if key.count(" ") < 2), None)
+    if odd is not None:
+        raise MachineError(f'"{path}" is not a baseline: "{odd}" names no task, browser and machine', fix)
     wrong = next((key for key, entry in lines if not entry.seconds or min(entry.seconds) < 0), None)
     if wrong is not None:
         raise MachineError(f'"{path}" has no samples, or one below 0, for "{wrong}"', fix)

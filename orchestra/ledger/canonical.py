@@ -62,7 +62,10 @@ def parse(text: bytes) -> Any:
     Raises:
         ValueError: the text is not JSON in UTF-8.
     """
-    return _decode(text.decode())
+    try:
+        return _decode(text.decode())
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def digest(value: object) -> str:

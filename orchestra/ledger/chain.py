@@ -113,7 +113,7 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
         )
     try:
         head = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenLineError(f"it is not an event: {error}") from error
     if head.prev != prev:
         raise BrokenLineError(f"it follows the hash {head.prev[:12]}…, but the hash before it is {prev[:12]}…")
@@ -121,7 +121,7 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
         raise BrokenLineError(f"it is number {head.seq}, but its place is {seq}")
     try:
         body = body_of(head.type, head.v, head.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenLineError(f'it is no event "{head.type}": {error}') from error
     return Event(seq, head.time, head.type, head.v, prev, found, body, head.mac)
 

@@ -27,6 +27,6 @@ def evidence_file(folder: Path, path: str) -> Path:
     parts = folder.parts
     root = Path(*parts[: parts.index(BELOW)]) if BELOW in parts else folder
     file = Path(os.path.normpath(folder / path))
-    if not file.is_relative_to(root) or not file.resolve().is_relative_to(root.resolve()):
+    if not file.is_relative_to(root) or not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root)):
         raise OSError(errno.EINVAL, "it leads out of the project", path)
     return file

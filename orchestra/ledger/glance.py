@@ -33,7 +33,10 @@ def glance(path: Path, wanted: Collection[str]) -> dict[str, Any]:
         if not colon:
             raise ValueError(f'"{path}" is not a state: a field has no value')
         if (field := name.strip('"')) in wanted:
-            found[field] = json.loads(value)
+            try:
+                found[field] = json.loads(value)
+            except RecursionError as error:
+                raise ValueError(f'"{path}" is not a state: "{field}" is nested too deeply') from error
     return found
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from orchestra import nofollow
+from orchestra import nofollow, stored
 from orchestra.errors import MachineError
 from orchestra.ledger.case import CaseVerdict
 from orchestra.ledger.disk import disk_error, replace_file
@@ -282,13 +282,14 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 _HEADER = _Header("executions", FORMAT)
+_Kind = TypeVar("_Kind")
 
 
 def load(path: Path) -> dict[str, Past]:
     """Return the last execution by task; from the other cache when the file is gone or of another form, else empty."""
     try:
-        last = msgspec.json.decode(nofollow.read(path), type=_Last)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        last = stored.decode(nofollow.read(path), _Last)
+    except (OSError, ValueError):
         last = None
     if last is not None and last.format == FORMAT:
         return last.tasks
@@ -363,28 +364,34 @@ def executions(home: Path) -> list[RunRecord]:
     Args:
         home: the folder of the suite, `.orchestra/<suite>`.
     """
-    return [_record(line) for line in _lines(home)]
+    return _records(_lines(home))
 
 
 def before(home: Path, run: str, latest: int) -> list[RunRecord]:
     """Return the latest cached runs before one, in the order of time; others than these are not read whole."""
-    return [_record(line) for line in [line for line in _lines(home) if _run_of(line) < run][-latest:]]
+    return _records([line for line in _lines(home) if _run_of(line) < run][-latest:])
 
 
-def _record(line: bytes) -> RunRecord:
-    return msgspec.json.decode(line, type=RunRecord)
+def _records(lines: Iterable[bytes]) -> list[RunRecord]:
+    """Return the records in the lines of the cache; one that is damaged is left out."""
+    return [record for line in lines if (record := _decoded(line, RunRecord)) is not None]
+
+
+def _decoded(line: bytes, kind: type[_Kind]) -> _Kind | None:
+    try:
+        return stored.decode(line, kind)
+    except ValueError:
+        return None
 
 
 def _lines(home: Path) -> list[bytes]:
     try:
         head, *lines = nofollow.read(home / EXECUTIONS).splitlines()
-        if msgspec.json.decode(head, type=_Header) != _HEADER:
+        if stored.decode(head, _Header) != _HEADER:
             return []
-        for line in lines[-1:]:
-            _record(line)
     except (OSError, ValueError):
         return []
-    return lines
+    return [line for line in lines if _decoded(line, _RunOnly) is not None]
 
 
 def with_record(home: Path, record: RunRecord) -> bytes:
@@ -411,7 +418,7 @@ class _RunOnly(msgspec.Struct, frozen=True):
 
 
 def _run_of(line: bytes) -> str:
-    return msgspec.json.decode(line, type=_RunOnly).run
+    return stored.decode(line, _RunOnly).run
 
 
 def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list[str]]:
@@ -432,7 +439,7 @@ def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list
     refused: list[str] = []
     for ledger in _ledgers(home):
         line = known.get(ledger.parent.name)
-        if line is not None and msgspec.json.decode(line, type=_RunOnly).finished:
+        if line is not None and (cached := _decoded(line, RunRecord)) is not None and cached.finished:
             continue
         try:
             record = record_of(look(ledger.parent, steps=False))

@@ -95,7 +95,7 @@ def _rests_on(ledger: Path) -> list[tuple[str, str]]:
                     try:
                         body = json.loads(line)["body"]
                         found.append((str(body["task"]), str(body["unchanged_since"])))
-                    except (ValueError, KeyError, TypeError):
+                    except (ValueError, KeyError, TypeError, RecursionError):
                         continue
         except OSError as error:
             raise disk_error(error, file, "read") from error

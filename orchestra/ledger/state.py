@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from orchestra import nofollow
+from orchestra import nofollow, stored
 from orchestra.ledger.case import CaseVerdict
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.disk import disk_error, replace_file
@@ -366,7 +366,7 @@ def from_json(text: str | bytes) -> State:
     Raises:
         ValueError: the text is something else.
     """
-    return msgspec.json.decode(text, type=State)
+    return stored.decode(text, State)
 
 
 def write_state(path: Path, state: State) -> None:

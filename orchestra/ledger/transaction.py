@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from orchestra import nofollow
+from orchestra import nofollow, stored
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline, history
 from orchestra.ledger.disk import disk_error, remove_tree, replace_file, sync_folder
@@ -120,8 +120,8 @@ def recover(home: Path) -> None:
     except OSError as error:
         raise disk_error(error, journal, "read") from error
     try:
-        entries = msgspec.json.decode(content, type=list[tuple[str, str]])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        entries = stored.decode(content, list[tuple[str, str]])
+    except ValueError as error:
         raise _refused(journal, f"it is not one: {error}") from error
     try:
         fault = next((fault for entry in entries if (fault := _fault(home, *entry))), "")

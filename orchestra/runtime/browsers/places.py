@@ -128,12 +128,12 @@ def places(engine: str, env: Mapping[str, str], root: Path | None, cache: Path |
         root: the project root, whose `node_modules` is looked at; None looks at none.
         cache: this program's cache folder, where packages are unpacked; None leaves packages out.
     """
-    seen: set[Path] = set()
+    seen: set[str] = set()
     found = []
     for place in _candidates(engine, env, root, cache):
         known = place.package or place.executable
-        if place.named or (known.exists() and known.resolve() not in seen):
-            seen.add(known.resolve())
+        if place.named or (known.exists() and os.path.realpath(known) not in seen):
+            seen.add(os.path.realpath(known))
             found.append(place)
     return found
 

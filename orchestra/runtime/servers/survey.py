@@ -70,6 +70,7 @@ class Survey:
         self._chosen = closure(plan.components, names)
         self._environment = environment
         self._start = start
+        self._masks = Masks(plan.secrets, environment)
         self._changed = threading.Event()
         self._matrix: Matrix | None = None
         self._reaper: Reaper | None = None
@@ -106,7 +107,12 @@ class Survey:
             lines.append(line)
         if not self._start:
             self._drop()
-        return lines
+        return [self._without_secrets(line) for line in lines]
+
+    def _without_secrets(self, line: Line) -> Line:
+        """The line for people: an address can hold a secret, of the spec or of what a service printed."""
+        row, text = line.row, self._masks.text
+        return replace(line, row=replace(row, url=text(row.url), reason=text(row.reason), hint=text(row.hint)))
 
     def _askable(self, lent: Mapping[str, up.UpRow]) -> list[Component]:
         """Return the components that can be probed without starting anything, without their recovery."""
@@ -126,7 +132,7 @@ class Survey:
             folder=self._home / "health",
             mark=mark,
             env=self._environment,
-            masks=Masks(self._plan.secrets, self._environment),
+            masks=self._masks,
             on_event=lambda *_: None,
             wake=self._changed.set,
             reaper=self._reaper,

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import msgspec
 import psutil
 
-from orchestra import nofollow, owner
+from orchestra import nofollow, owner, stored
 from orchestra import plan as plans
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.lock import holder_of
@@ -97,8 +97,8 @@ def read(home: Path) -> Up | None:
     if holder is None:
         return None
     try:
-        up = msgspec.json.decode(nofollow.read(home / RECORD), type=Up)
-    except (OSError, msgspec.DecodeError):
+        up = stored.decode(nofollow.read(home / RECORD), Up)
+    except (OSError, ValueError):
         return None
     return up if up.format == FORMAT and up.keeper == holder.pid else None
 
@@ -111,8 +111,8 @@ def write(home: Path, up: Up) -> None:
 def wanted(home: Path) -> Wanted:
     """Return the wanted rows; empty if there is no file."""
     try:
-        return msgspec.json.decode(nofollow.read(home / WANTED), type=Wanted)
-    except (OSError, msgspec.DecodeError):
+        return stored.decode(nofollow.read(home / WANTED), Wanted)
+    except (OSError, ValueError):
         return {}
 
 

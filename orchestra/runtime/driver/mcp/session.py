@@ -19,13 +19,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
 
+import msgspec
 import psutil
 from playwright._impl._driver import compute_driver_executable
 from playwright.async_api import Error
 
+from orchestra.ledger.event import SessionChanged
+from orchestra.ledger.parts import Died
 from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser
-from orchestra.runtime.driver.contract import StepError, unfit
+from orchestra.runtime.driver.contract import Carrier, StepError, unfit
 from orchestra.runtime.driver.emulation import FONTS_SECONDS, VIEWPORT
 from orchestra.runtime.driver.mcp.browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp.client import PATIENCE_SECONDS, CallOverError, Server, ServerUnfitError, Start
@@ -93,7 +96,7 @@ class McpSession:
         self._state: Any = None
         self._continuity: Continuity = "new"
         self._reasons: list[str] = []
-        self._parts: list[dict[str, Any]] = []
+        self._died: list[Died] = []
         self._without_server = False
         self.browser = SharedBrowser()
         self.dirty = False
@@ -115,7 +118,7 @@ class McpSession:
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
         wanted = _Kind(request.browser, request.headed)
-        self._continuity, self._reasons, self._parts, self.restarts = "kept", [], [], 0
+        self._continuity, self._reasons, self._died, self.restarts = "kept", [], [], 0
         try:
             if self._kind != wanted or not self.browser.connected():
                 self._relaunch(wanted, _DIED)
@@ -214,8 +217,7 @@ class McpSession:
 
         Without a recovery step it is not back yet.
         """
-        found = {"part": part, "reason": reason, "rungs": list(rungs), "before": before}
-        self._parts.append({**found, **({"seconds": round(seconds, 3)} if seconds else {})})
+        self._died.append(Died(part=part, reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3)))
 
     def _mended(self, reason: str) -> None:
         self._reasons.append(reason)
@@ -371,48 +373,44 @@ class McpSession:
 
     # --------------------------------------------------------------------------------------------------- after a test
 
-    def facts(self, request: Request) -> dict[str, Any]:
-        """Return the session as it is now, for the record."""
+    def carrier(self, request: Request) -> Carrier:
+        """Return the session as it is now."""
         lost = not self.browser.connected()
-        found: dict[str, Any] = {
-            "method": request.method.id,
-            "session": self.id,
-            "started": self.started,
-            "browser": self.browser.version,
-            "continuity": self._continuity,
-            "url": "",
-            "title": "",
-            "tabs": 0,
-            "storage": None,
-        }
-        if self._reasons:
-            found["reason"] = "; ".join(self._reasons)
         gone = "the browser died" if lost else "the page crashed" if self.browser.watch.crashed else ""
-        found["alive"] = {"browser": not gone, "server": self._server is not None and self._server.alive()}
-        parts = [*self._parts]
+        died = [*self._died]
         if (
             gone and self._kind is not None
         ):  # the next test restarts it; this one reports it, because it met the failure
-            parts.append({"part": "browser", "reason": gone, "rungs": [], "before": False})
-        if parts:
-            found["mended"] = parts
-        if lost or self._kind is None:
-            return found
-        found["tabs"] = len(self.browser.context.pages)
-        if (
-            self.dirty
-            or self.browser.watch.crashed
-            or self.browser.watch.closed
-            or self.browser.watch.dialog is not None
-        ):
-            return found
-        found["url"] = self.browser.page.url
+            died.append(Died(part="browser", reason=gone, rungs=(), before=False))
+        state = SessionChanged(
+            method=request.method.id,
+            session=self.id,
+            started=self.started,
+            browser=self.browser.version,
+            continuity=self._continuity,
+            url="",
+            title="",
+            tabs=0,
+            reason="; ".join(self._reasons),
+            alive={"browser": not gone, "server": self._server is not None and self._server.alive()},
+            mended=tuple(died),
+        )
+        if not lost and self._kind is not None:
+            state = msgspec.structs.replace(state, tabs=len(self.browser.context.pages), **self._shown(request))
+        return Carrier(state.alive, state.mended, state)
+
+    def _shown(self, request: Request) -> dict[str, str]:
+        """Return address, title and storage of the page; nothing of one that does not answer."""
+        watch = self.browser.watch
+        if self.dirty or watch.crashed or watch.closed or watch.dialog is not None:
+            return {}
+        shown = {"url": self.browser.page.url}
         with suppress(Error, TimeoutError):
-            found["title"] = self._loop.run(self.browser.title(), 1.0)
+            shown["title"] = self._loop.run(self.browser.title(), 1.0)
             state = self._loop.run(self.browser.storage(), 3.0)
-            found["storage"] = digest(state)
+            shown["storage"] = digest(state)
             self._state = state if request.method.reset != "storage" else None
-        return found
+        return shown
 
     def close(self) -> None:
         """End server and browser. Raises nothing."""
