@@ -12,6 +12,7 @@ from orchestra.compiler.include import Assembled
 from orchestra.compiler.rules import (
     address,
     characters,
+    commands,
     cycles,
     drivers,
     files,
@@ -43,6 +44,7 @@ RULES: dict[str, Rule] = {
         saved,
         address,
         drivers,
+        commands,
         keys,
         health,
         ports,

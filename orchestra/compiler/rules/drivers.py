@@ -228,21 +228,6 @@ def session_workers(context: Context) -> Iterator[Problem]:
             )
 
 
-@rule
-def command_name(context: Context) -> Iterator[Problem]:
-    """Two methods write the same slash command: their names are equal, or differ only in case."""
-    seen: dict[str, str] = {}
-    for name, method in context.spec.get("methods", {}).items():
-        if "command" in method:
-            first = seen.setdefault(method["command"].casefold(), name)
-            if first != name:
-                place = context.place(("methods", first, "command"))
-                message = f'the command "{method["command"]}" is written by the method "{first}" too, at {place}'
-                yield Problem(
-                    context.place(("methods", name, "command")), message, "give each method a command of its own"
-                )
-
-
 RULES = (
     driver_lacks_step,
     unreachable_test,
@@ -250,5 +235,4 @@ RULES = (
     browser_driver,
     need_method,
     session_workers,
-    command_name,
 )

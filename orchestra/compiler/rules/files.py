@@ -14,6 +14,8 @@ from orchestra.plan import REPORT_KINDS
 from orchestra.yamltext.document import Path
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+# A file system allows 255; orchestra adds a prefix and an ending.
+MOST_NAME_BYTES = 200
 _DEFAULT_OUTPUTS = {"doit": "dodo.py", "commands": ".claude/commands"}
 
 
@@ -113,6 +115,40 @@ def output_path(context: Context) -> Iterator[Problem]:
         yield Problem(context.place(("compile", "docs")), message, "choose another path")
 
 
+def _size(name: str) -> int:
+    """Return the number of bytes of a file name."""
+    return len(name.encode())
+
+
+def _file_names(context: Context) -> Iterator[tuple[Path, str]]:
+    """Yield each name of the spec that becomes the name of a file or folder, and its path in the spec."""
+    spec = context.spec
+    yield ("suite",), spec["suite"]
+    sections: Mapping[str, Mapping[str, Any]] = spec  # type: ignore[assignment]
+    for section in ("profiles", "methods", "health"):
+        yield from (((section, name), name) for name in sections.get(section, {}))
+    for test_id, test in spec["tests"].items():
+        ids = (one_id for one_id, _ in resolve.matrix_tests(test_id, test)) if "matrix" in test else [test_id]
+        yield ("tests", test_id), max(ids, key=_size, default=test_id)
+    for key in ("doit", "commands", "docs"):
+        path = str(spec.get("compile", {}).get(key, ""))
+        yield ("compile", key), max(path.split("/"), key=_size)
+
+
+@rule
+def name_length(context: Context) -> Iterator[Problem]:
+    """A name of the spec is too long for a file or a folder of that name: more than 200 bytes.
+
+    These are the names of suite, profiles, methods, components and tests, and each part of a path under `compile`.
+    """
+    for path, name in _file_names(context):
+        size = _size(name)
+        if size > MOST_NAME_BYTES:
+            place = context.place(path, key=path[0] not in {"suite", "compile"})
+            message = f'"{name[:20]}…" has {size} bytes, and a file of that name at most {MOST_NAME_BYTES}'
+            yield Problem(place, message, "write a shorter name")
+
+
 # -------------------------------------------------------------------------------------------------- shared reports
 class _Claim:
     """A test that writes a report of its cases: its id in the plan, its entry in the spec, its methods."""
@@ -201,4 +237,4 @@ def _alone(spec: Spec, tests: Sequence[str]) -> bool:
     return any(min(one[name] for one in held) * 2 > amounts[name] for name in common)
 
 
-RULES = (path_outside, file_name, output_path, shared_junit)
+RULES = (path_outside, file_name, output_path, name_length, shared_junit)
