@@ -20,7 +20,7 @@ _DEFAULT_OUTPUTS = {"doit": "dodo.py", "commands": ".claude/commands"}
 
 
 def _outside(path: str) -> str:
-    """Why a path is not inside the root, empty when it is. What a name at its begin stands for is not known."""
+    """Return the reason why a path is not inside the root, empty if it is. The value of a leading name is unknown."""
     if path.startswith("/"):
         return "is an absolute path"
     if path == "~" or path.startswith("~/"):
@@ -36,7 +36,7 @@ def _outside(path: str) -> str:
 
 
 def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
-    """Every path of the spec and where it stands, but for those of included files, which the reader has judged."""
+    """Yield every path of the spec and its place, except those of included files, which the reader has checked."""
     spec = context.spec
     for at, command, _ in context.commands:
         yield from (((*at, key), command[key]) for key in ("cwd", *REPORT_KINDS) if key in command)
@@ -83,7 +83,7 @@ def file_name(context: Context) -> Iterator[Problem]:
 
 
 def outputs(spec: Spec) -> dict[str, str]:
-    """The files that a spec compiles to, with the key of `compile` that says so. Paths as they are written."""
+    """Return the paths of the files that a spec compiles to, with their key of `compile`."""
     said: Mapping[str, str] = {key: str(value) for key, value in spec.get("compile", {}).items()}
     folder = said.get("commands", _DEFAULT_OUTPUTS["commands"])
     commands = [method["command"] for method in spec.get("methods", {}).values() if "command" in method]
@@ -162,7 +162,7 @@ class _Claim:
 
 
 def _report(spec: Spec, test_id: str, test: TestSpec) -> tuple[Path, str, dict[str, Any]] | None:
-    """Where the path of the report of a command test is written, the path, and the parameters given to its block."""
+    """Yield the place of the report path of a command test, the path, and the parameters of its block."""
     command: Mapping[str, Any] = test.get("command", {})
     path: Path = ("tests", test_id, "command")
     given: dict[str, Any] = {}
@@ -230,7 +230,7 @@ def _clash(context: Context, tests: Sequence[_Claim]) -> list[str]:
 
 
 def _alone(spec: Spec, tests: Sequence[str]) -> bool:
-    """Whether a resource lets only one of the tests run at a time."""
+    """Return True if a resource lets only one of the tests run at a time."""
     amounts = spec.get("resources", {})
     held = [spec["tests"][name].get("resources", {}) for name in tests]
     common = frozenset(amounts).intersection(*held)

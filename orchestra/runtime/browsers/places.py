@@ -98,7 +98,7 @@ class Place:
         engine: one of `ENGINES`.
         origin: how it was found, for people.
         executable: the program; with `package`, where it will be after unpacking.
-        channel: Playwright's channel, None where the executable says all.
+        channel: Playwright's channel, None if the executable is sufficient.
         named: the user named it with orchestra's own variable, so nothing else may stand in for it.
         headless_only: it cannot open a window.
         package: the folder of `@sparticuz/chromium` that must be unpacked first.
