@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import psutil
 from playwright._impl._driver import compute_driver_executable
@@ -32,6 +32,7 @@ from orchestra.runtime.driver.mcp.client import PATIENCE_SECONDS, CallOverError,
 from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE
 from orchestra.runtime.driver.mcp.loop import Loop
 from orchestra.runtime.driver.mcp.page import PageView
+from orchestra.runtime.driver.mcp.repairs import Repairs
 from orchestra.runtime.mask import NOTHING, Masks
 
 _T = TypeVar("_T")
@@ -42,9 +43,6 @@ SETTLE_SECONDS = 0.5
 PREPARE_SECONDS = 10.0
 
 _DIED = "the browser had died"
-
-Continuity = Literal["new", "kept", "restored", "lost"]
-Part = Literal["browser", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +89,7 @@ class McpSession:
         # What the server writes by itself spans tests and holds what pages say: no evidence, and nobody masks it.
         self._scratch: TemporaryDirectory[str] | None = None
         self._state: Any = None
-        self._continuity: Continuity = "new"
-        self._reasons: list[str] = []
-        self._parts: list[dict[str, Any]] = []
+        self._repairs = Repairs()
         self._without_server = False
         self.browser = SharedBrowser()
         self.dirty = False
@@ -115,7 +111,7 @@ class McpSession:
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
         wanted = _Kind(request.browser, request.headed)
-        self._continuity, self._reasons, self._parts, self.restarts = "kept", [], [], 0
+        self._repairs, self.restarts = Repairs("kept"), 0
         try:
             if self._kind != wanted or not self.browser.connected():
                 self._relaunch(wanted, _DIED)
@@ -129,7 +125,7 @@ class McpSession:
                 self._start_server()
             if died:
                 seconds = time.monotonic() - begun
-                self._came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
+                self._repairs.came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
             self._without_server = False
             self._run(self.browser.forget(self.masks.text))
             if wants_trace(request.test):
@@ -175,10 +171,11 @@ class McpSession:
         self._kind = wanted
         self.id = secrets.token_hex(4)
         self.started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._continuity = "lost" if replaced else "new"
+        self._repairs.continuity = "new"
         if replaced:
-            self._reasons.append(reason)
-            self._came_back("browser", reason, "relaunch", before=True, seconds=time.monotonic() - begun)
+            self._repairs.lost(reason)
+            seconds = time.monotonic() - begun
+            self._repairs.came_back("browser", reason, "relaunch", before=True, seconds=seconds)
 
     def _tidy(self) -> None:
         """Mend what the test before has left."""
@@ -186,11 +183,11 @@ class McpSession:
         if self.dirty:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
-            self._mended("a dialog was left open")
+            self._repairs.repaired("a dialog was left open")
         if browser.watch.crashed:
             self._renew("the page had crashed")
-            self._continuity = "lost"  # what is stored is the browser's; what the page held is gone
-            self._came_back("browser", "the page had crashed", "page", before=True)
+            self._repairs.continuity = "lost"  # what is stored is the browser's; what the page held is gone
+            self._repairs.came_back("browser", "the page had crashed", "page", before=True)
         elif browser.watch.closed:
             self._renew("the page was closed")
         elif not self._run(browser.answers()):
@@ -198,7 +195,7 @@ class McpSession:
         if browser.others():
             count = len(browser.others())
             self._run(browser.close_others())
-            self._mended(f"{count} more window{'s were' if count > 1 else ' was'} open")
+            self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
             self._stop_server()
         if self.dirty:
             self._stop_server()
@@ -206,20 +203,7 @@ class McpSession:
     def _renew(self, reason: str) -> None:
         self._stop_server()
         self._run(self.browser.renew())
-        self._mended(reason)
-
-    def _came_back(self, part: Part, reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> None:
-        """A part of the session died, `before` the test or in it, and is there again `seconds` later: an incident of its row.
-
-        Without a rung it is not there yet.
-        """
-        found = {"part": part, "reason": reason, "rungs": list(rungs), "before": before}
-        self._parts.append({**found, **({"seconds": round(seconds, 3)} if seconds else {})})
-
-    def _mended(self, reason: str) -> None:
-        self._reasons.append(reason)
-        if self._continuity == "kept":
-            self._continuity = "restored"
+        self._repairs.repaired(reason)
 
     def _reset(self, reset: str) -> None:
         if reset == "storage":
@@ -258,7 +242,7 @@ class McpSession:
         if not (pending or died or self._server is None):
             return False
         self._stop_server()
-        self._mended("the MCP server was gone" if died else "a call did not end")
+        self._repairs.repaired("the MCP server was gone" if died else "a call did not end")
         if pending and self.fit():
             if not hung:
                 self._run(self.browser.halt())
@@ -278,7 +262,7 @@ class McpSession:
         Raises:
             ServerUnfitError: it does not start.
         """
-        self._mended(reason)
+        self._repairs.repaired(reason)
         self._bring_back_server(reason)
 
     def _bring_back_server(self, reason: str) -> None:
@@ -287,9 +271,9 @@ class McpSession:
             self.restart()
         except ServerUnfitError:
             self._without_server = True
-            self._came_back("server", reason)
+            self._repairs.came_back("server", reason)
             raise
-        self._came_back("server", reason, "restart", seconds=time.monotonic() - begun)
+        self._repairs.came_back("server", reason, "restart", seconds=time.monotonic() - begun)
 
     def fit(self) -> bool:
         """Whether there is a page that can be looked at."""
@@ -378,17 +362,17 @@ class McpSession:
             "session": self.id,
             "started": self.started,
             "browser": self.browser.version,
-            "continuity": self._continuity,
+            "continuity": self._repairs.continuity,
             "url": "",
             "title": "",
             "tabs": 0,
             "storage": None,
         }
-        if self._reasons:
-            found["reason"] = "; ".join(self._reasons)
+        if self._repairs.reasons:
+            found["reason"] = "; ".join(self._repairs.reasons)
         gone = "the browser died" if lost else "the page crashed" if self.browser.watch.crashed else ""
         found["alive"] = {"browser": not gone, "server": self._server is not None and self._server.alive()}
-        parts = [*self._parts]
+        parts = [*self._repairs.parts]
         if gone and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
             parts.append({"part": "browser", "reason": gone, "rungs": [], "before": False})
         if parts:

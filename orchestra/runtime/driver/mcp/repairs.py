@@ -1,0 +1,48 @@
+"""What became of an MCP session since the end of the test before: what was repaired, and which parts died and came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Continuity = Literal["new", "kept", "restored", "lost"]
+Part = Literal["browser", "server"]
+
+
+@dataclass(slots=True)
+class Repairs:
+    """The repairs of one test.
+
+    Attributes:
+        continuity: whether the session is the one of the test before.
+        reasons: why it was repaired, in order.
+        parts: each part that died, as facts of the session.
+    """
+
+    continuity: Continuity = "new"
+    reasons: list[str] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)
+
+    def repaired(self, reason: str) -> None:
+        """Note a repair after which the session is still the same one."""
+        self.reasons.append(reason)
+        if self.continuity == "kept":
+            self.continuity = "restored"
+
+    def lost(self, reason: str) -> None:
+        """Note that the session of the test before is gone."""
+        self.reasons.append(reason)
+        self.continuity = "lost"
+
+    def came_back(self, part: Part, reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> None:
+        """Note that a part died: an incident of its row.
+
+        Args:
+            part: that died.
+            reason: why it counts as dead.
+            rungs: the steps that brought it back; none when it is not there yet.
+            before: it died before the test, not in it.
+            seconds: until it was back.
+        """
+        facts = {"part": part, "reason": reason, "rungs": list(rungs), "before": before}
+        self.parts.append({**facts, **({"seconds": round(seconds, 3)} if seconds else {})})
