@@ -191,7 +191,7 @@ class Ground:
 
     def _judge(self, folder: Path, told: set[str], outcome: Outcome) -> None:
         outcome.doubled += len(doubled(read(folder / LEDGER), told))
-        outcome.broken += audit(folder).finding is not None
+        outcome.broken += audit(folder).damage is not None
         outcome.other += bare(self.report(folder)) != self.wanted
 
 

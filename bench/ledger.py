@@ -214,7 +214,7 @@ def flips(count: int, seed: int) -> int:
         ledgers = list(segments(folder / LEDGER))
         files = [*ledgers, *sorted(folder.glob("*/**/*.log"))]
         whole = {file: file.read_bytes() for file in files}
-        if audit(folder).finding is not None:
+        if audit(folder).damage is not None:
             return 0
         sizes = [len(whole[file]) for file in files]
         for _ in range(count):
@@ -222,7 +222,7 @@ def flips(count: int, seed: int) -> int:
             changed = bytearray(whole[file])
             changed[dice.randrange(len(changed))] ^= dice.randrange(1, 256)
             file.write_bytes(changed)
-            found += audit(folder).finding is not None
+            found += audit(folder).damage is not None
             file.write_bytes(whole[file])
     return found
 

@@ -226,7 +226,7 @@ def kills(browser: Browser, count: int) -> tuple[list[str], bool]:
 
         once(MUST_PASS)
         lasting = once(MUST_PASS).seconds
-        session = once(MUST_PASS).facts["session"]["session"]
+        session = once(MUST_PASS).session.session
         while told["kills"] < count:
             said, wanted = chance.choice([(MUST_PASS, "passed"), (MUST_FAIL, "failed")])
             with killed(driver, chance.uniform(0, lasting * 1.3)) as hit:
@@ -234,8 +234,8 @@ def kills(browser: Browser, count: int) -> tuple[list[str], bool]:
             told["kills"] += bool(hit)
             told["restarted in the test"] += bool(result.facts.get("mcp_restarts"))
             for _ in range(TRIES):
-                state = result.facts["session"]
-                gone = state["session"] != session or state["tabs"] != 1 or "page" in state.get("reason", "")
+                state = result.session
+                gone = state is None or state.session != session or state.tabs != 1 or "page" in state.reason
                 told["lost pages"] += gone
                 if not (result.outcome == "error" and result.failure and result.failure.kind == "crash"):
                     break

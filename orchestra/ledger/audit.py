@@ -35,7 +35,7 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.life import Life
-from orchestra.ledger.log import Finding, LedgerError, Tail
+from orchestra.ledger.log import Damage, LedgerError, Tail
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.runs import LEDGER
@@ -52,14 +52,14 @@ class Audited(NamedTuple):
     """What an audit found.
 
     Attributes:
-        finding: the first wrong line; None when nothing is wrong.
+        damage: the first wrong line; None when nothing is wrong.
         events, files: how many events and files of evidence were looked at.
         verdicts: how many tasks have one.
         ended: the record ends in a seal over a finished run.
         signer: the SHA-256 of the public key that the last seal names, empty where it names none.
     """
 
-    finding: Finding | None
+    damage: Damage | None
     events: int
     files: int
     verdicts: int
@@ -73,8 +73,8 @@ def impossible(view: View, body: Body) -> str | None:
         return None
     if view.start is None and not isinstance(body, RunStarted | Note):
         return f'the first event of a run is "run_started", and not "{type_of(body)[0]}"'
-    judge = _JUDGES.get(type(body))
-    return judge(view, body) if judge is not None else None
+    fault = _FAULTS.get(type(body))
+    return fault(view, body) if fault is not None else None
 
 
 def open_tasks(view: View) -> list[str]:
@@ -82,17 +82,17 @@ def open_tasks(view: View) -> list[str]:
     return [task for task in view.selection if task not in view.verdicts]
 
 
-def _run_started(view: View, body: RunStarted) -> str | None:
+def _start_fault(view: View, body: RunStarted) -> str | None:
     if view.start is not None:
         return "the run has begun already"
     return None if len(set(body.selection)) == len(body.selection) else "it selects a task twice"
 
 
-def _run_resumed(view: View, body: RunResumed) -> str | None:
+def _resume_fault(view: View, body: RunResumed) -> str | None:
     return _unselected(view, body.rerun)
 
 
-def _attempt_started(view: View, body: AttemptStarted) -> str | None:
+def _attempt_start_fault(view: View, body: AttemptStarted) -> str | None:
     if fault := _settled(view, body.task):
         return fault
     life = view.lives[body.task]
@@ -103,7 +103,7 @@ def _attempt_started(view: View, body: AttemptStarted) -> str | None:
     return None
 
 
-def _attempt_finished(view: View, body: AttemptFinished) -> str | None:
+def _attempt_end_fault(view: View, body: AttemptFinished) -> str | None:
     if fault := _settled(view, body.task):
         return fault
     if body.attempt != view.lives[body.task].running:
@@ -113,11 +113,11 @@ def _attempt_finished(view: View, body: AttemptFinished) -> str | None:
     return None
 
 
-def _verdict(view: View, body: VerdictGiven) -> str | None:
-    return _settled(view, body.task) or _verdict_fault(view.lives[body.task], body)
+def _verdict_fault(view: View, body: VerdictGiven) -> str | None:
+    return _settled(view, body.task) or _execution_fault(view.lives[body.task], body)
 
 
-def _rolled_back(view: View, body: RolledBack) -> str | None:
+def _rollback_fault(view: View, body: RolledBack) -> str | None:
     if body.to_seq > view.seq:
         return f"it goes back to event {body.to_seq}, which is not before it"
     if fault := _unselected(view, body.reopened) or _unselected(view, body.restored):
@@ -131,7 +131,7 @@ def _rolled_back(view: View, body: RolledBack) -> str | None:
     return None
 
 
-def _run_finished(view: View, body: RunFinished) -> str | None:
+def _end_fault(view: View, body: RunFinished) -> str | None:
     if waiting := open_tasks(view):
         return f"the run ends, but {waiting[0]} has no verdict ({len(waiting)} in all)"
     counts = {verdict: count for verdict, count in view.counts.items() if count}
@@ -157,7 +157,7 @@ def _settled(view: View, task: str) -> str | None:
     return f'{task} has its final verdict already: "{given.verdict}"' if given is not None else None
 
 
-def _verdict_fault(life: Life, body: VerdictGiven) -> str | None:
+def _execution_fault(life: Life, body: VerdictGiven) -> str | None:
     """What a verdict says that the executions before it do not bear out."""
     task, verdict, attempts = body.task, body.verdict, body.attempts
     after = f'{task} is "{verdict}" after {attempts} attempts, of which {life.ended} have ended'
@@ -177,14 +177,14 @@ def _verdict_fault(life: Life, body: VerdictGiven) -> str | None:
     return None
 
 
-_JUDGES: Final[Mapping[type[Body], Callable[[View, Any], str | None]]] = {
-    RunStarted: _run_started,
-    RunResumed: _run_resumed,
-    AttemptStarted: _attempt_started,
-    AttemptFinished: _attempt_finished,
-    VerdictGiven: _verdict,
-    RolledBack: _rolled_back,
-    RunFinished: _run_finished,
+_FAULTS: Final[Mapping[type[Body], Callable[[View, Any], str | None]]] = {
+    RunStarted: _start_fault,
+    RunResumed: _resume_fault,
+    AttemptStarted: _attempt_start_fault,
+    AttemptFinished: _attempt_end_fault,
+    VerdictGiven: _verdict_fault,
+    RolledBack: _rollback_fault,
+    RunFinished: _end_fault,
 }
 
 
@@ -204,7 +204,7 @@ def audit(
     tail, view, plan, files = Tail(folder / LEDGER, strict=True), View(steps=False), Plan("", "", (), ()), 0
     bound: dict[type[Body], tuple[Path, int]] = {}
     seal = b""
-    finding: Finding | None = None
+    damage: Damage | None = None
     try:
         for event in tail.poll():
             body = event.body
@@ -217,38 +217,38 @@ def audit(
             if fault is None and isinstance(body, Seal):
                 fault = integrity.seal_fault(integrity.Facts(plan, view), body)
             if fault is not None:
-                finding = Finding(tail.path, tail.line, fault)
+                damage = Damage(tail.path, tail.line, fault)
                 break
             view.see(event)
             if isinstance(body, Logs | Reports):
                 bound[type(body)] = tail.path, tail.line
             seal = tail.text if view.sealed else seal
     except LedgerError as error:
-        finding = error.finding
-    if finding is None and not going:
+        damage = error.damage
+    if damage is None and not going:
         for seen in (view.logs, view.reports):
             fault, number = _evidence_fault(folder, seen.body.files if seen is not None else ())
             files += number
             if fault is not None and seen is not None:
-                finding = finding or Finding(*bound[type(seen.body)], fault)
-        finding = finding or _end_fault(tail, view)
+                damage = damage or Damage(*bound[type(seen.body)], fault)
+        damage = damage or _ending_fault(tail, view)
     last: Mapping[str, Any] = parse(seal)["body"] if seal else {}
-    if finding is None and signed_by is not None:
+    if damage is None and signed_by is not None:
         fault = signed_by(last) if view.sealed else "it has no end yet, and no seal that could be signed"
-        finding = Finding(tail.path, tail.line, fault) if fault is not None else None
+        damage = Damage(tail.path, tail.line, fault) if fault is not None else None
     ended = view.segment.finish is not None and view.sealed
-    return Audited(finding, tail.tip.seq, files, len(view.verdicts), ended, str(last.get("signed_by", "")))
+    return Audited(damage, tail.tip.seq, files, len(view.verdicts), ended, str(last.get("signed_by", "")))
 
 
-def _end_fault(tail: Tail, view: View) -> Finding | None:
+def _ending_fault(tail: Tail, view: View) -> Damage | None:
     """What the end of a ledger lacks that nobody writes any more."""
     line = tail.line + 1
     if tail.torn:
-        return Finding(tail.path, line, f"it is half a line of {tail.torn} bytes, without a line feed")
+        return Damage(tail.path, line, f"it is half a line of {tail.torn} bytes, without a line feed")
     if waiting := open_tasks(view):
-        return Finding(tail.path, line, f"the run has no end: {waiting[0]} has no verdict ({len(waiting)} in all)")
+        return Damage(tail.path, line, f"the run has no end: {waiting[0]} has no verdict ({len(waiting)} in all)")
     if view.segment.finish is None or not view.sealed:
-        return Finding(tail.path, line, "the run has no end: the seal is missing")
+        return Damage(tail.path, line, "the run has no end: the seal is missing")
     return None
 
 

@@ -15,6 +15,7 @@ from orchestra.ledger.case import Case
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.parts import (
     OURS,
+    Died,
     Dropped,
     Evidence,
     Failure,
@@ -40,16 +41,6 @@ Moved: TypeAlias = Literal["slower", "faster"]
 Task: TypeAlias = Annotated[Id, means("method and test: `cli:B004`")]
 Test: TypeAlias = Annotated[Id, means("the test's id: `B004`")]
 Method: TypeAlias = Annotated[Id, means("the method's id: `cli`")]
-
-
-class Died(Part, frozen=True, kw_only=True):
-    """A part of a browser session that died."""
-
-    part: Annotated[Id, means("`browser` or `server`")]
-    reason: str
-    rungs: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
-    before: Annotated[bool, means("it was found dead before the test")]
-    seconds: Annotated[float, means("until it was back")] = 0.0
 
 
 class Body(Part, frozen=True):
@@ -120,6 +111,10 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
     steps: tuple[StepDone, ...]
     evidence: tuple[Evidence, ...]
     retry: Annotated[bool, means("another attempt follows")]
+    retry_cause: Annotated[
+        Id, means("the entry of `retries.on` by which it follows; absent when it follows because of an incident")
+    ] = ""
+    retries_left: Annotated[int | None, means("retries that remain after it; absent as `retry_cause`")] = None
     dropped: Annotated[tuple[Dropped, ...], means("files that were not kept")] = ()
     infra_suspect: Annotated[bool, means("an incident overlapped; the failure is held, not counted")] = False
     incidents: Annotated[tuple[Id, ...], means("ids of the incidents that overlapped it")] = ()
@@ -138,6 +133,7 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
         Id, means("digest of what the test reads, as in its verdict; absent where it does not declare that")
     ] = ""
     network: Annotated[Network | None, means("of the page; absent without one")] = None
+    died: Annotated[tuple[Died, ...], means("parts of its browser session that died")] = ()
     disturbed: Annotated[
         str, means("why its duration is compared with no baseline and becomes a part of none: an incident, load, …")
     ] = ""

@@ -33,7 +33,7 @@ _BLOCK_BYTES = 1 << 16
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
-class Finding(NamedTuple):
+class Damage(NamedTuple):
     """The first wrong line of a ledger."""
 
     path: Path
@@ -45,11 +45,11 @@ class Finding(NamedTuple):
 
 
 class LedgerError(MachineError):
-    """A ledger is damaged; `finding` names the first wrong line. It is never repaired silently."""
+    """A ledger is damaged; `damage` names the first wrong line. It is never repaired silently."""
 
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(str(finding), "the file was changed after it was written: restore it, or start a new run")
-        self.finding = finding
+    def __init__(self, damage: Damage) -> None:
+        super().__init__(str(damage), "the file was changed after it was written: restore it, or start a new run")
+        self.damage = damage
 
 
 def utc_stamp(moment: datetime) -> str:
@@ -131,7 +131,7 @@ class Tail:
         except OSError as error:
             raise disk_error(error, self.path, "read") from error
         except BrokenLineError as error:
-            raise LedgerError(Finding(self.path, self.line + 1, str(error))) from error
+            raise LedgerError(Damage(self.path, self.line + 1, str(error))) from error
 
     def _files(self) -> Iterator[Event]:
         """As `poll`, file by file."""
@@ -220,7 +220,7 @@ def _last_line(file: Path) -> bytes:
     return found[: max(0, found.rfind(b"\n"))].rpartition(b"\n")[2]
 
 
-def verify(path: Path) -> Finding | None:
+def verify(path: Path) -> Damage | None:
     """The first wrong line of a ledger, or None. An auditor's eye: half a line, odd JSON, a false seal count too.
 
     Raises:
@@ -231,9 +231,9 @@ def verify(path: Path) -> Finding | None:
         for _ in tail.poll():
             pass
     except LedgerError as error:
-        return error.finding
+        return error.damage
     if tail.torn:
-        return Finding(path, tail.tip.seq + 1, f"it is half a line of {tail.torn} bytes, without a line feed")
+        return Damage(path, tail.tip.seq + 1, f"it is half a line of {tail.torn} bytes, without a line feed")
     return None
 
 

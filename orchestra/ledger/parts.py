@@ -107,6 +107,16 @@ class Finding(Part, frozen=True, kw_only=True):
     count: Annotated[int, means("how often it was seen")]
 
 
+class Died(Part, frozen=True, kw_only=True):
+    """A part of a browser session that died."""
+
+    part: Annotated[Id, means("`browser` or `server`")]
+    reason: str
+    rungs: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
+    before: Annotated[bool, means("it was found dead before the test")]
+    seconds: Annotated[float, means("until it was back")] = 0.0
+
+
 class Traffic(Part, frozen=True, kw_only=True):
     """Requests of a page."""
 

@@ -6,12 +6,14 @@ worker process (a browser) or in the process of an MCP session, without a differ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from orchestra.ledger.case import Case
-from orchestra.ledger.parts import Dropped, Failure, Finding, Outcome, StepDone, Traffic
+from orchestra.ledger.event import SessionChanged
+from orchestra.ledger.parts import Died, Dropped, Failure, Finding, Outcome, StepDone, Traffic
 from orchestra.plan import Method, Test
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.steps.vocabulary import VERBS
@@ -129,8 +131,10 @@ class EvidenceFile(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The result of an attempt. `facts` are driver-specific figures for the report (MCP calls, session id, …).
+    """The result of an attempt. `facts` are driver-specific figures for the report (MCP calls, page errors, …).
 
+    `alive` and `died` are the parts of the browser session that executed it: `browser`, and `server` by the method mcp,
+    whose session outlives it (`session`).
     `resources` are `cpu_seconds` and `peak_rss_megabytes`: of a command (see `usage`), or of a worker with its browser
     (see `family`). `network` is that of its page, by host; None where there was no page.
     """
@@ -145,6 +149,9 @@ class Result(msgspec.Struct, frozen=True):
     dropped: tuple[Dropped, ...] = ()
     exit_code: int | None = None
     facts: dict[str, Any] = {}
+    alive: Mapping[str, bool] = {}
+    died: tuple[Died, ...] = ()
+    session: SessionChanged | None = None
     resources: dict[str, float] = {}
     findings: tuple[Finding, ...] = ()
     network: dict[str, Traffic] | None = None

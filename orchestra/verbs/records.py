@@ -197,9 +197,9 @@ def audit(
     if sign:
         _sign(project, folder, going=going)
     found = examine(folder, going=going, signed_by=_signed_by(key))
-    if found.finding is not None:
-        place = watch.relative(found.finding.path, project.root)
-        say(unbroken(f"{place}:{found.finding.line}: {found.finding.message}"))
+    if found.damage is not None:
+        place = watch.relative(found.damage.path, project.root)
+        say(unbroken(f"{place}:{found.damage.line}: {found.damage.message}"))
         return EXIT_FAILED
     end = "sealed" if found.ended else "under way: so far"
     said = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
@@ -239,8 +239,8 @@ def _sign(project: Project, folder: Path, *, going: bool) -> None:
         raise UsageError(f"run {folder.name} is in progress: it is sealed at its end", "wait for it to end")
     with _locked(folder):
         found = examine(folder)
-        if found.finding is not None:
-            raise LedgerError(found.finding)
+        if found.damage is not None:
+            raise LedgerError(found.damage)
         with Writer(folder / LEDGER, now=lambda: datetime.now(UTC), author=author) as writer:
             writer.seal()
 

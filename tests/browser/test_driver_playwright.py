@@ -6,8 +6,10 @@ import json
 import os
 import time
 
+import msgspec
 import pytest
 
+from orchestra.ledger.parts import Died
 from orchestra.runtime.driver.contract import Deadline, Job, StepError
 from orchestra.runtime.driver.fault import Meaning, read, read_assertion
 from orchestra.runtime.driver.http import Http
@@ -582,11 +584,11 @@ def test_a_page_that_hangs_loses_its_browser_and_the_next_test_has_a_new_one(run
     told = failure(hung, "timeout", "timeout")
     assert told.message == "the test's 1 s were over in step 2 (evaluate): the page hangs; its browser was ended"
     after = passed(run(expected(SEND, {"be": "visible"})))
-    assert ("mended" in hung.facts, "mended" in after.facts) == (False, False), "it was ended by us, and did not die"
+    assert (hung.died, after.died) == ((), ()), "it was ended by us, and did not die"
 
 
 def killed(*rungs, reason="the browser died", before=False):
-    return {"part": "browser", "reason": reason, "rungs": list(rungs), "before": before}
+    return Died(part="browser", reason=reason, rungs=rungs, before=before)
 
 
 def killing(run, monkeypatch, kill, *said):
@@ -601,10 +603,11 @@ def test_a_renderer_that_crashes_is_told_and_the_browser_is_fit_for_the_next_tes
     before = browser_process().pid
     result = killing(run, monkeypatch, lambda: [process.kill() for process in renderers()])
     assert failure(result, "error", "crash").message == "the page crashed in this step"
-    [mended] = result.facts["mended"]
-    assert mended.pop("seconds") > 0
-    assert (mended, result.facts["alive"]) == (killed("page", reason="the page crashed"), {"browser": True})
-    assert "mended" not in passed(run(expected(SEND, {"be": "visible"}))).facts
+    [died] = result.died
+    assert died.seconds > 0
+    assert msgspec.structs.replace(died, seconds=0.0) == killed("page", reason="the page crashed")
+    assert result.alive == {"browser": True}
+    assert passed(run(expected(SEND, {"be": "visible"}))).died == ()
     assert browser_process().pid == before
 
 
@@ -614,12 +617,12 @@ def test_a_browser_that_dies_is_told_and_relaunched_before_the_next_test(run, mo
     before = browser_process().pid
     result = killing(run, monkeypatch, lambda: browser_process().kill())
     assert failure(result, "error", "crash").message == "the browser died in this step"
-    [mended] = result.facts["mended"]
-    assert mended.pop("seconds") > 0
-    assert mended == killed("relaunch")
+    [died] = result.died
+    assert died.seconds > 0
+    assert msgspec.structs.replace(died, seconds=0.0) == killed("relaunch")
     after = browser_process().pid
     assert after != before
-    assert "mended" not in passed(run(expected(SEND, {"be": "visible"}))).facts
+    assert passed(run(expected(SEND, {"be": "visible"}))).died == ()
     assert browser_process().pid == after
 
 
@@ -628,9 +631,9 @@ def test_a_browser_that_died_between_two_tests_is_told_with_the_next_one(run):
     passed(run())
     browser_process().kill()
     result = passed(run(expected(SEND, {"be": "visible"})))
-    [mended] = result.facts["mended"]
-    assert mended.pop("seconds") > 0
-    assert mended == killed("relaunch", reason="the browser had died", before=True)
+    [died] = result.died
+    assert died.seconds > 0
+    assert msgspec.structs.replace(died, seconds=0.0) == killed("relaunch", reason="the browser had died", before=True)
 
 
 @browser

@@ -15,6 +15,7 @@ import msgspec
 import psutil
 import pytest
 
+from orchestra.ledger.parts import Died
 from orchestra.runtime import bounded
 from orchestra.runtime.attempt import BEGUN
 from orchestra.runtime.driver.http import Http
@@ -80,7 +81,11 @@ LATE = {"wait": {"testid": "late", "within_seconds": 20}}
 
 def passed(result):
     assert result.outcome == "passed", (result.failure, result.facts)
-    return result.facts["session"]
+    return result.session
+
+
+def died(part, reason, *rungs, before=False):
+    return Died(part=part, reason=reason, rungs=rungs, before=before)
 
 
 def failure(result, outcome, fault):
@@ -97,12 +102,12 @@ def test_the_session_is_the_same_in_every_test_and_told_with_each(run):
     server = run.server_pid
     second = passed(run(OPEN, HEADING))
     assert run.server_pid == server
-    assert {first["session"], first["started"]} == {second["session"], second["started"]}
-    assert second["continuity"] == "kept"
-    assert "reason" not in second
-    assert (second["url"], second["title"], second["tabs"]) == (run._names["url"], "Ground", 1)
-    assert second["browser"].startswith("chromium ")
-    assert second["method"] == "mcp"
+    assert {first.session, first.started} == {second.session, second.started}
+    assert second.continuity == "kept"
+    assert second.reason == ""
+    assert (second.url, second.title, second.tabs) == (run._names["url"], "Ground", 1)
+    assert second.browser.startswith("chromium ")
+    assert second.method == "mcp"
 
 
 STORE = """async () => {
@@ -122,12 +127,12 @@ def stored(*urls):
 def test_storage_of_every_kind_is_forgotten_between_tests(run):
     narrow = {"viewport": {"width": 400, "height": 400}}
     left = passed(run(OPEN, {"evaluate": STORE}, {"goto": "${other}"}, {"evaluate": STORE}, narrow))
-    assert left["storage"] not in (None, "-")
+    assert left.storage not in (None, "-")
     judge = {"evaluate": {"script": STORED, "equals": NOTHING}}
     now = run(OPEN, judge, {"goto": "${other}"}, judge, "back", "back", "back")
     assert failure(now, "failed", "assertion").message == "back has no page to go to"  # nor one of the test before
-    assert (now.failure.step, run.session(now)["storage"]) == (6, "-")
-    assert run.session(now)["url"] == "about:blank"
+    assert (now.failure.step, run.session(now).storage) == (6, "-")
+    assert run.session(now).url == "about:blank"
 
 
 @browser
@@ -142,7 +147,7 @@ def test_a_page_reset_keeps_what_is_stored(run):
 def test_without_a_reset_the_page_stays_where_it_is(run):
     passed(run(OPEN, press("Plain")))
     session = passed(run(logged("plain;"), reset="none"))
-    assert session["continuity"] == "kept"
+    assert session.continuity == "kept"
 
 
 @browser
@@ -159,11 +164,11 @@ def next_one(run, reason):
     """The next test passes, in the same browser, and says what was mended."""
     before = run.browser_process().pid
     session = passed(run(OPEN, HEADING, press("Plain"), logged("plain;")))
-    assert session["continuity"] == "restored"
-    assert reason in session["reason"]
-    assert session["tabs"] == 1
+    assert session.continuity == "restored"
+    assert reason in session.reason
+    assert session.tabs == 1
     assert run.browser_process().pid == before
-    assert passed(run(OPEN, HEADING))["continuity"] == "kept"
+    assert passed(run(OPEN, HEADING)).continuity == "kept"
 
 
 @browser
@@ -180,7 +185,7 @@ def test_a_dialog_left_open(run, site):
 @browser
 def test_a_window_left_open(run):
     session = passed(run(OPEN, press("Window"), HEADING))
-    assert session["tabs"] == 2
+    assert session.tabs == 2
     next_one(run, "1 more window was open")
 
 
@@ -210,8 +215,8 @@ def test_a_page_that_never_answers_again(run):
     assert told.message == "the test's 2 s were over in step 2 (evaluate): the page hangs"
     assert [one.path for one in result.evidence if one.kind == "mcp"] == ["mcp.jsonl"]
     session = passed(run(OPEN, HEADING))
-    assert session["session"] == result.facts["session"]["session"]
-    assert session["tabs"] == 1
+    assert session.session == result.session.session
+    assert session.tabs == 1
 
 
 @browser
@@ -221,8 +226,8 @@ def test_finally_has_a_page_even_if_that_of_the_test_hangs(run):
     result = run(OPEN, press("Hang"), LATE, timeout_seconds=4.5, last=[OPEN, HEADING])
     failure(result, "timeout", "timeout")
     assert "finally_failed" not in result.facts
-    assert result.facts["session"]["continuity"] == "restored"
-    assert "the page did not answer" in result.facts["session"]["reason"]
+    assert result.session.continuity == "restored"
+    assert "the page did not answer" in result.session.reason
 
 
 # ----------------------------------------------------------------------------------------------------- loss and return
@@ -233,10 +238,9 @@ def test_a_server_that_died_between_two_tests(run):
     passed(run(OPEN, HEADING))
     run.kill_server()
     session = passed(run(OPEN, HEADING))
-    assert session["tabs"] == 1
-    told = {"part": "server", "reason": "the MCP server had died", "rungs": ["restart"], "before": True}
-    assert session["mended"] == [told]
-    assert "mended" not in passed(run(OPEN, HEADING))
+    assert session.tabs == 1
+    assert session.mended == (died("server", "the MCP server had died", "restart", before=True),)
+    assert passed(run(OPEN, HEADING)).mended == ()
 
 
 @browser
@@ -249,12 +253,12 @@ def test_a_server_that_does_not_come_back_is_told_as_lost_until_it_does(run, sit
     monkeypatch.setattr(run.driver.session, "_start_server", unfit)
     result = run(OPEN, {"http": {"GET": site.url.replace("/page", "/do/kill")}}, HEADING)
     assert failure(result, "error", "crash").message == "the MCP server does not start: on purpose"
-    [told] = result.facts["session"]["mended"]
-    assert (told["part"], told["rungs"], told["before"]) == ("server", [], False)
-    assert result.facts["session"]["alive"]["server"] is False
+    [told] = result.session.mended
+    assert (told.part, told.rungs, told.before) == ("server", (), False)
+    assert result.session.alive["server"] is False
     monkeypatch.undo()
     session = passed(run(OPEN, HEADING))
-    assert session["mended"] == [{**told, "reason": "the MCP server had died", "rungs": ["restart"], "before": True}]
+    assert session.mended == (died("server", "the MCP server had died", "restart", before=True),)
 
 
 @browser
@@ -264,9 +268,9 @@ def test_a_server_killed_in_a_wait_is_replaced_on_the_same_page(run, site):
     session = passed(result)
     assert site.done == ["kill"]
     assert result.facts["mcp_restarts"] == 1
-    assert session["continuity"] == "restored"
-    assert session["reason"] == "the MCP server died"
-    assert [(one["part"], one["before"]) for one in session["mended"]] == [("server", False)]
+    assert session.continuity == "restored"
+    assert session.reason == "the MCP server died"
+    assert [(one.part, one.before) for one in session.mended] == [("server", False)]
 
 
 KILL_SOON = "() => { setTimeout(() => fetch('/do/kill'), 300); setTimeout(() => later('there'), 1500) }"
@@ -287,7 +291,7 @@ def test_a_server_that_hangs_is_replaced(run, site):
     old = run.driver.session.server.pid if run.driver.session else None
     result = run(at("kill"), {"evaluate": KILL_SOON}, LATE)
     session = passed(result)
-    assert "the MCP server does not answer" in session["reason"]
+    assert "the MCP server does not answer" in session.reason
     assert run.server_pid != old
     assert not psutil.pid_exists(old) if old else True
 
@@ -300,7 +304,7 @@ def test_a_server_that_hangs_longer_than_a_step_may_take_is_no_slow_page(run, si
     stop = {"http": {"GET": site.url.replace("/page", "/do/kill")}}
     result = run(OPEN, {"evaluate": "() => later('there')"}, stop, late)
     # The new server may be too slow for the rest of the step: then the run holds the failure, because of this incident.
-    assert [(one["part"], one["rungs"]) for one in result.facts["session"]["mended"]] == [("server", ["restart"])]
+    assert [(one.part, one.rungs) for one in result.session.mended] == [("server", ("restart",))]
 
 
 @browser
@@ -323,17 +327,15 @@ def test_a_renderer_that_crashes_is_never_a_pass(run, site):
     gone = {"expect": {"testid": "count", "to": {"be": "hidden"}, "within_seconds": 10}}
     crashed = run(at("kill"), {"evaluate": KILL_SOON}, gone)
     assert failure(crashed, "error", "crash").message == "the page crashed in this step"
-    session = crashed.facts["session"]
-    assert session["mended"] == [{"part": "browser", "reason": "the page crashed", "rungs": [], "before": False}]
-    assert session["alive"] == {"browser": False, "server": True}
+    session = crashed.session
+    assert session.mended == (died("browser", "the page crashed"),)
+    assert session.alive == {"browser": False, "server": True}
     before = run.browser_process().pid
     session = passed(run(OPEN, HEADING, press("Plain"), logged("plain;")))
-    assert (session["continuity"], session["tabs"]) == ("lost", 1)
-    assert session["mended"] == [
-        {"part": "browser", "reason": "the page had crashed", "rungs": ["page"], "before": True}
-    ]
+    assert (session.continuity, session.tabs) == ("lost", 1)
+    assert session.mended == (died("browser", "the page had crashed", "page", before=True),)
     assert run.browser_process().pid == before, "only the page was lost"
-    assert passed(run(OPEN, HEADING))["continuity"] == "kept"
+    assert passed(run(OPEN, HEADING)).continuity == "kept"
 
 
 @browser
@@ -343,7 +345,7 @@ def test_what_was_stored_is_there_behind_a_renderer_that_crashed(run, site):
     crashed = run(at("kill"), store, {"evaluate": KILL_SOON}, LATE, reset="page")
     failure(crashed, "error", "crash")
     found = {"evaluate": {"script": "() => [localStorage.getItem('a'), document.cookie]", "equals": ["1", "c=3"]}}
-    assert passed(run(OPEN, found, reset="page"))["continuity"] == "lost"
+    assert passed(run(OPEN, found, reset="page")).continuity == "lost"
 
 
 @browser
@@ -354,10 +356,10 @@ def test_a_browser_that_is_killed_is_never_a_pass(run, site):
     told = failure(run(at("kill"), {"evaluate": KILL_SOON}, gone), "error", "crash")
     assert told.message == "the browser died in this step"
     session = passed(run(OPEN, HEADING))
-    assert session["continuity"] == "lost"
-    assert [(one["part"], one["rungs"]) for one in session["mended"]] == [("browser", ["relaunch"])]
-    assert session["session"] != first["session"]
-    assert passed(run(OPEN, HEADING))["continuity"] == "kept"
+    assert session.continuity == "lost"
+    assert [(one.part, one.rungs) for one in session.mended] == [("browser", ("relaunch",))]
+    assert session.session != first.session
+    assert passed(run(OPEN, HEADING)).continuity == "kept"
 
 
 @browser
@@ -365,7 +367,7 @@ def test_what_was_stored_comes_back_with_a_new_browser(run):
     passed(run(OPEN, {"evaluate": "() => { localStorage.setItem('a', '1'); document.cookie = 'c=3' }"}, reset="page"))
     run.browser_process().kill()
     found = {"evaluate": {"script": "() => [localStorage.getItem('a'), document.cookie]", "equals": ["1", "c=3"]}}
-    assert passed(run(OPEN, found, reset="page"))["continuity"] == "lost"
+    assert passed(run(OPEN, found, reset="page")).continuity == "lost"
 
 
 @browser
@@ -376,7 +378,7 @@ def test_kills_at_seeded_moments_change_no_verdict(run, site):
         soon = f"() => {{ setTimeout(() => fetch('/do/kill'), {seed * 130 + 20}); setTimeout(() => later('x'), 900) }}"
         result = run(at("kill"), {"evaluate": soon}, press("Plain"), logged("plain;"), LATE)
         assert (result.outcome, result.failure and result.failure.kind) in {("passed", None), ("error", "crash")}
-        assert result.facts["session"]["tabs"] == 1
+        assert result.session.tabs == 1
 
 
 # ------------------------------------------------------------------------------------------------------- the processes
@@ -490,7 +492,7 @@ def fake(folder: Path, version="1.64.0", tools=TOOLS) -> Start:
     [
         (
             {"version": "1.63.9"},
-            'the MCP server is version "1.63.9"; this driver knows 1.64 up to, not including, 1.66',
+            'the MCP server is version "1.63.9"; this driver knows 1.64 up to, not including, 1.65',
         ),
         ({"version": "2.0.0"}, '"2.0.0"'),
         ({"version": "new"}, '"new"'),

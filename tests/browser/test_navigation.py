@@ -59,8 +59,8 @@ def test_a_page_that_asks_harms_no_test_after_it(both):
     """By `mcp` the page is the same one: it is left before the next test."""
     passed(both(*DIRTY, opened=False))
     _, mcp = passed(both.again()(OTHER, IS_OTHER, opened=False))
-    assert mcp.facts["session"]["continuity"] == "kept"
-    assert "mended" not in mcp.facts["session"]
+    assert mcp.session.continuity == "kept"
+    assert mcp.session.mended == ()
 
 
 @browser

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger.event import Incident, ServiceChanged
+from orchestra.ledger.parts import Died
 from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.attempts.incident import Died, Incidents, Outages, judged, settle
+from orchestra.runtime.attempts.incident import Incidents, Outages, Settled, judged, settle
 from orchestra.runtime.gates.gate import outage_figures
 from orchestra.runtime.servers.recovery import bound_seconds, miss_bound_seconds, start_bound_seconds
 from tests.support import events as made
@@ -93,12 +94,14 @@ def test_an_attempt_is_touched_by_exactly_the_incidents_whose_time_overlaps_its_
 
 def test_the_first_failure_that_overlaps_is_repeated_at_no_cost_and_a_pass_is_a_pass():
     once = Retry(1, ("failed",))
-    assert settle(FAILED, Retry(), held=0, incidents=["i"]) == (True, True, True)
-    assert settle(FAILED, Retry(), held=0, incidents=[]) == (False, False, False)
-    assert settle(PASSED, once, held=0, incidents=["i"]) == (False, False, False)
+    assert settle(FAILED, Retry(), held=0, incidents=["i"]) == Settled(suspect=True, requeue=True, again=True)
+    assert settle(FAILED, Retry(), held=0, incidents=[]) == Settled(suspect=False, requeue=False, again=False)
+    assert settle(PASSED, once, held=0, incidents=["i"]) == Settled(suspect=False, requeue=False, again=False)
     second = Result("cli:a", 2, "failed", 1.0, FAILED.failure)
-    assert settle(second, once, held=1, incidents=[]) == (False, False, True), "its own retry is still there"
-    assert settle(second, Retry(), held=1, incidents=["i"]) == (True, False, False)
+    assert settle(second, once, held=1, incidents=[]) == Settled(
+        suspect=False, requeue=False, again=True, retry_cause="failed", retries_left=0
+    ), "its own retry is still there"
+    assert settle(second, Retry(), held=1, incidents=["i"]) == Settled(suspect=True, requeue=False, again=False)
 
 
 def test_a_product_is_never_blamed_for_an_outage():
@@ -133,14 +136,14 @@ def test_a_failure_is_held_until_its_components_were_asked_and_not_when_the_run_
     assert (events[-1].outcome, events[-1].seconds) == ("unresolved", 1.0)
 
 
-def session(task="mcp:a", outcome="passed", *, alive=True, mended=()):
-    """A result of the method mcp, with what its session tells."""
-    parts = [
-        {"part": part, "reason": reason, "rungs": rungs, "before": before} for part, reason, rungs, before in mended
-    ]
-    facts = {"session": {"method": "mcp", "alive": {"browser": alive, "server": True}, "mended": parts}}
+def gone(reason, *rungs, part="browser", before=False):
+    return Died(part=part, reason=reason, rungs=rungs, before=before)
+
+
+def session(outcome="passed", *, alive=True, died=()):
+    """A result of the method mcp."""
     failure = None if outcome == "passed" else AttemptFailure("crash", "the browser died in this step")
-    return Result(task, 1, outcome, 1.0, failure, facts=facts)
+    return Result("mcp:a", 1, outcome, 1.0, failure, alive={"browser": alive, "server": True}, died=died)
 
 
 def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_next_test_has_a_new_one():
@@ -148,14 +151,14 @@ def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_
     outages = Outages(events.append, clock=lambda: 1.0)
     outages.began("mcp:a", [], [])
     settled, touched = outages.ended(
-        session(outcome="error", alive=False, mended=[("browser", "the browser died", [], False)]), Retry(), held=0
+        session(outcome="error", alive=False, died=(gone("the browser died"),)), Retry(), held=0
     )
-    assert (settled, touched) == ((True, True, True), ("mcp.browser-1",))
+    assert (settled, touched) == (Settled(suspect=True, requeue=True, again=True), ("mcp.browser-1",))
     outages.began("mcp:a", [], [])
     settled, touched = outages.ended(
-        session(mended=[("browser", "the browser had died", ["relaunch"], True)]), Retry(), held=1
+        session(died=(gone("the browser had died", "relaunch", before=True),)), Retry(), held=1
     )
-    assert (settled, touched) == ((False, False, False), ())
+    assert (settled, touched) == (Settled(suspect=False, requeue=False, again=False), ())
     told = [(body.component, body.state) for body in events if isinstance(body, ServiceChanged)]
     assert told == [("mcp.browser", "unhealthy"), ("mcp.server", "healthy"), ("mcp.browser", "healthy")]
     opened, closed = [body for body in events if isinstance(body, Incident)]
@@ -166,7 +169,7 @@ def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_
 def test_a_row_of_a_session_counts_its_incidents_on():
     fold = Incidents({"mcp.browser": 3})
     fold.began("mcp:a", set())
-    told = [fold.part("mcp:a", Died("mcp.browser", "is gone", ("browser",)), now) for now in (1.0, 2.0)]
+    told = [fold.part("mcp:a", "mcp.browser", gone("is gone", "browser"), now) for now in (1.0, 2.0)]
     assert [body.id for bodies in told for body in bodies if body.state == "opened"] == [
         "mcp.browser-4",
         "mcp.browser-5",
@@ -176,22 +179,17 @@ def test_a_row_of_a_session_counts_its_incidents_on():
 def test_browsers_of_several_workers_are_one_row_and_touch_each_its_own_test():
     events = []
     outages = Outages(events.append, clock=lambda: 1.0)
-    died = {"part": "browser", "reason": "the browser died", "rungs": [], "before": False}
     for task in ("cli:a", "cli:b", "cli:c"):
         outages.began(task, [], [])
-    lost = {"browser": "chromium 1", "mended": [died], "alive": {"browser": False}}
+    lost = {"died": (gone("the browser died"),), "alive": {"browser": False}}
     crash = AttemptFailure("crash", "the browser died in this step")
     for task in ("cli:a", "cli:b"):
-        settled, touched = outages.ended(Result(task, 1, "error", 1.0, crash, facts=lost), Retry(), held=0)
+        settled, touched = outages.ended(Result(task, 1, "error", 1.0, crash, **lost), Retry(), held=0)
         assert (settled.requeue, touched) == (True, ("cli.browser-1",))
-    assert outages.ended(Result("cli:c", 1, "passed", 1.0, facts={"browser": "chromium 1"}), Retry(), held=0)[1] == ()
+    assert outages.ended(Result("cli:c", 1, "passed", 1.0, alive={"browser": True}), Retry(), held=0)[1] == ()
     outages.began("cli:a", [], [])
-    back = {
-        "browser": "chromium 1",
-        "mended": [{**died, "rungs": ["relaunch"], "before": True}],
-        "alive": {"browser": True},
-    }
-    assert outages.ended(Result("cli:a", 2, "passed", 1.0, facts=back), Retry(), held=1)[1] == ()
+    back = {"died": (gone("the browser died", "relaunch", before=True),), "alive": {"browser": True}}
+    assert outages.ended(Result("cli:a", 2, "passed", 1.0, **back), Retry(), held=1)[1] == ()
     opened, closed = [body for body in events if isinstance(body, Incident)]
     assert (opened.id, closed.outcome, closed.tests) == ("cli.browser-1", "recovered", ("cli:a", "cli:b"))
 
@@ -213,8 +211,8 @@ def test_a_server_that_was_replaced_in_a_test_marks_its_pass_and_one_before_it_d
     outages = Outages(lambda _: None)
     for before, wanted in ((False, ("mcp.server-1",)), (True, ())):
         outages.began("mcp:a", [], [])
-        died = session(mended=[("server", "the MCP server died", ["restart"], before)])
-        assert outages.ended(died, Retry(), held=0)[1] == wanted
+        result = session(died=(gone("the MCP server died", "restart", part="server", before=before),))
+        assert outages.ended(result, Retry(), held=0)[1] == wanted
 
 
 # ------------------------------------------------------------------------------------------------------------ the bounds

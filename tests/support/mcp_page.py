@@ -14,6 +14,7 @@ from threading import Thread
 import msgspec
 import psutil
 
+from orchestra.ledger.event import SessionChanged
 from orchestra.plan import Method
 from orchestra.runtime.attempt import Request, Result
 from orchestra.runtime.driver.http import Http
@@ -156,5 +157,5 @@ class Ran:
         """The calls of the last test, if it kept them."""
         return [json.loads(line) for line in (self.at / "mcp.jsonl").read_text().splitlines()]
 
-    def session(self, result: Result) -> dict:
-        return result.facts["session"]
+    def session(self, result: Result) -> SessionChanged | None:
+        return result.session

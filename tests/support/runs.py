@@ -188,7 +188,7 @@ def everything() -> list[Made]:
         gate("servers_up", "passed", {"health.backend": "healthy"}),
         *passed("cli:B001", 1.0),
         verdict("cli:B002", "skipped", 0.0, 0, reason="no firefox on this machine"),
-        *attempt("cli:B003", 1, "error", error=lost, retry=True),
+        *attempt("cli:B003", 1, "error", error=lost, retry=True, retry_cause="connection", retries_left=0),
         *attempt("cli:B003", 2, "failed", error=failure(), steps=steps, evidence=[shot], seconds=6.5),
         verdict("cli:B003", "failed", 6.5, 2, reason='the heading "Market" is not visible'),
         verdict("cli:B004", "blocked", 0.0, 0, reason="needs B003 failed"),

@@ -90,7 +90,7 @@ def write(folder: Path, story, *, seal=True) -> Path:
 
 def test_a_good_run_is_found_good(tmp_path):
     found = audit(write(tmp_path, GOOD))
-    assert (found.finding, found.events, found.verdicts, found.ended) == (None, 9, 2, True)
+    assert (found.damage, found.events, found.verdicts, found.ended) == (None, 9, 2, True)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_a_good_run_is_found_good(tmp_path):
     ],
 )
 def test_a_story_that_cannot_be_is_found_at_its_line(tmp_path, story, line, said):
-    finding = audit(write(tmp_path, story)).finding
-    assert finding is not None
-    assert (finding.line, said in finding.message) == (line, True), finding
+    damage = audit(write(tmp_path, story)).damage
+    assert damage is not None
+    assert (damage.line, said in damage.message) == (line, True), damage
 
 
 @pytest.mark.parametrize(
@@ -149,33 +149,33 @@ def test_a_story_that_cannot_be_is_found_at_its_line(tmp_path, story, line, said
 )
 def test_a_missing_end_is_found_unless_the_run_goes_on(tmp_path, story, said):
     folder = write(tmp_path, story, seal=False)
-    finding = audit(folder).finding
-    assert finding is not None
-    assert (finding.line, finding.message) == (len(story) + 1, said)
-    assert audit(folder, going=True).finding is None
+    damage = audit(folder).damage
+    assert damage is not None
+    assert (damage.line, damage.message) == (len(story) + 1, said)
+    assert audit(folder, going=True).damage is None
 
 
 def test_lines_cut_from_the_end_are_found(tmp_path):
     whole = (write(tmp_path, GOOD) / LEDGER).read_bytes().splitlines(keepends=True)
     for count in range(len(whole)):
         (tmp_path / LEDGER).write_bytes(b"".join(whole[:count]))
-        assert audit(tmp_path).finding is not None, count
+        assert audit(tmp_path).damage is not None, count
 
 
 def test_a_resumed_and_a_rolled_back_run_are_found_good(tmp_path):
     again = [*GOOD, RESUMED, *ran("cli:a"), finish()]
-    assert audit(write(tmp_path / "1", again)).finding is None
+    assert audit(write(tmp_path / "1", again)).damage is None
     suspect = end(outcome="failed", infra_suspect=True)
     held = [start(), begin(), suspect, begin(attempt=2), end(attempt=2), verdict(attempts=2), *ran("cli:b"), finish()]
-    assert audit(write(tmp_path / "0", held)).finding is None
+    assert audit(write(tmp_path / "0", held)).damage is None
     cut = [start(), begin(), RESUMED, *ran("cli:a"), *ran("cli:b"), finish()]
-    assert audit(write(tmp_path / "2", cut)).finding is None
+    assert audit(write(tmp_path / "2", cut)).damage is None
     back = ("rolled_back", {"to_seq": 4, "reopened": ["cli:b"], "restored": {}, "baseline": None})
-    assert audit(write(tmp_path / "3", [*GOOD, back, RESUMED, *ran("cli:a"), *ran("cli:b"), finish()])).finding is None
+    assert audit(write(tmp_path / "3", [*GOOD, back, RESUMED, *ran("cli:a"), *ran("cli:b"), finish()])).damage is None
     false = ("rolled_back", {**back[1], "restored": {"cli:a": DONE}})
-    finding = audit(write(tmp_path / "4", [*GOOD, false])).finding
-    assert finding is not None
-    assert 'it restores "failed" for cli:a, which it did not have at event 4' in finding.message
+    damage = audit(write(tmp_path / "4", [*GOOD, false])).damage
+    assert damage is not None
+    assert 'it restores "failed" for cli:a, which it did not have at event 4' in damage.message
 
 
 def evidence(folder: Path, content: bytes) -> dict:
@@ -190,15 +190,15 @@ def test_evidence_is_compared_with_its_digest(tmp_path):
     kept = evidence(tmp_path, b"well done")
     folder = write(tmp_path, [start(), begin(), end(evidence=[kept]), verdict(), *ran("cli:b"), finish()])
     assert audit(folder).files == 1
-    assert audit(folder).finding is None
+    assert audit(folder).damage is None
     (tmp_path / "attempts/log.txt").write_bytes(b"well donE")
-    finding = audit(folder).finding
-    assert finding is not None
-    assert (finding.line, 'the evidence "attempts/log.txt" was changed' in finding.message) == (3, True)
+    damage = audit(folder).damage
+    assert damage is not None
+    assert (damage.line, 'the evidence "attempts/log.txt" was changed' in damage.message) == (3, True)
     (tmp_path / "attempts/log.txt").unlink()
-    finding = audit(folder).finding
-    assert finding is not None
-    assert "No such file" in finding.message
+    damage = audit(folder).damage
+    assert damage is not None
+    assert "No such file" in damage.message
 
 
 def log_of(folder: Path, name: str, content: bytes) -> dict:
@@ -212,17 +212,17 @@ def test_whole_logs_are_compared_as_they_were_bound_last(tmp_path):
     first = log_of(tmp_path, "services/web.log", b"up")
     bound = ("logs", {"files": [first], "open": ["services/other.log"]})
     folder = write(tmp_path, [*GOOD[:-1], bound, GOOD[-1]])
-    assert (audit(folder).finding, audit(folder).files) == (None, 1)
+    assert (audit(folder).damage, audit(folder).files) == (None, 1)
     log_of(tmp_path, "services/web.log", b"uP")
-    finding = audit(folder).finding
-    assert finding is not None
-    assert (finding.line, 'the evidence "services/web.log" was changed' in finding.message) == (8, True)
-    assert audit(folder, going=True).finding is None, "a run under way writes them on"
+    damage = audit(folder).damage
+    assert damage is not None
+    assert (damage.line, 'the evidence "services/web.log" was changed' in damage.message) == (8, True)
+    assert audit(folder, going=True).damage is None, "a run under way writes them on"
     again = ("logs", {"files": [log_of(tmp_path, "services/web.log", b"up and on")], "open": []})
     more = [*GOOD[:-1], bound, GOOD[-1], RESUMED, *ran("cli:a"), again, finish()]
-    assert audit(write(tmp_path / "more", [])).finding is not None
+    assert audit(write(tmp_path / "more", [])).damage is not None
     (tmp_path / LEDGER).unlink()
-    assert audit(write(tmp_path, more)).finding is None
+    assert audit(write(tmp_path, more)).damage is None
 
 
 def sealed(folder: Path, story, **more) -> Path:
@@ -237,15 +237,15 @@ def test_a_seal_that_says_of_the_rules_what_the_events_do_not_is_found(tmp_path)
     said = {"rules": integrity.sealed(facts), "rules_version": integrity.VERSION}
     assert set(said["rules"]) == set(integrity.RULES)
     assert not said["rules"]["plan_fresh"]
-    assert audit(sealed(tmp_path / "same", GOOD, **said)).finding is None
+    assert audit(sealed(tmp_path / "same", GOOD, **said)).damage is None
     for rule, held in said["rules"].items():
         false = {**said, "rules": {**said["rules"], rule: not held}}
-        finding = audit(sealed(tmp_path / rule, GOOD, **false)).finding
-        assert finding is not None
-        assert (finding.line, f'the rule "{rule}"' in finding.message) == (9, True), finding
-        assert audit(sealed(tmp_path / f"{rule}-newer", GOOD, **{**false, "rules_version": 99})).finding is None
+        damage = audit(sealed(tmp_path / rule, GOOD, **false)).damage
+        assert damage is not None
+        assert (damage.line, f'the rule "{rule}"' in damage.message) == (9, True), damage
+        assert audit(sealed(tmp_path / f"{rule}-newer", GOOD, **{**false, "rules_version": 99})).damage is None
     newer = {**said, "rules": {**said["rules"], "of_tomorrow": True}}
-    assert audit(sealed(tmp_path / "newer", GOOD, **newer)).finding is None
+    assert audit(sealed(tmp_path / "newer", GOOD, **newer)).damage is None
 
 
 def test_every_change_of_one_byte_is_found(tmp_path):
@@ -262,9 +262,9 @@ def test_every_change_of_one_byte_is_found(tmp_path):
         changed = bytearray(whole)
         changed[place] ^= dice.randrange(1, 256)
         file.write_bytes(changed)
-        assert audit(folder).finding is not None, (file, place)
+        assert audit(folder).damage is not None, (file, place)
         file.write_bytes(whole)
-    assert audit(folder).finding is None
+    assert audit(folder).damage is None
 
 
 def test_the_kept_plan_is_held_to_its_digest(tmp_path):
@@ -274,5 +274,5 @@ def test_the_kept_plan_is_held_to_its_digest(tmp_path):
         whole = file.read_bytes()
         assert old in whole
         file.write_bytes(whole.replace(old, new))
-        assert audit(folder).finding is not None
+        assert audit(folder).damage is not None
         file.write_bytes(whole)

@@ -128,9 +128,9 @@ def test_every_change_of_one_byte_is_found_in_a_small_ledger(tmp_path):
             if not flip:
                 continue
             path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
-            finding = verify(path)
-            assert finding is not None, (place, flip)
-            assert finding.line == (1 if place <= border else 2)
+            damage = verify(path)
+            assert damage is not None, (place, flip)
+            assert damage.line == (1 if place <= border else 2)
 
 
 def test_random_changes_of_one_byte_are_found_at_their_line(tmp_path):
@@ -140,9 +140,9 @@ def test_random_changes_of_one_byte_are_found_at_their_line(tmp_path):
         place = dice.randrange(len(whole))
         other = dice.choice([value for value in range(256) if value != whole[place]])
         path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
-        finding = verify(path)
-        assert finding is not None
-        assert finding.line == whole.count(b"\n", 0, place) + 1
+        damage = verify(path)
+        assert damage is not None
+        assert damage.line == whole.count(b"\n", 0, place) + 1
 
 
 def test_lines_taken_out_or_swapped_are_found(tmp_path):
@@ -170,7 +170,7 @@ def test_a_damaged_line_is_named_and_the_ledger_is_not_opened_for_writing(tmp_pa
         LedgerError, match=r"events\.jsonl:2: its content has the hash [0-9a-f]{12}…, it says "
     ) as caught:
         next(events)
-    assert caught.value.finding == verify(path)
+    assert caught.value.damage == verify(path)
     assert caught.value.exit_code == 3
     with pytest.raises(LedgerError):
         Writer(path, now=Clock())

@@ -63,7 +63,7 @@ def test_few_or_equal_durations_have_no_change():
 def run(number, verdict="passed", commit="", inputs="", attempts=None, dirty=0, machine="m", plan="p"):
     taken = attempts or (Attempt("passed" if verdict == "passed" else "failed", 1.0),)
     one = Execution(verdict, inputs=inputs, attempts=taken, message="" if verdict == "passed" else "no button")
-    return RunRecord(f"r{number}", machine, plan, commit, dirty=dirty, executions={"cli:a": one})
+    return RunRecord(f"r{number}", machine, plan=plan, commit=commit, dirty=dirty, executions={"cli:a": one})
 
 
 def test_the_first_bad_run_and_its_commits():

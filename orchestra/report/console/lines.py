@@ -188,7 +188,9 @@ def _retry(body: AttemptFinished) -> str:
     if body.infra_suspect:
         during = f"attempt {body.attempt} {body.outcome} during {', '.join(body.incidents)}, to be repeated"
         return line("held", body.task, during, said)
-    return line("retry", body.task, f"attempt {body.attempt} {body.outcome}", said)
+    left = f", {body.retries_left} left" if body.retries_left is not None else ""
+    cause = f"because of {body.retry_cause}{left}" if body.retry_cause else ""  # earlier versions recorded none
+    return line("retry", body.task, f"attempt {body.attempt} {body.outcome}", cause, said)
 
 
 def _service(body: ServiceChanged) -> str:
@@ -238,7 +240,7 @@ def _interrupted(body: Interrupted) -> str:
     return line("interrupted", f"by {body.signal}; running tests are ended")
 
 
-def _rolled_back(body: RolledBack) -> str:
+def _rollback(body: RolledBack) -> str:
     return line("rollback", f"to event {body.to_seq}", f"{len(body.reopened)} to run again")
 
 
@@ -253,5 +255,5 @@ _TELL: Mapping[type[Body], Callable[[Any], str]] = {
     Incident: _incident,
     Note: _note,
     Interrupted: _interrupted,
-    RolledBack: _rolled_back,
+    RolledBack: _rollback,
 }

@@ -15,13 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from orchestra.ledger import event
 from orchestra.ledger.event import Body, ServiceChanged, Verdict
-from orchestra.ledger.outcome import HELD_ATTEMPTS
+from orchestra.ledger.outcome import CAUSES, HELD_ATTEMPTS
+from orchestra.ledger.parts import Died
 from orchestra.plan import Retry
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.attempts.verdict import tries_again, verdict_of
@@ -62,42 +63,8 @@ class _Window:
     touched: list[str] = field(default_factory=list)
 
 
-class Died(NamedTuple):
-    """A part of a browser session that died.
-
-    Attributes:
-        component: its row, `mcp.browser`, `mcp.server` or `cli.browser`.
-        reason: what was seen.
-        rungs: the recovery steps that worked; empty if the next test recovers it.
-        before: it happened before the attempt that tells it, which it does not touch.
-        seconds: how long it took to bring it back.
-    """
-
-    component: str
-    reason: str
-    rungs: tuple[str, ...] = ()
-    before: bool = False
-    seconds: float = 0.0
-
-
-def _parts(result: Result) -> Mapping[str, Any]:
-    """Where an attempt tells of the parts that carried it: in its session, which outlives it, or among its own facts."""
-    session: Mapping[str, Any] | None = result.facts.get("session")
-    if session is None:
-        return {"alive": {"browser": True}, **result.facts} if "browser" in result.facts else {}
-    return session
-
-
 def _row_of(result: Result, part: str) -> str:
     return f"{result.task.partition(':')[0]}.{part}"
-
-
-def deaths(result: Result) -> list[Died]:
-    """What died of the browser and the MCP server under an attempt, by its facts."""
-    return [
-        Died(_row_of(result, one["part"]), one["reason"], tuple(one["rungs"]), one["before"], one.get("seconds", 0.0))
-        for one in _parts(result).get("mended", ())
-    ]
 
 
 class Incidents:
@@ -139,18 +106,19 @@ class Incidents:
         known.outcome = "recovered" if change.state == "healthy" else "failed"
         return [_closed(known, now)]
 
-    def part(self, task: str, died: Died, now: float) -> list[event.Incident]:
-        """A part of a browser session died, as an attempt tells at its end: an incident that closes when it is back.
+    def part(self, task: str, component: str, died: Died, now: float) -> list[event.Incident]:
+        """A part of a browser session died, as an attempt reports at its end: an incident that closes when it is back.
 
         Args:
-            task: whose attempt tells it.
+            task: whose attempt reports it.
+            component: the row of the part, `mcp.browser`, `mcp.server` or `cli.browser`.
             died: what had happened, and what was done about it.
             now: monotonic seconds.
         """
-        same = [one for one in self._all.values() if one.component == died.component]
+        same = [one for one in self._all.values() if one.component == component]
         known = same[-1] if same and not same[-1].outcome else None  # browsers of several workers share a row
-        number = self._numbered.get(died.component, 0) + len(same) + 1
-        one = known or Ongoing(f"{died.component}-{number}", died.component, died.reason, now - died.seconds)
+        number = self._numbered.get(component, 0) + len(same) + 1
+        one = known or Ongoing(f"{component}-{number}", component, died.reason, now - died.seconds)
         self._all[one.id] = one
         if not died.before:
             self._overlap(task, self._running[task], one, anyhow=True)
@@ -175,7 +143,7 @@ class Incidents:
                 one.tests.append(task)
 
     def ended(self, task: str) -> tuple[str, ...]:
-        """Return an attempt has ended: the incidents that overlapped it."""
+        """Take in the end of an attempt. Return the incidents that overlapped it."""
         window = self._running.pop(task, None)
         if window is None:
             return ()
@@ -228,11 +196,15 @@ class Settled(NamedTuple):
         suspect: it failed while an incident was open, so the failure is held and does not count.
         requeue: it is repeated for that reason.
         again: another attempt follows, for whatever reason.
+        retry_cause: the entry of `retries.on` by which it follows; empty when it follows for another reason.
+        retries_left: retries that remain after it; None when it follows for another reason.
     """
 
     suspect: bool
     requeue: bool
     again: bool
+    retry_cause: str = ""
+    retries_left: int | None = None
 
 
 def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str]) -> Settled:
@@ -246,7 +218,10 @@ def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str])
     """
     suspect = bool(incidents) and result.outcome in FAILURES
     requeue = suspect and held < HELD_ATTEMPTS
-    return Settled(suspect, requeue, requeue or tries_again(result, retry, held=held))
+    if requeue or result.failure is None or not tries_again(result, retry, held=held):
+        return Settled(suspect, requeue, again=requeue)
+    left = retry.max - (result.attempt - held)
+    return Settled(suspect, requeue, again=True, retry_cause=CAUSES[result.failure.kind] or "", retries_left=left)
 
 
 def judged(
@@ -337,10 +312,14 @@ class Outages:
         return ready
 
     def ended(self, result: Result, retry: Retry, *, held: int) -> tuple[Settled, tuple[str, ...]]:
-        """Return an attempt has ended: what follows, and the incidents that overlapped it."""
+        """Take in the end of an attempt. Return what follows, and the incidents that overlapped it."""
         task = result.task
         with self._lock:
-            incidents = [made for one in deaths(result) for made in self._fold.part(task, one, self._clock())]
+            incidents = [
+                made
+                for one in result.died
+                for made in self._fold.part(task, _row_of(result, one.part), one, self._clock())
+            ]
             touched = self._fold.ended(task)
             settled = settle(result, retry, held=held, incidents=touched)
         self._session_rows(result, {one.component: one.reason for one in incidents})
@@ -349,7 +328,7 @@ class Outages:
 
     def _session_rows(self, result: Result, reasons: Mapping[str, str]) -> None:
         """Browser and MCP server are rows of the matrix: each change of theirs is a service event."""
-        for part, lives in _parts(result).get("alive", {}).items():
+        for part, lives in result.alive.items():
             name = _row_of(result, part)
             known = self._parts.get(name)
             if known is None or known[0] != lives or name in reasons:

@@ -130,6 +130,8 @@ def attempt_finished(
         steps=result.steps,
         evidence=_kept(result, folder, run),
         retry=retry,
+        retry_cause=settled.retry_cause if retry else "",
+        retries_left=settled.retries_left if retry else None,
         dropped=result.dropped,
         infra_suspect=settled.suspect,
         incidents=incidents,
@@ -139,8 +141,9 @@ def attempt_finished(
         findings=result.findings,
         inputs=inputs,
         network=network_of(result, names),
+        died=result.died if result.session is None else (),
         disturbed=disturbed,
-        facts={name: value for name, value in result.facts.items() if name != "session"},
+        facts=result.facts,
     )
 
 

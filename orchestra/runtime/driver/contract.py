@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
-from orchestra.ledger.parts import Outcome, Traffic
+from orchestra.ledger.event import SessionChanged
+from orchestra.ledger.parts import Died, Outcome, Traffic
 from orchestra.runtime.attempt import EvidenceFile, FailureKind, Request
 from orchestra.runtime.attempts.observed import Sign
 from orchestra.runtime.scope import Scope
@@ -190,6 +191,21 @@ class Seen:
     network: dict[str, Traffic]
 
 
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """The browser session that carried out a test, after it.
+
+    Attributes:
+        alive: whether each part lives: `browser`, and `server` by the method mcp.
+        died: parts that died before the test or in it.
+        session: its state, if it outlives the test.
+    """
+
+    alive: Mapping[str, bool]
+    died: tuple[Died, ...] = ()
+    session: SessionChanged | None = None
+
+
 class Session(Protocol):
     """The page of one test."""
 
@@ -219,7 +235,10 @@ class Session(Protocol):
         """The video is whole when this returns. Raises nothing."""
 
     def facts(self) -> dict[str, Any]:
-        """Figures for the report."""
+        """Return figures for the report."""
+
+    def carrier(self) -> Carrier:
+        """Look at what carried out the test, and make it fit for the next one where that is possible. Raises nothing."""
 
     def close(self) -> None:
         """Let go of the page; the browser stays warm. Raises nothing."""

@@ -29,6 +29,7 @@ from orchestra.runtime.attempts.finding import app_hosts, errors_of, failure, ju
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.driver.contract import (
     FOUND_LENGTH,
+    Carrier,
     Deadline,
     Driver,
     Effort,
@@ -157,7 +158,9 @@ class _Attempt:
         self._film.stop(keep=False)
         if self._film.fault:
             self._facts["video"] = self._film.fault
+        carrier = Carrier({})
         if self._session is not None:
+            carrier = self._session.carrier()
             self._facts |= self._session.facts()
         outcome: Outcome = "passed" if ended is None else ended[0]
         failure = None if ended is None else ended[1]
@@ -171,6 +174,9 @@ class _Attempt:
             steps,
             kept,
             facts=self._facts,
+            alive=carrier.alive,
+            died=carrier.died,
+            session=carrier.session,
             findings=self._findings,
             network=self._network,
         )

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-import msgspec
-
-from orchestra.ledger.event import AttemptFinished, SessionChanged
+from orchestra.ledger.event import AttemptFinished
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.attempts.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempts.excuse import strictly
@@ -149,5 +147,5 @@ class Conclusion:
 
     def _session_changed(self, result: Result) -> None:
         """Record the browser session that an attempt was carried out in."""
-        if "session" in result.facts:
-            self._run.recorder.add(msgspec.convert(result.facts["session"], SessionChanged))
+        if result.session is not None:
+            self._run.recorder.add(result.session)

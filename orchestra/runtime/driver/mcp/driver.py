@@ -19,7 +19,7 @@ from typing import Any
 from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import EvidenceFile, Request
-from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unmet
+from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unmet
 from orchestra.runtime.driver.failure import MOVES, failure_of, not_moved
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.film import film_fault
@@ -322,8 +322,11 @@ class McpAttempt:
             **restarts,
             "mcp_calls": self._count,
             **({"mcp_call_ms": round(1000 * statistics.median(self._latency), 2)} if self._latency else {}),
-            "session": session.facts(self._request),
         }
+
+    def carrier(self) -> Carrier:
+        """Return the session as it is now."""
+        return self._session.carrier(self._request)
 
     def close(self) -> None:
         """Let go of the trace; the page stays as it is, and the next test begins by looking at it."""

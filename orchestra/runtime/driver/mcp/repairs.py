@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from orchestra.ledger.parts import Died
 
 Continuity = Literal["new", "kept", "restored", "lost"]
 Part = Literal["browser", "server"]
@@ -16,12 +18,12 @@ class Repairs:
     Attributes:
         continuity: whether the session is the one of the test before.
         reasons: why it was repaired, in order.
-        parts: each part that died, as facts of the session.
+        died: each part that died.
     """
 
     continuity: Continuity = "new"
     reasons: list[str] = field(default_factory=list)
-    parts: list[dict[str, Any]] = field(default_factory=list)
+    died: list[Died] = field(default_factory=list)
 
     def repaired(self, reason: str) -> None:
         """Note a repair after which the session is still the same one."""
@@ -44,5 +46,4 @@ class Repairs:
             before: it died before the test, not in it.
             seconds: until it was back.
         """
-        facts = {"part": part, "reason": reason, "rungs": list(rungs), "before": before}
-        self.parts.append({**facts, **({"seconds": round(seconds, 3)} if seconds else {})})
+        self.died.append(Died(part=part, reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3)))

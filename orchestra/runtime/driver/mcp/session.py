@@ -19,13 +19,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+import msgspec
 import psutil
 from playwright._impl._driver import compute_driver_executable
 from playwright.async_api import Error
 
+from orchestra.ledger.event import SessionChanged
+from orchestra.ledger.parts import Died
 from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser
-from orchestra.runtime.driver.contract import StepError, unfit
+from orchestra.runtime.driver.contract import Carrier, StepError, unfit
 from orchestra.runtime.driver.emulation import FONTS_SECONDS, VIEWPORT
 from orchestra.runtime.driver.mcp.browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp.client import PATIENCE_SECONDS, CallOverError, Server, ServerUnfitError, Start
@@ -354,46 +357,42 @@ class McpSession:
 
     # --------------------------------------------------------------------------------------------------- after a test
 
-    def facts(self, request: Request) -> dict[str, Any]:
-        """The session as it is now, for the record."""
+    def carrier(self, request: Request) -> Carrier:
+        """Return the session as it is now."""
         lost = not self.browser.connected()
-        found: dict[str, Any] = {
-            "method": request.method.id,
-            "session": self.id,
-            "started": self.started,
-            "browser": self.browser.version,
-            "continuity": self._repairs.continuity,
-            "url": "",
-            "title": "",
-            "tabs": 0,
-            "storage": None,
-        }
-        if self._repairs.reasons:
-            found["reason"] = "; ".join(self._repairs.reasons)
         gone = "the browser died" if lost else "the page crashed" if self.browser.watch.crashed else ""
-        found["alive"] = {"browser": not gone, "server": self._server is not None and self._server.alive()}
-        parts = [*self._repairs.parts]
+        died = [*self._repairs.died]
         if gone and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
-            parts.append({"part": "browser", "reason": gone, "rungs": [], "before": False})
-        if parts:
-            found["mended"] = parts
-        if lost or self._kind is None:
-            return found
-        found["tabs"] = len(self.browser.context.pages)
-        if (
-            self.dirty
-            or self.browser.watch.crashed
-            or self.browser.watch.closed
-            or self.browser.watch.dialog is not None
-        ):
-            return found
-        found["url"] = self.browser.page.url
+            died.append(Died(part="browser", reason=gone, rungs=(), before=False))
+        state = SessionChanged(
+            method=request.method.id,
+            session=self.id,
+            started=self.started,
+            browser=self.browser.version,
+            continuity=self._repairs.continuity,
+            url="",
+            title="",
+            tabs=0,
+            reason="; ".join(self._repairs.reasons),
+            alive={"browser": not gone, "server": self._server is not None and self._server.alive()},
+            mended=tuple(died),
+        )
+        if not lost and self._kind is not None:
+            state = msgspec.structs.replace(state, tabs=len(self.browser.context.pages), **self._shown(request))
+        return Carrier(state.alive, state.mended, state)
+
+    def _shown(self, request: Request) -> dict[str, str]:
+        """Return address, title and storage of the page; nothing of one that does not answer."""
+        watch = self.browser.watch
+        if self.dirty or watch.crashed or watch.closed or watch.dialog is not None:
+            return {}
+        shown = {"url": self.browser.page.url}
         with suppress(Error, TimeoutError):
-            found["title"] = self._loop.run(self.browser.title(), 1.0)
+            shown["title"] = self._loop.run(self.browser.title(), 1.0)
             state = self._loop.run(self.browser.storage(), 3.0)
-            found["storage"] = digest(state)
+            shown["storage"] = digest(state)
             self._state = state if request.method.reset != "storage" else None
-        return found
+        return shown
 
     def close(self) -> None:
         """End server and browser. Raises nothing."""

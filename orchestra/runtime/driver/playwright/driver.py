@@ -15,10 +15,11 @@ import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
 
+from orchestra.ledger.parts import Died
 from orchestra.plan import Test
 from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser, launch_options
-from orchestra.runtime.driver.contract import TRACE, Effort, Job, Seen, StepError, unfit, unmet
+from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unfit, unmet
 from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions, prepare
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
 from orchestra.runtime.driver.fault import Meaning, read
@@ -92,7 +93,7 @@ class PlaywrightDriver:
             message = f"{request.browser.executable or request.browser.engine} does not start: {_first(error.message)}"
             raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
         if self._lost:
-            session.mended.append(_died(self._lost, "relaunch", before=True, seconds=time.monotonic() - begun))
+            session.died.append(_died(self._lost, "relaunch", before=True, seconds=time.monotonic() - begun))
         self._lost = ""
         return session
 
@@ -132,7 +133,7 @@ class PlaywrightDriver:
         self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced)
         return self._last
 
-    def bring_back(self, reason: str, *, alive: bool) -> dict[str, Any]:
+    def bring_back(self, reason: str, *, alive: bool) -> Died:
         """Make the browser fit for the next test, after it or a page in it has died under one; what was done, for the record.
 
         Args:
@@ -180,7 +181,7 @@ class PlaywrightSession:
         context: BrowserContext,
         stage: Stage,
         version: str,
-        bring_back: Callable[..., dict[str, Any]],
+        bring_back: Callable[..., Died],
         *,
         traced: bool = False,
     ) -> None:
@@ -191,9 +192,9 @@ class PlaywrightSession:
         self._due = math.inf
         self._heard = time.monotonic()
         self._bring_back = bring_back
-        self._died = False
+        self._gone = False
         self.hung = False
-        self.mended: list[dict[str, Any]] = []
+        self.died: list[Died] = []
         self.stage = stage
 
     def bound(self, seconds: float) -> None:
@@ -265,7 +266,7 @@ class PlaywrightSession:
             return unmet(message, found="no answer", hint="look for a script or a pattern that never ends")
         meaning = read(error.message)
         if meaning.kind == "crash" and not self._answers():
-            self._died = True
+            self._gone = True
             return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
         if meaning.kind == "crash" and self.stage.page.is_closed():
             return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
@@ -341,16 +342,17 @@ class PlaywrightSession:
             self.stage.page.screencast.stop()
 
     def facts(self) -> dict[str, Any]:
-        """The browser, how often the page complained, and what died under it; the browser is fit again after that."""
-        died = self._died or not self._living()
+        """Return the version of the browser, and how often the page complained."""
+        return {"browser": self._version, **self.stage.watch.facts()}
+
+    def carrier(self) -> Carrier:
+        """Return the parts that died under the test. The browser is fit again after that."""
+        died = self._gone or not self._living()
         if not self.hung and (died or self._crashed()):
             self._watchdog.until(math.inf)  # it would end the new browser
             reason = "the browser died" if died else "the page crashed"
-            self.mended.append(self._bring_back(reason, alive=not died))
-        told: dict[str, Any] = {"browser": self._version, **self.stage.watch.facts()}
-        if self.mended:
-            told |= {"mended": self.mended, "alive": {"browser": bool(self.mended[-1]["rungs"])}}
-        return told
+            self.died.append(self._bring_back(reason, alive=not died))
+        return Carrier({"browser": not self.died or bool(self.died[-1].rungs)}, tuple(self.died))
 
     def _crashed(self) -> bool:
         return self.stage.watch.crashed
@@ -367,10 +369,9 @@ class PlaywrightSession:
         self._watchdog.close()
 
 
-def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> dict[str, Any]:
-    """For the record: the browser, or a page in it, died `before` the test or in it; how it was brought back, and how fast."""
-    found = {"part": "browser", "reason": reason, "rungs": list(rungs), "before": before}
-    return {**found, **({"seconds": round(seconds, 3)} if seconds else {})}
+def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> Died:
+    """Return the death of the browser, or of a page in it, `before` the test or in it; how it was brought back, and how fast."""
+    return Died(part="browser", reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3))
 
 
 def _kill_browser() -> None:
