@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
-from orchestra import conflict
+from orchestra import conflict, stored
 from orchestra.errors import PlanError
 from orchestra.layers import Level
 from orchestra.steps.vocabulary import Step
@@ -421,10 +421,6 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     compiler: str = ""
 
 
-# The exceptions of msgspec for invalid JSON; those for invalid UTF-8 in a text are not among its own.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-
-
 def load(data: bytes, name: str) -> Plan:
     """Read plan.json.
 
@@ -444,8 +440,8 @@ def load(data: bytes, name: str) -> Plan:
         )
     head, _, body = text.partition(b",\n")
     try:
-        header = msgspec.json.decode(head.removeprefix(b'{"orchestra": '), type=_Header)
-    except _UNREADABLE as error:
+        header = stored.decode(head.removeprefix(b'{"orchestra": '), _Header)
+    except ValueError as error:
         message = f"{name}: this is not a compiled plan ({error})"
         raise PlanError(message, mend) from error
     if header.format not in READ:
@@ -456,8 +452,8 @@ def load(data: bytes, name: str) -> Plan:
         message = f"{name}: the plan was changed or damaged after it was compiled (its body digest does not match)"
         raise PlanError(message, mend)
     try:
-        plan = msgspec.json.decode(b"{" + body, type=Plan)
-    except _UNREADABLE as error:
+        plan = stored.decode(b"{" + body, Plan)
+    except ValueError as error:
         message = f"{name}: the plan cannot be read ({error})"
         raise PlanError(message, mend) from error
     return msgspec.structs.replace(plan, source_digest=header.source)

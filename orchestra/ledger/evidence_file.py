@@ -1,6 +1,6 @@
-"""Where a file of evidence lies that a ledger names: in the run's folder, or elsewhere in the project.
+"""Find an evidence file that a ledger names: in the folder of the run, or elsewhere in the project.
 
-A ledger is input: a path in it may have been written by anybody.
+A ledger is input: anyone may have written its paths.
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ def evidence_file(folder: Path, path: str) -> Path:
     parts = folder.parts
     root = Path(*parts[: parts.index(BELOW)]) if BELOW in parts else folder
     file = Path(os.path.normpath(folder / path))
-    if not file.is_relative_to(root) or not file.resolve().is_relative_to(root.resolve()):
+    if not file.is_relative_to(root) or not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root)):
         raise OSError(errno.EINVAL, "it leads out of the project", path)
     return file

@@ -17,7 +17,7 @@ from orchestra.ledger.lock import holder_of
 
 
 def glance(path: Path, wanted: Collection[str]) -> dict[str, Any]:
-    """The wanted fields of a state that are there.
+    """Return the wanted fields of a state that are there.
 
     Raises:
         MachineError: the file cannot be read.
@@ -33,11 +33,14 @@ def glance(path: Path, wanted: Collection[str]) -> dict[str, Any]:
         if not colon:
             raise ValueError(f'"{path}" is not a state: a field has no value')
         if (field := name.strip('"')) in wanted:
-            found[field] = json.loads(value)
+            try:
+                found[field] = json.loads(value)
+            except RecursionError as error:
+                raise ValueError(f'"{path}" is not a state: "{field}" is nested too deeply') from error
     return found
 
 
 def under_way(folder: Path) -> bool:
-    """Whether the run in this folder is being written now. Raises MachineError when the lock cannot be read."""
+    """Return True if the run in this folder is being written now. Raises MachineError when the lock cannot be read."""
     holder = holder_of(folder.parent.parent / "lock")
     return holder is not None and holder.run == folder.name

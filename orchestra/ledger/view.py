@@ -1,8 +1,8 @@
 """The meaning of a run: the one fold of its events.
 
-A `View` takes events one by one and holds what they mean together: the segments of the run, each task with the attempts that
-count and the verdict that stands after every resume and rollback, incidents, gates, health, sessions. State, audit, history,
-reports, resume and gates are read from it; none of them folds events.
+A `View` takes events one by one and holds their meaning: the segments of the run, each task with the attempts that
+count and the verdict that is valid after every resume and rollback, incidents, gates, health, sessions. State, audit,
+history, reports, resume and gates are read from it; none of them folds events.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from orchestra.ledger.use import Use
 Phase: TypeAlias = Literal["idle", "starting", "running", "closing", "finished"]
 
 LATEST: Final = 100
-"""How many failed attempts a view has at hand, the latest; all of them are counted."""
+"""The number of latest failed attempts in a view; all of them are counted."""
 
 
 class View:
@@ -70,7 +70,7 @@ class View:
         start: how the run began; None when not even that was recorded.
         segments: from its start, and from each resume; never empty.
         phase: what the run does.
-        lives: by task, what stands; in the order of the selection.
+        lives: the valid life by task; in the order of the selection.
         past: by task, what was taken back, in order.
         verdicts: those that stand, in the order in which they were given.
         counts: how many verdicts of each word stand.
@@ -202,12 +202,12 @@ class View:
         return self.start.selection if self.start is not None else ()
 
     def segment_of(self, seq: int) -> int:
-        """The index of the segment that an event belongs to."""
+        """Return the index of the segment that an event belongs to."""
         return max(0, bisect_right(self.segments, seq, key=lambda one: one.seq) - 1)
 
     @property
     def seconds(self) -> float:
-        """How long all segments took, without what lies between them."""
+        """Return the duration of all segments, without the time between them."""
         return sum(one.seconds for one in self.segments)
 
     # ------------------------------------------------------------------------------------------------- the run's course
@@ -273,7 +273,7 @@ class View:
     # -------------------------------------------------------------------------------------------------- the life of a task
 
     def life(self, task: str) -> Life:
-        """What stands of a task; empty for one that the run has not seen."""
+        """Return the valid life of a task; empty for one that the run has not seen."""
         return self.lives.get(task) or Life()
 
     def _attempt_started(self, seen: Seen[AttemptStarted]) -> None:
@@ -321,7 +321,7 @@ class View:
             self.counts[given.verdict] -= 1
 
     def _reopen(self, task: str) -> None:
-        """The task begins a new life, and waits."""
+        """Begin a new life of the task, which then waits."""
         self._take_back(task)
         self._bury(task)
         self.pending[task] = None
@@ -333,7 +333,7 @@ class View:
         self.lives[task] = instead or Life()
 
     def _restore(self, task: str, done: Done, to_seq: int) -> None:
-        """The verdict that the task had at an earlier event stands again, with the attempts that led to it."""
+        """Restore the verdict that the task had at an earlier event, with its attempts."""
         self._take_back(task)
         self.pending.pop(task, None)
         before = [life for life in self.past.get(task, ()) if 0 < life.given_at <= to_seq]
@@ -345,7 +345,7 @@ class View:
         self._give(task, given or Seen(to_seq, self.time, _as_given(task, done)))
 
     def _stop_current(self) -> None:
-        """The end of a segment cuts off what is under way: it waits again, before all that waited."""
+        """Return running tasks to the front of the waiting ones at the end of a segment."""
         for task in self.current:
             self._life(task).started = None
         waiting = (task for task in self.current if task not in self.verdicts)
@@ -368,17 +368,17 @@ _CLOSING: Final = frozenset({Reports, Seal})
 """Events that bind the reports and seal the ledger. A report made again later must have the end that the first one had."""
 
 _OUTSIDE: Final = frozenset({RolledBack, BaselineChanged, Reports, Seal, Note})
-"""What may be written between two segments, and takes none of their time."""
+"""The events that can be written between two segments without counting as their time."""
 
 
 class Observer(Protocol):
-    """Whoever is shown each event of a run under way once it is written; a verdict once it is on the disk."""
+    """A receiver of each event of a running run once it is written; of a verdict once it is on disk."""
 
     def see(self, event: Event, view: View) -> None:
         """One event. The view may have seen later ones already."""
 
     def close(self, view: View) -> None:
-        """The run is over and sealed."""
+        """Handle the end of the run, after its seal."""
 
 
 def _seen(event: Event, body: B) -> Seen[B]:
@@ -386,7 +386,7 @@ def _seen(event: Event, body: B) -> Seen[B]:
 
 
 def _as_given(task: str, done: Done) -> VerdictGiven:
-    """A verdict of which only the sum is known."""
+    """Return a verdict of which only the sum is known."""
     method, _, test = task.partition(":")
     return VerdictGiven(
         task=task,
@@ -404,7 +404,7 @@ def _as_given(task: str, done: Done) -> VerdictGiven:
 
 
 def view_of(events: Iterable[Event], *, steps: bool = True) -> View:
-    """The view of a run from its events."""
+    """Return the view of a run from its events."""
     view = View(steps=steps)
     for event in events:
         view.see(event)
@@ -412,5 +412,7 @@ def view_of(events: Iterable[Event], *, steps: bool = True) -> View:
 
 
 def look(folder: Path, *, steps: bool = True) -> View:
-    """The view of the run in a folder. Raises LedgerError when its ledger is damaged, MachineError when unreadable."""
+    """Return the view of the run in a folder. Raises LedgerError when its ledger is damaged, MachineError when
+    unreadable.
+    """
     return view_of(read(folder / LEDGER), steps=steps)

@@ -6,6 +6,7 @@ the text, so a name that is built at run time is not seen.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ def _split(text: str) -> list[str]:
 def _file(root: Path, path: Path) -> Path | None:
     """Return the file, if it is one below the root."""
     try:
-        real = path.resolve()
+        real = Path(os.path.realpath(path))
         return real if real.is_relative_to(root) and real.is_file() else None
     except (OSError, ValueError):  # a word may hold any text
         return None
@@ -99,7 +100,7 @@ def _module(root: Path, name: str, path: Sequence[Path], *, run: bool = False) -
 
 
 def _closure(root: Path, begin: Sequence[Path], path: Sequence[Path]) -> set[Path]:
-    """These files and the modules below the root that they import, directly or not."""
+    """Return these files and the modules below the root that they import, directly or not."""
     found: set[Path] = set()
     ahead = list(begin)
     while ahead and len(found) < MOST_MODULES:

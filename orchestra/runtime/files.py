@@ -25,7 +25,7 @@ def inside(path: str, *folders: Path) -> Path:
     """
     if path == ".":
         return folders[0]  # the usual folder of a command; to resolve it again takes eight system calls
-    found = (folders[0] / path).resolve()
+    found = Path(os.path.realpath(folders[0] / path))
     if not any(found.is_relative_to(folder.resolve()) for folder in folders):
         by_link = f", to {found}" if found != Path(os.path.normpath(folders[0] / path)) else ""
         raise UsageError(

@@ -101,7 +101,7 @@ def spec_paths(project: Project, files: Sequence[str], suite: str | None = None)
 def inside(project: Project, file: str) -> str:
     """Return a path of the command line, relative to the root."""
     path = Path(os.path.normpath(Path.cwd() / file))
-    base = path if path.is_relative_to(project.root) else path.resolve()
+    base = path if path.is_relative_to(project.root) else Path(os.path.realpath(path))
     if not base.is_relative_to(project.root):
         raise UsageError(f'"{file}" is outside the project root {project.root}', "name a file of this project")
     return base.relative_to(project.root).as_posix()

@@ -24,6 +24,7 @@ from orchestra.plan import Plan, closure
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report.advice import ladder
 from orchestra.runtime import inherited
+from orchestra.runtime.mask import Masks
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeping import Keeping, tail
 from orchestra.runtime.servers.survey import Line, Survey, bound_of
@@ -239,13 +240,15 @@ def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, rest
 
 
 def _keeping(project: Project, plan: Plan, home: Path) -> Keeping:
+    environment = inherited.environment(os.environ, plan.components)
+    masks = Masks(plan.secrets, environment)
     return Keeping(
         project.root,
         home,
         plan,
-        inherited.environment(os.environ, plan.components),
+        environment,
         announce=lambda text, bound: warn(f"{text}: at most {duration(bound)}"),
-        report=lambda text: warn(draw.one_line(text)),
+        report=lambda text: warn(draw.one_line(masks.text(text))),
     )
 
 

@@ -152,7 +152,7 @@ def init(ctx: click.Context, file: str | None, *, suite: str | None) -> int:
         )
     path = compiling.inside(project, file) if file is not None else STARTER if suite is None else f"specs/{name}.yaml"
     target = project.root / path
-    if not (real := target.parent.resolve()).is_relative_to(project.root):
+    if not (real := Path(os.path.realpath(target.parent))).is_relative_to(project.root):
         raise UsageError(f'"{path}" is outside the project root, at {real}', "remove the link, or name another file")
     text = resources.read_text("templates", "starter.yaml").replace("starter", name)
     try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import gc
 import hashlib
+import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -223,7 +224,7 @@ def read_inside(root: FilePath, path: str) -> bytes:
     Raises:
         OSError: it cannot be read, is no regular file, or lies outside.
     """
-    real = (root / path.replace("\0", "?")).resolve()
+    real = FilePath(os.path.realpath(root / path.replace("\0", "?")))
     if not real.is_relative_to(root.resolve()):
         raise OSError(errno.EINVAL, "it is outside the project", path)
     return nofollow.read(real)

@@ -1,8 +1,9 @@
-"""A pipe in the place of a file of the project is not waited for."""
+"""A pipe in the place of a file of the project is not waited for, and a link that leads to itself leads nowhere."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from contextlib import contextmanager, suppress
 
@@ -46,7 +47,7 @@ def piped(path, content: bytes):
 def test_a_pipe_is_no_output(project, name, verb):
     with piped(project.root / name, (project.root / name).read_bytes()):
         ended = project.run(*verb.split())
-    assert (ended.code, f'"{name}" cannot be read: it is no regular file' in ended.err) == (3, True)
+    assert (ended.code, f'"{name}" cannot be read: it is not a regular file' in ended.err) == (3, True)
 
 
 def test_a_pipe_holds_no_settings(project):
@@ -68,3 +69,43 @@ def test_settings_that_are_nested_too_deeply_are_told(project):
     (project.root / "pyproject.toml").write_text(f"[tool.orchestra]\nspecs = {'[' * 5000}\n")
     ended = project.run("validate")
     assert (ended.code, "this is not TOML" in ended.err) == (2, True)
+
+
+ROUND = """tests:
+  cwd: {command: {argv: ["true"], cwd: round}}
+  junit: {command: {argv: ["true"], junit: round/j.xml}}
+  attach: {command: {argv: ["true"], attach: [round, "round/*", "**/*.txt"]}}
+  inputs: {inputs: [round, "round/*"], command: {argv: ["true"]}}
+  word: {requires: [tool], command: {argv: ["true"]}}
+health:
+  tool: {job: {run: ["true", round]}}
+"""
+
+
+def test_a_link_that_leads_to_itself_leads_nowhere(project):
+    project.write(HEAD + ROUND).compile()
+    (project.root / "round").symlink_to("round")
+    assert project.run("run").code == 1
+    verdicts = {task.partition(":")[2]: verdict for task, verdict in project.verdicts().items()}
+    assert verdicts == {"cwd": "error", "junit": "error", "attach": "passed", "inputs": "passed", "word": "passed"}
+
+
+@pytest.mark.parametrize(
+    "name, verb, code",
+    [
+        ("specs/s.yaml", "run --list", 2),
+        ("specs/s.yaml", "validate", 2),
+        ("specs/s.yaml", "validate specs/s.yaml", 2),
+        ("dodo.py", "compile", 3),
+        ("pyproject.toml", "validate", 0),
+        ("specs", "init", 2),
+        (".orchestra/s/runs/last/ctrf.json", "audit", 1),
+    ],
+)
+def test_nor_does_one_in_the_place_of_a_file(project, name, verb, code):
+    assert project.run("run").code == 0
+    path = (project.root / name).parent.resolve() / name.rpartition("/")[2]
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.symlink_to(path.name)
+    ended = project.run(*verb.split())
+    assert (ended.code, "bug of orchestra" in ended.err) == (code, False), ended

@@ -118,3 +118,30 @@ def test_the_record_of_what_is_up_lets_no_value_be_tried(project):
     beside = [str(value).encode() for value in record.values()] + [b"test", b"PASSWORD"]
     assert record["variables"]["PASSWORD"] not in [owner.mac(one, text) for one in beside]
     assert not key.is_relative_to(project.root)
+
+
+ADDRESSES = """orchestra: 1
+suite: s
+secrets: [PASSWORD]
+methods: {cli: {driver: command}}
+health:
+  hub: {service: {run: [sh, -c, "echo up at http://127.0.0.1:1/?token=$PASSWORD; sleep 60"]}, ready: {log: {match: "(?P<url>http.*)"}}}
+  away: {url: "http://user:${env.PASSWORD}@127.0.0.1:1", ready: {http: {path: /}, within_seconds: 0.1}, required: false}
+tests: {uses: {requires: [hub], command: {argv: [python, -c, "import sys; sys.exit('token' not in sys.argv[1])", "${hub.url}"]}}}
+"""
+
+
+def test_no_verb_about_servers_prints_an_address_with_a_secret(project):
+    """Its record has the address, since a run needs it."""
+    project.write(ADDRESSES).compile()
+    secret = {"PASSWORD": "two-words-and-7"}
+    try:
+        ended = [project.run(*verb.split(), **secret) for verb in ("up", "health", "health --json", "run")]
+        assert "two-words-and-7" in (project.root / ".orchestra/s/up.json").read_text(), "the control"
+    finally:
+        ended.append(project.run("down", **secret))
+    assert [one.code for one in ended] == [0] * 5, ended
+    printed = "".join(one.out + one.err for one in ended)
+    assert "two-words-and-7" not in printed
+    assert "http://127.0.0.1:1/?token=***PASSWORD***" in printed
+    assert "http://user:***PASSWORD***@127.0.0.1:1" in printed

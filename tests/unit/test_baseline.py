@@ -144,9 +144,9 @@ def test_the_file_gives_back_what_was_written(samples):
 def test_of_two_lines_of_a_key_that_of_the_later_run_counts(tmp_path, order):
     path = tmp_path / "baseline.json"
     lines = ['{"seconds":[1.0],"run":"20260102"}', '{"seconds":[2.0],"run":"20260301"}', '{"seconds":[3.0]}']
-    tests = "".join(f'"k": {lines[number]},\n' for number in order)
+    tests = "".join(f'"cli:B001 - m": {lines[number]},\n' for number in order)
     path.write_text(f'{{"orchestra": "baseline", "format": 2, "tests": {{\n{tests}"": {{}}\n}}}}\n')
-    assert baseline.entries(path) == {"k": Entry((2.0,), "20260301")}
+    assert baseline.entries(path) == {"cli:B001 - m": Entry((2.0,), "20260301")}
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def _size(home: Path, path: str) -> int | None:
     """
     file = home / path
     try:
-        if not file.parent.resolve().is_relative_to(home):
+        if not Path(os.path.realpath(file.parent)).is_relative_to(home):
             return None
         found = os.lstat(file)
     except OSError:

@@ -98,7 +98,7 @@ class Place:
         engine: one of `ENGINES`.
         origin: how it was found, for people.
         executable: the program; with `package`, where it will be after unpacking.
-        channel: Playwright's channel, None where the executable says all.
+        channel: Playwright's channel, None if the executable is sufficient.
         named: the user named it with orchestra's own variable, so nothing else may stand in for it.
         headless_only: it cannot open a window.
         package: the folder of `@sparticuz/chromium` that must be unpacked first.
@@ -128,12 +128,12 @@ def places(engine: str, env: Mapping[str, str], root: Path | None, cache: Path |
         root: the project root, whose `node_modules` is looked at; None looks at none.
         cache: this program's cache folder, where packages are unpacked; None leaves packages out.
     """
-    seen: set[Path] = set()
+    seen: set[str] = set()
     found = []
     for place in _candidates(engine, env, root, cache):
         known = place.package or place.executable
-        if place.named or (known.exists() and known.resolve() not in seen):
-            seen.add(known.resolve())
+        if place.named or (known.exists() and os.path.realpath(known) not in seen):
+            seen.add(os.path.realpath(known))
             found.append(place)
     return found
 

@@ -17,7 +17,7 @@ VIDEO = "video.webm"
 
 
 def film_fault(message: str) -> str:
-    """Why there is no video, from what Playwright said."""
+    """Return the reason why there is no video, from the error of Playwright."""
     if "ffmpeg" in message:
         return f"no video is made on this machine: {FILM_FIX}"
     lines = message.strip().splitlines()

@@ -228,7 +228,7 @@ class Gates:
                 self._stop = self._stop or _said(gate, values)
 
     def after(self, values: Mapping[str, Any]) -> None:
-        """Judge the gates of the end, and record those of the run that were held, or never had a value.
+        """Evaluate the gates of the end, and record those of the run that passed, or never had a value.
 
         The gates during the tests get a last sample: what went wrong since the one before, in the last second of a run,
         would have been seen by no sample.

@@ -41,7 +41,7 @@ from orchestra.yamltext.places import Places
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a run is to be done.
+    """The options of a run.
 
     Attributes:
         argv: the command line, for the record.

@@ -32,7 +32,7 @@ SETTLED = frozenset({"healthy", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the survey: the component's title, its row, and who started it (`up`, a run's id, or nobody)."""
+    """A row of the survey: the component's title, its row, and its starter (`up`, the id of a run, or empty)."""
 
     title: str
     row: Row
@@ -40,7 +40,7 @@ class Line:
 
 
 def bound_of(components: Sequence[Component]) -> float:
-    """How long these take at most to come up or be given up, one after the other, in seconds."""
+    """Return how long these take at most to come up or be given up, one after the other, in seconds."""
     return sum(start_bound_seconds(one) for one in components)
 
 
@@ -70,12 +70,13 @@ class Survey:
         self._chosen = closure(plan.components, names)
         self._environment = environment
         self._start = start
+        self._masks = Masks(plan.secrets, environment)
         self._changed = threading.Event()
         self._matrix: Matrix | None = None
         self._reaper: Reaper | None = None
 
     def lines(self) -> list[Line]:
-        """The rows as they are now. Each is asked within its own bounds."""
+        """Return the rows as they are now. Each is asked within its own bounds."""
         lent, refused, unsure = reuse.usable(self._root, self._home, self._plan, self._environment)
         run, known = self._of_run()
         asked = [one for one in self._askable(lent) if one.id not in known]
@@ -106,10 +107,15 @@ class Survey:
             lines.append(line)
         if not self._start:
             self._drop()
-        return lines
+        return [self._without_secrets(line) for line in lines]
+
+    def _without_secrets(self, line: Line) -> Line:
+        """The line for people: an address can hold a secret, of the spec or of what a service printed."""
+        row, text = line.row, self._masks.text
+        return replace(line, row=replace(row, url=text(row.url), reason=text(row.reason), hint=text(row.hint)))
 
     def _askable(self, lent: Mapping[str, up.UpRow]) -> list[Component]:
-        """What can be asked without starting anything, without what belongs to recovery."""
+        """Return the components that can be probed without starting anything, without their recovery."""
         kept: list[Component] = []
         for one in self._chosen:
             started = one.service is not None or one.job is not None
@@ -126,7 +132,7 @@ class Survey:
             folder=self._home / "health",
             mark=mark,
             env=self._environment,
-            masks=Masks(self._plan.secrets, self._environment),
+            masks=self._masks,
             on_event=lambda *_: None,
             wake=self._changed.set,
             reaper=self._reaper,
@@ -136,7 +142,7 @@ class Survey:
         )
 
     def _of_run(self) -> tuple[str, Mapping[str, ServiceRow]]:
-        """The run under way, and the rows that it has started, by its own state."""
+        """Return the run under way, and the rows that it has started, by its own state."""
         holder = holder_of(self._home / "lock")
         if holder is None:
             return "", {}
@@ -172,7 +178,7 @@ class Survey:
 
 
 def _doubted(row: Row, unsure: Mapping[str, str]) -> Row:
-    """The row, with why it may be old code, if there is such a reason."""
+    """Return the row, with why it may be old code, if there is such a reason."""
     if row.state != "healthy" or row.id not in unsure:
         return row
     return replace(row, reason=f"may be old code: {unsure[row.id]}", hint=reuse.fix(row.id))

@@ -1,8 +1,8 @@
 """The one session of the method `mcp`: our browser, one page in it, and the MCP server that drives that page.
 
-Browser and page are ours and last; the server is
-disposable. Before each test the session is looked at, mended if need be, and reset as the method says; what had to be
-mended is told with the test. Longer than other modules because each part's loss and return are read together.
+Browser and page are ours and persist; the server is disposable. Before each test the session is checked, repaired if
+necessary, and reset as the method defines; repairs are reported with the test. Longer than other modules because the
+loss and the return of each part are read together.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _DIED = "the browser had died"
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What makes a browser fit for a test."""
+    """The properties by which a browser suits a test."""
 
     browser: Browser
     headed: bool
@@ -68,7 +68,7 @@ def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what would change the server's settings behind the flags."""
+    """Return the environment without what would change the server's settings behind the flags."""
     return {name: value for name, value in environment.items() if not name.startswith("PLAYWRIGHT_MCP_")}
 
 
@@ -89,7 +89,7 @@ class McpSession:
         self._server: Server | None = None
         self._folder = Path()
         self.masks = NOTHING
-        # What the server writes by itself spans tests and holds what pages say: no evidence, and nobody masks it.
+        # The server's own files span tests and hold text of pages: they are not evidence, and not masked.
         self._scratch: TemporaryDirectory[str] | None = None
         self._state: Any = None
         self._repairs = Repairs()
@@ -181,7 +181,7 @@ class McpSession:
             self._repairs.came_back("browser", reason, "relaunch", before=True, seconds=seconds)
 
     def _tidy(self) -> None:
-        """Mend what the test before has left."""
+        """Clean up after the test before."""
         browser = self.browser
         if self.dirty:
             self._run(browser.halt())
@@ -235,7 +235,7 @@ class McpSession:
         return 0 if self._server is None else self._server.pid
 
     def ready(self, *, hung: bool = False) -> bool:
-        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend.
+        """Clean up after an abandoned call or a dead server; return True if there was anything to clean up.
 
         Args:
             hung: it is known that the page does not answer, so it is not asked.
@@ -260,7 +260,7 @@ class McpSession:
         return True
 
     def replace_server(self, reason: str) -> None:
-        """A new server on the same page, because of what happened to the old one.
+        """Start a new server on the same page, because of the failure of the old one.
 
         Raises:
             ServerUnfitError: it does not start.
@@ -279,12 +279,12 @@ class McpSession:
         self._repairs.came_back("server", reason, "restart", seconds=time.monotonic() - begun)
 
     def fit(self) -> bool:
-        """Whether there is a page that can be looked at."""
+        """Return True if there is a page that can be looked at."""
         browser = self.browser
         return browser.connected() and not browser.watch.crashed and not browser.watch.closed
 
     def restart(self) -> None:
-        """A new server on the same page.
+        """Start a new server on the same page.
 
         Raises:
             ServerUnfitError: it does not start.
@@ -346,7 +346,7 @@ class McpSession:
         self._folder.mkdir(parents=True, exist_ok=True)
         server = Server(self._loop, start, patience_seconds=self._patience)
         self._server = server
-        with suppress(CallOverError):  # told by the next call, if it is more than slow
+        with suppress(CallOverError):  # reported by the next call, if it is more than slow
             server.call("browser_run_code_unsafe", {"code": OWN_PAUSE}, PREPARE_SECONDS)
 
     def _stop_server(self) -> None:
