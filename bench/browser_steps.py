@@ -1,9 +1,10 @@
-"""A warm three-step browser test through the worker, beside the same steps in plain Playwright for Python.
+"""Measure a warm three-step browser test through the worker against the same steps in plain Playwright for Python.
 
     python bench/browser_steps.py [rounds]
 
-Both keep one browser and open a fresh context for each test; the rounds alternate, so that the machine's moods meet both.
-The worker is the real process with its pipes. Prints the medians in milliseconds and their ratio; the target is 1.15.
+Both keep one browser and open a fresh context for each test; the rounds alternate, so that the machine's moods meet
+both. The worker is the real process with its pipes. Prints the medians in milliseconds and their ratio; the target is
+1.15.
 """
 
 from __future__ import annotations

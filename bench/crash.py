@@ -71,7 +71,7 @@ def _quoted(text: str) -> str:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a number of kills did.
+    """The result of a number of kills.
 
     Attributes:
         kills: that hit a run in progress.
@@ -160,7 +160,7 @@ class Ground:
         outcome.kills += 1
         told = self._after_kill(folder, shown, set(), dice, outcome, power_cut=power_cut)
         if not _last(folder):
-            return  # a power cut took all of it, and nothing had been shown: there is no run to go on with
+            return  # the power failure took all of it, and nothing had been shown: there is no run to resume
         if dice.randrange(3) == 0:
             begun = _size(folder / LEDGER)
             goal = dice.randrange(begun + 1, begun + self.size)
@@ -180,7 +180,7 @@ class Ground:
     def _after_kill(
         self, folder: Path, shown: str, before: set[str], dice: random.Random, outcome: Outcome, *, power_cut: bool
     ) -> set[str]:
-        """What had been shown as passed by then; with a power cut, the ledger loses a part of what lies behind it."""
+        """Return the tasks that had been shown as passed; for a power failure, cut a part of the ledger after them."""
         told = before | set(_FIRST_LINE.findall(shown))
         if power_cut:
             *_, last = segments(folder / LEDGER)
@@ -241,7 +241,7 @@ def _last(folder: Path) -> str:
 
 
 def _end_of(file: Path, tasks: set[str]) -> int:
-    """Where the line of the last verdict of these tasks ends; 0 when the file has none."""
+    """Return the end of the line of the last verdict of these tasks; 0 if the file has none."""
     end = safe = 0
     for line in file.read_bytes().splitlines(keepends=True):
         end += len(line)

@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Board:
-    """What the site shows, and what it was sent by method."""
+    """The state of the site, and its requests by method."""
 
     page: str = ""
     states: dict[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ def last_script(address: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a program by one method: the failed step, how it failed, and the state of the page."""
+    """The result of a program by one method: the failed step, its failure, and the state of the page."""
 
     step: int | None
     fault: str

@@ -1,10 +1,10 @@
-"""Faults on purpose: real servers broken under real runs, and an oracle that says what must not come of it.
+"""Inject faults: real servers broken during real runs, with an oracle for the results that must not occur.
 
     python -m bench faults
 
-Each injection is one test of a run: it breaks a server that it requires, and asks it. The order of kinds, the moment and
-the victim come from the seed, so that a table can be had again. The oracle: no process is left, nothing hangs, no verdict
-blames the product, and every incident is in the ledger, opened and closed.
+Each injection is one test of a run: it breaks a server that it requires, and asks it. The order of kinds, the moment
+and the victim come from the seed, so that a table can be had again. The oracle: no process is left, nothing hangs, no
+verdict blames the product, and every incident is in the ledger, opened and closed.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ time.time, datetime.datetime = jumping, Jumping
 
 @dataclass
 class Tally:
-    """What came of all runs."""
+    """The results of all runs."""
 
     injected: Counter[str] = field(default_factory=Counter)
     recovered: Counter[str] = field(default_factory=Counter)
@@ -426,7 +426,7 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
             tally.recovered[kind] += 1
         own = [one for one in closed.values() if task in one.get("tests", ())]
         tally.seconds.setdefault(kind, []).extend(one["seconds"] for one in own if one["component"] == victim)
-        if leaves and not own:  # a test that passed at once may be over before anybody knows of its deed
+        if leaves and not own:  # a test that passed at once may be over before its fault is noticed
             at = float((root / f"at-{number}").read_text())
             own = [one for one in closed.values() if one["component"] == victim and opened[one["id"]] >= at]
         if leaves and not own:
@@ -538,7 +538,7 @@ def _kill_run(root: Path, one: tuple[int, str], tally: Tally, dice: random.Rando
 
 
 def _ports(root: Path) -> list[str]:
-    """The ports of a project that somebody listens on."""
+    """Return the ports of a project with a listener."""
     held = []
     for low, high in re.findall(r"port_range: (\d+)-(\d+)", (root / "specs/f.yaml").read_text()):
         held += [reason for number in range(int(low), int(high) + 1) if (reason := busy("127.0.0.1", number))]

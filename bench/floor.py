@@ -1,4 +1,5 @@
-"""The least that reading and judging a spec takes: rapidyaml parses, jsonschema-rs judges; no places, no output.
+"""Measure the minimum for reading and validating a spec: rapidyaml parses, jsonschema-rs validates; no places, no
+output.
 
 python bench/floor.py SPEC SCHEMA
 """

@@ -1,11 +1,11 @@
-"""Hangs on purpose: what may hang does, under a real run, and an oracle says how long that may hold it.
+"""Let parts hang on purpose during a real run, with an oracle for the longest delay.
 
     python -m bench hangs
 
-There are two questions. A run that is told to end by SIGTERM while something hangs: after how many seconds does it hear
-that, and when is it gone? An attempt under which something hangs: how long after the limit of its test does it end? The
-oracle: a signal is heard within five seconds, an attempt ends ten seconds after its limits at the latest, the run comes to
-its end, and no process is left.
+There are two measurements. A run gets SIGTERM while something hangs: the time until it records the signal, and until it
+is gone. Something hangs during an attempt: the time from the limit of its test to its end. The oracle: a signal is
+recorded within five seconds, an attempt ends ten seconds after its limits at the latest, the run ends, and no process
+is left.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Hang:
         files: that the project has.
         then: done when the run has reached the test, which has written the file `at`.
         env: variables of the run.
-        shut: nobody reads stderr.
+        shut: stderr is not read.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Hang:
 
 @dataclass(frozen=True)
 class Endured:
-    """What came of one: seconds, None for what was not asked; `faults` is empty when the oracle has nothing against it."""
+    """The result of one hang: seconds, None if not measured; `faults` is empty if the oracle accepts it."""
 
     name: str
     ask: Literal["signal", "limit"]
@@ -348,7 +348,7 @@ def _at(event: Mapping[str, object]) -> float:
 
 
 def _end(run: Run, faults: list[str]) -> float:
-    """Wait for the end of a run; how long that took. What is left of it is a fault, and ended here."""
+    """Wait for the end of a run and return the time. A left-over process is a fault, and ended here."""
     begun = time.monotonic()
     try:
         run.process.wait(GONE_SECONDS)
@@ -416,7 +416,7 @@ def endure(
 
     Args:
         names: of `HANGS`.
-        ask: whether the run is told to end, or the limit of its test comes.
+        ask: whether the run is asked to end, or the limit of its test comes.
         together: so many at once.
         patience: so many times as long as promised may it take; a busy machine is no fault.
     """

@@ -1,11 +1,12 @@
-"""The method `mcp`: what its driver adds to bare tool calls, how soon it sees a change, and what kills of its server cost.
+"""The method `mcp`: what its driver adds to bare tool calls, how soon it sees a change, and what kills of its server
+cost.
 
     python -m bench.mcp [latency] [lag] [kills] [--rounds N]
 
-`latency`: a warm three-step test through the driver, beside the same calls through a bare client of the same server;
-the rounds alternate. `lag`: how long after the page has changed a `wait` has ended, with seeded moments, beside
-`browser_wait_for`. `kills`: a suite of tests that must pass and tests that must fail, its server killed at seeded
-moments; a test that ends as a crash is tried again, as a run does it.
+`latency`: a warm three-step test through the driver, against the same calls through a bare client of the same server;
+the rounds alternate. `lag`: the time from a change of the page to the end of a `wait`, at seeded moments, against
+`browser_wait_for`. `kills`: a suite of passing and failing tests, its server killed at seeded moments; a test that ends
+as a crash is retried, as in a run.
 """
 
 from __future__ import annotations

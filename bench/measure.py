@@ -99,7 +99,7 @@ class Figure:
     by_cpu: bool = False
 
     def row(self) -> tuple[str, ...]:
-        """As a row of a table; the limit is judged by wall time, or else by CPU time."""
+        """Return a row of a table; the limit applies to wall time, or else to CPU time."""
         if self.limit is None:
             return self.name, f"{self.wall:.2f}", f"{self.cpu:.2f}", "", ""
         value = self.cpu if self.by_cpu else self.wall

@@ -1,7 +1,8 @@
-"""How often the rules about durations and flakiness are right, on simulated runs; and what gates cost.
+"""Measure the error rates of the rules about durations and flakiness, on simulated runs; and the cost of gates.
 
-The truth is known because it is injected: slow-downs of 1.5 x in half of the tests, flaky tests of a known rate, log-normal
-noise, one outlier in a hundred. The rules judged are those of `orchestra.ledger.baseline` and `orchestra.ledger.flaky`.
+The truth is known because it is injected: slow-downs of 1.5 x in half of the tests, flaky tests of a known rate,
+log-normal noise, one outlier in a hundred. The rules are those of `orchestra.ledger.baseline` and
+`orchestra.ledger.flaky`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Judge = Callable[[list[float]], Callable[[float], bool]]
 
 @dataclass
 class Score:
-    """What a rule made of a simulation."""
+    """The result of a rule in a simulation."""
 
     judged: int = 0
     false: int = 0
@@ -45,7 +46,7 @@ class Score:
 
     @property
     def alarms(self) -> float:
-        """False alarms in a thousand judged executions."""
+        """Return the false alarms in a thousand evaluated executions."""
         return 1000 * self.false / self.judged
 
     @property
@@ -233,7 +234,7 @@ def _passed(selection: list[str]) -> View:
 
 
 def gates(tests: int = 10_000, number: int = 50, test_seconds: float = 0.002) -> str:
-    """What gates cost, in CPU time, beside that of a run.
+    """Measure the cost of gates, in CPU time, against that of a run.
 
     Args:
         tests: of the run.

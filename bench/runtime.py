@@ -3,11 +3,11 @@
     python -m bench runtime
 
 Tests without work: a driver that this benchmark registers with the engine (`engine.local.DRIVERS`) answers each attempt
-at once, so what is left is the graph, the queue, attempts and verdicts, three events in the ledger, their fsync, the live
-state, the reports and the console. The same tests with one step `set` go through the pipe to a warm worker and back: that
-figure stands beside it without a limit. Plain doit has the same graph of two tasks a test, with actions in Python that do
-nothing. Process tests run `true`, two at a time; between ours and ninja's stands a loop in Python that does nothing but start
-them by `subprocess.Popen`, each in a session of its own, two at a time.
+at once, so the rest is the graph, the queue, attempts and verdicts, three events in the ledger, their fsync, the live
+state, the reports and the console. The same tests with one step `set` go through the pipe to a warm worker and back:
+that figure has no limit. Plain doit has the same graph of two tasks per test, with actions in Python that do nothing.
+Process tests run `true`, two at a time; between ours and ninja's is a loop in Python that only starts them by
+`subprocess.Popen`, each in a session of its own, two at a time.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def ninja_project(folder: Path, count: int) -> Path:
 
 
 def no_op(tests: int, rounds: int) -> str:
-    """What a test costs that does nothing, over plain doit."""
+    """Measure the cost of a test that does nothing, against plain doit."""
     with tempfile.TemporaryDirectory() as scratch:
         work = _project(Path(scratch) / "work", work_spec(tests, "http", "steps: [{set: {done: well}}]"))
         plain = Path(scratch) / "plain"
@@ -140,7 +140,7 @@ def _over(name: str, timing: Timing, base: Timing, tests: int, *, limit: float |
 
 
 def processes(tests: int, rounds: int) -> str:
-    """What a test costs that is one short process, against ninja."""
+    """Measure the cost of a test that is one short process, against ninja."""
     with tempfile.TemporaryDirectory() as scratch:
         work = _project(Path(scratch) / "work", work_spec(tests, "command", 'command: {argv: ["true"]}'))
         built = ninja_project(Path(scratch) / "ninja", tests)

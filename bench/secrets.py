@@ -1,11 +1,11 @@
-"""What masking costs a run that has ten secrets, over the same run that has none.
+"""Measure the cost of masking in a run with ten secrets, against the same run with none.
 
     python -m bench secrets
 
-Both runs have the same ten variables in their environment and print no secret, as nearly every run does; one spec names
-them. Two kinds of work have a limit: programs in Python that print 20 KB each, and a browser suite by both methods that
-keeps pictures, console, network, calls and Playwright's trace of every test. The worst case has none: commands that do
-nothing but print 200 KB. CPU time is judged, children included: what masking takes is far less than what wall time varies.
+Both runs have the same ten variables in their environment and print no secret, as in nearly every run; one spec names
+them. Two kinds of work have a limit: programs in Python that print 20 KB each, and a browser suite by both methods with
+screenshots, console, network, calls and Playwright's trace of every test. The worst case has none: commands that only
+print 200 KB. The limits apply to CPU time, children included: masking takes far less than the variation of wall time.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _measured(
 
 
 def speed() -> Figure:
-    """How fast a log is read for ten secrets, in MB a second; nothing is judged by it."""
+    """Measure the search of a log for ten secrets, in MB a second; without a limit."""
     data, stream = log(4_000_000).encode(), Masks(NAMES, variables()).stream()
     begun, used = time.perf_counter(), time.process_time()
     if stream is not None:

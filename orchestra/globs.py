@@ -46,7 +46,7 @@ def files(root: str | os.PathLike[str], glob: str) -> Iterator[Path]:
 
 
 _Matcher = Callable[[str], object] | str
-"""What a part of a glob matches: a name, names, or any folders (`**`)."""
+"""The match of a part of a glob: a name, names, or any folders (`**`)."""
 
 
 def _matcher(part: str) -> _Matcher:

@@ -1,1 +1,1 @@
-"""What did happen: an append-only, hash-chained record and the state folded from it."""
+"""Record a run: an append-only, hash-chained ledger and the state folded from it."""

@@ -1,10 +1,10 @@
-"""The audit of a run, offline: is its record whole, and does it say what a run can say?
+"""Audit a run offline: is its record intact, and are its events possible?
 
-One pass over the ledger, so that the first wrong line is the one that is named. What is looked at, line by line: the
-chain and its canonical JSON, times, seals; the kept plan against its digest; the life of each task (start, end, attempts,
-one final verdict); each file of evidence against its digest; the counts at the end; what the seal says of the rules of
-integrity; the whole logs and the files of the report, which are bound anew when they are written anew; and the signature of
-the last seal, where a key is given. `impossible` is pure: it holds an event against the view of those before it.
+One pass over the ledger, so that the first wrong line is reported. The audit checks line by line: the chain and its
+canonical JSON, times, seals; the plan of the run against its digest; the life of each task (start, end, attempts, one
+final verdict); each evidence file against its digest; the counts at the end; the rules in the seal; the whole logs and
+the files of the report, which are bound again when they are rewritten; and the signature of the last seal, if a key is
+given. `impossible` is pure: it compares an event with the view of the events before it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NOT_EXECUTED: Final = frozenset({"unchanged", "skipped"})
 
 
 class Audited(NamedTuple):
-    """What an audit found.
+    """The result of an audit.
 
     Attributes:
         damage: the first wrong line; None when nothing is wrong.
@@ -68,7 +68,7 @@ class Audited(NamedTuple):
 
 
 def impossible(view: View, body: Body) -> str | None:
-    """What an event says that cannot be, after those that the view has seen; None when it can be."""
+    """Return the contradiction of an event to those that the view has seen; None if there is none."""
     if isinstance(body, Unknown):
         return None
     if view.start is None and not isinstance(body, RunStarted | Note):
@@ -78,7 +78,7 @@ def impossible(view: View, body: Body) -> str | None:
 
 
 def open_tasks(view: View) -> list[str]:
-    """The selected tasks without a verdict."""
+    """Return the selected tasks without a verdict."""
     return [task for task in view.selection if task not in view.verdicts]
 
 
@@ -150,7 +150,7 @@ def _unselected(view: View, tasks: Iterable[str]) -> str | None:
 
 
 def _settled(view: View, task: str) -> str | None:
-    """Why nothing can happen to a task: it was not selected, or has its verdict."""
+    """Return the reason why nothing can happen to a task: it was not selected, or has its verdict."""
     if task not in view.lives:
         return f"{task} was not selected"
     given = view.verdicts.get(task)
@@ -196,7 +196,7 @@ def audit(
     Args:
         folder: the run's.
         going: the run is under way: it may lack its end, and its last line may be half written.
-        signed_by: says what is wrong with the signature of a seal, given its body as it is written; None where nobody asks.
+        signed_by: returns the problem of the signature of a seal, given its body as it is written; None without a check.
 
     Raises:
         MachineError: the ledger cannot be read.
@@ -253,7 +253,7 @@ def _ending_fault(tail: Tail, view: View) -> Damage | None:
 
 
 def _plan_of(folder: Path, body: RunStarted | RunResumed, before: Plan) -> tuple[Plan, str | None]:
-    """The plan that an event names, by which the rules of integrity are judged, and what is wrong with it."""
+    """Return the plan that an event names, for the integrity rules, and its problem."""
     try:
         plan = kept_plan.kept(folder, body.plan_digest or "")
     except OrchestraError as error:
@@ -265,7 +265,7 @@ def _plan_of(folder: Path, body: RunStarted | RunResumed, before: Plan) -> tuple
 
 
 def _evidence_fault(folder: Path, files: Iterable[Evidence]) -> tuple[str | None, int]:
-    """The first of these files that is not what was recorded, and how many were looked at."""
+    """Return the first of these files that is not what was recorded, and how many were looked at."""
     number = 0
     for one in files:
         number += 1

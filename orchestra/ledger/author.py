@@ -1,4 +1,6 @@
-"""Who writes a ledger: the user's key marks its lines, and a key for signing, where he has one, its seals."""
+"""Identify the writer of a ledger: the user's key authenticates its lines, and a signing key, if there is one, its
+seals.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ Signer: TypeAlias = Callable[[Mapping[str, object]], dict[str, str]]
 
 
 class Author(NamedTuple):
-    """Who writes a ledger.
+    """The writer of a ledger.
 
     Attributes:
         secret: the user's key; each line that is written gets a MAC by it. Empty: no line gets one. The lines that follow

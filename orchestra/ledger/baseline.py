@@ -69,7 +69,7 @@ DIGITS: Final = 4
 
 
 class Usual(NamedTuple):
-    """How long a test usually takes: median and median absolute deviation in seconds, over so many runs."""
+    """The usual duration of a test: median and median absolute deviation in seconds, over a number of runs."""
 
     median: float
     mad: float
@@ -90,7 +90,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(base: Usual, rule: Baseline) -> Bounds | None:
-    """What a duration may be; None before the baseline has `min_runs` runs. See the module for the rule."""
+    """Return the bounds of a duration; None before the baseline has `min_runs` runs. See the module for the rule."""
     if base.runs < rule.min_runs:
         return None
     margin = NORMAL * base.mad * math.sqrt(1 + rule.window / base.runs)
@@ -100,7 +100,7 @@ def bounds(base: Usual, rule: Baseline) -> Bounds | None:
 
 
 def suspect(seconds: float, limits: Bounds) -> Moved | None:
-    """What a duration looks like against its baseline."""
+    """Compare a duration with its baseline."""
     if seconds > limits.slow:
         return "slower"
     return "faster" if seconds < limits.fast else None
@@ -126,10 +126,10 @@ Samples: TypeAlias = Mapping[str, tuple[float, ...]]
 
 
 def filled(samples: Samples, found: Mapping[str, float], window: int) -> dict[str, tuple[float, ...]]:
-    """The samples with one more each, where the window is not full.
+    """Return the samples with one more each, where the window is not full.
 
-    A full window stays as it is until somebody accepts another: a window that moved on by itself would follow a test that
-    grows slower a little with each commit, and never see it.
+    A full window is fixed until a user accepts another: a moving window would follow a test that becomes slower a
+    little with each commit, and never see it.
     """
     more = {key: (*samples.get(key, ()), _short(seconds)) for key, seconds in found.items()}
     return {**samples, **{key: taken for key, taken in more.items() if len(taken) <= window}}
@@ -138,7 +138,7 @@ def filled(samples: Samples, found: Mapping[str, float], window: int) -> dict[st
 def accepted(
     records: Iterable[RunRecord], tasks: set[str] | None, place: str, runs: int, window: int
 ) -> dict[str, Entry]:
-    """New entries from history: the last passing attempts, and the repeats that confirmed a change.
+    """Return new samples from history: the last passing attempts, and the repeats that confirmed a change.
 
     Args:
         records: runs in the order of time.
@@ -252,7 +252,7 @@ def plain(samples: Samples) -> dict[str, Entry]:
 
 
 def digest_of(samples: Samples) -> str | None:
-    """The digest of a baseline, None for an empty one."""
+    """Return the digest of a baseline, None for an empty one."""
     return digest({key: list(taken) for key, taken in samples.items()}) if samples else None
 
 

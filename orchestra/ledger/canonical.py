@@ -27,7 +27,7 @@ _LONG = 1e15
 # where others write 1.0 and 1e-5.
 
 _PLAIN = frozenset({str, bool, type(None)})
-"""What both write alike, whatever it holds."""
+"""The types that both encoders write alike."""
 
 # UTF-8 sorts keys by code point, RFC 8785 by UTF-16 unit: they differ when both of these ranges occur.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
@@ -35,7 +35,8 @@ _ABOVE_SURROGATES = re.compile("[\ue000-\uffff]")
 
 
 def canonical(value: object) -> bytes:
-    """The canonical JSON of a value made of structs, dicts with string keys, lists, tuples, strings, numbers, booleans, None.
+    """Return the canonical JSON of a value made of structs, dicts with string keys, lists, tuples, strings, numbers,
+    booleans, None.
 
     A struct is written as msgspec encodes it: without the fields that have their default, where it is made so.
 
@@ -56,7 +57,7 @@ def _reference(value: object) -> bytes:
 
 
 def parse(text: bytes) -> Any:
-    """The value that `canonical` wrote. A number beyond 2**53 was a float, and becomes one again.
+    """Return the value that `canonical` wrote. A number beyond 2**53 was a float, and becomes one again.
 
     Raises:
         ValueError: the text is not JSON in UTF-8.
@@ -104,7 +105,7 @@ class _OddError(Exception):
 
 
 def _plain(value: Any) -> bool:  # noqa: C901, PLR0912 - asked for every value of every event
-    """Whether msgspec writes the value as the reference does; False says no more than that a closer look is needed."""
+    """Return True if msgspec writes the value as the reference does; False requires a closer look."""
     kind = type(value)
     if kind is dict:
         items = value.values()
@@ -133,7 +134,7 @@ def _plain(value: Any) -> bool:  # noqa: C901, PLR0912 - asked for every value o
 
 
 def _exact(value: Any) -> Any:
-    """A copy that msgspec writes as the reference does.
+    """Return a copy that msgspec writes as the reference does.
 
     Raises:
         _OddError: there is none.

@@ -15,7 +15,7 @@ BAD: Final[frozenset[CaseVerdict]] = frozenset({"failed", "timeout", "error", "i
 """Verdicts of a case that fail its test unless each such case is excused."""
 
 EXCUSED: Final = "excused"
-"""How a case that is excused is counted, whatever its verdict."""
+"""The count of an excused case, whatever its verdict."""
 
 MARK: Final = "::"
 """Between a task and the name of one of its cases."""

@@ -1,9 +1,9 @@
-"""How an event becomes a line and a line an event: the hash over its content and the hash before.
+"""Turn events into lines and lines into events: the hash of the content and the hash before.
 
-A line is the canonical JSON of the event. Its keys are sorted, so `hash` stands between `body` and `prev`, and the
-hashed text is the line without that piece. Writing and checking therefore encode nothing twice. Between `hash` and `prev`
-may stand `mac`: the MAC of the hash by the key of the user who wrote the line. As each hash covers all before it, the MAC
-of the last line speaks for the whole chain.
+A line is the canonical JSON of the event. Its keys are sorted, so `hash` is between `body` and `prev`, and the hashed
+text is the line without that piece. Writing and checking therefore encode nothing twice. Between `hash` and `prev`
+there can be `mac`: the MAC of the hash by the key of the user who wrote the line. As each hash covers all before it,
+the MAC of the last line covers the whole chain.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orchestra.ledger.free_text import masked
 from orchestra.ledger.versions import body_of, type_of
 
 GENESIS: Final = "0" * 64
-"""What stands for the hash before the first event."""
+"""The hash before the first event."""
 
 _HASH_KEY: Final = b',"hash":"'
 _HASH_LENGTH: Final = 64
@@ -47,13 +47,13 @@ class Tip(NamedTuple):
 
 
 class BrokenLineError(ValueError):
-    """A line is not the event that belongs at its place; the text says why."""
+    """A line is not the event of its position; the text has the reason."""
 
 
 def link(
     tip: Tip, time: str, body: Body, mask: Callable[[str], str] | None, secret: bytes = b""
 ) -> tuple[Event, bytes]:
-    """The event that follows `tip`, and its line with the line feed.
+    """Return the event that follows `tip`, and its line with the line feed.
 
     A clock that was set back does not make the record go back: the event then has the time of the one before.
 
@@ -95,7 +95,7 @@ _decode = msgspec.json.Decoder(_Line).decode
 
 
 def unlink(line: bytes, seq: int, prev: str) -> Event:
-    """The event of a line (without its line feed) that must be number `seq` and follow the hash `prev`.
+    """Return the event of a line (without its line feed) that must be number `seq` and follow the hash `prev`.
 
     Raises:
         BrokenLineError: any byte of it is not as it was written, or it belongs elsewhere.
@@ -139,13 +139,13 @@ def mac_of(line: bytes) -> str:
 
 
 def hash_of(line: bytes) -> str:
-    """Return the hash that a line says it has."""
+    """Return the hash in a line."""
     start = line.rfind(_HASH_KEY) + len(_HASH_KEY)
     return line[start : start + _HASH_LENGTH].decode("ascii", "replace")
 
 
 def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:
-    """What an auditor minds in a line whose chain holds: odd JSON, a step back in time, a false seal."""
+    """Return the fault of a line whose chain is intact: odd JSON, a step back in time, a false seal."""
     if canonical(parse(line)) != line:
         return "it is not in canonical JSON (RFC 8785)"
     if event.time < before.time:

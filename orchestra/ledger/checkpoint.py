@@ -28,7 +28,8 @@ _SEQ = re.compile(r"#?(\d+)")
 
 
 def choose(points: Sequence[Seen[GroupCompleted]], word: str) -> Seen[GroupCompleted]:
-    """The checkpoint that a word means: `cli:basics`, `basics` where one method has it, or the number of its event.
+    """Return the checkpoint that a word means: `cli:basics`, `basics` where one method has it, or the number of its
+    event.
 
     Raises:
         UsageError: there is none, or several methods have it.
@@ -37,7 +38,7 @@ def choose(points: Sequence[Seen[GroupCompleted]], word: str) -> Seen[GroupCompl
         raise UsageError("the run has no checkpoint: none of its groups was completed")
     if (number := _SEQ.fullmatch(word)) and (found := [one for one in points if one.seq == int(number[1])]):
         return found[0]
-    names = {f"{one.body.method}:{one.body.group}": one for one in points}  # the latest of a name stands
+    names = {f"{one.body.method}:{one.body.group}": one for one in points}  # the latest of a name counts
     found = [one for name, one in names.items() if word in {name, one.body.group}]
     if len(found) == 1:
         return found[0]
@@ -68,8 +69,8 @@ def go_back(
 ) -> Back:
     """Take a run back to a checkpoint: the compensating event, the state, then history and durations in one step.
 
-    The suite's lock must be held. A crash in between leaves the event: state is its fold, and history and durations
-    follow when the same is asked again.
+    The suite's lock must be held. A crash in between leaves the event: state is its fold, and a second call repairs
+    history and baseline.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
@@ -155,7 +156,7 @@ def _durations_back(home: Path, folder: Path, bodies: Sequence[BaselineChanged],
 
 
 def _forget(file: Path, run: str, tasks: Container[str], change: Transaction) -> None:
-    """A pass that was taken back is none that `unchanged` may rest on."""
+    """Remove a revoked pass from those that `unchanged` can refer to."""
     past = history.load(file)
     mended = {
         task: history.Past(one.seconds) if task in tasks and one.run == run else one for task, one in past.items()

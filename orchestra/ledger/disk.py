@@ -18,7 +18,9 @@ from orchestra import nofollow
 from orchestra.errors import MachineError
 
 _HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
-"""Another process has the lock: flock says the first, NFS, which makes a lock of a region of it, may say the last."""
+"""The errors for a lock that another process holds: flock gives the first, NFS, which locks a region, may give the
+last.
+"""
 
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
 _WHERE_LOCKS_ARE = "use a checkout on a local disk, or mount this one (NFS?) with locks, for instance local_lock=flock"
@@ -36,7 +38,7 @@ _MEND = {
 
 
 def disk_error(error: OSError, path: Path, doing: str) -> MachineError:
-    """The error for a user: what was being done with which file, what the system said, and the mend."""
+    """Return the error for a user: the operation, the file, the message of the system, and the fix."""
     said = (error.strerror or str(error)).lower()
     if error.errno == errno.ELOOP and error.filename:
         path = Path(error.filename)  # the link may be a folder on the way
@@ -57,7 +59,7 @@ def file_digest(file: Path) -> tuple[str, int]:
 
 
 def lock_file(file: int, path: Path, *, shared: bool = False) -> bool:
-    """Lock an open file, exclusively unless it is `shared`; return whether nobody else holds it. Never waits.
+    """Lock an open file, exclusively unless it is `shared`; return False if another process holds it. Never waits.
 
     Raises:
         MachineError: the file system gives no locks, or the disk refuses.
@@ -107,7 +109,7 @@ def make_folder(path: Path | str) -> None:
 
 
 def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
-    """Put `content` in the place of `path`, durably: whoever reads sees all of the old or all of the new.
+    """Replace the content of `path` durably: readers see all of the old or all of the new content.
 
     Args:
         path: absolute.

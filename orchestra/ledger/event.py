@@ -1,7 +1,7 @@
 """Every type of event that a ledger may hold, in one catalogue.
 
-One event is one line of `events.jsonl`. Its envelope (`Event`) is the same for all; its `body` is one of the structs below,
-which writers construct and readers are given. `CATALOGUE` says which type has which body, `versions` how bodies are read.
+One event is one line of `events.jsonl`. Its envelope (`Event`) is the same for all; its `body` is one of the structs
+below, which writers construct and readers receive. `CATALOGUE` maps types to bodies, `versions` reads them.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ Method: TypeAlias = Annotated[Id, means("the method's id: `cli`")]
 
 
 class Body(Part, frozen=True):
-    """The base of what events say."""
+    """The base of the bodies of events."""
 
 
 class Unknown(Body, frozen=True):
-    """What an event of a newer type or version says: kept and skipped."""
+    """The body of an event of a newer type or version: preserved and skipped."""
 
     fields: Mapping[str, Any]
 
@@ -128,7 +128,7 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
         ),
     ] = {}
     cases: Annotated[tuple[Case, ...], means("of the runner that the test wraps, in the order of its report")] = ()
-    findings: Annotated[tuple[Finding, ...], means("errors beside the assertions, what fails first")] = ()
+    findings: Annotated[tuple[Finding, ...], means("errors outside assertions, failing ones first")] = ()
     inputs: Annotated[
         Id, means("digest of what the test reads, as in its verdict; absent where it does not declare that")
     ] = ""
@@ -141,21 +141,21 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
 
 
 class VerdictGiven(Body, frozen=True, kw_only=True):
-    """The one final word on a task. Written durably before anybody sees it."""
+    """The final verdict of a task. Written durably before it is shown."""
 
     task: Task
     test: Test
     method: Method
     verdict: Verdict
-    reason: Annotated[str, means("why, in words; empty for a plain pass")]
+    reason: Annotated[str, means("the reason, in words; empty for a plain pass")]
     seconds: Seconds
-    attempts: Annotated[int, means("how many ran; 0 for a test that was not executed")]
+    attempts: Annotated[int, means("number of executions; 0 for a test that was not executed")]
     speed_class: Annotated[Id | None, means("null for a test that was not executed")]
-    degraded: Annotated[tuple[Id, ...], means("what was not as declared: `backend on failover`")]
-    inputs: Annotated[Id | None, means("digest of inputs, plan entry and the builds of what it requires")]
-    reads: Annotated[bool, means("the test declares all that it reads, so that `inputs` stands for it")] = False
-    excused: Annotated[str, means("why it does not fail the run, though it did not pass")] = ""
-    unchanged_since: Annotated[Id | None, means("the run whose pass an `unchanged` rests on")] = None
+    degraded: Annotated[tuple[Id, ...], means("deviations from the declaration: `backend on failover`")]
+    inputs: Annotated[Id | None, means("digest of inputs, plan entry and the builds of required components")]
+    reads: Annotated[bool, means("the test declares all files that it reads, so `inputs` covers them")] = False
+    excused: Annotated[str, means("the excuse, if it did not pass and does not fail the run")] = ""
+    unchanged_since: Annotated[Id | None, means("the run whose pass an `unchanged` refers to")] = None
     incidents: Annotated[
         tuple[Id, ...], means("ids of the incidents that overlapped an attempt or blocked the test")
     ] = ()
@@ -188,12 +188,12 @@ class Compared(Body, frozen=True, kw_only=True):
     ]
     suspected: Moved
     baseline: Annotated[Id, means("its key in `baseline.json` and `durations.json`")]
-    seconds: Annotated[float, means("of the attempt that its verdict rests on")]
+    seconds: Annotated[float, means("of the attempt that decides its verdict")]
     repeats: Annotated[tuple[float, ...], means("seconds of the repeats, in order")]
     median_seconds: Seconds
     mad_seconds: Annotated[float, means("median absolute deviation in seconds")]
     runs: Annotated[int, means("samples of the baseline")]
-    limit_seconds: Annotated[float, means("what all of them had to pass to be confirmed")]
+    limit_seconds: Annotated[float, means("the limit that all of them had to exceed")]
     reason: Annotated[str, means("why it could not be found out; empty where the repeats decided")] = ""
 
 
@@ -204,12 +204,12 @@ class ServiceChanged(Body, frozen=True, kw_only=True):
     state: Annotated[Id, means("`starting`, `healthy`, `unhealthy`, `failed`, `stopped`, …")]
     pid: int | None
     port: int | None
-    attempt: Annotated[int, means("from 1; which start or which rung")]
+    attempt: Annotated[int, means("from 1; of the start or the recovery step")]
     reason: str
     seconds: Seconds
     url: str | None = None
-    bound_seconds: Annotated[float | None, means("how long this start, or this recovery, takes at most")] = None
-    action: Annotated[Id | None, means("the rung of the ladder, when this belongs to a recovery")] = None
+    bound_seconds: Annotated[float | None, means("the bound of this start or recovery")] = None
+    action: Annotated[Id | None, means("the recovery step, if this belongs to a recovery")] = None
     incident: Annotated[Id, means("id of the incident that this belongs to")] = ""
 
 
@@ -244,7 +244,7 @@ class SessionChanged(Body, frozen=True, kw_only=True):
     tabs: int
     storage: Annotated[Id | None, means("digest of cookies and storage, by a key of the session")] = None
     reason: str = ""
-    alive: Annotated[Mapping[Id, bool], means("whether browser and MCP server live")] = {}
+    alive: Annotated[Mapping[Id, bool], means("whether browser and MCP server are alive")] = {}
     mended: Annotated[tuple[Died, ...], means("parts that died")] = ()
 
 
@@ -259,12 +259,12 @@ class WorkerUse(Part, frozen=True, kw_only=True):
 
 
 class ResourceSampled(Body, frozen=True, kw_only=True):
-    """What the machine and each worker used since the sample before; megabytes are of 1,000,000 bytes."""
+    """The load of the machine, and the number of workers that it allows."""
 
     cpu_percent: Annotated[float, means("of all processors, by all programs, in the mean")]
     memory_percent: Annotated[float, means("in use at the end")]
     workers: Annotated[int, means("slots in use or allowed")]
-    reason: Annotated[str, means("why the number of workers changed")] = ""
+    reason: Annotated[str, means("the reason for a change of the number of workers")] = ""
     seconds: Annotated[float, means("how long this sample is, by a monotonic clock")] = 0.0
     cpu_percent_peak: Annotated[float, means("the most in about a second")] = 0.0
     memory_percent_peak: float = 0.0
@@ -284,10 +284,10 @@ class Incident(Body, frozen=True, kw_only=True):
     reason: str
     id: Annotated[Id, means("`backend-1`: the component and a number from 1")] = ""
     tests: Annotated[tuple[Id, ...], means("tasks with an attempt that overlapped it")] = ()
-    rungs: Annotated[tuple[Id, ...], means("rungs of the ladder that were tried, in order")] = ()
-    bound_seconds: Annotated[float | None, means("how long recovery takes at most")] = None
+    rungs: Annotated[tuple[Id, ...], means("recovery steps that were tried, in order")] = ()
+    bound_seconds: Annotated[float | None, means("the bound of the recovery")] = None
     seconds: Annotated[
-        float | None, means("how long it was open, from when the component was last known to be well")
+        float | None, means("its duration, from the last time the component was known to be healthy")
     ] = None
     outcome: Annotated[Id, means("`recovered`, `failed`, or `unresolved` when the run ended before")] = ""
 
@@ -307,7 +307,7 @@ class Interrupted(Body, frozen=True, kw_only=True):
 
 
 class Done(Part, frozen=True, kw_only=True):
-    """What the state keeps of a finished task."""
+    """The state of a finished task."""
 
     verdict: Verdict
     speed_class: Id | None
@@ -359,10 +359,10 @@ class Segment(Body, frozen=True, kw_only=True):
 
 
 class Logs(Body, frozen=True, kw_only=True):
-    """What services and workers wrote, as whole files, when the run ended. It takes the place of an earlier one."""
+    """The whole logs of services and workers at the end of the run. It replaces an earlier one."""
 
     files: Annotated[tuple[Evidence, ...], means("sorted by path")]
-    open: Annotated[tuple[Id, ...], means("paths of those that were still written, and are not bound therefore")]
+    open: Annotated[tuple[Id, ...], means("paths of logs that were still being written, and are not bound")]
 
 
 class Reports(Body, frozen=True, kw_only=True):
@@ -377,7 +377,7 @@ class Seal(Body, frozen=True, kw_only=True):
     events: Annotated[int, means("number of events before this one")]
     head: Annotated[Id, means("hash of the event before this one")]
     rules: Annotated[Mapping[Id, bool], means("of the seal of a run: each rule of integrity by id, held or not")] = {}
-    rules_version: Annotated[int | None, means("of what these rules ask for")] = None
+    rules_version: Annotated[int | None, means("of the requirements of these rules")] = None
     signed_by: Annotated[Id, means("SHA-256 of the public key (Ed25519) by which the seal is signed")] = ""
     signature: Annotated[Id, means("base64, of this body without it")] = ""
 

@@ -1,6 +1,6 @@
-"""Where a file of evidence lies that a ledger names: in the run's folder, or elsewhere in the project.
+"""Find an evidence file that a ledger names: in the folder of the run, or elsewhere in the project.
 
-A ledger is input: a path in it may have been written by anybody.
+A ledger is input: anyone may have written its paths.
 """
 
 from __future__ import annotations

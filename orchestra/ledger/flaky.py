@@ -1,9 +1,10 @@
 """Which tests are flaky, how much, and what that costs. Pure.
 
-A test is flaky when the same inputs gave both outcomes: within one run, where a retry passed, or in several runs. The
-inputs of two attempts are the same when the digest of what the test reads is (`inputs` of the spec); for a test that declares
-none, in one segment of a run, or when plan and commit are the same and no file differed from the commit. What cannot be shown to
-be the same is no evidence: a test that broke and was repaired is not flaky, in a further run or in one that was resumed.
+A test is flaky if the same inputs gave both outcomes: within one run, if a retry passed, or in several runs. The inputs
+of two attempts are the same if the digest of the files that the test reads is the same (`inputs` of the spec); for a
+test without `inputs`, in one segment of a run, or if plan and commit are the same and no file differed from the commit.
+Inputs that are not provably the same are no evidence: a test that broke and was fixed is not flaky, in a further run or
+in a resumed one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Interval(NamedTuple):
 
 
 def wilson(hits: int, number: int, z: float = Z) -> Interval:
-    """The interval of a rate by its score (Wilson 1927): right for few cases and for rates near 0 and 1, too."""
+    """Return the interval of a rate by its score (Wilson 1927): right for few cases and for rates near 0 and 1, too."""
     if not number:
         return Interval(0.0, 1.0)
     rate = hits / number
@@ -65,7 +66,7 @@ class Flaky(NamedTuple):
 
 
 def flaky(records: Sequence[RunRecord], machine: str = "") -> tuple[Flaky, ...]:
-    """The flaky tests and cases of wrapped runners, those with the greatest impact first.
+    """Return the flaky tests and cases of wrapped runners, those with the greatest impact first.
 
     Args:
         records: runs in the order of time.
@@ -100,7 +101,7 @@ def _judge(task: str, pairs: Iterable[tuple[RunRecord, Execution]]) -> Flaky | N
     both = [key for key in failed if passed[key]]
     if not both:
         return None
-    # Inputs that only failed are a break, not a flake; those that only passed tell how seldom it is.
+    # Inputs that only failed are a break, not a flake; those that only passed show its frequency.
     bad = sum(failed[key] for key in both)
     attempts = bad + sum(passed.values())
     when, why = max(last[key] for key in both)

@@ -1,4 +1,4 @@
-"""Secrets are masked in the free text of an event and nowhere else: the structs say which strings are ours (`Ours`).
+"""Mask secrets in the free text of an event and nowhere else: the structs declare which strings are ours (`Ours`).
 
 A secret can be an ordinary word (`DB_PASSWORD=test`). Masked in keys, ids and words of fixed sets, it would destroy the
 record that it is to be kept out of.
@@ -26,9 +26,9 @@ _Walk: TypeAlias = Callable[[Any, Mask], Any]
 def masked(body: BodyT, mask: Mask) -> BodyT:
     """Return a copy of an event's body with `mask` applied to its free text.
 
-    Strings below a field without a declared shape (`facts`, `data`) are free text, the keys of such a field are not: this
-    program writes them. A key of a field whose type says that its keys are free text (hosts of a page's requests, changed
-    files) comes from the product, and is masked.
+    Strings below a field without a declared shape (`facts`, `data`) are free text, but the keys of such a field are
+    not: this program writes them. A key of a field whose type declares its keys as free text (hosts of a page's
+    requests, changed files) comes from the product, and is masked.
     """
     walk = _record(type(body))
     return body if walk is None else cast("BodyT", walk(body, mask))

@@ -17,7 +17,7 @@ from orchestra.ledger.lock import holder_of
 
 
 def glance(path: Path, wanted: Collection[str]) -> dict[str, Any]:
-    """The wanted fields of a state that are there.
+    """Return the wanted fields of a state that are there.
 
     Raises:
         MachineError: the file cannot be read.
@@ -41,6 +41,6 @@ def glance(path: Path, wanted: Collection[str]) -> dict[str, Any]:
 
 
 def under_way(folder: Path) -> bool:
-    """Whether the run in this folder is being written now. Raises MachineError when the lock cannot be read."""
+    """Return True if the run in this folder is being written now. Raises MachineError when the lock cannot be read."""
     holder = holder_of(folder.parent.parent / "lock")
     return holder is not None and holder.run == folder.name

@@ -1,9 +1,9 @@
-"""What earlier runs say about each test: caches of ledgers, in two files of a suite.
+"""Provide the results of earlier runs by test: caches of ledgers, in two files of a suite.
 
 `history.json` holds the last execution of each task: it gives the scheduler durations and `unchanged` its last pass.
-`executions.jsonl` holds every passing or failing execution, one line a run, for baselines, trends and flakiness. Both can
-be thrown away: `refresh` makes them again from the ledgers that are still there. Longer than other modules because both
-files, and how they are made from events, are read together.
+`executions.jsonl` holds every passing or failing execution, one line a run, for baselines, trends and flakiness. Both
+can be thrown away: `refresh` makes them again from the ledgers that are still there. Longer than other modules because
+both files, and how they are made from events, are read together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orchestra.ledger.parts import Outcome
 from orchestra.ledger.view import View, look
 
 FORMAT: Final = 3
-"""Of both files. A file of another format is made anew, from the ledgers."""
+"""Of both files. A file of another format is rebuilt from the ledgers."""
 
 LAST = "history.json"
 EXECUTIONS = "executions.jsonl"
@@ -39,7 +39,7 @@ KEPT_TRIES: Final = 20
 """So many tries of a case count, and no more: a runner may write any number."""
 
 COUNTED: Final[frozenset[Outcome]] = frozenset({"passed", "failed", "timeout", "error"})
-"""Outcomes of attempts that say something about a test; one that a signal ended does not."""
+"""Outcomes that count for a test; one that a signal ended does not."""
 
 
 class Past(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,7 +91,7 @@ class CaseRun(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Execution(msgspec.Struct, frozen=True, array_like=True):
-    """What a run made of a task that it executed.
+    """The result of a run for a test that it executed.
 
     Attributes:
         verdict: the final word.
@@ -129,7 +129,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         return next((one.seconds for one in reversed(self.attempts) if one.outcome == "passed"), None)
 
     def by_inputs(self, record: RunRecord) -> Iterator[tuple[str, Attempt]]:
-        """Each attempt with what its inputs are known by; attempts with the same are comparable.
+        """Yield each attempt with what its inputs are known by; attempts with the same are comparable.
 
         Args:
             record: of the run.
@@ -139,7 +139,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _tries(run: CaseRun, under: str) -> Iterator[Attempt]:
-    """The tries of a case: those that were followed by another one failed, in a time that no report has."""
+    """Yield the tries of a case: those that were followed by another one failed, in a time that no report has."""
     yield from [Attempt("failed", 0.0, "command", under)] * min(run.retries, KEPT_TRIES)
     passed = run.verdict in {"passed", "flaky"}
     yield Attempt("passed" if passed else "failed", run.seconds, "" if passed else "command", under)
@@ -180,7 +180,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _sources(name: str, plan: str, commit: str, dirty: int) -> str:
-    """What inputs are known by that a test does not declare: plan and commit; a name of their own where a file differed."""
+    """Return the identity of inputs that a test does not declare: plan and commit; a unique name if a file differed."""
     return f"{plan} {commit}" if commit and not dirty else name
 
 
@@ -189,7 +189,7 @@ MESSAGE = 200
 
 
 def record_of(view: View) -> RunRecord | None:
-    """The record of a run; None when not even its start is known.
+    """Return the record of a run; None when not even its start is known.
 
     A failure has happened, whatever was taken back later; a pass that was taken back counts when it has come again.
     """
@@ -232,7 +232,7 @@ def _execution(view: View, task: str) -> Execution:
 
 
 def _cases(attempts: Sequence[AttemptFinished]) -> dict[str, tuple[CaseRun, ...]]:
-    """The cases that attempts executed, sorted by name."""
+    """Return the cases that attempts executed, sorted by name."""
     found: dict[str, list[CaseRun]] = {}
     for number, body in enumerate(attempts):
         for case in body.cases:
@@ -243,7 +243,7 @@ def _cases(attempts: Sequence[AttemptFinished]) -> dict[str, tuple[CaseRun, ...]
 
 
 def _counted(view: View, task: str) -> Iterator[Seen[AttemptFinished]]:
-    """The attempts that say something of a test: those that stand, and the failures of those that were taken back."""
+    """Return the attempts that count for a test: the valid ones, and the failures of revoked ones."""
     for life in (*view.past.get(task, ()), view.lives[task]):
         for seen in life.attempts:
             body = seen.body
@@ -256,7 +256,7 @@ def _attempt(view: View, seen: Seen[AttemptFinished], given: VerdictGiven, life:
     body, number = seen.body, view.segment_of(seen.seq)
     inputs = body.inputs
     if not inputs and given.reads and number == view.segment_of(life.given_at):
-        inputs = given.inputs or ""  # an attempt of version 0.1 does not tell them
+        inputs = given.inputs or ""  # an attempt of version 0.1 does not record them
     inputs = inputs or _known_by(view, number)
     usual = ((given.inputs or "") if given.reads else "") or _known_by(view, 0)
     cause = body.error.kind if body.error is not None else ""
@@ -264,7 +264,7 @@ def _attempt(view: View, seen: Seen[AttemptFinished], given: VerdictGiven, life:
 
 
 def _known_by(view: View, number: int) -> str:
-    """What the inputs of a segment of a run are known by, as far as a test does not declare them."""
+    """Return the identity of the inputs of a segment of a run, as far as a test does not declare them."""
     run = view.start.run if view.start is not None else ""
     segment = view.segments[number]
     git = segment.provenance.git if segment.provenance is not None else Git()
@@ -286,7 +286,7 @@ _Kind = TypeVar("_Kind")
 
 
 def load(path: Path) -> dict[str, Past]:
-    """The last execution by task; from the other cache when the file is gone or of another form, else empty."""
+    """Return the last execution by task; from the other cache when the file is gone or of another form, else empty."""
     try:
         last = stored.decode(nofollow.read(path), _Last)
     except (OSError, ValueError):
@@ -306,13 +306,13 @@ def save(path: Path, past: Mapping[str, Past]) -> None:
 
 
 def encoded(past: Mapping[str, Past]) -> bytes:
-    """The last executions as they stand in their file, sorted."""
+    """Return the last executions as they stand in their file, sorted."""
     content = msgspec.json.encode(_Last(FORMAT, dict(past)), order="sorted")
     return msgspec.json.format(content, indent=1) + b"\n"
 
 
 def past_of(records: Iterable[RunRecord]) -> dict[str, Past]:
-    """The last execution of each task, from records in the order of time."""
+    """Return the last execution of each task, from records in the order of time."""
     found: dict[str, Past] = {}
     for record in records:
         for task, one in record.executions.items():
@@ -323,7 +323,7 @@ def past_of(records: Iterable[RunRecord]) -> dict[str, Past]:
 
 
 def with_run(past: Mapping[str, Past], view: View) -> dict[str, Past]:
-    """The last executions after a run, which takes the place of earlier ones for the tests that it executed."""
+    """Return the last executions after a run, which takes the place of earlier ones for the tests that it executed."""
     found = dict(past)
     for task, given in view.verdicts.items():
         if given.attempts and view.start is not None:
@@ -334,7 +334,7 @@ def with_run(past: Mapping[str, Past], view: View) -> dict[str, Past]:
 
 
 def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
-    """A record as JSON data with names for everything, of these tasks only."""
+    """Return a record as JSON data with names for everything, of these tasks only."""
     shown = {
         task: {
             **{
@@ -359,7 +359,7 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
 
 
 def executions(home: Path) -> list[RunRecord]:
-    """The cached runs of a suite in the order of time; none when there is no cache or it is of another format.
+    """Return the cached runs of a suite in the order of time; none when there is no cache or it is of another format.
 
     Args:
         home: the folder of the suite, `.orchestra/<suite>`.
@@ -368,12 +368,12 @@ def executions(home: Path) -> list[RunRecord]:
 
 
 def before(home: Path, run: str, latest: int) -> list[RunRecord]:
-    """The latest cached runs before one, in the order of time; others than these are not read whole."""
+    """Return the latest cached runs before one, in the order of time; others than these are not read whole."""
     return _records([line for line in _lines(home) if _run_of(line) < run][-latest:])
 
 
 def _records(lines: Iterable[bytes]) -> list[RunRecord]:
-    """The records in the lines of the cache; one that is damaged is left out."""
+    """Return the records in the lines of the cache; one that is damaged is left out."""
     return [record for line in lines if (record := _decoded(line, RunRecord)) is not None]
 
 
@@ -395,7 +395,7 @@ def _lines(home: Path) -> list[bytes]:
 
 
 def with_record(home: Path, record: RunRecord) -> bytes:
-    """The cache with one run in it, in the place of an earlier record of the same run, as it stands in its file."""
+    """Return the cache with one run in it, replacing an earlier record of the same run, in the form of its file."""
     return _encoded([*_lines(home), msgspec.json.encode(record, order="sorted")])
 
 
@@ -426,7 +426,7 @@ def refresh(home: Path, *, rebuild: bool = False) -> tuple[list[RunRecord], list
 
     Args:
         home: the folder of the suite, `.orchestra/<suite>`.
-        rebuild: forget the cache first, also what it says of runs whose ledgers are gone.
+        rebuild: delete the cache first, with the runs whose ledgers are gone.
 
     Returns:
         The runs in the order of time, and a sentence for each ledger that cannot be read.

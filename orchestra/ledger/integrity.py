@@ -21,23 +21,23 @@ NO_TIME: Final = 0.0005
 """Seconds, less than half a millisecond: nothing was opened, sent or started."""
 
 _JUDGES: Final = frozenset({"expect", "wait", "http"})
-"""Steps that judge in any case; `http` wants a status below 400 where none is stated."""
+"""Steps that always check something; `http` requires a status below 400 if none is given."""
 
 _JUDGES_BY: Final[Mapping[str, frozenset[str]]] = {
     "evaluate": frozenset({"equals", "below"}),
     "download": frozenset({"expect"}),
 }
-"""Steps that judge where they have one of these fields."""
+"""Steps that check something if they have one of these fields."""
 
 
 class Facts(NamedTuple):
-    """What the rules read: the plan that the run executed, and its view."""
+    """The input of the rules: the plan that the run executed, and its view."""
 
     plan: Plan
     view: View
 
     def good(self) -> Iterator[tuple[VerdictGiven, Test | None, Life, AttemptFinished]]:
-        """The tasks that executed and are good: verdict, test, what stands of the task, its last attempt."""
+        """Yield the tasks that executed and are good: verdict, test, life of the task, its last attempt."""
         tests = {test.id: test for test in self.plan.tests}
         for task, given in self.view.verdicts.items():
             life = self.view.lives[task]
@@ -74,7 +74,7 @@ def _expectations(facts: Facts) -> Iterator[str]:
 
 
 def judges(step: Step) -> bool:
-    """Whether a step judges what the product shows or answers."""
+    """Return True if a step checks the output of the product."""
     by = _JUDGES_BY.get(step.verb, frozenset())
     return step.verb in _JUDGES or any(step.args.get(name) is not None for name in by)
 
@@ -129,7 +129,7 @@ def _not_degraded(facts: Facts) -> Iterator[str]:
 
 
 class Rule(NamedTuple):
-    """A rule: what it asks for, whether it is required unless a policy says otherwise, and its faults."""
+    """A rule: its requirement, whether it is required by default, and its faults."""
 
     asks: str
     required: bool
@@ -150,7 +150,7 @@ RULES: Final[Mapping[str, Rule]] = {
 
 
 class Held(NamedTuple):
-    """What became of a rule: `faults` is empty when it is held."""
+    """The result of a rule: `faults` is empty if it holds."""
 
     rule: str
     asks: str
@@ -159,7 +159,7 @@ class Held(NamedTuple):
 
     @property
     def bad(self) -> bool:
-        """Whether it fails the policy."""
+        """Return True if it fails the policy."""
         return self.required and bool(self.faults)
 
     @property
@@ -174,7 +174,7 @@ class Held(NamedTuple):
 
 
 def judge(facts: Facts, require: Iterable[str] = (), excuse: Iterable[str] = ()) -> tuple[Held, ...]:
-    """Judge a run by each rule.
+    """Check a run against each rule.
 
     Args:
         facts: of the run.
@@ -190,12 +190,12 @@ VERSION: Final = 1
 
 
 def sealed(facts: Facts) -> dict[str, bool]:
-    """What the seal of a run says of the rules: each by id, held or not."""
+    """Return the rules for the seal of a run: each by id, held or not."""
     return {one.rule: not one.faults for one in judge(facts)}
 
 
 def seal_fault(facts: Facts, seal: Seal) -> str | None:
-    """What a seal says of the rules that the events before it do not bear out; a rule of a newer version is passed over."""
+    """Return the rules of a seal that the events before it contradict; a rule of a newer version is skipped."""
     if seal.rules_version != VERSION:
         return None
     found = sealed(facts)

@@ -1,4 +1,5 @@
-"""The plan that a run executed, kept in its folder: reports, audits and resumes read it, whatever the spec says by then.
+"""Store and read the plan that a run executed, in its folder, for reports, audits and resumes, independent of the
+current spec.
 
 A run that was resumed under a changed spec has one file for each plan.
 """
@@ -21,7 +22,7 @@ _SHOWN = 12
 
 
 def file_name(digest: str) -> str:
-    """The name of the file, by the plan's digest (`sha256:` and 64 hexadecimal digits)."""
+    """Return the name of the file, by the plan's digest (`sha256:` and 64 hexadecimal digits)."""
     return f"plan-{digest.removeprefix('sha256:')[:_SHOWN]}.json"
 
 
@@ -33,7 +34,7 @@ def keep(folder: Path, plan: Plan) -> None:
 
 
 def kept(folder: Path, digest: str) -> Plan:
-    """The plan with this digest from a run's folder.
+    """Return the plan with this digest from a run's folder.
 
     Raises:
         PlanError: the file is not there, was changed, or holds another plan.
@@ -50,7 +51,7 @@ def kept(folder: Path, digest: str) -> Plan:
 
 
 def latest(root: Path, folder: Path) -> Plan:
-    """The plan that the latest segment of a run executed.
+    """Return the plan that the latest segment of a run executed.
 
     Where the spec is another one by now, the plan names no sources: a line of the new text would be a lie.
 

@@ -1,12 +1,13 @@
-"""What earlier failures were: did they pass when they were tried again, or stay? Pure.
+"""Classify earlier failures: transient or permanent. Pure.
 
-A failed attempt was **transient** when the next attempt on the same inputs in the same run passed, or, where none followed, when
-the same inputs passed in another run; it was **permanent** when the next attempt failed too, or when the same inputs never passed
-in the other runs that had them. Where neither can be shown it is not counted: what is the same input is said in `flaky`. Failures
-that an incident overlapped are no part of the history.
+A failed attempt was **transient** if the next attempt on the same inputs in the same run passed, or, without one, if
+the same inputs passed in another run; it was **permanent** if the next attempt failed too, or if the same inputs never
+passed in the other runs that had them. Without evidence for either it is not counted; `flaky` defines the same inputs.
+Failures that an incident overlapped are not part of the history.
 
-The chance that a failure of a class passes when it is tried again is (transient + 1) / (transient + permanent + 2): Laplace's
-rule of succession (1774), which is 1/2 without any experience and is never sure of anything. It decides nothing: it is shown.
+The chance that a failure of a class passes when it is tried again is (transient + 1) / (transient + permanent + 2):
+Laplace's rule of succession (1774), which is 1/2 without any experience and is never sure of anything. It decides
+nothing: it is shown.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ MOST: Final = 3
 
 
 class Odds(NamedTuple):
-    """What became of the failures of a class.
+    """The outcome counts of one failure class.
 
     Attributes:
         kind: of failure, as the ledger records it: `timeout`, `assertion`, …
         transient, permanent: counted.
-        unknown: failures of which nobody knows.
+        unknown: failures without evidence for either.
         retried: how many were tried again at once.
         lost: seconds of those retries that failed again.
     """
@@ -73,7 +74,7 @@ class Odds(NamedTuple):
 
 
 def failure_odds(records: Sequence[RunRecord], tasks: Iterable[str] | None = None) -> tuple[Odds, ...]:
-    """The odds of each class of failure that the runs have, by kind.
+    """Return the odds of each class of failure that the runs have, by kind.
 
     Args:
         records: runs, in the order of time.
@@ -100,7 +101,7 @@ def failure_odds(records: Sequence[RunRecord], tasks: Iterable[str] | None = Non
 
 
 def _by_inputs(records: Iterable[RunRecord]) -> Iterator[tuple[str, list[list[Attempt]]]]:
-    """Each task under each of its inputs, with its attempts in each run that had them."""
+    """Yield each task under each of its inputs, with its attempts in each run that had them."""
     found: dict[tuple[str, str], list[list[Attempt]]] = defaultdict(list)
     for record in records:
         for task, one in record.executions.items():
@@ -113,14 +114,16 @@ def _by_inputs(records: Iterable[RunRecord]) -> Iterator[tuple[str, list[list[At
 
 
 def _failures(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt | None]]:
-    """Each failed attempt whose kind is known, and the attempt after it."""
+    """Yield each failed attempt whose kind is known, and the attempt after it."""
     for place, one in enumerate(attempts):
         if one.outcome != "passed" and _kind(one):
             yield one, attempts[place + 1] if place + 1 < len(attempts) else None
 
 
 def _kind(attempt: Attempt) -> str:
-    """Records of an earlier version tell the outcome only; that of a time-out is its kind."""
+    """Return the kind of a failure; records of an earlier version have only the outcome, which for a time-out is its
+    kind.
+    """
     return attempt.kind or ("timeout" if attempt.outcome == "timeout" else "")
 
 
@@ -140,7 +143,7 @@ class Policy(NamedTuple):
 
 
 def suggested(odds: Iterable[Odds]) -> Policy | None:
-    """The retry policy that the odds suggest; None where no class has `ENOUGH` failures.
+    """Return the retry policy that the odds suggest; None where no class has `ENOUGH` failures.
 
     A cause is in it when its classes together are more likely to pass than not. `max` is the least number of tries after which
     the least likely of these causes has passed with `SURE`, if tries do not depend on each other, and at most `MOST`.
@@ -156,7 +159,7 @@ def suggested(odds: Iterable[Odds]) -> Policy | None:
 
 
 def causes(odds: Iterable[Odds]) -> Mapping[Cause, Odds]:
-    """The odds of each cause of which enough is known, its classes taken together under the name of the cause."""
+    """Return the odds of each cause of which enough is known, its classes taken together under the name of the cause."""
     found: dict[Cause, Odds] = {}
     for one in odds:
         if one.cause is not None:

@@ -45,7 +45,7 @@ class StepSums(msgspec.Struct, frozen=True, gc=False):
 
 
 def summed(steps: Iterable[StepDone]) -> StepSums:
-    """The sums of steps; of the lag the greatest."""
+    """Return the sums of steps; of the lag the greatest."""
     number = skipped = calls = polls = 0
     lag: float | None = None
     for step in steps:
@@ -80,7 +80,7 @@ class Life:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has happened in it."""
+        """Return True if nothing has happened in it."""
         return self.started is None and not self.attempts and self.given is None
 
     @property
@@ -118,12 +118,12 @@ class Life:
 
     @property
     def suspects(self) -> int:
-        """How many attempts failed while an incident was open."""
+        """Return the number of attempts that failed during an incident."""
         return sum(one.body.infra_suspect for one in self.attempts)
 
     @property
     def held(self) -> int:
-        """How many attempts do not count: they use up no retry, and make no pass flaky."""
+        """Return the number of attempts that do not count: they use up no retry, and make no pass flaky."""
         return min(self.suspects, HELD_ATTEMPTS)
 
 
@@ -159,7 +159,7 @@ class RunSegment:
 
     @property
     def seconds(self) -> float:
-        """How long it took, by the times of its events."""
+        """Return its duration, by the times of its events."""
         if not self.begun or not self.ended:
             return 0.0
         return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.begun)).total_seconds()

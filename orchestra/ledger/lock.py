@@ -1,7 +1,7 @@
 """One run of a suite at a time: the lock on `.orchestra/<suite>/lock`, and who holds it.
 
-The kernel holds the lock for the open file, so it is gone when its process is, whatever ended that. What stands in the
-file is for people; it decides nothing. The file stays when the lock is let go: removing it would let two runs lock two
+The kernel holds the lock for the open file, so it is gone with its process, however that ended. The content of the file
+is for people; it decides nothing. The file remains after the lock is released: removing it would let two runs lock two
 files of one name.
 """
 
@@ -19,7 +19,7 @@ from orchestra.ledger.disk import closed_on_error, disk_error, lock_file
 
 
 class Holder(NamedTuple):
-    """Who holds a lock: process id, run id, and since when (UTC, ISO 8601)."""
+    """The holder of a lock: process id, run id, and start (UTC, ISO 8601)."""
 
     pid: int
     run: str
@@ -27,7 +27,7 @@ class Holder(NamedTuple):
 
 
 class LockedError(MachineError):
-    """Another run holds the lock. `holder` is None when it has not yet, or not any more, said who it is."""
+    """Another run holds the lock. `holder` is None if its name is not, or no longer, in the file."""
 
     def __init__(self, path: Path, holder: Holder | None) -> None:
         who = f"run {holder.run} (process {holder.pid}, since {holder.since})" if holder else "another run"
@@ -76,7 +76,7 @@ class Lock:
 
 
 def holder_of(path: Path) -> Holder | None:
-    """Who holds the lock now; None when nobody does. Takes nothing away from anybody.
+    """Return the holder of the lock; None if it is free. Does not take the lock.
 
     Raises:
         MachineError: the file is there and cannot be read.

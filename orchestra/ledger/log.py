@@ -102,7 +102,7 @@ class Tail:
         path: the file that it reads: the first, or the further one that it has come to.
         tip: the last whole event read.
         text: its line as it was written, with the line feed.
-        torn: how many bytes stood behind it at the last poll: half a line, being written or left by a crash.
+        torn: the number of bytes after it at the last poll: a truncated line, being written or left by a crash.
     """
 
     def __init__(self, path: Path, *, strict: bool = False) -> None:
@@ -120,7 +120,7 @@ class Tail:
         return self.tip.seq - self._before
 
     def poll(self) -> Iterator[Event]:
-        """The whole events that this reader has not given yet.
+        """Yield the whole events that this reader has not given yet.
 
         Raises:
             LedgerError: a line is damaged, or a file of several is missing.
@@ -148,7 +148,7 @@ class Tail:
             raise BrokenLineError(f"{following.name} is missing, though {lost.name} is there")
 
     def _rest(self) -> Iterator[Event]:
-        """The whole events of the file that was come to."""
+        """Yield the whole events of the file that was come to."""
         check = _strictly if self._strict else _plainly
         self.torn = 0
         with nofollow.open_read(self.path) as stream:
@@ -185,14 +185,14 @@ def _strictly(line: bytes, before: Tip) -> Event:
 
 
 def read(path: Path) -> Iterator[Event]:
-    """All whole events of a ledger, verified; half a line at its end is passed over. Raises as `Tail.poll`."""
+    """Yield all whole events of a ledger, verified; half a line at its end is passed over. Raises as `Tail.poll`."""
     return Tail(path).poll()
 
 
 def last_mark(path: Path) -> tuple[str, str]:
     """Return the hash and the MAC in the last whole line of a ledger, both empty where there is none.
 
-    The line is not verified: whoever acts by it reads the ledger, too.
+    The line is not verified: callers that act on it read the ledger, too.
 
     Raises:
         MachineError: the file cannot be read.
@@ -221,7 +221,8 @@ def _last_line(file: Path) -> bytes:
 
 
 def verify(path: Path) -> Damage | None:
-    """The first wrong line of a ledger, or None. An auditor's eye: half a line, odd JSON, a false seal count too.
+    """Return the first wrong line of a ledger, or None. An auditor's eye: half a line, odd JSON, a false seal count
+    too.
 
     Raises:
         MachineError: the file cannot be read.
@@ -246,7 +247,7 @@ class Writer:
         path: `events.jsonl`; made with its folders if absent, verified and continued if present.
         now: the clock, with a zone.
         mask: applied to the free text of each event before it is written, to keep secrets out (`free_text`).
-        seen: shown each event that the file holds already, and the one that tells of a torn end.
+        seen: called with each event that the file holds already, and with the one that reports a torn end.
         author: who writes it.
         segment_bytes: a file of this size or more is followed by another one; None for `SEGMENT_BYTES`.
 
@@ -308,7 +309,7 @@ class Writer:
         Callers that arrive together share one fsync; appending goes on meanwhile.
 
         Raises:
-            MachineError: the disk refuses. What it holds is then unknown, so this writer takes no more.
+            MachineError: the disk refuses. Its content is then unknown, so this writer takes no more.
         """
         with self._sync_lock:
             return self._sync()
@@ -317,7 +318,7 @@ class Writer:
         """Close what was written so far, durably. Raises as `append`.
 
         Args:
-            rules: each rule of integrity, held or not; None where nobody has looked.
+            rules: each integrity rule, held or not; None without a check.
             rules_version: of what they ask for.
         """
         with self._lock:
@@ -349,7 +350,7 @@ class Writer:
         self.close()
 
     def _recover(self, seen: Callable[[Event], object]) -> None:
-        """Verify what is there and cut half a line at its end; the next event says so."""
+        """Verify the existing lines and remove a truncated last line; the next event reports that."""
         tail = Tail(self.path)
         for event in tail.poll():
             seen(event)
@@ -368,8 +369,8 @@ class Writer:
     def _make_room(self) -> None:
         """Go on in the next file when this one is full, and begin it if that is still to be done after a crash.
 
-        What the file before holds is on the disk before the next one is made. The step is taken by `_tip` alone: when it
-        fails, or a signal handler raises in it, it is taken by the next append.
+        The content of the file before is on disk before the next one is created. `_tip` alone commits the step: if it
+        fails, or a signal handler raises in it, the next append takes it.
         """
         if self._failed:
             raise self._failed
@@ -414,7 +415,7 @@ class Writer:
         try:
             sync_file(self._files[tip.segment])
         except OSError as error:
-            # The kernel may drop the pages and report success next time: only a fresh read can tell.
+            # The kernel may drop the pages and report success next time: only a fresh read can detect that.
             self._failed = disk_error(error, self.path, "sync")
             raise self._failed from error
         self._synced = tip.seq
@@ -448,7 +449,7 @@ def _open(path: Path) -> int:
 
 
 def _open_next(path: Path) -> int:
-    """A further file of a ledger that this process has locked; its name is on the disk."""
+    """Return a further file of a ledger that this process has locked; its name is on the disk."""
     try:
         file = nofollow.open_file(path, _APPEND)
         try:

@@ -1,4 +1,4 @@
-"""Where a run comes from, as its first event records it."""
+"""Define the origin of a run in its first event."""
 
 from __future__ import annotations
 

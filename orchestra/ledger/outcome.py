@@ -1,4 +1,4 @@
-"""What verdicts mean, for the run that gives them and the reports that show them. Pure.
+"""Define the meaning of verdicts, for runs and reports. Pure.
 
 Gates and reports speak of the same words and the same agreement, so each is defined here once.
 """
@@ -26,10 +26,10 @@ CAUSES: Final[Mapping[str, Cause | None]] = {
     "crash": "crash",
     "setup": None,
 }
-"""The cause, as `retries.on` names it, of each kind of failure. What is written wrong (`setup`) stays wrong: it has none."""
+"""The cause, as `retries.on` names it, of each kind of failure. Mistakes in the spec (`setup`) have none."""
 
 HELD_ATTEMPTS: Final = 1
-"""How many failures of a test that an incident overlaps are held: repeated at no cost to its own retries."""
+"""The number of failures of a test during incidents that are held: repeated at no cost to its own retries."""
 
 TIMEOUT_CLASS: Final = "timeout"
 TIMEOUT_MARK: Final = "❌"
@@ -38,12 +38,12 @@ Item = TypeVar("Item")
 
 
 def speed_classes(plan: Plan) -> Mapping[str, tuple[SpeedClass, ...]]:
-    """The classes of duration by method: its own, else those of the suite."""
+    """Return the classes of duration by method: its own, else those of the suite."""
     return {method.id: method.speed or plan.speed for method in plan.methods}
 
 
 def mark_of(name: str | None, classes: Sequence[SpeedClass]) -> str:
-    """The mark of a speed class in tables; empty for a test that has none."""
+    """Return the mark of a speed class in tables; empty for a test that has none."""
     if name == TIMEOUT_CLASS:
         return TIMEOUT_MARK
     return next((one.mark for one in classes if one.name == name), "")
@@ -52,7 +52,7 @@ def mark_of(name: str | None, classes: Sequence[SpeedClass]) -> str:
 def with_cases(
     executed: Iterable[tuple[str, str, Verdict, Iterable[Case], Item]], item_of: Callable[[Item, Case], Item]
 ) -> Iterator[tuple[str, Verdict, Item]]:
-    """The tests that were executed, and the cases of wrapped runners that are compared with a test.
+    """Yield the tests that were executed, and the cases of wrapped runners that are compared with a test.
 
     Args:
         executed: method, test, verdict, cases and an item of each task.
@@ -69,10 +69,11 @@ def with_cases(
 
 
 def compared(executed: Iterable[tuple[str, Verdict, Item]]) -> list[tuple[bool, tuple[Item, ...]]]:
-    """The tests that ran by more than one method, in order: whether all methods agree (good or not), and their items.
+    """Return the tests that ran by more than one method, in order: whether all methods agree (good or not), and their
+    items.
 
     Args:
-        executed: test, verdict and whatever stands for it, of each task that made at least one attempt.
+        executed: test, verdict and its key, of each task with at least one attempt.
     """
     found: dict[str, list[tuple[bool, Item]]] = {}
     for test, verdict, item in executed:

@@ -1,6 +1,7 @@
 """The tables of docs/ledger.md, from the catalogue and the state.
 
-`python -m orchestra.ledger.page docs/ledger.md` writes them anew between their markers; a test holds the page to them.
+`python -m orchestra.ledger.page docs/ledger.md` rewrites them between their markers; a test compares the page with
+them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _PART = re.compile(r"(<!-- (\w+): generated[^\n]*-->\n).*?(\n<!-- end -->)", re.
 
 
 def events() -> str:
-    """Each type of event, and the records that their bodies are made of."""
+    """Return each type of event, and the records that their bodies are made of."""
     schema = event_schema()
     records: Mapping[str, Schema] = schema["$defs"]
     bodies = {entry.body.__name__ for entry in CATALOGUE.values()}
@@ -35,7 +36,7 @@ def events() -> str:
 
 
 def state() -> str:
-    """The fields of `state.json`, and the records in it that no event has."""
+    """Return the fields of `state.json`, and the records in it that no event has."""
     schema = state_schema()
     known = event_schema()["$defs"]
     lines = list(_table(schema))
@@ -49,7 +50,7 @@ _PARTS = {"events": events, "state": state}
 
 
 def written(page: str) -> str:
-    """The page with its generated parts as they are to be."""
+    """Return the page with its generated parts as they are to be."""
     return _PART.sub(lambda part: f"{part[1]}\n{_PARTS[part[2]]()}\n{part[3]}", page)
 
 

@@ -1,4 +1,5 @@
-"""What an attempt leaves, as its executor tells it and as its event records it: one set of structs for both.
+"""Define the results of an attempt, as its executor reports them and its event records them: one set of structs for
+both.
 
 Executors fill them in another process; nothing here depends on a plan or a run.
 """
@@ -13,7 +14,7 @@ import msgspec
 from orchestra.layers import Layer
 
 Outcome: TypeAlias = Literal["passed", "failed", "timeout", "error", "skipped", "interrupted"]
-"""How one attempt, or one step of it, ended. A verdict is made of attempts."""
+"""The outcome of an attempt, or of a step of it. A verdict results from attempts."""
 
 
 class Ours:
@@ -52,10 +53,10 @@ def numbered(section: Section, index: int) -> str:
 
 
 class Failure(Part, frozen=True):
-    """Why an attempt did not pass."""
+    """The reason why an attempt did not pass."""
 
     kind: Annotated[
-        Id, means("the kind by which retries are decided: `timeout`, `connection`, `crash`, `assertion`, …")
+        Id, means("the kind of failure, which decides about retries: `timeout`, `connection`, `crash`, `assertion`, …")
     ]
     message: str
     step: Annotated[int | None, means("index of the step in its section, from 0; null outside of the steps")] = None
@@ -75,7 +76,7 @@ class StepDone(Part, frozen=True, kw_only=True):
     outcome: Outcome
     calls: Annotated[int, means("tool calls that it took (method mcp)")] = 0
     polls: Annotated[int, means("wait calls that it took (method mcp)")] = 0
-    lag_seconds: Annotated[float | None, means("from the page showing it to our knowing it")] = None
+    lag_seconds: Annotated[float | None, means("from the change in the page to the return of the wait")] = None
     section: Section = "steps"
 
 
@@ -98,13 +99,13 @@ class Dropped(Part, frozen=True, kw_only=True):
 
 
 class Finding(Part, frozen=True, kw_only=True):
-    """An error beside the assertions."""
+    """An error outside assertions."""
 
     layer: Layer
     level: Annotated[Literal["fail", "warn"], means("whether it fails the attempt")]
     text: str
     where: Annotated[str, means("address and line of a script, page of a request, log and line; empty when not known")]
-    count: Annotated[int, means("how often it was seen")]
+    count: Annotated[int, means("number of occurrences")]
 
 
 class Died(Part, frozen=True, kw_only=True):
@@ -122,16 +123,16 @@ class Traffic(Part, frozen=True, kw_only=True):
 
     requests: int
     failed: Annotated[
-        int, means("without an answer, or answered with 400 and above; given up by the page does not count")
+        int, means("without a response, or with a status of 400 or above, except those that the page cancelled")
     ]
-    bytes: Annotated[int | None, means("of the answers' bodies as they were sent; absent when not known of all")] = None
-    slowest_ms: Annotated[float | None, means("from its start to its last byte; absent when none was measured")] = None
+    bytes: Annotated[int | None, means("of response bodies as they were sent; absent if one is unknown")] = None
+    slowest_ms: Annotated[float | None, means("from its start to its last byte; absent if none was measured")] = None
 
 
 class Host(Traffic, frozen=True, kw_only=True):
     """The requests of a page to one host."""
 
-    component: Annotated[Id, means("the row of the health matrix that the host is")] = ""
+    component: Annotated[Id, means("the row of the health matrix for the host")] = ""
 
 
 class Network(Traffic, frozen=True, kw_only=True):

@@ -21,14 +21,14 @@ from orchestra.ledger.segment import segments
 from orchestra.ledger.transaction import recover
 
 KEEP = 20
-"""Runs that are kept when nobody says otherwise: as many as a baseline looks back on."""
+"""Runs to retain by default: as many as a baseline covers."""
 
 _REMOVED = ".removed-"
 _SINCE = b'"unchanged_since":"'
 
 
 class Retention(NamedTuple):
-    """What of a suite's runs goes and what stays.
+    """The runs of a suite to remove and to retain.
 
     Attributes:
         gone: ids of the runs to remove, the newest first.
@@ -42,15 +42,17 @@ class Retention(NamedTuple):
 
 
 def doomed(names: Sequence[str], keep: int, held: Collection[str]) -> list[str]:
-    """The runs to remove, of names sorted with the newest first: all behind the newest `keep`, but those that are held."""
+    """Return the runs to remove, of names sorted with the newest first: all behind the newest `keep`, but those that
+    are held.
+    """
     return [name for name in names[max(keep, 1) :] if name not in held]
 
 
 def retention(home: Path, keep: int = KEEP) -> Retention:
-    """What `prune` would do now. Changes nothing.
+    """Return the runs that `prune` would remove and retain. Changes nothing.
 
-    What stays besides the newest: the run that `last` names, one that is under way, one on whose pass an `unchanged` of
-    the next run may rest, and one on whose pass an `unchanged` in a run that stays does rest.
+    Besides the newest, these runs are retained: the run that `last` names, one in progress, one whose pass an
+    `unchanged` of the next run may refer to, and one whose pass an `unchanged` of a retained run refers to.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
@@ -82,7 +84,7 @@ def retention(home: Path, keep: int = KEEP) -> Retention:
 
 
 def _rests_on(ledger: Path) -> list[tuple[str, str]]:
-    """(task, run) of each `unchanged` of a run. Lines that are damaged say nothing; an audit names them."""
+    """Return (task, run) of each `unchanged` of a run. Damaged lines are skipped; an audit reports them."""
     found = []
     for file in segments(ledger):
         try:
@@ -101,14 +103,14 @@ def _rests_on(ledger: Path) -> list[tuple[str, str]]:
 
 
 def prune(home: Path, keep: int = KEEP) -> tuple[Retention, list[str]]:
-    """Remove old runs as `retention` says. The suite's lock must be held.
+    """Remove old runs by `retention`. The suite's lock must be held.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
         keep: how many of the newest stay; at least one does.
 
     Returns:
-        What went and what stayed, and a sentence for each ledger that could not be read for the cache of executions.
+        The removed and the retained runs, and a sentence for each ledger that could not be read for the cache of executions.
 
     Raises:
         MachineError: the disk refuses.

@@ -31,7 +31,7 @@ def is_run_id(name: str) -> bool:
 
 
 def runs_of(home: Path) -> list[str]:
-    """The ids of the runs of a suite, the newest first.
+    """Return the ids of the runs of a suite, the newest first.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
@@ -77,7 +77,7 @@ def meant(names: Sequence[str], word: str) -> list[str]:
 
 
 def find_run(home: Path, word: str = LAST) -> Path:
-    """The folder of the run that a word means: `last` for the newest, an id, or a part of one that only it has.
+    """Return the folder of the run that a word means: `last` for the newest, an id, or a part of one that only it has.
 
     Raises:
         MachineError: as `runs_of`.

@@ -1,9 +1,10 @@
 """The files that a long ledger is cut into, and what binds them together.
 
-A ledger that has grown past `SEGMENT_BYTES` goes on in a file beside it: `events.jsonl`, `events-2.jsonl`, `events-3.jsonl`.
-The numbers and the hashes of events go on, too. The first line of a further file is an event `segment`, with the SHA-256 of
-the whole file before, which was on the disk before this one was made: so a file that has a successor is never written
-again, and a crash leaves either no successor, an empty one, or one that begins with that line.
+A ledger that has grown past `SEGMENT_BYTES` continues in the next file: `events.jsonl`, `events-2.jsonl`,
+`events-3.jsonl`. The numbers and the hashes of events continue, too. The first line of a further file is an event
+`segment`, with the SHA-256 of the whole file before, which was on disk before this one was created: so a file with a
+successor is never written again, and a crash leaves either no successor, an empty one, or one that begins with that
+line.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ SEGMENT_BYTES: Final = 64 * 2**20
 
 
 def segment_path(path: Path, number: int) -> Path:
-    """The file of a segment of the ledger at `path`, which is itself the first."""
+    """Return the file of a segment of the ledger at `path`, which is itself the first."""
     return path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def segments(path: Path) -> Iterator[Path]:
-    """The files of a ledger in order, those that are there; the first is named whether it is there or not."""
+    """Yield the files of a ledger in order, those that are there; the first is named whether it is there or not."""
     yield path
     number = 2
     while (more := segment_path(path, number)).exists():
@@ -38,7 +39,8 @@ def segments(path: Path) -> Iterator[Path]:
 
 
 def stray(path: Path, last: int) -> Path | None:
-    """A file of the ledger that nothing leads to, because the one behind number `last` is missing; None: there is none.
+    """Return a file of the ledger that nothing leads to, because the one behind number `last` is missing; None: there
+    is none.
 
     Raises:
         OSError: the folder cannot be read.
@@ -49,7 +51,7 @@ def stray(path: Path, last: int) -> Path | None:
 
 
 def segment_body(path: Path, tip: Tip) -> Segment:
-    """The body of the event that begins a segment.
+    """Return the body of the event that begins a segment.
 
     Args:
         path: of the ledger's first file.
@@ -64,7 +66,7 @@ def segment_body(path: Path, tip: Tip) -> Segment:
 
 
 def segment_fault(path: Path, event: Event, tip: Tip) -> str | None:
-    """What is wrong with the event that begins a segment, None when it binds the file before as that is now.
+    """Return the fault of the event that begins a segment, None if it binds the current content of the file before.
 
     Args: as of `segment_body`, and the event.
 

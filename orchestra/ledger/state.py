@@ -1,6 +1,6 @@
 """The state of a run, `state.json`: a projection of its view for those who look on.
 
-What the events do not say is not in the state.
+The state has no information beyond the events.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from orchestra.ledger.versions import Schema, struct_schema
 from orchestra.ledger.view import Phase, View
 
 KEPT: Final = 100
-"""How many errors, recoveries and incidents the state keeps, the latest, and cases of a task; the counters go on."""
+"""The number of latest errors, recoveries and incidents in the state, and of cases of a task; the counters continue."""
 
 
 class Running(Part, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class Recovery(Part, frozen=True, kw_only=True):
 
 
 class Judged(Part, frozen=True, kw_only=True):
-    """What came of a gate."""
+    """The result of a gate."""
 
     result: GateResult
     message: str
@@ -122,7 +122,7 @@ class PastIncident(Part, frozen=True, kw_only=True):
 
 
 class ResourceUse(Part, frozen=True, kw_only=True):
-    """What the run used of its machine: the latest sample, and all samples together. Empty before the first."""
+    """The load of the machine: the latest sample, and the peaks. Empty before the first sample."""
 
     time: Annotated[str, means("of the latest sample")] = ""
     cpu_percent: Annotated[float | None, means("of the latest sample, of all processors")] = None
@@ -141,7 +141,7 @@ class ResourceUse(Part, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run stands."""
+    """The state of a run."""
 
     seq: Annotated[int, means("the last event folded in")] = 0
     head: Annotated[str, means("its hash")] = GENESIS
@@ -171,7 +171,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     error_count: Annotated[int, means("failed attempts so far, retried ones too")] = 0
     errors: Annotated[tuple[Failed, ...], means("the latest of them")] = ()
     recovery_count: int = 0
-    recoveries: Annotated[tuple[Recovery, ...], means("the latest steps of recovery")] = ()
+    recoveries: Annotated[tuple[Recovery, ...], means("the latest recovery steps")] = ()
     incident_count: int = 0
     incidents: Annotated[Mapping[str, str], means("reason by component, of those that are open")] = {}
     outages: Annotated[tuple[PastIncident, ...], means("the latest incidents that are over")] = ()
@@ -184,15 +184,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     sealed: Annotated[bool, means("the last event is a seal")] = False
     resumes: int = 0
-    unknown_events: Annotated[int, means("events of a newer version, kept and skipped")] = 0
+    unknown_events: Annotated[int, means("events of a newer version, preserved and skipped")] = 0
 
 
 def state_of(view: View) -> State:
-    """The state of a run. Later events do not touch it."""
+    """Return the state of a run. Later events do not touch it."""
     start, segment = view.start, view.segment
     verdicts = view.verdicts
-    over = sorted((one.closed for one in view.outages if one.closed is not None), key=lambda seen: seen.seq)
-    recoveries = [seen for seen in view.changes if seen.body.action]
+    over = sorted((one.closed for one in view.health.outages if one.closed is not None), key=lambda seen: seen.seq)
+    recoveries = [seen for seen in view.health.changes if seen.body.action]
     return State(
         seq=view.seq,
         head=view.head,
@@ -244,8 +244,10 @@ def state_of(view: View) -> State:
             )
             for seen in recoveries[-KEPT:]
         ),
-        incident_count=len(view.outages),
-        incidents={one.opened.body.component: one.opened.body.reason for one in view.outages if one.closed is None},
+        incident_count=len(view.health.outages),
+        incidents={
+            one.opened.body.component: one.opened.body.reason for one in view.health.outages if one.closed is None
+        },
         outages=tuple(
             PastIncident(
                 seq=seen.seq,
@@ -267,7 +269,7 @@ def state_of(view: View) -> State:
         },
         health={
             name: ServiceRow(**msgspec.structs.asdict(seen.body), time=seen.time)
-            for name, seen in view.services.items()
+            for name, seen in view.health.services.items()
             if seen.seq > segment.seq
         },
         gates={name: Judged(result=seen.body.result, message=seen.body.message) for name, seen in view.gates.items()},
@@ -285,7 +287,7 @@ def state_of(view: View) -> State:
 
 
 def done(given: VerdictGiven) -> Done:
-    """What the state keeps of a verdict."""
+    """Return the state of a verdict."""
     return Done(
         verdict=given.verdict,
         speed_class=given.speed_class,
@@ -297,7 +299,7 @@ def done(given: VerdictGiven) -> Done:
 
 
 def _case_rows(view: View, task: str) -> tuple[CaseRow, ...]:
-    """The cases of a task that did not simply pass: failures first, and of many the first."""
+    """Return the cases of a task that did not simply pass: failures first, and of many the first."""
     last = view.life(task).last
     found = [case for case in (last.cases if last is not None else ()) if case.verdict != "passed"]
     found.sort(key=lambda case: (not case.bad, case.verdict == "skipped"))
@@ -337,7 +339,7 @@ def _use(view: View) -> ResourceUse:
 
 
 def rollback(before: View, now: View, reason: str = "") -> RolledBack:
-    """The event that takes the verdicts of `now` back to `before`, an earlier view of the same run."""
+    """Return the event that takes the verdicts of `now` back to `before`, an earlier view of the same run."""
     return RolledBack(
         to_seq=before.seq,
         reopened=tuple(task for task in now.verdicts if task not in before.verdicts),
@@ -352,7 +354,7 @@ def rollback(before: View, now: View, reason: str = "") -> RolledBack:
 
 
 def as_json(state: State) -> str:
-    """The state as JSON with one field a line: quick to write, and a person can still find the field."""
+    """Return the state as JSON with one field a line: quick to write, and a person can still find the field."""
     fields = (
         f"  {json.dumps(name)}: {msgspec.json.encode(getattr(state, name)).decode()}"
         for name in State.__struct_fields__
@@ -361,7 +363,7 @@ def as_json(state: State) -> str:
 
 
 def from_json(text: str | bytes) -> State:
-    """The state that `as_json` wrote. Fields of a newer version are passed over.
+    """Return the state that `as_json` wrote. Fields of a newer version are passed over.
 
     Raises:
         ValueError: the text is something else.
@@ -370,7 +372,9 @@ def from_json(text: str | bytes) -> State:
 
 
 def write_state(path: Path, state: State) -> None:
-    """Replace `state.json` at once and durably. Raises MachineError when the disk refuses; the old file then stands."""
+    """Replace `state.json` atomically and durably. Raises MachineError if the disk refuses; the old file is then
+    unchanged.
+    """
     replace_file(path, as_json(state).encode())
 
 
@@ -389,5 +393,5 @@ def read_state(path: Path) -> State:
 
 
 def state_schema() -> Schema:
-    """The JSON Schema (draft 2020-12) of `state.json`."""
+    """Return the JSON Schema (draft 2020-12) of `state.json`."""
     return struct_schema(State, "orchestra state")

@@ -1,9 +1,9 @@
-"""What a run, a rollback and `orchestra baseline` change outside of a run's folder, changed in one step: all of it or nothing.
+"""Change the files outside the folder of a run in one step: all of them or none.
 
-Every change is prepared in a folder of its own. Then one file, the journal, is written durably: that is the step. After it
-the prepared files are moved to their places, and the journal is removed. After a crash before the journal, `recover` removes
-what was prepared; after a crash later, `recover` moves the rest. The holder of the suite's lock calls `recover` before the
-first read or write.
+Every change is prepared in a folder of its own. Then one file, the journal, is written durably: that is the step. After
+it the prepared files are moved to their places, and the journal is removed. After a crash before the journal, `recover`
+removes what was prepared; after a crash later, `recover` moves the rest. The holder of the suite's lock calls `recover`
+before the first read or write.
 
 A pull request can bring a journal. So `PLACES` lists the files that a run changes, and `recover` refuses a journal that
 names anything else, or that is prepared otherwise than a run prepares it, before it touches a file.
@@ -140,7 +140,7 @@ def _refused(journal: Path, fault: str) -> MachineError:
 
 
 def _fault(home: Path, prepared: str, name: str) -> str:
-    """What an entry has that no run writes; empty when there is nothing."""
+    """Return the part of an entry that no run writes; empty if there is none."""
     kind = PLACES.get(name)
     if kind is None:
         return f'it names "{name}", and a run changes only {", ".join(PLACES)}'

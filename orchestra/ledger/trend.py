@@ -1,4 +1,4 @@
-"""How a test moved over its runs: slope, change points, first bad run. Pure."""
+"""Analyse a test over its runs: slope, change points, first bad run. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestra.ledger.history import RunRecord
 from orchestra.ledger.outcome import GOOD
 
 LEAST: Final = 5
-"""Runs on each side of a change: fewer say nothing about the side."""
+"""The minimum of runs on each side of a change."""
 
 CHANCE: Final = 0.01
 """A change is one when chance would make such a picture in fewer than this share of cases."""
@@ -57,12 +57,12 @@ class Change(NamedTuple):
 
 
 def changes(seconds: Sequence[float]) -> tuple[Change, ...]:
-    """Where the level of durations changed, in order.
+    """Return the changes of the level of durations, in order.
 
     The test is Pettitt's (1979): it takes the ranks only, so that neither the form of the noise nor an outlier matters.
-    Its chance of a false change is about 2 exp(-6 K^2 / (n^3 + n^2)). It is asked about intervals of many lengths (seeded
-    binary segmentation, Kovacs and others 2023), so that a level which came and went is seen, too; the chance is
-    multiplied by their number (Bonferroni). The surest change splits the runs, and each part is searched again.
+    Its chance of a false change is about 2 exp(-6 K^2 / (n^3 + n^2)). It is asked about intervals of many lengths
+    (seeded binary segmentation, Kovacs and others 2023), so that a level which came and went is seen, too; the chance
+    is multiplied by their number (Bonferroni). The surest change splits the runs, and each part is searched again.
     """
     points = sorted(_points(seconds, 0))
     edges = [0, *(at for at, _ in points), len(seconds)]
@@ -101,7 +101,7 @@ def _intervals(number: int) -> Iterator[tuple[int, int]]:
 
 
 def _pettitt(seconds: Sequence[float], start: int) -> tuple[float, int]:
-    """The chance of the surest change in an interval, and where it is."""
+    """Return the chance of the surest change in an interval, and where it is."""
     number = len(seconds)
     ranks = _ranks(seconds)
     total, best, at = 0.0, 0.0, 0
@@ -134,7 +134,7 @@ class Bad(NamedTuple):
     first_bad: RunRecord
 
     def commits(self) -> str:
-        """The range of commits in which it broke, as git writes it; empty where a commit is not known."""
+        """Return the range of commits in which it broke, as git writes it; empty where a commit is not known."""
         if self.last_good is None or not self.last_good.commit or not self.first_bad.commit:
             return ""
         if self.last_good.commit == self.first_bad.commit:

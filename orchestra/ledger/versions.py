@@ -1,4 +1,4 @@
-"""How bodies of events are read, of earlier versions too, and the JSON Schema of an event."""
+"""Read the bodies of events, of earlier versions too, and define the JSON Schema of an event."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ _fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def type_of(body: Body) -> tuple[str, int]:
-    """The type and version under which a body is written. Raises TypeError for `Unknown`, which is never written."""
+    """Return the type and version under which a body is written. Raises TypeError for `Unknown`, which is never
+    written.
+    """
     try:
         return _WRITTEN[type(body)]
     except KeyError:
@@ -40,7 +42,7 @@ def type_of(body: Body) -> tuple[str, int]:
 
 
 def body_of(kind: str, version: int, text: bytes | msgspec.Raw) -> Body:
-    """The body of an event from its JSON; `Unknown` for a type or a version that this program does not know.
+    """Return the body of an event from its JSON; `Unknown` for a type or a version that this program does not know.
 
     Raises:
         msgspec.DecodeError, UnicodeDecodeError: it is no body of its type.
@@ -54,7 +56,7 @@ def body_of(kind: str, version: int, text: bytes | msgspec.Raw) -> Body:
 
 
 def _floats(value: Any) -> Any:
-    """The value with each number beyond 2**53 as the float that was written; itself where there is none."""
+    """Return the value with each number beyond 2**53 as the float that was written; itself where there is none."""
     if isinstance(value, dict):
         found = {key: _floats(item) for key, item in value.items()}
         return found if any(found[key] is not value[key] for key in value) else value
@@ -65,7 +67,7 @@ def _floats(value: Any) -> Any:
 
 
 def event_schema() -> Schema:
-    """The JSON Schema (draft 2020-12) of one line of a ledger. Types that it does not know are allowed."""
+    """Return the JSON Schema (draft 2020-12) of one line of a ledger. Types that it does not know are allowed."""
     bodies, definitions = msgspec.json.schema_components(
         [entry.body for entry in CATALOGUE.values()], ref_template="#/$defs/{name}"
     )
@@ -108,7 +110,7 @@ def event_schema() -> Schema:
 
 
 def struct_schema(struct: type[msgspec.Struct], title: str) -> Schema:
-    """The JSON Schema (draft 2020-12) of a file that holds one struct, with each of its fields."""
+    """Return the JSON Schema (draft 2020-12) of a file that holds one struct, with each of its fields."""
     [schema], definitions = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
     own = definitions.pop(schema["$ref"].rpartition("/")[2])
     required = {"required": list(own["properties"])}

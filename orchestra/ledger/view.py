@@ -1,8 +1,8 @@
 """The meaning of a run: the one fold of its events.
 
-A `View` takes events one by one and holds what they mean together: the segments of the run, each task with the attempts that
-count and the verdict that stands after every resume and rollback, incidents, gates, health, sessions. State, audit, history,
-reports, resume and gates are read from it; none of them folds events.
+A `View` takes events one by one and holds their meaning: the segments of the run, each task with the attempts that
+count and the verdict that is valid after every resume and rollback, incidents, gates, health, sessions. State, audit,
+history, reports, resume and gates are read from it; none of them folds events.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ from orchestra.ledger.event import (
     Unknown,
     VerdictGiven,
 )
-from orchestra.ledger.life import B, Life, Outage, RunSegment, Seen, summed
+from orchestra.ledger.health import Health
+from orchestra.ledger.life import B, Life, RunSegment, Seen, summed
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.spent import Spent
@@ -53,7 +54,7 @@ from orchestra.ledger.use import Use
 Phase: TypeAlias = Literal["idle", "starting", "running", "closing", "finished"]
 
 LATEST: Final = 100
-"""How many failed attempts a view has at hand, the latest; all of them are counted."""
+"""The number of latest failed attempts in a view; all of them are counted."""
 
 
 class View:
@@ -69,7 +70,7 @@ class View:
         start: how the run began; None when not even that was recorded.
         segments: from its start, and from each resume; never empty.
         phase: what the run does.
-        lives: by task, what stands; in the order of the selection.
+        lives: the valid life by task; in the order of the selection.
         past: by task, what was taken back, in order.
         verdicts: those that stand, in the order in which they were given.
         counts: how many verdicts of each word stand.
@@ -77,14 +78,12 @@ class View:
         current: tasks with an attempt and without a verdict, with the start of the latest one.
         failed: the latest attempts that did not pass, whatever followed; `failures` is how many there were.
         gates: by `phase:name`, in this segment.
-        services: the latest change of each row of the health matrix; `changes` has all of them, in order.
-        outages: incidents in the order in which they began; `numbers` has the number of the latest one by component.
+        health: the rows of the health matrix, and the incidents.
         sessions: the latest event of each browser session, by method.
         checkpoints: the completed groups that one can go back to.
         baseline: digest of the baseline that the run set; `baselines` has each change of it.
         rollbacks: each time that verdicts were taken back.
         spent: where the time of the segments went.
-        rising: components that start or recover.
         sample, use: the latest sample of the machine, and the sum of all.
         logs, reports: the whole logs and the files of the report as they were bound in this segment.
     """
@@ -106,10 +105,7 @@ class View:
         self.current: dict[str, Seen[AttemptStarted]] = {}
         self.failed: deque[Seen[AttemptFinished]] = deque(maxlen=LATEST)
         self.gates: dict[str, Seen[GateJudged]] = {}
-        self.services: dict[str, Seen[ServiceChanged]] = {}
-        self.changes: list[Seen[ServiceChanged]] = []
-        self.outages: list[Outage] = []
-        self.numbers: dict[str, int] = {}
+        self.health = Health()
         self.sessions: dict[str, Seen[SessionChanged]] = {}
         self.checkpoints: list[Seen[GroupCompleted]] = []
         self.baseline: str | None = None
@@ -118,7 +114,6 @@ class View:
         self.sample: Seen[ResourceSampled] | None = None
         self.use = Use()
         self.spent = Spent()
-        self.rising: set[str] = set()
         self.logs: Seen[Logs] | None = None
         self.reports: Seen[Reports] | None = None
 
@@ -143,7 +138,7 @@ class View:
             tests=len(self.current),
             started=self.segment.attempted,
             waiting=bool(self.pending) or self.phase in {"idle", "starting"},
-            servers=bool(self.rising),
+            servers=bool(self.health.rising),
         )
 
     def _take(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case a type of event, what is frequent first
@@ -156,13 +151,13 @@ class View:
             case VerdictGiven():
                 self._verdict(_seen(event, body))
             case ServiceChanged():
-                self._service_event(_seen(event, body))
+                self.health.changed(_seen(event, body))
             case GateJudged():
                 self._gate(_seen(event, body))
             case SessionChanged():
                 self.sessions[body.method] = _seen(event, body)
             case Incident():
-                self._incident(_seen(event, body))
+                self.health.incident(_seen(event, body))
             case GroupCompleted():
                 self.checkpoints.append(_seen(event, body))
             case Repeated():
@@ -207,12 +202,12 @@ class View:
         return self.start.selection if self.start is not None else ()
 
     def segment_of(self, seq: int) -> int:
-        """The index of the segment that an event belongs to."""
+        """Return the index of the segment that an event belongs to."""
         return max(0, bisect_right(self.segments, seq, key=lambda one: one.seq) - 1)
 
     @property
     def seconds(self) -> float:
-        """How long all segments took, without what lies between them."""
+        """Return the duration of all segments, without the time between them."""
         return sum(one.seconds for one in self.segments)
 
     # ------------------------------------------------------------------------------------------------- the run's course
@@ -253,11 +248,8 @@ class View:
             )
         )
         self.gates, self.logs, self.reports = {}, None, None
-        self.rising.clear()
         self.spent.began(seen.time, body.opening_seconds)
-        for outage in self.outages:
-            if outage.closed is None:
-                outage.closed = self._cut_off(outage.opened, before.ended)
+        self.health.cut_off(before.ended, self.lives)
         self._stop_current()
         for task in body.rerun:
             self._reopen(task)
@@ -281,7 +273,7 @@ class View:
     # -------------------------------------------------------------------------------------------------- the life of a task
 
     def life(self, task: str) -> Life:
-        """What stands of a task; empty for one that the run has not seen."""
+        """Return the valid life of a task; empty for one that the run has not seen."""
         return self.lives.get(task) or Life()
 
     def _attempt_started(self, seen: Seen[AttemptStarted]) -> None:
@@ -329,7 +321,7 @@ class View:
             self.counts[given.verdict] -= 1
 
     def _reopen(self, task: str) -> None:
-        """The task begins a new life, and waits."""
+        """Begin a new life of the task, which then waits."""
         self._take_back(task)
         self._bury(task)
         self.pending[task] = None
@@ -341,7 +333,7 @@ class View:
         self.lives[task] = instead or Life()
 
     def _restore(self, task: str, done: Done, to_seq: int) -> None:
-        """The verdict that the task had at an earlier event stands again, with the attempts that led to it."""
+        """Restore the verdict that the task had at an earlier event, with its attempts."""
         self._take_back(task)
         self.pending.pop(task, None)
         before = [life for life in self.past.get(task, ()) if 0 < life.given_at <= to_seq]
@@ -353,7 +345,7 @@ class View:
         self._give(task, given or Seen(to_seq, self.time, _as_given(task, done)))
 
     def _stop_current(self) -> None:
-        """The end of a segment cuts off what is under way: it waits again, before all that waited."""
+        """Return running tasks to the front of the waiting ones at the end of a segment."""
         for task in self.current:
             self._life(task).started = None
         waiting = (task for task in self.current if task not in self.verdicts)
@@ -367,46 +359,6 @@ class View:
             self.phase = "closing"
         self.gates[f"{seen.body.phase}:{seen.body.name}"] = seen
 
-    def _service_event(self, seen: Seen[ServiceChanged]) -> None:
-        self.services[seen.body.component] = seen
-        if seen.body.state in {"starting", "unhealthy"}:
-            self.rising.add(seen.body.component)
-        else:
-            self.rising.discard(seen.body.component)
-        self.changes.append(seen)
-        # A segment may be cut off between this and the `incident` that follows from it.
-        self._numbered(seen.body.component, seen.body.incident)
-
-    def _incident(self, seen: Seen[Incident]) -> None:
-        body = seen.body
-        self._numbered(body.component, body.id)
-        if body.state == "opened":
-            self.outages.append(Outage(seen))
-            return
-        name = body.id, body.component
-        same = (
-            one
-            for one in reversed(self.outages)
-            if one.closed is None and (one.opened.body.id, one.opened.body.component) == name
-        )
-        outage = next(same, None)
-        if outage is None:
-            outage = Outage(seen)
-            self.outages.append(outage)
-        outage.closed = seen
-
-    def _cut_off(self, opened: Seen[Incident], time: str) -> Seen[Incident]:
-        """How an incident ended that was open when its segment did: nobody saw it. It overlapped the attempts that name it."""
-        body = opened.body
-        named = (task for task, life in self.lives.items() for seen in life.attempts if body.id in seen.body.incidents)
-        tests = tuple(dict.fromkeys((*body.tests, *named)))
-        return Seen(opened.seq, time, msgspec.structs.replace(body, state="closed", outcome="unresolved", tests=tests))
-
-    def _numbered(self, component: str, name: str) -> None:
-        whose, _, number = name.rpartition("-")
-        if whose == component and number.isdecimal():  # an incident of what it needs has the name of that
-            self.numbers[component] = max(self.numbers.get(component, 0), int(number))
-
     def _resource(self, seen: Seen[ResourceSampled]) -> None:
         self.sample = seen
         self.use.add(seen.body)
@@ -416,17 +368,17 @@ _CLOSING: Final = frozenset({Reports, Seal})
 """Events that bind the reports and seal the ledger. A report made again later must have the end that the first one had."""
 
 _OUTSIDE: Final = frozenset({RolledBack, BaselineChanged, Reports, Seal, Note})
-"""What may be written between two segments, and takes none of their time."""
+"""The events that can be written between two segments without counting as their time."""
 
 
 class Observer(Protocol):
-    """Whoever is shown each event of a run under way once it is written; a verdict once it is on the disk."""
+    """A receiver of each event of a running run once it is written; of a verdict once it is on disk."""
 
     def see(self, event: Event, view: View) -> None:
         """One event. The view may have seen later ones already."""
 
     def close(self, view: View) -> None:
-        """The run is over and sealed."""
+        """Handle the end of the run, after its seal."""
 
 
 def _seen(event: Event, body: B) -> Seen[B]:
@@ -434,7 +386,7 @@ def _seen(event: Event, body: B) -> Seen[B]:
 
 
 def _as_given(task: str, done: Done) -> VerdictGiven:
-    """A verdict of which only the sum is known."""
+    """Return a verdict of which only the sum is known."""
     method, _, test = task.partition(":")
     return VerdictGiven(
         task=task,
@@ -452,7 +404,7 @@ def _as_given(task: str, done: Done) -> VerdictGiven:
 
 
 def view_of(events: Iterable[Event], *, steps: bool = True) -> View:
-    """The view of a run from its events."""
+    """Return the view of a run from its events."""
     view = View(steps=steps)
     for event in events:
         view.see(event)
@@ -460,5 +412,7 @@ def view_of(events: Iterable[Event], *, steps: bool = True) -> View:
 
 
 def look(folder: Path, *, steps: bool = True) -> View:
-    """The view of the run in a folder. Raises LedgerError when its ledger is damaged, MachineError when unreadable."""
+    """Return the view of the run in a folder. Raises LedgerError when its ledger is damaged, MachineError when
+    unreadable.
+    """
     return view_of(read(folder / LEDGER), steps=steps)

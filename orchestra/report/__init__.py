@@ -1,1 +1,1 @@
-"""What people and other programs read of a run."""
+"""Render a run for people and other programs."""

@@ -1,4 +1,4 @@
-"""What tests found beside their assertions, and what their pages asked of the network, as rows. Pure.
+"""Provide the errors outside assertions and the network of pages, as rows. Pure.
 
 All texts of a page or a log are shown through `draw` by those who print them.
 """
@@ -13,7 +13,9 @@ from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.parts import Finding, Network, Traffic
 
 SHOWN = 3
-"""So many findings of a test are told with its verdict; the rest is in summary.md, and all of it in the record."""
+"""The number of findings that are shown with the verdict of a test; summary.md has the others, and the record all of
+them.
+"""
 
 _HOSTS = 12
 
@@ -24,7 +26,7 @@ def heading(one: Finding) -> str:
 
 
 def finding_text(one: Finding) -> str:
-    """A finding in words: `Error: boom (http://127.0.0.1:3000/app.js:12:5), 3 times`."""
+    """Return a finding in words: `Error: boom (http://127.0.0.1:3000/app.js:12:5), 3 times`."""
     times = f", {one.count} times" if one.count > 1 else ""
     return f"{one.text}{f' ({one.where})' if one.where else ''}{times}"
 
@@ -67,7 +69,7 @@ def size_text(size: int) -> str:
 
 
 def summed(findings: Iterable[Finding]) -> str:
-    """How many of each layer: `2 page_errors, 1 http_5xx`; empty for none."""
+    """Return how many of each layer: `2 page_errors, 1 http_5xx`; empty for none."""
     found = Counter[str]()
     for one in findings:
         found[one.layer] += one.count
@@ -75,7 +77,7 @@ def summed(findings: Iterable[Finding]) -> str:
 
 
 def network_text(traffic: Traffic | None) -> str:
-    """Requests in words; empty without a page or without a request."""
+    """Return the requests in words; empty without a page or without a request."""
     if traffic is None or not traffic.requests:
         return ""
     parts = [f"{traffic.requests} requests", f"{traffic.failed} failed"]
@@ -87,13 +89,13 @@ def network_text(traffic: Traffic | None) -> str:
 
 
 def host_lines(network: Network | None) -> Iterator[str]:
-    """A line for each host of an attempt."""
+    """Yield a line for each host of an attempt."""
     for host, one in network.hosts.items() if network is not None else ():
         yield f"{host}{f' ({one.component})' if one.component else ''}: {network_text(one)}"
 
 
 def host_rows(attempts: Iterable[AttemptFinished]) -> tuple[HostRow, ...]:
-    """The network by method and host: those with the most requests of each method, in the order of the methods.
+    """Return the network by method and host: those with the most requests of each method, in the order of the methods.
 
     Args:
         attempts: those to count.

@@ -1,4 +1,4 @@
-"""The texts and pictures that a report holds itself: spec lines of failures, and what their evidence says.
+"""Collect the texts and pictures inside a report: spec lines of failures, and the content of their evidence.
 
 A file that is gone or was moved is left out: the report shows its name all the same.
 """

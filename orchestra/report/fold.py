@@ -29,7 +29,7 @@ _IN_THE_RECORD_ONLY = frozenset({"environment", "dirty"})
 
 
 def nowhere(_pointer: str) -> str:
-    """The place of what is not looked up."""
+    """Return the place of what is not looked up."""
     return ""
 
 
@@ -50,7 +50,7 @@ class Rows:
         self.tests = {test.id: test for test in self.plan.tests}
 
     def selection(self, view: View) -> Sequence[str]:
-        """The tests that must have a verdict; all of the plan when the start of the run is lost."""
+        """Return the tests that must have a verdict; all of the plan when the start of the run is lost."""
         if view.start is not None:
             return view.selection
         return [
@@ -58,7 +58,7 @@ class Rows:
         ]
 
     def row(self, view: View, task: str) -> Row:
-        """The row of a task, with a verdict or without."""
+        """Return the row of a task, with a verdict or without."""
         method, _, name = task.partition(":")
         test, given = self.tests.get(name), view.verdicts.get(task)
         tries = [Try(seen.time, seen.body) for seen in view.life(task).attempts]
@@ -100,7 +100,7 @@ class Rows:
         return row if row.verdict in FINE else dataclasses.replace(row, place=self._place(view, row, test))
 
     def mark(self, method: str, verdict: Verdict, pace: str) -> str:
-        """The mark of a speed class of a method; ❌ for a timeout; empty for a test that was not executed."""
+        """Return the mark of a speed class of a method; ❌ for a timeout; empty for a test that was not executed."""
         classes = speed_classes(self.plan).get(method, self.plan.speed)
         return mark_of(TIMEOUT_CLASS if verdict == "timeout" else pace, classes)
 
@@ -114,7 +114,9 @@ class Rows:
 
 
 def _explained(body: AttemptFinished, reason: str) -> AttemptFinished:
-    """The attempt that a verdict rests on. Its verdict may know more: an incident, a known failure that nobody could look for."""
+    """Return the attempt that decides a verdict. The verdict may know more: an incident, a known failure that could not
+    be searched.
+    """
     if body.error is None or body.error.message not in reason:
         return body
     return replace(body, error=replace(body.error, message=reason))
@@ -125,7 +127,7 @@ def _same(one: AttemptFinished, other: AttemptFinished) -> bool:
 
 
 def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> Report:
-    """The report of a run, as far as its view has seen it."""
+    """Return the report of a run, as far as its view has seen it."""
     maker = Rows(plan, place_of)
     rows = tuple(maker.row(view, task) for task in maker.selection(view))
     used = dict.fromkeys(row.method for row in rows)
@@ -145,7 +147,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         ),
         agreements=agreements({name: of_method(both, name) for name in order}) if len(order) > 2 else (),
         paces=tuple(one for row in rows if (one := view.life(row.task).comparison) is not None),
-        incidents=tuple(map(_incident, view.outages)),
+        incidents=tuple(map(_incident, view.health.outages)),
         network=host_rows(last),
         run=start.run if start is not None else "",
         started=view.begun,
@@ -162,7 +164,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         spent=view.spent.rows(),
         use=view.use.copy() if view.sample is not None else None,
         titles={**{one.id: one.title for one in plan.groups}, **{one.id: one.title for one in plan.methods}},
-        changes=tuple(view.changes),
+        changes=tuple(view.health.changes),
     )
 
 
@@ -184,8 +186,8 @@ def _gate_rows(plan: Plan, view: View) -> Iterator[GateRow]:
 
 
 def _service_rows(view: View) -> Iterator[ServiceRow]:
-    for name, seen in view.services.items():
-        rungs = tuple(one.body.action for one in view.changes if one.body.component == name and one.body.action)
+    for name, seen in view.health.services.items():
+        rungs = tuple(one.body.action for one in view.health.changes if one.body.component == name and one.body.action)
         yield ServiceRow(name, seen.body.state, seen.body.url or "", seen.body.reason, rungs)
 
 

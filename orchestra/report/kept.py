@@ -1,4 +1,4 @@
-"""What a run kept of a test, attempt by attempt, as lines of text. Pure."""
+"""Render the record of a test in a run, attempt by attempt, as lines of text. Pure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def files(life: Life, kind: str = "") -> list[str]:
 
 
 def lines(task: str, life: Life, folder: str) -> Iterator[str]:
-    """The verdict, then each attempt with its steps, its failure and its files.
+    """Yield the verdict, then each attempt with its steps, its failure and its files.
 
     Args:
         task: `cli:B004`.
-        life: what stands of it.
+        life: the valid one.
         folder: the run's, relative to the project root.
     """
     if life.given is None:

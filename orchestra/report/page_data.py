@@ -28,7 +28,7 @@ class File(Part, frozen=True):
 
 
 class Error(Part, frozen=True):
-    """Why an attempt did not pass."""
+    """The reason why an attempt did not pass."""
 
     kind: str
     message: str
@@ -58,7 +58,7 @@ class Attempt(Part, frozen=True):
 
 
 class Point(Part, frozen=True, array_like=True):
-    """What an earlier run made of a test."""
+    """The result of an earlier run for a test."""
 
     run: str
     verdict: str

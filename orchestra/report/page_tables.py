@@ -1,4 +1,4 @@
-"""What report.html shows as tables of text: methods, servers, network, advice, provenance. Pure."""
+"""Render the tables of report.html as text: methods, servers, network, advice, provenance. Pure."""
 
 from __future__ import annotations
 

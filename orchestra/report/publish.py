@@ -1,7 +1,7 @@
 """A report as one commit of git, without a touch on index or work tree.
 
-The tree is made in an index of its own, and the ref is moved by compare and swap: a ref that somebody moved meanwhile is
-read again, and what he did is kept. A branch that is checked out is refused: its work tree would show the new files as
+The tree is made in an index of its own, and the ref is moved by compare-and-swap: a ref that moved concurrently is read
+again, and the other commit is preserved. A checked-out branch is refused: its work tree would show the new files as
 removed, and the next commit would remove them.
 """
 
@@ -16,18 +16,18 @@ from orchestra import git
 from orchestra.errors import MachineError, UsageError
 
 TRIES = 5
-"""How often a ref may move under our hands before it is given up."""
+"""The number of concurrent moves of a ref before giving up."""
 
 SECONDS = 60.0
 PUSH_SECONDS = 600.0
-"""What git may take; a push goes over a network."""
+"""The limit of git; a push goes over a network."""
 
 _NONE = "0" * 40
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was made.
+    """The result of a commit.
 
     Attributes:
         ref: its full name.
@@ -60,7 +60,7 @@ class Git:
         self._prefix = self.told("rev-parse", "--show-prefix")
 
     def full_name(self, ref: str) -> str:
-        """The full name of a ref: `refs/…` as it is, anything else as a branch.
+        """Return the full name of a ref: `refs/…` as it is, anything else as a branch.
 
         Raises:
             UsageError: it is no name for a ref, or a branch that is checked out.
@@ -113,14 +113,14 @@ class Git:
             return self.told("write-tree", env=index)
 
     def told(self, *words: str, given: bytes = b"", env: Mapping[str, str] | None = None) -> str:
-        """What git says. Raises MachineError when it ends with another code than 0."""
+        """Return the output of git. Raises MachineError if its exit code is not 0."""
         code, text = self._run(words, given, env)
         if code:
             raise MachineError(f"`git {' '.join(words[:2])}` refuses: {text.strip()}", "mend that, and try again")
         return text.removesuffix("\n")
 
     def _run(self, words: Sequence[str], given: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """The exit code, and stdout, or stderr where it is not 0."""
+        """Return the exit code, and stdout, or stderr where it is not 0."""
         push = words[0] == "push"
         seconds = PUSH_SECONDS if push else SECONDS
         asked = git.ask(self.root, words, given=given, env=env, seconds=seconds, interactive=push)

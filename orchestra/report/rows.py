@@ -1,4 +1,4 @@
-"""What a report is made of: rows of tests, gates and servers, as frozen data.
+"""Define the rows of a report: tests, gates and servers, as frozen data.
 
 Every form of a report is made of these and of nothing else; `orchestra.report.fold` makes them from plan and events.
 """
@@ -47,7 +47,7 @@ class Row:
         excused: why it does not fail the run though it did not pass.
         tags: from the plan.
         incidents: ids of those that overlapped an attempt or blocked the test.
-        findings: errors beside the assertions, of the last attempt.
+        findings: errors outside assertions, of the last attempt.
         cases: of a wrapped runner, of the last attempt.
         tries: every attempt that counts, in order.
         needs, after: tests of the plan that this one needs, or follows.
@@ -85,7 +85,7 @@ class Row:
 
     @property
     def cases_text(self) -> str:
-        """How many cases there are, and of which verdicts; empty without any."""
+        """Return the number of cases by verdict, in words; empty without any."""
         if not self.cases:
             return ""
         number = len(self.cases)
@@ -99,24 +99,26 @@ class Row:
 
     @property
     def message(self) -> str:
-        """Why the verdict is what it is, in words."""
+        """Return the reason of the verdict, in words."""
         return (message_of(self.failure) if self.failure is not None else "") or self.reason
 
 
 def odd_of(cases: Iterable[Case]) -> tuple[Case, ...]:
-    """The cases that did not pass, or only when they were tried again: failures, excused and flaky ones, in this order."""
+    """Return the cases that did not pass, or only when they were tried again: failures, excused and flaky ones, in this
+    order.
+    """
     odd = [case for case in cases if case.verdict not in {"passed", "skipped"}]
     return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
 
 
 def files_of(row: Row, case: Case) -> list[str]:
-    """The files of a case that were retained, relative to the run's folder."""
+    """Return the files of a case that were retained, relative to the run's folder."""
     ends = tuple(f"/{path}" for path in case.attachments)
     return [one.path for one in row.evidence if one.path.endswith(ends)] if ends else []
 
 
 def message_of(attempt: AttemptFinished) -> str:
-    """Why an attempt did not pass; empty where nothing is known."""
+    """Return the reason why an attempt did not pass; empty if unknown."""
     return attempt.error.message if attempt.error is not None else ""
 
 
@@ -134,7 +136,7 @@ def step_of(attempt: AttemptFinished) -> str:
 
 
 def explained(attempt: AttemptFinished, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What is known of an attempt that did not pass, a name and a text each, as far as there is any.
+    """Yield the known details of an attempt that did not pass, a name and a text each.
 
     Args:
         attempt: as recorded.
@@ -168,7 +170,7 @@ class GateRow:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRow:
-    """The last state of a row of the health matrix, and the rungs of recovery that it took."""
+    """The last state of a row of the health matrix, and its recovery steps."""
 
     component: str
     state: str
@@ -187,7 +189,7 @@ class IncidentRow:
         reason: what was seen.
         outcome: `recovered`, `failed`, `unresolved`; `open` while it goes on.
         seconds: how long, None while it goes on.
-        rungs: what was tried, in order.
+        rungs: the recovery steps that were tried, in order.
         tests: tasks that it overlapped.
         opened, closed: when; empty while it goes on.
     """
@@ -205,7 +207,7 @@ class IncidentRow:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What would save time.
+    """A suggestion that saves time.
 
     Attributes:
         rule: its id.
@@ -243,7 +245,7 @@ class Report:
         suite, title: of the plan.
         methods: ids of those that a row uses, in the order of the plan.
         rows: in the order of the selection.
-        gates: of the plan; empty for a run that never judged any because it never began.
+        gates: of the plan; empty for a run that evaluated none because it never began.
         services: by component.
         paces: suspicious durations, in the order of the rows.
         comparisons: each further method with the first.

@@ -1,4 +1,4 @@
-"""Who watches a run: the console, and the files that are written when it ends.
+"""Create the observers of a run: the console, and the writer of the files at its end.
 
 `write` makes the same files later, from the ledger alone.
 """
@@ -44,7 +44,7 @@ def write(root: Path, plan: Plan, folder: Path) -> tuple[Path, ...]:
 
 
 def report_of(root: Path, plan: Plan, folder: Path, *, embed: bool = False) -> Report:
-    """The report of a run from its ledger, with its pictures if it is to `embed` them. Raises as `write`."""
+    """Return the report of a run from its ledger, with its pictures if it is to `embed` them. Raises as `write`."""
     view, waits = View(steps=len(plan.methods) > 1), Waits(plan.tests)
     for event in read(folder / LEDGER):
         view.see(event)
@@ -53,7 +53,7 @@ def report_of(root: Path, plan: Plan, folder: Path, *, embed: bool = False) -> R
 
 
 def under_way(root: Path, folder: Path, plan: Plan, view: View) -> Report:
-    """The report of a run so far: with its past and its evidence, without advice."""
+    """Return the report of a run so far: with its past and its evidence, without advice."""
     found = report(plan, view, _places(root, plan))
     earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
     return dataclasses.replace(found, earlier=tuple(earlier), shown=shown(root, folder, plan, found))
@@ -83,7 +83,9 @@ def ended(root: Path, folder: Path, plan: Plan, view: View, waits: Waits, *, emb
 
 
 def _usual(plan: Plan, report: Report, folder: Path, place: str) -> tuple[Comparison, ...]:
-    """The comparisons of methods with the baselines of both; without them when the file is damaged, which the run has said."""
+    """Return the comparisons of methods with the baselines of both; without them if the file is damaged, which the run
+    has reported.
+    """
     if not report.comparisons:
         return ()
     try:
@@ -94,7 +96,7 @@ def _usual(plan: Plan, report: Report, folder: Path, place: str) -> tuple[Compar
 
 
 def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
-    """Who watches a run: the writer of its files, then the console, which names them.
+    """Return the observers of a run: the writer of its files, then the console, which names them.
 
     Args:
         root: the project root.
@@ -111,12 +113,12 @@ def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
 
 
 def relative(path: Path, root: Path) -> str:
-    """The path relative to the root when it lies inside, for people and for CI."""
+    """Return the path relative to the root when it lies inside, for people and for CI."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 def _live() -> bool:
-    """Whether stderr is a terminal that can be drawn on, with a person before it."""
+    """Return True if stderr is a terminal that can be drawn on, with a person before it."""
     return (
         sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb", "unknown"} and not os.environ.get("CI")
     )
@@ -146,7 +148,7 @@ class _Files:
         self._waits.see(event)
 
     def close(self, view: View) -> None:
-        """Write. A disk that refuses does not undo the run: the ledger is closed already, so it is said instead."""
+        """Write the files. A disk error does not undo the run, because the ledger is closed already, so it is reported."""
         try:
             found = ended(self._root, self._folder, self._plan, view, self._waits)
             self.written = paths = _write(self._root, self._folder, found)

@@ -100,7 +100,7 @@ def _module(root: Path, name: str, path: Sequence[Path], *, run: bool = False) -
 
 
 def _closure(root: Path, begin: Sequence[Path], path: Sequence[Path]) -> set[Path]:
-    """These files and the modules below the root that they import, directly or not."""
+    """Return these files and the modules below the root that they import, directly or not."""
     found: set[Path] = set()
     ahead = list(begin)
     while ahead and len(found) < MOST_MODULES:

@@ -89,7 +89,7 @@ class Request(msgspec.Struct, frozen=True):
         browser: None when the test needs none.
         headed: show the browser.
         mark: the tree mark (`orchestra.runtime.processes.process`) of everything that this attempt starts.
-        secrets: names of the variables whose values nobody may write down.
+        secrets: names of the variables whose values are masked.
     """
 
     task: str

@@ -41,7 +41,7 @@ def files_digest(root: Path, files: Iterable[Path], stop: Callable[[], bool] = l
     Args:
         root: their paths are relative to it.
         files: absolute.
-        stop: whether nobody wants it any more; asked for each piece, and the digest of the rest is that of nothing.
+        stop: whether the result is no longer needed; called for each piece, and the digest of the rest is that of nothing.
     """
     digest = hashlib.sha256()
     for path in files:
@@ -101,7 +101,7 @@ class Builds:
     Args:
         root: the project root.
         plan: the suite.
-        stop: whether the run is told to end; the inputs of a test are read no further then.
+        stop: whether the run is ending; the inputs of a test are then read no further.
     """
 
     def __init__(self, root: Path, plan: Plan, stop: Callable[[], bool] = lambda: False) -> None:

@@ -1,10 +1,10 @@
 """doit's side of a run: tasks, reporter, and the pump that feeds the engine. The only module that imports doit.
 
 Each test is two doit tasks. `_run:cli:B004` executes and records, and never fails; `cli:B004` reads the verdict and
-fails honestly. doit owns the graph and the selection; the pump stands in for doit's runners, takes every ready task from
-its dispatcher, hands `_run` tasks to the session without blocking, and lets the engine start tests only when doit has
-nothing more ready. So `doit`, `doit cli`, `doit cli:B004`, `doit list --all` and `doit -n 4` work as a doit user expects.
-Longer than other modules because nothing else may know doit.
+fails honestly. doit owns the graph and the selection; the pump replaces doit's runners, takes every ready task from its
+dispatcher, hands `_run` tasks to the session without blocking, and lets the engine start tests only when doit has
+nothing more ready. So `doit`, `doit cli`, `doit cli:B004`, `doit list --all` and `doit -n 4` work as a doit user
+expects. Longer than other modules because no other module imports doit.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Launch:
         plan: that plan, where it is at hand; else it is read for the suite that doit selects.
         load: reads it, from project, suite and profile.
         code: the exit code, once the run is closed.
-        told: an error that ended the run, to be shown once.
+        told: an error that ended the run, to be reported once.
     """
 
     project: Project

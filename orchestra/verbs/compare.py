@@ -99,7 +99,7 @@ def _side(home: Path, plan: Plan, side: str, run: str) -> tuple[Mapping[str, Sid
 
 
 def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
-    """Return what became of the tasks of a run, and where it ran, as baselines name it.
+    """Return the results of the tasks of a run, and the shape of its machine.
 
     Raises:
         UsageError: there is no such run.

@@ -8,6 +8,8 @@ import pytest
 
 from orchestra import plan as plans
 from orchestra.compiler.emit import files
+from orchestra.compiler.rules.commands import CLIENT_COMMANDS
+from tests.support import claude
 from tests.support import plans as plan_samples
 
 
@@ -31,3 +33,51 @@ def test_claude_accepts_the_commands(node_tools, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+RULE = '---\ndescription: "Checkout --- nightly"\nallowed-tools: "Bash(orchestra:*)"\n---\n\n# Checkout\n'
+TITLES = ("Checkout", "Checkout --- nightly", "|---|", "------", "---\nmodel: x", '"--- # \\---')
+
+
+def followed(node_tools, folder, content):
+    """The text of a command that reaches the model, and what its first line is denied."""
+    target = folder / ".claude" / "commands" / "test_shop.md"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(content)
+    with claude.stub_of("orchestra compile --check") as stub:
+        result = claude.ask(node_tools, folder, stub, "/test_shop T1")[-1]
+    assert not stub.lines
+    return stub.prompt_of("test_shop"), result["permission_denials"]
+
+
+@pytest.mark.node
+@pytest.mark.xdist_group("node")
+@pytest.mark.parametrize("title", TITLES)
+def test_claude_reads_the_whole_frontmatter_of_a_command(node_tools, tmp_path, title):
+    plan = plan_samples.small(title=title, tests=(plans.Test("T1", title, ("cli",)),))
+    content = next(file.content for file in files.files([plan]) if file.kind == "command")
+    text, denials = followed(node_tools, tmp_path / "project", content)
+    assert text.lstrip().startswith("# ")
+    assert "Selection (default: all tests): T1\n" in text
+    assert "allowed-tools" not in text
+    assert denials == []
+
+
+@pytest.mark.node
+@pytest.mark.xdist_group("node")
+def test_claude_ends_the_frontmatter_at_a_plain_rule(node_tools, tmp_path):
+    text, denials = followed(node_tools, tmp_path / "project", RULE.encode())
+    assert text.startswith('nightly"\nallowed-tools')
+    assert [denial["tool_name"] for denial in denials] == ["Bash"]
+
+
+@pytest.mark.node
+@pytest.mark.xdist_group("node")
+def test_the_names_of_claude_are_reserved(node_tools, tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    with claude.stub_of() as stub:
+        init = claude.ask(node_tools, folder, stub, "Good morning")[0]
+    names = {name for name in init["slash_commands"] if not name.startswith("_")}
+    assert "compact" in names
+    assert names <= CLIENT_COMMANDS

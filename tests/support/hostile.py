@@ -56,6 +56,8 @@ NASTY = [
     "a\u200bb\ufeffc",
     "\U000e0041\U000e0042",
     "---",
+    "Checkout --- nightly",
+    "------",
     "---\nmodel: opus\n---",
     "key: value",
     "yes",

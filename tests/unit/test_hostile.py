@@ -220,12 +220,16 @@ def test_each_title_stands_in_its_cell(plan):
 
 def body(text: str) -> str:
     """A command without its frontmatter and a page without its mark, which are not Markdown."""
-    if text.startswith("---\n"):
-        return text.split("\n---\n", 1)[1]
-    return text.partition("\n")[2]
+    head = CLIENT_HEAD.match(text)
+    return text[head.end() :] if head else text.partition("\n")[2]
 
 
 # ------------------------------------------------------------------------------------------------------------- commands
+# The frontmatter as Claude Code reads it: the first `---` ends it, wherever it is.
+CLIENT_HEAD = re.compile(r"^---\s*\n([\s\S]*?)---\s*\n?")
+dashed = texts | st.text(st.sampled_from("-|: \"\\\n'#ab"), min_size=1, max_size=24)
+
+
 @some
 @given(hostile_plans())
 def test_a_command_holds_no_trigger_from_the_spec(plan):
@@ -241,14 +245,16 @@ def test_a_command_holds_no_trigger_from_the_spec(plan):
         assert "`" not in re.sub(r"`[._/=\[\],:-][0-9A-Za-z._/=\[\],: -]*`", "", rest)
 
 
-@some
-@given(hostile_plans())
-def test_the_frontmatter_is_read_whole(plan):
+@many
+@given(dashed)
+@each_nasty
+def test_the_client_reads_the_whole_frontmatter(text_of_all):
+    plan = plan_of(*[text_of_all] * 14)
     for path in COMMANDS:
         text = made(plan)[path]
-        assert text.startswith("---\n")
-        head = text[4:].split("\n---\n", 1)[0]
-        data = YAML(typ="safe", pure=True).load(head)
+        head = CLIENT_HEAD.match(text)
+        assert text[head.end() :].startswith("# ")
+        data = YAML(typ="safe", pure=True).load(head[1])
         assert set(data) == {"metadata", "description", "argument-hint", "allowed-tools"}
         assert draw.clip(draw.one_line(plan.title), 160) in data["description"]
         assert marker.read(text.encode()) == (marker.FORMAT, None)
@@ -261,6 +267,7 @@ def test_a_yaml_scalar_gives_the_text_back(text):
     literal = escape.yaml(text)
     assert YAML(typ="safe", pure=True).load(literal) == text
     assert not set(literal) & set("\n\r$@`")
+    assert "---" not in literal
 
 
 # -------------------------------------------------------------------------------------------------------------- Mermaid

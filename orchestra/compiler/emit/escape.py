@@ -15,8 +15,9 @@ from orchestra.draw import HIDDEN
 
 _PYTHON = re.compile(rf"[\n\r\t\\'{HIDDEN}]")
 _PYTHON_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\\": r"\\", "'": r"\'"}
-# `$`, `@`, braces and the backtick too: the bytes of a command's frontmatter then hold no trigger of its reader.
-_YAML = re.compile(rf'["\\$@`{{}}\n\r\t\u2028\u2029\ufffe\uffff{HIDDEN}]')
+# `$`, `@`, braces and the backtick too: the bytes of a command's frontmatter then hold no trigger of its reader. Nor
+# `---`, at which Claude Code ends the frontmatter wherever it is, in a quoted text too.
+_YAML = re.compile(rf'["\\$@`{{}}\n\r\t\u2028\u2029\ufffe\uffff{HIDDEN}]|-(?=--)')
 _YAML_SHORT = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 

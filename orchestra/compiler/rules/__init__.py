@@ -1,4 +1,4 @@
-"""The semantic rules: what a spec that the schema has passed may still not say.
+"""Define the semantic rules for specs that the schema accepts.
 
 A rule is one small function from a context to problems; its name is its id, its docstring its page in docs/rules.md. No
 rule relies on another one: each passes over what only another one may refuse, so that all problems show at once.
@@ -12,6 +12,7 @@ from orchestra.compiler.include import Assembled
 from orchestra.compiler.rules import (
     address,
     characters,
+    commands,
     cycles,
     drivers,
     files,
@@ -43,6 +44,7 @@ RULES: dict[str, Rule] = {
         saved,
         address,
         drivers,
+        commands,
         keys,
         health,
         ports,
@@ -61,11 +63,11 @@ SUITE_RULES: dict[str, Callable[[Sequence[Context]], Iterator[Diagnostic]]] = {
 
 
 def check(spec: Spec, source: Assembled) -> list[Diagnostic]:
-    """Every problem that a rule finds in a spec, sorted by place, each once."""
+    """Return every problem that a rule finds in a spec, sorted by place, each once."""
     context = Context(spec, source)
     return sorted({problem for rule in RULES.values() for problem in rule(context)})
 
 
 def check_suites(contexts: Sequence[Context]) -> list[Diagnostic]:
-    """Every problem between specs of one project, sorted by place, each once."""
+    """Return every problem between specs of one project, sorted by place, each once."""
     return sorted({problem for rule in SUITE_RULES.values() for problem in rule(contexts)})

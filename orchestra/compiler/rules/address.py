@@ -25,7 +25,7 @@ def printed_names(row: ComponentSpec) -> frozenset[str]:
 
 
 def has_address(row: ComponentSpec) -> bool:
-    """Whether a component has an address: a `url`, or a service with a port of its own or one found in its log."""
+    """Return True if a component has an address: a `url`, or a service with a port of its own or one found in its log."""
     service: Mapping[str, Any] = row.get("service") or {}
     own = "url" in row or "port" in service or "port_range" in service
     return own or (bool(service) and "port" in printed_names(row))
@@ -112,7 +112,7 @@ def unordered_address(context: Context) -> Iterator[Problem]:
 
 
 def _needed(rows: Mapping[str, ComponentSpec], name: str) -> set[str]:
-    """A component and all that is ready before it."""
+    """Return a component and all that is ready before it."""
     found: set[str] = set()
     stack = [name]
     while stack:

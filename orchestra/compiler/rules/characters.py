@@ -21,7 +21,7 @@ _JOINER = "\u200d"
 
 
 def _joins_emoji(text: str, index: int) -> bool:
-    """Whether a zero-width joiner stands between two pictures, as in a family emoji."""
+    """Return True if a zero-width joiner is between two pictures, as in a family emoji."""
     before = text[index - 1 : index].replace("\ufe0f", text[index - 2 : index - 1] or " ")
     after = text[index + 1 : index + 2]
     return all(unicodedata.category(one) in ("So", "Sk") for one in (before, after) if one) and bool(before and after)

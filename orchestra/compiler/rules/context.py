@@ -1,7 +1,7 @@
-"""What a rule is given: the spec, where its lines stand, and views that several rules need.
+"""Provide the input of rules: the spec, the places of its lines, and views that several rules need.
 
-The views are made once and on demand. They are what keeps all rules together fast: each list of steps and each text is
-walked once, and a path is spelled out only for what a rule has something to say about.
+The views are computed once and on demand, for speed: each list of steps and each text is walked once, and a path is
+built only for a problem.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orchestra.names import Reference
 from orchestra.yamltext.document import Path
 
 Made = TypeVar("Made")
-# A step as it is found: the path of its list, its number there, and what stands behind its verb.
+# A step: the path of its list, its number there, and the arguments of its verb.
 _Written: TypeAlias = tuple[Path, int, Any]
 _STEPS = frozenset({"before", "steps", "finally"})
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -36,12 +36,12 @@ class Step(NamedTuple):
     body: Any
 
     def path(self, verb: str, *below: str | int) -> Path:
-        """The path of what stands behind the verb, or below it."""
+        """Return the path of the arguments of the verb, or below them."""
         return (*self.section, self.number, verb, *below)
 
 
 class Text(NamedTuple):
-    """A text with references in it. `section` is the part of a test, group or block in which it stands, else empty."""
+    """A text with references in it. `section` is its part of a test, group or block, else empty."""
 
     path: Path
     value: str
@@ -50,7 +50,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Context:
-    """One spec for the rules to judge.
+    """One spec for the rules.
 
     Attributes:
         spec: what the schema has passed.
@@ -62,7 +62,7 @@ class Context:
     _made: dict[Callable[[Context], Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, view: Callable[[Context], Made]) -> Made:
-        """What `view` makes of this context, made the first time that it is asked for."""
+        """Return the result of `view` for this context, computed once."""
         if view not in self._made:
             self._made[view] = view(self)
         made: Made = self._made[view]
@@ -100,7 +100,7 @@ class Context:
         return by_verb, texts
 
     def steps(self, verb: str) -> list[Step]:
-        """Every step with this verb that is written, in the order of the spec."""
+        """Return every step with this verb that is written, in the order of the spec."""
         known = self._steps.get(verb)
         if known is None:
             known = self._steps[verb] = [Step(*written) for written in self._walked[0].get(verb, ())]
@@ -117,7 +117,7 @@ class Context:
 
     @property
     def texts(self) -> list[Text]:
-        """Every text of the spec that holds `${`, but for those of profiles, which are judged where they apply."""
+        """Return every text of the spec that holds `${`, except those of profiles, which are checked where they apply."""
         return self._walked[1]
 
     @functools.cached_property
@@ -165,11 +165,13 @@ class Context:
         return known
 
     def place(self, path: Path, *, key: bool = False) -> Place:
-        """Where a value, or its key, stands."""
+        """Return the place of a value, or of its key."""
         return self.source.place(path, key=key)
 
     def place_inside(self, path: Path, value: str, offset: int) -> Place:
-        """Where a character of a text stands; the text's begin when its spelling hides the column (escapes, folding)."""
+        """Return the place of a character of a text; the start of the text if its spelling hides the column (escapes,
+        folding).
+        """
         place = self.source.place(path)
         text = next(one.marks.text for one in self.source.documents if one.file == place.file)
         tail = _LINE_END.split(text, place.line)[place.line - 1][place.column - 1 :]
@@ -181,7 +183,7 @@ class Context:
 
 
 def errors_of(context: Context) -> Iterator[tuple[Path, ErrorsSpec]]:
-    """Every `errors:` of the spec, with its path."""
+    """Yield every `errors:` of the spec, with its path."""
     if "errors" in context.spec:
         yield ("errors",), context.spec["errors"]
     for section in ("methods", "groups", "tests"):
@@ -190,7 +192,7 @@ def errors_of(context: Context) -> Iterator[tuple[Path, ErrorsSpec]]:
 
 
 class Problem(NamedTuple):
-    """What a rule has found: where, what, and the mend."""
+    """A problem that a rule found: place, message, hint."""
 
     place: Place
     message: str
@@ -214,7 +216,7 @@ def rule(judge: Judge) -> Rule:
 
 
 def rule_id(judge: Callable[..., Any]) -> str:
-    """The id of a rule: the name of its function, with dashes."""
+    """Return the id of a rule: the name of its function, with dashes."""
     return judge.__name__.replace("_", "-")
 
 
@@ -255,7 +257,7 @@ def _collect(value: Any, path: Path, section: Path, found: list[Text]) -> None:
 
 
 def scalar(value: Any) -> str:
-    """A value as a message quotes it."""
+    """Return a value as a message quotes it."""
     return f'"{value}"' if isinstance(value, str) else resolve.scalar_text(value)
 
 

@@ -9,7 +9,7 @@ from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.rules.graph import cycles
 from orchestra.yamltext.document import Path
 
-# A group stands in the graph of tests as two nodes, so that its edges grow with the tests and not with their square.
+# A group has two nodes in the graph of tests, so that its edges grow with the tests and not with their square.
 _START, _END = "<", ">"
 
 
@@ -50,7 +50,7 @@ def dependency_cycle(context: Context) -> Iterator[Problem]:
 
 
 def _in_order(context: Context) -> bool:
-    """Whether every test stands behind all that it waits for, as it does in most specs: then there is no cycle."""
+    """Return True if every test comes after all that it waits for, as in most specs: then there is no cycle."""
     ids, groups = context.test_ids, context.spec.get("groups", {})
     earlier = _earlier_groups(context)
     seen: set[str] = set()
@@ -92,7 +92,7 @@ def _shown(node: str) -> str:
 
 
 def _edge(context: Context, cycle: Sequence[str]) -> Path:
-    """Where the first node of a cycle names the second."""
+    """Return the place at which the first node of a cycle names the second."""
     first, second = cycle[0], cycle[1]
     test = context.spec["tests"][first]
     for key, names in (("needs", test.get("needs", [])), ("after", test.get("after", []))):

@@ -16,7 +16,7 @@ from orchestra.steps.vocabulary import VERBS
 from orchestra.yamltext.document import Path
 
 _ALL_BROWSERS: frozenset[str] = frozenset(get_args(Browser))
-# What each browser driver can launch and drive.
+# The browsers that each driver can launch and drive.
 DRIVES: dict[Driver, frozenset[str]] = {"playwright": _ALL_BROWSERS, "mcp": _ALL_BROWSERS - {"webkit"}}
 
 _NEEDS: dict[Kind, str] = {"browser": "a browser", "http": "requests", "command": "a process"}
@@ -42,12 +42,12 @@ class _Casting:
 
     @functools.cached_property
     def all_alike(self) -> bool:
-        """Whether every test runs by the same methods, surely."""
+        """Return True if every test certainly runs by the same methods."""
         tests = self.context.spec["tests"].values()
         return self._steps_alike and not any("methods" in test or "command" in test or "use" in test for test in tests)
 
     def methods_of(self, test: TestSpec) -> tuple[str, ...]:
-        """The methods that run a test, as `resolve.methods_of` has it; unknown ones left out."""
+        """Return the methods that run a test, as `resolve.methods_of` has it; unknown ones left out."""
         if "methods" in test:
             return tuple(name for name in test["methods"] if name in self.context.methods)
         if "command" in test or "use" in test:
@@ -180,7 +180,7 @@ def browser_driver(context: Context) -> Iterator[Problem]:
 
 
 def _browsers(test_id: str, test: TestSpec, default: str) -> Iterator[tuple[str, Path]]:
-    """The browsers that a test runs in, and where they are named."""
+    """Yield the browsers that a test runs in, and where they are named."""
     if "browser" in test.get("matrix", ()):
         for index, browser in enumerate(test["matrix"]["browser"]):
             yield str(browser), ("tests", test_id, "matrix", "browser", index)
@@ -228,21 +228,6 @@ def session_workers(context: Context) -> Iterator[Problem]:
             )
 
 
-@rule
-def command_name(context: Context) -> Iterator[Problem]:
-    """Two methods write the same slash command: their names are equal, or differ only in case."""
-    seen: dict[str, str] = {}
-    for name, method in context.spec.get("methods", {}).items():
-        if "command" in method:
-            first = seen.setdefault(method["command"].casefold(), name)
-            if first != name:
-                place = context.place(("methods", first, "command"))
-                message = f'the command "{method["command"]}" is written by the method "{first}" too, at {place}'
-                yield Problem(
-                    context.place(("methods", name, "command")), message, "give each method a command of its own"
-                )
-
-
 RULES = (
     driver_lacks_step,
     unreachable_test,
@@ -250,5 +235,4 @@ RULES = (
     browser_driver,
     need_method,
     session_workers,
-    command_name,
 )

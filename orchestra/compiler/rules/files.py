@@ -14,11 +14,13 @@ from orchestra.plan import REPORT_KINDS
 from orchestra.yamltext.document import Path
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+# A file system allows 255; orchestra adds a prefix and an ending.
+MOST_NAME_BYTES = 200
 _DEFAULT_OUTPUTS = {"doit": "dodo.py", "commands": ".claude/commands"}
 
 
 def _outside(path: str) -> str:
-    """Why a path is not inside the root, empty when it is. What a name at its begin stands for is not known."""
+    """Return the reason why a path is not inside the root, empty if it is. The value of a leading name is unknown."""
     if path.startswith("/"):
         return "is an absolute path"
     if path == "~" or path.startswith("~/"):
@@ -34,7 +36,7 @@ def _outside(path: str) -> str:
 
 
 def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
-    """Every path of the spec and where it stands, but for those of included files, which the reader has judged."""
+    """Yield every path of the spec and its place, except those of included files, which the reader has checked."""
     spec = context.spec
     for at, command, _ in context.commands:
         yield from (((*at, key), command[key]) for key in ("cwd", *REPORT_KINDS) if key in command)
@@ -81,7 +83,7 @@ def file_name(context: Context) -> Iterator[Problem]:
 
 
 def outputs(spec: Spec) -> dict[str, str]:
-    """The files that a spec compiles to, with the key of `compile` that says so. Paths as they are written."""
+    """Return the paths of the files that a spec compiles to, with their key of `compile`."""
     said: Mapping[str, str] = {key: str(value) for key, value in spec.get("compile", {}).items()}
     folder = said.get("commands", _DEFAULT_OUTPUTS["commands"])
     commands = [method["command"] for method in spec.get("methods", {}).values() if "command" in method]
@@ -113,6 +115,40 @@ def output_path(context: Context) -> Iterator[Problem]:
         yield Problem(context.place(("compile", "docs")), message, "choose another path")
 
 
+def _size(name: str) -> int:
+    """Return the number of bytes of a file name."""
+    return len(name.encode())
+
+
+def _file_names(context: Context) -> Iterator[tuple[Path, str]]:
+    """Yield each name of the spec that becomes the name of a file or folder, and its path in the spec."""
+    spec = context.spec
+    yield ("suite",), spec["suite"]
+    sections: Mapping[str, Mapping[str, Any]] = spec  # type: ignore[assignment]
+    for section in ("profiles", "methods", "health"):
+        yield from (((section, name), name) for name in sections.get(section, {}))
+    for test_id, test in spec["tests"].items():
+        ids = (one_id for one_id, _ in resolve.matrix_tests(test_id, test)) if "matrix" in test else [test_id]
+        yield ("tests", test_id), max(ids, key=_size, default=test_id)
+    for key in ("doit", "commands", "docs"):
+        path = str(spec.get("compile", {}).get(key, ""))
+        yield ("compile", key), max(path.split("/"), key=_size)
+
+
+@rule
+def name_length(context: Context) -> Iterator[Problem]:
+    """A name of the spec is too long for a file or a folder of that name: more than 200 bytes.
+
+    These are the names of suite, profiles, methods, components and tests, and each part of a path under `compile`.
+    """
+    for path, name in _file_names(context):
+        size = _size(name)
+        if size > MOST_NAME_BYTES:
+            place = context.place(path, key=path[0] not in {"suite", "compile"})
+            message = f'"{name[:20]}…" has {size} bytes, and a file of that name at most {MOST_NAME_BYTES}'
+            yield Problem(place, message, "write a shorter name")
+
+
 # -------------------------------------------------------------------------------------------------- shared reports
 class _Claim:
     """A test that writes a report of its cases: its id in the plan, its entry in the spec, its methods."""
@@ -126,7 +162,7 @@ class _Claim:
 
 
 def _report(spec: Spec, test_id: str, test: TestSpec) -> tuple[Path, str, dict[str, Any]] | None:
-    """Where the path of the report of a command test is written, the path, and the parameters given to its block."""
+    """Yield the place of the report path of a command test, the path, and the parameters of its block."""
     command: Mapping[str, Any] = test.get("command", {})
     path: Path = ("tests", test_id, "command")
     given: dict[str, Any] = {}
@@ -194,11 +230,11 @@ def _clash(context: Context, tests: Sequence[_Claim]) -> list[str]:
 
 
 def _alone(spec: Spec, tests: Sequence[str]) -> bool:
-    """Whether a resource lets only one of the tests run at a time."""
+    """Return True if a resource lets only one of the tests run at a time."""
     amounts = spec.get("resources", {})
     held = [spec["tests"][name].get("resources", {}) for name in tests]
     common = frozenset(amounts).intersection(*held)
     return any(min(one[name] for one in held) * 2 > amounts[name] for name in common)
 
 
-RULES = (path_outside, file_name, output_path, shared_junit)
+RULES = (path_outside, file_name, output_path, name_length, shared_junit)

@@ -13,7 +13,7 @@ def cycles(edges: Mapping[str, Iterable[str]], order: Callable[[str], Any]) -> I
         edges: what each node points to; what is no node itself is passed over, and so is a node that points to itself.
         order: the key by which a cycle's first node is chosen, asked only for nodes that are in a knot.
     """
-    # What is peeled off from both sides lies on no cycle; nearly always nothing is left.
+    # A node that is peeled off from both sides lies on no cycle; nearly always nothing is left.
     left = _peeled(_peeled({node: [other for other in others if other != node] for node, others in edges.items()}))
     back = _reversed(left)
     for node in sorted(left, key=order):
@@ -31,7 +31,7 @@ def cycles(edges: Mapping[str, Iterable[str]], order: Callable[[str], Any]) -> I
 
 
 def _peeled(edges: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The graph turned round, without the nodes from which no cycle can be reached (Kahn, 1962)."""
+    """Return the graph turned round, without the nodes from which no cycle can be reached (Kahn, 1962)."""
     back = _reversed(edges)
     waiting = dict.fromkeys(edges, 0)
     for others in back.values():
@@ -56,7 +56,9 @@ def _reversed(edges: Mapping[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _reach(start: str, edges: Mapping[str, list[str]]) -> dict[str, str]:
-    """Each node that can be reached, with the node before it on a shortest way; `start` only when it is on a cycle."""
+    """Return each node that can be reached, with the node before it on a shortest way; `start` only when it is on a
+    cycle.
+    """
     before: dict[str, str] = {}
     wave = [start]
     while wave:

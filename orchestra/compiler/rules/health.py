@@ -1,4 +1,4 @@
-"""Rules about rows of the health matrix: probes, retries, ladders."""
+"""Check rows of the health matrix: probes, retries, recovery policies."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def idle_backoff(context: Context) -> Iterator[Problem]:
 
 
 def _fitting(retries: BackoffSpec, within: float) -> int | None:
-    """How many retries have time, with the shortest waits that the spread allows; None when all have."""
+    """Return how many retries have time, with the shortest waits that the spread allows; None when all have."""
     wait, total = retries.get("initial_seconds", 0.2), 0.0
     longest, factor = retries.get("max_seconds", 5.0), retries.get("factor", 2.0)
     for number in range(min(retries.get("max", 5), _MANY)):

@@ -35,7 +35,7 @@ class _Scope(NamedTuple):
     free: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
-        """Whether a name has a value here, as far as the spec can tell."""
+        """Return True if a name has a value here, as far as the spec shows."""
         if name in self.known:
             return True
         head, _, rest = name.partition(".")
@@ -58,7 +58,9 @@ class _Scopes:
 
     @cached_property
     def addresses(self) -> frozenset[str]:
-        """What components bind: their addresses, also of those that have none (another rule's matter), and what they print."""
+        """Return the names that components bind: their addresses, also of those without one (another rule's matter),
+        and their log groups.
+        """
         rows = self.context.spec.get("health", {})
         return frozenset(f"{name}.{part}" for name, row in rows.items() for part in (*ADDRESS, *printed_names(row)))
 
@@ -76,11 +78,11 @@ class _Scopes:
         return _Scope("", frozenset(known), _LATE)
 
     def misplaced(self, name: str) -> bool:
-        """Whether a name has a value, but somewhere else."""
+        """Return True if a name has a value, but somewhere else."""
         return self._anywhere.has(name)
 
     def of(self, path: Path) -> _Scope:
-        """The scope of the text at a path."""
+        """Return the scope of the text at a path."""
         key = self._key(path)
         scope = self.made.get(key)
         if scope is None:
@@ -130,7 +132,7 @@ class _Scopes:
 
 
 def _strangers(context: Context) -> list[tuple[Text, Reference, _Scope, bool]]:
-    """Each reference to a name without a value where it stands, with whether it has one somewhere else."""
+    """Yield each reference without a value at its place, and whether the name has a value somewhere else."""
     scopes = _Scopes(context)
     found: list[tuple[Text, Reference, _Scope, bool]] = []
     section: Path = ()

@@ -32,6 +32,7 @@ _SUBJECTS = {
     "saved": "Names in texts",
     "address": "Addresses",
     "drivers": "Methods and drivers",
+    "commands": "Methods and drivers",
     "keys": "Keys without an effect",
     "health": "The health matrix",
     "ports": "Ports",

@@ -14,7 +14,7 @@ from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps import vacuous
 from orchestra.yamltext.document import Path
 
-# What Python's syntax has and JavaScript's has not, or means otherwise: found, and what to write.
+# Python syntax that JavaScript lacks, or reads differently: the match, and the replacement.
 _FOREIGN: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\(\?P[<=>]"), "a group is named (?<name>…) and referred to by \\k<name>"),
     (re.compile(r"(?<!\\)(?:\\\\)*\\A"), "it has no \\A; write ^"),
@@ -35,7 +35,7 @@ _SPELLING: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def _python_fault(pattern: str) -> tuple[int, str] | None:
-    """Where and why Python cannot read a pattern."""
+    """Return the position and the reason of an error in a Python pattern."""
     try:
         compiled(pattern)
     except PatternFaultError as error:
@@ -44,7 +44,7 @@ def _python_fault(pattern: str) -> tuple[int, str] | None:
 
 
 def _javascript_fault(pattern: str) -> tuple[int, str] | None:
-    """Where and why JavaScript cannot read a pattern, as far as Python's parser can tell."""
+    """Return the position and the reason of an error in a JavaScript pattern, as far as Python's parser can find it."""
     for foreign, why in _FOREIGN:
         found = foreign.search(pattern)
         if found is not None:
@@ -102,7 +102,7 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
         ("JavaScript", _javascript_patterns(context), _javascript_fault),
     ):
         for path, pattern in patterns:
-            # A name stands for text that is not known yet.
+            # The value of a name is not known yet.
             fault = fault_of(pattern) if "${" not in pattern else None
             if fault is not None:
                 message = f'"{pattern}" is not valid in {language}: {fault[1]}'

@@ -1,4 +1,4 @@
-"""Rules about profiles as they are written; what they make of the spec is judged by all the other rules."""
+"""Check profiles as they are written; the other rules check their effect on the spec."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def profile_null(context: Context) -> Iterator[Problem]:
 
 
 def _lost(patch: Any, base: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, list[str]]]:
-    """The path of each null without a value to take away, its first key that is not there, and the keys that are."""
+    """Yield the path of each null without a value to take away, its first key that is not there, and the keys that are."""
     known = list(base) if isinstance(base, dict) else []
     for key, value in patch.items():
         if value is None and key not in known:

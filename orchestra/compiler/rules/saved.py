@@ -28,7 +28,7 @@ def _reads(context: Context) -> dict[Path, list[Text]]:
 
 
 def _saves(verb: str, body: Any) -> Iterator[str]:
-    """The names that a step keeps values under."""
+    """Yield the names that a step keeps values under."""
     if verb == "set":
         yield from body
     elif verb in ("http", "evaluate") and isinstance(body, dict) and "save" in body:
@@ -50,7 +50,7 @@ def _judge(context: Context, texts: Sequence[Text], have: set[str]) -> Iterator[
 def _walk(
     context: Context, reads: _Reads, steps: Sequence[StepSpec], section: Path, have: set[str], inside: tuple[str, ...]
 ) -> Iterator[Problem]:
-    """The reads of a list of steps that come too early; `have` takes in what the steps save."""
+    """Yield the reads of a list of steps that come too early; `have` takes in what the steps save."""
     for index, step in enumerate(steps):
         yield from _judge(context, reads.get((*section, index), ()), have)
         verb, body = resolve.verb_of(step)

@@ -42,7 +42,7 @@ def shared_output(contexts: Sequence[Context]) -> Iterator[Diagnostic]:
 
 
 def _said_at(context: Context, file: str, key: str) -> Path:
-    """Where a spec says that it writes a file; where nothing does, its suite."""
+    """Return the place at which a spec declares an output file; without one, its suite."""
     if key == "commands":
         for name, method in context.spec.get("methods", {}).items():
             if file.endswith(f"/{method.get('command', '')}.md"):

@@ -209,7 +209,7 @@ def _action_timeouts(context: Context) -> Iterator[Problem]:
 
 
 def _seconds(context: Context, step: Step) -> float:
-    """How long a step waits; 0 where a block's parameter or a matrix says it."""
+    """Return the wait of a step; 0 if a block's parameter or a matrix defines it."""
     value = step.body["within_seconds"]
     if isinstance(value, str):
         value = context.spec.get("vars", {}).get(value[2:-1].removeprefix("vars."), 0)
@@ -217,7 +217,7 @@ def _seconds(context: Context, step: Step) -> float:
 
 
 def _users(context: Context, section: Path) -> Iterator[str]:
-    """The tests that run a list of steps, through groups and blocks too."""
+    """Yield the tests that run a list of steps, through groups and blocks too."""
     seen: set[Path] = set()
     stack: list[Path] = [section[:2]]
     while stack:

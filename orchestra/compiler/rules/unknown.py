@@ -160,7 +160,7 @@ def _uses(context: Context) -> list[_Use]:
 
 
 def _at_name(context: Context, use: _Use) -> Place:
-    """Where a use names its block: `use: ask` or `use: {ask: {…}}`."""
+    """Return the place at which a use names its block: `use: ask` or `use: {ask: {…}}`."""
     inner = (*use.path, use.name)
     place = context.place(inner, key=True)
     return place if place != context.place(use.path, key=True) else context.place(use.path)

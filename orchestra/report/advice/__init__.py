@@ -1,1 +1,1 @@
-"""What earlier runs and this one suggest."""
+"""Derive suggestions from earlier runs and this one."""

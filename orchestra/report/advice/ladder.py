@@ -1,4 +1,4 @@
-"""What the rungs of recovery ladders have brought over earlier runs, and the order that this suggests. Pure."""
+"""Collect the results of recovery steps over earlier runs, and suggest an order. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from orchestra.ledger.view import View
 from orchestra.plan import Component
 
 ENOUGH = 3
-"""Fewer tries than these say nothing about a rung."""
+"""The minimum of tries of a recovery step."""
 
 
 @dataclass(slots=True)
 class Record:
-    """The tries of one rung of one component.
+    """The tries of one recovery step of one component.
 
     Attributes:
-        component, rung: which.
+        component, rung: of the tries.
         seconds: of each try, in order.
         worked: how many brought it back.
     """
@@ -33,7 +33,7 @@ class Record:
 
     @property
     def tries(self) -> int:
-        """How many there were."""
+        """Return their number."""
         return len(self.seconds)
 
     @property
@@ -48,16 +48,18 @@ class Record:
 
     @property
     def cost(self) -> float:
-        """Expected seconds for one recovery by this rung alone; infinite for one that never worked."""
+        """Return the expected seconds for one recovery by this step alone; infinite for one that never worked."""
         return statistics.fmean(self.seconds) / self.rate if self.worked else float("inf")
 
 
 def collect(runs: Iterable[View]) -> dict[tuple[str, str], Record]:
-    """The record of each rung over runs. A try lasts from the change of its component before it to its own."""
+    """Return the record of each recovery step over runs. A try lasts from the change of its component before it to its
+    own.
+    """
     records: dict[tuple[str, str], Record] = {}
     for view in runs:
         since: dict[str, datetime] = {}
-        for seen in view.changes:
+        for seen in view.health.changes:
             if seen.body.incident:
                 _note(records, since, seen)
     return records
@@ -77,11 +79,11 @@ def _note(records: dict[tuple[str, str], Record], since: dict[str, datetime], se
 
 
 def suggestion(component: Component, records: Mapping[tuple[str, str], Record]) -> Sequence[str]:
-    """The order of rungs that recovers soonest; empty when it is the declared one, or too little is known.
+    """Return the order of steps with the quickest recovery; empty if it is the declared one, or too little is known.
 
-    The least expected time comes from trying rungs in ascending order of seconds divided by the chance of success
-    (Smith's rule, 1956, as it holds for a sequential search). `failover` stays last: it is a state, not a repair. A ladder
-    with a rung of which less than `ENOUGH` tries are known is left as it is.
+    The least expected time results from trying steps in ascending order of seconds divided by the chance of success
+    (Smith's rule, 1956, for a sequential search). `failover` remains last: it is a state, not a repair. A policy with a
+    step of fewer than `ENOUGH` known tries is unchanged.
     """
     kinds = [rung.kind for rung in component.ladder]
     own = [kind for kind in dict.fromkeys(kinds) if kind != "failover"]

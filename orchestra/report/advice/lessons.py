@@ -1,4 +1,5 @@
-"""What earlier failures teach, in words: odds of classes, the retry policy and the order of rungs that they suggest. Pure.
+"""Describe the lessons of earlier failures: odds of classes, and the retry policy and order of recovery steps that they
+suggest. Pure.
 
 Nothing here changes a verdict, a retry or a ladder: people do, in the spec.
 """
@@ -18,12 +19,12 @@ Rungs = Mapping[tuple[str, str], Record]
 
 
 def lessons(plan: Plan, odds: Sequence[Odds], rungs: Rungs) -> str:
-    """The table of classes, then what is declared and what is suggested.
+    """Return the table of classes, then what is declared and what is suggested.
 
     Args:
-        plan: whose retries and ladders are declared.
+        plan: with the declared retries and recovery policies.
         odds: of the classes of failure.
-        rungs: what the rungs of ladders have brought, as `ladder.collect` gives it.
+        rungs: the results of recovery steps, from `ladder.collect`.
     """
     return "\n".join(_lessons(plan, odds, rungs))
 

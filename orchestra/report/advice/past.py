@@ -22,7 +22,7 @@ Pairs = Sequence[tuple[RunRecord, Execution]]
 
 
 def executions_of(task: str, records: Sequence[RunRecord]) -> list[tuple[RunRecord, Execution]]:
-    """The runs that executed a task, in order, with what came of it."""
+    """Return the runs that executed a task, in order, with what came of it."""
     return [(record, record.executions[task]) for record in records if task in record.executions]
 
 
@@ -61,7 +61,7 @@ def _seconds(pairs: Pairs) -> list[float]:
 
 
 def story(task: str, records: Sequence[RunRecord], samples: Mapping[str, tuple[float, ...]], rule: Baseline) -> str:
-    """All that is known of one task: its level by browser and machine, changes, and since when it fails."""
+    """Return all that is known of one task: its level by browser and machine, changes, and since when it fails."""
     return "\n".join(_story(task, records, samples, rule))
 
 
@@ -85,7 +85,7 @@ def _story(
 
 
 def _cases(pairs: Pairs) -> Iterator[str]:
-    """The cases of a wrapped runner that did not pass each time, with their latest verdicts."""
+    """Yield the cases of a wrapped runner that did not pass each time, with their latest verdicts."""
     runs: dict[str, list[Execution | None]] = {}
     for number, (_, one) in enumerate(pairs):
         for name, inner in one.by_case:
@@ -122,13 +122,13 @@ def _level(key: str, pairs: Pairs, taken: Sequence[float], rule: Baseline) -> It
 
 
 def _commit(passing: Sequence[tuple[RunRecord, float]], at: int) -> str:
-    """The commit before a change, where both are known and not the same."""
+    """Return the commit before a change, where both are known and not the same."""
     before, after = passing[at - 1][0].commit, passing[at][0].commit
     return before[:12] if before and after and before != after else ""
 
 
 def flaky_table(found: Sequence[Flaky]) -> str:
-    """The flaky tests, those with the greatest impact first."""
+    """Return the flaky tests, those with the greatest impact first."""
     heads = ("task", "rate", "95 % interval", "failed", "runs", "impact", "seconds lost", "last", "message")
     rows = [
         (

@@ -1,7 +1,7 @@
-"""What would make a suite quicker, by rules that show what they rest on. Pure.
+"""Suggest how to make a suite quicker, by rules that show their data. Pure.
 
-A rule speaks only where it can say how many seconds of a run are at stake, and where they are at least `WORTH`; it never
-changes a verdict. Figures of this run come from its report, those of earlier runs from the history.
+A rule applies only if the saving in seconds per run is known and at least `WORTH`; it never changes a verdict. Figures
+of this run come from its report, those of earlier runs from the history.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from orchestra.report.compare.comparison import counted
 from orchestra.report.rows import Advice, Report
 
 WORTH: Final = 1.0
-"""Seconds a run below which nothing is said."""
+"""The saving in seconds per run below which a rule does not apply."""
 
 ENOUGH: Final = 10
 """Passes, or runs, from which earlier runs are believed."""
@@ -33,7 +33,7 @@ GENEROUS: Final = 5.0
 """A limit is over-generous when it is so many times the p99."""
 
 SPARE: Final = 3.0
-"""What is proposed: so many times the p99."""
+"""The proposed limit: a multiple of the p99."""
 
 VAIN: Final = 0.2
 """Retries are in vain where the chance that one passes is no greater."""
@@ -46,7 +46,7 @@ SHOWN: Final = 5
 
 
 class Known(NamedTuple):
-    """What the rules read.
+    """The input of the rules.
 
     Attributes:
         plan: the suite.
@@ -64,7 +64,7 @@ class Known(NamedTuple):
 
 
 def p99(values: Sequence[float]) -> float:
-    """The 99th percentile by nearest rank, of at least one value."""
+    """Return the 99th percentile by nearest rank, of at least one value."""
     ordered = sorted(values)
     return ordered[math.ceil(0.99 * len(ordered)) - 1]
 
@@ -77,7 +77,7 @@ class Chain(NamedTuple):
 
 
 def longest(seconds: Mapping[str, float], before: Mapping[str, Iterable[str]]) -> Chain:
-    """The longest chain by seconds.
+    """Return the longest chain by seconds.
 
     Args:
         seconds: of each test.
@@ -102,7 +102,9 @@ _NONE = Chain((), 0.0)
 
 
 class _Load(NamedTuple):
-    """What a method had to do: seconds of each test, what it waited for, workers that were fixed (0: by the machine)."""
+    """The work of a method: seconds of each test, the tests that it waited for, a fixed number of workers (0: by the
+    machine).
+    """
 
     method: str
     seconds: dict[str, float]
@@ -144,7 +146,7 @@ def _workers(known: Known) -> Iterator[Advice]:
 
 
 def _needs(known: Known) -> Iterator[Advice]:
-    """A need on the longest chain that never kept a test from running in vain."""
+    """Yield a need on the longest chain that never kept a test from running in vain."""
     needed = {test.id: test.needs for test in known.plan.tests}
     for load in _loads(known):
         chain = longest(load.seconds, load.before)
@@ -165,20 +167,22 @@ def _needs(known: Known) -> Iterator[Advice]:
 
 
 def _cuts(load: _Load, chain: Chain) -> list[tuple[str, str]]:
-    """The links of a chain, those first at which it would be cut into the most even parts; the rest cannot save more."""
+    """Return the links of a chain, those first at which it would be cut into the most even parts; the rest cannot save
+    more.
+    """
     ends = list(accumulate(load.seconds.get(test, 0.0) for test in chain.tests))
     links = sorted(range(len(chain.tests) - 1), key=lambda at: max(ends[at], chain.seconds - ends[at]))
     return [(chain.tests[at], chain.tests[at + 1]) for at in links[:TRIED]]
 
 
 def _outcomes(task: str, records: Iterable[RunRecord]) -> tuple[int, int]:
-    """How many runs executed a task, and in how many of them it was not good."""
+    """Return how many runs executed a task, and in how many of them it was not good."""
     verdicts = [record.executions[task].verdict for record in records if task in record.executions]
     return len(verdicts), sum(verdict not in GOOD for verdict in verdicts)
 
 
 def _timeout(known: Known) -> Iterator[Advice]:
-    """A timeout far above what a pass takes, which hung tests have waited for."""
+    """Yield a timeout far above what a pass takes, which hung tests have waited for."""
     limits = {test.id: test.timeout_seconds for test in known.plan.tests}
     for task in dict.fromkeys(row.task for row in known.report.rows):
         limit = limits.get(task.partition(":")[2])
@@ -204,7 +208,7 @@ def _timeout(known: Known) -> Iterator[Advice]:
 
 
 def _flaky(known: Known) -> Iterator[Advice]:
-    """What attempts cost that failed though the same inputs pass."""
+    """Suggest the cost of attempts that failed although the same inputs pass."""
     shown = {row.task for row in known.report.rows}
     for one in flaky(known.earlier):
         if one.task in shown and one.runs >= ENOUGH:
@@ -240,7 +244,7 @@ def _retries(known: Known) -> Iterator[Advice]:
 
 
 def _wait(known: Known) -> Iterator[Advice]:
-    """A wait whose limit is far above its p99, and that was waited out in vain."""
+    """Yield a wait whose limit is far above its p99, and that was waited out in vain."""
     for wait in known.waits:
         if not wait.expired or len(wait.passed) < ENOUGH_WAITS or wait.limit < GENEROUS * p99(wait.passed):
             continue
@@ -255,7 +259,7 @@ def _wait(known: Known) -> Iterator[Advice]:
 
 
 def _method(known: Known) -> Iterator[Advice]:
-    """A method that takes longer and has found nothing that the other has not, in this run and the earlier ones."""
+    """Yield a method that takes longer and has found nothing that the other has not, in this run and the earlier ones."""
     for one in known.report.comparisons:
         more, quick = one.seconds, one.quicker_test
         slow = one.second if quick == one.first else one.first
@@ -284,7 +288,7 @@ def _method(known: Known) -> Iterator[Advice]:
 
 
 def _agree(record: RunRecord, first: str, second: str) -> tuple[int, int]:
-    """How many tests a run executed by both methods, and how many of them had the same outcome."""
+    """Return how many tests a run executed by both methods, and how many of them had the same outcome."""
     sides = {task: one.verdict in GOOD for task, one in record.executions.items()}
     pairs = [
         (good, sides[other])
@@ -307,7 +311,7 @@ RULES: Final[Mapping[str, Callable[[Known], Iterator[Advice]]]] = {
 
 
 def advise(known: Known) -> tuple[Advice, ...]:
-    """What there is to say, rule by rule, what saves most first; nothing of a run that has not ended by itself."""
+    """Return the advice of each rule, the greatest saving first; nothing for a run that has not ended by itself."""
     if known.report.seconds is None or known.report.interrupted:
         return ()
     found: list[Advice] = []

@@ -1,6 +1,6 @@
-"""How long the waits of a spec took, by the line that states them. Pure.
+"""Collect the durations of the waits of a spec, by the line that states them. Pure.
 
-A block that many tests use, and a test of a matrix, are one line, so that one run tells much of it.
+A block that many tests use, and a test of a matrix, are one line, so that one run has many samples of it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Wait:
 
 
 class Waits:
-    """The waits of a run, from every attempt: also of those that were taken back, and of passes whose steps nobody keeps."""
+    """The waits of a run, from every attempt: also of revoked ones, and of passes whose steps are not stored."""
 
     def __init__(self, tests: Iterable[Test]) -> None:
         self._tests = {test.id: test for test in tests}

@@ -37,7 +37,7 @@ _STEPS: Final = 10
 
 
 class Side(NamedTuple):
-    """What one side made of a test.
+    """The result of one side for a test.
 
     Attributes:
         task: `cli:B004`.
@@ -48,9 +48,9 @@ class Side(NamedTuple):
         evidence: paths of its files, relative to the run's folder.
         steps: of its last attempt.
         bytes: of its evidence.
-        requests, sent: that its page made, and bytes that it was answered with; None where nobody counted.
-        ended: when its last attempt ended, in seconds of the clock; None where nobody knows.
-        inner: the task whose case it is; empty for a test, and for a case that stands for one.
+        requests, sent: of its page, and the bytes of the responses; None if not counted.
+        ended: the end of its last attempt, in seconds of the clock; None if unknown.
+        inner: the task of a case; empty for a test, and for a case that represents one.
         of: the test that a case is compared with.
     """
 
@@ -71,12 +71,12 @@ class Side(NamedTuple):
 
     @property
     def good(self) -> bool:
-        """Whether the product did what the spec expects."""
+        """Return True if the product meets the spec."""
         return self.verdict in GOOD
 
 
 def sides(view: View) -> dict[str, Side]:
-    """What became of each executed task of a run, in the order of their verdicts, and of the cases of each."""
+    """Return the result of each executed task of a run, in the order of their verdicts, and of the cases of each."""
     found = {
         task: _side(given, attempts[-1])
         for task, given in view.verdicts.items()
@@ -120,9 +120,9 @@ def _side(given: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
 
 
 def of_method(sides: Mapping[str, Side], method: str) -> dict[str, Side]:
-    """The side of a method, by test.
+    """Return the side of a method, by test.
 
-    A case that is compared with a test stands for it, unless the method executed that test itself.
+    A case that is compared with a test represents it, unless the method executed that test itself.
     """
     own = {task.partition(":")[2]: side for task, side in sides.items() if task.partition(":")[0] == method}
     found = dict(own)
@@ -159,7 +159,7 @@ def paired(values: Sequence[float]) -> Paired:
 
 
 class StepCost(NamedTuple):
-    """What the second side takes more for a kind of step, in seconds a step."""
+    """The additional time of the second side for a kind of step, in seconds per step."""
 
     verb: str
     more: Paired
@@ -167,13 +167,13 @@ class StepCost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the tests of a side took.
+    """The cost of the tests of a side.
 
     Attributes:
         calls, polls: tool calls and wait calls of the steps.
         lag: how late a wait knew, the median in seconds; None: unknown.
         files, bytes: of evidence.
-        requests, sent: of pages, and the bytes of the answers; None where nobody counted all of them.
+        requests, sent: of pages, and the bytes of the responses; None unless all of them were counted.
     """
 
     calls: int
@@ -186,7 +186,7 @@ class Totals:
 
 
 class Wall(NamedTuple):
-    """What the tests of a side took together.
+    """The total time of the tests of a side.
 
     Attributes:
         seconds: in which at least one of them ran.
@@ -198,7 +198,7 @@ class Wall(NamedTuple):
 
 
 def wall(sides: Iterable[Side]) -> Wall | None:
-    """The wall time of the last attempts of a side; None where it took none, or nobody knows when they ended."""
+    """Return the wall time of the last attempts of a side; None if it took none, or their ends are unknown."""
     spans = [(side.ended - side.seconds, side.ended) for side in sides if side.ended is not None]
     total, until = 0.0, -math.inf
     for begin, end in sorted(spans):
@@ -245,7 +245,7 @@ class Comparison:
 
     @property
     def tests(self) -> int:
-        """How many both executed."""
+        """Return the number of tests that both executed."""
         return sum(self.matrix.values()) - self.cases
 
     @property
@@ -260,7 +260,7 @@ class Comparison:
     def quicker_run(self) -> str:
         """The side by which all tests together take less, where one ran more of them at a time than the other.
 
-        Empty where none did, where both take about as long, and where nobody knows.
+        Empty if none did, if both take about as long, or if it is unknown.
         """
         one, other = self.walls
         if one is None or other is None or any(map(_alike, one, other)):
@@ -297,7 +297,7 @@ def _is_inner(a: Side, b: Side) -> bool:
 
 
 def _only(one: Mapping[str, Side], other: Mapping[str, Side]) -> tuple[str, ...]:
-    """The tests that one side alone executed, and the cases that it alone has of a test that both executed."""
+    """Return the tests that one side alone executed, and the cases that it alone has of a test that both executed."""
     return tuple(
         name
         for name, side in one.items()
@@ -335,7 +335,7 @@ def _totals(sides: Iterable[Side]) -> Totals:
 
 
 def _all(counts: Sequence[int | None]) -> int | None:
-    """The sum; None when one is not known, for a part would be told as the whole."""
+    """Return the sum; None if one value is unknown, because a part would appear as the whole."""
     known = [one for one in counts if one is not None]
     return sum(known) if counts and len(known) == len(counts) else None
 
@@ -343,8 +343,8 @@ def _all(counts: Sequence[int | None]) -> int | None:
 def with_baselines(found: Comparison, samples: Samples, place: str, rule: Baseline) -> Comparison:
     """The comparison of two methods with the baselines of both, on this shape of machine and by this profile.
 
-    A test gains by a method when the other one's median lies beyond what the baseline of the first allows, by the rule that also
-    tells a regression: ratio, seconds and noise.
+    A test gains by a method if the other one's median lies beyond the limit of the first one's baseline, by the rule
+    for regressions: ratio, seconds and noise.
 
     Args:
         found: of two methods, by test.
@@ -375,7 +375,7 @@ def with_baselines(found: Comparison, samples: Samples, place: str, rule: Baseli
 
 
 class Agreement(NamedTuple):
-    """How many of the tests that two sides executed have the same outcome, good or not."""
+    """The number of tests that two sides executed and that have the same outcome, good or not."""
 
     first: str
     second: str
@@ -384,7 +384,7 @@ class Agreement(NamedTuple):
 
 
 def agreements(sides: Mapping[str, Mapping[str, Side]]) -> tuple[Agreement, ...]:
-    """The agreement of each side with each other, once a pair, in the order given."""
+    """Return the agreement of each side with each other, once a pair, in the order given."""
     found = []
     for first, second in combinations(sides, 2):
         one, other = sides[first], sides[second]
@@ -394,5 +394,5 @@ def agreements(sides: Mapping[str, Mapping[str, Side]]) -> tuple[Agreement, ...]
 
 
 def counted(number: int, word: str) -> str:
-    """A number of things in words."""
+    """Return a number of things in words."""
     return f"{number} {word}{'s' * (number != 1)}"

@@ -22,7 +22,7 @@ _THOUSAND = 1000
 
 
 def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
-    """The comparison, line by line; tables are several lines in one text."""
+    """Yield the comparison, line by line; tables are several lines in one text."""
     safe = _inline if form == "markdown" else draw.one_line
     bullet = "- " if form == "markdown" else ""
     tests = _compared(found)
@@ -58,7 +58,7 @@ def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
 
 
 def _compared(found: Comparison) -> str:
-    """What both executed."""
+    """Return the tests that both executed, in words."""
     cases = f" and {counted(found.cases, 'case')}" if found.cases else ""
     return f"{counted(found.tests, 'test')}{cases}"
 
@@ -68,7 +68,7 @@ def _agreeing(found: Comparison) -> int:
 
 
 def agreement_lines(found: Sequence[Agreement], form: Form = "terminal") -> Iterator[str]:
-    """A row and a column a side, for more than two: of how many tests that both executed the outcome is the same."""
+    """Yield a row and a column a side, for more than two: of how many tests that both executed the outcome is the same."""
     names = list(dict.fromkeys(name for one in found for name in (one.first, one.second)))
     cells = {frozenset((one.first, one.second)): f"{one.agree} of {one.tests}" for one in found}
     yield _table(
@@ -77,7 +77,7 @@ def agreement_lines(found: Sequence[Agreement], form: Form = "terminal") -> Iter
 
 
 def _usual(found: Comparison) -> Iterator[tuple[str, ...]]:
-    """The tests whose baselines differ most, and how many more there are."""
+    """Yield the tests whose baselines differ most, and how many more there are."""
     order = sorted(
         found.usual, key=lambda test: (-abs(found.usual[test][1].median - found.usual[test][0].median), test)
     )
@@ -129,7 +129,7 @@ def _more(taken: Paired) -> str:
 
 
 def _walls(found: Comparison) -> str:
-    """What all tests took together, by each side."""
+    """Return the total time of all tests by each side."""
     parts = [
         f"{side} {one.seconds:.3g} s ({one.at_once:.2g} at a time)"
         for side, one in zip((found.first, found.second), found.walls, strict=True)
@@ -189,7 +189,7 @@ def _quicker(found: Comparison) -> str:
 
 
 def recommended(found: Comparison) -> str:
-    """Which side these tests gain from, with the numbers; empty when nothing can be said."""
+    """Return the side from which these tests gain, with the numbers; empty without a recommendation."""
     if not found.tests:
         return ""
     only = {

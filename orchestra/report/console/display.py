@@ -1,7 +1,7 @@
-"""What people see while a run goes on, on stderr.
+"""Show a run in progress on stderr.
 
-`Plain` writes one line an event, for pipes and logs; `Screen` keeps a live display at the bottom of a terminal. In both,
-`see` only takes notes: a thread writes, so a reader that has paused holds up nobody but itself.
+`Plain` writes one line per event, for pipes and logs; `Screen` shows a live display at the bottom of a terminal. In
+both, `see` only stores data: a thread writes, so a reader that pauses delays only itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from orchestra.report.fold import Rows, report
 from orchestra.report.rows import Report, Row
 
 QUIET_SECONDS = 60.0
-"""After so long without a line, a log says what is running."""
+"""The time without a line after which a log lists the running tests."""
 REFRESH_SECONDS = 0.1
 _SHOWN_RUNNING = 8
 _SHOWN_RECENT = 4
@@ -62,7 +62,7 @@ _STYLES: Mapping[str, str] = {
 
 
 class Feed:
-    """What both forms know of a run as it goes on.
+    """The common state of both forms during a run.
 
     Args:
         plan: the suite.
@@ -86,7 +86,7 @@ class Feed:
         self._read_on = read_on
 
     def take(self, event: Event, view: View) -> tuple[Row | None, list[str]]:
-        """Take an event in: the row of a verdict, and the lines to say."""
+        """Process an event: the row of a verdict, and the lines to print."""
         match event.body:
             case AttemptStarted(task=task):
                 self.running[task] = self.clock()
@@ -99,19 +99,19 @@ class Feed:
         return None, [text] if text else []
 
     def running_line(self) -> str:
-        """What is running, the longest first; empty when nothing is."""
+        """Return the running tests, the longest first; empty if there are none."""
         now = self.clock()
         parts = [f"{task} {duration(now - since)}" for task, since in list(self.running.items())]
         more = [f"and {len(parts) - _SHOWN_RUNNING} more"] if len(parts) > _SHOWN_RUNNING else []
         return lines.line("running", *parts[:_SHOWN_RUNNING], *more) if parts else ""
 
     def title(self, task: str) -> str:
-        """The title of a task's test."""
+        """Return the title of a task's test."""
         test = self.rows.tests.get(task.partition(":")[2])
         return test.title if test is not None else ""
 
     def closing(self, view: View, width: int | None = None) -> tuple[Report, list[str]]:
-        """The report of the run, and the lines that close it."""
+        """Return the report of the run, and the lines that close it."""
         found = report(self._plan, view)
         return found, list(lines.closing(found, self._read_on(), width))
 
@@ -122,7 +122,7 @@ class Plain:
     Args:
         feed: what is known of the run.
         out: where to write.
-        quiet_seconds: how long nothing is said before a line tells what is running.
+        quiet_seconds: the time without a line after which the running tests are listed.
     """
 
     def __init__(self, feed: Feed, out: TextIO, quiet_seconds: float = QUIET_SECONDS) -> None:
@@ -229,7 +229,7 @@ class Screen:
         display.update(picture, refresh=True)
 
     def _print(self, said: Iterable[str], styles: Mapping[str, str]) -> None:
-        """Print lines at once: each call of rich draws the display anew."""
+        """Print lines in one call, because each call of rich redraws the display."""
         shown = []
         for text in map(printed, said):
             first = text.partition(" ")[0]
@@ -237,7 +237,7 @@ class Screen:
         self._console.print(Text("\n").join(shown), soft_wrap=True)
 
     def _picture(self) -> Group:
-        """The display: progress, servers under way, running tests, last verdicts. Called under the lock."""
+        """Return the display: progress, servers under way, running tests, last verdicts. Called under the lock."""
         now = self._feed.clock()
         verdicts = {verdict: number for verdict, number in self._view.counts.items() if number}
         total, done = len(self._feed.rows.selection(self._view)), sum(verdicts.values())
@@ -258,6 +258,6 @@ class Screen:
 
 
 def _elapsed(seconds: float) -> str:
-    """A time that goes on, in whole seconds: the tenths would only flicker."""
+    """Return a time that goes on, in whole seconds: the tenths would only flicker."""
     whole = int(seconds)
     return f"{whole} s" if whole < _MINUTE else duration(whole)

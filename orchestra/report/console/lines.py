@@ -50,19 +50,19 @@ WORD = 12
 
 
 def line(word: str, *parts: str) -> str:
-    """A line: a word in a column of its own, then parts two spaces apart, all visible and on one line."""
+    """Return a line: a word in a column of its own, then parts two spaces apart, all visible and on one line."""
     rest = "  ".join(draw.one_line(part) for part in parts if part)
     return f"{draw.one_line(word):<{WORD}}{rest}".rstrip()
 
 
 def event_line(body: Body) -> str:
-    """The line of an event that is no verdict; empty for one that people need not see."""
+    """Return the line of an event that is no verdict; empty for one that people need not see."""
     tell = _TELL.get(type(body))
     return tell(body) if tell is not None else ""
 
 
 def verdict_lines(row: Row, folder: str) -> Iterator[str]:
-    """What is said of a verdict: one line, and what explains it when it is not fine.
+    """Return the lines of a verdict: one, and its explanation if it is not a plain pass.
 
     Args:
         row: of the task.
@@ -84,7 +84,7 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
 
 
 def case_lines(row: Row, most: int = CASES) -> Iterator[str]:
-    """The cases of a wrapped runner: how many, and those that did not simply pass; of many the first ones."""
+    """Yield the cases of a wrapped runner: how many, and those that did not simply pass; of many the first ones."""
     if row.cases:
         yield detail("cases", row.cases_text)
     odd = row.odd_cases
@@ -95,7 +95,7 @@ def case_lines(row: Row, most: int = CASES) -> Iterator[str]:
 
 
 def finding_lines(findings: Sequence[Finding], most: int = SHOWN) -> Iterator[str]:
-    """Errors beside the assertions, each with its layer; of many the first ones and how many more."""
+    """Return errors outside assertions, each with its layer; of many the first ones and the number of the others."""
     for one in findings[:most]:
         yield detail("fails" if one.level == "fail" else "warning", f"{one.layer}: {finding_text(one)}")
     if findings[most:]:
@@ -118,7 +118,7 @@ def failure_lines(row: Row, folder: str) -> Iterator[str]:
 
 
 def place_of_evidence(one: Evidence, folder: str) -> str:
-    """The path of a file of evidence relative to the project root; `folder` is that of the run."""
+    """Return the path of a file of evidence relative to the project root; `folder` is that of the run."""
     return posixpath.normpath(f"{folder}/{one.path}")
 
 
@@ -134,7 +134,7 @@ def details(name: str, text: str) -> Iterator[str]:
 
 
 def closing(report: Report, paths: Sequence[str], width: int | None = None) -> Iterator[str]:
-    """The end of a run: table, counts, gates, agreement, what the exit code means, and where to read more.
+    """Yield the end of a run: table, counts, gates, agreement, what the exit code means, and where to read more.
 
     Args:
         report: of the run.
@@ -207,7 +207,7 @@ def _gate(body: GateJudged) -> str:
 
 
 def gate_line(body: GateJudged) -> str:
-    """A gate that was judged: result, condition, the values that it read, what is said."""
+    """Return the line of an evaluated gate: result, condition, values, message."""
     values = values_text(tuple(sorted(body.values.items())))
     said = gate_remark(body.result, body.expression, body.message)
     return line("gate", f"{body.phase}:{body.name}", body.result, body.expression, values and f"({values})", said)

@@ -34,7 +34,7 @@ _MEANING = {
 def parts(row: Row | None) -> tuple[str, str, str]:
     """Mark, duration and verdict of a test by a method; a dash when it was not selected.
 
-    A failed test keeps its speed class in the data and shows no mark: a smiling face beside `failed` would mislead.
+    A failed test has its speed class in the data and shows no mark: a smiling face next to `failed` would mislead.
     """
     if row is None:
         return "", "", "-"
@@ -42,7 +42,7 @@ def parts(row: Row | None) -> tuple[str, str, str]:
 
 
 def by_test(report: Report) -> dict[str, dict[str, Row]]:
-    """The rows of each test by method, tests in the order in which the selection names them first."""
+    """Return the rows of each test by method, tests in the order in which the selection names them first."""
     found: dict[str, dict[str, Row]] = {}
     for row in report.rows:
         found.setdefault(row.test, {})[row.method] = row
@@ -50,7 +50,7 @@ def by_test(report: Report) -> dict[str, dict[str, Row]]:
 
 
 def render_table(report: Report, form: Literal["terminal", "markdown"], width: int | None = None) -> str:
-    """The table tests by methods: one row a test, for each method mark, duration and verdict.
+    """Return the table tests by methods: one row a test, for each method mark, duration and verdict.
 
     Args:
         report: of the run.
@@ -85,7 +85,7 @@ def _title(found: Mapping[str, Row]) -> str:
 
 
 def _fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
-    """The rows with titles cut so that a line takes at most `width` columns, if titles can be cut that far."""
+    """Return the rows with titles cut so that a line takes at most `width` columns, if titles can be cut that far."""
     columns = [column for number, column in enumerate(zip(heads, *rows, strict=True)) if number != 1]
     taken = sum(2 + max(draw.width(draw.one_line(text)) for text in column) for column in columns)
     room = max(_LEAST_TITLE, width - taken)
@@ -93,7 +93,7 @@ def _fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
 
 
 def _clip(text: str, columns: int) -> str:
-    """The text cut to so many columns; `draw.clip` counts characters, and wide ones take two columns."""
+    """Return the text cut to so many columns; `draw.clip` counts characters, and wide ones take two columns."""
     if draw.width(text) <= columns:
         return text
     length = columns
@@ -111,18 +111,18 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
 
 
 def counted(rows: Sequence[Row]) -> str:
-    """The counts in words: `14 passed, 1 failed, 1 blocked; 16 in all`."""
+    """Return the counts in words: `14 passed, 1 failed, 1 blocked; 16 in all`."""
     words = [f"{number} {verdict}" for verdict, number in counts(rows).items() if number]
     return f"{', '.join(words)}; {len(rows)} in all" if words else "none selected"
 
 
 def values_text(values: Sequence[tuple[str, object]]) -> str:
-    """The metrics that a gate read: `failed = 2, pass_rate = 0.875`."""
+    """Return the metrics that a gate read: `failed = 2, pass_rate = 0.875`."""
     return ", ".join(f"{name} = {_number(value)}" for name, value in values)
 
 
 def gate_remark(result: str, expression: str, message: str) -> str:
-    """What a gate says besides its condition; nothing when it passed or would only say the condition again."""
+    """Return the text of a gate besides its condition; empty if it passed or would only repeat the condition."""
     return "" if result == "passed" or message.endswith(f": {expression}") else message
 
 
@@ -149,7 +149,7 @@ class Agreement:
 
 
 def agreement(report: Report) -> Agreement:
-    """How far the methods agree. The definition is that of the metric `agreement`."""
+    """Return the agreement of the methods, as the metric `agreement` defines it."""
     executed = ((row.method, row.test, row.verdict, row.cases, row) for row in report.rows if row.attempts)
     pairs = compared(with_cases(executed, lambda row, case: replace(row, test=case.of, verdict=case.verdict)))
     apart = tuple(rows for agree, rows in pairs if not agree)
@@ -158,7 +158,7 @@ def agreement(report: Report) -> Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """What a method takes more than the first one, over the tests that passed by both.
+    """The additional time of a method over the first one, for the tests that passed by both.
 
     Attributes:
         method, base: ids.
@@ -183,7 +183,7 @@ class Overhead:
 
 
 def overhead(report: Report) -> tuple[Overhead, ...]:
-    """The overhead of each method over the first."""
+    """Return the overhead of each method over the first."""
     if not report.methods:
         return ()
     base, *others = report.methods
@@ -207,7 +207,7 @@ def _executed_well(row: Row) -> bool:
 
 
 def incident_parts(row: IncidentRow) -> tuple[str, ...]:
-    """An incident in words: its id, how long and how it ended, what it touched, what was seen."""
+    """Return an incident in words: its id, how long and how it ended, what it touched, what was seen."""
     by = f" by {', then '.join(row.rungs)}" if row.rungs else ""
     ended = f"{row.outcome}{by}" if row.outcome in {"recovered", "failed"} else row.outcome
     number = len(row.tests)
@@ -216,7 +216,7 @@ def incident_parts(row: IncidentRow) -> tuple[str, ...]:
 
 
 def pace_text(one: Compared) -> str:
-    """A suspicious duration in words, with every number that the finding rests on."""
+    """Return a suspicious duration in words, with every number that the finding rests on."""
     taken = ", ".join(f"{seconds:.3g}" for seconds in (one.seconds, *one.repeats))
     confirmed = one.result != "unconfirmed"
     said = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
@@ -226,7 +226,7 @@ def pace_text(one: Compared) -> str:
 
 
 def exit_meaning(report: Report) -> str:
-    """The exit code and what it means; that a run has none is said, too."""
+    """Return the exit code and its meaning, also for a run without one."""
     code = report.exit_code
     if code is None:
         return "none: the run did not finish; what has no verdict is listed as never ran"

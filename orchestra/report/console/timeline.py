@@ -1,6 +1,6 @@
 """Every event of a ledger as a line of text, for `orchestra events`. Pure.
 
-`lines` tells people what they need to see while a run goes on; here each event has a line, and a newer one its type.
+`lines` shows people the essential events of a run in progress; here each event has a line, and a newer one its type.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from orchestra.report.console.lines import event_line, gate_line, line
 
 
 def timeline(event: Event) -> str:
-    """Number, time of day (UTC) and what happened."""
+    """Yield number, time of day (UTC) and description of each event."""
     return f"{event.seq:>6}  {event.time[11:23]}  {_said(event)}"
 
 
@@ -105,7 +105,7 @@ _TELL: Mapping[type[Body], Callable[[Any], str]] = {
     AttemptStarted: _started,
     AttemptFinished: _finished,
     VerdictGiven: _verdict,
-    GateJudged: gate_line,  # a standard one that passed: nothing to tell while a run goes on, but an event
+    GateJudged: gate_line,  # a standard one that passed: not shown during a run, but an event
     GroupCompleted: _group,
     SessionChanged: _session,
     ResourceSampled: _resource,

@@ -1,7 +1,7 @@
 """A run as JSON in the Common Test Report Format (ctrf.io). Pure.
 
-`rawStatus` is our verdict. What fails the run is `failed` there, so that a reader of this file alone sees it: blocked and
-interrupted tests, too. A test that was not executed because nothing changed is `skipped`.
+`rawStatus` is our verdict. A verdict that fails the run is `failed` there, so that a reader of this file alone sees it:
+blocked and interrupted tests, too. A test that was not executed because nothing changed is `skipped`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _TYPES: Mapping[str, str] = {
 
 
 def ctrf(report: Report, folder: str) -> str:
-    """The text of ctrf.json.
+    """Return the text of ctrf.json.
 
     Args:
         report: of the run.
@@ -123,7 +123,7 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
 
 
 def _cases(report: Report, row: Row, folder: str) -> Iterator[dict[str, Any]]:
-    """The cases of a wrapped runner, after their test."""
+    """Yield the cases of a wrapped runner, after their test."""
     for case in row.cases:
         test: dict[str, Any] = {
             "name": draw.one_line(case.name),

@@ -1,9 +1,8 @@
 """A run as JUnit XML, as CI systems read it. Pure.
 
-Only elements and attributes of Jenkins' junit-10.xsd occur, the strictest schema in use. What it has no place for stands
-in `system-out` in the form that many readers know: `[[ATTACHMENT|path]]`, `[[PROPERTY|name=value]]`. The standard
-library writes it: the packages for this format leave illegal characters as they are, or choose another writer when lxml
-is installed.
+Only elements and attributes of Jenkins' junit-10.xsd occur, the strictest schema in use. Data without an element is in
+`system-out` in a widely read form: `[[ATTACHMENT|path]]`, `[[PROPERTY|name=value]]`. The standard library writes it:
+the packages for this format leave illegal characters unescaped, or choose another writer if lxml is installed.
 
     passed                      no child
     flaky                       `flakyFailure` for each attempt that did not pass
@@ -41,7 +40,7 @@ _RETRIES = 20
 
 
 def junit(report: Report, folder: str) -> str:
-    """The text of junit.xml.
+    """Return the text of junit.xml.
 
     Args:
         report: of the run.
@@ -67,7 +66,7 @@ def junit(report: Report, folder: str) -> str:
 
 
 def legal(text: str) -> str:
-    """The text as XML can hold it and a parser gives it back: controls made visible, line ends as line feeds."""
+    """Return the text as XML can hold it and a parser gives it back: controls made visible, line ends as line feeds."""
     return draw.visible(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -77,7 +76,7 @@ def name_of(row: Row) -> str:
 
 
 def trace(failure: AttemptFinished) -> str:
-    """What is known of a failed attempt, a line each."""
+    """Return the known details of a failed attempt, one per line."""
     parts = explained(failure, ("message", "at", "step", "expected", "found", "hint"))
     return "\n".join(text if name == "message" else f"{name}: {text}" for name, text in parts)
 
@@ -165,7 +164,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
 
 
 def _all_totals(rows: Sequence[Row]) -> dict[str, str]:
-    """The totals of rows and cases; the time is that of the rows, which holds that of their cases."""
+    """Return the totals of rows and cases; the time is that of the rows, which holds that of their cases."""
     tags = [_case_tag(case) for row in rows for case in row.cases]
     return {
         "tests": str(len(rows) + len(tags)),
@@ -189,7 +188,7 @@ def _count(rows: Sequence[Row], tag: str) -> int:
 
 
 def _tag(row: Row) -> str | None:
-    """What stands below a test case: JUnit has no word for a failure that is excused, and `skipped` fails nothing."""
+    """Return the child element of a test case: JUnit has none for an excused failure, and `skipped` fails nothing."""
     return "skipped" if row.excused else _CHILD.get(row.verdict)
 
 

@@ -31,7 +31,7 @@ _CASES = 500
 
 
 def markdown(report: Report, folder: str) -> str:
-    """The text of summary.md, which lies in the run's folder: links to evidence are relative to it.
+    """Return the text of summary.md, which lies in the run's folder: links to evidence are relative to it.
 
     Args:
         report: of the run.
@@ -110,7 +110,7 @@ def _remark(row: Row) -> Iterator[str]:
 
 
 def _cases(report: Report) -> Iterator[str]:
-    """The cases of wrapped runners: how many of each test, and each one that did not simply pass."""
+    """Yield the cases of wrapped runners: how many of each test, and each one that did not simply pass."""
     wrapped = [row for row in report.rows if row.cases]
     if wrapped:
         yield from ("", "## Cases", "")
@@ -134,7 +134,7 @@ def _cell(text: str) -> str:
 
 
 def _findings(report: Report) -> Iterator[str]:
-    """Errors beside the assertions."""
+    """Yield the section of errors outside assertions."""
     found = [(row, one) for row in report.rows for one in row.findings]
     if found:
         rows = [(row.task, one.layer, one.level, str(one.count), one.text, one.where) for row, one in found[:_FINDINGS]]

@@ -82,7 +82,7 @@ class Aftermath:
 
         Args:
             results: that have just come.
-            ending: the run is being ended: no pattern is waited for. What was not searched counts as interrupted.
+            ending: the run is ending: do not wait for patterns. Texts that were not searched count as interrupted.
         """
         if ending:
             self._ending.set()

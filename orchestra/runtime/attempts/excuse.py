@@ -20,7 +20,7 @@ from orchestra.runtime.attempt import Result
 from orchestra.runtime.bounded.patterns import PatternError, first
 
 _PASSED: Final = "it passed, although it is listed under known_failures:"
-"""How a strict entry complains. Its words hold the pattern, and must not be taken for the failure that is known."""
+"""The message of a strict entry. Its text holds the pattern, and must not be taken for the known failure."""
 
 _NO_CASE: Final = "no case failed, though known_failures has"
 """The same for one of the cases of a wrapped runner."""
@@ -80,14 +80,14 @@ def _joined(excuses: Sequence[str]) -> str:
 def excuse(
     test: Test, verdict: Verdict, reason: str, today: date, *, search: bool = True, inner: Excused = NONE
 ) -> str:
-    """Why a verdict on an executed test does not fail the run; empty when it does, or is fine.
+    """Return the excuse of a verdict on an executed test; empty without one, or if it is good.
 
     Args:
         test: of the plan.
         verdict: its.
         reason: the message of the failure.
         today: the day in UTC.
-        search: look for known failures; a run that was told to end waits for no pattern.
+        search: search for known failures; a run that is ending waits for no pattern.
         inner: cases of the attempt, each of which must be excused.
 
     Raises:
@@ -133,7 +133,7 @@ def unsearched(
 
 
 def excuse_blocked(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -> str:
-    """Why a blocked test does not fail the run: all that blocks it is excused. Empty when something is not."""
+    """Return the excuse of a blocked test: all that blocks it is excused. Empty otherwise."""
     bad = [given for need in needs if (given := verdicts.get(need)) is not None and given.verdict not in FINE]
     excused = bool(bad) and all(given.excused for given in bad)
     return f"needs {', '.join(given.task for given in bad)}, excused" if excused else ""

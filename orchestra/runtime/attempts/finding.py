@@ -41,7 +41,7 @@ def judge(
     Args:
         signs: what was seen, and how often.
         dialogs: those that no step answers.
-        errors: what the test says.
+        errors: those of the test.
         app: see `app_hosts`; what another host answers with 500 and above is a failed request.
 
     Raises:

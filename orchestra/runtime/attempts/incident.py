@@ -107,7 +107,8 @@ class Incidents:
         return [_closed(known, now)]
 
     def part(self, task: str, component: str, died: Died, now: float) -> list[event.Incident]:
-        """A part of a browser session died, as an attempt reports at its end: an incident that closes when it is back.
+        """Record the death of a part of a browser session, reported by an attempt at its end: an incident that closes
+        when it is back.
 
         Args:
             task: whose attempt reports it.
@@ -130,7 +131,7 @@ class Incidents:
         return bodies
 
     def began(self, task: str, components: Iterable[str]) -> None:
-        """An attempt has begun; `components` are those that its test requires, with all that these need."""
+        """Record the begin of an attempt; `components` are those that its test requires, with all their needs."""
         window = self._running[task] = _Window(frozenset(components))
         for one in self._all.values():
             if not one.outcome:
@@ -229,7 +230,7 @@ def judged(
 ) -> tuple[Verdict, str]:
     """Return the verdict that the last attempt leads to, and the reason. Pure.
 
-    What failed only while a component was out of order says nothing of the product: it is an `error`.
+    A failure only during an outage is no evidence against the product: it is an `error`.
 
     Args:
         result: of the last attempt.
@@ -281,13 +282,13 @@ class Outages:
         self._record(incidents)
 
     def began(self, task: str, components: Iterable[str], degraded: Iterable[str]) -> None:
-        """An attempt begins; `degraded` is what is not as declared of its components now."""
+        """Record the begin of an attempt; `degraded` are its components that are not as declared."""
         with self._lock:
             self._fold.began(task, components)
         self._degraded.setdefault(task, {}).update(dict.fromkeys(degraded))
 
     def sift(self, results: Iterable[Result], look: Look, *, at_once: bool = False) -> list[Result]:
-        """The results that can be judged now: passes at once, failures when their components have been looked at.
+        """Yield the results that can be concluded now: passes at once, failures once their components have been probed.
 
         Args:
             results: that have just come.
@@ -351,7 +352,7 @@ class Outages:
         return tuple(dict.fromkeys((*self._fold.of(task), *filter(None, more))))
 
     def degraded(self, task: str, now: Iterable[str]) -> tuple[str, ...]:
-        """What was not as declared during any attempt of a task, and is not now."""
+        """Return the deviations from the declaration during any attempt of a task, and not now."""
         return tuple(dict.fromkeys((*self._degraded.get(task, ()), *filter(None, now))))
 
     def in_use(self, component: str) -> bool:
@@ -360,7 +361,7 @@ class Outages:
             return self._fold.in_use(component)
 
     def close(self) -> None:
-        """The run ends: what is still open is said."""
+        """Report the incidents that are open at the end of the run."""
         with self._lock:
             incidents = self._fold.unresolved(self._clock())
         self._record(incidents)

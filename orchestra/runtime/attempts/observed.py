@@ -93,7 +93,7 @@ class Observed:
             self._sign(layer, f"{reply.method} {reply.url}: {reply.status}", reply.page, host_of(reply.url))
 
     def failed(self, method: str, url: str, why: str, page: str, *, answered: bool) -> None:
-        """A request came to no good end; `answered`: it had an answer, which broke off, and may have declared its size."""
+        """Record a failed request; `answered`: it had a response, which broke off, and may have declared its size."""
         host = self._host(url)
         if host is None:
             return

@@ -1,4 +1,4 @@
-"""What pages and logs showed beside the assertions, as a part of an event and as metrics. Pure."""
+"""Turn the errors and the network of pages and logs into a part of an event and into metrics. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def network_of(result: Result, names: Mapping[str, str]) -> Network | None:
 
     Args:
         result: of the attempt.
-        names: late names with their values; `backend.url` tells which component a host is.
+        names: runtime variables with their values; `backend.url` identifies the component of a host.
     """
     if result.network is None:
         return None

@@ -115,7 +115,7 @@ def attempt_finished(
         retry: whether another attempt follows.
         incidents: those that overlapped it.
         inputs: digest of what the test reads; empty where it does not declare that.
-        names: late names with their values; `backend.url` tells which component a host is.
+        names: runtime variables with their values; `backend.url` identifies the component of a host.
         disturbed: why its duration is compared with none; empty when nothing disturbed it.
     """
     failure = result.failure

@@ -93,7 +93,7 @@ def _since(log: Path, mark: Mark) -> bytes:
 
 
 def _parts(log: Path, mark: Mark) -> list[tuple[Path, int]]:
-    """The files behind a mark, and where to begin: in the older half too, if the log was begun anew meanwhile."""
+    """Yield the files after a mark with the start position: the older half too, if the log was rotated since."""
     inode, size = mark
     now, _ = _end(log)
     if not now:

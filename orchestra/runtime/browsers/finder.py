@@ -58,10 +58,10 @@ class Browser:
     Attributes:
         engine: chromium, firefox or webkit.
         executable: the program; None leaves the choice to Playwright.
-        channel: Playwright's channel, None where the executable says all.
+        channel: Playwright's channel, None if the executable is sufficient.
         args: command-line arguments.
         env: variables that it needs on top of the environment.
-        version: as the browser itself says.
+        version: as the browser reports it.
         origin: how it was found, for people.
     """
 

@@ -98,7 +98,7 @@ class Place:
         engine: one of `ENGINES`.
         origin: how it was found, for people.
         executable: the program; with `package`, where it will be after unpacking.
-        channel: Playwright's channel, None where the executable says all.
+        channel: Playwright's channel, None if the executable is sufficient.
         named: the user named it with orchestra's own variable, so nothing else may stand in for it.
         headless_only: it cannot open a window.
         package: the folder of `@sparticuz/chromium` that must be unpacked first.
@@ -204,6 +204,9 @@ def _playwright_cache(env: Mapping[str, str], driver: Path) -> Path:
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "ms-playwright"
     return Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "ms-playwright"
+
+
+FILM_FIX = "`playwright install ffmpeg` installs the program that records it"
 
 
 def film_program(env: Mapping[str, str]) -> Path | None:

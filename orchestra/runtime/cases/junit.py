@@ -59,7 +59,7 @@ class _Text:
 
     @property
     def expected(self) -> bool:
-        """Whether it is pytest's word for a failure that was expected."""
+        """Return True if it is pytest's word for an expected failure."""
         return self.kind == "pytest.xfail"
 
     @property

@@ -37,7 +37,7 @@ class _Result(msgspec.Struct):
 
     @property
     def reasons(self) -> list[str]:
-        """Why it did not pass. `error` is the first of `errors`, without lines of the source."""
+        """Return the reasons why it did not pass. `error` is the first of `errors`, without lines of the source."""
         first = [self.error] if self.error is not None else self.errors[:1]
         return [one.reason for one in (*first, *self.errors[1:])]
 

@@ -22,7 +22,7 @@ _ENDED: Final = {
     3: "pytest met an error of its own",
     4: "pytest was called wrongly",
 }
-"""By the exit status of a session. 0 and 1 are told by its cases, and 5 by that there are none."""
+"""By the exit status of a session. Its cases show 0 and 1, and their absence 5."""
 
 _AGAIN = frozenset({"rerun", "retried"})
 _REPORTS = frozenset({"TestReport", "SubTestReport", "CollectReport"})
@@ -105,7 +105,7 @@ def _message(line: _Line) -> str:
 
 
 def read_reportlog(lines: Iterable[bytes], mask: Mask) -> Report:
-    """Return what a report log of pytest says.
+    """Return the cases of a report log of pytest.
 
     Raises:
         ReportError: it is none, or beyond a limit.

@@ -43,7 +43,7 @@ _READERS: Final[Mapping[ReportKind, Callable[[Iterable[bytes], Mask], Report]]] 
 
 
 def read(path: Path, kind: ReportKind, mask: Mask) -> Report | None:
-    """Return what a runner's report says; None when there is no such file.
+    """Return the cases of a runner's report; None if there is no such file.
 
     Args:
         path: of the file.

@@ -20,7 +20,7 @@ FULL: Final = 200
 SHORT_LETTERS: Final = 200
 ERRORS: Final = 20
 MORE: Final = 20
-"""So many further failures of one case are told apart; each must be excused by itself."""
+"""The number of further failures of one case that are separate; each must be excused by itself."""
 
 ATTACHMENTS: Final = 100
 """The most for one case."""

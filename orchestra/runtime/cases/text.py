@@ -62,7 +62,7 @@ def reason_of(message: str, body: str) -> str:
     """Return why a case failed, from the two texts of a failure in JUnit: a message, and a body with more.
 
     Playwright's body begins with place and title, which older versions have as the message, too; the reason follows. A
-    message that only says that something failed gives way to the body.
+    message that only reports a failure is replaced by the body.
     """
     message, body = _plain(message), _plain(body)
     lines = body.strip("\n").splitlines()

@@ -18,7 +18,7 @@ MODULES: dict[str, str] = {
 
 
 def load(name: str, environment: Mapping[str, str]) -> Driver:
-    """The driver of a method.
+    """Return the driver of a method.
 
     Raises:
         KeyError: there is none of this name that carries out steps in a browser.

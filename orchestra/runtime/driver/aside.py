@@ -34,14 +34,14 @@ class Aside:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] | None = None
 
     def run(self, work: Callable[[], _T], seconds: float) -> _T:
-        """What a call gives.
+        """Return the result of a call.
 
         Args:
             work: the call.
             seconds: how long to wait for it; the next one has a thread of its own after that.
 
         Raises:
-            TimeoutError: it took longer, and goes on without anybody.
+            TimeoutError: it took longer, and continues unattended.
         """
         if self._calls is None:
             self._calls = queue.SimpleQueue()

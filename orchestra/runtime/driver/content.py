@@ -1,4 +1,4 @@
-"""What a file, a reply or a script gives, judged: JSONPath, CSV, text, values."""
+"""Check the content of a file, a reply or a script: JSONPath, CSV, text, values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN_BYTES = 100_000
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two JSON values are equal: 1 is 1.0, but true is not 1."""
+    """Return True if two JSON values are equal: 1 is 1.0, but true is not 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):
@@ -55,7 +55,7 @@ class Looked:
         return self._data[:SHOWN_BYTES].decode(errors="replace")
 
     def value(self, path: str) -> Any:
-        """The value at a path: the only match, or the list of all when there are several.
+        """Return the value at a path: the only match, or the list of all when there are several.
 
         Raises:
             StepError: the path cannot be followed, or leads nowhere.
@@ -113,7 +113,7 @@ def judge_csv(text: str, wanted: Mapping[str, Any], what: str) -> None:
 
 
 def judge_text(text: str, wanted: Mapping[str, Any], what: str) -> None:
-    """A part, a pattern (Python's syntax) or the whole of a text.
+    """Check a part, a pattern (Python syntax) or the whole of a text.
 
     Raises:
         StepError: it is not there, or the pattern cannot be read.
@@ -134,7 +134,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def judge_file(data: bytes, wanted: Mapping[str, Any], what: str) -> None:
-    """What `expect` of a download says of its bytes.
+    """Check the bytes of a download against its `expect`.
 
     Raises:
         StepError: it does not hold.
@@ -153,7 +153,7 @@ def judge_file(data: bytes, wanted: Mapping[str, Any], what: str) -> None:
 
 
 def judge_outcome(outcome: Any, args: Mapping[str, Any]) -> Any:
-    """Return the value of a script, after what `equals` and `below` say of it.
+    """Return the value of a script, after checking `equals` and `below`.
 
     Args:
         outcome: what `page_script.evaluation` made of it.

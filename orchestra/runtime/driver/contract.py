@@ -1,4 +1,4 @@
-"""What the loop of a test and its driver agree on: limits, failures, sessions."""
+"""Define the contract between the loop of a test and its driver: limits, failures, sessions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TRACE = "trace.zip"
 """The trace of an attempt: `playwright show-trace` opens it."""
 
 CHOOSER_SECONDS = 5.0
-"""How long after a click a file chooser may take to open."""
+"""The time after a click in which a file chooser must open."""
 
 OVER_SECONDS = 0.02
 """With so little time left a test counts as over: a limit that ends with the test's may fire a moment early."""
 
 FOUND_LENGTH = 2000
-"""So much of what was found is told. It is cut once secrets are out of it: half of one would not be known any more."""
+"""The limit of a found value in a message. It is cut after masking: half of a secret would not be recognised."""
 
 
 Lookup: TypeAlias = Literal["", "absent", "several"]
@@ -33,7 +33,7 @@ Lookup: TypeAlias = Literal["", "absent", "several"]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What a step cost, where a driver counts it: tool calls, polls, and the lag of the last poll behind the page."""
+    """The cost of a step, if a driver counts it: tool calls, polls, and the lag of the last poll behind the page."""
 
     calls: int = 0
     polls: int = 0
@@ -48,7 +48,7 @@ class StepError(Exception):
         kind: of the failure, as its event has it.
         message: what was found, lower case at the start.
         expected: what the spec asks for.
-        found: what stood there last, whole.
+        found: the last found value, whole.
         hint: what to do about it.
         effort: what the step had cost by then.
         lookup: how the target of the step failed to be one element, if that is why; more about it is added then.
@@ -78,12 +78,12 @@ class StepError(Exception):
 
 
 def unmet(message: str, *, expected: str = "", found: str = "", hint: str = "", lookup: Lookup = "") -> StepError:
-    """The product did not do what the spec expects."""
+    """Return the product did not do what the spec expects."""
     return StepError("failed", "assertion", message, expected=expected, found=found, hint=hint, lookup=lookup)
 
 
 def unfit(message: str, *, found: str = "", hint: str = "") -> StepError:
-    """The step cannot be carried out as it is written."""
+    """Return the step cannot be carried out as it is written."""
     return StepError("error", "setup", message, found=found, hint=hint)
 
 
@@ -99,17 +99,17 @@ class Deadline:
         return max(0.0, self.at - self.clock())
 
     def over(self) -> bool:
-        """Whether nothing more can be done in time."""
+        """Return True if nothing more can be done in time."""
         return self.left() <= OVER_SECONDS
 
     def limit(self, own: float) -> float:
-        """How many seconds a call may take whose own limit is `own`; a millisecond at least."""
+        """Return how many seconds a call may take whose own limit is `own`; a millisecond at least."""
         return max(0.001, min(own, self.left()))
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long an action waits for its element: at most, and while no request of the page is under way."""
+    """The time that an action waits for its element: at most, and while no request of the page is pending."""
 
     seconds: float = 30.0
     idle_seconds: float = 10.0
@@ -124,10 +124,10 @@ class Job:
         root: the project root; files to upload are inside it.
         folder: the attempt's own folder, for pictures and downloads.
         scope: where values are saved.
-        deadline: that of the part of the test in which the step stands.
+        deadline: that of the part of the test with the step.
         left: seconds until the deadline when the step began.
         kept: the evidence of the attempt, to be added to.
-        patience: how long an action waits, where its step does not say so.
+        patience: the default time that an action waits.
     """
 
     step: Step
@@ -145,26 +145,26 @@ class Job:
         return self.step.args
 
     def text(self, name: str) -> str:
-        """An argument as text: a block's parameter may have given a number."""
+        """Return an argument as text: a block's parameter may have given a number."""
         return text_of(self.step.args[name])
 
     @property
     def own_seconds(self) -> float:
-        """How long the step waits at most, if its test has so much time left."""
+        """Return the longest wait of the step, if its test has that much time left."""
         return float(self.step.args.get("within_seconds", self.patience.seconds))
 
     @property
     def idle_seconds(self) -> float:
-        """How long it waits while no request of the page is under way."""
+        """Return the time that it waits while no request of the page is pending."""
         own = self.own_seconds
         return own if "within_seconds" in self.step.args else min(own, self.patience.idle_seconds)
 
     def allowed(self, own: float | None = None) -> float:
-        """How many seconds a call with this own limit was given, for messages."""
+        """Return how many seconds a call with this own limit was given, for messages."""
         return min(self.own_seconds if own is None else own, self.left)
 
     def keep(self, name: str, kind: str) -> Path:
-        """The path of a file of the attempt, which is listed as evidence once."""
+        """Return the path of a file of the attempt, which is listed as evidence once."""
         entry = EvidenceFile(name, kind)
         if entry not in self.kept:
             self.kept.append(entry)
@@ -172,13 +172,13 @@ class Job:
 
 
 def text_of(value: Any) -> str:
-    """A scalar as text, booleans and null as JSON writes them."""
+    """Return a scalar as text, booleans and null as JSON writes them."""
     return value if isinstance(value, str) else Scope.text(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a page did beside the steps.
+    """The events of a page outside its steps.
 
     Attributes:
         signs: what may be an error, and how often it was seen.
@@ -226,13 +226,13 @@ class Session(Protocol):
         """Write a picture `name`.png of the page as it is now; nothing when none is to be had."""
 
     def seen(self) -> Seen:
-        """What the page did beside the steps, up to now. Raises nothing."""
+        """Return the events of the page outside the steps, up to now. Raises nothing."""
 
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing. Raises nothing."""
 
     def film_end(self) -> None:
-        """The video is whole when this returns. Raises nothing."""
+        """Finish the video: it is whole when this returns. Raises nothing."""
 
     def facts(self) -> dict[str, Any]:
         """Return figures for the report."""
@@ -248,7 +248,7 @@ class Driver(Protocol):
     """Lives as long as its worker and keeps a browser warm."""
 
     def open(self, request: Request) -> Session:
-        """A fresh page for a test.
+        """Return a fresh page for a test.
 
         Raises:
             StepError: no page is to be had.

@@ -1,4 +1,4 @@
-"""How the dialogs of a page are answered, the same for every driver.
+"""Answer the dialogs of a page, the same for every driver.
 
 A step `dialog` answers the next dialog. One that no step answers is dismissed and counts as unasked; only
 `beforeunload`, by which a page asks whether it may be left, is accepted then: a step that leaves the page leaves it.

@@ -1,4 +1,4 @@
-"""How large a download may be, and how long it may take to its end; the same by both browser methods.
+"""Limit the size and duration of a download, the same by both browser methods.
 
 Where the browser writes is a folder of ours, so the size is known while the file grows, whatever its head declares.
 """
@@ -14,7 +14,7 @@ from orchestra.runtime.driver.contract import Job, StepError, unmet
 from orchestra.runtime.driver.wording import quoted, seconds_text
 
 LOOK_SECONDS = 0.05
-"""How often a download under way is looked at."""
+"""The period at which a running download is checked."""
 
 MEGABYTE = 1_000_000
 """In bytes."""
@@ -48,7 +48,7 @@ class Guard:
         self._end = self.job.deadline.clock() + self.seconds()
 
     def seconds(self) -> float:
-        """What the whole may take."""
+        """Return the limit of the whole download."""
         return self.job.deadline.limit(float(self.job.args["within_seconds"]))
 
     def left(self) -> float:
@@ -56,7 +56,7 @@ class Guard:
         return max(0.0, self._end - self.job.deadline.clock())
 
     def look(self) -> bool:
-        """Whether a limit is over."""
+        """Return True if a limit is over."""
         self.began, self._bytes = True, self._size()
         if self._bytes > float(self.job.args["limit_megabytes"]) * MEGABYTE:
             self.over = "size"
@@ -65,7 +65,7 @@ class Guard:
         return bool(self.over)
 
     def failure(self) -> StepError:
-        """The failure of a step whose limit is over."""
+        """Return the failure of a step whose limit is over."""
         name = quoted(self.job.text("as"))
         if self.over == "size":
             most = f"{float(self.job.args['limit_megabytes']):g} MB"
@@ -80,7 +80,7 @@ class Guard:
         return self.file is not None or bool(self.failed or self.over) or not self.left()
 
     def _size(self) -> int:
-        """The size of what was written since the step began, whole or in part."""
+        """Return the size of what was written since the step began, whole or in part."""
         return sum(size for name, size in self._sizes().items() if name not in self._before)
 
     def _sizes(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ LOCALE = "en-US"
 
 
 FONTS_SECONDS = 2.0
-"""How long a picture waits for the fonts of a page."""
+"""The time that a screenshot waits for the fonts of a page."""
 FONTS_LOADED = "() => document.fonts.status === 'loaded'"
 
 _NO_FONTS = "PW_TEST_SCREENSHOT_NO_FONTS_READY"

@@ -1,7 +1,7 @@
 """Read what an error of Playwright means out of its text: the one place that knows how errors are worded.
 
-Playwright gives a class for time-outs and for a closed target, and text for all else (1.64). tests/test_driver_playwright.py
-holds this module to what the real browser says.
+Playwright has a class for time-outs and for a closed target, and text for all others (1.64).
+tests/browser/test_driver_playwright.py compares this module with the texts of the real browser.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The step `http`: send a request from the runner and judge the reply."""
+"""Implement the step `http`: send a request from the runner and check the reply."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Http:
         self._aside.close()
 
     def _client(self, url: str) -> httpx.Client:
-        """The client for an address: with the proxies of the environment, or without.
+        """Return the client for an address: with the proxies of the environment, or without.
 
         Raises:
             StepError: the environment names a proxy that is none.

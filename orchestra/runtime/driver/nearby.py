@@ -1,4 +1,4 @@
-"""Say more about a target that is not one element: what is near it on the page, or which elements match it."""
+"""Explain a target that does not match one element: with the nearest elements of the page, or with its matches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestra.steps.target import Kind, Target
 SHOWN = 5
 NEAR = 0.5
 LOOK_SECONDS = 2.0
-"""What a look at the page may take: it has failed already, and the failure is not to wait for its explanation."""
+"""The limit of a query of the page: the step has failed already, and must not wait for its explanation."""
 
 TESTIDS = "(body) => [...body.querySelectorAll('[data-testid]')].map((one) => one.dataset.testid)"
 

@@ -1,4 +1,4 @@
-"""Tell errors that our own actions cause from those of the product: by when they come, and by what they say.
+"""Distinguish errors that our own actions cause from those of the product, by time and text.
 
 A picture makes Playwright put a style into the page (Firefox, WebKit), which the page's own policy may refuse, and may
 resize the page. To leave a page ends its requests, and Firefox and WebKit let their promises fail. Each cause excuses
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 GRACE_SECONDS = 1.0
-"""How long after its cause an error may come: it is reported by another process of the browser."""
+"""The time after its cause in which an error can come: another process of the browser reports it."""
 
 _STYLE = re.compile(
     r"blocked an inline style \(style-src-elem\)|[Rr]efused to apply (?:an? )?(?:inline style|stylesheet)"
@@ -66,7 +66,7 @@ class OwnDoing:
             self._given_up.update(("page", "console"))
 
     def made(self, channel: Channel, text: str) -> bool:
-        """Whether an error is of our making. One that is excuses no other."""
+        """Return True if an error is of our making. One that is excuses no other."""
         if self._picturing or self._recent(self._pictured):
             if _RESIZED in text:
                 return True

@@ -49,16 +49,16 @@ from orchestra.steps import vacuous
 from orchestra.steps.vocabulary import BODIES, VERBS, Step, as_text
 
 EVIDENCE_SECONDS = 10.0
-"""What the evidence of a page may take. Generous: it is what a failure on a busy machine is understood by."""
+"""The limit of the evidence of a page. Generous, because it explains a failure on a busy machine."""
 
 LATE_EVIDENCE_SECONDS = 5.0
 """And so long after the time of a test it is had, or given up."""
 
 CLOSE_SECONDS = 10.0
-"""What the end of a page may take; a second is left for it in any case."""
+"""The limit of closing a page; a second is reserved for it in any case."""
 
 HUNG_SECONDS = 2.0
-"""How long after a deadline a call that does not come back is cut off: what ends by itself has had its time."""
+"""The time after a deadline at which a call that does not return is cut off, so that calls can end by themselves."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def carry_out(
         request: what to do.
         driver: the method's; None when no step needs a page.
         http: sends the requests of `http` steps.
-        mask: takes secrets out of a text before it is told or names a file.
+        mask: removes secrets from a text before it is reported or names a file.
         clock: monotonic seconds. The attempt's time begins when its page is there.
         early: ends it before its time.
         begun: called when the attempt's time begins.
@@ -134,7 +134,7 @@ class _Attempt:
         self._film = Film(session, request)
 
     def run(self) -> Result:
-        """All sections, then what came of it."""
+        """Return all sections, then what came of it."""
         test = self._request.test
         begun = self._clock()
         self._evidence_by = begun + test.timeout_seconds + LATE_EVIDENCE_SECONDS
@@ -182,7 +182,7 @@ class _Attempt:
         )
 
     def _beside(self, ended: tuple[Outcome, AttemptFailure] | None) -> tuple[Outcome, AttemptFailure] | None:
-        """The end of the attempt, after a look at what the page did beside its steps."""
+        """End the attempt, after a check of the events of the page outside its steps."""
         if self._session is None:
             return ended
         seen, test = self._session.seen(), self._request.test
@@ -204,7 +204,7 @@ class _Attempt:
     def _section(
         self, section: Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float
     ) -> tuple[Outcome, AttemptFailure] | None:
-        """The steps of a section up to the first that fails; None when none does."""
+        """Return the steps of a section up to the first that fails; None when none does."""
         for index, step in enumerate(steps):
             begun = self._clock()
             effort, failed = Effort(), None
@@ -235,7 +235,7 @@ class _Attempt:
         return None
 
     def _picture(self, name: str) -> None:
-        """A picture after a step, where the test wants one of each; of the step that fails there is one anyway."""
+        """Take a screenshot after a step, if the test wants one of each; a failing step has one anyway."""
         test = self._request.test
         if self._session is not None and "pictures" in test.record and test.evidence != "off":
             self._pictures += self._session.picture(Path(self._request.folder), name)
@@ -302,7 +302,7 @@ class _Attempt:
 
 
 def _over(failed: StepError | None, section: Section, index: int, step: Step, allowed: float) -> StepError:
-    """The time was over in this step; what it waited for is told along."""
+    """Return the failure of a step whose time was over, with the awaited condition."""
     told = f": {failed.message}" if failed is not None else ""
     message = f"the test's {seconds_text(allowed)} were over in step {numbered(section, index)} ({step.verb}){told}"
     if failed is None:

@@ -14,9 +14,9 @@ from orchestra.runtime.driver.own_doing import OwnDoing
 from orchestra.runtime.driver.page_events import console_place, exception_text, main_frame_of, page_of, size_of
 
 SCRIPTED = frozenset({"fetch", "xhr"})
-"""The kinds of requests whose end a script is told."""
+"""The kinds of requests whose end a script sees."""
 REPORTS = frozenset({"cspviolationreport", "cspreport", "csp_report"})
-"""What a browser sends by itself when a style of ours is refused: whether the app takes it is no matter of a test."""
+"""The request that a browser sends by itself when a style of ours is refused; its response does not matter to a test."""
 
 COUNTS = ("page_errors", "console_errors", "failed_requests")
 
@@ -74,7 +74,7 @@ class Watch:
         page.on("download", self._on_download)
 
     def _counts_for(self, _frame: Any) -> bool:
-        """Whether the documents of a main frame are those of the test."""
+        """Return True if the documents of a main frame are those of the test."""
         return True
 
     def _on_request(self, request: Any) -> None:

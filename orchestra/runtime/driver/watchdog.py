@@ -24,7 +24,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def until(self, due: float) -> None:
-        """The time that counts from now on, by the monotonic clock. A call that has begun is over when this returns."""
+        """Set the current deadline, by the monotonic clock. A call that has begun is over when this returns."""
         with self._changed:
             self._due = due
             if self._thread is None:

@@ -11,12 +11,12 @@ _NARROWING = ("name", "exact", "nth", "has_text", "frame")
 
 
 def quoted(value: Any) -> str:
-    """A JSON value as it stands in a message."""
+    """Return a JSON value for a message."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def target_text(target: Target | None) -> str:
-    """A target as in the spec: `{role: "button", name: "Send"}`."""
+    """Return a target as in the spec: `{role: "button", name: "Send"}`."""
     return "the page" if target is None else _target_text(target)
 
 
@@ -40,11 +40,11 @@ _PHRASES = {
 
 
 def condition_text(name: str, wanted: Any, *, negated: bool) -> str:
-    """A condition after `expected …`: `not to contain "NVDA"`."""
+    """Return a condition after `expected …`: `not to contain "NVDA"`."""
     said = f"be {wanted}" if name == "be" else f"{_PHRASES[name]} {quoted(wanted)}"
     return f"{'not ' if negated else ''}to {said}"
 
 
 def seconds_text(seconds: float) -> str:
-    """A duration for people: `5 s`, `0.25 s`."""
+    """Return a duration for people: `5 s`, `0.25 s`."""
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"

@@ -41,7 +41,7 @@ def lookup(bound: Mapping[str, str], name: str) -> str:
 
 
 class Stamp(NamedTuple):
-    """What changes when a file is written: an attempt that leaves it as it was has not written it."""
+    """The properties that change when a file is written: an attempt that leaves them unchanged has not written it."""
 
     device: int
     inode: int

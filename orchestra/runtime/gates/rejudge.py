@@ -1,9 +1,9 @@
 """Evaluate the gates of a run again, from its ledger alone. Pure.
 
-`values_of` gives, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates
+`values_of` returns, for the view of a run at any of its events, the metrics that a gate would read there: counts, rates
 and percentiles from verdicts, attempts and their seconds, outages from incidents, the health matrix from service
-events. `rejudge` does so at each recorded gate and sets both sides next to each other. What a run measured at that
-moment (the load of the machine, the clock) stands in the gate's own event only: it is taken from there, and marked so.
+events. `rejudge` does so at each recorded gate and compares both sides. Values that a run measured at that moment (the
+load of the machine, the clock) are in the event of the gate only: they are taken from there, and marked.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ MEASURED: Final = frozenset(
         *("plan_fresh", "evidence_missing"),
     }
 )
-"""What the run saw at that moment and nobody can see again: the load, the clock, the files as they were."""
+"""The values that only the run could observe: the load, the clock, the state of files."""
 
 OF_SERVICES: Final = ("health.", "servers_down", "incidents", "recoveries", "degraded", "infra_suspect")
 """Metrics of the health matrix, which changes on a thread of its own: a gate may know of a change whose event comes behind."""
 
 BEHIND: Final = 8
-"""How many service events behind a gate may be those that it knew of already."""
+"""The number of service events after a gate that it may have known already."""
 
 TOLERANCE: Final = 1e-9
 """Relative; the numbers of both sides come from the same arithmetic, in another order."""
 
 
 class _Row(NamedTuple):
-    """A row of the health matrix, as its events tell it."""
+    """A row of the health matrix, from its events."""
 
     state: str
     required: bool
@@ -57,7 +57,7 @@ class _Row(NamedTuple):
 
 def values_of(plan: Plan, view: View) -> dict[str, Any]:
     """Return the metrics that a gate would read at this point of a run, without what was measured then."""
-    health = {name: seen.body.state for name, seen in view.services.items() if seen.seq > view.segment.seq}
+    health = {name: seen.body.state for name, seen in view.health.services.items() if seen.seq > view.segment.seq}
     rows = {one.id: _Row(health.get(one.id, "idle"), one.required) for one in plan.components}
     slower = [
         life for life in view.lives.values() if life.comparison is not None and life.comparison.result == "slower"
@@ -82,21 +82,21 @@ class Number(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """Whether both agree."""
+        """Return True if both agree."""
         return self.measured or _same(self.recorded, self.again)
 
 
 class Rejudged(NamedTuple):
-    """A recorded gate, and what it is judged to be now.
+    """A recorded gate, and its new evaluation.
 
     Attributes:
         seq: the number of its event, 0 for a gate that has none.
         gate: `after:pass_rate`.
-        expression: that was judged.
+        expression: that was evaluated.
         result, message: as recorded.
         result_again, message_again: from the numbers that the ledger gives.
         numbers: one for each metric that it read.
-        fault: what else is wrong: another condition than the plan's, a gate that nobody judged.
+        fault: a further problem: a condition other than the plan's, a gate that was not evaluated.
     """
 
     seq: int
@@ -111,13 +111,14 @@ class Rejudged(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """Whether the record and the ledger agree in every number, the result and the message."""
+        """Return True if the record and the ledger agree in every number, the result and the message."""
         told = (self.result, self.message) == (self.result_again, self.message_again)
         return told and not self.fault and all(one.same for one in self.numbers)
 
 
 def rejudge(events: Sequence[Event], plan_of: Callable[[str], Plan]) -> Iterator[Rejudged]:
-    """Each gate of a run once more, in the order of the ledger; then those of the plan that a finished run did not judge.
+    """Yield each gate of a run again, in the order of the ledger; then those of the plan that a finished run did not
+    evaluate.
 
     Args:
         events: of the run, whole.
@@ -181,7 +182,7 @@ def _behind(until: Sequence[Event], events: Sequence[Event], plan: Plan) -> Iter
 
 
 def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: Iterable[Gate]) -> Iterator[Rejudged]:
-    """Gates of which the end of the run says something else than their event, or nothing where there must be an event."""
+    """Yield gates whose result at the end of the run differs from their event, or that lack a required event."""
     for gate in gates:
         key = f"{gate.phase}:{gate.name}"
         said, event = told.get(key, ""), judged.get(key)

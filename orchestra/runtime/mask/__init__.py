@@ -1,6 +1,6 @@
 """Secrets: their values are replaced in every text before it is written, in each form that a run could produce.
 
-What a program writes by itself (a download, a report of a command) is cleaned where it lies.
+A file that a program writes by itself (a download, a report of a command) is cleaned in place.
 """
 
 from orchestra.runtime.mask.files import Cleaned, Removed

@@ -42,7 +42,7 @@ class Job:
         mark: `run/attempt`, see `process`; unique to this job.
         timeout_seconds: after it the whole tree is ended; None for no limit.
         grace_seconds: from TERM to KILL, at a timeout and for what a command leaves behind.
-        log_limit_bytes: what exceeds it is read and dropped, and the log says so.
+        log_limit_bytes: output beyond it is read and dropped, with a note in the log.
         mask: takes secrets out of what is logged; one for this job alone.
     """
 
@@ -60,7 +60,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a job.
+    """The result of a job.
 
     Attributes:
         key: the job's.

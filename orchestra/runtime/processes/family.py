@@ -31,9 +31,9 @@ class Meter:
         self._seconds = 0.0
 
     def take(self) -> dict[str, float]:
-        """`cpu_seconds` since the last call, of living descendants and of what they waited for, in hundredths of a second;
-        `peak_rss_megabytes`, the greatest resident memory that one living descendant had since then. Nothing where the
-        system does not tell.
+        """Return the use since the last call: `cpu_seconds` of living descendants and of those that they waited for, in
+        hundredths of a second; `peak_rss_megabytes`, the greatest resident memory of one living descendant. Empty if
+        the system does not report it.
         """
         seconds, peak, read = 0.0, 0, False
         for pid in self._family(self._pid):

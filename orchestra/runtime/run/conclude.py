@@ -1,8 +1,8 @@
-"""What comes of one attempt: from its result to the verdict of its test.
+"""Conclude one attempt: from its result to the verdict of its test.
 
-The way of a result: its failure is held until the components of its test have been asked (`Outages.sift`), its files are
-searched, cleaned and cut to size (`Aftermath`), then it is recorded, and leads to a retry, to a repeat that confirms its
-duration, or to a verdict.
+The way of a result: its failure is held until the components of its test have been asked (`Outages.sift`), its files
+are searched, cleaned and cut to size (`Aftermath`), then it is recorded, and leads to a retry, to a repeat that
+confirms its duration, or to a verdict.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class Decisions:
         self._end_group(task.method.id, task.test.group)
 
     def excuse_cases(self, task: Task, result: Result) -> Result:
-        """Return a result with excuses for its cases. A run that was told to end waits for no pattern."""
+        """Return a result with excuses for its cases. A run that is ending waits for no pattern."""
         task.inner, task.unsearched = Excused(result.cases), None
         if not self._ending.asked and any(case.verdict in BAD for case in result.cases):
             try:

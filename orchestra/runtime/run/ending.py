@@ -18,7 +18,7 @@ SIGNAL_NAMES: Final = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
 @dataclass(slots=True)
 class Ending:
-    """Whether a run is to end before its time, and why.
+    """The request to end a run early, and its reason.
 
     Attributes:
         asked: the signal that asked for the end; 0 for none. Set in a signal handler.

@@ -30,8 +30,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.run.browsers import engines
-from orchestra.runtime.run.filming import unfilmed
+from orchestra.runtime.run.browsers import engines, unfilmed
 from orchestra.runtime.run.pace import Pace
 from orchestra.runtime.run.provenance import odd, provenance
 from orchestra.runtime.run.recorder import Recorder
@@ -42,7 +41,7 @@ from orchestra.yamltext.places import Places
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a run is to be done.
+    """The options of a run.
 
     Attributes:
         argv: the command line, for the record.

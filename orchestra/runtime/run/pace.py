@@ -164,13 +164,13 @@ class Pace:
                     yield key, last.seconds, moved
 
     def keep(self, folder: Path, view: View, add: Add) -> None:
-        """Take what a good run measured into the durations, where windows are not full; an event says so, `commit` writes it.
+        """Add the measurements of a good run to windows that are not full; an event records it, `commit` writes it.
 
         What the durations were is kept in the run's folder first, so that `orchestra rollback` can bring them back.
 
         Args:
             folder: the run's.
-            view: of the run; what is measured anew counts once, in whichever segment.
+            view: of the run; a repeated measurement counts once, in any segment.
             add: records an event.
 
         Raises:
@@ -208,7 +208,7 @@ class Pace:
         return None if moved is None else _Doubt(key, moved, usual, limits, result)
 
     def _limits(self, key: str) -> tuple[Usual | None, Bounds | None]:
-        """What is usual by the baseline, and the bounds of it; None where it says nothing yet."""
+        """Return the usual duration of the baseline and its bounds; None without a baseline."""
         if key not in self._known:
             taken = self.samples.get(key)
             usual = baseline.usual(taken[-self.rule.window :]) if taken else None

@@ -176,7 +176,7 @@ class Recorder:
             self._sealed = True
 
     def close(self) -> None:
-        """Let go of the ledger and tell the observers that it is over."""
+        """Close the ledger and notify the observers."""
         with self._lock:
             late, self._late = self._late, None
         if late is not None:

@@ -114,7 +114,7 @@ def decide(
     other = dict(before.segment.builds) != dict(builds)
     anew = {task for task in before.verdicts if task not in kept}
     for task, life in before.lives.items():
-        # A last attempt that was final, without the verdict that was not written any more: nobody knows it for sure.
+        # A last attempt that was final, without its verdict on record: the verdict is uncertain.
         half_done = life.given is None and life.last is not None and not life.last.retry
         if half_done or (life.ended and (other or task.partition(":")[2] in changed)):
             anew.add(task)

@@ -75,7 +75,7 @@ async def until_ready(member: Member, ready: Ready | None, tries: int | None = N
         whole = left >= ready.probe.timeout_seconds
         probe = ready.probe if whole else msgspec.structs.replace(ready.probe, timeout_seconds=left)
         answer = await _or_death(member, ask(member, probe))
-        # A probe that was cut short by the end of the whole says less than the one before it.
+        # A probe that the end of the start cut short is less informative than the one before it.
         last = last if answer.timed_out and not whole and last.reason else answer
         watch = step(watch, passed=not answer.reason, successes=ready.successes, failures=1)
         if watch.healthy:

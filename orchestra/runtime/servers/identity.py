@@ -1,7 +1,7 @@
-"""Who answers: the process that owns a listening socket, and whether it is the service's.
+"""Identify who answers: the process that owns a listening socket, and whether it is the service's.
 
-Linux tells by /proc/net/tcp and the open files of processes; elsewhere psutil does its best. A process of another user
-cannot be named by one who is not root; its user can.
+Linux shows it in /proc/net/tcp and the open files of processes; elsewhere psutil does its best. Without root, a process
+of another user is unknown; its user is known.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COMMAND_LENGTH = 120
 
 
 class Listener(NamedTuple):
-    """A listening socket. `inode` is 0 and `pid` None where the system does not tell."""
+    """A listening socket. `inode` is 0 and `pid` None if the system does not report it."""
 
     address: str
     inode: int
@@ -33,7 +33,7 @@ class Listener(NamedTuple):
 
 
 class Answerer(NamedTuple):
-    """Who answers at an address.
+    """The process that answers at an address.
 
     Attributes:
         stranger: who it is, in words, when it is not the service; empty when it is.
@@ -45,7 +45,7 @@ class Answerer(NamedTuple):
 
 
 def reachable(host: str) -> str:
-    """The address at which something that listens on `host` is reached: every address is also the loopback."""
+    """Return the address at which something that listens on `host` is reached: every address is also the loopback."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
@@ -58,7 +58,7 @@ def _address(host: str) -> str:
 
 
 def is_local(host: str) -> bool:
-    """Whether this machine itself answers at this host."""
+    """Return True if this machine itself answers at this host."""
     try:
         infos = socket.getaddrinfo(reachable(host), 0, type=socket.SOCK_STREAM)
     except OSError:
@@ -71,14 +71,16 @@ def is_local(host: str) -> bool:
 
 
 def _words(packed: bytes) -> str:
-    """An address as the kernel prints it: words of 32 bits in the byte order of the machine."""
+    """Return an address as the kernel prints it: words of 32 bits in the byte order of the machine."""
     return "".join(
         f"{int.from_bytes(packed[index : index + 4], sys.byteorder):08X}" for index in range(0, len(packed), 4)
     )
 
 
 def _spellings(address: str) -> list[set[str]]:
-    """What a socket that answers at an address may be bound to, most specific first: that is whom the kernel asks."""
+    """Return the addresses to which a socket that answers here may be bound, most specific first, as the kernel selects
+    it.
+    """
     if ":" in address:
         return [{_words(socket.inet_pton(socket.AF_INET6, address.partition("%")[0]))}, {"0" * 32}]
     mapped = socket.inet_pton(socket.AF_INET6, f"::ffff:{address}")
@@ -98,7 +100,7 @@ def _kernel_table(port: int) -> Iterator[Listener]:
 
 
 def _listeners(host: str, port: int) -> list[Listener]:
-    """The sockets that answer at this address now."""
+    """Return the sockets that answer at this address now."""
     if not Path("/proc/net/tcp").exists():
         return _listeners_elsewhere(port)
     found = list(_kernel_table(port))
@@ -110,7 +112,7 @@ def _listeners(host: str, port: int) -> list[Listener]:
 
 
 def _listeners_elsewhere(port: int) -> list[Listener]:
-    """As far as the system tells a user about processes of his own."""
+    """Return the listeners as far as the system reports the user's own processes."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -168,7 +170,7 @@ def _user(uid: int) -> str:
 
 
 def owners(host: str, port: int) -> str:
-    """Who listens here, in words for a message: pid and command where the system tells, else the user."""
+    """Return the listeners here, in words for a message: pid and command if the system reports them, else the user."""
     return _in_words(_listeners(host, port))
 
 
@@ -191,7 +193,7 @@ def held_by(pid: int, mark: str, *, reaped: bool = False) -> list[str]:
 
 
 def answerer(process: Process, host: str, port: int, known: frozenset[int] = frozenset()) -> Answerer:
-    """Whether the service answers here itself: its process, what descends from it, or what carries its mark.
+    """Return True if the service answers here itself: its process, a descendant, or a process with its mark.
 
     Args:
         process: the service.
@@ -206,7 +208,7 @@ def answerer(process: Process, host: str, port: int, known: frozenset[int] = fro
 def answerer_of(
     pid: int, mark: str, host: str, port: int, *, known: frozenset[int] = frozenset(), reaped: bool = False
 ) -> Answerer:
-    """As `answerer`, of a process that somebody else has started.
+    """Do the same as `answerer` for a process that was started elsewhere.
 
     Args:
         pid: the leader.

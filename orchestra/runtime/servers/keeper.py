@@ -2,8 +2,8 @@
 
     python -m orchestra.runtime.servers.keeper < order.json
 
-It starts, watches and recovers the same way as a run does, because it is the same matrix. SIGUSR1 lets it read what is
-wanted anew; SIGTERM ends everything. When it is killed itself, its reaper ends what it kept.
+It starts, watches and recovers the same way as a run does, because it is the same matrix. SIGUSR1 lets it read the
+wanted rows again; SIGTERM ends everything. If it is killed itself, its reaper ends its processes.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from orchestra.runtime.servers.up import Up, UpRow, Wanted
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a keeper is told on its stdin.
+    """The request on the stdin of a keeper.
 
     Attributes:
         root: the project root.
         home: `.orchestra/<suite>`, absolute.
         profile: of the plan.
         components: the health matrix.
-        secrets: names of variables whose values nobody may write down.
+        secrets: names of variables whose values are masked.
     """
 
     root: str
@@ -53,7 +53,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 def encode(order: Order) -> bytes:
-    """An order as a keeper reads it."""
+    """Return an order as a keeper reads it."""
     return msgspec.json.encode(order)
 
 
@@ -96,7 +96,7 @@ class Keeper:
         )
 
     def signalled(self, number: int, frame: object) -> None:
-        """A signal: nothing is done here but a note."""
+        """Note a signal; nothing else happens here."""
         del frame
         if number == signal.SIGUSR1:
             self.asked = True
@@ -124,7 +124,7 @@ class Keeper:
                 (self._home / up.WANTED).unlink()
 
     def _obey(self, wanted: Wanted) -> None:
-        """Stop what is no longer wanted or wanted anew, with what needs it, and start what is wanted."""
+        """Stop the rows that are no longer wanted or wanted again, with their dependents, and start the wanted ones."""
         over = [name for name, number in self._done.items() if wanted.get(name) != number]
         self._matrix.stop(over)
         self._done = {name: number for name, number in wanted.items() if name in self._components}

@@ -1,4 +1,4 @@
-"""What `orchestra up` and `orchestra down` do: start, instruct and end the keeper of a suite, and wait for it."""
+"""Implement `orchestra up` and `orchestra down`: start, instruct and end the keeper of a suite, and wait for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The event loop of the health matrix, whose look-ups of names hang nobody."""
+"""Run the event loop of the health matrix, in which name look-ups block nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """Looks a name up in a thread of its own, which is left behind when nobody waits for it any more.
+    """An event loop that looks a name up in a thread of its own, and abandons the thread after the limit.
 
     The resolver of the system takes no limit, and the threads of Python's pool are awaited when the process ends.
     """

@@ -1,6 +1,6 @@
 """The health matrix of a run: the thread that owns every component, and the requests of other threads to it.
 
-What others call returns at once, but for `stop`, `hear` and `close`. A run that requests nothing has no such thread.
+Public calls return at once, except `stop`, `hear` and `close`. A run that requests nothing has no such thread.
 
 The order comes from waiting: a component comes up when all that it needs is healthy (`start`), and is watched then
 (`watching`). When one fails while tests run, an incident opens: its dependents are put aside, the steps of its recovery
@@ -59,7 +59,7 @@ class Matrix:
         on_event: given each change of a row, and how many seconds before it the component was last known to be healthy; called
             from the matrix's thread.
         wake: called after each change of a state, from that thread.
-        reaper: told about every process.
+        reaper: gets every process.
         clock: monotonic seconds.
         sleep: waits that many seconds.
         rand: a number from 0 to 1, for the spread of waits.
@@ -146,7 +146,7 @@ class Matrix:
         self._loop.call_soon_threadsafe(lambda: self._watching.look(names, done))
 
     def row(self, name: str) -> Row:
-        """What is known of a component now."""
+        """Return the current row of a component."""
         return self._board.row(name)
 
     def hear(self) -> None:
@@ -165,22 +165,22 @@ class Matrix:
         heard.wait(_HEAR_SECONDS)
 
     def names(self) -> dict[str, str]:
-        """The names that are bound so far: `backend.url`, `backend.host`, `backend.port`, groups of log probes."""
+        """Return the names that are bound so far: `backend.url`, `backend.host`, `backend.port`, groups of log probes."""
         return {
             f"{name}.{part}": value for name, member in self._members.items() for part, value in member.bound.items()
         }
 
     def bound(self, name: str) -> Mapping[str, str]:
-        """The names that a component binds: `url`, `host`, `port`, groups of its log probes."""
+        """Return the names that a component binds: `url`, `host`, `port`, groups of its log probes."""
         return self._members[name].bound
 
     def mark_of(self, name: str) -> str:
-        """The tree mark of a component's process; empty when it has none."""
+        """Return the tree mark of a component's process; empty when it has none."""
         running = self._members[name].running
         return running.process.mark if running is not None else ""
 
     def stop(self, ids: Iterable[str]) -> None:
-        """Stop these and whatever needs them, dependents first, and wait for it; a later request starts them anew.
+        """Stop these and their dependents, dependents first, and wait for it; a later request starts them again.
 
         Not called by the matrix's own thread.
         """

@@ -1,8 +1,8 @@
 """Ports: the first free one of a range, reserved without a race between two runs of one user.
 
-A port counts as free when nobody listens there and nobody has reserved it. A reservation is an exclusive lock (flock) on
-a small file that bears the port's number, held as long as the service lives; the kernel lets go of it when the run dies,
-however it dies. The files stay: to remove one that another run is about to lock would be the race.
+A port counts as free if it has no listener and no reservation. A reservation is an exclusive lock (flock) on a small
+file named after the port, held during the life of the service; the kernel releases it when the run dies in any way. The
+files remain: to remove one that another run is about to lock would be a race.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Taken:
 
 
 def locks_folder(uid: int) -> Path:
-    """The folder of this user's reservations, made when it is not there.
+    """Return the folder of this user's reservations, made when it is not there.
 
     Raises:
-        MachineError: it cannot be made, or somebody else has put something in its place.
+        MachineError: it cannot be created, or belongs to another user.
     """
     folder = _SHARED / f"orchestra-ports-{uid}"
     try:
@@ -62,7 +62,7 @@ def locks_folder(uid: int) -> Path:
 
 
 def reserve(host: str, ports: tuple[int, int], *, but: Mapping[int, str], folder: Path) -> Port | Taken:
-    """The first free port of an inclusive range.
+    """Return the first free port of an inclusive range.
 
     Args:
         host: the address on which the service will listen.
@@ -91,7 +91,7 @@ def reserve(host: str, ports: tuple[int, int], *, but: Mapping[int, str], folder
 
 
 def _lock(path: Path) -> int | None:
-    """The locked file, or None when another holds it."""
+    """Return the locked file, or None when another holds it."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -116,7 +116,7 @@ def _holder(path: Path) -> str:
 
 
 def busy(host: str, number: int) -> str:
-    """Why nobody can listen here now, naming who does; empty when the port is free.
+    """Return the reason why no one can listen here now, with the listener; empty if the port is free.
 
     Raises:
         MachineError: the host is not an address of this machine.
@@ -138,7 +138,7 @@ def busy(host: str, number: int) -> str:
             if error.errno == errno.EACCES:
                 return f"port {number} may not be used by this user"
             return f"port {number} is held by {identity.owners(host, number)}"
-    # BSD lets a socket bind beside one that listens on every address.
+    # BSD lets a socket bind in addition to one that listens on every address.
     with socket.socket(family, kind, protocol) as caller:
         caller.settimeout(_CONNECT_SECONDS)
         if caller.connect_ex((identity.reachable(host), *address[1:])) == 0:

@@ -1,8 +1,8 @@
 """Probes: one question to a component, answered within its own time.
 
-A probe never raises for what it finds: its `Answer` has an empty reason when the component is fit, else what was seen,
-and what mends it. What a probe starts or opens is gone when it has answered or was cancelled.
-Longer than other modules because it is one kind of probe after the other.
+A probe never raises for its result: its `Answer` has an empty reason if the component is healthy, else the observation
+and a hint. All resources of a probe are released when it has answered or was cancelled. Longer than other modules
+because it is one kind of probe after the other.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _MEGABYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a probe found.
+    """The result of a probe.
 
     Attributes:
         reason: why the component is not fit; empty when it is.
-        hint: what mends it.
+        hint: the fix.
         final: to ask again cannot change it.
         names: what the answer binds, from named groups of a log probe.
-        peer: host and port of who answered, when somebody did.
+        peer: host and port that answered, if any.
         timed_out: the probe's time was over before there was an answer.
     """
 
@@ -64,7 +64,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a probe may look at and use.
+    """The resources of a probe.
 
     Attributes:
         root: the project root.
@@ -74,7 +74,7 @@ class Scene:
         host: the component's own host, empty when it has none.
         port: its own port.
         url: its own address.
-        said: the named groups of a pattern in the service's output, None when it was not said.
+        said: the named groups of a pattern in the service's output, None without a match.
         identity: what a reply must bear, `{header: …, json: …}`.
         place: where a pattern of the component is in the spec, for people; empty when that is not known.
     """
@@ -92,7 +92,7 @@ class Scene:
 
 
 def filled(value: Any, lookup: Callable[[str], str]) -> Any:
-    """A value of the plan with its late names replaced."""
+    """Return a value of the plan with its late names replaced."""
     if isinstance(value, str):
         return expand(value, lookup)
     if isinstance(value, list):
@@ -134,7 +134,7 @@ class Prober:
         self._clients.clear()
 
     def client(self, *, verify: bool, direct: bool) -> Any:
-        """The client for addresses with or without a certificate to check, and with or without a proxy.
+        """Return the client for addresses with or without a certificate to check, and with or without a proxy.
 
         Raises:
             ValueError: the environment names a proxy that is none.
@@ -152,14 +152,16 @@ class Prober:
 
 
 def _library() -> Any:
-    """The HTTP library: 120 to 400 ms, which only runs with an http probe pay, beside the start of their services."""
+    """Import the HTTP library: 120 to 400 ms, only in runs with an http probe, in parallel with the start of their
+    services.
+    """
     import httpx  # noqa: PLC0415 - as the docstring says
 
     return httpx
 
 
 def _question(kind: str, args: Mapping[str, Any], scene: Scene) -> str:
-    """The probe in words, for a message."""
+    """Return the probe in words, for a message."""
     match kind:
         case "http":
             return f"{args.get('method', 'GET')} {_http_url(args, scene)}"
@@ -188,7 +190,7 @@ def _address(url: str) -> tuple[str, int] | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it came of."""
+    """Yield an error and those that it came of."""
     below: BaseException | None = error
     while below is not None:
         yield below
@@ -196,7 +198,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _cause(error: BaseException) -> str:
-    """Why a request failed, by the system's own error where there is one below."""
+    """Return the reason why a request failed, by the system's own error if there is one below."""
     for below in _chain(error):
         if isinstance(below, OSError) and below.errno == errno.ECONNREFUSED:
             return "nothing listens there"

@@ -1,4 +1,4 @@
-"""Decisions about health, as pure folds: thresholds, waits between tries, and the next rung of the ladder.
+"""Decide about health, as pure folds: thresholds, waits between tries, and the next recovery step.
 
 Nothing here reads a clock or rolls dice: what is random comes in as a number from 0 to 1.
 """
@@ -17,7 +17,8 @@ _POLL_SECONDS, _POLL_FACTOR, _POLL_CEILING = 0.05, 1.5, 1.0
 
 
 def wait_seconds(backoff: Backoff, tries: int, rand: float) -> float:
-    """The wait before the next try, after `tries` failed ones: initial * factor^(tries-1), capped, spread by ± jitter.
+    """Return the wait before the next try, after `tries` failed ones: initial * factor^(tries-1), capped, spread by ±
+    jitter.
 
     Args:
         backoff: the component's.
@@ -33,7 +34,9 @@ def wait_seconds(backoff: Backoff, tries: int, rand: float) -> float:
 
 
 def poll_seconds(asked: int) -> float:
-    """The pause after `asked` probes of a component that starts: short for two seconds, then longer, one second at most."""
+    """Return the pause after `asked` probes of a component that starts: short for two seconds, then longer, one second
+    at most.
+    """
     pause = _POLL_SECONDS
     for _ in range(max(0, asked - _EAGER_POLLS)):
         pause *= _POLL_FACTOR
@@ -44,7 +47,7 @@ def poll_seconds(asked: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the last probes said: passes and misses in a row (one of them is 0), and whether it counts as healthy."""
+    """The last probes: passes and misses in a row (one of them is 0), and whether it counts as healthy."""
 
     passes: int = 0
     misses: int = 0
@@ -52,7 +55,9 @@ class Watch:
 
 
 def step(watch: Watch, *, passed: bool, successes: int, failures: int) -> Watch:
-    """The watch after one more probe. It turns healthy after `successes` passes, unhealthy after `failures` misses."""
+    """Return the watch after one more probe. It turns healthy after `successes` passes, unhealthy after `failures`
+    misses.
+    """
     if passed:
         passes = watch.passes + 1
         return Watch(passes, 0, watch.healthy or passes >= successes)
@@ -62,14 +67,14 @@ def step(watch: Watch, *, passed: bool, successes: int, failures: int) -> Watch:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What to do next about an incident.
+    """The next action of an incident.
 
     Attributes:
-        rung: its index in the ladder.
+        rung: its index in the recovery policy.
         kind: `retry`, `restart`, `run`, `port` or `failover`.
-        run: the repair command of a rung of kind `run`.
+        run: the repair command of a step of kind `run`.
         timeout_seconds: what the repair may take.
-        attempt: from 1; which try of this rung.
+        attempt: the try of this step, from 1.
         wait_seconds: to wait before it.
     """
 
@@ -82,19 +87,21 @@ class Action:
 
 
 def allowed(rung: Rung, backoff: Backoff) -> int:
-    """How often a rung may be tried in one incident. A start has its own tries, so the rungs that start have one."""
+    """Return the number of tries of a recovery step in one incident. A start has its own tries, so the steps that start
+    have one.
+    """
     return backoff.max if rung.kind == "retry" else 1
 
 
 def decide(
     ladder: Sequence[Rung], backoff: Backoff, tried: Sequence[int], rand: float, *, dead: bool = False
 ) -> Action | None:
-    """The next action, or None when the ladder is at its end.
+    """Return the next action, or None if the recovery policy is exhausted.
 
     Args:
-        ladder: the component's, in order.
-        backoff: waits of the rung `retry`.
-        tried: the index of the rung of each action so far; all of them failed.
+        ladder: the component's recovery steps, in order.
+        backoff: waits of the step `retry`.
+        tried: the index of the step of each action so far; all of them failed.
         rand: a number from 0 to 1, for the spread of the wait.
         dead: its process has ended, so that to ask once more cannot help: `retry` is passed over.
     """
@@ -108,12 +115,12 @@ def decide(
 
 
 def waits_seconds(backoff: Backoff) -> float:
-    """All waits of a back-off together, at most."""
+    """Return all waits of a back-off together, at most."""
     return sum(wait_seconds(backoff, number, 1.0) for number in range(1, backoff.max + 1))
 
 
 def once_bound_seconds(component: Component) -> float:
-    """How long one start takes at most to be ready or to be given up."""
+    """Return how long one start takes at most to be ready or to be given up."""
     within = component.ready.within_seconds if component.ready is not None else _SETTLED_SECONDS
     if component.job is not None:
         return component.job.timeout_seconds + (within if component.ready is not None else 0.0)
@@ -121,10 +128,11 @@ def once_bound_seconds(component: Component) -> float:
 
 
 def start_bound_seconds(component: Component) -> float:
-    """How long a component takes at most to come up or to be given up: every start, every wait, every port of its range.
+    """Return how long a component takes at most to come up or to be given up: every start, every wait, every port of
+    its range.
 
-    A start lasts `within_seconds`; one that dies is tried `retries.max` times more, and a port that somebody else answers
-    is passed over. What ran before has its grace, and five seconds for KILL.
+    A start lasts `within_seconds`; one that dies is tried `retries.max` times more, and a port with another listener is
+    skipped. The former process has its grace, and five seconds for KILL.
     """
     within = once_bound_seconds(component)
     if component.job is not None:
@@ -142,10 +150,10 @@ def _grace(service: Service | None) -> float:
 
 
 def bound_seconds(component: Component, dependents: Sequence[Component] = (), *, dead: bool = False) -> float:
-    """How long recovery takes at most: the whole ladder, and the ends of dependents before it.
+    """Return the bound of a recovery: the whole policy, and the ends of dependents before it.
 
     Args:
-        component: with its ladder.
+        component: with its recovery policy.
         dependents: what is put aside; their own starts come after, each with its own bound.
         dead: its process has ended: `retry` is passed over.
     """
@@ -167,5 +175,5 @@ def bound_seconds(component: Component, dependents: Sequence[Component] = (), *,
 
 
 def miss_bound_seconds(live: Live) -> float:
-    """How long it takes at most until misses in a row open an incident: `failures` pauses and probes."""
+    """Return how long it takes at most until misses in a row open an incident: `failures` pauses and probes."""
     return live.failures * (live.every_seconds + live.probe.timeout_seconds)

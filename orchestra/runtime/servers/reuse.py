@@ -20,7 +20,7 @@ _NO_COMMAND = Job(run=())
 
 
 class Usable(NamedTuple):
-    """What of the rows that are up a run may use.
+    """The rows that are up and that a run can use.
 
     Attributes:
         rows: those that it may use as they stand.
@@ -74,7 +74,7 @@ def usable(root: Path, home: Path, plan: Plan, environment: Mapping[str, str]) -
 
 
 def _doubt(root: Path, plan: Plan, component: Component, row: UpRow, build: Build) -> str:
-    """Why it cannot be known whether a row is made of the code as it is now; empty where its files are declared."""
+    """Return the reason why the age of the code of a row is unknown; empty if its files are declared."""
     if build.declared:
         return ""
     since = datetime.fromtimestamp(row.since).astimezone().strftime("%H:%M:%S")
@@ -89,7 +89,9 @@ def _doubt(root: Path, plan: Plan, component: Component, row: UpRow, build: Buil
 
 
 def _later(root: Path, plan: Plan, component: Component, row: UpRow, build: Build) -> Iterator[Path]:
-    """The files of code in the component's folder that changed after its start: not its own, nor those of the suite."""
+    """Yield the files of code in the component's folder that changed after its start: not its own, nor those of the
+    suite.
+    """
     cwd = (component.service or component.job or _NO_COMMAND).cwd
     named = {word for test in plan.tests if test.command is not None for word in test.command.argv}
     known = {*build.files, *(root / name for name in (*plan.sources, plan.outputs.doit, plan.outputs.docs, *named))}

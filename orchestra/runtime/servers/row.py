@@ -1,4 +1,4 @@
-"""What is said of a component: its row of the health matrix, and what is wrong with it."""
+"""Define the row of a component in the health matrix, and its trouble."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ State: TypeAlias = Literal["idle", "starting", "healthy", "unhealthy", "failed",
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is known of a component now.
+    """The current state of a component.
 
     Attributes:
         id: the component's.
-        state: `idle` until somebody requests it; `unhealthy` while it is being recovered; `failed` is the end.
+        state: `idle` until it is requested; `unhealthy` while it is being recovered; `failed` is the end.
         reason: why it is not healthy; reads after "which".
         pid: of its process, if it has one.
         port: its port, if it has one.
         url: its address, empty when it has none.
         attempts: how often it was started or asked to be ready.
         seconds: how long its last start took.
-        hint: what mends it.
+        hint: the fix.
         required: whether a run without it has failed.
         degraded: what is not as declared, for example `backend on failover`.
         identity: how its answers are known to be its own: `own`, `header`, `json` or `none`.
         incidents: how often it failed while tests ran.
-        recoveries: how many actions of its ladder were taken.
+        recoveries: the number of recovery steps taken.
         failovers: how often its backup took over.
         incident: the id of the incident that it is in, or that ended it; empty for none.
         latency_seconds: how long its last probe took; None before the first.
@@ -53,12 +53,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a component is not fit, reading after "which", and what mends it.
+    """The reason why a component is not healthy, reading after "which", and the fix.
 
     Attributes:
         reason: in words.
         hint: what to do.
-        stranger: somebody else answers in its place.
+        stranger: another process answers in its place.
         ago_seconds: how long ago it was last known to be well.
     """
 

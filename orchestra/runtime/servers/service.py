@@ -1,7 +1,7 @@
 """A service as processes: its command started, its output kept, its tree ended.
 
-What is written goes through a pipe into `<folder>/services/<id>.log`, each block with the time at which it came, secrets
-masked, in two files of bounded size of which the second is the older half. The last lines are kept for messages.
+Output goes through a pipe into `<folder>/services/<id>.log`, each block with the time of its arrival, secrets masked,
+in two files of bounded size of which the second is the older half. The last lines are available for messages.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _MOST_TIMES = 8
 _LINE_LIMIT = 64 * 1024
 _TAIL_LINES = 8
 SILENCE_SECONDS = 1.0
-"""How long nothing has to come behind a line that has no end, until it counts as a line."""
+"""The silence after an unterminated line until it counts as a line."""
 
 _TAIL_WIDTH = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every component stands on.
+    """The common context of every component.
 
     Attributes:
         root: the project root.
@@ -59,7 +59,7 @@ class Ground:
         mark: the run's tree mark.
         env: what services and jobs inherit.
         masks: take secrets out of logs and reasons.
-        reaper: told about every process, so that it ends with a run that is killed.
+        reaper: gets every process, so that it ends with a run that is killed.
         clock: monotonic seconds.
         sleep: waits that many seconds.
         rand: a number from 0 to 1.
@@ -79,10 +79,10 @@ class Ground:
 
 
 class Journal:
-    """The output of one component over all its starts: a log of bounded size, its last lines, and what was said in it.
+    """The output of one component over all its starts: a log of bounded size, its last lines, and the matches in it.
 
     Args:
-        path: of the log; its folder is made. The older half is beside it, with `.1` at its end.
+        path: of the log; its folder is created. The older half is next to it, with the suffix `.1`.
         masks: take secrets out of what is written.
         limit: of each of the two files, in bytes.
         clock: monotonic seconds.
@@ -115,7 +115,7 @@ class Journal:
         self._half = ""
 
     def begin(self, note: str, watched: tuple[str, ...] = ()) -> None:
-        """A new start: what was said before it no longer counts.
+        """Begin a new start: earlier output no longer counts.
 
         Args:
             note: a line of ours for the log.
@@ -152,20 +152,20 @@ class Journal:
             self._write(whole + "\n")
 
     def _waiting(self) -> list[str]:
-        """The patterns that were not found yet."""
+        """Return the patterns that were not found yet."""
         return [pattern for pattern, groups in self._watched.items() if groups is None]
 
     def _skip(self, place: int) -> None:
-        """What lies before a place of the output is not searched any more."""
+        """Stop searching the output before a position."""
         if place > self._searched:
             self._unsearched, self._searched = self._unsearched[place - self._searched :], place
 
     def full(self) -> bool:
-        """Whether so much waits to be searched that no more is to be taken."""
+        """Return True if so much waits to be searched that no more is to be taken."""
         return len(self._unsearched) > SEARCHED_LETTERS
 
     def _half_line(self) -> str:
-        """The line without an end, once it has been one for a while: it may be half of what is to come."""
+        """Return the line without an end, once it has been one for a while: it may be half of what is to come."""
         half = self._lines.rest if self._clock() - self._came >= SILENCE_SECONDS else ""
         if half == self._half:  # searched before
             return ""
@@ -173,7 +173,7 @@ class Journal:
         return seen(half)
 
     async def said(self, pattern: str) -> Mapping[str, str] | None:
-        """The named groups of a pattern's first match since the start, None when there is none.
+        """Return the named groups of a pattern's first match since the start, None when there is none.
 
         Lines are searched as a person sees them; one without an end, after a silence.
 
@@ -203,7 +203,7 @@ class Journal:
                 self._unsearched = ""
 
     def last_lines(self) -> str:
-        """The end of the output, for a message; empty when there was none."""
+        """Return the end of the output, for a message; empty when there was none."""
         held = b"" if self._stream is None else self._stream.held()
         rest = (self._rest + held.decode(errors="replace")).split("\n")
         lines = [*self._tail, *(line for line in rest if line.strip())][-_TAIL_LINES:]
@@ -267,7 +267,7 @@ class Running:
     known: frozenset[int] = field(default_factory=frozenset)
 
     def left(self) -> list[psutil.Process]:
-        """What lives of its tree behind a leader that has ended: a service may fork away."""
+        """Return the living processes of its tree after its leader has ended: a service may fork away."""
         return [one for one in tree(self.process.pid, self.process.mark, reaped=True) if alive(one)]
 
 
@@ -318,7 +318,7 @@ async def stop(ground: Ground, running: Running, service: Service | None) -> int
     Args:
         ground: what it stands on.
         running: the process.
-        service: says signal and grace; None for KILL at once.
+        service: with signal and grace; None for KILL at once.
     """
     sig = signal.Signals[f"SIG{service.stop_signal}"] if service is not None else signal.SIGKILL
     grace = service.grace_seconds if service is not None else 0.0
@@ -352,7 +352,7 @@ async def finish(ground: Ground, running: Running, seconds: float) -> int | None
 
 
 def ending(code: int) -> str:
-    """An exit code in words."""
+    """Return an exit code in words."""
     if code >= 0:
         return f"exit code {code}"
     try:

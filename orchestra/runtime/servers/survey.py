@@ -32,7 +32,7 @@ SETTLED = frozenset({"healthy", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the survey: the component's title, its row, and who started it (`up`, a run's id, or nobody)."""
+    """A row of the survey: the component's title, its row, and its starter (`up`, the id of a run, or empty)."""
 
     title: str
     row: Row
@@ -40,7 +40,7 @@ class Line:
 
 
 def bound_of(components: Sequence[Component]) -> float:
-    """How long these take at most to come up or be given up, one after the other, in seconds."""
+    """Return how long these take at most to come up or be given up, one after the other, in seconds."""
     return sum(start_bound_seconds(one) for one in components)
 
 
@@ -76,7 +76,7 @@ class Survey:
         self._reaper: Reaper | None = None
 
     def lines(self) -> list[Line]:
-        """The rows as they are now. Each is asked within its own bounds."""
+        """Return the rows as they are now. Each is asked within its own bounds."""
         lent, refused, unsure = reuse.usable(self._root, self._home, self._plan, self._environment)
         run, known = self._of_run()
         asked = [one for one in self._askable(lent) if one.id not in known]
@@ -115,7 +115,7 @@ class Survey:
         return replace(line, row=replace(row, url=text(row.url), reason=text(row.reason), hint=text(row.hint)))
 
     def _askable(self, lent: Mapping[str, up.UpRow]) -> list[Component]:
-        """What can be asked without starting anything, without what belongs to recovery."""
+        """Return the components that can be probed without starting anything, without their recovery."""
         kept: list[Component] = []
         for one in self._chosen:
             started = one.service is not None or one.job is not None
@@ -142,7 +142,7 @@ class Survey:
         )
 
     def _of_run(self) -> tuple[str, Mapping[str, ServiceRow]]:
-        """The run under way, and the rows that it has started, by its own state."""
+        """Return the run under way, and the rows that it has started, by its own state."""
         holder = holder_of(self._home / "lock")
         if holder is None:
             return "", {}
@@ -178,7 +178,7 @@ class Survey:
 
 
 def _doubted(row: Row, unsure: Mapping[str, str]) -> Row:
-    """The row, with why it may be old code, if there is such a reason."""
+    """Return the row, with why it may be old code, if there is such a reason."""
     if row.state != "healthy" or row.id not in unsure:
         return row
     return replace(row, reason=f"may be old code: {unsure[row.id]}", hint=reuse.fix(row.id))

@@ -1,8 +1,8 @@
-"""What `orchestra up` keeps running: its record.
+"""Define the record of the servers that `orchestra up` keeps running.
 
-A keeper (`orchestra.runtime.servers.keeper`) holds `.orchestra/<suite>/up.lock` as long as it lives, and writes `up.json` after
-each change; `up.wanted.json` says what it shall keep. The lock is the proof of life, so a record that was left behind by
-a machine that went down is never believed.
+A keeper (`orchestra.runtime.servers.keeper`) holds `.orchestra/<suite>/up.lock` as long as it lives, and writes
+`up.json` after each change; `up.wanted.json` holds the wanted rows. The lock is the proof of life, so the record of a
+machine that went down is never trusted.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class UpRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Up(msgspec.Struct, frozen=True):
-    """What a keeper keeps.
+    """The rows of a keeper.
 
     Attributes:
         format: of this record.
@@ -88,7 +88,7 @@ Wanted: TypeAlias = dict[str, int]
 
 
 def read(home: Path) -> Up | None:
-    """The record of the keeper of a suite; None when none lives.
+    """Return the record of the keeper of a suite; None when none lives.
 
     Args:
         home: `.orchestra/<suite>`.
@@ -109,7 +109,7 @@ def write(home: Path, up: Up) -> None:
 
 
 def wanted(home: Path) -> Wanted:
-    """What is to be kept; nothing where nobody has said so."""
+    """Return the wanted rows; empty if there is no file."""
     try:
         return stored.decode(nofollow.read(home / WANTED), Wanted)
     except (OSError, ValueError):
@@ -117,7 +117,7 @@ def wanted(home: Path) -> Wanted:
 
 
 def want(home: Path, rows: Wanted) -> None:
-    """Say what is to be kept. Raises MachineError when the disk refuses."""
+    """Write the wanted rows. Raises MachineError if the disk refuses."""
     try:
         nofollow.make_folders(home)
     except OSError as error:
@@ -126,15 +126,15 @@ def want(home: Path, rows: Wanted) -> None:
 
 
 def matrix_digest(components: Sequence[Component]) -> str:
-    """The digest of a health matrix as it is planned."""
+    """Return the digest of a health matrix as it is planned."""
     return hashlib.sha256(plans.encode(list(components))).hexdigest()
 
 
 def variables(root: Path, components: Sequence[Component], environment: Mapping[str, str], mark: str) -> dict[str, str]:
     """Return a MAC of each environment variable that the matrix refers to, or asks about; never the value.
 
-    Without the user's key none can be tried. Where there is no key, each variable is unlike any other time. What a service
-    merely inherits is not compared: no two shells have the same environment.
+    Without the user's key no value can be guessed. Without a key, each variable counts as changed. Inherited variables
+    are not compared, because no two shells have the same environment.
     """
     text = plans.encode(list(components)).decode()
     named = set(re.findall(r"\$\{env\.(\w+)\}", text)) | {
@@ -150,12 +150,12 @@ def variables(root: Path, components: Sequence[Component], environment: Mapping[
 
 
 def lives(row: UpRow) -> bool:
-    """Whether the process of a row runs, or else something of its tree: a service may fork away."""
+    """Return True if the process of a row runs, or else something of its tree: a service may fork away."""
     return bool(living(row))
 
 
 def living(row: UpRow) -> list[psutil.Process]:
-    """The process of a row, if it runs, else what lives of its tree."""
+    """Return the process of a row, if it runs, else what lives of its tree."""
     if row.pid is None:
         return []
     try:

@@ -23,7 +23,7 @@ ONCE_SECONDS = 1.0
 """A question is asked once at least, and given this long for it, however short its own limit is."""
 
 MARGIN_SECONDS = 3.0
-"""What a wait may take beyond the limit that is kept inside the page."""
+"""The time of a wait beyond the limit inside the page."""
 
 _WAITS_ON = ("unmet", "absent", "blocked")
 
@@ -73,7 +73,7 @@ def _ask(sender: Sender, job: Job, call: ToolCall, subject: str, phrase: str) ->
 
 
 def _seen(answer: Answer, value: Any, last: Meaning) -> Meaning:
-    """What a question that did not hold has shown."""
+    """Return the found value of a query that failed."""
     if isinstance(value, dict):
         found = value.get("found")
         if found is None:
@@ -124,7 +124,7 @@ def wait(sender: Sender, job: Job) -> None:
 
 
 def _judge(sender: Sender, job: Job, value: dict[str, Any]) -> None:
-    """What a wait that did not end well says.
+    """Return the failure of a wait that did not end well.
 
     Raises:
         StepError: waiting longer is of no use.
@@ -143,6 +143,6 @@ def _judge(sender: Sender, job: Job, value: dict[str, Any]) -> None:
 
 
 def _lag(value: dict[str, Any]) -> float | None:
-    """How long ago the page saw it, by the clock of this machine; None where the page was not asked."""
+    """Return how long ago the page saw it, by the clock of this machine; None where the page was not asked."""
     at = value.get("at")
     return None if at is None else max(0.0, time.time() - at / 1000)

@@ -33,8 +33,8 @@ from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS, PageWatch
 
 BLANK = "about:blank"
 
-# Runs before any script of the page can put stand-ins in the place of timers. A tool whose call a dialog has cut short
-# does not tell whether its click was made, so presses are noted.
+# Runs before any script of the page can replace its timers. A tool whose call a dialog cut short does not report
+# whether its click was made, so presses are recorded.
 _BEFORE_PAGE = """(() => {
   const { setTimeout, clearTimeout, setInterval, clearInterval, MutationObserver, Date } = globalThis;
   const timers = { setTimeout, clearTimeout, setInterval, clearInterval };
@@ -104,7 +104,7 @@ class SharedBrowser:
         return self._playwright
 
     def processes(self) -> list[psutil.Process]:
-        """All that was started for the browser."""
+        """Return all that was started for the browser."""
         found: list[psutil.Process] = []
         for root in self._roots:
             with suppress(psutil.Error):
@@ -112,7 +112,7 @@ class SharedBrowser:
         return found
 
     def connected(self) -> bool:
-        """Whether the browser lives."""
+        """Return True if the browser lives."""
         return self._browser is not None and self._browser.is_connected()
 
     async def launch(
@@ -153,7 +153,7 @@ class SharedBrowser:
         self.watch.begin(await self.context.new_page())
 
     async def answers(self, seconds: float = ANSWER_SECONDS) -> bool:
-        """Whether the page carries out a script. What happened to it before is known when this ends."""
+        """Return True if the page executes a script. Earlier events of the page are known when this ends."""
         if self.watch.page is None:
             return False
         with suppress(Error, TimeoutError):
@@ -188,11 +188,11 @@ class SharedBrowser:
             await asyncio.wait_for(session.detach(), ANSWER_SECONDS)
 
     def others(self) -> list[Page]:
-        """Windows beside the page."""
+        """Return the further windows."""
         return [page for page in self.context.pages if page is not self.watch.page]
 
     async def close_others(self) -> None:
-        """Close every window beside the page."""
+        """Close every further window."""
         for page in self.others():
             await _close(page)
 
@@ -222,7 +222,8 @@ class SharedBrowser:
             await session.detach()
 
     async def clean(self) -> None:
-        """Forget cookies, storage of every kind, permissions and what console and network said; the page is blank after it.
+        """Clear cookies, storage of every kind, permissions, and the records of console and network; the page is blank
+        after it.
 
         Raises:
             playwright.async_api.Error: something cannot be cleaned.
@@ -251,7 +252,7 @@ class SharedBrowser:
         await self.blank()
 
     async def forget(self, mask: Callable[[str], str] = str) -> None:
-        """Drop what console and network have said so far; `mask` takes secrets out of what they say from now on."""
+        """Drop the records of console and network so far; `mask` removes secrets from later ones."""
         self.watch.forget(mask)
         with suppress(Error):
             await self.page.clear_console_messages()
@@ -283,7 +284,7 @@ class SharedBrowser:
 
     @property
     def styles(self) -> int:
-        """How many styles Playwright puts into the page for a picture."""
+        """Return the number of styles that Playwright adds to the page for a screenshot."""
         return styles(self._engine, len(self.page.frames))
 
     async def storage(self) -> Any:
@@ -291,7 +292,7 @@ class SharedBrowser:
         return await self.context.storage_state()
 
     async def title(self) -> str:
-        """The page's title."""
+        """Return the page's title."""
         return await self.page.title()
 
     async def close(self) -> None:
@@ -323,9 +324,9 @@ async def _close(page: Page) -> None:
 
 
 def digest(state: Any) -> str:
-    """A short digest of cookies and storage; `-` when there is nothing in them.
+    """Return a short digest of cookies and storage; `-` when there is nothing in them.
 
-    Its key is this process's own: whoever reads the record cannot try passwords on it.
+    Its key belongs to this process, so that readers of the record cannot test passwords with it.
     """
     if not state.get("cookies") and not state.get("origins"):
         return "-"

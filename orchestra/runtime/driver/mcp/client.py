@@ -1,7 +1,7 @@
 """The Playwright MCP server as a child process, and the client that calls its tools.
 
-A server is disposable: it is killed and started again on the same page. One that does not answer is told apart from
-one that is busy by a ping, which a busy server answers beside its work: while a call goes on, and when its time is over.
+A server is disposable: it is killed and started again on the same page. A ping distinguishes a server that hangs from a
+busy one, which answers pings during a call: it is sent during a call, and when its time is over.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from orchestra.runtime.processes.masked_log import MaskedLog
 
 START_SECONDS = 30.0
 PATIENCE_SECONDS = 5.0
-"""How long a call may take before the server is asked whether it still answers, and how long it has for that."""
+"""The time of a call before the server is pinged, and the time that it has to answer."""
 
 TICK_SECONDS = 0.15
 
@@ -84,7 +84,7 @@ class CallOverError(ServerError):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a server is started.
+    """The start of a server.
 
     Attributes:
         argv: program and arguments.
@@ -160,7 +160,7 @@ class Server:
                 ready.set_exception(error)
 
     async def _judge(self, client: Client) -> None:
-        """Whether the server is one that the driver was held against.
+        """Check that the driver supports the server.
 
         Raises:
             ServerUnfitError: it is not.
@@ -229,7 +229,7 @@ class Server:
             work.cancel()
 
     async def _beside(self, tool: str, arguments: dict[str, Any]) -> Answer:
-        """A call beside the one that goes on."""
+        """Send a call in parallel with the running one."""
         try:
             result = await asyncio.wait_for(self._client.call_tool(tool, arguments), self._patience)
         except TimeoutError:
@@ -243,7 +243,7 @@ class Server:
             raise ServerHungError("does not answer") from None
 
     def alive(self) -> bool:
-        """Whether its process runs."""
+        """Return True if its process runs."""
         try:
             os.kill(self.pid, 0)
         except OSError:
@@ -281,7 +281,7 @@ def _children() -> set[int]:
 
 
 def _cause(error: BaseException) -> str:
-    """What went wrong in a group of tasks: the first that is no group itself."""
+    """Return the error in a group of tasks: the first that is not a group itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error) or type(error).__name__

@@ -44,11 +44,11 @@ SHOWN_LETTERS = 400
 KEPT_CALLS = 2000
 
 _WAITING = ("wait", "download")
-"""What a call of these takes is the page's time, not that of the protocol."""
+"""The time of these calls belongs to the page, not to the protocol."""
 
 
 def driver(environment: Mapping[str, str]) -> McpDriver:
-    """The driver of a worker; nothing is started before the first test."""
+    """Return the driver of a worker; nothing is started before the first test."""
     return McpDriver(environment)
 
 
@@ -61,7 +61,7 @@ class McpDriver:
         self.session: McpSession | None = None
 
     def open(self, request: Request) -> McpAttempt:
-        """The session, fit for a test.
+        """Return the session, fit for a test.
 
         Raises:
             StepError: the test has no browser, or it or the server does not start.
@@ -132,10 +132,10 @@ class McpAttempt:
             self._lines.append(line)
 
     async def _meanwhile(self, ask: Beside) -> None:
-        """Answer a dialog that opened while a call was under way: parts of a tool wait for it and never say so."""
+        """Answer a dialog that opened during a call: parts of a tool wait for it without a report."""
         dialog = self._page.dialog
         if dialog is None or dialog is not self._waiting:
-            self._waiting = dialog  # given one more tick, in which most tools tell of it themselves
+            self._waiting = dialog  # given one more tick, in which most tools report it themselves
             return
         begun, tool, dialogs = time.monotonic(), "browser_handle_dialog", self._page.dialogs
         before = dialogs.copy()
@@ -199,12 +199,12 @@ class McpAttempt:
         if trouble is not None:
             raise trouble
         if job.step.verb in MOVES and watch.moves == moves:
-            if watch.downloads > downloads:  # the server does not tell of it
+            if watch.downloads > downloads:  # the server does not report it
                 raise failure_of(job, Meaning("other", "Download is starting"))
             raise not_moved(job)
 
     def _hung(self, job: Job, failed: StepError) -> StepError:
-        """A failure over a page that does not answer to scripts says so; one that waits for a server is no such page."""
+        """Return the failure of a page that does not respond to scripts; a page that waits for a server responds."""
         if not self._session.dirty or job.step.verb in MOVES or self._settled:
             return failed
         self._hangs = True
@@ -214,7 +214,7 @@ class McpAttempt:
         )
 
     def _trouble(self) -> StepError | None:
-        """What happened to page or browser in this step, if anything did."""
+        """Return the event of page or browser in this step, if there was one."""
         browser = self._session.browser
         self._settled = self._session.settle()
         if not browser.connected():
@@ -226,7 +226,7 @@ class McpAttempt:
         return None
 
     def _recover(self, job: Job, lost: ServerLostError) -> None:
-        """A new server on the same page after one was lost in a step.
+        """Start a new server on the same page after one was lost in a step.
 
         Raises:
             StepError: the step may not be done twice, or the page is gone too.
@@ -240,7 +240,7 @@ class McpAttempt:
             raise StepError("error", "crash", message, hint="the test is tried again if its retries allow `crash`")
 
     def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
-        """A picture, the page as text, its console and network, and the calls so far."""
+        """Return a picture, the page as text, its console and network, and the calls so far."""
         kept: list[EvidenceFile] = []
         self._verb = ""
         with suppress(ServerError, StepError, Error, TimeoutError, OSError):
@@ -299,7 +299,7 @@ class McpAttempt:
         return kept
 
     def seen(self) -> Seen:
-        """What the page did beside the steps, by the events of the browser that is ours: no tool is called for it."""
+        """Return the events of the page outside the steps, from our browser, without a tool call."""
         browser = self._session.browser
         answers = not self._hangs and (self._settled or not browser.connected() or self._session.settle())
         dialogs = [*self._page.dialogs.unasked]

@@ -1,4 +1,4 @@
-"""How the Playwright MCP server is told to behave, for tests and for people who explore by hand."""
+"""Define the flags of the Playwright MCP server, for tests and for exploration by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ATTACHED = (
     *SHARED,
     "--timeout-navigation=300000",  # the limit of a step is kept here
     "--image-responses=omit",  # a picture goes to its file alone
-    # The steps come from the spec, not from a page: their paths are judged by us, and `file:` pages may be opened.
+    # The steps come from the spec, not from a page: we check their paths, and `file:` pages are allowed.
     "--allow-unrestricted-file-access",
 )
 """For a server that is attached to the browser of a run."""

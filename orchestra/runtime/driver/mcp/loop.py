@@ -1,7 +1,7 @@
 """An event loop in a thread of its own, for the MCP client and Playwright's asynchronous interface.
 
-Whoever asks waits for the answer, but never longer than it says: what hangs in the loop hangs nobody else. The loop
-runs all the time, so what a browser says is taken off its pipe even while no call is made.
+A caller waits for the answer, but never longer than its limit: a hang in the loop blocks no one else. The loop runs all
+the time, so the pipe of a browser is read even without a call.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Loop:
         self._loop.run_forever()
 
     def run(self, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
-        """What the coroutine gives.
+        """Return the result of the coroutine.
 
         Args:
             work: awaited in the loop.
@@ -46,7 +46,7 @@ class Loop:
             raise
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start a coroutine that nobody waits for."""
+        """Start a coroutine without waiting for it."""
         asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:

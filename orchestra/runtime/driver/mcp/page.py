@@ -1,4 +1,4 @@
-"""The page of an MCP session as the owner of its browser sees it: what the answers of the server do not tell."""
+"""Observe the page of an MCP session as the owner of its browser, for facts that the answers of the server lack."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from orchestra.steps.target import Target
 LoadState = Literal["load", "domcontentloaded", "complete"]
 FLUSH_SECONDS = 3.0
 _TRIED = frozenset({"click", "check", "uncheck", "hover"})
-"""What Playwright can try without doing it."""
+"""The actions that Playwright can try without executing them."""
 _EDITING = frozenset({"fill", "type"})
 
 
@@ -50,7 +50,7 @@ class PageView:
 
     @property
     def dialogs(self) -> Dialogs:
-        """How dialogs are answered."""
+        """Return the policy for dialogs."""
         return self._browser.watch.dialogs
 
     @property
@@ -60,7 +60,7 @@ class PageView:
 
     @property
     def moves(self) -> int:
-        """How many documents the page has shown so far."""
+        """Return the number of documents that the page has shown so far."""
         return self._browser.watch.moves
 
     def modal(self, claimed: Modal) -> Modal:
@@ -83,7 +83,7 @@ class PageView:
     def dialog_answer(self) -> dict[str, Any]:
         """Return the arguments of `browser_handle_dialog` for the dialog that is open."""
         shown = self.dialog
-        if shown is None:  # it closed by itself; the call says so
+        if shown is None:  # it closed by itself; the call reports that
             return {"accept": False}
         answer = self.dialogs.next_answer(shown.type, shown.message)
         text = {} if answer.text is None else {"promptText": answer.text}
@@ -95,12 +95,12 @@ class PageView:
 
     @property
     def ends(self) -> int:
-        """How many documents that the page asked for have come, or are known not to come."""
+        """Return the number of requested documents that have arrived, or are known not to."""
         return self._browser.watch.ends
 
     @property
     def idle(self) -> bool:
-        """Whether no request of the page is under way."""
+        """Return True if no request of the page is pending."""
         return not self._browser.watch.under_way
 
     def ended(self, since: int, seconds: float) -> bool:
@@ -195,7 +195,7 @@ class PageView:
         return True
 
     def pressed(self, since: float) -> bool:
-        """Whether a button of the mouse was pressed on the page after `since`, in seconds since 1970."""
+        """Return True if a button of the mouse was pressed on the page after `since`, in seconds since 1970."""
         with suppress(Error, TimeoutError):
             last: int = self._run(self._browser.last_press(), FLUSH_SECONDS)
             return last >= int(since * 1000)  # a page counts whole milliseconds

@@ -1,9 +1,10 @@
-"""Read the answers of the tools of the Playwright MCP server: the one place that knows how the server words them (1.64).
+"""Read the answers of the tools of the Playwright MCP server: the one place that knows how the server words them
+(1.64).
 
-An answer is Markdown whose parts follow each other in one order: `### Error`, `### Result`, then what the server tells of
-the page. Whether a call failed is a flag of the protocol and never read from the text. The text quotes pages, which may
-write headings of their own; so only its first part is relied on: an error to its end, or the one JSON value of a result.
-That a dialog is open is never believed by the text alone (`orchestra.runtime.driver.mcp.watch`).
+An answer is Markdown whose parts follow each other in one order: `### Error`, `### Result`, then the state of the page.
+The failure of a call is a flag of the protocol and never read from the text. The text quotes pages, which may write
+headings of their own; so only its first part is trusted: an error to its end, or the one JSON value of a result. An
+open dialog is never concluded from the text alone (`orchestra.runtime.driver.mcp.watch`).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Answer:
 
     @property
     def claims(self) -> Modal:
-        """What is open as the text has it; a page can write such a text too."""
+        """Return the open dialog or file chooser in the text; a page can write such a text too."""
         state = self.text.rpartition("### Modal state\n")[2] if "### Modal state\n" in self.text else ""
         if f"]: can be handled by {_DIALOG_TOOL}" in state:
             return "dialog"
@@ -53,7 +54,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """What went wrong, in the words of Playwright or of the page; empty when nothing did."""
+        """Return the error, in the text of Playwright or of the page; empty if there is none."""
         return _first_part(self.text, _ERROR) if self.failed else ""
 
     @property
@@ -91,7 +92,7 @@ class Answer:
 
     @property
     def has_value(self) -> bool:
-        """Whether a value came back. None does when a dialog opened before the script was at its end."""
+        """Return True if a value came back. There is none if a dialog opened before the script ended."""
         return not self.failed and self.text.startswith(_RESULT)
 
     def value(self) -> Any:

@@ -1,8 +1,8 @@
 """The one session of the method `mcp`: our browser, one page in it, and the MCP server that drives that page.
 
-Browser and page are ours and last; the server is
-disposable. Before each test the session is looked at, mended if need be, and reset as the method says; what had to be
-mended is told with the test. Longer than other modules because each part's loss and return are read together.
+Browser and page are ours and persist; the server is disposable. Before each test the session is checked, repaired if
+necessary, and reset as the method defines; repairs are reported with the test. Longer than other modules because the
+loss and the return of each part are read together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import psutil
@@ -35,6 +35,7 @@ from orchestra.runtime.driver.mcp.client import PATIENCE_SECONDS, CallOverError,
 from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE
 from orchestra.runtime.driver.mcp.loop import Loop
 from orchestra.runtime.driver.mcp.page import PageView
+from orchestra.runtime.driver.mcp.repairs import Repairs
 from orchestra.runtime.mask import NOTHING, Masks
 
 _T = TypeVar("_T")
@@ -46,13 +47,10 @@ PREPARE_SECONDS = 10.0
 
 _DIED = "the browser had died"
 
-Continuity = Literal["new", "kept", "restored", "lost"]
-Part = Literal["browser", "server"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What makes a browser fit for a test."""
+    """The properties by which a browser suits a test."""
 
     browser: Browser
     headed: bool
@@ -70,7 +68,7 @@ def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what would change the server's settings behind the flags."""
+    """Return the environment without what would change the server's settings behind the flags."""
     return {name: value for name, value in environment.items() if not name.startswith("PLAYWRIGHT_MCP_")}
 
 
@@ -91,12 +89,10 @@ class McpSession:
         self._server: Server | None = None
         self._folder = Path()
         self.masks = NOTHING
-        # What the server writes by itself spans tests and holds what pages say: no evidence, and nobody masks it.
+        # The server's own files span tests and hold text of pages: they are not evidence, and not masked.
         self._scratch: TemporaryDirectory[str] | None = None
         self._state: Any = None
-        self._continuity: Continuity = "new"
-        self._reasons: list[str] = []
-        self._died: list[Died] = []
+        self._repairs = Repairs()
         self._without_server = False
         self.browser = SharedBrowser()
         self.dirty = False
@@ -118,7 +114,7 @@ class McpSession:
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
         wanted = _Kind(request.browser, request.headed)
-        self._continuity, self._reasons, self._died, self.restarts = "kept", [], [], 0
+        self._repairs, self.restarts = Repairs("kept"), 0
         try:
             if self._kind != wanted or not self.browser.connected():
                 self._relaunch(wanted, _DIED)
@@ -132,7 +128,7 @@ class McpSession:
                 self._start_server()
             if died:
                 seconds = time.monotonic() - begun
-                self._came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
+                self._repairs.came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
             self._without_server = False
             self._run(self.browser.forget(self.masks.text))
             if wants_trace(request.test):
@@ -178,22 +174,23 @@ class McpSession:
         self._kind = wanted
         self.id = secrets.token_hex(4)
         self.started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._continuity = "lost" if replaced else "new"
+        self._repairs.continuity = "new"
         if replaced:
-            self._reasons.append(reason)
-            self._came_back("browser", reason, "relaunch", before=True, seconds=time.monotonic() - begun)
+            self._repairs.lost(reason)
+            seconds = time.monotonic() - begun
+            self._repairs.came_back("browser", reason, "relaunch", before=True, seconds=seconds)
 
     def _tidy(self) -> None:
-        """Mend what the test before has left."""
+        """Clean up after the test before."""
         browser = self.browser
         if self.dirty:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
-            self._mended("a dialog was left open")
+            self._repairs.repaired("a dialog was left open")
         if browser.watch.crashed:
             self._renew("the page had crashed")
-            self._continuity = "lost"  # what is stored is the browser's; what the page held is gone
-            self._came_back("browser", "the page had crashed", "page", before=True)
+            self._repairs.continuity = "lost"  # what is stored is the browser's; what the page held is gone
+            self._repairs.came_back("browser", "the page had crashed", "page", before=True)
         elif browser.watch.closed:
             self._renew("the page was closed")
         elif not self._run(browser.answers()):
@@ -201,7 +198,7 @@ class McpSession:
         if browser.others():
             count = len(browser.others())
             self._run(browser.close_others())
-            self._mended(f"{count} more window{'s were' if count > 1 else ' was'} open")
+            self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
             self._stop_server()
         if self.dirty:
             self._stop_server()
@@ -209,19 +206,7 @@ class McpSession:
     def _renew(self, reason: str) -> None:
         self._stop_server()
         self._run(self.browser.renew())
-        self._mended(reason)
-
-    def _came_back(self, part: Part, reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> None:
-        """A part of the session died, `before` the test or in it, and is there again `seconds` later: an incident of its row.
-
-        Without a rung it is not there yet.
-        """
-        self._died.append(Died(part=part, reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3)))
-
-    def _mended(self, reason: str) -> None:
-        self._reasons.append(reason)
-        if self._continuity == "kept":
-            self._continuity = "restored"
+        self._repairs.repaired(reason)
 
     def _reset(self, reset: str) -> None:
         if reset == "storage":
@@ -250,7 +235,7 @@ class McpSession:
         return 0 if self._server is None else self._server.pid
 
     def ready(self, *, hung: bool = False) -> bool:
-        """Mend what a call that was given up, or a dead server, has left; whether there was anything to mend.
+        """Clean up after an abandoned call or a dead server; return True if there was anything to clean up.
 
         Args:
             hung: it is known that the page does not answer, so it is not asked.
@@ -260,7 +245,7 @@ class McpSession:
         if not (pending or died or self._server is None):
             return False
         self._stop_server()
-        self._mended("the MCP server was gone" if died else "a call did not end")
+        self._repairs.repaired("the MCP server was gone" if died else "a call did not end")
         if pending and self.fit():
             if not hung:
                 self._run(self.browser.halt())
@@ -275,12 +260,12 @@ class McpSession:
         return True
 
     def replace_server(self, reason: str) -> None:
-        """A new server on the same page, because of what happened to the old one.
+        """Start a new server on the same page, because of the failure of the old one.
 
         Raises:
             ServerUnfitError: it does not start.
         """
-        self._mended(reason)
+        self._repairs.repaired(reason)
         self._bring_back_server(reason)
 
     def _bring_back_server(self, reason: str) -> None:
@@ -289,17 +274,17 @@ class McpSession:
             self.restart()
         except ServerUnfitError:
             self._without_server = True
-            self._came_back("server", reason)
+            self._repairs.came_back("server", reason)
             raise
-        self._came_back("server", reason, "restart", seconds=time.monotonic() - begun)
+        self._repairs.came_back("server", reason, "restart", seconds=time.monotonic() - begun)
 
     def fit(self) -> bool:
-        """Whether there is a page that can be looked at."""
+        """Return True if there is a page that can be looked at."""
         browser = self.browser
         return browser.connected() and not browser.watch.crashed and not browser.watch.closed
 
     def restart(self) -> None:
-        """A new server on the same page.
+        """Start a new server on the same page.
 
         Raises:
             ServerUnfitError: it does not start.
@@ -361,7 +346,7 @@ class McpSession:
         self._folder.mkdir(parents=True, exist_ok=True)
         server = Server(self._loop, start, patience_seconds=self._patience)
         self._server = server
-        with suppress(CallOverError):  # told by the next call, if it is more than slow
+        with suppress(CallOverError):  # reported by the next call, if it is more than slow
             server.call("browser_run_code_unsafe", {"code": OWN_PAUSE}, PREPARE_SECONDS)
 
     def _stop_server(self) -> None:
@@ -376,7 +361,7 @@ class McpSession:
         """Return the session as it is now."""
         lost = not self.browser.connected()
         gone = "the browser died" if lost else "the page crashed" if self.browser.watch.crashed else ""
-        died = [*self._died]
+        died = [*self._repairs.died]
         if gone and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
             died.append(Died(part="browser", reason=gone, rungs=(), before=False))
         state = SessionChanged(
@@ -384,11 +369,11 @@ class McpSession:
             session=self.id,
             started=self.started,
             browser=self.browser.version,
-            continuity=self._continuity,
+            continuity=self._repairs.continuity,
             url="",
             title="",
             tabs=0,
-            reason="; ".join(self._reasons),
+            reason="; ".join(self._repairs.reasons),
             alive={"browser": not gone, "server": self._server is not None and self._server.alive()},
             mended=tuple(died),
         )

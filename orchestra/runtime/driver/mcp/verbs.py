@@ -1,7 +1,7 @@
 """The verbs of the driver `mcp`, one small function each.
 
-What Playwright's own library does by itself is done here around the tools: an element that does not exist yet is tried
-again, a load event that takes long is waited for. The wording of failures is that of the driver `playwright`.
+The waits of Playwright's own library are implemented here around the tools: a missing element is retried, a slow load
+event is awaited. The wording of failures is that of the driver `playwright`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from orchestra.steps.target import js_locator
 from orchestra.steps.vocabulary import file_name
 
 SERVER_SECONDS = 6.0
-"""How long an action can go on in the server: its own limit (`mcp_flags`) and a little more."""
+"""The time that an action can continue in the server: its own limit (`mcp_flags`) and a little more."""
 
 
 def _act(
@@ -95,7 +95,7 @@ def _loading(sender: Sender, job: Job, answer: Answer, ends: int, left: float) -
 
 
 def _done(sender: Sender, call: ToolCall, begun: float, moves: int, left: float) -> bool:
-    """Whether a call that a dialog cut short has done its action.
+    """Return True if a call that a dialog cut short has done its action.
 
     A dialog that opens while a click waits for its element ends the call as if the click were made. The click goes on
     in the server, which gives it up after its own limit; only then can it be sent once more without a second click.
@@ -249,7 +249,7 @@ def _download(sender: Sender, job: Job) -> None:
 def _interrupted(sender: Sender, job: Job, guard: Guard) -> Path | None:
     """Wait for the end of a download whose call a dialog has cut short; the file, or None when a limit is over.
 
-    The server goes on with the call, and what comes of it is lost: the browser that is ours sees the same download.
+    The server continues the call, and its result is lost: our browser sees the same download.
 
     Raises:
         StepError: nothing is downloaded, or not the whole.

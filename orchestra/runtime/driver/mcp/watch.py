@@ -1,4 +1,4 @@
-"""Listen to the one page of an MCP session, by the asynchronous interface: what the server's answers do not say.
+"""Listen to the one page of an MCP session, by the asynchronous interface, for facts that the server's answers lack.
 
 The server replaces a page that was closed or has crashed by a blank one and goes on as if nothing had happened, and it
 answers a call as done when a dialog opens before the action is. Both are known here, by the browser that is ours.
@@ -24,7 +24,7 @@ from orchestra.runtime.driver.watch import Watch
 
 SIZE_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
-"""How long a page may take to answer before it counts as hung."""
+"""The time without a response after which a page counts as hung."""
 
 
 class PageWatch(Watch):
@@ -150,7 +150,7 @@ class PageWatch(Watch):
         return self.failed
 
     async def sized(self) -> None:
-        """Wait, briefly, until the browser has told how large every answer was that has come to its end."""
+        """Wait, briefly, until the browser has reported the size of every completed response."""
         if self._asking:
             await asyncio.wait(self._asking, timeout=SIZE_SECONDS)
 

@@ -44,17 +44,19 @@ from orchestra.runtime.mask import Masks
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
 HUNG_SECONDS = 5.0
-"""How long after the limit of a step its page counts as hung: Playwright's own limits wait for a page that does not answer."""
+"""The time after the limit of a step at which its page counts as hung: Playwright's own limits wait for a page that
+does not respond.
+"""
 
 DEAF_SECONDS = 0.02
-"""How long no call of Playwright may have been made, before what happened meanwhile is asked for."""
+"""The time without a call of Playwright after which its events are fetched."""
 
 SIZE_TRIPS = 5
-"""How often the browser is asked for something else, to hear how large an answer was; one that goes on is not awaited."""
+"""The number of other queries to the browser, to get the size of a response; a running one is not awaited."""
 
 
 def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
-    """The driver of a worker; nothing is started before the first test."""
+    """Return the driver of a worker; nothing is started before the first test."""
     return PlaywrightDriver(environment)
 
 
@@ -71,7 +73,7 @@ class PlaywrightDriver:
         self._downloads: TemporaryDirectory[str] | None = None
 
     def open(self, request: Request) -> PlaywrightSession:
-        """A fresh context with one page.
+        """Return a fresh context with one page.
 
         Raises:
             StepError: the test has no browser, or it does not start.
@@ -81,7 +83,7 @@ class PlaywrightDriver:
         wanted = (request.browser, request.headed)
         mask = Masks(request.secrets, self._environment).text
         if self._launched == wanted and self._browser is not None and self._browser.is_connected():
-            # The news of a browser that died while nobody listened comes with the first call.
+            # The event of a browser that died unattended comes with the first call.
             with suppress(Error):
                 return self._session(self._browser, request.browser, mask, request.test)
         if self._launched == wanted and not (self._last is not None and self._last.hung):  # that one we ended ourselves
@@ -260,7 +262,7 @@ class PlaywrightSession:
                 self._context.cookies([])
 
     def _failure(self, job: Job, error: Error) -> StepError:
-        """What an error of Playwright means for the step."""
+        """Return the failure of the step for an error of Playwright."""
         if self.hung:
             message = "the page hangs; its browser was ended"
             return unmet(message, found="no answer", hint="look for a script or a pattern that never ends")
@@ -278,7 +280,7 @@ class PlaywrightSession:
         return failure_of(job, meaning)
 
     def _answers(self) -> bool:
-        """Whether the browser lives: asked, because the news of its death comes after that of its pages."""
+        """Return True if the browser lives: asked, because the news of its death comes after that of its pages."""
         try:
             self._context.cookies()
         except Error:
@@ -293,7 +295,7 @@ class PlaywrightSession:
         return True
 
     def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
-        """A picture, the page as text, its console and network, and the trace where one is recorded."""
+        """Return a picture, the page as text, its console and network, and the trace where one is recorded."""
         kept = self.picture(folder, name)
         if kept:  # a page that shows no picture gives no text either
             with suppress(Error, OSError):
@@ -309,7 +311,7 @@ class PlaywrightSession:
         return kept
 
     def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
-        """A picture of the page as it is now; nothing when none is to be had."""
+        """Return a picture of the page as it is now; nothing when none is to be had."""
         with suppress(Error, OSError):
             path = folder / f"{name}.png"
             with self.stage.picturing():
@@ -318,7 +320,7 @@ class PlaywrightSession:
         return []
 
     def seen(self) -> Seen:
-        """What the page did beside the steps. A call that answers brings the events before it along."""
+        """Return the events of the page outside the steps. A call fetches the events before it."""
         watch = self.stage.watch
         for _ in range(SIZE_TRIPS):
             if not watch.observed.waiting():

@@ -67,7 +67,7 @@ def expect_page(job: Job, page: Page) -> None:
 
 
 def _pattern(source: str) -> re.Pattern[str] | None:
-    """A pattern that Playwright hands to JavaScript as it is written; None when Python cannot hold it."""
+    """Return a pattern that Playwright hands to JavaScript as it is written; None when Python cannot hold it."""
     try:
         return compiled(source)
     except PatternFaultError:
@@ -79,7 +79,7 @@ def _call(subject: Any, method: str, *wanted: Any, negated: bool) -> Callable[..
 
 
 def _calls(locator: Locator, name: str, wanted: Any, *, negated: bool) -> Iterator[Callable[..., None]]:
-    """The assertions that one condition is."""
+    """Yield the assertions that one condition is."""
     if name == "be":
         yield _call(locator, f"to_be_{wanted}", negated=negated)
     elif name == "have_attribute":
@@ -109,7 +109,7 @@ def _evaluate_page(page: Page, question: str, _limit: float) -> Any:
 
 
 def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float], Any]) -> None:
-    """A condition that Playwright for Python cannot express: asked in the page, again until the time is over.
+    """Check a condition that Playwright for Python lacks: query the page until the time is over.
 
     The one case is a pattern with what JavaScript has and Python has not, as `(?<name>…)` and `[^]`.
     """

@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where verbs act: the page, the ear on it, and the folder into which its browser downloads."""
+    """The context of verbs: the page, its listener, and the folder into which its browser downloads."""
 
     page: Page
     watch: PageWatch
@@ -255,7 +255,7 @@ def _has_frame(target: Target | None) -> bool:
 
 
 def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
-    """The race where Playwright cannot join the two, because one is in a frame: wait for the target, look at the sign."""
+    """Race both where Playwright cannot join them, because one is in a frame: wait for the target, check the marker."""
     end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
     while not sign.count():
         left = end - job.deadline.clock()

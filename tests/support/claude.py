@@ -1,0 +1,130 @@
+"""Claude Code against a stub of the Messages API on the loopback interface: no model, no network."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import NodeTools
+
+
+@dataclass
+class Stub:
+    """The model: it runs each line once with the tool Bash, then ends its turn.
+
+    Attributes:
+        lines: the commands to run.
+        prompts: the messages of the first request.
+    """
+
+    lines: list[str]
+    prompts: list[dict[str, Any]] = field(default_factory=list)
+    address: str = ""
+
+    def block(self, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the content block and its delta that answer a request."""
+        self.prompts = self.prompts or request["messages"]
+        if self.lines and any(tool["name"] == "Bash" for tool in request.get("tools", [])):
+            call = json.dumps({"command": self.lines.pop(0), "description": "a line of the command"})
+            block = {"type": "tool_use", "id": f"toolu_{len(self.lines)}", "name": "Bash", "input": {}}
+            return block, {"type": "input_json_delta", "partial_json": call}
+        return {"type": "text", "text": ""}, {"type": "text_delta", "text": "done"}
+
+    def prompt_of(self, name: str) -> str:
+        """Return the text of the command `name` in the first request."""
+        texts = [
+            part["text"]
+            for message in self.prompts
+            for part in message["content"]
+            if message["role"] == "user" and part["type"] == "text"
+        ]
+        start = next(index for index, text in enumerate(texts) if f"<command-name>/{name}</command-name>" in text)
+        return texts[start + 1]
+
+
+def _stream(request: dict[str, Any], stub: Stub) -> bytes:
+    block, delta = stub.block(request)
+    message = {
+        "id": "msg",
+        "type": "message",
+        "role": "assistant",
+        "model": request["model"],
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }
+    reason = "tool_use" if block["type"] == "tool_use" else "end_turn"
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("message_start", {"message": message}),
+        ("content_block_start", {"index": 0, "content_block": block}),
+        ("content_block_delta", {"index": 0, "delta": delta}),
+        ("content_block_stop", {"index": 0}),
+        ("message_delta", {"delta": {"stop_reason": reason, "stop_sequence": None}, "usage": {"output_tokens": 1}}),
+        ("message_stop", {}),
+    ]
+    return "".join(f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n" for name, data in events).encode()
+
+
+@contextlib.contextmanager
+def stub_of(*lines: str) -> Iterator[Stub]:
+    """Serve the Messages API by a stub that runs the lines."""
+    stub = Stub(list(lines))
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            content = _stream(request, stub)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    stub.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def ask(tools: NodeTools, folder: Path, stub: Stub, prompt: str) -> list[dict[str, Any]]:
+    """Return the events of `claude -p PROMPT` in a project: the first is `init`, the last `result`."""
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    done = subprocess.run(
+        tools.argv("claude", "-p", prompt, "--output-format", "stream-json", "--verbose"),
+        env={
+            **tools.env(home),
+            "ANTHROPIC_BASE_URL": stub.address,
+            "ANTHROPIC_API_KEY": "no key",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+        },
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
