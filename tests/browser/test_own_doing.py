@@ -86,7 +86,7 @@ def test_a_request_that_the_page_gives_up_itself(each):
     """The page is not left: its promise that nothing handles is an error of the page."""
     aborts = page(
         "<script>addEventListener('unhandledrejection', () => { window.gaveUp = true; });"
-        "const end = new AbortController(); fetch('/silent', end); end.abort();</script>"
+        "const end = new AbortController(); fetch('/silent', end); setTimeout(() => end.abort(), 1500);</script>"
     )
     for signs in texts(each(aborts, GAVE_UP, SETTLE, opened=False), "page_errors"):
         assert len(signs) == 1
