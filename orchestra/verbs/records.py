@@ -24,7 +24,7 @@ from orchestra.ledger.glance import under_way
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
 from orchestra.ledger.reports import bind_reports
-from orchestra.ledger.runs import LAST, LEDGER, find_run
+from orchestra.ledger.runs import LAST, LEDGER, find_run, runs_of
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
@@ -49,12 +49,14 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra events                          the newest run, an event a line\n"
-    "  orchestra events --follow --type verdict  verdicts as they come, until the run ends\n"
+    "  orchestra events --follow --type verdict  verdicts of the run in progress, or else of the next one\n"
     "  orchestra events --json                   the ledger's own lines"
 )
-@click.argument("run", required=False, default=LAST)
+@click.argument("run", required=False)
 @suite_option
-@click.option("--follow", is_flag=True, help="Follow until the run ends.")
+@click.option(
+    "--follow", is_flag=True, help="Follow until the run ends (default: the run in progress, else the next one)."
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON output, one event per line.")
 @click.option(
     "--type",
@@ -66,10 +68,10 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
 )
 @click.pass_context
 def events(
-    ctx: click.Context, run: str, suite: str | None, *, follow: bool, as_json: bool, types: tuple[str, ...]
+    ctx: click.Context, run: str | None, suite: str | None, *, follow: bool, as_json: bool, types: tuple[str, ...]
 ) -> int:
     """Print the events of a run, each verified against the chain."""
-    _, folder = _folder(ctx, suite, run)
+    folder = _in_progress(ctx, suite) if follow and run is None else _folder(ctx, suite, run or LAST)[1]
     tail = Tail(folder / LEDGER)
     while True:
         going = follow and under_way(folder)  # asked before the file is read, so that its last event is not missed
@@ -80,6 +82,19 @@ def events(
         if not going:
             return EXIT_OK
         time.sleep(FOLLOW_SECONDS)
+
+
+def _in_progress(ctx: click.Context, suite: str | None) -> Path:
+    """Return the run in progress, or wait for the next one: the newest record may be that of the run before."""
+    project = project_of(ctx)
+    home = project.root / PLAN_FOLDER / project.choose(suite)
+    before = runs_of(home)[:1]
+    if before and under_way(home / "runs" / before[0]):
+        return home / "runs" / before[0]
+    warn(f'no run of suite "{home.name}" is in progress; waiting for the next one')
+    while (newest := runs_of(home)[:1]) == before and not (newest and under_way(home / "runs" / newest[0])):
+        time.sleep(FOLLOW_SECONDS)
+    return home / "runs" / newest[0]
 
 
 @click.command(
@@ -236,7 +251,9 @@ def _sign(project: Project, folder: Path, *, going: bool) -> None:
     if author.sign is None:
         raise UsageError(f"{SIGN_KEY} is not set", "set it to a private key (Ed25519, PEM), or to the path of one")
     if going:
-        raise UsageError(f"run {folder.name} is in progress: it is sealed at its end", "wait for it to end")
+        raise UsageError(
+            f"run {folder.name} is in progress: it is sealed at its end", "`orchestra wait` waits for its end"
+        )
     with _locked(folder):
         found = examine(folder)
         if found.damage is not None:
