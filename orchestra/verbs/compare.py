@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -34,11 +34,11 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @click.argument("sides", nargs=-1, metavar="[FIRST SECOND...]")
 @suite_option
 @profile_option
-@click.option("--run", "run", default=LAST, show_default=True, metavar="RUN", help="Run whose methods are compared.")
+@click.option("--run", "run", metavar="RUN", help="Run whose methods are compared.")
 @click.option("--markdown", is_flag=True, help="Markdown output.")
 @click.pass_context
 def compare(
-    ctx: click.Context, sides: tuple[str, ...], *, suite: str | None, profile: str, run: str, markdown: bool
+    ctx: click.Context, sides: tuple[str, ...], *, suite: str | None, profile: str, run: str | None, markdown: bool
 ) -> int:
     """Compare two methods, runs or branches: verdicts, disagreements, what a test and a step take more."""
     project = project_of(ctx)
@@ -47,6 +47,9 @@ def compare(
     home = project.root / PLAN_FOLDER / name
     methods = [method.id for method in plan.methods]
     form: Form = "markdown" if markdown else "terminal"
+    if not sides and run is None:
+        sides = _last_two(home)
+    run = run or LAST
     if len(sides) == 1 and sides[0] not in methods and (sides[0] == LAST or meant(runs_of(home), sides[0])):
         run, sides = sides[0], ()
     if not sides:
@@ -57,15 +60,7 @@ def compare(
                 f"run {run} has one method, {', '.join(sides) or 'or none'}",
                 "name two runs: orchestra compare RUN last",
             )
-    if len(set(sides)) < len(sides):
-        raise UsageError(f"nothing is compared with itself: {', '.join(sides)}", "name two different sides or more")
-    if len(sides) < 2:
-        raise UsageError(
-            f"two sides or more are compared, not {sides[0]} alone, and no run has this id",
-            "`orchestra history` lists the runs; see `orchestra compare --help`",
-        )
-    if len({side in methods for side in sides}) > 1:
-        raise UsageError(f"{', '.join(sides)} are of different kinds", "name methods, or else runs and branches")
+    _refuse_odd(sides, methods)
     of = {side: _side(home, plan, side, run) for side in sides}
     if len(sides) > 2:
         for line in agreement_lines(agreements({side: tests for side, (tests, _) in of.items()}), form):
@@ -80,6 +75,26 @@ def compare(
         for line in compared_lines(with_baselines(told, samples, place, plan.baseline), form):
             say(line)
     return EXIT_OK
+
+
+def _refuse_odd(sides: tuple[str, ...], methods: Sequence[str]) -> None:
+    """Raise UsageError for sides that cannot be compared."""
+    if len(set(sides)) < len(sides):
+        raise UsageError(f"nothing is compared with itself: {', '.join(sides)}", "name two different sides or more")
+    if len(sides) < 2:
+        raise UsageError(
+            f"two sides or more are compared, not {sides[0]} alone, and no run has this id",
+            "`orchestra history` lists the runs; see `orchestra compare --help`",
+        )
+    if len({side in methods for side in sides}) > 1:
+        raise UsageError(f"{', '.join(sides)} are of different kinds", "name methods, or else runs and branches")
+
+
+def _last_two(home: Path) -> tuple[str, ...]:
+    """Return the run before the last one that ended, and the last one; nothing if there are no two."""
+    last = last_ended(home)
+    before = [name for name in runs_of(home) if last is not None and name < last.name]
+    return (before[0], last.name) if last is not None and before else ()
 
 
 def _side(home: Path, plan: Plan, side: str, run: str) -> tuple[Mapping[str, Side], str]:

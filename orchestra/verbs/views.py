@@ -10,17 +10,18 @@ import click
 from orchestra import draw, nofollow
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.layers import LAYERS
-from orchestra.ledger.runs import find_run
+from orchestra.ledger.runs import LAST, find_run
 from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
+from orchestra.report.watch import for_agent
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.steps.mcp_calls import mcp_calls, playwright_text
 from orchestra.steps.vocabulary import Step
 from orchestra.verbs.group import say, say_json
-from orchestra.verbs.options import profile_option, project_of, suite_option
-from orchestra.verbs.shown import show_kept
+from orchestra.verbs.options import brief_option, profile_option, project_of, suite_option
+from orchestra.verbs.shown import show_failed, show_kept
 from orchestra.yamltext.places import Places
 
 
@@ -52,9 +53,10 @@ def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra show B004               as it will run\n"
-    "  orchestra show B004 --method mcp  the tool calls\n  orchestra show B004 --run last    what the newest run kept of it"
+    "  orchestra show B004 --method mcp  the tool calls\n  orchestra show B004 --run last    what the newest run kept of it\n"
+    "  orchestra show --failed           the tests of the newest run that are not green"
 )
-@click.argument("selection", nargs=-1, required=True, metavar="TEST...")
+@click.argument("selection", nargs=-1, metavar="TEST...")
 @suite_option
 @profile_option
 @click.option("--method", metavar="NAME", help="Method whose calls are shown (default: the first that runs the test).")
@@ -67,6 +69,8 @@ def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
     flag_value="",
     help="With --run: open the files of a kind (default: screenshot, else log).",
 )
+@click.option("--failed", is_flag=True, help="Show the tests of a run that are not green (default: the newest).")
+@brief_option
 @click.pass_context
 def show(
     ctx: click.Context,
@@ -77,10 +81,21 @@ def show(
     method: str | None,
     run: str | None,
     opened: str | None,
+    failed: bool,
+    brief: bool | None,
 ) -> int:
     """Print tests as they will run: place, edges, health rows, and each step as a Playwright or MCP tool call."""
     project = project_of(ctx)
     name = project.choose(suite)
+    if failed:
+        if selection or method or opened is not None:
+            raise UsageError("the failed tests are a selection", "remove TEST, --method and --open, or --failed")
+        folder = find_run(project.root / PLAN_FOLDER / name, run or LAST)
+        return show_failed(project.root, folder, brief=for_agent() if brief is None else brief)
+    if brief is not None:
+        raise UsageError("--brief and --full need --failed", "add --failed, or remove them")
+    if not selection:
+        raise UsageError("missing argument 'TEST...'", "see `orchestra show --help`")
     if run is not None:
         return show_kept(project.root, find_run(project.root / PLAN_FOLDER / name, run), selection, method, opened)
     if opened is not None:
