@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 import click
-import msgspec
 
 from orchestra import draw, nofollow
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
@@ -48,7 +47,7 @@ def plan(ctx: click.Context, suite: str | None, profile: str, methods: tuple[str
         if form == "json":
             raise UsageError("--format json prints the whole plan", "remove --method")
         by = {task.partition(":")[2] for task in select(compiled, (), methods)}
-        compiled = msgspec.structs.replace(compiled, tests=tuple(test for test in compiled.tests if test.id in by))
+        compiled = compiled.narrowed(by)
     if form == "json":
         say_json(nofollow.read(project.root / project.plan_file(name, profile)), end="")
     elif form == "mermaid":
