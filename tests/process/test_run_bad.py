@@ -103,7 +103,7 @@ def test_tests_that_need_no_browser_run_without_one(project):
     project.write(f"{BROWSER}tests:\n  x: {{steps: [{{goto: '{PAGE}'}}]}}\n  y: {OK}\n").compile()
     told(project.run("run", "y", ORCHESTRA_BROWSER="/no/such"), 0)
     done = project.run("run", ORCHESTRA_BROWSER="/no/such")
-    told(done, 3, "`orchestra doctor` says what mends it")
+    told(done, 3, "`orchestra doctor` has a hint")
     assert project.verdicts() == {"cli:x": "blocked", "cli:y": "passed"}
     assert 'ORCHESTRA_BROWSER names "/no/such"' in project.reasons()["cli:x"]
 

@@ -156,10 +156,8 @@ def _failed_for_good(component: Component, trouble: Trouble, last: Trouble, trie
         tried: the index of each step.
     """
     if not component.ladder:
-        return Trouble(f"{trouble.reason} and has no `recover`", "declare a ladder: recover: [restart]")
+        return Trouble(f"{trouble.reason} and has no `recover`", "declare a recovery policy: recover: [restart]")
     if not tried:
-        return Trouble(
-            f"{trouble.reason}, and no rung of its `recover` starts it again", "write recover: [retry, restart]"
-        )
+        return Trouble(f"{trouble.reason}, and no step of its `recover` restarts it", "write recover: [retry, restart]")
     steps = counted([component.ladder[index].kind for index in tried])
     return Trouble(f"{trouble.reason}; {last.reason} and was not brought back by {steps}", last.hint)

@@ -113,7 +113,9 @@ class McpSession:
             StepError: there is no browser, or the server is not fit.
         """
         if request.browser is None:
-            raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
+            raise unfit(
+                f"no {request.test.browser} on this machine", hint="`orchestra doctor` has a hint to install one"
+            )
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
