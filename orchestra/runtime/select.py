@@ -32,6 +32,8 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
 
 def _tests(plan: Plan, word: str) -> list[Test]:
     tests = plan.tests
+    if not word:  # the `of` of most tests and the `group` of some are empty, too
+        return []
     kind, _, name = word.partition(":")
     if kind == "tag" and name:
         return [test for test in tests if name in test.tags]

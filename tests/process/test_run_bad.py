@@ -215,6 +215,9 @@ def test_a_disk_that_takes_no_log_is_said_on_the_attempt(project):
         (["B008..B009"], 'no test, group, tag or glob "B008..B009"'),
         (["tag:none"], 'no test, group, tag or glob "tag:none"'),
         (["cli:B005"], "selects no test"),
+        (["$ARGUMENTS"], 'no test, group, tag or glob "$ARGUMENTS"'),
+        ([""], 'no test, group, tag or glob ""'),
+        (["B004", "cli:"], 'no test, group, tag or glob "cli:"'),
         (["--method", "other", "B004"], "nothing to run: B004 by other selects no test"),
     ],
 )

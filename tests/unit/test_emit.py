@@ -207,6 +207,17 @@ def test_a_command_holds_no_trigger_but_its_arguments(path):
 
 
 @pytest.mark.parametrize("path", [".claude/commands/test_cli_full.md", ".claude/commands/test_mcp_full.md"])
+def test_a_command_covers_a_client_that_inserts_no_arguments(path):
+    paragraphs = by_path(plan_samples.market())[path].split("\n\n")
+    [place] = [index for index, text in enumerate(paragraphs) if text.endswith(": $ARGUMENTS")]
+    assert "has not inserted the selection" in paragraphs[place + 1]
+    assert "do not run all tests" in paragraphs[place + 1]
+    # In single quotes the word is refused (tests/process/test_run_bad.py); bare, it is an empty variable: all tests.
+    [start] = [text for text in paragraphs if text.startswith("Append the selection")]
+    assert "each word of it in single quotes" in start
+
+
+@pytest.mark.parametrize("path", [".claude/commands/test_cli_full.md", ".claude/commands/test_mcp_full.md"])
 def test_each_line_to_type_is_a_verb_that_exists(path):
     text = by_path(plan_samples.market())[path]
     lines = [

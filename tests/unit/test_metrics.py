@@ -121,7 +121,7 @@ def test_every_problem_is_shown_with_its_line():
 def test_a_metric_is_refused_where_it_has_no_value():
     assert judge("failed == 0 && cpu_percent < 90.0 && agreement > 0.5", "before") == [
         Problem(0, 'the metric "failed" has no value before the tests', "evaluate it during or after"),
-        Problem(37, 'the metric "agreement" has no value before the tests', "judge it after"),
+        Problem(37, 'the metric "agreement" has no value before the tests', "evaluate it after"),
     ]
 
 
