@@ -107,7 +107,7 @@ LIES = {
     ),
     "a message": (
         in_gate("rates", lambda body: body.update(message="of 10: 1")),
-        'said "of 10: 1", and says "of 10: 0.3',
+        'has the message "of 10: 1", and by the ledger "of 10: 0.3',
     ),
     "a condition": (
         in_gate("rates", lambda body: body.update(expression="pass_rate >= 0.0")),

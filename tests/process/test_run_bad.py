@@ -493,7 +493,7 @@ def test_the_doctor_says_what_is_missing_and_the_mend(project):
     assert done.code == 3, done.err
     [row] = re.findall(r"^broken .*\n.*$", done.out, re.MULTILINE)
     assert 'names "/no/such"' in row
-    assert "mend: " in row
+    assert "hint: " in row
 
 
 def test_the_doctor_says_that_a_plan_is_stale(project):

@@ -123,7 +123,7 @@ def test_a_journal_of_a_run_that_was_cut_off_is_carried_out(project):
 def test_a_run_writes_no_other_journal(tmp_path):
     change = Transaction(tmp_path)
     for name in ("plan.json", "../x", "runs/last"):
-        with pytest.raises(ValueError, match="is no file that a run changes"):
+        with pytest.raises(ValueError, match="is not a file that a run changes"):
             change.write(name, b"")
     with pytest.raises(ValueError, match="is not a link that a run changes"):
         change.link(history.LAST, RUN)
