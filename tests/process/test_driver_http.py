@@ -387,7 +387,7 @@ def test_several_matches_are_a_list():
 def test_a_path_costs_its_limit(data, path, message):
     with pytest.raises(StepError, match=f"the file.* {message}") as told:
         judge_file(data, {"json": {path: 1}}, "the file")
-    assert told.value.kind == ("assertion" if "no JSON:" in message else "setup")
+    assert told.value.kind == ("assertion" if "not JSON:" in message else "setup")
     judge_file(b"[1]", {"json": {"$[0]": 1}}, "the file")
 
 
