@@ -60,7 +60,10 @@ def compare(
     if len(set(sides)) < len(sides):
         raise UsageError(f"nothing is compared with itself: {', '.join(sides)}", "name two different sides or more")
     if len(sides) < 2:
-        raise UsageError(f"two sides or more are compared, not {sides[0]} alone", "see `orchestra compare --help`")
+        raise UsageError(
+            f"two sides or more are compared, not {sides[0]} alone, and no run has this id",
+            "`orchestra history` lists the runs; see `orchestra compare --help`",
+        )
     if len({side in methods for side in sides}) > 1:
         raise UsageError(f"{', '.join(sides)} are of different kinds", "name methods, or else runs and branches")
     of = {side: _side(home, plan, side, run) for side in sides}

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 OTHER = page("<h1>Other</h1>")
 PICTURE, WHOLE = {"screenshot": {"as": "picture"}}, {"screenshot": {"as": "whole", "full_page": True}}
 SETTLE = {"evaluate": "() => new Promise((done) => setTimeout(done, 300))"}
+GAVE_UP = {"evaluate": "async () => { while (!window.gaveUp) { await new Promise((done) => setTimeout(done, 10)); } }"}
 NO_STYLES = "<meta http-equiv=Content-Security-Policy content=\"style-src 'self'\">"
 
 
@@ -83,8 +84,11 @@ def test_requests_that_are_given_up_because_the_page_is_left(each):
 
 def test_a_request_that_the_page_gives_up_itself(each):
     """The page is not left: its promise that nothing handles is an error of the page."""
-    aborts = page("<script>const end = new AbortController(); fetch('/silent', end); end.abort();</script>")
-    for signs in texts(each(aborts, SETTLE, opened=False), "page_errors"):
+    aborts = page(
+        "<script>addEventListener('unhandledrejection', () => { window.gaveUp = true; });"
+        "const end = new AbortController(); fetch('/silent', end); setTimeout(() => end.abort(), 1500);</script>"
+    )
+    for signs in texts(each(aborts, GAVE_UP, SETTLE, opened=False), "page_errors"):
         assert len(signs) == 1
         assert "abort" in signs[0].lower()
 

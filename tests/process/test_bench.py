@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, ledger, measure, quality, runtime, secrets, startup
+from bench import faults, ledger, measure, patterns, quality, runtime, secrets, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -185,10 +185,17 @@ def test_what_masking_costs(chromium):
     assert [row[3] for row in figures[2:]] == ["<= 1.03", "<= 1.03", "", ""]
 
 
+def test_patterns_that_backtrack_are_measured_against_one_that_does_not():
+    text = patterns.run(rounds=1, patterns={"(a+)+$": "a" * 60 + "!"})
+    assert [row[0] for row in rows(text, "Patterns that backtrack")[2:]] == [
+        "(a+)+$ over the control, x the limit of a search"
+    ]
+
+
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
     assert (
-        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets'
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets, patterns'
         in capsys.readouterr().err
     )
 

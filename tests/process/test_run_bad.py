@@ -487,13 +487,13 @@ def test_a_verdict_that_the_ledger_lacks_is_told_as_never_ran(project):
 # --------------------------------------------------------------------------------------------------------------- doctor
 
 
-def test_the_doctor_says_what_is_missing_and_the_mend(project):
+def test_the_doctor_names_what_is_missing_and_a_fix(project):
     project.write(f"{BROWSER}tests:\n  x: {{steps: [{{goto: '{PAGE}'}}]}}\n").compile()
     done = project.run("doctor", ORCHESTRA_BROWSER="/no/such")
     assert done.code == 3, done.err
     [row] = re.findall(r"^broken .*\n.*$", done.out, re.MULTILINE)
     assert 'names "/no/such"' in row
-    assert "hint: " in row
+    assert "hint: ORCHESTRA_BROWSER=" in row
 
 
 def test_the_doctor_says_that_a_plan_is_stale(project):

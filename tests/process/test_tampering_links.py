@@ -136,6 +136,7 @@ OUT = {
     "absolute": "/etc/hostname",
     "up and out": "../../../../../outside.txt",
     "by a link": "attempts/cli/T1/1/out.txt",
+    "another file of the project": "../../../../kept.txt",
 }
 
 

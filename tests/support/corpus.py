@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,10 @@ def shown(data: bytes) -> bytes | None:
     return FRAGMENTS[hits[0][0]] if hits else None
 
 
+_PAGE = re.compile(rb'<script[^>]*id="data"[^>]*>([A-Za-z0-9+/=]+)<')
+"""The data of `report.html`."""
+
+
 def unpacked(data: bytes) -> Iterator[bytes]:
     """Bytes, and all that is packed in them."""
     yield data
@@ -91,6 +96,8 @@ def unpacked(data: bytes) -> Iterator[bytes]:
             for info in file:
                 yield info.name.encode()
                 yield from unpacked(file.extractfile(info).read() if info.isreg() else b"")
+    elif (page := _PAGE.search(data)) is not None:
+        yield from unpacked(zlib.decompress(base64.b64decode(page[1])))
     for magic, unpack in ((b"\x1f\x8b", gzip.decompress), (b"BZh9", bz2.decompress), (b"\xfd7z", lzma.decompress)):
         if data.startswith(magic):
             yield from unpacked(unpack(data))
