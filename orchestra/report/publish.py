@@ -98,7 +98,7 @@ class Git:
             commit = self.told("commit-tree", tree, *above, given=message.encode())
             if self._run(["update-ref", "-m", "orchestra report", ref, commit, parent or _NONE])[0] == 0:
                 return Published(ref, commit, fresh=True)
-        raise MachineError(f"{ref} moved concurrently, {TRIES} times", "try again")
+        raise MachineError(f"another process moved {ref} {TRIES} times in a row", "try again")
 
     def push(self, ref: str, remote: str) -> None:
         """Bring a ref to a remote under the same name. Raises MachineError when git or the remote refuses."""

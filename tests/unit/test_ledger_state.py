@@ -19,7 +19,7 @@ from orchestra.ledger.state import (
     KEPT,
     Checkpoint,
     Failed,
-    Judged,
+    GateState,
     Recovery,
     ResourceUse,
     Running,
@@ -287,7 +287,7 @@ def test_the_story_of_a_run():
         incident_count=1,
         incidents={"backend": "no answer"},
         health={"backend": ServiceRow(**service(state="starting", action="restart", reason="no answer")[1], time=stamp(12))},
-        gates={"before:up": Judged(result="passed", message="ok")},
+        gates={"before:up": GateState(result="passed", message="ok")},
         checkpoints=(Checkpoint(seq=9, method="cli", group="basics", time=stamp(9)),),
     )  # fmt: skip
 
