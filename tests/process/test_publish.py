@@ -130,7 +130,7 @@ def test_a_ref_that_moved_is_read_again_and_what_moved_it_is_kept(checkout):
 def test_a_ref_that_moves_again_and_again_is_given_up(checkout):
     moving = Moved(checkout)
     moving.times = TRIES
-    with pytest.raises(MachineError, match="refs/orchestra/x moved concurrently"):
+    with pytest.raises(MachineError, match="another process moved refs/orchestra/x"):
         moving.publish("refs/orchestra/x", {"mine": b"m"}, "mine")
     assert "mine" not in git(checkout, "ls-tree", "-r", "--name-only", "refs/orchestra/x")
 
