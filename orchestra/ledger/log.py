@@ -220,24 +220,6 @@ def _last_line(file: Path) -> bytes:
     return found[: max(0, found.rfind(b"\n"))].rpartition(b"\n")[2]
 
 
-def verify(path: Path) -> Damage | None:
-    """Return the first wrong line of a ledger, or None. An auditor's eye: half a line, odd JSON, a false seal count
-    too.
-
-    Raises:
-        MachineError: the file cannot be read.
-    """
-    tail = Tail(path, strict=True)
-    try:
-        for _ in tail.poll():
-            pass
-    except LedgerError as error:
-        return error.damage
-    if tail.torn:
-        return Damage(path, tail.tip.seq + 1, f"truncated last line ({tail.torn} bytes)")
-    return None
-
-
 class Writer:
     """The one writer of a ledger. A second writer, in any process, is refused.
 

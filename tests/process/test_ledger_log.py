@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from orchestra.errors import MachineError
 from orchestra.ledger.event import Note
-from orchestra.ledger.log import Writer, verify
+from orchestra.ledger.log import Writer
+from tests.support.ledgers import verify
 
 def fill(path, mend):
     writer = Writer(path, now=lambda: datetime.now(UTC))

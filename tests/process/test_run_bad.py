@@ -18,6 +18,7 @@ from orchestra import plan as plans
 from orchestra.ledger import log
 from orchestra.ledger.view import look
 from orchestra.report import watch
+from tests.support.ledgers import verify
 from tests.support.limits import bound_by_modes, limited
 from tests.support.project import HEAD, Ended, SuiteProject, environment, py
 
@@ -454,7 +455,7 @@ def test_a_mistake_of_ours_ends_the_run_with_a_file_to_send(project):
     verdicts = project.verdicts()
     assert (verdicts["cli:a"], verdicts["cli:b"], verdicts["cli:c"]) == ("passed", "error", "error")
     assert project.reasons()["cli:c"].startswith("never ran: this is a bug of orchestra")
-    assert log.verify(project.folder / "events.jsonl") is None
+    assert verify(project.folder / "events.jsonl") is None
     assert left(project) == []
 
 

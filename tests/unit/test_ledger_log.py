@@ -19,9 +19,9 @@ from orchestra.errors import MachineError
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.event import GateJudged, Note, RunResumed, Seal, Unknown
-from orchestra.ledger.log import LedgerError, Tail, Writer, read, run_id, utc_stamp, verify
+from orchestra.ledger.log import LedgerError, Tail, Writer, read, run_id, utc_stamp
 from orchestra.ledger.versions import event_schema
-from tests.support.ledgers import Clock, note, relinked
+from tests.support.ledgers import Clock, note, relinked, verify
 
 
 def filled(path, count=5):
