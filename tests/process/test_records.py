@@ -96,6 +96,23 @@ def test_status_and_events_follow_a_run_to_its_end(project):
     assert [follower.returncode for follower in followers] == [0, 0]
 
 
+def test_the_id_that_a_run_prints_first_is_followed_and_not_the_run_before(project):
+    project.write(f"{HEAD}{WAITS}\n").compile()
+    (project.root / "go").touch()
+    assert project.run("run").code == 0
+    (project.root / "go").unlink()
+    process = project.start("run")
+    word, run, *_ = next(line for line in process.stderr if line.startswith("run ")).split()
+    follower = project.start("events", run, "--follow", "--type", "verdict", "--type", "run_started")
+    first = follower.stdout.readline()
+    (project.root / "go").touch()
+    process.communicate()
+    rest, _ = follower.communicate()
+    assert (word, run in first) == ("run", True)
+    assert "cli:a" in rest
+    assert (process.returncode, follower.returncode) == (0, 0)
+
+
 def test_status_after_a_kill_is_the_fold_of_the_ledger(project):
     project.write(f"{HEAD}{WAITS}\n").compile()
     process = project.start("run")
