@@ -164,7 +164,7 @@ def report(
     "  orchestra audit --gates                         each gate evaluated again, from the ledger alone\n"
     "  orchestra audit --policy                        may a green run be believed?\n"
     "  orchestra audit --policy --require clean_tree   for a release: all that ran is in a commit\n"
-    "  orchestra audit --key release.pub.pem           and nobody without the key wrote the record"
+    "  orchestra audit --key release.pub.pem           and only the holder of the key wrote the record"
 )
 @run_argument
 @suite_option

@@ -43,7 +43,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
     "  orchestra run basics --method mcp   a group by one method\n"
     "  orchestra run --list                what there is\n"
-    "  orchestra run --resume              go on with the newest run, and keep what passed\n"
+    "  orchestra run --resume              resume the newest run, without its passed tests\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
