@@ -211,6 +211,38 @@ def test_a_path_of_the_spec_that_leads_out_is_an_error(linked, name):
     assert "leaves the project root" in linked.reasons()["cli:T1"]
 
 
+@pytest.mark.parametrize("inputs", ["out/*.xml", "out/**", "one.xml", "*.xml"])
+def test_an_input_that_leads_out_is_not_read_and_nothing_is_unchanged_on_it(linked, inputs):
+    (linked.root / "one.xml").symlink_to("../outside/j.xml")
+    linked.write(f'{HEAD}tests:\n  T1: {{inputs: ["{inputs}"], command: {{argv: ["true"]}}}}\n').compile()
+    digests = []
+    for text in ("first", "second"):
+        (linked.root.parent / "outside/j.xml").write_text(text)
+        assert linked.run("run").code == 0
+        assert linked.verdicts() == {"cli:T1": "passed"}
+        digests.append(linked.events("verdict")[-1]["body"]["inputs"])
+    assert digests[0] == digests[1]
+    assert linked.run("run").code == 0
+    [note] = [
+        event["body"]["message"] for event in linked.events("note") if "inputs of its last" in event["body"]["message"]
+    ]
+    assert "leads its input" in note
+    assert linked.verdicts() == {"cli:T1": "passed"}
+
+
+def test_an_input_whose_link_stays_inside_is_read(linked):
+    """The control: the link leads to a file of the project."""
+    (linked.root / "within.xml").write_text("first")
+    (linked.root / "one.xml").symlink_to("within.xml")
+    linked.write(f'{HEAD}tests:\n  T1: {{inputs: ["one.xml"], command: {{argv: ["true"]}}}}\n').compile()
+    given = []
+    for text in ("first", "first", "second"):
+        (linked.root / "within.xml").write_text(text)
+        assert linked.run("run").code == 0
+        given.append(linked.verdicts()["cli:T1"])
+    assert given == ["passed", "unchanged", "passed"]
+
+
 @pytest.mark.parametrize("name", LINKED)
 def test_one_that_stays_inside_is_followed(linked, name):
     """The control: the link leads to a folder of the project."""
