@@ -13,7 +13,6 @@ from orchestra.runtime.mask.finder import Finder, Secret, finder, name_mark
 from orchestra.runtime.mask.stream import StreamMask, replaced
 from orchestra.runtime.mask.weak import weakness
 
-
 _KNOWN: dict[Secret, None] = {}
 """The secrets of all masks of this process: its last words, those of a bug, must not show them either."""
 
