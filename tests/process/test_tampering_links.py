@@ -153,7 +153,7 @@ def test_evidence_that_leads_out_is_not_read(project, name):
     forge(project.folder, named)
     audited = project.run("audit")
     assert audited.code == 1
-    assert "cannot be read: it " in audited.out, "a digest of it is not even compared"
+    assert "cannot be read: it" in audited.out, "a digest of it is not even compared"
     opened = project.run("show", "T1", "--run", "last", "--open", "attachment", BROWSER="true")
     assert opened.code == 3
     assert "cannot open" in opened.err
