@@ -86,8 +86,8 @@ check: env ## lint, format, types, layers, generated files, wording
 	@$(BIN)/mypy --strict --no-error-summary orchestra
 	@echo 'check: 4 of 6: layers (lint-imports)'
 	@$(BIN)/lint-imports --no-logo >.venv/layers.log || { cat .venv/layers.log; exit 1; }
-	@echo 'check: 5 of 6: generated files (scripts/generate.py --check, orchestra compile --check)'
-	@$(BIN)/python scripts/generate.py --check
+	@echo 'check: 5 of 6: generated files (scripts.generate --check, orchestra compile --check)'
+	@$(BIN)/python -m scripts.generate --check
 	@$(BIN)/orchestra compile --check || { echo 'check: make generate fixes it'; exit 1; }
 	@echo 'check: 6 of 6: wording (scripts/words.py)'
 	@$(BIN)/python scripts/words.py
@@ -97,7 +97,7 @@ check-playwright: env browser ## the conformance tests of both drivers with the 
 	@$(BIN)/python scripts/check_playwright.py
 
 generate: env ## write all generated files: schemas, pages, compiled specs, golden files
-	@$(BIN)/python scripts/generate.py
+	@$(BIN)/python -m scripts.generate
 	@$(BIN)/orchestra compile
 	@UPDATE_GOLDEN=1 $(PYTEST) -q -m golden
 

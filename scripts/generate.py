@@ -1,7 +1,7 @@
 """Generate the files of this repository that have a source in the code.
 
-    generate.py            write those whose source has changed
-    generate.py --check    write nothing; exit 1 and name those that are stale
+    python -m scripts.generate            write those whose source has changed
+    python -m scripts.generate --check    write nothing; exit 1 and name those that are stale
 
 `orchestra compile` has its own check for the files that it generates from specs/, and golden files are written by the
 tests that compare them. `make generate` runs all three.
@@ -21,6 +21,7 @@ from orchestra.compiler.rules import page as rules
 from orchestra.compiler.schema import models
 from orchestra.gates import metrics
 from orchestra.ledger import page, state, versions
+from scripts import architecture
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +40,7 @@ ARTIFACTS: dict[str, Callable[[str], str]] = {
     "docs/steps.md": lambda _: reference.main("steps"),
     "docs/rules.md": lambda _: rules.page(),
     "docs/metrics.md": lambda _: metrics.page(),
+    "docs/architecture.md": architecture.written,  # only its picture is made
     "docs/ledger.md": page.written,  # its tables are made, the rest is written by hand
 }
 
@@ -54,9 +56,7 @@ def stale(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(
-        prog="generate.py", description="Generate the files that have a source in the code."
-    )
+    parser = argparse.ArgumentParser(prog="generate", description="Generate the files that have a source in the code.")
     parser.add_argument("--check", action="store_true", help="only name the stale files")
     check = parser.parse_args(arguments).check
     found = False

@@ -191,8 +191,8 @@ def state_of(view: View) -> State:
     """Return the state of a run. Later events do not touch it."""
     start, segment = view.start, view.segment
     verdicts = view.verdicts
-    over = sorted((one.closed for one in view.outages if one.closed is not None), key=lambda seen: seen.seq)
-    recoveries = [seen for seen in view.changes if seen.body.action]
+    over = sorted((one.closed for one in view.health.outages if one.closed is not None), key=lambda seen: seen.seq)
+    recoveries = [seen for seen in view.health.changes if seen.body.action]
     return State(
         seq=view.seq,
         head=view.head,
@@ -244,8 +244,10 @@ def state_of(view: View) -> State:
             )
             for seen in recoveries[-KEPT:]
         ),
-        incident_count=len(view.outages),
-        incidents={one.opened.body.component: one.opened.body.reason for one in view.outages if one.closed is None},
+        incident_count=len(view.health.outages),
+        incidents={
+            one.opened.body.component: one.opened.body.reason for one in view.health.outages if one.closed is None
+        },
         outages=tuple(
             PastIncident(
                 seq=seen.seq,
@@ -267,7 +269,7 @@ def state_of(view: View) -> State:
         },
         health={
             name: ServiceRow(**msgspec.structs.asdict(seen.body), time=seen.time)
-            for name, seen in view.services.items()
+            for name, seen in view.health.services.items()
             if seen.seq > segment.seq
         },
         gates={name: Judged(result=seen.body.result, message=seen.body.message) for name, seen in view.gates.items()},

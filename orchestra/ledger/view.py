@@ -44,7 +44,8 @@ from orchestra.ledger.event import (
     Unknown,
     VerdictGiven,
 )
-from orchestra.ledger.life import B, Life, Outage, RunSegment, Seen, summed
+from orchestra.ledger.health import Health
+from orchestra.ledger.life import B, Life, RunSegment, Seen, summed
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.spent import Spent
@@ -77,14 +78,12 @@ class View:
         current: tasks with an attempt and without a verdict, with the start of the latest one.
         failed: the latest attempts that did not pass, whatever followed; `failures` is how many there were.
         gates: by `phase:name`, in this segment.
-        services: the latest change of each row of the health matrix; `changes` has all of them, in order.
-        outages: incidents in the order in which they began; `numbers` has the number of the latest one by component.
+        health: the rows of the health matrix, and the incidents.
         sessions: the latest event of each browser session, by method.
         checkpoints: the completed groups that one can go back to.
         baseline: digest of the baseline that the run set; `baselines` has each change of it.
         rollbacks: each time that verdicts were taken back.
         spent: where the time of the segments went.
-        rising: components that start or recover.
         sample, use: the latest sample of the machine, and the sum of all.
         logs, reports: the whole logs and the files of the report as they were bound in this segment.
     """
@@ -106,10 +105,7 @@ class View:
         self.current: dict[str, Seen[AttemptStarted]] = {}
         self.failed: deque[Seen[AttemptFinished]] = deque(maxlen=LATEST)
         self.gates: dict[str, Seen[GateJudged]] = {}
-        self.services: dict[str, Seen[ServiceChanged]] = {}
-        self.changes: list[Seen[ServiceChanged]] = []
-        self.outages: list[Outage] = []
-        self.numbers: dict[str, int] = {}
+        self.health = Health()
         self.sessions: dict[str, Seen[SessionChanged]] = {}
         self.checkpoints: list[Seen[GroupCompleted]] = []
         self.baseline: str | None = None
@@ -118,7 +114,6 @@ class View:
         self.sample: Seen[ResourceSampled] | None = None
         self.use = Use()
         self.spent = Spent()
-        self.rising: set[str] = set()
         self.logs: Seen[Logs] | None = None
         self.reports: Seen[Reports] | None = None
 
@@ -143,7 +138,7 @@ class View:
             tests=len(self.current),
             started=self.segment.attempted,
             waiting=bool(self.pending) or self.phase in {"idle", "starting"},
-            servers=bool(self.rising),
+            servers=bool(self.health.rising),
         )
 
     def _take(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case a type of event, what is frequent first
@@ -156,13 +151,13 @@ class View:
             case VerdictGiven():
                 self._verdict(_seen(event, body))
             case ServiceChanged():
-                self._service_event(_seen(event, body))
+                self.health.changed(_seen(event, body))
             case GateJudged():
                 self._gate(_seen(event, body))
             case SessionChanged():
                 self.sessions[body.method] = _seen(event, body)
             case Incident():
-                self._incident(_seen(event, body))
+                self.health.incident(_seen(event, body))
             case GroupCompleted():
                 self.checkpoints.append(_seen(event, body))
             case Repeated():
@@ -254,11 +249,8 @@ class View:
             )
         )
         self.gates, self.logs, self.reports = {}, None, None
-        self.rising.clear()
         self.spent.began(seen.time, body.opening_seconds)
-        for outage in self.outages:
-            if outage.closed is None:
-                outage.closed = self._cut_off(outage.opened, before.ended)
+        self.health.cut_off(before.ended, self.lives)
         self._stop_current()
         for task in body.rerun:
             self._reopen(task)
@@ -367,46 +359,6 @@ class View:
         if seen.body.phase == "after":
             self.phase = "closing"
         self.gates[f"{seen.body.phase}:{seen.body.name}"] = seen
-
-    def _service_event(self, seen: Seen[ServiceChanged]) -> None:
-        self.services[seen.body.component] = seen
-        if seen.body.state in {"starting", "unhealthy"}:
-            self.rising.add(seen.body.component)
-        else:
-            self.rising.discard(seen.body.component)
-        self.changes.append(seen)
-        # A segment may be cut off between this and the `incident` that follows from it.
-        self._numbered(seen.body.component, seen.body.incident)
-
-    def _incident(self, seen: Seen[Incident]) -> None:
-        body = seen.body
-        self._numbered(body.component, body.id)
-        if body.state == "opened":
-            self.outages.append(Outage(seen))
-            return
-        name = body.id, body.component
-        same = (
-            one
-            for one in reversed(self.outages)
-            if one.closed is None and (one.opened.body.id, one.opened.body.component) == name
-        )
-        outage = next(same, None)
-        if outage is None:
-            outage = Outage(seen)
-            self.outages.append(outage)
-        outage.closed = seen
-
-    def _cut_off(self, opened: Seen[Incident], time: str) -> Seen[Incident]:
-        """End an incident that was open at the end of its segment, unobserved. It overlapped the attempts that name it."""
-        body = opened.body
-        named = (task for task, life in self.lives.items() for seen in life.attempts if body.id in seen.body.incidents)
-        tests = tuple(dict.fromkeys((*body.tests, *named)))
-        return Seen(opened.seq, time, msgspec.structs.replace(body, state="closed", outcome="unresolved", tests=tests))
-
-    def _numbered(self, component: str, name: str) -> None:
-        whose, _, number = name.rpartition("-")
-        if whose == component and number.isdecimal():  # an incident of what it needs has the name of that
-            self.numbers[component] = max(self.numbers.get(component, 0), int(number))
 
     def _resource(self, seen: Seen[ResourceSampled]) -> None:
         self.sample = seen

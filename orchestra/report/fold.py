@@ -147,7 +147,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         ),
         agreements=agreements({name: of_method(both, name) for name in order}) if len(order) > 2 else (),
         paces=tuple(one for row in rows if (one := view.life(row.task).comparison) is not None),
-        incidents=tuple(map(_incident, view.outages)),
+        incidents=tuple(map(_incident, view.health.outages)),
         network=host_rows(last),
         run=start.run if start is not None else "",
         started=view.begun,
@@ -164,7 +164,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         spent=view.spent.rows(),
         use=view.use.copy() if view.sample is not None else None,
         titles={**{one.id: one.title for one in plan.groups}, **{one.id: one.title for one in plan.methods}},
-        changes=tuple(view.changes),
+        changes=tuple(view.health.changes),
     )
 
 
@@ -186,8 +186,8 @@ def _gate_rows(plan: Plan, view: View) -> Iterator[GateRow]:
 
 
 def _service_rows(view: View) -> Iterator[ServiceRow]:
-    for name, seen in view.services.items():
-        rungs = tuple(one.body.action for one in view.changes if one.body.component == name and one.body.action)
+    for name, seen in view.health.services.items():
+        rungs = tuple(one.body.action for one in view.health.changes if one.body.component == name and one.body.action)
         yield ServiceRow(name, seen.body.state, seen.body.url or "", seen.body.reason, rungs)
 
 

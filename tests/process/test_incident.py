@@ -379,7 +379,7 @@ def test_metrics_count_incidents_and_held_attempts(project):
     done = project.run("run")
     assert done.code == 0, done.err
     view = look(project.folder)
-    assert len(view.outages) == 1
+    assert len(view.health.outages) == 1
     own = ("after:i", "after:s", "after:r")
     assert {name: view.gates[name].body.result for name in own} == dict.fromkeys(own, "passed")
 

@@ -247,7 +247,7 @@ def test_the_hooks_of_this_repository_fetch_nothing_and_run_what_check_runs(root
     for words in (
         "ruff check",
         "ruff format",
-        "scripts/generate.py --check",
+        "-m scripts.generate --check",
         "orchestra compile --check",
         "scripts/words.py",
     ):

@@ -360,7 +360,7 @@ def test_incidents_are_counted_on_from_what_the_ledger_has():
             "service_event", {**change, "component": "front", "incident": "front-1"}
         ),  # cut off before `incident`
     )
-    assert view.numbers == {"back-end": 2, "front": 1}
+    assert view.health.numbers == {"back-end": 2, "front": 1}
 
 
 def test_a_component_or_a_method_that_changed_changes_its_tests():

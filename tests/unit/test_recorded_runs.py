@@ -74,11 +74,11 @@ def going_on(folder: Path) -> dict[str, Any]:
         "attempts": {task: life.ended for task, life in goes_on.items() if life.ended and task not in found.kept},
         "held": {task: life.held for task, life in goes_on.items() if life.held},
         "groups": sorted({(one.body.method, one.body.group) for one in view.checkpoints}),
-        "incidents": view.numbers,
+        "incidents": view.health.numbers,
         "moved": {task: one.result for task, life in view.lives.items() if (one := life.comparison) is not None},
         "suspects": figures["infra_suspect"],
         "recoveries": figures["recoveries"],
-        "failovers": sorted({one.body.component for one in view.changes if one.body.action == "failover"}),
+        "failovers": sorted({one.body.component for one in view.health.changes if one.body.action == "failover"}),
         "seconds": round(view.seconds, 6),
     }
 

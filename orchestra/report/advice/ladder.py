@@ -59,7 +59,7 @@ def collect(runs: Iterable[View]) -> dict[tuple[str, str], Record]:
     records: dict[tuple[str, str], Record] = {}
     for view in runs:
         since: dict[str, datetime] = {}
-        for seen in view.changes:
+        for seen in view.health.changes:
             if seen.body.incident:
                 _note(records, since, seen)
     return records

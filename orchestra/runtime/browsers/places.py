@@ -206,6 +206,9 @@ def _playwright_cache(env: Mapping[str, str], driver: Path) -> Path:
     return Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "ms-playwright"
 
 
+FILM_FIX = "`playwright install ffmpeg` installs the program that records it"
+
+
 def film_program(env: Mapping[str, str]) -> Path | None:
     """Return the program with which Playwright makes videos, of the revision that it wants; None when it is not there."""
     driver = playwright_package()

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestra.runtime.attempt import EvidenceFile, Request, wants_film
+from orchestra.runtime.browsers.places import FILM_FIX
 from orchestra.runtime.driver.contract import Session
-from orchestra.runtime.run.filming import FIX
 
 VIDEO = "video.webm"
 
@@ -19,7 +19,7 @@ VIDEO = "video.webm"
 def film_fault(message: str) -> str:
     """Return the reason why there is no video, from the error of Playwright."""
     if "ffmpeg" in message:
-        return f"no video is made on this machine: {FIX}"
+        return f"no video is made on this machine: {FILM_FIX}"
     lines = message.strip().splitlines()
     return f"no video is made: {lines[0] if lines else 'no reason was given'}"
 

@@ -110,11 +110,13 @@ def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
 def outage_figures(view: View) -> dict[str, int]:
     """Return the metrics of incidents and recovery, over all segments of the run."""
     lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
-    actions = [seen.body for seen in view.changes if seen.body.action]
+    actions = [seen.body for seen in view.health.changes if seen.body.action]
     # A part of a browser session has no recovery of its own, only the incident at its end.
-    parts = [one.closed.body for one in view.outages if one.closed is not None and "." in one.closed.body.component]
+    parts = [
+        one.closed.body for one in view.health.outages if one.closed is not None and "." in one.closed.body.component
+    ]
     return {
-        "incidents": sum(view.numbers.values()),
+        "incidents": sum(view.health.numbers.values()),
         "infra_suspect": sum(life.suspects for life in lives),
         "recoveries": sum(one.action != "fail_back" for one in actions) + sum(len(one.rungs) for one in parts),
         "degraded": len({one.component for one in actions if one.action == "failover"}),

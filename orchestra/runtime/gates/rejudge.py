@@ -57,7 +57,7 @@ class _Row(NamedTuple):
 
 def values_of(plan: Plan, view: View) -> dict[str, Any]:
     """Return the metrics that a gate would read at this point of a run, without what was measured then."""
-    health = {name: seen.body.state for name, seen in view.services.items() if seen.seq > view.segment.seq}
+    health = {name: seen.body.state for name, seen in view.health.services.items() if seen.seq > view.segment.seq}
     rows = {one.id: _Row(health.get(one.id, "idle"), one.required) for one in plan.components}
     slower = [
         life for life in view.lives.values() if life.comparison is not None and life.comparison.result == "slower"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from orchestra.errors import MachineError
 from orchestra.plan import Test
-from orchestra.runtime.attempt import needs_browser
+from orchestra.runtime.attempt import needs_browser, wants_film
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser, Missing
+from orchestra.runtime.browsers.places import FILM_FIX, film_program
 
 _NO_DISPLAY = "leave out --headed, or give it a display: xvfb-run -a orchestra run --headed"
 
@@ -51,3 +52,12 @@ def engines(
         fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
         raise MachineError(missing.reason, f"any of these fixes it:\n{fixes}")
     return found
+
+
+def unfilmed(tests: Iterable[Test], env: Mapping[str, str]) -> str:
+    """Return a note before a run whose videos cannot be recorded; empty if they can, or if there are none."""
+    wanted = sorted({test.id for test in tests if wants_film(test)})
+    if not wanted or film_program(env) is not None:
+        return ""
+    more = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
+    return f"no video of {wanted[0]}{more} is recorded on this machine; the tests run without: {FILM_FIX}"

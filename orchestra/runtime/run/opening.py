@@ -30,8 +30,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.run.browsers import engines
-from orchestra.runtime.run.filming import unfilmed
+from orchestra.runtime.run.browsers import engines, unfilmed
 from orchestra.runtime.run.pace import Pace
 from orchestra.runtime.run.provenance import odd, provenance
 from orchestra.runtime.run.recorder import Recorder

@@ -74,7 +74,7 @@ class Session:
             interrupted=ending.interrupted,
         )
         self.run, self.folder = run.id, run.folder
-        numbered = dict(run.view.numbers)
+        numbered = dict(run.view.health.numbers)
         self._outages = outages = Outages(run.recorder.add, numbered=numbered)
         self._reaper = Reaper.start(run.mark)
         self._engine = engine = Local(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import psutil
@@ -35,6 +35,7 @@ from orchestra.runtime.driver.mcp.client import PATIENCE_SECONDS, CallOverError,
 from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE
 from orchestra.runtime.driver.mcp.loop import Loop
 from orchestra.runtime.driver.mcp.page import PageView
+from orchestra.runtime.driver.mcp.repairs import Repairs
 from orchestra.runtime.mask import NOTHING, Masks
 
 _T = TypeVar("_T")
@@ -45,9 +46,6 @@ SETTLE_SECONDS = 0.5
 PREPARE_SECONDS = 10.0
 
 _DIED = "the browser had died"
-
-Continuity = Literal["new", "kept", "restored", "lost"]
-Part = Literal["browser", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,7 @@ class McpSession:
         # The server's own files span tests and hold text of pages: they are not evidence, and not masked.
         self._scratch: TemporaryDirectory[str] | None = None
         self._state: Any = None
-        self._continuity: Continuity = "new"
-        self._reasons: list[str] = []
-        self._died: list[Died] = []
+        self._repairs = Repairs()
         self._without_server = False
         self.browser = SharedBrowser()
         self.dirty = False
@@ -118,7 +114,7 @@ class McpSession:
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
         wanted = _Kind(request.browser, request.headed)
-        self._continuity, self._reasons, self._died, self.restarts = "kept", [], [], 0
+        self._repairs, self.restarts = Repairs("kept"), 0
         try:
             if self._kind != wanted or not self.browser.connected():
                 self._relaunch(wanted, _DIED)
@@ -132,7 +128,7 @@ class McpSession:
                 self._start_server()
             if died:
                 seconds = time.monotonic() - begun
-                self._came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
+                self._repairs.came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
             self._without_server = False
             self._run(self.browser.forget(self.masks.text))
             if wants_trace(request.test):
@@ -178,10 +174,11 @@ class McpSession:
         self._kind = wanted
         self.id = secrets.token_hex(4)
         self.started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._continuity = "lost" if replaced else "new"
+        self._repairs.continuity = "new"
         if replaced:
-            self._reasons.append(reason)
-            self._came_back("browser", reason, "relaunch", before=True, seconds=time.monotonic() - begun)
+            self._repairs.lost(reason)
+            seconds = time.monotonic() - begun
+            self._repairs.came_back("browser", reason, "relaunch", before=True, seconds=seconds)
 
     def _tidy(self) -> None:
         """Clean up after the test before."""
@@ -189,11 +186,11 @@ class McpSession:
         if self.dirty:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
-            self._mended("a dialog was left open")
+            self._repairs.repaired("a dialog was left open")
         if browser.watch.crashed:
             self._renew("the page had crashed")
-            self._continuity = "lost"  # what is stored is the browser's; what the page held is gone
-            self._came_back("browser", "the page had crashed", "page", before=True)
+            self._repairs.continuity = "lost"  # what is stored is the browser's; what the page held is gone
+            self._repairs.came_back("browser", "the page had crashed", "page", before=True)
         elif browser.watch.closed:
             self._renew("the page was closed")
         elif not self._run(browser.answers()):
@@ -201,7 +198,7 @@ class McpSession:
         if browser.others():
             count = len(browser.others())
             self._run(browser.close_others())
-            self._mended(f"{count} more window{'s were' if count > 1 else ' was'} open")
+            self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
             self._stop_server()
         if self.dirty:
             self._stop_server()
@@ -209,20 +206,7 @@ class McpSession:
     def _renew(self, reason: str) -> None:
         self._stop_server()
         self._run(self.browser.renew())
-        self._mended(reason)
-
-    def _came_back(self, part: Part, reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> None:
-        """Record the death of a part of the session, `before` the test or in it, and its return after `seconds`: an
-        incident of its row.
-
-        Without a recovery step it is not back yet.
-        """
-        self._died.append(Died(part=part, reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3)))
-
-    def _mended(self, reason: str) -> None:
-        self._reasons.append(reason)
-        if self._continuity == "kept":
-            self._continuity = "restored"
+        self._repairs.repaired(reason)
 
     def _reset(self, reset: str) -> None:
         if reset == "storage":
@@ -261,7 +245,7 @@ class McpSession:
         if not (pending or died or self._server is None):
             return False
         self._stop_server()
-        self._mended("the MCP server was gone" if died else "a call did not end")
+        self._repairs.repaired("the MCP server was gone" if died else "a call did not end")
         if pending and self.fit():
             if not hung:
                 self._run(self.browser.halt())
@@ -281,7 +265,7 @@ class McpSession:
         Raises:
             ServerUnfitError: it does not start.
         """
-        self._mended(reason)
+        self._repairs.repaired(reason)
         self._bring_back_server(reason)
 
     def _bring_back_server(self, reason: str) -> None:
@@ -290,9 +274,9 @@ class McpSession:
             self.restart()
         except ServerUnfitError:
             self._without_server = True
-            self._came_back("server", reason)
+            self._repairs.came_back("server", reason)
             raise
-        self._came_back("server", reason, "restart", seconds=time.monotonic() - begun)
+        self._repairs.came_back("server", reason, "restart", seconds=time.monotonic() - begun)
 
     def fit(self) -> bool:
         """Return True if there is a page that can be looked at."""
@@ -377,21 +361,19 @@ class McpSession:
         """Return the session as it is now."""
         lost = not self.browser.connected()
         gone = "the browser died" if lost else "the page crashed" if self.browser.watch.crashed else ""
-        died = [*self._died]
-        if (
-            gone and self._kind is not None
-        ):  # the next test restarts it; this one reports it, because it met the failure
+        died = [*self._repairs.died]
+        if gone and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
             died.append(Died(part="browser", reason=gone, rungs=(), before=False))
         state = SessionChanged(
             method=request.method.id,
             session=self.id,
             started=self.started,
             browser=self.browser.version,
-            continuity=self._continuity,
+            continuity=self._repairs.continuity,
             url="",
             title="",
             tabs=0,
-            reason="; ".join(self._reasons),
+            reason="; ".join(self._repairs.reasons),
             alive={"browser": not gone, "server": self._server is not None and self._server.alive()},
             mended=tuple(died),
         )

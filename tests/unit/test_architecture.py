@@ -1,0 +1,45 @@
+"""The shape of the program: sizes of classes, and the picture of its packages."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts import architecture
+
+
+def test_no_class_is_longer_than_the_limit():
+    longer = {
+        name: lines for name, lines in architecture.classes().items() if lines > architecture.MOST_LINES_OF_A_CLASS
+    }
+    assert longer == {}, "split it by subject"
+
+
+def test_each_module_is_measured():
+    assert len(architecture.modules()) > 300
+    assert len(architecture.classes()) > 300
+    assert "run.session" not in architecture.modules()
+    assert architecture.classes()["runtime.run.session.Session"] > 100
+
+
+def test_only_code_counts():
+    text = '"""Docstring\n\nof a module."""\n\n# comment\nA = 1\n\n\ndef b():\n    """One."""\n    return (\n        A\n    )\n'
+    assert architecture.code_lines(text) == 5
+
+
+@pytest.mark.parametrize(
+    "arrow", ["runtime.dag --> runtime.run", "compiler.outputs --> compiler.emit", "cli --> verbs"]
+)
+def test_the_picture_has_an_arrow_for_imports(arrow):
+    start, end = (architecture.node(name) for name in arrow.split(" --> "))
+    assert f"  {start} --> {end}" in architecture.picture().splitlines()
+
+
+def test_an_arrow_that_a_longer_way_implies_is_left_out():
+    assert architecture.reduced({("a", "b"), ("b", "c"), ("a", "c")}) == {("a", "b"), ("b", "c")}
+
+
+def test_the_sizes_are_printed(capsys):
+    architecture.main()
+    printed = capsys.readouterr().out
+    assert "| runtime |" in printed
+    assert "ledger.view.View" in printed
