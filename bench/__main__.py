@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, hangs, ledger, quality, runtime, secrets, startup
+from bench import faults, hangs, ledger, patterns, quality, runtime, secrets, startup
 
 BENCHES = {
     "compile": compiling.run,
@@ -16,6 +16,7 @@ BENCHES = {
     "ledger": ledger.run,
     "quality": quality.run,
     "secrets": secrets.run,
+    "patterns": patterns.run,
 }
 
 

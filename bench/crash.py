@@ -34,7 +34,7 @@ from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.runs import LEDGER, runs_of
 from orchestra.ledger.segment import segments
-from orchestra.report.rows import Report
+from orchestra.report.rows import Report, Shown
 from orchestra.report.watch import report_of
 
 TESTS = 40
@@ -209,16 +209,29 @@ def doubled(events: Iterator[Event], told: set[str]) -> set[str]:
 
 
 def bare(report: Report) -> Report:
-    """Return a report without times, ids of the run, and how often it went on."""
+    """Return a report without times, load, earlier runs, the id of the run, and how often it was resumed."""
     rows = []
     for row in report.rows:
         failures = tuple(
             msgspec.structs.replace(one, seconds=0.0, resources={}, facts={}, evidence=_bare_evidence(one.evidence))
             for one in row.failures
         )
-        rows.append(dataclasses.replace(row, seconds=0.0, failures=failures, evidence=_bare_evidence(row.evidence)))
+        evidence = _bare_evidence(row.evidence)
+        rows.append(dataclasses.replace(row, seconds=0.0, failures=failures, evidence=evidence, tries=()))
     return dataclasses.replace(
-        report, rows=tuple(rows), run="", started="", ended="", seconds=None, resumes=0, provenance=()
+        report,
+        rows=tuple(rows),
+        gates=tuple(dataclasses.replace(gate, at="") for gate in report.gates),
+        run="",
+        started="",
+        ended="",
+        seconds=None,
+        resumes=0,
+        provenance=(),
+        use=None,
+        spent={},
+        earlier=(),
+        shown=Shown(),
     )
 
 

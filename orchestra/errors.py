@@ -5,7 +5,6 @@
     ├── SpecError         2   the spec is wrong; carries every diagnostic
     ├── PlanError         2   plan.json is missing, stale or damaged: `orchestra compile` fixes it
     ├── ForeignFileError  2   an output path holds a file that this compiler did not write
-    ├── DriftError        1   `compile --check` found an output that differs from the spec
     ├── BugError         70   a run met a mistake of ours (`orchestra.runtime.run.ending`)
     └── MachineError      3   a server, tool, browser, disk or folder is not healthy
         ├── LockedError       another run has the suite (`orchestra.ledger.lock`)
@@ -30,7 +29,6 @@ EXIT_USAGE = 2
 EXIT_MACHINE = 3
 EXIT_BUG = 70
 EXIT_SIGINT = 130
-EXIT_SIGTERM = 143
 
 
 class OrchestraError(Exception):
@@ -67,12 +65,6 @@ class PlanError(OrchestraError):
 
 class ForeignFileError(OrchestraError):
     """An output path holds a file that this compiler did not write."""
-
-
-class DriftError(OrchestraError):
-    """An output on disk differs from what the spec compiles to."""
-
-    exit_code = EXIT_FAILED
 
 
 class MachineError(OrchestraError):

@@ -150,11 +150,6 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     return _kind(path) == stat.S_IFDIR
 
 
-def is_link(path: str | os.PathLike[str]) -> bool:
-    """Return whether the last name of a path is a link."""
-    return _kind(path) == stat.S_IFLNK
-
-
 def _kind(path: str | os.PathLike[str]) -> int:
     try:
         with parent(path) as (folder, name):

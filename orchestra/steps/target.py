@@ -51,13 +51,6 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     frame: str | None = None
 
 
-def kinds_in(data: Mapping[str, Any]) -> list[Kind]:
-    """Return the kinds of target that a mapping of the spec names, in the order of `KINDS`; a well-formed target names
-    one.
-    """
-    return [kind for kind in KINDS if kind in data]
-
-
 def target_of(data: Mapping[str, Any]) -> Target | None:
     """Return the target that a mapping of the spec names, or None when it names none. Other keys are passed over."""
     for kind in KINDS:

@@ -156,4 +156,4 @@ def test_keys_and_values_are_completed(editor: Editor, body: str, line: int, cha
 def test_a_key_explains_itself(editor: Editor):
     document = editor.open("hover.yaml", spec("tests:\n  B001:\n    skip: not now\n    steps: [reload]\n"))
     text = editor.hover(document, 5, 6)
-    assert "why it is not run for now" in text
+    assert "the reason not to run it, shown in every report" in text

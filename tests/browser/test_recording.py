@@ -80,7 +80,7 @@ def test_without_the_program_that_makes_videos_the_tests_run_and_the_mend_is_tol
     without = {"PLAYWRIGHT_BROWSERS_PATH": str(project.root / "none"), "ORCHESTRA_BROWSER": str(chromium.executable)}
     done = project.run("run", **without)
     assert done.code == 1, done.err
-    assert "no video is made of bad and 1 more on this machine" in done.err
+    assert "no video of bad and 1 more is recorded on this machine" in done.err
     assert "playwright install ffmpeg" in done.err
     assert project.verdicts() == {
         f"{method}:{test}": word

@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 def test_other_hash_seeds_give_the_same_bytes():
     program = (
-        "import hashlib\nfrom tests.support import plans as plan_samples\nfrom orchestra.compiler import emit\n"
+        "import hashlib\nfrom tests.support import plans as plan_samples\nfrom orchestra.compiler.emit import files as emit\n"
         "made = emit.files([plan_samples.market(), plan_samples.small()])\n"
         "print(hashlib.sha256(b''.join(file.content for file in made)).hexdigest())"
     )

@@ -366,6 +366,7 @@ def test_the_limit_cleared_environment_own_session_and_no_parent(runner):
     assert ended.left_behind == 0
     assert escaped.ppid() == os.getpid()
     escaped.kill()
+    until(lambda: living() == before, "the end of the sleep")
 
 
 def test_what_another_job_left_is_not_taken_for_ones_own(runner):

@@ -40,10 +40,8 @@ def test_runs_are_removed_and_what_rests_on_them_is_not(tmp_path):
         (tmp_path / "runs" / name / "events.jsonl").write_text(f"{line}\n" + '"unchanged_since":"torn')
     (tmp_path / "runs" / ".removed-half").mkdir()
     (tmp_path / "runs" / "last").symlink_to(NAMES[5])
-    history.save(
-        tmp_path / "history.json",
-        {"cli:a": history.Past(1.0, NAMES[7], "digest"), "cli:b": history.Past(1.0, NAMES[4])},
-    )
+    past = {"cli:a": history.Past(1.0, NAMES[7], "digest"), "cli:b": history.Past(1.0, NAMES[4])}
+    (tmp_path / "history.json").write_bytes(history.encoded(past))
     planned = retention(tmp_path, 3)
     assert len(list((tmp_path / "runs").iterdir())) == len(NAMES) + 2
     found, _ = prune(tmp_path, 3)
@@ -88,19 +86,19 @@ def test_the_verb_prunes_and_the_executions_stay_known(project):
     assert told.out.splitlines() == [
         f"{made[2]}  would be removed",
         f"{made[1]}  would be removed",
-        f"{made[0]}  stays: cli:a passed there, and is unchanged since",
-        "2 runs would be removed, 2 kept",
+        f"{made[0]}  retained: cli:a passed there, and is unchanged since",
+        "2 runs would be removed, 2 retained",
     ]
     assert runs_of(home) == made[::-1]
     told = project.run("history", "--prune", "--keep", "1")
     assert told.code == 0
-    assert told.out.splitlines()[-1] == "2 runs removed, 2 kept"
+    assert told.out.splitlines()[-1] == "2 runs removed, 2 retained"
     assert runs_of(home) == [made[3], made[0]]
     assert len(project.run("history", "--json").out.splitlines()) == 4
     assert project.run("audit").code == 0
     assert project.run("run").code == 0
     assert project.verdicts()["cli:a"] == "unchanged"
-    assert project.run("history", "--prune").out == "0 runs removed, 3 kept\n"
+    assert project.run("history", "--prune").out == "0 runs removed, 3 retained\n"
 
 
 def test_nothing_is_pruned_while_a_run_holds_the_suite(project):

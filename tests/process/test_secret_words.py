@@ -49,7 +49,7 @@ WORDS = ("test", "passed", "cli", "B001", "1", "*", "")
 def shape(value):
     """The keys of a value and the kinds of what they hold; what the machine measured is not there each time."""
     if isinstance(value, dict):
-        return {key: shape(item) for key, item in value.items() if key != "resources"}
+        return {key: shape(item) for key, item in value.items() if key not in {"resources", "disturbed"}}
     return [shape(item) for item in value] if isinstance(value, list) else type(value).__name__
 
 
@@ -100,7 +100,7 @@ def test_the_events_of_a_run_are_those_of_one_without_the_secret(project):
     runs = []
     for word in ("x-very-long-secret", "passed"):
         assert project.run("run", DB_PASSWORD=word).code == 1
-        runs.append([event for event in project.events() if event["type"] != "note"])
+        runs.append([event for event in project.events() if event["type"] not in {"note", "resource"}])
     assert [shape(event) for event in runs[0]] == [shape(event) for event in runs[1]]
     state = json.loads((project.folder / "state.json").read_text())
     assert sorted(state["completed"]) == ["cli:B001", "cli:test"]
@@ -111,10 +111,11 @@ FREE_TEXT = {
     " provenance.user",
     "run_resumed": "argv provenance.environment.values provenance.git.branch provenance.git.dirty=key provenance.job"
     " provenance.user",
-    "attempt_finished": "cases.attachments cases.cause cases.excused cases.message cases.more cases.name dropped.reason error.expected error.found error.hint error.message facts findings.text findings.where"
+    "attempt_finished": "cases.attachments cases.cause cases.excused cases.message cases.more cases.name died.reason disturbed dropped.reason error.expected error.found error.hint error.message facts findings.text findings.where"
     " network.hosts=key",
     "verdict": "excused reason",
-    "repeat": "dropped.reason",
+    "repeat": "disturbed dropped.reason",
+    "comparison": "reason",
     "service_event": "reason url",
     "gate": "message",
     "session": "mended.reason reason title url",

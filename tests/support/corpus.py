@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,13 +70,18 @@ def fragments() -> frozenset[bytes]:
 FRAGMENTS = sorted(fragments())
 _ANY = BytesAhoCorasick(FRAGMENTS)
 _BETWEEN = re.compile(rb"\x1b\[[0-9;]*m|\\+u001b\[[0-9;]*m|\r?\n *|\\+r|\\+n *")
-_SECTION = re.compile(rb"QQ([a-z]+)f(\d\d)QQ(.*?)QQeQQ", re.DOTALL)
+_SECTION = re.compile(rb"QQ([a-z]+)f(\d\d)QQ((?:(?!QQ[a-z]+f\d\dQQ).)*?)QQeQQ", re.DOTALL)
+"""A form in its place. One that was cut off does not reach into the next."""
 
 
 def shown(data: bytes) -> bytes | None:
     """A fragment of a secret in bytes."""
     hits = _ANY.find_matches_as_indexes(data) or _ANY.find_matches_as_indexes(_BETWEEN.sub(b"", data))
     return FRAGMENTS[hits[0][0]] if hits else None
+
+
+_PAGE = re.compile(rb'<script[^>]*id="data"[^>]*>([A-Za-z0-9+/=]+)<')
+"""The data of `report.html`."""
 
 
 def unpacked(data: bytes) -> Iterator[bytes]:
@@ -91,6 +97,8 @@ def unpacked(data: bytes) -> Iterator[bytes]:
             for info in file:
                 yield info.name.encode()
                 yield from unpacked(file.extractfile(info).read() if info.isreg() else b"")
+    elif (page := _PAGE.search(data)) is not None:
+        yield from unpacked(zlib.decompress(base64.b64decode(page[1])))
     for magic, unpack in ((b"\x1f\x8b", gzip.decompress), (b"BZh9", bz2.decompress), (b"\xfd7z", lzma.decompress)):
         if data.startswith(magic):
             yield from unpacked(unpack(data))

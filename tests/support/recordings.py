@@ -311,7 +311,8 @@ def interrupted(ground: Ground) -> None:
     ).compile()
     process = ground.began("run", file="here")
     process.send_signal(signal.SIGINT)
-    assert process.wait() == 130, process.communicate()
+    _, err = process.communicate()
+    assert process.returncode == 130, err
 
 
 @recorded

@@ -9,13 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.steps.target import (
-    KINDS,
-    NARROWING,
     Call,
     Target,
     js_locator,
     js_string,
-    kinds_in,
     python_calls,
     python_locator,
     target_of,
@@ -83,11 +80,6 @@ def test_target_of_a_mapping():
     assert target_of(data) == Target("role", "button", "Send", True, 2, "x", Target("testid", "row"), "iframe")
     assert target_of({"css": "p"}) == Target("css", "p")
     assert target_of({"value": "x"}) is None
-
-
-def test_kinds_in_a_mapping():
-    assert kinds_in({"css": "a", "role": "b", "nth": 1}) == ["role", "css"]
-    assert set(KINDS).isdisjoint(NARROWING)
 
 
 @given(st.text())

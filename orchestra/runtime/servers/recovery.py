@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestra.plan import Backoff, Component, Live, Rung, Service
+from orchestra.plan import Backoff, Component, Rung, Service
 
 _END_SECONDS = 5.0
 _SETTLED_SECONDS = 1.0
@@ -172,8 +172,3 @@ def bound_seconds(component: Component, dependents: Sequence[Component] = (), *,
         else:
             total += ends + start_bound_seconds(component)
     return total
-
-
-def miss_bound_seconds(live: Live) -> float:
-    """Return how long it takes at most until misses in a row open an incident: `failures` pauses and probes."""
-    return live.failures * (live.every_seconds + live.probe.timeout_seconds)

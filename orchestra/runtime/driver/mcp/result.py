@@ -21,7 +21,12 @@ _ERROR, _RESULT = "### Error\n", "### Result\n"
 _AFTER = re.compile(r"^### (?:Result|Ran Playwright code|Open tabs|Page|Modal state|Snapshot|Events)$", re.MULTILINE)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX = re.compile(r"^(?:\w*Error: )?(?:[a-zA-Z]+\.[$\w]+: )?(?:\w*Error: )?")
-_GONE = ("Execution context was destroyed", "Cannot find context with specified id", "Frame was detached")
+_GONE = (
+    "Execution context was destroyed",
+    "Cannot find context with specified id",
+    "Frame was detached",
+    "Unable to adopt element handle from a different document",
+)
 _DIALOG_TOOL, _CHOOSER_TOOL = "browser_handle_dialog", "browser_file_upload"
 
 Modal = Literal["", "dialog", "chooser"]
