@@ -16,8 +16,9 @@ import click
 
 from orchestra import nofollow
 from orchestra.errors import EXIT_OK, MachineError
-from orchestra.ledger.glance import glance, under_way
+from orchestra.ledger.lock import under_way
 from orchestra.ledger.runs import LAST, STATE, find_run
+from orchestra.ledger.state_file import state_fields
 from orchestra.printing import one_line
 from orchestra.project import PLAN_FOLDER
 from orchestra.verbs.group import say, say_data, say_json
@@ -71,7 +72,7 @@ def _fresh(folder: Path, *, going: bool) -> None:
     if going:
         return
     try:
-        if glance(folder / STATE, {"sealed"}).get("sealed"):
+        if state_fields(folder / STATE, {"sealed"}).get("sealed"):
             return
     except (MachineError, ValueError):
         pass
@@ -83,7 +84,7 @@ def _fresh(folder: Path, *, going: bool) -> None:
 
 def _state(folder: Path) -> Mapping[str, Any]:
     try:
-        return glance(folder / STATE, _WANTED)
+        return state_fields(folder / STATE, _WANTED)
     except ValueError as error:
         raise MachineError(str(error), "the ledger is complete: `orchestra report` reads it") from error
 
@@ -98,10 +99,10 @@ def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
     counts = {verdict: count for verdict, count in state["counts"].items() if count}
     current, pending = state["current"], state["pending"]
     total = sum(counts.values()) + len(current) + len(pending)
-    told = [f"{count} {verdict}" for verdict, count in counts.items()]
-    told += [f"{len(current)} running"] * bool(current) + [f"{len(pending)} waiting"] * bool(pending)
+    parts = [f"{count} {verdict}" for verdict, count in counts.items()]
+    parts += [f"{len(current)} running"] * bool(current) + [f"{len(pending)} waiting"] * bool(pending)
     yield _line("run", state["run"], _phase(state, going=going), f"since {state['started'][:19]}Z")
-    yield _line("tests", f"{', '.join(told) or 'none yet'}; {total} in all")
+    yield _line("tests", f"{', '.join(parts) or 'none yet'}; {total} in all")
     for task, one in list(current.items())[:_CURRENT]:
         yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}")
     for task, reason in list(state["blocked"].items())[:_LATEST]:

@@ -20,7 +20,7 @@ from orchestra.steps.mcp_calls import mcp_calls, playwright_text
 from orchestra.steps.vocabulary import Step
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import profile_option, project_of, suite_option
-from orchestra.verbs.shown import show_kept
+from orchestra.verbs.show import show_record
 from orchestra.yamltext.places import Places
 
 
@@ -82,7 +82,7 @@ def show(
     project = project_of(ctx)
     name = project.choose(suite)
     if run is not None:
-        return show_kept(project.root, find_run(project.root / PLAN_FOLDER / name, run), selection, method, opened)
+        return show_record(project.root, find_run(project.root / PLAN_FOLDER / name, run), selection, method, opened)
     if opened is not None:
         raise UsageError("--open needs --run", "add --run RUN")
     compiled = dag.load_plan(project, name, profile)
