@@ -1,4 +1,4 @@
-"""Implement `orchestra show TEST --run RUN`: print the record of tests in a run, or open their evidence."""
+"""Implement `orchestra show RUN TEST`: print the record of tests in a run, or open their evidence."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def show_record(root: Path, folder: Path, selection: Sequence[str], method: str 
     view = look(folder)
     lives = {task: life for task in tasks if not (life := view.life(task)).empty}
     if not lives:
-        raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection)}")
+        raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection) or 'any test'}")
     if opened is None:
         for task, life in lives.items():
             say("\n".join(lines(task, life, relative(folder, root))))
