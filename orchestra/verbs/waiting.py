@@ -13,10 +13,9 @@ import click
 from orchestra import nofollow
 from orchestra.draw import duration
 from orchestra.errors import EXIT_GOES_ON, EXIT_OK, MachineError
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.disk import replace_file
-from orchestra.ledger.glance import under_way
-from orchestra.ledger.lock import Holder, holder_of
+from orchestra.ledger.lock import Holder, holder_of, under_way
 from orchestra.ledger.log import Tail
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View, look
@@ -103,7 +102,7 @@ class Watched:
         def written() -> list[str]:
             return [f"{place}/{name}" for name in files if nofollow.is_file(folder / name)]
 
-        self._feed = Feed(kept_plan.latest(root, folder), place, written)
+        self._feed = Feed(plan_store.latest(root, folder), place, written)
 
     @property
     def seq(self) -> int:
