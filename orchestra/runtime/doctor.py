@@ -15,7 +15,7 @@ from typing import Literal
 
 from orchestra import checkout, git
 from orchestra.errors import OrchestraError
-from orchestra.plan import Plan
+from orchestra.plan import ENGINES, Plan
 from orchestra.project import Project
 from orchestra.runtime import dag, interpreter, scratch
 from orchestra.runtime.attempt import wants_film
@@ -28,7 +28,6 @@ State = Literal["ok", "warning", "broken"]
 
 TOOL_SECONDS = 20.0
 FREE_MEGABYTES = 500
-_ENGINES = ("chromium", "firefox", "webkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
     if specs and not project.suites():
         yield Finding("plan", "broken", "no suite is compiled", "run `orchestra compile`")
     wanted = {test.browser for plan in plans for test in plan.tests if test.steps}
-    for engine in _ENGINES:
-        if engine in wanted or engine == "chromium":
+    for engine in ENGINES:
+        if engine in wanted or engine == ENGINES[0]:
             yield _browser(engine, project.root, env, needed=engine in wanted)
     if filmed := [test.id for plan in plans for test in plan.tests if wants_film(test)]:
         yield _film(filmed[0], env)
