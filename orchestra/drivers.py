@@ -26,7 +26,7 @@ class DriverKind(msgspec.Struct, frozen=True):
         able: what it can give a test.
         module: has `driver(environment)`, which gives a `orchestra.runtime.driver.contract.Driver`; a worker imports it
             when the first test asks for it. Empty for a driver without pages.
-        browsers: those that it drives.
+        browsers: those that it drives; none for a driver with pages of its own.
         verbs: the steps on a page that it can carry out; None for all.
     """
 
@@ -41,6 +41,11 @@ class DriverKind(msgspec.Struct, frozen=True):
     def pages(self) -> bool:
         """Return True if it carries out steps on a page."""
         return "browser" in self.able
+
+    @property
+    def own_pages(self) -> bool:
+        """Return True if it carries out steps on pages without a browser."""
+        return self.pages and not self.browsers
 
     def lacks(self, verb: str) -> bool:
         """Return True if it cannot carry out a step on a page."""

@@ -142,7 +142,7 @@ class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
 
     `driver` is one of `orchestra.drivers`, or of the package `plugin`. `speed` is empty for a method whose classes of
-    duration are those of the suite.
+    duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for.
     """
 
     id: str
@@ -156,6 +156,7 @@ class Method(Part, frozen=True):
     command: str = ""
     speed: tuple[SpeedClass, ...] = ()
     plugin: str = ""
+    own_pages: bool = False
 
 
 class Group(Part, frozen=True):

@@ -15,7 +15,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from orchestra.errors import MachineError
@@ -28,6 +28,8 @@ GROUPS: Final[dict[Sort, str]] = {
     "format": "orchestra.formats",
 }
 """The group of entry points of each sort of plug-in."""
+
+REPORT: Final = "report it to the authors of the package"
 
 _Kind = TypeVar("_Kind")
 
@@ -141,23 +143,34 @@ def load(sort: Sort, name: str, package: str, kind: type[_Kind], root: str | os.
         brought = ", ".join(f"{entry.sort} {entry.name}" for entry in found.entries) or "nothing"
         raise PluginError(f'{title} brings no {sort} "{name}"; it brings {brought}', "install the version that does")
     title = f'{title} ({sort} "{name}", {value})'
-    try:
-        with _shielded(root):
-            made = _imported(value, title, root)
-    except PluginError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{title} cannot be loaded: {type(error).__name__}: {error}", "report it to the authors of the package"
-        ) from error
+    made = imported(value, title, root)
     if not isinstance(made, kind) or getattr(made, "name", name) != name:
         wanted = f'{kind.__module__}.{kind.__qualname__} of the name "{name}"'
-        raise PluginError(f"{title} is not a {wanted}", "report it to the authors of the package")
+        raise PluginError(f"{title} is not a {wanted}", REPORT)
     return made
 
 
-def _imported(value: str, title: str, root: str | os.PathLike[str]) -> Any:
-    """Return the object of an entry point. Raises PluginError for one of the project."""
+def imported(value: str, title: str, root: str | os.PathLike[str]) -> Any:
+    """Return an object of a plug-in, `package.module:object`.
+
+    Args:
+        value: where it is.
+        title: the plug-in, for messages.
+        root: the project root; nothing is loaded from there.
+
+    Raises:
+        PluginError: it is in the project, or cannot be imported.
+    """
+    try:
+        with _shielded(root):
+            return _object(value, title, root)
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{title} cannot be loaded: {type(error).__name__}: {error}", REPORT) from error
+
+
+def _object(value: str, title: str, root: str | os.PathLike[str]) -> Any:
     module, _, attribute = value.partition(":")
     if places := _in_project(module, root):
         hint = "install it: `pip install FOLDER`, not `pip install -e FOLDER`"
@@ -173,3 +186,25 @@ def _in_project(module: str, root: str | os.PathLike[str]) -> list[str]:
     spec = importlib.util.find_spec(module.partition(".")[0])
     places = [] if spec is None else [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
     return [place for place in places if _is_project_code(place, root)]
+
+
+def check(wanted: Iterable[tuple[str, str]], root: str | os.PathLike[str]) -> None:
+    """Check that plug-ins are installed as a plan was compiled with them.
+
+    Args:
+        wanted: name and version of each.
+        root: the project root.
+
+    Raises:
+        PluginError: one is not installed, or in another version.
+    """
+    for name, version in wanted:
+        found = find(name, root)
+        if found is None:
+            raise PluginError(f'the plug-in "{name}" is not installed', f"pip install {name}=={version}")
+        if found.version != version:
+            message = (
+                f'the plug-in "{name}" is installed in version {found.version}; the plan was compiled with {version}'
+            )
+            hint = f"run `orchestra compile` and review the change, or pip install {name}=={version}"
+            raise PluginError(message, hint)

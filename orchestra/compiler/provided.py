@@ -16,8 +16,8 @@ from orchestra.probes.kind import ProbeKind
 from orchestra.probes.table import PROBES
 
 RULES = {
-    "plug-in": "a package of `plugins:` is not installed, brings nothing, brings a name that exists already, or cannot be "
-    "loaded; the message names the package"
+    "plug-in": "a package of `plugins:` is not installed, brings nothing, brings a name that exists already, cannot be "
+    "loaded, or is not used; the message names the package"
 }
 _RULE = "plug-in"
 
@@ -66,6 +66,28 @@ def provided(assembled: Assembled, root: str | os.PathLike[str]) -> tuple[Provid
         except PluginError as error:
             problems.append(Diagnostic(assembled.place(("plugins", index)), _RULE, error.message, error.hint))
     return Provided(probes, drivers, tuple(packages)), problems
+
+
+def idle(assembled: Assembled, usable: Provided) -> list[Diagnostic]:
+    """Return the plug-ins of which a valid spec uses nothing. A report format is used by being there."""
+    data: Any = assembled.data
+    rows = data.get("health", {}).values()
+    used = {key for row in rows for part in ("ready", "live") for key in row.get(part, ())}
+    used |= {method["driver"] for method in data.get("methods", {}).values()}
+    found = []
+    for index, package in enumerate(usable.packages):
+        names = [*(f"probe {name}" for name in package.probes), *(f"driver {name}" for name in package.drivers)]
+        if not package.formats and used.isdisjoint({*package.probes, *package.drivers}):
+            message = f'the plug-in "{package.name}" is not used: it brings {" and ".join(names)}'
+            place = assembled.place(("plugins", index))
+            found.append(Diagnostic(place, _RULE, message, "use it, or remove it from `plugins:`"))
+    return found
+
+
+def offer(root: str | os.PathLike[str], sort: plugins.Sort, name: str) -> str:
+    """Return the hint for an unknown name: the installed package that brings it; empty if there is none."""
+    package = next((one for one in plugins.installed(root) if name in one.names(sort)), None)
+    return "" if package is None else f"write `plugins: [{package.name}]`, which brings the {sort} {name}"
 
 
 def _package(name: str, root: str | os.PathLike[str]) -> Package:

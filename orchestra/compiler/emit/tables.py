@@ -71,6 +71,15 @@ def method_table(plan: Plan) -> str:
     return markdown_table(("method", "title", "driver", "workers", "slash command"), rows)
 
 
+def plugin_table(plan: Plan) -> str:
+    """Return the table of plug-ins: package, version, and the names that it brings; empty without plug-ins."""
+    rows = [
+        (code(one.name), code(one.version), codes(one.probes), codes(one.drivers), codes(one.formats))
+        for one in plan.plugins
+    ]
+    return markdown_table(("package", "version", "probes", "drivers", "report formats"), rows) if rows else ""
+
+
 def group_tables(plan: Plan) -> str:
     """Return a table of tests for each group, under its title."""
     parts = []

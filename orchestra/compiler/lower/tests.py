@@ -232,6 +232,7 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known, provided: Provided
                 command=method.get("command", ""),
                 speed=_classes(method.get("speed", {})),
                 plugin=provided.package_of("driver", method["driver"]),
+                own_pages=provided.drivers[method["driver"]].own_pages,
             )
         )
     return tuple(lowered)

@@ -184,14 +184,14 @@ def browser_driver(context: Context) -> Iterator[Problem]:
     """
     casting = _Casting(context)
     default = context.spec.get("defaults", {}).get("browser", ENGINES[0])
-    drivers = [driver for name in context.methods if (driver := casting.driver_of(name)).pages]
+    drivers = [driver for name in context.methods if (driver := casting.driver_of(name)).browsers]
     everywhere = frozenset(ENGINES).intersection(*(driver.browsers for driver in drivers))
     for test_id, test in context.spec["tests"].items():
         for browser, path in _browsers(test_id, test, default):
             if browser in everywhere or browser not in ENGINES:
                 continue
             methods = [casting.driver_of(name) for name in casting.methods_of(test)]
-            mine = {driver.name: frozenset(driver.browsers) for driver in methods if driver.pages}
+            mine = {driver.name: frozenset(driver.browsers) for driver in methods if driver.browsers}
             if (
                 mine
                 and not any(browser in drives for drives in mine.values())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import jsonschema_rs
 
@@ -16,6 +17,10 @@ from orchestra import resources
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.diagnostic import Diagnostic
+from orchestra.plugins import Sort
+from orchestra.yamltext.document import Path
+
+Offer: TypeAlias = Callable[[Sort, str], str]
 
 FILE = "orchestra.schema.json"
 
@@ -28,12 +33,15 @@ class JudgesDisagreeError(Exception):
         self.said = said
 
 
-def judge(assembled: Assembled, provided: Provided = BUILT_IN) -> list[Diagnostic]:
+def judge(
+    assembled: Assembled, provided: Provided = BUILT_IN, offer: Offer = lambda _sort, _name: ""
+) -> list[Diagnostic]:
     """Return every violation of the schema, sorted by place; empty for a valid spec.
 
     Args:
         assembled: the spec.
         provided: the kinds that it can use.
+        offer: a hint for an unknown probe or driver: the installed package that brings it.
 
     Raises:
         JudgesDisagreeError: the validators disagree.
@@ -44,13 +52,32 @@ def judge(assembled: Assembled, provided: Provided = BUILT_IN) -> list[Diagnosti
     # jsonschema costs more than the whole compile of a valid spec, to import and to run: only a wrong spec pays for it.
     from orchestra.compiler.schema import explain  # noqa: PLC0415
 
+    data = assembled.data
     judged = _suspects(assembled.data, fast)
     found = explain.judge(judged, schema)
     if not found:
         raise JudgesDisagreeError(tuple(error.message for error in fast.iter_errors(judged)))
     return sorted(
-        Diagnostic(assembled.place(one.path, key=one.at_key), one.rule, one.message, one.hint) for one in found
+        Diagnostic(
+            assembled.place(one.path, key=one.at_key),
+            one.rule,
+            one.message,
+            one.hint or _offer(one.rule, one.path, data, offer),
+        )
+        for one in found
     )
+
+
+def _offer(rule: str, path: Path, data: Any, offer: Offer) -> str:
+    """Return the hint for a probe or a driver that only a plug-in may know."""
+    match rule, path:
+        case "schema-unknown-key", ("health", _, "ready" | "live", str() as name):
+            return offer("probe", name)
+        case "schema-value", ("methods", method, "driver") if isinstance(
+            name := data["methods"][method]["driver"], str
+        ):
+            return offer("driver", name)
+    return ""
 
 
 @functools.cache

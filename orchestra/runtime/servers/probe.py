@@ -39,7 +39,6 @@ from orchestra.runtime.servers.port import busy
 BODY_LIMIT = 1024 * 1024
 """Of an answer so many bytes are read, decoded; of the output of a program, each of its two."""
 
-_REPORT = "report it to the authors of the package"
 _log = logging.getLogger(__name__)
 
 
@@ -211,10 +210,10 @@ class Prober:
                 raise
             _log.exception("the probe %s of %s", probe.kind, probe.plugin)
             fault = f"{type(error).__name__}: {error}"
-            return Answer(f"cannot be asked: the probe {probe.kind} of {probe.plugin} failed: {fault}", _REPORT)
+            return Answer(f"cannot be asked: the probe {probe.kind} of {probe.plugin} failed: {fault}", plugins.REPORT)
         if not isinstance(answer, Answer):
             fault = f"it gave {type(answer).__name__}, not an Answer"
-            return Answer(f"cannot be asked: the probe {probe.kind} of {probe.plugin} failed: {fault}", _REPORT)
+            return Answer(f"cannot be asked: the probe {probe.kind} of {probe.plugin} failed: {fault}", plugins.REPORT)
         return answer
 
     async def close(self) -> None:
