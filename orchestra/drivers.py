@@ -14,7 +14,7 @@ import msgspec
 from orchestra.plan import ENGINES, Engine
 
 Needs: TypeAlias = Literal["browser", "http", "command"]
-"""What a test needs: a page, requests alone, or a process of its own."""
+"""The needs of a test: a page, requests alone, or a process of its own."""
 
 
 class DriverKind(msgspec.Struct, frozen=True):

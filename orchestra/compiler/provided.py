@@ -23,7 +23,7 @@ _RULE = "plug-in"
 
 
 class Provided(NamedTuple):
-    """What a spec can use.
+    """The kinds that a spec can use.
 
     Attributes:
         probes: kinds of probe, by their keys.
@@ -44,7 +44,7 @@ BUILT_IN = Provided()
 
 
 def provided(assembled: Assembled, root: str | os.PathLike[str]) -> tuple[Provided, list[Diagnostic]]:
-    """Return what a spec can use, and every problem of its plug-ins.
+    """Return the kinds that a spec can use, and every problem of its plug-ins.
 
     Args:
         assembled: the spec; what its schema refuses under `plugins:` is passed over.

@@ -82,7 +82,7 @@ class Scene(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What a reply must bear, `{header: …, json: …}`."""
+        """The expected identity in a reply, `{header: …, json: …}`."""
 
     async def request(self, method: str, url: str, headers: Mapping[str, str], *, verify_tls: bool) -> Reply:
         """Send a request; the body is read up to a megabyte."""
@@ -119,7 +119,7 @@ class ProbeKind(msgspec.Struct, frozen=True):
         question: the question in words, for the message about one that has no answer in time.
         timed: whether a spec can set `timeout_seconds`.
         at_most_one: keys of which a spec has one at most.
-        address: the key that stands for the address of the component, for kinds that ask at an address.
+        address: the key in place of the address of the component, for kinds that ask at an address.
         reads_log: whether it looks for its key `match` in the output of the service: named groups become names.
     """
 

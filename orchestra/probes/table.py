@@ -37,7 +37,7 @@ async def _http(args: Args, scene: Scene) -> Answer:
     url, method = _http_url(args, scene), str(args.get("method", "GET"))
     if not scene.url and "url" not in args:
         return Answer(
-            "it has no address to ask", "give it a `port_range`, a `url`, or a probe with a `url`", final=True
+            "it has no address to probe", "give it a `port_range`, a `url`, or a probe with a `url`", final=True
         )
     peer = _address(url)
     if peer is None:
@@ -56,7 +56,7 @@ def _http_question(args: Args, scene: Scene) -> str:
 async def _tcp(args: Args, scene: Scene) -> Answer:
     host, port = str(args.get("host", scene.host or "127.0.0.1")), args.get("port", scene.port)
     if port is None:
-        return Answer("it has no port to ask", "give the probe a `port`", final=True)
+        return Answer("it has no port to probe", "give the probe a `port`", final=True)
     return await scene.connect(host, int(port))
 
 
@@ -109,7 +109,7 @@ async def _file(args: Args, scene: Scene) -> Answer:
     age = time.time() - status.st_mtime
     if age > args.get("max_age_seconds", age):
         wanted = args["max_age_seconds"]
-        return Answer(f"{shown!r} was changed {age:.0f} s ago; allowed are {wanted:g} s", "make it again")
+        return Answer(f"{shown!r} was changed {age:.0f} s ago; at most {wanted:g} s are allowed", "regenerate it")
     return Answer()
 
 

@@ -96,6 +96,23 @@ def test_status_and_events_follow_a_run_to_its_end(project):
     assert [follower.returncode for follower in followers] == [0, 0]
 
 
+def test_the_id_that_a_run_prints_first_is_followed_and_not_the_run_before(project):
+    project.write(f"{HEAD}{WAITS}\n").compile()
+    (project.root / "go").touch()
+    assert project.run("run").code == 0
+    (project.root / "go").unlink()
+    process = project.start("run")
+    word, run, *_ = next(line for line in process.stderr if line.startswith("run ")).split()
+    follower = project.start("events", run, "--follow", "--type", "verdict", "--type", "run_started")
+    first = follower.stdout.readline()
+    (project.root / "go").touch()
+    process.communicate()
+    rest, _ = follower.communicate()
+    assert (word, run in first) == ("run", True)
+    assert "cli:a" in rest
+    assert (process.returncode, follower.returncode) == (0, 0)
+
+
 def test_status_after_a_kill_is_the_fold_of_the_ledger(project):
     project.write(f"{HEAD}{WAITS}\n").compile()
     process = project.start("run")
@@ -222,7 +239,7 @@ def test_what_was_kept_is_opened_by_the_systems_own_program(done, tmp_path):
     assert done.process("show", "b", "--run", "last", "--open", PATH=path).code == 0
     told = done.run("show", "b", "--run", "last", "--open", "trace")
     assert (told.code, 'there is no file of the kind "trace"; there is log' in told.err) == (2, True)
-    assert "--open needs --run" in done.run("show", "b", "--open").err
+    assert "--open needs a run" in done.run("show", "b", "--open").err
     while not (tmp_path / "opened").exists():  # it is not waited for
         time.sleep(0.01)
     assert (tmp_path / "opened").read_text().strip().endswith("attempts/cli/b/1/output.log")

@@ -244,7 +244,7 @@ def _library() -> Any:
     """Import the HTTP library: 120 to 400 ms, only in runs with an http probe, in parallel with the start of their
     services.
     """
-    import httpx  # noqa: PLC0415 - as the docstring says
+    import httpx  # noqa: PLC0415 - see the docstring
 
     return httpx
 
@@ -265,11 +265,11 @@ def _cause(error: BaseException) -> str:
         if isinstance(below, OSError) and below.errno in {errno.ECONNRESET, errno.EPIPE}:
             return "the connection was reset"
         if isinstance(below, ssl.SSLCertVerificationError):
-            return f"its certificate is not to be trusted: {below.verify_message}"
+            return f"its certificate is not trusted: {below.verify_message}"
     return str(error) or type(error).__name__
 
 
 def _fix(error: BaseException) -> str:
     if any(isinstance(below, ssl.SSLCertVerificationError) for below in _chain(error)):
-        return "let SSL_CERT_FILE name the certificate of who signed it, or write `verify_tls: false`"
+        return "set SSL_CERT_FILE to the certificate of its issuer, or write `verify_tls: false`"
     return ""

@@ -9,7 +9,7 @@ from orchestra.steps.vocabulary import TEXT, Field
 async def ask(args: Args, scene: Scene) -> Answer:
     host, port = scene.host or "127.0.0.1", scene.port
     if port is None:
-        return Answer("it has no port to ask", "give its service a `port_range`", final=True)
+        return Answer("it has no port to probe", "give its service a `port_range`", final=True)
     try:
         reader, writer = await asyncio.open_connection(host, port)
     except OSError as error:
