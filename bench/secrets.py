@@ -110,16 +110,15 @@ def speed() -> Figure:
 
 
 def run(programs: int = 60, logs: int = 60, pages: int = 20, rounds: int = 5) -> str:
-    """Return all tables."""
+    """Return all tables, without those of a browser for no `pages`."""
     commands, browser = (text.replace("{{", "{").replace("}}", "}") for text in (_COMMANDS, _BROWSER))
     program = commands + "".join(f"  t{at}: {{command: {{argv: [python, say.py]}}}}\n" for at in range(programs))
     worst = commands + "".join(f"  t{at}: {{command: {{argv: [cat, log.txt]}}}}\n" for at in range(logs))
     browser += "".join(_STEPS.format(number=number) for number in range(pages))
     said = {"say.py": "print(open('log.txt').read())\n", "log.txt": log(20_000)}
-    found = [
-        _measured(f"{programs} programs that print 20 KB", program, said, rounds),
-        _measured(f"{2 * pages} tests in a browser", browser, {"web/index.html": _PAGE}, rounds),
-        _measured(f"{logs} commands that only print 200 KB", worst, {"log.txt": log(200_000)}, rounds, None),
-    ]
+    found = [_measured(f"{programs} programs that print 20 KB", program, said, rounds)]
+    if pages:
+        found.append(_measured(f"{2 * pages} tests in a browser", browser, {"web/index.html": _PAGE}, rounds))
+    found.append(_measured(f"{logs} commands that only print 200 KB", worst, {"log.txt": log(200_000)}, rounds, None))
     tables, ratios = zip(*found, strict=True)
     return "\n".join([*tables, figures("Masking: a run with ten secrets", [*ratios, speed()])])

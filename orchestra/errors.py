@@ -30,7 +30,6 @@ EXIT_MACHINE = 3
 EXIT_BUG = 70
 EXIT_GOES_ON = 124
 EXIT_SIGINT = 130
-EXIT_SIGTERM = 143
 
 
 class OrchestraError(Exception):

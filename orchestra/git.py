@@ -36,7 +36,7 @@ def ask(
     *,
     given: bytes = b"",
     env: Mapping[str, str] | None = None,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
     interactive: bool = False,
 ) -> Asked:
     """Run git in a folder; when the time is over it is ended, with the processes of its group.
@@ -46,12 +46,13 @@ def ask(
         words: the arguments.
         given: its stdin.
         env: variables on top of the environment.
-        seconds: how long it may take.
+        seconds: how long it may take; None for `SECONDS`.
         interactive: it may ask at the terminal, for a passphrase, so it stays in the session of the terminal.
     """
     program = checkout.program("git", os.environ.get("PATH", os.defpath), folder)
     if program is None:
         return Asked(None, b"", "git cannot be started: it is not on PATH outside the project")
+    seconds = SECONDS if seconds is None else seconds
     environment = checkout.environment(os.environ, folder)
     own = {name: value for name, value in environment.items() if name not in _OF_OTHERS}
     try:

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+"""The pattern of the name of an environment variable."""
+
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 
 
@@ -45,11 +48,6 @@ def names_in(text: str) -> list[str]:
     is "".
     """
     return [name for name, _ in _TOKEN.findall(text)] if "${" in text else []
-
-
-def escape(text: str) -> str:
-    """Return the text as it must be written so that no part of it is a reference."""
-    return text.replace("${", "$${")
 
 
 def substitute(text: str, known: Mapping[str, Any], shown: Callable[[Any], str] = str) -> str:

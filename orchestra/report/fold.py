@@ -18,8 +18,8 @@ from orchestra.ledger.life import Outage
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
-from orchestra.report.beside import host_rows
 from orchestra.report.compare.comparison import agreements, compare, of_method, sides
+from orchestra.report.findings import host_rows
 from orchestra.report.rows import GateRow, IncidentRow, Report, Row, ServiceRow, Try
 
 NEVER_RAN = "never ran"
@@ -180,7 +180,7 @@ def _gate_rows(plan: Plan, view: View) -> Iterator[GateRow]:
             yield GateRow(gate.phase, gate.name, body.result, body.expression, values, body.message, seen.time)
         elif (gate.phase, gate.name) in own or key in results:
             result = results.get(key, "failed")
-            said = "" if result == "passed" else "never judged"
+            said = "" if result == "passed" else "never evaluated"
             yield GateRow(gate.phase, gate.name, result, gate.require, message=said)
         # else of a run by a version that did not have this standard gate, or one under way
 

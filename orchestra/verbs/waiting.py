@@ -13,14 +13,12 @@ import click
 from orchestra import nofollow
 from orchestra.draw import duration
 from orchestra.errors import EXIT_GOES_ON, EXIT_OK, MachineError
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.disk import replace_file
-from orchestra.ledger.glance import under_way
-from orchestra.ledger.lock import Holder, holder_of
+from orchestra.ledger.lock import Holder, holder_of, under_way
 from orchestra.ledger.log import Tail
-from orchestra.ledger.runs import LAST, LEDGER, find_run
+from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View, look
-from orchestra.project import PLAN_FOLDER
 from orchestra.report import watch
 from orchestra.report.console import lines
 from orchestra.report.console.brief import Brief
@@ -28,6 +26,7 @@ from orchestra.report.console.display import Feed
 from orchestra.report.console.table import exit_meaning
 from orchestra.report.forms import FORMS
 from orchestra.runtime.run.stopping import terminate
+from orchestra.verbs.chosen_run import run_argument, run_folder
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import brief_option, project_of, suite_option
 
@@ -47,7 +46,7 @@ END_SECONDS = 60.0
     "  orchestra wait --seconds 100  at most so long: exit code 124 if the run goes on\n"
     "  orchestra wait 1a2b --all     of the run with this part in its id, all lines again"
 )
-@click.argument("run", required=False, default=LAST)
+@run_argument
 @suite_option
 @click.option("--seconds", type=click.FloatRange(min=0), help="Longest wait (default: until the run ends).")
 @click.option("--all", "again", is_flag=True, help="Also print the lines that an earlier wait has printed.")
@@ -61,7 +60,7 @@ def wait(
     A second call prints only the lines that came after those of the first. Exit code 124 if the run goes on after SECONDS.
     """
     project = project_of(ctx)
-    folder = find_run(project.root / PLAN_FOLDER / project.choose(suite), run)
+    folder = run_folder(project, suite, run)
     deadline = None if seconds is None else time.monotonic() + seconds
     while under_way(folder) and not look(folder, steps=False).segment.plan_digest:  # its record has just been made
         time.sleep(LOOK_SECONDS)
@@ -110,7 +109,7 @@ class Watched:
             return [f"{place}/{name}" for name in files if nofollow.is_file(folder / name)]
 
         form = Brief if brief else Feed
-        self._feed = form(kept_plan.latest(root, folder), place, written)
+        self._feed = form(plan_store.latest(root, folder), place, written)
 
     @property
     def seq(self) -> int:
@@ -164,7 +163,7 @@ def _show(folder: Path, watched: Watched) -> None:
 @click.command(
     epilog="\b\nExamples:\n  orchestra stop         the run in progress\n  orchestra stop --now   without its order"
 )
-@click.argument("run", required=False, default=LAST)
+@run_argument
 @suite_option
 @click.option("--now", is_flag=True, help="End it at once: no verdicts, no `finally`; servers and browsers are ended.")
 @click.pass_context
@@ -175,7 +174,7 @@ def stop(ctx: click.Context, run: str, suite: str | None, *, now: bool) -> int:
     not ended after a minute.
     """
     project = project_of(ctx)
-    folder = find_run(project.root / PLAN_FOLDER / project.choose(suite), run)
+    folder = run_folder(project, suite, run)
 
     def holder() -> Holder | None:
         found = holder_of(folder.parent.parent / "lock")

@@ -1,12 +1,14 @@
 """Both browser methods and plain Playwright do the same with generated programs; a difference is seen and made small.
 
-A few programs here, the same in each run; `python -m bench.differential` searches for as long as it is given.
+A few programs here, the same in each run, and more each night; `python -m bench.differential` searches for as long as it
+is given.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from bench import differential
 from bench.differential import METHODS, PLAIN, DifferenceError, search, trio
 from orchestra.runtime.driver.mcp import verbs
 from tests.support.programs import SECONDS, Program
@@ -42,9 +44,11 @@ def lazy(monkeypatch):
     return lambda verb: monkeypatch.setitem(verbs.VERBS, verb, lambda _sender, _job: None)
 
 
-def test_generated_programs_come_to_the_same(three):
-    search(three, 25)
-    assert three.tally["programs"] >= 20
+@pytest.mark.parametrize("programs", [8, pytest.param(25, marks=pytest.mark.nightly)])
+def test_generated_programs_come_to_the_same(three, programs):
+    three.tally.clear()
+    search(three, programs)
+    assert three.tally["programs"] >= programs // 2
 
 
 def test_the_states_of_a_page_are_compared(three):
@@ -56,7 +60,8 @@ def test_the_states_of_a_page_are_compared(three):
 
 
 @pytest.mark.parametrize("verb", ["fill", "viewport", "expect", "download", "dialog"])
-def test_a_method_that_does_nothing_differs(three, lazy, verb):
+def test_a_method_that_does_nothing_differs(three, lazy, verb, monkeypatch):
+    monkeypatch.setattr(differential, "ROUNDS", 1)  # a difference by chance is looked for thrice; this one is certain
     assert three.differs(SAMPLE) == ""
     lazy(verb)
     assert three.differs(SAMPLE._replace(body=f"{SAMPLE.body}<!-- {verb} -->"))

@@ -84,7 +84,7 @@ def test_a_run_tells_of_a_wait_at_its_line(tmp_path):
         server.server_close()
     text = (project.folder / "summary.md").read_text().partition("## Advice")[2].replace("&#58;", ":")
     assert "| wait | http at specs/s.yaml:8:" in text
-    assert "it waited 1 time in vain, 20 s each; 99 of 100 of its 20 passes" in text
+    assert "it waited 1 time in vain, 10 s each; 99 of 100 of its 20 passes" in text
 
 
 WAITING = """\
@@ -95,5 +95,5 @@ tests:
   a:
     matrix: {n: [VALUES]}
     steps:
-      - http: {GET: "http://127.0.0.1:PORT/${matrix.n}", within_seconds: 20}
+      - http: {GET: "http://127.0.0.1:PORT/${matrix.n}", within_seconds: 10}
 """

@@ -268,7 +268,7 @@ def test_a_repeat_waits_for_the_load_of_other_programs_and_gives_up(project):
     (project.root / "times").write_text(f"{slow(path):.3f}")
     project.write(LOADED).compile()
     with busy():
-        done = project.run("run")
+        done = project.shortened({"orchestra.runtime.run.pace.WAIT_SECONDS": 2.0}, "run")
     assert done.code == 0, done.err
     [event] = project.events("comparison")
     assert (event["body"]["result"], event["body"]["repeats"]) == ("unconfirmed", [])

@@ -664,14 +664,21 @@ def test_the_examples_of_help_run(orchestra, root):
         words = re.split(r"  | > ", line.removeprefix("orchestra "))[0].split()
         if words[0] == "run" and "--list" not in words:
             words.append("--dry-run")
-        if words[0] in {"health", "up", "down", "open"} or "--detach" in words:
-            continue  # they serve, or start what has no end here: tests/process/test_up.py, test_detached.py, test_open.py
+        if words[0] in {"health", "up", "down", "open"} or {"--detach", "--follow"} & set(words):
+            continue  # they serve, wait, or start what has no end here: tests/process/test_up.py, test_detached.py, test_open.py
         ran = orchestra(*words)
+        if words[:2] == ["show", "1a2b"]:
+            assert (ran.code, 'no test, group, tag or glob "1a2b"' in ran.err) == (2, True), ran.transcript()
+            continue  # there is no run yet
         if words[0] in {"compare", "history", "baseline"} and words[-1] not in {"--all", "--prune", "--failures"}:
             assert ran.code == 2, f"{line}\n{ran.transcript()}"
             assert re.search(r"no (finished |passing )?run|no baseline", ran.err), ran.transcript()
             continue  # there is no run yet
-        if words[0] in {"wait", "stop", "status", "events", "report", "audit", "rollback"} or "last" in words:
+        if words[0] in {"wait", "stop", "status", "events", "report", "audit", "rollback"} or {
+            "last",
+            "--failed",
+            "--last-failed",
+        } & set(words):
             assert (ran.code, "no run of suite" in ran.err) == (2, True), f"{line}\n{ran.transcript()}"
             continue  # docs/cli.md shows them on a run
         assert ran.code in ({0, 3} if words[0] in {"doctor", "health"} else {0}), f"{line}\n{ran.transcript()}"
@@ -841,6 +848,26 @@ def test_a_bug_leaves_a_file_to_attach(orchestra, root, write, broken, tmp_path)
     assert "verb: compile\n" in text
     assert "Traceback (most recent call last):" in text
     assert list(files(root)) == ["pyproject.toml", "specs/shop.yaml"]
+
+
+def test_a_bug_shows_no_secret(orchestra, write, broken, tmp_path):
+    write(
+        'orchestra: 1\nsuite: shop\nsecrets: [TOKEN]\nhealth: {web: {service: {run: [sleep, "9"]}}}\ntests: {T: {command: {argv: ["true"]}}}\n'
+    )
+    verb = broken / "orchestra/verbs/health.py"
+    (line,) = {line for line in verb.read_text().splitlines(keepends=True) if "masks = Masks(" in line}
+    verb.write_text(verb.read_text().replace(line, f"{line}    raise ValueError('it is ' + environment['TOKEN'])\n"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = {"TMPDIR": str(scratch), "TOKEN": "xyzzy-plugh-0451"}
+    assert orchestra("compile", env=env).code == 0
+    shutil.copy(ROOT / "templates/dodo.py.j2", broken / "templates")
+    ran = orchestra("up", env={**env, "PYTHONPATH": str(broken)})
+    assert ran.code == 70, ran
+    [report] = scratch.iterdir()
+    assert "it is ***TOKEN***" in ran.err
+    assert "it is ***TOKEN***" in report.read_text()
+    assert "xyzzy" not in ran.out + ran.err + report.read_text()
 
 
 def test_a_bug_on_a_full_disk_is_shown(orchestra, write, broken):

@@ -76,7 +76,8 @@ def hanging(tmp_path_factory) -> str:
 
 
 def test_a_git_that_hangs_costs_a_run_its_commit_and_nothing_else(ran, hanging):
-    done = ran.run("run", PATH=f"{hanging}{os.pathsep}{os.environ['PATH']}")
+    path = f"{hanging}{os.pathsep}{os.environ['PATH']}"
+    done = ran.shortened({"orchestra.git.SECONDS": 1.0}, "run", PATH=path)
     assert done.code == 0, done.err
     assert ran.events("run_started")[0]["body"]["provenance"]["git"] == {}
 

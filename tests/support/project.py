@@ -75,6 +75,19 @@ def call(words: Sequence[str], folder: Path, env: Mapping[str, str], *, together
     return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, apart)))
 
 
+SHORTER = """\
+import importlib, json, sys
+for name, value in json.loads(sys.argv.pop(1)).items():
+    module, _, constant = name.rpartition(".")
+    module = importlib.import_module(module)
+    getattr(module, constant)
+    setattr(module, constant, value)
+from orchestra.cli import main
+main()
+"""
+"""Runs the command line with other values of constants: a program of Python, for `-c`."""
+
+
 @dataclass(frozen=True)
 class SuiteProject:
     """A project root with a `pyproject.toml` that marks it."""
@@ -96,6 +109,16 @@ class SuiteProject:
     def process(self, *words: str, **env: str) -> Ended:
         """Run `orchestra …` to its end, in a process of its own."""
         return self._run([sys.executable, "-m", "orchestra", *words], env)
+
+    def shortened(self, limits: Mapping[str, float], *words: str, **env: str) -> Ended:
+        """Run `orchestra …` in a process of its own whose limits are shorter, so that a test need not wait them out.
+
+        Args:
+            limits: values of constants, by their names: `orchestra.git.SECONDS`.
+            words: the command line.
+            env: variables on top of the environment.
+        """
+        return self._run([sys.executable, "-P", "-c", SHORTER, json.dumps(limits), *words], env)
 
     def doit(self, *words: str, **env: str) -> Ended:
         """`doit …`, to its end."""

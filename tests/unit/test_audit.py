@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestra.ledger import integrity, kept_plan
+from orchestra.ledger import integrity, plan_store
 from orchestra.ledger.audit import audit
 from orchestra.ledger.log import Writer
 from orchestra.ledger.runs import LEDGER
@@ -79,7 +79,7 @@ RESUMED = ("run_resumed", {"run": "r", "rerun": ["cli:a"]})
 
 def write(folder: Path, story, *, seal=True) -> Path:
     folder.mkdir(exist_ok=True)
-    kept_plan.keep(folder, PLAN)
+    plan_store.store(folder, PLAN)
     with Writer(folder / LEDGER, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)) as writer:
         for kind, body in story:
             writer.append(body_of(kind, body))
@@ -99,14 +99,14 @@ def test_a_good_run_is_found_good(tmp_path):
         ([begin()], 1, 'the first event of a run is "run_started", and not "attempt_started"'),
         ([start(), start()], 2, "the run has begun already"),
         ([start(selection=["cli:a", "cli:a"])], 1, "it selects a task twice"),
-        ([start(), verdict()], 2, "of which 0 have ended"),
+        ([start(), verdict()], 2, "but 0 have ended"),
         ([start(), verdict(attempts=0)], 2, 'cli:a is "passed" without an execution'),
         ([start(), verdict("cli:x", "skipped", 0)], 2, "cli:x was not selected"),
         ([start(), begin(attempt=2)], 2, "it is attempt 2 of cli:a, and the next one is 1"),
         ([start(), begin(), begin()], 3, "attempt 1 of cli:a has not ended"),
         ([start(), end()], 2, "attempt 1 of cli:a ends without having started"),
         ([start(), begin(), end(seconds=-1.0)], 3, "took -1 seconds"),
-        ([start(), begin(), verdict()], 3, "of which 0 have ended"),
+        ([start(), begin(), verdict()], 3, "but 0 have ended"),
         ([start(), begin(), end(outcome="failed"), verdict()], 4, 'but its last attempt ended as "failed"'),
         ([start(), begin(), end(), verdict(word="failed")], 4, 'its last attempt ended as "passed"'),
         ([start(), begin(), end(), verdict(word="flaky")], 4, 'passed on attempt 1: that is not "flaky"'),
@@ -115,14 +115,14 @@ def test_a_good_run_is_found_good(tmp_path):
             6,
             "that is not",
         ),
-        ([start(), begin(), end(), verdict(attempts=3)], 4, "after 3 attempts, of which 1 have ended"),
+        ([start(), begin(), end(), verdict(attempts=3)], 4, "after 3 attempts, but 1 have ended"),
         ([start(), verdict(word="unchanged")], 2, 'cli:a is "unchanged", but has 1 attempts'),
         ([start(), verdict(word="blocked", attempts=2)], 2, 'cli:a is "blocked" after 2 attempts'),
         ([start(), *ran("cli:a"), verdict()], 5, 'cli:a has its final verdict already: "passed"'),
         ([start(), *ran("cli:a"), begin()], 5, "cli:a has its final verdict already"),
         ([start(), *ran("cli:a"), finish()], 5, "the run ends, but cli:b has no verdict (1 in all)"),
         ([*GOOD[:-1], finish(passed=1)], 8, "it counts 1 passed, and the verdicts are 2 passed"),
-        ([start(), *ran("cli:a"), verdict("cli:b", "blocked", 0), finish(passed=1, blocked=1)], 6, "the exit code 0"),
+        ([start(), *ran("cli:a"), verdict("cli:b", "blocked", 0), finish(passed=1, blocked=1)], 6, "exit code 0"),
         ([start(), *ran("cli:a"), ("run_resumed", {"run": "r", "rerun": ["cli:x"]})], 5, "cli:x was not selected"),
         ([start(plan_digest="sha256:" + "0" * 64)], 1, "the plan of the run cannot be read"),
         ([start(source_digest="sha256:2")], 1, "it was compiled from sha256:2"),

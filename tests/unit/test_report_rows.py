@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestra import plan as plans
 from orchestra.ledger.event import Unknown
 from orchestra.ledger.view import view_of
-from orchestra.report import kept
+from orchestra.report import attempt_text
 from orchestra.report.console.table import (
     MOST_ROWS,
     agreement,
@@ -91,7 +91,9 @@ def test_a_failed_step_is_named_with_its_section(section, name):
     assert found.failure is not None
     assert step_of(found.failure) == name
     life = view_of(events([samples.run_started(), *made])).life("cli:B001")
-    assert [text.split(",")[0].split("  ")[-1].strip() for text in kept.lines("", life, "") if "step  " in text] == [
+    assert [
+        text.split(",")[0].split("  ")[-1].strip() for text in attempt_text.lines("", life, "") if "step  " in text
+    ] == [
         "1 of before goto",
         "1 click",
         "1 of finally http",
@@ -165,7 +167,7 @@ def test_a_resumed_run_forgets_the_verdicts_of_what_runs_again():
     assert row(found, "cli:B001").reason == NEVER_RAN
     assert row(found, "cli:B001").failures == ()
     assert (found.exit_code, found.interrupted, found.resumes, found.plan_digest) == (None, "", 1, "sha256:new")
-    assert {gate.message for gate in found.gates} == {"never judged"}
+    assert {gate.message for gate in found.gates} == {"never evaluated"}
     assert row(report(*first, again, *samples.passed("cli:B001")), "cli:B001").verdict == "passed"
 
 
@@ -196,7 +198,7 @@ def test_gates_are_those_of_the_plan_and_one_that_was_never_judged_has_failed():
     found = report(*samples.everything())
     assert [(gate.name, gate.result, gate.message) for gate in found.gates][2:] == [
         ("no_regression", "not_applicable", "no value for regressions in this selection"),
-        ("forgotten", "failed", "never judged"),
+        ("forgotten", "failed", "never evaluated"),
     ]
     assert found.gates[1].values == (("pass_rate", 0.25),)
 
@@ -270,12 +272,12 @@ def test_a_duration_reads_well_at_every_size(seconds, text):
     [
         (0, "", "0: all good"),
         (1, "", "1: tests or gates failed"),
-        (3, "", "3: servers, tools, browser or machine not fit"),
+        (3, "", "3: servers, tools, browser or machine not healthy"),
         (70, "", "70: a bug of orchestra"),
         (129, "SIGHUP", "129: interrupted by SIGHUP"),
         (143, "SIGTERM", "143: interrupted by SIGTERM"),
         (5, "", "5: not a code of orchestra"),
-        (None, "", "none: the run did not finish; what has no verdict is listed as never ran"),
+        (None, "", "none: the run did not finish; tests without a verdict are listed as never ran"),
     ],
 )
 def test_an_exit_code_is_explained(code, signal, text):

@@ -13,7 +13,7 @@ from orchestra.ledger.flaky import Interval, flaky, wilson
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.trend import Bad, changes, first_bad, slope, sparkline
 from orchestra.plan import Baseline
-from orchestra.report.advice.past import LEGEND, overview, story
+from orchestra.report.advice.trends import LEGEND, overview, story
 
 
 def test_a_sparkline_goes_from_the_least_to_the_greatest():
@@ -182,4 +182,4 @@ def test_a_story_has_levels_changes_and_commits():
     assert "fails since  r99: failed no button" in text
     assert f"last good run r29, commits {'b' * 12}..{'c' * 12}" in text
     few = story("cli:a", records[:2], {"cli:a chromium m": (1.0,)}, Baseline())
-    assert "judged after 5 runs" in few
+    assert "compared after 5 runs" in few

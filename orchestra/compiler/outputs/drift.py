@@ -141,7 +141,7 @@ def apply(
     )
 
 
-# --------------------------------------------------------------------------------------------------------------- judge
+# ------------------------------------------------------------------------------------------------------------ validate
 def _target(root: Path, path: str) -> Path:
     """Return the real path of an output; a link is followed, but not out of the root, and none to or below .orchestra."""
     real = Path(os.path.realpath(root / path))
@@ -250,7 +250,7 @@ def _orphaned(path: str, old: bytes, mark: marker.Mark, known: Sequence[Entry]) 
 _PLAN = re.compile(rf"{re.escape(emit.FOLDER)}/[^/]+/plan(\.[^/]+)?\.json")
 
 
-# ------------------------------------------------------------------------------------------------------ write and tell
+# ---------------------------------------------------------------------------------------------------- write and report
 def _order(found: Found) -> tuple[int, str]:
     return _ORDER.get(found.kind, 0), found.path
 
@@ -272,7 +272,8 @@ def _stamp(root: Path, files: Sequence[File], judged: Iterable[Found]) -> None:
         current = all(document.digest_files(root, plan.sources) == plan.source_digest for plan in plans)
     except OSError:
         return
-    if current:
+    # The stamp knows files, not the versions of installed plug-ins.
+    if current and not any(b'\n"plugins": [' in plan.content for plan in plans):
         stamp.save(root, {plan.sources[0] for plan in plans}, digests)
 
 

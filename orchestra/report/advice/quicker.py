@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+from orchestra.ledger.failure_odds import causes, failure_odds
 from orchestra.ledger.flaky import flaky
 from orchestra.ledger.history import RunRecord
-from orchestra.ledger.learned import causes, failure_odds
 from orchestra.ledger.outcome import GOOD
 from orchestra.plan import Plan
 from orchestra.report.advice.waits import Wait
@@ -217,8 +217,8 @@ def _flaky(known: Known) -> Iterator[Advice]:
                 "flaky",
                 one.task,
                 one.seconds / one.runs,
-                f"{one.failed} of {one.attempts} attempts failed though the same inputs pass ({100 * one.rate:.1f} %, with 95 % "
-                f"between {low:.1f} and {high:.1f} %): {_seconds(one.seconds)} lost in {one.runs} earlier runs",
+                f"{one.failed} of {one.attempts} attempts failed although the same inputs pass ({100 * one.rate:.1f} %, "
+                f"with 95 % between {low:.1f} and {high:.1f} %): {_seconds(one.seconds)} lost in {one.runs} earlier runs",
             )
 
 

@@ -26,10 +26,10 @@ from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
-from orchestra.report.beside import finding_text
 from orchestra.report.console.display import Feed
 from orchestra.report.console.lines import event_line, line
 from orchestra.report.console.table import agreement, counted, exit_meaning, gate_remark, values_text
+from orchestra.report.findings import finding_text
 from orchestra.report.fold import report
 from orchestra.report.rows import Report, Row, explained
 
@@ -103,7 +103,7 @@ def verdict_lines(row: Row, folder: str, *, whole: bool) -> Iterator[str]:
         whole: with its explanation; a test that did not run has none.
     """
     time = duration(row.seconds) if row.attempts else ""
-    reason = "" if row.failure is not None and whole else row.message
+    reason = row.reason if row.failure is None else "" if whole else f"| {row.message}"
     yield _cut(line(row.verdict, row.task, row.title, time, clip(one_line(reason), TEXT_LENGTH)))
     if row.excused:
         yield _detail("excused", row.excused)

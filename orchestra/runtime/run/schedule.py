@@ -14,7 +14,7 @@ import msgspec
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, Note, Verdict
 from orchestra.plan import Plan
-from orchestra.runtime.attempt import Request, needs_browser, needs_chromium, writes_files
+from orchestra.runtime.attempt import Request, drives_browser, needs_chromium, writes_files
 from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.log_finding import patterns_of
 from orchestra.runtime.attempts.overtaken import Overtaken
@@ -103,9 +103,9 @@ class Schedule:
             self._decisions.decide(task, "skipped", task.test.skip)
         elif blocked:
             self._decisions.decide(task, "blocked", blocked)
-        elif isinstance(missing, Missing) and needs_browser(task.test):
+        elif isinstance(missing, Missing) and drives_browser(task.test, task.method):
             if needs_chromium(task.test):  # not skipped, which is green: the others run, and the run ends with exit 3
-                reason = f"{missing.reason}; `orchestra doctor` says what mends it"
+                reason = f"{missing.reason}; `orchestra doctor` has a hint"
                 self._decisions.decide(task, "blocked", reason)
             else:
                 self._decisions.decide(task, "skipped", missing.reason)
@@ -119,12 +119,13 @@ class Schedule:
             return
         past = self._run.past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._run.options.force:
-            if unknown := self._run.builds.unknown(task.test):
-                self._run.recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown)))
+            unknown, unread = self._run.builds.unknown(task.test), self._run.builds.unread(task.test)
+            if unknown or unread is not None:
+                self._run.recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown, unread)))
                 return
             if not self._run.passes.hold(task.name, past, self._run.recorder.add):
                 return
-            reason = f"nothing it reads has changed since run {past.run}"
+            reason = f"none of its inputs has changed since run {past.run}"
             self._decisions.decide(task, "unchanged", reason, since=past.run)
 
     # -------------------------------------------------------------------------------------------------------- granting
@@ -200,7 +201,7 @@ class Schedule:
             self._awaiting.append(task)
 
     def _renewed(self, component: str, method: str) -> None:
-        message = f'"{component}" is renewed before the tests of {method}, as `between_methods` says'
+        message = f'"{component}" is renewed before the tests of {method}, by `between_methods`'
         self._run.recorder.add(Note(kind="between_methods", message=message))
 
     # -------------------------------------------------------------------------------------------------------- starting
@@ -220,7 +221,7 @@ class Schedule:
         path = f"{run.folder}/{folder}"
         if writes_files(test):
             make_folder(path)
-        browser = run.browsers.get(test.browser) if needs_browser(test) else None
+        browser = run.browsers.get(test.browser) if drives_browser(test, task.method) else None
         if not repeat:
             run.recorder.add(
                 AttemptStarted(
@@ -275,7 +276,7 @@ class Schedule:
 
     def give_up(self) -> None:
         """Give a verdict to what waits although nothing runs and nothing can start: no wait would ever end."""
-        reason = "it could not be started: what it waits for is not selected"
+        reason = "it could not be started: a need is not selected"
         for name in self._queue.waiting():
             if not self._decisions.decided(name):
                 self._decisions.decide(self._run.tasks[name], "error", reason)

@@ -1,4 +1,4 @@
-"""`orchestra show TEST --run RUN`: what a run kept of tests, printed or opened."""
+"""Implement `orchestra show RUN TEST`: print the record of tests in a run, or open their evidence."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from orchestra import nofollow
 from orchestra.errors import EXIT_OK, UsageError
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.life import Life
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
+from orchestra.report.attempt_text import evidence_paths, lines
 from orchestra.report.console.brief import NAMED
 from orchestra.report.console.brief import verdict_lines as short
 from orchestra.report.console.lines import verdict_lines
-from orchestra.report.kept import files, lines
-from orchestra.report.watch import relative, report_of
+from orchestra.report.watch import for_agent, relative, report_of
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.opening import opener, serve_run, start
@@ -29,8 +29,8 @@ SHOWN_FAILURES = 10
 _FIRST = ("screenshot", "log")
 
 
-def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | None, opened: str | None) -> int:
-    """Print what a run kept of the selected tests, or open the files of a kind.
+def show_record(root: Path, folder: Path, selection: Sequence[str], method: str | None, opened: str | None) -> int:
+    """Print the record of the selected tests, or open their evidence of a kind.
 
     Args:
         root: the project root.
@@ -40,21 +40,21 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
         opened: the kind of evidence to open, empty for the first that there is; None to print.
 
     Raises:
-        UsageError: nothing answers to the selection, or there is nothing of that kind.
+        UsageError: the selection matches no test, or there is no evidence of that kind.
     """
-    plan = kept_plan.latest(root, folder)
+    plan = plan_store.latest(root, folder)
     tasks = select(plan, selection, [method] if method else [])
     view = look(folder)
-    found = {task: life for task in tasks if not (life := view.life(task)).empty}
-    if not found:
-        raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection)}")
+    lives = {task: life for task in tasks if not (life := view.life(task)).empty}
+    if not lives:
+        raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection) or 'any test'}")
     if opened is None:
-        for task, life in found.items():
+        for task, life in lives.items():
             say("\n".join(lines(task, life, relative(folder, root))))
         return EXIT_OK
     if opened == "trace":
-        return _show_trace(root, folder, list(found.values()))
-    for path in _files(list(found.values()), opened):
+        return _show_trace(root, folder, list(lives.values()))
+    for path in _files(list(lives.values()), opened):
         file = _readable(folder, path)
         program = opener(root)
         warn(f"opening {unbroken(relative(file, root))}")
@@ -62,15 +62,16 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
     return EXIT_OK
 
 
-def show_failed(root: Path, folder: Path, *, brief: bool) -> int:
+def show_failed(root: Path, folder: Path, *, brief: bool | None) -> int:
     """Print each test of a run that is not green, with its explanation.
 
     Args:
         root: the project root.
         folder: the run's.
-        brief: in the short form, a limited number of them.
+        brief: in the short form, a limited number of them; None leaves it to the environment.
     """
-    plan, place = kept_plan.latest(root, folder), relative(folder, root)
+    brief = for_agent() if brief is None else brief
+    plan, place = plan_store.latest(root, folder), relative(folder, root)
     rows = [row for row in report_of(root, plan, folder).rows if row.verdict not in FINE]
     for row in rows[:SHOWN_FAILURES] if brief else rows:
         for text in short(row, place, whole=True) if brief else verdict_lines(row, place):
@@ -92,7 +93,7 @@ def _show_trace(root: Path, folder: Path, every: Sequence[Life]) -> int:
 
 
 def _readable(folder: Path, path: str) -> Path:
-    """Return a file of evidence, which is there, is none of a link, and lies in the project."""
+    """Return a file of evidence that exists, is not a link, and is in the folder of the run."""
     try:
         file = evidence_file(folder, path)
         nofollow.open_read(file).close()
@@ -103,7 +104,7 @@ def _readable(folder: Path, path: str) -> Path:
 
 def _files(every: Sequence[Life], kind: str) -> list[str]:
     for wanted in [kind] if kind else [*_FIRST, ""]:
-        if found := [path for life in every for path in files(life, wanted)]:
-            return found
+        if paths := [path for life in every for path in evidence_paths(life, wanted)]:
+            return paths
     there = sorted({one.kind for life in every for seen in life.attempts for one in seen.body.evidence})
     raise UsageError(f'there is no file of the kind "{kind}"; there is {", ".join(there) or "nothing"}')
