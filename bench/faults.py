@@ -202,7 +202,7 @@ def ours(one, wanted):
         return False
     return any(run in up.environ().get("ORCHESTRA_TREE", "") for up in (one, *one.parents()))
 def harm(number, how, part):
-    victims = []  # all of them first: whose parent has been killed is hard to tell
+    victims = []  # all of them first: without its parent the origin of a process is hard to find
     for one in psutil.process_iter():
         try:
             if ours(one, words_of[part]):

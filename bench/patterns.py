@@ -1,4 +1,4 @@
-"""What a pattern that backtracks costs a run: the limit of its search, and no more.
+"""Measure the cost of a pattern that backtracks: the limit of its search, and no more.
 
     python -m bench patterns
 

@@ -269,7 +269,7 @@ def gates(tests: int = 10_000, number: int = 50, test_seconds: float = 0.002) ->
     share = 100 * (prepared + 2 * once) / whole + 100 / SAMPLE_SHARE
     rows = [
         (f"{number} conditions compiled, ms", f"{1000 * prepared:.1f}", "", ""),
-        (f"{number} gates judged once over {tests:,} tests, ms", f"{1000 * once:.1f}", "", ""),
+        (f"{number} gates evaluated once over {tests:,} tests, ms", f"{1000 * once:.1f}", "", ""),
         ("samples of gates during the tests, at most, %", f"{100 / SAMPLE_SHARE:.2f}", "", ""),
         (
             f"before, during and after, of {whole:.0f} s, %",

@@ -47,11 +47,6 @@ def names_in(text: str) -> list[str]:
     return [name for name, _ in _TOKEN.findall(text)] if "${" in text else []
 
 
-def escape(text: str) -> str:
-    """Return the text as it must be written so that no part of it is a reference."""
-    return text.replace("${", "$${")
-
-
 def substitute(text: str, known: Mapping[str, Any], shown: Callable[[Any], str] = str) -> str:
     """Replace the names that are known by their values, as `shown`, and leave every other reference as it is.
 

@@ -11,7 +11,7 @@ Longer than other modules because it is one record: types, then how they are wri
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
@@ -336,6 +336,10 @@ class Plan(Part, frozen=True):
     def digest(self) -> str:
         """`sha256:` and the digest of the meaning: all but the sources, their digest and the output paths."""
         return _meaning(_written(self))
+
+    def narrowed(self, tests: Container[str]) -> Plan:
+        """Return the plan with these tests only."""
+        return msgspec.structs.replace(self, tests=tuple(test for test in self.tests if test.id in tests))
 
 
 def closure(components: Sequence[Component], names: Iterable[str]) -> list[Component]:

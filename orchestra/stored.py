@@ -1,6 +1,6 @@
 """JSON files that orchestra wrote, read again. May import `msgspec` alone.
 
-A pull request can bring them, so they may hold anything: one error stands for all that makes them unreadable.
+A pull request can bring them, so they can hold anything: one error covers all causes of unreadable ones.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def _trend(quote: Quote) -> tuple[str, str, list[tuple[str, str]]]:
         ("5-day change", _percent((closes[-1] / closes[-6] - 1) * 100)),
         ("20-day change", _percent((closes[-1] / closes[-21] - 1) * 100)),
     ]
-    text = f"{quote.name} is trending {word}: its 5-day average stands {_percent(gap)} from its 20-day average."
+    text = f"{quote.name} is trending {word}: its 5-day average is {_percent(gap)} from its 20-day average."
     return f"{quote.ticker} trend", text, facts
 
 

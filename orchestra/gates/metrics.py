@@ -524,9 +524,9 @@ def check_expression(expression: str, members: Members, phase: Phase) -> list[Pr
     read = [(offset, name, declared[name]) for offset, name in _identifiers(expression) if name in declared]
     if not read:
         hint = f"compare a metric, for instance {METRICS['failed'].example}"
-        return [Problem(0, "the condition reads no metric, so it always gives the same", hint)]
+        return [Problem(0, "the condition reads no metric, so its result never changes", hint)]
     return [
-        Problem(offset, f'the metric "{name}" has no value {phase} the tests', f"judge it {_or(metric.phases)}")
+        Problem(offset, f'the metric "{name}" has no value {phase} the tests', f"evaluate it {_or(metric.phases)}")
         for offset, name, metric in read
         if phase not in metric.phases
     ]

@@ -140,7 +140,7 @@ def _end_fault(view: View, body: RunFinished) -> str | None:
         return f"it counts {_counted(said)}, and the verdicts are {_counted(counts)}"
     bad = any(given.verdict not in FINE and not given.excused for given in view.verdicts.values())
     if body.exit_code == 0 and (bad or "failed" in body.gates.values()):
-        return "it has the exit code 0, but not all is good"
+        return "it has exit code 0, but not everything passed"
     return None
 
 
@@ -158,9 +158,9 @@ def _settled(view: View, task: str) -> str | None:
 
 
 def _execution_fault(life: Life, body: VerdictGiven) -> str | None:
-    """What a verdict says that the executions before it do not bear out."""
+    """Return the contradiction of a verdict to the executions before it."""
     task, verdict, attempts = body.task, body.verdict, body.attempts
-    after = f'{task} is "{verdict}" after {attempts} attempts, of which {life.ended} have ended'
+    after = f'{task} is "{verdict}" after {attempts} attempts, but {life.ended} have ended'
     if verdict in _NOT_EXECUTED:
         return f'{task} is "{verdict}", but has {attempts} attempts' if attempts else None
     if verdict not in _EXECUTED:
@@ -234,17 +234,17 @@ def audit(
         damage = damage or _ending_fault(tail, view)
     last: Mapping[str, Any] = parse(seal)["body"] if seal else {}
     if damage is None and signed_by is not None:
-        fault = signed_by(last) if view.sealed else "it has no end yet, and no seal that could be signed"
+        fault = signed_by(last) if view.sealed else "it has no end yet, and no seal to sign"
         damage = Damage(tail.path, tail.line, fault) if fault is not None else None
     ended = view.segment.finish is not None and view.sealed
     return Audited(damage, tail.tip.seq, files, len(view.verdicts), ended, str(last.get("signed_by", "")))
 
 
 def _ending_fault(tail: Tail, view: View) -> Damage | None:
-    """What the end of a ledger lacks that nobody writes any more."""
+    """Return the missing part at the end of a ledger without a writer."""
     line = tail.line + 1
     if tail.torn:
-        return Damage(tail.path, line, f"it is half a line of {tail.torn} bytes, without a line feed")
+        return Damage(tail.path, line, f"truncated last line ({tail.torn} bytes)")
     if waiting := open_tasks(view):
         return Damage(tail.path, line, f"the run has no end: {waiting[0]} has no verdict ({len(waiting)} in all)")
     if view.segment.finish is None or not view.sealed:
@@ -259,7 +259,7 @@ def _plan_of(folder: Path, body: RunStarted | RunResumed, before: Plan) -> tuple
     except OrchestraError as error:
         return before, error.message
     if plan.source_digest != body.source_digest:
-        was = f"the plan that was kept from {plan.source_digest}"
+        was = f"the plan that was stored from {plan.source_digest}"
         return before, f"it was compiled from {body.source_digest}, and {was}"
     return plan, None
 

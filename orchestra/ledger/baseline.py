@@ -45,10 +45,10 @@ READ: Final = frozenset({1, FORMAT})
 """Formats that are read; one of format 1 has no closing entry, and a run wrote it."""
 
 FILE: Final = "baseline.json"
-"""What is accepted, in git."""
+"""The accepted durations, in git."""
 
 DURATIONS: Final = "durations.json"
-"""What runs measured on this machine, on top of what is accepted."""
+"""The durations that runs measured on this machine, in addition to the accepted ones."""
 
 _CLOSING: Final = ""
 """The key of the last entry, which has no samples and no comma after it."""

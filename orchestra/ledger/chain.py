@@ -104,12 +104,12 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
     start = cut + len(_HASH_KEY)
     end = start + _HASH_LENGTH
     if cut < 0 or line[end : end + 1] != b'"':
-        raise BrokenLineError("it is not an event: there is no hash where one belongs")
+        raise BrokenLineError("it is not an event: it has no hash")
     said = line[start:end]
     found = hashlib.sha256(line[:cut] + line[_behind(line, end + 1) :]).hexdigest()
     if said != found.encode():
         raise BrokenLineError(
-            f"its content has the hash {found[:12]}…, it says {said[:12].decode('ascii', 'replace')}…"
+            f"its content has the hash {found[:12]}…, but it states {said[:12].decode('ascii', 'replace')}…"
         )
     try:
         head = _decode(line)
@@ -122,7 +122,7 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
     try:
         body = body_of(head.type, head.v, head.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BrokenLineError(f'it is no event "{head.type}": {error}') from error
+        raise BrokenLineError(f'it is not an event "{head.type}": {error}') from error
     return Event(seq, head.time, head.type, head.v, prev, found, body, head.mac)
 
 
@@ -152,7 +152,7 @@ def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:
         return f"it has the time {event.time}, before that of the event before it, {before.time}"
     match event.body:
         case Segment() if before.end:
-            return "it begins a file, and stands in the middle of one"
+            return "it begins a file, but is in the middle of one"
         case Seal(events=events, head=head) if (events, head) != (before.seq, before.hash):
-            return f"it seals {events} events, but {before.seq} stand before it"
+            return f"it seals {events} events, but {before.seq} precede it"
     return None

@@ -35,7 +35,7 @@ def choose(points: Sequence[Seen[GroupCompleted]], word: str) -> Seen[GroupCompl
         UsageError: there is none, or several methods have it.
     """
     if not points:
-        raise UsageError("the run has no checkpoint: none of its groups was completed")
+        raise UsageError("the run has no checkpoint: no group is complete")
     if (number := _SEQ.fullmatch(word)) and (found := [one for one in points if one.seq == int(number[1])]):
         return found[0]
     names = {f"{one.body.method}:{one.body.group}": one for one in points}  # the latest of a name counts
@@ -138,7 +138,7 @@ def _durations_back(home: Path, folder: Path, bodies: Sequence[BaselineChanged],
     except MachineError as error:
         return f"{baseline.DURATIONS} is left alone: {error}; {error.hint}"
     if there == target:
-        return f"{baseline.DURATIONS} is as it was before the run changed it"
+        return f"{baseline.DURATIONS} is already as it was before the run changed it"
     if there != made:
         return f"{baseline.DURATIONS} has changed since then, and is left alone"
     if target is None:
@@ -152,7 +152,7 @@ def _durations_back(home: Path, folder: Path, bodies: Sequence[BaselineChanged],
     if baseline.digest_of(before) != target:
         return f"{baseline.DURATIONS} is left alone: the copy of the ones before, {kept.name} in the run's folder, is not whole"
     change.write(baseline.DURATIONS, baseline.encode(baseline.plain(before)))
-    return f"{baseline.DURATIONS} is again what it was before the run changed it"
+    return f"{baseline.DURATIONS} is restored to its state before the run"
 
 
 def _forget(file: Path, run: str, tasks: Container[str], change: Transaction) -> None:

@@ -26,12 +26,12 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOS
 _WHERE_LOCKS_ARE = "use a checkout on a local disk, or mount this one (NFS?) with locks, for instance local_lock=flock"
 
 _MEND = {
-    errno.ENOSPC: "free some space, then go on with `orchestra run --resume`",
-    errno.EDQUOT: "free some space or raise the quota, then go on with `orchestra run --resume`",
-    errno.EFBIG: "raise the limit on file sizes (`ulimit -f`), then go on with `orchestra run --resume`",
+    errno.ENOSPC: "free some space, then continue with `orchestra run --resume`",
+    errno.EDQUOT: "free some space or raise the quota, then continue with `orchestra run --resume`",
+    errno.EFBIG: "raise the limit on file sizes (`ulimit -f`), then continue with `orchestra run --resume`",
     errno.EROFS: "mount the file system writable, or choose another folder with `orchestra -C DIR`",
-    errno.EACCES: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
-    errno.EPERM: "give yourself the right to write there, or choose another folder with `orchestra -C DIR`",
+    errno.EACCES: "make it writable, or choose another folder with `orchestra -C DIR`",
+    errno.EPERM: "make it writable, or choose another folder with `orchestra -C DIR`",
     **dict.fromkeys(_NO_LOCKS, _WHERE_LOCKS_ARE),
     errno.ELOOP: "remove the link; if you did not make it, `git log` shows who added it",
 }

@@ -249,11 +249,11 @@ class SessionChanged(Body, frozen=True, kw_only=True):
 
 
 class WorkerUse(Part, frozen=True, kw_only=True):
-    """What a worker with all that it started used in the time of a sample, its browser and MCP server among them."""
+    """The resource use of a worker and all of its descendants in the time of a sample, browser and MCP server included."""
 
     worker: Annotated[Id, means("`worker-1`, as its log is named; `cli commands` for the programs of a method")]
-    cpu_seconds: Annotated[float, means("of all of its processes that a look met")]
-    memory_megabytes: Annotated[float, means("resident, the most that a look met")]
+    cpu_seconds: Annotated[float, means("of all of its sampled processes")]
+    memory_megabytes: Annotated[float, means("resident, the sampled peak")]
     read_megabytes: Annotated[float, means("from disks")] = 0.0
     written_megabytes: Annotated[float, means("to disks")] = 0.0
 

@@ -19,11 +19,11 @@ def evidence_file(folder: Path, path: str) -> Path:
         path: relative to it, as an event has it.
 
     Raises:
-        OSError: the path is absolute, or it leads out of the folder, by itself or by a link.
+        OSError: the path is absolute, or it is outside the folder, by itself or by a link.
     """
     if path.startswith("/"):
-        raise OSError(errno.EINVAL, "it has an absolute path, and evidence has one relative to the run", path)
+        raise OSError(errno.EINVAL, "its path is absolute, not relative to the run", path)
     file = Path(os.path.normpath(folder / path))
     if not file.is_relative_to(folder) or not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder)):
-        raise OSError(errno.EINVAL, "it leads out of the folder of the run", path)
+        raise OSError(errno.EINVAL, "it is outside the folder of the run", path)
     return file

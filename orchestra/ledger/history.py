@@ -296,15 +296,6 @@ def load(path: Path) -> dict[str, Past]:
     return past_of(executions(path.parent))
 
 
-def save(path: Path, past: Mapping[str, Past]) -> None:
-    """Write the last executions, sorted, in one step.
-
-    Raises:
-        MachineError: the disk refuses; the old file stays.
-    """
-    replace_file(path, encoded(past))
-
-
 def encoded(past: Mapping[str, Past]) -> bytes:
     """Return the last executions as they stand in their file, sorted."""
     content = msgspec.json.encode(_Last(FORMAT, dict(past)), order="sorted")

@@ -58,9 +58,9 @@ def _steps_ran(facts: Facts) -> Iterator[str]:
             continue
         sums = life.sums
         if not sums.number:
-            yield f"{given.task} passed without one step on record"
+            yield f"{given.task} passed without a recorded step"
         elif sums.skipped == sums.number:
-            yield f"{given.task} passed though all of its {sums.number} steps were skipped"
+            yield f"{given.task} passed although all of its {sums.number} steps were skipped"
 
 
 def _expectations(facts: Facts) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _expectations(facts: Facts) -> Iterator[str]:
             and test.command is None
             and not any(map(judges, (*test.before, *test.steps, *test.finally_)))
         ):
-            yield f"{given.task} passed, and none of its steps expects anything"
+            yield f"{given.task} passed, but none of its steps has an expectation"
 
 
 def judges(step: Step) -> bool:
@@ -92,7 +92,7 @@ def _evidence_kept(facts: Facts) -> Iterator[str]:
             test = tests.get(body.test)
             wanted = test is not None and test.evidence != "off" and _has_page(test)
             if wanted and body.outcome == "failed" and not body.evidence:
-                yield f"{task} failed in attempt {body.attempt}, and nothing was kept of it"
+                yield f"{task} failed in attempt {body.attempt}, and has no evidence"
 
 
 def _has_page(test: Test) -> bool:
@@ -102,20 +102,18 @@ def _has_page(test: Test) -> bool:
 def _plan_fresh(facts: Facts) -> Iterator[str]:
     found = [seen.body.values["plan_fresh"] for seen in facts.view.gates.values() if "plan_fresh" in seen.body.values]
     if not found:
-        yield "the run did not get to see whether its spec was still the same"
+        yield "the run did not check its spec at the end"
     elif not found[-1]:
         yield "the spec was changed while its plan was run"
     for segment in facts.view.segments:
-        yield from (
-            f"{name} was run by a plan that was changed between two parts of the run" for name in segment.changed
-        )
+        yield from (f"{name} ran by a plan that changed between two segments of the run" for name in segment.changed)
 
 
 def _clean_tree(facts: Facts) -> Iterator[str]:
     for tree in [one.provenance.git for one in facts.view.segments if one.provenance is not None]:
         number = tree.dirty_files
         if number is None:
-            yield "git knew no work tree of the run, so no commit has what it ran"
+            yield "the run was outside a git work tree, so no commit has its files"
         elif number:
             paths = sorted(tree.dirty)
             differ = "1 file differs" if number == 1 else f"{number} files differ"
@@ -138,13 +136,13 @@ class Rule(NamedTuple):
 
 RULES: Final[Mapping[str, Rule]] = {
     "all_selected": Rule("each selected test has a verdict", True, _all_selected),
-    "steps_ran": Rule("a test that passed ran steps, and not all were skipped", True, _steps_ran),
-    "expectations": Rule("a test that passed expects something", False, _expectations),
-    "time_taken": Rule("no test passed in no time", True, _time_taken),
-    "evidence_kept": Rule("of each failure in a browser something was kept", True, _evidence_kept),
-    "plan_fresh": Rule("the plan that was run is that of the spec", True, _plan_fresh),
-    "clean_tree": Rule("what was run is in a commit", False, _clean_tree),
-    "not_degraded": Rule("no test passed on something else than declared", False, _not_degraded),
+    "steps_ran": Rule("each passed test ran steps, and not all were skipped", True, _steps_ran),
+    "expectations": Rule("each passed test has an expectation", False, _expectations),
+    "time_taken": Rule("no test passed in less than half a millisecond", True, _time_taken),
+    "evidence_kept": Rule("each failure in a browser has evidence", True, _evidence_kept),
+    "plan_fresh": Rule("the executed plan is that of the spec", True, _plan_fresh),
+    "clean_tree": Rule("the executed files are in a commit", False, _clean_tree),
+    "not_degraded": Rule("no test passed on something other than declared", False, _not_degraded),
 }
 """The rules by id."""
 
@@ -200,7 +198,7 @@ def seal_fault(facts: Facts, seal: Seal) -> str | None:
         return None
     found = sealed(facts)
     wrong = [rule for rule, held in seal.rules.items() if rule in found and found[rule] != held]
-    return f'it says of the rule "{wrong[0]}" what the events before it do not bear out' if wrong else None
+    return f'its result of the rule "{wrong[0]}" contradicts the events before it' if wrong else None
 
 
 _SHOWN = 5

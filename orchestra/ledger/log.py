@@ -139,7 +139,7 @@ class Tail:
         while (following := segment_path(self._first, self.tip.segment + 1)).exists():
             yield from self._rest()  # what was written between the look at this file and the making of the next
             if self.torn:
-                raise BrokenLineError(f"it is half a line of {self.torn} bytes, and {following.name} follows")
+                raise BrokenLineError(f"truncated last line ({self.torn} bytes), but {following.name} follows")
             self._before = self.tip.seq
             self.path = following
             self.tip = self.tip._replace(end=0, segment=self.tip.segment + 1)
@@ -218,24 +218,6 @@ def _last_line(file: Path) -> bytes:
             found = stream.read()
             block *= 2
     return found[: max(0, found.rfind(b"\n"))].rpartition(b"\n")[2]
-
-
-def verify(path: Path) -> Damage | None:
-    """Return the first wrong line of a ledger, or None. An auditor's eye: half a line, odd JSON, a false seal count
-    too.
-
-    Raises:
-        MachineError: the file cannot be read.
-    """
-    tail = Tail(path, strict=True)
-    try:
-        for _ in tail.poll():
-            pass
-    except LedgerError as error:
-        return error.damage
-    if tail.torn:
-        return Damage(path, tail.tip.seq + 1, f"it is half a line of {tail.torn} bytes, without a line feed")
-    return None
 
 
 class Writer:
@@ -362,7 +344,7 @@ class Writer:
             self._files[self._tip.segment] = _open_next(tail.path)
         if tail.torn:
             self._dirty = True
-            message = f"half a line of {tail.torn} bytes was cut from the end of the ledger"
+            message = f"a truncated last line of {tail.torn} bytes was removed from the ledger"
             note = Note(message=message, kind="torn", data={"bytes": tail.torn, "line": tail.line + 1})
             seen(self.append(note, sync=True))
 

@@ -76,8 +76,13 @@ def meant(names: Sequence[str], word: str) -> list[str]:
     return [name for name in names if name == word] or [name for name in names if word and word in name]
 
 
-def find_run(home: Path, word: str = LAST) -> Path:
+def find_run(home: Path, word: str = LAST, *, ended: bool = False) -> Path:
     """Return the folder of the run that a word means: `last` for the newest, an id, or a part of one that only it has.
+
+    Args:
+        home: `.orchestra/<suite>`, absolute.
+        word: names the run.
+        ended: let `last` mean the last run that ended.
 
     Raises:
         MachineError: as `runs_of`.
@@ -87,7 +92,10 @@ def find_run(home: Path, word: str = LAST) -> Path:
     if not names:
         raise UsageError(f'no run of suite "{home.name}" is recorded yet', "start one with `orchestra run`")
     if word == LAST:
-        return home / "runs" / names[0]
+        last = last_ended(home) if ended else home / "runs" / names[0]
+        if last is None:
+            raise UsageError(f'no run of suite "{home.name}" has ended yet', "wait for the end of the first one")
+        return last
     found = meant(names, word)
     if len(found) == 1:
         return home / "runs" / found[0]

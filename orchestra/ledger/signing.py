@@ -72,7 +72,7 @@ def public_key(file: Path) -> Ed25519PublicKey:
     try:
         found = load_pem_public_key(file.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is no public key in PEM"
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not a public key in PEM"
         raise UsageError(f'"{file}" cannot be used to verify seals: {why}', hint) from error
     if not isinstance(found, Ed25519PublicKey):
         raise UsageError(f'"{file}" is a key of another kind; it must be an Ed25519 key', hint)

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
-
-ROWS: Final = ("opening", "starting", "tests", "around", "between", "servers", "closing")
-"""The rows in the order of a report; see docs/report.md."""
 
 
 @dataclass(slots=True)

@@ -87,7 +87,7 @@ class Recovery(Part, frozen=True, kw_only=True):
     seconds: float
 
 
-class Judged(Part, frozen=True, kw_only=True):
+class GateState(Part, frozen=True, kw_only=True):
     """The result of a gate."""
 
     result: GateResult
@@ -177,7 +177,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     outages: Annotated[tuple[PastIncident, ...], means("the latest incidents that are over")] = ()
     sessions: Annotated[Mapping[str, SessionRow], means("browser session by method")] = {}
     health: Annotated[Mapping[str, ServiceRow], means("last service event by component")] = {}
-    gates: Annotated[Mapping[str, Judged], means("result and message by `phase:name`")] = {}
+    gates: Annotated[Mapping[str, GateState], means("result and message by `phase:name`")] = {}
     checkpoints: tuple[Checkpoint, ...] = ()
     baseline: Annotated[str | None, means("digest of the durations that this run left for later ones")] = None
     interrupted: Annotated[str | None, means("the signal that asked the run to end")] = None
@@ -272,7 +272,9 @@ def state_of(view: View) -> State:
             for name, seen in view.health.services.items()
             if seen.seq > segment.seq
         },
-        gates={name: Judged(result=seen.body.result, message=seen.body.message) for name, seen in view.gates.items()},
+        gates={
+            name: GateState(result=seen.body.result, message=seen.body.message) for name, seen in view.gates.items()
+        },
         checkpoints=tuple(
             Checkpoint(seq=seen.seq, method=seen.body.method, group=seen.body.group, time=seen.time)
             for seen in view.checkpoints

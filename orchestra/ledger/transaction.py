@@ -35,7 +35,7 @@ PLACES: Final[dict[str, Literal["file", "link"]]] = {
     baseline.DURATIONS: "file",
     LAST_RUN: "link",
 }
-"""What is changed, by its path below the home, and what it is; a link leads to a run next to it."""
+"""The changed files, by their path below the home, and their kind; a link leads to a run next to it."""
 
 _FOLDER = ".prepared"
 _JOURNAL = ".commit.json"
@@ -101,7 +101,7 @@ class Transaction:
 def _placed(name: str, kind: str) -> str:
     """Return the name, if it is one of `PLACES` and of this kind. Raises ValueError otherwise."""
     if PLACES.get(name) != kind:
-        raise ValueError(f'"{name}" is no {kind} that a run changes')
+        raise ValueError(f'"{name}" is not a {kind} that a run changes')
     return name
 
 
@@ -134,7 +134,7 @@ def recover(home: Path) -> None:
 
 def _refused(journal: Path, fault: str) -> MachineError:
     return MachineError(
-        f'"{journal}" is no journal that orchestra wrote: {fault}; nothing was touched',
+        f'"{journal}" is not a journal of orchestra: {fault}; nothing was changed',
         f'remove it, and the folder "{_FOLDER}" next to it; if it is in git, `git log` shows who added it',
     )
 
@@ -147,7 +147,7 @@ def _fault(home: Path, prepared: str, name: str) -> str:
     if prepared == _NOTHING:
         return "" if kind == "file" else f'it removes "{name}", which no run does'
     if not (prepared.isascii() and prepared.isdecimal()):
-        return f'it takes "{prepared}" for "{name}", and what a run prepares has a number'
+        return f'it takes "{prepared}" for "{name}", which is not a name of a staged file'
     with suppress(FileNotFoundError), nofollow.parent(home / name):
         pass  # a link on the way to the place is an error before anything is moved
     try:
@@ -157,8 +157,8 @@ def _fault(home: Path, prepared: str, name: str) -> str:
     except FileNotFoundError:
         return ""  # it was moved to its place before the crash
     if kind == "file":
-        return "" if stat.S_ISREG(mode) else f'what it prepared for "{name}" is no file'
-    return "" if is_run_id(target) else f'what it prepared for "{name}" is no link to a run'
+        return "" if stat.S_ISREG(mode) else f'the staged entry for "{name}" is not a file'
+    return "" if is_run_id(target) else f'the staged entry for "{name}" is not a link to a run'
 
 
 def _apply(home: Path, entries: list[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""What a run used of its machine, over all of its samples."""
+"""Sum up the resource use of a run over all of its samples."""
 
 from __future__ import annotations
 

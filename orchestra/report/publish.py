@@ -67,7 +67,7 @@ class Git:
         """
         full = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
         if self._run(["check-ref-format", full])[0]:
-            raise UsageError(f'"{ref}" is no name for a git ref', "name a branch, or refs/orchestra/NAME")
+            raise UsageError(f'"{ref}" is not a name for a git ref', "name a branch, or refs/orchestra/NAME")
         listed = self.told("worktree", "list", "--porcelain").splitlines()
         if f"branch {full}" in listed:
             raise UsageError(
@@ -98,7 +98,7 @@ class Git:
             commit = self.told("commit-tree", tree, *above, given=message.encode())
             if self._run(["update-ref", "-m", "orchestra report", ref, commit, parent or _NONE])[0] == 0:
                 return Published(ref, commit, fresh=True)
-        raise MachineError(f"somebody moved {ref} {TRIES} times while it was to be moved", "try again")
+        raise MachineError(f"another process moved {ref} {TRIES} times in a row", "try again")
 
     def push(self, ref: str, remote: str) -> None:
         """Bring a ref to a remote under the same name. Raises MachineError when git or the remote refuses."""
@@ -116,7 +116,7 @@ class Git:
         """Return the output of git. Raises MachineError if its exit code is not 0."""
         code, text = self._run(words, given, env)
         if code:
-            raise MachineError(f"`git {' '.join(words[:2])}` refuses: {text.strip()}", "mend that, and try again")
+            raise MachineError(f"`git {' '.join(words[:2])}` refuses: {text.strip()}", "fix that, and try again")
         return text.removesuffix("\n")
 
     def _run(self, words: Sequence[str], given: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, str]:

@@ -48,5 +48,5 @@ def of_specs(env: Mapping[str, str], word: str = "python") -> Interpreter:
     if env.get("VIRTUAL_ENV") and folder == str(Path(env["VIRTUAL_ENV"], "bin")):
         return Interpreter(found, "VIRTUAL_ENV")
     if folder == str(Path(sys.executable).parent):
-        return Interpreter(found, "beside orchestra")
+        return Interpreter(found, "next to orchestra")
     return Interpreter(found, "the first on PATH")

@@ -29,7 +29,7 @@ from orchestra.runtime import dag
 from orchestra.runtime.run.provenance import provenance
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, warn
-from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
 
 Samples = Mapping[str, tuple[float, ...]]
 Entries = Mapping[str, Entry]
@@ -43,17 +43,19 @@ def baseline() -> None:
     """Show or change the usual durations of tests, per method, browser and machine shape."""
 
 
-def _chosen(ctx: click.Context, suite: str | None, profile: str, words: Sequence[str]) -> tuple[Project, Plan, Path]:
+def _chosen(
+    ctx: click.Context, suite: str | None, profile: str, words: Sequence[str], methods: Sequence[str]
+) -> tuple[Project, Plan, Path]:
     project = project_of(ctx)
     name = project.choose(suite)
     plan = dag.load_plan(project, name, profile)
-    select(plan, words)  # a selection without a match is reported, with suggestions
+    select(plan, words, methods)  # a selection without a match is reported, with suggestions
     return project, plan, project.root / PLAN_FOLDER / name
 
 
-def _of(samples: Samples, plan: Plan, words: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """Return the samples of the selected tests; without words of all, also of tests that the plan no longer has."""
-    wanted = set(select(plan, words)) if words else None
+def _of(samples: Samples, plan: Plan, words: Sequence[str], methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Return the samples of the selected tests; without words and methods of all, also of tests that the plan no longer has."""
+    wanted = set(select(plan, words, methods)) if words or methods else None
     return {key: taken for key, taken in samples.items() if wanted is None or key.rsplit(" ", 2)[0] in wanted}
 
 
@@ -61,13 +63,16 @@ def _of(samples: Samples, plan: Plan, words: Sequence[str]) -> dict[str, tuple[f
 @click.argument("selection", nargs=-1, metavar="[TEST]...")
 @suite_option
 @profile_option
+@methods_option
 @click.pass_context
-def show(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str) -> int:
+def show(
+    ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, methods: tuple[str, ...]
+) -> int:
     """Print each baseline: runs, median and MAD, and what counts as slower."""
-    _, plan, home = _chosen(ctx, suite, profile, selection)
-    accepted, samples = baselines.load(home / baselines.FILE), _of(baselines.known(home), plan, selection)
+    _, plan, home = _chosen(ctx, suite, profile, selection, methods)
+    accepted, samples = baselines.load(home / baselines.FILE), _of(baselines.known(home), plan, selection, methods)
     if not samples:
-        why = _disturbed(history.executions(home), set(select(plan, selection)))
+        why = _disturbed(history.executions(home), set(select(plan, selection, methods)))
         fix = "a run with exit code 0 measures one; `orchestra baseline accept` sets it"
         raise UsageError("no baseline for the selected tests", f"{fix}; {why}" if why else fix)
     heads = ("baseline", "runs", "in git", "median s", "MAD s", "slower than s", "faster than s")
@@ -88,6 +93,7 @@ def _row(key: str, taken: Sequence[float], accepted: int, rule: Baseline) -> tup
 @click.argument("selection", nargs=-1, metavar="[TEST]...")
 @suite_option
 @profile_option
+@methods_option
 @click.option(
     "--runs",
     type=click.IntRange(min=1),
@@ -98,16 +104,23 @@ def _row(key: str, taken: Sequence[float], accepted: int, rule: Baseline) -> tup
 @click.option("--machine", default="", metavar="SHAPE", help="Machine shape (default: that of this machine).")
 @click.pass_context
 def accept(
-    ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, runs: int, machine: str
+    ctx: click.Context,
+    selection: tuple[str, ...],
+    *,
+    suite: str | None,
+    profile: str,
+    methods: tuple[str, ...],
+    runs: int,
+    machine: str,
 ) -> int:
     """Make what the latest runs measured the baseline, in the place of what was."""
-    project, plan, home = _chosen(ctx, suite, profile, selection)
+    project, plan, home = _chosen(ctx, suite, profile, selection, methods)
     shape = machine or machine_shape(provenance(project.root, os.environ, __version__))
     place = baselines.place_of(shape, profile)
     records, refused = history.refresh(home)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
-    tasks = set(select(plan, selection))
+    tasks = set(select(plan, selection, methods))
     found = baselines.accepted(records, tasks, place, runs, plan.baseline.window)
     if not found:
         raise UsageError(f'no passing run of the selected tests on "{place}"', _hint(records, tasks, place))
@@ -140,20 +153,31 @@ def _hint(records: Sequence[RunRecord], tasks: Container[str], place: str) -> st
 @click.argument("selection", nargs=-1, metavar="[TEST]...")
 @suite_option
 @profile_option
+@methods_option
 @click.option("--all", "everything", is_flag=True, help="All baselines, of every test and machine.")
 @click.pass_context
-def reset(ctx: click.Context, selection: tuple[str, ...], *, suite: str | None, profile: str, everything: bool) -> int:
+def reset(
+    ctx: click.Context,
+    selection: tuple[str, ...],
+    *,
+    suite: str | None,
+    profile: str,
+    methods: tuple[str, ...],
+    everything: bool,
+) -> int:
     """Delete baselines: the next good runs measure them again."""
-    if not selection and not everything:
+    if not selection and not methods and not everything:
         raise UsageError("which baselines?", "name tests, or write --all")
-    _, plan, home = _chosen(ctx, suite, profile, selection)
+    if everything and (selection or methods):
+        raise UsageError("--all deletes the baselines of every test and method", "remove it, or the selection")
+    _, plan, home = _chosen(ctx, suite, profile, selection, methods)
     if everything:
         # Also one that cannot be read: to start over is its fix.
         _replace(home, {}, {}, None, "all forgotten")
         say("all baselines are deleted")
         return EXIT_OK
     old = baselines.entries(home / baselines.FILE)
-    gone = _of(baselines.known(home), plan, selection)
+    gone = _of(baselines.known(home), plan, selection, methods)
     _replace(home, old, {key: entry for key, entry in old.items() if key not in gone}, gone, f"{len(gone)} forgotten")
     for key in sorted(gone):
         say(unbroken(f"{key}: forgotten"))

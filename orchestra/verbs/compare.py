@@ -2,76 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline, history
-from orchestra.ledger.runs import LAST, last_ended, meant, runs_of
+from orchestra.ledger.runs import LAST, find_run, runs_of
 from orchestra.ledger.view import look
-from orchestra.plan import Plan
-from orchestra.project import PLAN_FOLDER
 from orchestra.report.compare.comparison import Side, agreements, of_method, place_of, with_baselines
 from orchestra.report.compare.comparison import compare as compared
 from orchestra.report.compare.comparison import sides as sides_of
 from orchestra.report.compare.text import Form, agreement_lines, compared_lines
 from orchestra.runtime import dag
+from orchestra.runtime.select import select
 from orchestra.suggest import did_you_mean
+from orchestra.verbs.chosen_run import home_of, with_part
 from orchestra.verbs.group import say
-from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+
+_BRANCH = "branch:"
+_LATEST = 3
 
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra compare                     the methods of the last run\n"
-    "  orchestra compare cli mcp --run ID    two methods of a run\n"
+    "  orchestra compare RUN cli mcp         two methods of a run\n"
     "  orchestra compare RUN                 the methods of a run, by its id or a part that only it has\n"
-    "  orchestra compare RUN last            two runs, `last` is one\n"
+    "  orchestra compare RUN last            two runs, `last` is one; --method mcp: by one method\n"
     "  orchestra compare RUN OTHER last      more than two: who agrees with whom, then each with the first\n"
     "  orchestra compare branch:main last    the last run on a branch, and the last of all"
 )
-@click.argument("sides", nargs=-1, metavar="[FIRST SECOND...]")
+@click.argument("sides", nargs=-1, metavar="[RUN] [FIRST SECOND...]")
 @suite_option
 @profile_option
-@click.option("--run", "run", default=LAST, show_default=True, metavar="RUN", help="Run whose methods are compared.")
+@methods_option
+@click.option("--run", "run", metavar="RUN", help="RUN, where a method has the same name (default: last).")
 @click.option("--markdown", is_flag=True, help="Markdown output.")
 @click.pass_context
 def compare(
-    ctx: click.Context, sides: tuple[str, ...], *, suite: str | None, profile: str, run: str, markdown: bool
+    ctx: click.Context,
+    sides: tuple[str, ...],
+    *,
+    suite: str | None,
+    profile: str,
+    methods: tuple[str, ...],
+    run: str | None,
+    markdown: bool,
 ) -> int:
     """Compare two methods, runs or branches: verdicts, disagreements, what a test and a step take more."""
     project = project_of(ctx)
-    name = project.choose(suite)
-    plan = dag.load_plan(project, name, profile)
-    home = project.root / PLAN_FOLDER / name
-    methods = [method.id for method in plan.methods]
+    home = home_of(project, suite, (*sides, run or LAST))
+    plan = dag.load_plan(project, home.name, profile)
+    known = [method.id for method in plan.methods]
+    select(plan, (), methods)  # an unknown method is reported, with suggestions
     form: Form = "markdown" if markdown else "terminal"
-    if len(sides) == 1 and sides[0] not in methods and (sides[0] == LAST or meant(runs_of(home), sides[0])):
-        run, sides = sides[0], ()
+    if run is None and sides and sides[0] not in known and _has(home, sides[0]) and set(sides[1:]) <= set(known):
+        run, *rest = sides
+        sides = tuple(rest)
+    run = run or LAST
     if not sides:
         found = _sides(home, run)[0]
-        sides = tuple(method for method in methods if of_method(found, method))
+        sides = tuple(method for method in methods or known if of_method(found, method))
         if len(sides) < 2:
             raise UsageError(
-                f"run {run} has one method, {', '.join(sides) or 'or none'}",
+                f"run {run} has one method, {', '.join(sides) or 'or none'}{' of these' if methods else ''}",
                 "name two runs: orchestra compare RUN last",
             )
-    if len(set(sides)) < len(sides):
-        raise UsageError(f"nothing is compared with itself: {', '.join(sides)}", "name two different sides or more")
-    if len(sides) < 2:
-        raise UsageError(
-            f"two sides or more are compared, not {sides[0]} alone, and no run has this id",
-            "`orchestra history` lists the runs; see `orchestra compare --help`",
-        )
-    if len({side in methods for side in sides}) > 1:
-        raise UsageError(f"{', '.join(sides)} are of different kinds", "name methods, or else runs and branches")
-    of = {side: _side(home, plan, side, run) for side in sides}
+        methods = ()
+    _require_sides(home, sides, known, by_method=bool(methods))
+    of = {side: _side(home, side, run, known, methods) for side in sides}
     if len(sides) > 2:
         for line in agreement_lines(agreements({side: tests for side, (tests, _) in of.items()}), form):
             say(line)
         say("")
-    samples = baseline.known(home) if sides[0] in methods else {}
+    samples = baseline.known(home) if sides[0] in known else {}
     one, place = of[sides[0]]
     for number, second in enumerate(sides[1:]):
         if number:
@@ -82,23 +88,57 @@ def compare(
     return EXIT_OK
 
 
-def _side(home: Path, plan: Plan, side: str, run: str) -> tuple[Mapping[str, Side], str]:
-    """The tests of one side, of a method by id of the test, of a run or a branch by task; and where it ran."""
-    if side in {method.id for method in plan.methods}:
+def _has(home: Path, word: str) -> bool:
+    """Return whether a word means a run, or several: `last`, an id or a part of one."""
+    return word == LAST or bool(with_part(home, word))
+
+
+def _require_sides(home: Path, sides: Sequence[str], methods: Sequence[str], *, by_method: bool) -> None:
+    """Raise UsageError if these sides cannot be compared with each other."""
+    if len(set(sides)) < len(sides):
+        raise UsageError(f"nothing is compared with itself: {', '.join(sides)}", "name two different sides or more")
+    for side in sides:
+        if side not in methods and not side.startswith(_BRANCH) and not _has(home, side):
+            every = runs_of(home)
+            latest = ", ".join(every[:_LATEST]) or "none; `orchestra run` creates one"
+            suggestion = did_you_mean(side, [*methods, *every])
+            raise UsageError(f'no run or method "{side}"{suggestion}', f"the latest runs are {latest}")
+    if len(sides) < 2:
+        raise UsageError(
+            f"two sides or more are compared, not {sides[0]} alone",
+            "name a second method or run; see `orchestra compare --help`",
+        )
+    runs = [find_run(home, side, ended=True) for side in sides if _has(home, side) and side not in methods]
+    if len(set(runs)) < len(runs):
+        raise UsageError(f"nothing is compared with itself: {', '.join(sides)}", "name two different runs or more")
+    if len({side in methods for side in sides}) > 1:
+        raise UsageError(f"{', '.join(sides)} are of different kinds", "name methods, or else runs and branches")
+    if by_method and sides[0] in methods:
+        raise UsageError("--method is about runs and branches, and the sides are methods", "remove it, or the sides")
+
+
+def _side(
+    home: Path, side: str, run: str, known: Collection[str], methods: Collection[str]
+) -> tuple[Mapping[str, Side], str]:
+    """Return the tests of one side, of a method by id of the test, of a run or a branch by task; and where it ran."""
+    if side in known:
         found, place = _sides(home, run)
         return of_method(found, side), place
-    if side.startswith("branch:"):
-        branch = side.removeprefix("branch:")
-        records, _ = history.refresh(home)
-        of_branch = [record.run for record in records if record.branch == branch and record.finished]
-        if not of_branch:
-            known = sorted({record.branch for record in records if record.branch})
-            listed = ", ".join(known) or "none"
-            raise UsageError(
-                f'no finished run on branch "{branch}"{did_you_mean(branch, known)}', f"there are {listed}"
-            )
-        side = of_branch[-1]
-    return _sides(home, side)
+    if side.startswith(_BRANCH):
+        side = _last_of(home, side.removeprefix(_BRANCH))
+    found, place = _sides(home, side)
+    return {task: one for task, one in found.items() if not methods or task.partition(":")[0] in methods}, place
+
+
+def _last_of(home: Path, branch: str) -> str:
+    """Return the id of the last finished run on a branch."""
+    records, _ = history.refresh(home)
+    of_branch = [record.run for record in records if record.branch == branch and record.finished]
+    if not of_branch:
+        known = sorted({record.branch for record in records if record.branch})
+        listed = ", ".join(known) or "none"
+        raise UsageError(f'no finished run on branch "{branch}"{did_you_mean(branch, known)}', f"there are {listed}")
+    return of_branch[-1]
 
 
 def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
@@ -108,13 +148,5 @@ def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
         UsageError: there is no such run.
         LedgerError: its ledger is damaged.
     """
-    known = runs_of(home)[::-1]
-    names = meant(known, run)
-    if len(names) > 1:
-        raise UsageError(f'"{run}" is part of {len(names)} runs: {", ".join(names[-3:])}', "give more of the id")
-    folder = last_ended(home) if run == LAST else home / "runs" / names[0] if names else None
-    if folder is None:
-        latest = ", ".join(known[-3:]) or "none; `orchestra run` creates one"
-        raise UsageError(f'no run or method "{run}"{did_you_mean(run, known)}', f"the latest runs are {latest}")
-    view = look(folder)
+    view = look(find_run(home, run, ended=True))
     return sides_of(view), place_of(view)

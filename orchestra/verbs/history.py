@@ -29,7 +29,7 @@ from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.health import LADDER_RUNS, sound_view
-from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
 
 
 @click.command(
@@ -42,6 +42,7 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 @click.argument("selection", nargs=-1, metavar="[TEST]...")
 @suite_option
 @profile_option
+@methods_option
 @click.option("--flaky", "only_flaky", is_flag=True, help="Only flaky tests, those with the greatest impact first.")
 @click.option(
     "--failures", is_flag=True, help="Kinds of failure, transient or permanent, and the policy that they suggest."
@@ -67,6 +68,7 @@ def history(
     *,
     suite: str | None,
     profile: str,
+    methods: tuple[str, ...],
     only_flaky: bool,
     failures: bool,
     runs: int | None,
@@ -83,7 +85,7 @@ def history(
     project = project_of(ctx)
     name = project.choose(suite)
     if pruning:
-        if selection or only_flaky or failures or runs or machine or rebuild or as_json:
+        if selection or methods or only_flaky or failures or runs or machine or rebuild or as_json:
             raise UsageError("--prune removes runs and shows no tests", "give it --keep, --dry-run or --suite only")
         return _prune(project.root / PLAN_FOLDER / name, keep or KEEP, dry_run=dry_run)
     if keep or dry_run:
@@ -91,7 +93,7 @@ def history(
     if only_flaky and failures:
         raise UsageError("--flaky and --failures exclude each other", "ask for one of them")
     plan = dag.load_plan(project, name, profile)
-    tasks = select(plan, selection)
+    tasks = select(plan, selection, methods)
     home = project.root / PLAN_FOLDER / name
     records, refused = past.refresh(home, rebuild=rebuild)
     for sentence in refused:

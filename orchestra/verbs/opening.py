@@ -16,10 +16,9 @@ from orchestra import checkout
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import kept_plan
 from orchestra.ledger.parts import Evidence
-from orchestra.ledger.runs import LAST, find_run
-from orchestra.project import PLAN_FOLDER
 from orchestra.report.live import Live
 from orchestra.report.serve import serve, viewer_folder
+from orchestra.verbs.chosen_run import run_argument, run_folder
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import project_of, suite_option
 
@@ -31,7 +30,7 @@ PORT = click.IntRange(0, 65535)
     "  orchestra open 1a2b --port 8090   the run with this part in its id, at a fixed port\n"
     "  orchestra open --no-browser    print the address only"
 )
-@click.argument("run", required=False, default=LAST)
+@run_argument
 @suite_option
 @click.option("--port", type=PORT, default=0, help="Port of 127.0.0.1 (default: a free one).")
 @click.option("--no-browser", is_flag=True, help="Print the address, and start no browser.")
@@ -42,8 +41,7 @@ def open(ctx: click.Context, run: str, suite: str | None, *, port: int, no_brows
     Only this machine can reach it, and only with the token in the printed address.
     """
     project = project_of(ctx)
-    folder = find_run(project.root / PLAN_FOLDER / project.choose(suite), run)
-    return serve_run(project.root, folder, port=port, browser=not no_browser)
+    return serve_run(project.root, run_folder(project, suite, run), port=port, browser=not no_browser)
 
 
 def serve_run(root: Path, folder: Path, trace: Evidence | None = None, *, port: int = 0, browser: bool = True) -> int:

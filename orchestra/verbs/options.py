@@ -22,6 +22,9 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 suite_option = click.option(
     "--suite", metavar="NAME", shell_complete=_suites, help="Suite name (default: the only suite)."
 )
+methods_option = click.option(
+    "--method", "methods", multiple=True, metavar="NAME", help="Only this method; can be repeated (default: all)."
+)
 profile_option = click.option("--profile", metavar="NAME", default="", help="Profile of the spec (default: none).")
 
 

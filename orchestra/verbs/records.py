@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,23 @@ from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.ledger import integrity, kept_plan
 from orchestra.ledger.audit import audit as examine
 from orchestra.ledger.author import author_of
-from orchestra.ledger.checkpoint import go_back
-from orchestra.ledger.event import CATALOGUE
+from orchestra.ledger.checkpoint import choose, go_back
+from orchestra.ledger.event import CATALOGUE, Event
 from orchestra.ledger.glance import under_way
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
 from orchestra.ledger.reports import bind_reports
-from orchestra.ledger.runs import LAST, LEDGER, find_run
+from orchestra.ledger.runs import LAST, LEDGER
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
-from orchestra.project import PLAN_FOLDER, Project
+from orchestra.project import Project
 from orchestra.report import watch
 from orchestra.report.console import timeline
 from orchestra.report.forms import FORMS
+from orchestra.verbs.chosen_run import home_of, require_methods, run_argument, run_folder, with_part
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.opening import serve_run
-from orchestra.verbs.options import project_of, suite_option
+from orchestra.verbs.options import methods_option, project_of, suite_option
 from orchestra.verbs.publishing import publish_report
 from orchestra.verbs.rejudging import print_gates
 
@@ -44,15 +45,16 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, Path]:
     project = project_of(ctx)
-    return project, find_run(project.root / PLAN_FOLDER / project.choose(suite), run)
+    return project, run_folder(project, suite, run)
 
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra events                          the newest run, an event a line\n"
     "  orchestra events --follow --type verdict  verdicts as they come, until the run ends\n"
+    "  orchestra events 1a2b --method mcp        one method of the run with this part in its id\n"
     "  orchestra events --json                   the ledger's own lines"
 )
-@click.argument("run", required=False, default=LAST)
+@run_argument
 @suite_option
 @click.option("--follow", is_flag=True, help="Follow until the run ends.")
 @click.option("--json", "as_json", is_flag=True, help="JSON output, one event per line.")
@@ -64,22 +66,36 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
     metavar="TYPE",
     help="Only events of this type; can be repeated.",
 )
+@methods_option
 @click.pass_context
 def events(
-    ctx: click.Context, run: str, suite: str | None, *, follow: bool, as_json: bool, types: tuple[str, ...]
+    ctx: click.Context,
+    run: str,
+    suite: str | None,
+    *,
+    follow: bool,
+    as_json: bool,
+    types: tuple[str, ...],
+    methods: tuple[str, ...],
 ) -> int:
     """Print the events of a run, each verified against the chain."""
-    _, folder = _folder(ctx, suite, run)
+    project, folder = _folder(ctx, suite, run)
+    require_methods(project.root, folder, methods)
     tail = Tail(folder / LEDGER)
     while True:
         going = follow and under_way(folder)  # asked before the file is read, so that its last event is not missed
         for event in tail.poll():
-            if not types or event.type in types:
+            if (not types or event.type in types) and (not methods or _method_of(event) in methods):
                 say_json(tail.text.rstrip(b"\n")) if as_json else say(timeline.timeline(event))
         sys.stdout.flush()
         if not going:
             return EXIT_OK
         time.sleep(FOLLOW_SECONDS)
+
+
+def _method_of(event: Event) -> str:
+    """Return the method that an event is about; empty where it is about the run, a server or the machine."""
+    return str(getattr(event.body, "method", "")) or str(getattr(event.body, "task", "")).partition(":")[0]
 
 
 @click.command(
@@ -89,7 +105,7 @@ def events(
     "  orchestra report 1a2b --format md   of the run with this part in its id\n"
     "  orchestra report --commit --push    one commit on refs/orchestra/SUITE, and to its remote"
 )
-@click.argument("run", required=False, default=LAST)
+@run_argument
 @suite_option
 @click.option("--format", "form", type=click.Choice(list(FORMS)), help="Output format on stdout; no file is written.")
 @click.option("--embed", is_flag=True, help="With --format html: put the pictures into the page.")
@@ -148,9 +164,9 @@ def report(
     "  orchestra audit --gates                         each gate evaluated again, from the ledger alone\n"
     "  orchestra audit --policy                        may a green run be believed?\n"
     "  orchestra audit --policy --require clean_tree   for a release: all that ran is in a commit\n"
-    "  orchestra audit --key release.pub.pem           and nobody without the key wrote the record"
+    "  orchestra audit --key release.pub.pem           and only the holder of the key wrote the record"
 )
-@click.argument("run", required=False, default=LAST)
+@run_argument
 @suite_option
 @click.option(
     "--gates", is_flag=True, help="Recompute each number of each gate from the ledger, and evaluate it again."
@@ -253,22 +269,37 @@ def _locked(folder: Path) -> Lock:
 @click.command(
     epilog="\b\nExamples:\n  orchestra rollback                  the checkpoints of the newest run\n"
     "  orchestra rollback cli:basics       back to the end of a group\n"
-    "  orchestra rollback 120 --run 1a2b   by the number of its event"
+    "  orchestra rollback 1a2b             the checkpoints of the run with this part in its id\n"
+    "  orchestra rollback 1a2b 120         back to one of them, by the number of its event"
 )
-@click.argument("checkpoint", required=False, default="")
+@click.argument("words", nargs=-1, metavar="[RUN] [CHECKPOINT]")
 @suite_option
-@click.option("--run", "run", metavar="RUN", default=LAST, help="Run id (default: the newest).")
+@click.option("--run", "run", metavar="RUN", help="RUN, where a checkpoint has the same name (default: the newest).")
+@methods_option
 @click.option("--reason", metavar="TEXT", default="", help="Reason, for the record.")
 @click.pass_context
-def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str, reason: str) -> int:
+def rollback(
+    ctx: click.Context,
+    words: tuple[str, ...],
+    suite: str | None,
+    *,
+    run: str | None,
+    methods: tuple[str, ...],
+    reason: str,
+) -> int:
     """Take a run back to a checkpoint, the end of one of its groups; nothing is removed from its record.
 
     Tests with a later verdict wait again, for `orchestra run --resume`. Without CHECKPOINT: list them.
     """
-    project, folder = _folder(ctx, suite, run)
+    project = project_of(ctx)
+    folder, checkpoint = _goal(project, suite, words, run)
+    require_methods(project.root, folder, methods)
     home, author = folder.parent.parent, author_of(project.root, os.environ)
+    points = [one for one in look(folder, steps=False).checkpoints if not methods or one.body.method in methods]
+    if checkpoint and methods:
+        checkpoint = str(choose(points, checkpoint).seq)
     if not checkpoint:
-        for one in look(folder, steps=False).checkpoints:
+        for one in points:
             say(unbroken(f"{one.seq:>6}  {one.time[:19]}Z  {one.body.method}:{one.body.group}"))
         return EXIT_OK
     with _locked(folder):
@@ -278,3 +309,32 @@ def rollback(ctx: click.Context, checkpoint: str, suite: str | None, *, run: str
         say(unbroken(durations))
     warn("hint: continue with `orchestra run --resume`")
     return EXIT_OK
+
+
+def _goal(project: Project, suite: str | None, words: Sequence[str], run: str | None) -> tuple[Path, str]:
+    """Return the folder of the run to take back, and the checkpoint; empty for the list of them.
+
+    A lone word is a checkpoint of the newest run, if that run has it, else a run, if there is one. So a word that is both
+    never lists another run in place of a step back, and --run states what is a run.
+
+    Raises:
+        UsageError: there are too many words, or no such run.
+    """
+    if len(words) > 1 + (run is None):
+        raise UsageError(
+            f"one run and one checkpoint are meant, not {' '.join(words)}", "see `orchestra rollback --help`"
+        )
+    if run is not None:
+        return run_folder(project, suite, run), words[0] if words else ""
+    if len(words) == 2:
+        return run_folder(project, suite, words[0]), words[1]
+    if not words or words[0] == LAST:
+        return run_folder(project, suite), ""
+    home = home_of(project, suite, words)
+    newest = run_folder(project, home.name)
+    try:
+        choose(look(newest, steps=False).checkpoints, words[0])
+    except UsageError:
+        if with_part(home, words[0]):
+            return run_folder(project, home.name, words[0]), ""
+    return newest, words[0]

@@ -18,8 +18,9 @@ from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
+from orchestra.verbs.chosen_run import home_of
 from orchestra.verbs.group import say, warn
-from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import target
 
@@ -42,15 +43,13 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
     "  orchestra run basics --method mcp   a group by one method\n"
     "  orchestra run --list                what there is\n"
-    "  orchestra run --resume              go on with the newest run, and keep what passed\n"
+    "  orchestra run --resume              resume the newest run, without its passed tests\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
 @suite_option
 @profile_option
-@click.option(
-    "--method", "methods", multiple=True, metavar="NAME", help="Only this method; can be repeated (default: all)."
-)
+@methods_option
 @click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")
 @click.option("--dry-run", is_flag=True, help="Print the tests that would run, in order, with their needs, and stop.")
 @click.option(
@@ -84,7 +83,7 @@ def run(
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
-    name = project.choose(suite)
+    name = home_of(project, suite, () if resume is None else (resume,)).name
     run_id = ""
     if resume is not None:
         if selection or methods:

@@ -1,4 +1,4 @@
-"""`orchestra show TEST --run RUN`: what a run kept of tests, printed or opened."""
+"""`orchestra show RUN TEST`: what a run kept of tests, printed or opened."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
     view = look(folder)
     found = {task: life for task in tasks if not (life := view.life(task)).empty}
     if not found:
-        raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection)}")
+        raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection) or 'any test'}")
     if opened is None:
         for task, life in found.items():
             say("\n".join(lines(task, life, relative(folder, root))))

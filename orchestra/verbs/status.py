@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from orchestra import nofollow
-from orchestra.errors import EXIT_OK, MachineError
+from orchestra.errors import EXIT_OK, MachineError, UsageError
 from orchestra.ledger.glance import glance, under_way
-from orchestra.ledger.runs import LAST, STATE, find_run
+from orchestra.ledger.runs import STATE
 from orchestra.printing import one_line
-from orchestra.project import PLAN_FOLDER
+from orchestra.verbs.chosen_run import require_methods, run_argument, run_folder
 from orchestra.verbs.group import say, say_data, say_json
-from orchestra.verbs.options import project_of, suite_option
+from orchestra.verbs.options import methods_option, project_of, suite_option
 
 WATCH_SECONDS = 0.5
 _LATEST = 3
@@ -39,20 +40,31 @@ _WANTED = frozenset(
     epilog="\b\nExamples:\n  orchestra status            the newest run\n"
     "  orchestra status --watch    until it ends\n  orchestra status --json     state.json"
 )
-@click.argument("run", required=False, default=LAST)
+@run_argument
 @suite_option
+@methods_option
 @click.option("--watch", is_flag=True, help="Print it again after every change, until the run ends.")
 @click.option("--json", "as_json", is_flag=True, help="JSON output: the state.")
 @click.pass_context
-def status(ctx: click.Context, run: str, suite: str | None, *, watch: bool, as_json: bool) -> int:
+def status(
+    ctx: click.Context, run: str, suite: str | None, *, methods: tuple[str, ...], watch: bool, as_json: bool
+) -> int:
     """Show the progress of a run: verdicts, running tests, waiting tests, errors, servers, gates."""
     project = project_of(ctx)
-    folder = find_run(project.root / PLAN_FOLDER / project.choose(suite), run)
+    folder = run_folder(project, suite, run)
+    if methods:
+        if as_json:
+            raise UsageError("--json prints the state.json of the whole run", "remove --method")
+        require_methods(project.root, folder, methods)
     shown = ""
     while True:
         going = under_way(folder)
         _fresh(folder, going=going)
-        text = nofollow.read(folder / STATE).decode() if as_json else "\n".join(lines(_state(folder), going=going))
+        text = (
+            nofollow.read(folder / STATE).decode()
+            if as_json
+            else "\n".join(lines(_state(folder, methods), going=going))
+        )
         if text != shown:
             say_data("\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else "", end="")
             if as_json:
@@ -81,11 +93,32 @@ def _fresh(folder: Path, *, going: bool) -> None:
     write_state(folder / STATE, state_of(look(folder, steps=False)))
 
 
-def _state(folder: Path) -> Mapping[str, Any]:
+def _state(folder: Path, methods: Collection[str]) -> Mapping[str, Any]:
     try:
-        return glance(folder / STATE, _WANTED)
+        state = glance(folder / STATE, _WANTED | {"completed"} if methods else _WANTED)
     except ValueError as error:
         raise MachineError(str(error), "the ledger is complete: `orchestra report` reads it") from error
+    return _of_methods(state, methods) if methods else state
+
+
+def _of_methods(state: Mapping[str, Any], methods: Collection[str]) -> dict[str, Any]:
+    """Return the state with the tests, sessions and checkpoints of some methods only."""
+
+    def of(task: str) -> bool:
+        return task.partition(":")[0] in methods
+
+    counts = Counter(done["verdict"] for task, done in state["completed"].items() if of(task))
+    kept = {name: {task: row for task, row in state[name].items() if of(task)} for name in ("current", "blocked")}
+    return {
+        **state,
+        **kept,
+        "counts": {verdict: counts[verdict] for verdict in state["counts"]},
+        "pending": [task for task in state["pending"] if of(task)],
+        "errors": [error for error in state["errors"] if of(error["task"])],
+        "sessions": {method: row for method, row in state["sessions"].items() if method in methods},
+        "checkpoints": [point for point in state["checkpoints"] if point["method"] in methods],
+        "class_distribution": {},
+    }
 
 
 def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:

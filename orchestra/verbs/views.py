@@ -8,18 +8,19 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from orchestra import draw, nofollow
-from orchestra.errors import EXIT_OK, UsageError
+from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.layers import LAYERS
-from orchestra.ledger.runs import find_run
+from orchestra.ledger.runs import LAST, is_run_id
 from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test, closure
 from orchestra.printing import unbroken
-from orchestra.project import PLAN_FOLDER
+from orchestra.project import Project
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.steps.mcp_calls import mcp_calls, playwright_text
 from orchestra.steps.vocabulary import Step
+from orchestra.verbs.chosen_run import home_of, run_folder, with_part
 from orchestra.verbs.group import say, say_json
-from orchestra.verbs.options import profile_option, project_of, suite_option
+from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.shown import show_kept
 from orchestra.yamltext.places import Places
 
@@ -27,6 +28,7 @@ from orchestra.yamltext.places import Places
 @click.command(epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd")
 @suite_option
 @profile_option
+@methods_option
 @click.option(
     "--format",
     "form",
@@ -36,11 +38,16 @@ from orchestra.yamltext.places import Places
     help="Output format.",
 )
 @click.pass_context
-def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
+def plan(ctx: click.Context, suite: str | None, profile: str, methods: tuple[str, ...], form: str) -> int:
     """Print the graph of a suite: tests in the order in which one worker runs them, with their edges."""
     project = project_of(ctx)
     name = project.choose(suite)
     compiled = dag.load_plan(project, name, profile)
+    if methods:
+        if form == "json":
+            raise UsageError("--format json prints the whole plan", "remove --method")
+        by = {task.partition(":")[2] for task in select(compiled, (), methods)}
+        compiled = compiled.narrowed(by)
     if form == "json":
         say_json(nofollow.read(project.root / project.plan_file(name, profile)), end="")
     elif form == "mermaid":
@@ -52,20 +59,22 @@ def plan(ctx: click.Context, suite: str | None, profile: str, form: str) -> int:
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra show B004               as it will run\n"
-    "  orchestra show B004 --method mcp  the tool calls\n  orchestra show B004 --run last    what the newest run kept of it"
+    "  orchestra show B004 --method mcp  the tool calls\n"
+    "  orchestra show last B004          the result of the newest run\n"
+    "  orchestra show 1a2b B004          the result of the run with this part in its id"
 )
-@click.argument("selection", nargs=-1, required=True, metavar="TEST...")
+@click.argument("selection", nargs=-1, required=True, metavar="[RUN] TEST...")
 @suite_option
 @profile_option
 @click.option("--method", metavar="NAME", help="Method whose calls are shown (default: the first that runs the test).")
-@click.option("--run", "run", metavar="RUN", help="Show the result of this run instead; `last` for the newest.")
+@click.option("--run", "run", metavar="RUN", help="RUN, where a test has the same name; `last` for the newest.")
 @click.option(
     "--open",
     "opened",
     metavar="[KIND]",
     is_flag=False,
     flag_value="",
-    help="With --run: open the files of a kind (default: screenshot, else log).",
+    help="With RUN: open the files of a kind (default: screenshot, else log).",
 )
 @click.pass_context
 def show(
@@ -78,13 +87,19 @@ def show(
     run: str | None,
     opened: str | None,
 ) -> int:
-    """Print tests as they will run: place, edges, health rows, and each step as a Playwright or MCP tool call."""
+    """Print tests as they will run: place, edges, health rows, and each step as a Playwright or MCP tool call.
+
+    With RUN: print their results in that run, of every test without TEST.
+    """
     project = project_of(ctx)
-    name = project.choose(suite)
+    if run is None and _is_run(project, suite, profile, selection[0]):
+        run, *rest = selection
+        selection = tuple(rest)
     if run is not None:
-        return show_kept(project.root, find_run(project.root / PLAN_FOLDER / name, run), selection, method, opened)
+        return show_kept(project.root, run_folder(project, suite, run), selection, method, opened)
     if opened is not None:
-        raise UsageError("--open needs --run", "add --run RUN")
+        raise UsageError("--open needs a run", "name one before the test: `orchestra show last TEST --open`")
+    name = project.choose(suite)
     compiled = dag.load_plan(project, name, profile)
     tasks = select(compiled, selection, [method] if method else [])
     places = Places(project.root, compiled.sources, compiled.profile)
@@ -100,6 +115,20 @@ def show(
         shown.add(test_id)
         say("\n".join(map(unbroken, describe(compiled, tests[test_id], methods[by], places))))
     return EXIT_OK
+
+
+def _is_run(project: Project, suite: str | None, profile: str, word: str) -> bool:
+    """Return whether a word means a run: `last`, an id, or a part of one that no test, group or tag is called."""
+    if word == LAST or is_run_id(word):
+        return True
+    home = home_of(project, suite, (word,))
+    if not with_part(home, word):
+        return False
+    try:
+        select(dag.load_plan(project, home.name, profile), (word,))
+    except OrchestraError:
+        return True
+    return False
 
 
 def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Errors beside the assertions, by both browser methods: one run of a page that makes one error of each layer."""
+"""Errors outside assertions, by both browser methods: one run of a page that makes one error of each layer."""
 
 from __future__ import annotations
 

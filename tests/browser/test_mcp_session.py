@@ -287,7 +287,7 @@ KILL_SOON = "() => { setTimeout(() => fetch('/do/kill'), 300); setTimeout(() => 
 def test_a_server_killed_in_a_click_ends_the_attempt(run, site):
     site.deeds["kill"] = run.kill_server
     told = failure(run(at("kill"), press("Do"), logged("click;")), "error", "crash")
-    assert told.message == "the MCP server died in this step, which must not be done twice"
+    assert told.message == "the MCP server died in this step, which is not repeatable"
     assert told.step == 1
     passed(run(OPEN, HEADING))
 
@@ -319,7 +319,7 @@ def test_a_server_that_hangs_in_a_click_ends_the_attempt(run, site):
     passed(run(OPEN))
     site.deeds["kill"] = run.stop_server
     told = failure(run(at("kill"), press("Do"), logged("click;")), "error", "crash")
-    assert told.message == "the MCP server does not answer in this step, which must not be done twice"
+    assert told.message == "the MCP server does not answer in this step, which is not repeatable"
     passed(run(OPEN, HEADING))
 
 

@@ -68,7 +68,7 @@ def test_a_value_that_json_has_no_form_for(both, case):
     cli, mcp = failed(
         both(page("x"), {"evaluate": script}, {"evaluate": {"script": script, "equals": None}}, opened=False)
     )
-    assert cli.failure.message == f"the script gave a value that JSON has no form for: {words}"
+    assert cli.failure.message == f"the script returned a value without a JSON form: {words}"
     assert (mcp.failure.message, mcp.failure.step) == (cli.failure.message, 2)
 
 
@@ -226,7 +226,7 @@ def test_several_files_for_what_is_made_by_a_click(both):
     "step, words",
     [
         ({"css": "#one", "files": ["a.txt", "b.txt"]}, "Non-multiple file input can only accept single file"),
-        ({"text": "Nothing", "files": ["a.txt"]}, "it is no file input, and a click on it opened no file chooser"),
+        ({"text": "Nothing", "files": ["a.txt"]}, "it is not a file input, and a click on it opened no file chooser"),
     ],
 )
 def test_files_that_nothing_takes(both, step, words):

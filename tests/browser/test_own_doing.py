@@ -82,22 +82,38 @@ def test_requests_that_are_given_up_because_the_page_is_left(each):
     ]
 
 
+ABORTS = page(
+    "<script>addEventListener('unhandledrejection', () => { window.gaveUp = true; });"
+    "const end = new AbortController(); fetch('/silent', end); end.abort();</script>"
+)
+HANDLED = page("<script>for (let more = 4; more--;) fetch('/silent?' + more).catch(() => 0);</script>")
+REFUSED = page("<script>fetch('http://127.0.0.1:1/')</script>")
+
+
 def test_a_request_that_the_page_gives_up_itself(each):
     """The page is not left: its promise that nothing handles is an error of the page."""
-    aborts = page(
-        "<script>addEventListener('unhandledrejection', () => { window.gaveUp = true; });"
-        "const end = new AbortController(); fetch('/silent', end); setTimeout(() => end.abort(), 1500);</script>"
-    )
-    for signs in texts(each(aborts, GAVE_UP, SETTLE, opened=False), "page_errors"):
+    for signs in texts(each(ABORTS, GAVE_UP, SETTLE, opened=False), "page_errors"):
         assert len(signs) == 1
         assert "abort" in signs[0].lower()
 
 
 def test_a_request_that_fails_before_the_page_is_left(each):
-    refused = page("<script>fetch('http://127.0.0.1:1/')</script>")
-    for signs in texts(each(refused, SETTLE, OTHER, SETTLE, opened=False), "page_errors"):
+    for signs in texts(each(REFUSED, SETTLE, OTHER, SETTLE, opened=False), "page_errors"):
         assert len(signs) == 1
         assert "fetch" in signs[0]
+
+
+@pytest.mark.parametrize("own", [[ABORTS, GAVE_UP], [REFUSED, SETTLE]], ids=["aborts", "refused"])
+def test_requests_given_up_by_an_earlier_page_excuse_none_of_a_later_one(each, own):
+    """The pages follow each other within the time in which an error of the first could still come."""
+    results = each(HANDLED, OTHER, *own, SETTLE, opened=False)
+    assert [len(signs) for signs in texts(results, "page_errors")] == [1, 1]
+
+
+@pytest.mark.parametrize("own", [[ABORTS, GAVE_UP], [REFUSED, SETTLE]], ids=["aborts", "refused"])
+def test_requests_given_up_by_an_earlier_test_excuse_none_of_a_later_one(each, own):
+    passed(each(HANDLED, OTHER, opened=False))
+    assert [len(signs) for signs in texts(each.again()(*own, SETTLE, opened=False), "page_errors")] == [1, 1]
 
 
 def test_requests_of_a_test_that_has_ended_are_charged_to_none(each):

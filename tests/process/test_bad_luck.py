@@ -87,7 +87,7 @@ def test_a_checkout_of_another_user_is_run_and_git_is_told_of(of_another):
     assert f"note        the record has no commit and no branch: {told}" in ended.err
     assert project.run("audit", "--policy", **env).code == 0
     strict = project.run("audit", "--policy", "--require", "clean_tree", **env)
-    assert (strict.code, "git knew no work tree of the run" in strict.out) == (1, True)
+    assert (strict.code, "the run was outside a git work tree" in strict.out) == (1, True)
     commit = project.run("report", "--commit", **env)
     assert (commit.code, f"nothing can be committed: {told}" in commit.err) == (2, True)
     assert told in project.process("doctor", **env).out

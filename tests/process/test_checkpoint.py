@@ -73,7 +73,7 @@ def test_the_baseline_is_again_what_the_run_found(copy):
     told = copy.run("rollback", "first")
     assert (told.code, told.out.splitlines()[-1]) == (
         0,
-        "durations.json is again what it was before the run changed it",
+        "durations.json is restored to its state before the run",
     )
     assert file.read_bytes() == before
     assert copy.run("audit").code == 1  # it waits to go on

@@ -13,7 +13,7 @@ def test_the_verb_compares_methods_runs_and_branches(project):
     project.write(f"{spec}tests: {{a: {py('pass')}, b: {py('pass')}}}\n").compile()
     nothing = project.run("compare")
     assert nothing.code == 2
-    assert 'no run or method "last"' in nothing.err
+    assert 'no run of suite "s" is recorded yet' in nothing.err
     assert project.run("run").code == 0
     told = project.run("compare")
     assert told.code == 0, told.err

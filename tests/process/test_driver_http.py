@@ -148,7 +148,7 @@ def test_nothing_at_a_path_and_no_json(run):
     told = failure(run({"http": {"GET": "/data.json", "base": "s", "match": {"$.no": 1}}}), "failed", "assertion")
     assert "has nothing at $.no" in told.message
     told = failure(run({"http": {"GET": "/note.txt", "base": "s", "save": {"a": "$"}}}), "failed", "assertion")
-    assert "is no JSON" in told.message
+    assert "is not JSON" in told.message
     assert told.found.startswith("# Note")
 
 
@@ -321,7 +321,7 @@ def test_same_knows_the_kinds_of_json():
         ({"text": {"contain": "AMD"}}, "does not contain the text"),
         ({"text": {"match": "^AMD"}}, "does not match"),
         ({"text": {"equal": "role"}}, "is another text"),
-        ({"json": {"$": 1}}, "is no JSON"),
+        ({"json": {"$": 1}}, "is not JSON"),
     ],
 )
 def test_a_file_that_is_not_as_wanted(wanted, message):
@@ -345,7 +345,7 @@ def test_a_file_as_wanted():
 def test_a_file_that_is_no_text():
     with pytest.raises(StepError, match="is not UTF-8"):
         judge_file(b"\xff\xfe\xff", {"text": {"contain": "a"}}, "the file")
-    with pytest.raises(StepError, match="is no JSON"):
+    with pytest.raises(StepError, match="is not JSON"):
         judge_file(b"\xff\xfe\xff", {"json": {"$": 1}}, "the file")
     with pytest.raises(StepError, match="cannot be read: missing") as told:
         judge_text("a", {"match": "("}, "the file")
@@ -379,7 +379,7 @@ def test_several_matches_are_a_list():
         ),
         (json.dumps(["a" * 60 + "!"]).encode(), "$[?match(@, '(a|aa)+')]", "did not end within 1 s of processor time"),
         (b"[" + b"[]," * 200_000 + b"1]", "$.*", "leads to more than 100000 values"),
-        (b"[" * 100_000, "$", "is no JSON: maximum recursion depth"),
+        (b"[" * 100_000, "$", "is not JSON: maximum recursion depth"),
         (b"[" * 900 + b"1" + b"]" * 900, "$..a", "is not a JSONPath: recursion limit exceeded"),
         (b"[1]", "$[", "is not a JSONPath: "),
     ],
@@ -387,11 +387,11 @@ def test_several_matches_are_a_list():
 def test_a_path_costs_its_limit(data, path, message):
     with pytest.raises(StepError, match=f"the file.* {message}") as told:
         judge_file(data, {"json": {path: 1}}, "the file")
-    assert told.value.kind == ("assertion" if "no JSON:" in message else "setup")
+    assert told.value.kind == ("assertion" if "not JSON:" in message else "setup")
     judge_file(b"[1]", {"json": {"$[0]": 1}}, "the file")
 
 
 def test_csv_is_read_line_by_line():
-    with pytest.raises(StepError, match="is no CSV: field larger than field limit"):
+    with pytest.raises(StepError, match="is not CSV: field larger than field limit"):
         judge_csv("a\n" + "b" * 200_000, {"rows": 1}, "the file")
     judge_csv("a\n" + "b\n" * 300_000, {"rows": 300_000, "contains": {"a": "b"}}, "the file")

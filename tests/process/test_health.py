@@ -214,7 +214,7 @@ def test_a_wrong_answer_is_told_and_a_right_one_accepted_later(ground, mode, sai
     matrix = ground.matrix(bad, good)
     matrix.request(["bad", "good"])
     ground.until(matrix, ["bad"], lambda row: row.state == "failed")
-    assert matrix.row("bad").reason.startswith(f"is not to be reached: GET http://127.0.0.1:{port}/")
+    assert matrix.row("bad").reason.startswith(f"is not reachable: GET http://127.0.0.1:{port}/")
     assert said in matrix.row("bad").reason
     assert matrix.row("good").state == "starting"
     ground.mode("good", "ok")
@@ -412,7 +412,7 @@ def test_a_reply_of_the_wrong_server_elsewhere_is_refused(ground):
     assert [row.required for row in rows] == [True, True, True, False]
     assert rows[0].url == f"http://127.0.0.1:{low}"
     assert rows[1].reason == (
-        f"is not to be reached: GET http://127.0.0.1:{low}/ was answered by another server: "
+        f"is not reachable: GET http://127.0.0.1:{low}/ was answered by another server: "
         "its header 'Server' is 'tiny', not 'huge'"
     )
 
@@ -563,7 +563,7 @@ def test_past_the_ladder_it_has_failed_and_so_has_what_needs_it(ground):
     ground.settle(matrix, "backend", "frontend")
     os.kill(matrix.row("backend").pid, signal.SIGKILL)
     ground.until(matrix, ["backend", "frontend"], lambda row: row.state == "failed")
-    why = "ended with signal SIGKILL while tests ran, and no rung of its `recover` starts it again"
+    why = "ended with signal SIGKILL while tests ran, and no step of its `recover` restarts it"
     assert matrix.row("backend").reason == why
     assert matrix.row("backend").hint == "write recover: [retry, restart]"
     assert matrix.row("frontend").reason == f"needs backend, which {why}"
@@ -598,7 +598,7 @@ def test_without_a_ladder_a_death_is_the_end_and_the_mend_is_said(ground):
     ground.until(matrix, ["backend"], lambda row: row.state == "failed")
     row = matrix.row("backend")
     assert row.reason == "ended with exit code 0 while tests ran and has no `recover`"
-    assert row.hint == "declare a ladder: recover: [restart]"
+    assert row.hint == "declare a recovery policy: recover: [restart]"
 
 
 def test_a_port_that_was_taken_between_death_and_restart_is_passed_over(ground):

@@ -61,7 +61,7 @@ def test_python_of_a_spec_is_the_user_s_everywhere(project: SuiteProject, active
     [
         ("on PATH", "{active}/bin/python; the first on PATH"),
         ("active, not on PATH", "{active}/bin/python; VIRTUAL_ENV"),
-        ("none", "{own}/python; beside orchestra"),
+        ("none", "{own}/python; next to orchestra"),
     ],
 )
 def test_doctor_names_the_python_of_specs(project, active, tmp_path_factory, case, words):

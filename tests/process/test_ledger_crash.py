@@ -8,9 +8,9 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from orchestra.ledger.log import Writer, read, verify
+from orchestra.ledger.log import Writer, read
 from orchestra.ledger.view import view_of
-from tests.support.ledgers import note
+from tests.support.ledgers import note, verify
 from tests.support.paths import ROOT
 
 # Says a number only after the event that carries it is on the disk.

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from orchestra.errors import MachineError
 from orchestra.ledger.event import Note
-from orchestra.ledger.log import Writer, verify
+from orchestra.ledger.log import Writer
+from tests.support.ledgers import verify
 
 def fill(path, mend):
     writer = Writer(path, now=lambda: datetime.now(UTC))
@@ -42,7 +43,7 @@ def test_a_limit_on_file_sizes_stops_the_record_at_a_whole_line(tmp_path):
     assert done.stderr == ""
     assert done.stdout == (
         'cannot write "PATH": file too large\n'
-        "raise the limit on file sizes (`ulimit -f`), then go on with `orchestra run --resume`\n"
+        "raise the limit on file sizes (`ulimit -f`), then continue with `orchestra run --resume`\n"
         "None\n"
     )
 
@@ -70,7 +71,7 @@ def test_a_full_disk_and_a_read_only_one_are_told_and_leave_whole_lines(tmp_path
     assert done.stderr == ""
     assert done.stdout == (
         'cannot write "PATH": no space left on device\n'
-        "free some space, then go on with `orchestra run --resume`\n"
+        "free some space, then continue with `orchestra run --resume`\n"
         "None\n"
         'cannot open "FOLDER/other.jsonl": read-only file system\n'
         "mount the file system writable, or choose another folder with `orchestra -C DIR`\n"

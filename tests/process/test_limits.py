@@ -73,7 +73,7 @@ REASONS = {
     "cli:twice": "has more than 64 MB",
     "cli:codings": "the reply cannot be decoded: it has 4 content codings, at most 3 are read",
     "cli:head": "no whole reply within 1 s",
-    "cli:deep": "is no JSON: maximum recursion depth exceeded",
+    "cli:deep": "is not JSON: maximum recursion depth exceeded",
     "cli:path": "did not end within 1 s of processor time",
     "cli:probe": "requires packed, which did not get ready within 2 s: GET http://127.0.0.1:",
     "cli:junit": f"{JUNIT} has more than 100 levels of nested elements",

@@ -101,7 +101,7 @@ def test_http_without_a_server_and_without_an_address(ground):
     assert ask(ground, "http", {"url": f"http://127.0.0.1:{port}/"}).reason == (
         f"GET http://127.0.0.1:{port}/: nothing listens there"
     )
-    assert ask(ground, "http", {}).reason == "it has no address to ask"
+    assert ask(ground, "http", {}).reason == "it has no address to probe"
     for wrong in ("nonsense", "http://", "http://x:99999999/"):
         assert ask(ground, "http", {"url": wrong}) == Answer(
             f"{wrong!r} is not an address", "write http://host:port/path", final=True
@@ -149,7 +149,7 @@ def test_http_trusts_a_certificate_only_when_it_is_known_or_told_to(ground, http
     opens = {"url": https, "headers": {"X-Key": "open"}}
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     refused = ask(ground, "http", opens)
-    assert refused.reason == f"GET {https}: its certificate is not to be trusted: self-signed certificate"
+    assert refused.reason == f"GET {https}: its certificate is not trusted: self-signed certificate"
     assert "SSL_CERT_FILE" in refused.hint
     assert "verify_tls: false" in refused.hint
     assert ask(ground, "http", {**opens, "verify_tls": False}).reason == ""
@@ -253,7 +253,10 @@ def test_file_judges_presence_space_and_age(ground):
     assert ask(ground, "file", {"path": "market.json", "free_megabytes": 1, "max_age_seconds": 1000}) == Answer()
     old = time.time() - 5000
     os.utime(path, (old, old))
-    assert "s ago; allowed are 1000 s" in ask(ground, "file", {"path": "market.json", "max_age_seconds": 1000}).reason
+    assert (
+        "s ago; at most 1000 s are allowed"
+        in ask(ground, "file", {"path": "market.json", "max_age_seconds": 1000}).reason
+    )
     full = ask(ground, "file", {"path": ".", "free_megabytes": 10**9})
     assert full.reason.endswith("MB free, not 1000000000")
 

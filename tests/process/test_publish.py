@@ -67,7 +67,7 @@ def test_the_report_of_a_run_is_committed_and_pushed(checkout, tmp_path):
     assert "which has this report already" in again.out
     for words, said in (
         (["--commit", "--ref", "trunk"], 'the branch "trunk" is checked out'),
-        (["--commit", "--ref", "a..b"], '"a..b" is no name for a git ref'),
+        (["--commit", "--ref", "a..b"], '"a..b" is not a name for a git ref'),
         (["--ref", "x"], "--ref and --push need --commit"),
         (["--commit", "--format", "md"], "exclude each other"),
     ):
@@ -130,7 +130,7 @@ def test_a_ref_that_moved_is_read_again_and_what_moved_it_is_kept(checkout):
 def test_a_ref_that_moves_again_and_again_is_given_up(checkout):
     moving = Moved(checkout)
     moving.times = TRIES
-    with pytest.raises(MachineError, match="somebody moved refs/orchestra/x"):
+    with pytest.raises(MachineError, match="another process moved refs/orchestra/x"):
         moving.publish("refs/orchestra/x", {"mine": b"m"}, "mine")
     assert "mine" not in git(checkout, "ls-tree", "-r", "--name-only", "refs/orchestra/x")
 

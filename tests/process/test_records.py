@@ -239,7 +239,7 @@ def test_what_was_kept_is_opened_by_the_systems_own_program(done, tmp_path):
     assert done.process("show", "b", "--run", "last", "--open", PATH=path).code == 0
     told = done.run("show", "b", "--run", "last", "--open", "trace")
     assert (told.code, 'there is no file of the kind "trace"; there is log' in told.err) == (2, True)
-    assert "--open needs --run" in done.run("show", "b", "--open").err
+    assert "--open needs a run" in done.run("show", "b", "--open").err
     while not (tmp_path / "opened").exists():  # it is not waited for
         time.sleep(0.01)
     assert (tmp_path / "opened").read_text().strip().endswith("attempts/cli/b/1/output.log")

@@ -117,7 +117,7 @@ LIES = {
     "a duration": (of_task("one:good", seconds=86400.0), "DIFFERS"),
     "the end": (
         lambda kind, body: body["gates"].update({"after:rates": "passed"}) if kind == "run_finished" else None,
-        "the end of the run tells another result",
+        "the end of the run has another result",
     ),
 }
 
@@ -219,7 +219,7 @@ def test_a_condition_that_is_false_at_the_end_is_held_only_by_a_gate_that_has_ti
 def test_a_gate_that_nobody_judged_is_said():
     finished = RunFinished(exit_code=0, counts={}, seconds=1.0, gates={"during:calm": "warned"})
     found = list(rejudge(made.events(START, finished), lambda _: PLAN))
-    assert {one.gate for one in found if one.fault == "it applies and was never judged"} == {
+    assert {one.gate for one in found if one.fault == "it applies and was never evaluated"} == {
         "during:calm",
         "after:all_judged",
         "after:none_silent",

@@ -18,6 +18,7 @@ from orchestra import plan as plans
 from orchestra.ledger import log
 from orchestra.ledger.view import look
 from orchestra.report import watch
+from tests.support.ledgers import verify
 from tests.support.limits import bound_by_modes, limited
 from tests.support.project import HEAD, Ended, SuiteProject, environment, py
 
@@ -103,7 +104,7 @@ def test_tests_that_need_no_browser_run_without_one(project):
     project.write(f"{BROWSER}tests:\n  x: {{steps: [{{goto: '{PAGE}'}}]}}\n  y: {OK}\n").compile()
     told(project.run("run", "y", ORCHESTRA_BROWSER="/no/such"), 0)
     done = project.run("run", ORCHESTRA_BROWSER="/no/such")
-    told(done, 3, "`orchestra doctor` says what mends it")
+    told(done, 3, "`orchestra doctor` has a hint")
     assert project.verdicts() == {"cli:x": "blocked", "cli:y": "passed"}
     assert 'ORCHESTRA_BROWSER names "/no/such"' in project.reasons()["cli:x"]
 
@@ -454,7 +455,7 @@ def test_a_mistake_of_ours_ends_the_run_with_a_file_to_send(project):
     verdicts = project.verdicts()
     assert (verdicts["cli:a"], verdicts["cli:b"], verdicts["cli:c"]) == ("passed", "error", "error")
     assert project.reasons()["cli:c"].startswith("never ran: this is a bug of orchestra")
-    assert log.verify(project.folder / "events.jsonl") is None
+    assert verify(project.folder / "events.jsonl") is None
     assert left(project) == []
 
 

@@ -273,10 +273,10 @@ def test_a_folder_of_somebody_else_is_not_trusted(tmp_path, monkeypatch):
     monkeypatch.setattr(port, "_SHARED", tmp_path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"orchestra-ports-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(MachineError, match="belongs to somebody else"):
+    with pytest.raises(MachineError, match="belongs to another user"):
         locks_folder(os.getuid())
     assert locks_folder(os.getuid() + 1) if os.getuid() != tmp_path.stat().st_uid else True
-    with pytest.raises(MachineError, match="belongs to somebody else"):
+    with pytest.raises(MachineError, match="belongs to another user"):
         locks_folder(os.getuid() + 1)
 
 

@@ -76,8 +76,8 @@ def test_what_no_run_writes_is_refused_and_nothing_is_touched(project, name):
     before = everything(project.root)
     with pytest.raises(MachineError) as refused:
         recover(home)
-    assert f'"{home / ".commit.json"}" is no journal that orchestra wrote: ' in refused.value.message
-    assert "nothing was touched" in refused.value.message
+    assert f'"{home / ".commit.json"}" is not a journal of orchestra: ' in refused.value.message
+    assert "nothing was changed" in refused.value.message
     assert "remove it" in refused.value.hint
     assert everything(project.root) == before
 
@@ -123,7 +123,7 @@ def test_a_journal_of_a_run_that_was_cut_off_is_carried_out(project):
 def test_a_run_writes_no_other_journal(tmp_path):
     change = Transaction(tmp_path)
     for name in ("plan.json", "../x", "runs/last"):
-        with pytest.raises(ValueError, match="is no file that a run changes"):
+        with pytest.raises(ValueError, match="is not a file that a run changes"):
             change.write(name, b"")
-    with pytest.raises(ValueError, match="is no link that a run changes"):
+    with pytest.raises(ValueError, match="is not a link that a run changes"):
         change.link(history.LAST, RUN)

@@ -70,7 +70,8 @@ def fragments() -> frozenset[bytes]:
 FRAGMENTS = sorted(fragments())
 _ANY = BytesAhoCorasick(FRAGMENTS)
 _BETWEEN = re.compile(rb"\x1b\[[0-9;]*m|\\+u001b\[[0-9;]*m|\r?\n *|\\+r|\\+n *")
-_SECTION = re.compile(rb"QQ([a-z]+)f(\d\d)QQ(.*?)QQeQQ", re.DOTALL)
+_SECTION = re.compile(rb"QQ([a-z]+)f(\d\d)QQ((?:(?!QQ[a-z]+f\d\dQQ).)*?)QQeQQ", re.DOTALL)
+"""A form in its place. One that was cut off does not reach into the next."""
 
 
 def shown(data: bytes) -> bytes | None:

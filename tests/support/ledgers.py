@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.event import Note
+from orchestra.ledger.log import Damage, LedgerError, Tail
 from tests.support.paths import ROOT
 
 START = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -29,6 +30,17 @@ class Clock:
 
 def note(text):
     return Note(message=text)
+
+
+def verify(path):
+    """Return the first damage of a ledger that nobody writes, or None. Half a line at its end is damage, too."""
+    tail = Tail(path, strict=True)
+    try:
+        for _ in tail.poll():
+            pass
+    except LedgerError as error:
+        return error.damage
+    return Damage(path, tail.tip.seq + 1, f"truncated last line ({tail.torn} bytes)") if tail.torn else None
 
 
 def relinked(path, seq, change):

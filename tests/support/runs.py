@@ -153,7 +153,7 @@ def failure(**changes: Any) -> dict[str, Any]:
 
 
 def beside(text: str = "no price 7") -> list[dict[str, Any]]:
-    """Errors beside the assertions: one more than is told with a verdict."""
+    """Errors outside assertions: one more than is told with a verdict."""
     where = ("http://127.0.0.1:3000/app.js:3", "", "", "services/backend.log:12")
     layers = ("page_errors", "console_errors", "open_dialogs", "service_logs")
     return [

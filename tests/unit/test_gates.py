@@ -109,7 +109,7 @@ def test_a_condition_that_has_no_value_is_an_error_of_its_gate_with_its_line(pha
     assert gates.failed()
     where = f"{phase}:many (s.yaml of /gates/{phase}/many/require)"
     note, judged, *rest = events
-    assert note == Note(kind="gate", message=f"{where} cannot be judged, and is not held: {error}")
+    assert note == Note(kind="gate", message=f"{where} cannot be evaluated, and fails: {error}")
     assert judged.message.endswith(f"({error})")
     assert not any(isinstance(body, Note) for body in rest)
 

@@ -173,7 +173,7 @@ def test_last_executions_come_from_the_other_cache_when_their_file_is_gone(tmp_p
     file = tmp_path / history.LAST
     expected = {"cli:a": Past(1.0, "1", "d"), "cli:b": Past(2.0)}
     assert history.load(file) == expected
-    history.save(file, {"cli:a": Past(7.0, "1", "d")})
+    file.write_bytes(history.encoded({"cli:a": Past(7.0, "1", "d")}))
     assert history.load(file) == {"cli:a": Past(7.0, "1", "d")}
     file.write_text('{"cli:a": {"seconds": 1.0}}')  # as the first version wrote it
     assert history.load(file) == expected

@@ -64,7 +64,7 @@ BAD: dict[str, tuple[str, list[samples.Made]]] = {
     "all_selected": ("cli:B002 has no verdict", [start(), *first(), FRESH]),
     "steps_ran": ("all of its 2 steps were skipped", [start(), *first(steps=ran("skipped")), *SECOND, FRESH]),
     "time_taken": ("cli:B001 passed in 0.000 ms", [start(), *first(seconds=0.0), *SECOND, FRESH]),
-    "evidence_kept": ("nothing was kept", [start(), *FAILED, samples.verdict("cli:B001", "failed"), *SECOND, FRESH]),
+    "evidence_kept": ("has no evidence", [start(), *FAILED, samples.verdict("cli:B001", "failed"), *SECOND, FRESH]),
     "plan_fresh": ("was changed while", [start(), *first(), *SECOND, STALE]),
     "clean_tree": ("7 files differ from commit bbb", [start(provenance=DIRTY), *first(), *SECOND, FRESH]),
     "not_degraded": ("backend on failover", [start(), *first(degraded=["backend on failover"]), *SECOND, FRESH]),

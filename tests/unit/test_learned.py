@@ -157,8 +157,8 @@ def test_lessons_are_told_with_their_numbers():
     assert "declared for 1 test: retries: {max: 1, on: [timeout]}" in lines
     assert "declared for 1 test: retries: {max: 0}" in lines
     assert "suggested: retries: {max: 2, on: [timeout]}" in lines
-    assert "rung back restart: 3 of 4 brought it back, chance 0.67, 2.0 s in the median" in lines
-    assert "ladder back: declared [retry, restart, failover]; suggested: recover: [restart, retry, failover]" in lines
+    assert "step back restart: 3 of 4 succeeded, chance 0.67, 2.0 s in the median" in lines
+    assert "recovery back: declared [retry, restart, failover]; suggested: recover: [restart, retry, failover]" in lines
 
 
 def test_nothing_to_learn_is_said():

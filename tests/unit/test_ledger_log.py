@@ -19,9 +19,9 @@ from orchestra.errors import MachineError
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.event import GateJudged, Note, RunResumed, Seal, Unknown
-from orchestra.ledger.log import LedgerError, Tail, Writer, read, run_id, utc_stamp, verify
+from orchestra.ledger.log import LedgerError, Tail, Writer, read, run_id, utc_stamp
 from orchestra.ledger.versions import event_schema
-from tests.support.ledgers import Clock, note, relinked
+from tests.support.ledgers import Clock, note, relinked, verify
 
 
 def filled(path, count=5):
@@ -167,7 +167,7 @@ def test_a_damaged_line_is_named_and_the_ledger_is_not_opened_for_writing(tmp_pa
     events = read(path)
     assert next(events).body == note("number 0")
     with pytest.raises(
-        LedgerError, match=r"events\.jsonl:2: its content has the hash [0-9a-f]{12}…, it says "
+        LedgerError, match=r"events\.jsonl:2: its content has the hash [0-9a-f]{12}…, but it states "
     ) as caught:
         next(events)
     assert caught.value.damage == verify(path)
@@ -180,8 +180,8 @@ def test_a_damaged_line_is_named_and_the_ledger_is_not_opened_for_writing(tmp_pa
 @pytest.mark.parametrize(
     "line, message",
     [
-        (b"", "it is not an event: there is no hash where one belongs"),
-        (b"{}", "it is not an event: there is no hash where one belongs"),
+        (b"", "it is not an event: it has no hash"),
+        (b"{}", "it is not an event: it has no hash"),
         (
             b'{"a":1,"hash":"%s"' % hashlib.sha256(b'{"a":1').hexdigest().encode(),
             "it is not an event: Input data was truncated",
@@ -216,7 +216,7 @@ def test_an_auditor_minds_time_going_back_odd_json_and_a_false_seal(tmp_path):
         writer.seal()
     assert verify(path) is None
     relinked(path, 2, lambda data: data["body"].update(events=2))
-    assert verify(path) == (path, 2, "it seals 2 events, but 1 stand before it")
+    assert verify(path) == (path, 2, "it seals 2 events, but 1 precede it")
 
     path = filled(tmp_path / "spaced.jsonl", 1)
     data = json.loads(path.read_bytes())
@@ -247,12 +247,12 @@ def test_half_a_line_is_cut_at_every_length_and_that_is_recorded(tmp_path):
         tail = Tail(path)
         assert len(list(tail.poll())) == 2
         assert tail.torn == end - border
-        assert verify(path) == (path, 3, f"it is half a line of {end - border} bytes, without a line feed")
+        assert verify(path) == (path, 3, f"truncated last line ({end - border} bytes)")
         with Writer(path, now=Clock()) as writer:
             writer.append(note("goes on"))
         _first, second, cut, more = read(path)
         assert cut.body == Note(
-            message=f"half a line of {end - border} bytes was cut from the end of the ledger",
+            message=f"a truncated last line of {end - border} bytes was removed from the ledger",
             kind="torn",
             data={"bytes": end - border, "line": 3},
         )

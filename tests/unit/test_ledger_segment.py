@@ -17,9 +17,9 @@ import orchestra.ledger.log as log_module
 from orchestra.errors import MachineError
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.disk import file_digest
-from orchestra.ledger.log import LedgerError, Tail, Writer, read, verify
+from orchestra.ledger.log import LedgerError, Tail, Writer, read
 from orchestra.ledger.segment import segment_path, segments
-from tests.support.ledgers import Clock, note, relinked
+from tests.support.ledgers import Clock, note, relinked, verify
 
 SMALL = 900
 
@@ -122,7 +122,7 @@ def test_what_is_missing_of_several_files_is_found(tmp_path):
     whole = first.read_bytes()
     first.write_bytes(whole[:-5])
     with pytest.raises(
-        LedgerError, match=r"events\.jsonl:\d+: it is half a line of \d+ bytes, and events-2\.jsonl follows"
+        LedgerError, match=r"events\.jsonl:\d+: truncated last line \(\d+ bytes\), but events-2\.jsonl follows"
     ):
         list(read(path))
     first.write_bytes(whole[: whole[:-1].rindex(b"\n") + 1])
@@ -157,7 +157,7 @@ def test_a_file_that_binds_another_is_found_by_an_auditor(tmp_path):
     relinked(path, 2, lambda data: data.update(type="segment", body=body))
     finding = verify(path)
     assert finding is not None
-    assert "stands in the middle" in finding.message
+    assert "is in the middle" in finding.message
 
 
 def relinked_from(file: Path, seq: int, prev: str, change) -> None:

@@ -14,12 +14,12 @@ from orchestra.ledger.audit import impossible
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import Tip, link
 from orchestra.ledger.event import VERDICTS, Done, Event, Unknown
-from orchestra.ledger.spent import ROWS
+from orchestra.ledger.spent import Spent
 from orchestra.ledger.state import (
     KEPT,
     Checkpoint,
     Failed,
-    Judged,
+    GateState,
     Recovery,
     ResourceUse,
     Running,
@@ -279,7 +279,7 @@ def test_the_story_of_a_run():
             cpu_percent_peak=90.5, memory_percent_peak=30, cpu_percent_mean=0.0, other_cpu_percent_mean=0.0,
         read_megabytes=0.0, written_megabytes=0.0, received_megabytes=0.0, sent_megabytes=0.0,
     ),
-        spent=dict.fromkeys(ROWS, 0.0),
+        spent=dict.fromkeys(Spent().rows(), 0.0),
         error_count=1,
         errors=(Failed(seq=11, task="cli:B002", attempt=1, kind="timeout", message='no "reply" in 60 s', at="specs/market.yaml:41"),),
         recovery_count=1,
@@ -287,7 +287,7 @@ def test_the_story_of_a_run():
         incident_count=1,
         incidents={"backend": "no answer"},
         health={"backend": ServiceRow(**service(state="starting", action="restart", reason="no answer")[1], time=stamp(12))},
-        gates={"before:up": Judged(result="passed", message="ok")},
+        gates={"before:up": GateState(result="passed", message="ok")},
         checkpoints=(Checkpoint(seq=9, method="cli", group="basics", time=stamp(9)),),
     )  # fmt: skip
 

@@ -89,7 +89,7 @@ def test_counts_are_whole_numbers_and_ratios_are_not():
         ("failed", 0, "the condition gives a whole number; wanted is true or false", "compare it: failed <= 5"),
         ("health.backend", 0, "the condition gives a text; wanted is true or false", "compare it: failed <= 5"),
         ("[failed]", 0, "the condition gives something else; wanted is true or false", "compare it: failed <= 5"),
-        ("'failed' == 'failed' // failed", 0, "the condition reads no metric, so it always gives the same", None),
+        ("'failed' == 'failed' // failed", 0, "the condition reads no metric, so its result never changes", None),
         ('"äö" != fail', 8, 'unknown metric "fail" (did you mean "failed"?)', "docs/metrics.md lists them"),
     ],
 )
@@ -120,8 +120,8 @@ def test_every_problem_is_shown_with_its_line():
 
 def test_a_metric_is_refused_where_it_has_no_value():
     assert judge("failed == 0 && cpu_percent < 90.0 && agreement > 0.5", "before") == [
-        Problem(0, 'the metric "failed" has no value before the tests', "judge it during or after"),
-        Problem(37, 'the metric "agreement" has no value before the tests', "judge it after"),
+        Problem(0, 'the metric "failed" has no value before the tests', "evaluate it during or after"),
+        Problem(37, 'the metric "agreement" has no value before the tests', "evaluate it after"),
     ]
 
 

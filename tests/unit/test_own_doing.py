@@ -83,3 +83,31 @@ def test_a_page_that_takes_long_to_be_left(own, clock):
     own.leaving()
     own.gave_up(earlier=False)
     assert own.made("page", GIVEN_UP)
+
+
+def test_a_page_excuses_nothing_of_the_page_after_the_next(own):
+    own.leaving()
+    own.gave_up(earlier=False)
+    own.left()
+    own.gave_up(earlier=True)
+    assert own.made("page", GIVEN_UP)
+    own.leaving()
+    assert own.made("console", GIVEN_UP)  # of the first page yet, and late
+    own.left()
+    assert not own.made("page", GIVEN_UP)
+    assert not own.made("console", GIVEN_UP)
+
+
+def test_a_request_given_up_long_ago_excuses_nothing_when_the_next_page_is_left(own, clock):
+    own.leaving()
+    own.gave_up(earlier=False)
+    own.left()
+    clock.now += GRACE_SECONDS
+    own.leaving()
+    assert not own.made("page", GIVEN_UP)
+
+
+def test_the_text_of_chromium_is_never_ours(own):
+    own.leaving()
+    own.gave_up(earlier=False)
+    assert not own.made("page", "TypeError: Failed to fetch")

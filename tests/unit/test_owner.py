@@ -10,9 +10,9 @@ import pytest
 
 from orchestra import owner
 from orchestra.ledger.author import Author
-from orchestra.ledger.log import LedgerError, Tail, Writer, last_mark, read, verify
+from orchestra.ledger.log import LedgerError, Tail, Writer, last_mark, read
 from orchestra.ledger.segment import segments
-from tests.support.ledgers import Clock, note
+from tests.support.ledgers import Clock, note, verify
 
 SECRET = bytes(range(32))
 OTHER = bytes(32)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger.rungs import recovered
 from orchestra.plan import Backoff, Rung
 from orchestra.runtime.servers.recovery import Watch, allowed, decide, poll_seconds, step, wait_seconds
 
@@ -91,21 +89,3 @@ def test_a_ladder_over_a_dead_process_is_the_same_without_its_retries(ladder, ba
         return [ladder[index].kind for index in tried]
 
     assert kinds(dead=True) == [kind for kind in kinds(dead=False) if kind != "retry"]
-
-
-@pytest.mark.parametrize(
-    "rungs, words",
-    [
-        ([], ""),
-        (["restart"], "by restart"),
-        (["retry"] * 5 + ["restart"], "after 5 retries, by restart"),
-        (["retry", "run", "restart", "failover"], "after 1 retry and 1 repair and 1 restart, by failover"),
-        (["retry"] * 3, "by the 3rd retry"),
-        (["retry"] * 11, "by the 11th retry"),
-        (["restart", "retry", "retry"], "after 1 restart, by the 2nd retry"),
-        (["relaunch"], "by relaunch"),
-        (["page", "page", "relaunch"], "after 2 pages, by relaunch"),
-    ],
-)
-def test_what_brought_a_component_back_is_told_with_counts(rungs, words):
-    assert recovered(rungs) == words

@@ -289,6 +289,6 @@ def test_a_profile_a_resumption_and_a_plan_compiled_anew_are_told():
     text = markdown(report, FOLDER)
     assert "| profile | staging |" in text
     assert "| resumed | 1 time |" in text
-    assert "the plan was compiled anew since this run" in text
+    assert "the plan was recompiled after this run" in text
     assert json.loads(ctrf(report, FOLDER))["results"]["environment"]["testEnvironment"] == "staging"
     assert '<property name="profile" value="staging" />' in junit(report, FOLDER)

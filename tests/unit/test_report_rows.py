@@ -165,7 +165,7 @@ def test_a_resumed_run_forgets_the_verdicts_of_what_runs_again():
     assert row(found, "cli:B001").reason == NEVER_RAN
     assert row(found, "cli:B001").failures == ()
     assert (found.exit_code, found.interrupted, found.resumes, found.plan_digest) == (None, "", 1, "sha256:new")
-    assert {gate.message for gate in found.gates} == {"never judged"}
+    assert {gate.message for gate in found.gates} == {"never evaluated"}
     assert row(report(*first, again, *samples.passed("cli:B001")), "cli:B001").verdict == "passed"
 
 
@@ -196,7 +196,7 @@ def test_gates_are_those_of_the_plan_and_one_that_was_never_judged_has_failed():
     found = report(*samples.everything())
     assert [(gate.name, gate.result, gate.message) for gate in found.gates][2:] == [
         ("no_regression", "not_applicable", "no value for regressions in this selection"),
-        ("forgotten", "failed", "never judged"),
+        ("forgotten", "failed", "never evaluated"),
     ]
     assert found.gates[1].values == (("pass_rate", 0.25),)
 
@@ -270,12 +270,12 @@ def test_a_duration_reads_well_at_every_size(seconds, text):
     [
         (0, "", "0: all good"),
         (1, "", "1: tests or gates failed"),
-        (3, "", "3: servers, tools, browser or machine not fit"),
+        (3, "", "3: servers, tools, browser or machine not healthy"),
         (70, "", "70: a bug of orchestra"),
         (129, "SIGHUP", "129: interrupted by SIGHUP"),
         (143, "SIGTERM", "143: interrupted by SIGTERM"),
         (5, "", "5: not a code of orchestra"),
-        (None, "", "none: the run did not finish; what has no verdict is listed as never ran"),
+        (None, "", "none: the run did not finish; tests without a verdict are listed as never ran"),
     ],
 )
 def test_an_exit_code_is_explained(code, signal, text):

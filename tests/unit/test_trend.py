@@ -182,4 +182,4 @@ def test_a_story_has_levels_changes_and_commits():
     assert "fails since  r99: failed no button" in text
     assert f"last good run r29, commits {'b' * 12}..{'c' * 12}" in text
     few = story("cli:a", records[:2], {"cli:a chromium m": (1.0,)}, Baseline())
-    assert "judged after 5 runs" in few
+    assert "compared after 5 runs" in few

@@ -141,7 +141,7 @@ def apply(
     )
 
 
-# --------------------------------------------------------------------------------------------------------------- judge
+# ------------------------------------------------------------------------------------------------------------ validate
 def _target(root: Path, path: str) -> Path:
     """Return the real path of an output; a link is followed, but not out of the root, and none to or below .orchestra."""
     real = Path(os.path.realpath(root / path))
@@ -250,7 +250,7 @@ def _orphaned(path: str, old: bytes, mark: marker.Mark, known: Sequence[Entry]) 
 _PLAN = re.compile(rf"{re.escape(emit.FOLDER)}/[^/]+/plan(\.[^/]+)?\.json")
 
 
-# ------------------------------------------------------------------------------------------------------ write and tell
+# ---------------------------------------------------------------------------------------------------- write and report
 def _order(found: Found) -> tuple[int, str]:
     return _ORDER.get(found.kind, 0), found.path
 

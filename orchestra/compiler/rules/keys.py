@@ -104,7 +104,7 @@ def idle_key(context: Context) -> Iterator[Problem]:
     for step in context.steps("http"):
         url = next((str(step.body[one]) for one in HTTP_METHODS if one in step.body), "")
         if "base" in step.body and "://" in url:
-            yield _idle(context, step.path("http", "base"), "beside a whole URL", "remove it, or write a path")
+            yield _idle(context, step.path("http", "base"), "with a whole URL", "remove it, or write a path")
     yield from _exact(context)
     for name, row in context.spec.get("health", {}).items():
         if "cool_down_seconds" in row and "failover" in row and not row.get("fail_back"):

@@ -58,8 +58,6 @@ PATTERNS = {
     PARAMETER: 'a block and one of its parameters, such as "pw.file"',
 }
 
-Seconds = Annotated[float, Key("a duration in seconds", 5, above=0)]
-Text: TypeAlias = str
 Argv: TypeAlias = list[str]
 StepSpec: TypeAlias = dict[str, Any] | str
 

@@ -1,7 +1,7 @@
 """Describe the lessons of earlier failures: odds of classes, and the retry policy and order of recovery steps that they
 suggest. Pure.
 
-Nothing here changes a verdict, a retry or a ladder: people do, in the spec.
+Nothing here changes a verdict, a retry or a recovery policy: people do, in the spec.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _lessons(plan: Plan, odds: Sequence[Odds], rungs: Rungs) -> Iterator[str]:
     for one in sorted(rungs.values(), key=lambda record: (record.component, record.rung)):
         chance = (one.worked + 1) / (one.tries + 2)
         yield draw.one_line(
-            f"rung {one.component} {one.rung}: {one.worked} of {one.tries} brought it back, chance {chance:.2f}, "
+            f"step {one.component} {one.rung}: {one.worked} of {one.tries} succeeded, chance {chance:.2f}, "
             f"{one.median:.1f} s in the median"
         )
     for row in plan.components:
@@ -57,7 +57,7 @@ def _lessons(plan: Plan, odds: Sequence[Odds], rungs: Rungs) -> Iterator[str]:
             declared = ", ".join(rung.kind for rung in row.ladder)
             order = ladder.suggestion(row, rungs)
             told = f"suggested: recover: [{', '.join(order)}]" if order else "nothing else is suggested"
-            yield f"ladder {row.id}: declared [{declared}]; {told}"
+            yield f"recovery {row.id}: declared [{declared}]; {told}"
 
 
 def _row(one: Odds) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def _retries(plan: Plan, policy: Policy | None) -> Iterator[str]:
     for (most, on), number in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
         yield f"declared for {number} test{'s' * (number != 1)}: {_policy(Policy(on, most))}"
     if policy is None:
-        yield f"suggested: nothing yet: no cause has {ENOUGH} failures of which something is known"
+        yield f"suggested: nothing yet: no cause has {ENOUGH} classified failures"
     else:
         yield f"suggested: {_policy(policy)}"
 

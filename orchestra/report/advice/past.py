@@ -109,7 +109,9 @@ def _level(key: str, pairs: Pairs, taken: Sequence[float], rule: Baseline) -> It
     if taken:
         base = baseline.usual(taken[-rule.window :])
         limits = baseline.bounds(base, rule)
-        above = f", slower above {limits.slow:.3f} s" if limits is not None else f", judged after {rule.min_runs} runs"
+        above = (
+            f", slower above {limits.slow:.3f} s" if limits is not None else f", compared after {rule.min_runs} runs"
+        )
         yield f"    baseline   median {base.median:.3f} s, MAD {base.mad:.3f} s over {base.runs}{above}"
     for change in changes(seconds):
         record, _ = passing[change.at]

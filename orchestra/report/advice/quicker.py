@@ -217,8 +217,8 @@ def _flaky(known: Known) -> Iterator[Advice]:
                 "flaky",
                 one.task,
                 one.seconds / one.runs,
-                f"{one.failed} of {one.attempts} attempts failed though the same inputs pass ({100 * one.rate:.1f} %, with 95 % "
-                f"between {low:.1f} and {high:.1f} %): {_seconds(one.seconds)} lost in {one.runs} earlier runs",
+                f"{one.failed} of {one.attempts} attempts failed although the same inputs pass ({100 * one.rate:.1f} %, "
+                f"with 95 % between {low:.1f} and {high:.1f} %): {_seconds(one.seconds)} lost in {one.runs} earlier runs",
             )
 
 

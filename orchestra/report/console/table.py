@@ -25,8 +25,8 @@ _LEAST_TITLE = 12
 _MEANING = {
     EXIT_OK: "all good",
     EXIT_FAILED: "tests or gates failed",
-    EXIT_USAGE: "spec, plan or command line wrong",
-    EXIT_MACHINE: "servers, tools, browser or machine not fit",
+    EXIT_USAGE: "spec, plan or command line invalid",
+    EXIT_MACHINE: "servers, tools, browser or machine not healthy",
     EXIT_BUG: "a bug of orchestra",
 }
 
@@ -229,7 +229,7 @@ def exit_meaning(report: Report) -> str:
     """Return the exit code and its meaning, also for a run without one."""
     code = report.exit_code
     if code is None:
-        return "none: the run did not finish; what has no verdict is listed as never ran"
+        return "none: the run did not finish; tests without a verdict are listed as never ran"
     if report.interrupted and code not in _MEANING:
         return f"{code}: interrupted by {report.interrupted}"
     return f"{code}: {_MEANING.get(code, 'not a code of orchestra')}"

@@ -49,7 +49,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
         yield f"- {duration(report.seconds)}"
     yield f"- run {draw.code(report.run)} in {draw.code(folder)}"
     if report.plan_changed:
-        yield "- the plan was compiled anew since this run: titles here may be of the later one"
+        yield "- the plan was recompiled after this run: titles may be those of the later one"
     yield ""
     yield render_table(report, "markdown")
     yield from _bad(report)
@@ -139,7 +139,7 @@ def _findings(report: Report) -> Iterator[str]:
     if found:
         rows = [(row.task, one.layer, one.level, str(one.count), one.text, one.where) for row, one in found[:_FINDINGS]]
         heads = ("test", "layer", "level", "times", "what", "where")
-        yield from ("", "## Errors beside the assertions", "")
+        yield from ("", "## Errors outside assertions", "")
         yield draw.markdown_table(heads, [list(map(_inline, row)) for row in rows])
     if found[_FINDINGS:]:
         yield from ("", f"And {len(found) - _FINDINGS} more; `orchestra show TEST --run RUN` has them.")
@@ -234,13 +234,11 @@ def _time(report: Report) -> Iterator[str]:
             if seconds >= _SHORTEST
         ]
         yield from ("", "## Time", "")
-        yield draw.markdown_table(
-            ("row", "seconds", "of all", "what went on"), [*rows, ("all", f"{total:.2f} s", "", "")]
-        )
+        yield draw.markdown_table(("row", "seconds", "of all", "activity"), [*rows, ("all", f"{total:.2f} s", "", "")])
 
 
 def _machine(report: Report) -> Iterator[str]:
-    """What the run used of its machine, and each worker."""
+    """Yield the resource use of the run and of each worker."""
     use = report.use
     if use is None:
         return

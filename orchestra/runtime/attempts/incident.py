@@ -1,10 +1,10 @@
-"""Incidents of a run: when a component was out of order, which attempts that touches, and what follows for them.
+"""Track the incidents of a run: outages of components, the affected attempts, and the consequences for them.
 
-`Incidents` is the fold, pure but for being changed in place: service
-events and the windows of attempts go in, incidents come out. `Outages` is its thread-safe form for a session: it records,
-and holds back a failure until the components that the test requires have been asked whether they are well. Without that a
-test that meets a dead server would be judged before the watcher, which asks every few seconds, has heard of it. Longer than
-other modules because the fold, what follows from it and its seam to the session are read together.
+`Incidents` is the fold, pure but for being changed in place: service events and the windows of attempts go in,
+incidents come out. `Outages` is its thread-safe form for a session: it records, and holds back a failure until the
+components that the test requires have been probed. Otherwise a test that meets a dead server would get its verdict
+before the watcher, which probes every few seconds, has noticed. Longer than other modules because the fold, its
+consequences and its seam to the session are read together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Errors in the logs of services while an attempt ran: lines that a pattern of the spec fits.
 
-What a service wrote and what a pattern makes of it decide how long it takes:
-`aftermath` asks, next to the loop of the run.
+The duration depends on the output of a service and on the patterns, so `aftermath` searches next to the loop of the
+run.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Looked:
         try:
             self._values = dict(zip(asked, values(data, asked), strict=True))
         except NoJsonError as error:
-            raise unmet(f"{what} is no JSON: {error}", expected="JSON", found=self._shown()) from None
+            raise unmet(f"{what} is not JSON: {error}", expected="JSON", found=self._shown()) from None
         except PathError as error:
             raise unfit(f"{what}: {error.message}", hint=error.hint) from None
 
@@ -101,7 +101,7 @@ def judge_csv(text: str, wanted: Mapping[str, Any], what: str) -> None:
                 record = {} if there else dict(zip(header, line, strict=False))
                 there = there or all(record.get(name) == value for name, value in cells.items())
     except csv.Error as error:
-        raise unmet(f"{what} is no CSV: {error}", expected="CSV", found=text) from None
+        raise unmet(f"{what} is not CSV: {error}", expected="CSV", found=text) from None
     if "header" in wanted and header != wanted["header"]:
         raise unmet(f"{what} has other columns", expected=quoted(wanted["header"]), found=quoted(header))
     if "rows" in wanted and rows != wanted["rows"]:
@@ -169,16 +169,16 @@ def judge_outcome(outcome: Any, args: Mapping[str, Any]) -> Any:
     if not {"equals", "below", "save"} & args.keys():
         return value
     if "odd" in outcome:
-        message = f"the script gave a value that JSON has no form for: {outcome['odd']}"
+        message = f"the script returned a value without a JSON form: {outcome['odd']}"
         raise unmet(
-            message, expected="a JSON value", found=str(outcome["odd"]), hint="give a text or a number in its place"
+            message, expected="a JSON value", found=str(outcome["odd"]), hint="return a text or a number instead"
         )
     if "equals" in args and not same(value, args["equals"]):
-        raise unmet("the script gave another value", expected=quoted(args["equals"]), found=quoted(value))
+        raise unmet("the script returned another value", expected=quoted(args["equals"]), found=quoted(value))
     if "below" in args:
         expected = f"a number below {args['below']:g}"
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise unmet("the script gave no number", expected=expected, found=quoted(value))
+            raise unmet("the script did not return a number", expected=expected, found=quoted(value))
         if not value < args["below"]:
             message = f"the script gave {value}, which is not below {args['below']:g}"
             raise unmet(message, expected=expected, found=str(value))

@@ -25,7 +25,7 @@ def failure_of(job: Job, meaning: Meaning, seconds: float | None = None) -> Step
     if meaning.kind == "strict":
         return ambiguous(subject, meaning.matches)
     if meaning.kind == "spec":
-        return unfit(f"{verb} cannot be carried out: {meaning.found}", hint="correct the step")
+        return unfit(f"{verb} cannot be executed: {meaning.found}", hint="correct the step")
     if verb in MOVES and meaning.kind in ("connection", "absent"):
         url = quoted(job.args["url"]) if verb == "goto" else "the page"
         found = meaning.found or f"not loaded within {limit}"
@@ -54,13 +54,13 @@ def not_moved(job: Job) -> StepError:
     if job.step.verb == "back":
         return unmet("back has no page to go to", expected="a page before this one", found="none")
     address = quoted(job.args["url"]) if job.step.verb == "goto" else "the page"
-    found = "no document came in the place of the one that is shown"
+    found = "no document replaced the current one"
     return StepError("failed", "connection", f"{address} was not opened", expected=address, found=found)
 
 
 def no_chooser(job: Job) -> StepError:
     """Return the failure of an upload to an element that is no file input and opens no file chooser."""
-    reason = "it is no file input, and a click on it opened no file chooser"
+    reason = "it is not a file input, and a click on it opened no file chooser"
     return unmet(f"upload of {target_text(job.step.target)} is not possible: {reason}", found="no file chooser")
 
 
@@ -92,6 +92,6 @@ def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meanin
 
 def ambiguous(subject: str, count: int, *, expected: str = "one element") -> StepError:
     """Return the failure of a target that must be one element and matches several."""
-    hint = "say which one: `nth: 0`, `exact: true`, or look inside another element with `within`"
+    hint = "select one: `nth: 0`, `exact: true`, or search inside another element with `within`"
     message = f"{subject} matches {count} elements"
     return unmet(message, expected=expected, found=f"{count} elements", hint=hint, lookup="several")

@@ -1,7 +1,7 @@
-"""The video of a test, on request: begun with its page, and kept or dropped as its other evidence is.
+"""Record the video of a test on request: it begins with its page, and is saved or dropped like its other evidence.
 
-Playwright makes it with a program of its own, which not every machine has:
-without it the test runs all the same, and its facts say what is missing.
+Playwright records it with a program of its own, which not every machine has: without it the test still runs, and its
+facts name the missing program.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ VIDEO = "video.webm"
 def film_fault(message: str) -> str:
     """Return the reason why there is no video, from the error of Playwright."""
     if "ffmpeg" in message:
-        return f"no video is made on this machine: {FILM_FIX}"
+        return f"no video is recorded on this machine: {FILM_FIX}"
     lines = message.strip().splitlines()
-    return f"no video is made: {lines[0] if lines else 'no reason was given'}"
+    return f"no video is recorded: {lines[0] if lines else 'no reason was given'}"
 
 
 class Film:

@@ -24,7 +24,7 @@ _BODY = {"json": "json", "form": "data", "body": "content"}
 MEGABYTE = 1_000_000
 """In bytes."""
 
-_HINT = "see whether the server runs: `orchestra health`"
+_HINT = "check the server with `orchestra health`"
 
 
 class Http:

@@ -2,14 +2,14 @@
 
 A picture makes Playwright put a style into the page (Firefox, WebKit), which the page's own policy may refuse, and may
 resize the page. To leave a page ends its requests, and Firefox and WebKit let their promises fail. Each cause excuses
-only as many errors as it can make, and only for a moment.
+only as many errors as it can make, and only for a moment; a request that a page gave up excuses none of the page after
+the next.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -20,7 +20,8 @@ _STYLE = re.compile(
     r"blocked an inline style \(style-src-elem\)|[Rr]efused to apply (?:an? )?(?:inline style|stylesheet)"
 )
 _RESIZED = "ResizeObserver loop"
-_GIVEN_UP = re.compile(r"NetworkError when attempting to fetch|Load failed|Failed to fetch|The operation was aborted")
+# Chromium's text ("Failed to fetch") is absent: there, the promises of a page that is left never fail.
+_GIVEN_UP = re.compile(r"NetworkError when attempting to fetch|Load failed|The operation was aborted")
 
 Channel: TypeAlias = Literal["page", "console"]
 
@@ -39,7 +40,8 @@ class OwnDoing:
         self._picturing = False
         self._leaving = False
         self._left = -GRACE_SECONDS
-        self._given_up: Counter[Channel] = Counter()
+        self._pages = 0  # that were left
+        self._given_up: dict[Channel, list[int]] = {"page": [], "console": []}
 
     def picture(self, styles: int) -> None:
         """Note that a picture is being taken, for which so many styles are put into the page."""
@@ -52,18 +54,23 @@ class OwnDoing:
     def leaving(self) -> None:
         """Note that the page is about to be left."""
         if not self._leaves():
-            self._given_up.clear()
+            self._forget(pages_before=self._pages)
         self._leaving = True
 
     def left(self) -> bool:
         """Note that it has been left, or is not going to be; return whether it was about to be."""
         was, self._leaving, self._left = self._leaving, False, self._clock()
+        if was:
+            self._forget(pages_before=self._pages)
+            self._pages += 1
         return was
 
     def gave_up(self, *, earlier: bool) -> None:
         """Note that a request of a script was given up; `earlier`: the page that made it has been left."""
         if self._leaving or (earlier and self._leaves()):
-            self._given_up.update(("page", "console"))
+            page = self._pages if self._leaving and not earlier else self._pages - 1
+            for pages in self._given_up.values():
+                pages.append(page)
 
     def made(self, channel: Channel, text: str) -> bool:
         """Return True if an error is of our making. One that is excuses no other."""
@@ -74,9 +81,14 @@ class OwnDoing:
                 self._styles -= 1
                 return True
         if self._given_up[channel] and self._leaves() and _GIVEN_UP.search(text):
-            self._given_up[channel] -= 1
+            self._given_up[channel].pop()
             return True
         return False
+
+    def _forget(self, *, pages_before: int) -> None:
+        """Drop the requests that were given up by pages before that of a number: none of their errors is to come."""
+        for pages in self._given_up.values():
+            pages[:] = [page for page in pages if page >= pages_before]
 
     def _leaves(self) -> bool:
         return self._leaving or self._recent(self._left)

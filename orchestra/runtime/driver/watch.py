@@ -13,8 +13,8 @@ from orchestra.runtime.attempts.observed import CANCELLED, Observed, Reply
 from orchestra.runtime.driver.own_doing import OwnDoing
 from orchestra.runtime.driver.page_events import console_place, exception_text, main_frame_of, page_of, size_of
 
-SCRIPTED = frozenset({"fetch", "xhr"})
-"""The kinds of requests whose end a script sees."""
+PROMISED = frozenset({"fetch"})
+"""The kinds of requests whose end makes a promise fail; that of an XMLHttpRequest makes an event."""
 REPORTS = frozenset({"cspviolationreport", "cspreport", "csp_report"})
 """The request that a browser sends by itself when a style of ours is refused; its response does not matter to a test."""
 
@@ -112,7 +112,7 @@ class Watch:
 
     def _on_failed(self, request: Any) -> None:
         self.under_way.discard(request)
-        if request.failure in CANCELLED and request.resource_type in SCRIPTED:
+        if request.failure in CANCELLED and request.resource_type in PROMISED:
             self.own.gave_up(earlier=request in self._left_behind)
         frame = main_frame_of(request)
         if frame is not None and self._counts_for(frame):

@@ -273,7 +273,7 @@ class Gates:
         found = judge(gate, values)
         if found.error and _key(gate) not in self._results:
             place = self.place(f"/gates/{gate.phase}/{gate.name}/require")
-            message = f"{_key(gate)}{f' ({place})' if place else ''} cannot be judged, and is not held: {found.error}"
+            message = f"{_key(gate)}{f' ({place})' if place else ''} cannot be evaluated, and fails: {found.error}"
             self.add(Note(kind="gate", message=message))
         self._record(gate, found)
         return found.result

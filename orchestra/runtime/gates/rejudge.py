@@ -189,9 +189,9 @@ def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: 
         if event is None and (
             gate.phase != "during" or said != "passed"
         ):  # version 0.1 did not record one that was held
-            yield Rejudged(0, key, gate.require, said, "", "failed", "", fault="it applies and was never judged")
+            yield Rejudged(0, key, gate.require, said, "", "failed", "", fault="it applies and was never evaluated")
         elif event is not None and event != said:
-            yield Rejudged(0, key, gate.require, said, "", event, "", fault="the end of the run tells another result")
+            yield Rejudged(0, key, gate.require, said, "", event, "", fault="the end of the run has another result")
 
 
 def _made(name: str) -> bool:

@@ -75,7 +75,7 @@ class _Layer(Protocol):
     def __call__(self, source: IO[bytes], name: str, depth: int, *, always: bool = False) -> IO[bytes] | None: ...
 
 
-class Unsearched(Exception):  # noqa: N818 - it is no mistake of anybody's
+class Unsearched(Exception):  # noqa: N818 - it is not an error
     """A file that cannot be searched for secrets; the text has the reason."""
 
 

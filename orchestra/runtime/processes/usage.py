@@ -25,7 +25,7 @@ class Usage(NamedTuple):
     Attributes:
         cpu_seconds: user and system time.
         peak_rss_megabytes: the greatest resident memory that one of its processes had, of 1,000,000 bytes; None where
-            it cannot be told from that of orchestra: a process begins with the peak of the one that made it.
+            it is indistinguishable from that of orchestra: a process begins with the peak of the one that made it.
     """
 
     cpu_seconds: float

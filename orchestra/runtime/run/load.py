@@ -1,8 +1,9 @@
-"""What the machine and the processes of a run use: processors, memory, disk, network.
+"""Measure the resource use of the machine and the processes of a run: processors, memory, disk, network.
 
-A thread looks once a second, and so seldom that looking takes a hundredth of one processor at most. What lies between two
-looks is a `Use`: processors that the run did not use itself are those of other programs, which durations suffer from.
-Networks are counted without the loopback device. A system has no network counters for a process.
+A thread takes a sample at most once a second, and so seldom that sampling takes at most a hundredth of one processor.
+The interval between two samples is a `Use`: the processors that the run did not use itself are those of other programs,
+which affect durations. Networks are counted without the loopback device. A system has no network counters for a
+process.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ LOOK_SHARE: Final = 100
 """Looks are so seldom that they take one part in so many of the time of one processor."""
 
 _KEPT: Final = 7200
-"""As many uses are remembered, the latest: for durations of two hours."""
+"""The number of latest uses in memory: for durations of two hours."""
 
 _SHORT_SECONDS: Final = 0.2
-"""What lies between two looks is longer than this: the counters of the system are in hundredths of a second."""
+"""The minimum interval between two samples: the counters of the system have a resolution of hundredths of a second."""
 
 RECORD_SECONDS: Final = 60.0
 RECORD_SHARE: Final = 20
@@ -44,7 +45,7 @@ Record: TypeAlias = Callable[[Sequence["Use"]], None]
 
 
 class Counts(NamedTuple):
-    """What processes have used since they began, as far as the system counts it.
+    """The resource use of processes since they began, as far as the system counts it.
 
     Attributes:
         cpu_seconds: of the processes that live, and of those that they waited for.
@@ -77,7 +78,7 @@ class Look(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What the machine and the run used between two looks.
+    """The resource use of the machine and the run between two samples.
 
     Attributes:
         begin: when, by the monotonic clock.
@@ -155,7 +156,7 @@ def share_of_others(uses: Iterable[Use], begin: float, end: float) -> float | No
 def disturbance(
     *, incidents: Sequence[str], degraded: Sequence[str], throttled: bool, others_percent: float, most_percent: float
 ) -> str:
-    """Return why a duration says nothing of how long a test usually takes; empty when nothing disturbed it. Pure.
+    """Return the reason why a duration is not representative; empty if nothing disturbed it. Pure.
 
     Args:
         incidents: ids of those that overlapped it.
@@ -322,7 +323,7 @@ class Sampler:
     def others_percent(self, seconds: float) -> float:
         """Return the percentage of all processors that other programs used in the last seconds.
 
-        Of a time that no look is in, the latest looks say it; 0 where there are none.
+        Without a sample in that time the latest samples count; 0 if there are none.
         """
         now = time.monotonic()
         with self._lock:

@@ -166,7 +166,7 @@ class Pace:
     def keep(self, folder: Path, view: View, add: Add) -> None:
         """Add the measurements of a good run to windows that are not full; an event records it, `commit` writes it.
 
-        What the durations were is kept in the run's folder first, so that `orchestra rollback` can bring them back.
+        The former durations are stored in the folder of the run first, so that `orchestra rollback` can restore them.
 
         Args:
             folder: the run's.

@@ -105,7 +105,7 @@ class Schedule:
             self._decisions.decide(task, "blocked", blocked)
         elif isinstance(missing, Missing) and needs_browser(task.test):
             if needs_chromium(task.test):  # not skipped, which is green: the others run, and the run ends with exit 3
-                reason = f"{missing.reason}; `orchestra doctor` says what mends it"
+                reason = f"{missing.reason}; `orchestra doctor` has a hint"
                 self._decisions.decide(task, "blocked", reason)
             else:
                 self._decisions.decide(task, "skipped", missing.reason)
@@ -124,7 +124,7 @@ class Schedule:
                 return
             if not self._run.passes.hold(task.name, past, self._run.recorder.add):
                 return
-            reason = f"nothing it reads has changed since run {past.run}"
+            reason = f"none of its inputs has changed since run {past.run}"
             self._decisions.decide(task, "unchanged", reason, since=past.run)
 
     # -------------------------------------------------------------------------------------------------------- granting
@@ -200,7 +200,7 @@ class Schedule:
             self._awaiting.append(task)
 
     def _renewed(self, component: str, method: str) -> None:
-        message = f'"{component}" is renewed before the tests of {method}, as `between_methods` says'
+        message = f'"{component}" is renewed before the tests of {method}, by `between_methods`'
         self._run.recorder.add(Note(kind="between_methods", message=message))
 
     # -------------------------------------------------------------------------------------------------------- starting
@@ -275,7 +275,7 @@ class Schedule:
 
     def give_up(self) -> None:
         """Give a verdict to what waits although nothing runs and nothing can start: no wait would ever end."""
-        reason = "it could not be started: what it waits for is not selected"
+        reason = "it could not be started: a need is not selected"
         for name in self._queue.waiting():
             if not self._decisions.decided(name):
                 self._decisions.decide(self._run.tasks[name], "error", reason)

@@ -149,7 +149,7 @@ async def ask(member: Member, probe: Probe) -> Answer:
         return answer
     member.strangers += 1
     return Answer(
-        f"port {answer.peer[1]} is answered by {who.stranger}, not by what was started",
+        f"port {answer.peer[1]} is answered by {who.stranger}, not by the started process",
         "end that process, or use another port",
     )
 
@@ -164,7 +164,7 @@ def _answerer(member: Member, peer: tuple[str, int]) -> identity.Answerer:
         who = identity.answerer_of(standing.pid, standing.mark, *peer, known=member.sockets)
         member.sockets = who.inodes
     else:
-        raise AssertionError("asked for what has a process")
+        raise AssertionError("asked for a component with a process")
     return who
 
 

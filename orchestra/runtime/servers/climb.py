@@ -6,10 +6,10 @@ While it lasts, the components that need it are put aside: not watched, not star
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from orchestra.errors import OrchestraError
-from orchestra.ledger.rungs import counted
 from orchestra.plan import Component
 from orchestra.runtime.servers.ask import ask
 from orchestra.runtime.servers.board import Board
@@ -17,6 +17,14 @@ from orchestra.runtime.servers.member import Member
 from orchestra.runtime.servers.recovery import Action, decide
 from orchestra.runtime.servers.row import Trouble
 from orchestra.runtime.servers.start import come_up, repair
+
+_WORDS = {
+    "retry": ("retry", "retries"),
+    "restart": ("restart", "restarts"),
+    "run": ("repair", "repairs"),
+    "port": ("move to another port", "moves to another port"),
+    "failover": ("failover", "failovers"),
+}
 
 
 class Climb:
@@ -156,10 +164,17 @@ def _failed_for_good(component: Component, trouble: Trouble, last: Trouble, trie
         tried: the index of each step.
     """
     if not component.ladder:
-        return Trouble(f"{trouble.reason} and has no `recover`", "declare a ladder: recover: [restart]")
+        return Trouble(f"{trouble.reason} and has no `recover`", "declare a recovery policy: recover: [restart]")
     if not tried:
-        return Trouble(
-            f"{trouble.reason}, and no rung of its `recover` starts it again", "write recover: [retry, restart]"
-        )
-    steps = counted([component.ladder[index].kind for index in tried])
+        return Trouble(f"{trouble.reason}, and no step of its `recover` restarts it", "write recover: [retry, restart]")
+    steps = _counted([component.ladder[index].kind for index in tried])
     return Trouble(f"{trouble.reason}; {last.reason} and was not brought back by {steps}", last.hint)
+
+
+def _counted(kinds: Sequence[str]) -> str:
+    """Return the number of attempts of each kind of step, in the order of their first: `5 retries and 1 restart`."""
+    parts = []
+    for kind, count in Counter(kinds).items():
+        one, many = _WORDS[kind]
+        parts.append(f"{count} {one if count == 1 else many}")
+    return " and ".join(parts)

@@ -66,7 +66,7 @@ class Keeping:
         kept = up.read(self.home)
         if kept is not None and not self._same_matrix(kept):
             if not restart:
-                message = "what is up was started from another health matrix"
+                message = "the running servers were started from another health matrix"
                 raise UsageError(message, "`orchestra up --restart` restarts it; `orchestra down` ends it")
             self._end()
             kept = None
@@ -189,7 +189,7 @@ class Keeping:
         while holder_of(self.home / up.LOCK) is not None:
             if time.monotonic() > deadline:
                 message = f"the keeper (process {holder.pid}) did not end within {duration(bound)}"
-                raise MachineError(message, f"kill {holder.pid}; what it kept is ended behind it")
+                raise MachineError(message, f"kill {holder.pid}; its servers are ended after it")
             time.sleep(_POLL_SECONDS)
 
 

@@ -57,7 +57,7 @@ def locks_folder(uid: int) -> Path:
     except OSError as error:
         raise MachineError(f"ports cannot be reserved in {folder}: {error.strerror}", "make it writable") from error
     if found.st_uid != uid or folder.is_symlink():
-        raise MachineError(f"ports cannot be reserved: {folder} belongs to somebody else", "have it removed")
+        raise MachineError(f"ports cannot be reserved: {folder} belongs to another user", "have it removed")
     return folder
 
 
@@ -136,7 +136,7 @@ def busy(host: str, number: int) -> str:
                     f"the host {host!r} is not an address of this machine", "write 127.0.0.1 or one that is"
                 ) from error
             if error.errno == errno.EACCES:
-                return f"port {number} may not be used by this user"
+                return f"this user cannot use port {number}"
             return f"port {number} is held by {identity.owners(host, number)}"
     # BSD lets a socket bind in addition to one that listens on every address.
     with socket.socket(family, kind, protocol) as caller:

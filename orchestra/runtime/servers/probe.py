@@ -155,7 +155,7 @@ def _library() -> Any:
     """Import the HTTP library: 120 to 400 ms, only in runs with an http probe, in parallel with the start of their
     services.
     """
-    import httpx  # noqa: PLC0415 - as the docstring says
+    import httpx  # noqa: PLC0415 - see the docstring
 
     return httpx
 
@@ -205,13 +205,13 @@ def _cause(error: BaseException) -> str:
         if isinstance(below, OSError) and below.errno in {errno.ECONNRESET, errno.EPIPE}:
             return "the connection was reset"
         if isinstance(below, ssl.SSLCertVerificationError):
-            return f"its certificate is not to be trusted: {below.verify_message}"
+            return f"its certificate is not trusted: {below.verify_message}"
     return str(error) or type(error).__name__
 
 
 def _mend(error: BaseException) -> str:
     if any(isinstance(below, ssl.SSLCertVerificationError) for below in _chain(error)):
-        return "let SSL_CERT_FILE name the certificate of who signed it, or write `verify_tls: false`"
+        return "set SSL_CERT_FILE to the certificate of its issuer, or write `verify_tls: false`"
     return ""
 
 
@@ -219,7 +219,7 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
     url, method = _http_url(args, scene), str(args.get("method", "GET"))
     if not scene.url and "url" not in args:
         return Answer(
-            "it has no address to ask", "give it a `port_range`, a `url`, or a probe with a `url`", final=True
+            "it has no address to probe", "give it a `port_range`, a `url`, or a probe with a `url`", final=True
         )
     peer = _address(url)
     if peer is None:
@@ -251,7 +251,7 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
 async def _tcp(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
     host, port = str(args.get("host", scene.host or "127.0.0.1")), args.get("port", scene.port)
     if port is None:
-        return Answer("it has no port to ask", "give the probe a `port`", final=True)
+        return Answer("it has no port to probe", "give the probe a `port`", final=True)
     host = identity.reachable(host)
     try:
         writer = (await asyncio.open_connection(host, int(port)))[1]
@@ -324,7 +324,7 @@ async def _file(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
     age = time.time() - found.st_mtime
     if age > args.get("max_age_seconds", age):
         wanted = args["max_age_seconds"]
-        return Answer(f"{shown!r} was changed {age:.0f} s ago; allowed are {wanted:g} s", "make it anew")
+        return Answer(f"{shown!r} was changed {age:.0f} s ago; at most {wanted:g} s are allowed", "regenerate it")
     return Answer()
 
 

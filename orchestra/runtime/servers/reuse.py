@@ -82,7 +82,7 @@ def _doubt(root: Path, plan: Plan, component: Component, row: UpRow, build: Buil
     if files:
         more = " and more" if len(files) > MOST_NAMED else ""
         listed = ", ".join(sorted(files[:MOST_NAMED]))
-        return f"{listed}{more} changed after it was started at {since}, and it declares no `inputs` that would decide"
+        return f"{listed}{more} changed after it was started at {since}, and it declares no `inputs`"
     if not build.known:
         return f"it was started at {since}, its `run` names no file of this project, and it declares no `inputs`"
     return ""

@@ -283,7 +283,7 @@ def start(
     """Start a command in a session of its own, its output to the journal.
 
     Args:
-        ground: what it stands on.
+        ground: the common context.
         command: the service or job.
         journal: gets its output; begun by the caller.
         mark: of this start, unique.
@@ -313,10 +313,10 @@ def start(
 
 
 async def stop(ground: Ground, running: Running, service: Service | None) -> int:
-    """End a process with its whole tree, and give back what it held; how many outlived KILL.
+    """End a process with its whole tree and release its resources; return the number of processes that outlived KILL.
 
     Args:
-        ground: what it stands on.
+        ground: the common context.
         running: the process.
         service: with signal and grace; None for KILL at once.
     """

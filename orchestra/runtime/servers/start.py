@@ -34,7 +34,7 @@ async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({
             trouble = await _use_kept(member, lent)
             if trouble is None or not member.may_start:
                 return trouble
-            why = f"what `orchestra up` keeps is not used: {trouble.reason}"
+            why = f"the servers of `orchestra up` are not used: {trouble.reason}"
         if member.component.job is not None:
             return await _job(member, member.component.job, why)
         if member.service is not None:
@@ -99,7 +99,7 @@ async def _elsewhere(member: Member) -> Trouble | None:
     trouble = await until_ready(member, member.component.ready, tries=member.component.retries.max + 1)
     if trouble is None:
         return None
-    word = "is not to be reached" if url else "failed its check"
+    word = "is not reachable" if url else "failed its check"
     return Trouble(f"{word}: {trouble.reason}", trouble.hint)
 
 
@@ -112,7 +112,9 @@ async def _service(member: Member, service: Service, taken: dict[int, str], why:
         if isinstance(port, Taken):
             ports = "-".join(map(str, sorted(set(service.ports or ()))))
             listed = "; ".join(port.reasons)
-            return Trouble(f"found no free port in {ports}: {listed}", "end what holds it, or widen `port_range`")
+            return Trouble(
+                f"found no free port in {ports}: {listed}", "end the process that holds it, or widen `port_range`"
+            )
         _launch(member, service, port, why)
         try:
             trouble = await until_ready(member, member.component.ready)

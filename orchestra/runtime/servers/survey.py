@@ -1,7 +1,7 @@
-"""The health matrix as it is now, without a run: what is asked, what is known, and what is not started.
+"""Survey the health matrix without a run: probed rows, known rows, and rows that are not started.
 
-A survey starts nothing unless it is told to: tools, variables, files and remote systems are
-asked; what `orchestra up` keeps is asked for its own answer; of a run under way the rows are its own.
+A survey starts nothing without `--start`: tools, variables, files and remote systems are probed; servers of `orchestra
+up` are probed at their address; of a run in progress the rows are its own.
 """
 
 from __future__ import annotations
@@ -155,14 +155,14 @@ class Survey:
         reason = "is not started"
         hint = f"orchestra up {one.id}, or let a run start it"
         if one.service is None and one.job is None:
-            reason, hint = "needs what is not started", f"orchestra up {' '.join(one.needs)}"
+            reason, hint = "needs components that are not started", f"orchestra up {' '.join(one.needs)}"
         elif one.service is not None and one.service.ports is not None:
             port = reserve(one.service.host, one.service.ports, but={}, folder=locks_folder(os.getuid()))
             if isinstance(port, Port):
                 port.release()
             else:
                 reason += f", and has no free port: {'; '.join(port.reasons)}"
-                hint = "end what holds it, or widen `port_range`"
+                hint = "end the process that holds it, or widen `port_range`"
         return Row(one.id, "idle", reason, hint=hint, required=one.required)
 
     def _drop(self) -> None:

@@ -14,7 +14,7 @@ from orchestra.runtime.servers.recovery import Watch, step
 from orchestra.runtime.servers.row import Trouble
 from orchestra.runtime.servers.service import ending
 
-COOLED = Trouble("has served its time on the backup")
+COOLED = Trouble("has completed its cool-down on the failover")
 """No trouble, but the time to start the primary again."""
 
 _HURRY_SECONDS = 0.25
@@ -64,7 +64,7 @@ class Watching:
         sleep = member.ground.sleep
         await sleep(member.component.cool_down_seconds)
         name = member.component.id
-        self._board.publish(name, "unhealthy", Trouble("is taken back from its backup"))
+        self._board.publish(name, "unhealthy", Trouble("is taken back from its failover"))
         aside = self._board.dependents(name)
         while any(map(self._in_use, (name, *aside))):
             await sleep(_IDLE_POLL_SECONDS)

@@ -155,7 +155,7 @@ class Server:
                         ready.set_exception(unfit)
                     else:
                         await self._stop.wait()
-        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits for the start is told
+        except Exception as error:  # noqa: BLE001 - any error is reported to the caller that waits for the start
             if not ready.done():
                 ready.set_exception(error)
 

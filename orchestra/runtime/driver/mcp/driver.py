@@ -208,7 +208,7 @@ class McpAttempt:
         if not self._session.dirty or job.step.verb in MOVES or self._settled:
             return failed
         self._hangs = True
-        found, hint = "no answer", "look for a script or a pattern that never ends"
+        found, hint = "no answer", "search for a script or a pattern that never ends"
         return StepError(
             failed.outcome, failed.kind, "the page hangs", expected=failed.expected, found=found, hint=hint
         )
@@ -236,8 +236,8 @@ class McpAttempt:
             raise trouble from None
         self._session.replace_server(f"the MCP server {lost}")
         if not VOCABULARY[job.step.verb].idempotent:
-            message = f"the MCP server {lost} in this step, which must not be done twice"
-            raise StepError("error", "crash", message, hint="the test is tried again if its retries allow `crash`")
+            message = f"the MCP server {lost} in this step, which is not repeatable"
+            raise StepError("error", "crash", message, hint="the test is retried if its `retries` include `crash`")
 
     def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Return a picture, the page as text, its console and network, and the calls so far."""

@@ -45,10 +45,6 @@ class Loop:
             future.cancel()
             raise
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start a coroutine without waiting for it."""
-        asyncio.run_coroutine_threadsafe(work, self._loop)
-
     def close(self) -> None:
         """Cancel what still runs and end the thread; one that hangs is left, for it ends with the process."""
         asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop)

@@ -1,4 +1,4 @@
-"""What became of an MCP session since the end of the test before: what was repaired, and which parts died and came back."""
+"""Track an MCP session since the end of the last test: its repairs, and the parts that died and came back."""
 
 from __future__ import annotations
 

@@ -109,7 +109,9 @@ class McpSession:
             StepError: there is no browser, or the server is not fit.
         """
         if request.browser is None:
-            raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
+            raise unfit(
+                f"no {request.test.browser} on this machine", hint="`orchestra doctor` has a hint to install one"
+            )
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
@@ -362,7 +364,7 @@ class McpSession:
         lost = not self.browser.connected()
         gone = "the browser died" if lost else "the page crashed" if self.browser.watch.crashed else ""
         died = [*self._repairs.died]
-        if gone and self._kind is not None:  # the next test brings it back; this one is told now, because it met it
+        if gone and self._kind is not None:  # the next test restarts it; this one reports it, because it met it
             died.append(Died(part="browser", reason=gone, rungs=(), before=False))
         state = SessionChanged(
             method=request.method.id,

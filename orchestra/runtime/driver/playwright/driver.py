@@ -79,7 +79,9 @@ class PlaywrightDriver:
             StepError: the test has no browser, or it does not start.
         """
         if request.browser is None:
-            raise unfit(f"no {request.test.browser} on this machine", hint="`orchestra doctor` says how to get one")
+            raise unfit(
+                f"no {request.test.browser} on this machine", hint="`orchestra doctor` has a hint to install one"
+            )
         wanted = (request.browser, request.headed)
         mask = Masks(request.secrets, self._environment).text
         if self._launched == wanted and self._browser is not None and self._browser.is_connected():
@@ -265,7 +267,7 @@ class PlaywrightSession:
         """Return the failure of the step for an error of Playwright."""
         if self.hung:
             message = "the page hangs; its browser was ended"
-            return unmet(message, found="no answer", hint="look for a script or a pattern that never ends")
+            return unmet(message, found="no answer", hint="search for a script or a pattern that never ends")
         meaning = read(error.message)
         if meaning.kind == "crash" and not self._answers():
             self._gone = True
