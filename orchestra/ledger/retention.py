@@ -15,7 +15,7 @@ from typing import NamedTuple
 from orchestra import nofollow
 from orchestra.ledger import history
 from orchestra.ledger.disk import disk_error, remove_tree
-from orchestra.ledger.glance import under_way
+from orchestra.ledger.lock import under_way
 from orchestra.ledger.runs import LEDGER, last_ended, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.ledger.transaction import recover

@@ -12,25 +12,28 @@ from typing import Any
 
 import click
 
+from orchestra import plugins
 from orchestra.checkout import SIGN_KEY
 from orchestra.draw import terminal_table
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
-from orchestra.ledger import integrity, kept_plan
+from orchestra.ledger import integrity, plan_store
 from orchestra.ledger.audit import audit as examine
 from orchestra.ledger.author import author_of
 from orchestra.ledger.checkpoint import choose, go_back
 from orchestra.ledger.event import CATALOGUE, Event
-from orchestra.ledger.glance import under_way
-from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.lock import Holder, Lock, under_way
 from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
 from orchestra.ledger.reports import bind_reports
 from orchestra.ledger.runs import LAST, LEDGER
 from orchestra.ledger.view import look
+from orchestra.plan import Plan
+from orchestra.plugins import PluginError
 from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.report import watch
 from orchestra.report.console import timeline
-from orchestra.report.forms import FORMS
+from orchestra.report.forms import FORMS, Form, forms_of
+from orchestra.suggest import did_you_mean
 from orchestra.verbs.chosen_run import home_of, require_methods, run_argument, run_folder, with_part
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.opening import serve_run
@@ -107,7 +110,13 @@ def _method_of(event: Event) -> str:
 )
 @run_argument
 @suite_option
-@click.option("--format", "form", type=click.Choice(list(FORMS)), help="Output format on stdout; no file is written.")
+@click.option(
+    "--format",
+    "form",
+    metavar=f"[{'|'.join(FORMS)}|NAME]",
+    shell_complete=lambda _ctx, _param, begun: [name for name in FORMS if name.startswith(begun)],
+    help="Output format on stdout, NAME one of a plug-in; no file is written.",
+)
 @click.option("--embed", is_flag=True, help="With --format html: put the pictures into the page.")
 @click.option("--open", "opened", is_flag=True, help="Serve the page afterwards, as `orchestra open` does.")
 @click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
@@ -130,7 +139,7 @@ def report(
 ) -> int:
     """Make the report of a run from its ledger and the plan that it executed."""
     project, folder = _folder(ctx, suite, run)
-    plan = kept_plan.latest(project.root, folder)
+    plan = plan_store.latest(project.root, folder)
     if embed and form != "html":
         raise UsageError("--embed is about the page", "add --format html, or remove it")
     if opened and (commit or form is not None):
@@ -142,8 +151,9 @@ def report(
     if ref is not None or push:
         raise UsageError("--ref and --push need --commit", "add --commit, or remove them")
     if form is not None:
+        chosen = _form(form, plan, project.root)
         made = watch.report_of(project.root, plan, folder, embed=embed)
-        say_data(FORMS[form].make(made, watch.relative(folder, project.root)), end="")
+        say_data(chosen.make(made, watch.relative(folder, project.root)), end="")
         return EXIT_OK
     if under_way(folder):
         raise UsageError(
@@ -151,11 +161,24 @@ def report(
         )
     author = author_of(project.root, os.environ)
     with _locked(folder):
-        paths = watch.write(project.root, plan, folder)
+        paths, faults = watch.write(project.root, plan, folder)
         bind_reports(folder, paths, lambda: datetime.now(UTC), author)
     for path in paths:
         say(watch.relative(path, project.root))
+    if faults:
+        raise PluginError("; ".join(faults), plugins.REPORT)
     return serve_run(project.root, folder) if opened else EXIT_OK
+
+
+def _form(name: str, plan: Plan, root: Path) -> Form:
+    """Return the form of a name: one of orchestra, or of a plug-in of the suite."""
+    if name in FORMS:
+        return FORMS[name]
+    forms = forms_of(plan, root)
+    if name not in forms:
+        hint = f"there are {', '.join(forms)}"
+        raise UsageError(f'unknown format "{name}"{did_you_mean(name, forms)}', hint)
+    return forms[name]
 
 
 @click.command(
@@ -224,7 +247,7 @@ def audit(
     differs = gates and not print_gates(folder)
     if not policy:
         return EXIT_FAILED if differs else EXIT_OK
-    facts = integrity.Facts(kept_plan.latest(project.root, folder), look(folder, steps=False))
+    facts = integrity.Facts(plan_store.latest(project.root, folder), look(folder, steps=False))
     held = integrity.judge(facts, require, excuse)
     rows = [(one.rule, "required" if one.required else "noted only", one.word, one.evidence) for one in held]
     say(terminal_table(("rule", "policy", "result", "evidence"), rows))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestra import __version__
-from orchestra.ledger import history, kept_plan
+from orchestra.ledger import history, plan_store
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
@@ -24,6 +24,7 @@ from orchestra.ledger.view import Observer, View
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import scratch
+from orchestra.runtime.attempt import drives_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
 from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
@@ -191,8 +192,8 @@ def open_run(
     try:
         recover(home)
         past, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
-        tests = [task.test for task in tasks.values()]
-        browsers = engines(tests, root, environment, headed=options.headed)
+        wanted = [one.test.browser if drives_browser(one.test, one.method) else "" for one in tasks.values()]
+        browsers = engines(wanted, root, environment, headed=options.headed)
         builds = Builds(root, plan, interrupted)
         resumed, trusted = Resumed(), ""
         if options.resume:  # the lock is held: no other run writes this record now
@@ -247,7 +248,7 @@ def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, Task]:
 
 def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
     """Retain the plan and record the start of the run, or of this segment of it, with what people should know of it."""
-    kept_plan.keep(run.folder, run.plan)
+    plan_store.store(run.folder, run.plan)
     if run.options.resume:
         run.recorder.add(
             RunResumed(

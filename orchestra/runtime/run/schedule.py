@@ -14,7 +14,7 @@ import msgspec
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, Note, Verdict
 from orchestra.plan import Plan
-from orchestra.runtime.attempt import Request, needs_browser, needs_chromium, writes_files
+from orchestra.runtime.attempt import Request, drives_browser, needs_chromium, writes_files
 from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.log_finding import patterns_of
 from orchestra.runtime.attempts.overtaken import Overtaken
@@ -103,7 +103,7 @@ class Schedule:
             self._decisions.decide(task, "skipped", task.test.skip)
         elif blocked:
             self._decisions.decide(task, "blocked", blocked)
-        elif isinstance(missing, Missing) and needs_browser(task.test):
+        elif isinstance(missing, Missing) and drives_browser(task.test, task.method):
             if needs_chromium(task.test):  # not skipped, which is green: the others run, and the run ends with exit 3
                 reason = f"{missing.reason}; `orchestra doctor` has a hint"
                 self._decisions.decide(task, "blocked", reason)
@@ -119,8 +119,9 @@ class Schedule:
             return
         past = self._run.past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._run.options.force:
-            if unknown := self._run.builds.unknown(task.test):
-                self._run.recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown)))
+            unknown, unread = self._run.builds.unknown(task.test), self._run.builds.unread(task.test)
+            if unknown or unread is not None:
+                self._run.recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown, unread)))
                 return
             if not self._run.passes.hold(task.name, past, self._run.recorder.add):
                 return
@@ -220,7 +221,7 @@ class Schedule:
         path = f"{run.folder}/{folder}"
         if writes_files(test):
             make_folder(path)
-        browser = run.browsers.get(test.browser) if needs_browser(test) else None
+        browser = run.browsers.get(test.browser) if drives_browser(test, task.method) else None
         if not repeat:
             run.recorder.add(
                 AttemptStarted(
