@@ -121,7 +121,7 @@ def _fetch(client: httpx.Client, url: str, args: dict[str, Any], seconds: float,
             body.feed(block)
             if body.over:
                 break
-            if time.monotonic() > end:  # a part of a reply is none, whoever is first to see that the time is over
+            if time.monotonic() > end:  # the waiting thread may see it later, and a part is no reply
                 raise TimeoutError
         return reply.status_code, body
 
