@@ -297,6 +297,17 @@ class Gate(Part, frozen=True):
     message: str = ""
 
 
+class Tls(Part, frozen=True):
+    """The certificates of servers: all are accepted, or those of the authorities in `ca_file` are, too."""
+
+    ignore_https_errors: bool = False
+    ca_file: str = ""
+
+
+NO_TLS = Tls()
+"""The default, which the plan omits."""
+
+
 class Collect(Part, frozen=True):
     """A command that lists what a wrapped runner collects; `of` is `block.parameter`, whose values must occur in it."""
 
@@ -324,6 +335,7 @@ class Plan(Part, frozen=True):
     components: tuple[Component, ...] = ()
     resources: dict[str, int] = {}
     secrets: tuple[str, ...] = ()
+    tls: Tls = NO_TLS
     speed: tuple[SpeedClass, ...] = ()
     baseline: Baseline = Baseline()
     gates: tuple[Gate, ...] = ()

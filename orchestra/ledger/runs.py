@@ -94,7 +94,10 @@ def find_run(home: Path, word: str = LAST, *, ended: bool = False) -> Path:
     if word == LAST:
         last = last_ended(home) if ended else home / "runs" / names[0]
         if last is None:
-            raise UsageError(f'no run of suite "{home.name}" has ended yet', "wait for the end of the first one")
+            raise UsageError(
+                f'no run of suite "{home.name}" has ended yet',
+                "finish one: `orchestra run --resume`",
+            )
         return last
     found = meant(names, word)
     if len(found) == 1:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from orchestra.compiler.lower.steps import Known, fill, final_text, text, text_map, texts, usual
 from orchestra.compiler.schema.spec import ComponentSpec, FailoverSpec, ProbeSpec, ServiceSpec
-from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Service
+from orchestra.plan import NO_TLS, Backoff, Component, Job, Live, Probe, Ready, Rung, Service, Tls
 
 PROBE_KINDS = ("http", "tcp", "run", "env", "file", "log", "port")
 
@@ -21,14 +21,18 @@ _RUNG = Rung("run")
 _COMPONENT = Component("", "")
 
 
-def lower_probe(probe: ProbeSpec, known: Known) -> Probe:
-    """Return the one probe of a mapping that can hold other keys, too."""
+def lower_probe(probe: ProbeSpec, known: Known, tls: Tls = NO_TLS) -> Probe:
+    """Return the one probe of a mapping that can hold other keys, too, with the certificates that it accepts."""
     kind = next(name for name in PROBE_KINDS if name in probe)
     # Values of `json` keep their type; every other text remains a text, whatever the type of a name in it.
     args = {
         key: fill(value, known) if key == "json" else _as_written(value, known)
         for key, value in cast("dict[str, dict[str, Any]]", probe)[kind].items()
     }
+    if kind == "http" and tls.ignore_https_errors:
+        args.setdefault("verify_tls", False)
+    if kind == "http" and tls.ca_file and args.get("verify_tls", True):
+        args["ca_file"] = tls.ca_file
     return Probe(kind, args, usual(args.pop("timeout_seconds", _PROBE.timeout_seconds), _PROBE.timeout_seconds))
 
 
@@ -91,7 +95,7 @@ def _rung(rung: Any, known: Known) -> Rung:
     return Rung("run", texts(rung["run"], known), seconds)
 
 
-def lower_component(component_id: str, component: ComponentSpec, known: Known) -> Component:
+def lower_component(component_id: str, component: ComponentSpec, known: Known, tls: Tls = NO_TLS) -> Component:
     """Return a row of the health matrix. A service with a port and no `ready` is ready when the port accepts."""
     service = component.get("service")
     ready = component.get("ready")
@@ -101,7 +105,7 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
     lowered_ready = None
     if ready is not None:
         lowered_ready = Ready(
-            lower_probe(ready, known),
+            lower_probe(ready, known, tls),
             usual(ready.get("within_seconds", _READY.within_seconds), _READY.within_seconds),
             ready.get("successes", _READY.successes),
         )
@@ -129,7 +133,7 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
         live=None
         if live is None
         else Live(
-            lower_probe(live, known),
+            lower_probe(live, known, tls),
             usual(live.get("every_seconds", _LIVE.every_seconds), _LIVE.every_seconds),
             live.get("failures", _LIVE.failures),
         ),

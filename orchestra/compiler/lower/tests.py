@@ -14,8 +14,9 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
-from orchestra.compiler.schema.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec
+from orchestra.compiler.schema.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec, TlsSpec
 from orchestra.plan import (
+    NO_TLS,
     Baseline,
     Collect,
     Command,
@@ -29,6 +30,7 @@ from orchestra.plan import (
     Retry,
     SpeedClass,
     Test,
+    Tls,
 )
 from orchestra.steps.target import Target
 from orchestra.steps.vocabulary import Step
@@ -260,6 +262,11 @@ def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
     )
 
 
+def _tls(tls: TlsSpec, known: Known) -> Tls:
+    made = Tls(tls.get("ignore_https_errors", False), final_text(tls.get("ca_file", ""), known))
+    return NO_TLS if made == NO_TLS else made  # the plan omits that very object
+
+
 def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", profile: str = "") -> Plan:
     """Return the plan of a spec that has no problem.
 
@@ -283,6 +290,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
     order = resolve.topological(list(health), {name: row.get("needs", []) for name, row in health.items()})
     outputs = spec.get("compile", {})
     baseline = spec.get("baseline", {})
+    tls = _tls(spec.get("tls", {}), known)
     plain = Baseline()
     return Plan(
         suite=spec["suite"],
@@ -290,9 +298,10 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         tests=run_order(tests, groups),
         methods=_methods(methods, known),
         groups=groups,
-        components=tuple(lower_component(name, health[name], known) for name in order),
+        components=tuple(lower_component(name, health[name], known, tls) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
+        tls=tls,
         speed=_classes(spec.get("speed", DEFAULT_SPEED)),
         baseline=Baseline(
             window=baseline.get("window", plain.window),

@@ -86,7 +86,7 @@ class HttpProbe(TypedDict, total=False):
         dict[str, Any],
         Key("keys of the JSON body (dots go deeper) and their values", {"status": "ok"}, min_items=1),
     ]
-    verify_tls: Annotated[bool, Key("check the certificate", True, default=True)]
+    verify_tls: Annotated[bool, Key("check the certificate (default: unless `tls` has `ignore_https_errors`)", True)]
     timeout_seconds: Annotated[float, Key("the limit of one probe", 2, above=0, default=5)]
 
 
@@ -685,6 +685,20 @@ class GatesSpec(TypedDict, total=False):
     ]
 
 
+class TlsSpec(TypedDict, total=False):
+    """How certificates of servers are checked, by browsers, `http` probes and `http` steps."""
+
+    ignore_https_errors: Annotated[
+        bool, Key("accept every certificate; the head of a run and its report say so", True, default=False)
+    ]
+    ca_file: Annotated[
+        str,
+        Key(
+            "a file of certificates (PEM) of authorities to trust as well, relative to the project root", "certs/ca.pem"
+        ),
+    ]
+
+
 class CompileSpec(TypedDict, total=False):
     """The paths of the compiled files, relative to the project root."""
 
@@ -708,6 +722,7 @@ class Spec(TypedDict, total=False):
         list[Annotated[str, Key("a variable's name", "OPENAI_API_KEY", pattern=ENV_NAME)]],
         Key("environment variables whose values are masked everywhere", ["OPENAI_API_KEY"]),
     ]
+    tls: Annotated[TlsSpec, Key("how certificates of servers are checked", {"ca_file": "certs/ca.pem"})]
     profiles: Annotated[
         dict[str, dict[str, Any]],
         Key(

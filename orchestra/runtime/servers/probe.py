@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from orchestra.errors import OrchestraError
+from orchestra.errors import OrchestraError, UsageError
 from orchestra.names import expand
 from orchestra.plan import Probe
-from orchestra.runtime import terminal
+from orchestra.runtime import certificates, terminal
 from orchestra.runtime.body import Body, BodyError
 from orchestra.runtime.bounded import patterns
 from orchestra.runtime.bounded.patterns import PatternError
@@ -106,7 +106,7 @@ class Prober:
     """Asks. Its HTTP clients are made once and reused; each probe opens its own connection, as a user would."""
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[bool, bool], Any] = {}
+        self._clients: dict[tuple[bool, bool, str], Any] = {}
 
     async def ask(self, probe: Probe, scene: Scene) -> Answer:
         """One question, answered within the probe's time."""
@@ -133,22 +133,33 @@ class Prober:
             await client.aclose()
         self._clients.clear()
 
-    def client(self, *, verify: bool, direct: bool) -> Any:
+    def client(self, root: Path, ca_file: str = "", *, verify: bool, direct: bool) -> Any:
         """Return the client for addresses with or without a certificate to check, and with or without a proxy.
+
+        Args:
+            root: the project root.
+            ca_file: the certificates to trust as well, relative to it; empty for none.
+            verify: check certificates.
+            direct: use no proxy.
 
         Raises:
             ValueError: the environment names a proxy that is none.
+            CertificateError: the certificates cannot be read.
         """
-        if (verify, direct) not in self._clients:
+        key = (verify, direct, ca_file)
+        if key not in self._clients:
             httpx = _library()
-            self._clients[verify, direct] = httpx.AsyncClient(
-                # Without one to check, the certificates of the whole world are not read.
-                verify=httpx.create_ssl_context() if verify else False,
+            # Without one to check, the certificates of the whole world are not read.
+            context = httpx.create_ssl_context() if verify else None
+            if context is not None and ca_file:
+                certificates.add(context, root, ca_file)
+            self._clients[key] = httpx.AsyncClient(
+                verify=False if context is None else context,
                 trust_env=not direct,
                 timeout=None,  # `ask` bounds the whole, not each read
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
-        return self._clients[verify, direct]
+        return self._clients[key]
 
 
 def _library() -> Any:
@@ -211,7 +222,7 @@ def _cause(error: BaseException) -> str:
 
 def _mend(error: BaseException) -> str:
     if any(isinstance(below, ssl.SSLCertVerificationError) for below in _chain(error)):
-        return "set SSL_CERT_FILE to the certificate of its issuer, or write `verify_tls: false`"
+        return "name the certificate of its issuer as `ca_file` of `tls`, or write `verify_tls: false`"
     return ""
 
 
@@ -226,7 +237,9 @@ async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer
         return Answer(f"{url!r} is not an address", "write http://host:port/path", final=True)
     verify, direct = url.startswith("https:") and args.get("verify_tls", True), is_direct(peer[0], scene.env)
     try:
-        client = prober.client(verify=verify, direct=direct)
+        client = prober.client(scene.root, str(args.get("ca_file", "")), verify=bool(verify), direct=direct)
+    except UsageError as error:
+        return Answer(error.message, error.hint)
     except ValueError as error:
         return Answer(f"a proxy of the environment cannot be used: {error}", PROXY_HINT, final=True)
     try:
