@@ -689,7 +689,7 @@ class TlsSpec(TypedDict, total=False):
     """How certificates of servers are checked, by browsers, `http` probes and `http` steps."""
 
     ignore_https_errors: Annotated[
-        bool, Key("accept every certificate; the head of a run and its report say so", True, default=False)
+        bool, Key("accept every certificate; the head of a run and its report show that", True, default=False)
     ]
     ca_file: Annotated[
         str,
