@@ -16,12 +16,14 @@ from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
 from orchestra.compiler.schema.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec, TlsSpec
 from orchestra.plan import (
+    EVERY_RUN,
     NO_TLS,
     Baseline,
     Collect,
     Command,
     Gate,
     Group,
+    KeepRuns,
     KnownFailure,
     Method,
     Outputs,
@@ -302,6 +304,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
         tls=tls,
+        keep_runs=KeepRuns(**spec["keep_runs"]) if "keep_runs" in spec else EVERY_RUN,
         speed=_classes(spec.get("speed", DEFAULT_SPEED)),
         baseline=Baseline(
             window=baseline.get("window", plain.window),

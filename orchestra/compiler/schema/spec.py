@@ -699,6 +699,13 @@ class TlsSpec(TypedDict, total=False):
     ]
 
 
+class KeepRunsSpec(TypedDict, total=False):
+    """The runs that stay on the disk; older ones are removed at the end of each run."""
+
+    count: Annotated[int, Key("the number of latest runs that stay", 50, minimum=1)]
+    days: Annotated[float, Key("the age in days beyond which a run is removed", 30, above=0)]
+
+
 class CompileSpec(TypedDict, total=False):
     """The paths of the compiled files, relative to the project root."""
 
@@ -782,6 +789,10 @@ class Spec(TypedDict, total=False):
     ]
     baseline: Annotated[BaselineSpec, Key("the conditions of a regression (docs/quality.md)", {"window": 20})]
     gates: Annotated[GatesSpec, Key("the quality gates", {"after": {"pass_rate": {"require": "pass_rate >= 1.0"}}})]
+    keep_runs: Annotated[
+        KeepRunsSpec,
+        Key("the runs that stay on the disk (default: all)", {"count": 50, "days": 30}, min_items=1),
+    ]
     compile: Annotated[CompileSpec, Key("the paths of the compiled files", {"doit": "dodo.py"})]
 
 
