@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from bench.measure import BenchmarkError, environment
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.audit import audit
 from orchestra.ledger.event import AttemptStarted, Event, VerdictGiven
 from orchestra.ledger.log import read
@@ -34,7 +34,7 @@ from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.runs import LEDGER, runs_of
 from orchestra.ledger.segment import segments
-from orchestra.report.rows import Report, Shown
+from orchestra.report.rows import Contents, Report
 from orchestra.report.watch import report_of
 
 TESTS = 40
@@ -115,7 +115,7 @@ class Ground:
 
     def report(self, folder: Path) -> Report:
         """Return the report of a run."""
-        return report_of(self.root, kept_plan.latest(self.root, folder), folder)
+        return report_of(self.root, plan_store.latest(self.root, folder), folder)
 
     def _run(self, *words: str, code: int, program: Sequence[str] = ORCHESTRA) -> None:
         done = subprocess.run(
@@ -231,7 +231,7 @@ def bare(report: Report) -> Report:
         use=None,
         spent={},
         earlier=(),
-        shown=Shown(),
+        contents=Contents(),
     )
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench.crash import crash
 from bench.measure import ORCHESTRA, PASS, Case, Figure, alternate, figures, ratio, table, timings
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.audit import audit
 from orchestra.ledger.disk import sync_file
 from orchestra.ledger.event import AttemptFinished, AttemptStarted, Body, Logs, RunFinished, RunStarted, VerdictGiven
@@ -119,7 +119,7 @@ def record(
 ) -> None:
     """Write the ledger of such a run, and its state; sealed when all tests have passed."""
     folder.mkdir(parents=True)
-    kept_plan.keep(folder, plan)
+    plan_store.store(folder, plan)
     view = View()
     with Writer(folder / LEDGER, now=lambda: _NOW, segment_bytes=segment_bytes) as writer:
         for body in story(plan, done, evidence or {}, logs):

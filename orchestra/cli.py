@@ -164,7 +164,8 @@ def _bug(arguments: list[str]) -> int:
     from orchestra import __version__  # noqa: PLC0415
     from orchestra.printing import letter, printed  # noqa: PLC0415
 
-    trace = traceback.format_exc()
+    masks = sys.modules.get("orchestra.runtime.mask.masks")  # where it is not imported, no secret was read
+    trace = masks.last_words(traceback.format_exc()) if masks else traceback.format_exc()
     print(letter(f"this is a bug of orchestra: {trace.strip().splitlines()[-1]}"), file=sys.stderr)
     try:
         handle, path = tempfile.mkstemp(prefix="orchestra-bug-", suffix=".txt")

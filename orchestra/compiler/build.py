@@ -1,6 +1,6 @@
 """From spec files to plans: the one place that strings the stages together.
 
-    source ► include ► schema ► expansion ► rules ► lower ► settled        for the spec and for each of its profiles
+    source ► include ► schema ► expansion ► rules ► lower ► expanded_values, for the spec and each of its profiles
 
 All problems of all files are gathered before anything is refused, except that a stage is not asked about what the stage
 before it has refused.
@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from orchestra.compiler import expansion, include, profile, settled
+from orchestra.compiler import expanded_values, expansion, include, profile
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower.tests import lower
 from orchestra.compiler.rules import RULES, Context, check, check_suites
@@ -64,7 +64,7 @@ def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
             plan = lower(
                 cast("Spec", version.data), sources=assembled.paths, source_digest=assembled.digest, profile=name
             )
-            found = settled.judge(plan, version)
+            found = expanded_values.check(plan, version)
             if not found:
                 plans.append(_as_stored(plan))
         problems += [_in_profile(problem, name) for problem in found] if name else found

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from orchestra.errors import OrchestraError
-from orchestra.ledger import integrity, kept_plan
+from orchestra.ledger import integrity, plan_store
 from orchestra.ledger.canonical import parse
 from orchestra.ledger.disk import file_digest
 from orchestra.ledger.event import (
@@ -255,7 +255,7 @@ def _ending_fault(tail: Tail, view: View) -> Damage | None:
 def _plan_of(folder: Path, body: RunStarted | RunResumed, before: Plan) -> tuple[Plan, str | None]:
     """Return the plan that an event names, for the integrity rules, and its problem."""
     try:
-        plan = kept_plan.kept(folder, body.plan_digest or "")
+        plan = plan_store.load(folder, body.plan_digest or "")
     except OrchestraError as error:
         return before, error.message
     if plan.source_digest != body.source_digest:

@@ -52,7 +52,7 @@ class Lock:
             raise disk_error(error, path, "open") from error
         with closed_on_error(self._file):
             if not lock_file(self._file, path):
-                raise LockedError(path, _said(path))
+                raise LockedError(path, _holder_in(path))
             try:
                 os.ftruncate(self._file, 0)
                 os.pwrite(self._file, (json.dumps(holder._asdict()) + "\n").encode(), 0)
@@ -88,14 +88,20 @@ def holder_of(path: Path) -> Holder | None:
     except OSError as error:
         raise disk_error(error, path, "read") from error
     try:
-        return None if lock_file(file, path, shared=True) else _said(path)
+        return None if lock_file(file, path, shared=True) else _holder_in(path)
     except MachineError:
         return None  # where the file system gives no locks, no run holds one
     finally:
         os.close(file)
 
 
-def _said(path: Path) -> Holder | None:
+def under_way(folder: Path) -> bool:
+    """Return True if the run in this folder is being written now. Raises MachineError when the lock cannot be read."""
+    holder = holder_of(folder.parent.parent / "lock")
+    return holder is not None and holder.run == folder.name
+
+
+def _holder_in(path: Path) -> Holder | None:
     try:
         return Holder(**json.loads(nofollow.read(path)))
     except (OSError, ValueError, TypeError, RecursionError):

@@ -13,7 +13,7 @@ from orchestra import nofollow
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.parts import Evidence
 from orchestra.plan import Plan
-from orchestra.report.rows import Report, Row, Shown
+from orchestra.report.rows import Contents, Report, Row
 from orchestra.yamltext import document
 
 TEXTS: Final[Mapping[str, bool]] = {
@@ -40,8 +40,8 @@ MOST_PICTURES: Final = 40_000_000
 """Bytes of pictures that a report embeds."""
 
 
-def shown(root: Path, folder: Path, plan: Plan, report: Report, *, embed: bool = False) -> Shown:
-    """Read what the report of a run shows of its failures.
+def contents(root: Path, folder: Path, plan: Plan, report: Report, *, embed: bool = False) -> Contents:
+    """Read the spec lines and the evidence that the report of a run has of its failures.
 
     Args:
         root: the project root.
@@ -53,7 +53,7 @@ def shown(root: Path, folder: Path, plan: Plan, report: Report, *, embed: bool =
     bad = [row for row in report.rows if row.failures]
     texts = dict(_texts(folder, _files(bad)))
     pictures = dict(_pictures(folder, _all_files(report.rows))) if embed else {}
-    return Shown(_spec(root, plan, report, bad), texts, pictures)
+    return Contents(_spec(root, plan, report, bad), texts, pictures)
 
 
 def _files(rows: Iterable[Row]) -> Iterator[Evidence]:

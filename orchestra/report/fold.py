@@ -18,8 +18,8 @@ from orchestra.ledger.life import Outage
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
-from orchestra.report.beside import host_rows
 from orchestra.report.compare.comparison import agreements, compare, of_method, sides
+from orchestra.report.findings import host_rows
 from orchestra.report.rows import GateRow, IncidentRow, Report, Row, ServiceRow, Try
 
 NEVER_RAN = "never ran"

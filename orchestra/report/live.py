@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from orchestra.ledger.glance import under_way
+from orchestra.ledger.lock import under_way
 from orchestra.ledger.log import Tail
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.runs import LEDGER

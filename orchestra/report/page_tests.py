@@ -37,7 +37,7 @@ def tasks(report: Report, progress: Progress | None = None, *, served: bool = Fa
             speed=row.speed_class,
             mark="" if row.verdict == "failed" else row.mark,
             place="" if now else row.place,
-            spec=report.shown.spec.get(line_of(row.place), ""),
+            spec=report.contents.spec.get(line_of(row.place), ""),
             degraded=row.degraded,
             excused=row.excused,
             unchanged_since=row.unchanged_since,
@@ -112,7 +112,7 @@ def _error(one: Try, report: Report) -> Error | None:
         error.message,
         error.step,
         error.at or "",
-        report.shown.spec.get(line_of(error.at or ""), ""),
+        report.contents.spec.get(line_of(error.at or ""), ""),
         error.expected or "",
         error.found or "",
         error.hint or "",
@@ -124,14 +124,14 @@ def _step(one: StepDone) -> tuple[str, float, str, int]:
 
 
 def _file(one: Evidence, report: Report, *, served: bool) -> File:
-    content = report.shown.pictures.get(one.path)
+    content = report.contents.pictures.get(one.path)
     name = one.path.rpartition("/")[2]
     return File(
         one.kind,
         name,
         address(f"f/{one.digest}/{name}" if served else one.path),
         one.bytes,
-        report.shown.texts.get(one.path, ""),
+        report.contents.texts.get(one.path, ""),
         picture_address(content) if content else "",
         one.path if served else "",
     )

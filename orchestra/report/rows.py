@@ -17,8 +17,8 @@ from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.ledger.use import Use
-from orchestra.report.beside import HostRow
 from orchestra.report.compare.comparison import Agreement, Comparison
+from orchestra.report.findings import HostRow
 
 
 class Try(NamedTuple):
@@ -223,7 +223,7 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Contents:
     """Texts and pictures that a report holds itself, because its reader may have nothing but that one file.
 
     Attributes:
@@ -268,7 +268,7 @@ class Report:
         titles: of methods and of groups, by id.
         changes: of the rows of the health matrix, in order.
         earlier: the runs before this one, in the order of time.
-        shown: texts and pictures of the evidence.
+        contents: texts and pictures of the evidence.
     """
 
     suite: str
@@ -301,4 +301,4 @@ class Report:
     titles: Mapping[str, str] = field(default_factory=dict)
     changes: tuple[Seen[ServiceChanged], ...] = ()
     earlier: tuple[RunRecord, ...] = ()
-    shown: Shown = Shown()
+    contents: Contents = Contents()

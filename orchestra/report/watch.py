@@ -23,7 +23,7 @@ from orchestra.report.advice.quicker import Known, advise
 from orchestra.report.advice.waits import Waits
 from orchestra.report.compare.comparison import Comparison, place_of, with_baselines
 from orchestra.report.console.display import Feed, Plain, Screen
-from orchestra.report.evidence_text import shown
+from orchestra.report.evidence_text import contents
 from orchestra.report.fold import report
 from orchestra.report.forms import FORMS
 from orchestra.report.rows import Report
@@ -53,10 +53,10 @@ def report_of(root: Path, plan: Plan, folder: Path, *, embed: bool = False) -> R
 
 
 def under_way(root: Path, folder: Path, plan: Plan, view: View) -> Report:
-    """Return the report of a run so far: with its past and its evidence, without advice."""
-    found = report(plan, view, _places(root, plan))
+    """Return the report of a run so far: with earlier runs and its evidence, without advice."""
+    facts = report(plan, view, _places(root, plan))
     earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
-    return dataclasses.replace(found, earlier=tuple(earlier), shown=shown(root, folder, plan, found))
+    return dataclasses.replace(facts, earlier=tuple(earlier), contents=contents(root, folder, plan, facts))
 
 
 def _places(root: Path, plan: Plan) -> Callable[[str], str]:
@@ -65,20 +65,20 @@ def _places(root: Path, plan: Plan) -> Callable[[str], str]:
 
 
 def ended(root: Path, folder: Path, plan: Plan, view: View, waits: Waits, *, embed: bool = False) -> Report:
-    """The report, with the advice that this run and those before it give rise to, and what its evidence shows."""
+    """Return the report of a run, with the advice from this run and earlier ones, and the contents of its evidence."""
     where = _places(root, plan)
-    found, place = report(plan, view, where), place_of(view)
+    facts, place = report(plan, view, where), place_of(view)
     earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
     here = tuple(record for record in earlier if record.place == place)
     asked = view.start.workers if view.start is not None else 0
     placed = [dataclasses.replace(wait, place=where(wait.place) or wait.place) for wait in waits.expired()]
-    advice = advise(Known(plan, found, here, asked, placed))
+    advice = advise(Known(plan, facts, here, asked, placed))
     return dataclasses.replace(
-        found,
+        facts,
         advice=advice,
-        comparisons=_usual(plan, found, folder, place),
+        comparisons=_usual(plan, facts, folder, place),
         earlier=tuple(earlier),
-        shown=shown(root, folder, plan, found, embed=embed),
+        contents=contents(root, folder, plan, facts, embed=embed),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,20 +24,42 @@ class Build(NamedTuple):
         digest: of its commands, folders, environment and files; empty for what is not started.
         files: that it is made of, sorted, as far as they are known.
         declared: whether the spec names its files; else they come from the words of `run`.
+        unread: those that a link leads out of the project.
     """
 
     digest: str = ""
     files: tuple[Path, ...] = ()
     declared: bool = True
+    unread: tuple[Path, ...] = ()
 
     @property
     def known(self) -> bool:
         """Return True if the digest covers its code."""
-        return self.declared or bool(self.files)
+        return (self.declared or bool(self.files)) and not self.unread
+
+
+def outside(root: Path, files: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files that a link leads out of the project.
+
+    Args:
+        root: the project root.
+        files: below it, by their names.
+    """
+    real = os.path.realpath(root)
+    folders: dict[Path, bool] = {}
+    for path in files:
+        if path.parent not in folders:
+            folders[path.parent] = Path(os.path.realpath(path.parent)).is_relative_to(real)
+        if path.is_symlink():
+            if not Path(os.path.realpath(path)).is_relative_to(real):
+                yield path
+        elif not folders[path.parent]:
+            yield path
 
 
 def files_digest(root: Path, files: Iterable[Path], stop: Callable[[], bool] = lambda: False) -> str:
-    """Return the digest of files: paths and contents, in their order; what is unreadable counts as absent.
+    """Return the digest of files: paths and contents, in their order; an unreadable file counts as absent, and so does
+    one that a link leads out of the project, which is not read.
 
     Args:
         root: their paths are relative to it.
@@ -44,9 +67,11 @@ def files_digest(root: Path, files: Iterable[Path], stop: Callable[[], bool] = l
         stop: whether the result is no longer needed; called for each piece, and the digest of the rest is that of nothing.
     """
     digest = hashlib.sha256()
+    files = list(files)
+    unread = set(outside(root, files))
     for path in files:
         try:
-            content = "-" if stop() else _content(path, stop)
+            content = "-" if path in unread or stop() else _content(path, stop)
         except OSError:
             content = "-"
         digest.update(f"{path.relative_to(root).as_posix()}\0{content}\0".encode())
@@ -61,13 +86,19 @@ def _content(path: Path, stop: Callable[[], bool]) -> str:
     return digest.hexdigest()
 
 
-def unsure(task: str, components: Iterable[str]) -> str:
-    """Return why a test is run although what it reads has not changed."""
+def unsure(task: str, components: Sequence[str], unread: Path | None) -> str:
+    """Return why a test is run although its digest is that of its last pass.
+
+    Args:
+        task: its name.
+        components: those of which no digest covers the code.
+        unread: an input of the test that a link leads out of the project, relative to the root.
+    """
+    begin = f"{task} has the inputs of its last pass, and runs nevertheless: "
+    if unread is not None:
+        return f'{begin}a link leads its input "{unread.as_posix()}" out of the project, where no file is read'
     listed = ", ".join(f'"{name}"' for name in components)
-    return (
-        f"{task} has the inputs of its last pass, and runs nevertheless: no digest covers the code of {listed}; "
-        "list its files as `inputs`"
-    )
+    return f"{begin}no digest covers the code of {listed}; list its files as `inputs`, inside the project"
 
 
 def source_now(root: Path, sources: Iterable[str]) -> str:
@@ -86,7 +117,7 @@ def build_of(root: Path, component: Component) -> Build:
     files = tuple(sorted({file for command in commands for file in _files(root.resolve(), command)}))
     text = plans.encode([[one.run, one.shell, one.cwd, one.env] for one in commands])
     digest = hashlib.sha256(text + files_digest(root.resolve(), files).encode()).hexdigest()
-    return Build(digest, files, all(one.inputs for one in commands))
+    return Build(digest, files, all(one.inputs for one in commands), tuple(outside(root, files)))
 
 
 def _files(root: Path, command: Service | Job) -> Iterable[Path]:
@@ -118,6 +149,11 @@ class Builds:
     def unknown(self, test: Test) -> list[str]:
         """Return the components below a test whose code no digest covers."""
         return [name for name in self.required_by(test) if not self._builds[name].known]
+
+    def unread(self, test: Test) -> Path | None:
+        """Return an input of a test that a link leads out of the project, relative to the root."""
+        path = next(outside(self._root, matching(self._root, test.inputs)), None)
+        return None if path is None else path.relative_to(self._root)
 
     def inputs_digest(self, test: Test) -> str:
         """Return the digest of all that a verdict rests on: the test's plan entry, its input files, its components'

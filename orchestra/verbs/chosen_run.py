@@ -84,9 +84,9 @@ def require_methods(root: Path, folder: Path, methods: Iterable[str]) -> None:
     if not (wanted := list(methods)):
         return
     # a plan costs more than all else that `status` reads, and only --method needs it
-    from orchestra.ledger import kept_plan  # noqa: PLC0415
+    from orchestra.ledger import plan_store  # noqa: PLC0415
 
-    known = [method.id for method in kept_plan.latest(root, folder).methods]
+    known = [method.id for method in plan_store.latest(root, folder).methods]
     for method in wanted:
         if method not in known:
             listed = ", ".join(f'"{name}"' for name in known)

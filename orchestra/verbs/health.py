@@ -22,7 +22,7 @@ from orchestra.ledger.lock import holder_of
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, closure
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.report.advice import ladder
+from orchestra.report.advice import recovery_steps
 from orchestra.runtime import inherited
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.servers import up
@@ -34,7 +34,7 @@ from orchestra.verbs.options import profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 
 _WATCH_SECONDS = 2.0
-LADDER_RUNS = 50
+RECOVERY_RUNS = 50
 
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 
@@ -168,17 +168,19 @@ def _table(lines: Sequence[Line]) -> str:
 
 
 def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) -> int:
-    files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-LADDER_RUNS:]
-    records = ladder.collect(map(sound_view, files))
+    files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-RECOVERY_RUNS:]
+    records = recovery_steps.collect(map(sound_view, files))
     rows = [one for one in records.values() if one.component in chosen]
     orders = {
-        row.id: order for row in plan.components if row.id in chosen and (order := ladder.suggestion(row, records))
+        row.id: order
+        for row in plan.components
+        if row.id in chosen and (order := recovery_steps.suggestion(row, records))
     }
     if as_json:
         told = [
             {
                 "component": one.component,
-                "step": one.rung,
+                "step": one.step,
                 "tries": one.tries,
                 "worked": one.worked,
                 "seconds": one.median,
@@ -190,7 +192,7 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
     if not rows:
         say(f"no recovery step was taken in the last {len(files)} runs")
         return EXIT_OK
-    cells = [(one.component, one.rung, str(one.tries), f"{one.rate * 100:.0f} %", duration(one.median)) for one in rows]
+    cells = [(one.component, one.step, str(one.tries), f"{one.rate * 100:.0f} %", duration(one.median)) for one in rows]
     say(draw.terminal_table(("row", "step", "tries", "worked", "median time"), cells))
     for name, order in orders.items():
         say(f"suggested for {name}: recover: [{', '.join(order)}]")

@@ -12,23 +12,23 @@ import click
 
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
-from orchestra.ledger import history as past
+from orchestra.ledger import history as run_history
 from orchestra.ledger.case import MARK
+from orchestra.ledger.failure_odds import Odds, failure_odds
 from orchestra.ledger.flaky import flaky as flaky_tests
-from orchestra.ledger.learned import Odds, failure_odds
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
 from orchestra.ledger.retention import KEEP, Limits, Retention, prune, retention
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
-from orchestra.report.advice import ladder
-from orchestra.report.advice.lessons import lessons
-from orchestra.report.advice.past import executions_of, flaky_table, overview, story
+from orchestra.report.advice import recovery_steps
+from orchestra.report.advice.policies import policies
+from orchestra.report.advice.trends import executions_of, flaky_table, overview, story
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, say_json, warn
-from orchestra.verbs.health import LADDER_RUNS, sound_view
+from orchestra.verbs.health import RECOVERY_RUNS, sound_view
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
 
 
@@ -105,23 +105,23 @@ def history(
     plan = dag.load_plan(project, name, profile)
     tasks = select(plan, selection, methods)
     home = project.root / PLAN_FOLDER / name
-    records, refused = past.refresh(home, rebuild=rebuild)
+    records, refused = run_history.refresh(home, rebuild=rebuild)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
-    records = [record for record in records if machine in {"", record.machine}][-(runs or past.KEPT_RUNS) :]
+    records = [record for record in records if machine in {"", record.machine}][-(runs or run_history.KEPT_RUNS) :]
     if failures:
         _failures(plan, home, failure_odds(records, tasks), as_json=as_json)
         return EXIT_OK
     if as_json:
         for record in records:
-            say_json(json.dumps(past.plain(record, set(tasks)), sort_keys=True, ensure_ascii=False))
+            say_json(json.dumps(run_history.plain(record, set(tasks)), sort_keys=True, ensure_ascii=False))
         return EXIT_OK
     known = [task for task in tasks if executions_of(task, records)]
     if not known:
         raise UsageError("no run has executed the selected tests", "start one with `orchestra run`")
     if only_flaky:
-        found = [one for one in flaky_tests(records) if one.task.partition(MARK)[0] in set(known)]
-        say(flaky_table(found) if found else "no test is flaky")
+        flaky = [test for test in flaky_tests(records) if test.task.partition(MARK)[0] in set(known)]
+        say(flaky_table(flaky) if flaky else "no test is flaky")
     elif selection:
         samples = baselines.known(home)
         say("\n\n".join(story(task, records, samples, plan.baseline) for task in known))
@@ -131,14 +131,14 @@ def history(
 
 
 def _failures(plan: Plan, home: Path, odds: Sequence[Odds], *, as_json: bool) -> None:
-    """Print what earlier failures teach."""
+    """Print the odds of earlier failures, and the policies that they suggest."""
     if as_json:
         for one in odds:
-            told = {**one._asdict(), "cause": one.cause, "chance": one.chance, "odds": one.odds}
-            say_json(json.dumps(told, sort_keys=True))
+            row = {**one._asdict(), "cause": one.cause, "chance": one.chance, "odds": one.odds}
+            say_json(json.dumps(row, sort_keys=True))
         return
-    files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-LADDER_RUNS:]
-    say(lessons(plan, odds, ladder.collect(map(sound_view, files))))
+    files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-RECOVERY_RUNS:]
+    say(policies(plan, odds, recovery_steps.collect(map(sound_view, files))))
 
 
 def _limits(plan: Plan) -> Limits:
@@ -155,19 +155,19 @@ def _prune(home: Path, limits: Limits, *, dry_run: bool) -> int:
         MachineError: the disk refuses.
     """
     if dry_run:
-        _tell(retention(home, limits), "would be removed")
+        _print_runs(retention(home, limits), "would be removed")
         return EXIT_OK
     with Lock(home / "lock", Holder(os.getpid(), "prune", utc_stamp(datetime.now(UTC)))):
-        found, refused = prune(home, limits)
+        removed, refused = prune(home, limits)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
-    _tell(found, "removed")
+    _print_runs(removed, "removed")
     return EXIT_OK
 
 
-def _tell(found: Retention, done: str) -> None:
-    for name in found.gone:
+def _print_runs(runs: Retention, done: str) -> None:
+    for name in runs.gone:
         say(f"{name}  {done}")
-    for name, reason in found.held.items():
+    for name, reason in runs.held.items():
         say(f"{name}  retained: {unbroken(reason)}")
-    say(f"{len(found.gone)} run{'' if len(found.gone) == 1 else 's'} {done}, {found.kept} retained")
+    say(f"{len(runs.gone)} run{'' if len(runs.gone) == 1 else 's'} {done}, {runs.kept} retained")

@@ -14,7 +14,7 @@ import click
 
 from orchestra import checkout
 from orchestra.errors import EXIT_OK, UsageError
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.parts import Evidence
 from orchestra.report.live import Live
 from orchestra.report.serve import serve, viewer_folder
@@ -62,7 +62,7 @@ def serve_run(root: Path, folder: Path, trace: Evidence | None = None, *, port: 
         raise UsageError(
             "the installed playwright package has no trace viewer", "install it again: `pip install playwright`"
         )
-    live = Live(root, folder, kept_plan.latest(root, folder))
+    live = Live(root, folder, plan_store.latest(root, folder))
     live.poll()
 
     def announce(address: str) -> None:

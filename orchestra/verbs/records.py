@@ -15,13 +15,12 @@ import click
 from orchestra.checkout import SIGN_KEY
 from orchestra.draw import terminal_table
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
-from orchestra.ledger import integrity, kept_plan
+from orchestra.ledger import integrity, plan_store
 from orchestra.ledger.audit import audit as examine
 from orchestra.ledger.author import author_of
 from orchestra.ledger.checkpoint import choose, go_back
 from orchestra.ledger.event import CATALOGUE, Event
-from orchestra.ledger.glance import under_way
-from orchestra.ledger.lock import Holder, Lock
+from orchestra.ledger.lock import Holder, Lock, under_way
 from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
 from orchestra.ledger.reports import bind_reports
 from orchestra.ledger.runs import LAST, LEDGER
@@ -130,7 +129,7 @@ def report(
 ) -> int:
     """Make the report of a run from its ledger and the plan that it executed."""
     project, folder = _folder(ctx, suite, run)
-    plan = kept_plan.latest(project.root, folder)
+    plan = plan_store.latest(project.root, folder)
     if embed and form != "html":
         raise UsageError("--embed is about the page", "add --format html, or remove it")
     if opened and (commit or form is not None):
@@ -224,7 +223,7 @@ def audit(
     differs = gates and not print_gates(folder)
     if not policy:
         return EXIT_FAILED if differs else EXIT_OK
-    facts = integrity.Facts(kept_plan.latest(project.root, folder), look(folder, steps=False))
+    facts = integrity.Facts(plan_store.latest(project.root, folder), look(folder, steps=False))
     held = integrity.judge(facts, require, excuse)
     rows = [(one.rule, "required" if one.required else "noted only", one.word, one.evidence) for one in held]
     say(terminal_table(("rule", "policy", "result", "evidence"), rows))

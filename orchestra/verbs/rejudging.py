@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestra import draw
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.printing import unbroken
@@ -23,7 +23,7 @@ def print_gates(folder: Path) -> bool:
         LedgerError: the ledger is damaged.
         PlanError: the run keeps no plan.
     """
-    found = list(rejudge(list(read(folder / LEDGER)), functools.partial(kept_plan.kept, folder)))
+    found = list(rejudge(list(read(folder / LEDGER)), functools.partial(plan_store.load, folder)))
     rows = [row for one in found for row in _rows(one)]
     say(draw.terminal_table(("event", "gate", "result", "metric", "recorded", "again", ""), rows))
     wrong = [one for one in found if not one.same]

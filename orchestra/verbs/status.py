@@ -17,8 +17,9 @@ import click
 
 from orchestra import nofollow
 from orchestra.errors import EXIT_OK, MachineError, UsageError
-from orchestra.ledger.glance import glance, under_way
+from orchestra.ledger.lock import under_way
 from orchestra.ledger.runs import STATE
+from orchestra.ledger.state_file import state_fields
 from orchestra.printing import one_line
 from orchestra.verbs.chosen_run import require_methods, run_argument, run_folder
 from orchestra.verbs.group import say, say_data, say_json
@@ -83,7 +84,7 @@ def _fresh(folder: Path, *, going: bool) -> None:
     if going:
         return
     try:
-        if glance(folder / STATE, {"sealed"}).get("sealed"):
+        if state_fields(folder / STATE, {"sealed"}).get("sealed"):
             return
     except (MachineError, ValueError):
         pass
@@ -95,7 +96,7 @@ def _fresh(folder: Path, *, going: bool) -> None:
 
 def _state(folder: Path, methods: Collection[str]) -> Mapping[str, Any]:
     try:
-        state = glance(folder / STATE, _WANTED | {"completed"} if methods else _WANTED)
+        state = state_fields(folder / STATE, _WANTED | {"completed"} if methods else _WANTED)
     except ValueError as error:
         raise MachineError(str(error), "the ledger is complete: `orchestra report` reads it") from error
     return _of_methods(state, methods) if methods else state
@@ -131,10 +132,10 @@ def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
     counts = {verdict: count for verdict, count in state["counts"].items() if count}
     current, pending = state["current"], state["pending"]
     total = sum(counts.values()) + len(current) + len(pending)
-    told = [f"{count} {verdict}" for verdict, count in counts.items()]
-    told += [f"{len(current)} running"] * bool(current) + [f"{len(pending)} waiting"] * bool(pending)
+    parts = [f"{count} {verdict}" for verdict, count in counts.items()]
+    parts += [f"{len(current)} running"] * bool(current) + [f"{len(pending)} waiting"] * bool(pending)
     yield _line("run", state["run"], _phase(state, going=going), f"since {state['started'][:19]}Z")
-    yield _line("tests", f"{', '.join(told) or 'none yet'}; {total} in all")
+    yield _line("tests", f"{', '.join(parts) or 'none yet'}; {total} in all")
     for task, one in list(current.items())[:_CURRENT]:
         yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}")
     for task, reason in list(state["blocked"].items())[:_LATEST]:

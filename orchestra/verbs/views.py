@@ -21,7 +21,7 @@ from orchestra.steps.vocabulary import Step
 from orchestra.verbs.chosen_run import home_of, run_folder, with_part
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
-from orchestra.verbs.shown import show_kept
+from orchestra.verbs.show import show_record
 from orchestra.yamltext.places import Places
 
 
@@ -96,7 +96,7 @@ def show(
         run, *rest = selection
         selection = tuple(rest)
     if run is not None:
-        return show_kept(project.root, run_folder(project, suite, run), selection, method, opened)
+        return show_record(project.root, run_folder(project, suite, run), selection, method, opened)
     if opened is not None:
         raise UsageError("--open needs a run", "name one before the test: `orchestra show last TEST --open`")
     name = project.choose(suite)

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from orchestra import plan as plans
 from orchestra.ledger.history import Attempt, Execution, RunRecord
-from orchestra.report.evidence_text import shown
+from orchestra.report.evidence_text import contents
 from orchestra.report.html import html
 from orchestra.report.rows import Report
 from tests.support import runs as samples
@@ -163,7 +163,7 @@ def test_a_failure_shows_step_message_both_texts_and_its_picture(watched, everyt
 
 
 def test_embedded_pictures_need_no_file(watched, everything, tmp_path):
-    report = replace(everything, shown=shown(tmp_path, tmp_path, samples.PLAN, everything, embed=True))
+    report = replace(everything, contents=contents(tmp_path, tmp_path, samples.PLAN, everything, embed=True))
     (tmp_path / "attempts/cli/B003/2/shot 1.png").unlink()
     page = watched.open(html(report, FOLDER), tmp_path, "#/test/B003/cli")
     page.wait_for_function("document.querySelector('.shots img').naturalWidth === 40")

@@ -843,6 +843,26 @@ def test_a_bug_leaves_a_file_to_attach(orchestra, root, write, broken, tmp_path)
     assert list(files(root)) == ["pyproject.toml", "specs/shop.yaml"]
 
 
+def test_a_bug_shows_no_secret(orchestra, write, broken, tmp_path):
+    write(
+        'orchestra: 1\nsuite: shop\nsecrets: [TOKEN]\nhealth: {web: {service: {run: [sleep, "9"]}}}\ntests: {T: {command: {argv: ["true"]}}}\n'
+    )
+    verb = broken / "orchestra/verbs/health.py"
+    (line,) = {line for line in verb.read_text().splitlines(keepends=True) if "masks = Masks(" in line}
+    verb.write_text(verb.read_text().replace(line, f"{line}    raise ValueError('it is ' + environment['TOKEN'])\n"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = {"TMPDIR": str(scratch), "TOKEN": "xyzzy-plugh-0451"}
+    assert orchestra("compile", env=env).code == 0
+    shutil.copy(ROOT / "templates/dodo.py.j2", broken / "templates")
+    ran = orchestra("up", env={**env, "PYTHONPATH": str(broken)})
+    assert ran.code == 70, ran
+    [report] = scratch.iterdir()
+    assert "it is ***TOKEN***" in ran.err
+    assert "it is ***TOKEN***" in report.read_text()
+    assert "xyzzy" not in ran.out + ran.err + report.read_text()
+
+
 def test_a_bug_on_a_full_disk_is_shown(orchestra, write, broken):
     write()
     ran = orchestra("compile", env={"PYTHONPATH": str(broken)}, **limited(0))

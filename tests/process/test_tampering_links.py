@@ -153,7 +153,7 @@ def test_evidence_that_leads_out_is_not_read(project, name):
     forge(project.folder, named)
     audited = project.run("audit")
     assert audited.code == 1
-    assert "cannot be read: it " in audited.out, "a digest of it is not even compared"
+    assert "cannot be read: it" in audited.out, "a digest of it is not even compared"
     opened = project.run("show", "T1", "--run", "last", "--open", "attachment", BROWSER="true")
     assert opened.code == 3
     assert "cannot open" in opened.err
@@ -209,6 +209,38 @@ def test_a_path_of_the_spec_that_leads_out_is_an_error(linked, name):
     assert linked.run("run", WHERE=str(linked.root.parent / "outside")).code == 1
     assert linked.verdicts() == {"cli:T1": "error"}
     assert "leaves the project root" in linked.reasons()["cli:T1"]
+
+
+@pytest.mark.parametrize("inputs", ["out/*.xml", "out/**", "one.xml", "*.xml"])
+def test_an_input_that_leads_out_is_not_read_and_nothing_is_unchanged_on_it(linked, inputs):
+    (linked.root / "one.xml").symlink_to("../outside/j.xml")
+    linked.write(f'{HEAD}tests:\n  T1: {{inputs: ["{inputs}"], command: {{argv: ["true"]}}}}\n').compile()
+    digests = []
+    for text in ("first", "second"):
+        (linked.root.parent / "outside/j.xml").write_text(text)
+        assert linked.run("run").code == 0
+        assert linked.verdicts() == {"cli:T1": "passed"}
+        digests.append(linked.events("verdict")[-1]["body"]["inputs"])
+    assert digests[0] == digests[1]
+    assert linked.run("run").code == 0
+    [note] = [
+        event["body"]["message"] for event in linked.events("note") if "inputs of its last" in event["body"]["message"]
+    ]
+    assert "leads its input" in note
+    assert linked.verdicts() == {"cli:T1": "passed"}
+
+
+def test_an_input_whose_link_stays_inside_is_read(linked):
+    """The control: the link leads to a file of the project."""
+    (linked.root / "within.xml").write_text("first")
+    (linked.root / "one.xml").symlink_to("within.xml")
+    linked.write(f'{HEAD}tests:\n  T1: {{inputs: ["one.xml"], command: {{argv: ["true"]}}}}\n').compile()
+    given = []
+    for text in ("first", "first", "second"):
+        (linked.root / "within.xml").write_text(text)
+        assert linked.run("run").code == 0
+        given.append(linked.verdicts()["cli:T1"])
+    assert given == ["passed", "unchanged", "passed"]
 
 
 @pytest.mark.parametrize("name", LINKED)

@@ -14,7 +14,7 @@ import pytest
 from orchestra.ledger.event import Event
 from orchestra.ledger.view import view_of
 from orchestra.plan import Component, Rung
-from orchestra.report.advice.ladder import Record, collect, suggestion
+from orchestra.report.advice.recovery_steps import Record, collect, suggestion
 from orchestra.runtime.servers import up
 from tests.support import events as made
 from tests.support.outages import asks, backend, breaks, suite

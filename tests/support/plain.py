@@ -82,7 +82,14 @@ def _page_step(page: Page, verb: str, body: dict[str, Any]) -> None:
         _press(page.keyboard, body["key"])
     elif verb == "type":
         page.keyboard.type(body["value"])
-    elif page.go_back(timeout=MS) is None and page.url != "about:blank":
+    else:
+        _back(page)
+
+
+def _back(page: Page) -> None:
+    """Go back. Playwright returns None without a page to go back to, and for a page that differs by `#` alone."""
+    before = page.url
+    if page.go_back(timeout=MS) is None and page.url == before != "about:blank":
         raise _RefusedError("no page to go back to")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestra.ledger import integrity, kept_plan
+from orchestra.ledger import integrity, plan_store
 from orchestra.ledger.audit import audit
 from orchestra.ledger.log import Writer
 from orchestra.ledger.runs import LEDGER
@@ -79,7 +79,7 @@ RESUMED = ("run_resumed", {"run": "r", "rerun": ["cli:a"]})
 
 def write(folder: Path, story, *, seal=True) -> Path:
     folder.mkdir(exist_ok=True)
-    kept_plan.keep(folder, PLAN)
+    plan_store.store(folder, PLAN)
     with Writer(folder / LEDGER, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)) as writer:
         for kind, body in story:
             writer.append(body_of(kind, body))

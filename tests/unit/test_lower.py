@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from orchestra import names, plan
 from orchestra.compiler.build import Built, build
 from orchestra.compiler.lower.tests import lower, lower_test
-from orchestra.compiler.rules.late_names import RUN_NAMES
+from orchestra.compiler.rules.references import RUN_NAMES
 from tests.support.golden import check
 from tests.support.paths import DATA
 

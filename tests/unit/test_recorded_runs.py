@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orchestra import cli
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.runs import LEDGER, STATE, find_run, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.ledger.view import look
@@ -61,7 +61,7 @@ def going_on(folder: Path) -> dict[str, Any]:
     view = look(folder, steps=False)
     if why := nothing_to_resume(view):
         return {"nothing": why}
-    plan = kept_plan.kept(folder, view.segment.plan_digest)
+    plan = plan_store.load(folder, view.segment.plan_digest)
     known = {given.test: given.inputs for given in view.verdicts.values()}
     builds = view.segment.builds
     found = decide(view, plan, plan, builds, lambda test: known.get(test.id) or "", allow_changed=False)

@@ -11,7 +11,7 @@ import pytest
 from orchestra import draw
 from orchestra import plan as plans
 from orchestra.ledger.history import Attempt, Execution, RunRecord
-from orchestra.report.evidence_text import MOST_BYTES, line_of, shown
+from orchestra.report.evidence_text import MOST_BYTES, contents, line_of
 from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Progress
 from orchestra.report.page_tests import address, picture_address
@@ -132,12 +132,12 @@ def test_a_long_log_is_shown_by_its_end_and_a_page_by_its_start(tmp_path):
         (tmp_path / name).write_text(lines)
     files = [samples.evidence(name, kind) for kind, name in kinds.items()]
     report = reported(*samples.attempt("cli:B001", 1, "failed", error=samples.failure(), evidence=files))
-    texts = shown(tmp_path, tmp_path, samples.PLAN, report).texts
+    texts = contents(tmp_path, tmp_path, samples.PLAN, report).texts
     assert texts["output.log"].startswith("… ")
     assert texts["output.log"].endswith(lines[-12:])
     assert texts["page.yaml"].startswith("line 000000\n")
     assert "bytes are left out" in texts["page.yaml"].splitlines()[-1]
-    assert shown(tmp_path / "elsewhere", tmp_path / "elsewhere", samples.PLAN, report).texts == {}
+    assert contents(tmp_path / "elsewhere", tmp_path / "elsewhere", samples.PLAN, report).texts == {}
 
 
 def test_lines_of_the_spec_are_shown_while_it_is_the_one_that_ran(tmp_path):
@@ -146,10 +146,10 @@ def test_lines_of_the_spec_are_shown_while_it_is_the_one_that_ran(tmp_path):
     digest = digest_files(tmp_path, samples.PLAN.sources)
     plan = msgspec.structs.replace(samples.PLAN, source_digest=digest)
     events = samples.events([samples.run_started(plan, ["cli:B001"]), *FAILED])
-    spec = shown(tmp_path, tmp_path, plan, samples.reported(plan, events)).spec
+    spec = contents(tmp_path, tmp_path, plan, samples.reported(plan, events)).spec
     assert spec["specs/market.yaml:41"].splitlines()[2] == ">   41  line 41"
     (tmp_path / "specs/market.yaml").write_text("another\n")
-    assert shown(tmp_path, tmp_path, plan, samples.reported(plan, events)).spec == {}
+    assert contents(tmp_path, tmp_path, plan, samples.reported(plan, events)).spec == {}
 
 
 def test_a_place_gives_its_line():

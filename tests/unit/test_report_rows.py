@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestra import plan as plans
 from orchestra.ledger.event import Unknown
 from orchestra.ledger.view import view_of
-from orchestra.report import kept
+from orchestra.report import attempt_text
 from orchestra.report.console.table import (
     MOST_ROWS,
     agreement,
@@ -91,7 +91,9 @@ def test_a_failed_step_is_named_with_its_section(section, name):
     assert found.failure is not None
     assert step_of(found.failure) == name
     life = view_of(events([samples.run_started(), *made])).life("cli:B001")
-    assert [text.split(",")[0].split("  ")[-1].strip() for text in kept.lines("", life, "") if "step  " in text] == [
+    assert [
+        text.split(",")[0].split("  ")[-1].strip() for text in attempt_text.lines("", life, "") if "step  " in text
+    ] == [
         "1 of before goto",
         "1 click",
         "1 of finally http",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from orchestra.compiler import include
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.schema import explain, models, validate
-from orchestra.compiler.schema.violation import RULES, Finding, Violation, findings, shown
+from orchestra.compiler.schema.violation import RULES, Finding, Violation, findings, quoted_value
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import closest, did_you_mean
 from tests.support import golden
@@ -236,7 +236,7 @@ def test_unknown_pattern_is_quoted():
     [(None, "null"), (True, "true"), (1.5, "1.5"), ([], "an empty list"), ({}, "an empty mapping"), ("é", '"é"'), ({"a": 1, "b": 2, "c": 3, "d": 4}, 'a mapping with "a", "b", "c"')],
 )  # fmt: skip
 def test_shown(value: Any, text: str):
-    assert shown(value) == text
+    assert quoted_value(value) == text
 
 
 # ------------------------------------------------------------------------------------------------- the judges, together

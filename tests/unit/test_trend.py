@@ -13,7 +13,7 @@ from orchestra.ledger.flaky import Interval, flaky, wilson
 from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.trend import Bad, changes, first_bad, slope, sparkline
 from orchestra.plan import Baseline
-from orchestra.report.advice.past import LEGEND, overview, story
+from orchestra.report.advice.trends import LEGEND, overview, story
 
 
 def test_a_sparkline_goes_from_the_least_to_the_greatest():

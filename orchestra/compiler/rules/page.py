@@ -28,7 +28,7 @@ _SUBJECTS = {
     "tests": "Tests",
     "cycles": "Cycles",
     "unknown": "Names of tests, groups, components, methods, resources and blocks",
-    "late_names": "Names in texts",
+    "references": "Names in texts",
     "saved": "Names in texts",
     "address": "Addresses",
     "drivers": "Methods and drivers",

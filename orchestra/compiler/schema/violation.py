@@ -101,7 +101,7 @@ def findings(violations: Sequence[Violation]) -> list[Finding]:
     return [one for one in found if not any((one.path, key) in meant for key in one.lacking)]
 
 
-def shown(value: Any) -> str:
+def quoted_value(value: Any) -> str:
     """Return a value as a message shows it: whole when it is short."""
     if isinstance(value, str):
         text = json.dumps(value, ensure_ascii=False)
@@ -114,7 +114,7 @@ def shown(value: Any) -> str:
 
 
 def _quoted(values: Sequence[Any]) -> str:
-    return ", ".join(map(shown, values))
+    return ", ".join(map(quoted_value, values))
 
 
 def _name(path: Path) -> str:
@@ -122,7 +122,7 @@ def _name(path: Path) -> str:
     indices = ""
     for part in reversed(path):
         if isinstance(part, str):
-            return shown(f"{part}{indices}")
+            return quoted_value(f"{part}{indices}")
         indices = f"[{part}]{indices}"
     return "the spec"
 
@@ -140,7 +140,7 @@ def _words(line: str) -> list[str]:
 
 
 def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
-    is_what = "has no value" if instance is None else f"is {shown(instance)}"
+    is_what = "has no value" if instance is None else f"is {quoted_value(instance)}"
     hint = ""
     if wanted.startswith("a text") and isinstance(instance, (bool, int, float)):
         hint = f'write it in quotes: "{json.dumps(instance)}"'
@@ -148,7 +148,7 @@ def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
         hint = f"write it without quotes: {instance}"
     elif wanted == "a list" and isinstance(instance, (str, int, float)):
         words = _words(instance) if isinstance(instance, str) and path[-1] in ("argv", "run") else [instance]
-        hint = f"write it as a list: [{', '.join(map(shown, words))}]"
+        hint = f"write it as a list: [{', '.join(map(quoted_value, words))}]"
     return Finding(path, "schema-type", f"{_name(path)} {is_what}; wanted is {wanted}", hint)
 
 
@@ -163,7 +163,7 @@ def _enum(violation: Violation) -> Iterator[Finding]:
     allowed = violation.value if violation.keyword == "enum" else [violation.value]
     instance = violation.instance
     near = did_you_mean(instance, [one for one in allowed if isinstance(one, str)]) if isinstance(instance, str) else ""
-    is_what = "has no value" if instance is None else f"is {shown(instance)}"
+    is_what = "has no value" if instance is None else f"is {quoted_value(instance)}"
     are = "are" if len(allowed) > 1 else "is"
     message = f"{_name(violation.path)} {is_what}; allowed {are} {_quoted(allowed)}{near}"
     hint = _as_mapping(instance) if allowed == _BARE and not near else ""
@@ -182,16 +182,16 @@ def _pattern(violation: Violation) -> Iterator[Finding]:
     words = _PATTERN_WORDS.get(violation.value, f"what matches {violation.value}")
     if "propertyNames" in violation.trail[-2:]:
         path = (*violation.path, violation.instance)
-        message = f"the name {shown(violation.instance)} is not allowed here; wanted is {words}"
+        message = f"the name {quoted_value(violation.instance)} is not allowed here; wanted is {words}"
         yield Finding(path, "schema-pattern", message, at_key=True)
     else:
-        message = f"{_name(violation.path)} is {shown(violation.instance)}; wanted is {words}"
+        message = f"{_name(violation.path)} is {quoted_value(violation.instance)}; wanted is {words}"
         yield Finding(violation.path, "schema-pattern", message)
 
 
 def _range(violation: Violation) -> Iterator[Finding]:
     relation = "at least" if violation.keyword == "minimum" else "above"
-    message = f"{_name(violation.path)} is {shown(violation.instance)}; it must be {relation} {violation.value}"
+    message = f"{_name(violation.path)} is {quoted_value(violation.instance)}; it must be {relation} {violation.value}"
     yield Finding(violation.path, "schema-range", message)
 
 
@@ -207,7 +207,7 @@ def _too_many(violation: Violation) -> Iterator[Finding]:
     for other in others:
         # An unknown key next to it is reported as such.
         if known is None or (first in known and other in known):
-            message = f"{shown(other)} excludes {shown(first)}; only one key is allowed here"
+            message = f"{quoted_value(other)} excludes {quoted_value(first)}; only one key is allowed here"
             yield Finding((*violation.path, other), "schema-conflict", message, at_key=True)
 
 
@@ -222,7 +222,7 @@ def _unknown(violation: Violation) -> Iterator[Finding]:
             yield Finding(
                 (*violation.path, key),
                 "schema-unknown-key",
-                f"unknown key {shown(key)}{did_you_mean(key, known)}{allowed}",
+                f"unknown key {quoted_value(key)}{did_you_mean(key, known)}{allowed}",
                 at_key=True,
                 meant=near or "",
             )

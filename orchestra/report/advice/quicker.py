@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+from orchestra.ledger.failure_odds import causes, failure_odds
 from orchestra.ledger.flaky import flaky
 from orchestra.ledger.history import RunRecord
-from orchestra.ledger.learned import causes, failure_odds
 from orchestra.ledger.outcome import GOOD
 from orchestra.plan import Plan
 from orchestra.report.advice.waits import Wait

@@ -28,7 +28,6 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding
-from orchestra.report.beside import SHOWN, finding_text, heading, summed
 from orchestra.report.console.table import (
     agreement,
     counted,
@@ -40,6 +39,7 @@ from orchestra.report.console.table import (
     render_table,
     values_text,
 )
+from orchestra.report.findings import SHOWN, finding_text, heading, summed
 from orchestra.report.rows import Report, Row, explained
 
 CASES = 10

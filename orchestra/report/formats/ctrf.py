@@ -20,8 +20,8 @@ from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
 from orchestra.printing import as_json
-from orchestra.report.beside import finding_text
 from orchestra.report.console.lines import place_of_evidence
+from orchestra.report.findings import finding_text
 from orchestra.report.formats.junit import name_of, trace
 from orchestra.report.rows import Report, Row, files_of, message_of
 

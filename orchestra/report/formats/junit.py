@@ -20,8 +20,8 @@ from orchestra import draw
 from orchestra.ledger.case import Case
 from orchestra.ledger.event import AttemptFinished
 from orchestra.printing import as_xml
-from orchestra.report.beside import finding_text
 from orchestra.report.console.lines import place_of_evidence
+from orchestra.report.findings import finding_text
 from orchestra.report.rows import Report, Row, explained, files_of, message_of
 
 _CHILD: Mapping[str, str] = {

@@ -12,7 +12,6 @@ from orchestra.ledger.case import Case
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
-from orchestra.report.beside import HEADS
 from orchestra.report.compare.text import agreement_lines, compared_lines
 from orchestra.report.console.table import (
     counted,
@@ -23,6 +22,7 @@ from orchestra.report.console.table import (
     render_table,
     values_text,
 )
+from orchestra.report.findings import HEADS
 from orchestra.report.rows import GateRow, Report, Row, explained, message_of
 
 _FINDINGS = 100

@@ -46,7 +46,7 @@ class Dialogs:
         if not self.answers:
             if kind == LEAVING:
                 return Answer(accept=True)
-            self.unasked.append(self.shown(kind, message))
+            self.unasked.append(self.describe(kind, message))
             return Answer(accept=False)
         answer = self.answers.popleft()
         self.stayed += kind == LEAVING and not answer.accept
@@ -61,7 +61,7 @@ class Dialogs:
         self.answers, self.unasked = deque(state.answers), list(state.unasked)
         self.asked, self.stayed = state.asked, state.stayed
 
-    def shown(self, kind: str, message: str) -> str:
+    def describe(self, kind: str, message: str) -> str:
         """Return a dialog as the record shows it."""
         return f"{kind}: {self.mask(message)[:SHOWN_LETTERS]}"
 

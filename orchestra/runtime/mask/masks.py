@@ -13,6 +13,16 @@ from orchestra.runtime.mask.finder import Finder, Secret, finder, name_mark
 from orchestra.runtime.mask.stream import StreamMask, replaced
 from orchestra.runtime.mask.weak import weakness
 
+_KNOWN: dict[Secret, None] = {}
+"""The secrets of all masks of this process: its last words, those of a bug, must not show them either."""
+
+
+def last_words(text: str) -> str:
+    """Return a text without any secret that this process knows of."""
+    data = text.encode(errors="surrogatepass")
+    spans = finder(tuple(_KNOWN)).find(data) if _KNOWN else []
+    return replaced(data, spans).decode(errors="surrogatepass")
+
 
 class Masks:
     """Replaces the values of variables by `***NAME***`.
@@ -28,6 +38,7 @@ class Masks:
     def __init__(self, names: Sequence[str], env: Mapping[str, str]) -> None:
         self.weak = tuple(why for name in names if env.get(name) and (why := weakness(name, env[name])))
         secrets = tuple(Secret(name, env[name]) for name in names if env.get(name, "").strip())
+        _KNOWN.update((secret, None) for secret in secrets)
         self._finder: Finder | None = finder(secrets) if secrets else None
 
     def __bool__(self) -> bool:

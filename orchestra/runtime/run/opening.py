@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestra import __version__
-from orchestra.ledger import history, kept_plan
+from orchestra.ledger import history, plan_store
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
@@ -247,7 +247,7 @@ def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, Task]:
 
 def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
     """Retain the plan and record the start of the run, or of this segment of it, with what people should know of it."""
-    kept_plan.keep(run.folder, run.plan)
+    plan_store.store(run.folder, run.plan)
     if run.options.resume:
         run.recorder.add(
             RunResumed(

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from orchestra.errors import PlanError, UsageError
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.ledger.view import View, look
 from orchestra.plan import Plan, Test
@@ -59,7 +59,7 @@ def going_on(
     if reason := nothing_to_resume(before):
         raise UsageError(f"run {folder.name} cannot be resumed: {reason}", "start a new one with `orchestra run`")
     digest = before.segment.plan_digest
-    then = plan if digest == plan.digest() else kept_plan.kept(folder, digest)
+    then = plan if digest == plan.digest() else plan_store.load(folder, digest)
     found = decide(before, then, plan, builds, inputs, allow_changed=allow_changed)
     return replace(found, segment=unused(folder, found.segment))
 

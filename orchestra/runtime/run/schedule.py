@@ -119,8 +119,9 @@ class Schedule:
             return
         past = self._run.past.get(task.name)
         if past is not None and past.run and past.inputs == task.inputs and not self._run.options.force:
-            if unknown := self._run.builds.unknown(task.test):
-                self._run.recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown)))
+            unknown, unread = self._run.builds.unknown(task.test), self._run.builds.unread(task.test)
+            if unknown or unread is not None:
+                self._run.recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown, unread)))
                 return
             if not self._run.passes.hold(task.name, past, self._run.recorder.add):
                 return

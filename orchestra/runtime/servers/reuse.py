@@ -75,9 +75,14 @@ def usable(root: Path, home: Path, plan: Plan, environment: Mapping[str, str]) -
 
 def _doubt(root: Path, plan: Plan, component: Component, row: UpRow, build: Build) -> str:
     """Return the reason why the age of the code of a row is unknown; empty if its files are declared."""
+    since = datetime.fromtimestamp(row.since).astimezone().strftime("%H:%M:%S")
+    if build.unread:
+        name = build.unread[0].relative_to(root).as_posix()
+        return (
+            f'it was started at {since}, and a link leads its input "{name}" out of the project, where no file is read'
+        )
     if build.declared:
         return ""
-    since = datetime.fromtimestamp(row.since).astimezone().strftime("%H:%M:%S")
     files = [str(path.relative_to(root)) for path in islice(_later(root, plan, component, row, build), MOST_NAMED + 1)]
     if files:
         more = " and more" if len(files) > MOST_NAMED else ""

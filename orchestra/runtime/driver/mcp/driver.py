@@ -305,7 +305,7 @@ class McpAttempt:
         dialogs = [*self._page.dialogs.unasked]
         shown, observed = self._page.dialog, browser.watch.observed
         if shown is not None and not answers:  # while one is open, no script is carried out
-            dialogs.append(f"{self._page.dialogs.shown(shown.type, shown.message)} (left open)")
+            dialogs.append(f"{self._page.dialogs.describe(shown.type, shown.message)} (left open)")
         if observed.waiting():
             self._session.sized()
         return Seen(observed.signs, tuple(dialogs), observed.network())

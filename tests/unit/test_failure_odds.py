@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestra.ledger.failure_odds import ENOUGH, MOST, SURE, WORTH, Odds, Policy, causes, failure_odds, suggested
 from orchestra.ledger.history import Attempt, Execution, RunRecord
-from orchestra.ledger.learned import ENOUGH, MOST, SURE, WORTH, Odds, Policy, causes, failure_odds, suggested
 from orchestra.plan import Component, Method, Plan, Retry, Rung
 from orchestra.plan import Test as Case
-from orchestra.report.advice.ladder import Record
-from orchestra.report.advice.lessons import lessons
+from orchestra.report.advice.policies import policies
+from orchestra.report.advice.recovery_steps import Record
 
 PASS = Attempt("passed", 1.0)
 FAIL = Attempt("failed", 2.0, "assertion")
@@ -150,7 +150,7 @@ def test_lessons_are_told_with_their_numbers():
         ("back", "retry"): Record("back", "retry", [4.0] * 4, 0),
         ("back", "restart"): Record("back", "restart", [2.0] * 4, 3),
     }
-    told = lessons(PLAN, [Odds("crash", 1, 9, 2, 10, 30.0), Odds("timeout", 7, 1)], rungs)
+    told = policies(PLAN, [Odds("crash", 1, 9, 2, 10, 30.0), Odds("timeout", 7, 1)], rungs)
     lines = [" ".join(line.split()) for line in told.splitlines()]
     assert "crash crash 1 9 2 0.17 0.20 30.0 s" in lines
     assert "timeout timeout 7 1 0 0.80 4.00 -" in lines
@@ -162,6 +162,6 @@ def test_lessons_are_told_with_their_numbers():
 
 
 def test_nothing_to_learn_is_said():
-    told = lessons(PLAN, [], {})
+    told = policies(PLAN, [], {})
     assert told.startswith("no failure is on record")
     assert "suggested: nothing yet" in told

@@ -7,7 +7,7 @@ Failures that an incident overlapped are not part of the history.
 
 The chance that a failure of a class passes when it is tried again is (transient + 1) / (transient + permanent + 2):
 Laplace's rule of succession (1774), which is 1/2 without any experience and is never sure of anything. It decides
-nothing: it is shown.
+nothing; it is only printed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from orchestra.ledger.outcome import CAUSES
 from orchestra.plan import Cause
 
 ENOUGH: Final = 5
-"""Failures of a class of which something is known, from which it suggests something."""
+"""The minimum of classified failures of a class for a suggestion."""
 
 WORTH: Final = 0.5
-"""A retry is suggested where it is more likely to pass than not."""
+"""The chance above which a retry is suggested: it is more likely to pass than not."""
 
 SURE: Final = 0.95
-"""So many of the transient failures are to pass within the suggested retries, if tries do not depend on each other."""
+"""The share of transient failures that pass within the suggested retries, if tries do not depend on each other."""
 
 MOST: Final = 3
-"""No more retries than these are suggested: what needs more is no retry's matter."""
+"""The maximum of suggested retries: a failure that needs more is not for retries."""
 
 
 class Odds(NamedTuple):
@@ -54,22 +54,22 @@ class Odds(NamedTuple):
 
     @property
     def known(self) -> int:
-        """Failures of which something is known."""
+        """Return the number of classified failures."""
         return self.transient + self.permanent
 
     @property
     def chance(self) -> float:
-        """That one more try passes, smoothed; above 0 and below 1."""
+        """Return the probability that one more try passes, smoothed; above 0 and below 1."""
         return (self.transient + 1) / (self.known + 2)
 
     @property
     def odds(self) -> float:
-        """Transient to permanent, smoothed."""
+        """Return the ratio of transient to permanent failures, smoothed."""
         return (self.transient + 1) / (self.permanent + 1)
 
     @property
     def cause(self) -> Cause | None:
-        """As `retries.on` names it; None for what is never tried again."""
+        """Return the cause as `retries.on` names it; None for failures that are never retried."""
         return CAUSES.get(self.kind)
 
 
@@ -81,7 +81,7 @@ def failure_odds(records: Sequence[RunRecord], tasks: Iterable[str] | None = Non
         tasks: count only these; all without it.
     """
     wanted = None if tasks is None else set(tasks)
-    told: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     lost: dict[str, float] = defaultdict(float)
     for task, runs in _by_inputs(records):
         if wanted is not None and task not in wanted:
@@ -91,26 +91,26 @@ def failure_odds(records: Sequence[RunRecord], tasks: Iterable[str] | None = Non
             for failure, then in _failures(attempts):
                 kind = _kind(failure)
                 if then is not None:
-                    told[kind]["retried"] += 1
+                    counts[kind]["retried"] += 1
                     lost[kind] += then.seconds if then.outcome != "passed" else 0.0
-                told[kind][_became(then, passed, len(runs))] += 1
+                counts[kind][_became(then, passed, len(runs))] += 1
     return tuple(
         Odds(kind, count["transient"], count["permanent"], count["unknown"], count["retried"], lost[kind])
-        for kind, count in sorted(told.items())
+        for kind, count in sorted(counts.items())
     )
 
 
 def _by_inputs(records: Iterable[RunRecord]) -> Iterator[tuple[str, list[list[Attempt]]]]:
     """Yield each task under each of its inputs, with its attempts in each run that had them."""
-    found: dict[tuple[str, str], list[list[Attempt]]] = defaultdict(list)
+    attempts_by: dict[tuple[str, str], list[list[Attempt]]] = defaultdict(list)
     for record in records:
         for task, one in record.executions.items():
             attempts: dict[str, list[Attempt]] = defaultdict(list)
             for key, attempt in one.by_inputs(record):
                 attempts[key].append(attempt)
             for key, some in attempts.items():
-                found[task, key].append(some)
-    return ((task, runs) for (task, _), runs in found.items())
+                attempts_by[task, key].append(some)
+    return ((task, runs) for (task, _), runs in attempts_by.items())
 
 
 def _failures(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt | None]]:
@@ -160,9 +160,9 @@ def suggested(odds: Iterable[Odds]) -> Policy | None:
 
 def causes(odds: Iterable[Odds]) -> Mapping[Cause, Odds]:
     """Return the odds of each cause of which enough is known, its classes taken together under the name of the cause."""
-    found: dict[Cause, Odds] = {}
+    by_cause: dict[Cause, Odds] = {}
     for one in odds:
         if one.cause is not None:
-            old = found.get(one.cause, Odds(one.cause))
-            found[one.cause] = Odds(one.cause, *(a + b for a, b in zip(old[1:], one[1:], strict=True)))  # type: ignore[arg-type]
-    return {cause: one for cause, one in found.items() if one.known >= ENOUGH}
+            old = by_cause.get(one.cause, Odds(one.cause))
+            by_cause[one.cause] = Odds(one.cause, *(a + b for a, b in zip(old[1:], one[1:], strict=True)))  # type: ignore[arg-type]
+    return {cause: one for cause, one in by_cause.items() if one.known >= ENOUGH}

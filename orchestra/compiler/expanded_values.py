@@ -1,7 +1,7 @@
-"""Check what is only known when blocks are expanded: the numbers and expectations that names stand for.
+"""Check the values that are only known in an expanded plan: numbers and expectations that contain names.
 
-A spec may write `within_seconds: "${wait}"`, so that a block can be given how long: in a plan it must be a number. And an
-expectation such as `contain: "${word}"` may turn out to be true of everything.
+A spec may write `within_seconds: "${wait}"`, so that a duration can be a parameter of a block: in a plan it must be a
+number. And an expectation such as `contain: "${word}"` may turn out to be true of everything.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _NUMBERS = {
 }
 
 
-def judge(plan: Plan, source: Assembled) -> list[Diagnostic]:
+def check(plan: Plan, source: Assembled) -> list[Diagnostic]:
     """Return each number of a plan that is none or out of bounds, and each empty expectation, once for each line and value."""
-    found = {
+    problems = {
         problem
         for test in plan.tests
         for step in (*test.before, *test.steps, *test.finally_)
         for problem in _misfits(step, source)
     }
-    return sorted(found)
+    return sorted(problems)
 
 
 def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
@@ -99,11 +99,11 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
     if "exclusiveMinimum" in schema:
         wanted += f" above {schema['exclusiveMinimum']}"
     late = isinstance(value, str) and "${" in value
-    found = f'"{value}", which has no value before the test runs' if late else f'"{scalar_text(value)}" here'
+    actual = f'"{value}", which has no value before the test runs' if late else f'"{scalar_text(value)}" here'
     return Diagnostic(
         source.place((*_path(step.at[-1]), step.verb, *path)),
         RULE,
-        f'"{path[-1]}" becomes {found}{used}; it must be {wanted}',
+        f'"{path[-1]}" becomes {actual}{used}; it must be {wanted}',
         "write a number, or a variable or parameter with a number",
     )
 

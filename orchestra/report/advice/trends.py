@@ -1,4 +1,4 @@
-"""Earlier runs in words: trends of tests, and flaky ones. Pure."""
+"""Render earlier runs as text: the trends of tests, and the flaky tests. Pure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Pairs = Sequence[tuple[RunRecord, Execution]]
 
 
 def executions_of(task: str, records: Sequence[RunRecord]) -> list[tuple[RunRecord, Execution]]:
-    """Return the runs that executed a task, in order, with what came of it."""
+    """Return the runs that executed a task, in order, with its executions."""
     return [(record, record.executions[task]) for record in records if task in record.executions]
 
 
 def overview(tasks: Sequence[str], records: Sequence[RunRecord]) -> str:
-    """One row a task: how often it ran and was good, its last verdicts, its durations and their slope.
+    """Return a table with a row for each task: its runs, its share of good ones, its last verdicts, its durations, their slope.
 
     Args:
         tasks: those to show, in order.
@@ -129,21 +129,21 @@ def _commit(passing: Sequence[tuple[RunRecord, float]], at: int) -> str:
     return before[:12] if before and after and before != after else ""
 
 
-def flaky_table(found: Sequence[Flaky]) -> str:
+def flaky_table(tests: Sequence[Flaky]) -> str:
     """Return the flaky tests, those with the greatest impact first."""
     heads = ("task", "rate", "95 % interval", "failed", "runs", "impact", "seconds lost", "last", "message")
     rows = [
         (
-            one.task,
-            f"{100 * one.rate:.1f} %",
-            f"{100 * one.interval.low:.1f} to {100 * one.interval.high:.1f} %",
-            f"{one.failed} of {one.attempts}",
-            str(one.runs),
-            f"{one.impact:.1f}",
-            f"{one.seconds:.1f}",
-            one.last,
-            draw.clip(draw.one_line(one.message), 60),
+            test.task,
+            f"{100 * test.rate:.1f} %",
+            f"{100 * test.interval.low:.1f} to {100 * test.interval.high:.1f} %",
+            f"{test.failed} of {test.attempts}",
+            str(test.runs),
+            f"{test.impact:.1f}",
+            f"{test.seconds:.1f}",
+            test.last,
+            draw.clip(draw.one_line(test.message), 60),
         )
-        for one in found
+        for test in tests
     ]
     return draw.terminal_table(heads, rows)

@@ -8,16 +8,16 @@ from orchestra.draw import duration
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.life import Life
 from orchestra.ledger.parts import numbered
-from orchestra.report.beside import finding_text, host_lines, network_text
 from orchestra.report.console.lines import detail, details, line
+from orchestra.report.findings import finding_text, host_lines, network_text
 from orchestra.report.rows import explained
 
 
-def files(life: Life, kind: str = "") -> list[str]:
-    """Paths below the run's folder of what the latest attempt with any kept, of this kind or of any."""
+def evidence_paths(life: Life, kind: str = "") -> list[str]:
+    """Return the evidence of the latest attempt that has any, of this kind or of all, as paths below the run's folder."""
     for seen in reversed(life.attempts):
-        if found := [one.path for one in seen.body.evidence if kind in {"", one.kind}]:
-            return found
+        if paths := [file.path for file in seen.body.evidence if kind in {"", file.kind}]:
+            return paths
     return []
 
 
@@ -53,18 +53,19 @@ def _attempt(body: AttemptFinished, folder: str) -> Iterator[str]:
         yield detail("step", ", ".join(part for part in parts if part))
     for name, text in explained(body, ("at", "message", "expected", "found", "hint")):
         yield from details(name, text)
-    for one in body.findings:
-        yield detail("fails" if one.level == "fail" else "warning", f"{one.layer}: {finding_text(one)}")
-    if said := network_text(body.network):
-        yield detail("requests", said)
+    for finding in body.findings:
+        label = "fails" if finding.level == "fail" else "warning"
+        yield detail(label, f"{finding.layer}: {finding_text(finding)}")
+    if traffic := network_text(body.network):
+        yield detail("requests", traffic)
         yield from (detail("", host) for host in host_lines(body.network))
     if used := _used(body.resources):
         yield detail("resources", used)
     for file in body.evidence:
         yield detail(file.kind, f"{folder}/{file.path} ({file.bytes} bytes)")
-    for gone in body.dropped:
-        why = gone.reason or "over evidence_limit_megabytes"
-        yield detail("dropped", f"{gone.path} ({gone.kind}, {gone.bytes} bytes): {why}")
+    for dropped in body.dropped:
+        reason = dropped.reason or "over evidence_limit_megabytes"
+        yield detail("dropped", f"{dropped.path} ({dropped.kind}, {dropped.bytes} bytes): {reason}")
 
 
 def _used(figures: Mapping[str, float]) -> str:

@@ -21,13 +21,13 @@ class Record:
     """The tries of one recovery step of one component.
 
     Attributes:
-        component, rung: of the tries.
+        component, step: of the tries.
         seconds: of each try, in order.
         worked: how many brought it back.
     """
 
     component: str
-    rung: str
+    step: str
     seconds: list[float] = field(default_factory=list)
     worked: int = 0
 
@@ -85,11 +85,11 @@ def suggestion(component: Component, records: Mapping[tuple[str, str], Record]) 
     (Smith's rule, 1956, for a sequential search). `failover` remains last: it is a state, not a repair. A policy with a
     step of fewer than `ENOUGH` known tries is unchanged.
     """
-    kinds = [rung.kind for rung in component.ladder]
+    kinds = [step.kind for step in component.ladder]
     own = [kind for kind in dict.fromkeys(kinds) if kind != "failover"]
-    known = [records.get((component.id, kind)) for kind in own]
-    found = [one for one in known if one is not None and one.tries >= ENOUGH]
-    if len(own) < 2 or len(found) < len(own):
+    every = [records.get((component.id, kind)) for kind in own]
+    known = [record for record in every if record is not None and record.tries >= ENOUGH]
+    if len(own) < 2 or len(known) < len(own):
         return ()
-    best = [one.rung for one in sorted(found, key=lambda one: one.cost)]
+    best = [record.step for record in sorted(known, key=lambda record: record.cost)]
     return () if best == own else (*best, *(["failover"] if "failover" in kinds else []))

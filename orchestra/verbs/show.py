@@ -1,4 +1,4 @@
-"""`orchestra show RUN TEST`: what a run kept of tests, printed or opened."""
+"""Implement `orchestra show RUN TEST`: print the record of tests in a run, or open their evidence."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from orchestra import nofollow
 from orchestra.errors import EXIT_OK, UsageError
-from orchestra.ledger import kept_plan
+from orchestra.ledger import plan_store
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.life import Life
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
-from orchestra.report.kept import files, lines
+from orchestra.report.attempt_text import evidence_paths, lines
 from orchestra.report.watch import relative
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, warn
@@ -22,8 +22,8 @@ from orchestra.verbs.opening import opener, serve_run, start
 _FIRST = ("screenshot", "log")
 
 
-def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | None, opened: str | None) -> int:
-    """Print what a run kept of the selected tests, or open the files of a kind.
+def show_record(root: Path, folder: Path, selection: Sequence[str], method: str | None, opened: str | None) -> int:
+    """Print the record of the selected tests, or open their evidence of a kind.
 
     Args:
         root: the project root.
@@ -33,21 +33,21 @@ def show_kept(root: Path, folder: Path, selection: Sequence[str], method: str | 
         opened: the kind of evidence to open, empty for the first that there is; None to print.
 
     Raises:
-        UsageError: nothing answers to the selection, or there is nothing of that kind.
+        UsageError: the selection matches no test, or there is no evidence of that kind.
     """
-    plan = kept_plan.latest(root, folder)
+    plan = plan_store.latest(root, folder)
     tasks = select(plan, selection, [method] if method else [])
     view = look(folder)
-    found = {task: life for task in tasks if not (life := view.life(task)).empty}
-    if not found:
+    lives = {task: life for task in tasks if not (life := view.life(task)).empty}
+    if not lives:
         raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection) or 'any test'}")
     if opened is None:
-        for task, life in found.items():
+        for task, life in lives.items():
             say("\n".join(lines(task, life, relative(folder, root))))
         return EXIT_OK
     if opened == "trace":
-        return _show_trace(root, folder, list(found.values()))
-    for path in _files(list(found.values()), opened):
+        return _show_trace(root, folder, list(lives.values()))
+    for path in _files(list(lives.values()), opened):
         file = _readable(folder, path)
         program = opener(root)
         warn(f"opening {unbroken(relative(file, root))}")
@@ -65,7 +65,7 @@ def _show_trace(root: Path, folder: Path, every: Sequence[Life]) -> int:
 
 
 def _readable(folder: Path, path: str) -> Path:
-    """Return a file of evidence, which is there, is none of a link, and lies in the project."""
+    """Return a file of evidence that exists, is not a link, and is in the folder of the run."""
     try:
         file = evidence_file(folder, path)
         nofollow.open_read(file).close()
@@ -76,7 +76,7 @@ def _readable(folder: Path, path: str) -> Path:
 
 def _files(every: Sequence[Life], kind: str) -> list[str]:
     for wanted in [kind] if kind else [*_FIRST, ""]:
-        if found := [path for life in every for path in files(life, wanted)]:
-            return found
+        if paths := [path for life in every for path in evidence_paths(life, wanted)]:
+            return paths
     there = sorted({one.kind for life in every for seen in life.attempts for one in seen.body.evidence})
     raise UsageError(f'there is no file of the kind "{kind}"; there is {", ".join(there) or "nothing"}')

@@ -1,5 +1,4 @@
-"""Describe the lessons of earlier failures: odds of classes, and the retry policy and order of recovery steps that they
-suggest. Pure.
+"""Compare the declared retry and recovery policies with those that earlier failures suggest. Pure.
 
 Nothing here changes a verdict, a retry or a recovery policy: people do, in the spec.
 """
@@ -10,26 +9,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from orchestra import draw
-from orchestra.ledger.learned import ENOUGH, Odds, Policy, suggested
+from orchestra.ledger.failure_odds import ENOUGH, Odds, Policy, suggested
 from orchestra.plan import Plan
-from orchestra.report.advice import ladder
-from orchestra.report.advice.ladder import Record
+from orchestra.report.advice import recovery_steps
+from orchestra.report.advice.recovery_steps import Record
 
-Rungs = Mapping[tuple[str, str], Record]
+Records = Mapping[tuple[str, str], Record]
 
 
-def lessons(plan: Plan, odds: Sequence[Odds], rungs: Rungs) -> str:
-    """Return the table of classes, then what is declared and what is suggested.
+def policies(plan: Plan, odds: Sequence[Odds], records: Records) -> str:
+    """Return the table of failure classes, then the declared and the suggested policies.
 
     Args:
         plan: with the declared retries and recovery policies.
         odds: of the classes of failure.
-        rungs: the results of recovery steps, from `ladder.collect`.
+        records: the results of recovery steps, from `recovery_steps.collect`.
     """
-    return "\n".join(_lessons(plan, odds, rungs))
+    return "\n".join(_lines(plan, odds, records))
 
 
-def _lessons(plan: Plan, odds: Sequence[Odds], rungs: Rungs) -> Iterator[str]:
+def _lines(plan: Plan, odds: Sequence[Odds], records: Records) -> Iterator[str]:
     if odds:
         heads = (
             "failure",
@@ -46,18 +45,18 @@ def _lessons(plan: Plan, odds: Sequence[Odds], rungs: Rungs) -> Iterator[str]:
     else:
         yield "no failure is on record"
     yield from _retries(plan, suggested(odds))
-    for one in sorted(rungs.values(), key=lambda record: (record.component, record.rung)):
-        chance = (one.worked + 1) / (one.tries + 2)
+    for record in sorted(records.values(), key=lambda record: (record.component, record.step)):
+        chance = (record.worked + 1) / (record.tries + 2)
         yield draw.one_line(
-            f"step {one.component} {one.rung}: {one.worked} of {one.tries} succeeded, chance {chance:.2f}, "
-            f"{one.median:.1f} s in the median"
+            f"step {record.component} {record.step}: {record.worked} of {record.tries} succeeded, "
+            f"chance {chance:.2f}, {record.median:.1f} s in the median"
         )
     for row in plan.components:
-        if row.ladder and any(component == row.id for component, _ in rungs):
-            declared = ", ".join(rung.kind for rung in row.ladder)
-            order = ladder.suggestion(row, rungs)
-            told = f"suggested: recover: [{', '.join(order)}]" if order else "nothing else is suggested"
-            yield f"recovery {row.id}: declared [{declared}]; {told}"
+        if row.ladder and any(component == row.id for component, _ in records):
+            declared = ", ".join(step.kind for step in row.ladder)
+            order = recovery_steps.suggestion(row, records)
+            advice = f"suggested: recover: [{', '.join(order)}]" if order else "nothing else is suggested"
+            yield f"recovery {row.id}: declared [{declared}]; {advice}"
 
 
 def _row(one: Odds) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Provide the errors outside assertions and the network of pages, as rows. Pure.
 
-All texts of a page or a log are shown through `draw` by those who print them.
+Texts of a page or a log are raw: the printing modules make them visible with `draw`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ them.
 _HOSTS = 12
 
 
-def heading(one: Finding) -> str:
-    """As a failure that a finding is the reason of begins."""
-    return f"{one.layer}: {one.text}"
+def heading(finding: Finding) -> str:
+    """Return the beginning of a failure that a finding causes."""
+    return f"{finding.layer}: {finding.text}"
 
 
-def finding_text(one: Finding) -> str:
+def finding_text(finding: Finding) -> str:
     """Return a finding in words: `Error: boom (http://127.0.0.1:3000/app.js:12:5), 3 times`."""
-    times = f", {one.count} times" if one.count > 1 else ""
-    return f"{one.text}{f' ({one.where})' if one.where else ''}{times}"
+    times = f", {finding.count} times" if finding.count > 1 else ""
+    return f"{finding.text}{f' ({finding.where})' if finding.where else ''}{times}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ def size_text(size: int) -> str:
 
 
 def summed(findings: Iterable[Finding]) -> str:
-    """Return how many of each layer: `2 page_errors, 1 http_5xx`; empty for none."""
-    found = Counter[str]()
-    for one in findings:
-        found[one.layer] += one.count
-    return ", ".join(f"{number} {layer}" for layer, number in found.items())
+    """Return the number of findings of each layer: `2 page_errors, 1 http_5xx`; empty for none."""
+    counts = Counter[str]()
+    for finding in findings:
+        counts[finding.layer] += finding.count
+    return ", ".join(f"{count} {layer}" for layer, count in counts.items())
 
 
 def network_text(traffic: Traffic | None) -> str:
@@ -90,8 +90,8 @@ def network_text(traffic: Traffic | None) -> str:
 
 def host_lines(network: Network | None) -> Iterator[str]:
     """Yield a line for each host of an attempt."""
-    for host, one in network.hosts.items() if network is not None else ():
-        yield f"{host}{f' ({one.component})' if one.component else ''}: {network_text(one)}"
+    for host, traffic in network.hosts.items() if network is not None else ():
+        yield f"{host}{f' ({traffic.component})' if traffic.component else ''}: {network_text(traffic)}"
 
 
 def host_rows(attempts: Iterable[AttemptFinished]) -> tuple[HostRow, ...]:
@@ -102,15 +102,22 @@ def host_rows(attempts: Iterable[AttemptFinished]) -> tuple[HostRow, ...]:
     """
     rows: dict[tuple[str, str], HostRow] = {}
     for body in attempts:
-        for host, one in body.network.hosts.items() if body.network is not None else ():
+        for host, traffic in body.network.hosts.items() if body.network is not None else ():
             new = HostRow(
-                body.method, host, one.component, one.requests, one.failed, one.bytes, one.slowest_ms, body.test
+                body.method,
+                host,
+                traffic.component,
+                traffic.requests,
+                traffic.failed,
+                traffic.bytes,
+                traffic.slowest_ms,
+                body.test,
             )
             old = rows.get((body.method, host))
             rows[body.method, host] = new if old is None else _both(old, new)
     methods = dict.fromkeys(method for method, _ in rows)
-    by = sorted(rows.values(), key=lambda row: (-row.requests, row.host))
-    return tuple(row for method in methods for row in [one for one in by if one.method == method][:_HOSTS])
+    busiest = sorted(rows.values(), key=lambda row: (-row.requests, row.host))
+    return tuple(row for method in methods for row in [row for row in busiest if row.method == method][:_HOSTS])
 
 
 def _both(old: HostRow, new: HostRow) -> HostRow:

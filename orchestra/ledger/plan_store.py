@@ -26,14 +26,14 @@ def file_name(digest: str) -> str:
     return f"plan-{digest.removeprefix('sha256:')[:_SHOWN]}.json"
 
 
-def keep(folder: Path, plan: Plan) -> None:
+def store(folder: Path, plan: Plan) -> None:
     """Write the plan into a run's folder, which is there, if the plan is not. Raises MachineError when the disk refuses."""
     file = folder / file_name(plan.digest())
     if not nofollow.is_file(file):
         replace_file(file, plans.dump(plan, whole=True))
 
 
-def kept(folder: Path, digest: str) -> Plan:
+def load(folder: Path, digest: str) -> Plan:
     """Return the plan with this digest from a run's folder.
 
     Raises:
@@ -66,7 +66,7 @@ def latest(root: Path, folder: Path) -> Plan:
     digest = look(folder, steps=False).segment.plan_digest
     if not digest:
         raise PlanError(f"of run {folder.name} its record is empty", "start one with `orchestra run`")
-    plan = kept(folder, digest)
+    plan = load(folder, digest)
     try:
         same = document.digest_files(root, plan.sources) == plan.source_digest
     except OSError:
