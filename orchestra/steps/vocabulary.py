@@ -54,7 +54,11 @@ PAGE_CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A key of a step: its JSON Schema, its meaning, an example, whether it is required, and its default."""
+    """A key of a step or of a probe: its JSON Schema, its meaning, an example, whether it is required, and its default.
+
+    `holds` is more about a text or number, for rules: a `pattern` (a regular expression in the syntax of Python), a
+    `path` of the project, a `port`, the name of a `variable` of the environment, a `part` of a text.
+    """
 
     name: str
     schema: Schema
@@ -62,6 +66,7 @@ class Field(msgspec.Struct, frozen=True):
     example: Any
     required: bool = False
     default: Any = None
+    holds: Literal["", "pattern", "path", "port", "variable", "part"] = ""
 
 
 class Verb(msgspec.Struct, frozen=True):
@@ -568,6 +573,16 @@ BODIES: dict[str, Schema] = {
     for verb in VERBS.values()
 }
 """The schema of the arguments of each verb, in a spec and in a plan, as far as it requires texts."""
+
+
+def asks_for_text(schema: Schema) -> bool:
+    """Return False if a value of any type is allowed somewhere in a value of this schema."""
+    if "properties" in schema or "additionalProperties" in schema:
+        inner = [*schema.get("properties", {}).values(), schema.get("additionalProperties") or TEXT]
+        return all(asks_for_text(one) for one in inner) and schema.get("additionalProperties") != {}
+    if "items" in schema:
+        return asks_for_text(schema["items"])
+    return schema != ANY
 
 
 def as_text(value: Any, schema: Schema, text_of: Callable[[Any], str]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from orchestra import plugins
 from orchestra.checkout import SIGN_KEY
 from orchestra.draw import terminal_table
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
@@ -25,11 +26,14 @@ from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
 from orchestra.ledger.reports import bind_reports
 from orchestra.ledger.runs import LAST, LEDGER
 from orchestra.ledger.view import look
+from orchestra.plan import Plan
+from orchestra.plugins import PluginError
 from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.report import watch
 from orchestra.report.console import timeline
-from orchestra.report.forms import FORMS
+from orchestra.report.forms import FORMS, Form, forms_of
+from orchestra.suggest import did_you_mean
 from orchestra.verbs.chosen_run import home_of, require_methods, run_argument, run_folder, with_part
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.opening import serve_run
@@ -106,7 +110,13 @@ def _method_of(event: Event) -> str:
 )
 @run_argument
 @suite_option
-@click.option("--format", "form", type=click.Choice(list(FORMS)), help="Output format on stdout; no file is written.")
+@click.option(
+    "--format",
+    "form",
+    metavar=f"[{'|'.join(FORMS)}|NAME]",
+    shell_complete=lambda _ctx, _param, begun: [name for name in FORMS if name.startswith(begun)],
+    help="Output format on stdout, NAME one of a plug-in; no file is written.",
+)
 @click.option("--embed", is_flag=True, help="With --format html: put the pictures into the page.")
 @click.option("--open", "opened", is_flag=True, help="Serve the page afterwards, as `orchestra open` does.")
 @click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
@@ -141,8 +151,9 @@ def report(
     if ref is not None or push:
         raise UsageError("--ref and --push need --commit", "add --commit, or remove them")
     if form is not None:
+        chosen = _form(form, plan, project.root)
         made = watch.report_of(project.root, plan, folder, embed=embed)
-        say_data(FORMS[form].make(made, watch.relative(folder, project.root)), end="")
+        say_data(chosen.make(made, watch.relative(folder, project.root)), end="")
         return EXIT_OK
     if under_way(folder):
         raise UsageError(
@@ -150,11 +161,24 @@ def report(
         )
     author = author_of(project.root, os.environ)
     with _locked(folder):
-        paths = watch.write(project.root, plan, folder)
+        paths, faults = watch.write(project.root, plan, folder)
         bind_reports(folder, paths, lambda: datetime.now(UTC), author)
     for path in paths:
         say(watch.relative(path, project.root))
+    if faults:
+        raise PluginError("; ".join(faults), plugins.REPORT)
     return serve_run(project.root, folder) if opened else EXIT_OK
+
+
+def _form(name: str, plan: Plan, root: Path) -> Form:
+    """Return the form of a name: one of orchestra, or of a plug-in of the suite."""
+    if name in FORMS:
+        return FORMS[name]
+    forms = forms_of(plan, root)
+    if name not in forms:
+        hint = f"there are {', '.join(forms)}"
+        raise UsageError(f'unknown format "{name}"{did_you_mean(name, forms)}', hint)
+    return forms[name]
 
 
 @click.command(

@@ -22,6 +22,7 @@ from orchestra.compiler.emit.tables import (
     group_tables,
     health_table,
     method_table,
+    plugin_table,
     speed_line,
     speed_table,
 )
@@ -283,5 +284,6 @@ def _docs(plan: Plan) -> File:
         health=_Ready(health_table(plan)),
         gates=_Ready(gate_table(plan)),
         speed=_Ready(speed_table(plan)),
+        plugins=_Ready(plugin_table(plan)),
     )
     return File(_path(plan.outputs.docs), content, "docs")

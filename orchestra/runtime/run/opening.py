@@ -24,6 +24,7 @@ from orchestra.ledger.view import Observer, View
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import scratch
+from orchestra.runtime.attempt import drives_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
 from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
@@ -191,8 +192,8 @@ def open_run(
     try:
         recover(home)
         past, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
-        tests = [task.test for task in tasks.values()]
-        browsers = engines(tests, root, environment, headed=options.headed)
+        wanted = [one.test.browser if drives_browser(one.test, one.method) else "" for one in tasks.values()]
+        browsers = engines(wanted, root, environment, headed=options.headed)
         builds = Builds(root, plan, interrupted)
         resumed, trusted = Resumed(), ""
         if options.resume:  # the lock is held: no other run writes this record now
