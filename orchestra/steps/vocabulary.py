@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from orchestra.steps.target import KINDS, NARROWING, Target
 
+Row = TypeVar("Row")
 Schema: TypeAlias = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -528,6 +529,18 @@ _ALL: tuple[Verb, ...] = (
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for verb in _ALL}
+
+
+def row_of(table: Mapping[str, Row], verb: str, module: str) -> Row:
+    """Return the row of a verb in a table next to this one.
+
+    Raises:
+        LookupError: the table lacks the verb, which this one has; the message names the module of the table.
+    """
+    row = table.get(verb)
+    if row is None:
+        raise LookupError(f'the table of {module} lacks the step "{verb}"')
+    return row
 
 
 def file_name(name: str) -> str:

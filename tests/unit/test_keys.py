@@ -53,7 +53,7 @@ READERS = {
         "runtime/servers/recovery.py": "kind run timeout_seconds",
     },
     "Component": {
-        "runtime/gates/gate.py": "id required",
+        "runtime/gates/figures.py": "id required",
         "runtime/servers/survey.py": "title",
         "runtime/servers/reuse.py": "needs",
         "runtime/build.py": "job service failover",
@@ -112,7 +112,7 @@ READERS = {
     "Test": {
         "runtime/dag.py": "id title methods needs",
         "runtime/attempts/excuse.py": "of quarantine known_failures",
-        "runtime/gates/gate.py": "group",
+        "runtime/gates/figures.py": "group",
         "runtime/doctor.py": "browser steps",
         "runtime/engine/queue.py": "after",
         "runtime/build.py": "requires inputs",

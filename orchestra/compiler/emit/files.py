@@ -33,8 +33,8 @@ from orchestra.plan import Method, Plan, dump
 Kind = Literal["doit", "plan", "command", "docs", "ignore", "index"]
 
 FOLDER, INDEX = outputs.FOLDER, outputs.PATH
-MOST_COMMAND_LINES = 120
-MOST_COMMAND_BYTES = 8192
+MOST_COMMAND_LINES = 110
+MOST_COMMAND_BYTES = 6144
 _TITLE_LENGTH = 160
 
 _IGNORE = f"""\

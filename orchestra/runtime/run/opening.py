@@ -36,6 +36,7 @@ from orchestra.runtime.run.pace import Pace
 from orchestra.runtime.run.provenance import odd, provenance
 from orchestra.runtime.run.recorder import Recorder
 from orchestra.runtime.run.resume import Resumed, going_on
+from orchestra.runtime.run.stopping import born
 from orchestra.runtime.run.trust import Passes, vouched
 from orchestra.yamltext.places import Places
 
@@ -188,7 +189,7 @@ def open_run(
     run = options.resume or run_id(now, os.urandom(2).hex(), newest_id(home))
     folder = home / "runs" / run
     tasks, passes = _tasks(plan, selection), Passes.of(root, home, environment)
-    lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now)))
+    lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now), born()))
     try:
         recover(home)
         past, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
