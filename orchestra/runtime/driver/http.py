@@ -77,9 +77,9 @@ class Http:
         url = _url(job)
         what = f"{args['method']} {url}"
         status, body = self._send(what, url, job)
-        _judge_status(what, status, body, args.get("status", []))
+        _judge_status(what, status, body, job.step.value("status"))
         if args.get("match") or args.get("save"):
-            match, save = args.get("match", {}), args.get("save", {})
+            match, save = job.step.value("match"), job.step.value("save")
             looked = Looked(body, [*match, *save.values()], f"the reply to {what}")
             looked.judge(match)
             for name, path in save.items():
