@@ -82,6 +82,7 @@ class Service(Part, frozen=True):
     env: dict[str, str] = {}
     host: str = "127.0.0.1"
     ports: tuple[int, int] | None = None
+    port_wait_seconds: float = 0.0
     stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "KILL"] = "TERM"
     grace_seconds: float = 5.0
     inputs: tuple[str, ...] = ()

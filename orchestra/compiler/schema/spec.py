@@ -134,6 +134,9 @@ class ServiceSpec(TypedDict, total=False):
     port_range: Annotated[
         str, Key("ports to choose from; the first free one becomes `${port}`", "8000-8003", pattern=PORT_RANGE)
     ]
+    port_wait_seconds: Annotated[
+        float, Key("how long to wait for a port that another run of this user holds", 300, minimum=0, default=PLAN)
+    ]
     stop: Annotated[StopSpec, Key("the signal and the grace time that end it", {"signal": "TERM", "grace_seconds": 5})]
     inputs: Annotated[list[str], BUILD]
 
@@ -148,6 +151,9 @@ class FailoverSpec(TypedDict, total=False):
     host: Annotated[str, Key("the address that it listens on", "127.0.0.1")]
     port: Annotated[int, Key("its only port", 8010, minimum=1)]
     port_range: Annotated[str, Key("ports to choose from", "8010-8013", pattern=PORT_RANGE)]
+    port_wait_seconds: Annotated[
+        float, Key("how long to wait for a port that another run of this user holds", 300, minimum=0)
+    ]
     stop: Annotated[StopSpec, Key("the signal and the grace time that end it", {"signal": "TERM"})]
     inputs: Annotated[list[str], BUILD]
 
