@@ -335,11 +335,12 @@ class Collect(Part, frozen=True):
 
 
 class Outputs(Part, frozen=True):
-    """The paths of the compiled files, relative to the project root."""
+    """The paths of the compiled files, relative to the project root, and the program that slash commands name."""
 
     doit: str = "dodo.py"
     commands: str = ".claude/commands"
     docs: str = ""
+    launcher: str = "orchestra"
 
 
 class Plugin(Part, frozen=True):
