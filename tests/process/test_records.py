@@ -86,7 +86,7 @@ def test_status_and_events_follow_a_run_to_its_end(project):
             stdout=subprocess.PIPE,
             text=True,
         )
-        for words in (["status", "--watch"], ["events", "--follow"])
+        for words in (["status", "--watch"], ["events", project.folder_now().name, "--follow"])
     ]
     (project.root / "go").touch()
     process.communicate()
