@@ -39,12 +39,12 @@ class Built(NamedTuple):
     specs: tuple[Assembled, ...] = ()
 
 
-def judge(assembled: Assembled) -> list[Diagnostic]:
+def problems_of(assembled: Assembled) -> list[Diagnostic]:
     """Return every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the
     rules.
     """
     spec = cast("Spec", assembled.data)
-    problems = validate.judge(assembled) or expansion.judge(spec, assembled)
+    problems = validate.violations(assembled) or expansion.check(spec, assembled)
     if not problems and expansion.has_circle(spec):
         problems = sorted(RULES["block-cycle"](Context(spec, assembled)))
     return problems or check(spec, assembled)
@@ -52,14 +52,14 @@ def judge(assembled: Assembled) -> list[Diagnostic]:
 
 def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
     """Return the plans of one assembled spec, its own first, and its problems; with problems there are no plans."""
-    problems = judge(assembled)
+    problems = problems_of(assembled)
     if problems:
         return [], problems
     spec = cast("Spec", assembled.data)
     versions = [("", assembled), *((name, profile.apply(assembled, name)) for name in spec.get("profiles", {}))]
     plans: list[Plan] = []
     for name, version in versions:
-        found = judge(version) if name else []
+        found = problems_of(version) if name else []
         if not found:
             plan = lower(
                 cast("Spec", version.data), sources=assembled.paths, source_digest=assembled.digest, profile=name

@@ -120,8 +120,8 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         """The executions of the cases by name, each with the tries of its runner as attempts."""
         for name, runs in self.cases.items():
             tries = [one for run in runs for one in _tries(run, self.attempts[run.attempt].under)]
-            said = next((run.message for run in reversed(runs) if run.message), "")
-            yield name, Execution(runs[-1].verdict, "", self.inputs, tuple(tries), message=said)
+            message = next((run.message for run in reversed(runs) if run.message), "")
+            yield name, Execution(runs[-1].verdict, "", self.inputs, tuple(tries), message=message)
 
     @property
     def passing(self) -> float | None:

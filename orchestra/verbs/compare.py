@@ -82,8 +82,8 @@ def compare(
     for number, second in enumerate(sides[1:]):
         if number:
             say("")
-        told = compared(sides[0], one, second, of[second][0])
-        for line in compared_lines(with_baselines(told, samples, place, plan.baseline), form):
+        comparison = compared(sides[0], one, second, of[second][0])
+        for line in compared_lines(with_baselines(comparison, samples, place, plan.baseline), form):
             say(line)
     return EXIT_OK
 

@@ -217,14 +217,14 @@ def audit(
         say(unbroken(f"{place}:{found.damage.line}: {found.damage.message}"))
         return EXIT_FAILED
     end = "sealed" if found.ended else "under way: so far"
-    said = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
+    contents = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
     by = f", signed by {found.signer[:12]}{'' if key else ' (--key verifies it)'}" if found.signer else ""
-    say(f"{folder.name}: {end} whole: {said}{by}")
+    say(f"{folder.name}: {end} whole: {contents}{by}")
     differs = gates and not print_gates(folder)
     if not policy:
         return EXIT_FAILED if differs else EXIT_OK
     facts = integrity.Facts(plan_store.latest(project.root, folder), look(folder, steps=False))
-    held = integrity.judge(facts, require, excuse)
+    held = integrity.evaluate(facts, require, excuse)
     rows = [(one.rule, "required" if one.required else "noted only", one.word, one.evidence) for one in held]
     say(terminal_table(("rule", "policy", "result", "evidence"), rows))
     return EXIT_FAILED if differs or any(one.bad for one in held) else EXIT_OK

@@ -13,7 +13,7 @@ from orchestra.ledger.parts import Died
 from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.attempts.incident import Incidents, Outages, Settled, judged, settle
+from orchestra.runtime.attempts.incident import Incidents, Outages, Settled, final_verdict, settle
 from orchestra.runtime.gates.gate import outage_figures
 from orchestra.runtime.servers.recovery import bound_seconds, start_bound_seconds
 from tests.support import events as made
@@ -106,17 +106,17 @@ def test_the_first_failure_that_overlaps_is_repeated_at_no_cost_and_a_pass_is_a_
 
 def test_a_product_is_never_blamed_for_an_outage():
     second = Result("cli:a", 2, "passed", 1.0)
-    assert judged(second, held=1, suspect=False, incidents=["b-1"]) == (
+    assert final_verdict(second, held=1, suspect=False, incidents=["b-1"]) == (
         "passed", "an attempt that failed during incident b-1 was repeated",
     )  # fmt: skip
-    assert judged(second, held=0, suspect=False)[0] == "flaky"
-    verdict, reason = judged(FAILED, held=1, suspect=True, incidents=["b-1", "b-2"])
+    assert final_verdict(second, held=0, suspect=False)[0] == "flaky"
+    verdict, reason = final_verdict(FAILED, held=1, suspect=True, incidents=["b-1", "b-2"])
     assert (verdict, reason) == (
         "error",
         "failed during incidents b-1, b-2, and again when it was repeated: exit code 1",
     )
-    assert judged(FAILED, held=0, suspect=True, cut=True, incidents=["b-1"])[0] == "interrupted"
-    assert judged(FAILED, held=0, suspect=False)[0] == "failed"
+    assert final_verdict(FAILED, held=0, suspect=True, cut=True, incidents=["b-1"])[0] == "interrupted"
+    assert final_verdict(FAILED, held=0, suspect=False)[0] == "failed"
 
 
 def test_a_failure_is_held_until_its_components_were_asked_and_not_when_the_run_is_ended():

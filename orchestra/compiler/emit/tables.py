@@ -145,10 +145,10 @@ def _service(service: Service) -> str:
 
 
 def _probe(probe: Probe, when: str) -> str:
-    said = (
+    arguments = (
         (key, value if isinstance(value, str) else encode(value).decode()) for key, value in sorted(probe.args.items())
     )
-    return ", ".join([f"{probe.kind} " + markdown(" ".join(f"{key}={value}" for key, value in said)), when])
+    return ", ".join([f"{probe.kind} " + markdown(" ".join(f"{key}={value}" for key, value in arguments)), when])
 
 
 def gate_table(plan: Plan) -> str:

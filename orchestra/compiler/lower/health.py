@@ -43,10 +43,10 @@ def _as_written(value: Any, known: Known) -> Any:
 
 def _identity(component: ComponentSpec, known: Known) -> Any:
     """Return `own` for a component that we start, `none` for others, else the mapping of the expected identity."""
-    said = component.get("identity", "none" if "url" in component else "own")
-    if isinstance(said, str):
-        return said
-    return {key: fill(value, known) if key == "json" else _as_written(value, known) for key, value in said.items()}
+    identity = component.get("identity", "none" if "url" in component else "own")
+    if isinstance(identity, str):
+        return identity
+    return {key: fill(value, known) if key == "json" else _as_written(value, known) for key, value in identity.items()}
 
 
 def _ports(service: ServiceSpec | FailoverSpec) -> tuple[int, int] | None:

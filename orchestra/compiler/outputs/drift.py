@@ -123,15 +123,15 @@ def apply(
     if partial:
         own = [file for file in files if file.kind != "index"]
         files = [*own, emit.index_of(own, known)]
-    judged = [_judge(root, file, known.get(file.path, ())) for file in files]
-    _refuse_foreign([found for found in judged if found.state == "foreign"])
+    compared = [_compared(root, file, known.get(file.path, ())) for file in files]
+    _refuse_foreign([found for found in compared if found.state == "foreign"])
     if not partial:
-        judged += _orphans(root, known, [file.path for file in files])
-    amiss = tuple(sorted((found for found in judged if found.state != "same"), key=lambda found: found.path))
+        compared += _orphans(root, known, [file.path for file in files])
+    amiss = tuple(sorted((found for found in compared if found.state != "same"), key=lambda found: found.path))
     if not check:
         write_all([change for found in sorted(amiss, key=_order) for change in _change(found)])
     if not (full or partial or (check and amiss)):
-        _stamp(root, files, judged)
+        _stamp(root, files, compared)
     words = _CHECKED if check else _DONE
     return Report(
         found=amiss,
@@ -167,7 +167,7 @@ def _read(target: Path, path: str) -> bytes | None:
         raise MachineError(f'"{path}" cannot be read: {error.strerror}', "make it readable, or move it away") from error
 
 
-def _judge(root: Path, file: File, known: Sequence[Entry]) -> Found:
+def _compared(root: Path, file: File, known: Sequence[Entry]) -> Found:
     target = _target(root, file.path)
     if target.is_dir():
         return Found(file.path, "foreign", target, None, file.content, kind=file.kind)
@@ -260,11 +260,11 @@ def _change(found: Found) -> Iterator[Change]:
         yield Change(found.path, found.target, found.old, found.new)
 
 
-def _stamp(root: Path, files: Sequence[File], judged: Iterable[Found]) -> None:
+def _stamp(root: Path, files: Sequence[File], compared: Iterable[Found]) -> None:
     """Write a stamp of the current files, if the specs are still those that were compiled."""
     plans = [file for file in files if file.kind == "plan" and file.sources]
     digests = {path: stamp.digest_of(root, path) for plan in plans for path in plan.sources}
-    for found in judged:
+    for found in compared:
         content = found.old if found.state == "same" else found.new
         if content is not None:
             digests[found.path] = stamp.digest(content)

@@ -199,25 +199,25 @@ class Problem(NamedTuple):
     hint: str = ""
 
 
-Judge: TypeAlias = Callable[[Context], Iterator[Problem]]
+Check: TypeAlias = Callable[[Context], Iterator[Problem]]
 Rule: TypeAlias = Callable[[Context], Iterator[Diagnostic]]
 
 
-def rule(judge: Judge) -> Rule:
+def rule(check: Check) -> Rule:
     """Make a rule of a function: its name is the id, its docstring the page of the manual."""
-    name = rule_id(judge)
+    name = rule_id(check)
 
-    @functools.wraps(judge)
-    def judged(context: Context) -> Iterator[Diagnostic]:
-        for place, message, hint in judge(context):
+    @functools.wraps(check)
+    def checked(context: Context) -> Iterator[Diagnostic]:
+        for place, message, hint in check(context):
             yield Diagnostic(place, name, message, hint)
 
-    return judged
+    return checked
 
 
-def rule_id(judge: Callable[..., Any]) -> str:
+def rule_id(check: Callable[..., Any]) -> str:
     """Return the id of a rule: the name of its function, with dashes."""
-    return judge.__name__.replace("_", "-")
+    return check.__name__.replace("_", "-")
 
 
 def _walk_steps(

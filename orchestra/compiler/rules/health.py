@@ -198,18 +198,18 @@ def missing_port(context: Context) -> Iterator[Problem]:
                 continue
             own = {**service, **part}
             texts = [*own["run"], *service.get("env", {}).values(), *part.get("env", {}).values()]
-            told = any("${port}" in text for text in texts)
+            uses_port = any("${port}" in text for text in texts)
             path = ("health", name, key)
             ports = [one for one in ("port", "port_range") if one in own]
             if (
-                told
+                uses_port
                 and not ports
                 and any("${port}" in text for text in [*part.get("run", ()), *part.get("env", {}).values()])
             ):
                 message = f'"${{port}}" has no value: the {key} of "{name}" has no port'
                 yield Problem(context.place((*path, "run")), message, "add port_range: 8000-8003, or port: 8000")
             low, _, high = str(own.get("port_range", "")).partition("-")
-            if not told and "port" not in own and low and high and low != high:
+            if not uses_port and "port" not in own and low and high and low != high:
                 message = f'the {key} of "{name}" has a range of ports, but does not use "${{port}}"'
                 yield Problem(context.place(path, key=True), message, 'add "${port}" to run or to env')
 

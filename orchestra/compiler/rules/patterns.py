@@ -63,15 +63,15 @@ def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
         for part in ("ready", "live"):
             probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
             for kind, keys in (("run", ("stdout", "stderr")), ("env", ("match",)), ("log", ("match",))):
-                said = probe.get(kind, {})
-                yield from ((("health", name, part, kind, key), said[key]) for key in keys if key in said)
+                expected = probe.get(kind, {})
+                yield from ((("health", name, part, kind, key), expected[key]) for key in keys if key in expected)
     for name, test in context.spec["tests"].items():
         for index, known in enumerate(test.get("known_failures", ())):
             yield ("tests", name, "known_failures", index, "match"), known["match"]
     for where, errors in errors_of(context):
-        yield from (((*where, "allow", index), said) for index, said in enumerate(errors.get("allow", ())))
-        for name, found in errors.get("log_patterns", {}).items():
-            yield from (((*where, "log_patterns", name, index), said) for index, said in enumerate(found))
+        yield from (((*where, "allow", index), pattern) for index, pattern in enumerate(errors.get("allow", ())))
+        for name, patterns in errors.get("log_patterns", {}).items():
+            yield from (((*where, "log_patterns", name, index), pattern) for index, pattern in enumerate(patterns))
     for step in context.steps("download"):
         match = step.body.get("expect", {}).get("text", {}).get("match")
         if match is not None:
@@ -82,11 +82,11 @@ def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:
     for step in context.steps("expect"):
         page = step.body.get("page")
         conditions = [(("to",), step.body["to"])] if page is None else [(("page", key), page[key]) for key in page]
-        for keys, said in conditions:
-            if "match" in said:
-                yield step.path("expect", *keys, "match"), said["match"]
-            if "match" in said.get("not", ()):
-                yield step.path("expect", *keys, "not", "match"), said["not"]["match"]
+        for keys, condition in conditions:
+            if "match" in condition:
+                yield step.path("expect", *keys, "match"), condition["match"]
+            if "match" in condition.get("not", ()):
+                yield step.path("expect", *keys, "not", "match"), condition["not"]["match"]
 
 
 @rule
@@ -142,21 +142,21 @@ def json_path(context: Context) -> Iterator[Problem]:
     """A JSONPath does not begin with `$`, the whole document: `$.messages[0].role`."""
     for step in context.steps("http"):
         for path in step.body.get("match", ()):
-            yield from _judge(context, step.path("http", "match", path), path, at_key=True)
+            yield from _check_json_path(context, step.path("http", "match", path), path, at_key=True)
         for name, path in step.body.get("save", {}).items():
-            yield from _judge(context, step.path("http", "save", name), path, at_key=False)
+            yield from _check_json_path(context, step.path("http", "save", name), path, at_key=False)
     for step in context.steps("download"):
         for path in step.body.get("expect", {}).get("json", ()):
-            yield from _judge(context, step.path("download", "expect", "json", path), path, at_key=True)
+            yield from _check_json_path(context, step.path("download", "expect", "json", path), path, at_key=True)
 
 
 _JSON_PATH = re.compile(r"\$(?:\.{1,2}(?=[^.])|\[|$)|\$\{")
 
 
-def _judge(context: Context, path: Path, said: str, *, at_key: bool) -> Iterator[Problem]:
-    if not _JSON_PATH.match(said):
-        hint = f"write $.{said.lstrip('$.')}"
-        yield Problem(context.place(path, key=at_key), f'"{said}" is not a JSONPath: it begins with "$." or "$["', hint)
+def _check_json_path(context: Context, path: Path, text: str, *, at_key: bool) -> Iterator[Problem]:
+    if not _JSON_PATH.match(text):
+        hint = f"write $.{text.lstrip('$.')}"
+        yield Problem(context.place(path, key=at_key), f'"{text}" is not a JSONPath: it begins with "$." or "$["', hint)
 
 
 RULES = (pattern_syntax, always_true, json_path)

@@ -19,29 +19,29 @@ from orchestra.diagnostic import Diagnostic
 FILE = "orchestra.schema.json"
 
 
-class JudgesDisagreeError(Exception):
+class ValidatorsDisagreeError(Exception):
     """jsonschema-rs refuses a spec in which jsonschema finds nothing: a defect of this program, not of the spec."""
 
-    def __init__(self, said: tuple[str, ...]) -> None:
-        super().__init__(f"the two schema validators disagree; the first reports: {'; '.join(said)}")
-        self.said = said
+    def __init__(self, messages: tuple[str, ...]) -> None:
+        super().__init__(f"the two schema validators disagree; the first reports: {'; '.join(messages)}")
+        self.messages = messages
 
 
-def judge(assembled: Assembled) -> list[Diagnostic]:
+def violations(assembled: Assembled) -> list[Diagnostic]:
     """Return every violation of the schema, sorted by place; empty for a valid spec.
 
     Raises:
-        JudgesDisagreeError: the validators disagree.
+        ValidatorsDisagreeError: the validators disagree.
     """
-    if _fast_judge().is_valid(assembled.data):
+    if _validator().is_valid(assembled.data):
         return []
     # jsonschema costs more than the whole compile of a valid spec, to import and to run: only a wrong spec pays for it.
     from orchestra.compiler.schema import explain  # noqa: PLC0415
 
-    judged = _suspects(assembled.data)
-    found = explain.judge(judged, _schema())
+    suspects = _suspects(assembled.data)
+    found = explain.findings_of(suspects, _schema())
     if not found:
-        raise JudgesDisagreeError(tuple(error.message for error in _fast_judge().iter_errors(judged)))
+        raise ValidatorsDisagreeError(tuple(error.message for error in _validator().iter_errors(suspects)))
     return sorted(
         Diagnostic(assembled.place(one.path, key=one.at_key), one.rule, one.message, one.hint) for one in found
     )
@@ -53,7 +53,7 @@ def _schema() -> Any:
 
 
 @functools.cache
-def _fast_judge() -> jsonschema_rs.Draft202012Validator:
+def _validator() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(_schema(), validate_formats=False)
 
 
@@ -65,7 +65,7 @@ def _suspects(data: Any) -> Any:
     """
     if not isinstance(data, dict):
         return data
-    wrong = {tuple(error.instance_path[:2]) for error in _fast_judge().iter_errors(data)}
+    wrong = {tuple(error.instance_path[:2]) for error in _validator().iter_errors(data)}
     return {
         section: {key: entry for key, entry in entries.items() if (section, key) in wrong}
         if isinstance(entries, dict) and (section,) not in wrong

@@ -35,13 +35,13 @@ def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
     yield f"{bullet}{safe(f'{_agreeing(found)} of {found.tests + found.cases} agree (good or not)')}"
     if found.seconds is not None:
         yield f"{bullet}{safe(f'a test: {_more(found.seconds)}{_ratio(found.ratio)}')}"
-    if said := _walls(found):
-        yield f"{bullet}{safe(said)}"
+    if walls := _walls(found):
+        yield f"{bullet}{safe(walls)}"
     for side, totals in zip((found.first, found.second), found.totals, strict=True):
-        if said := _totals(totals):
-            yield f"{bullet}{safe(f'{side}: {said}')}"
-    if said := recommended(found):
-        yield f"{bullet}{safe(said)}"
+        if costs := _totals(totals):
+            yield f"{bullet}{safe(f'{side}: {costs}')}"
+    if advice := recommended(found):
+        yield f"{bullet}{safe(advice)}"
     yield ""
     yield _table((f"{found.first} \\ {found.second}", *_seen(found)), _matrix(found), form)
     if found.steps:
@@ -197,8 +197,8 @@ def recommended(found: Comparison) -> str:
         found.second: [name for name, (_, b) in found.disagreeing.items() if not b.good],
     }
     parts = [f"only {side} fails {', '.join(names)}: look at these first" for side, names in only.items() if names]
-    if said := _quicker(found):
-        parts.append(said)
+    if quicker := _quicker(found):
+        parts.append(quicker)
     for place, (side, other) in enumerate(((found.first, found.second), (found.second, found.first))):
         if names := found.gains[place]:
             saved = statistics.median(

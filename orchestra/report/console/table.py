@@ -219,10 +219,10 @@ def pace_text(one: Compared) -> str:
     """Return a suspicious duration in words, with every number that the finding rests on."""
     taken = ", ".join(f"{seconds:.3g}" for seconds in (one.seconds, *one.repeats))
     confirmed = one.result != "unconfirmed"
-    said = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
+    finding = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
     usual = f"median {one.median_seconds:.3g} s, MAD {one.mad_seconds:.2g} s over {one.runs} runs"
     why = f"; {one.reason}" if one.reason else ""
-    return f"{said}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s{why}"
+    return f"{finding}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s{why}"
 
 
 def exit_meaning(report: Report) -> str:

@@ -225,7 +225,7 @@ def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str])
     return Settled(suspect, requeue, again=True, retry_cause=CAUSES[result.failure.kind] or "", retries_left=left)
 
 
-def judged(
+def final_verdict(
     result: Result, *, held: int, suspect: bool, cut: bool = False, incidents: Sequence[str] = ()
 ) -> tuple[Verdict, str]:
     """Return the verdict that the last attempt leads to, and the reason. Pure.

@@ -81,7 +81,7 @@ class Http:
         if args.get("match") or args.get("save"):
             match, save = args.get("match", {}), args.get("save", {})
             looked = Looked(body, [*match, *save.values()], f"the reply to {what}")
-            looked.judge(match)
+            looked.check(match)
             for name, path in save.items():
                 job.scope.save(name, looked.value(path))
 

@@ -13,7 +13,7 @@ from orchestra.ledger.event import AttemptFinished
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.attempts.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempts.excuse import strictly
-from orchestra.runtime.attempts.incident import Outages, judged
+from orchestra.runtime.attempts.incident import Outages, final_verdict
 from orchestra.runtime.attempts.overtaken import Overtaken
 from orchestra.runtime.attempts.record import attempt_finished, missing_evidence, repeated
 from orchestra.runtime.engine.local import Local
@@ -131,7 +131,7 @@ class Conclusion:
             self._schedule.admit(task)
             return None
         overlapped = self._outages.of(task.name)
-        verdict, reason = judged(
+        verdict, reason = final_verdict(
             result, held=life.held, suspect=settled.suspect, cut=settled.again, incidents=overlapped
         )
         task.given = strictly(test, verdict, reason, task.inner)
