@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError, UsageError
-from orchestra.ledger.runs import LAST
+from orchestra.ledger.runs import LAST, find_run, runs_of
+from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
 from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
+from orchestra.runtime.run.resume import nothing_to_resume
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.chosen_run import home_of
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
-from orchestra.verbs.resuming import target
 
 
 def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -88,7 +91,7 @@ def run(
     if resume is not None:
         if selection or methods:
             raise UsageError("a resumed run has its own selection", "remove SELECTION and --method")
-        goal = target(project.root / PLAN_FOLDER / name, resume, profile)
+        goal = _target(project.root / PLAN_FOLDER / name, resume, profile)
         run_id, selection, profile = goal.run, goal.selection, goal.profile
         if goal.why:
             warn(f"nothing to resume: {goal.why}; a new run starts")
@@ -122,6 +125,48 @@ def run(
         profile=profile,
     )
     return dag.run(launch, name, plan, tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The run that `--resume` resumes.
+
+    Attributes:
+        run: the id of the resumed run; empty if there is nothing to resume.
+        selection: its tasks.
+        profile: the profile that it ran with.
+        why: why nothing goes on, for people.
+    """
+
+    run: str = ""
+    selection: tuple[str, ...] = ()
+    profile: str = ""
+    why: str = ""
+
+
+def _target(home: Path, word: str, profile: str) -> _Target:
+    """Return the target of `--resume WORD`.
+
+    Args:
+        home: `.orchestra/<suite>`, absolute.
+        word: `last`, or an id of a run or a part of one.
+        profile: the profile of the command line, empty for none.
+
+    Raises:
+        UsageError: there is no such run, or it ran with another profile.
+        LedgerError: its ledger is damaged.
+    """
+    if word == LAST and not runs_of(home):
+        return _Target(profile=profile, why="no run is recorded yet")
+    folder = find_run(home, word)
+    before = look(folder, steps=False)
+    if (why := nothing_to_resume(before)) or before.start is None:
+        return _Target(profile=profile, why=f"run {folder.name} has nothing left to do: {why}")
+    ran_with = before.start.profile or ""
+    if profile and profile != ran_with:
+        with_it = f'with profile "{ran_with}"' if ran_with else "without a profile"
+        raise UsageError(f'run {folder.name} ran {with_it}, not with "{profile}"', "remove --profile")
+    return _Target(folder.name, before.selection, ran_with)
 
 
 @click.command(epilog="\b\nExample:\n  orchestra doctor")

@@ -15,7 +15,7 @@ import httpx
 from orchestra.errors import UsageError
 from orchestra.runtime import proxies
 from orchestra.runtime.body import Body, BodyError
-from orchestra.runtime.driver.aside import Aside
+from orchestra.runtime.driver.call_thread import CallThread
 from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import seconds_text
@@ -38,7 +38,7 @@ class Http:
         self._env = env
         self._clients: dict[bool, httpx.Client] = {}
         self._tls: ssl.SSLContext | None = None
-        self._aside = Aside()
+        self._calls = CallThread()
 
     def forget(self) -> None:
         """Drop the cookies of the test before."""
@@ -49,7 +49,7 @@ class Http:
         """Close the kept connections."""
         for client in self._clients.values():
             client.close()
-        self._aside.close()
+        self._calls.close()
 
     def _client(self, url: str) -> httpx.Client:
         """Return the client for an address: with the proxies of the environment, or without.
@@ -90,7 +90,7 @@ class Http:
         own = float(job.args["within_seconds"])
         seconds, limit = job.deadline.limit(own), float(job.args["limit_megabytes"])
         try:
-            status, body = self._aside.run(partial(_fetch, client, url, job.args, seconds, limit), seconds)
+            status, body = self._calls.run(partial(_fetch, client, url, job.args, seconds, limit), seconds)
         except (TimeoutError, httpx.TimeoutException):
             self._clients.clear()  # the call may still be under way
             message = f"{what}: no whole reply within {seconds_text(job.allowed(own))}"
