@@ -24,7 +24,7 @@ from orchestra.compiler.outputs import stamp
 from orchestra.compiler.outputs.writing import Change, write_all
 from orchestra.errors import ForeignFileError, MachineError, UsageError
 from orchestra.outputs import Entry, Index
-from orchestra.yamltext import document
+from orchestra.yamltext.digest import digest_files
 
 State = Literal["same", "missing", "stale", "merged", "conflict", "edited", "foreign", "orphan", "left", "unknown"]
 
@@ -269,7 +269,7 @@ def _stamp(root: Path, files: Sequence[File], compared: Iterable[Found]) -> None
         if content is not None:
             digests[found.path] = stamp.digest(content)
     try:
-        current = all(document.digest_files(root, plan.sources) == plan.source_digest for plan in plans)
+        current = all(digest_files(root, plan.sources) == plan.source_digest for plan in plans)
     except OSError:
         return
     if current:
