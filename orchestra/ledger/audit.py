@@ -123,7 +123,7 @@ def _rollback_fault(view: View, body: RolledBack) -> str | None:
     if fault := _unselected(view, body.reopened) or _unselected(view, body.restored):
         return fault
     for task, done in body.restored.items():
-        lives = (*view.past.get(task, ()), view.lives[task])
+        lives = (*view.earlier_lives.get(task, ()), view.lives[task])
         given = [life.given for life in lives if life.given is not None and life.given.seq <= body.to_seq]
         then = max(given, key=lambda seen: seen.seq, default=None)
         if then is None or (then.body.verdict, then.body.attempts) != (done.verdict, done.attempts):

@@ -157,9 +157,10 @@ def _durations_back(home: Path, folder: Path, bodies: Sequence[BaselineChanged],
 
 def _forget(file: Path, run: str, tasks: Container[str], change: Transaction) -> None:
     """Remove a revoked pass from those that `unchanged` can refer to."""
-    past = history.load(file)
-    mended = {
-        task: history.Past(one.seconds) if task in tasks and one.run == run else one for task, one in past.items()
+    last = history.load(file)
+    left = {
+        task: history.LastExecution(one.seconds) if task in tasks and one.run == run else one
+        for task, one in last.items()
     }
-    if mended != past:
-        change.write(file.name, history.encoded(mended))
+    if left != last:
+        change.write(file.name, history.encoded(left))

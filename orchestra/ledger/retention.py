@@ -66,9 +66,9 @@ def retention(home: Path, keep: int = KEEP) -> Retention:
     why: dict[str, str] = {}
     if last := last_ended(home):
         why[last.name] = "it is the last run that ended"
-    for task, past in history.load(home / history.LAST).items():
-        if past.inputs:
-            why.setdefault(past.run, f"{task} passed there, and is unchanged since")
+    for task, execution in history.load(home / history.LAST).items():
+        if execution.inputs:
+            why.setdefault(execution.run, f"{task} passed there, and is unchanged since")
     for name in names:
         if under_way(runs / name):
             why.setdefault(name, "it is under way")

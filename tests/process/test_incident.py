@@ -13,7 +13,7 @@ from orchestra.ledger.parts import Died
 from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.attempts.incident import Incidents, Outages, Settled, final_verdict, settle
+from orchestra.runtime.attempts.incident import FollowUp, Incidents, Outages, final_verdict, follow_up
 from orchestra.runtime.gates.gate import outage_figures
 from orchestra.runtime.servers.recovery import bound_seconds, start_bound_seconds
 from tests.support import events as made
@@ -94,14 +94,14 @@ def test_an_attempt_is_touched_by_exactly_the_incidents_whose_time_overlaps_its_
 
 def test_the_first_failure_that_overlaps_is_repeated_at_no_cost_and_a_pass_is_a_pass():
     once = Retry(1, ("failed",))
-    assert settle(FAILED, Retry(), held=0, incidents=["i"]) == Settled(suspect=True, requeue=True, again=True)
-    assert settle(FAILED, Retry(), held=0, incidents=[]) == Settled(suspect=False, requeue=False, again=False)
-    assert settle(PASSED, once, held=0, incidents=["i"]) == Settled(suspect=False, requeue=False, again=False)
+    assert follow_up(FAILED, Retry(), held=0, incidents=["i"]) == FollowUp(suspect=True, requeue=True, again=True)
+    assert follow_up(FAILED, Retry(), held=0, incidents=[]) == FollowUp(suspect=False, requeue=False, again=False)
+    assert follow_up(PASSED, once, held=0, incidents=["i"]) == FollowUp(suspect=False, requeue=False, again=False)
     second = Result("cli:a", 2, "failed", 1.0, FAILED.failure)
-    assert settle(second, once, held=1, incidents=[]) == Settled(
+    assert follow_up(second, once, held=1, incidents=[]) == FollowUp(
         suspect=False, requeue=False, again=True, retry_cause="failed", retries_left=0
     ), "its own retry is still there"
-    assert settle(second, Retry(), held=1, incidents=["i"]) == Settled(suspect=True, requeue=False, again=False)
+    assert follow_up(second, Retry(), held=1, incidents=["i"]) == FollowUp(suspect=True, requeue=False, again=False)
 
 
 def test_a_product_is_never_blamed_for_an_outage():
@@ -150,15 +150,15 @@ def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_
     events = []
     outages = Outages(events.append, clock=lambda: 1.0)
     outages.began("mcp:a", [], [])
-    settled, touched = outages.ended(
+    following, touched = outages.ended(
         session(outcome="error", alive=False, died=(gone("the browser died"),)), Retry(), held=0
     )
-    assert (settled, touched) == (Settled(suspect=True, requeue=True, again=True), ("mcp.browser-1",))
+    assert (following, touched) == (FollowUp(suspect=True, requeue=True, again=True), ("mcp.browser-1",))
     outages.began("mcp:a", [], [])
-    settled, touched = outages.ended(
+    following, touched = outages.ended(
         session(died=(gone("the browser had died", "relaunch", before=True),)), Retry(), held=1
     )
-    assert (settled, touched) == (Settled(suspect=False, requeue=False, again=False), ())
+    assert (following, touched) == (FollowUp(suspect=False, requeue=False, again=False), ())
     told = [(body.component, body.state) for body in events if isinstance(body, ServiceChanged)]
     assert told == [("mcp.browser", "unhealthy"), ("mcp.server", "healthy"), ("mcp.browser", "healthy")]
     opened, closed = [body for body in events if isinstance(body, Incident)]
@@ -184,8 +184,8 @@ def test_browsers_of_several_workers_are_one_row_and_touch_each_its_own_test():
     lost = {"died": (gone("the browser died"),), "alive": {"browser": False}}
     crash = AttemptFailure("crash", "the browser died in this step")
     for task in ("cli:a", "cli:b"):
-        settled, touched = outages.ended(Result(task, 1, "error", 1.0, crash, **lost), Retry(), held=0)
-        assert (settled.requeue, touched) == (True, ("cli.browser-1",))
+        following, touched = outages.ended(Result(task, 1, "error", 1.0, crash, **lost), Retry(), held=0)
+        assert (following.requeue, touched) == (True, ("cli.browser-1",))
     assert outages.ended(Result("cli:c", 1, "passed", 1.0, alive={"browser": True}), Retry(), held=0)[1] == ()
     outages.began("cli:a", [], [])
     back = {"died": (gone("the browser died", "relaunch", before=True),), "alive": {"browser": True}}

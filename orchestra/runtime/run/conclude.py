@@ -108,8 +108,8 @@ class Conclusion:
         run, test = self._run, task.test
         result = self._decisions.excuse_cases(task, result)
         life = run.view.life(task.name)
-        settled, incidents = self._outages.ended(result, test.retries, held=life.held)
-        again = settled.again and not self._ending.begun()
+        follow_up, incidents = self._outages.ended(result, test.retries, held=life.held)
+        again = follow_up.again and not self._ending.begun()
         ended = attempt_finished(
             test,
             task.method.id,
@@ -117,7 +117,7 @@ class Conclusion:
             run.folder,
             run.folder / self._schedule.folder_of(task, result.attempt),
             where=run.places.text(result.failure.pointers) if result.failure is not None else "",
-            settled=settled,
+            follow_up=follow_up,
             retry=again,
             incidents=incidents,
             inputs=(task.inputs or "") if test.inputs else "",
@@ -132,7 +132,7 @@ class Conclusion:
             return None
         overlapped = self._outages.of(task.name)
         verdict, reason = final_verdict(
-            result, held=life.held, suspect=settled.suspect, cut=settled.again, incidents=overlapped
+            result, held=life.held, suspect=follow_up.suspect, cut=follow_up.again, incidents=overlapped
         )
         task.given = strictly(test, verdict, reason, task.inner)
         return ended

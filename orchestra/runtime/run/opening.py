@@ -107,7 +107,7 @@ class Run:
         now: the time of its opening.
         begun: the same by the monotonic clock, earlier by what earlier segments took.
         lock: of the suite.
-        past: the last good durations and inputs, from the history.
+        last_executions: the last good durations and inputs, from the history.
         places: where JSON pointers are in the spec.
         browsers: of each engine that a selected test drives.
         builds: digests of the components.
@@ -130,7 +130,7 @@ class Run:
     now: datetime
     begun: float
     lock: Lock
-    past: Mapping[str, history.Past]
+    last_executions: Mapping[str, history.LastExecution]
     places: Places
     browsers: Mapping[str, Browser | Missing]
     builds: Builds
@@ -190,7 +190,7 @@ def open_run(
     lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now)))
     try:
         recover(home)
-        past, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
+        last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
         tests = [task.test for task in tasks.values()]
         browsers = engines(tests, root, environment, headed=options.headed)
         builds = Builds(root, plan, interrupted)
@@ -220,7 +220,7 @@ def open_run(
             now=now,
             begun=begun - view.seconds,
             lock=lock,
-            past=past,
+            last_executions=last_executions,
             places=places,
             browsers=browsers,
             builds=builds,
