@@ -207,8 +207,8 @@ def _row(row: Component, test: Test) -> Iterator[str]:
         yield f"ready {_probe(row.ready.probe)} within {row.ready.within_seconds:g} s"
     if row.live is not None:
         yield f"live {_probe(row.live.probe)} every {row.live.every_seconds:g} s"
-    if row.ladder:
-        yield f"recover {' > '.join(rung.kind for rung in row.ladder)}"
+    if row.recover:
+        yield f"recover {' > '.join(step.kind for step in row.recover)}"
 
 
 def _probe(probe: Probe) -> str:

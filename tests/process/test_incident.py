@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestra.ledger.event import Incident, ServiceChanged
 from orchestra.ledger.parts import Died
 from orchestra.ledger.view import look
-from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
+from orchestra.plan import Backoff, Component, Live, Probe, Ready, RecoveryStep, Retry, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.attempts.incident import FollowUp, Incidents, Outages, final_verdict, follow_up
 from orchestra.runtime.gates.gate import outage_figures
@@ -222,9 +222,14 @@ def test_every_wait_of_a_recovery_has_a_bound():
     probe = Probe("http", {"path": "/"}, 2.0)
     service = Service(("x",), ports=(1, 3), grace_seconds=1.0)
     backoff = Backoff(max=2, initial_seconds=1.0, factor=2.0, max_seconds=5.0, jitter=0.0)
-    ladder = (Rung("retry"), Rung("run", ("r",)), Rung("run", ("r",), 9.0), Rung("restart"))
+    policy = (
+        RecoveryStep("retry"),
+        RecoveryStep("run", ("r",)),
+        RecoveryStep("run", ("r",), 9.0),
+        RecoveryStep("restart"),
+    )
     one = Component(
-        "b", "b", service=service, ready=Ready(probe, 10.0), live=Live(probe), retries=backoff, ladder=ladder
+        "b", "b", service=service, ready=Ready(probe, 10.0), live=Live(probe), retries=backoff, recover=policy
     )
     starts = (2 + 1 + 2) * (10.0 + 6.0) + 3.0
     assert start_bound_seconds(one) == starts

@@ -123,7 +123,7 @@ def health_table(plan: Plan) -> str:
             if component.ready
             else "",
             _probe(component.live.probe, f"every {_seconds(component.live.every_seconds)}") if component.live else "",
-            ", ".join(rung.kind for rung in component.ladder),
+            ", ".join(step.kind for step in component.recover),
         )
         for component in plan.components
     ]

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from orchestra.compiler.lower.steps import Known, fill, final_text, text, text_map, texts, usual
 from orchestra.compiler.schema.spec import ComponentSpec, FailoverSpec, ProbeSpec, ServiceSpec
-from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Service
+from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, RecoveryStep, Service
 
 PROBE_KINDS = ("http", "tcp", "run", "env", "file", "log", "port")
 
@@ -17,7 +17,7 @@ _LIVE = Live(_PROBE)
 _SERVICE = Service(())
 _JOB = Job(())
 _BACKOFF = Backoff()
-_RUNG = Rung("run")
+_STEP = RecoveryStep("run")
 _COMPONENT = Component("", "")
 
 
@@ -84,11 +84,11 @@ def _failover(service: ServiceSpec, failover: FailoverSpec) -> ServiceSpec:
     return cast("ServiceSpec", merged)
 
 
-def _rung(rung: Any, known: Known) -> Rung:
-    if not isinstance(rung, dict):
-        return Rung(rung)
-    seconds = usual(rung.get("timeout_seconds", _RUNG.timeout_seconds), _RUNG.timeout_seconds)
-    return Rung("run", texts(rung["run"], known), seconds)
+def _step(step: Any, known: Known) -> RecoveryStep:
+    if not isinstance(step, dict):
+        return RecoveryStep(step)
+    seconds = usual(step.get("timeout_seconds", _STEP.timeout_seconds), _STEP.timeout_seconds)
+    return RecoveryStep("run", texts(step["run"], known), seconds)
 
 
 def lower_component(component_id: str, component: ComponentSpec, known: Known) -> Component:
@@ -140,8 +140,8 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known) -
             max_seconds=usual(retries.get("max_seconds", _BACKOFF.max_seconds), _BACKOFF.max_seconds),
             jitter=usual(retries.get("jitter", _BACKOFF.jitter), _BACKOFF.jitter),
         ),
-        ladder=tuple(_rung(rung, known) for rung in component.get("recover", [])),
-        between=tuple(_rung(rung, known) for rung in component.get("between_methods", [])),
+        recover=tuple(_step(step, known) for step in component.get("recover", [])),
+        between=tuple(_step(step, known) for step in component.get("between_methods", [])),
         failover=None
         if service is None or "failover" not in component
         else lower_service(_failover(service, component["failover"]), known),
