@@ -72,9 +72,9 @@ class Life:
     """
 
     started: Seen[AttemptStarted] | None = None
-    attempts: list[Seen[AttemptFinished]] = field(default_factory=list)
+    attempts: tuple[Seen[AttemptFinished], ...] = ()
     trimmed: StepSums | None = None
-    repeats: list[Repeated] = field(default_factory=list)
+    repeats: tuple[Repeated, ...] = ()
     comparison: Compared | None = None
     given: Seen[VerdictGiven] | None = None
 

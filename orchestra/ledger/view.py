@@ -162,7 +162,8 @@ class View:
                 self.checkpoints.append(_seen(event, body))
             case Repeated():
                 self.spent.executed += body.seconds
-                self._life(body.task).repeats.append(body)
+                life = self._life(body.task)
+                life.repeats = (*life.repeats, body)
             case Compared():
                 self._life(body.task).comparison = body
             case RunStarted():
@@ -295,7 +296,7 @@ class View:
         if body.outcome == "passed" and body.steps and not self._steps:
             life.trimmed = summed(body.steps)
             seen = Seen(seen.seq, seen.time, msgspec.structs.replace(body, steps=()))
-        life.attempts.append(seen)
+        life.attempts = (*life.attempts, seen)
 
     def _verdict(self, seen: Seen[VerdictGiven]) -> None:
         task = seen.body.task

@@ -35,6 +35,7 @@ from orchestra.ledger.state import (
 )
 from orchestra.ledger.versions import event_schema
 from orchestra.ledger.view import View, view_of
+from orchestra.verbs import status
 from tests.support.events import body as body_of
 
 TASKS = [f"{method}:B00{number}" for method in ("cli", "mcp") for number in range(1, 4)]
@@ -369,3 +370,7 @@ def test_a_state_of_a_newer_version_is_read_and_another_file_is_not():
     for text in ("[]", "{", ""):
         with pytest.raises(ValueError):
             from_json(text)
+
+
+def test_status_reads_fields_that_a_state_has():
+    assert set(State.__struct_fields__) >= status._WANTED
