@@ -59,15 +59,15 @@ def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
     versions = [("", assembled), *((name, profile.apply(assembled, name)) for name in spec.get("profiles", {}))]
     plans: list[Plan] = []
     for name, version in versions:
-        found = problems_of(version) if name else []
-        if not found:
+        in_version = problems_of(version) if name else []
+        if not in_version:
             plan = lower(
                 cast("Spec", version.data), sources=assembled.paths, source_digest=assembled.digest, profile=name
             )
-            found = expanded_values.check(plan, version)
-            if not found:
+            in_version = expanded_values.check(plan, version)
+            if not in_version:
                 plans.append(_as_stored(plan))
-        problems += [_in_profile(problem, name) for problem in found] if name else found
+        problems += [_in_profile(problem, name) for problem in in_version] if name else in_version
     return ([], problems) if problems else (plans, [])
 
 
@@ -104,9 +104,9 @@ def build(root: Path, paths: Sequence[str]) -> Built:
         except SpecError as error:
             problems.update(error.diagnostics)
             continue
-        made, found = build_one(assembled)
+        made, refused = build_one(assembled)
         plans += made
-        problems.update(found)
+        problems.update(refused)
         if made:
             contexts.append(Context(cast("Spec", assembled.data), assembled))
     problems.update(check_suites(contexts))

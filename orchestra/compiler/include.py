@@ -306,12 +306,12 @@ def _units(document: Document) -> dict[Path, _Unit]:
     return found
 
 
-def _split(path: Path, value: Json, depth: int, document: Document, found: dict[Path, _Unit]) -> None:
+def _split(path: Path, value: Json, depth: int, document: Document, units: dict[Path, _Unit]) -> None:
     branch = isinstance(value, dict) and len(path) < depth
-    found[path] = _Unit(value, document, branch)
+    units[path] = _Unit(value, document, branch)
     if isinstance(value, dict) and branch:
         for key, inner in value.items():
-            _split((*path, key), inner, depth, document, found)
+            _split((*path, key), inner, depth, document, units)
 
 
 def _texts(document: Document, key: str, problems: list[Diagnostic]) -> Iterator[tuple[str, Place]]:

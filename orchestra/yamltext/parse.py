@@ -88,8 +88,8 @@ def _decode(raw: bytes, file: str) -> str:
 def _refuse_controls(text: str, file: str) -> None:
     """One diagnostic for each forbidden character: its first place, and how many there are."""
     seen: dict[str, list[int]] = {}
-    for found in _FORBIDDEN.finditer(text):
-        seen.setdefault(found[0], []).append(found.start())
+    for match in _FORBIDDEN.finditer(text):
+        seen.setdefault(match[0], []).append(match.start())
     problems = []
     for character, indices in seen.items():
         more = f" ({len(indices)} times in this file)" if len(indices) > 1 else ""
@@ -112,10 +112,10 @@ def _give_up(file: str, line: int, column: int, rule: str, message: str, hint: s
 
 def _without_directive(text: str, walk: Walk) -> str:
     """Return the text with a leading `%YAML 1.2` made a comment of the same length; other directives are refused."""
-    while found := _DIRECTIVE.match(text):
-        start = found.start(1) - 1
-        if not _YAML_1_2.fullmatch(found[1]):
-            message = f'found the directive "%{short(found[1].strip())}"; only "%YAML 1.2" is allowed'
+    while directive := _DIRECTIVE.match(text):
+        start = directive.start(1) - 1
+        if not _YAML_1_2.fullmatch(directive[1]):
+            message = f'found the directive "%{short(directive[1].strip())}"; only "%YAML 1.2" is allowed'
             _give_up(walk.file, *walk.marks.line_column(start), "yaml-syntax", message, "remove the line")
         text = f"{text[:start]}#{text[start + 1 :]}"
     return text

@@ -271,12 +271,12 @@ class Walk:
         """Return the traps with the paths at which they are written. A walk of its own, only where there are any."""
         if not self._traps:
             return ()
-        found = []
+        traps = []
         for path, index in _scalars((), data, self.marks.root):
             if index in self._traps:
                 text, kind = self._traps.pop(index)
-                found.append(Trap(path, text, self.place(index), kind))
-        return tuple(found)
+                traps.append(Trap(path, text, self.place(index), kind))
+        return tuple(traps)
 
 
 def _scalars(path: Path, data: Any, mark: Mark) -> Iterator[tuple[Path, int]]:

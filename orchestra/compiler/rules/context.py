@@ -241,19 +241,19 @@ def _walk_steps(
                 _collect(body, (*section, number, verb), section, texts)
 
 
-def _collect(value: Any, path: Path, section: Path, found: list[Text]) -> None:
+def _collect(value: Any, path: Path, section: Path, texts: list[Text]) -> None:
     """Add every text with a reference below `value`, in order."""
     if value.__class__ is str:
         if "${" in value:
-            found.append(Text(path, value, section))
+            texts.append(Text(path, value, section))
     elif value.__class__ is dict or value.__class__ is list:
         for key, item in value.items() if value.__class__ is dict else enumerate(value):
             kind = item.__class__
             if kind is str:
                 if "${" in item:
-                    found.append(Text((*path, key), item, section))
+                    texts.append(Text((*path, key), item, section))
             elif kind is dict or kind is list:
-                _collect(item, (*path, key), section, found)
+                _collect(item, (*path, key), section, texts)
 
 
 def scalar(value: Any) -> str:
