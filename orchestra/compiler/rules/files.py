@@ -10,13 +10,13 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.steps import outer, text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.schema.spec import Spec, TestSpec
-from orchestra.plan import REPORT_KINDS
+from orchestra.plan import REPORT_KINDS, Outputs
 from orchestra.yamltext.document import Path
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 # A file system allows 255; orchestra adds a prefix and an ending.
 MOST_NAME_BYTES = 200
-_DEFAULT_OUTPUTS = {"doit": "dodo.py", "commands": ".claude/commands"}
+_OUTPUTS = Outputs()
 
 
 def _outside(path: str) -> str:
@@ -38,15 +38,12 @@ def _outside(path: str) -> str:
 def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
     """Yield every path of the spec and its place, except those of included files, which the reader has checked."""
     spec = context.spec
-    for at, command, _ in context.commands:
-        yield from (((*at, key), command[key]) for key in ("cwd", *REPORT_KINDS) if key in command)
+    for where, command, _ in context.commands:
+        yield from (((*where, key), command[key]) for key in ("cwd", *REPORT_KINDS) if key in command)
         for key in ("attach", "inputs"):
-            yield from (((*at, key, index), path) for index, path in enumerate(command.get(key, ())))
-    for name, row in spec.get("health", {}).items():
-        for part in ("ready", "live"):
-            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
-            if "file" in probe:
-                yield ("health", name, part, "file", "path"), probe["file"]["path"]
+            yield from (((*where, key, index), path) for index, path in enumerate(command.get(key, ())))
+    for at, kind, args in context.probes():
+        yield from (((*at, key), args[key]) for key in kind.holding("path") if key in args)
     for test_id, test in spec["tests"].items():
         if "inputs" in test:
             yield from ((("tests", test_id, "inputs", index), path) for index, path in enumerate(test["inputs"]))
@@ -85,11 +82,11 @@ def file_name(context: Context) -> Iterator[Problem]:
 def outputs(spec: Spec) -> dict[str, str]:
     """Return the paths of the files that a spec compiles to, with their key of `compile`."""
     declared: Mapping[str, str] = {key: str(value) for key, value in spec.get("compile", {}).items()}
-    folder = declared.get("commands", _DEFAULT_OUTPUTS["commands"])
+    folder = declared.get("commands", _OUTPUTS.commands)
     commands = [method["command"] for method in spec.get("methods", {}).values() if "command" in method]
     commands = commands if spec.get("methods") else ["test_cli_full"]
     return {
-        declared.get("doit", _DEFAULT_OUTPUTS["doit"]): "doit",
+        declared.get("doit", _OUTPUTS.doit): "doit",
         declared.get("docs", f"docs/{spec['suite']}.md"): "docs",
         **{f"{folder.rstrip('/')}/{name}.md": "commands" for name in commands},
     }
@@ -192,7 +189,7 @@ def shared_junit(context: Context) -> Iterator[Problem]:
         if found is None or "${attempt.dir}" in found[1]:
             continue
         path, value, given = found
-        able = tuple(resolve.methods_of(spec, test)) if "methods" in test else _commanders(context)
+        able = tuple(test["methods"]) if "methods" in test else _commanders(context)
         for one_id, values in resolve.matrix_tests(test_id, test):
             known = {**variables, **{f"matrix.{name}": item for name, item in values.items()}}
             inner = {**outer(known), **{name: text(item, known) for name, item in given.items()}, "test.id": one_id}
@@ -210,7 +207,9 @@ def shared_junit(context: Context) -> Iterator[Problem]:
 
 
 def _commanders(context: Context) -> tuple[str, ...]:
-    return tuple(name for name, row in context.methods.items() if "command" in resolve.ABLE[row["driver"]])
+    return tuple(
+        name for name, row in context.methods.items() if "command" in context.provided.drivers[row["driver"]].able
+    )
 
 
 def _clash(context: Context, tests: Sequence[_Claim]) -> list[str]:

@@ -93,7 +93,9 @@ class Matrix:
     ) -> None:
         self._ground = Ground(root, folder, mark, env, masks, reaper, clock, sleep, rand, place)
         self._components = tuple(components)
-        self._prober = Prober()
+        self._prober = Prober(root)
+        for part in (part for row in components for part in (row.ready, row.live) if part is not None):
+            self._prober.kind_of(part.probe)  # a plug-in that cannot be loaded ends the run before it begins
         self._members = {
             component.id: Member(
                 component,
