@@ -304,6 +304,28 @@ class Gate(Part, frozen=True):
     message: str = ""
 
 
+class Tls(Part, frozen=True):
+    """The certificates of servers: all are accepted, or those of the authorities in `ca_file` are, too."""
+
+    ignore_https_errors: bool = False
+    ca_file: str = ""
+
+
+NO_TLS = Tls()
+"""The default, which the plan omits."""
+
+
+class KeepRuns(Part, frozen=True):
+    """The runs that stay on the disk: so many at most, none older than so many days. 0 is no limit."""
+
+    count: int = 0
+    days: float = 0.0
+
+
+EVERY_RUN = KeepRuns()
+"""The default, which the plan omits."""
+
+
 class Collect(Part, frozen=True):
     """A command that lists what a wrapped runner collects; `of` is `block.parameter`, whose values must occur in it."""
 
@@ -341,6 +363,8 @@ class Plan(Part, frozen=True):
     components: tuple[Component, ...] = ()
     resources: dict[str, int] = {}
     secrets: tuple[str, ...] = ()
+    tls: Tls = NO_TLS
+    keep_runs: KeepRuns = EVERY_RUN
     speed: tuple[SpeedClass, ...] = ()
     baseline: Baseline = Baseline()
     gates: tuple[Gate, ...] = ()

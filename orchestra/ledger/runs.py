@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,11 @@ LAST: Final = "last"
 
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 _SHOWN = 5
+
+
+def stamp_of(time: datetime) -> str:
+    """Return the beginning of the ids of runs that start at a time."""
+    return time.strftime("%Y%m%dT%H%M%SZ")
 
 
 def is_run_id(name: str) -> bool:
@@ -94,7 +100,10 @@ def find_run(home: Path, word: str = LAST, *, ended: bool = False) -> Path:
     if word == LAST:
         last = last_ended(home) if ended else home / "runs" / names[0]
         if last is None:
-            raise UsageError(f'no run of suite "{home.name}" has ended yet', "wait for the end of the first one")
+            raise UsageError(
+                f'no run of suite "{home.name}" has ended yet',
+                "finish one: `orchestra run --resume`",
+            )
         return last
     found = meant(names, word)
     if len(found) == 1:

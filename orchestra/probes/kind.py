@@ -84,8 +84,10 @@ class Scene(Protocol):
     def identity(self) -> Mapping[str, Any]:
         """The expected identity in a reply, `{header: …, json: …}`."""
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str], *, verify_tls: bool) -> Reply:
-        """Send a request; the body is read up to a megabyte."""
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], *, verify_tls: bool | None = None
+    ) -> Reply:
+        """Send a request; the body is read up to a megabyte. `verify_tls` overrides `tls` of the spec."""
 
     async def connect(self, host: str, port: int) -> Answer:
         """Open a connection and close it again."""

@@ -42,7 +42,7 @@ async def _http(args: Args, scene: Scene) -> Answer:
     peer = _address(url)
     if peer is None:
         return Answer(f"{url!r} is not an address", "write http://host:port/path", final=True)
-    reply = await scene.request(method, url, args.get("headers", {}), verify_tls=bool(args.get("verify_tls", True)))
+    reply = await scene.request(method, url, args.get("headers", {}), verify_tls=args.get("verify_tls"))
     if reply.fault:
         return Answer(reply.fault if reply.final else f"{method} {url}: {reply.fault}", reply.hint, final=reply.final)
     reason = misfit(args, reply.status, reply.body) or impostor(scene.identity, reply.headers, reply.body)
@@ -150,7 +150,9 @@ _ALL: tuple[ProbeKind, ...] = (
                 "keys of the JSON body (dots go deeper) and their values",
                 {"status": "ok"},
             ),
-            Field("verify_tls", BOOLEAN, "check the certificate", True, default=True),
+            Field(
+                "verify_tls", BOOLEAN, "check the certificate (default: unless `tls` has `ignore_https_errors`)", True
+            ),
         ),
         question=_http_question,
         timed=True,

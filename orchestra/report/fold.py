@@ -158,6 +158,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         plan_digest=segment.plan_digest,
         source_digest=segment.source_digest,
         plan_changed=start is not None and segment.plan_digest != plan.digest(),
+        unchecked=plan.tls.ignore_https_errors,
         profile=(start.profile if start is not None else None) or "",
         resumes=len(view.segments) - 1,
         provenance=tuple(sorted(_flat(to_builtins(start.provenance)))) if start is not None else (),

@@ -159,6 +159,8 @@ def commands(report: Report) -> Iterator[str]:
 def _notes(report: Report) -> Iterator[str]:
     if report.plan_changed:
         yield "The plan was compiled again since this run: titles here may be of the later one."
+    if report.unchecked:
+        yield "No certificate of a server was checked: ignore_https_errors."
     if report.resumes:
         yield f"Resumed {number_of(report.resumes, 'time')}."
     if report.profile:

@@ -260,6 +260,7 @@ class Report:
         interrupted: the signal that asked it to end, empty for none.
         plan_digest, source_digest: as recorded at its start.
         plan_changed: the plan given here is another than the run's, so titles and places may be of later texts.
+        unchecked: certificates of servers were not checked.
         profile, resumes: as recorded.
         provenance: commit, tools, machine; nested keys joined by a dot.
         spent: seconds by what the run did, as `ledger.spent` has the rows.
@@ -291,6 +292,7 @@ class Report:
     plan_digest: str = ""
     source_digest: str = ""
     plan_changed: bool = False
+    unchecked: bool = False
     profile: str = ""
     resumes: int = 0
     provenance: tuple[tuple[str, str], ...] = ()

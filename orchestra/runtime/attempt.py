@@ -14,7 +14,7 @@ import msgspec
 from orchestra.ledger.case import Case
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died, Dropped, Failure, Finding, Outcome, StepDone, Traffic
-from orchestra.plan import Method, Test
+from orchestra.plan import NO_TLS, Method, Test, Tls
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.steps.vocabulary import VERBS
 
@@ -95,6 +95,7 @@ class Request(msgspec.Struct, frozen=True):
         headed: show the browser.
         mark: the tree mark (`orchestra.runtime.processes.process`) of everything that this attempt starts.
         secrets: names of the variables whose values are masked.
+        tls: the certificates that browser and steps accept.
     """
 
     task: str
@@ -108,6 +109,7 @@ class Request(msgspec.Struct, frozen=True):
     browser: Browser | None = None
     headed: bool = False
     secrets: tuple[str, ...] = ()
+    tls: Tls = NO_TLS
 
 
 class AttemptFailure(Failure, frozen=True):

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO
 
@@ -62,6 +63,7 @@ class Worker:
         try:
             needed = self._driver(request) if needs_browser(request.test) else None
             mask = Masks(request.secrets, self._environment).text
+            self._http.trust(Path(request.root), request.tls)
             return carry_out(request, needed, self._http, mask=mask, early=early, begun=self._begun)
         except OrchestraError as error:  # a plug-in that cannot be loaded
             failure = AttemptFailure("setup", error.message, hint=error.hint)

@@ -18,7 +18,7 @@ from orchestra.ledger.failure_odds import Odds, failure_odds
 from orchestra.ledger.flaky import flaky as flaky_tests
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
-from orchestra.ledger.retention import KEEP, Retention, prune, retention
+from orchestra.ledger.retention import KEEP, Limits, Retention, prune, retention
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER
@@ -58,7 +58,13 @@ from orchestra.verbs.options import methods_option, profile_option, project_of, 
     "--keep",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"With --prune: number of latest runs to retain (default: {KEEP}).",
+    help=f"With --prune: number of latest runs to retain (default: `keep_runs` of the spec, else {KEEP}).",
+)
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="With --prune: retain no run that is older (default: `keep_runs` of the spec).",
 )
 @click.option("--dry-run", is_flag=True, help="With --prune: print the folders, remove nothing.")
 @click.pass_context
@@ -77,6 +83,7 @@ def history(
     as_json: bool,
     pruning: bool,
     keep: int | None,
+    days: float | None,
     dry_run: bool,
 ) -> int:
     """Show the results of earlier runs: verdicts, durations, slope, changes of level, since when a test fails,
@@ -86,10 +93,13 @@ def history(
     name = project.choose(suite)
     if pruning:
         if selection or methods or only_flaky or failures or runs or machine or rebuild or as_json:
-            raise UsageError("--prune removes runs and shows no tests", "give it --keep, --dry-run or --suite only")
-        return _prune(project.root / PLAN_FOLDER / name, keep or KEEP, dry_run=dry_run)
-    if keep or dry_run:
-        raise UsageError("--keep and --dry-run need --prune", "add --prune, or remove them")
+            raise UsageError(
+                "--prune removes runs and shows no tests", "give it --keep, --days, --dry-run or --suite only"
+            )
+        limits = Limits(keep or 0, days or 0.0) if keep or days else _limits(dag.load_plan(project, name, profile))
+        return _prune(project.root / PLAN_FOLDER / name, limits, dry_run=dry_run)
+    if keep or days or dry_run:
+        raise UsageError("--keep, --days and --dry-run need --prune", "add --prune, or remove them")
     if only_flaky and failures:
         raise UsageError("--flaky and --failures exclude each other", "ask for one of them")
     plan = dag.load_plan(project, name, profile)
@@ -131,7 +141,13 @@ def _failures(plan: Plan, home: Path, odds: Sequence[Odds], *, as_json: bool) ->
     say(policies(plan, odds, recovery_steps.collect(map(sound_view, files))))
 
 
-def _prune(home: Path, keep: int, *, dry_run: bool) -> int:
+def _limits(plan: Plan) -> Limits:
+    """Return the limits of the spec, else the default."""
+    kept = plan.keep_runs
+    return Limits(kept.count, kept.days) if kept.count or kept.days else Limits()
+
+
+def _prune(home: Path, limits: Limits, *, dry_run: bool) -> int:
     """Remove old runs of a suite, or only print their names.
 
     Raises:
@@ -139,10 +155,10 @@ def _prune(home: Path, keep: int, *, dry_run: bool) -> int:
         MachineError: the disk refuses.
     """
     if dry_run:
-        _print_runs(retention(home, keep), "would be removed")
+        _print_runs(retention(home, limits), "would be removed")
         return EXIT_OK
     with Lock(home / "lock", Holder(os.getpid(), "prune", utc_stamp(datetime.now(UTC)))):
-        removed, refused = prune(home, keep)
+        removed, refused = prune(home, limits)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
     _print_runs(removed, "removed")

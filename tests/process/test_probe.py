@@ -151,7 +151,7 @@ def test_http_trusts_a_certificate_only_when_it_is_known_or_told_to(ground, http
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     refused = ask(ground, "http", opens)
     assert refused.reason == f"GET {https}: its certificate is not trusted: self-signed certificate"
-    assert "SSL_CERT_FILE" in refused.hint
+    assert "`ca_file` of `tls`" in refused.hint
     assert "verify_tls: false" in refused.hint
     assert ask(ground, "http", {**opens, "verify_tls": False}).reason == ""
     monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "certificate.pem"))

@@ -15,13 +15,16 @@ from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
-from orchestra.compiler.schema.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec
+from orchestra.compiler.schema.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec, TlsSpec
 from orchestra.plan import (
+    EVERY_RUN,
+    NO_TLS,
     Baseline,
     Collect,
     Command,
     Gate,
     Group,
+    KeepRuns,
     KnownFailure,
     Method,
     Outputs,
@@ -30,6 +33,7 @@ from orchestra.plan import (
     Retry,
     SpeedClass,
     Test,
+    Tls,
 )
 from orchestra.steps.target import Target
 from orchestra.steps.vocabulary import Step
@@ -266,6 +270,11 @@ def _gates(spec: Spec, known: Known) -> tuple[Gate, ...]:
     )
 
 
+def _tls(tls: TlsSpec, known: Known) -> Tls:
+    made = Tls(tls.get("ignore_https_errors", False), final_text(tls.get("ca_file", ""), known))
+    return NO_TLS if made == NO_TLS else made  # the plan omits that very object
+
+
 def lower(
     spec: Spec,
     provided: Provided = BUILT_IN,
@@ -299,6 +308,7 @@ def lower(
     order = resolve.topological(list(health), {name: row.get("needs", []) for name, row in health.items()})
     outputs = spec.get("compile", {})
     baseline = spec.get("baseline", {})
+    tls = _tls(spec.get("tls", {}), known)
     plain = Baseline()
     return Plan(
         suite=spec["suite"],
@@ -309,6 +319,8 @@ def lower(
         components=tuple(lower_component(name, health[name], known, provided) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
+        tls=tls,
+        keep_runs=KeepRuns(**spec["keep_runs"]) if "keep_runs" in spec else EVERY_RUN,
         speed=_classes(spec.get("speed", DEFAULT_SPEED)),
         baseline=Baseline(
             window=baseline.get("window", plain.window),

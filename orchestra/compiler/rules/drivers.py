@@ -217,6 +217,37 @@ def _browsers(test_id: str, test: TestSpec, default: str) -> Iterator[tuple[str,
 
 
 @rule
+def ca_file_browser(context: Context) -> Iterator[Problem]:
+    """A test runs in a browser that cannot be given the `ca_file` of `tls`: only Chromium can.
+
+    Firefox and WebKit read certificates of their own and of the system alone.
+    """
+    if not context.spec.get("tls", {}).get("ca_file"):
+        return
+    casting = _Casting(context)
+    default = context.spec.get("defaults", {}).get("browser", ENGINES[0])
+    for test_id, test in context.spec["tests"].items():
+        if not any(casting.driver_of(name).browsers for name in casting.methods_of(test)):
+            continue
+        for browser, path in _browsers(test_id, test, default):
+            if browser in ENGINES and browser != "chromium" and casting.first_browser_step(test_id, test):
+                message = f'"{test_id}" runs in "{browser}", which cannot be given the ca_file of `tls`'
+                hint = (
+                    "choose chromium, or write ignore_https_errors: true in place of ca_file, in a profile of its own"
+                )
+                yield Problem(context.place(path), message, hint)
+
+
+@rule
+def ca_file_unused(context: Context) -> Iterator[Problem]:
+    """`tls` has both `ca_file` and `ignore_https_errors: true`: no certificate would be checked against the file."""
+    tls = context.spec.get("tls", {})
+    if tls.get("ignore_https_errors") and "ca_file" in tls:
+        message = "ignore_https_errors: true accepts every certificate, so the ca_file is never used"
+        yield Problem(context.place(("tls", "ca_file"), key=True), message, "remove one of the two")
+
+
+@rule
 def need_method(context: Context) -> Iterator[Problem]:
     """A test runs by a method by which one of its needs does not run, so the need can never be met there."""
     casting = _Casting(context)
@@ -259,6 +290,8 @@ RULES = (
     unreachable_test,
     idle_method,
     browser_driver,
+    ca_file_browser,
+    ca_file_unused,
     need_method,
     session_workers,
 )

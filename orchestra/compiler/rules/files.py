@@ -51,6 +51,8 @@ def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
         yield from ((step.path("upload", "files", index), path) for index, path in enumerate(step.body["files"]))
     for step in context.steps("download"):
         yield step.path("download", "as"), step.body["as"]
+    if "ca_file" in spec.get("tls", {}):
+        yield ("tls", "ca_file"), spec["tls"]["ca_file"]
     yield from ((("compile", key), path) for key, path in spec.get("compile", {}).items() if isinstance(path, str))
 
 

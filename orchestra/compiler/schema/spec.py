@@ -628,6 +628,27 @@ class GatesSpec(TypedDict, total=False):
     ]
 
 
+class TlsSpec(TypedDict, total=False):
+    """How certificates of servers are checked, by browsers, `http` probes and `http` steps."""
+
+    ignore_https_errors: Annotated[
+        bool, Key("accept every certificate; the head of a run and its report show that", True, default=False)
+    ]
+    ca_file: Annotated[
+        str,
+        Key(
+            "a file of certificates (PEM) of authorities to trust as well, relative to the project root", "certs/ca.pem"
+        ),
+    ]
+
+
+class KeepRunsSpec(TypedDict, total=False):
+    """The runs that stay on the disk; older ones are removed at the end of each run."""
+
+    count: Annotated[int, Key("the number of latest runs that stay", 50, minimum=1)]
+    days: Annotated[float, Key("the age in days beyond which a run is removed", 30, above=0)]
+
+
 class CompileSpec(TypedDict, total=False):
     """The paths of the compiled files, relative to the project root."""
 
@@ -651,6 +672,7 @@ class Spec(TypedDict, total=False):
         list[Annotated[str, Key("a variable's name", "OPENAI_API_KEY", pattern=ENV_NAME)]],
         Key("environment variables whose values are masked everywhere", ["OPENAI_API_KEY"]),
     ]
+    tls: Annotated[TlsSpec, Key("how certificates of servers are checked", {"ca_file": "certs/ca.pem"})]
     plugins: Annotated[
         list[Annotated[str, Key("the name of an installed package", "orchestra-redis", pattern=PACKAGE)]],
         Key(
@@ -718,6 +740,10 @@ class Spec(TypedDict, total=False):
     ]
     baseline: Annotated[BaselineSpec, Key("the conditions of a regression (docs/quality.md)", {"window": 20})]
     gates: Annotated[GatesSpec, Key("the quality gates", {"after": {"pass_rate": {"require": "pass_rate >= 1.0"}}})]
+    keep_runs: Annotated[
+        KeepRunsSpec,
+        Key("the runs that stay on the disk (default: all)", {"count": 50, "days": 30}, min_items=1),
+    ]
     compile: Annotated[CompileSpec, Key("the paths of the compiled files", {"doit": "dodo.py"})]
 
 

@@ -48,6 +48,8 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     if report.seconds is not None:
         yield f"- {duration(report.seconds)}"
     yield f"- run {draw.code(report.run)} in {draw.code(folder)}"
+    if report.unchecked:
+        yield "- no certificate of a server was checked: `ignore_https_errors`"
     if report.plan_changed:
         yield "- the plan was recompiled after this run: titles may be those of the later one"
     yield ""

@@ -7,14 +7,17 @@ import ssl
 import time
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from orchestra.errors import UsageError
-from orchestra.runtime import proxies
+from orchestra.plan import Tls
+from orchestra.runtime import certificates, proxies
 from orchestra.runtime.body import Body, BodyError
+from orchestra.runtime.certificates import CertificateError
 from orchestra.runtime.driver.call_thread import CallThread
 from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
@@ -38,7 +41,14 @@ class Http:
         self._env = env
         self._clients: dict[bool, httpx.Client] = {}
         self._tls: ssl.SSLContext | None = None
+        self._root, self._trusted = Path(), Tls()
         self._calls = CallThread()
+
+    def trust(self, root: Path, tls: Tls) -> None:
+        """Set the certificates that the next test accepts, of a project."""
+        if (root, tls) != (self._root, self._trusted):
+            self._root, self._trusted, self._tls = root, tls, None
+            self._clients.clear()
 
     def forget(self) -> None:
         """Drop the cookies of the test before."""
@@ -55,16 +65,32 @@ class Http:
         """Return the client for an address: with the proxies of the environment, or without.
 
         Raises:
-            StepError: the environment names a proxy that is none.
+            StepError: the environment names a proxy that is none, or the certificates of the suite cannot be read.
         """
         direct = proxies.is_direct(urlsplit(url).hostname or "", self._env)
         if direct not in self._clients:
             try:
-                self._tls = self._tls or httpx.create_ssl_context()
-                self._clients[direct] = httpx.Client(verify=self._tls, trust_env=not direct)
+                self._clients[direct] = httpx.Client(verify=self._context(), trust_env=not direct)
+            except CertificateError as error:
+                raise unfit(error.message, hint=error.hint) from None
             except (ValueError, httpx.HTTPError) as error:
                 raise unfit(f"a proxy of the environment cannot be used: {error}", hint=proxies.HINT) from None
         return self._clients[direct]
+
+    def _context(self) -> ssl.SSLContext | bool:
+        """Return what decides about a certificate.
+
+        Raises:
+            CertificateError: the certificates of the suite cannot be read.
+        """
+        if self._trusted.ignore_https_errors:
+            return False
+        if self._tls is None:
+            context = httpx.create_ssl_context()
+            self._tls = (
+                certificates.add(context, self._root, self._trusted.ca_file) if self._trusted.ca_file else context
+            )
+        return self._tls
 
     def do(self, job: Job) -> None:
         """Carry out an `http` step.

@@ -299,5 +299,8 @@ def _remarks(run: Run, origin: Provenance) -> Iterator[Note]:
         yield Note(kind="tmpdir", message=why)
     if missing := unfilmed((task.test for task in run.tasks.values()), run.environment):
         yield Note(kind="video", message=missing)
+    if run.plan.tls.ignore_https_errors:
+        where = run.place("/tls/ignore_https_errors")
+        yield Note(kind="tls", message=f"no certificate of a server is checked: ignore_https_errors ({where})")
     if run.pace.fault:
         yield Note(kind="baseline", message=run.pace.fault)

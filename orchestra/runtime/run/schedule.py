@@ -254,6 +254,7 @@ class Schedule:
                 browser=browser if isinstance(browser, Browser) else None,
                 headed=run.options.headed,
                 secrets=run.plan.secrets,
+                tls=run.plan.tls,
             )
         )
         self.running[task.name] = task  # not before: no result would come of what could not be started

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from orchestra.errors import OrchestraError
-from orchestra.ledger import history, integrity
+from orchestra.ledger import history, integrity, retention
 from orchestra.ledger.event import Interrupted, Note, RunFinished
 from orchestra.ledger.transaction import LAST_RUN, Transaction
 from orchestra.ledger.view import Observer
@@ -36,6 +36,10 @@ from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.matrix import Matrix
 
 __all__ = ["Options", "Session"]
+
+
+_PRUNE_SECONDS = 2.0
+"""The time at the end of a run for the folders of old runs; some disks remove a few hundred files a second."""
 
 
 class Session:
@@ -94,6 +98,7 @@ class Session:
             lent=(lent := _lent(run)),
             numbered=numbered,
             place=run.place,
+            tls=plan.tls,
         )
         queue = Queue(plan, selection, {task: last.seconds for task, last in run.last_executions.items()})
         self._overtaken = overtaken = Overtaken(matrix.row, matrix.names)
@@ -248,6 +253,7 @@ class Session:
 
     def _record_end(self) -> None:
         run, view = self._run, self._run.view
+        self._prune()
         bind_logs(run.folder, run.recorder.add, run.masks.clean)
         run.recorder.add(
             RunFinished(
@@ -266,6 +272,24 @@ class Session:
         run.pace.commit(change)
         run.recorder.seal(integrity.sealed(integrity.Facts(run.plan, view)), integrity.VERSION)
         change.commit()
+
+    def _prune(self) -> None:
+        """Remove the runs beyond `keep_runs`. The record states what went; a disk that refuses fails no test."""
+        kept = self._run.plan.keep_runs
+        if not kept.count and not kept.days:
+            return
+        self._run.recorder.sync()  # an `unchanged` of this run may rest on an older one
+        try:
+            pruned, refused = retention.prune(
+                self._run.home, retention.Limits(kept.count, kept.days), within_seconds=_PRUNE_SECONDS
+            )
+        except OrchestraError as error:
+            pruned, refused = retention.Retention([], {}, 0), [f"no run could be removed: {error.message}"]
+        for sentence in refused:
+            self._run.recorder.add(Note(kind="keep_runs", message=sentence))
+        if pruned.gone:
+            number = f"{len(pruned.gone)} run{'s' * (len(pruned.gone) != 1)}"
+            self._run.recorder.add(Note(kind="keep_runs", message=f"{number} removed, {pruned.kept} retained"))
 
     def _code(self) -> int:
         if self._ending.signal:

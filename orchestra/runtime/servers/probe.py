@@ -20,13 +20,14 @@ from urllib.parse import urlsplit
 from orchestra import plugins
 from orchestra.errors import OrchestraError
 from orchestra.names import expand
-from orchestra.plan import Probe
+from orchestra.plan import NO_TLS, Probe, Tls
 from orchestra.probes.kind import Answer, Ended, ProbeKind, Reply
 from orchestra.probes.table import PROBES
-from orchestra.runtime import terminal
+from orchestra.runtime import certificates, terminal
 from orchestra.runtime.body import Body, BodyError
 from orchestra.runtime.bounded import patterns
 from orchestra.runtime.bounded.patterns import PatternError
+from orchestra.runtime.certificates import CertificateError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
@@ -72,15 +73,20 @@ class Scene:
     place: Callable[[str], str] = lambda _: ""
     prober: Prober | None = None
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str], *, verify_tls: bool) -> Reply:
-        """Send a request; the body is read up to `BODY_LIMIT`."""
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], *, verify_tls: bool | None = None
+    ) -> Reply:
+        """Send a request; the body is read up to `BODY_LIMIT`. `verify_tls` overrides `tls` of the spec."""
         if self.prober is None:
             raise RuntimeError("a scene sends requests only within a probe")
         parts, library = urlsplit(url), _library()
         try:
+            verify = not self.prober.tls.ignore_https_errors if verify_tls is None else verify_tls
             client = self.prober.client(
-                verify=parts.scheme == "https" and verify_tls, direct=is_direct(parts.hostname or "", self.env)
+                verify=parts.scheme == "https" and verify, direct=is_direct(parts.hostname or "", self.env)
             )
+        except CertificateError as error:  # the file may come later
+            return Reply(fault=error.message, hint=error.hint)
         except ValueError as error:
             fault = f"a proxy of the environment cannot be used: {error}"
             return Reply(fault=fault, hint=PROXY_HINT, final=True)
@@ -160,10 +166,12 @@ class Prober:
 
     Args:
         root: the project root; no plug-in is loaded from there.
+        tls: how certificates are checked.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tls: Tls = NO_TLS) -> None:
         self._root = root
+        self.tls = tls
         self._clients: dict[tuple[bool, bool], Any] = {}
         self._kinds: dict[str, ProbeKind] = {}
 
@@ -227,12 +235,16 @@ class Prober:
 
         Raises:
             ValueError: the environment names a proxy that is none.
+            CertificateError: the certificates of the suite cannot be read.
         """
         if (verify, direct) not in self._clients:
             httpx = _library()
+            # Without one to check, the certificates of the whole world are not read.
+            context = httpx.create_ssl_context() if verify else None
+            if context is not None and self.tls.ca_file:
+                certificates.add(context, self._root, self.tls.ca_file)
             self._clients[verify, direct] = httpx.AsyncClient(
-                # Without one to check, the certificates of the whole world are not read.
-                verify=httpx.create_ssl_context() if verify else False,
+                verify=False if context is None else context,
                 trust_env=not direct,
                 timeout=None,  # `ask` bounds the whole, not each read
                 limits=httpx.Limits(max_keepalive_connections=0),
@@ -271,5 +283,5 @@ def _cause(error: BaseException) -> str:
 
 def _fix(error: BaseException) -> str:
     if any(isinstance(below, ssl.SSLCertVerificationError) for below in _chain(error)):
-        return "set SSL_CERT_FILE to the certificate of its issuer, or write `verify_tls: false`"
+        return "name the certificate of its issuer as `ca_file` of `tls`, or write `verify_tls: false`"
     return ""

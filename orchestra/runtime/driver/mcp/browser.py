@@ -19,7 +19,9 @@ import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
 from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, async_playwright
 
+from orchestra.plan import Tls
 from orchestra.runtime.browsers.finder import Browser, launch_options
+from orchestra.runtime.browsers.trust import Trust
 from orchestra.runtime.driver.emulation import (
     FONTS_LOADED,
     FONTS_SECONDS,
@@ -77,6 +79,7 @@ class SharedBrowser:
         self._context: BrowserContext | None = None
         self._roots: set[psutil.Process] = set()
         self._engine = ""
+        self._trust = Trust()
         self._traced = False
         self._permissions: list[str] = []
 
@@ -116,7 +119,15 @@ class SharedBrowser:
         return self._browser is not None and self._browser.is_connected()
 
     async def launch(
-        self, browser: Browser, environment: Mapping[str, str], *, headed: bool, name: str, state: Any = None
+        self,
+        browser: Browser,
+        environment: Mapping[str, str],
+        *,
+        headed: bool,
+        name: str,
+        tls: Tls,
+        root: str,
+        state: Any = None,
     ) -> None:
         """Start the browser with a blank page and let others attach to it under `name`.
 
@@ -125,6 +136,8 @@ class SharedBrowser:
             environment: what it inherits.
             headed: show it.
             name: what it is known as to those that attach.
+            tls: the certificates that it accepts.
+            root: the project root.
             state: cookies and storage to begin with.
 
         Raises:
@@ -134,11 +147,16 @@ class SharedBrowser:
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
         options["downloads_path"] = self.watch.folder.name
+        options |= self._trust.options(browser, options.get("env", environment), root, tls.ca_file)
         launched: PlaywrightBrowser = await getattr(await self._begin(), browser.engine).launch(**options)
         self._browser = launched
         width, height = VIEWPORT
         self._context = await launched.new_context(
-            viewport={"width": width, "height": height}, locale=LOCALE, accept_downloads=True, storage_state=state
+            viewport={"width": width, "height": height},
+            locale=LOCALE,
+            accept_downloads=True,
+            storage_state=state,
+            ignore_https_errors=tls.ignore_https_errors,
         )
         self._engine, self._permissions = browser.engine, permissions(browser.engine)
         await self._context.grant_permissions(self._permissions)
@@ -312,6 +330,7 @@ class SharedBrowser:
                 await self._playwright.stop()
         self._playwright = None
         self.watch.folder.cleanup()
+        self._trust.close()
 
 
 async def _empty(route: Route) -> None:

@@ -24,8 +24,10 @@ import psutil
 from playwright._impl._driver import compute_driver_executable
 from playwright.async_api import Error
 
+from orchestra.errors import UsageError
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died
+from orchestra.plan import Tls
 from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.runtime.driver.contract import Carrier, StepError, unfit
@@ -54,6 +56,7 @@ class _Kind:
 
     browser: Browser
     headed: bool
+    tls: Tls
 
 
 def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
@@ -115,7 +118,7 @@ class McpSession:
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
-        wanted = _Kind(request.browser, request.headed)
+        wanted = _Kind(request.browser, request.headed, request.tls)
         self._repairs, self.restarts = Repairs("kept"), 0
         try:
             if self._kind != wanted or not self.browser.connected():
@@ -141,6 +144,8 @@ class McpSession:
             raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
         except TimeoutError:
             raise StepError("error", "crash", "the browser does not answer") from None
+        except UsageError as error:
+            raise unfit(error.message, hint=error.hint) from None
         except ServerUnfitError as error:
             raise StepError("error", "setup", str(error), hint="its own output is in mcp/server.log") from None
 
@@ -171,7 +176,15 @@ class McpSession:
         self._stop_server()
         self._run(self.browser.close(), LAUNCH_SECONDS)
         name = f"orchestra-{os.getpid()}-{next(self._names)}"
-        launch = self.browser.launch(wanted.browser, self._environment, headed=wanted.headed, name=name, state=state)
+        launch = self.browser.launch(
+            wanted.browser,
+            self._environment,
+            headed=wanted.headed,
+            name=name,
+            tls=wanted.tls,
+            root=str(self._root),
+            state=state,
+        )
         self._run(launch, LAUNCH_SECONDS)
         self._kind = wanted
         self.id = secrets.token_hex(4)

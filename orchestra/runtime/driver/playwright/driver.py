@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
 
+from orchestra.errors import UsageError
 from orchestra.ledger.parts import Died
-from orchestra.plan import Test
 from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser, launch_options
+from orchestra.runtime.browsers.trust import Trust
 from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unfit, unmet
 from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions, prepare
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
@@ -60,6 +61,15 @@ def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
     return PlaywrightDriver(environment)
 
 
+class Wanted(NamedTuple):
+    """The properties by which a browser suits a test: which, whether it is shown, and the authorities that it trusts."""
+
+    browser: Browser
+    headed: bool
+    ca_file: str
+    root: str
+
+
 class PlaywrightDriver:
     """Keeps one browser; another one is started when a test asks for it, or when it has died."""
 
@@ -67,10 +77,11 @@ class PlaywrightDriver:
         self._environment = environment
         self._playwright: Playwright | None = None
         self._browser: PlaywrightBrowser | None = None
-        self._launched: tuple[Browser, bool] | None = None
+        self._launched: Wanted | None = None
         self._last: PlaywrightSession | None = None
         self._lost = ""
         self._downloads: TemporaryDirectory[str] | None = None
+        self._trust = Trust()
 
     def open(self, request: Request) -> PlaywrightSession:
         """Return a fresh context with one page.
@@ -82,17 +93,19 @@ class PlaywrightDriver:
             raise unfit(
                 f"no {request.test.browser} on this machine", hint="`orchestra doctor` has a hint to install one"
             )
-        wanted = (request.browser, request.headed)
+        wanted = Wanted(request.browser, request.headed, request.tls.ca_file, request.root)
         mask = Masks(request.secrets, self._environment).text
         if self._launched == wanted and self._browser is not None and self._browser.is_connected():
             # The event of a browser that died unattended comes with the first call.
             with suppress(Error):
-                return self._session(self._browser, request.browser, mask, request.test)
+                return self._session(self._browser, request, mask)
         if self._launched == wanted and not (self._last is not None and self._last.hung):  # that one we ended ourselves
             self._lost = "the browser had died"
         begun = time.monotonic()
         try:
-            session = self._session(self._launch(*wanted), request.browser, mask, request.test)
+            session = self._session(self._launch(wanted), request, mask)
+        except UsageError as error:
+            raise unfit(error.message, hint=error.hint) from None
         except Error as error:
             message = f"{request.browser.executable or request.browser.engine} does not start: {_first(error.message)}"
             raise StepError("error", "crash", message, hint="`orchestra doctor` tries every browser") from None
@@ -101,37 +114,40 @@ class PlaywrightDriver:
         self._lost = ""
         return session
 
-    def _launch(self, browser: Browser, headed: bool) -> PlaywrightBrowser:  # noqa: FBT001 - half of a key
+    def _launch(self, wanted: Wanted) -> PlaywrightBrowser:
         self._end_browser()
         if self._playwright is None:
             prepare()
             self._playwright = sync_playwright().start()
-        options = launch_options(browser, self._environment, headless=not headed)
+        options = launch_options(wanted.browser, self._environment, headless=not wanted.headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
         if self._downloads is None:
             self._downloads = TemporaryDirectory(prefix="orchestra-downloads-", ignore_cleanup_errors=True)
         options["downloads_path"] = self._downloads.name
-        self._browser = getattr(self._playwright, browser.engine).launch(**options)
-        self._launched = (browser, headed)
+        options |= self._trust.options(
+            wanted.browser, options.get("env", self._environment), wanted.root, wanted.ca_file
+        )
+        self._browser = getattr(self._playwright, wanted.browser.engine).launch(**options)
+        self._launched = wanted
         return self._browser
 
-    def _session(
-        self, launched: PlaywrightBrowser, browser: Browser, mask: Callable[[str], str], test: Test
-    ) -> PlaywrightSession:
+    def _session(self, launched: PlaywrightBrowser, request: Request, mask: Callable[[str], str]) -> PlaywrightSession:
         width, height = VIEWPORT
+        engine = launched.browser_type.name
         context = launched.new_context(
             viewport={"width": width, "height": height},
             locale=LOCALE,
-            permissions=permissions(browser.engine),
+            permissions=permissions(engine),
             accept_downloads=True,
+            ignore_https_errors=request.tls.ignore_https_errors,
         )
         watch = PageWatch(mask)
         watch.listen(context)
-        traced = wants_trace(test)
+        traced = wants_trace(request.test)
         if traced:
             context.tracing.start(screenshots=True, snapshots=True)
-        version = f"{browser.engine} {launched.version}"
+        version = f"{engine} {launched.version}"
         downloads = Path("" if self._downloads is None else self._downloads.name)
         stage = Stage(context.new_page(), watch, downloads)
         self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced)
@@ -152,9 +168,9 @@ class PlaywrightDriver:
         wanted = self._launched
         try:
             if wanted is not None:
-                self._launch(*wanted)
+                self._launch(wanted)
                 return _died(reason, "relaunch", seconds=time.monotonic() - begun)
-        except Error:
+        except (Error, UsageError):
             self._end_browser()
         self._lost = reason
         return _died(reason)
@@ -175,6 +191,7 @@ class PlaywrightDriver:
         if self._downloads is not None:
             self._downloads.cleanup()
         self._downloads = None
+        self._trust.close()
 
 
 class PlaywrightSession:
