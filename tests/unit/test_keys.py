@@ -154,7 +154,11 @@ READERS = {
         "runtime/gates/gate.py": "gates",
         "verbs/collect.py": "collect",
         "runtime/servers/reuse.py": "outputs",
+        "runtime/servers/survey.py": "tls",
+        "runtime/run/session.py": "keep_runs",
     },
+    "Tls": {"runtime/driver/http.py": "ignore_https_errors ca_file"},
+    "KeepRuns": {"runtime/run/session.py": "count days"},
 }
 
 
