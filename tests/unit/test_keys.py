@@ -37,14 +37,14 @@ READERS = {
         "runtime/servers/recovery.py": "max initial_seconds factor max_seconds jitter",
     },
     "Service": {
-        "runtime/servers/start.py": "run",
+        "runtime/servers/start.py": "run port_wait_seconds",
         "runtime/build.py": "shell cwd env inputs",
         "runtime/servers/survey.py": "host ports",
         "runtime/servers/service.py": "stop_signal",
         "runtime/servers/matrix.py": "grace_seconds",
     },
     "Job": {
-        "runtime/servers/start.py": "run",
+        "runtime/servers/start.py": "run port_wait_seconds",
         "runtime/build.py": "shell inputs",
         "runtime/processes/commands.py": "cwd env",
         "runtime/servers/recovery.py": "timeout_seconds",
@@ -142,6 +142,7 @@ READERS = {
     "Outputs": {
         "runtime/servers/reuse.py": "doit docs",
         "compiler/emit/files.py": "commands",
+        "runtime/agent_setup.py": "launcher",
     },
     "Plan": {
         "runtime/doctor.py": "suite secrets",
