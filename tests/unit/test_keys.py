@@ -44,7 +44,7 @@ READERS = {
         "runtime/servers/matrix.py": "grace_seconds",
     },
     "Job": {
-        "runtime/servers/start.py": "run port_wait_seconds",
+        "runtime/servers/start.py": "run",
         "runtime/build.py": "shell inputs",
         "runtime/processes/commands.py": "cwd env",
         "runtime/servers/recovery.py": "timeout_seconds",
