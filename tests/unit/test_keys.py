@@ -141,13 +141,8 @@ READERS = {
     },
     "Outputs": {
         "runtime/servers/reuse.py": "doit docs",
-        "compiler/emit/files.py": "commands launcher",
-    },
-    "Tls": {
-        "runtime/driver/http.py": "ignore_https_errors ca_file",
-    },
-    "KeepRuns": {
-        "runtime/run/session.py": "count days",
+        "compiler/emit/files.py": "commands",
+        "runtime/agent_setup.py": "launcher",
     },
     "Plan": {
         "runtime/doctor.py": "suite secrets",
@@ -160,8 +155,11 @@ READERS = {
         "runtime/gates/gate.py": "gates",
         "verbs/collect.py": "collect",
         "runtime/servers/reuse.py": "outputs",
-        "runtime/run/session.py": "tls keep_runs",
+        "runtime/servers/survey.py": "tls",
+        "runtime/run/session.py": "keep_runs",
     },
+    "Tls": {"runtime/driver/http.py": "ignore_https_errors ca_file"},
+    "KeepRuns": {"runtime/run/session.py": "count days"},
 }
 
 
