@@ -18,6 +18,7 @@ from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
+from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.chosen_run import home_of
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
@@ -42,6 +43,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     epilog="\b\nExamples:\n  orchestra run                      every test by every method\n"
     "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
     "  orchestra run basics --method mcp   a group by one method\n"
+    "  orchestra run --all-suites          every suite, with a summary\n"
     "  orchestra run --list                what there is\n"
     "  orchestra run --resume              resume the newest run, without its passed tests\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
@@ -50,6 +52,9 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @suite_option
 @profile_option
 @methods_option
+@click.option(
+    "--all-suites", is_flag=True, help="Every suite, one run each; services that they have alike are started once."
+)
 @click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")
 @click.option("--dry-run", is_flag=True, help="Print the tests that would run, in order, with their needs, and stop.")
 @click.option(
@@ -72,6 +77,7 @@ def run(
     suite: str | None,
     profile: str,
     methods: tuple[str, ...],
+    all_suites: bool,
     listing: bool,
     dry_run: bool,
     workers: int | None,
@@ -83,6 +89,13 @@ def run(
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
+    if all_suites:
+        if suite is not None or resume is not None or listing or dry_run:
+            raise UsageError(
+                "--all-suites starts a new run of each suite", "remove --suite, --resume, --list and --dry-run"
+            )
+        options = Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force)
+        return run_all(project, selection, methods, profile, options)
     name = home_of(project, suite, () if resume is None else (resume,)).name
     run_id = ""
     if resume is not None:
