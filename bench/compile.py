@@ -107,5 +107,5 @@ def commands() -> str:
     for path in sorted((ROOT / ".claude" / "commands").glob("*.md")):
         text = path.read_bytes()
         lines = text.count(b"\n")
-        rows.append((path.name, str(lines), str(len(text)), "held" if lines <= 120 and len(text) <= 8192 else "MISSED"))
-    return table("Slash commands, at most 120 lines and 8,192 bytes", ("command", "lines", "bytes", ""), rows)
+        rows.append((path.name, str(lines), str(len(text)), "held" if lines <= 110 and len(text) <= 6144 else "MISSED"))
+    return table("Slash commands, at most 110 lines and 6,144 bytes", ("command", "lines", "bytes", ""), rows)

@@ -31,6 +31,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from playwright.sync_api import sync_playwright
 
 from bench.measure import table
+from orchestra.plan import Method
 from orchestra.runtime import driver as drivers
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.browsers.finder import Browser, find
@@ -127,7 +128,7 @@ class Trio:
     ) -> None:
         self._end = end
         self._folder, self._browser, self._address, self._board = folder, browser, address, board
-        self._warm = {name: (drivers.load(name, os.environ), Http()) for name in METHODS}
+        self._warm = {name: (drivers.load(Method(name, "", name), os.environ, folder), Http()) for name in METHODS}
         self._plain = Plain(playwright, browser, dict(os.environ))
         self._threads = {name: ThreadPoolExecutor(1) for name in METHODS}
         self._count = 0

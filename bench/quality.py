@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.measure import table
-from orchestra.gates.metrics import compile_expression, evaluate
+from orchestra.gates.expression import compile_expression, evaluate
 from orchestra.ledger import baseline
 from orchestra.ledger.event import Body, Event, RunStarted, VerdictGiven
 from orchestra.ledger.flaky import flaky
@@ -23,7 +23,8 @@ from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.view import View, view_of
 from orchestra.plan import Baseline, Gate, Method, Plan, SpeedClass, Test
-from orchestra.runtime.gates.gate import SAMPLE_SHARE, Gates, figures
+from orchestra.runtime.gates.figures import figures
+from orchestra.runtime.gates.gate import SAMPLE_SHARE, Gates
 
 SLOWER = 1.5
 WITHIN = 5

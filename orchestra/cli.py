@@ -28,6 +28,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "up": ("health", "Start servers and leave them running."),
     "down": ("health", "End the servers that `up` started."),
     "run": ("runs", "Run tests."),
+    "wait": ("waiting", "Wait for a run, and end with its exit code."),
+    "stop": ("waiting", "End a run in order."),
     "status": ("status", "Show the progress of a run."),
     "events": ("records", "Print the events of a run."),
     "report": ("records", "Regenerate the report of a run from its ledger."),

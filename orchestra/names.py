@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+"""The pattern of the name of an environment variable."""
+
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 
 

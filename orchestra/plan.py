@@ -25,8 +25,10 @@ FORMAT = 2
 READ = frozenset({1, 2})
 """The formats that can be read: old runs keep the plans that they executed."""
 
-Driver: TypeAlias = Literal["playwright", "mcp", "command", "http"]
 Engine: TypeAlias = Literal["chromium", "firefox", "webkit"]
+ENGINES: Final[tuple[Engine, ...]] = get_args(Engine)
+"""Every browser that a test can name; the first is the default."""
+
 ReportKind: TypeAlias = Literal["junit", "playwright_json", "pytest_reportlog"]
 REPORT_KINDS: Final[tuple[ReportKind, ...]] = get_args(ReportKind)
 Cause: TypeAlias = Literal["failed", "timeout", "connection", "crash"]
@@ -37,11 +39,12 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 class Probe(Part, frozen=True):
-    """One check of a component. `kind` is http, tcp, run, env, file, log or port; `args` are its keys as in the spec."""
+    """One check of a component. `kind` is one of `orchestra.probes`, or of the package `plugin`; `args` are its keys."""
 
     kind: str
     args: dict[str, Any]
     timeout_seconds: float = 5.0
+    plugin: str = ""
 
 
 class Ready(Part, frozen=True):
@@ -138,12 +141,13 @@ class SpeedClass(Part, frozen=True):
 class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
 
-    `speed` is empty for a method whose classes of duration are those of the suite.
+    `driver` is one of `orchestra.drivers`, or of the package `plugin`. `speed` is empty for a method whose classes of
+    duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for.
     """
 
     id: str
     title: str
-    driver: Driver
+    driver: str
     workers: int = 0
     parallel: bool = False
     single_session: bool = False
@@ -151,6 +155,8 @@ class Method(Part, frozen=True):
     poll_seconds: float = 10.0
     command: str = ""
     speed: tuple[SpeedClass, ...] = ()
+    plugin: str = ""
+    own_pages: bool = False
 
 
 class Group(Part, frozen=True):
@@ -248,7 +254,7 @@ class Test(Part, frozen=True):
     methods: tuple[str, ...]
     of: str = ""
     group: str = ""
-    browser: Engine = "chromium"
+    browser: Engine = ENGINES[0]
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
@@ -335,6 +341,16 @@ class Outputs(Part, frozen=True):
     docs: str = ""
 
 
+class Plugin(Part, frozen=True):
+    """An installed package that the suite uses, in the version that it was compiled with, and the names that it brings."""
+
+    name: str
+    version: str
+    probes: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+
+
 class Plan(Part, frozen=True):
     """A compiled suite. `sources` are its spec files; `source_digest` is theirs; both are left out of `digest()`."""
 
@@ -353,6 +369,7 @@ class Plan(Part, frozen=True):
     gates: tuple[Gate, ...] = ()
     collect: tuple[Collect, ...] = ()
     outputs: Outputs = Outputs()
+    plugins: tuple[Plugin, ...] = ()
     profile: str = ""
     sources: tuple[str, ...] = ()
     source_digest: str = ""
@@ -407,7 +424,7 @@ def _meaning(written: _Written) -> str:
     return digest(b"{" + b",".join(b'"%s":%s' % (key.encode(), parts[key]) for key in keys) + b"}")
 
 
-_LISTS = ("components", "gates", "groups", "methods", "sources")
+_LISTS = ("components", "gates", "groups", "methods", "plugins", "sources")
 """Keys with a line for each item, so that two branches that each add one do not change the same line."""
 
 

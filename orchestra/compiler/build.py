@@ -8,6 +8,7 @@ before it has refused.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -17,6 +18,7 @@ import msgspec
 from orchestra.compiler import expanded_values, expansion, include, profile
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower.tests import lower
+from orchestra.compiler.provided import Provided, idle, offer, provided
 from orchestra.compiler.rules import RULES, Context, check, check_suites
 from orchestra.compiler.schema import validate
 from orchestra.compiler.schema.spec import Spec
@@ -39,30 +41,38 @@ class Built(NamedTuple):
     specs: tuple[Assembled, ...] = ()
 
 
-def judge(assembled: Assembled) -> list[Diagnostic]:
+def judge(assembled: Assembled, usable: Provided, root: Path) -> list[Diagnostic]:
     """Return every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the
     rules.
     """
     spec = cast("Spec", assembled.data)
-    problems = validate.judge(assembled) or expansion.judge(spec, assembled)
+    problems = validate.judge(assembled, usable, functools.partial(offer, root)) or expansion.judge(spec, assembled)
     if not problems and expansion.has_circle(spec):
-        problems = sorted(RULES["block-cycle"](Context(spec, assembled)))
-    return problems or check(spec, assembled)
+        problems = sorted(RULES["block-cycle"](Context(spec, assembled, usable)))
+    return problems or sorted([*check(spec, assembled, usable), *idle(assembled, usable)])
 
 
-def build_one(assembled: Assembled) -> tuple[list[Plan], list[Diagnostic]]:
+def build_one(assembled: Assembled, root: Path) -> tuple[list[Plan], list[Diagnostic]]:
     """Return the plans of one assembled spec, its own first, and its problems; with problems there are no plans."""
-    problems = judge(assembled)
+    usable, problems = provided(assembled, root)
+    problems = problems or judge(assembled, usable, root)
     if problems:
         return [], problems
     spec = cast("Spec", assembled.data)
     versions = [("", assembled), *((name, profile.apply(assembled, name)) for name in spec.get("profiles", {}))]
     plans: list[Plan] = []
     for name, version in versions:
-        found = judge(version) if name else []
+        found: list[Diagnostic] = []
+        if name:
+            usable, found = provided(version, root)
+            found = found or judge(version, usable, root)
         if not found:
             plan = lower(
-                cast("Spec", version.data), sources=assembled.paths, source_digest=assembled.digest, profile=name
+                cast("Spec", version.data),
+                usable,
+                sources=assembled.paths,
+                source_digest=assembled.digest,
+                profile=name,
             )
             found = expanded_values.check(plan, version)
             if not found:
@@ -104,7 +114,7 @@ def build(root: Path, paths: Sequence[str]) -> Built:
         except SpecError as error:
             problems.update(error.diagnostics)
             continue
-        made, found = build_one(assembled)
+        made, found = build_one(assembled, root)
         plans += made
         problems.update(found)
         if made:

@@ -15,7 +15,7 @@ from orchestra.diagnostic import Diagnostic
 from orchestra.plan import Plan
 from orchestra.steps import vacuous
 from orchestra.steps.target import NARROWING, Target
-from orchestra.steps.vocabulary import CONDITIONS, VERBS, Schema, Step, conditions
+from orchestra.steps.vocabulary import CONDITIONS, REFERENCE_TARGET, VERBS, Schema, Step, conditions
 from orchestra.yamltext.document import Path
 
 RULE = "number-value"
@@ -26,6 +26,11 @@ _NUMBERS = {
     )
     for verb in VERBS.values()
 }
+
+TARGETS = {
+    verb.name: tuple(field.name for field in verb.fields if field.schema == REFERENCE_TARGET) for verb in VERBS.values()
+}
+"""The fields of each verb that are targets, too: the numbers in them become script for the page."""
 
 
 def check(plan: Plan, source: Assembled) -> list[Diagnostic]:
@@ -61,8 +66,8 @@ def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
         for name, value, negated in conditions(step.args.get("to", {})):
             if name == "have_count":
                 yield ("to", *(("not",) if negated else ()), name), value, CONDITIONS[name][0]
-    if step.verb == "wait" and "unless" in step.args:
-        yield from _of_mapping(step.args["unless"], ("unless",))
+    for name in TARGETS[step.verb]:
+        yield from _of_mapping(step.args.get(name), (name,))
 
 
 def _of_target(target: Target | None, path: Path) -> Iterator[tuple[Path, Any, Schema]]:

@@ -19,11 +19,16 @@ from orchestra.ledger.disk import closed_on_error, disk_error, lock_file
 
 
 class Holder(NamedTuple):
-    """The holder of a lock: process id, run id, and start (UTC, ISO 8601)."""
+    """The holder of a lock: process id, run id, and start (UTC, ISO 8601).
+
+    `born` is when its process started, in seconds of the epoch, so that the number alone proves nothing; 0.0 for a holder
+    that is no run, and cannot be stopped.
+    """
 
     pid: int
     run: str
     since: str
+    born: float = 0.0
 
 
 class LockedError(MachineError):
@@ -32,7 +37,8 @@ class LockedError(MachineError):
     def __init__(self, path: Path, holder: Holder | None) -> None:
         who = f"run {holder.run} (process {holder.pid}, since {holder.since})" if holder else "another run"
         super().__init__(
-            f'{who} holds "{path}"', "wait for it to end, or end it; `orchestra status` shows how far it is"
+            f'{who} holds "{path}"',
+            "`orchestra wait` waits for its end, `orchestra stop` ends it, `orchestra status` shows its progress",
         )
         self.holder = holder
 

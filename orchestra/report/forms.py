@@ -1,10 +1,19 @@
-"""The one table of the forms of a report: which file each is written to, and what makes it."""
+"""The one table of the forms of a report: which file each is written to, and what makes it.
+
+To add a form, write a function that makes its text and add its row to `FORMS`. A package can bring forms of its own
+(docs/plug-ins.md): it gives a `Form` under the entry point `orchestra.formats`.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from orchestra import plugins
+from orchestra.plan import Plan
+from orchestra.plugins import PluginError
 from orchestra.report.formats.ctrf import ctrf
 from orchestra.report.formats.junit import junit
 from orchestra.report.formats.markdown import markdown
@@ -16,7 +25,7 @@ class Form(NamedTuple):
     """A form of a report.
 
     Attributes:
-        file: its name in the run's folder.
+        file: its name in the run's folder; that of a plug-in is `report.EXTENSION`.
         make: its text, from the report and the run's folder relative to the project root.
     """
 
@@ -30,4 +39,48 @@ FORMS: Final[Mapping[str, Form]] = {
     "junit": Form("junit.xml", junit),
     "ctrf": Form("ctrf.json", ctrf),
 }
-"""Each form, by the name that `--format` takes; a run writes all of them."""
+"""Each form of orchestra, by the name that `--format` takes; a run writes all of them, and those of its plug-ins."""
+
+_FILE = re.compile(r"report\.[a-z0-9]{1,20}")
+
+
+def forms_of(plan: Plan, root: str | os.PathLike[str]) -> Mapping[str, Form]:
+    """Return the forms of a suite: those of orchestra, then those of its plug-ins.
+
+    Args:
+        plan: of the suite.
+        root: the project root; no plug-in is loaded from there.
+
+    Raises:
+        PluginError: a form cannot be loaded, or would take the name or the file of another one.
+    """
+    if not any(package.formats for package in plan.plugins):
+        return FORMS
+    forms = dict(FORMS)
+    for package in plan.plugins:
+        for name in package.formats:
+            form = plugins.load("format", name, package.name, Form, root)
+            title = f'the format "{name}" of the plug-in "{package.name}"'
+            if name in forms or form.file in {one.file for one in forms.values()}:
+                message = f'{title} is written to "{form.file}", which another format has'
+                raise PluginError(message, "use only one of the packages")
+            if not _FILE.fullmatch(form.file):
+                message = f'{title} names the file "{form.file}", which is not `report.` with an extension'
+                raise PluginError(message, plugins.REPORT)
+            forms[name] = _guarded(title, form)
+    return forms
+
+
+def _guarded(title: str, form: Form) -> Form:
+    """Return the form with its own failures named."""
+
+    def make(report: Report, folder: str) -> str:
+        try:
+            text: object = form.make(report, folder)
+        except Exception as error:
+            raise PluginError(f"{title} failed: {type(error).__name__}: {error}", plugins.REPORT) from error
+        if not isinstance(text, str):
+            raise PluginError(f"{title} failed: it made {type(text).__name__}, not a text", plugins.REPORT)
+        return text
+
+    return form._replace(make=make)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.ledger import baseline, history
@@ -19,13 +20,14 @@ from orchestra.ledger.log import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import Observer, View
 from orchestra.plan import Plan
+from orchestra.plugins import PluginError
 from orchestra.report.advice.quicker import Known, advise
 from orchestra.report.advice.waits import Waits
 from orchestra.report.compare.comparison import Comparison, place_of, with_baselines
 from orchestra.report.console.display import Feed, Plain, Screen
 from orchestra.report.evidence_text import contents
 from orchestra.report.fold import report
-from orchestra.report.forms import FORMS
+from orchestra.report.forms import Form, forms_of
 from orchestra.report.rows import Report
 from orchestra.yamltext.places import Places
 
@@ -33,14 +35,22 @@ ADVISED_RUNS = 30
 """The earlier runs that advice looks at."""
 
 
-def write(root: Path, plan: Plan, folder: Path) -> tuple[Path, ...]:
-    """Write the files of a report from the ledger of a run, and give their paths.
+class Written(NamedTuple):
+    """The files of a report that were written, and why those of plug-ins were not."""
+
+    paths: tuple[Path, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def write(root: Path, plan: Plan, folder: Path) -> Written:
+    """Write the files of a report from the ledger of a run.
 
     Raises:
         LedgerError: the ledger is damaged.
-        MachineError: it cannot be read, or a file cannot be written.
+        MachineError: it cannot be read, a file cannot be written, or a plug-in cannot be loaded.
     """
-    return _write(root, folder, report_of(root, plan, folder))
+    forms = forms_of(plan, root)
+    return _write(root, folder, report_of(root, plan, folder), forms)
 
 
 def report_of(root: Path, plan: Plan, folder: Path, *, embed: bool = False) -> Report:
@@ -106,6 +116,7 @@ def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
     Raises:
         LedgerError: that ledger is damaged.
         MachineError: it cannot be read.
+        PluginError: a report format cannot be loaded.
     """
     files = _Files(root, folder, plan)
     feed = Feed(plan, relative(folder, root), lambda: files.read_on)
@@ -124,10 +135,18 @@ def _live() -> bool:
     )
 
 
-def _write(root: Path, folder: Path, report: Report) -> tuple[Path, ...]:
-    for form in FORMS.values():
-        replace_file(folder / form.file, form.make(report, relative(folder, root)).encode(errors="backslashreplace"))
-    return tuple(folder / form.file for form in FORMS.values())
+def _write(root: Path, folder: Path, report: Report, forms: Mapping[str, Form]) -> Written:
+    """Write each form; one of a plug-in that fails costs no other."""
+    paths, faults = [], []
+    for form in forms.values():
+        try:
+            text = form.make(report, relative(folder, root))
+        except PluginError as error:
+            faults.append(error.message)
+            continue
+        replace_file(folder / form.file, text.encode(errors="backslashreplace"))
+        paths.append(folder / form.file)
+    return Written(tuple(paths), tuple(faults))
 
 
 class _Files:
@@ -135,6 +154,7 @@ class _Files:
 
     def __init__(self, root: Path, folder: Path, plan: Plan) -> None:
         self._root, self._folder, self._plan = root, folder, plan
+        self._forms = forms_of(plan, root)  # a plug-in that cannot be loaded ends the run before it begins
         self._waits = Waits(plan.tests)
         self.read_on: list[str] = []
         self.written: tuple[Path, ...] = ()
@@ -151,8 +171,9 @@ class _Files:
         """Write the files. A disk error does not undo the run, because the ledger is closed already, so it is reported."""
         try:
             found = ended(self._root, self._folder, self._plan, view, self._waits)
-            self.written = paths = _write(self._root, self._folder, found)
+            self.written, faults = _write(self._root, self._folder, found, self._forms)
         except OrchestraError as error:
             self.read_on = [f"{error.message}; the ledger is whole: {relative(self._folder / LEDGER, self._root)}"]
         else:
-            self.read_on = [relative(path, self._root) for path in paths] or [relative(self._folder, self._root)]
+            paths = [relative(path, self._root) for path in self.written] or [relative(self._folder, self._root)]
+            self.read_on = [*paths, *faults]

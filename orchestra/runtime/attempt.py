@@ -49,6 +49,11 @@ def needs_browser(test: Test) -> bool:
     return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
 
 
+def drives_browser(test: Test, method: Method) -> bool:
+    """Return True if an attempt needs a browser of the machine: its steps need a page, and its driver has none of its own."""
+    return needs_browser(test) and not method.own_pages
+
+
 def needs_chromium(test: Test) -> bool:
     """Return True if a test drives the browser that a machine must have; the other engines are skipped where they are
     not.

@@ -29,7 +29,7 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
-from orchestra import nofollow, outputs
+from orchestra import nofollow, outputs, plugins
 from orchestra import plan as plans
 from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
 from orchestra.ledger.author import signer_of
@@ -53,6 +53,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
 
     Raises:
         PlanError: there is none, it is damaged, or the specs were changed since.
+        PluginError: a plug-in is not installed, or in another version than it was compiled with.
     """
     name = project.plan_file(suite, profile)
     try:
@@ -79,6 +80,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
         raise PlanError(f"{name}: {why} ({listed})", mend)
     if known[0].content and outputs.digest(data) not in {entry.content for entry in known}:
         raise PlanError(f"{name}: the plan was changed or damaged after it was compiled", mend)
+    plugins.check(((one.name, one.version) for one in plan.plugins), project.root)
     return msgspec.structs.replace(plan, source_digest=now)
 
 

@@ -13,9 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from orchestra import checkout, git
+from orchestra import checkout, git, plugins
 from orchestra.errors import OrchestraError
-from orchestra.plan import Plan
+from orchestra.plan import ENGINES, Plan
 from orchestra.project import Project
 from orchestra.runtime import dag, interpreter, scratch
 from orchestra.runtime.attempt import wants_film
@@ -28,7 +28,6 @@ State = Literal["ok", "warning", "broken"]
 
 TOOL_SECONDS = 20.0
 FREE_MEGABYTES = 500
-_ENGINES = ("chromium", "firefox", "webkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,19 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
         plans += [] if plan is None else [plan]
     if specs and not project.suites():
         yield Finding("plan", "broken", "no suite is compiled", "run `orchestra compile`")
-    wanted = {test.browser for plan in plans for test in plan.tests if test.steps}
-    for engine in _ENGINES:
-        if engine in wanted or engine == "chromium":
+    wanted = {
+        test.browser
+        for plan in plans
+        for test in plan.tests
+        for method in plan.methods
+        if test.steps and method.id in test.methods and not method.own_pages
+    }
+    for engine in ENGINES:
+        if engine in wanted or engine == ENGINES[0]:
             yield _browser(engine, project.root, env, needed=engine in wanted)
     if filmed := [test.id for plan in plans for test in plan.tests if wants_film(test)]:
         yield _film(filmed[0], env)
+    yield from _plugins(project.root)
     for plan in plans:
         yield from _secrets(plan, env)
 
@@ -164,6 +170,13 @@ def _film(test: str, env: Mapping[str, str]) -> Finding:
         found = f"none, and {test} records a video: it will run without"
         return Finding("ffmpeg", "warning", found, "run `playwright install ffmpeg`")
     return Finding("ffmpeg", "ok", str(program))
+
+
+def _plugins(root: Path) -> Iterator[Finding]:
+    """Report each installed package that brings probes, drivers or report formats; none of it is loaded."""
+    for package in plugins.installed(root):
+        brought = ", ".join(f"{entry.sort} {entry.name}" for entry in package.entries)
+        yield Finding(f"plug-in {package.name}", "ok", f"{package.version} ({brought})")
 
 
 def _secrets(plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:

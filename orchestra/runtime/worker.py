@@ -21,6 +21,7 @@ from typing import IO
 
 import msgspec
 
+from orchestra.errors import OrchestraError
 from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
 from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, needs_browser
@@ -60,10 +61,13 @@ class Worker:
         """Whatever goes wrong is the result of the attempt."""
         begun = time.monotonic()
         try:
-            needed = self._driver(request.method.driver) if needs_browser(request.test) else None
+            needed = self._driver(request) if needs_browser(request.test) else None
             mask = Masks(request.secrets, self._environment).text
             self._http.trust(Path(request.root), request.tls)
             return carry_out(request, needed, self._http, mask=mask, early=early, begun=self._begun)
+        except OrchestraError as error:  # a plug-in that cannot be loaded
+            failure = AttemptFailure("setup", error.message, hint=error.hint)
+            return Result(request.task, request.attempt, "error", time.monotonic() - begun, failure)
         except Exception as error:  # noqa: BLE001 - a bug of ours ends this attempt, not the worker
             _log.exception("%s", request.task)
             self._forget()
@@ -77,9 +81,10 @@ class Worker:
                 one.close()
         self._drivers.clear()
 
-    def _driver(self, name: str) -> Driver:
+    def _driver(self, request: Request) -> Driver:
+        name = request.method.driver
         if name not in self._drivers:
-            self._drivers[name] = drivers.load(name, self._environment)
+            self._drivers[name] = drivers.load(request.method, self._environment, request.root)
         return self._drivers[name]
 
     def close(self) -> None:

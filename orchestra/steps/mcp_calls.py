@@ -21,7 +21,7 @@ from orchestra.steps import page_script
 from orchestra.steps.page_script import literal
 from orchestra.steps.python_text import playwright_text
 from orchestra.steps.target import Target, js_locator, target_of
-from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds
+from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds, row_of
 
 __all__ = ["TYPED", "ToolCall", "chooser_calls", "mcp_calls", "no_key", "playwright_text"]
 
@@ -62,7 +62,7 @@ def mcp_calls(step: Step, poll_seconds: float, folder: str = "") -> tuple[ToolCa
         poll_seconds: the longest single wait. A step's own `within_seconds` shortens it.
         folder: where screenshots and downloads are kept, absolute and with `/` at its end; names alone without it.
     """
-    return tuple(_CALLS[step.verb](_Context(step, step.args, poll_seconds, folder)))
+    return tuple(row_of(_CALLS, step.verb, __name__)(_Context(step, step.args, poll_seconds, folder)))
 
 
 def chooser_calls(step: Step) -> tuple[ToolCall, ToolCall]:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from orchestra.steps.target import python_locator, target_of
-from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds
+from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds, row_of
 
 
 def playwright_text(step: Step) -> str:
     """Return the step as one line of Python for Playwright's synchronous interface; `page`, `expect` and `saved` exist."""
-    return _PYTHON[step.verb](step, step.args)
+    return row_of(_PYTHON, step.verb, __name__)(step, step.args)
 
 
 def _here(step: Step) -> str:

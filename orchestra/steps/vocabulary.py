@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from orchestra.steps.target import KINDS, NARROWING, Target
 
+Row = TypeVar("Row")
 Schema: TypeAlias = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -54,7 +55,11 @@ PAGE_CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A key of a step: its JSON Schema, its meaning, an example, whether it is required, and its default."""
+    """A key of a step or of a probe: its JSON Schema, its meaning, an example, whether it is required, and its default.
+
+    `holds` is more about a text or number, for rules: a `pattern` (a regular expression in the syntax of Python), a
+    `path` of the project, a `port`, the name of a `variable` of the environment, a `part` of a text.
+    """
 
     name: str
     schema: Schema
@@ -62,6 +67,7 @@ class Field(msgspec.Struct, frozen=True):
     example: Any
     required: bool = False
     default: Any = None
+    holds: Literal["", "pattern", "path", "port", "variable", "part"] = ""
 
 
 class Verb(msgspec.Struct, frozen=True):
@@ -525,6 +531,18 @@ _ALL: tuple[Verb, ...] = (
 VERBS: dict[str, Verb] = {verb.name: verb for verb in _ALL}
 
 
+def row_of(table: Mapping[str, Row], verb: str, module: str) -> Row:
+    """Return the row of a verb in a table next to this one.
+
+    Raises:
+        LookupError: the table lacks the verb, which this one has; the message names the module of the table.
+    """
+    row = table.get(verb)
+    if row is None:
+        raise LookupError(f'the table of {module} lacks the step "{verb}"')
+    return row
+
+
 def file_name(name: str) -> str:
     """Return a name of the spec as the name of a file: what is no letter, digit, dot, dash or underscore becomes a
     dash.
@@ -568,6 +586,16 @@ BODIES: dict[str, Schema] = {
     for verb in VERBS.values()
 }
 """The schema of the arguments of each verb, in a spec and in a plan, as far as it requires texts."""
+
+
+def asks_for_text(schema: Schema) -> bool:
+    """Return False if a value of any type is allowed somewhere in a value of this schema."""
+    if "properties" in schema or "additionalProperties" in schema:
+        inner = [*schema.get("properties", {}).values(), schema.get("additionalProperties") or TEXT]
+        return all(asks_for_text(one) for one in inner) and schema.get("additionalProperties") != {}
+    if "items" in schema:
+        return asks_for_text(schema["items"])
+    return schema != ANY
 
 
 def as_text(value: Any, schema: Schema, text_of: Callable[[Any], str]) -> Any:

@@ -37,6 +37,7 @@ def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Co
 
 
 run_argument = click.argument("run", required=False, default=LAST, shell_complete=_ids)
+optional_run_argument = click.argument("run", required=False, shell_complete=_ids)
 
 
 def run_folder(project: Project, suite: str | None, word: str = LAST) -> Path:

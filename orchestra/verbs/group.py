@@ -27,7 +27,8 @@ Examples:
 
 \b
 Exit codes: 0 all good, 1 tests or gates failed or drift, 2 spec or usage invalid,
-3 servers, tools, browser or machine not healthy, 70 a bug of orchestra, 130 and 143 interrupted.
+3 servers, tools, browser or machine not healthy, 70 a bug of orchestra, 124 the run goes on (wait),
+130 and 143 interrupted.
 
 \b
 Completion: eval "$(_ORCHESTRA_COMPLETE=bash_source orchestra)"   (or zsh_source, fish_source)

@@ -272,7 +272,7 @@ def down(
         return EXIT_OK
     under_way = holder_of(home / "lock")
     if under_way is not None:
-        raise MachineError(f"run {under_way.run} is in progress and may use them", "wait for it to end, or end it")
+        raise MachineError(f"run {under_way.run} is in progress and may use them", "`orchestra wait` waits for its end")
     if logs:
         _tail(home, chosen if names else list(kept.rows), follow=False)
     if restart:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from orchestra import plugins
 from orchestra.checkout import SIGN_KEY
 from orchestra.draw import terminal_table
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
@@ -23,14 +24,24 @@ from orchestra.ledger.event import CATALOGUE, Event
 from orchestra.ledger.lock import Holder, Lock, under_way
 from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
 from orchestra.ledger.reports import bind_reports
-from orchestra.ledger.runs import LAST, LEDGER
+from orchestra.ledger.runs import LAST, LEDGER, runs_of
 from orchestra.ledger.view import look
+from orchestra.plan import Plan
+from orchestra.plugins import PluginError
 from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.report import watch
 from orchestra.report.console import timeline
-from orchestra.report.forms import FORMS
-from orchestra.verbs.chosen_run import home_of, require_methods, run_argument, run_folder, with_part
+from orchestra.report.forms import FORMS, Form, forms_of
+from orchestra.suggest import did_you_mean
+from orchestra.verbs.chosen_run import (
+    home_of,
+    optional_run_argument,
+    require_methods,
+    run_argument,
+    run_folder,
+    with_part,
+)
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.opening import serve_run
 from orchestra.verbs.options import methods_option, project_of, suite_option
@@ -49,13 +60,15 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra events                          the newest run, an event a line\n"
-    "  orchestra events --follow --type verdict  verdicts as they come, until the run ends\n"
+    "  orchestra events --follow --type verdict  verdicts of the run in progress, or else of the next one\n"
     "  orchestra events 1a2b --method mcp        one method of the run with this part in its id\n"
     "  orchestra events --json                   the ledger's own lines"
 )
-@run_argument
+@optional_run_argument
 @suite_option
-@click.option("--follow", is_flag=True, help="Follow until the run ends.")
+@click.option(
+    "--follow", is_flag=True, help="Follow until the run ends (default: the run in progress, else the next one)."
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON output, one event per line.")
 @click.option(
     "--type",
@@ -69,7 +82,7 @@ def _folder(ctx: click.Context, suite: str | None, run: str) -> tuple[Project, P
 @click.pass_context
 def events(
     ctx: click.Context,
-    run: str,
+    run: str | None,
     suite: str | None,
     *,
     follow: bool,
@@ -78,7 +91,8 @@ def events(
     methods: tuple[str, ...],
 ) -> int:
     """Print the events of a run, each verified against the chain."""
-    project, folder = _folder(ctx, suite, run)
+    project = project_of(ctx)
+    folder = _in_progress(project, suite) if follow and run is None else run_folder(project, suite, run or LAST)
     require_methods(project.root, folder, methods)
     tail = Tail(folder / LEDGER)
     while True:
@@ -90,6 +104,18 @@ def events(
         if not going:
             return EXIT_OK
         time.sleep(FOLLOW_SECONDS)
+
+
+def _in_progress(project: Project, suite: str | None) -> Path:
+    """Return the run in progress, or wait for the next one: the newest record may be that of the run before."""
+    home = home_of(project, suite, ())
+    before = runs_of(home)[:1]
+    if before and under_way(home / "runs" / before[0]):
+        return home / "runs" / before[0]
+    warn(f'no run of suite "{home.name}" is in progress; waiting for the next one')
+    while (newest := runs_of(home)[:1]) == before and not (newest and under_way(home / "runs" / newest[0])):
+        time.sleep(FOLLOW_SECONDS)
+    return home / "runs" / newest[0]
 
 
 def _method_of(event: Event) -> str:
@@ -106,7 +132,13 @@ def _method_of(event: Event) -> str:
 )
 @run_argument
 @suite_option
-@click.option("--format", "form", type=click.Choice(list(FORMS)), help="Output format on stdout; no file is written.")
+@click.option(
+    "--format",
+    "form",
+    metavar=f"[{'|'.join(FORMS)}|NAME]",
+    shell_complete=lambda _ctx, _param, begun: [name for name in FORMS if name.startswith(begun)],
+    help="Output format on stdout, NAME one of a plug-in; no file is written.",
+)
 @click.option("--embed", is_flag=True, help="With --format html: put the pictures into the page.")
 @click.option("--open", "opened", is_flag=True, help="Serve the page afterwards, as `orchestra open` does.")
 @click.option("--commit", is_flag=True, help="Commit the summary and the baseline to git, without index or work tree.")
@@ -141,8 +173,9 @@ def report(
     if ref is not None or push:
         raise UsageError("--ref and --push need --commit", "add --commit, or remove them")
     if form is not None:
+        chosen = _form(form, plan, project.root)
         made = watch.report_of(project.root, plan, folder, embed=embed)
-        say_data(FORMS[form].make(made, watch.relative(folder, project.root)), end="")
+        say_data(chosen.make(made, watch.relative(folder, project.root)), end="")
         return EXIT_OK
     if under_way(folder):
         raise UsageError(
@@ -150,11 +183,24 @@ def report(
         )
     author = author_of(project.root, os.environ)
     with _locked(folder):
-        paths = watch.write(project.root, plan, folder)
+        paths, faults = watch.write(project.root, plan, folder)
         bind_reports(folder, paths, lambda: datetime.now(UTC), author)
     for path in paths:
         say(watch.relative(path, project.root))
+    if faults:
+        raise PluginError("; ".join(faults), plugins.REPORT)
     return serve_run(project.root, folder) if opened else EXIT_OK
+
+
+def _form(name: str, plan: Plan, root: Path) -> Form:
+    """Return the form of a name: one of orchestra, or of a plug-in of the suite."""
+    if name in FORMS:
+        return FORMS[name]
+    forms = forms_of(plan, root)
+    if name not in forms:
+        hint = f"there are {', '.join(forms)}"
+        raise UsageError(f'unknown format "{name}"{did_you_mean(name, forms)}', hint)
+    return forms[name]
 
 
 @click.command(
@@ -251,7 +297,9 @@ def _sign(project: Project, folder: Path, *, going: bool) -> None:
     if author.sign is None:
         raise UsageError(f"{SIGN_KEY} is not set", "set it to a private key (Ed25519, PEM), or to the path of one")
     if going:
-        raise UsageError(f"run {folder.name} is in progress: it is sealed at its end", "wait for it to end")
+        raise UsageError(
+            f"run {folder.name} is in progress: it is sealed at its end", "`orchestra wait` waits for its end"
+        )
     with _locked(folder):
         found = examine(folder)
         if found.damage is not None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError, UsageError
 from orchestra.ledger.runs import LAST
+from orchestra.ledger.view import Observer
+from orchestra.plan import Plan
 from orchestra.printing import unbroken
-from orchestra.project import PLAN_FOLDER
+from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import watch
+from orchestra.report.console.lines import line
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import examine
+from orchestra.runtime.run import detached as detaching
+from orchestra.runtime.run.detached import Herald
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
@@ -24,6 +31,9 @@ from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import target
+
+DETACHED = "--detached"
+"""The word by which `--detach` asks the process of the run to report to it."""
 
 
 def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -46,6 +56,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "  orchestra run --all-suites          every suite, with a summary\n"
     "  orchestra run --list                what there is\n"
     "  orchestra run --resume              resume the newest run, without its passed tests\n"
+    "  orchestra run --detach              start it, and return; `orchestra wait` follows it\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
@@ -69,6 +80,8 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "--allow-changed", is_flag=True, help="With --resume: accept a changed spec and run the changed tests again."
 )
 @click.option("--trust", is_flag=True, help="With --resume: trust a record that you did not write on this machine.")
+@click.option("--detach", is_flag=True, help="Return when the run has begun; it goes on in a session of its own.")
+@click.option("--detached", is_flag=True, hidden=True)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -86,18 +99,22 @@ def run(
     resume: str | None,
     allow_changed: bool,
     trust: bool,
+    detach: bool,
+    detached: bool,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
     if all_suites:
-        if suite is not None or resume is not None or listing or dry_run:
-            raise UsageError(
-                "--all-suites starts a new run of each suite", "remove --suite, --resume, --list and --dry-run"
-            )
+        if suite is not None or resume is not None or listing or dry_run or detach or allow_changed or trust:
+            hint = "remove --suite, --resume and its options, --list, --dry-run and --detach"
+            raise UsageError("--all-suites starts a new run of each suite, and waits for them", hint)
         options = Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force)
         return run_all(project, selection, methods, profile, options)
     name = home_of(project, suite, () if resume is None else (resume,)).name
     run_id = ""
+    if detach and (listing or dry_run):
+        raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
+    asked = selection
     if resume is not None:
         if selection or methods:
             raise UsageError("a resumed run has its own selection", "remove SELECTION and --method")
@@ -120,21 +137,54 @@ def run(
             pulled = "" if task in chosen else "  (needed)"
             say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
         return EXIT_OK
-    launch = Launch(
-        project=project,
-        watch=watch.observers,
-        options=Options(
-            argv=("orchestra", *sys.argv[1:]),
-            workers=workers,
-            headed=headed,
-            force=force,
-            resume=run_id,
-            allow_changed=allow_changed,
-            trust=trust,
-        ),
-        profile=profile,
+    options = Options(
+        argv=("orchestra", *("--detach" if word == DETACHED else word for word in sys.argv[1:])),
+        workers=workers,
+        headed=headed,
+        force=force,
+        resume=run_id,
+        allow_changed=allow_changed,
+        trust=trust,
     )
+    if detach:
+        words = [*_words(options), f"--suite={name}", *(f"--method={method}" for method in methods)]
+        words += [f"--profile={profile}"] if profile else []
+        return _detach(project, name, [*words, "--", *asked])
+    launch = Launch(project, _heralded if detached else watch.observers, options, profile)
     return dag.run(launch, name, plan, tasks)
+
+
+def _words(options: Options) -> list[str]:
+    """Return the options of a run as words of its command line."""
+    return [
+        *([f"--workers={options.workers}"] if options.workers is not None else []),
+        *(["--headed"] if options.headed else []),
+        *(["--force"] if options.force else []),
+        *([f"--resume={options.resume}"] if options.resume else []),
+        *(["--allow-changed"] if options.allow_changed else []),
+        *(["--trust"] if options.trust else []),
+    ]
+
+
+def _heralded(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
+    """Return the observers of a detached run; from here on it prints into its folder."""
+    herald = Herald(folder)
+    return (herald, *watch.observers(root, plan, folder))
+
+
+def _detach(project: Project, suite: str, words: Sequence[str]) -> int:
+    """Start a run in a session of its own; print its id and the commands that follow and stop it.
+
+    A run that is refused, or ends before its first test, ends this with its own output and exit code.
+    """
+    started = detaching.start(["run", DETACHED, *words], project.root, project.root / PLAN_FOLDER / suite, os.environ)
+    if started.code is not None:
+        warn(started.printed.rstrip("\n"))
+        return started.code
+    say(line("run", started.run, suite, "has begun"))
+    for word, verb in (("follow", "wait"), ("stop", "stop")):
+        say(line(word, f"orchestra {verb} {started.run} --suite {suite}"))
+    return EXIT_OK
 
 
 @click.command(epilog="\b\nExample:\n  orchestra doctor")

@@ -9,7 +9,7 @@ import pytest
 from bench import hangs
 from orchestra import git, pattern
 from orchestra.compiler import expansion
-from orchestra.gates import metrics
+from orchestra.gates import expression
 from orchestra.runtime import attempt, body, outlet
 from orchestra.runtime.attempts import limit, observed, window
 from orchestra.runtime.bounded import paths, pool
@@ -33,8 +33,8 @@ NUMBERS = {
     f"{paths.SECONDS:g} s of processor time, {paths.SECONDS_PER_MEGABYTE:g} s more": "one JSONPath",
     f"{paths.MEGABYTES} MB, and {paths.BYTES_PER_BYTE} bytes": "memory of a look",
     f"{paths.VALUES:,}": "values to which",
-    f"{metrics.LETTERS} letters": "length of a gate",
-    f"{metrics.ITERATIONS:,} in all": "iterations",
+    f"{expression.LETTERS} letters": "length of a gate",
+    f"{expression.ITERATIONS:,} in all": "iterations",
     f"`limit_megabytes: {DEFAULTS['http', 'limit_megabytes']:g}`": "reply to an",
     f"`within_seconds: {DEFAULTS['http', 'within_seconds']:g}`": "time of an",
     f"{body.CODINGS}": "content codings",

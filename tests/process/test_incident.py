@@ -14,7 +14,7 @@ from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.attempts.incident import Incidents, Outages, Settled, judged, settle
-from orchestra.runtime.gates.gate import outage_figures
+from orchestra.runtime.gates.figures import outage_figures
 from orchestra.runtime.servers.recovery import bound_seconds, start_bound_seconds
 from tests.support import events as made
 from tests.support.outages import asks, backend, breaks, suite

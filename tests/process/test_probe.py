@@ -17,8 +17,9 @@ import pytest
 
 from orchestra.errors import MachineError
 from orchestra.plan import Probe
+from orchestra.probes.kind import Answer
 from orchestra.runtime.processes.orphan import become_subreaper
-from orchestra.runtime.servers.probe import Answer, Prober, Scene
+from orchestra.runtime.servers.probe import Prober, Scene
 from tests.support.paths import DATA
 from tests.support.servers import Ground, carriers, free_range
 
@@ -44,7 +45,7 @@ def ask(ground: Ground, kind: str, args: dict[str, object], seconds: float = LON
     fields = {"root": ground.root, "env": {"PATH": os.environ["PATH"]}, "lookup": lookup, "mark": ground.mark, **more}
 
     async def whole() -> Answer:
-        prober = Prober()
+        prober = Prober(ground.root)
         try:
             return await prober.ask(Probe(kind, args, seconds), Scene(**fields))
         finally:

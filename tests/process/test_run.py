@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestra.gates.metrics import METRICS
+from orchestra.gates.catalogue import METRICS
 from orchestra.gates.standard import STANDARD
 from orchestra.ledger import log
 from tests.support.project import HEAD, SuiteProject, py

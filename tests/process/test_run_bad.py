@@ -378,7 +378,7 @@ def test_of_two_runs_one_goes_on_and_the_other_names_it(project):
         assert first.poll() is None, first.communicate()
     [folder] = runs(project)
     for done in (project.run("run", "y"), project.doit("cli:y")):
-        told(done, 3, f"run {folder.name} (process {first.pid}, since ", "wait for it to end, or end it")
+        told(done, 3, f"run {folder.name} (process {first.pid}, since ", "`orchestra wait` waits for its end")
     assert runs(project) == [folder]
     first.send_signal(signal.SIGTERM)
     first.communicate()

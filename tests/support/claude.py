@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.conftest import NodeTools
+
+S = TypeVar("S", bound="Stub")
 
 
 @dataclass
@@ -22,18 +25,22 @@ class Stub:
     Attributes:
         lines: the commands to run.
         prompts: the messages of the first request.
+        address: of the API.
+        asked: the number of lines so far.
     """
 
     lines: list[str]
     prompts: list[dict[str, Any]] = field(default_factory=list)
     address: str = ""
+    asked: int = 0
 
     def block(self, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the content block and its delta that answer a request."""
         self.prompts = self.prompts or request["messages"]
         if self.lines and any(tool["name"] == "Bash" for tool in request.get("tools", [])):
+            self.asked += 1
             call = json.dumps({"command": self.lines.pop(0), "description": "a line of the command"})
-            block = {"type": "tool_use", "id": f"toolu_{len(self.lines)}", "name": "Bash", "input": {}}
+            block = {"type": "tool_use", "id": f"toolu_{self.asked}", "name": "Bash", "input": {}}
             return block, {"type": "input_json_delta", "partial_json": call}
         return {"type": "text", "text": ""}, {"type": "text_delta", "text": "done"}
 
@@ -47,6 +54,48 @@ class Stub:
         ]
         start = next(index for index, text in enumerate(texts) if f"<command-name>/{name}</command-name>" in text)
         return texts[start + 1]
+
+
+@dataclass
+class Agent(Stub):
+    """The model: it reads the text of a slash command, and runs the lines that a script takes out of it.
+
+    Attributes:
+        name: of the slash command.
+        script: from the text of the command: it yields lines, and is sent their results.
+        calls: each line with its result.
+    """
+
+    name: str = ""
+    script: Callable[[str], Generator[str, str, None]] | None = None
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    _steps: Generator[str, str, None] | None = None
+    _line: str = ""
+
+    def block(self, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.prompts = self.prompts or request["messages"]
+        if any(tool["name"] == "Bash" for tool in request.get("tools", [])):
+            with contextlib.suppress(StopIteration):
+                self.lines = [self._next(request)]
+        return super().block(request)
+
+    def _next(self, request: dict[str, Any]) -> str:
+        if self._steps is None:
+            assert self.script is not None
+            self._steps = self.script(self.prompt_of(self.name))
+            self._line = next(self._steps)
+        else:
+            result = result_of(request)
+            self.calls.append((self._line, result))
+            self._line = self._steps.send(result)
+        return self._line
+
+
+def result_of(request: dict[str, Any]) -> str:
+    """Return the text of the latest result of a tool."""
+    parts = [part for message in request["messages"] for part in message["content"] if isinstance(part, dict)]
+    content = [part["content"] for part in parts if part.get("type") == "tool_result"][-1]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def _stream(request: dict[str, Any], stub: Stub) -> bytes:
@@ -76,7 +125,13 @@ def _stream(request: dict[str, Any], stub: Stub) -> bytes:
 @contextlib.contextmanager
 def stub_of(*lines: str) -> Iterator[Stub]:
     """Serve the Messages API by a stub that runs the lines."""
-    stub = Stub(list(lines))
+    with served(Stub(list(lines))) as stub:
+        yield stub
+
+
+@contextlib.contextmanager
+def served(stub: S) -> Iterator[S]:
+    """Serve the Messages API by a stub."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -107,14 +162,23 @@ def stub_of(*lines: str) -> Iterator[Stub]:
         thread.join()
 
 
-def ask(tools: NodeTools, folder: Path, stub: Stub, prompt: str) -> list[dict[str, Any]]:
-    """Return the events of `claude -p PROMPT` in a project: the first is `init`, the last `result`."""
+def ask(tools: NodeTools, folder: Path, stub: Stub, prompt: str, *programs: str) -> list[dict[str, Any]]:
+    """Return the events of `claude -p PROMPT` in a project: the first is `init`, the last `result`.
+
+    Args:
+        tools: with the client.
+        folder: the project.
+        stub: the model.
+        prompt: of the user.
+        programs: folders that are on PATH besides those of the system.
+    """
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
     done = subprocess.run(
         tools.argv("claude", "-p", prompt, "--output-format", "stream-json", "--verbose"),
         env={
-            **tools.env(home),
+            **(own := tools.env(home)),
+            "PATH": os.pathsep.join([*programs, own["PATH"]]),
             "ANTHROPIC_BASE_URL": stub.address,
             "ANTHROPIC_API_KEY": "no key",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",

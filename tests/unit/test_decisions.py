@@ -19,7 +19,8 @@ from orchestra.runtime.attempts.record import folder_of
 from orchestra.runtime.attempts.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.files import matching
-from orchestra.runtime.gates.gate import Gates, figures
+from orchestra.runtime.gates.figures import figures
+from orchestra.runtime.gates.gate import Gates
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.select import natural, select, with_needs
 from tests.support.events import body, view

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestra.gates.metrics import filled, holes
+from orchestra.gates.expression import filled, holes
 from orchestra.gates.standard import gates_of, is_standard
 from orchestra.ledger.event import Note
 from orchestra.plan import Gate, Plan

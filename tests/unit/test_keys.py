@@ -24,7 +24,7 @@ from tests.support.paths import ROOT
 READERS = {
     "Probe": {
         "runtime/servers/up.py": "kind args",
-        "runtime/servers/probe.py": "timeout_seconds",
+        "runtime/servers/probe.py": "timeout_seconds plugin",
     },
     "Ready": {
         "runtime/servers/ask.py": "probe successes",
@@ -53,7 +53,7 @@ READERS = {
         "runtime/servers/recovery.py": "kind run timeout_seconds",
     },
     "Component": {
-        "runtime/gates/gate.py": "id required",
+        "runtime/gates/figures.py": "id required",
         "runtime/servers/survey.py": "title",
         "runtime/servers/reuse.py": "needs",
         "runtime/build.py": "job service failover",
@@ -77,6 +77,13 @@ READERS = {
         "runtime/driver/mcp/session.py": "reset",
         "runtime/driver/mcp/driver.py": "poll_seconds",
         "compiler/emit/files.py": "command",
+        "runtime/driver/__init__.py": "plugin",
+        "runtime/attempt.py": "own_pages",
+    },
+    "Plugin": {
+        "runtime/dag.py": "name version",
+        "compiler/emit/tables.py": "probes drivers",
+        "report/forms.py": "formats",
     },
     "Group": {
         "runtime/select.py": "id",
@@ -105,7 +112,7 @@ READERS = {
     "Test": {
         "runtime/dag.py": "id title methods needs",
         "runtime/attempts/excuse.py": "of quarantine known_failures",
-        "runtime/gates/gate.py": "group",
+        "runtime/gates/figures.py": "group",
         "runtime/doctor.py": "browser steps",
         "runtime/engine/queue.py": "after",
         "runtime/build.py": "requires inputs",
@@ -139,7 +146,7 @@ READERS = {
     "Plan": {
         "runtime/doctor.py": "suite secrets",
         "report/fold.py": "title",
-        "runtime/dag.py": "tests methods components sources source_digest",
+        "runtime/dag.py": "tests methods components plugins sources source_digest",
         "runtime/select.py": "groups",
         "runtime/engine/queue.py": "resources",
         "runtime/run/opening.py": "baseline profile",

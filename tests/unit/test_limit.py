@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger.parts import Dropped
+from orchestra.plan import Method
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import EvidenceFile, Result
 from orchestra.runtime.attempts.limit import surplus, within_limit
@@ -56,7 +57,7 @@ def test_what_the_limit_dropped_is_not_missing(tmp_path):
     test = case(0.001)
     found = within_limit(result("page.png"), test, tmp_path)
     assert found.evidence == ()
-    assert missing_evidence(test, found, 0) == 0
+    assert missing_evidence(test, Method("cli", "", "playwright"), found, 0) == 0
 
 
 def test_a_limit_of_nothing_is_refused(project):

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -136,6 +137,11 @@ UNSEARCHED = {
     "deep": (deep(limits.DEPTH + 1), "it has more than 4 layers of packing"),
     "7z": (b"7z\xbc\xaf\x27\x1c" + b"x" * 60, "it is packed (7z), and cannot be searched"),
     "zstd": (b"\x28\xb5\x2f\xfd" + b"x" * 60, "it is packed (zstd), and cannot be searched"),
+    "lzma": (lzma.compress(CONTENT, lzma.FORMAT_ALONE), "it is packed (lzma), and cannot be searched"),
+    **{
+        f"zlib {level}": (zlib.compress(CONTENT * 40, level), "it is packed (zlib), and cannot be searched")
+        for level in (1, 2, 6, 9)
+    },
     "half a gzip": (gzipped(CONTENT * 50)[:-20], "it could not be unpacked to be searched for secrets"),
     "half a zip": (zipped(CONTENT)[:-30], "it could not be unpacked to be searched for secrets"),
     "encrypted": (encrypted(zipped(b"x")), "it is encrypted"),
@@ -154,6 +160,13 @@ def test_a_file_that_cannot_be_searched_is_not_kept(tmp_path, kind):
     assert reason in gone.reason
     assert not list((tmp_path / "sub").iterdir())
     assert (tmp_path / "zz.txt").read_bytes() == CONTENT.replace(SECRET.encode(), b"***TOKEN***")
+
+
+@pytest.mark.parametrize("head", ["x^", "x\x01"])
+def test_a_text_that_begins_as_a_zlib_stream_is_kept(tmp_path, head):
+    (tmp_path / "file").write_bytes(head.encode() + CONTENT)
+    assert MASKS.clean(tmp_path).removed == ()
+    assert (tmp_path / "file").read_bytes() == head.encode() + CONTENT.replace(SECRET.encode(), b"***TOKEN***")
 
 
 def zip_of(**fields: bytes) -> bytes:

@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.gates import metrics
-from orchestra.gates.metrics import (
-    METRICS,
-    EvaluationError,
-    Members,
-    NotApplicable,
-    Problem,
-    check_expression,
-    evaluate,
-)
+from orchestra.gates import catalogue, expression
+from orchestra.gates.catalogue import METRICS, Members
+from orchestra.gates.expression import EvaluationError, NotApplicable, Problem, check_expression, evaluate
 
 EXAMPLE = {"int": 3, "double": 0.5, "string": "healthy", "bool": True}
 
@@ -27,15 +20,15 @@ def judge(expression, phase="after"):
 
 def test_the_page_lists_every_metric():
     for name, metric in METRICS.items():
-        assert f"| `{name}` | {metric.type} |" in metrics.page()
+        assert f"| `{name}` | {metric.type} |" in catalogue.page()
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_every_example_is_valid_and_has_a_value(metric):
     for phase in metric.phases:
         assert judge(metric.example, phase) == []
-    (name,) = metrics.names_in(metric.example)
-    assert metrics.metric_of(name) == metric
+    (name,) = expression.names_in(metric.example)
+    assert catalogue.metric_of(name) == metric
     assert evaluate(metric.example, {name: EXAMPLE[metric.type]}) in {True, False}
     assert evaluate(metric.example, {}) == NotApplicable((name,))
 
@@ -83,9 +76,9 @@ def test_counts_are_whole_numbers_and_ratios_are_not():
             "",
         ),
         ("class.quite_other == 0", 0, 'unknown metric "class.quite_other"; there are "class.good", "class.slow"', ""),
-        ("failed <=", 9, "the condition cannot be read at its end", metrics.CEL_EXAMPLE),
-        ("", 0, "the condition cannot be read at its end", metrics.CEL_EXAMPLE),
-        ("failed <= 5 and true", 12, 'the condition cannot be read near "and true"', metrics.CEL_EXAMPLE),
+        ("failed <=", 9, "the condition cannot be read at its end", expression.CEL_EXAMPLE),
+        ("", 0, "the condition cannot be read at its end", expression.CEL_EXAMPLE),
+        ("failed <= 5 and true", 12, 'the condition cannot be read near "and true"', expression.CEL_EXAMPLE),
         ("failed", 0, "the condition gives a whole number; wanted is true or false", "compare it: failed <= 5"),
         ("health.backend", 0, "the condition gives a text; wanted is true or false", "compare it: failed <= 5"),
         ("[failed]", 0, "the condition gives something else; wanted is true or false", "compare it: failed <= 5"),
@@ -110,7 +103,7 @@ def test_of_many_tests_the_nearest_is_named_alone():
     "test, is_so", [("B016", True), ("front_page", True), ("B-1", False), ("é", False), ("1", False)]
 )
 def test_an_id_that_can_be_a_part_of_a_name(test, is_so):
-    assert metrics.nameable(test) is is_so
+    assert catalogue.nameable(test) is is_so
 
 
 def test_every_problem_is_shown_with_its_line():
@@ -166,7 +159,7 @@ def test_names_are_read_outside_of_texts_and_comments():
     condition = (
         """failed > 0 && health.backend != "total" && r'\\' != 'err\\'or' && '''flaky''' != \"\"\"x\"\"\" // retries"""
     )
-    assert metrics.names_in(condition) == ("failed", "health.backend")
+    assert expression.names_in(condition) == ("failed", "health.backend")
 
 
 @given(st.text(alphabet=st.sampled_from("failed<=5&|!()\"' .\n\r0é"), max_size=30))

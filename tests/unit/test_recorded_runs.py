@@ -18,7 +18,7 @@ from orchestra.ledger import plan_store
 from orchestra.ledger.runs import LEDGER, STATE, find_run, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.ledger.view import look
-from orchestra.runtime.gates.gate import outage_figures
+from orchestra.runtime.gates.figures import outage_figures
 from orchestra.runtime.run.resume import decide, nothing_to_resume
 from tests.support import golden, paths
 

@@ -211,7 +211,7 @@ def test_what_watchers_write_is_what_the_ledger_gives_later(tmp_path, run, monke
     written = {name: (run / name).read_bytes() for name in FILES}
     for name in written:
         (run / name).unlink()
-    assert watch.write(tmp_path, samples.PLAN, run) == tuple(run / name for name in FILES)
+    assert watch.write(tmp_path, samples.PLAN, run) == (tuple(run / name for name in FILES), ())
     assert {name: (run / name).read_bytes() for name in FILES} == written
     assert b"at: `specs/market.yaml:7:9`" in written["summary.md"]
     said = sys.stderr.getvalue()

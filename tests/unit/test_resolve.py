@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.compiler.lower import resolve
+from orchestra.drivers import DRIVERS
 
 GOTO = {"goto": "https://a.example/"}
 HTTP = {"http": {"GET": "https://a.example/"}}
@@ -78,7 +79,7 @@ def test_without_methods_there_is_one_that_can_do_it_all():
 
 
 def test_methods_of_a_test():
-    one = spec(methods={name: {"driver": name} for name in resolve.ABLE})
+    one = spec(methods={name: {"driver": name} for name in DRIVERS})
     assert resolve.methods_of(one, {"steps": [GOTO]}) == ("playwright", "mcp")
     assert resolve.methods_of(one, {"steps": [HTTP]}) == ("playwright", "mcp", "command", "http")
     assert resolve.methods_of(one, {"command": {"argv": ["x"]}}) == ("playwright", "command")

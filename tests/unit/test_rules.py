@@ -15,7 +15,7 @@ from orchestra.compiler import include, profile
 from orchestra.compiler.lower.tests import lower
 from orchestra.compiler.rules import RULES, SUITE_RULES, Context, check, check_suites
 from orchestra.compiler.rules.graph import cycles
-from orchestra.compiler.rules.page import COLLECT_RULES, READER_RULES, SIZE_RULES, page
+from orchestra.compiler.rules.page import COLLECT_RULES, PLUGIN_RULES, READER_RULES, SIZE_RULES, page
 from orchestra.compiler.schema import validate
 from orchestra.compiler.schema.violation import RULES as SCHEMA_RULES
 from orchestra.diagnostic import Place
@@ -60,7 +60,7 @@ def test_every_rule_has_its_pair_and_its_heading():
     assert {path.stem for path in ERR.glob("*.out")} == set(ALL)
     headings = re.findall(r"^### (.+)$", page(), re.MULTILINE)
     assert len(headings) == len(set(headings))
-    assert set(headings) == {*ALL, *SCHEMA_RULES, *READER_RULES, *SIZE_RULES, *COLLECT_RULES}
+    assert set(headings) == {*ALL, *SCHEMA_RULES, *READER_RULES, *SIZE_RULES, *COLLECT_RULES, *PLUGIN_RULES}
 
 
 def test_every_id_that_a_stage_uses_has_a_heading():
@@ -70,7 +70,7 @@ def test_every_id_that_a_stage_uses_has_a_heading():
         for found in re.findall(r"\[([a-z0-9]+(?:-[a-z0-9]+)+)\]$", out.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert used >= set(ALL)
-    assert used <= {*ALL, *SCHEMA_RULES, *READER_RULES, *SIZE_RULES, *COLLECT_RULES}
+    assert used <= {*ALL, *SCHEMA_RULES, *READER_RULES, *SIZE_RULES, *COLLECT_RULES, *PLUGIN_RULES}
 
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("ok/*.yaml")), ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ from orchestra.compiler.emit.tables import speed_line, speed_table
 from orchestra.ledger.outcome import mark_of, speed_classes
 from orchestra.ledger.view import view_of
 from orchestra.plan import Method, Plan, SpeedClass
-from orchestra.runtime.gates.gate import figures
+from orchestra.runtime.gates.figures import figures
 from tests.support import runs as samples
 
 SUITE = (SpeedClass("good", "😊", 30.0), SpeedClass("slow", "😴"))

@@ -22,6 +22,7 @@ from orchestra.compiler.emit.tables import (
     group_tables,
     health_table,
     method_table,
+    plugin_table,
     speed_line,
     speed_table,
 )
@@ -32,8 +33,8 @@ from orchestra.plan import Method, Plan, dump
 Kind = Literal["doit", "plan", "command", "docs", "ignore", "index"]
 
 FOLDER, INDEX = outputs.FOLDER, outputs.PATH
-MOST_COMMAND_LINES = 120
-MOST_COMMAND_BYTES = 8192
+MOST_COMMAND_LINES = 110
+MOST_COMMAND_BYTES = 6144
 _TITLE_LENGTH = 160
 
 _IGNORE = f"""\
@@ -283,5 +284,6 @@ def _docs(plan: Plan) -> File:
         health=_Ready(health_table(plan)),
         gates=_Ready(gate_table(plan)),
         speed=_Ready(speed_table(plan)),
+        plugins=_Ready(plugin_table(plan)),
     )
     return File(_path(plan.outputs.docs), content, "docs")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from orchestra.draw import clip, code, codes, grouped, markdown, markdown_table
-from orchestra.plan import Component, Gate, Plan, Probe, Service, SpeedClass, Test, encode
+from orchestra.plan import ENGINES, Component, Gate, Plan, Probe, Service, SpeedClass, Test, encode
 
 _COMMAND_TITLE = 80
 # The head of a table and the rule below it.
@@ -71,6 +71,15 @@ def method_table(plan: Plan) -> str:
     return markdown_table(("method", "title", "driver", "workers", "slash command"), rows)
 
 
+def plugin_table(plan: Plan) -> str:
+    """Return the table of plug-ins: package, version, and the names that it brings; empty without plug-ins."""
+    rows = [
+        (code(one.name), code(one.version), codes(one.probes), codes(one.drivers), codes(one.formats))
+        for one in plan.plugins
+    ]
+    return markdown_table(("package", "version", "probes", "drivers", "report formats"), rows) if rows else ""
+
+
 def group_tables(plan: Plan) -> str:
     """Return a table of tests for each group, under its title."""
     parts = []
@@ -100,7 +109,7 @@ def _test_row(test: Test) -> tuple[str, ...]:
 def _notes(test: Test) -> Iterable[str]:
     if test.skip:
         yield f"skipped: {markdown(test.skip)}"
-    if test.browser != "chromium":
+    if test.browser != ENGINES[0]:
         yield test.browser
     if test.resources:
         yield "holds " + ", ".join(f"{number} {code(name)}" for name, number in sorted(test.resources.items()))

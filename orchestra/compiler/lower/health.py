@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from orchestra.compiler.lower.steps import Known, fill, final_text, text, text_map, texts, usual
-from orchestra.compiler.schema.spec import ComponentSpec, FailoverSpec, ProbeSpec, ServiceSpec
-from orchestra.plan import NO_TLS, Backoff, Component, Job, Live, Probe, Ready, Rung, Service, Tls
-
-PROBE_KINDS = ("http", "tcp", "run", "env", "file", "log", "port")
+from orchestra.compiler.provided import BUILT_IN, Provided
+from orchestra.compiler.schema.spec import ComponentSpec, FailoverSpec, ServiceSpec
+from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Service
+from orchestra.probes.table import probes_of
+from orchestra.steps.vocabulary import asks_for_text
 
 # The defaults, which the plan omits.
 _PROBE = Probe("tcp", {})
@@ -21,19 +22,17 @@ _RUNG = Rung("run")
 _COMPONENT = Component("", "")
 
 
-def lower_probe(probe: ProbeSpec, known: Known, tls: Tls = NO_TLS) -> Probe:
-    """Return the one probe of a mapping that can hold other keys, too, with the certificates that it accepts."""
-    kind = next(name for name in PROBE_KINDS if name in probe)
-    # Values of `json` keep their type; every other text remains a text, whatever the type of a name in it.
+def lower_probe(row: ComponentSpec, part: Literal["ready", "live"], known: Known, provided: Provided) -> Probe:
+    """Return the probe of a part of a row."""
+    ((kind, written), *_) = probes_of(row, part, provided.probes)
+    schemas = {field.name: field.schema for field in kind.keys}
+    # A text remains a text, whatever the type of a name in it, unless its schema allows any type.
     args = {
-        key: fill(value, known) if key == "json" else _as_written(value, known)
-        for key, value in cast("dict[str, dict[str, Any]]", probe)[kind].items()
+        key: _as_written(value, known) if asks_for_text(schemas[key]) else fill(value, known)
+        for key, value in written.items()
     }
-    if kind == "http" and tls.ignore_https_errors:
-        args.setdefault("verify_tls", False)
-    if kind == "http" and tls.ca_file and args.get("verify_tls", True):
-        args["ca_file"] = tls.ca_file
-    return Probe(kind, args, usual(args.pop("timeout_seconds", _PROBE.timeout_seconds), _PROBE.timeout_seconds))
+    seconds = usual(args.pop("timeout_seconds", _PROBE.timeout_seconds), _PROBE.timeout_seconds)
+    return Probe(kind.name, args, seconds, provided.package_of("probe", kind.name))
 
 
 def _as_written(value: Any, known: Known) -> Any:
@@ -95,7 +94,9 @@ def _rung(rung: Any, known: Known) -> Rung:
     return Rung("run", texts(rung["run"], known), seconds)
 
 
-def lower_component(component_id: str, component: ComponentSpec, known: Known, tls: Tls = NO_TLS) -> Component:
+def lower_component(
+    component_id: str, component: ComponentSpec, known: Known, provided: Provided = BUILT_IN
+) -> Component:
     """Return a row of the health matrix. A service with a port and no `ready` is ready when the port accepts."""
     service = component.get("service")
     ready = component.get("ready")
@@ -105,7 +106,7 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known, t
     lowered_ready = None
     if ready is not None:
         lowered_ready = Ready(
-            lower_probe(ready, known, tls),
+            lower_probe(component, "ready", known, provided),
             usual(ready.get("within_seconds", _READY.within_seconds), _READY.within_seconds),
             ready.get("successes", _READY.successes),
         )
@@ -133,7 +134,7 @@ def lower_component(component_id: str, component: ComponentSpec, known: Known, t
         live=None
         if live is None
         else Live(
-            lower_probe(live, known, tls),
+            lower_probe(component, "live", known, provided),
             usual(live.get("every_seconds", _LIVE.every_seconds), _LIVE.every_seconds),
             live.get("failures", _LIVE.failures),
         ),

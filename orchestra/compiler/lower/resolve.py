@@ -10,25 +10,13 @@ import heapq
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from orchestra.compiler.schema.spec import GroupSpec, MethodSpec, Spec, StepSpec, TestSpec
-from orchestra.plan import Driver
+from orchestra.drivers import DRIVERS, DriverKind, Needs
 from orchestra.steps.vocabulary import VERBS
 
-Kind: TypeAlias = Literal["browser", "http", "command"]
-
-# The steps that each driver can execute. A command needs a process of its own, so an MCP session cannot run it.
-ABLE: dict[Driver, frozenset[Kind]] = {
-    "playwright": frozenset({"browser", "http", "command"}),
-    "mcp": frozenset({"browser", "http"}),
-    "command": frozenset({"http", "command"}),
-    "http": frozenset({"http"}),
-}
-
 _BROWSER_VERBS = frozenset(verb.name for verb in VERBS.values() if verb.browser)
-
-BROWSER_DRIVERS: frozenset[Driver] = frozenset({"playwright", "mcp"})
 
 
 def verb_of(step: StepSpec) -> tuple[str, Any]:
@@ -79,7 +67,7 @@ def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
     yield group.get("finally", [])
 
 
-def kind_of(spec: Spec, test: TestSpec) -> Kind:
+def kind_of(spec: Spec, test: TestSpec) -> Needs:
     """Return the kind of a test: with a browser, with requests only, or with a process."""
     if "command" in test or "use" in test:
         return "command"
@@ -99,19 +87,25 @@ def methods(spec: Spec) -> dict[str, MethodSpec]:
     return {"cli": {"driver": "playwright" if browser else "command", "command": "test_cli_full"}}
 
 
-def methods_of(spec: Spec, test: TestSpec, known: Mapping[str, MethodSpec] | None = None) -> tuple[str, ...]:
+def methods_of(
+    spec: Spec,
+    test: TestSpec,
+    known: Mapping[str, MethodSpec] | None = None,
+    drivers: Mapping[str, DriverKind] = DRIVERS,
+) -> tuple[str, ...]:
     """Return the methods that run a test: those that it names, else all whose driver can.
 
     Args:
         spec: the whole spec.
         test: one of its tests.
         known: `methods(spec)`, for callers that ask about many tests: without declared ones it looks at all of them.
+        drivers: those that the spec can use.
     """
     if "methods" in test:
         return tuple(test["methods"])
     kind = kind_of(spec, test)
     declared = methods(spec) if known is None else known
-    return tuple(name for name, method in declared.items() if kind in ABLE[method["driver"]])
+    return tuple(name for name, method in declared.items() if kind in drivers[method["driver"]].able)
 
 
 def scalar_text(value: Any) -> str:

@@ -14,6 +14,7 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
+from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec, TlsSpec
 from orchestra.plan import (
     EVERY_RUN,
@@ -120,6 +121,7 @@ def lower_test(
     expanded: Mapping[str, tuple[str, ...]],
     variables: Known,
     methods: Mapping[str, MethodSpec] | None = None,
+    provided: Provided = BUILT_IN,
 ) -> tuple[Test, ...]:
     """Return the tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
     test = spec["tests"][test_id]
@@ -136,7 +138,7 @@ def lower_test(
         after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
         after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
         command = _command_of(spec, test, known)
-        methods_here = resolve.methods_of(spec, test, methods)
+        methods_here = resolve.methods_of(spec, test, methods, provided.drivers)
         errors, errors_by = lower_errors(spec, test, group, methods_here)
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
         evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
@@ -216,7 +218,7 @@ def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...
     return tuple(by_id[node] for node in ordered if node in by_id)
 
 
-def _methods(methods: Mapping[str, MethodSpec], known: Known) -> tuple[Method, ...]:
+def _methods(methods: Mapping[str, MethodSpec], known: Known, provided: Provided) -> tuple[Method, ...]:
     lowered = []
     for name, method in methods.items():
         workers = method.get("workers", "auto")
@@ -233,6 +235,8 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known) -> tuple[Method, .
                 poll_seconds=usual(method.get("poll_seconds", _METHOD.poll_seconds), _METHOD.poll_seconds),
                 command=method.get("command", ""),
                 speed=_classes(method.get("speed", {})),
+                plugin=provided.package_of("driver", method["driver"]),
+                own_pages=provided.drivers[method["driver"]].own_pages,
             )
         )
     return tuple(lowered)
@@ -269,11 +273,19 @@ def _tls(tls: TlsSpec, known: Known) -> Tls:
     return NO_TLS if made == NO_TLS else made  # the plan omits that very object
 
 
-def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", profile: str = "") -> Plan:
+def lower(
+    spec: Spec,
+    provided: Provided = BUILT_IN,
+    *,
+    sources: Sequence[str] = (),
+    source_digest: str = "",
+    profile: str = "",
+) -> Plan:
     """Return the plan of a spec that has no problem.
 
     Args:
         spec: what the schema and the rules have passed, with the profile applied.
+        provided: the kinds that it can use.
         sources: the paths of its files, the main one first.
         source_digest: their digest (`orchestra.yamltext.document.digest_files`).
         profile: the name of the applied profile, empty for none.
@@ -287,7 +299,9 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         for name, group in spec.get("groups", {}).items()
     )
     methods = resolve.methods(spec)
-    tests = [made for test_id in spec["tests"] for made in lower_test(spec, test_id, expanded, known, methods)]
+    tests = [
+        made for test_id in spec["tests"] for made in lower_test(spec, test_id, expanded, known, methods, provided)
+    ]
     health = spec.get("health", {})
     order = resolve.topological(list(health), {name: row.get("needs", []) for name, row in health.items()})
     outputs = spec.get("compile", {})
@@ -298,9 +312,9 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
         suite=spec["suite"],
         title=final_text(spec.get("title", spec["suite"]), known),
         tests=run_order(tests, groups),
-        methods=_methods(methods, known),
+        methods=_methods(methods, known, provided),
         groups=groups,
-        components=tuple(lower_component(name, health[name], known, tls) for name in order),
+        components=tuple(lower_component(name, health[name], known, provided) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
         tls=tls,
@@ -324,6 +338,7 @@ def lower(spec: Spec, *, sources: Sequence[str] = (), source_digest: str = "", p
             commands=outputs.get("commands", _OUTPUTS.commands),
             docs=outputs.get("docs", f"docs/{spec['suite']}.md"),
         ),
+        plugins=provided.packages,
         profile=profile,
         sources=tuple(sources),
         source_digest=source_digest,

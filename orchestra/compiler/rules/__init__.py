@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from orchestra.compiler.include import Assembled
+from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.rules import (
     address,
     characters,
@@ -62,9 +63,9 @@ SUITE_RULES: dict[str, Callable[[Sequence[Context]], Iterator[Diagnostic]]] = {
 }
 
 
-def check(spec: Spec, source: Assembled) -> list[Diagnostic]:
+def check(spec: Spec, source: Assembled, provided: Provided = BUILT_IN) -> list[Diagnostic]:
     """Return every problem that a rule finds in a spec, sorted by place, each once."""
-    context = Context(spec, source)
+    context = Context(spec, source, provided)
     return sorted({problem for rule in RULES.values() for problem in rule(context)})
 
 

@@ -21,7 +21,8 @@ _GROUP = re.compile(r"\(\?P<([A-Za-z_]\w*)>")
 
 def printed_names(row: ComponentSpec) -> frozenset[str]:
     """Return the names that a component prints: the named groups of the log probe that makes it ready."""
-    return frozenset(_GROUP.findall(row.get("ready", {}).get("log", {}).get("match", "")))
+    ready: Mapping[str, Any] = row.get("ready", {})
+    return frozenset(_GROUP.findall(ready.get("log", {}).get("match", "")))
 
 
 def has_address(row: ComponentSpec) -> bool:
@@ -56,16 +57,11 @@ def missing_address(context: Context) -> Iterator[Problem]:
         if step.body.get("base") in without:
             message = f'"{step.body["base"]}" has no base address for a path'
             yield Problem(context.place(step.path("http", "base")), message, hint)
-    for name, row in without.items():
-        for part in ("ready", "live"):
-            path = ("health", name, part)
-            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
-            if "http" in probe and "url" not in probe["http"]:
-                message = f'the probe "http" of "{name}" has no target: the component has no address'
-                yield Problem(context.place((*path, "http"), key=True), message, f"write http: {{url: …}}, or {hint}")
-            if "tcp" in probe and "port" not in probe["tcp"]:
-                message = f'the probe "tcp" of "{name}" has no target: the component has no address'
-                yield Problem(context.place((*path, "tcp"), key=True), message, f"write tcp: {{port: …}}, or {hint}")
+    for path, kind, args in context.probes():
+        if path[1] in without and kind.address and kind.address not in args:
+            message = f'the probe "{kind.name}" of "{path[1]}" has no target: the component has no address'
+            hint_here = f"write {kind.name}: {{{kind.address}: …}}, or {hint}"
+            yield Problem(context.place(path, key=True), message, hint_here)
 
 
 @rule

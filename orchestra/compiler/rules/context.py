@@ -16,9 +16,12 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from orchestra import names
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower import resolve
+from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import ErrorsSpec, MethodSpec, Spec, StepSpec
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.names import Reference
+from orchestra.probes.kind import Args, ProbeKind
+from orchestra.probes.table import probes_of
 from orchestra.yamltext.document import Path
 
 Made = TypeVar("Made")
@@ -55,10 +58,12 @@ class Context:
     Attributes:
         spec: what the schema has passed.
         source: the same with the place of every key and value.
+        provided: the kinds that it can use.
     """
 
     spec: Spec
     source: Assembled
+    provided: Provided = BUILT_IN
     _made: dict[Callable[[Context], Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, view: Callable[[Context], Made]) -> Made:
@@ -131,6 +136,13 @@ class Context:
                 references = known[text.value] = tuple(names.references(text.value))
             found.append((text, references))
         return found
+
+    def probes(self) -> Iterator[tuple[Path, ProbeKind, Args]]:
+        """Yield every probe of the health matrix: its path, its kind and its keys."""
+        for name, row in self.spec.get("health", {}).items():
+            for part in ("ready", "live"):
+                for kind, args in probes_of(row, part, self.provided.probes):
+                    yield ("health", name, part, kind.name), kind, args
 
     @functools.cached_property
     def commands(self) -> list[tuple[Path, Mapping[str, Any], str]]:

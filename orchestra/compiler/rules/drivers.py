@@ -5,21 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from orchestra.compiler.lower import resolve
-from orchestra.compiler.lower.resolve import ABLE, BROWSER_DRIVERS, Kind
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.schema.spec import Browser, StepSpec, TestSpec
-from orchestra.plan import Driver
+from orchestra.compiler.schema.spec import StepSpec, TestSpec
+from orchestra.drivers import DriverKind, Needs
+from orchestra.plan import ENGINES
 from orchestra.steps.vocabulary import VERBS
 from orchestra.yamltext.document import Path
 
-_ALL_BROWSERS: frozenset[str] = frozenset(get_args(Browser))
-# The browsers that each driver can launch and drive.
-DRIVES: dict[Driver, frozenset[str]] = {"playwright": _ALL_BROWSERS, "mcp": _ALL_BROWSERS - {"webkit"}}
-
-_NEEDS: dict[Kind, str] = {"browser": "a browser", "http": "requests", "command": "a process"}
+_NEEDS: dict[Needs, str] = {"browser": "a browser", "http": "requests", "command": "a process"}
 
 
 @dataclass(frozen=True)
@@ -29,12 +25,14 @@ class _Casting:
     context: Context
 
     @functools.cached_property
-    def _by_kind(self) -> dict[Kind, tuple[str, ...]]:
-        kinds: tuple[Kind, ...] = ("browser", "http", "command")
+    def _by_kind(self) -> dict[Needs, tuple[str, ...]]:
         return {
-            kind: tuple(name for name, method in self.context.methods.items() if kind in ABLE[method["driver"]])
-            for kind in kinds
+            kind: tuple(name for name in self.context.methods if kind in self.driver_of(name).able) for kind in _NEEDS
         }
+
+    def driver_of(self, method: str) -> DriverKind:
+        """Return the driver of a method."""
+        return self.context.provided.drivers[self.context.methods[method]["driver"]]
 
     @functools.cached_property
     def _steps_alike(self) -> bool:
@@ -54,17 +52,25 @@ class _Casting:
             return self._by_kind["command"]
         return self._by_kind["http" if self._steps_alike else resolve.kind_of(self.context.spec, test)]
 
+    def _verbs_of(self, block: str) -> tuple[str, ...]:
+        """Return the verbs of a block and of the blocks that it uses, in order, each once."""
+        if block not in self._block_verbs:
+            steps = self.context.spec.get("blocks", {}).get(block, {}).get("steps", ())
+            walked = resolve.all_steps(self.context.spec, steps)
+            self._block_verbs[block] = tuple(dict.fromkeys(verb for verb, _ in walked))
+        return self._block_verbs[block]
+
     @functools.cached_property
-    def browser_blocks(self) -> Mapping[str, bool]:
-        """For each block whether it has a step that needs a browser, in itself or in a block that it uses."""
-        blocks = self.context.spec.get("blocks", {})
-        return {name: self._needs_browser(block.get("steps", ())) for name, block in blocks.items()}
+    def _block_verbs(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
-    def _needs_browser(self, steps: Sequence[StepSpec]) -> bool:
-        return any(VERBS[verb].browser for verb, _ in resolve.all_steps(self.context.spec, steps))
+    def first_browser_step(
+        self, test_id: str, test: TestSpec, driver: DriverKind | None = None
+    ) -> tuple[Path, str] | None:
+        """Path and verb of the first step of a test that needs a browser, a `use` where it is in a block.
 
-    def first_browser_step(self, test_id: str, test: TestSpec) -> tuple[Path, str] | None:
-        """Path and verb of the first step of a test that needs a browser, a `use` where it is in a block."""
+        With a driver: the first one that it cannot carry out.
+        """
         name = test.get("group", "")
         group: Mapping[str, Any] = self.context.spec.get("groups", {}).get(name, {})
         own: Mapping[str, Any] = test
@@ -75,8 +81,10 @@ class _Casting:
         for section, steps in sections:
             for index, step in enumerate(steps):
                 verb, body = resolve.verb_of(step)
-                if VERBS[verb].browser or (verb == "use" and self.browser_blocks.get(resolve.block_use(body)[0])):
-                    return (*section, index), verb
+                inner = [verb] if verb != "use" else self._verbs_of(resolve.block_use(body)[0])
+                lacking = (one for one in inner if VERBS[one].browser and (driver is None or driver.lacks(one)))
+                if (found := next(lacking, None)) is not None:
+                    return (*section, index), verb if driver is None or driver.verbs is None else found
         return None
 
 
@@ -84,22 +92,24 @@ class _Casting:
 def driver_lacks_step(context: Context) -> Iterator[Problem]:
     """A test has a step, or is a command, that the driver of one of its methods cannot execute.
 
-    Browser steps need the driver `playwright` or `mcp`. A command needs a process of its own: `playwright` or
-    `command`.
+    Browser steps need the driver `playwright` or `mcp`, or one of a plug-in that has them. A command needs a process of
+    its own: `playwright` or `command`.
     """
     casting = _Casting(context)
-    if not all("browser" in ABLE[method["driver"]] for method in context.methods.values()):
+    if not all(casting.driver_of(name).pages for name in context.methods):
         yield from _lacks_browser(context, casting)
+    if any(casting.driver_of(name).verbs is not None for name in context.methods):
+        yield from _lacks_verb(context, casting)
     for test_id, test in context.spec["tests"].items():
         if "methods" in test and ("command" in test or "use" in test):
             for method in casting.methods_of(test):
                 driver = context.methods[method]["driver"]
-                if "command" not in ABLE[driver]:
+                if "command" not in casting.driver_of(method).able:
                     key = "command" if "command" in test else "use"
                     message = (
                         f'the method "{method}" has the driver "{driver}", which cannot run the command of "{test_id}"'
                     )
-                    able = [name for name, row in context.methods.items() if "command" in ABLE[row["driver"]]]
+                    able = [name for name in context.methods if "command" in casting.driver_of(name).able]
                     hint = (
                         f"name in its methods only {quoted(able)}" if able else "add a method with the driver command"
                     )
@@ -111,12 +121,26 @@ def _lacks_browser(context: Context, casting: _Casting) -> Iterator[Problem]:
         if "methods" not in test and "command" not in test and "use" not in test:
             continue  # it runs only by methods that can
         for method in casting.methods_of(test):
-            driver = context.methods[method]["driver"]
-            found = casting.first_browser_step(test_id, test) if driver not in BROWSER_DRIVERS else None
+            driver = casting.driver_of(method)
+            found = None if driver.pages else casting.first_browser_step(test_id, test)
             if found is not None:
                 path, verb = found
-                message = f'the step "{verb}" needs a browser, which the driver "{driver}" of the method "{method}" does not have'
+                lacks = f'the driver "{driver.name}" of the method "{method}" does not have'
+                message = f'the step "{verb}" needs a browser, which {lacks}'
                 hint = f'remove "{method}" from the methods of "{test_id}", or give it the driver playwright'
+                yield Problem(context.place(path), message, hint)
+
+
+def _lacks_verb(context: Context, casting: _Casting) -> Iterator[Problem]:
+    for test_id, test in context.spec["tests"].items():
+        for method in casting.methods_of(test):
+            driver = casting.driver_of(method)
+            found = casting.first_browser_step(test_id, test, driver) if driver.pages and driver.verbs else None
+            if found is not None:
+                path, verb = found
+                steps = quoted(sorted(driver.verbs or ()), most=30)
+                message = f'the driver "{driver.name}" of the method "{method}" has no step "{verb}"; it has {steps}'
+                hint = f'name in the methods of "{test_id}" only those that have it'
                 yield Problem(context.place(path), message, hint)
 
 
@@ -124,13 +148,14 @@ def _lacks_browser(context: Context, casting: _Casting) -> Iterator[Problem]:
 def unreachable_test(context: Context) -> Iterator[Problem]:
     """No method can run a test: every driver lacks a step or a kind of test."""
     drivers = [method["driver"] for method in context.methods.values()]
-    able = frozenset[Kind]().union(*(ABLE[driver] for driver in drivers))
-    if able == ABLE["playwright"]:
+    table = context.provided.drivers
+    able = frozenset[Needs]().union(*(table[driver].able for driver in drivers))
+    if able == frozenset(_NEEDS):
         return
     for test_id, test in context.spec["tests"].items():
         kind = resolve.kind_of(context.spec, test)
         if "methods" not in test and kind not in able:
-            fitting = [driver for driver, kinds in ABLE.items() if kind in kinds]
+            fitting = [name for name, driver in table.items() if kind in driver.able]
             message = f'no method can run "{test_id}": it needs {_NEEDS[kind]}, and the methods have {quoted(drivers)}'
             hint = f"add a method with the driver {' or '.join(fitting)}"
             yield Problem(context.place(("tests", test_id), key=True), message, hint)
@@ -158,23 +183,24 @@ def browser_driver(context: Context) -> Iterator[Problem]:
     `playwright` drives `chromium`, `firefox` and `webkit`; `mcp` drives `chromium` and `firefox`.
     """
     casting = _Casting(context)
-    default = context.spec.get("defaults", {}).get("browser", "chromium")
-    drivers = {method["driver"] for method in context.methods.values()} & BROWSER_DRIVERS
-    everywhere = _ALL_BROWSERS.intersection(*(DRIVES[driver] for driver in drivers))
+    default = context.spec.get("defaults", {}).get("browser", ENGINES[0])
+    drivers = [driver for name in context.methods if (driver := casting.driver_of(name)).browsers]
+    everywhere = frozenset(ENGINES).intersection(*(driver.browsers for driver in drivers))
     for test_id, test in context.spec["tests"].items():
         for browser, path in _browsers(test_id, test, default):
-            if browser in everywhere or browser not in _ALL_BROWSERS:
+            if browser in everywhere or browser not in ENGINES:
                 continue
-            mine = {context.methods[name]["driver"] for name in casting.methods_of(test)} & BROWSER_DRIVERS
+            methods = [casting.driver_of(name) for name in casting.methods_of(test)]
+            mine = {driver.name: frozenset(driver.browsers) for driver in methods if driver.browsers}
             if (
                 mine
-                and not any(browser in DRIVES[driver] for driver in mine)
+                and not any(browser in drives for drives in mine.values())
                 and casting.first_browser_step(test_id, test)
             ):
                 message = (
                     f'"{test_id}" needs the browser "{browser}", which the driver {quoted(sorted(mine))} cannot drive'
                 )
-                can = sorted(_ALL_BROWSERS.intersection(*(DRIVES[driver] for driver in mine)))
+                can = sorted(frozenset(ENGINES).intersection(*mine.values()))
                 hint = f"choose {quoted(can)}, or add a method with the driver playwright"
                 yield Problem(context.place(path), message, hint)
 
@@ -199,12 +225,12 @@ def ca_file_browser(context: Context) -> Iterator[Problem]:
     if not context.spec.get("tls", {}).get("ca_file"):
         return
     casting = _Casting(context)
-    default = context.spec.get("defaults", {}).get("browser", "chromium")
+    default = context.spec.get("defaults", {}).get("browser", ENGINES[0])
     for test_id, test in context.spec["tests"].items():
-        if not any(context.methods[name]["driver"] in BROWSER_DRIVERS for name in casting.methods_of(test)):
+        if not any(casting.driver_of(name).browsers for name in casting.methods_of(test)):
             continue
         for browser, path in _browsers(test_id, test, default):
-            if browser in _ALL_BROWSERS - {"chromium"} and casting.first_browser_step(test_id, test):
+            if browser in ENGINES and browser != "chromium" and casting.first_browser_step(test_id, test):
                 message = f'"{test_id}" runs in "{browser}", which cannot be given the ca_file of `tls`'
                 hint = (
                     "choose chromium, or write ignore_https_errors: true in place of ca_file, in a profile of its own"

@@ -38,15 +38,12 @@ def _outside(path: str) -> str:
 def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
     """Yield every path of the spec and its place, except those of included files, which the reader has checked."""
     spec = context.spec
-    for at, command, _ in context.commands:
-        yield from (((*at, key), command[key]) for key in ("cwd", *REPORT_KINDS) if key in command)
+    for where, command, _ in context.commands:
+        yield from (((*where, key), command[key]) for key in ("cwd", *REPORT_KINDS) if key in command)
         for key in ("attach", "inputs"):
-            yield from (((*at, key, index), path) for index, path in enumerate(command.get(key, ())))
-    for name, row in spec.get("health", {}).items():
-        for part in ("ready", "live"):
-            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
-            if "file" in probe:
-                yield ("health", name, part, "file", "path"), probe["file"]["path"]
+            yield from (((*where, key, index), path) for index, path in enumerate(command.get(key, ())))
+    for at, kind, args in context.probes():
+        yield from (((*at, key), args[key]) for key in kind.holding("path") if key in args)
     for test_id, test in spec["tests"].items():
         if "inputs" in test:
             yield from ((("tests", test_id, "inputs", index), path) for index, path in enumerate(test["inputs"]))
@@ -194,7 +191,7 @@ def shared_junit(context: Context) -> Iterator[Problem]:
         if found is None or "${attempt.dir}" in found[1]:
             continue
         path, value, given = found
-        able = tuple(resolve.methods_of(spec, test)) if "methods" in test else _commanders(context)
+        able = tuple(test["methods"]) if "methods" in test else _commanders(context)
         for one_id, values in resolve.matrix_tests(test_id, test):
             known = {**variables, **{f"matrix.{name}": item for name, item in values.items()}}
             inner = {**outer(known), **{name: text(item, known) for name, item in given.items()}, "test.id": one_id}
@@ -212,7 +209,9 @@ def shared_junit(context: Context) -> Iterator[Problem]:
 
 
 def _commanders(context: Context) -> tuple[str, ...]:
-    return tuple(name for name, row in context.methods.items() if "command" in resolve.ABLE[row["driver"]])
+    return tuple(
+        name for name, row in context.methods.items() if "command" in context.provided.drivers[row["driver"]].able
+    )
 
 
 def _clash(context: Context, tests: Sequence[_Claim]) -> list[str]:

@@ -9,28 +9,28 @@ from orchestra.compiler.lower.steps import text
 from orchestra.compiler.lower.tests import DEFAULT_SPEED
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.spec import GateSpec
-from orchestra.gates import metrics
+from orchestra.gates import catalogue, expression
 from orchestra.suggest import did_you_mean
 
-_PHASES: tuple[metrics.Phase, ...] = ("before", "during", "after")
+_PHASES: tuple[catalogue.Phase, ...] = ("before", "during", "after")
 
 
-def _gates(context: Context) -> Iterator[tuple[metrics.Phase, str, GateSpec]]:
+def _gates(context: Context) -> Iterator[tuple[catalogue.Phase, str, GateSpec]]:
     gates: Any = context.spec.get("gates", {})
     for phase in _PHASES:
         for name, gate in gates.get(phase, {}).items():
             yield phase, name, gate
 
 
-def _members(context: Context) -> metrics.Members:
+def _members(context: Context) -> catalogue.Members:
     spec = context.spec
     told = "".join(gate["require"] + gate.get("message", "") for _, _, gate in _gates(context))
     named = (
-        one for one, test in context.spec.get("tests", {}).items() if "matrix" not in test and metrics.nameable(one)
+        one for one, test in context.spec.get("tests", {}).items() if "matrix" not in test and catalogue.nameable(one)
     )
     tests = named if "test." in told else ()
     speeds = (spec.get("speed", DEFAULT_SPEED), *(one.get("speed", {}) for one in context.methods.values()))
-    return metrics.Members(
+    return catalogue.Members(
         tuple(spec.get("health", {})),
         tuple(context.methods),
         tuple(dict.fromkeys(name for speed in speeds for name in speed)),
@@ -53,7 +53,7 @@ def gate_condition(context: Context) -> Iterator[Problem]:
         if "${" in condition:
             continue  # a name without a value, which is another rule's matter
         path = ("gates", phase, name, "require")
-        for problem in metrics.check_expression(condition, members, phase):
+        for problem in expression.check_expression(condition, members, phase):
             # With a variable replaced, the columns are no longer those of the file.
             offset = problem.offset if condition == written else 0
             yield Problem(context.place_inside(path, written, offset), problem.message, problem.hint)
@@ -65,10 +65,10 @@ def gate_message(context: Context) -> Iterator[Problem]:
 
     `{failed} tests failed` shows the number.
     """
-    known = metrics.declare(_members(context))
+    known = catalogue.declare(_members(context))
     for phase, name, gate in _gates(context):
         written = gate.get("message", "")
-        for offset, metric in metrics.holes(written):
+        for offset, metric in expression.holes(written):
             place = context.place_inside(("gates", phase, name, "message"), written, offset)
             if metric not in known:
                 message = f'unknown metric "{metric}" in the message{did_you_mean(metric, known)}'

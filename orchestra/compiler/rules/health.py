@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.spec import BackoffSpec, ComponentSpec
+from orchestra.plan import Backoff, Live, Probe, Ready
+from orchestra.probes.table import probes_of
 
 _MANY = 100_000
 """So many retries are not counted out."""
 
-_PROBES = ("http", "tcp", "run", "env", "file", "log", "port")
+# The defaults are those of the plan.
+_PROBE = Probe("", {})
+_WITHIN, _EVERY, _BACKOFF = Ready(_PROBE).within_seconds, Live(_PROBE).every_seconds, Backoff()
 
 
 def _rows(context: Context) -> Iterator[tuple[str, ComponentSpec]]:
@@ -34,8 +38,8 @@ def live_without_ready(context: Context) -> Iterator[Problem]:
     for name, row in _rows(context):
         if "live" in row and "ready" not in row:
             message = f'"{name}" has "live" and no "ready", so the watch has no start'
-            probe = next(kind for kind in _PROBES if kind in row["live"])
-            hint = f"add ready: {{{probe}: …}} with the same probe"
+            (kind, _), *_rest = probes_of(row, "live", context.provided.probes)
+            hint = f"add ready: {{{kind.name}: …}} with the same probe"
             yield Problem(context.place(("health", name, "live"), key=True), message, hint)
 
 
@@ -43,15 +47,14 @@ def live_without_ready(context: Context) -> Iterator[Problem]:
 def probe_time(context: Context) -> Iterator[Problem]:
     """The limit of one probe exceeds the time in which the component must be ready, or the period of the probe."""
     for name, row in _rows(context):
-        for part, key, default in (("ready", "within_seconds", 60.0), ("live", "every_seconds", 5.0)):
+        for part, key, default in (("ready", "within_seconds", _WITHIN), ("live", "every_seconds", _EVERY)):
             probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
-            for kind in _PROBES:
-                timeout = probe.get(kind, {}).get("timeout_seconds", 0)
-                if timeout > probe.get(key, default):
-                    message = (
-                        f'a probe of "{name}" may take {timeout:g} seconds, but "{key}" is {probe.get(key, default):g}'
-                    )
-                    place = context.place(("health", name, part, kind, "timeout_seconds"))
+            limit = probe.get(key, default)
+            for kind, args in probes_of(row, part, context.provided.probes):
+                timeout = args.get("timeout_seconds", 0)
+                if timeout > limit:
+                    message = f'a probe of "{name}" may take {timeout:g} seconds, but "{key}" is {limit:g}'
+                    place = context.place(("health", name, part, kind.name, "timeout_seconds"))
                     yield Problem(place, message, f"lower timeout_seconds, or raise {key}")
 
 
@@ -60,13 +63,17 @@ def log_probe(context: Context) -> Iterator[Problem]:
     """A probe reads the log of a component without one: only a `service` writes a log. As `live`, a matched line never
     expires.
     """
-    for name, row in _rows(context):
-        if "log" in row.get("ready", {}) and not row.get("service"):
-            message = f'the probe "log" of "{name}" has no log: the component has no service'
-            yield Problem(context.place(("health", name, "ready", "log"), key=True), message, "use another probe")
-        if "log" in row.get("live", {}):
-            message = f'the probe "log" cannot watch "{name}": a written line matches for ever'
-            yield Problem(context.place(("health", name, "live", "log"), key=True), message, "use another probe")
+    rows = context.spec.get("health", {})
+    for path, kind, _ in context.probes():
+        _, name, part, _ = path
+        if not kind.reads_log:
+            continue
+        if part == "ready" and not rows[str(name)].get("service"):
+            message = f'the probe "{kind.name}" of "{name}" has no log: the component has no service'
+            yield Problem(context.place(path, key=True), message, "use another probe")
+        if part == "live":
+            message = f'the probe "{kind.name}" cannot watch "{name}": a written line matches for ever'
+            yield Problem(context.place(path, key=True), message, "use another probe")
 
 
 @rule
@@ -92,8 +99,8 @@ def idle_backoff(context: Context) -> Iterator[Problem]:
         if retries is None:
             continue
         path = ("health", name, "retries")
-        first, longest = retries.get("initial_seconds", 0.2), retries.get("max_seconds", 5)
-        within = row.get("ready", {}).get("within_seconds", 60)
+        first, longest = _backoff(retries, "initial_seconds"), _backoff(retries, "max_seconds")
+        within = row.get("ready", {}).get("within_seconds", _WITHIN)
         key = "initial_seconds" if "initial_seconds" in retries else "max_seconds"
         if not (row.get("service") or "job" in row or "ready" in row):
             message = f'"{name}" has "retries", but is neither started nor probed'
@@ -111,18 +118,24 @@ def idle_backoff(context: Context) -> Iterator[Problem]:
             yield Problem(context.place(path, key=True), message, "remove retries")
         elif not row.get("service") and "job" not in row and (fitting := _fitting(retries, within)) is not None:
             message = (
-                f'"{name}" is to be asked {retries.get("max", 5)} times more, but must be ready within {within:g} seconds, '
+                f'"{name}" is to be asked {_backoff(retries, "max")} times more, but must be ready within {within:g} seconds, '
                 f"in which there is time for {fitting}"
             )
             yield Problem(context.place(path, key=True), message, f"write max: {fitting}, or raise within_seconds")
 
 
+def _backoff(retries: BackoffSpec, key: Literal["max", "initial_seconds", "factor", "max_seconds", "jitter"]) -> float:
+    """Return a value of `retries`, else its default."""
+    value: float = retries.get(key, getattr(_BACKOFF, key))
+    return value
+
+
 def _fitting(retries: BackoffSpec, within: float) -> int | None:
     """Return how many retries have time, with the shortest waits that the spread allows; None when all have."""
-    wait, total = retries.get("initial_seconds", 0.2), 0.0
-    longest, factor = retries.get("max_seconds", 5.0), retries.get("factor", 2.0)
-    for number in range(min(retries.get("max", 5), _MANY)):
-        total += min(wait, longest) * max(0.0, 1.0 - retries.get("jitter", 0.1))
+    wait, total = _backoff(retries, "initial_seconds"), 0.0
+    longest, factor = _backoff(retries, "max_seconds"), _backoff(retries, "factor")
+    for number in range(min(int(_backoff(retries, "max")), _MANY)):
+        total += min(wait, longest) * max(0.0, 1.0 - _backoff(retries, "jitter"))
         if total >= within:
             return number
         wait = min(wait * factor, longest)
@@ -175,7 +188,7 @@ def _idle(row: ComponentSpec, failover: int, index: int, rung: Any) -> tuple[str
     service: Mapping[str, Any] = row.get("service") or {}
     if index > failover:
         return 'comes after "failover", which is the last', "put failover at the end, once"
-    if rung == "retry" and row.get("retries", {}).get("max", 5) == 0:
+    if rung == "retry" and _backoff(row.get("retries", {}), "max") == 0:
         return 'has nothing to do while "retries.max" is 0', "raise it, or remove the step"
     if rung in ("restart", "port", "failover") and not service:
         return "needs a service, and there is none", "remove it; in a profile, write recover: null"

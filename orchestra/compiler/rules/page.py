@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from orchestra.compiler.provided import RULES as PLUGIN_RULES
 from orchestra.compiler.rules import RULES, SUITE_RULES
 from orchestra.compiler.schema.violation import RULES as SCHEMA_RULES
 
@@ -104,6 +105,7 @@ def page() -> str:
         ("The schema", SCHEMA_RULES),
         ("Size and numbers", SIZE_RULES),
         ("Lists of wrapped runners", COLLECT_RULES),
+        ("Plug-ins", PLUGIN_RULES),
     )
     parts = [_HEAD.rstrip(), *_entries()]
     for title, rules in tables:

@@ -6,8 +6,7 @@ A pattern is read by the engine that searches for it in a run, so that what comp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
 from orchestra.pattern import PatternFaultError, compiled
@@ -59,12 +58,8 @@ def _javascript_fault(pattern: str) -> tuple[int, str] | None:
 
 
 def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
-    for name, row in context.spec.get("health", {}).items():
-        for part in ("ready", "live"):
-            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
-            for kind, keys in (("run", ("stdout", "stderr")), ("env", ("match",)), ("log", ("match",))):
-                said = probe.get(kind, {})
-                yield from ((("health", name, part, kind, key), said[key]) for key in keys if key in said)
+    for at, kind, args in context.probes():
+        yield from (((*at, key), args[key]) for key in kind.holding("pattern") if key in args)
     for name, test in context.spec["tests"].items():
         for index, known in enumerate(test.get("known_failures", ())):
             yield ("tests", name, "known_failures", index, "match"), known["match"]
@@ -120,12 +115,10 @@ def always_true(context: Context) -> Iterator[Problem]:
     `errors`. In steps the rule checks the values of names. A name without a value before the test runs is checked then:
     the test ends with an error.
     """
-    for name, row in context.spec.get("health", {}).items():
-        for part in ("ready", "live"):
-            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
-            if probe.get("http", {}).get("contains") == "":
-                path: Path = ("health", name, part, "http", "contains")
-                yield Problem(context.place(path), vacuous.message("contains", ""), vacuous.HINT)
+    for at, kind, args in context.probes():
+        for key in kind.holding("part"):
+            if args.get(key) == "":
+                yield Problem(context.place((*at, key)), vacuous.message(key, ""), vacuous.HINT)
     for path, pattern in _python_patterns(context):
         in_step = path[-1] == "match" and "download" in path  # looked at once names are replaced
         if not in_step and "${" not in pattern and vacuous.matches_everything(pattern):

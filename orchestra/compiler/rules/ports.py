@@ -39,12 +39,8 @@ def _written(ports: _Range) -> str:
 def port_number(context: Context) -> Iterator[Problem]:
     """A port is not a number from 1 to 65535, or a range of ports is descending."""
     numbers = [(ports.low, ports.high, ports.path) for ports in _ranges(context)]
-    for name, row in context.spec.get("health", {}).items():
-        for part in ("ready", "live"):
-            probe: Mapping[str, Any] = row.get(part, {})  # type: ignore[assignment]
-            for kind, key in (("tcp", "port"), ("port", "free")):
-                if key in probe.get(kind, ()):
-                    numbers.append((probe[kind][key], probe[kind][key], ("health", name, part, kind, key)))
+    for path, kind, args in context.probes():
+        numbers += [(args[key], args[key], (*path, key)) for key in kind.holding("port") if key in args]
     for low, high, path in numbers:
         if low > high:
             message = f'the range "{low}-{high}" is descending'

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
-from orchestra.compiler.schema.spec import ENV_NAME
-from orchestra.names import Reference
+from orchestra.names import ENV_NAME, Reference
 from orchestra.steps.vocabulary import NAME
 from orchestra.suggest import did_you_mean
 from orchestra.yamltext.document import Path

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, get_args
+from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
-from orchestra.compiler.schema.spec import Browser, SpeedSpec
+from orchestra.compiler.schema.spec import SpeedSpec
+from orchestra.plan import ENGINES
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import did_you_mean
 from orchestra.yamltext.document import Path
 
-BROWSERS: tuple[str, ...] = get_args(Browser)
 # Ids are names of folders, of doit tasks and of JUnit cases, and are typed on command lines.
 _LABEL = re.compile(r"[\w.+@-]+(?: [\w.+@-]+)*")
 
@@ -130,9 +130,9 @@ def matrix_value(context: Context) -> Iterator[Problem]:
                 elif label in seen:
                     message = f'"{label}" occurs twice in the matrix, so two tests would be "{test_id}[{label}]"'
                     yield Problem(place, message, "remove one of them")
-                elif name == "browser" and value not in BROWSERS:
-                    message = f"unknown browser {scalar(value)}{did_you_mean(label, BROWSERS)}"
-                    yield Problem(place, message, f"there are {quoted(BROWSERS)}")
+                elif name == "browser" and value not in ENGINES:
+                    message = f"unknown browser {scalar(value)}{did_you_mean(label, ENGINES)}"
+                    yield Problem(place, message, f"there are {quoted(ENGINES)}")
                 seen.add(label)
 
 

@@ -19,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from orchestra.compiler.schema import steps
-from orchestra.compiler.schema.spec import AT_MOST_ONE, EXACTLY_ONE, Key, Spec
+from orchestra.compiler.schema import probes, steps
+from orchestra.compiler.schema.spec import AT_MOST_ONE, EXACTLY_ONE, PROBED, Key, Spec
 from orchestra.plan import FORMAT, Plan
+from orchestra.probes.table import PROBES
 
 # In a field's schema while pydantic makes it, which refuses references to definitions that it does not know.
 _REF = "x-ref"
@@ -51,7 +52,9 @@ def _model(typed: type) -> type[BaseModel]:
     total: bool = typed.__total__  # type: ignore[attr-defined]
     fields = {_attribute(name): _field(name, hint, total=total) for name, hint in hints.items()}
     name = typed.__name__.removesuffix("Spec") or "Spec"
-    config = ConfigDict(extra="forbid", json_schema_extra=lambda schema: _finish(typed, schema))
+    # A probe is no key of the model: the schema alone checks it.
+    extra: Literal["allow", "forbid"] = "allow" if typed in PROBED else "forbid"
+    config = ConfigDict(extra=extra, json_schema_extra=lambda schema: _finish(typed, schema))
     return create_model(name, __config__=config, __doc__=_sentence(typed), **fields)  # type: ignore[call-overload, no-any-return]
 
 
@@ -117,8 +120,9 @@ def _bound(hint: Any, key: Key | None) -> Any:
         return dict[str, _bound(arguments[1], key)]  # type: ignore[misc]
     if key is not None and hint in (int, float) and (key.minimum is not None or key.above is not None):
         return Annotated[hint, Field(ge=_whole(key.minimum), gt=_whole(key.above))]
-    if key is not None and hint is str and key.pattern:
-        return Annotated[str, Field(json_schema_extra={"pattern": key.pattern})]
+    if key is not None and hint is str and (key.pattern or key.choices):
+        extra: dict[str, Any] = {"enum": list(key.choices)} if key.choices else {"pattern": key.pattern}
+        return Annotated[str, Field(json_schema_extra=extra)]
     return hint
 
 
@@ -151,6 +155,7 @@ def build_schema() -> dict[str, Any]:
     made = spec_model().model_json_schema(by_alias=True, schema_generator=_WithoutDefaults)
     root = _simple(made)
     models = root.pop("$defs")
+    probes.add_probes(models, PROBES)
     return {
         "$schema": DRAFT,
         "title": "orchestra spec",

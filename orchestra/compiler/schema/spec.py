@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple, Required, TypeAlias, TypedDict
 
+from orchestra.drivers import DRIVERS
 from orchestra.layers import Level
+from orchestra.names import ENV_NAME
+from orchestra.plan import Engine
 
 
 class Key(NamedTuple):
@@ -25,6 +28,7 @@ class Key(NamedTuple):
         ref: the definition that replaces the schema of the type (the step language).
         default: the value if the key is absent, for the docs.
         single: the value is a mapping with exactly one key.
+        choices: the allowed texts, where a table has them.
     """
 
     doc: str
@@ -37,14 +41,15 @@ class Key(NamedTuple):
     ref: str = ""
     default: Any = None
     single: bool = False
+    choices: tuple[str, ...] = ()
 
 
 ID = r"^[a-z][a-z0-9_]*$"
 TEST_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PORT_RANGE = r"^[0-9]{1,5}(-[0-9]{1,5})?$"
 COMMAND_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 PARAMETER = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
 
 # The meaning of the patterns, for messages.
@@ -55,6 +60,7 @@ PATTERNS = {
     PORT_RANGE: 'a port, or two with "-" between them, such as "8000-8003"',
     COMMAND_NAME: 'a letter or digit, then letters, digits, "_" and "-"',
     DATE: 'a day, such as "2026-12-31"',
+    PACKAGE: 'a letter or digit, then letters, digits, "_", "." and "-"; a letter or digit at the end',
     PARAMETER: 'a block and one of its parameters, such as "pw.file"',
 }
 
@@ -71,92 +77,14 @@ BUILD = Key(
 SHELL = Key("pass the only item of the list to `sh -c`; shown in the plan", True, default=False)
 
 
-class HttpProbe(TypedDict, total=False):
-    """A request and its expected response."""
-
-    path: Annotated[str, Key("the path, relative to the component's URL", "/health", default="/")]
-    url: Annotated[str, Key("a whole URL in place of `path`", "https://sandbox.example/ping")]
-    method: Annotated[Literal["GET", "HEAD", "POST"], Key("the method", "GET", default="GET")]
-    headers: Annotated[dict[str, str], Key("request headers", {"Accept": "application/json"})]
-    status: Annotated[
-        int | list[int], Key("the status, or the statuses, that are healthy", 200, min_items=1, default=200)
-    ]
-    contains: Annotated[str, Key("a part of the body", "Market Parser")]
-    json: Annotated[
-        dict[str, Any],
-        Key("keys of the JSON body (dots go deeper) and their values", {"status": "ok"}, min_items=1),
-    ]
-    verify_tls: Annotated[bool, Key("check the certificate (default: unless `tls` has `ignore_https_errors`)", True)]
-    timeout_seconds: Annotated[float, Key("the limit of one probe", 2, above=0, default=5)]
-
-
-class TcpProbe(TypedDict, total=False):
-    """A connection that must be accepted."""
-
-    host: Annotated[str, Key("the host (default: that of the component)", "127.0.0.1")]
-    port: Annotated[int, Key("the port (default: that of the component)", 5432, minimum=1)]
-    timeout_seconds: Annotated[float, Key("the limit of one probe", 2, above=0, default=5)]
-
-
-class RunProbe(TypedDict, total=False):
-    """A program with its expected exit code and output."""
-
-    argv: Required[Annotated[Argv, Key(RUN_DOC, ["node", "--version"], min_items=1)]]
-    exit_codes: Annotated[list[int], Key("the exit codes that are healthy", [0], min_items=1, default=[0])]
-    stdout: Annotated[str, Key("a regular expression to find in its output", "^v22")]
-    stderr: Annotated[str, Key("a regular expression to find in its error output", "ready")]
-    timeout_seconds: Annotated[float, Key("the limit of one probe", 10, above=0, default=5)]
-
-
-class EnvProbe(TypedDict, total=False):
-    """An environment variable that must be set."""
-
-    name: Required[Annotated[str, Key("the variable", "OPENAI_API_KEY", pattern=ENV_NAME)]]
-    match: Annotated[str, Key("a regular expression to find in its value", "^sk-")]
-
-
-class FileProbe(TypedDict, total=False):
-    """A file or folder that must exist."""
-
-    path: Required[Annotated[str, Key("the path, relative to the project root", "data/market.json")]]
-    free_megabytes: Annotated[int, Key("minimum free space on its file system", 500, minimum=1)]
-    max_age_seconds: Annotated[float, Key("maximum time since its last change", 86400, above=0)]
-
-
-class LogProbe(TypedDict, total=False):
-    """A line in the output of the service."""
-
-    match: Required[
-        Annotated[str, Key("a regular expression to find in its output", "listening on .*:(?P<port>[0-9]+)")]
-    ]
-
-
-class PortProbe(TypedDict, total=False):
-    """A port that must be free."""
-
-    free: Required[Annotated[int, Key("a port without a listener", 9222, minimum=1)]]
-
-
-class ProbeSpec(TypedDict, total=False):
-    """Exactly one probe, named by its key."""
-
-    http: Annotated[HttpProbe, Key("a request and its expected response", {"path": "/health", "status": 200})]
-    tcp: Annotated[TcpProbe, Key("a connection that must be accepted", {"port": 5432})]
-    run: Annotated[RunProbe, Key("a program with its expected exit code and output", {"argv": ["node", "--version"]})]
-    env: Annotated[EnvProbe, Key("an environment variable that must be set", {"name": "OPENAI_API_KEY"})]
-    file: Annotated[FileProbe, Key("a file or folder that must exist", {"path": "data/market.json"})]
-    log: Annotated[LogProbe, Key("a line in the output of the service", {"match": "listening"})]
-    port: Annotated[PortProbe, Key("a port that must be free", {"free": 9222})]
-
-
-class ReadySpec(ProbeSpec, total=False):
+class ReadySpec(TypedDict, total=False):
     """The condition under which a component is ready."""
 
     within_seconds: Annotated[float, Key("the limit for becoming ready after the start", 60, above=0, default=60)]
     successes: Annotated[int, Key("consecutive passes that count as ready", 1, minimum=1, default=1)]
 
 
-class LiveSpec(ProbeSpec, total=False):
+class LiveSpec(TypedDict, total=False):
     """The probe that watches a component during the tests."""
 
     every_seconds: Annotated[float, Key("the period of the probe", 5, above=0, default=5)]
@@ -364,11 +292,7 @@ class MethodSpec(TypedDict, total=False):
     """A way to run the tests."""
 
     title: Annotated[str, Key("the title for people", "Playwright over MCP")]
-    driver: Required[
-        Annotated[
-            Literal["playwright", "mcp", "command", "http"], Key("the driver that executes the steps", "playwright")
-        ]
-    ]
+    driver: Required[Annotated[str, Key("the driver that executes the steps", "playwright", choices=tuple(DRIVERS))]]
     workers: Annotated[
         Literal["auto"] | int,
         Key("parallel tests; `auto` measures the capacity of the machine", "auto", minimum=1, default="auto"),
@@ -414,7 +338,6 @@ class RetrySpec(TypedDict, total=False):
     ]
 
 
-Browser: TypeAlias = Literal["chromium", "firefox", "webkit"]
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
 Recording: TypeAlias = Literal["trace", "pictures", "video"]
 _RECORD = Key(
@@ -473,7 +396,7 @@ class DefaultsSpec(TypedDict, total=False):
     timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0, default=120)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("the number of retries, and the causes to retry", {"max": 1})]
-    browser: Annotated[Browser, Key("the browser", "chromium", default="chromium")]
+    browser: Annotated[Engine, Key("the browser", "chromium", default="chromium")]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
     evidence: Annotated[
         Evidence,
@@ -561,7 +484,7 @@ class TestSpec(_Finally, total=False):
     ]
     tags: Annotated[list[str], Key("tags to select by", ["smoke"])]
     methods: Annotated[list[str], Key("the methods that run it (default: all that can)", ["cli"], min_items=1)]
-    browser: Annotated[Browser, Key("the browser", "firefox", default="chromium")]
+    browser: Annotated[Engine, Key("the browser", "firefox", default="chromium")]
     timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("the number of retries, and the causes to retry", {"max": 1})]
@@ -730,6 +653,14 @@ class Spec(TypedDict, total=False):
         Key("environment variables whose values are masked everywhere", ["OPENAI_API_KEY"]),
     ]
     tls: Annotated[TlsSpec, Key("how certificates of servers are checked", {"ca_file": "certs/ca.pem"})]
+    plugins: Annotated[
+        list[Annotated[str, Key("the name of an installed package", "orchestra-redis", pattern=PACKAGE)]],
+        Key(
+            "installed packages whose probes, drivers and report formats the suite uses (docs/plug-ins.md)",
+            ["orchestra-redis"],
+            min_items=1,
+        ),
+    ]
     profiles: Annotated[
         dict[str, dict[str, Any]],
         Key(
@@ -796,17 +727,16 @@ class Spec(TypedDict, total=False):
     compile: Annotated[CompileSpec, Key("the paths of the compiled files", {"doit": "dodo.py"})]
 
 
+# The mappings that hold one probe (`orchestra.probes.table`) in addition to their own keys.
+PROBED: tuple[type, ...] = (ReadySpec, LiveSpec)
+
 # Keys of which a mapping holds exactly one, or at most one.
 EXACTLY_ONE: dict[type, tuple[str, ...]] = {
-    ProbeSpec: ("http", "tcp", "run", "env", "file", "log", "port"),
-    ReadySpec: ("http", "tcp", "run", "env", "file", "log", "port"),
-    LiveSpec: ("http", "tcp", "run", "env", "file", "log", "port"),
     BlockSpec: ("steps", "command"),
     TestSpec: ("steps", "command", "use"),
 }
 AT_MOST_ONE: dict[type, tuple[str, ...]] = {
     CommandSpec: ("junit", "playwright_json", "pytest_reportlog"),
-    HttpProbe: ("path", "url"),
     ServiceSpec: ("port", "port_range"),
     FailoverSpec: ("port", "port_range"),
     ComponentSpec: ("job", "service", "url"),

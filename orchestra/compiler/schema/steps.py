@@ -34,7 +34,7 @@ def definitions() -> dict[str, Schema]:
     return {
         "Steps": {"type": "array", "description": "steps, carried out in order", "items": {"$ref": "#/$defs/Step"}},
         "Step": _step(),
-        "Target": _object(
+        "Target": mapping_of(
             "an element of the page",
             _target_properties(),
             **_one_of(KINDS),
@@ -43,13 +43,13 @@ def definitions() -> dict[str, Schema]:
         "SomeKind": {"anyOf": [{"required": [kind]} for kind in KINDS]},
         "Conditions": _conditions("what must hold of an element", CONDITIONS, "NoConditions"),
         "NoConditions": _conditions("what must not hold of an element", CONDITIONS, ""),
-        "PageConditions": _object(
+        "PageConditions": mapping_of(
             "what must hold of the page",
             {
-                "url": _described(
+                "url": described(
                     {"$ref": "#/$defs/TextConditions"}, "its address", {"match": "^https?://[^/]+/history"}
                 ),
-                "title": _described({"$ref": "#/$defs/TextConditions"}, "its title", {"contain": "Market"}),
+                "title": described({"$ref": "#/$defs/TextConditions"}, "its title", {"contain": "Market"}),
             },
             minProperties=1,
         ),
@@ -58,12 +58,14 @@ def definitions() -> dict[str, Schema]:
     }
 
 
-def _described(schema: Schema, doc: str, example: Any, default: Any = None) -> Schema:
+def described(schema: Schema, doc: str, example: Any, default: Any = None) -> Schema:
+    """Return a schema with its meaning, an example, and its default."""
     described = {**schema, "description": doc, "examples": [example]}
     return described if default is None else {**described, "default": default}
 
 
-def _object(doc: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
+def mapping_of(doc: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
+    """Return the schema of a mapping with these keys and no others."""
     return {
         "type": "object",
         "description": doc,
@@ -81,16 +83,16 @@ def _loose(schema: Schema) -> Schema:
 
 
 def _conditions(doc: str, table: Mapping[str, tuple[Schema, str, Any]], negated: str) -> Schema:
-    properties = {name: _described(_loose(schema), text, example) for name, (schema, text, example) in table.items()}
+    properties = {name: described(_loose(schema), text, example) for name, (schema, text, example) in table.items()}
     if negated:
         example = {"contain": "error"}
-        properties["not"] = _described({"$ref": f"#/$defs/{negated}"}, "what must not hold", example)
-    return _object(doc, properties, minProperties=1)
+        properties["not"] = described({"$ref": f"#/$defs/{negated}"}, "what must not hold", example)
+    return mapping_of(doc, properties, minProperties=1)
 
 
 def _target_properties() -> dict[str, Schema]:
-    kinds: dict[str, Schema] = {kind: _described(TEXT, doc, _KIND_EXAMPLES[kind]) for kind, doc in KINDS.items()}
-    narrowing = {name: _described(_loose(schema), doc, example) for name, (schema, doc, example) in NARROWING.items()}
+    kinds: dict[str, Schema] = {kind: described(TEXT, doc, _KIND_EXAMPLES[kind]) for kind, doc in KINDS.items()}
+    narrowing = {name: described(_loose(schema), doc, example) for name, (schema, doc, example) in NARROWING.items()}
     return {**kinds, **narrowing}
 
 
@@ -119,7 +121,7 @@ def _target_rules(verb: Verb) -> Schema:
 
 
 def _field(field: Field) -> Schema:
-    return _described(_loose(field.schema), field.doc, field.example, field.default)
+    return described(_loose(field.schema), field.doc, field.example, field.default)
 
 
 def _carries(verb: Verb) -> Schema:
@@ -139,7 +141,7 @@ def _carries(verb: Verb) -> Schema:
             "json": {"properties": {"form": NEVER, "body": NEVER}},
             "form": {"properties": {"body": NEVER}},
         }
-    return _object(verb.doc, properties, **more)
+    return mapping_of(verb.doc, properties, **more)
 
 
 def _text_or(mapping: Schema, text: Schema) -> Schema:
@@ -170,11 +172,11 @@ def _verb(verb: Verb) -> Schema:
         schema = _text_or(_carries(verb), {})
     else:
         schema = _carries(verb)
-    return _described(schema, verb.doc, verb.example)
+    return described(schema, verb.doc, verb.example)
 
 
 def _step() -> Schema:
     bare = [verb.name for verb in VERBS.values() if verb.bare]
     doc = "one step: a verb and what it needs"
-    verbs = _object(doc, {verb.name: _verb(verb) for verb in VERBS.values()}, minProperties=1, maxProperties=1)
+    verbs = mapping_of(doc, {verb.name: _verb(verb) for verb in VERBS.values()}, minProperties=1, maxProperties=1)
     return {"description": doc, **_text_or(verbs, {"enum": bare})}

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import jsonschema_rs
 
 from orchestra import resources
 from orchestra.compiler.include import Assembled
+from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.diagnostic import Diagnostic
+from orchestra.plugins import Sort
+from orchestra.yamltext.document import Path
+
+Offer: TypeAlias = Callable[[Sort, str], str]
 
 FILE = "orchestra.schema.json"
 
@@ -27,24 +33,51 @@ class JudgesDisagreeError(Exception):
         self.said = said
 
 
-def judge(assembled: Assembled) -> list[Diagnostic]:
+def judge(
+    assembled: Assembled, provided: Provided = BUILT_IN, offer: Offer = lambda _sort, _name: ""
+) -> list[Diagnostic]:
     """Return every violation of the schema, sorted by place; empty for a valid spec.
+
+    Args:
+        assembled: the spec.
+        provided: the kinds that it can use.
+        offer: a hint for an unknown probe or driver: the installed package that brings it.
 
     Raises:
         JudgesDisagreeError: the validators disagree.
     """
-    if _fast_judge().is_valid(assembled.data):
+    schema, fast = (_schema(), _fast_judge()) if provided is BUILT_IN else _extended(provided)
+    if fast.is_valid(assembled.data):
         return []
     # jsonschema costs more than the whole compile of a valid spec, to import and to run: only a wrong spec pays for it.
     from orchestra.compiler.schema import explain  # noqa: PLC0415
 
-    judged = _suspects(assembled.data)
-    found = explain.judge(judged, _schema())
+    data = assembled.data
+    judged = _suspects(assembled.data, fast)
+    found = explain.judge(judged, schema)
     if not found:
-        raise JudgesDisagreeError(tuple(error.message for error in _fast_judge().iter_errors(judged)))
+        raise JudgesDisagreeError(tuple(error.message for error in fast.iter_errors(judged)))
     return sorted(
-        Diagnostic(assembled.place(one.path, key=one.at_key), one.rule, one.message, one.hint) for one in found
+        Diagnostic(
+            assembled.place(one.path, key=one.at_key),
+            one.rule,
+            one.message,
+            one.hint or _offer(one.rule, one.path, data, offer),
+        )
+        for one in found
     )
+
+
+def _offer(rule: str, path: Path, data: Any, offer: Offer) -> str:
+    """Return the hint for a probe or a driver that only a plug-in may know."""
+    match rule, path:
+        case "schema-unknown-key", ("health", _, "ready" | "live", str() as name):
+            return offer("probe", name)
+        case "schema-value", ("methods", method, "driver") if isinstance(
+            name := data["methods"][method]["driver"], str
+        ):
+            return offer("driver", name)
+    return ""
 
 
 @functools.cache
@@ -57,7 +90,15 @@ def _fast_judge() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(_schema(), validate_formats=False)
 
 
-def _suspects(data: Any) -> Any:
+def _extended(provided: Provided) -> tuple[Any, jsonschema_rs.Draft202012Validator]:
+    """Return the schema with the kinds of plug-ins, and its validator."""
+    from orchestra.compiler.schema.probes import extended  # noqa: PLC0415 - only a spec with plug-ins pays for it
+
+    schema = extended(_schema(), provided)
+    return schema, jsonschema_rs.Draft202012Validator(schema, validate_formats=False)
+
+
+def _suspects(data: Any, fast: jsonschema_rs.Draft202012Validator) -> Any:
     """Return the data without the entries of its sections in which there is no violation.
 
     jsonschema takes a second for a thousand tests. No rule of the schema involves two entries of a section, so entries
@@ -65,7 +106,7 @@ def _suspects(data: Any) -> Any:
     """
     if not isinstance(data, dict):
         return data
-    wrong = {tuple(error.instance_path[:2]) for error in _fast_judge().iter_errors(data)}
+    wrong = {tuple(error.instance_path[:2]) for error in fast.iter_errors(data)}
     return {
         section: {key: entry for key, entry in entries.items() if (section, key) in wrong}
         if isinstance(entries, dict) and (section,) not in wrong

@@ -13,8 +13,8 @@ from pathlib import Path
 from orchestra.ledger.event import AttemptFinished, Repeated
 from orchestra.ledger.parts import Evidence, Failure
 from orchestra.ledger.view import View
-from orchestra.plan import Test
-from orchestra.runtime.attempt import AttemptFailure, Result, needs_browser
+from orchestra.plan import Method, Test
+from orchestra.runtime.attempt import AttemptFailure, Result, drives_browser
 from orchestra.runtime.attempts.incident import Settled
 from orchestra.runtime.attempts.page_figures import network_of
 from orchestra.runtime.files import open_plain
@@ -160,10 +160,10 @@ def _recorded(failure: AttemptFailure, where: str) -> Failure:
     )
 
 
-def missing_evidence(test: Test, result: Result, kept: int) -> int:
+def missing_evidence(test: Test, method: Method, result: Result, kept: int) -> int:
     """Return how much evidence of an attempt is missing: files that cannot be read, or all of what a page failed with."""
     if result.outcome == "failed" and not result.evidence and not result.dropped:
-        return int(needs_browser(test) and test.evidence != "off")
+        return int(drives_browser(test, method) and test.evidence != "off")
     return len(result.evidence) - kept
 
 

@@ -30,7 +30,7 @@ import psutil
 from orchestra import checkout
 from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.browsers.pack import environment, unpack
-from orchestra.runtime.browsers.places import ENGINES, OWN_VARIABLE, Place, places, playwright_package
+from orchestra.runtime.browsers.places import OWN_VARIABLE, Place, places, playwright_package
 
 LAUNCH_SECONDS = 60.0
 """The limit of a browser start. Generous, because a loaded machine does not mean a broken browser."""
@@ -290,4 +290,4 @@ def _fixes(engine: str, *, named: bool) -> tuple[str, ...]:
     return tuple(fixes)
 
 
-__all__ = ["ENGINES", "Browser", "Missing", "cache_folder", "find", "launch_options"]
+__all__ = ["Browser", "Missing", "cache_folder", "find", "launch_options"]

@@ -18,8 +18,6 @@ from pathlib import Path
 
 from orchestra import checkout
 
-ENGINES = ("chromium", "firefox", "webkit")
-
 OWN_VARIABLE = {"chromium": "ORCHESTRA_BROWSER", "firefox": "ORCHESTRA_FIREFOX", "webkit": "ORCHESTRA_WEBKIT"}
 _OTHER_VARIABLES = {
     "chromium": (

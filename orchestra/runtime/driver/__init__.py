@@ -1,4 +1,4 @@
-"""Drivers carry out the steps of a test in a browser. `MODULES` is their registry.
+"""Drivers carry out the steps of a test in a browser; `orchestra.drivers` is their registry.
 
 A driver's module has `driver(environment)`, which gives a `contract.Driver`. It is imported when the first test asks for
 it: Playwright takes a quarter of a second to import, which a worker that only sends requests need not pay.
@@ -7,21 +7,35 @@ it: Playwright takes a quarter of a second to import, which a worker that only s
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 
+from orchestra import plugins
+from orchestra.drivers import DRIVERS, DriverKind
+from orchestra.errors import UsageError
+from orchestra.plan import Method
 from orchestra.runtime.driver.contract import Driver
 
-MODULES: dict[str, str] = {
-    "mcp": "orchestra.runtime.driver.mcp.driver",
-    "playwright": "orchestra.runtime.driver.playwright.driver",
-}
 
-
-def load(name: str, environment: Mapping[str, str]) -> Driver:
+def load(method: Method, environment: Mapping[str, str], root: str | os.PathLike[str]) -> Driver:
     """Return the driver of a method.
 
+    Args:
+        method: of the plan.
+        environment: of the worker.
+        root: the project root; no plug-in is loaded from there.
+
     Raises:
-        KeyError: there is none of this name that carries out steps in a browser.
+        PluginError: a plug-in cannot be loaded.
+        UsageError: the driver carries out no steps on a page.
     """
-    driver: Driver = importlib.import_module(MODULES[name]).driver(environment)
+    if not method.plugin:
+        kind = DRIVERS.get(method.driver)
+        if kind is None or not kind.module:
+            raise UsageError(f'the driver "{method.driver}" carries out no steps on a page')
+        made: Driver = importlib.import_module(kind.module).driver(environment)
+        return made
+    kind = plugins.load("driver", method.driver, method.plugin, DriverKind, root)
+    title = f'the driver "{method.driver}" of the plug-in "{method.plugin}"'
+    driver: Driver = plugins.imported(f"{kind.module}:driver", title, root)(environment)
     return driver

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import psutil
 
+from orchestra.drivers import DRIVERS
 from orchestra.plan import Method
 
 SAMPLE_SECONDS = 0.5
@@ -42,7 +43,7 @@ class Slots:
         cores = os.cpu_count() or 1
         self._fixed = 1 if single else wanted or method.workers
         self._most = max(2, 2 * cores)
-        self._now = 1 if method.driver in {"playwright", "mcp"} else cores
+        self._now = 1 if method.plugin or DRIVERS[method.driver].pages else cores
         self._clock = clock
         self._load = load or machine_load
         self._next = clock() + SAMPLE_SECONDS

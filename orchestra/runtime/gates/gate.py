@@ -1,26 +1,18 @@
 """Evaluate quality gates before, during and after the tests.
 
-`figures` is pure: what happened, as metrics. `Gates` holds what a run needs to remember of its gates, and records every
-evaluation that changes something.
+`Gates` holds what a run needs to remember of its gates, and records every evaluation that changes something.
 """
 
 from __future__ import annotations
 
-import functools
-import statistics
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
-from orchestra.gates.metrics import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
-from orchestra.ledger.case import BAD, Case
-from orchestra.ledger.event import VERDICTS, Body, GateJudged, GateResult, Note, VerdictGiven
-from orchestra.ledger.outcome import GOOD, compared, speed_classes, with_cases
-from orchestra.ledger.view import View
-from orchestra.plan import Gate, Plan
-from orchestra.runtime.attempts.verdict import speed_class
+from orchestra.gates.expression import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
+from orchestra.ledger.event import Body, GateJudged, GateResult, Note
+from orchestra.plan import Gate
 
 SAMPLE_SECONDS = 1.0
 """The shortest time between two samples of the gates `during`, while the run waits for its tests anyway."""
@@ -29,134 +21,6 @@ SAMPLE_SHARE = 200
 """And so seldom that it takes one part in so many of the time: the figures of ten thousand tests take a while."""
 
 Add = Callable[[Body], object]
-
-
-class HealthRow(Protocol):
-    """The state of a row of the health matrix, for gates."""
-
-    @property
-    def state(self) -> str:
-        """`healthy`, `starting` or another state."""
-
-    @property
-    def required(self) -> bool:
-        """Return True if the run needs the row."""
-
-
-def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, Any]:
-    """Return the metrics that have a value, from what happened so far.
-
-    Args:
-        plan: the suite.
-        view: of the run.
-        rows: the health matrix.
-    """
-    done = view.verdicts.values()
-    values: dict[str, Any] = dict.fromkeys(VERDICTS, 0)
-    for one in done:
-        values[one.verdict] += not one.excused
-    values["excused"] = sum(bool(one.excused) for one in done)
-    ran = [one for one in done if one.attempts]
-    values |= _case_figures(done)
-    values["total"] = len(view.selection)
-    values["executed"] = len(ran)
-    values["retries"] = sum(one.attempts - 1 - view.lives[one.task].held for one in ran)
-    values["skipped_silently"] = sum(
-        (given := view.verdicts.get(task)) is None or (given.verdict == "skipped" and not given.reason)
-        for task in view.selection
-    )
-    values["servers_down"] = sum(row.required and row.state == "failed" for row in rows.values())
-    values |= {f"health.{name}": row.state for name, row in rows.items()}
-    values |= outage_figures(view)
-    classes = speed_classes(plan)
-    paces = Counter(speed_class(one.seconds, one.verdict, classes.get(one.method, ())) for one in ran)
-    values |= {f"class.{name}": paces[name] for name in sorted({one.name for some in classes.values() for one in some})}
-    values |= _seconds(plan, ran)
-    planned = sum(len(test.methods) for test in plan.tests)
-    if planned:
-        values["coverage"] = (len(ran) + sum(one.verdict == "unchanged" for one in done)) / planned
-    for name, some in (("", done), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
-        counted = [one for one in some if one.verdict != "skipped" and not one.excused]
-        good = sum(one.verdict in GOOD for one in counted)
-        if name:
-            values[f"{name}failed"] = sum(one.verdict == "failed" for one in counted)
-        if counted:
-            values[f"{name}pass_rate"] = good / len(counted)
-    passed = [one for one in done if one.verdict in GOOD]
-    if passed:
-        values["flaky_rate"] = sum(one.verdict == "flaky" for one in passed) / len(passed)
-    executed = ((one.method, one.test, one.verdict, _cases(view, one), None) for one in ran)
-    pairs = compared(with_cases(executed, lambda item, _: item))
-    if pairs:
-        values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
-    return values
-
-
-def _cases(view: View, given: VerdictGiven) -> Sequence[Case]:
-    """Return the cases of a task; to look for them costs nothing where its verdict has none."""
-    last = view.lives[given.task].last if given.cases else None
-    return last.cases if last is not None else ()
-
-
-def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
-    """Return the metrics of the cases of wrapped runners."""
-    counts: Counter[str] = Counter()
-    for one in done:
-        counts.update(one.cases)
-    bad = sum(counts[verdict] for verdict in BAD)
-    return {"cases": counts.total(), "cases_failed": bad, "cases_skipped": counts["skipped"]}
-
-
-def outage_figures(view: View) -> dict[str, int]:
-    """Return the metrics of incidents and recovery, over all segments of the run."""
-    lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
-    actions = [seen.body for seen in view.health.changes if seen.body.action]
-    # A part of a browser session has no recovery of its own, only the incident at its end.
-    parts = [
-        one.closed.body for one in view.health.outages if one.closed is not None and "." in one.closed.body.component
-    ]
-    return {
-        "incidents": sum(view.health.numbers.values()),
-        "infra_suspect": sum(life.suspects for life in lives),
-        "recoveries": sum(one.action != "fail_back" for one in actions) + sum(len(one.rungs) for one in parts),
-        "degraded": len({one.component for one in actions if one.action == "failover"}),
-    }
-
-
-def _seconds(plan: Plan, ran: Sequence[VerdictGiven]) -> dict[str, float]:
-    """Percentiles of the executed tests: of all, and of the methods, groups and tests that a gate asks for; of none no value."""
-    taken = {"": [one.seconds for one in ran]}
-    asked = _asked(plan.gates)
-    groups = {test.id: test.group for test in plan.tests} if asked else {}
-    for one in ran if asked else ():
-        for name in (f"method.{one.method}.", f"group.{groups.get(one.test, '')}.", f"test.{one.test}."):
-            if name in asked:
-                taken.setdefault(name, []).append(one.seconds)
-    values: dict[str, float] = {}
-    for name, seconds in taken.items():
-        if name.startswith("test."):
-            values[f"{name}seconds_max"] = max(seconds)
-        elif seconds:
-            seconds.sort()
-            values[f"{name}seconds_p50"] = statistics.median(seconds)
-            values[f"{name}seconds_p95"] = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
-    if taken[""]:
-        values["seconds_max"] = taken[""][-1]
-    return values
-
-
-@functools.lru_cache(maxsize=1)
-def _asked(gates: tuple[Gate, ...]) -> frozenset[str]:
-    """Return the methods, groups and tests whose pace a gate reads or shows, as `group.basics.`: each costs a pass over
-    all tests.
-    """
-    read = {name for gate in gates for name in (*names_in(gate.require), *(hole for _, hole in holes(gate.message)))}
-    parts = [name.rpartition(".") for name in read]
-    return frozenset(f"{head}." for head, _, last in parts if head and last.startswith("seconds_"))
-
-
-def _by(done: Iterable[VerdictGiven], method: str) -> list[VerdictGiven]:
-    return [one for one in done if one.method == method]
 
 
 @dataclass(slots=True)

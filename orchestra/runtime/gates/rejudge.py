@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from orchestra.gates.metrics import metric_of
+from orchestra.gates.catalogue import metric_of
 from orchestra.gates.standard import gates_of
 from orchestra.ledger.event import (
     AttemptFinished,
@@ -27,16 +27,8 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.view import View, view_of
 from orchestra.plan import Gate, Plan
-from orchestra.runtime.attempts.page_figures import page_figures
-from orchestra.runtime.gates.gate import figures, held_till_the_end, judge
-
-MEASURED: Final = frozenset(
-    {
-        *("workers", "cpu_percent", "memory_percent", "disk_free_megabytes", "seconds_total"),
-        *("plan_fresh", "evidence_missing"),
-    }
-)
-"""The values that only the run could observe: the load, the clock, the state of files."""
+from orchestra.runtime.gates.figures import figures
+from orchestra.runtime.gates.gate import held_till_the_end, judge
 
 OF_SERVICES: Final = ("health.", "servers_down", "incidents", "recoveries", "degraded", "infra_suspect")
 """Metrics of the health matrix, which changes on a thread of its own: a gate may know of a change whose event comes behind."""
@@ -62,7 +54,7 @@ def values_of(plan: Plan, view: View) -> dict[str, Any]:
     slower = [
         life for life in view.lives.values() if life.comparison is not None and life.comparison.result == "slower"
     ]
-    return {**figures(plan, view, rows), **page_figures(plan, view), "regressions": len(slower)}
+    return {**figures(plan, view, rows), "regressions": len(slower)}
 
 
 class Number(NamedTuple):
@@ -196,7 +188,7 @@ def _told_at_the_end(told: Mapping[str, str], judged: Mapping[str, str], gates: 
 
 def _made(name: str) -> bool:
     metric = metric_of(name)
-    return metric is not None and metric.name not in MEASURED
+    return metric is not None and not metric.measured
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -46,8 +46,11 @@ _OTHERS: Final = {
     b"MSCF\0\0\0\0": "cab",
     b"\x1f\x9d": "compress",
     b"LZIP": "lzip",
+    b"\x5d\0\0": "lzma",
 }
 """Packings that this program does not read, by the bytes that they begin with."""
+_ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
+"""The heads of a bare zlib stream, as git writes its objects. They are short: the bytes that follow must fit, too."""
 
 _GZIP, _BZIP2, _XZ, _TAR = b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"ustar"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -81,7 +84,19 @@ class Unsearched(Exception):  # noqa: N818 - it is not an error
 
 def may_be_packed(data: bytes) -> bool:
     """Return whether a whole file may be packed, or have an archive at its end; False is certain."""
-    return data.startswith((_GZIP, _BZIP2, _XZ, *_ZIP, *_OTHERS)) or data.startswith(_TAR, _TAR_AT) or _ZIP_END in data
+    return (
+        data.startswith((_GZIP, _BZIP2, _XZ, *_ZIP, *_OTHERS, *_ZLIB))
+        or data.startswith(_TAR, _TAR_AT)
+        or _ZIP_END in data
+    )
+
+
+def _inflates(head: bytes) -> bool:
+    """Return whether bytes are the beginning of a zlib stream."""
+    try:
+        return bool(zlib.decompressobj().decompress(head, 1 << 10))
+    except zlib.error:
+        return False
 
 
 class Cleaner:
@@ -137,6 +152,8 @@ class Cleaner:
         for magic, packing in _OTHERS.items():
             if head.startswith(magic):
                 raise Unsearched(f"it is packed ({packing}), and cannot be searched for secrets")
+        if head.startswith(_ZLIB) and _inflates(head):
+            raise Unsearched("it is packed (zlib), and cannot be searched for secrets")
         if head.startswith(_GZIP):
             return self._gzip
         if head.startswith(_BZIP2) and head[4:10] == b"1AY&SY":

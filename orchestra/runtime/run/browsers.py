@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from orchestra.errors import MachineError
 from orchestra.plan import Test
-from orchestra.runtime.attempt import needs_browser, wants_film
+from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.browsers.places import FILM_FIX, film_program
@@ -22,12 +22,12 @@ def has_display(environment: Mapping[str, str]) -> bool:
 
 
 def engines(
-    tests: Iterable[Test], root: Path, environment: Mapping[str, str], *, headed: bool
+    wanted: Sequence[str], root: Path, environment: Mapping[str, str], *, headed: bool
 ) -> dict[str, Browser | Missing]:
     """Return the browser, or the missing one, of each engine.
 
     Args:
-        tests: the selected ones.
+        wanted: the engine of each selected test, empty for one without a browser.
         root: the project root.
         environment: names the browsers that are to be tried first.
         headed: whether they must show a window.
@@ -35,7 +35,6 @@ def engines(
     Raises:
         MachineError: there is no chromium, and no selected test could run without a browser; or no window can be shown.
     """
-    wanted = [test.browser if needs_browser(test) else "" for test in tests]
     if headed and any(wanted) and not has_display(environment):
         message = "--headed shows browsers, and there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set"
         raise MachineError(message, _NO_DISPLAY)

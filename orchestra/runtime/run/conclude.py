@@ -125,7 +125,7 @@ class Conclusion:
             disturbed=self._repeats.disturbed(task, result, incidents),
         )
         run.recorder.add(ended)
-        self._measures.evidence_missing += missing_evidence(test, result, len(ended.evidence))
+        self._measures.evidence_missing += missing_evidence(test, task.method, result, len(ended.evidence))
         self._session_changed(result)
         if again:
             self._schedule.admit(task)

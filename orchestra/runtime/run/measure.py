@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from orchestra.gates.standard import gates_of
 from orchestra.ledger.view import View
-from orchestra.runtime.attempts.page_figures import page_figures
 from orchestra.runtime.attempts.record import evidence_gone
 from orchestra.runtime.build import source_now
 from orchestra.runtime.engine.slots import machine_load
-from orchestra.runtime.gates.gate import Gates, figures
+from orchestra.runtime.gates.figures import figures
+from orchestra.runtime.gates.gate import Gates
 from orchestra.runtime.run.opening import Run
 from orchestra.runtime.servers.matrix import Matrix, Row
 
@@ -81,7 +81,7 @@ class Measures:
         rows = {row.id: self._matrix.row(row.id) for row in run.plan.components}
 
         def known(view: View) -> dict[str, object]:
-            return {**figures(run.plan, view, rows), **page_figures(run.plan, view), **run.pace.figures(view)}
+            return {**figures(run.plan, view, rows), **run.pace.figures(view)}
 
         processors, memory = machine_load()
         return {

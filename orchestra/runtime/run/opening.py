@@ -24,6 +24,7 @@ from orchestra.ledger.view import Observer, View
 from orchestra.plan import Method, Plan, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import scratch
+from orchestra.runtime.attempt import drives_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
 from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
@@ -35,6 +36,7 @@ from orchestra.runtime.run.pace import Pace
 from orchestra.runtime.run.provenance import odd, provenance
 from orchestra.runtime.run.recorder import Recorder
 from orchestra.runtime.run.resume import Resumed, going_on
+from orchestra.runtime.run.stopping import born
 from orchestra.runtime.run.trust import Passes, vouched
 from orchestra.runtime.servers.up import UpRow
 from orchestra.yamltext.places import Places
@@ -190,12 +192,12 @@ def open_run(
     run = options.resume or run_id(now, os.urandom(2).hex(), newest_id(home))
     folder = home / "runs" / run
     tasks, passes = _tasks(plan, selection), Passes.of(root, home, environment)
-    lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now)))
+    lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now), born()))
     try:
         recover(home)
         past, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
-        tests = [task.test for task in tasks.values()]
-        browsers = engines(tests, root, environment, headed=options.headed)
+        wanted = [one.test.browser if drives_browser(one.test, one.method) else "" for one in tasks.values()]
+        browsers = engines(wanted, root, environment, headed=options.headed)
         builds = Builds(root, plan, interrupted)
         resumed, trusted = Resumed(), ""
         if options.resume:  # the lock is held: no other run writes this record now

@@ -98,6 +98,7 @@ class Session:
             lent=(lent := _lent(run)),
             numbered=numbered,
             place=run.place,
+            tls=plan.tls,
         )
         queue = Queue(plan, selection, {task: past.seconds for task, past in run.past.items()})
         self._overtaken = overtaken = Overtaken(matrix.row, matrix.names)

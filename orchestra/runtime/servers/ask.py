@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from orchestra.plan import Probe, Ready
+from orchestra.probes.kind import Answer
 from orchestra.runtime.servers import identity
 from orchestra.runtime.servers.member import Member
-from orchestra.runtime.servers.probe import Answer, Scene
+from orchestra.runtime.servers.probe import Scene
 from orchestra.runtime.servers.recovery import Watch, poll_seconds, step, wait_seconds
 from orchestra.runtime.servers.row import Trouble
 from orchestra.runtime.servers.service import ending
@@ -49,7 +50,7 @@ async def still_ready(member: Member) -> Trouble | None:
 def ready_as_kept(member: Member) -> Ready | None:
     """Return how a component that is up shows that it is ready. Its keeper has its output, so its port is asked instead."""
     ready = member.component.ready
-    if ready is None or ready.probe.kind != "log":
+    if ready is None or not member.prober.kind_of(ready.probe).reads_log:
         return ready
     return None if member.port is None else msgspec.structs.replace(ready, probe=Probe("tcp", {}))
 
@@ -105,7 +106,8 @@ def _out_of_time(member: Member, ready: Ready, last: Answer) -> Trouble:
 def _listens_elsewhere(member: Member, probe: Probe) -> tuple[str, str]:
     """Return where a service listens that does not at the address at which it is asked, and a fix for that."""
     running, port, host = member.running, member.port, member.host
-    if running is None or port is None or probe.kind not in {"http", "tcp"} or {"url", "port"} & probe.args.keys():
+    key = member.prober.kind_of(probe).address
+    if running is None or port is None or not key or key in probe.args:
         return "", ""
     reaped = running.process.popen.returncode is not None
     held = identity.held_by(running.process.pid, running.process.mark, reaped=reaped)

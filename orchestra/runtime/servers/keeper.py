@@ -24,7 +24,7 @@ import psutil
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import utc_stamp
-from orchestra.plan import Component
+from orchestra.plan import NO_TLS, Component, Tls
 from orchestra.printing import letter
 from orchestra.runtime.build import build_of
 from orchestra.runtime.mask import Masks
@@ -43,6 +43,7 @@ class Order(msgspec.Struct, frozen=True):
         profile: of the plan.
         components: the health matrix.
         secrets: names of variables whose values are masked.
+        tls: how probes check certificates.
     """
 
     root: str
@@ -50,6 +51,7 @@ class Order(msgspec.Struct, frozen=True):
     profile: str
     components: tuple[Component, ...]
     secrets: tuple[str, ...] = ()
+    tls: Tls = NO_TLS
 
 
 def encode(order: Order) -> bytes:
@@ -93,6 +95,7 @@ class Keeper:
             on_event=lambda *_: None,
             wake=self._changed.set,
             reaper=self._reaper,
+            tls=order.tls,
         )
 
     def signalled(self, number: int, frame: object) -> None:

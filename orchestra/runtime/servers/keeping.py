@@ -91,7 +91,9 @@ class Keeping:
 
     def _start(self) -> None:
         """Start a keeper and wait until it has the suite. Raises MachineError when it ends at once."""
-        order = Order(str(self.root), str(self.home), self.plan.profile, self.plan.components, self.plan.secrets)
+        order = Order(
+            str(self.root), str(self.home), self.plan.profile, self.plan.components, self.plan.secrets, self.plan.tls
+        )
         log = self.home / up.FOLDER / "keeper.log"
         with open_log(log, fresh=True) as out:
             keeper = subprocess.Popen(

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from orchestra.ledger.event import ServiceChanged
-from orchestra.plan import Component, closure
+from orchestra.plan import NO_TLS, Component, Tls, closure
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
@@ -68,6 +68,7 @@ class Matrix:
         starts: whether anything may be started; else a row that is lent and not well has failed.
         numbered: how many incidents the ids of a component count already, from earlier segments of the run.
         place: where a JSON pointer is in the spec, for people.
+        tls: how probes check certificates.
     """
 
     def __init__(
@@ -90,10 +91,13 @@ class Matrix:
         starts: bool = True,
         numbered: Mapping[str, int] = MappingProxyType({}),
         place: Callable[[str], str] = lambda _: "",
+        tls: Tls = NO_TLS,
     ) -> None:
         self._ground = Ground(root, folder, mark, env, masks, reaper, clock, sleep, rand, place)
         self._components = tuple(components)
-        self._prober = Prober()
+        self._prober = Prober(root, tls)
+        for part in (part for row in components for part in (row.ready, row.live) if part is not None):
+            self._prober.kind_of(part.probe)  # a plug-in that cannot be loaded ends the run before it begins
         self._members = {
             component.id: Member(
                 component,

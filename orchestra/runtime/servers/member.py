@@ -16,9 +16,9 @@ import psutil
 
 from orchestra.errors import MachineError
 from orchestra.plan import Component, Live, Ready
+from orchestra.probes.reply import short
 from orchestra.runtime.processes.ends import end_of, exit_of
 from orchestra.runtime.processes.process import alive
-from orchestra.runtime.reply import short
 from orchestra.runtime.servers import identity, up
 from orchestra.runtime.servers.probe import Prober
 from orchestra.runtime.servers.row import Row, State, Trouble
@@ -152,7 +152,7 @@ class Member:
     def patterns(self) -> tuple[str, ...]:
         """Return the patterns that its log probes look for."""
         probes = [part.probe for part in (self.component.ready, self.component.live) if part is not None]
-        return tuple(str(probe.args["match"]) for probe in probes if probe.kind == "log")
+        return tuple(str(probe.args["match"]) for probe in probes if self.prober.kind_of(probe).reads_log)
 
     def place_of(self, pattern: str) -> str:
         """Return where a pattern of its probes is in the spec, else where its row is."""

@@ -1,70 +1,51 @@
 """Probes: one question to a component, answered within its own time.
 
-A probe never raises for its result: its `Answer` has an empty reason if the component is healthy, else the observation
-and a hint. All resources of a probe are released when it has answered or was cancelled. Longer than other modules
-because it is one kind of probe after the other.
+`orchestra.probes.table` has the questions; here is the scene in which they are asked, with its tools, and the limit of
+their time. A probe never raises for its result: its `Answer` has an empty reason if the component is healthy, else the
+observation and a hint. All resources of a probe are released when it has answered or was cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import shutil
+import logging
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
-from orchestra.errors import OrchestraError, UsageError
+from orchestra import plugins
+from orchestra.errors import OrchestraError
 from orchestra.names import expand
-from orchestra.plan import Probe
+from orchestra.plan import NO_TLS, Probe, Tls
+from orchestra.probes.kind import Answer, Ended, ProbeKind, Reply
+from orchestra.probes.table import PROBES
 from orchestra.runtime import certificates, terminal
 from orchestra.runtime.body import Body, BodyError
 from orchestra.runtime.bounded import patterns
 from orchestra.runtime.bounded.patterns import PatternError
+from orchestra.runtime.certificates import CertificateError
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
 from orchestra.runtime.processes.process import spawn
 from orchestra.runtime.proxies import HINT as PROXY_HINT
 from orchestra.runtime.proxies import is_direct
-from orchestra.runtime.reply import impostor, misfit, short
 from orchestra.runtime.servers import identity
 from orchestra.runtime.servers.port import busy
 
 BODY_LIMIT = 1024 * 1024
 """Of an answer so many bytes are read, decoded; of the output of a program, each of its two."""
 
-_MEGABYTE = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The result of a probe.
-
-    Attributes:
-        reason: why the component is not fit; empty when it is.
-        hint: the fix.
-        final: to ask again cannot change it.
-        names: what the answer binds, from named groups of a log probe.
-        peer: host and port that answered, if any.
-        timed_out: the probe's time was over before there was an answer.
-    """
-
-    reason: str = ""
-    hint: str = ""
-    final: bool = False
-    names: Mapping[str, str] = field(default_factory=dict)
-    peer: tuple[str, int] | None = None
-    timed_out: bool = False
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The resources of a probe.
+    """The resources of a probe, and its tools (`orchestra.probes.kind.Scene`).
 
     Attributes:
         root: the project root.
@@ -77,6 +58,7 @@ class Scene:
         said: the named groups of a pattern in the service's output, None without a match.
         identity: what a reply must bear, `{header: …, json: …}`.
         place: where a pattern of the component is in the spec, for people; empty when that is not known.
+        prober: has the HTTP clients.
     """
 
     root: Path
@@ -89,6 +71,83 @@ class Scene:
     said: Callable[[str], Awaitable[Mapping[str, str] | None]] | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
     place: Callable[[str], str] = lambda _: ""
+    prober: Prober | None = None
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], *, verify_tls: bool | None = None
+    ) -> Reply:
+        """Send a request; the body is read up to `BODY_LIMIT`. `verify_tls` overrides `tls` of the spec."""
+        if self.prober is None:
+            raise RuntimeError("a scene sends requests only within a probe")
+        parts, library = urlsplit(url), _library()
+        try:
+            verify = not self.prober.tls.ignore_https_errors if verify_tls is None else verify_tls
+            client = self.prober.client(
+                verify=parts.scheme == "https" and verify, direct=is_direct(parts.hostname or "", self.env)
+            )
+        except CertificateError as error:  # the file may come later
+            return Reply(fault=error.message, hint=error.hint)
+        except ValueError as error:
+            fault = f"a proxy of the environment cannot be used: {error}"
+            return Reply(fault=fault, hint=PROXY_HINT, final=True)
+        try:
+            async with client.stream(method, url, headers=dict(headers)) as reply:
+                read = Body(reply.headers.get("content-encoding", ""), BODY_LIMIT)
+                async for block in reply.aiter_raw():
+                    read.feed(block)
+                    if read.over:
+                        break
+        except (library.HTTPError, library.InvalidURL, OSError, ValueError) as error:
+            return Reply(fault=_cause(error), hint=_fix(error))
+        except BodyError as error:
+            return Reply(fault=f"its answer cannot be decoded: {error}")
+        return Reply(reply.status_code, reply.headers, bytes(read.data))
+
+    async def connect(self, host: str, port: int) -> Answer:
+        """Open a connection and close it again."""
+        host = identity.reachable(host)
+        try:
+            writer = (await asyncio.open_connection(host, port))[1]
+        except OSError as error:
+            return Answer(f"no connection to {host}:{port}: {_cause(error)}")
+        writer.transport.abort()
+        return Answer(peer=(host, port))
+
+    async def run(self, argv: list[str]) -> Ended:
+        """Run a program in the project root; its processes are ended with it."""
+        loop = asyncio.get_running_loop()
+        kept = {"stdout": bytearray(), "stderr": bytearray()}
+
+        def keeper(name: str) -> Callable[[bytes], None]:
+            return lambda block: kept[name].extend(block[: BODY_LIMIT - len(kept[name])])
+
+        with Pipe(loop, keeper("stdout")) as out, Pipe(loop, keeper("stderr")) as err:
+            process = spawn(
+                argv, cwd=self.root, env=self.env, stdout=out.write_end, stderr=err.write_end, mark=self.mark
+            )
+            out.started()
+            err.started()
+            try:
+                code = await exit_of(process)
+            finally:
+                if process.popen.poll() is None or strays(process.pid, process.mark):
+                    await end(process, grace_seconds=0.0)
+            out.drain()
+            err.drain()
+        texts = {name: terminal.whole(block.decode(errors="replace")) for name, block in kept.items()}
+        return Ended(code, **texts)
+
+    async def search(self, pattern: str, text: str, *, lines: bool = False) -> Mapping[str, str] | None:
+        """As `patterns.groups`, while the loop of all components goes on."""
+        return await asyncio.to_thread(patterns.groups, pattern, text, lines=lines)
+
+    async def log(self, pattern: str) -> Mapping[str, str] | None:
+        """Return the named groups of a pattern in the output of the service, None without a match."""
+        return None if self.said is None else await self.said(pattern)
+
+    def busy(self, port: int) -> str:
+        """Return who holds a port of this machine; empty if it is free."""
+        return busy("127.0.0.1", port)
 
 
 def filled(value: Any, lookup: Callable[[str], str]) -> Any:
@@ -103,23 +162,27 @@ def filled(value: Any, lookup: Callable[[str], str]) -> Any:
 
 
 class Prober:
-    """Asks. Its HTTP clients are made once and reused; each probe opens its own connection, as a user would."""
+    """Asks. Its HTTP clients are made once and reused; each probe opens its own connection, as a user would.
 
-    def __init__(self) -> None:
-        self._clients: dict[tuple[bool, bool, str], Any] = {}
+    Args:
+        root: the project root; no plug-in is loaded from there.
+        tls: how certificates are checked.
+    """
+
+    def __init__(self, root: Path, tls: Tls = NO_TLS) -> None:
+        self._root = root
+        self.tls = tls
+        self._clients: dict[tuple[bool, bool], Any] = {}
+        self._kinds: dict[str, ProbeKind] = {}
 
     async def ask(self, probe: Probe, scene: Scene) -> Answer:
         """One question, answered within the probe's time."""
         try:
             args = filled(probe.args, scene.lookup)
-            if probe.kind == "http" and not self._clients:
+            kind = self.kind_of(probe)
+            if kind.address == "url" and not self._clients:
                 await asyncio.to_thread(_library)  # not within the probe's time
-            try:
-                async with asyncio.timeout(probe.timeout_seconds):
-                    return await _KINDS[probe.kind](self, args, scene)
-            except TimeoutError:
-                asked = _question(probe.kind, args, scene)
-                return Answer(f"{asked} gave no answer within {probe.timeout_seconds:g} s", timed_out=True)
+            return await self._answer(kind, probe, args, replace(scene, prober=self))
         except OrchestraError as error:
             return Answer(error.message, error.hint, final=True)
         except PatternError as error:
@@ -127,39 +190,66 @@ class Prober:
             reason = f"cannot be asked: {error.message}{f' ({where})' if where else ''}"
             return Answer(reason, error.hint, final=True)
 
+    def kind_of(self, probe: Probe) -> ProbeKind:
+        """Return the kind of a probe; that of a plug-in is loaded once, when a matrix is made.
+
+        Raises:
+            PluginError: it cannot be loaded.
+        """
+        if not probe.plugin:
+            return PROBES[probe.kind]
+        known = self._kinds.get(probe.kind)
+        if known is None:
+            known = plugins.load("probe", probe.kind, probe.plugin, ProbeKind, self._root)
+            self._kinds[probe.kind] = known
+        return known
+
+    async def _answer(self, kind: ProbeKind, probe: Probe, args: Mapping[str, Any], scene: Scene) -> Answer:
+        try:
+            async with asyncio.timeout(probe.timeout_seconds):
+                answer: object = await kind.ask(args, scene)
+        except TimeoutError:
+            asked = kind.in_words(args, scene)
+            return Answer(f"{asked} gave no answer within {probe.timeout_seconds:g} s", timed_out=True)
+        except (OrchestraError, PatternError):
+            raise
+        except Exception as error:
+            if not probe.plugin:
+                raise
+            _log.exception("the probe %s of %s", probe.kind, probe.plugin)
+            fault = f"{type(error).__name__}: {error}"
+            return Answer(f"cannot be asked: the probe {probe.kind} of {probe.plugin} failed: {fault}", plugins.REPORT)
+        if not isinstance(answer, Answer):
+            fault = f"it gave {type(answer).__name__}, not an Answer"
+            return Answer(f"cannot be asked: the probe {probe.kind} of {probe.plugin} failed: {fault}", plugins.REPORT)
+        return answer
+
     async def close(self) -> None:
         """Let go of the clients."""
         for client in self._clients.values():
             await client.aclose()
         self._clients.clear()
 
-    def client(self, root: Path, ca_file: str = "", *, verify: bool, direct: bool) -> Any:
+    def client(self, *, verify: bool, direct: bool) -> Any:
         """Return the client for addresses with or without a certificate to check, and with or without a proxy.
-
-        Args:
-            root: the project root.
-            ca_file: the certificates to trust as well, relative to it; empty for none.
-            verify: check certificates.
-            direct: use no proxy.
 
         Raises:
             ValueError: the environment names a proxy that is none.
-            CertificateError: the certificates cannot be read.
+            CertificateError: the certificates of the suite cannot be read.
         """
-        key = (verify, direct, ca_file)
-        if key not in self._clients:
+        if (verify, direct) not in self._clients:
             httpx = _library()
             # Without one to check, the certificates of the whole world are not read.
             context = httpx.create_ssl_context() if verify else None
-            if context is not None and ca_file:
-                certificates.add(context, root, ca_file)
-            self._clients[key] = httpx.AsyncClient(
+            if context is not None and self.tls.ca_file:
+                certificates.add(context, self._root, self.tls.ca_file)
+            self._clients[verify, direct] = httpx.AsyncClient(
                 verify=False if context is None else context,
                 trust_env=not direct,
                 timeout=None,  # `ask` bounds the whole, not each read
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
-        return self._clients[key]
+        return self._clients[verify, direct]
 
 
 def _library() -> Any:
@@ -169,35 +259,6 @@ def _library() -> Any:
     import httpx  # noqa: PLC0415 - see the docstring
 
     return httpx
-
-
-def _question(kind: str, args: Mapping[str, Any], scene: Scene) -> str:
-    """Return the probe in words, for a message."""
-    match kind:
-        case "http":
-            return f"{args.get('method', 'GET')} {_http_url(args, scene)}"
-        case "tcp":
-            return f"a connection to {args.get('host', scene.host)}:{args.get('port', scene.port)}"
-        case "run":
-            return repr(" ".join(args["argv"]))
-        case _:
-            return f"the {kind} probe"
-
-
-# ------------------------------------------------------------------------------------------------------------------ http
-
-
-def _http_url(args: Mapping[str, Any], scene: Scene) -> str:
-    return str(args["url"]) if "url" in args else scene.url.rstrip("/") + "/" + str(args.get("path", "/")).lstrip("/")
-
-
-def _address(url: str) -> tuple[str, int] | None:
-    parts = urlsplit(url)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return None
-    return (parts.hostname, port) if parts.hostname else None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -220,146 +281,7 @@ def _cause(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _mend(error: BaseException) -> str:
+def _fix(error: BaseException) -> str:
     if any(isinstance(below, ssl.SSLCertVerificationError) for below in _chain(error)):
         return "name the certificate of its issuer as `ca_file` of `tls`, or write `verify_tls: false`"
     return ""
-
-
-async def _http(prober: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
-    url, method = _http_url(args, scene), str(args.get("method", "GET"))
-    if not scene.url and "url" not in args:
-        return Answer(
-            "it has no address to probe", "give it a `port_range`, a `url`, or a probe with a `url`", final=True
-        )
-    peer = _address(url)
-    if peer is None:
-        return Answer(f"{url!r} is not an address", "write http://host:port/path", final=True)
-    verify, direct = url.startswith("https:") and args.get("verify_tls", True), is_direct(peer[0], scene.env)
-    try:
-        client = prober.client(scene.root, str(args.get("ca_file", "")), verify=bool(verify), direct=direct)
-    except UsageError as error:
-        return Answer(error.message, error.hint)
-    except ValueError as error:
-        return Answer(f"a proxy of the environment cannot be used: {error}", PROXY_HINT, final=True)
-    try:
-        async with client.stream(method, url, headers=args.get("headers")) as reply:
-            read = Body(reply.headers.get("content-encoding", ""), BODY_LIMIT)
-            async for block in reply.aiter_raw():
-                read.feed(block)
-                if read.over:
-                    break
-    except (_library().HTTPError, _library().InvalidURL, OSError, ValueError) as error:
-        return Answer(f"{method} {url}: {_cause(error)}", _mend(error))
-    except BodyError as error:
-        return Answer(f"{method} {url}: its answer cannot be decoded: {error}")
-    body = bytes(read.data)
-    reason = misfit(args, reply.status_code, body) or impostor(scene.identity, reply.headers, body)
-    return Answer(f"{method} {url} {reason}", peer=peer) if reason else Answer(peer=peer)
-
-
-# ---------------------------------------------------------------------------------------------------------- the others
-
-
-async def _tcp(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
-    host, port = str(args.get("host", scene.host or "127.0.0.1")), args.get("port", scene.port)
-    if port is None:
-        return Answer("it has no port to probe", "give the probe a `port`", final=True)
-    host = identity.reachable(host)
-    try:
-        writer = (await asyncio.open_connection(host, int(port)))[1]
-    except OSError as error:
-        return Answer(f"no connection to {host}:{port}: {_cause(error)}")
-    writer.transport.abort()
-    return Answer(peer=(host, int(port)))
-
-
-async def _run(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
-    loop = asyncio.get_running_loop()
-    kept = {"stdout": bytearray(), "stderr": bytearray()}
-
-    def keeper(name: str) -> Callable[[bytes], None]:
-        return lambda block: kept[name].extend(block[: BODY_LIMIT - len(kept[name])])
-
-    with Pipe(loop, keeper("stdout")) as out, Pipe(loop, keeper("stderr")) as err:
-        process = spawn(
-            args["argv"], cwd=scene.root, env=scene.env, stdout=out.write_end, stderr=err.write_end, mark=scene.mark
-        )
-        out.started()
-        err.started()
-        try:
-            code = await exit_of(process)
-        finally:
-            if process.popen.poll() is None or strays(process.pid, process.mark):
-                await end(process, grace_seconds=0.0)
-        out.drain()
-        err.drain()
-    shown = repr(" ".join(args["argv"]))
-    texts = {name: terminal.whole(block.decode(errors="replace")) for name, block in kept.items()}
-    if code not in args.get("exit_codes", [0]):
-        last = short(texts["stderr"].strip() or texts["stdout"].strip())
-        ended = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
-        return Answer(f"{shown} {ended}{f': {last}' if last else ''}")
-    for name, text in texts.items():
-        if name in args and await _found(args[name], text, lines=True) is None:
-            return Answer(f"{shown} wrote {short(text)!r} to {name}, which does not match {args[name]!r}")
-    return Answer()
-
-
-async def _found(pattern: str, text: str, *, lines: bool = False) -> Mapping[str, str] | None:
-    """As `patterns.groups`, while the loop of all components goes on."""
-    return await asyncio.to_thread(patterns.groups, pattern, text, lines=lines)
-
-
-async def _env(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
-    name = args["name"]
-    value = scene.env.get(name)
-    if not value:
-        state = "is not set" if value is None else "is set, but empty"
-        return Answer(f"the environment variable {name} {state}", f"export {name}=…", final=True)
-    if "match" in args and await _found(args["match"], value) is None:
-        pattern = args["match"]
-        return Answer(f"{name} is set, but does not match {pattern!r}", "correct its value", final=True)
-    return Answer()
-
-
-async def _file(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
-    shown = args["path"]
-    path = scene.root / shown
-    try:
-        found = path.stat()
-        free = shutil.disk_usage(path).free // _MEGABYTE
-    except OSError as error:
-        return Answer(f"{shown!r} cannot be used: {error.strerror}", f"make {shown} or correct `path`")
-    if free < args.get("free_megabytes", 0):
-        wanted = args["free_megabytes"]
-        return Answer(f"{shown!r} has {free} MB free, not {wanted}", "make room on its file system")
-    age = time.time() - found.st_mtime
-    if age > args.get("max_age_seconds", age):
-        wanted = args["max_age_seconds"]
-        return Answer(f"{shown!r} was changed {age:.0f} s ago; at most {wanted:g} s are allowed", "regenerate it")
-    return Answer()
-
-
-async def _log(_: Prober, args: Mapping[str, Any], scene: Scene) -> Answer:
-    groups = None if scene.said is None else await scene.said(args["match"])
-    if groups is None:
-        return Answer(f"its output has no match for {args['match']!r}")
-    return Answer(names=groups)
-
-
-async def _port(_: Prober, args: Mapping[str, Any], __: Scene) -> Answer:
-    reason = busy("127.0.0.1", int(args["free"]))
-    return Answer(reason, "end that process, or use another port") if reason else Answer()
-
-
-_Kind: TypeAlias = Callable[[Prober, Mapping[str, Any], Scene], Awaitable[Answer]]
-_KINDS: Mapping[str, _Kind] = {
-    "http": _http,
-    "tcp": _tcp,
-    "run": _run,
-    "env": _env,
-    "file": _file,
-    "log": _log,
-    "port": _port,
-}

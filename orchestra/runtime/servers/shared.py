@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from orchestra import plan as plans
-from orchestra.plan import Component, Plan, closure
+from orchestra.plan import NO_TLS, Component, Plan, closure
 from orchestra.runtime.build import build_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
@@ -78,7 +78,11 @@ class Shared:
     def __init__(
         self, root: Path, folder: Path, suites: Mapping[str, tuple[Plan, Iterable[str]]], environment: Mapping[str, str]
     ) -> None:
-        required = {suite: closure(plan.components, names) for suite, (plan, names) in suites.items()}
+        tls = next((plan.tls for plan, _ in suites.values()), NO_TLS)
+        # A suite that checks certificates in another way asks its services itself.
+        required = {
+            suite: closure(plan.components, names if plan.tls == tls else ()) for suite, (plan, names) in suites.items()
+        }
         wanted = alike(required.values())
         self._rows: dict[str, dict[str, str]] = {}
         self._ports: dict[str, frozenset[int]] = {}
@@ -114,6 +118,7 @@ class Shared:
                 on_event=lambda *_: None,
                 wake=self._changed.set,
                 reaper=self._reaper,
+                tls=tls,
             )
 
     def names(self) -> dict[str, list[str]]:

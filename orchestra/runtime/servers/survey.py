@@ -138,6 +138,7 @@ class Survey:
             reaper=self._reaper,
             lent=lent,
             starts=self._start,
+            tls=self._plan.tls,
             place=lambda pointer: Places(self._root, self._plan.sources, self._plan.profile).text((pointer,)),
         )
 

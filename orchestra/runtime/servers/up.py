@@ -22,6 +22,7 @@ from orchestra import plan as plans
 from orchestra.ledger.disk import disk_error, replace_file
 from orchestra.ledger.lock import holder_of
 from orchestra.plan import Component
+from orchestra.probes.table import PROBES
 from orchestra.runtime.processes.process import alive, tree
 
 FORMAT = 1
@@ -140,10 +141,11 @@ def variables(root: Path, components: Sequence[Component], environment: Mapping[
     """
     text = plans.encode(list(components)).decode()
     named = set(re.findall(r"\$\{env\.(\w+)\}", text)) | {
-        str(one.probe.args["name"])
+        str(one.probe.args[key])
         for row in components
         for one in (row.ready, row.live)
-        if one is not None and one.probe.kind == "env"
+        if one is not None and one.probe.kind in PROBES
+        for key in PROBES[one.probe.kind].holding("variable")
     }
     key = owner.key(root, environment) or os.urandom(32)
     return {

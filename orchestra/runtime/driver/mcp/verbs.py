@@ -30,6 +30,7 @@ from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import TYPED, ToolCall, chooser_calls
 from orchestra.steps.page_script import OUTCOME
 from orchestra.steps.target import js_locator
+from orchestra.steps.vocabulary import VERBS as STEPS
 from orchestra.steps.vocabulary import file_name
 
 SERVER_SECONDS = 6.0
@@ -286,16 +287,10 @@ def _dialog(sender: Sender, job: Job) -> None:
     sender.page.dialogs.answers.append(dialogs.Answer(job.args["accept"], text))
 
 
-VERBS: dict[str, Callable[[Sender, Job], None]] = {
+_OWN: dict[str, Callable[[Sender, Job], None]] = {
     "goto": _goto,
-    "click": _each,
-    "fill": _each,
     "type": _keys,
     "press": _keys,
-    "select": _each,
-    "check": _each,
-    "uncheck": _each,
-    "hover": _each,
     "upload": _upload,
     "expect": expect,
     "wait": wait,
@@ -303,7 +298,11 @@ VERBS: dict[str, Callable[[Sender, Job], None]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
-    "viewport": _each,
     "back": _move,
     "reload": _move,
 }
+
+VERBS: dict[str, Callable[[Sender, Job], None]] = {
+    verb.name: _OWN.get(verb.name, _each) for verb in STEPS.values() if verb.browser
+}
+"""A step without an action of its own is its tool calls, one after the other."""

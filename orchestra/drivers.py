@@ -1,0 +1,75 @@
+"""The one table of drivers: what carries out the steps of a method. To add a driver, write its module and its row here.
+
+A package can bring drivers of its own (docs/plug-ins.md): it gives a `DriverKind` under the entry point
+`orchestra.drivers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from orchestra.plan import ENGINES, Engine
+
+Needs: TypeAlias = Literal["browser", "http", "command"]
+"""The needs of a test: a page, requests alone, or a process of its own."""
+
+
+class DriverKind(msgspec.Struct, frozen=True):
+    """A driver, as compiler and runtime need to know it.
+
+    Attributes:
+        name: as a method names it: `driver: playwright`.
+        doc: its meaning, as a noun phrase.
+        able: what it can give a test.
+        module: has `driver(environment)`, which gives a `orchestra.runtime.driver.contract.Driver`; a worker imports it
+            when the first test asks for it. Empty for a driver without pages.
+        browsers: those that it drives; none for a driver with pages of its own.
+        verbs: the steps on a page that it can carry out; None for all.
+    """
+
+    name: str
+    doc: str
+    able: frozenset[Needs]
+    module: str = ""
+    browsers: tuple[Engine, ...] = ENGINES
+    verbs: frozenset[str] | None = None
+
+    @property
+    def pages(self) -> bool:
+        """Return True if it carries out steps on a page."""
+        return "browser" in self.able
+
+    @property
+    def own_pages(self) -> bool:
+        """Return True if it carries out steps on pages without a browser."""
+        return self.pages and not self.browsers
+
+    def lacks(self, verb: str) -> bool:
+        """Return True if it cannot carry out a step on a page."""
+        return not self.pages or (self.verbs is not None and verb not in self.verbs)
+
+
+_ALL: tuple[DriverKind, ...] = (
+    DriverKind(
+        "playwright",
+        "Playwright, in a worker with a warm browser",
+        frozenset({"browser", "http", "command"}),
+        "orchestra.runtime.driver.playwright.driver",
+    ),
+    # A command needs a process of its own, so an MCP session cannot run it.
+    DriverKind(
+        "mcp",
+        "tool calls of the Playwright MCP server",
+        frozenset({"browser", "http"}),
+        "orchestra.runtime.driver.mcp.driver",
+        ("chromium", "firefox"),
+    ),
+    DriverKind("command", "programs and requests", frozenset({"http", "command"}), browsers=()),
+    DriverKind("http", "requests alone", frozenset({"http"}), browsers=()),
+)
+
+DRIVERS: Final[Mapping[str, DriverKind]] = {kind.name: kind for kind in _ALL}
+"""Each driver that orchestra brings, by its name in a spec."""

@@ -1,0 +1,1 @@
+"""A sample of each sort of plug-in."""
