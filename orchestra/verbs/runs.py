@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -131,11 +131,7 @@ def run(
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
         tasks = [task for task in tasks if task in set(selection)] or tasks
     if listing or dry_run:
-        chosen = set(tasks)
-        titles = {test.id: test.title for test in plan.tests}
-        for task in with_needs(plan, tasks) if dry_run else tasks:
-            pulled = "" if task in chosen else "  (needed)"
-            say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
+        _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
         return EXIT_OK
     options = Options(
         argv=("orchestra", *("--detach" if word == DETACHED else word for word in sys.argv[1:])),
@@ -152,6 +148,14 @@ def run(
         return _detach(project, name, [*words, "--", *asked])
     launch = Launch(project, _heralded if detached else watch.observers, options, profile)
     return dag.run(launch, name, plan, tasks)
+
+
+def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:
+    """Print tasks with their titles, and which of them only the needs of others add."""
+    titles = {test.id: test.title for test in plan.tests}
+    for task in shown:
+        pulled = "" if task in selected else "  (needed)"
+        say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
 
 
 def _words(options: Options) -> list[str]:
