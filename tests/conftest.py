@@ -24,7 +24,7 @@ from orchestra.runtime import driver
 from orchestra.runtime.browsers.finder import Browser, find
 from orchestra.runtime.driver.http import Http
 from tests.support import golden
-from tests.support.both import Both, Drivers
+from tests.support.both import Both, Drivers, Warm
 from tests.support.paths import ROOT
 from tests.support.project import STATE, SuiteProject
 from tests.support.site import site
@@ -186,25 +186,31 @@ def project(tmp_path: Path) -> SuiteProject:
     return SuiteProject(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def step_url() -> Iterator[str]:
     """The address of a site for the tests of steps."""
     with site() as address:
         yield address
 
 
-@pytest.fixture(scope="module")
-def both_drivers() -> Iterator[tuple[Drivers, ThreadPoolExecutor]]:
-    """Both browser drivers, warm, each with its client of `http` steps, and a thread to run one of them beside."""
-    drivers = {name: (driver.load(Method(name, "", name), os.environ, ROOT), Http()) for name in ("playwright", "mcp")}
-    with ThreadPoolExecutor(1) as thread:
-        yield drivers, thread
-        for warm, http in drivers.values():
-            warm.close()
-            http.close()
+@pytest.fixture(scope="session")
+def both_drivers() -> Iterator[Drivers]:
+    """Both browser drivers, warm for all tests of a worker, each with its client of `http` steps and in its own thread.
+
+    The thread of the tests stays free for a Playwright of their own: there is one in a thread at most.
+    """
+    drivers = {
+        name: Warm(driver.load(Method(name, "", name), os.environ, ROOT), Http(), ThreadPoolExecutor(1))
+        for name in ("playwright", "mcp")
+    }
+    yield drivers
+    for warm in drivers.values():
+        warm.thread.submit(warm.driver.close).result()
+        warm.thread.shutdown()
+        warm.http.close()
 
 
 @pytest.fixture
-def both(tmp_path: Path, step_url: str, both_drivers: tuple[Drivers, ThreadPoolExecutor], chromium: Browser) -> Both:
+def both(tmp_path: Path, step_url: str, both_drivers: Drivers, chromium: Browser) -> Both:
     """Runs steps through both drivers."""
     return Both(tmp_path, step_url, both_drivers, chromium)

@@ -107,7 +107,7 @@ def _code(*lines: str, kind: Literal["act", "ask", "wait"] = "act") -> Iterator[
 
 
 def _goto(the: _Context) -> Iterator[ToolCall]:
-    until = the.args.get("until", "load")
+    until = the.step.value("until")
     if until == "load":
         return _act("browser_navigate", url=the.text("url"))
     # The tool waits for the whole document, and five seconds for what it shows.
@@ -116,7 +116,7 @@ def _goto(the: _Context) -> Iterator[ToolCall]:
 
 
 def _click(the: _Context) -> Iterator[ToolCall]:
-    count, button, modifiers = the.args.get("count", 1), the.args.get("button", "left"), the.args.get("modifiers", [])
+    count, button, modifiers = the.step.value("count"), the.step.value("button"), the.step.value("modifiers")
     if count > 2:
         options = {"clickCount": count, "button": button, "modifiers": modifiers}
         return _code(f"await page.{the.target()}.click({literal(options)});")
@@ -234,8 +234,8 @@ _TIMELESS = f"(error) => {{ if ({_IS_TIMEOUT}) return null; throw error; }}"
 def _wait(the: _Context) -> Iterator[ToolCall]:
     target = cast("Target", the.step.target)  # the schema asks for one
     unless = target_of(the.args.get("unless", {}))
-    limit = milliseconds(min(the.poll_seconds, the.args.get("within_seconds", 30.0)))
-    be = the.args.get("be", "visible")
+    limit = milliseconds(min(the.poll_seconds, the.step.value("within_seconds")))
+    be = the.step.value("be")
     if page_script.observable(target) and (unless is None or page_script.observable(unless)):
         function = page_script.observer(target, be, unless, limit)
         return iter([ToolCall("browser_evaluate", {"function": function}, "wait")])
@@ -265,7 +265,7 @@ def _screenshot(the: _Context) -> Iterator[ToolCall]:
 
 def _download(the: _Context) -> Iterator[ToolCall]:
     path = literal(the.folder + file_name(the.text("as")))
-    limit = milliseconds(the.args.get("within_seconds", 30.0))
+    limit = milliseconds(the.step.value("within_seconds"))
     return _code(
         "const [download] = await Promise.all([",
         f"page.waitForEvent('download', {{ timeout: {limit} }}),",

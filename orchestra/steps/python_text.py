@@ -26,15 +26,15 @@ def _on_element(method: str, *fields: str) -> Callable[[Step, Mapping[str, Any]]
     return text
 
 
-def _python_goto(_step: Step, args: Mapping[str, Any]) -> str:
-    until = args.get("until", "load")
+def _python_goto(step: Step, args: Mapping[str, Any]) -> str:
+    until = step.value("until")
     return f"page.goto({args['url']!r}{'' if until == 'load' else f', wait_until={until!r}'})"
 
 
 def _python_click(step: Step, args: Mapping[str, Any]) -> str:
     given = [
-        f"click_count={args['count']!r}" if args.get("count", 1) != 1 else "",
-        f"button={args['button']!r}" if args.get("button", "left") != "left" else "",
+        f"click_count={args['count']!r}" if step.value("count") != 1 else "",
+        f"button={args['button']!r}" if step.value("button") != "left" else "",
         f"modifiers={args['modifiers']!r}" if args.get("modifiers") else "",
     ]
     return f"{_here(step)}.click({', '.join(filter(None, given))})"
@@ -73,7 +73,7 @@ def _assertion(name: str, wanted: Any) -> Iterator[tuple[str, str]]:
 
 
 def _python_expect(step: Step, args: Mapping[str, Any]) -> str:
-    timeout = f"timeout={milliseconds(args.get('within_seconds', 5.0))}"
+    timeout = f"timeout={milliseconds(step.value('within_seconds'))}"
     calls = []
     for part, wanted_of in args["page"].items() if "page" in args else ():
         for name, wanted, negated in conditions(wanted_of):
@@ -88,12 +88,12 @@ def _python_expect(step: Step, args: Mapping[str, Any]) -> str:
 
 
 def _python_wait(step: Step, args: Mapping[str, Any]) -> str:
-    given = f"state={args.get('be', 'visible')!r}, timeout={milliseconds(args.get('within_seconds', 30.0))}"
+    given = f"state={step.value('be')!r}, timeout={milliseconds(step.value('within_seconds'))}"
     marker = target_of(args.get("unless", {}))
     if marker is None:
         return f"{_here(step)}.wait_for({given})"
     sign = f"page{python_locator(marker)}"
-    first = f"{_here(step)}.or_({sign}).first" if args.get("be", "visible") == "visible" else _here(step)
+    first = f"{_here(step)}.or_({sign}).first" if step.value("be") == "visible" else _here(step)
     return f"{first}.wait_for({given}); expect({sign}).not_to_be_visible(timeout=1)"
 
 
@@ -118,7 +118,7 @@ def _python_screenshot(step: Step, args: Mapping[str, Any]) -> str:
 
 
 def _python_download(step: Step, args: Mapping[str, Any]) -> str:
-    timeout = f"timeout={milliseconds(args.get('within_seconds', 30.0))}"
+    timeout = f"timeout={milliseconds(step.value('within_seconds'))}"
     return (
         f"with page.expect_download({timeout}) as download: {_here(step)}.click()  # kept as {file_name(args['as'])!r}"
     )
@@ -133,14 +133,14 @@ def _python_viewport(_step: Step, args: Mapping[str, Any]) -> str:
     return f"page.set_viewport_size({{'width': {args['width']!r}, 'height': {args['height']!r}}})"
 
 
-def _python_http(_step: Step, args: Mapping[str, Any]) -> str:
+def _python_http(step: Step, args: Mapping[str, Any]) -> str:
     body = {"json": "json", "form": "data", "body": "content"}
     given = [
         repr(args["method"]),
         repr(args["url"] if "base" not in args else f"${{{args['base']}.url}}{args['url']}"),
         *([f"headers={args['headers']!r}"] if args.get("headers") else []),
         *(f"{keyword}={args[name]!r}" for name, keyword in body.items() if name in args),
-        f"timeout={args.get('within_seconds', 30.0):g}",
+        f"timeout={step.value('within_seconds'):g}",
     ]
     return f"httpx.request({', '.join(given)})"
 

@@ -109,6 +109,10 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     target: Target | None = None
     args: dict[str, Any] = {}
 
+    def value(self, name: str) -> Any:
+        """Return an argument, else its default: a step that was made without the compiler may lack it."""
+        return self.args[name] if name in self.args else DEFAULTS[self.verb][name]
+
 
 _WITHIN = Field("within_seconds", SECONDS, "the time to wait for it", 10, default=5.0)
 _FOR_ELEMENT = Field(
@@ -529,6 +533,11 @@ _ALL: tuple[Verb, ...] = (
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for verb in _ALL}
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    verb.name: {field.name: field.default for field in verb.fields if field.default is not None} for verb in _ALL
+}
+"""The defaults of each verb, by field."""
 
 
 def row_of(table: Mapping[str, Row], verb: str, module: str) -> Row:

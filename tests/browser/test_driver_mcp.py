@@ -11,6 +11,7 @@ from orchestra.runtime.driver.mcp.verbs import VERBS
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.both import CODE, EVALUATE, OPEN, failed, passed
 from tests.support.expectations import CASES, PAGE
+from tests.support.site import page
 
 browser = pytest.mark.browser
 SEND, BOX = {"role": "button", "name": "Send"}, {"label": "Message", "exact": True}
@@ -336,7 +337,20 @@ def test_an_element_that_is_not_there(both, to):
 
 @browser
 def test_expect_waits_for_the_change(both):
-    _, mcp = passed(both(press("Slow"), expect({"testid": "slow"}, {"have_text": "there"}, 10)))
+    passed(both(press("Slow"), expect({"testid": "slow"}, {"have_text": "there"}, 10)))
+
+
+@browser
+def test_expect_asks_again_until_it_holds(both):
+    """The value changes once it was looked at, however long the machine takes to ask."""
+    changes = """() => {
+        const box = document.querySelector('#box');
+        let value = 'old';
+        Object.defineProperty(box, 'value', { get() { setTimeout(() => { value = 'there' }, 100); return value } });
+    }"""
+    box = page("<input id=box>")
+    mcp = both.run("mcp", [box, {"evaluate": changes}, expect({"css": "#box"}, {"have_value": "there"}, 30)])
+    assert mcp.outcome == "passed", mcp.failure
     assert mcp.steps[-1].polls > 0
     assert mcp.steps[-1].lag_seconds > 0
 

@@ -47,8 +47,11 @@ def site():
 
 
 @pytest.fixture(scope="module")
-def warm():
+def warm(tmp_path_factory, chromium, site):
+    """A driver with a session: each test is behind another, whichever of them is the first of its worker."""
     driver = McpDriver(os.environ, patience_seconds=2.0)
+    ran = Ran(driver, tmp_path_factory.mktemp("first"), chromium, {"url": site.url, "other": site.other})
+    passed(ran(OPEN, HEADING))
     yield driver
     driver.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import corpus
-from tests.support.corpus import BYTES, NAMES, Scan
+from tests.support.corpus import BYTES, NAMES, RAW, TEXTS, Scan, shown
 from tests.support.project import SuiteProject
 
 pytestmark = pytest.mark.browser
@@ -108,6 +108,16 @@ def missing(place: str, found: dict[str, set[int]]) -> set[str]:
     return {NAMES[number] if number in ALL else "utf-16" for number in numbers}
 
 
+def test_the_scanner_knows_each_form():
+    texts = {
+        **{name: text.encode() for name, text in TEXTS.items()},
+        **{name: form(RAW) for name, form in BYTES.items()},
+    }
+    assert [name for name, text in texts.items() if shown(text) is None] == []
+    assert shown(b"a page without any") is None
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("place", PLACES)
 def test_the_scanner_finds_each_form_where_nothing_is_masked(control, place):
     assert missing(place, control.scan.open) == CUT.get(place, set())

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.errors import UsageError
 from orchestra.runtime.attempt import needs_browser
+from orchestra.runtime.driver import http as driver_http
 from orchestra.runtime.driver.content import Looked, judge_csv, judge_file, judge_text, same
 from orchestra.runtime.driver.contract import StepError
 from orchestra.runtime.driver.http import Http
@@ -167,6 +169,11 @@ def test_nobody_listens(run):
 def test_a_reply_that_never_ends_is_cut_off_at_its_limit(run, path):
     told = failure(run({"http": {"GET": path, "base": "s", "within_seconds": 0.3}}), "failed", "connection")
     assert told.message.endswith(f"{path}: no whole reply within 0.3 s")
+
+
+def test_a_part_of_a_reply_is_none_whoever_sees_that_the_time_is_over(url):
+    with httpx.Client(trust_env=False) as client, pytest.raises((TimeoutError, httpx.TimeoutException)):
+        driver_http._fetch(client, f"{url}/dribble", {"method": "GET"}, 0.3, 1.0)
 
 
 def test_the_time_of_the_test_bounds_the_request(run):

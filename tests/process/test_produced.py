@@ -6,24 +6,29 @@ that no run fills is a promise that nothing keeps.
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import inspect
 
+from orchestra.ledger import baseline
 from orchestra.ledger.event import CATALOGUE
 from orchestra.ledger.state import State
 from tests.process.test_tampering_reports import KEY, pem
+from tests.support.outages import backend, breaks
 from tests.support.project import ANY_LOAD, HEAD, py
-from tests.support.recordings import COUNTED, RECORDED, Ground
+from tests.support.recordings import COUNTED, FAILS, RECORDED, Ground, killed, newer, served
+from tests.support.servers import until
 
 Field = tuple[str, str]
 
-SLOW = "import os, sys, time; time.sleep(3 if os.path.exists('slow') else 0); open(sys.argv[1] + '/big', 'wb').write(bytes(300_000_000))"
+SLOW = "import os, sys, time; time.sleep(float(open('slow').read()) if os.path.exists('slow') else 0); open(sys.argv[1] + '/big', 'wb').write(bytes(100_000))"
 
 
 def signed_in_ci(ground: Ground) -> None:
@@ -36,11 +41,11 @@ def signed_in_ci(ground: Ground) -> None:
     assert ground.run("run", "--resume", "--workers", "1", USER="somebody").code == 1
 
 
-def baseline_before_a_checkpoint(ground: Ground) -> None:
-    """A rollback to a group that was completed again after the run had left its durations."""
-    ground.write(COUNTED.replace("groups:", f"baseline: {{{ANY_LOAD}}}\ngroups:", 1)).compile()
+def accepted_before_a_rollback(ground: Ground) -> None:
+    """A rollback to a group that was completed after a duration of the run had been accepted."""
+    ground.write(COUNTED.replace("groups:", f"baseline: {{{ANY_LOAD}}}\ngroups:", 1)).compile().ran(1, "run")
     (ground.root / "good").touch()
-    ground.ran(0, "run").ran(0, "rollback", "first").ran(0, "run", "--resume").ran(0, "rollback", "second")
+    ground.ran(0, "baseline", "accept", "a").ran(0, "run", "--resume").ran(0, "rollback", "second")
 
 
 def a_repeat_that_leaves_too_much(ground: Ground) -> None:
@@ -48,14 +53,112 @@ def a_repeat_that_leaves_too_much(ground: Ground) -> None:
     rule = f"baseline: {{min_runs: 2, slower_ratio: 2, slower_seconds: 1, confirm: 1, {ANY_LOAD}}}\n"
     argv = json.dumps(["python", "-c", SLOW, "${attempt.dir}"])
     ground.write(
-        f"{HEAD}{rule}tests:\n  a: {{command: {{argv: {argv}, attach: ['${{attempt.dir}}/big']}}}}\n"
+        f"{HEAD}{rule}tests:\n  a: {{evidence_limit_megabytes: 0.01, command: {{argv: {argv}, attach: ['${{attempt.dir}}/big']}}}}\n"
     ).compile()
     ground.ran(0, "run").ran(0, "run")
-    (ground.root / "slow").touch()
+    (ground.root / "slow").write_text(str(4 * max(*itertools.chain(*durations(ground))) + 2))
     ground.ran(0, "run")
 
 
-MORE = (signed_in_ci, baseline_before_a_checkpoint, a_repeat_that_leaves_too_much)
+def durations(ground: Ground) -> Iterable[Sequence[float]]:
+    """The durations that the runs have left."""
+    return baseline.load(ground.root / ".orchestra/s/durations.json").values()
+
+
+CASES = """<testsuite><testcase classname="cart" name="pays" time="1.5"><failure type="ValueError" message="refused"/>
+<error message="its tear-down failed, too"/><system-out>[[ATTACHMENT|bill.txt]]</system-out></testcase>
+<testcase classname="cart" name="signs" time="0.5"><flakyFailure message="too early"/></testcase></testsuite>"""
+
+
+def cases_of_a_wrapped_runner(ground: Ground) -> None:
+    """A case with all that a runner may report of it, excused, and compared with a test."""
+    ground.put(wrapped=f"import sys; open(sys.argv[1] + '/j.xml', 'w').write({CASES!r})")
+    argv = json.dumps(["python", "wrapped.py", "${attempt.dir}"])
+    ground.write(
+        f"{HEAD}tests:\n  a: {{{FAILS}}}\n  shop:\n    known_failures: [{{match: refused}}, {{match: tear-down}}]\n"
+        f"    command: {{argv: {argv}, junit: '${{attempt.dir}}/j.xml', cases: {{'cart*pays': {{of: a}}}}}}\n"
+    ).compile().ran(1, "run")
+
+
+def fails_before_and_twice(ground: Ground) -> None:
+    """A test that fails in its `before`, and one that has two retries."""
+    refused = "http: {GET: 'http://127.0.0.1:1/', within_seconds: 0.1}"
+    ground.write(
+        f"{HEAD}tests:\n  a: {{before: [{{{refused}}}], steps: [{{set: {{x: 1}}}}]}}\n"
+        f"  b: {{retries: {{max: 2, on: [failed]}}, {FAILS}}}\n"
+    ).compile().ran(1, "run")
+
+
+DEEP = "import gzip, sys; data = b'x'\nfor _ in range(9): data = gzip.compress(data)\nopen(sys.argv[1] + '/c.gz', 'wb').write(data)"
+
+
+def a_file_that_cannot_be_searched(ground: Ground) -> None:
+    """A file that is packed too often, in a run with a secret."""
+    argv = json.dumps(["python", "-c", DEEP, "${attempt.dir}"])
+    ground.write(
+        f"{HEAD}secrets: [TOKEN]\ntests:\n  a: {{command: {{argv: {argv}, attach: ['${{attempt.dir}}/c.gz']}}}}\n"
+    ).compile()
+    assert ground.run("run", TOKEN="a-long-value-that-is-secret").code == 0
+
+
+def killed_when_the_workers_are_more(ground: Ground) -> None:
+    """The state of a run that a SIGKILL ended once the load of the machine had changed the number of its workers."""
+    tests = "".join(
+        f"  t{number}: {py('import time; time.sleep(600)')}\n" for number in range(2 * (os.cpu_count() or 1))
+    )
+    ground.write(f"{HEAD.replace('workers: 2', 'workers: auto')}tests:\n{tests}").compile()
+    free = {f"orchestra.runtime.engine.slots.{name}_PERCENT": 101.0 for name in ("ROOM", "FULL")}
+    process = ground.start("run", limits=free)
+    until(lambda: '"reason":"' in ledger_of(ground), "a sample with another number of workers")
+    process.kill()
+    process.communicate()
+    ground.run("status")
+
+
+def killed_after_a_recovery(ground: Ground) -> None:
+    """The state of a run that a SIGKILL ended once a server had been started again."""
+    waits = py("import pathlib, time; pathlib.Path('here').touch(); time.sleep(600)")[1:-1]
+    served(
+        ground, backend(), f"  a: {{{breaks('kill', seconds=2.0)}\n  b: {{after: [a], requires: [backend], {waits}}}\n"
+    )
+    process = ground.began("run", file="here")
+    process.kill()
+    process.communicate()
+    ground.run("status")
+
+
+def ledger_of(ground: Ground) -> str:
+    """The resource samples of the only run, as far as they were written."""
+    [file, *_] = [*(ground.root / ".orchestra/s/runs").glob("2*/events.jsonl"), None]
+    lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    return "\n".join(line for line in lines if '"type":"resource' in line)
+
+
+def looked_at_while_an_incident_is_open(ground: Ground) -> None:
+    """The state of a run that a SIGKILL ended while an incident was open."""
+    killed(ground)
+    ground.run("status")
+
+
+def looked_at_by_an_older_version(ground: Ground) -> None:
+    """The state of a run of a newer version."""
+    newer(ground)
+    (ground.folder / "state.json").unlink()
+    assert ground.run("status").code == 0
+
+
+MORE = (
+    signed_in_ci,
+    accepted_before_a_rollback,
+    a_repeat_that_leaves_too_much,
+    cases_of_a_wrapped_runner,
+    fails_before_and_twice,
+    a_file_that_cannot_be_searched,
+    killed_when_the_workers_are_more,
+    killed_after_a_recovery,
+    looked_at_while_an_incident_is_open,
+    looked_at_by_an_older_version,
+)
 
 
 def fields(kind: inspect.Type) -> Iterator[Field]:
@@ -133,11 +236,6 @@ def produced(tmp_path_factory) -> tuple[set[str], set[Field]]:
 
 @pytest.mark.nightly
 @pytest.mark.browser
-@pytest.mark.xfail(
-    strict=True,
-    reason="no suite here has cases of a wrapped runner, a failure in `before`, two retries left, a dropped file of a "
-    "repeat, or a recovery bound: 21 fields are not seen to be filled",
-)
 def test_each_type_of_event_and_each_field_is_produced(produced):
     types, known = produced
     assert sorted(set(BODIES) - types) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,7 +22,15 @@ ASIDE = {"download": {EVALUATE}}  # which of two limits it was is asked of the p
 EVIDENCE = {"browser_take_screenshot", "browser_console_messages", "browser_network_requests"}
 
 
-Drivers = dict[str, tuple[Driver, Http]]
+class Warm(NamedTuple):
+    """A driver with its client of `http` steps, and the thread that owns both."""
+
+    driver: Driver
+    http: Http
+    thread: ThreadPoolExecutor
+
+
+Drivers = dict[str, Warm]
 
 
 class Both:
@@ -31,21 +41,27 @@ class Both:
         self._down = unused_address()
         self.tools = {}
 
-    def run(self, name, said, **options):
+    def _carry_out(self, name: str, said: list, options: dict) -> Result:
         folder = self._folder / name
         folder.mkdir()
         for file, text in (("a.txt", "first"), ("b.txt", "second")):
             (folder / file).write_text(text)
         names = {"s.url": self._url, "down.url": self._down}
         asked = request(folder, said, browser=self._chromium, driver=name, names=names, evidence="always", **options)
-        result = carry_out(asked, *self._warm[0][name])
+        result = carry_out(asked, self._warm[name].driver, self._warm[name].http)
         assert msgspec.json.decode(msgspec.json.encode(result), type=Result) == result  # a worker sends it
         return result
 
+    def _begin(self, name: str, said: list, options: dict) -> Future[Result]:
+        return self._warm[name].thread.submit(self._carry_out, name, said, options)
+
+    def run(self, name: str, said: list, **options) -> Result:
+        """Run steps through one driver."""
+        return self._begin(name, said, options).result()
+
     def __call__(self, *said, opened=True, **options):
         told = [OPEN, *said] if opened else list(said)
-        beside = self._warm[1].submit(self.run, "mcp", told, **options)
-        cli, mcp = self.run("playwright", told, **options), beside.result()
+        cli, mcp = (begun.result() for begun in [self._begin(name, told, options) for name in ("playwright", "mcp")])
         assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure)
         self.tools = {}
         for line in map(json.loads, (self._folder / "mcp" / "mcp.jsonl").read_text().splitlines()):

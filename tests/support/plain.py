@@ -87,10 +87,13 @@ def _page_step(page: Page, verb: str, body: dict[str, Any]) -> None:
 
 
 def _back(page: Page) -> None:
-    """Go back. Playwright returns None without a page to go back to, and for a page that differs by `#` alone."""
-    before = page.url
-    if page.go_back(timeout=MS) is None and page.url == before != "about:blank":
+    """Go back. Playwright returns None without a page to go back to, and for a blank page and one that differs by `#`."""
+    session = page.context.new_cdp_session(page)
+    first = session.send("Page.getNavigationHistory")["currentIndex"] == 0
+    session.detach()
+    if first:
         raise _RefusedError("no page to go back to")
+    page.go_back(timeout=MS)
 
 
 def _press(keyboard: Keyboard, key: str) -> None:

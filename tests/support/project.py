@@ -88,6 +88,11 @@ main()
 """Runs the command line with other values of constants: a program of Python, for `-c`."""
 
 
+def shortened(limits: Mapping[str, float]) -> list[str]:
+    """Return the first words of a command line of `orchestra` with other values of constants."""
+    return [sys.executable, "-P", "-c", SHORTER, json.dumps(limits)]
+
+
 @dataclass(frozen=True)
 class SuiteProject:
     """A project root with a `pyproject.toml` that marks it."""
@@ -118,7 +123,7 @@ class SuiteProject:
             words: the command line.
             env: variables on top of the environment.
         """
-        return self._run([sys.executable, "-P", "-c", SHORTER, json.dumps(limits), *words], env)
+        return self._run([*shortened(limits), *words], env)
 
     def doit(self, *words: str, **env: str) -> Ended:
         """`doit …`, to its end."""
@@ -130,10 +135,10 @@ class SuiteProject:
         argv = ["git", *identity, "-c", "init.defaultBranch=main", *words]
         return subprocess.run(argv, cwd=self.root, check=True, capture_output=True, text=True).stdout
 
-    def start(self, *words: str, **env: str) -> subprocess.Popen[str]:
-        """`orchestra …`, under way."""
+    def start(self, *words: str, limits: Mapping[str, float] | None = None, **env: str) -> subprocess.Popen[str]:
+        """`orchestra …`, under way; with `limits` as `shortened`."""
         return subprocess.Popen(
-            [sys.executable, "-m", "orchestra", *words],
+            [*(shortened(limits) if limits else [sys.executable, "-m", "orchestra"]), *words],
             cwd=self.root,
             env=environment(**env),
             stdout=subprocess.PIPE,

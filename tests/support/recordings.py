@@ -487,6 +487,7 @@ def newer(ground: Ground) -> None:
             one["body"] |= {"events": seq - 1, "head": before}
         bare = {**one, "seq": seq, "prev": before}
         del bare["hash"]
+        bare.pop("mac", None)  # of the key of this user, over the hash that was
         before = digest(bare)
         lines += canonical({**bare, "hash": before}) + b"\n"
     file.write_bytes(lines)

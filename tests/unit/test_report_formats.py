@@ -106,6 +106,23 @@ def test_a_run_that_selected_nothing_is_written_all_the_same():
     assert json.loads(ctrf(report, FOLDER))["results"]["tests"] == []
 
 
+# ----------------------------------------------------------------------------------------------------------- every form
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(
+    "text", ["a\nFORGED", "a\r\nFORGED", "a\x85FORGED", "a\u2028FORGED", "\x1b[31mFORGED", "\u202eFORGED"]
+)
+def test_no_text_of_a_run_begins_a_line_or_is_hidden(name, text):
+    form = FORMS[name]
+    made = form.make(hostile_report(text), FOLDER)
+    assert not re.search("[\x1b\u202e]", made)
+    if form.file.endswith(".json"):
+        json.loads(made)
+    elif form.file.endswith(".xml"):
+        ET.fromstring(made)
+    elif not form.file.endswith(".html"):  # its tests are below; in all others a line is a statement
+        assert [line for line in made.splitlines() if line.startswith("FORGED")] == []
+
+
 # ------------------------------------------------------------------------------------------------------------------ XML
 def test_what_fails_the_run_is_red_in_junit_and_in_ctrf():
     for verdict in ("failed", "timeout", "error", "blocked", "interrupted"):

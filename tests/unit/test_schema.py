@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import jsonschema
 import pytest
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from orchestra.compiler import include
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.schema import explain, models, validate
+from orchestra.compiler.schema import spec as spec_types
 from orchestra.compiler.schema.violation import RULES, Finding, Violation, findings, quoted_value
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import closest, did_you_mean
@@ -350,3 +351,21 @@ def test_closest_does_not_depend_on_the_order(name: str, known: list[str], rando
     random.shuffle(shuffled)
     assert closest(name, known) == closest(name, shuffled)
     assert closest(name, known) in {*known, None}
+
+
+# -------------------------------------------------------------------------------------------------------------- defaults
+
+
+def test_the_defaults_of_keys_are_those_of_the_plan():
+    seen = set()
+    for typed, defaults in spec_types.DEFAULTS.items():
+        hints = get_type_hints(typed, include_extras=True)
+        for name, hint in hints.items():
+            key = next(one for one in (hint, *get_args(hint)) if hasattr(one, "__metadata__")).__metadata__[0]
+            if key.default is spec_types.PLAN:
+                value = SCHEMA["$defs"][typed.__name__.removesuffix("Spec")]["properties"][name]["default"]
+                planned = defaults[name]
+                assert value == (list(planned) if isinstance(planned, tuple) else planned), (typed, name)
+                seen.add((typed.__name__, name))
+    assert {("LiveSpec", "failures"), ("BackoffSpec", "jitter"), ("CommandSpec", "exit_codes")} <= seen
+    assert len(seen) > 40

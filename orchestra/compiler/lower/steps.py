@@ -10,7 +10,7 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.schema.spec import CommandSpec, Spec, StepSpec
 from orchestra.plan import Command
 from orchestra.steps.target import KINDS, NARROWING, target_of
-from orchestra.steps.vocabulary import BODIES, HTTP_METHODS, VERBS, Step, as_text
+from orchestra.steps.vocabulary import BODIES, DEFAULTS, HTTP_METHODS, VERBS, Step, as_text
 
 Known = Mapping[str, Any]
 T = TypeVar("T", str, float)
@@ -18,10 +18,6 @@ T = TypeVar("T", str, float)
 _TARGET_KEYS = frozenset(KINDS) | frozenset(NARROWING)
 _FRACTIONS = {
     verb.name: tuple(field.name for field in verb.fields if field.schema.get("type") == "number")
-    for verb in VERBS.values()
-}
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    verb.name: {field.name: field.default for field in verb.fields if field.default is not None}
     for verb in VERBS.values()
 }
 
@@ -87,7 +83,7 @@ def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
     filled = fill(mapping, known) if names.may_hold(body) else mapping
     if filled is not mapping and not _only_texts(filled):
         filled = as_text(filled, BODIES[verb], resolve.scalar_text)
-    args = _DEFAULTS[verb].copy()
+    args = DEFAULTS[verb].copy()
     if kind.target == "none":
         args.update(filled)
     else:

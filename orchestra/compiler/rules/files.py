@@ -10,13 +10,13 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.steps import outer, text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.schema.spec import Spec, TestSpec
-from orchestra.plan import REPORT_KINDS
+from orchestra.plan import REPORT_KINDS, Outputs
 from orchestra.yamltext.document import Path
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 # A file system allows 255; orchestra adds a prefix and an ending.
 MOST_NAME_BYTES = 200
-_DEFAULT_OUTPUTS = {"doit": "dodo.py", "commands": ".claude/commands"}
+_OUTPUTS = Outputs()
 
 
 def _outside(path: str) -> str:
@@ -84,11 +84,11 @@ def file_name(context: Context) -> Iterator[Problem]:
 def outputs(spec: Spec) -> dict[str, str]:
     """Return the paths of the files that a spec compiles to, with their key of `compile`."""
     said: Mapping[str, str] = {key: str(value) for key, value in spec.get("compile", {}).items()}
-    folder = said.get("commands", _DEFAULT_OUTPUTS["commands"])
+    folder = said.get("commands", _OUTPUTS.commands)
     commands = [method["command"] for method in spec.get("methods", {}).values() if "command" in method]
     commands = commands if spec.get("methods") else ["test_cli_full"]
     return {
-        said.get("doit", _DEFAULT_OUTPUTS["doit"]): "doit",
+        said.get("doit", _OUTPUTS.doit): "doit",
         said.get("docs", f"docs/{spec['suite']}.md"): "docs",
         **{f"{folder.rstrip('/')}/{name}.md": "commands" for name in commands},
     }

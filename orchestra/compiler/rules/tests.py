@@ -10,7 +10,7 @@ from typing import Any
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
 from orchestra.compiler.schema.spec import SpeedSpec
-from orchestra.plan import ENGINES
+from orchestra.plan import ENGINES, Test
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import did_you_mean
 from orchestra.yamltext.document import Path
@@ -164,7 +164,7 @@ def idle_retries(context: Context) -> Iterator[Problem]:
             yield Problem(context.place((*path, "on"), key=True), '"on" has no effect while "max" is 0', "write max: 1")
 
 
-_DEFAULT_TIMEOUT = 120.0
+_DEFAULT_TIMEOUT = Test("", "", ()).timeout_seconds
 _WAITS = tuple(verb.name for verb in VERBS.values() if any(field.name == "within_seconds" for field in verb.fields))
 
 

@@ -20,7 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from orchestra.compiler.schema import probes, steps
-from orchestra.compiler.schema.spec import AT_MOST_ONE, EXACTLY_ONE, PROBED, Key, Spec
+from orchestra.compiler.schema.spec import AT_MOST_ONE, DEFAULTS, EXACTLY_ONE, PLAN, PROBED, Key, Spec
 from orchestra.plan import FORMAT, Plan
 from orchestra.probes.table import PROBES
 
@@ -50,7 +50,7 @@ def _model(typed: type) -> type[BaseModel]:
     hints = get_type_hints(typed, include_extras=True)
     # A base that is not total is joined by keys of its own kind only, so that the class's own word holds for all keys.
     total: bool = typed.__total__  # type: ignore[attr-defined]
-    fields = {_attribute(name): _field(name, hint, total=total) for name, hint in hints.items()}
+    fields = {_attribute(name): _field(typed, name, hint, total=total) for name, hint in hints.items()}
     name = typed.__name__.removesuffix("Spec") or "Spec"
     # A probe is no key of the model: the schema alone checks it.
     extra: Literal["allow", "forbid"] = "allow" if typed in PROBED else "forbid"
@@ -76,13 +76,14 @@ def _finish(typed: type, schema: dict[str, Any]) -> None:
         schema["oneOf"] = [*one, {"not": {"anyOf": one}}]
 
 
-def _field(name: str, hint: Any, *, total: bool) -> tuple[Any, Any]:
+def _field(typed: type, name: str, hint: Any, *, total: bool) -> tuple[Any, Any]:
     annotated = get_args(hint)[0] if get_origin(hint) is Required else hint
     required = total or get_origin(hint) is Required
     key: Key = annotated.__metadata__[0]
     extra: dict[str, Any] = {}
-    if key.default is not None:
-        extra["default"] = key.default
+    default = _default(typed, name) if key.default is PLAN else key.default
+    if default is not None:
+        extra["default"] = default
     if key.names:
         extra["propertyNames"] = {"pattern": key.names}
     if key.single:
@@ -99,6 +100,14 @@ def _field(name: str, hint: Any, *, total: bool) -> tuple[Any, Any]:
         json_schema_extra=extra,
     )
     return _bound(annotated.__origin__, key), info
+
+
+def _default(typed: type, name: str) -> Any:
+    """Return a default of the plan as a spec writes it; None for a mapping that inherits it from another one."""
+    value = DEFAULTS.get(typed, {}).get(name)
+    if isinstance(value, float):
+        return _whole(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _bound(hint: Any, key: Key | None) -> Any:

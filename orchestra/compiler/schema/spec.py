@@ -9,12 +9,36 @@ Longer than other modules because it is one table without logic.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple, Required, TypeAlias, TypedDict
+from typing import Annotated, Any, Final, Literal, NamedTuple, Required, TypeAlias, TypedDict
 
 from orchestra.drivers import DRIVERS
 from orchestra.layers import Level
 from orchestra.names import ENV_NAME
-from orchestra.plan import Engine
+from orchestra.plan import (
+    ENGINES,
+    Backoff,
+    Baseline,
+    Command,
+    Component,
+    Engine,
+    Errors,
+    Gate,
+    Job,
+    KnownFailure,
+    Live,
+    Method,
+    Outputs,
+    Part,
+    Probe,
+    Ready,
+    Retry,
+    Rung,
+    Service,
+    Test,
+)
+
+PLAN: Final = object()
+"""In place of a default: that of the plan, for the key of the same mapping and name in `DEFAULTS`."""
 
 
 class Key(NamedTuple):
@@ -26,7 +50,7 @@ class Key(NamedTuple):
         pattern, minimum, above, min_items: bounds, as in JSON Schema (`above` is exclusiveMinimum).
         names: the pattern of the keys where the value is a mapping with free keys.
         ref: the definition that replaces the schema of the type (the step language).
-        default: the value if the key is absent, for the docs.
+        default: the value if the key is absent, for the docs; `PLAN` where the plan has it.
         single: the value is a mapping with exactly one key.
         choices: the allowed texts, where a table has them.
     """
@@ -68,34 +92,34 @@ Argv: TypeAlias = list[str]
 StepSpec: TypeAlias = dict[str, Any] | str
 
 RUN_DOC = "the program and its arguments, one item each; no shell splits or expands them"
-CWD = Key("the working folder, relative to the project root", "web", default=".")
+CWD = Key("the working folder, relative to the project root", "web", default=PLAN)
 ENV = Key("environment variables, added to the inherited ones", {"MODEL": "stub"}, names=ENV_NAME)
 BUILD = Key(
     "globs of the files of its build (default: the files that `run` names, and the modules that Python files among them import)",
     ["app/**"],
 )
-SHELL = Key("pass the only item of the list to `sh -c`; shown in the plan", True, default=False)
+SHELL = Key("pass the only item of the list to `sh -c`; shown in the plan", True, default=PLAN)
 
 
 class ReadySpec(TypedDict, total=False):
     """The condition under which a component is ready."""
 
-    within_seconds: Annotated[float, Key("the limit for becoming ready after the start", 60, above=0, default=60)]
-    successes: Annotated[int, Key("consecutive passes that count as ready", 1, minimum=1, default=1)]
+    within_seconds: Annotated[float, Key("the limit for becoming ready after the start", 60, above=0, default=PLAN)]
+    successes: Annotated[int, Key("consecutive passes that count as ready", 1, minimum=1, default=PLAN)]
 
 
 class LiveSpec(TypedDict, total=False):
     """The probe that watches a component during the tests."""
 
-    every_seconds: Annotated[float, Key("the period of the probe", 5, above=0, default=5)]
-    failures: Annotated[int, Key("consecutive misses that open an incident", 3, minimum=1, default=3)]
+    every_seconds: Annotated[float, Key("the period of the probe", 5, above=0, default=PLAN)]
+    failures: Annotated[int, Key("consecutive misses that open an incident", 3, minimum=1, default=PLAN)]
 
 
 class StopSpec(TypedDict, total=False):
     """The end of a service."""
 
-    signal: Annotated[Literal["TERM", "INT", "QUIT", "HUP", "KILL"], Key("the first signal", "TERM", default="TERM")]
-    grace_seconds: Annotated[float, Key("the time before KILL", 5, minimum=0, default=5)]
+    signal: Annotated[Literal["TERM", "INT", "QUIT", "HUP", "KILL"], Key("the first signal", "TERM", default=PLAN)]
+    grace_seconds: Annotated[float, Key("the time before KILL", 5, minimum=0, default=PLAN)]
 
 
 class ServiceSpec(TypedDict, total=False):
@@ -105,7 +129,7 @@ class ServiceSpec(TypedDict, total=False):
     shell: Annotated[bool, SHELL]
     cwd: Annotated[str, CWD]
     env: Annotated[dict[str, str], ENV]
-    host: Annotated[str, Key("the address that it listens on", "127.0.0.1", default="127.0.0.1")]
+    host: Annotated[str, Key("the address that it listens on", "127.0.0.1", default=PLAN)]
     port: Annotated[int, Key("its only port", 8000, minimum=1)]
     port_range: Annotated[
         str, Key("ports to choose from; the first free one becomes `${port}`", "8000-8003", pattern=PORT_RANGE)
@@ -135,25 +159,25 @@ class JobSpec(TypedDict, total=False):
     shell: Annotated[bool, SHELL]
     cwd: Annotated[str, CWD]
     env: Annotated[dict[str, str], ENV]
-    timeout_seconds: Annotated[float, Key("its time limit", 300, above=0, default=300)]
+    timeout_seconds: Annotated[float, Key("its time limit", 300, above=0, default=PLAN)]
     inputs: Annotated[list[str], BUILD]
 
 
 class BackoffSpec(TypedDict, total=False):
     """Retries and the waits between them."""
 
-    max: Annotated[int, Key("retries after the first try", 5, minimum=0, default=5)]
-    initial_seconds: Annotated[float, Key("the first wait", 0.2, above=0, default=0.2)]
-    factor: Annotated[float, Key("the factor from each wait to the next", 2, minimum=1, default=2)]
-    max_seconds: Annotated[float, Key("the longest wait", 5, above=0, default=5)]
-    jitter: Annotated[float, Key("spread of each wait, as a fraction of it", 0.1, minimum=0, default=0.1)]
+    max: Annotated[int, Key("retries after the first try", 5, minimum=0, default=PLAN)]
+    initial_seconds: Annotated[float, Key("the first wait", 0.2, above=0, default=PLAN)]
+    factor: Annotated[float, Key("the factor from each wait to the next", 2, minimum=1, default=PLAN)]
+    max_seconds: Annotated[float, Key("the longest wait", 5, above=0, default=PLAN)]
+    jitter: Annotated[float, Key("spread of each wait, as a fraction of it", 0.1, minimum=0, default=PLAN)]
 
 
 class RepairSpec(TypedDict, total=False):
     """A repair: a command as a recovery step."""
 
     run: Required[Annotated[Argv, Key(RUN_DOC, ["npm", "install"], min_items=1)]]
-    timeout_seconds: Annotated[float, Key("its time limit", 120, above=0, default=300)]
+    timeout_seconds: Annotated[float, Key("its time limit", 120, above=0, default=PLAN)]
 
 
 class IdentitySpec(TypedDict, total=False):
@@ -177,7 +201,7 @@ class ComponentSpec(TypedDict, total=False):
         Key(
             "if it fails, end the run with exit code 3; with `false` skip the tests that require it, with a reason",
             False,
-            default=True,
+            default=PLAN,
         ),
     ]
     job: Annotated[
@@ -222,10 +246,10 @@ class ComponentSpec(TypedDict, total=False):
     ]
     fail_back: Annotated[
         bool,
-        Key("try the primary again after the cool-down, once no test uses the failover", True, default=False),
+        Key("try the primary again after the cool-down, once no test uses the failover", True, default=PLAN),
     ]
     cool_down_seconds: Annotated[
-        float, Key("the time on the failover before the primary is tried again", 60, above=0, default=60)
+        float, Key("the time on the failover before the primary is tried again", 60, above=0, default=PLAN)
     ]
     identity: Annotated[
         Literal["none"] | IdentitySpec,
@@ -239,18 +263,18 @@ class ComponentSpec(TypedDict, total=False):
 class ErrorsSpec(TypedDict, total=False):
     """The effect of errors outside assertions: `fail`, `warn` or `ignore` (docs/errors.md)."""
 
-    page_errors: Annotated[Level, Key("exceptions in a page that no script caught", "fail", default="warn")]
-    console_errors: Annotated[Level, Key("messages of `console.error`", "fail", default="warn")]
+    page_errors: Annotated[Level, Key("exceptions in a page that no script caught", "fail", default=PLAN)]
+    console_errors: Annotated[Level, Key("messages of `console.error`", "fail", default=PLAN)]
     failed_requests: Annotated[
         Level,
-        Key("requests of a page without a response, or with a status of 400 or above", "ignore", default="warn"),
+        Key("requests of a page without a response, or with a status of 400 or above", "ignore", default=PLAN),
     ]
     http_5xx: Annotated[
-        Level, Key("responses of the tested app to a page with a status of 500 or above", "fail", default="warn")
+        Level, Key("responses of the tested app to a page with a status of 500 or above", "fail", default=PLAN)
     ]
-    open_dialogs: Annotated[Level, Key("dialogs of a page without a `dialog` step", "fail", default="warn")]
+    open_dialogs: Annotated[Level, Key("dialogs of a page without a `dialog` step", "fail", default=PLAN)]
     service_logs: Annotated[
-        Level, Key("log lines that match `log_patterns`, written during the test", "fail", default="warn")
+        Level, Key("log lines that match `log_patterns`, written during the test", "fail", default=PLAN)
     ]
     allow: Annotated[
         list[str],
@@ -275,10 +299,8 @@ _ERRORS = Key("the effect of errors outside assertions (docs/errors.md)", {"page
 class SessionSpec(TypedDict, total=False):
     """The browser session of a method."""
 
-    single: Annotated[bool, Key("one page for all tests of the method, in order", True, default=False)]
-    reset: Annotated[
-        Literal["storage", "page", "none"], Key("the clean-up between tests", "storage", default="storage")
-    ]
+    single: Annotated[bool, Key("one page for all tests of the method, in order", True, default=PLAN)]
+    reset: Annotated[Literal["storage", "page", "none"], Key("the clean-up between tests", "storage", default=PLAN)]
 
 
 class SpeedSpec(TypedDict, total=False):
@@ -297,7 +319,7 @@ class MethodSpec(TypedDict, total=False):
         Literal["auto"] | int,
         Key("parallel tests; `auto` measures the capacity of the machine", "auto", minimum=1, default="auto"),
     ]
-    parallel: Annotated[bool, Key("run in parallel with the other methods, not after them", True, default=False)]
+    parallel: Annotated[bool, Key("run in parallel with the other methods, not after them", True, default=PLAN)]
     session: Annotated[SessionSpec, Key("its browser session", {"single": True, "reset": "storage"})]
     poll_seconds: Annotated[
         float,
@@ -305,7 +327,7 @@ class MethodSpec(TypedDict, total=False):
             "the longest single wait call; it returns as soon as the awaited change is visible",
             10,
             above=0,
-            default=10,
+            default=PLAN,
         ),
     ]
     command: Annotated[
@@ -326,14 +348,14 @@ class MethodSpec(TypedDict, total=False):
 class RetrySpec(TypedDict, total=False):
     """The retries of a test."""
 
-    max: Annotated[int, Key("further attempts", 1, minimum=0, default=0)]
+    max: Annotated[int, Key("further attempts", 1, minimum=0, default=PLAN)]
     on: Annotated[
         list[Literal["failed", "timeout", "connection", "crash"]],
         Key(
             "the causes to retry",
             ["timeout", "connection"],
             min_items=1,
-            default=["timeout", "connection", "crash"],
+            default=PLAN,
         ),
     ]
 
@@ -385,22 +407,20 @@ class KnownFailureSpec(TypedDict, total=False):
         ]
     ]
     reason: Annotated[str, Key("the reason", "ticket 4711")]
-    strict: Annotated[
-        bool, Key("fail the test if it passes, so that an outdated entry is removed", True, default=False)
-    ]
+    strict: Annotated[bool, Key("fail the test if it passes, so that an outdated entry is removed", True, default=PLAN)]
 
 
 class DefaultsSpec(TypedDict, total=False):
     """The defaults of every test."""
 
-    timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0, default=120)]
+    timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0, default=PLAN)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("the number of retries, and the causes to retry", {"max": 1})]
-    browser: Annotated[Engine, Key("the browser", "chromium", default="chromium")]
+    browser: Annotated[Engine, Key("the browser", "chromium", default=PLAN)]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
     evidence: Annotated[
         Evidence,
-        Key("when screenshot, text, console and network of the page are saved", "on_failure", default="on_failure"),
+        Key("when screenshot, text, console and network of the page are saved", "on_failure", default=PLAN),
     ]
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]
@@ -442,7 +462,7 @@ class CommandSpec(TypedDict, total=False):
     shell: Annotated[bool, SHELL]
     cwd: Annotated[str, CWD]
     env: Annotated[dict[str, str], ENV]
-    exit_codes: Annotated[list[int], Key("the exit codes that pass", [0], min_items=1, default=[0])]
+    exit_codes: Annotated[list[int], Key("the exit codes that pass", [0], min_items=1, default=PLAN)]
     junit: Annotated[str, Key("the JUnit file that it writes: its cases are recorded", "${attempt.dir}/junit.xml")]
     playwright_json: Annotated[
         str,
@@ -484,7 +504,7 @@ class TestSpec(_Finally, total=False):
     ]
     tags: Annotated[list[str], Key("tags to select by", ["smoke"])]
     methods: Annotated[list[str], Key("the methods that run it (default: all that can)", ["cli"], min_items=1)]
-    browser: Annotated[Engine, Key("the browser", "firefox", default="chromium")]
+    browser: Annotated[Engine, Key("the browser", "firefox", default=ENGINES[0])]
     timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("the number of retries, and the causes to retry", {"max": 1})]
@@ -548,15 +568,15 @@ class CollectSpec(TypedDict):
 class BaselineSpec(TypedDict, total=False):
     """The conditions of a regression."""
 
-    window: Annotated[int, Key("passes in a full baseline", 20, minimum=1, default=20)]
-    min_runs: Annotated[int, Key("the minimum of passes for a comparison", 5, minimum=2, default=5)]
+    window: Annotated[int, Key("passes in a full baseline", 20, minimum=1, default=PLAN)]
+    min_runs: Annotated[int, Key("the minimum of passes for a comparison", 5, minimum=2, default=PLAN)]
     slower_ratio: Annotated[
-        float, Key("the factor of the median above which a duration is slower", 1.25, above=1, default=1.25)
+        float, Key("the factor of the median above which a duration is slower", 1.25, above=1, default=PLAN)
     ]
     slower_seconds: Annotated[
-        float, Key("the seconds above the median above which a duration is slower", 0.5, minimum=0, default=0.5)
+        float, Key("the seconds above the median above which a duration is slower", 0.5, minimum=0, default=PLAN)
     ]
-    confirm: Annotated[int, Key("immediate repeats that must all be slower", 3, minimum=0, default=3)]
+    confirm: Annotated[int, Key("immediate repeats that must all be slower", 3, minimum=0, default=PLAN)]
     max_load_percent: Annotated[
         float,
         Key(
@@ -564,7 +584,7 @@ class BaselineSpec(TypedDict, total=False):
             "compared with no baseline and becomes a part of none; 100 or more for no limit",
             25,
             minimum=0,
-            default=25,
+            default=PLAN,
         ),
     ]
 
@@ -578,12 +598,12 @@ class GateSpec(TypedDict, total=False):
         ]
     ]
     for_seconds: Annotated[
-        float, Key("the time that it must be false before the gate fails (during)", 10, minimum=0, default=0)
+        float, Key("the time that it must be false before the gate fails (during)", 10, minimum=0, default=PLAN)
     ]
     on_fail: Annotated[
-        Literal["stop", "throttle", "warn", "block"], Key("the effect of a failure", "stop", default="block")
+        Literal["stop", "throttle", "warn", "block"], Key("the effect of a failure", "stop", default=PLAN)
     ]
-    severity: Annotated[Literal["error", "warn"], Key("whether a failure fails the run", "warn", default="error")]
+    severity: Annotated[Literal["error", "warn"], Key("whether a failure fails the run", "warn", default=PLAN)]
     message: Annotated[str, Key("the text of a failure; a metric in braces becomes its value", "{failed} tests failed")]
 
 
@@ -632,8 +652,8 @@ class KeepRunsSpec(TypedDict, total=False):
 class CompileSpec(TypedDict, total=False):
     """The paths of the compiled files, relative to the project root."""
 
-    doit: Annotated[str, Key("the doit task file; suites may share one", "dodo.py", default="dodo.py")]
-    commands: Annotated[str, Key("the folder of the slash commands", ".claude/commands", default=".claude/commands")]
+    doit: Annotated[str, Key("the doit task file; suites may share one", "dodo.py", default=PLAN)]
+    commands: Annotated[str, Key("the folder of the slash commands", ".claude/commands", default=PLAN)]
     docs: Annotated[str, Key("the page about the suite", "docs/market.md", default="docs/<suite>.md")]
 
 
@@ -726,6 +746,40 @@ class Spec(TypedDict, total=False):
     ]
     compile: Annotated[CompileSpec, Key("the paths of the compiled files", {"doit": "dodo.py"})]
 
+
+def _of(part: Part, **other: str) -> dict[str, Any]:
+    """Return the defaults of a part of the plan by name; `other` has the names of keys that are called otherwise there."""
+    return {
+        **{name: getattr(part, name) for name in part.__struct_fields__},
+        **{key: getattr(part, name) for key, name in other.items()},
+    }
+
+
+_SERVICE = Service(())
+_METHOD = Method("", "", "")
+_TEST = Test("", "", ())
+
+# The defaults of keys, from the plan: it alone has them.
+DEFAULTS: dict[type, dict[str, Any]] = {
+    ReadySpec: _of(Ready(Probe("", {}))),
+    LiveSpec: _of(Live(Probe("", {}))),
+    StopSpec: _of(_SERVICE, signal="stop_signal"),
+    ServiceSpec: _of(_SERVICE),
+    JobSpec: _of(Job(())),
+    BackoffSpec: _of(Backoff()),
+    RepairSpec: _of(Rung("run")),
+    ComponentSpec: _of(Component("", "")),
+    ErrorsSpec: _of(Errors()),
+    SessionSpec: _of(_METHOD, single="single_session"),
+    MethodSpec: _of(_METHOD),
+    RetrySpec: _of(Retry()),
+    KnownFailureSpec: _of(KnownFailure("")),
+    DefaultsSpec: _of(_TEST),
+    CommandSpec: _of(Command(())),
+    BaselineSpec: _of(Baseline()),
+    GateSpec: _of(Gate("after", "", "")),
+    CompileSpec: _of(Outputs()),
+}
 
 # The mappings that hold one probe (`orchestra.probes.table`) in addition to their own keys.
 PROBED: tuple[type, ...] = (ReadySpec, LiveSpec)

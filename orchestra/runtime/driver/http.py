@@ -103,9 +103,9 @@ class Http:
         url = _url(job)
         what = f"{args['method']} {url}"
         status, body = self._send(what, url, job)
-        _judge_status(what, status, body, args.get("status", []))
+        _judge_status(what, status, body, job.step.value("status"))
         if args.get("match") or args.get("save"):
-            match, save = args.get("match", {}), args.get("save", {})
+            match, save = job.step.value("match"), job.step.value("save")
             looked = Looked(body, [*match, *save.values()], f"the reply to {what}")
             looked.judge(match)
             for name, path in save.items():
@@ -134,15 +134,21 @@ class Http:
 
 
 def _fetch(client: httpx.Client, url: str, args: dict[str, Any], seconds: float, megabytes: float) -> tuple[int, Body]:
-    """Send a request and read its answer up to the limits; in a thread that may be left behind."""
+    """Send a request and read its answer up to the limits; in a thread that may be left behind.
+
+    Raises:
+        TimeoutError: the time is over before the end of the answer.
+    """
     end = time.monotonic() + seconds
     given = {keyword: args[name] for name, keyword in _BODY.items() if name in args}
     with client.stream(args["method"], url, headers=args.get("headers"), timeout=seconds, **given) as reply:
         body = Body(reply.headers.get("content-encoding", ""), int(megabytes * MEGABYTE))
         for block in reply.iter_raw():
             body.feed(block)
-            if body.over or time.monotonic() > end:
+            if body.over:
                 break
+            if time.monotonic() > end:  # the waiting thread may see it later, and a part is no reply
+                raise TimeoutError
         return reply.status_code, body
 
 

@@ -161,7 +161,7 @@ def _load(sender: Sender, job: Job, end: float) -> None:
     Raises:
         StepError: it does not come in time.
     """
-    until: Until = "complete" if job.step.verb == "back" else job.args.get("until", "load")
+    until: Until = "complete" if job.step.verb == "back" else job.step.value("until")
     if until != "commit" and not sender.page.loaded(until, end - sender.clock()):
         raise failure_of(job, Meaning("absent"))
 
