@@ -20,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 from orchestra.plan import Method
+from orchestra.report.console.brief import AGENT_VARIABLES
 from orchestra.runtime import driver
 from orchestra.runtime.browsers.finder import Browser, find
 from orchestra.runtime.driver.http import Http
@@ -39,6 +40,10 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 os.environ["XDG_STATE_HOME"] = str(STATE)
+
+# A developer may run the tests with an agent; what a command prints must not depend on that.
+for _name in AGENT_VARIABLES:
+    os.environ.pop(_name, None)
 
 # A busy machine may take its time over any example: the time of one is no property of the code. The examples are the
 # same in each run, so that a change fails by what it changed; each night they are others.

@@ -24,6 +24,7 @@ from orchestra.plugins import PluginError
 from orchestra.report.advice.quicker import Known, advise
 from orchestra.report.advice.waits import Waits
 from orchestra.report.compare.comparison import Comparison, place_of, with_baselines
+from orchestra.report.console.brief import AGENT_VARIABLES, Brief
 from orchestra.report.console.display import Feed, Plain, Screen
 from orchestra.report.evidence_text import contents
 from orchestra.report.fold import report
@@ -105,13 +106,14 @@ def _usual(plan: Plan, report: Report, folder: Path, place: str) -> tuple[Compar
     return tuple(with_baselines(one, samples, place, plan.baseline) for one in report.comparisons)
 
 
-def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
+def observers(root: Path, plan: Plan, folder: Path, *, brief: bool | None = None) -> Sequence[Observer]:
     """Return the observers of a run: the writer of its files, then the console, which names them.
 
     Args:
         root: the project root.
         plan: the suite.
         folder: the run's; of a run that is resumed it holds a ledger already.
+        brief: print the short form; None leaves it to the environment.
 
     Raises:
         LedgerError: that ledger is damaged.
@@ -119,8 +121,15 @@ def observers(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
         PluginError: a report format cannot be loaded.
     """
     files = _Files(root, folder, plan)
+    if for_agent() if brief is None else brief:
+        return (files, Plain(Brief(plan, relative(folder, root), lambda: files.read_on), sys.stderr, None))
     feed = Feed(plan, relative(folder, root), lambda: files.read_on)
     return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr))
+
+
+def for_agent() -> bool:
+    """Return whether a coding agent started this process: the short form of output is the default then."""
+    return any(os.environ.get(name) for name in AGENT_VARIABLES)
 
 
 def relative(path: Path, root: Path) -> str:

@@ -19,7 +19,6 @@ from orchestra.ledger.state_file import state_fields
 from orchestra.plan import Plan
 from orchestra.printing import letter, unbroken
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.report import watch
 from orchestra.runtime import dag, inherited
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.run.session import Options
@@ -54,7 +53,9 @@ class _Ended(NamedTuple):
         return self.suite, code, self.verdicts, duration(self.seconds) if self.code is not None else "", self.run
 
 
-def run_all(project: Project, words: Sequence[str], methods: Sequence[str], profile: str, options: Options) -> int:
+def run_all(
+    project: Project, words: Sequence[str], methods: Sequence[str], profile: str, options: Options, observe: dag.Watch
+) -> int:
     """Run every suite that has a selected test, print a summary, and return the worst exit code.
 
     Args:
@@ -63,6 +64,7 @@ def run_all(project: Project, words: Sequence[str], methods: Sequence[str], prof
         methods: only these; a suite without any of them does not run.
         profile: of every suite, empty for none.
         options: of each run.
+        observe: makes the observers of a run.
 
     Raises:
         UsageError: there is no suite, or nothing is selected.
@@ -80,7 +82,7 @@ def run_all(project: Project, words: Sequence[str], methods: Sequence[str], prof
                 later = [other.plan.suite for other in parts[number + 1 :]]
                 for reason in services.prepare(part.plan.suite, later):
                     warn(f"note: {unbroken(reason)}, so {part.plan.suite} starts its own")
-                ended.append(_run(project, part, services, options, profile))
+                ended.append(_run(Launch(project, observe, options, profile), part, services))
                 if (ended[-1].code or 0) >= EXIT_SIGINT:
                     break
         finally:
@@ -137,17 +139,12 @@ def _announce(services: Shared) -> None:
         warn(f"shared: {unbroken(listed)}")
 
 
-def _run(project: Project, part: _Part, services: Shared, options: Options, profile: str) -> _Ended:
+def _run(launch: Launch, part: _Part, services: Shared) -> _Ended:
     """Run one suite. An error of it does not keep the others from running."""
     suite, begun = part.plan.suite, time.monotonic()
-    home = project.root / PLAN_FOLDER / suite
+    home = launch.project.root / PLAN_FOLDER / suite
     before = last_ended(home)
-    launch = Launch(
-        project=project,
-        watch=watch.observers,
-        options=dataclasses.replace(options, shared=services.lent(suite)),
-        profile=profile,
-    )
+    launch.options = dataclasses.replace(launch.options, shared=services.lent(suite))
     try:
         code = dag.run(launch, suite, part.plan, part.tasks)
     except OrchestraError as error:

@@ -9,7 +9,7 @@ import click
 
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline, history
-from orchestra.ledger.runs import LAST, find_run, runs_of
+from orchestra.ledger.runs import LAST, find_run, last_ended, runs_of
 from orchestra.ledger.view import look
 from orchestra.report.compare.comparison import Side, agreements, of_method, place_of, with_baselines
 from orchestra.report.compare.comparison import compare as compared
@@ -27,7 +27,8 @@ _LATEST = 3
 
 
 @click.command(
-    epilog="\b\nExamples:\n  orchestra compare                     the methods of the last run\n"
+    epilog="\b\nExamples:\n  orchestra compare                     the last run with the one before\n"
+    "  orchestra compare last                the methods of the last run\n"
     "  orchestra compare RUN cli mcp         two methods of a run\n"
     "  orchestra compare RUN                 the methods of a run, by its id or a part that only it has\n"
     "  orchestra compare RUN last            two runs, `last` is one; --method mcp: by one method\n"
@@ -58,6 +59,7 @@ def compare(
     known = [method.id for method in plan.methods]
     select(plan, (), methods)  # an unknown method is reported, with suggestions
     form: Form = "markdown" if markdown else "terminal"
+    sides = sides or (_last_two(home) if run is None and not methods else ())
     if run is None and sides and sides[0] not in known and _has(home, sides[0]) and set(sides[1:]) <= set(known):
         run, *rest = sides
         sides = tuple(rest)
@@ -86,6 +88,13 @@ def compare(
         for line in compared_lines(with_baselines(told, samples, place, plan.baseline), form):
             say(line)
     return EXIT_OK
+
+
+def _last_two(home: Path) -> tuple[str, ...]:
+    """Return the run before the last one that ended, and the last one; nothing if there are no two."""
+    last = last_ended(home)
+    before = [name for name in runs_of(home) if last is not None and name < last.name]
+    return (before[0], last.name) if last is not None and before else ()
 
 
 def _has(home: Path, word: str) -> bool:

@@ -27,6 +27,13 @@ methods_option = click.option(
 )
 profile_option = click.option("--profile", metavar="NAME", default="", help="Profile of the spec (default: none).")
 
+brief_option = click.option(
+    "--brief/--full",
+    "brief",
+    default=None,
+    help="Counts, tests that are not green, and the next command (default: if a coding agent is the caller).",
+)
+
 
 def project_of(ctx: click.Context) -> Project:
     """Return the project of the working folder, which -C has set.

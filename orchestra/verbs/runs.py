@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,9 +29,9 @@ from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.chosen_run import home_of
 from orchestra.verbs.group import say, warn
-from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
-from orchestra.verbs.resuming import target
+from orchestra.verbs.resuming import Target, last_failures, target
 
 DETACHED = "--detached"
 """The word by which `--detach` asks the process of the run to report to it."""
@@ -56,6 +57,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "  orchestra run --all-suites          every suite, with a summary\n"
     "  orchestra run --list                what there is\n"
     "  orchestra run --resume              resume the newest run, without its passed tests\n"
+    "  orchestra run --last-failed         the tests that were not green in the newest run\n"
     "  orchestra run --detach              start it, and return; `orchestra wait` follows it\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
 )
@@ -82,6 +84,8 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.option("--trust", is_flag=True, help="With --resume: trust a record that you did not write on this machine.")
 @click.option("--detach", is_flag=True, help="Return when the run has begun; it goes on in a session of its own.")
 @click.option("--detached", is_flag=True, hidden=True)
+@click.option("--last-failed", is_flag=True, help="Only the tests that were not green in the newest run.")
+@brief_option
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -101,31 +105,29 @@ def run(
     trust: bool,
     detach: bool,
     detached: bool,
+    last_failed: bool,
+    brief: bool | None,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
     if all_suites:
-        if suite is not None or resume is not None or listing or dry_run or detach or allow_changed or trust:
-            hint = "remove --suite, --resume and its options, --list, --dry-run and --detach"
-            raise UsageError("--all-suites starts a new run of each suite, and waits for them", hint)
+        given = [(suite, "suite"), (resume, "resume"), (listing, "list"), (dry_run, "dry-run"), (detach, "detach")]
+        given += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed")]
+        if others := [f"--{word}" for value, word in given if value]:
+            message = f"--all-suites starts a new run of each suite, and waits for them; {others[0]} does not fit"
+            raise UsageError(message, f"remove {', '.join(others)}, or --all-suites")
         options = Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force)
-        return run_all(project, selection, methods, profile, options)
+        return run_all(project, selection, methods, profile, options, partial(watch.observers, brief=brief))
     name = home_of(project, suite, () if resume is None else (resume,)).name
-    run_id = ""
     if detach and (listing or dry_run):
         raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
-    asked = selection
-    if resume is not None:
-        if selection or methods:
-            raise UsageError("a resumed run has its own selection", "remove SELECTION and --method")
-        goal = target(project.root / PLAN_FOLDER / name, resume, profile)
-        run_id, selection, profile = goal.run, goal.selection, goal.profile
-        if goal.why:
-            warn(f"nothing to resume: {goal.why}; a new run starts")
-    elif allow_changed:
-        raise UsageError("--allow-changed needs --resume", "add --resume, or remove it")
-    elif trust:
-        raise UsageError("--trust needs --resume", "add --resume, or remove it")
+    for option, given in (("--allow-changed", allow_changed), ("--trust", trust)):
+        if given and resume is None:
+            raise UsageError(f"{option} needs --resume", "add --resume, or remove it")
+    goal = _goal(project.root / PLAN_FOLDER / name, selection, methods, profile, resume=resume, last_failed=last_failed)
+    if goal is None:
+        return EXIT_OK
+    asked, run_id, selection, profile = selection, goal.run, goal.selection, goal.profile
     plan = dag.load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
     tasks = select(plan, () if run_id else selection, methods)
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
@@ -145,8 +147,9 @@ def run(
     if detach:
         words = [*_words(options), f"--suite={name}", *(f"--method={method}" for method in methods)]
         words += [f"--profile={profile}"] if profile else []
-        return _detach(project, name, [*words, "--", *asked])
-    launch = Launch(project, _heralded if detached else watch.observers, options, profile)
+        words += [] if brief is None else ["--brief" if brief else "--full"]
+        return _detach(project, name, [*words, "--", *(asked or (() if run_id else selection))])
+    launch = Launch(project, partial(_heralded if detached else watch.observers, brief=brief), options, profile)
     return dag.run(launch, name, plan, tasks)
 
 
@@ -156,6 +159,38 @@ def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) ->
     for task in shown:
         pulled = "" if task in selected else "  (needed)"
         say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
+
+
+def _goal(
+    home: Path,
+    selection: tuple[str, ...],
+    methods: tuple[str, ...],
+    profile: str,
+    *,
+    resume: str | None,
+    last_failed: bool,
+) -> Target | None:
+    """Return which tests run, of which run; None if there is nothing to run, which is reported.
+
+    Raises:
+        UsageError: there are two selections.
+    """
+    if resume is not None and (selection or methods or last_failed):
+        raise UsageError("a resumed run has its own selection", "remove SELECTION, --method and --last-failed")
+    if resume is not None:
+        goal = target(home, resume, profile)
+        if goal.why:
+            warn(f"nothing to resume: {goal.why}; a new run starts")
+        return goal
+    if not last_failed:
+        return Target(selection=selection, profile=profile)
+    if selection or methods:
+        raise UsageError("the last failures are a selection", "remove SELECTION and --method, or --last-failed")
+    before, failed = last_failures(home)
+    if not failed:
+        warn(f"nothing to run: all tests of run {before} are green")
+        return None
+    return Target(selection=failed, profile=profile)
 
 
 def _words(options: Options) -> list[str]:
@@ -170,10 +205,10 @@ def _words(options: Options) -> list[str]:
     ]
 
 
-def _heralded(root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
+def _heralded(root: Path, plan: Plan, folder: Path, *, brief: bool | None) -> Sequence[Observer]:
     """Return the observers of a detached run; from here on it prints into its folder."""
     herald = Herald(folder)
-    return (herald, *watch.observers(root, plan, folder))
+    return (herald, *watch.observers(root, plan, folder, brief=brief))
 
 
 def _detach(project: Project, suite: str, words: Sequence[str]) -> int:

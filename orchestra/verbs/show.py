@@ -11,13 +11,20 @@ from orchestra.ledger import plan_store
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.life import Life
+from orchestra.ledger.outcome import FINE
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.report.attempt_text import evidence_paths, lines
-from orchestra.report.watch import relative
+from orchestra.report.console.brief import NAMED
+from orchestra.report.console.brief import verdict_lines as short
+from orchestra.report.console.lines import verdict_lines
+from orchestra.report.watch import for_agent, relative, report_of
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.opening import opener, serve_run, start
+
+SHOWN_FAILURES = 10
+"""So many tests are shown with their explanation in the short form."""
 
 _FIRST = ("screenshot", "log")
 
@@ -52,6 +59,27 @@ def show_record(root: Path, folder: Path, selection: Sequence[str], method: str 
         program = opener(root)
         warn(f"opening {unbroken(relative(file, root))}")
         start(root, program, str(file))
+    return EXIT_OK
+
+
+def show_failed(root: Path, folder: Path, *, brief: bool | None) -> int:
+    """Print each test of a run that is not green, with its explanation.
+
+    Args:
+        root: the project root.
+        folder: the run's.
+        brief: in the short form, a limited number of them; None leaves it to the environment.
+    """
+    brief = for_agent() if brief is None else brief
+    plan, place = plan_store.latest(root, folder), relative(folder, root)
+    rows = [row for row in report_of(root, plan, folder).rows if row.verdict not in FINE]
+    for row in rows[:SHOWN_FAILURES] if brief else rows:
+        for text in short(row, place, whole=True) if brief else verdict_lines(row, place):
+            say(text)
+    if brief and rows[SHOWN_FAILURES:]:
+        say(f"and {len(rows) - SHOWN_FAILURES} more: {', '.join(row.task for row in rows[SHOWN_FAILURES:][:NAMED])}, …")
+    if not rows:
+        warn(f"all tests of run {folder.name} are green")
     return EXIT_OK
 
 

@@ -20,8 +20,8 @@ from orchestra.steps.mcp_calls import mcp_calls, playwright_text
 from orchestra.steps.vocabulary import Step
 from orchestra.verbs.chosen_run import home_of, run_folder, with_part
 from orchestra.verbs.group import say, say_json
-from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
-from orchestra.verbs.show import show_record
+from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.show import show_failed, show_record
 from orchestra.yamltext.places import Places
 
 
@@ -61,9 +61,10 @@ def plan(ctx: click.Context, suite: str | None, profile: str, methods: tuple[str
     epilog="\b\nExamples:\n  orchestra show B004               as it will run\n"
     "  orchestra show B004 --method mcp  the tool calls\n"
     "  orchestra show last B004          the result of the newest run\n"
-    "  orchestra show 1a2b B004          the result of the run with this part in its id"
+    "  orchestra show 1a2b B004          the result of the run with this part in its id\n"
+    "  orchestra show --failed           the tests of the newest run that are not green"
 )
-@click.argument("selection", nargs=-1, required=True, metavar="[RUN] TEST...")
+@click.argument("selection", nargs=-1, metavar="[RUN] [TEST...]")
 @suite_option
 @profile_option
 @click.option("--method", metavar="NAME", help="Method whose calls are shown (default: the first that runs the test).")
@@ -76,6 +77,8 @@ def plan(ctx: click.Context, suite: str | None, profile: str, methods: tuple[str
     flag_value="",
     help="With RUN: open the files of a kind (default: screenshot, else log).",
 )
+@click.option("--failed", is_flag=True, help="The tests of RUN that are not green (default: of the newest run).")
+@brief_option
 @click.pass_context
 def show(
     ctx: click.Context,
@@ -86,12 +89,23 @@ def show(
     method: str | None,
     run: str | None,
     opened: str | None,
+    failed: bool,
+    brief: bool | None,
 ) -> int:
     """Print tests as they will run: place, edges, health rows, and each step as a Playwright or MCP tool call.
 
     With RUN: print their results in that run, of every test without TEST.
     """
     project = project_of(ctx)
+    if failed:
+        word, *others = [*([run] if run is not None else []), *selection] or [LAST]
+        if others or method or opened is not None:
+            raise UsageError("the failed tests are a selection", "remove TEST, --method and --open, or --failed")
+        return show_failed(project.root, run_folder(project, suite, word), brief=brief)
+    if brief is not None:
+        raise UsageError("--brief and --full need --failed", "add --failed, or remove them")
+    if not selection and run is None:
+        raise UsageError("a test is missing", "name one, or a run; see `orchestra show --help`")
     if run is None and _is_run(project, suite, profile, selection[0]):
         run, *rest = selection
         selection = tuple(rest)

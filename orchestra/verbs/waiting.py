@@ -21,13 +21,14 @@ from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View, look
 from orchestra.report import watch
 from orchestra.report.console import lines
+from orchestra.report.console.brief import Brief
 from orchestra.report.console.display import Feed
 from orchestra.report.console.table import exit_meaning
 from orchestra.report.forms import FORMS
 from orchestra.runtime.run.stopping import terminate
 from orchestra.verbs.chosen_run import run_argument, run_folder
 from orchestra.verbs.group import say, warn
-from orchestra.verbs.options import project_of, suite_option
+from orchestra.verbs.options import brief_option, project_of, suite_option
 
 SHOWN = "waited"
 """In the folder of a run: the number of the last event that `wait` has printed."""
@@ -49,8 +50,11 @@ END_SECONDS = 60.0
 @suite_option
 @click.option("--seconds", type=click.FloatRange(min=0), help="Longest wait (default: until the run ends).")
 @click.option("--all", "again", is_flag=True, help="Also print the lines that an earlier wait has printed.")
+@brief_option
 @click.pass_context
-def wait(ctx: click.Context, run: str, suite: str | None, *, seconds: float | None, again: bool) -> int:
+def wait(
+    ctx: click.Context, run: str, suite: str | None, *, seconds: float | None, again: bool, brief: bool | None
+) -> int:
     """Print the new lines of a run as they come, and exit with the run's own exit code when it ends.
 
     A second call prints only the lines that came after those of the first. Exit code 124 if the run goes on after SECONDS.
@@ -60,7 +64,8 @@ def wait(ctx: click.Context, run: str, suite: str | None, *, seconds: float | No
     deadline = None if seconds is None else time.monotonic() + seconds
     while under_way(folder) and not look(folder, steps=False).segment.plan_digest:  # its record has just been made
         time.sleep(LOOK_SECONDS)
-    watched = Watched(project.root, folder, 0 if again else _shown(folder))
+    short = watch.for_agent() if brief is None else brief
+    watched = Watched(project.root, folder, 0 if again else _shown(folder), brief=short)
     while True:
         going = under_way(folder)  # asked before the file is read, so that its last event is not missed
         for text in watched.poll():
@@ -91,18 +96,20 @@ class Watched:
         root: the project root.
         folder: the run's.
         shown: the number of the last event that needs no line.
+        brief: print the short form.
     """
 
-    def __init__(self, root: Path, folder: Path, shown: int) -> None:
+    def __init__(self, root: Path, folder: Path, shown: int, *, brief: bool = False) -> None:
         self._shown = shown
         self._tail, self._view = Tail(folder / LEDGER), View(steps=False)
         place = watch.relative(folder, root)
-        files = [form.file for form in FORMS.values()]
+        files = [one.file for one in FORMS.values()]
 
         def written() -> list[str]:
             return [f"{place}/{name}" for name in files if nofollow.is_file(folder / name)]
 
-        self._feed = Feed(plan_store.latest(root, folder), place, written)
+        form = Brief if brief else Feed
+        self._feed = form(plan_store.latest(root, folder), place, written)
 
     @property
     def seq(self) -> int:

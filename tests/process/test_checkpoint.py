@@ -77,7 +77,7 @@ def test_the_baseline_is_again_what_the_run_found(copy):
     )
     assert file.read_bytes() == before
     assert copy.run("audit").code == 1  # it waits to go on
-    assert "is as it was before" in copy.run("rollback", "first").out
+    assert "is already as it was before" in copy.run("rollback", "first").out
     assert copy.run("run", "--resume").code == 0
     assert copy.run("audit").code == 0
     assert file.read_bytes() != before

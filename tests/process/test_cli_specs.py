@@ -674,7 +674,11 @@ def test_the_examples_of_help_run(orchestra, root):
             assert ran.code == 2, f"{line}\n{ran.transcript()}"
             assert re.search(r"no (finished |passing )?run|no baseline", ran.err), ran.transcript()
             continue  # there is no run yet
-        if words[0] in {"wait", "stop", "status", "events", "report", "audit", "rollback"} or "last" in words:
+        if words[0] in {"wait", "stop", "status", "events", "report", "audit", "rollback"} or {
+            "last",
+            "--failed",
+            "--last-failed",
+        } & set(words):
             assert (ran.code, "no run of suite" in ran.err) == (2, True), f"{line}\n{ran.transcript()}"
             continue  # docs/cli.md shows them on a run
         assert ran.code in ({0, 3} if words[0] in {"doctor", "health"} else {0}), f"{line}\n{ran.transcript()}"

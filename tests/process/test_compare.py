@@ -44,7 +44,7 @@ def test_three_methods_and_their_baselines_are_compared_in_verb_and_summary(proj
         done = project.run("run")
         assert done.code == 0, done.err
         runs.append(project.folder.name)
-    told = project.run("compare")
+    told = project.run("compare", "last")
     assert told.code == 0, told.err
     rows = [line.split() for line in told.out.splitlines()]
     assert ["agree", "one", "two", "three"] in rows

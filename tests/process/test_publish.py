@@ -10,9 +10,9 @@ import pytest
 
 from orchestra.errors import MachineError, UsageError
 from orchestra.report.publish import TRIES, Git
-from tests.support.project import HEAD, SuiteProject, py
+from tests.support.project import ANY_LOAD, HEAD, SuiteProject, py
 
-SPEC = f"{HEAD}tests:\n  a: {{command: {{argv: [sh, -c, exit 0]}}}}\n"
+SPEC = f"{HEAD}baseline: {{{ANY_LOAD}}}\ntests:\n  a: {{command: {{argv: [sh, -c, exit 0]}}}}\n"
 IDENTITY = {
     "GIT_AUTHOR_NAME": "t",
     "GIT_AUTHOR_EMAIL": "t@example.invalid",

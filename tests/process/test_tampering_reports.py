@@ -22,11 +22,12 @@ from cryptography.hazmat.primitives.serialization import (
 from orchestra.ledger.signing import fingerprint
 from orchestra.report.forms import FORMS
 from tests.support.forging import forge
-from tests.support.project import HEAD, SuiteProject, py
+from tests.support.project import ANY_LOAD, HEAD, SuiteProject, py
 
 FILES = [form.file for form in FORMS.values()]
 SHOWN = "import os; print(os.environ.get('ORCHESTRA_SIGN_KEY', 'no key'))"
-SPEC = f"""{HEAD}tests:
+SPEC = f"""{HEAD}baseline: {{{ANY_LOAD}}}
+tests:
   T1: {py(SHOWN)}
   T2: {{requires: [api], command: {{argv: [python, -c, "pass"]}}}}
 health:

@@ -122,10 +122,10 @@ class Plain:
     Args:
         feed: what is known of the run.
         out: where to write.
-        quiet_seconds: the time without a line after which the running tests are listed.
+        quiet_seconds: the time without a line after which the running tests are listed; None for never.
     """
 
-    def __init__(self, feed: Feed, out: TextIO, quiet_seconds: float = QUIET_SECONDS) -> None:
+    def __init__(self, feed: Feed, out: TextIO, quiet_seconds: float | None = QUIET_SECONDS) -> None:
         self._feed = feed
         self._out = out
         self._quiet = quiet_seconds

@@ -1,0 +1,100 @@
+"""The short form of output: its default, its size, its marks; and what is asked of the last run without an id."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from orchestra.report.console.brief import AGENT_VARIABLES, NAMED, WHOLE
+from tests.support.project import HEAD, Ended, SuiteProject
+
+
+def suite(tests: int, failing: set[int]) -> str:
+    """A suite of a method, with tests that pass and tests that fail."""
+    rows = (
+        f'  T{n:03}: {{title: The page number {n} shows its heading and its rows, command: {{argv: [sh, -c, "'
+        f'{"exit 3" if n in failing else "exit 0"}"]}}}}\n'
+        for n in range(1, tests + 1)
+    )
+    return f"{HEAD.replace('driver: command', 'driver: command, command: test_s')}tests:\n{''.join(rows)}"
+
+
+def as_agent(project: SuiteProject, *words: str) -> Ended:
+    return project.process(*words, CLAUDECODE="1")
+
+
+@pytest.mark.parametrize("tests, failing, most", [(16, set(), 3000), (16, {3, 9}, 6000), (700, {3, 699}, 8000)])
+def test_the_output_of_a_whole_journey_is_small(project, tests, failing, most):
+    """The calls that a slash command names, in its order; then what an agent needs of the failures is there."""
+    project.write(suite(tests, failing)).compile()
+    calls = [as_agent(project, "compile", "--check"), as_agent(project, "run", "--detach", "--force")]
+    assert [one.code for one in calls] == [0, 0], calls
+    while not calls[2:] or calls[-1].code == 124:
+        calls = [*calls[:2], *calls[3:], as_agent(project, "wait", "--seconds", "100")]
+    assert calls[-1].code == bool(failing)
+    calls += [as_agent(project, "show", "--failed")] if failing else []
+    printed = "".join(one.out + one.err for one in calls)
+    assert len(calls) <= (7 if failing else 5)
+    assert len(printed.encode()) <= most, printed
+    assert f"{tests - len(failing)} passed" in printed
+    for number in failing:
+        assert len(re.findall(rf"^failed +cli:T{number:03} .*\n +at +specs/s.yaml:\d+", printed, re.MULTILINE)) == 2
+    assert ("again       orchestra run --last-failed --suite s\n" in printed) == bool(failing)
+
+
+def test_the_last_failures_run_again_alone(project):
+    project.write(suite(4, {2, 3})).compile()
+    assert as_agent(project, "run").code == 1
+    again = project.process("run", "--last-failed", "--list")
+    assert [line.split()[0] for line in again.out.splitlines()] == ["cli:T002", "cli:T003"]
+    assert project.process("run", "--last-failed", "T001").code == 2
+    assert project.process("run", "--last-failed", "--resume").code == 2
+    project.write(suite(4, {3})).compile()
+    assert project.process("run", "--last-failed").code == 1
+    assert project.verdicts() == {"cli:T002": "passed", "cli:T003": "failed"}
+    project.write(suite(4, set())).compile()
+    assert project.process("run", "--last-failed", "--detach").code == 0
+    assert project.run("wait").code == 0
+    assert project.verdicts() == {"cli:T003": "passed"}
+    nothing = project.process("run", "--last-failed")
+    assert (nothing.code, "nothing to run: all tests of run" in nothing.err) == (0, True)
+    assert "T003" in project.run("compare").out
+
+
+def test_without_sides_the_last_run_is_compared_with_the_one_before(project):
+    project.write(suite(2, {2})).compile()
+    project.process("run")
+    first = project.folder.name
+    assert project.run("compare").code == 2
+    project.write(suite(2, set())).compile()
+    project.process("run")
+    last = project.folder.name
+    told = project.run("compare")
+    assert (told.code, told.out.splitlines()[0]) == (0, f"{last} against {first}: 2 tests by both")
+    assert "1 of 2 agree" in told.out
+    assert told.out == project.run("compare", first, last).out
+
+
+def test_a_coding_agent_gets_the_short_form(project):
+    project.write(suite(1, set())).compile()
+    project.process("run")
+    assert "test  title" in project.run("wait", "--all").out
+    for name in AGENT_VARIABLES:
+        assert "test  title" not in project.run("wait", "--all", **{name: "1"}).out
+        assert "test  title" in project.run("wait", "--all", **{name: ""}).out
+        assert "test  title" in project.run("wait", "--all", "--full", **{name: "1"}).out
+    assert "test  title" not in project.run("wait", "--all", "--brief").out
+    assert "test  title" in as_agent(project, "run", "--full").err
+    assert "test  title" not in as_agent(project, "run").err
+
+
+def test_many_failures_are_named_up_to_a_limit(project):
+    project.write(suite(NAMED + 5, set(range(1, NAMED + 6)))).compile()
+    run = as_agent(project, "run")
+    assert run.err.count("\nfailed ") == NAMED
+    assert run.err.count("    evidence ") == WHOLE
+    assert f"{NAMED} of {NAMED + 5} that are not green are named" in run.err
+    shown = as_agent(project, "show", "--failed").out
+    assert "and 10 more: cli:T011" in shown
+    assert project.process("show", "--failed").out.count("failed ") == NAMED + 5
