@@ -66,7 +66,7 @@ _A_MINUTE = 59.95
 MOST_NODES = 60
 MOST_EDGES = 400
 
-_PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/-]*")
+_PLAIN_NAME = re.compile(r"\.?[0-9A-Za-z_][0-9A-Za-z._:/-]*")
 _SAFE_CODE = re.compile(r"[0-9A-Za-z._/=\[\],:-]+(?: [0-9A-Za-z._/=\[\],:-]+)*")
 
 

@@ -82,6 +82,7 @@ class Service(Part, frozen=True):
     env: dict[str, str] = {}
     host: str = "127.0.0.1"
     ports: tuple[int, int] | None = None
+    port_wait_seconds: float = 0.0
     stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "KILL"] = "TERM"
     grace_seconds: float = 5.0
     inputs: tuple[str, ...] = ()
@@ -334,11 +335,12 @@ class Collect(Part, frozen=True):
 
 
 class Outputs(Part, frozen=True):
-    """The paths of the compiled files, relative to the project root."""
+    """The paths of the compiled files, relative to the project root, and the program that slash commands name."""
 
     doit: str = "dodo.py"
     commands: str = ".claude/commands"
     docs: str = ""
+    launcher: str = "orchestra"
 
 
 class Plugin(Part, frozen=True):

@@ -20,8 +20,9 @@ from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import watch
 from orchestra.report.console.lines import line
 from orchestra.runtime import dag
+from orchestra.runtime.agent_setup import examine_agents, lines_for_agents
 from orchestra.runtime.dag import Launch
-from orchestra.runtime.doctor import examine
+from orchestra.runtime.doctor import Finding, examine
 from orchestra.runtime.run import detached as detaching
 from orchestra.runtime.run.detached import Herald
 from orchestra.runtime.run.session import Options
@@ -111,9 +112,15 @@ def run(
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
     if all_suites:
-        given = [(suite, "suite"), (resume, "resume"), (listing, "list"), (dry_run, "dry-run"), (detach, "detach")]
-        given += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed")]
-        if others := [f"--{word}" for value, word in given if value]:
+        unfit: list[tuple[str | bool | None, str]] = [
+            (suite, "suite"),
+            (resume, "resume"),
+            (listing, "list"),
+            (dry_run, "dry-run"),
+            (detach, "detach"),
+        ]
+        unfit += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed")]
+        if others := [f"--{word}" for value, word in unfit if value]:
             message = f"--all-suites starts a new run of each suite, and waits for them; {others[0]} does not fit"
             raise UsageError(message, f"remove {', '.join(others)}, or --all-suites")
         options = Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force)
@@ -148,7 +155,7 @@ def run(
         words = [*_words(options), f"--suite={name}", *(f"--method={method}" for method in methods)]
         words += [f"--profile={profile}"] if profile else []
         words += [] if brief is None else ["--brief" if brief else "--full"]
-        return _detach(project, name, [*words, "--", *(asked or (() if run_id else selection))])
+        return _detach(project, plan, [*words, "--", *(asked or (() if run_id else selection))])
     launch = Launch(project, partial(_heralded if detached else watch.observers, brief=brief), options, profile)
     return dag.run(launch, name, plan, tasks)
 
@@ -211,27 +218,42 @@ def _heralded(root: Path, plan: Plan, folder: Path, *, brief: bool | None) -> Se
     return (herald, *watch.observers(root, plan, folder, brief=brief))
 
 
-def _detach(project: Project, suite: str, words: Sequence[str]) -> int:
+def _detach(project: Project, plan: Plan, words: Sequence[str]) -> int:
     """Start a run in a session of its own; print its id and the commands that follow and stop it.
 
     A run that is refused, or ends before its first test, ends this with its own output and exit code.
     """
+    suite, tool = plan.suite, plan.outputs.launcher
     started = detaching.start(["run", DETACHED, *words], project.root, project.root / PLAN_FOLDER / suite, os.environ)
     if started.code is not None:
         warn(started.printed.rstrip("\n"))
         return started.code
     say(line("run", started.run, suite, "has begun"))
     for word, verb in (("follow", "wait"), ("stop", "stop")):
-        say(line(word, f"orchestra {verb} {started.run} --suite {suite}"))
+        say(line(word, f"{tool} {verb} {started.run} --suite {suite}"))
     return EXIT_OK
 
 
-@click.command(epilog="\b\nExample:\n  orchestra doctor")
+@click.command(epilog="\b\nExamples:\n  orchestra doctor\n  orchestra doctor --agents  the needs of coding agents")
+@click.option("--agents", is_flag=True, help="Report the needs of coding agents instead, and lines for AGENTS.md.")
 @click.pass_context
-def doctor(ctx: click.Context) -> int:
+def doctor(ctx: click.Context, *, agents: bool) -> int:
     """Check this machine and this project, and report missing parts. Exit 3 if a required part is missing."""
+    project = project_of(ctx)
+    if not agents:
+        return _report(examine(project, os.environ))
+    plans = [dag.load_plan(project, suite) for suite in project.suites()]
+    code = _report(examine_agents(project.root, plans, os.environ))
+    if lines := lines_for_agents(plans):
+        say("\nlines for AGENTS.md:\n")
+        say("\n".join(lines))
+    return code
+
+
+def _report(findings: Iterable[Finding]) -> int:
+    """Print findings as they come, and return the exit code."""
     broken = 0
-    for finding in examine(project_of(ctx), os.environ):
+    for finding in findings:
         broken += finding.state == "broken"
         say(unbroken(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
         if finding.hint:

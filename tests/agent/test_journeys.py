@@ -47,7 +47,13 @@ class Journey:
         return [line.split()[1] for line, _ in self.calls]
 
 
-def journey(tools: NodeTools, project: SuiteProject, *selection: str, before_last: Path | None = None) -> Journey:
+def journey(
+    tools: NodeTools,
+    project: SuiteProject,
+    *selection: str,
+    before_last: Path | None = None,
+    path: tuple[str, ...] = (str(Path(sys.executable).parent),),
+) -> Journey:
     """Let the client carry out `/test_s`; `before_last` is made after the second wait."""
 
     def script(text: str) -> Generator[str, str, None]:
@@ -67,7 +73,7 @@ def journey(tools: NodeTools, project: SuiteProject, *selection: str, before_las
 
     with claude.served(claude.Agent([], name="test_s", script=script)) as agent:
         prompt = " ".join(["/test_s", *selection])
-        result = claude.ask(tools, project.root, agent, prompt, str(Path(sys.executable).parent))[-1]
+        result = claude.ask(tools, project.root, agent, prompt, *path)[-1]
     return Journey(agent.calls, result["permission_denials"])
 
 
@@ -105,4 +111,18 @@ def test_a_selection_that_means_nothing_starts_no_run(node_tools, project):
     done = journey(node_tools, project, "zz")
     assert done.verbs == ["compile", "run"]
     assert "Exit code 2" in done.calls[1][1]
+    assert done.denials == []
+
+
+def test_a_program_that_is_not_on_the_path(node_tools, project):
+    """Without the key the first line is not found; with it the same environment is enough."""
+    project.write(SPEC).compile()
+    assert "command not found" in journey(node_tools, project, "none", path=()).calls[0][1]
+    (project.root / ".venv/bin").mkdir(parents=True)
+    (project.root / ".venv/bin/orchestra").symlink_to(Path(sys.executable).parent / "orchestra")
+    project.write(f"{SPEC}compile: {{launcher: .venv/bin/orchestra}}\n").compile()
+    done = journey(node_tools, project, "none", path=())
+    assert [line.split()[:2] for line, _ in done.calls] == [[".venv/bin/orchestra", verb] for verb in done.verbs]
+    assert done.verbs == ["compile", "run", "wait"], done.calls
+    assert "1 passed; 1 in all" in done.calls[-1][1]
     assert done.denials == []

@@ -30,8 +30,7 @@ def test_the_output_of_a_whole_journey_is_small(project, tests, failing, most):
     project.write(suite(tests, failing)).compile()
     calls = [as_agent(project, "compile", "--check"), as_agent(project, "run", "--detach", "--force")]
     assert [one.code for one in calls] == [0, 0], calls
-    while not calls[2:] or calls[-1].code == 124:
-        calls = [*calls[:2], *calls[3:], as_agent(project, "wait", "--seconds", "100")]
+    calls.append(as_agent(project, "wait", "--seconds", "3600"))  # a loaded machine needs no more calls
     assert calls[-1].code == bool(failing)
     calls += [as_agent(project, "show", "--failed")] if failing else []
     printed = "".join(one.out + one.err for one in calls)

@@ -228,6 +228,7 @@ def _command(plan: Plan, method: Method, prefix: str) -> File:
     """Return the slash command of a method; its table is cut to `MOST_COMMAND_LINES` and `MOST_COMMAND_BYTES`."""
     template = "command_mcp.md.j2" if method.driver == "mcp" else "command_cli.md.j2"
     flags = _Flags(_Ready(f" --suite {draw.plain_name(plan.suite)}"), _Ready(f" --method {draw.plain_name(method.id)}"))
+    tool = _Ready(draw.plain_name(plan.outputs.launcher))
     tests = [test for test in plan.tests if method.id in test.methods]
     title = draw.clip(draw.one_line(plan.title), _TITLE_LENGTH)
 
@@ -238,6 +239,8 @@ def _command(plan: Plan, method: Method, prefix: str) -> File:
             plan=plan,
             method=method,
             flags=flags,
+            tool=tool,
+            installed=_Ready("" if "/" in tool else "yes"),
             doit=_doit(plan, f"{prefix}{method.id}"),
             session=_Ready(_session(method)),
             marks=_Ready(speed_line(method.speed or plan.speed)),
@@ -247,12 +250,14 @@ def _command(plan: Plan, method: Method, prefix: str) -> File:
     frame = render("")
     spare_lines = MOST_COMMAND_LINES - frame.count(b"\n")
     spare_bytes = MOST_COMMAND_BYTES - len(frame)
-    content = render(command_tests(tests, flags.suite, spare_lines, spare_bytes))
+    content = render(command_tests(tests, f"{tool} plan{flags.suite}", spare_lines, spare_bytes))
     return File(_path(plan.outputs.commands, f"{method.command}.md"), content, "command")
 
 
 def _doit(plan: Plan, task: str) -> _Ready:
-    """Return the doit command line of a method; empty if the path of its task file needs quoting."""
+    """Return the doit command line of a method; empty if it is not on PATH, or the path of its task file needs quoting."""
+    if "/" in plan.outputs.launcher:
+        return _Ready("")
     path = _path(plan.outputs.doit)
     if path == "dodo.py":
         return _Ready(f"doit {draw.plain_name(task)}")

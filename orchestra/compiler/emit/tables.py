@@ -20,12 +20,12 @@ def _seconds(value: float) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ commands
-def command_tests(tests: Sequence[Test], suite: str, spare_lines: int, spare_bytes: int) -> str:
+def command_tests(tests: Sequence[Test], more: str, spare_lines: int, spare_bytes: int) -> str:
     """Return the table of a command's tests: as many rows as fit, then the command that shows the rest.
 
     Args:
         tests: of the method, in the order of the plan.
-        suite: the option that names the suite, for the command that shows the rest.
+        more: the command that shows the rest.
         spare_lines: how many lines the table may take.
         spare_bytes: how many bytes it may take.
     """
@@ -36,9 +36,7 @@ def command_tests(tests: Sequence[Test], suite: str, spare_lines: int, spare_byt
     lines = markdown_table(("test", "title", "notes"), rows).split("\n")
     if len(lines) == len(tests) + _HEAD and _fits(lines, spare_lines, spare_bytes):
         return "\n".join(lines)
-    end = (
-        f"And more: `orchestra plan{suite}`."  # without their number, which two branches would change to different ones
-    )
+    end = f"And more: `{more}`."  # without their number, which two branches would change to different ones
     while len(lines) > _HEAD and not _fits([*lines, "", end], spare_lines, spare_bytes):
         lines.pop()
     return "\n".join([*lines, "", end])

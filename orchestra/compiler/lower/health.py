@@ -71,6 +71,7 @@ def lower_service(service: ServiceSpec, known: Known) -> Service:
         env=text_map(service.get("env", {}), known),
         host=usual(text(service.get("host", _SERVICE.host), known), _SERVICE.host),
         ports=_ports(service),
+        port_wait_seconds=usual(service.get("port_wait_seconds", 0.0), _SERVICE.port_wait_seconds),
         stop_signal=stop.get("signal", "TERM"),
         grace_seconds=usual(stop.get("grace_seconds", _SERVICE.grace_seconds), _SERVICE.grace_seconds),
         inputs=texts(service.get("inputs", []), known),

@@ -337,6 +337,7 @@ def lower(
             doit=outputs.get("doit", _OUTPUTS.doit),
             commands=outputs.get("commands", _OUTPUTS.commands),
             docs=outputs.get("docs", f"docs/{spec['suite']}.md"),
+            launcher=outputs.get("launcher", _OUTPUTS.launcher),
         ),
         plugins=provided.packages,
         profile=profile,

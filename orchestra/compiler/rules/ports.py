@@ -69,4 +69,16 @@ def port_collision(context: Context) -> Iterator[Problem]:
                 yield Problem(context.place(second.path), message, "give each component ports of its own")
 
 
-RULES = (port_number, port_collision)
+@rule
+def port_wait(context: Context) -> Iterator[Problem]:
+    """A service has `port_wait_seconds` and neither `port` nor `port_range`: there is no port to wait for."""
+    for name, row in context.spec.get("health", {}).items():
+        service: Mapping[str, Any] = row.get("service") or {}
+        failover: Mapping[str, Any] = row.get("failover") or {}
+        for key, part, inherited in (("service", service, {}), ("failover", failover, service)):
+            if "port_wait_seconds" in part and not {"port", "port_range"} & (part.keys() | inherited.keys()):
+                place = context.place(("health", name, key, "port_wait_seconds"), key=True)
+                yield Problem(place, f'"{name}" has no port to wait for', "add `port` or `port_range`, or remove it")
+
+
+RULES = (port_number, port_collision, port_wait)

@@ -74,6 +74,7 @@ PORT_RANGE = r"^[0-9]{1,5}(-[0-9]{1,5})?$"
 COMMAND_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+LAUNCHER = r"^\.?[A-Za-z0-9_]([A-Za-z0-9._/-]*[A-Za-z0-9])?$"
 PARAMETER = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
 
 # The meaning of the patterns, for messages.
@@ -85,6 +86,7 @@ PATTERNS = {
     COMMAND_NAME: 'a letter or digit, then letters, digits, "_" and "-"',
     DATE: 'a day, such as "2026-12-31"',
     PACKAGE: 'a letter or digit, then letters, digits, "_", "." and "-"; a letter or digit at the end',
+    LAUNCHER: 'a letter, digit or "_", a "." before it or not, then letters, digits, ".", "_", "-" and "/"',
     PARAMETER: 'a block and one of its parameters, such as "pw.file"',
 }
 
@@ -134,6 +136,9 @@ class ServiceSpec(TypedDict, total=False):
     port_range: Annotated[
         str, Key("ports to choose from; the first free one becomes `${port}`", "8000-8003", pattern=PORT_RANGE)
     ]
+    port_wait_seconds: Annotated[
+        float, Key("how long to wait for a port that another run of this user holds", 300, minimum=0, default=PLAN)
+    ]
     stop: Annotated[StopSpec, Key("the signal and the grace time that end it", {"signal": "TERM", "grace_seconds": 5})]
     inputs: Annotated[list[str], BUILD]
 
@@ -148,6 +153,9 @@ class FailoverSpec(TypedDict, total=False):
     host: Annotated[str, Key("the address that it listens on", "127.0.0.1")]
     port: Annotated[int, Key("its only port", 8010, minimum=1)]
     port_range: Annotated[str, Key("ports to choose from", "8010-8013", pattern=PORT_RANGE)]
+    port_wait_seconds: Annotated[
+        float, Key("how long to wait for a port that another run of this user holds", 300, minimum=0)
+    ]
     stop: Annotated[StopSpec, Key("the signal and the grace time that end it", {"signal": "TERM"})]
     inputs: Annotated[list[str], BUILD]
 
@@ -650,11 +658,20 @@ class KeepRunsSpec(TypedDict, total=False):
 
 
 class CompileSpec(TypedDict, total=False):
-    """The paths of the compiled files, relative to the project root."""
+    """The paths of the compiled files, relative to the project root, and the program that slash commands name."""
 
     doit: Annotated[str, Key("the doit task file; suites may share one", "dodo.py", default=PLAN)]
     commands: Annotated[str, Key("the folder of the slash commands", ".claude/commands", default=PLAN)]
     docs: Annotated[str, Key("the page about the suite", "docs/market.md", default="docs/<suite>.md")]
+    launcher: Annotated[
+        str,
+        Key(
+            "the program that slash commands name, for a project whose environment is not on PATH",
+            ".venv/bin/orchestra",
+            default=PLAN,
+            pattern=LAUNCHER,
+        ),
+    ]
 
 
 class Spec(TypedDict, total=False):

@@ -39,9 +39,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """No port was free: why, port by port, in order."""
+    """No port was free: why, port by port, in order, and whether another run of this user has one of them."""
 
     reasons: tuple[str, ...]
+    ours: bool = False
 
 
 def locks_folder(uid: int) -> Path:
@@ -73,13 +74,14 @@ def reserve(host: str, ports: tuple[int, int], *, but: Mapping[int, str], folder
     Raises:
         MachineError: the host is not an address of this machine, or the folder refuses.
     """
-    reasons = []
+    reasons, ours = [], False
     for number in range(ports[0], ports[1] + 1):
         if number in but:
             reasons.append(but[number])
             continue
         lock = _lock(folder / f"{number}.lock")
         if lock is None:
+            ours = True
             reasons.append(f"port {number} is reserved by another run of yours{_holder(folder / f'{number}.lock')}")
             continue
         reason = busy(host, number)
@@ -87,7 +89,7 @@ def reserve(host: str, ports: tuple[int, int], *, but: Mapping[int, str], folder
             return Port(number, lock)
         os.close(lock)
         reasons.append(reason)
-    return Taken(tuple(reasons))
+    return Taken(tuple(reasons), ours)
 
 
 def _lock(path: Path) -> int | None:

@@ -129,7 +129,7 @@ def once_bound_seconds(component: Component) -> float:
 
 def start_bound_seconds(component: Component) -> float:
     """Return how long a component takes at most to come up or to be given up: every start, every wait, every port of
-    its range.
+    its range, and the wait for a port of another run.
 
     A start lasts `within_seconds`; one that dies is tried `retries.max` times more, and a port with another listener is
     skipped. The former process has its grace, and five seconds for KILL.
@@ -142,7 +142,8 @@ def start_bound_seconds(component: Component) -> float:
     service = component.service
     low, high = service.ports or (0, 0)
     starts = component.retries.max + 1 + (high - low)
-    return starts * (within + _grace(service)) + waits_seconds(component.retries)
+    waits = waits_seconds(component.retries) + service.port_wait_seconds
+    return starts * (within + _grace(service)) + waits
 
 
 def _grace(service: Service | None) -> float:

@@ -19,6 +19,9 @@ from orchestra.runtime.servers.row import Trouble
 from orchestra.runtime.servers.service import ending, finish, start, stop
 from orchestra.runtime.servers.up import UpRow
 
+_PORT_SECONDS = 0.2
+"""Between two looks whether a port is free."""
+
 
 async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({})) -> Trouble | None:
     """Start a component and wait until it is ready; why it is not, or None. A process of an earlier start is ended first.
@@ -108,13 +111,13 @@ async def _service(member: Member, service: Service, taken: dict[int, str], why:
     await member.go_down()
     deaths = 0
     while True:
-        port = _reserve(member, service, taken)
+        port = await _awaited(member, service, taken)
         if isinstance(port, Taken):
             ports = "-".join(map(str, sorted(set(service.ports or ()))))
             listed = "; ".join(port.reasons)
-            return Trouble(
-                f"found no free port in {ports}: {listed}", "end the process that holds it, or widen `port_range`"
-            )
+            hint = "end the process that holds it, or widen `port_range`"
+            hint += ", or wait for that run with `port_wait_seconds`" if port.ours else ""
+            return Trouble(f"found no free port in {ports}: {listed}", hint)
         _launch(member, service, port, why)
         try:
             trouble = await until_ready(member, member.component.ready)
@@ -137,6 +140,18 @@ async def _service(member: Member, service: Service, taken: dict[int, str], why:
         if not trouble.stranger or port is None:
             return trouble
         why = taken[port.number] = trouble.reason
+
+
+async def _awaited(member: Member, service: Service, taken: Mapping[int, str]) -> Port | Taken | None:
+    """Return a port; one that another run of this user holds is awaited as long as the spec lets it."""
+    end = member.ground.clock() + service.port_wait_seconds
+    waits = False
+    while isinstance(port := _reserve(member, service, taken), Taken) and port.ours and member.ground.clock() < end:
+        if not waits:
+            waits = True
+            member.starting(member, f"waits up to {service.port_wait_seconds:g} s: {'; '.join(port.reasons)}")
+        await member.ground.sleep(_PORT_SECONDS)
+    return port
 
 
 def _reserve(member: Member, service: Service, taken: Mapping[int, str]) -> Port | Taken | None:
