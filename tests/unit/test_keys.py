@@ -37,7 +37,7 @@ READERS = {
         "runtime/servers/recovery.py": "max initial_seconds factor max_seconds jitter",
     },
     "Service": {
-        "runtime/servers/start.py": "run",
+        "runtime/servers/start.py": "run port_wait_seconds",
         "runtime/build.py": "shell cwd env inputs",
         "runtime/servers/survey.py": "host ports",
         "runtime/servers/service.py": "stop_signal",
@@ -142,6 +142,7 @@ READERS = {
     "Outputs": {
         "runtime/servers/reuse.py": "doit docs",
         "compiler/emit/files.py": "commands",
+        "runtime/agent_setup.py": "launcher",
     },
     "Plan": {
         "runtime/doctor.py": "suite secrets",
@@ -154,7 +155,11 @@ READERS = {
         "runtime/gates/gate.py": "gates",
         "verbs/collect.py": "collect",
         "runtime/servers/reuse.py": "outputs",
+        "runtime/servers/survey.py": "tls",
+        "runtime/run/session.py": "keep_runs",
     },
+    "Tls": {"runtime/driver/http.py": "ignore_https_errors ca_file"},
+    "KeepRuns": {"runtime/run/session.py": "count days"},
 }
 
 
