@@ -49,7 +49,7 @@ READERS = {
         "runtime/processes/commands.py": "cwd env",
         "runtime/servers/recovery.py": "timeout_seconds",
     },
-    "Rung": {
+    "RecoveryStep": {
         "runtime/servers/recovery.py": "kind run timeout_seconds",
     },
     "Component": {
@@ -58,7 +58,7 @@ READERS = {
         "runtime/servers/reuse.py": "needs",
         "runtime/build.py": "job service failover",
         "runtime/servers/start.py": "url retries",
-        "runtime/servers/matrix.py": "ladder between",
+        "runtime/servers/matrix.py": "recover between",
         "runtime/servers/watching.py": "fail_back cool_down_seconds",
         "runtime/servers/up.py": "ready live",
         "runtime/servers/keeper.py": "identity",

@@ -112,7 +112,7 @@ class Run:
         now: the time of its opening.
         begun: the same by the monotonic clock, earlier by what earlier segments took.
         lock: of the suite.
-        past: the last good durations and inputs, from the history.
+        last_executions: the last good durations and inputs, from the history.
         places: where JSON pointers are in the spec.
         browsers: of each engine that a selected test drives.
         builds: digests of the components.
@@ -135,7 +135,7 @@ class Run:
     now: datetime
     begun: float
     lock: Lock
-    past: Mapping[str, history.Past]
+    last_executions: Mapping[str, history.LastExecution]
     places: Places
     browsers: Mapping[str, Browser | Missing]
     builds: Builds
@@ -195,7 +195,7 @@ def open_run(
     lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now), born()))
     try:
         recover(home)
-        past, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
+        last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
         wanted = [one.test.browser if drives_browser(one.test, one.method) else "" for one in tasks.values()]
         browsers = engines(wanted, root, environment, headed=options.headed)
         builds = Builds(root, plan, interrupted)
@@ -225,7 +225,7 @@ def open_run(
             now=now,
             begun=begun - view.seconds,
             lock=lock,
-            past=past,
+            last_executions=last_executions,
             places=places,
             browsers=browsers,
             builds=builds,
