@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from orchestra.plan import Component, Job, Rung, Service
+from orchestra.plan import Component, Job, RecoveryStep, Service
 from orchestra.runtime.servers.shared import alike, identities
 from tests.support.project import SuiteProject
 
@@ -149,5 +149,5 @@ def test_an_identity_is_what_the_process_is_made_of():
         assert identities(other)["web"] != one["web"]
         assert not alike([rows("run"), other])
     assert alike([rows("run"), rows("run")]) == {one["web"]}
-    renewed = [Component("web", "t", service=Service(("run",)), between=(Rung("restart"),))]
+    renewed = [Component("web", "t", service=Service(("run",)), between=(RecoveryStep("restart"),))]
     assert identities([*renewed, Component("next", "n", needs=("web",), service=Service(("run",)))]) == {}

@@ -96,7 +96,7 @@ class Shared:
                 # The first suite that has a row names it; recovery is the matter of the run that uses it.
                 needs = tuple(components[known[need]].id for need in one.needs)
                 row = msgspec.structs.replace(
-                    one, id=f"{suite}.{one.id}", needs=needs, live=None, ladder=(), failover=None
+                    one, id=f"{suite}.{one.id}", needs=needs, live=None, recover=(), failover=None
                 )
                 components.setdefault(known[one.id], row)
             self._ports[suite] = _fixed(row for row in rows if row not in mine)
