@@ -38,6 +38,7 @@ from orchestra.runtime.run.recorder import Recorder
 from orchestra.runtime.run.resume import Resumed, going_on
 from orchestra.runtime.run.stopping import born
 from orchestra.runtime.run.trust import Passes, vouched
+from orchestra.runtime.servers.up import UpRow
 from orchestra.yamltext.places import Places
 
 
@@ -54,6 +55,7 @@ class Options:
         allow_changed: of a run that is resumed, run those tests again whose plan has changed.
         trust: resume a run that this user did not make on this machine.
         sign: signs the seals of the record; None for no signature.
+        shared: services that this run shares with those of other suites.
     """
 
     argv: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ class Options:
     allow_changed: bool = False
     trust: bool = False
     sign: Signer | None = None
+    shared: Mapping[str, UpRow] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -310,4 +310,4 @@ def _lent(run: Run) -> Mapping[str, up.UpRow]:
     for name, why in unsure.items():
         message = f'"{name}" is used as `orchestra up` started it, and may be old code: {why}; {reuse.fix(name)}'
         run.recorder.add(Note(kind="up_unsure", message=message))
-    return lent
+    return {**run.options.shared, **lent}

@@ -248,7 +248,7 @@ class Matrix:
             return
         if trouble is None:
             member.was_healthy = True
-            kept = Trouble("is up by `orchestra up`") if member.standing is not None else None
+            kept = Trouble(f"is up by {member.standing.by}") if member.standing is not None else None
             self._board.publish(name, "healthy", kept)
             trouble = await self._watching.trouble(member)
         # A component that was healthy and does not come up after the recovery of its needs has an incident of its own.

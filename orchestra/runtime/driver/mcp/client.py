@@ -37,7 +37,7 @@ TICK_SECONDS = 0.15
 Beside: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[Answer]]
 Meanwhile: TypeAlias = Callable[[Beside], Awaitable[None]]
 
-_VERSIONS = ((1, 64), (1, 65))
+_VERSIONS = ((1, 64), (1, 66))
 """The first version of the server that this driver was held against, and the first that it was not."""
 
 TOOLS = frozenset(
