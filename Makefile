@@ -11,7 +11,8 @@ BIN := .venv/bin
 
 # The pure parts, whose branches must all be covered.
 COVERED := compiler/* plan.py steps/vocabulary.py steps/target.py gates/catalogue.py gates/expression.py names.py suggest.py \
-	yamltext/document.py yamltext/event.py yamltext/scalar.py yamltext/fault.py
+	yamltext/digest.py yamltext/document.py yamltext/event.py yamltext/fault.py yamltext/parse.py \
+	yamltext/scalar.py yamltext/walk.py
 
 # As in a shell with .venv active: `python` of a spec is the first on PATH.
 ACTIVE := PATH="$(CURDIR)/$(BIN):$$PATH"

@@ -141,7 +141,7 @@ def _plain_compile() -> int:
     from orchestra import project  # noqa: PLC0415 - as in `_click`
     from orchestra.printing import printed  # noqa: PLC0415
     from orchestra.verbs import compiling  # noqa: PLC0415
-    from orchestra.yamltext.document import collector_paused  # noqa: PLC0415
+    from orchestra.yamltext.parse import collector_paused  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()

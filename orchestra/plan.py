@@ -99,7 +99,7 @@ class Job(Part, frozen=True):
     inputs: tuple[str, ...] = ()
 
 
-class Rung(Part, frozen=True):
+class RecoveryStep(Part, frozen=True):
     """One step of the recovery policy; `run` is the repair command of kind `run`, and `timeout_seconds` its limit."""
 
     kind: Literal["retry", "restart", "run", "port", "failover"]
@@ -110,7 +110,8 @@ class Rung(Part, frozen=True):
 class Component(Part, frozen=True):
     """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check.
 
-    `between` is done before a test of another method uses it.
+    `between` is done before a test of another method uses it. The key of `recover` in a plan is `ladder`, as in all plans so
+    far.
     """
 
     id: str
@@ -123,11 +124,11 @@ class Component(Part, frozen=True):
     ready: Ready | None = None
     live: Live | None = None
     retries: Backoff = Backoff()
-    ladder: tuple[Rung, ...] = ()
+    recover: tuple[RecoveryStep, ...] = msgspec.field(default=(), name="ladder")
     failover: Service | None = None
     fail_back: bool = False
     cool_down_seconds: float = 60.0
-    between: tuple[Rung, ...] = ()
+    between: tuple[RecoveryStep, ...] = ()
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 

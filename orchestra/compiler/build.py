@@ -41,12 +41,14 @@ class Built(NamedTuple):
     specs: tuple[Assembled, ...] = ()
 
 
-def judge(assembled: Assembled, usable: Provided, root: Path) -> list[Diagnostic]:
+def problems_of(assembled: Assembled, usable: Provided, root: Path) -> list[Diagnostic]:
     """Return every problem of one assembled spec: of the schema, or if there is none, of its size, or else of the
     rules.
     """
     spec = cast("Spec", assembled.data)
-    problems = validate.judge(assembled, usable, functools.partial(offer, root)) or expansion.judge(spec, assembled)
+    problems = validate.violations(assembled, usable, functools.partial(offer, root)) or expansion.check(
+        spec, assembled
+    )
     if not problems and expansion.has_circle(spec):
         problems = sorted(RULES["block-cycle"](Context(spec, assembled, usable)))
     return problems or sorted([*check(spec, assembled, usable), *idle(assembled, usable)])
@@ -55,18 +57,18 @@ def judge(assembled: Assembled, usable: Provided, root: Path) -> list[Diagnostic
 def build_one(assembled: Assembled, root: Path) -> tuple[list[Plan], list[Diagnostic]]:
     """Return the plans of one assembled spec, its own first, and its problems; with problems there are no plans."""
     usable, problems = provided(assembled, root)
-    problems = problems or judge(assembled, usable, root)
+    problems = problems or problems_of(assembled, usable, root)
     if problems:
         return [], problems
     spec = cast("Spec", assembled.data)
     versions = [("", assembled), *((name, profile.apply(assembled, name)) for name in spec.get("profiles", {}))]
     plans: list[Plan] = []
     for name, version in versions:
-        found: list[Diagnostic] = []
+        in_version: list[Diagnostic] = []
         if name:
-            usable, found = provided(version, root)
-            found = found or judge(version, usable, root)
-        if not found:
+            usable, in_version = provided(version, root)
+            in_version = in_version or problems_of(version, usable, root)
+        if not in_version:
             plan = lower(
                 cast("Spec", version.data),
                 usable,
@@ -74,10 +76,10 @@ def build_one(assembled: Assembled, root: Path) -> tuple[list[Plan], list[Diagno
                 source_digest=assembled.digest,
                 profile=name,
             )
-            found = expanded_values.check(plan, version)
-            if not found:
+            in_version = expanded_values.check(plan, version)
+            if not in_version:
                 plans.append(_as_stored(plan))
-        problems += [_in_profile(problem, name) for problem in found] if name else found
+        problems += [_in_profile(problem, name) for problem in in_version] if name else in_version
     return ([], problems) if problems else (plans, [])
 
 
@@ -114,9 +116,9 @@ def build(root: Path, paths: Sequence[str]) -> Built:
         except SpecError as error:
             problems.update(error.diagnostics)
             continue
-        made, found = build_one(assembled, root)
+        made, refused = build_one(assembled, root)
         plans += made
-        problems.update(found)
+        problems.update(refused)
         if made:
             contexts.append(Context(cast("Spec", assembled.data), assembled))
     problems.update(check_suites(contexts))

@@ -22,7 +22,7 @@ MOST_STEPS_IN_ALL = 200_000
 _ENOUGH = 10**9
 
 
-def judge(spec: Spec, source: Assembled) -> list[Diagnostic]:
+def check(spec: Spec, source: Assembled) -> list[Diagnostic]:
     """Return every test, block and matrix of a valid spec that makes too much, sorted by place."""
     sizes: dict[str, tuple[int, int]] = {}
     problems = sorted([*_blocks(spec, source, sizes), *_matrices(spec, source)])

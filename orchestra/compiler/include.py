@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError, UsageError
-from orchestra.yamltext.document import MAX_BYTES, Document, Json, Path, Trap, digest_texts, parse
+from orchestra.yamltext.digest import digest_texts
+from orchestra.yamltext.document import Document, Json, Path, Trap
+from orchestra.yamltext.parse import MAX_BYTES, parse
 
 # How many keys name a unit below these sections; everywhere else it is two (or one for what is no mapping).
 _DEPTH = {"gates": 3}
@@ -36,7 +38,7 @@ class Assembled:
     Attributes:
         data: the merged tree, without `include` and `override`; anything at all when the main file is no mapping.
         documents: the files as they were read: the main file, then each included one in the order in which it is met.
-        digest: over the bytes of all files, as `orchestra.yamltext.document.digest_files(root, paths)` computes it.
+        digest: over the bytes of all files, as `orchestra.yamltext.digest.digest_files(root, paths)` computes it.
         paths: of the files, relative to the root, in the order of `documents`.
         owners: the document that each unit was taken from.
     """
@@ -304,12 +306,12 @@ def _units(document: Document) -> dict[Path, _Unit]:
     return found
 
 
-def _split(path: Path, value: Json, depth: int, document: Document, found: dict[Path, _Unit]) -> None:
+def _split(path: Path, value: Json, depth: int, document: Document, units: dict[Path, _Unit]) -> None:
     branch = isinstance(value, dict) and len(path) < depth
-    found[path] = _Unit(value, document, branch)
+    units[path] = _Unit(value, document, branch)
     if isinstance(value, dict) and branch:
         for key, inner in value.items():
-            _split((*path, key), inner, depth, document, found)
+            _split((*path, key), inner, depth, document, units)
 
 
 def _texts(document: Document, key: str, problems: list[Diagnostic]) -> Iterator[tuple[str, Place]]:

@@ -123,7 +123,7 @@ def _rollback_fault(view: View, body: RolledBack) -> str | None:
     if fault := _unselected(view, body.reopened) or _unselected(view, body.restored):
         return fault
     for task, done in body.restored.items():
-        lives = (*view.past.get(task, ()), view.lives[task])
+        lives = (*view.earlier_lives.get(task, ()), view.lives[task])
         given = [life.given for life in lives if life.given is not None and life.given.seq <= body.to_seq]
         then = max(given, key=lambda seen: seen.seq, default=None)
         if then is None or (then.body.verdict, then.body.attempts) != (done.verdict, done.attempts):
@@ -135,9 +135,9 @@ def _end_fault(view: View, body: RunFinished) -> str | None:
     if waiting := open_tasks(view):
         return f"the run ends, but {waiting[0]} has no verdict ({len(waiting)} in all)"
     counts = {verdict: count for verdict, count in view.counts.items() if count}
-    said = {verdict: count for verdict, count in body.counts.items() if count}
-    if said != counts:
-        return f"it counts {_counted(said)}, and the verdicts are {_counted(counts)}"
+    recorded = {verdict: count for verdict, count in body.counts.items() if count}
+    if recorded != counts:
+        return f"it counts {_counted(recorded)}, and the verdicts are {_counted(counts)}"
     bad = any(given.verdict not in FINE and not given.excused for given in view.verdicts.values())
     if body.exit_code == 0 and (bad or "failed" in body.gates.values()):
         return "it has exit code 0, but not everything passed"
@@ -274,8 +274,8 @@ def _evidence_fault(folder: Path, files: Iterable[Evidence]) -> tuple[str | None
         except OSError as error:
             return f'the evidence "{one.path}" cannot be read: {error.strerror}', number
         if (digest, size) != (one.digest, one.bytes):
-            said, found = f"{one.bytes} bytes, {one.digest[:12]}…", f"{size} bytes, {digest[:12]}…"
-            return f'the evidence "{one.path}" was changed: recorded with {said}, found with {found}', number
+            recorded, actual = f"{one.bytes} bytes, {one.digest[:12]}…", f"{size} bytes, {digest[:12]}…"
+            return f'the evidence "{one.path}" was changed: recorded with {recorded}, found with {actual}', number
     return None, number
 
 

@@ -105,11 +105,11 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
     end = start + _HASH_LENGTH
     if cut < 0 or line[end : end + 1] != b'"':
         raise BrokenLineError("it is not an event: it has no hash")
-    said = line[start:end]
-    found = hashlib.sha256(line[:cut] + line[_behind(line, end + 1) :]).hexdigest()
-    if said != found.encode():
+    recorded = line[start:end]
+    actual = hashlib.sha256(line[:cut] + line[_behind(line, end + 1) :]).hexdigest()
+    if recorded != actual.encode():
         raise BrokenLineError(
-            f"its content has the hash {found[:12]}…, but it states {said[:12].decode('ascii', 'replace')}…"
+            f"its content has the hash {actual[:12]}…, but it states {recorded[:12].decode('ascii', 'replace')}…"
         )
     try:
         head = _decode(line)
@@ -123,19 +123,19 @@ def unlink(line: bytes, seq: int, prev: str) -> Event:
         body = body_of(head.type, head.v, head.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenLineError(f'it is not an event "{head.type}": {error}') from error
-    return Event(seq, head.time, head.type, head.v, prev, found, body, head.mac)
+    return Event(seq, head.time, head.type, head.v, prev, actual, body, head.mac)
 
 
 def _behind(line: bytes, start: int) -> int:
     """Return the offset behind the MAC that begins at an offset, or that offset where none does."""
-    found = _MAC.match(line, start)
-    return found.end() if found is not None else start
+    mac = _MAC.match(line, start)
+    return mac.end() if mac is not None else start
 
 
 def mac_of(line: bytes) -> str:
     """Return the MAC of a line, empty where it has none."""
-    found = _MAC.match(line, line.rfind(_HASH_KEY) + len(_HASH_KEY) + _HASH_LENGTH + 1)
-    return found[1].decode() if found is not None else ""
+    mac = _MAC.match(line, line.rfind(_HASH_KEY) + len(_HASH_KEY) + _HASH_LENGTH + 1)
+    return mac[1].decode() if mac is not None else ""
 
 
 def hash_of(line: bytes) -> str:

@@ -95,7 +95,7 @@ def go_back(
                 break
             before.see(event)
         change = Transaction(home)
-        said = _durations_back(home, folder, [one.body for one in view.baselines if one.seq > point.seq], change)
+        durations = _durations_back(home, folder, [one.body for one in view.baselines if one.seq > point.seq], change)
         view.see(writer.append(rollback(before, view, reason), sync=True))
     write_state(folder / STATE, state_of(view))
     taken = [one.body for one in view.rollbacks if one.seq > point.seq]
@@ -105,7 +105,7 @@ def go_back(
     if (record := history.record_of(view)) is not None:
         change.write(history.EXECUTIONS, history.with_record(home, record))
     change.commit()
-    return Back(point, view, said)
+    return Back(point, view, durations)
 
 
 def undone(bodies: Sequence[BaselineChanged]) -> tuple[str | None, str | None] | None:
@@ -157,9 +157,10 @@ def _durations_back(home: Path, folder: Path, bodies: Sequence[BaselineChanged],
 
 def _forget(file: Path, run: str, tasks: Container[str], change: Transaction) -> None:
     """Remove a revoked pass from those that `unchanged` can refer to."""
-    past = history.load(file)
-    mended = {
-        task: history.Past(one.seconds) if task in tasks and one.run == run else one for task, one in past.items()
+    last = history.load(file)
+    left = {
+        task: history.LastExecution(one.seconds) if task in tasks and one.run == run else one
+        for task, one in last.items()
     }
-    if mended != past:
-        change.write(file.name, history.encoded(mended))
+    if left != last:
+        change.write(file.name, history.encoded(left))

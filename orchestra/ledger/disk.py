@@ -25,7 +25,7 @@ last.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
 _WHERE_LOCKS_ARE = "use a checkout on a local disk, or mount this one (NFS?) with locks, for instance local_lock=flock"
 
-_MEND = {
+_HINTS = {
     errno.ENOSPC: "free some space, then continue with `orchestra run --resume`",
     errno.EDQUOT: "free some space or raise the quota, then continue with `orchestra run --resume`",
     errno.EFBIG: "raise the limit on file sizes (`ulimit -f`), then continue with `orchestra run --resume`",
@@ -39,10 +39,10 @@ _MEND = {
 
 def disk_error(error: OSError, path: Path, doing: str) -> MachineError:
     """Return the error for a user: the operation, the file, the message of the system, and the fix."""
-    said = (error.strerror or str(error)).lower()
+    reason = (error.strerror or str(error)).lower()
     if error.errno == errno.ELOOP and error.filename:
         path = Path(error.filename)  # the link may be a folder on the way
-    return MachineError(f'cannot {doing} "{path}": {said}', _MEND.get(error.errno or 0, ""))
+    return MachineError(f'cannot {doing} "{path}": {reason}', _HINTS.get(error.errno or 0, ""))
 
 
 _BLOCK_BYTES = 1 << 20

@@ -79,11 +79,11 @@ def flaky(records: Sequence[RunRecord], machine: str = "") -> tuple[Flaky, ...]:
                 executed[task].append((record, one))
                 for name, inner in one.by_case:
                     executed[f"{task}{MARK}{name}"].append((record, inner))
-    found = [flaked for task, pairs in executed.items() if (flaked := _judge(task, pairs)) is not None]
+    found = [flaky for task, pairs in executed.items() if (flaky := _flaky_of(task, pairs)) is not None]
     return tuple(sorted(found, key=lambda one: (-one.impact, one.task)))
 
 
-def _judge(task: str, pairs: Iterable[tuple[RunRecord, Execution]]) -> Flaky | None:
+def _flaky_of(task: str, pairs: Iterable[tuple[RunRecord, Execution]]) -> Flaky | None:
     failed: Counter[str] = Counter()
     passed: Counter[str] = Counter()
     seconds: defaultdict[str, float] = defaultdict(float)

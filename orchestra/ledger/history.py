@@ -42,7 +42,7 @@ COUNTED: Final[frozenset[Outcome]] = frozenset({"passed", "failed", "timeout", "
 """Outcomes that count for a test; one that a signal ended does not."""
 
 
-class Past(msgspec.Struct, frozen=True, omit_defaults=True):
+class LastExecution(msgspec.Struct, frozen=True, omit_defaults=True):
     """The last execution of a task.
 
     Attributes:
@@ -120,8 +120,8 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
         """The executions of the cases by name, each with the tries of its runner as attempts."""
         for name, runs in self.cases.items():
             tries = [one for run in runs for one in _tries(run, self.attempts[run.attempt].under)]
-            said = next((run.message for run in reversed(runs) if run.message), "")
-            yield name, Execution(runs[-1].verdict, "", self.inputs, tuple(tries), message=said)
+            message = next((run.message for run in reversed(runs) if run.message), "")
+            yield name, Execution(runs[-1].verdict, "", self.inputs, tuple(tries), message=message)
 
     @property
     def passing(self) -> float | None:
@@ -244,7 +244,7 @@ def _cases(attempts: Sequence[AttemptFinished]) -> dict[str, tuple[CaseRun, ...]
 
 def _counted(view: View, task: str) -> Iterator[Seen[AttemptFinished]]:
     """Return the attempts that count for a test: the valid ones, and the failures of revoked ones."""
-    for life in (*view.past.get(task, ()), view.lives[task]):
+    for life in (*view.earlier_lives.get(task, ()), view.lives[task]):
         for seen in life.attempts:
             body = seen.body
             stands = life is view.lives[task] or body.outcome != "passed"
@@ -273,7 +273,7 @@ def _known_by(view: View, number: int) -> str:
 
 class _Last(msgspec.Struct, frozen=True):
     format: int
-    tasks: dict[str, Past]
+    tasks: dict[str, LastExecution]
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -285,7 +285,7 @@ _HEADER = _Header("executions", FORMAT)
 _Kind = TypeVar("_Kind")
 
 
-def load(path: Path) -> dict[str, Past]:
+def load(path: Path) -> dict[str, LastExecution]:
     """Return the last execution by task; from the other cache when the file is gone or of another form, else empty."""
     try:
         last = stored.decode(nofollow.read(path), _Last)
@@ -293,35 +293,35 @@ def load(path: Path) -> dict[str, Past]:
         last = None
     if last is not None and last.format == FORMAT:
         return last.tasks
-    return past_of(executions(path.parent))
+    return last_executions(executions(path.parent))
 
 
-def encoded(past: Mapping[str, Past]) -> bytes:
+def encoded(last: Mapping[str, LastExecution]) -> bytes:
     """Return the last executions as they stand in their file, sorted."""
-    content = msgspec.json.encode(_Last(FORMAT, dict(past)), order="sorted")
+    content = msgspec.json.encode(_Last(FORMAT, dict(last)), order="sorted")
     return msgspec.json.format(content, indent=1) + b"\n"
 
 
-def past_of(records: Iterable[RunRecord]) -> dict[str, Past]:
+def last_executions(records: Iterable[RunRecord]) -> dict[str, LastExecution]:
     """Return the last execution of each task, from records in the order of time."""
-    found: dict[str, Past] = {}
+    last: dict[str, LastExecution] = {}
     for record in records:
         for task, one in record.executions.items():
             passed = one.verdict in {"passed", "flaky"}
             seconds = one.attempts[-1].seconds if one.attempts else 0.0
-            found[task] = Past(seconds, record.run if passed else "", one.inputs if passed else "")
-    return found
+            last[task] = LastExecution(seconds, record.run if passed else "", one.inputs if passed else "")
+    return last
 
 
-def with_run(past: Mapping[str, Past], view: View) -> dict[str, Past]:
+def with_run(last: Mapping[str, LastExecution], view: View) -> dict[str, LastExecution]:
     """Return the last executions after a run, which takes the place of earlier ones for the tests that it executed."""
-    found = dict(past)
+    executions = dict(last)
     for task, given in view.verdicts.items():
         if given.attempts and view.start is not None:
             passed = given.verdict in {"passed", "flaky"}
             inputs = (given.inputs or "") if passed and given.reads else ""
-            found[task] = Past(given.seconds, view.start.run if passed else "", inputs)
-    return found
+            executions[task] = LastExecution(given.seconds, view.start.run if passed else "", inputs)
+    return executions
 
 
 def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:

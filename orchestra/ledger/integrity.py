@@ -171,7 +171,7 @@ class Held(NamedTuple):
         return _some(self.faults, "; ") if self.faults else self.asks
 
 
-def judge(facts: Facts, require: Iterable[str] = (), excuse: Iterable[str] = ()) -> tuple[Held, ...]:
+def evaluate(facts: Facts, require: Iterable[str] = (), excuse: Iterable[str] = ()) -> tuple[Held, ...]:
     """Check a run against each rule.
 
     Args:
@@ -189,7 +189,7 @@ VERSION: Final = 1
 
 def sealed(facts: Facts) -> dict[str, bool]:
     """Return the rules for the seal of a run: each by id, held or not."""
-    return {one.rule: not one.faults for one in judge(facts)}
+    return {one.rule: not one.faults for one in evaluate(facts)}
 
 
 def seal_fault(facts: Facts, seal: Seal) -> str | None:

@@ -16,7 +16,7 @@ from orchestra.errors import PlanError
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
-from orchestra.yamltext import document
+from orchestra.yamltext.digest import digest_files
 
 _SHOWN = 12
 
@@ -68,7 +68,7 @@ def latest(root: Path, folder: Path) -> Plan:
         raise PlanError(f"of run {folder.name} its record is empty", "start one with `orchestra run`")
     plan = load(folder, digest)
     try:
-        same = document.digest_files(root, plan.sources) == plan.source_digest
+        same = digest_files(root, plan.sources) == plan.source_digest
     except OSError:
         same = False
     return plan if same else msgspec.structs.replace(plan, sources=())

@@ -107,9 +107,9 @@ def retention(home: Path, limits: Limits = USUAL, now: datetime | None = None) -
     why: dict[str, str] = {}
     if last := last_ended(home):
         why[last.name] = "it is the last run that ended"
-    for task, past in history.load(home / history.LAST).items():
-        if past.inputs:
-            why.setdefault(past.run, f"{task} passed there, and is unchanged since")
+    for task, execution in history.load(home / history.LAST).items():
+        if execution.inputs:
+            why.setdefault(execution.run, f"{task} passed there, and is unchanged since")
     for key, entry in _accepted(home).items():
         why.setdefault(entry.run, f"{baseline.FILE} has its duration of {key}")
     if (holder := holder_of(home / "lock")) is not None:

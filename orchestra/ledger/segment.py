@@ -75,7 +75,7 @@ def segment_fault(path: Path, event: Event, tip: Tip) -> str | None:
     """
     if not isinstance(event.body, Segment):
         return f'a further file of a ledger begins with "segment", and not with "{event.type}"'
-    for name, found in msgspec.structs.asdict(segment_body(path, tip)).items():
-        if (said := getattr(event.body, name)) != found:
-            return f'it binds the file before with {name} "{said}", found was "{found}"'
+    for name, actual in msgspec.structs.asdict(segment_body(path, tip)).items():
+        if (recorded := getattr(event.body, name)) != actual:
+            return f'it binds the file before with {name} "{recorded}", found was "{actual}"'
     return None

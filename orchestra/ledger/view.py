@@ -71,7 +71,7 @@ class View:
         segments: from its start, and from each resume; never empty.
         phase: what the run does.
         lives: the valid life by task; in the order of the selection.
-        past: by task, what was taken back, in order.
+        earlier_lives: by task, what was taken back, in order.
         verdicts: those that stand, in the order in which they were given.
         counts: how many verdicts of each word stand.
         pending: tasks that wait, in order.
@@ -98,7 +98,7 @@ class View:
         self.segments = [RunSegment()]
         self.phase: Phase = "idle"
         self.lives: dict[str, Life] = {}
-        self.past: dict[str, list[Life]] = {}
+        self.earlier_lives: dict[str, list[Life]] = {}
         self.verdicts: dict[str, VerdictGiven] = {}
         self.counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
         self.pending: dict[str, None] = {}
@@ -330,17 +330,17 @@ class View:
     def _bury(self, task: str, instead: Life | None = None) -> None:
         """Put the life of a task among those that were taken back, and another one in its place."""
         if task in self.lives and not self.lives[task].empty:
-            self.past.setdefault(task, []).append(self.lives[task])
+            self.earlier_lives.setdefault(task, []).append(self.lives[task])
         self.lives[task] = instead or Life()
 
     def _restore(self, task: str, done: Done, to_seq: int) -> None:
         """Restore the verdict that the task had at an earlier event, with its attempts."""
         self._take_back(task)
         self.pending.pop(task, None)
-        before = [life for life in self.past.get(task, ()) if 0 < life.given_at <= to_seq]
+        before = [life for life in self.earlier_lives.get(task, ()) if 0 < life.given_at <= to_seq]
         life = max(before, key=lambda one: one.given_at, default=None)
         if life is not None:
-            self.past[task] = [one for one in self.past[task] if one is not life]
+            self.earlier_lives[task] = [one for one in self.earlier_lives[task] if one is not life]
         self._bury(task, life)
         given = life.given if life is not None else None
         self._give(task, given or Seen(to_seq, self.time, _as_given(task, done)))

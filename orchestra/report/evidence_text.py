@@ -14,7 +14,7 @@ from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.parts import Evidence
 from orchestra.plan import Plan
 from orchestra.report.rows import Contents, Report, Row
-from orchestra.yamltext import document
+from orchestra.yamltext.digest import digest_files, read_inside
 
 TEXTS: Final[Mapping[str, bool]] = {
     "page": False,
@@ -110,12 +110,9 @@ def _pictures(folder: Path, files: Iterable[Evidence]) -> Iterator[tuple[str, by
 def _spec(root: Path, plan: Plan, report: Report, rows: Sequence[Row]) -> dict[str, str]:
     """Return the lines of the spec around each place; none where the spec is another one by now."""
     try:
-        if (
-            report.source_digest != plan.source_digest
-            or document.digest_files(root, plan.sources) != plan.source_digest
-        ):
+        if report.source_digest != plan.source_digest or digest_files(root, plan.sources) != plan.source_digest:
             return {}
-        files = {name: document.read_inside(root, name).decode(errors="replace").splitlines() for name in plan.sources}
+        files = {name: read_inside(root, name).decode(errors="replace").splitlines() for name in plan.sources}
     except OSError:
         return {}
     places = {line_of(row.place) for row in report.rows}

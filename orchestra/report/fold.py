@@ -181,8 +181,8 @@ def _gate_rows(plan: Plan, view: View) -> Iterator[GateRow]:
             yield GateRow(gate.phase, gate.name, body.result, body.expression, values, body.message, seen.time)
         elif (gate.phase, gate.name) in own or key in results:
             result = results.get(key, "failed")
-            said = "" if result == "passed" else "never evaluated"
-            yield GateRow(gate.phase, gate.name, result, gate.require, message=said)
+            message = "" if result == "passed" else "never evaluated"
+            yield GateRow(gate.phase, gate.name, result, gate.require, message=message)
         # else of a run by a version that did not have this standard gate, or one under way
 
 

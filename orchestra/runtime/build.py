@@ -12,7 +12,7 @@ from orchestra import plan as plans
 from orchestra.plan import Component, Job, Plan, Service, Test, closure
 from orchestra.runtime.argv_files import argv_files
 from orchestra.runtime.files import matching, open_plain
-from orchestra.yamltext import document
+from orchestra.yamltext.digest import digest_files
 
 _BLOCK_BYTES = 1 << 20
 
@@ -104,7 +104,7 @@ def unsure(task: str, components: Sequence[str], unread: Path | None) -> str:
 def source_now(root: Path, sources: Iterable[str]) -> str:
     """Return the digest of the spec files as they are now; empty when one cannot be read."""
     try:
-        return document.digest_files(root, tuple(sources))
+        return digest_files(root, tuple(sources))
     except OSError:
         return ""
 

@@ -42,7 +42,7 @@ from orchestra.runtime import inherited
 from orchestra.runtime.outlet import Outlet
 from orchestra.runtime.run.session import Options, Session
 from orchestra.runtime.select import task_name
-from orchestra.yamltext import document
+from orchestra.yamltext.digest import digest_files
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
@@ -66,7 +66,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
     plan = plans.load(data, name)
     mend = "run `orchestra compile`, review the change, and run again"
     try:
-        now = document.digest_files(project.root, plan.sources)
+        now = digest_files(project.root, plan.sources)
     except OSError as error:
         spec = os.path.relpath(error.filename or project.root, project.root)
         mend = f"restore {spec}; if it was removed on purpose, `orchestra compile` removes its outputs"

@@ -72,10 +72,10 @@ def select(plan: Plan, words: Sequence[str], methods: Iterable[str] = ()) -> lis
     for word in words or ["*"]:
         head, colon, rest = word.partition(":")
         by = [head] if colon and head in known else allowed
-        found = _tests(plan, rest if colon and head in known else word)
-        if not found:
+        tests = _tests(plan, rest if colon and head in known else word)
+        if not tests:
             raise _nothing(plan, word)
-        chosen |= {task_name(method, test.id) for test in found for method in by if method in test.methods}
+        chosen |= {task_name(method, test.id) for test in tests for method in by if method in test.methods}
     tasks = [task for method in known for test in plan.tests if (task := task_name(method, test.id)) in chosen]
     if not tasks:
         shown = " ".join(words) or "every test"
@@ -97,15 +97,15 @@ def _nothing(plan: Plan, word: str) -> UsageError:
 def with_needs(plan: Plan, tasks: Iterable[str]) -> list[str]:
     """Return the tasks and all that they need, in the plan's order."""
     by_id = {test.id: test for test in plan.tests}
-    found: set[str] = set()
+    needed: set[str] = set()
     stack = list(tasks)
     while stack:
         task = stack.pop()
-        if task in found:
+        if task in needed:
             continue
-        found.add(task)
+        needed.add(task)
         method, _, test_id = task.partition(":")
         stack += [
             task_name(method, need) for need in by_id[test_id].needs if need in by_id and method in by_id[need].methods
         ]
-    return [task for method in plan.methods for test in plan.tests if (task := task_name(method.id, test.id)) in found]
+    return [task for method in plan.methods for test in plan.tests if (task := task_name(method.id, test.id)) in needed]

@@ -77,7 +77,7 @@ def check(
                     )
             while len(commands):
                 for ended in commands.poll(None):
-                    problems += _judge(asked[ended.key], ended, bound_seconds)
+                    problems += _problems_of(asked[ended.key], ended, bound_seconds)
         finally:
             commands.close()
     return sorted(set(problems))
@@ -104,7 +104,7 @@ def _job(key: str, one: _Asked, root: Path, environment: Mapping[str, str], log:
     )
 
 
-def _judge(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagnostic]:
+def _problems_of(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagnostic]:
     listed = ended.log.read_text(encoding="utf-8", errors="replace")
     if ended.timed_out or ended.exit_code != 0:
         how = (

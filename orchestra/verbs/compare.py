@@ -65,8 +65,8 @@ def compare(
         sides = tuple(rest)
     run = run or LAST
     if not sides:
-        found = _sides(home, run)[0]
-        sides = tuple(method for method in methods or known if of_method(found, method))
+        executions = _sides(home, run)[0]
+        sides = tuple(method for method in methods or known if of_method(executions, method))
         if len(sides) < 2:
             raise UsageError(
                 f"run {run} has one method, {', '.join(sides) or 'or none'}{' of these' if methods else ''}",
@@ -84,8 +84,8 @@ def compare(
     for number, second in enumerate(sides[1:]):
         if number:
             say("")
-        told = compared(sides[0], one, second, of[second][0])
-        for line in compared_lines(with_baselines(told, samples, place, plan.baseline), form):
+        comparison = compared(sides[0], one, second, of[second][0])
+        for line in compared_lines(with_baselines(comparison, samples, place, plan.baseline), form):
             say(line)
     return EXIT_OK
 
@@ -131,12 +131,12 @@ def _side(
 ) -> tuple[Mapping[str, Side], str]:
     """Return the tests of one side, of a method by id of the test, of a run or a branch by task; and where it ran."""
     if side in known:
-        found, place = _sides(home, run)
-        return of_method(found, side), place
+        executions, place = _sides(home, run)
+        return of_method(executions, side), place
     if side.startswith(_BRANCH):
         side = _last_of(home, side.removeprefix(_BRANCH))
-    found, place = _sides(home, side)
-    return {task: one for task, one in found.items() if not methods or task.partition(":")[0] in methods}, place
+    executions, place = _sides(home, side)
+    return {task: one for task, one in executions.items() if not methods or task.partition(":")[0] in methods}, place
 
 
 def _last_of(home: Path, branch: str) -> str:

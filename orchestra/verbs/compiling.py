@@ -22,7 +22,7 @@ from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.suggest import did_you_mean
-from orchestra.yamltext import document
+from orchestra.yamltext.parse import parse
 
 
 class Outcome(NamedTuple):
@@ -112,7 +112,7 @@ def _spec_of(project: Project, paths: Sequence[str], suite: str) -> str:
     suites: dict[str, str] = {}
     for path in paths:
         try:
-            data = document.parse((project.root / path).read_bytes(), path).data
+            data = parse((project.root / path).read_bytes(), path).data
         except (OSError, OrchestraError):
             continue
         if isinstance(data, dict) and isinstance(data.get("suite"), str):

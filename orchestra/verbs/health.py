@@ -153,8 +153,8 @@ def _cells(line: Line) -> tuple[str, ...]:
     row = line.row
     status = row.state if row.required or row.state == "healthy" else f"{row.state} (not required)"
     latency = "" if row.latency_seconds is None else duration(row.latency_seconds)
-    said = "; ".join(part for part in (row.reason, row.degraded) if part)
-    return (row.id, status, latency, str(row.attempts or ""), row.identity, line.by, row.url, said)
+    reasons = "; ".join(part for part in (row.reason, row.degraded) if part)
+    return (row.id, status, latency, str(row.attempts or ""), row.identity, line.by, row.url, reasons)
 
 
 def _table(lines: Sequence[Line]) -> str:
@@ -177,7 +177,7 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
         if row.id in chosen and (order := recovery_steps.suggestion(row, records))
     }
     if as_json:
-        told = [
+        steps = [
             {
                 "component": one.component,
                 "step": one.step,
@@ -187,7 +187,7 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
             }
             for one in rows
         ]
-        say_json(json.dumps({"runs": len(files), "steps": told, "suggested": orders}, indent=1))
+        say_json(json.dumps({"runs": len(files), "steps": steps, "suggested": orders}, indent=1))
         return EXIT_OK
     if not rows:
         say(f"no recovery step was taken in the last {len(files)} runs")

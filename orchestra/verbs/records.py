@@ -257,20 +257,20 @@ def audit(
         raise UsageError(f"run {folder.name} is under way: the rules apply to its end", "remove --policy")
     if sign:
         _sign(project, folder, going=going)
-    found = examine(folder, going=going, signed_by=_signed_by(key))
-    if found.damage is not None:
-        place = watch.relative(found.damage.path, project.root)
-        say(unbroken(f"{place}:{found.damage.line}: {found.damage.message}"))
+    audited = examine(folder, going=going, signed_by=_signed_by(key))
+    if audited.damage is not None:
+        place = watch.relative(audited.damage.path, project.root)
+        say(unbroken(f"{place}:{audited.damage.line}: {audited.damage.message}"))
         return EXIT_FAILED
-    end = "sealed" if found.ended else "under way: so far"
-    said = f"{found.events} events, {found.files} files of evidence, {found.verdicts} verdicts"
-    by = f", signed by {found.signer[:12]}{'' if key else ' (--key verifies it)'}" if found.signer else ""
-    say(f"{folder.name}: {end} whole: {said}{by}")
+    end = "sealed" if audited.ended else "under way: so far"
+    contents = f"{audited.events} events, {audited.files} files of evidence, {audited.verdicts} verdicts"
+    by = f", signed by {audited.signer[:12]}{'' if key else ' (--key verifies it)'}" if audited.signer else ""
+    say(f"{folder.name}: {end} whole: {contents}{by}")
     differs = gates and not print_gates(folder)
     if not policy:
         return EXIT_FAILED if differs else EXIT_OK
     facts = integrity.Facts(plan_store.latest(project.root, folder), look(folder, steps=False))
-    held = integrity.judge(facts, require, excuse)
+    held = integrity.evaluate(facts, require, excuse)
     rows = [(one.rule, "required" if one.required else "noted only", one.word, one.evidence) for one in held]
     say(terminal_table(("rule", "policy", "result", "evidence"), rows))
     return EXIT_FAILED if differs or any(one.bad for one in held) else EXIT_OK
@@ -301,9 +301,9 @@ def _sign(project: Project, folder: Path, *, going: bool) -> None:
             f"run {folder.name} is in progress: it is sealed at its end", "`orchestra wait` waits for its end"
         )
     with _locked(folder):
-        found = examine(folder)
-        if found.damage is not None:
-            raise LedgerError(found.damage)
+        audited = examine(folder)
+        if audited.damage is not None:
+            raise LedgerError(audited.damage)
         with Writer(folder / LEDGER, now=lambda: datetime.now(UTC), author=author) as writer:
             writer.seal()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from orchestra.runtime.run import detached as detaching
 from orchestra.runtime.run.detached import Herald
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
+from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.chosen_run import home_of
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
@@ -54,6 +55,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     epilog="\b\nExamples:\n  orchestra run                      every test by every method\n"
     "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
     "  orchestra run basics --method mcp   a group by one method\n"
+    "  orchestra run --all-suites          every suite, with a summary\n"
     "  orchestra run --list                what there is\n"
     "  orchestra run --resume              resume the newest run, without its passed tests\n"
     "  orchestra run --last-failed         the tests that were not green in the newest run\n"
@@ -64,6 +66,9 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @suite_option
 @profile_option
 @methods_option
+@click.option(
+    "--all-suites", is_flag=True, help="Every suite, one run each; services that they have alike are started once."
+)
 @click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")
 @click.option("--dry-run", is_flag=True, help="Print the tests that would run, in order, with their needs, and stop.")
 @click.option(
@@ -90,6 +95,7 @@ def run(
     suite: str | None,
     profile: str,
     methods: tuple[str, ...],
+    all_suites: bool,
     listing: bool,
     dry_run: bool,
     workers: int | None,
@@ -105,6 +111,20 @@ def run(
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
+    if all_suites:
+        unfit: list[tuple[str | bool | None, str]] = [
+            (suite, "suite"),
+            (resume, "resume"),
+            (listing, "list"),
+            (dry_run, "dry-run"),
+            (detach, "detach"),
+        ]
+        unfit += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed")]
+        if others := [f"--{word}" for value, word in unfit if value]:
+            message = f"--all-suites starts a new run of each suite, and waits for them; {others[0]} does not fit"
+            raise UsageError(message, f"remove {', '.join(others)}, or --all-suites")
+        options = Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force)
+        return run_all(project, selection, methods, profile, options, partial(watch.observers, brief=brief))
     name = home_of(project, suite, () if resume is None else (resume,)).name
     if detach and (listing or dry_run):
         raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
@@ -120,11 +140,7 @@ def run(
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
         tasks = [task for task in tasks if task in set(selection)] or tasks
     if listing or dry_run:
-        chosen = set(tasks)
-        titles = {test.id: test.title for test in plan.tests}
-        for task in with_needs(plan, tasks) if dry_run else tasks:
-            pulled = "" if task in chosen else "  (needed)"
-            say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
+        _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
         return EXIT_OK
     options = Options(
         argv=("orchestra", *("--detach" if word == DETACHED else word for word in sys.argv[1:])),
@@ -142,6 +158,14 @@ def run(
         return _detach(project, plan, [*words, "--", *(asked or (() if run_id else selection))])
     launch = Launch(project, partial(_heralded if detached else watch.observers, brief=brief), options, profile)
     return dag.run(launch, name, plan, tasks)
+
+
+def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:
+    """Print tasks with their titles, and which of them only the needs of others add."""
+    titles = {test.id: test.title for test in plan.tests}
+    for task in shown:
+        pulled = "" if task in selected else "  (needed)"
+        say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
 
 
 def _goal(

@@ -17,7 +17,7 @@ from orchestra.errors import EXIT_OK, EXIT_USAGE, MachineError, UsageError
 from orchestra.verbs import compiling
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.options import project_of, suite_option
-from orchestra.yamltext.document import collector_paused
+from orchestra.yamltext.parse import collector_paused
 
 STARTER = "specs/suite.yaml"
 SCHEMA = "orchestra.schema.json"

@@ -221,8 +221,8 @@ def _row(row: Component, test: Test) -> Iterator[str]:
         yield f"ready {_probe(row.ready.probe)} within {row.ready.within_seconds:g} s"
     if row.live is not None:
         yield f"live {_probe(row.live.probe)} every {row.live.every_seconds:g} s"
-    if row.ladder:
-        yield f"recover {' > '.join(rung.kind for rung in row.ladder)}"
+    if row.recover:
+        yield f"recover {' > '.join(step.kind for step in row.recover)}"
 
 
 def _probe(probe: Probe) -> str:
@@ -240,14 +240,14 @@ def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
     at = [f"/tests/{of}/use", f"/blocks/{block}/command"] if block else [f"/tests/{of}/command"]
     yield f"    command    {places.text(at)}"
     yield f"        {_argv(command.argv, shell=command.shell)}"
-    said = [
+    facts = [
         *((name, json.dumps(value, ensure_ascii=False)) for name, value in command.env.items()),
         *([("in", command.cwd)] if command.cwd != "." else []),
         *([("exit codes", " ".join(map(str, command.exit_codes)))] if command.exit_codes != (0,) else []),
         *([command.report] if command.report else []),
         *([("attach", " ".join(command.attach))] if command.attach else []),
     ]
-    for name, value in said:
+    for name, value in facts:
         yield f"        {name}: {draw.one_line(value)}"
 
 

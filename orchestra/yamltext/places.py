@@ -12,8 +12,10 @@ from pathlib import Path
 
 from orchestra.diagnostic import Place
 from orchestra.errors import OrchestraError
-from orchestra.yamltext.document import Document, Json, parse, read_inside
+from orchestra.yamltext.digest import read_inside
+from orchestra.yamltext.document import Document, Json
 from orchestra.yamltext.document import Path as SpecPath
+from orchestra.yamltext.parse import parse
 
 
 class Places:

@@ -57,10 +57,10 @@ def resolve(text: str) -> Scalar:
         return text
     if text in _CONSTANTS:
         return _CONSTANTS[text]
-    found = _NUMBER.fullmatch(text)
-    if found is None:
+    number = _NUMBER.fullmatch(text)
+    if number is None:
         return text
-    return _number(str(found.lastgroup), found[found.lastgroup or 0])
+    return _number(str(number.lastgroup), number[number.lastgroup or 0])
 
 
 def trap_of(text: str) -> str | None:

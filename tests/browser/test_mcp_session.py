@@ -502,7 +502,7 @@ def fake(folder: Path, version="1.64.0", tools=TOOLS) -> Start:
     [
         (
             {"version": "1.63.9"},
-            'the MCP server is version "1.63.9"; this driver knows 1.64 up to, not including, 1.65',
+            'the MCP server is version "1.63.9"; this driver knows 1.64 up to, not including, 1.66',
         ),
         ({"version": "2.0.0"}, '"2.0.0"'),
         ({"version": "new"}, '"new"'),

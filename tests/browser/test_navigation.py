@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from urllib.parse import quote
 
 import pytest
@@ -137,3 +138,17 @@ def test_dialogs_of_a_window_that_the_page_opens(both):
     opens = f"""<button onclick="window.open('/html?{window}')">Go</button>"""
     told = {"expect": {"page": {"title": {"have_text": "said true"}}}}
     passed(both(page(opens), ACCEPT, {"click": {"text": "Go"}}, told, opened=False))
+
+
+@browser
+def test_a_document_that_never_comes_costs_no_picture(both):
+    """An image that hangs holds up `load`, and a whole document that hangs holds up the picture itself."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(8)
+        deaf_url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+        goto = {"goto": {"url": deaf_url, "within_seconds": 2}}
+        for result in failed(both(goto, opened=False), fault="connection"):
+            assert "cannot be opened: not loaded within 2 s" in result.failure.message
+            assert "screenshot" in {kept.kind for kept in result.evidence}
+            assert not [finding for finding in result.findings if finding.layer == "failed_requests"]

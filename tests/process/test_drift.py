@@ -11,7 +11,7 @@ import pytest
 
 from orchestra.compiler.emit import files
 from orchestra.compiler.outputs import drift
-from orchestra.yamltext import document
+from orchestra.yamltext.digest import digest_files
 from tests.support import plans as plan_samples
 
 SPEC = "specs/shop.yaml"
@@ -25,7 +25,7 @@ def project(tmp_path) -> Path:
 
 
 def test_git_keeps_what_is_compiled_and_nothing_else(project):
-    plan = plan_samples.small(source_digest=document.digest_files(project, [SPEC]))
+    plan = plan_samples.small(source_digest=digest_files(project, [SPEC]))
     drift.apply(project, files.files([plan, msgspec.structs.replace(plan, profile="staging")]))
     for path in (
         "shop/baseline.json",

@@ -18,14 +18,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestra.plan import Backoff, Component, Job, Probe, Ready, Rung, Service
+from orchestra.plan import Backoff, Component, Job, Probe, Ready, RecoveryStep, Service
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.port import busy
 from orchestra.runtime.servers.recovery import start_bound_seconds
 from tests.support.servers import QUICK, Ground, carriers, free_range, live, until
 
-RESTART, RETRY, FAILOVER, PORT = (Rung(kind) for kind in ("restart", "retry", "failover", "port"))
+RESTART, RETRY, FAILOVER, PORT = (RecoveryStep(kind) for kind in ("restart", "retry", "failover", "port"))
 
 
 @pytest.fixture
@@ -347,7 +347,7 @@ def test_a_stranger_who_answers_in_place_of_the_service_is_never_accepted(ground
 
 
 def test_a_service_that_forks_away_is_its_own_answerer_and_is_ended(ground):
-    matrix = ground.matrix(ground.service("backend", "daemon", live=live(), ladder=(RESTART,)))
+    matrix = ground.matrix(ground.service("backend", "daemon", live=live(), recover=(RESTART,)))
     (row,) = ground.settle(matrix, "backend")
     assert row.state == "healthy", row
     assert len(carriers(ground.mark)) == 1
@@ -369,7 +369,7 @@ def test_the_end_of_a_service_is_told_and_not_asked_for_ever_anew(ground, flags)
         pauses.append(seconds)
         await asyncio.sleep(seconds)
 
-    matrix = ground.matrix(ground.service("backend", *flags, ladder=(RESTART,)), sleep=sleep)
+    matrix = ground.matrix(ground.service("backend", *flags, recover=(RESTART,)), sleep=sleep)
     ground.settle(matrix, "backend")
     pauses.clear()
     for process in carriers(ground.mark):
@@ -450,7 +450,7 @@ def test_a_check_that_fails_is_asked_again_as_often_as_declared(ground):
 
 
 def test_a_death_is_an_incident_and_dependents_start_again_behind_it(ground):
-    backend = ground.service("backend", live=live(), ladder=(RESTART,))
+    backend = ground.service("backend", live=live(), recover=(RESTART,))
     frontend = ground.service("frontend", "${backend.url}", needs=("backend",), live=live())
     matrix = ground.matrix(frontend, backend)
     ground.settle(matrix, "frontend", "backend")
@@ -474,7 +474,7 @@ def test_a_death_is_an_incident_and_dependents_start_again_behind_it(ground):
 @pytest.mark.parametrize("how", ["hang", "500", "stopped"])
 def test_a_service_that_lives_but_does_not_answer_is_restarted(ground, how):
     backend = ground.service(
-        "backend", "deaf", live=live(timeout=0.5, failures=2), ladder=(RESTART,), grace_seconds=0.2
+        "backend", "deaf", live=live(timeout=0.5, failures=2), recover=(RESTART,), grace_seconds=0.2
     )
     matrix = ground.matrix(backend)
     (row,) = ground.settle(matrix, "backend")
@@ -490,7 +490,7 @@ def test_a_service_that_lives_but_does_not_answer_is_restarted(ground, how):
 
 
 def test_a_hiccup_is_healed_by_asking_again_and_nothing_is_restarted(ground):
-    backend = ground.service("backend", live=live(failures=1), ladder=(RETRY, RESTART), retries=QUICK)
+    backend = ground.service("backend", live=live(failures=1), recover=(RETRY, RESTART), retries=QUICK)
     frontend = ground.service("frontend", needs=("backend",))
     matrix = ground.matrix(backend, frontend, rand=lambda: 0.5, sleep=_Gate(ground).sleep)
     ground.settle(matrix, "backend", "frontend")
@@ -505,8 +505,8 @@ def test_a_hiccup_is_healed_by_asking_again_and_nothing_is_restarted(ground):
 
 def test_repair_then_restart_then_the_backup_in_the_order_declared(ground):
     backend = ground.service("backend", live=live(), retries=QUICK)
-    repair = Rung("run", (sys.executable, "-c", "open('repaired', 'a').write('x')"))
-    failing = Rung("run", ("no-such-repair",))
+    repair = RecoveryStep("run", (sys.executable, "-c", "open('repaired', 'a').write('x')"))
+    failing = RecoveryStep("run", ("no-such-repair",))
     # After the first start, the primary dies at once, for ever.
     program = (
         "import os, sys\nif os.path.exists('backend/starts'): sys.exit('no primary')\nexec(open('server.py').read())"
@@ -521,7 +521,7 @@ def test_repair_then_restart_then_the_backup_in_the_order_declared(ground):
         ready=backend.ready,
         live=backend.live,
         retries=QUICK,
-        ladder=(failing, repair, RESTART, FAILOVER),
+        recover=(failing, repair, RESTART, FAILOVER),
     )
     matrix = ground.matrix(backend)
     (row,) = ground.settle(matrix, "backend")
@@ -545,8 +545,8 @@ def test_repair_then_restart_then_the_backup_in_the_order_declared(ground):
 
 
 def test_a_repair_that_does_not_end_in_its_time_is_ended_and_the_next_rung_is_taken(ground):
-    sleeps = Rung("run", (sys.executable, "-c", "import time; time.sleep(1000)"), 0.5)
-    backend = ground.service("backend", live=live(), ladder=(sleeps, RESTART))
+    sleeps = RecoveryStep("run", (sys.executable, "-c", "import time; time.sleep(1000)"), 0.5)
+    backend = ground.service("backend", live=live(), recover=(sleeps, RESTART))
     matrix = ground.matrix(backend)
     ground.settle(matrix, "backend")
     os.kill(matrix.row("backend").pid, signal.SIGKILL)
@@ -557,7 +557,7 @@ def test_a_repair_that_does_not_end_in_its_time_is_ended_and_the_next_rung_is_ta
 
 
 def test_past_the_ladder_it_has_failed_and_so_has_what_needs_it(ground):
-    backend = ground.service("backend", "dies=0", live=live(), ladder=(RETRY,), retries=QUICK)
+    backend = ground.service("backend", "dies=0", live=live(), recover=(RETRY,), retries=QUICK)
     frontend = ground.service("frontend", needs=("backend",))
     matrix = ground.matrix(backend, frontend)
     ground.settle(matrix, "backend", "frontend")
@@ -572,7 +572,7 @@ def test_past_the_ladder_it_has_failed_and_so_has_what_needs_it(ground):
 
 def test_to_ask_a_dead_process_again_is_passed_over_and_costs_nothing(ground):
     patient = Backoff(max=9, initial_seconds=600.0, max_seconds=600.0)
-    matrix = ground.matrix(ground.service("backend", live=live(), ladder=(RETRY, RESTART), retries=patient))
+    matrix = ground.matrix(ground.service("backend", live=live(), recover=(RETRY, RESTART), retries=patient))
     (row,) = ground.settle(matrix, "backend")
     os.kill(row.pid, signal.SIGKILL)
     ground.until(matrix, ["backend"], lambda row: row.state == "healthy" and row.attempts == 2)
@@ -582,7 +582,7 @@ def test_to_ask_a_dead_process_again_is_passed_over_and_costs_nothing(ground):
 
 
 def test_what_was_tried_is_counted(ground):
-    backend = ground.service("backend", live=live(), ladder=(RETRY, RESTART), retries=QUICK)
+    backend = ground.service("backend", live=live(), recover=(RETRY, RESTART), retries=QUICK)
     matrix = ground.matrix(backend)
     ground.settle(matrix, "backend")
     (ground.root / "server.py").write_text("raise SystemExit(9)")
@@ -605,8 +605,8 @@ def test_a_port_that_was_taken_between_death_and_restart_is_passed_over(ground):
     low, high = free_range(3)
     # The repair ends when the thief is there, so that the restart comes after him.
     wait = "import os, time\nwhile not os.path.exists('taken'): time.sleep(0.01)"
-    ladder = (Rung("run", (sys.executable, "-c", wait)), RESTART)
-    matrix = ground.matrix(ground.service("backend", ports=(low, high), ladder=ladder))
+    policy = (RecoveryStep("run", (sys.executable, "-c", wait)), RESTART)
+    matrix = ground.matrix(ground.service("backend", ports=(low, high), recover=policy))
     (row,) = ground.settle(matrix, "backend")
     os.kill(row.pid, signal.SIGKILL)
     ground.until(matrix, ["backend"], lambda now: now.state == "unhealthy")
@@ -617,7 +617,7 @@ def test_a_port_that_was_taken_between_death_and_restart_is_passed_over(ground):
 
 
 def test_the_rung_port_moves_to_another_port_and_dependents_hear_of_it(ground):
-    backend = ground.service("backend", live=live(), ladder=(PORT,))
+    backend = ground.service("backend", live=live(), recover=(PORT,))
     frontend = ground.service("frontend", "${backend.url}", needs=("backend",))
     matrix = ground.matrix(backend, frontend)
     (row, _) = ground.settle(matrix, "backend", "frontend")
@@ -630,9 +630,9 @@ def test_the_rung_port_moves_to_another_port_and_dependents_hear_of_it(ground):
 BAKE = "import sys; open('baked', 'a').write(sys.argv[1] + chr(10))"
 
 
-def between(ground, *ladder: Rung, retries: Backoff = QUICK) -> list[Component]:
+def between(ground, *policy: RecoveryStep, retries: Backoff = QUICK) -> list[Component]:
     """A server, a job that bakes its address into a file, what is elsewhere by that address, and a server behind both."""
-    backend = ground.service("backend", live=live(), ladder=ladder, retries=retries)
+    backend = ground.service("backend", live=live(), recover=policy, retries=retries)
     bake = Component("bake", "bake", needs=("backend",), job=Job((sys.executable, "-c", BAKE, "${backend.url}")))
     far = Component(
         "far", "far", needs=("backend",), url="${backend.url}/far", ready=Ready(Probe("http", {"path": "/"}), 60.0)
@@ -672,9 +672,9 @@ def test_a_job_is_not_run_again_where_what_it_rests_on_was_not_started_again(gro
 
 
 def test_two_that_die_at_once_both_come_back(ground):
-    backend = ground.service("backend", live=live(), ladder=(RESTART,))
-    other = ground.service("other", live=live(), ladder=(RESTART,))
-    frontend = ground.service("frontend", needs=("backend", "other"), live=live(), ladder=(RESTART,))
+    backend = ground.service("backend", live=live(), recover=(RESTART,))
+    other = ground.service("other", live=live(), recover=(RESTART,))
+    frontend = ground.service("frontend", needs=("backend", "other"), live=live(), recover=(RESTART,))
     matrix = ground.matrix(backend, other, frontend)
     ids = ("backend", "other", "frontend")
     rows = ground.settle(matrix, *ids)
@@ -786,7 +786,7 @@ def test_a_clock_that_jumps_opens_no_incident_and_hinders_no_recovery(ground, mo
     jumps = itertools.count()
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + (86400 if next(jumps) % 2 else -86400))
-    matrix = ground.matrix(ground.service("backend", live=live(failures=1), ladder=(RESTART,)))
+    matrix = ground.matrix(ground.service("backend", live=live(failures=1), recover=(RESTART,)))
     (row,) = ground.settle(matrix, "backend")
     asked = threading.Event()
     matrix.look(["backend"], asked.set)
@@ -798,8 +798,8 @@ def test_a_clock_that_jumps_opens_no_incident_and_hinders_no_recovery(ground, mo
 
 def test_a_look_is_answered_when_a_component_is_well_or_known_not_to_be(ground):
     """Its own period is an hour, so that only the look can have found out."""
-    backend = ground.service("backend", live=live(every=3600, failures=2, timeout=5.0), ladder=(RESTART,))
-    quiet = ground.service("quiet", ladder=(RESTART,))
+    backend = ground.service("backend", live=live(every=3600, failures=2, timeout=5.0), recover=(RESTART,))
+    quiet = ground.service("quiet", recover=(RESTART,))
     matrix = ground.matrix(backend, quiet, job("once", "pass"))
     ground.settle(matrix, "backend", "quiet", "once")
     states = []
@@ -830,14 +830,16 @@ def test_a_look_is_answered_when_a_component_is_well_or_known_not_to_be(ground):
 
 def test_one_that_does_not_come_back_behind_what_it_needs_climbs_its_own_ladder(ground):
     """The backend dies; the front end cannot start behind it until its own repair has run."""
-    backend = ground.service("backend", live=live(), ladder=(RESTART,))
+    backend = ground.service("backend", live=live(), recover=(RESTART,))
     low, high = free_range(2)
     program = (
         "import os, sys\n"
         "if os.path.exists('front/starts') and not os.path.exists('mended'): sys.exit('broken')\n"
         "sys.argv = ['server.py', sys.argv[1], 'front']\nexec(open('server.py').read())"
     )
-    front = ground.service("front", needs=("backend",), ladder=(Rung("run", (sys.executable, "-c", MEND)), RESTART))
+    front = ground.service(
+        "front", needs=("backend",), recover=(RecoveryStep("run", (sys.executable, "-c", MEND)), RESTART)
+    )
     words = (sys.executable, "-c", program, "${port}")
     front = _changed(front, service=Service(words, ports=(low, high)))
     matrix = ground.matrix(backend, front)
@@ -859,9 +861,9 @@ def test_whatever_dies_whenever_all_come_back_each_once_and_nothing_is_left(grou
     needs = {"frontend": ("backend", "other"), "top": ("frontend",)}
     # A start that is killed is tried again; so many that the dice cannot use them up.
     patient = Backoff(max=50, initial_seconds=0.01, factor=1.0, max_seconds=0.05, jitter=0.1)
-    ladder = (RESTART,) * 20
+    policy = (RESTART,) * 20
     components = [
-        ground.service(name, needs=needs.get(name, ()), live=live(), ladder=ladder, retries=patient) for name in ids
+        ground.service(name, needs=needs.get(name, ()), live=live(), recover=policy, retries=patient) for name in ids
     ]
     matrix = ground.matrix(*components)
     ground.settle(matrix, *ids)

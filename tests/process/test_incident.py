@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from orchestra.ledger.event import Incident, ServiceChanged
 from orchestra.ledger.parts import Died
 from orchestra.ledger.view import look
-from orchestra.plan import Backoff, Component, Live, Probe, Ready, Retry, Rung, Service
+from orchestra.plan import Backoff, Component, Live, Probe, Ready, RecoveryStep, Retry, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.attempts.incident import Incidents, Outages, Settled, judged, settle
+from orchestra.runtime.attempts.incident import FollowUp, Incidents, Outages, final_verdict, follow_up
 from orchestra.runtime.gates.figures import outage_figures
 from orchestra.runtime.servers.recovery import bound_seconds, start_bound_seconds
 from tests.support import events as made
@@ -94,29 +94,29 @@ def test_an_attempt_is_touched_by_exactly_the_incidents_whose_time_overlaps_its_
 
 def test_the_first_failure_that_overlaps_is_repeated_at_no_cost_and_a_pass_is_a_pass():
     once = Retry(1, ("failed",))
-    assert settle(FAILED, Retry(), held=0, incidents=["i"]) == Settled(suspect=True, requeue=True, again=True)
-    assert settle(FAILED, Retry(), held=0, incidents=[]) == Settled(suspect=False, requeue=False, again=False)
-    assert settle(PASSED, once, held=0, incidents=["i"]) == Settled(suspect=False, requeue=False, again=False)
+    assert follow_up(FAILED, Retry(), held=0, incidents=["i"]) == FollowUp(suspect=True, requeue=True, again=True)
+    assert follow_up(FAILED, Retry(), held=0, incidents=[]) == FollowUp(suspect=False, requeue=False, again=False)
+    assert follow_up(PASSED, once, held=0, incidents=["i"]) == FollowUp(suspect=False, requeue=False, again=False)
     second = Result("cli:a", 2, "failed", 1.0, FAILED.failure)
-    assert settle(second, once, held=1, incidents=[]) == Settled(
+    assert follow_up(second, once, held=1, incidents=[]) == FollowUp(
         suspect=False, requeue=False, again=True, retry_cause="failed", retries_left=0
     ), "its own retry is still there"
-    assert settle(second, Retry(), held=1, incidents=["i"]) == Settled(suspect=True, requeue=False, again=False)
+    assert follow_up(second, Retry(), held=1, incidents=["i"]) == FollowUp(suspect=True, requeue=False, again=False)
 
 
 def test_a_product_is_never_blamed_for_an_outage():
     second = Result("cli:a", 2, "passed", 1.0)
-    assert judged(second, held=1, suspect=False, incidents=["b-1"]) == (
+    assert final_verdict(second, held=1, suspect=False, incidents=["b-1"]) == (
         "passed", "an attempt that failed during incident b-1 was repeated",
     )  # fmt: skip
-    assert judged(second, held=0, suspect=False)[0] == "flaky"
-    verdict, reason = judged(FAILED, held=1, suspect=True, incidents=["b-1", "b-2"])
+    assert final_verdict(second, held=0, suspect=False)[0] == "flaky"
+    verdict, reason = final_verdict(FAILED, held=1, suspect=True, incidents=["b-1", "b-2"])
     assert (verdict, reason) == (
         "error",
         "failed during incidents b-1, b-2, and again when it was repeated: exit code 1",
     )
-    assert judged(FAILED, held=0, suspect=True, cut=True, incidents=["b-1"])[0] == "interrupted"
-    assert judged(FAILED, held=0, suspect=False)[0] == "failed"
+    assert final_verdict(FAILED, held=0, suspect=True, cut=True, incidents=["b-1"])[0] == "interrupted"
+    assert final_verdict(FAILED, held=0, suspect=False)[0] == "failed"
 
 
 def test_a_failure_is_held_until_its_components_were_asked_and_not_when_the_run_is_ended():
@@ -150,15 +150,15 @@ def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_
     events = []
     outages = Outages(events.append, clock=lambda: 1.0)
     outages.began("mcp:a", [], [])
-    settled, touched = outages.ended(
+    following, touched = outages.ended(
         session(outcome="error", alive=False, died=(gone("the browser died"),)), Retry(), held=0
     )
-    assert (settled, touched) == (Settled(suspect=True, requeue=True, again=True), ("mcp.browser-1",))
+    assert (following, touched) == (FollowUp(suspect=True, requeue=True, again=True), ("mcp.browser-1",))
     outages.began("mcp:a", [], [])
-    settled, touched = outages.ended(
+    following, touched = outages.ended(
         session(died=(gone("the browser had died", "relaunch", before=True),)), Retry(), held=1
     )
-    assert (settled, touched) == (Settled(suspect=False, requeue=False, again=False), ())
+    assert (following, touched) == (FollowUp(suspect=False, requeue=False, again=False), ())
     told = [(body.component, body.state) for body in events if isinstance(body, ServiceChanged)]
     assert told == [("mcp.browser", "unhealthy"), ("mcp.server", "healthy"), ("mcp.browser", "healthy")]
     opened, closed = [body for body in events if isinstance(body, Incident)]
@@ -184,8 +184,8 @@ def test_browsers_of_several_workers_are_one_row_and_touch_each_its_own_test():
     lost = {"died": (gone("the browser died"),), "alive": {"browser": False}}
     crash = AttemptFailure("crash", "the browser died in this step")
     for task in ("cli:a", "cli:b"):
-        settled, touched = outages.ended(Result(task, 1, "error", 1.0, crash, **lost), Retry(), held=0)
-        assert (settled.requeue, touched) == (True, ("cli.browser-1",))
+        following, touched = outages.ended(Result(task, 1, "error", 1.0, crash, **lost), Retry(), held=0)
+        assert (following.requeue, touched) == (True, ("cli.browser-1",))
     assert outages.ended(Result("cli:c", 1, "passed", 1.0, alive={"browser": True}), Retry(), held=0)[1] == ()
     outages.began("cli:a", [], [])
     back = {"died": (gone("the browser died", "relaunch", before=True),), "alive": {"browser": True}}
@@ -222,9 +222,14 @@ def test_every_wait_of_a_recovery_has_a_bound():
     probe = Probe("http", {"path": "/"}, 2.0)
     service = Service(("x",), ports=(1, 3), grace_seconds=1.0)
     backoff = Backoff(max=2, initial_seconds=1.0, factor=2.0, max_seconds=5.0, jitter=0.0)
-    ladder = (Rung("retry"), Rung("run", ("r",)), Rung("run", ("r",), 9.0), Rung("restart"))
+    policy = (
+        RecoveryStep("retry"),
+        RecoveryStep("run", ("r",)),
+        RecoveryStep("run", ("r",), 9.0),
+        RecoveryStep("restart"),
+    )
     one = Component(
-        "b", "b", service=service, ready=Ready(probe, 10.0), live=Live(probe), retries=backoff, ladder=ladder
+        "b", "b", service=service, ready=Ready(probe, 10.0), live=Live(probe), retries=backoff, recover=policy
     )
     starts = (2 + 1 + 2) * (10.0 + 6.0) + 3.0
     assert start_bound_seconds(one) == starts

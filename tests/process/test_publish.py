@@ -53,8 +53,9 @@ def test_the_report_of_a_run_is_committed_and_pushed(checkout, tmp_path):
     assert (told.code, told.out.splitlines()[1:]) == (0, ["pushed to origin"]), told.err
     assert snapshot(checkout) == before
     names = git(checkout, "ls-tree", "-r", "--name-only", "refs/orchestra/s").splitlines()
+    disturbed = any(event["body"].get("disturbed") for event in project.events("attempt_finished"))
     assert names == [
-        ".orchestra/s/baseline.json",
+        *([] if disturbed else [".orchestra/s/baseline.json"]),  # a busy machine measures no durations
         ".orchestra/s/report/run.json",
         ".orchestra/s/report/summary.md",
     ]

@@ -340,7 +340,7 @@ def test_attempts_by_another_build_do_not_count():
     again = goes_on(before(*half), {"api": "1"})
     assert (again.life("cli:b").ended, list(again.pending)) == (1, ["cli:b"])
     again = goes_on(before(*half), {"api": "2"})
-    assert (again.life("cli:b").ended, again.past["cli:b"][0].ended) == (0, 1)
+    assert (again.life("cli:b").ended, again.earlier_lives["cli:b"][0].ended) == (0, 1)
 
 
 def test_attempts_of_an_incident_still_do_not_count():

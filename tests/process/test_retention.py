@@ -49,7 +49,7 @@ def test_runs_are_removed_and_what_rests_on_them_is_not(tmp_path):
         (tmp_path / "runs" / name / "events.jsonl").write_text(f"{line}\n" + '"unchanged_since":"torn')
     (tmp_path / "runs" / ".removed-half").mkdir()
     (tmp_path / "runs" / "last").symlink_to(NAMES[5])
-    past = {"cli:a": history.Past(1.0, NAMES[7], "digest"), "cli:b": history.Past(1.0, NAMES[4])}
+    past = {"cli:a": history.LastExecution(1.0, NAMES[7], "digest"), "cli:b": history.LastExecution(1.0, NAMES[4])}
     (tmp_path / "history.json").write_bytes(history.encoded(past))
     planned = retention(tmp_path, Limits(3))
     assert len(list((tmp_path / "runs").iterdir())) == len(NAMES) + 2

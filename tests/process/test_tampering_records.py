@@ -83,7 +83,7 @@ def of_another_run(project: SuiteProject) -> None:
     file = project.root / ".orchestra/s" / history.LAST
     digest = history.load(file)["cli:kept"].inputs
     assert project.run("run", "--force").code == 1
-    file.write_bytes(history.encoded({"cli:kept": history.Past(0.1, project.folder.name, digest)}))
+    file.write_bytes(history.encoded({"cli:kept": history.LastExecution(0.1, project.folder.name, digest)}))
 
 
 TAMPERED = {
@@ -111,7 +111,7 @@ def test_a_history_alone_makes_nothing_green(project):
     digest = history.load(home / history.LAST)["cli:kept"].inputs
     shutil.rmtree(home / "runs")
     (home / history.EXECUTIONS).unlink()
-    claimed = {"cli:kept": history.Past(0.1, "20260101T000000Z-0001", digest)}
+    claimed = {"cli:kept": history.LastExecution(0.1, "20260101T000000Z-0001", digest)}
     (home / history.LAST).write_bytes(history.encoded(claimed))
     assert run_again(project) == "failed"
     assert "unchanged" not in project.run("audit", "--policy").out

@@ -13,7 +13,7 @@ import pytest
 
 from orchestra.ledger.event import Event
 from orchestra.ledger.view import view_of
-from orchestra.plan import Component, Rung
+from orchestra.plan import Component, RecoveryStep
 from orchestra.report.advice.recovery_steps import Record, collect, suggestion
 from orchestra.runtime.servers import up
 from tests.support import events as made
@@ -402,11 +402,11 @@ def test_the_rungs_of_earlier_runs_are_counted(project):
 
 
 def test_the_order_that_history_suggests_takes_the_least_expected_time():
-    def record(rung, seconds, worked, tries):
-        return Record("b", rung, [seconds] * tries, worked)
+    def record(step, seconds, worked, tries):
+        return Record("b", step, [seconds] * tries, worked)
 
-    ladder = tuple(Rung(kind) for kind in ("retry", "restart", "failover"))
-    component = Component("b", "b", ladder=ladder)
+    policy = tuple(RecoveryStep(kind) for kind in ("retry", "restart", "failover"))
+    component = Component("b", "b", recover=policy)
     known = {("b", "retry"): record("retry", 5.0, 1, 10), ("b", "restart"): record("restart", 2.0, 9, 10)}
     assert suggestion(component, known) == ("restart", "retry", "failover")
     known["b", "retry"] = record("retry", 0.1, 5, 10)

@@ -20,7 +20,7 @@ from orchestra.compiler.outputs import drift, stamp
 from orchestra.compiler.outputs.writing import Change, write_all
 from orchestra.errors import ForeignFileError, MachineError, UsageError
 from orchestra.plan import Method, Outputs
-from orchestra.yamltext import document
+from orchestra.yamltext.digest import digest_files
 from tests.support import plans as plan_samples
 
 SPEC = "specs/shop.yaml"
@@ -34,7 +34,7 @@ def project(tmp_path) -> Path:
 
 
 def compiled(project: Path, **changes) -> tuple[emit.File, ...]:
-    fields = {"source_digest": document.digest_files(project, [SPEC]), **changes}
+    fields = {"source_digest": digest_files(project, [SPEC]), **changes}
     return emit.files([plan_samples.small(**fields)])
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestra.ledger.failure_odds import ENOUGH, MOST, SURE, WORTH, Odds, Policy, causes, failure_odds, suggested
 from orchestra.ledger.history import Attempt, Execution, RunRecord
-from orchestra.plan import Component, Method, Plan, Retry, Rung
+from orchestra.plan import Component, Method, Plan, RecoveryStep, Retry
 from orchestra.plan import Test as Case
 from orchestra.report.advice.policies import policies
 from orchestra.report.advice.recovery_steps import Record
@@ -141,7 +141,9 @@ PLAN = Plan(
     "S",
     (Case("a", "A", ("cli",), retries=Retry(1, ("timeout",))), Case("b", "B", ("cli",))),
     (Method("cli", "C", "command"),),
-    components=(Component("back", "B", ladder=(Rung("retry"), Rung("restart"), Rung("failover"))),),
+    components=(
+        Component("back", "B", recover=(RecoveryStep("retry"), RecoveryStep("restart"), RecoveryStep("failover"))),
+    ),
 )
 
 

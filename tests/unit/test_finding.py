@@ -16,7 +16,7 @@ from orchestra.ledger.parts import Finding, Traffic
 from orchestra.ledger.view import view_of
 from orchestra.plan import Errors
 from orchestra.runtime.attempt import Result
-from orchestra.runtime.attempts.finding import KEPT_FINDINGS, app_hosts, errors_of, failed_by, failure, judge
+from orchestra.runtime.attempts.finding import KEPT_FINDINGS, app_hosts, errors_of, failed_by, failure, findings_of
 from orchestra.runtime.attempts.observed import (
     KEPT_HOSTS,
     KEPT_SIGNS,
@@ -152,7 +152,7 @@ def test_a_secret_is_out_before_anything_is_cut():
 
 def test_a_server_error_of_somebody_else_is_a_failed_request():
     signs = {Sign("http_5xx", "GET a: 503", "", host): 1 for host in ("127.0.0.1:8000", "cdn.example")}
-    found = judge(signs.items(), (), Errors(http_5xx="fail"), app_hosts({"backend.url": APP}, ()))
+    found = findings_of(signs.items(), (), Errors(http_5xx="fail"), app_hosts({"backend.url": APP}, ()))
     assert told(found) == [("http_5xx", "fail", "GET a: 503"), ("failed_requests", "warn", "GET a: 503")]
 
 
@@ -167,7 +167,7 @@ def test_what_fails_comes_first_and_the_message_says_how_many_more():
         (Sign("console_errors", "b", "u:3"), 1),
         (Sign("console_errors", "c"), 1),
     ]
-    found = judge(signs, ["alert: d"], Errors(console_errors="fail", open_dialogs="ignore"), ())
+    found = findings_of(signs, ["alert: d"], Errors(console_errors="fail", open_dialogs="ignore"), ())
     assert told(found) == [
         ("console_errors", "fail", "b"),
         ("console_errors", "fail", "c"),
@@ -180,7 +180,7 @@ def test_what_fails_comes_first_and_the_message_says_how_many_more():
 @given(st.lists(st.tuples(st.sampled_from(LAYERS), st.text(max_size=5)), max_size=80), st.sampled_from(LAYERS))
 def test_findings_are_bounded_and_one_that_fails_is_never_lost(seen, layer):
     signs = [(Sign(kind, text, "", "a"), 1) for kind, text in dict.fromkeys(seen)]
-    found = judge(signs, (), Errors(**{layer: "fail"}), {"a"})
+    found = findings_of(signs, (), Errors(**{layer: "fail"}), {"a"})
     assert len(found) == min(len(signs), KEPT_FINDINGS)
     assert (failure(found, "/tests/B1") is not None) == any(sign.layer == layer for sign, _ in signs)
 

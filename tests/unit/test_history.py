@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestra.ledger import history
 from orchestra.ledger.event import RunFinished
-from orchestra.ledger.history import Attempt, Execution, Past, RunRecord
+from orchestra.ledger.history import Attempt, Execution, LastExecution, RunRecord
 from orchestra.ledger.log import Writer
 from orchestra.ledger.origin import Provenance, machine_shape
 from orchestra.ledger.view import View, view_of
@@ -171,10 +171,10 @@ def test_last_executions_come_from_the_other_cache_when_their_file_is_gone(tmp_p
     for run in runs:
         (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, run))
     file = tmp_path / history.LAST
-    expected = {"cli:a": Past(1.0, "1", "d"), "cli:b": Past(2.0)}
+    expected = {"cli:a": LastExecution(1.0, "1", "d"), "cli:b": LastExecution(2.0)}
     assert history.load(file) == expected
-    file.write_bytes(history.encoded({"cli:a": Past(7.0, "1", "d")}))
-    assert history.load(file) == {"cli:a": Past(7.0, "1", "d")}
+    file.write_bytes(history.encoded({"cli:a": LastExecution(7.0, "1", "d")}))
+    assert history.load(file) == {"cli:a": LastExecution(7.0, "1", "d")}
     file.write_text('{"cli:a": {"seconds": 1.0}}')  # as the first version wrote it
     assert history.load(file) == expected
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from orchestra.draw import terminal_table
-from orchestra.ledger.integrity import RULES, Facts, judge
+from orchestra.ledger.integrity import RULES, Facts, evaluate
 from orchestra.ledger.view import view_of
 from orchestra.plan import Command, Method, Plan, Step
 from orchestra.plan import Test as Case
@@ -85,7 +85,7 @@ def facts(tmp_path: Path, made: list[samples.Made], plan: Plan = PLAN) -> Facts:
 
 
 def broken(found: Facts) -> dict[str, tuple[str, ...]]:
-    return {one.rule: one.faults for one in judge(found) if one.faults}
+    return {one.rule: one.faults for one in evaluate(found) if one.faults}
 
 
 def test_a_good_run_holds_each_rule(tmp_path):
@@ -128,11 +128,11 @@ def test_a_test_must_expect_something(step, good, tmp_path):
 
 def test_a_policy_requires_and_excuses(tmp_path):
     found = facts(tmp_path, BAD["clean_tree"][1])
-    assert not any(one.bad for one in judge(found))
-    assert [one.rule for one in judge(found, ["clean_tree"]) if one.bad] == ["clean_tree"]
+    assert not any(one.bad for one in evaluate(found))
+    assert [one.rule for one in evaluate(found, ["clean_tree"]) if one.bad] == ["clean_tree"]
     stale = facts(tmp_path / "stale", BAD["plan_fresh"][1])
-    assert [one.rule for one in judge(stale) if one.bad] == ["plan_fresh"]
-    assert not any(one.bad for one in judge(stale, (), ["plan_fresh"]))
+    assert [one.rule for one in evaluate(stale) if one.bad] == ["plan_fresh"]
+    assert not any(one.bad for one in evaluate(stale, (), ["plan_fresh"]))
 
 
 def test_each_rule_has_a_row_in_the_page_that_says_whether_it_is_required():
@@ -149,5 +149,5 @@ def git(root: Path, *words: str) -> None:
 def test_a_long_list_of_faults_is_cut(tmp_path):
     names = [f"cli:B{number:03}" for number in range(9)]
     found = facts(tmp_path, [start(selection=names), FRESH])
-    text = terminal_table(("rule", "evidence"), [(one.rule, one.evidence) for one in judge(found)])
+    text = terminal_table(("rule", "evidence"), [(one.rule, one.evidence) for one in evaluate(found)])
     assert "cli:B004 has no verdict; and 4 more" in text

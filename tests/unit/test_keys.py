@@ -37,7 +37,7 @@ READERS = {
         "runtime/servers/recovery.py": "max initial_seconds factor max_seconds jitter",
     },
     "Service": {
-        "runtime/servers/start.py": "run",
+        "runtime/servers/start.py": "run port_wait_seconds",
         "runtime/build.py": "shell cwd env inputs",
         "runtime/servers/survey.py": "host ports",
         "runtime/servers/service.py": "stop_signal",
@@ -49,7 +49,7 @@ READERS = {
         "runtime/processes/commands.py": "cwd env",
         "runtime/servers/recovery.py": "timeout_seconds",
     },
-    "Rung": {
+    "RecoveryStep": {
         "runtime/servers/recovery.py": "kind run timeout_seconds",
     },
     "Component": {
@@ -58,7 +58,7 @@ READERS = {
         "runtime/servers/reuse.py": "needs",
         "runtime/build.py": "job service failover",
         "runtime/servers/start.py": "url retries",
-        "runtime/servers/matrix.py": "ladder between",
+        "runtime/servers/matrix.py": "recover between",
         "runtime/servers/watching.py": "fail_back cool_down_seconds",
         "runtime/servers/up.py": "ready live",
         "runtime/servers/keeper.py": "identity",
@@ -142,6 +142,7 @@ READERS = {
     "Outputs": {
         "runtime/servers/reuse.py": "doit docs",
         "compiler/emit/files.py": "commands",
+        "runtime/agent_setup.py": "launcher",
     },
     "Plan": {
         "runtime/doctor.py": "suite secrets",
@@ -154,7 +155,11 @@ READERS = {
         "runtime/gates/gate.py": "gates",
         "verbs/collect.py": "collect",
         "runtime/servers/reuse.py": "outputs",
+        "runtime/servers/survey.py": "tls",
+        "runtime/run/session.py": "keep_runs",
     },
+    "Tls": {"runtime/driver/http.py": "ignore_https_errors ca_file"},
+    "KeepRuns": {"runtime/run/session.py": "count days"},
 }
 
 

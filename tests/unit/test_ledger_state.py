@@ -228,7 +228,7 @@ def test_a_verdict_that_stands_again_stands_with_the_attempts_that_led_to_it(sto
 
 
 def attempts_of(view, task):
-    return [seen for life in (*view.past.get(task, ()), view.lives[task]) for seen in life.attempts]
+    return [seen for life in (*view.earlier_lives.get(task, ()), view.lives[task]) for seen in life.attempts]
 
 
 def test_the_story_of_a_run():

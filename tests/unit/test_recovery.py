@@ -1,15 +1,17 @@
-"""The decisions about health, for any ladder, back-off and history."""
+"""The decisions about health, for any policy, back-off and history."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.plan import Backoff, Rung
+from orchestra.plan import Backoff, RecoveryStep
 from orchestra.runtime.servers.recovery import Watch, allowed, decide, poll_seconds, step, wait_seconds
 
 KINDS = ("retry", "restart", "run", "port", "failover")
-rungs = st.lists(st.sampled_from(KINDS).map(lambda kind: Rung(kind, ("x",) if kind == "run" else ())), max_size=6)
+rungs = st.lists(
+    st.sampled_from(KINDS).map(lambda kind: RecoveryStep(kind, ("x",) if kind == "run" else ())), max_size=6
+)
 backoffs = st.builds(
     Backoff,
     max=st.integers(0, 6),
@@ -62,30 +64,30 @@ def test_health_never_flips_before_its_threshold(answers, successes, failures):
 
 
 @given(rungs, backoffs, dice)
-def test_a_ladder_is_climbed_in_order_within_its_budget_and_ends(ladder, backoff, rand):
+def test_a_policy_is_climbed_in_order_within_its_budget_and_ends(policy, backoff, rand):
     tried: list[int] = []
-    budget = sum(allowed(rung, backoff) for rung in ladder)
-    while (action := decide(ladder, backoff, tried, rand)) is not None:
-        assert action.rung >= max(tried, default=0)
-        assert (action.kind, action.run) == (ladder[action.rung].kind, ladder[action.rung].run)
-        assert action.attempt == tried.count(action.rung) + 1 <= allowed(ladder[action.rung], backoff)
+    budget = sum(allowed(step, backoff) for step in policy)
+    while (action := decide(policy, backoff, tried, rand)) is not None:
+        assert action.index >= max(tried, default=0)
+        assert (action.kind, action.run) == (policy[action.index].kind, policy[action.index].run)
+        assert action.attempt == tried.count(action.index) + 1 <= allowed(policy[action.index], backoff)
         assert 0 <= action.wait_seconds <= backoff.max_seconds * 2 * (1 + 1e-9)
         assert action.kind == "retry" or action.wait_seconds == 0
-        tried.append(action.rung)
+        tried.append(action.index)
         assert len(tried) <= budget
-    assert len(tried) == budget, "no rung that could fire was left out"
+    assert len(tried) == budget, "no step that could be taken was left out"
 
 
-def test_an_empty_ladder_is_at_its_end():
+def test_an_empty_policy_is_at_its_end():
     assert decide((), Backoff(), (), 0.5) is None
 
 
 @given(rungs, backoffs, dice)
-def test_a_ladder_over_a_dead_process_is_the_same_without_its_retries(ladder, backoff, rand):
+def test_a_policy_over_a_dead_process_is_the_same_without_its_retries(policy, backoff, rand):
     def kinds(*, dead: bool) -> list[str]:
         tried: list[int] = []
-        while (action := decide(ladder, backoff, tried, rand, dead=dead)) is not None:
-            tried.append(action.rung)
-        return [ladder[index].kind for index in tried]
+        while (action := decide(policy, backoff, tried, rand, dead=dead)) is not None:
+            tried.append(action.index)
+        return [policy[index].kind for index in tried]
 
     assert kinds(dead=True) == [kind for kind in kinds(dead=False) if kind != "retry"]

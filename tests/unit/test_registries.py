@@ -6,12 +6,12 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from orchestra.plan import ENGINES, Rung
+from orchestra.plan import ENGINES, RecoveryStep
 from orchestra.runtime.browsers import places
 from orchestra.runtime.servers import climb
 from tests.support.paths import ROOT
 
-RECOVERY = get_args(get_type_hints(Rung)["kind"])
+RECOVERY = get_args(get_type_hints(RecoveryStep)["kind"])
 
 
 @pytest.mark.parametrize(

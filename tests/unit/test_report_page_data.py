@@ -15,7 +15,7 @@ from orchestra.report.evidence_text import MOST_BYTES, contents, line_of
 from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Progress
 from orchestra.report.page_tests import address, picture_address
-from orchestra.yamltext.document import digest_files
+from orchestra.yamltext.digest import digest_files
 from tests.support import runs as samples
 
 FOLDER = "runs/r"

@@ -30,7 +30,7 @@ RIGHT: Any = include.load(SPECS, "right.yaml").data
 
 def judge(folder: Path, text: str) -> list[str]:
     (folder / "a.yaml").write_text(text, encoding="utf-8")
-    return [problem.text() for problem in validate.judge(include.load(folder, "a.yaml"))]
+    return [problem.text() for problem in validate.violations(include.load(folder, "a.yaml"))]
 
 
 def spec(body: str) -> str:
@@ -115,7 +115,7 @@ def test_no_key_takes_null_but_where_the_language_says_so():
 
 
 def test_a_spec_with_every_key_is_valid_and_binds():
-    assert validate.judge(include.load(SPECS, "right.yaml")) == []
+    assert validate.violations(include.load(SPECS, "right.yaml")) == []
     bound = models.spec_model().model_validate(RIGHT)
     assert bound.model_dump(by_alias=True, exclude_unset=True) == RIGHT
 
@@ -131,7 +131,7 @@ def test_the_spec_with_every_key_has_every_key():
 
 
 def test_every_mistake_has_its_line():
-    problems = validate.judge(include.load(SPECS, "wrong.yaml"))
+    problems = validate.violations(include.load(SPECS, "wrong.yaml"))
     golden.check(SPECS / "wrong.out", "".join(problem.text() + "\n" for problem in problems))
     assert {problem.rule for problem in problems} == set(RULES)
 
@@ -222,9 +222,9 @@ def test_a_hundred_mistakes_at_once(tmp_path: Path):
 
 def test_judges_that_disagree_are_a_defect_and_say_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(explain, "violations", lambda *_: [])
-    with pytest.raises(validate.JudgesDisagreeError, match=r"the first reports: .*Unexpected|Additional") as caught:
-        validate.judge(include.load(SPECS, "wrong.yaml"))
-    assert caught.value.said
+    with pytest.raises(validate.ValidatorsDisagreeError, match=r"the first reports: .*Unexpected|Additional") as caught:
+        validate.violations(include.load(SPECS, "wrong.yaml"))
+    assert caught.value.messages
 
 
 def test_unknown_pattern_is_quoted():
@@ -298,7 +298,7 @@ def assembled(data: Any) -> Assembled:
 @pytest.mark.parametrize("value", [None, {"a\nb": {}}])
 def test_a_name_with_a_line_feed_is_quoted_on_one_line(value):
     data = {**copy.deepcopy(RIGHT), "resources": {"\n": value}}
-    problems = validate.judge(assembled(data))
+    problems = validate.violations(assembled(data))
     assert [problem.message for problem in problems if "\n" in problem.message] == []
     assert sum('"\\n"' in problem.message for problem in problems) == 2
 
@@ -306,7 +306,7 @@ def test_a_name_with_a_line_feed_is_quoted_on_one_line(value):
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(mutants())
 def test_both_judges_agree_on_any_spec_and_what_they_pass_binds(data: Any):
-    valid = validate._fast_judge().is_valid(data)
+    valid = validate._validator().is_valid(data)
     plain = explain.violations(data, validate._schema())
     assert valid == (plain == [])
     if valid:
@@ -315,9 +315,9 @@ def test_both_judges_agree_on_any_spec_and_what_they_pass_binds(data: Any):
         found = findings(plain)
         assert found, "a violation without a word"
         assert set(
-            findings(explain.violations(validate._suspects(data, validate._fast_judge()), validate._schema()))
+            findings(explain.violations(validate._suspects(data, validate._validator()), validate._schema()))
         ) == set(found)
-        problems = validate.judge(assembled(data))
+        problems = validate.violations(assembled(data))
         assert len(problems) == len(set(found))
         assert {problem.rule for problem in problems} <= set(RULES)
         assert all(problem.message and "\n" not in problem.message for problem in problems)
@@ -326,7 +326,7 @@ def test_both_judges_agree_on_any_spec_and_what_they_pass_binds(data: Any):
 @settings(max_examples=100, deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4), max_leaves=8))  # fmt: skip
 def test_any_data_at_all_is_judged(data: Any):
-    assert bool(validate.judge(assembled(data))) is not validate._fast_judge().is_valid(data)
+    assert bool(validate.violations(assembled(data))) is not validate._validator().is_valid(data)
 
 
 # --------------------------------------------------------------------------------------------------------------- suggest

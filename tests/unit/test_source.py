@@ -14,11 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from orchestra.diagnostic import Place
 from orchestra.errors import SpecError
-from orchestra.yamltext import document as source
 from orchestra.yamltext import event as source_event
-from orchestra.yamltext.document import Trap, digest_files, locate, parse
+from orchestra.yamltext import parse as parse_module
+from orchestra.yamltext.digest import digest_files
+from orchestra.yamltext.document import Trap, locate
 from orchestra.yamltext.fault import Fault, diagnose
+from orchestra.yamltext.parse import parse
 from tests.support.golden import check
 from tests.support.paths import DATA
 
@@ -113,11 +116,11 @@ def test_scalars_are_what_yaml_1_2_says(text, value, pure):
 def test_traps_have_path_text_place_and_kind_and_only_plain_values_count():
     text = "on: 1\na: [yes, 'no', {b: 012}]\nc: &c Off\nd: *c\ne: !!str y\nf: yes\ng: {h: *c, i: +07}\n"
     assert parse(text.encode(), "f.yaml").traps == (
-        Trap(("a", 0), "yes", source.Place("f.yaml", 2, 5), "boolean-word"),
-        Trap(("a", 2, "b"), "012", source.Place("f.yaml", 2, 20), "octal"),
-        Trap(("c",), "Off", source.Place("f.yaml", 3, 4), "boolean-word"),
-        Trap(("f",), "yes", source.Place("f.yaml", 6, 4), "boolean-word"),
-        Trap(("g", "i"), "+07", source.Place("f.yaml", 7, 15), "octal"),
+        Trap(("a", 0), "yes", Place("f.yaml", 2, 5), "boolean-word"),
+        Trap(("a", 2, "b"), "012", Place("f.yaml", 2, 20), "octal"),
+        Trap(("c",), "Off", Place("f.yaml", 3, 4), "boolean-word"),
+        Trap(("f",), "yes", Place("f.yaml", 6, 4), "boolean-word"),
+        Trap(("g", "i"), "+07", Place("f.yaml", 7, 15), "octal"),
     )
 
 
@@ -211,7 +214,7 @@ def test_the_version_directive_of_yaml_1_2_is_accepted():
 
 
 def test_a_file_over_the_limit_is_refused(monkeypatch):
-    monkeypatch.setattr(source, "MAX_BYTES", 10)
+    monkeypatch.setattr(parse_module, "MAX_BYTES", 10)
     assert parse(b"a: 1234567", "f.yaml").data == {"a": 1234567}
     assert refusal("a: 12345678")[0].text() == (
         "f.yaml:1:1: the file has 11 bytes; at most 10 are read [yaml-size]\n    hint: split the spec with `include:`"
@@ -219,7 +222,7 @@ def test_a_file_over_the_limit_is_refused(monkeypatch):
 
 
 def test_a_fault_that_is_not_known_still_has_a_place():
-    place = source.Place("f", 1, 1)
+    place = Place("f", 1, 1)
     problem = diagnose(Fault("a new kind of trouble", 99, "", None), "a: 1\n", lambda _: place)
     assert problem.text() == "f:1:1: found text that is not YAML at the end of the file [yaml-syntax]"
 

@@ -130,7 +130,7 @@ def health_table(plan: Plan) -> str:
             if component.ready
             else "",
             _probe(component.live.probe, f"every {_seconds(component.live.every_seconds)}") if component.live else "",
-            ", ".join(rung.kind for rung in component.ladder),
+            ", ".join(step.kind for step in component.recover),
         )
         for component in plan.components
     ]
@@ -152,10 +152,10 @@ def _service(service: Service) -> str:
 
 
 def _probe(probe: Probe, when: str) -> str:
-    said = (
+    arguments = (
         (key, value if isinstance(value, str) else encode(value).decode()) for key, value in sorted(probe.args.items())
     )
-    return ", ".join([f"{probe.kind} " + markdown(" ".join(f"{key}={value}" for key, value in said)), when])
+    return ", ".join([f"{probe.kind} " + markdown(" ".join(f"{key}={value}" for key, value in arguments)), when])
 
 
 def gate_table(plan: Plan) -> str:

@@ -23,11 +23,11 @@ def lower_errors(
     near = [place["errors"] for place in (group, test) if "errors" in place]
     wide = [spec["errors"]] if "errors" in spec else []
     common = _laid((*wide, *near))
-    said = spec.get("methods", {})
+    declared = spec.get("methods", {})
     by = {
-        name: found
+        name: laid
         for name in methods
-        if "errors" in said.get(name, {}) and (found := _laid((*wide, said[name]["errors"], *near))) != common
+        if "errors" in declared.get(name, {}) and (laid := _laid((*wide, declared[name]["errors"], *near))) != common
     }
     return common, by
 
@@ -42,5 +42,5 @@ def _laid(places: Iterable[ErrorsSpec]) -> Errors:
         allow |= dict.fromkeys(place.get("allow", ()))
         patterns |= {name: tuple(found) for name, found in place.get("log_patterns", {}).items()}
     laid |= {"allow": tuple(allow), "log_patterns": patterns}
-    said = {name: value for name, value in laid.items() if value != getattr(_PLAIN, name)}
-    return Errors(**said) if said else _PLAIN
+    differing = {name: value for name, value in laid.items() if value != getattr(_PLAIN, name)}
+    return Errors(**differing) if differing else _PLAIN

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from orchestra.compiler.lower.steps import Known, fill, final_text, text, text_map, texts, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import ComponentSpec, FailoverSpec, ServiceSpec
-from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, Rung, Service
+from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, RecoveryStep, Service
 from orchestra.probes.table import probes_of
 from orchestra.steps.vocabulary import asks_for_text
 
@@ -18,7 +18,7 @@ _LIVE = Live(_PROBE)
 _SERVICE = Service(())
 _JOB = Job(())
 _BACKOFF = Backoff()
-_RUNG = Rung("run")
+_STEP = RecoveryStep("run")
 _COMPONENT = Component("", "")
 
 
@@ -46,10 +46,10 @@ def _as_written(value: Any, known: Known) -> Any:
 
 def _identity(component: ComponentSpec, known: Known) -> Any:
     """Return `own` for a component that we start, `none` for others, else the mapping of the expected identity."""
-    said = component.get("identity", "none" if "url" in component else "own")
-    if isinstance(said, str):
-        return said
-    return {key: fill(value, known) if key == "json" else _as_written(value, known) for key, value in said.items()}
+    identity = component.get("identity", "none" if "url" in component else "own")
+    if isinstance(identity, str):
+        return identity
+    return {key: fill(value, known) if key == "json" else _as_written(value, known) for key, value in identity.items()}
 
 
 def _ports(service: ServiceSpec | FailoverSpec) -> tuple[int, int] | None:
@@ -88,11 +88,11 @@ def _failover(service: ServiceSpec, failover: FailoverSpec) -> ServiceSpec:
     return cast("ServiceSpec", merged)
 
 
-def _rung(rung: Any, known: Known) -> Rung:
-    if not isinstance(rung, dict):
-        return Rung(rung)
-    seconds = usual(rung.get("timeout_seconds", _RUNG.timeout_seconds), _RUNG.timeout_seconds)
-    return Rung("run", texts(rung["run"], known), seconds)
+def _step(step: Any, known: Known) -> RecoveryStep:
+    if not isinstance(step, dict):
+        return RecoveryStep(step)
+    seconds = usual(step.get("timeout_seconds", _STEP.timeout_seconds), _STEP.timeout_seconds)
+    return RecoveryStep("run", texts(step["run"], known), seconds)
 
 
 def lower_component(
@@ -146,8 +146,8 @@ def lower_component(
             max_seconds=usual(retries.get("max_seconds", _BACKOFF.max_seconds), _BACKOFF.max_seconds),
             jitter=usual(retries.get("jitter", _BACKOFF.jitter), _BACKOFF.jitter),
         ),
-        ladder=tuple(_rung(rung, known) for rung in component.get("recover", [])),
-        between=tuple(_rung(rung, known) for rung in component.get("between_methods", [])),
+        recover=tuple(_step(step, known) for step in component.get("recover", [])),
+        between=tuple(_step(step, known) for step in component.get("between_methods", [])),
         failover=None
         if service is None or "failover" not in component
         else lower_service(_failover(service, component["failover"]), known),

@@ -68,10 +68,12 @@ def _retry(test: RetrySpec | None, default: RetrySpec) -> Retry:
 
 
 def _quarantine(test: TestSpec) -> Quarantine | None:
-    said = test.get("quarantine")
-    if said is None:
+    quarantine = test.get("quarantine")
+    if quarantine is None:
         return None
-    return Quarantine(said["owner"], said["until"], said.get("reason", ""), tuple(said.get("cases", ())))
+    return Quarantine(
+        quarantine["owner"], quarantine["until"], quarantine.get("reason", ""), tuple(quarantine.get("cases", ()))
+    )
 
 
 def _add_names(value: Any, found: set[str]) -> None:

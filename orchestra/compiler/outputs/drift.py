@@ -24,7 +24,7 @@ from orchestra.compiler.outputs import stamp
 from orchestra.compiler.outputs.writing import Change, write_all
 from orchestra.errors import ForeignFileError, MachineError, UsageError
 from orchestra.outputs import Entry, Index
-from orchestra.yamltext import document
+from orchestra.yamltext.digest import digest_files
 
 State = Literal["same", "missing", "stale", "merged", "conflict", "edited", "foreign", "orphan", "left", "unknown"]
 
@@ -56,7 +56,7 @@ _KEPT = frozenset({"left", "unknown"})
 """The states that a compile does not change."""
 
 
-class Found(NamedTuple):
+class Output(NamedTuple):
     """An output and its state on disk.
 
     Attributes:
@@ -88,7 +88,7 @@ class Report(NamedTuple):
         drifted: whether it was a check that found a difference.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[Output, ...]
     lines: tuple[str, ...]
     diff: str
     drifted: bool
@@ -123,19 +123,19 @@ def apply(
     if partial:
         own = [file for file in files if file.kind != "index"]
         files = [*own, emit.index_of(own, known)]
-    judged = [_judge(root, file, known.get(file.path, ())) for file in files]
-    _refuse_foreign([found for found in judged if found.state == "foreign"])
+    compared = [_compared(root, file, known.get(file.path, ())) for file in files]
+    _refuse_foreign([output for output in compared if output.state == "foreign"])
     if not partial:
-        judged += _orphans(root, known, [file.path for file in files])
-    amiss = tuple(sorted((found for found in judged if found.state != "same"), key=lambda found: found.path))
+        compared += _orphans(root, known, [file.path for file in files])
+    amiss = tuple(sorted((output for output in compared if output.state != "same"), key=lambda output: output.path))
     if not check:
-        write_all([change for found in sorted(amiss, key=_order) for change in _change(found)])
+        write_all([change for output in sorted(amiss, key=_order) for change in _change(output)])
     if not (full or partial or (check and amiss)):
-        _stamp(root, files, judged)
+        _stamp(root, files, compared)
     words = _CHECKED if check else _DONE
     return Report(
         found=amiss,
-        lines=tuple(f"{found.path}: {words[found.state]}{_other_format(found)}" for found in amiss),
+        lines=tuple(f"{output.path}: {words[output.state]}{_other_format(output)}" for output in amiss),
         diff="".join(_diff(amiss)) if diff else "",
         drifted=check and bool(amiss),
     )
@@ -167,13 +167,13 @@ def _read(target: Path, path: str) -> bytes | None:
         raise MachineError(f'"{path}" cannot be read: {error.strerror}', "make it readable, or move it away") from error
 
 
-def _judge(root: Path, file: File, known: Sequence[Entry]) -> Found:
+def _compared(root: Path, file: File, known: Sequence[Entry]) -> Output:
     target = _target(root, file.path)
     if target.is_dir():
-        return Found(file.path, "foreign", target, None, file.content, kind=file.kind)
+        return Output(file.path, "foreign", target, None, file.content, kind=file.kind)
     old = _read(target, file.path)
     mark = marker.read(old) if old is not None else None
-    return Found(
+    return Output(
         file.path,
         _state(file, old, mark, known),
         target,
@@ -204,9 +204,9 @@ def _is_known(content: bytes, known: Sequence[Entry]) -> bool:
     return outputs.digest(content) in {entry.content for entry in known}
 
 
-def _refuse_foreign(foreign: Sequence[Found]) -> None:
+def _refuse_foreign(foreign: Sequence[Output]) -> None:
     if foreign:
-        names = ", ".join(f'"{found.path}"' + (" (a folder)" if found.target.is_dir() else "") for found in foreign)
+        names = ", ".join(f'"{output.path}"' + (" (a folder)" if output.target.is_dir() else "") for output in foreign)
         many = len(foreign) > 1
         raise ForeignFileError(
             f"{names}: orchestra did not write {'these' if many else 'this'}, and does not overwrite it; "
@@ -215,7 +215,7 @@ def _refuse_foreign(foreign: Sequence[Found]) -> None:
         )
 
 
-def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]:
+def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Output]:
     """Find files with our mark that no spec produces: of earlier compiles, and others in their folders."""
     for path in sorted({*known, *stamp.siblings(root, wanted)} - {*wanted, INDEX}):
         # Not through a link: what it leads to may be anything.
@@ -225,7 +225,7 @@ def _orphans(root: Path, known: Index, wanted: Sequence[str]) -> Iterator[Found]
         old = _read(target, path) or b""
         mark = marker.read(old)
         if mark is not None:
-            yield Found(path, _orphaned(path, old, mark, known.get(path, ())), target, old, None, mark.format)
+            yield Output(path, _orphaned(path, old, mark, known.get(path, ())), target, old, None, mark.format)
 
 
 def _begins_as_ours(target: Path) -> bool:
@@ -251,25 +251,25 @@ _PLAN = re.compile(rf"{re.escape(emit.FOLDER)}/[^/]+/plan(\.[^/]+)?\.json")
 
 
 # ---------------------------------------------------------------------------------------------------- write and report
-def _order(found: Found) -> tuple[int, str]:
-    return _ORDER.get(found.kind, 0), found.path
+def _order(output: Output) -> tuple[int, str]:
+    return _ORDER.get(output.kind, 0), output.path
 
 
-def _change(found: Found) -> Iterator[Change]:
-    if found.state not in _KEPT:
-        yield Change(found.path, found.target, found.old, found.new)
+def _change(output: Output) -> Iterator[Change]:
+    if output.state not in _KEPT:
+        yield Change(output.path, output.target, output.old, output.new)
 
 
-def _stamp(root: Path, files: Sequence[File], judged: Iterable[Found]) -> None:
+def _stamp(root: Path, files: Sequence[File], compared: Iterable[Output]) -> None:
     """Write a stamp of the current files, if the specs are still those that were compiled."""
     plans = [file for file in files if file.kind == "plan" and file.sources]
     digests = {path: stamp.digest_of(root, path) for plan in plans for path in plan.sources}
-    for found in judged:
-        content = found.old if found.state == "same" else found.new
+    for output in compared:
+        content = output.old if output.state == "same" else output.new
         if content is not None:
-            digests[found.path] = stamp.digest(content)
+            digests[output.path] = stamp.digest(content)
     try:
-        current = all(document.digest_files(root, plan.sources) == plan.source_digest for plan in plans)
+        current = all(digest_files(root, plan.sources) == plan.source_digest for plan in plans)
     except OSError:
         return
     # The stamp knows files, not the versions of installed plug-ins.
@@ -277,20 +277,20 @@ def _stamp(root: Path, files: Sequence[File], judged: Iterable[Found]) -> None:
         stamp.save(root, {plan.sources[0] for plan in plans}, digests)
 
 
-def _other_format(found: Found) -> str:
+def _other_format(output: Output) -> str:
     """Return a note when the file on the disk is of an earlier version of orchestra."""
-    if found.format in {0, marker.FORMAT}:
+    if output.format in {0, marker.FORMAT}:
         return ""
-    return f" (of format {found.format}, now {marker.FORMAT}: see docs/upgrade.md)"
+    return f" (of format {output.format}, now {marker.FORMAT}: see docs/upgrade.md)"
 
 
-def _diff(amiss: Iterable[Found]) -> Iterator[str]:
-    for found in amiss:
-        if found.state in _KEPT:
+def _diff(amiss: Iterable[Output]) -> Iterator[str]:
+    for output in amiss:
+        if output.state in _KEPT:
             continue
-        old, new = (_lines(content) for content in (found.old, found.new))
-        start = "/dev/null" if found.old is None else f"a/{found.path}"
-        end = "/dev/null" if found.new is None else f"b/{found.path}"
+        old, new = (_lines(content) for content in (output.old, output.new))
+        start = "/dev/null" if output.old is None else f"a/{output.path}"
+        end = "/dev/null" if output.new is None else f"b/{output.path}"
         for line in difflib.unified_diff(old, new, start, end):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 

@@ -47,7 +47,7 @@ def siblings(root: str | os.PathLike[str], paths: Iterable[str]) -> list[str]:
         paths: of the generated files, relative to it.
     """
     kinds = {(os.path.dirname(path), os.path.splitext(path)[1]) for path in paths}  # noqa: PTH120, PTH122 - a start
-    found = {
+    paths = {
         f"{folder}/{name}"
         for folder, suffix in kinds
         for name in _names(root, folder)
@@ -55,8 +55,8 @@ def siblings(root: str | os.PathLike[str], paths: Iterable[str]) -> list[str]:
     }
     for suite in _names(root, _FOLDER):
         names = _names(root, f"{_FOLDER}/{suite}")
-        found |= {f"{_FOLDER}/{suite}/{name}" for name in names if name.startswith("plan.") and name.endswith(".json")}
-    return sorted(path.removeprefix("/") for path in found)
+        paths |= {f"{_FOLDER}/{suite}/{name}" for name in names if name.startswith("plan.") and name.endswith(".json")}
+    return sorted(path.removeprefix("/") for path in paths)
 
 
 def _names(root: str | os.PathLike[str], folder: str) -> list[str]:
@@ -68,8 +68,8 @@ def _names(root: str | os.PathLike[str], folder: str) -> list[str]:
 
 def _entries(folder: str) -> Iterable[str]:
     if os.path.isdir(folder):  # noqa: PTH112 - pathlib costs a start
-        with os.scandir(folder) as found:
-            for entry in sorted(found, key=lambda one: one.name):
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda one: one.name):
                 if entry.is_dir():
                     yield from () if entry.name in _IGNORED else _entries(entry.path)
                 else:

@@ -211,25 +211,25 @@ class Problem(NamedTuple):
     hint: str = ""
 
 
-Judge: TypeAlias = Callable[[Context], Iterator[Problem]]
+Check: TypeAlias = Callable[[Context], Iterator[Problem]]
 Rule: TypeAlias = Callable[[Context], Iterator[Diagnostic]]
 
 
-def rule(judge: Judge) -> Rule:
+def rule(check: Check) -> Rule:
     """Make a rule of a function: its name is the id, its docstring the page of the manual."""
-    name = rule_id(judge)
+    name = rule_id(check)
 
-    @functools.wraps(judge)
-    def judged(context: Context) -> Iterator[Diagnostic]:
-        for place, message, hint in judge(context):
+    @functools.wraps(check)
+    def checked(context: Context) -> Iterator[Diagnostic]:
+        for place, message, hint in check(context):
             yield Diagnostic(place, name, message, hint)
 
-    return judged
+    return checked
 
 
-def rule_id(judge: Callable[..., Any]) -> str:
+def rule_id(check: Callable[..., Any]) -> str:
     """Return the id of a rule: the name of its function, with dashes."""
-    return judge.__name__.replace("_", "-")
+    return check.__name__.replace("_", "-")
 
 
 def _walk_steps(
@@ -253,19 +253,19 @@ def _walk_steps(
                 _collect(body, (*section, number, verb), section, texts)
 
 
-def _collect(value: Any, path: Path, section: Path, found: list[Text]) -> None:
+def _collect(value: Any, path: Path, section: Path, texts: list[Text]) -> None:
     """Add every text with a reference below `value`, in order."""
     if value.__class__ is str:
         if "${" in value:
-            found.append(Text(path, value, section))
+            texts.append(Text(path, value, section))
     elif value.__class__ is dict or value.__class__ is list:
         for key, item in value.items() if value.__class__ is dict else enumerate(value):
             kind = item.__class__
             if kind is str:
                 if "${" in item:
-                    found.append(Text((*path, key), item, section))
+                    texts.append(Text((*path, key), item, section))
             elif kind is dict or kind is list:
-                _collect(item, (*path, key), section, found)
+                _collect(item, (*path, key), section, texts)
 
 
 def scalar(value: Any) -> str:

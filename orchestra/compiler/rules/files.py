@@ -83,13 +83,13 @@ def file_name(context: Context) -> Iterator[Problem]:
 
 def outputs(spec: Spec) -> dict[str, str]:
     """Return the paths of the files that a spec compiles to, with their key of `compile`."""
-    said: Mapping[str, str] = {key: str(value) for key, value in spec.get("compile", {}).items()}
-    folder = said.get("commands", _OUTPUTS.commands)
+    declared: Mapping[str, str] = {key: str(value) for key, value in spec.get("compile", {}).items()}
+    folder = declared.get("commands", _OUTPUTS.commands)
     commands = [method["command"] for method in spec.get("methods", {}).values() if "command" in method]
     commands = commands if spec.get("methods") else ["test_cli_full"]
     return {
-        said.get("doit", _OUTPUTS.doit): "doit",
-        said.get("docs", f"docs/{spec['suite']}.md"): "docs",
+        declared.get("doit", _OUTPUTS.doit): "doit",
+        declared.get("docs", f"docs/{spec['suite']}.md"): "docs",
         **{f"{folder.rstrip('/')}/{name}.md": "commands" for name in commands},
     }
 
@@ -100,17 +100,17 @@ def output_path(context: Context) -> Iterator[Problem]:
 
     `doit` is a Python file, `docs` a Markdown file.
     """
-    said = context.spec.get("compile", {})
+    declared = context.spec.get("compile", {})
     for key, ending in (("doit", ".py"), ("docs", ".md")):
-        path = said.get(key)
+        path = declared.get(key)
         if isinstance(path, str) and not path.endswith(ending):
             place = context.place(("compile", key))
             yield Problem(
                 place, f'the output "{path}" of "{key}" does not end with "{ending}"', f"write {path}{ending}"
             )
     written = [path for path, key in outputs(context.spec).items() if key == "commands"]
-    if isinstance(said.get("docs"), str) and said["docs"] in written:
-        message = f'the output "{said["docs"]}" is written by a slash command too'
+    if isinstance(declared.get("docs"), str) and declared["docs"] in written:
+        message = f'the output "{declared["docs"]}" is written by a slash command too'
         yield Problem(context.place(("compile", "docs")), message, "choose another path")
 
 

@@ -24,11 +24,11 @@ def _gates(context: Context) -> Iterator[tuple[catalogue.Phase, str, GateSpec]]:
 
 def _members(context: Context) -> catalogue.Members:
     spec = context.spec
-    told = "".join(gate["require"] + gate.get("message", "") for _, _, gate in _gates(context))
+    texts = "".join(gate["require"] + gate.get("message", "") for _, _, gate in _gates(context))
     named = (
         one for one, test in context.spec.get("tests", {}).items() if "matrix" not in test and catalogue.nameable(one)
     )
-    tests = named if "test." in told else ()
+    tests = named if "test." in texts else ()
     speeds = (spec.get("speed", DEFAULT_SPEED), *(one.get("speed", {}) for one in context.methods.values()))
     return catalogue.Members(
         tuple(spec.get("health", {})),

@@ -146,15 +146,15 @@ def _fitting(retries: BackoffSpec, within: float) -> int | None:
 def missing_failover(context: Context) -> Iterator[Problem]:
     """The recovery policy ends in `failover` and none is declared, or a failover is declared that nothing ever starts."""
     for name, row in _rows(context):
-        rungs = row.get("recover", [])
+        steps = row.get("recover", [])
         path = ("health", name)
-        if "failover" in rungs and "failover" not in row:
-            place = context.place((*path, "recover", rungs.index("failover")))
+        if "failover" in steps and "failover" not in row:
+            place = context.place((*path, "recover", steps.index("failover")))
             message = f'"recover" of "{name}" has the step "failover", but no failover is declared'
             yield Problem(place, message, "declare it: failover: {run: […]}")
-        if "failover" in row and "failover" not in rungs:
+        if "failover" in row and "failover" not in steps:
             message = f'"{name}" declares a failover that "recover" never reaches'
-            hint = f"write recover: [{', '.join(_shown(rung) for rung in [*rungs, 'failover'])}]"
+            hint = f"write recover: [{', '.join(_shown(step) for step in [*steps, 'failover'])}]"
             yield Problem(context.place((*path, "failover"), key=True), message, hint)
         for key in ("fail_back", "cool_down_seconds"):
             if key in row and "failover" not in row:
@@ -162,8 +162,8 @@ def missing_failover(context: Context) -> Iterator[Problem]:
                 yield Problem(context.place((*path, key), key=True), message, "remove it, or declare a failover")
 
 
-def _shown(rung: Any) -> str:
-    return rung if isinstance(rung, str) else f"{{run: [{', '.join(rung['run'])}]}}"
+def _shown(step: Any) -> str:
+    return step if isinstance(step, str) else f"{{run: [{', '.join(step['run'])}]}}"
 
 
 @rule
@@ -174,25 +174,25 @@ def idle_step(context: Context) -> Iterator[Problem]:
     and `port` one with more than one port to choose from.
     """
     for name, row in _rows(context):
-        rungs = row.get("recover", [])
-        for index, rung in enumerate(rungs):
-            why = _idle(row, rungs.index("failover") if "failover" in rungs else len(rungs), index, rung)
+        steps = row.get("recover", [])
+        for index, step in enumerate(steps):
+            why = _idle(row, steps.index("failover") if "failover" in steps else len(steps), index, step)
             if why:
-                word = rung if isinstance(rung, str) else "run"
+                word = step if isinstance(step, str) else "run"
                 place = context.place(("health", name, "recover", index))
                 yield Problem(place, f'the recovery step "{word}" of "{name}" {why[0]}', why[1])
 
 
-def _idle(row: ComponentSpec, failover: int, index: int, rung: Any) -> tuple[str, str] | None:
+def _idle(row: ComponentSpec, failover: int, index: int, step: Any) -> tuple[str, str] | None:
     """Return why a recovery step is idle and a hint, or None if it is not."""
     service: Mapping[str, Any] = row.get("service") or {}
     if index > failover:
         return 'comes after "failover", which is the last', "put failover at the end, once"
-    if rung == "retry" and _backoff(row.get("retries", {}), "max") == 0:
+    if step == "retry" and _backoff(row.get("retries", {}), "max") == 0:
         return 'has nothing to do while "retries.max" is 0', "raise it, or remove the step"
-    if rung in ("restart", "port", "failover") and not service:
+    if step in ("restart", "port", "failover") and not service:
         return "needs a service, and there is none", "remove it; in a profile, write recover: null"
-    if rung == "port" and len(set(service.get("port_range", "").split("-"))) == 1:
+    if step == "port" and len(set(service.get("port_range", "").split("-"))) == 1:
         return "has no other port to try", "give the service a port_range of several ports"
     return None
 
@@ -211,18 +211,18 @@ def missing_port(context: Context) -> Iterator[Problem]:
                 continue
             own = {**service, **part}
             texts = [*own["run"], *service.get("env", {}).values(), *part.get("env", {}).values()]
-            told = any("${port}" in text for text in texts)
+            uses_port = any("${port}" in text for text in texts)
             path = ("health", name, key)
             ports = [one for one in ("port", "port_range") if one in own]
             if (
-                told
+                uses_port
                 and not ports
                 and any("${port}" in text for text in [*part.get("run", ()), *part.get("env", {}).values()])
             ):
                 message = f'"${{port}}" has no value: the {key} of "{name}" has no port'
                 yield Problem(context.place((*path, "run")), message, "add port_range: 8000-8003, or port: 8000")
             low, _, high = str(own.get("port_range", "")).partition("-")
-            if not told and "port" not in own and low and high and low != high:
+            if not uses_port and "port" not in own and low and high and low != high:
                 message = f'the {key} of "{name}" has a range of ports, but does not use "${{port}}"'
                 yield Problem(context.place(path, key=True), message, 'add "${port}" to run or to env')
 

@@ -77,11 +77,11 @@ def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:
     for step in context.steps("expect"):
         page = step.body.get("page")
         conditions = [(("to",), step.body["to"])] if page is None else [(("page", key), page[key]) for key in page]
-        for keys, said in conditions:
-            if "match" in said:
-                yield step.path("expect", *keys, "match"), said["match"]
-            if "match" in said.get("not", ()):
-                yield step.path("expect", *keys, "not", "match"), said["not"]["match"]
+        for keys, condition in conditions:
+            if "match" in condition:
+                yield step.path("expect", *keys, "match"), condition["match"]
+            if "match" in condition.get("not", ()):
+                yield step.path("expect", *keys, "not", "match"), condition["not"]["match"]
 
 
 @rule
@@ -135,21 +135,21 @@ def json_path(context: Context) -> Iterator[Problem]:
     """A JSONPath does not begin with `$`, the whole document: `$.messages[0].role`."""
     for step in context.steps("http"):
         for path in step.body.get("match", ()):
-            yield from _judge(context, step.path("http", "match", path), path, at_key=True)
+            yield from _check_json_path(context, step.path("http", "match", path), path, at_key=True)
         for name, path in step.body.get("save", {}).items():
-            yield from _judge(context, step.path("http", "save", name), path, at_key=False)
+            yield from _check_json_path(context, step.path("http", "save", name), path, at_key=False)
     for step in context.steps("download"):
         for path in step.body.get("expect", {}).get("json", ()):
-            yield from _judge(context, step.path("download", "expect", "json", path), path, at_key=True)
+            yield from _check_json_path(context, step.path("download", "expect", "json", path), path, at_key=True)
 
 
 _JSON_PATH = re.compile(r"\$(?:\.{1,2}(?=[^.])|\[|$)|\$\{")
 
 
-def _judge(context: Context, path: Path, said: str, *, at_key: bool) -> Iterator[Problem]:
-    if not _JSON_PATH.match(said):
-        hint = f"write $.{said.lstrip('$.')}"
-        yield Problem(context.place(path, key=at_key), f'"{said}" is not a JSONPath: it begins with "$." or "$["', hint)
+def _check_json_path(context: Context, path: Path, text: str, *, at_key: bool) -> Iterator[Problem]:
+    if not _JSON_PATH.match(text):
+        hint = f"write $.{text.lstrip('$.')}"
+        yield Problem(context.place(path, key=at_key), f'"{text}" is not a JSONPath: it begins with "$." or "$["', hint)
 
 
 RULES = (pattern_syntax, always_true, json_path)

@@ -36,7 +36,7 @@ def _saves(verb: str, body: Any) -> Iterator[str]:
         yield from [save] if isinstance(save, str) else save
 
 
-def _judge(context: Context, texts: Sequence[Text], have: set[str]) -> Iterator[Problem]:
+def _unsaved(context: Context, texts: Sequence[Text], have: set[str]) -> Iterator[Problem]:
     for text in texts:
         for reference in names.references(text.value):
             head, _, name = reference.name.partition(".")
@@ -52,7 +52,7 @@ def _walk(
 ) -> Iterator[Problem]:
     """Yield the reads of a list of steps that come too early; `have` takes in what the steps save."""
     for index, step in enumerate(steps):
-        yield from _judge(context, reads.get((*section, index), ()), have)
+        yield from _unsaved(context, reads.get((*section, index), ()), have)
         verb, body = resolve.verb_of(step)
         if verb == "use":
             name, _ = resolve.block_use(body)
@@ -92,7 +92,7 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
             yield from _walk(context, reads, steps, path, have, ())
         block = next(iter(test.get("use", {})), "")
         for path in (("tests", test_id, "command"), ("tests", test_id, "use"), ("blocks", block, "command")):
-            yield from _judge(context, reads.get(path, ()), have)
+            yield from _unsaved(context, reads.get(path, ()), have)
         for path, steps in (
             (("tests", test_id, "finally"), test.get("finally", [])),
             (("groups", name, "finally"), group.get("finally", [])),

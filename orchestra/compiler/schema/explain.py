@@ -14,14 +14,14 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from orchestra.compiler.schema.violation import Finding, Violation, findings
 
 
-def judge(data: Any, schema: Any) -> list[Finding]:
+def findings_of(data: Any, schema: Any) -> list[Finding]:
     """Return every finding about the data, which may be none."""
     return findings(violations(data, schema))
 
 
 def violations(data: Any, schema: Any) -> list[Violation]:
     """Return every error of the data, as it comes."""
-    return [_violation(error) for error in _judge(schema).iter_errors(data)]
+    return [_violation(error) for error in _Validator(schema).iter_errors(data)]
 
 
 def _pattern(validator: Any, value: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
@@ -32,7 +32,7 @@ def _pattern(validator: Any, value: str, instance: Any, _schema: Any) -> Iterato
         yield ValidationError(f"{instance!r} does not match {value!r}")
 
 
-_judge: Any = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+_Validator: Any = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
 
 
 def _ecma(pattern: str) -> str:

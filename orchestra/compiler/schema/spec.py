@@ -31,8 +31,8 @@ from orchestra.plan import (
     Part,
     Probe,
     Ready,
+    RecoveryStep,
     Retry,
-    Rung,
     Service,
     Test,
 )
@@ -784,7 +784,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     ServiceSpec: _of(_SERVICE),
     JobSpec: _of(Job(())),
     BackoffSpec: _of(Backoff()),
-    RepairSpec: _of(Rung("run")),
+    RepairSpec: _of(RecoveryStep("run")),
     ComponentSpec: _of(Component("", "")),
     ErrorsSpec: _of(Errors()),
     SessionSpec: _of(_METHOD, single="single_session"),

@@ -25,15 +25,15 @@ Offer: TypeAlias = Callable[[Sort, str], str]
 FILE = "orchestra.schema.json"
 
 
-class JudgesDisagreeError(Exception):
+class ValidatorsDisagreeError(Exception):
     """jsonschema-rs refuses a spec in which jsonschema finds nothing: a defect of this program, not of the spec."""
 
-    def __init__(self, said: tuple[str, ...]) -> None:
-        super().__init__(f"the two schema validators disagree; the first reports: {'; '.join(said)}")
-        self.said = said
+    def __init__(self, messages: tuple[str, ...]) -> None:
+        super().__init__(f"the two schema validators disagree; the first reports: {'; '.join(messages)}")
+        self.messages = messages
 
 
-def judge(
+def violations(
     assembled: Assembled, provided: Provided = BUILT_IN, offer: Offer = lambda _sort, _name: ""
 ) -> list[Diagnostic]:
     """Return every violation of the schema, sorted by place; empty for a valid spec.
@@ -44,19 +44,19 @@ def judge(
         offer: a hint for an unknown probe or driver: the installed package that brings it.
 
     Raises:
-        JudgesDisagreeError: the validators disagree.
+        ValidatorsDisagreeError: the validators disagree.
     """
-    schema, fast = (_schema(), _fast_judge()) if provided is BUILT_IN else _extended(provided)
+    schema, fast = (_schema(), _validator()) if provided is BUILT_IN else _extended(provided)
     if fast.is_valid(assembled.data):
         return []
     # jsonschema costs more than the whole compile of a valid spec, to import and to run: only a wrong spec pays for it.
     from orchestra.compiler.schema import explain  # noqa: PLC0415
 
     data = assembled.data
-    judged = _suspects(assembled.data, fast)
-    found = explain.judge(judged, schema)
+    suspects = _suspects(assembled.data, fast)
+    found = explain.findings_of(suspects, schema)
     if not found:
-        raise JudgesDisagreeError(tuple(error.message for error in fast.iter_errors(judged)))
+        raise ValidatorsDisagreeError(tuple(error.message for error in fast.iter_errors(suspects)))
     return sorted(
         Diagnostic(
             assembled.place(one.path, key=one.at_key),
@@ -86,7 +86,7 @@ def _schema() -> Any:
 
 
 @functools.cache
-def _fast_judge() -> jsonschema_rs.Draft202012Validator:
+def _validator() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(_schema(), validate_formats=False)
 
 

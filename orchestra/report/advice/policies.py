@@ -52,8 +52,8 @@ def _lines(plan: Plan, odds: Sequence[Odds], records: Records) -> Iterator[str]:
             f"chance {chance:.2f}, {record.median:.1f} s in the median"
         )
     for row in plan.components:
-        if row.ladder and any(component == row.id for component, _ in records):
-            declared = ", ".join(step.kind for step in row.ladder)
+        if row.recover and any(component == row.id for component, _ in records):
+            declared = ", ".join(step.kind for step in row.recover)
             order = recovery_steps.suggestion(row, records)
             advice = f"suggested: recover: [{', '.join(order)}]" if order else "nothing else is suggested"
             yield f"recovery {row.id}: declared [{declared}]; {advice}"

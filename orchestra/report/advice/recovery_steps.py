@@ -85,7 +85,7 @@ def suggestion(component: Component, records: Mapping[tuple[str, str], Record]) 
     (Smith's rule, 1956, for a sequential search). `failover` remains last: it is a state, not a repair. A policy with a
     step of fewer than `ENOUGH` known tries is unchanged.
     """
-    kinds = [step.kind for step in component.ladder]
+    kinds = [step.kind for step in component.recover]
     own = [kind for kind in dict.fromkeys(kinds) if kind != "failover"]
     every = [records.get((component.id, kind)) for kind in own]
     known = [record for record in every if record is not None and record.tries >= ENOUGH]

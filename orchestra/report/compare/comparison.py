@@ -77,14 +77,14 @@ class Side(NamedTuple):
 
 def sides(view: View) -> dict[str, Side]:
     """Return the result of each executed task of a run, in the order of their verdicts, and of the cases of each."""
-    found = {
+    sides = {
         task: _side(given, attempts[-1])
         for task, given in view.verdicts.items()
         if given.attempts and (attempts := view.lives[task].attempts)
     }
-    cases = [(task, case) for task in found for case in view.lives[task].attempts[-1].body.cases]
-    found.update((f"{task}{MARK}{case.name}", _inner(task, case)) for task, case in cases if case.verdict != "skipped")
-    return found
+    cases = [(task, case) for task in sides for case in view.lives[task].attempts[-1].body.cases]
+    sides.update((f"{task}{MARK}{case.name}", _inner(task, case)) for task, case in cases if case.verdict != "skipped")
+    return sides
 
 
 def _inner(task: str, case: Case) -> Side:
@@ -125,12 +125,12 @@ def of_method(sides: Mapping[str, Side], method: str) -> dict[str, Side]:
     A case that is compared with a test represents it, unless the method executed that test itself.
     """
     own = {task.partition(":")[2]: side for task, side in sides.items() if task.partition(":")[0] == method}
-    found = dict(own)
+    sides = dict(own)
     for name, side in own.items():
-        if side.of and side.of not in found:
-            del found[name]
-            found[side.of] = side._replace(inner="")
-    return found
+        if side.of and side.of not in sides:
+            del sides[name]
+            sides[side.of] = side._replace(inner="")
+    return sides
 
 
 class Paired(NamedTuple):
@@ -340,14 +340,14 @@ def _all(counts: Sequence[int | None]) -> int | None:
     return sum(known) if counts and len(known) == len(counts) else None
 
 
-def with_baselines(found: Comparison, samples: Samples, place: str, rule: Baseline) -> Comparison:
+def with_baselines(comparison: Comparison, samples: Samples, place: str, rule: Baseline) -> Comparison:
     """The comparison of two methods with the baselines of both, on this shape of machine and by this profile.
 
     A test gains by a method if the other one's median lies beyond the limit of the first one's baseline, by the rule
     for regressions: ratio, seconds and noise.
 
     Args:
-        found: of two methods, by test.
+        comparison: of two methods, by test.
         samples: as `baseline.known` gives them.
         place: as `baseline.place_of` gives it.
         rule: of the plan.
@@ -358,7 +358,7 @@ def with_baselines(found: Comparison, samples: Samples, place: str, rule: Baseli
     usual: dict[str, tuple[Usual, Usual]] = {}
     gains: tuple[list[str], list[str]] = ([], [])
     for test in sorted({task.partition(":")[2] for task in by_task}):
-        taken = [by_task.get(f"{method}:{test}") for method in (found.first, found.second)]
+        taken = [by_task.get(f"{method}:{test}") for method in (comparison.first, comparison.second)]
         if taken[0] is None or taken[1] is None:
             continue
         one, other = (baseline.usual(seconds[-rule.window :]) for seconds in (taken[0], taken[1]))
@@ -371,7 +371,7 @@ def with_baselines(found: Comparison, samples: Samples, place: str, rule: Baseli
                 and baseline.suspect(theirs.median, limits) == "slower"
             ):
                 gains[side].append(test)
-    return replace(found, usual=usual, gains=(tuple(gains[0]), tuple(gains[1])))
+    return replace(comparison, usual=usual, gains=(tuple(gains[0]), tuple(gains[1])))
 
 
 class Agreement(NamedTuple):
@@ -385,12 +385,12 @@ class Agreement(NamedTuple):
 
 def agreements(sides: Mapping[str, Mapping[str, Side]]) -> tuple[Agreement, ...]:
     """Return the agreement of each side with each other, once a pair, in the order given."""
-    found = []
+    agreements = []
     for first, second in combinations(sides, 2):
         one, other = sides[first], sides[second]
         both = [name for name in one if name in other and not _is_inner(one[name], other[name])]
-        found.append(Agreement(first, second, sum(one[name].good == other[name].good for name in both), len(both)))
-    return tuple(found)
+        agreements.append(Agreement(first, second, sum(one[name].good == other[name].good for name in both), len(both)))
+    return tuple(agreements)
 
 
 def counted(number: int, word: str) -> str:

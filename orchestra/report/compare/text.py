@@ -21,68 +21,69 @@ _GAINS = 8
 _THOUSAND = 1000
 
 
-def compared_lines(found: Comparison, form: Form = "terminal") -> Iterator[str]:
+def compared_lines(comparison: Comparison, form: Form = "terminal") -> Iterator[str]:
     """Yield the comparison, line by line; tables are several lines in one text."""
     safe = _inline if form == "markdown" else draw.one_line
     bullet = "- " if form == "markdown" else ""
-    tests = _compared(found)
-    yield f"{bullet}{safe(f'{found.second} against {found.first}: {tests} by both')}"
-    for side, names in ((found.first, found.only_first), (found.second, found.only_second)):
+    tests = _compared(comparison)
+    yield f"{bullet}{safe(f'{comparison.second} against {comparison.first}: {tests} by both')}"
+    for side, names in ((comparison.first, comparison.only_first), (comparison.second, comparison.only_second)):
         if names:
             yield f"{bullet}{safe(f'only {side}: ' + ', '.join(names))}"
-    if not found.tests:
+    if not comparison.tests:
         return
-    yield f"{bullet}{safe(f'{_agreeing(found)} of {found.tests + found.cases} agree (good or not)')}"
-    if found.seconds is not None:
-        yield f"{bullet}{safe(f'a test: {_more(found.seconds)}{_ratio(found.ratio)}')}"
-    if said := _walls(found):
-        yield f"{bullet}{safe(said)}"
-    for side, totals in zip((found.first, found.second), found.totals, strict=True):
-        if said := _totals(totals):
-            yield f"{bullet}{safe(f'{side}: {said}')}"
-    if said := recommended(found):
-        yield f"{bullet}{safe(said)}"
+    yield f"{bullet}{safe(f'{_agreeing(comparison)} of {comparison.tests + comparison.cases} agree (good or not)')}"
+    if comparison.seconds is not None:
+        yield f"{bullet}{safe(f'a test: {_more(comparison.seconds)}{_ratio(comparison.ratio)}')}"
+    if walls := _walls(comparison):
+        yield f"{bullet}{safe(walls)}"
+    for side, totals in zip((comparison.first, comparison.second), comparison.totals, strict=True):
+        if costs := _totals(totals):
+            yield f"{bullet}{safe(f'{side}: {costs}')}"
+    if advice := recommended(comparison):
+        yield f"{bullet}{safe(advice)}"
     yield ""
-    yield _table((f"{found.first} \\ {found.second}", *_seen(found)), _matrix(found), form)
-    if found.steps:
+    yield _table((f"{comparison.first} \\ {comparison.second}", *_seen(comparison)), _matrix(comparison), form)
+    if comparison.steps:
         yield ""
-        rows = [(cost.verb, str(cost.more.pairs), _more(cost.more)) for cost in found.steps]
-        yield _table(("step", "pairs", f"{found.second} takes"), rows, form)
-    if found.usual:
+        rows = [(cost.verb, str(cost.more.pairs), _more(cost.more)) for cost in comparison.steps]
+        yield _table(("step", "pairs", f"{comparison.second} takes"), rows, form)
+    if comparison.usual:
         yield ""
-        heads = ("usual (baseline)", found.first, "runs", found.second, "runs", "ratio")
-        yield _table(heads, list(_usual(found)), form)
-    for name, sides in found.disagreeing.items():
+        heads = ("usual (baseline)", comparison.first, "runs", comparison.second, "runs", "ratio")
+        yield _table(heads, list(_usual(comparison)), form)
+    for name, sides in comparison.disagreeing.items():
         yield ""
-        yield _table((f"{name} disagrees", found.first, found.second), _beside(*sides), form)
+        yield _table((f"{name} disagrees", comparison.first, comparison.second), _side_by_side(*sides), form)
 
 
-def _compared(found: Comparison) -> str:
+def _compared(comparison: Comparison) -> str:
     """Return the tests that both executed, in words."""
-    cases = f" and {counted(found.cases, 'case')}" if found.cases else ""
-    return f"{counted(found.tests, 'test')}{cases}"
+    cases = f" and {counted(comparison.cases, 'case')}" if comparison.cases else ""
+    return f"{counted(comparison.tests, 'test')}{cases}"
 
 
-def _agreeing(found: Comparison) -> int:
-    return found.tests + found.cases - len(found.disagreeing)
+def _agreeing(comparison: Comparison) -> int:
+    return comparison.tests + comparison.cases - len(comparison.disagreeing)
 
 
-def agreement_lines(found: Sequence[Agreement], form: Form = "terminal") -> Iterator[str]:
+def agreement_lines(agreements: Sequence[Agreement], form: Form = "terminal") -> Iterator[str]:
     """Yield a row and a column a side, for more than two: of how many tests that both executed the outcome is the same."""
-    names = list(dict.fromkeys(name for one in found for name in (one.first, one.second)))
-    cells = {frozenset((one.first, one.second)): f"{one.agree} of {one.tests}" for one in found}
+    names = list(dict.fromkeys(name for one in agreements for name in (one.first, one.second)))
+    cells = {frozenset((one.first, one.second)): f"{one.agree} of {one.tests}" for one in agreements}
     yield _table(
         ("agree", *names), [(row, *(cells.get(frozenset((row, name)), "") for name in names)) for row in names], form
     )
 
 
-def _usual(found: Comparison) -> Iterator[tuple[str, ...]]:
+def _usual(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Yield the tests whose baselines differ most, and how many more there are."""
     order = sorted(
-        found.usual, key=lambda test: (-abs(found.usual[test][1].median - found.usual[test][0].median), test)
+        comparison.usual,
+        key=lambda test: (-abs(comparison.usual[test][1].median - comparison.usual[test][0].median), test),
     )
     for test in order[:_USUAL]:
-        one, other = found.usual[test]
+        one, other = comparison.usual[test]
         ratio = f"{other.median / one.median:.2f} x" if one.median > 0 else "-"
         yield test, f"{one.median:.3g} s", str(one.runs), f"{other.median:.3g} s", str(other.runs), ratio
     if len(order) > _USUAL:
@@ -99,19 +100,19 @@ def _size(number: int) -> str:
     return f"{value:.3g} {unit}"
 
 
-def _seen(found: Comparison) -> list[str]:
-    return [verdict for verdict in VERDICTS if any(verdict == b for _, b in found.matrix)]
+def _seen(comparison: Comparison) -> list[str]:
+    return [verdict for verdict in VERDICTS if any(verdict == b for _, b in comparison.matrix)]
 
 
-def _matrix(found: Comparison) -> list[tuple[str, ...]]:
+def _matrix(comparison: Comparison) -> list[tuple[str, ...]]:
     return [
-        (verdict, *(str(found.matrix.get((verdict, other), 0)) for other in _seen(found)))
+        (verdict, *(str(comparison.matrix.get((verdict, other), 0)) for other in _seen(comparison)))
         for verdict in VERDICTS
-        if any(verdict == a for a, _ in found.matrix)
+        if any(verdict == a for a, _ in comparison.matrix)
     ]
 
 
-def _beside(a: Side, b: Side) -> list[tuple[str, str, str]]:
+def _side_by_side(a: Side, b: Side) -> list[tuple[str, str, str]]:
     rows = [
         ("verdict", a.verdict, b.verdict),
         ("seconds", f"{a.seconds:.3g}", f"{b.seconds:.3g}"),
@@ -128,11 +129,11 @@ def _more(taken: Paired) -> str:
     return f"{taken.median:+.3g} s{within or f' (too few pairs for an interval: {taken.pairs})'}"
 
 
-def _walls(found: Comparison) -> str:
+def _walls(comparison: Comparison) -> str:
     """Return the total time of all tests by each side."""
     parts = [
         f"{side} {one.seconds:.3g} s ({one.at_once:.2g} at a time)"
-        for side, one in zip((found.first, found.second), found.walls, strict=True)
+        for side, one in zip((comparison.first, comparison.second), comparison.walls, strict=True)
         if one is not None
     ]
     return f"all tests: {', '.join(parts)}" if parts else ""
@@ -167,42 +168,44 @@ def _inline(text: str) -> str:
     return draw.markdown(draw.one_line(text))
 
 
-def _quicker(found: Comparison) -> str:
+def _quicker(comparison: Comparison) -> str:
     """By which side these tests take less time: one of them, and all together where the sides ran differently many at a time."""
-    more, quick, run = found.seconds, found.quicker_test, found.quicker_run
+    more, quick, run = comparison.seconds, comparison.quicker_test, comparison.quicker_run
     if more is None:
         return ""
-    slow = found.second if quick == found.first else found.first
-    same = "all verdicts are the same" if not found.disagreeing else f"{_agreeing(found)} agree"
+    slow = comparison.second if quick == comparison.first else comparison.first
+    same = "all verdicts are the same" if not comparison.disagreeing else f"{_agreeing(comparison)} agree"
     if not quick:
         return f"no difference of time is proven over {counted(more.pairs, 'test')}"
-    test = f"of {_compared(found)} {same}, and {quick} takes {abs(more.median):.3g} s less a test than {slow}"
+    test = f"of {_compared(comparison)} {same}, and {quick} takes {abs(more.median):.3g} s less a test than {slow}"
     if not run:
         return f"{test}: run {quick} where time counts"
     apart = " and ".join(
         f"{one.seconds:.3g} s by {side}, {one.at_once:.2g} at a time"
-        for side, one in zip((found.first, found.second), found.walls, strict=True)
+        for side, one in zip((comparison.first, comparison.second), comparison.walls, strict=True)
         if one is not None
     )
     rest = f", {quick} where that of one test does" if quick != run else ""
     return f"{test}; all together take {apart}: run {run} where the time of a run counts{rest}"
 
 
-def recommended(found: Comparison) -> str:
+def recommended(comparison: Comparison) -> str:
     """Return the side from which these tests gain, with the numbers; empty without a recommendation."""
-    if not found.tests:
+    if not comparison.tests:
         return ""
     only = {
-        found.first: [name for name, (a, _) in found.disagreeing.items() if not a.good],
-        found.second: [name for name, (_, b) in found.disagreeing.items() if not b.good],
+        comparison.first: [name for name, (a, _) in comparison.disagreeing.items() if not a.good],
+        comparison.second: [name for name, (_, b) in comparison.disagreeing.items() if not b.good],
     }
     parts = [f"only {side} fails {', '.join(names)}: look at these first" for side, names in only.items() if names]
-    if said := _quicker(found):
-        parts.append(said)
-    for place, (side, other) in enumerate(((found.first, found.second), (found.second, found.first))):
-        if names := found.gains[place]:
+    if quicker := _quicker(comparison):
+        parts.append(quicker)
+    for place, (side, other) in enumerate(
+        ((comparison.first, comparison.second), (comparison.second, comparison.first))
+    ):
+        if names := comparison.gains[place]:
             saved = statistics.median(
-                found.usual[name][1 - place].median - found.usual[name][place].median for name in names
+                comparison.usual[name][1 - place].median - comparison.usual[name][place].median for name in names
             )
             shown = ", ".join(names[:_GAINS]) + (f" and {len(names) - _GAINS} more" if len(names) > _GAINS else "")
             parts.append(f"by their baselines {shown} gain from {side}: {saved:.3g} s less than {other} in the median")

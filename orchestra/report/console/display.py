@@ -135,9 +135,9 @@ class Plain:
 
     def see(self, event: Event, view: View) -> None:
         """One event."""
-        _, said = self._feed.take(event, view)
-        if said:
-            self._queue.put(said)
+        _, texts = self._feed.take(event, view)
+        if texts:
+            self._queue.put(texts)
 
     def close(self, view: View) -> None:
         """Write what is left and the end of the run."""
@@ -148,13 +148,13 @@ class Plain:
     def _work(self) -> None:
         while True:
             try:
-                said = self._queue.get(timeout=self._quiet)
+                texts = self._queue.get(timeout=self._quiet)
             except queue.Empty:
-                said = [text] if (text := self._feed.running_line()) else []
-            if said is None:
+                texts = [text] if (text := self._feed.running_line()) else []
+            if texts is None:
                 return
             with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed: the run goes on
-                self._out.write("".join(f"{printed(text)}\n" for text in said))
+                self._out.write("".join(f"{printed(text)}\n" for text in texts))
                 self._out.flush()
 
 
@@ -172,7 +172,7 @@ class Screen:
         self._refresh = refresh_seconds
         self._console = Console(file=out, markup=False, emoji=False, highlight=False)
         self._lock = threading.Lock()
-        self._said: list[str] = []
+        self._texts: list[str] = []
         self._recent: deque[str] = deque(maxlen=_SHOWN_RECENT)
         self._services: dict[str, str] = {}
         self._begun = feed.clock()
@@ -185,31 +185,31 @@ class Screen:
         """One event."""
         with self._lock:
             self._view = view
-            row, said = self._feed.take(event, view)
+            row, texts = self._feed.take(event, view)
             match event.body:
                 case VerdictGiven() if row is not None and row.verdict in FINE and not row.degraded:
-                    self._recent.append(said[0])
+                    self._recent.append(texts[0])
                 case ServiceChanged(component=name, state="starting" | "unhealthy"):
-                    self._services[name] = said[0]
+                    self._services[name] = texts[0]
                 case ServiceChanged(component=name, state=state):
                     self._services.pop(name, None)
-                    self._said += said if state == "failed" else []
+                    self._texts += texts if state == "failed" else []
                 case GateJudged(result="passed" | "not_applicable"):
                     pass
                 case _:
-                    self._said += said
+                    self._texts += texts
 
     def close(self, view: View) -> None:
         """Take the display away and write the end of the run."""
         self._stop.set()
         self._thread.join()
         with suppress(OSError, ValueError):
-            report, said = self._feed.closing(view, self._console.width)
+            report, texts = self._feed.closing(view, self._console.width)
             styles = {
                 **_STYLES,
                 **{row.test: _STYLES[row.verdict] for row in reversed(report.rows) if row.verdict not in FINE},
             }
-            self._print(said, styles)
+            self._print(texts, styles)
 
     def _work(self) -> None:
         with suppress(OSError, ValueError):  # the terminal has gone: the run goes on
@@ -222,16 +222,16 @@ class Screen:
 
     def _draw(self, display: Live) -> None:
         with self._lock:
-            said, self._said = self._said, []
+            texts, self._texts = self._texts, []
             picture = self._picture()
-        if said:
-            self._print(said, _STYLES)
+        if texts:
+            self._print(texts, _STYLES)
         display.update(picture, refresh=True)
 
-    def _print(self, said: Iterable[str], styles: Mapping[str, str]) -> None:
+    def _print(self, texts: Iterable[str], styles: Mapping[str, str]) -> None:
         """Print lines in one call, because each call of rich redraws the display."""
         shown = []
-        for text in map(printed, said):
+        for text in map(printed, texts):
             first = text.partition(" ")[0]
             shown.append(Text.assemble((first, styles.get(first, "")), text[len(first) :]))
         self._console.print(Text("\n").join(shown), soft_wrap=True)

@@ -79,8 +79,8 @@ def verdict_lines(row: Row, folder: str) -> Iterator[str]:
         yield detail("incident", item)
     yield from failure_lines(row, folder)
     yield from case_lines(row)
-    told = row.failure is not None and bool(row.findings) and row.message.startswith(heading(row.findings[0]))
-    yield from finding_lines(row.findings[told:])
+    reported = row.failure is not None and bool(row.findings) and row.message.startswith(heading(row.findings[0]))
+    yield from finding_lines(row.findings[reported:])
 
 
 def case_lines(row: Row, most: int = CASES) -> Iterator[str]:
@@ -149,8 +149,8 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         if gate.quiet:
             continue
         values = values_text(gate.values)
-        said = gate_remark(gate.result, gate.expression, gate.message)
-        yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", said)
+        remark = gate_remark(gate.result, gate.expression, gate.message)
+        yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", remark)
     for text in (*agreement(report).lines(), *(one.text() for one in overhead(report))):
         yield line("methods", text)
     warned = [row for row in report.rows if any(one.level == "warn" for one in row.findings)]
@@ -184,13 +184,13 @@ def _resumed(body: RunResumed) -> str:
 def _retry(body: AttemptFinished) -> str:
     if not body.retry:
         return ""
-    said = body.error.message if body.error is not None else ""
+    message = body.error.message if body.error is not None else ""
     if body.infra_suspect:
         during = f"attempt {body.attempt} {body.outcome} during {', '.join(body.incidents)}, to be repeated"
-        return line("held", body.task, during, said)
+        return line("held", body.task, during, message)
     left = f", {body.retries_left} left" if body.retries_left is not None else ""
     cause = f"because of {body.retry_cause}{left}" if body.retry_cause else ""  # earlier versions recorded none
-    return line("retry", body.task, f"attempt {body.attempt} {body.outcome}", cause, said)
+    return line("retry", body.task, f"attempt {body.attempt} {body.outcome}", cause, message)
 
 
 def _service(body: ServiceChanged) -> str:
@@ -209,8 +209,8 @@ def _gate(body: GateJudged) -> str:
 def gate_line(body: GateJudged) -> str:
     """Return the line of an evaluated gate: result, condition, values, message."""
     values = values_text(tuple(sorted(body.values.items())))
-    said = gate_remark(body.result, body.expression, body.message)
-    return line("gate", f"{body.phase}:{body.name}", body.result, body.expression, values and f"({values})", said)
+    remark = gate_remark(body.result, body.expression, body.message)
+    return line("gate", f"{body.phase}:{body.name}", body.result, body.expression, values and f"({values})", remark)
 
 
 def _repeat(body: Repeated) -> str:

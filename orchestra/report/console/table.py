@@ -43,10 +43,10 @@ def parts(row: Row | None) -> tuple[str, str, str]:
 
 def by_test(report: Report) -> dict[str, dict[str, Row]]:
     """Return the rows of each test by method, tests in the order in which the selection names them first."""
-    found: dict[str, dict[str, Row]] = {}
+    by_test: dict[str, dict[str, Row]] = {}
     for row in report.rows:
-        found.setdefault(row.test, {})[row.method] = row
-    return found
+        by_test.setdefault(row.test, {})[row.method] = row
+    return by_test
 
 
 def render_table(report: Report, form: Literal["terminal", "markdown"], width: int | None = None) -> str:
@@ -61,27 +61,27 @@ def render_table(report: Report, form: Literal["terminal", "markdown"], width: i
     if form == "markdown":
         heads = ["test", "title", *report.methods]
         rows = [
-            [test, _title(found), *(" ".join(filter(None, parts(found.get(one)))) for one in report.methods)]
-            for test, found in tests.items()
+            [test, _title(rows), *(" ".join(filter(None, parts(rows.get(one)))) for one in report.methods)]
+            for test, rows in tests.items()
         ]
         escaped = [[draw.markdown(draw.one_line(text)) for text in row] for row in rows]
         return draw.markdown_table([draw.markdown(draw.one_line(head)) for head in heads], escaped)
     left_out = 0
     if len(tests) > MOST_ROWS:
-        shown = {test: found for test, found in tests.items() if any(row.verdict != "passed" for row in found.values())}
+        shown = {test: rows for test, rows in tests.items() if any(row.verdict != "passed" for row in rows.values())}
         left_out = len(tests) - len(shown)
         tests = shown
     heads = ["test", "title", *(text for method in report.methods for text in (method, "", ""))]
     rows = [
-        [test, _title(found), *(text for one in report.methods for text in parts(found.get(one)))]
-        for test, found in tests.items()
+        [test, _title(rows), *(text for one in report.methods for text in parts(rows.get(one)))]
+        for test, rows in tests.items()
     ]
     table = draw.terminal_table(heads, rows if width is None else _fitted(heads, rows, width))
     return f"{table}\n({left_out} tests that passed are not shown here)" if left_out else table
 
 
-def _title(found: Mapping[str, Row]) -> str:
-    return next(iter(found.values())).title
+def _title(rows: Mapping[str, Row]) -> str:
+    return next(iter(rows.values())).title
 
 
 def _fitted(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
@@ -104,10 +104,10 @@ def _clip(text: str, columns: int) -> str:
 
 def counts(rows: Sequence[Row]) -> dict[str, int]:
     """Rows by verdict, all nine words."""
-    found: dict[str, int] = dict.fromkeys(VERDICTS, 0)
+    counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
     for row in rows:
-        found[row.verdict] += 1
-    return found
+        counts[row.verdict] += 1
+    return counts
 
 
 def counted(rows: Sequence[Row]) -> str:
@@ -187,7 +187,7 @@ def overhead(report: Report) -> tuple[Overhead, ...]:
     if not report.methods:
         return ()
     base, *others = report.methods
-    found = []
+    overheads = []
     for method in others:
         pairs = [
             (rows[base].seconds, rows[method].seconds)
@@ -198,8 +198,8 @@ def overhead(report: Report) -> tuple[Overhead, ...]:
             ratios = [second / first for first, second in pairs if first > 0]
             ratio = statistics.median(ratios) if ratios else None
             more = statistics.median(second - first for first, second in pairs)
-            found.append(Overhead(method, base, len(pairs), ratio, more))
-    return tuple(found)
+            overheads.append(Overhead(method, base, len(pairs), ratio, more))
+    return tuple(overheads)
 
 
 def _executed_well(row: Row) -> bool:
@@ -219,10 +219,10 @@ def pace_text(one: Compared) -> str:
     """Return a suspicious duration in words, with every number that the finding rests on."""
     taken = ", ".join(f"{seconds:.3g}" for seconds in (one.seconds, *one.repeats))
     confirmed = one.result != "unconfirmed"
-    said = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
+    finding = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
     usual = f"median {one.median_seconds:.3g} s, MAD {one.mad_seconds:.2g} s over {one.runs} runs"
     why = f"; {one.reason}" if one.reason else ""
-    return f"{said}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s{why}"
+    return f"{finding}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s{why}"
 
 
 def exit_meaning(report: Report) -> str:

@@ -90,8 +90,8 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
     if tag is not None:
         error = row.failure.error if row.failure is not None else None
         kind = error.kind if error is not None else row.verdict
-        told = f"excused ({row.excused}): {row.message}" if row.excused else row.message
-        child = ET.SubElement(case, tag, {"type": legal(kind), "message": legal(told)})
+        message = f"excused ({row.excused}): {row.message}" if row.excused else row.message
+        child = ET.SubElement(case, tag, {"type": legal(kind), "message": legal(message)})
         text = trace(row.failure) if row.failure is not None else f"at: {row.place}" if row.place else ""
         child.text = legal(text) or None
     again = "flakyFailure" if row.verdict == "flaky" else "rerunFailure"
@@ -99,13 +99,13 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
         kind = failure.error.kind if failure.error is not None else failure.outcome
         body = {"type": legal(kind), "message": legal(message_of(failure))}
         ET.SubElement(ET.SubElement(case, again, body), "stackTrace").text = legal(trace(failure))
-    said = [f"[[PROPERTY|{name}={draw.one_line(value)}]]" for name, value in _of_test(row)]
+    output = [f"[[PROPERTY|{name}={draw.one_line(value)}]]" for name, value in _of_test(row)]
     evidence = dict.fromkeys((*(one for failure in row.failures for one in failure.evidence), *row.evidence))
-    said += [f"[[ATTACHMENT|{draw.one_line(place_of_evidence(one, folder))}]]" for one in evidence]
-    ET.SubElement(case, "system-out").text = "\n".join(said)
+    output += [f"[[ATTACHMENT|{draw.one_line(place_of_evidence(one, folder))}]]" for one in evidence]
+    ET.SubElement(case, "system-out").text = "\n".join(output)
     if row.findings:
-        beside = [f"{one.level} {one.layer}: {finding_text(one)}" for one in row.findings]
-        ET.SubElement(case, "system-err").text = legal("\n".join(map(draw.one_line, beside)))
+        findings = [f"{one.level} {one.layer}: {finding_text(one)}" for one in row.findings]
+        ET.SubElement(case, "system-err").text = legal("\n".join(map(draw.one_line, findings)))
 
 
 def _cases(root: ET.Element, report: Report, row: Row, folder: str) -> None:
@@ -124,8 +124,8 @@ def _cases(root: ET.Element, report: Report, row: Row, folder: str) -> None:
         shown = {"classname": name, "name": draw.one_line(case.name), "time": _time(case.seconds)}
         child = ET.SubElement(suite, "testcase", shown)
         if tag is not None:
-            told = f"excused ({case.excused}): {case.message}" if case.excused else case.message
-            body = {"type": legal(case.cause or case.verdict), "message": legal(told)}
+            message = f"excused ({case.excused}): {case.message}" if case.excused else case.message
+            body = {"type": legal(case.cause or case.verdict), "message": legal(message)}
             ET.SubElement(child, tag, body).text = legal("\n".join(case.more)) or None
         again = "flakyFailure" if case.verdict == "flaky" else "rerunFailure"
         for _ in range(min(case.retries, _RETRIES)):

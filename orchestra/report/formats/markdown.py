@@ -95,9 +95,9 @@ def _failure(failure: AttemptFinished) -> Iterator[str]:
 
 def _remarks(report: Report) -> Iterator[str]:
     """Flaky, degraded, unchanged and skipped tests: not failures, and not to be passed over."""
-    found = [text for row in report.rows if row.verdict in FINE for text in _remark(row)]
-    if found:
-        yield from ("", "## Remarks", "", *found)
+    remarks = [text for row in report.rows if row.verdict in FINE for text in _remark(row)]
+    if remarks:
+        yield from ("", "## Remarks", "", *remarks)
 
 
 def _remark(row: Row) -> Iterator[str]:
@@ -117,13 +117,13 @@ def _cases(report: Report) -> Iterator[str]:
     if wrapped:
         yield from ("", "## Cases", "")
         yield from (f"- {_inline(f'{row.task}: {row.cases_text}')}" for row in wrapped)
-    found = [(row, case) for row in wrapped for case in row.odd_cases]
-    if found:
+    cases = [(row, case) for row in wrapped for case in row.odd_cases]
+    if cases:
         heads = ("test", "case", "verdict", "seconds", "retries", "reason", "excused")
-        rows = [(row.task, *_case(case)) for row, case in found[:_CASES]]
+        rows = [(row.task, *_case(case)) for row, case in cases[:_CASES]]
         yield from ("", draw.markdown_table(heads, [list(map(_cell, row)) for row in rows]))
-    if found[_CASES:]:
-        yield from ("", f"And {len(found) - _CASES} more; `junit.xml` and `ctrf.json` have all.")
+    if cases[_CASES:]:
+        yield from ("", f"And {len(cases) - _CASES} more; `junit.xml` and `ctrf.json` have all.")
 
 
 def _case(case: Case) -> tuple[str, ...]:
@@ -137,14 +137,16 @@ def _cell(text: str) -> str:
 
 def _findings(report: Report) -> Iterator[str]:
     """Yield the section of errors outside assertions."""
-    found = [(row, one) for row in report.rows for one in row.findings]
-    if found:
-        rows = [(row.task, one.layer, one.level, str(one.count), one.text, one.where) for row, one in found[:_FINDINGS]]
+    findings = [(row, one) for row in report.rows for one in row.findings]
+    if findings:
+        rows = [
+            (row.task, one.layer, one.level, str(one.count), one.text, one.where) for row, one in findings[:_FINDINGS]
+        ]
         heads = ("test", "layer", "level", "times", "what", "where")
         yield from ("", "## Errors outside assertions", "")
         yield draw.markdown_table(heads, [list(map(_inline, row)) for row in rows])
-    if found[_FINDINGS:]:
-        yield from ("", f"And {len(found) - _FINDINGS} more; `orchestra show TEST --run RUN` has them.")
+    if findings[_FINDINGS:]:
+        yield from ("", f"And {len(findings) - _FINDINGS} more; `orchestra show TEST --run RUN` has them.")
 
 
 def _network(report: Report) -> Iterator[str]:
@@ -185,13 +187,13 @@ def _paces(report: Report) -> Iterator[str]:
 
 
 def _methods(report: Report) -> Iterator[str]:
-    found = [one for one in report.comparisons if one.tests]
-    if found:
+    comparisons = [one for one in report.comparisons if one.tests]
+    if comparisons:
         yield from ("", "## Methods compared")
     if report.agreements:
         yield ""
         yield from agreement_lines(report.agreements, "markdown")
-    for one in found:
+    for one in comparisons:
         yield ""
         yield from compared_lines(one, "markdown")
 

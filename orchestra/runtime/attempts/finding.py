@@ -33,7 +33,7 @@ def app_hosts(names: Mapping[str, str], visited: Iterable[str]) -> frozenset[str
     return frozenset(host for url in urls if (host := host_of(url)))
 
 
-def judge(
+def findings_of(
     signs: Iterable[tuple[Sign, int]], dialogs: Iterable[str], errors: Errors, app: Collection[str]
 ) -> tuple[Finding, ...]:
     """Return the findings of a page, by layer.

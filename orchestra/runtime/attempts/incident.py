@@ -190,7 +190,7 @@ def _closed(one: Ongoing, now: float) -> event.Incident:
     return msgspec.structs.replace(_opened(one), state="closed", seconds=seconds, outcome=one.outcome)
 
 
-class Settled(NamedTuple):
+class FollowUp(NamedTuple):
     """The consequences of the end of an attempt.
 
     Attributes:
@@ -208,7 +208,7 @@ class Settled(NamedTuple):
     retries_left: int | None = None
 
 
-def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str]) -> Settled:
+def follow_up(result: Result, retry: Retry, *, held: int, incidents: Sequence[str]) -> FollowUp:
     """Return the consequences of the end of an attempt. Pure.
 
     Args:
@@ -220,12 +220,12 @@ def settle(result: Result, retry: Retry, *, held: int, incidents: Sequence[str])
     suspect = bool(incidents) and result.outcome in FAILURES
     requeue = suspect and held < HELD_ATTEMPTS
     if requeue or result.failure is None or not tries_again(result, retry, held=held):
-        return Settled(suspect, requeue, again=requeue)
+        return FollowUp(suspect, requeue, again=requeue)
     left = retry.max - (result.attempt - held)
-    return Settled(suspect, requeue, again=True, retry_cause=CAUSES[result.failure.kind] or "", retries_left=left)
+    return FollowUp(suspect, requeue, again=True, retry_cause=CAUSES[result.failure.kind] or "", retries_left=left)
 
 
-def judged(
+def final_verdict(
     result: Result, *, held: int, suspect: bool, cut: bool = False, incidents: Sequence[str] = ()
 ) -> tuple[Verdict, str]:
     """Return the verdict that the last attempt leads to, and the reason. Pure.
@@ -312,7 +312,7 @@ class Outages:
                 ready.append(known)
         return ready
 
-    def ended(self, result: Result, retry: Retry, *, held: int) -> tuple[Settled, tuple[str, ...]]:
+    def ended(self, result: Result, retry: Retry, *, held: int) -> tuple[FollowUp, tuple[str, ...]]:
         """Take in the end of an attempt. Return what follows, and the incidents that overlapped it."""
         task = result.task
         with self._lock:
@@ -322,10 +322,10 @@ class Outages:
                 for made in self._fold.part(task, _row_of(result, one.part), one, self._clock())
             ]
             touched = self._fold.ended(task)
-            settled = settle(result, retry, held=held, incidents=touched)
+            following = follow_up(result, retry, held=held, incidents=touched)
         self._session_rows(result, {one.component: one.reason for one in incidents})
         self._record(incidents)
-        return settled, touched
+        return following, touched
 
     def _session_rows(self, result: Result, reasons: Mapping[str, str]) -> None:
         """Browser and MCP server are rows of the matrix: each change of theirs is a service event."""

@@ -15,7 +15,7 @@ from orchestra.ledger.parts import Evidence, Failure
 from orchestra.ledger.view import View
 from orchestra.plan import Method, Test
 from orchestra.runtime.attempt import AttemptFailure, Result, drives_browser
-from orchestra.runtime.attempts.incident import Settled
+from orchestra.runtime.attempts.incident import FollowUp
 from orchestra.runtime.attempts.page_figures import network_of
 from orchestra.runtime.files import open_plain
 
@@ -95,7 +95,7 @@ def attempt_finished(
     folder: Path,
     *,
     where: str,
-    settled: Settled,
+    follow_up: FollowUp,
     retry: bool,
     incidents: tuple[str, ...],
     inputs: str,
@@ -111,7 +111,7 @@ def attempt_finished(
         run: the run's folder.
         folder: the attempt's, below it.
         where: the place of the failure in the spec.
-        settled: what follows from it.
+        follow_up: what follows from it.
         retry: whether another attempt follows.
         incidents: those that overlapped it.
         inputs: digest of what the test reads; empty where it does not declare that.
@@ -130,10 +130,10 @@ def attempt_finished(
         steps=result.steps,
         evidence=_kept(result, folder, run),
         retry=retry,
-        retry_cause=settled.retry_cause if retry else "",
-        retries_left=settled.retries_left if retry else None,
+        retry_cause=follow_up.retry_cause if retry else "",
+        retries_left=follow_up.retries_left if retry else None,
         dropped=result.dropped,
-        infra_suspect=settled.suspect,
+        infra_suspect=follow_up.suspect,
         incidents=incidents,
         exit_code=result.exit_code,
         cases=result.cases,
@@ -177,7 +177,7 @@ def evidence_gone(folder: Path, view: View) -> int:
 
 
 def _recorded_sizes(view: View) -> dict[str, int]:
-    lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
+    lives = (*view.lives.values(), *(life for some in view.earlier_lives.values() for life in some))
     return {one.path: one.bytes for life in lives for seen in life.attempts for one in seen.body.evidence}
 
 

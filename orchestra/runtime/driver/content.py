@@ -67,7 +67,7 @@ class Looked:
             raise unmet(f"{self._what} has nothing at {path}", expected=f"a value at {path}", found=self._shown())
         return found[0] if len(found) == 1 else found
 
-    def judge(self, match: Mapping[str, Any]) -> None:
+    def check(self, match: Mapping[str, Any]) -> None:
         """Each JSONPath of `match` must lead to its value.
 
         Raises:
@@ -140,7 +140,7 @@ def judge_file(data: bytes, wanted: Mapping[str, Any], what: str) -> None:
         StepError: it does not hold.
     """
     if "json" in wanted:
-        Looked(data, wanted["json"], what).judge(wanted["json"])
+        Looked(data, wanted["json"], what).check(wanted["json"])
     if "csv" in wanted or "text" in wanted:
         try:
             text = data.decode("utf-8-sig")

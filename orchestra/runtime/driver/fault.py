@@ -1,6 +1,6 @@
 """Read what an error of Playwright means out of its text: the one place that knows how errors are worded.
 
-Playwright has a class for time-outs and for a closed target, and text for all others (1.64).
+Playwright has a class for time-outs and for a closed target, and text for all others (1.64, 1.65).
 tests/browser/test_driver_playwright.py compares this module with the texts of the real browser.
 """
 
@@ -41,9 +41,13 @@ _SPEC = (
     "Unknown key:",
     "while parsing css selector",
     "is not a valid selector",
+    "is not a valid target",
     "Unknown engine",
     "net::ERR_UNSAFE_PORT",
 )
+_FOR_MODELS = " Use a ref from the page snapshot"
+"""Here the MCP server begins to advise its model; a spec has no refs."""
+
 _BLOCKED = re.compile(
     r"^[\s-]*(?:\d+ \S )?(element is (?:not \w+|outside of the viewport)|.* intercepts pointer events"
     r"|did not find some options|locator resolved to (?:visible|hidden) .*)$",
@@ -77,7 +81,7 @@ def _known(head: str) -> Meaning | None:
         return Meaning("crash", text)
     wrong = next((line for line in text.splitlines() if any(word in line for word in _SPEC)), None)
     if wrong is not None:
-        return Meaning("spec", wrong.removeprefix("Error: "))
+        return Meaning("spec", wrong.removeprefix("Error: ").partition(_FOR_MODELS)[0])
     network = _NETWORK.search(head)
     return None if network is None else Meaning("connection", network[1])
 

@@ -18,7 +18,7 @@ from orchestra.plan import Tls
 from orchestra.runtime import certificates, proxies
 from orchestra.runtime.body import Body, BodyError
 from orchestra.runtime.certificates import CertificateError
-from orchestra.runtime.driver.aside import Aside
+from orchestra.runtime.driver.call_thread import CallThread
 from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import seconds_text
@@ -42,7 +42,7 @@ class Http:
         self._clients: dict[bool, httpx.Client] = {}
         self._tls: ssl.SSLContext | None = None
         self._root, self._trusted = Path(), Tls()
-        self._aside = Aside()
+        self._calls = CallThread()
 
     def trust(self, root: Path, tls: Tls) -> None:
         """Set the certificates that the next test accepts, of a project."""
@@ -59,7 +59,7 @@ class Http:
         """Close the kept connections."""
         for client in self._clients.values():
             client.close()
-        self._aside.close()
+        self._calls.close()
 
     def _client(self, url: str) -> httpx.Client:
         """Return the client for an address: with the proxies of the environment, or without.
@@ -107,7 +107,7 @@ class Http:
         if args.get("match") or args.get("save"):
             match, save = job.step.value("match"), job.step.value("save")
             looked = Looked(body, [*match, *save.values()], f"the reply to {what}")
-            looked.judge(match)
+            looked.check(match)
             for name, path in save.items():
                 job.scope.save(name, looked.value(path))
 
@@ -116,7 +116,7 @@ class Http:
         own = float(job.args["within_seconds"])
         seconds, limit = job.deadline.limit(own), float(job.args["limit_megabytes"])
         try:
-            status, body = self._aside.run(partial(_fetch, client, url, job.args, seconds, limit), seconds)
+            status, body = self._calls.run(partial(_fetch, client, url, job.args, seconds, limit), seconds)
         except (TimeoutError, httpx.TimeoutException):
             self._clients.clear()  # the call may still be under way
             message = f"{what}: no whole reply within {seconds_text(job.allowed(own))}"

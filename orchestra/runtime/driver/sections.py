@@ -25,7 +25,7 @@ from orchestra.runtime.attempt import (
     finally_seconds,
     most_seconds,
 )
-from orchestra.runtime.attempts.finding import app_hosts, errors_of, failure, judge, pattern_failure
+from orchestra.runtime.attempts.finding import app_hosts, errors_of, failure, findings_of, pattern_failure
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.driver.contract import (
     FOUND_LENGTH,
@@ -190,7 +190,7 @@ class _Attempt:
         errors = errors_of(test, self._request.method.id)
         self._network = seen.network
         try:
-            self._findings = judge(seen.signs.items(), seen.dialogs, errors, app)
+            self._findings = findings_of(seen.signs.items(), seen.dialogs, errors, app)
         except PatternError as error:
             return ended or ("error", pattern_failure(error, test, self._request.method.id, "allow"))
         bad = failure(self._findings, f"/tests/{test.of or test.id}") if ended is None else None

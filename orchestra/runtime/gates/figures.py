@@ -99,7 +99,7 @@ def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
 
 def outage_figures(view: View) -> dict[str, int]:
     """Return the metrics of incidents and recovery, over all segments of the run."""
-    lives = (*view.lives.values(), *(life for some in view.past.values() for life in some))
+    lives = (*view.lives.values(), *(life for some in view.earlier_lives.values() for life in some))
     actions = [seen.body for seen in view.health.changes if seen.body.action]
     # A part of a browser session has no recovery of its own, only the incident at its end.
     parts = [

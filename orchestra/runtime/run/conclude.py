@@ -13,7 +13,7 @@ from orchestra.ledger.event import AttemptFinished
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.attempts.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempts.excuse import strictly
-from orchestra.runtime.attempts.incident import Outages, judged
+from orchestra.runtime.attempts.incident import Outages, final_verdict
 from orchestra.runtime.attempts.overtaken import Overtaken
 from orchestra.runtime.attempts.record import attempt_finished, missing_evidence, repeated
 from orchestra.runtime.engine.local import Local
@@ -108,8 +108,8 @@ class Conclusion:
         run, test = self._run, task.test
         result = self._decisions.excuse_cases(task, result)
         life = run.view.life(task.name)
-        settled, incidents = self._outages.ended(result, test.retries, held=life.held)
-        again = settled.again and not self._ending.begun()
+        follow_up, incidents = self._outages.ended(result, test.retries, held=life.held)
+        again = follow_up.again and not self._ending.begun()
         ended = attempt_finished(
             test,
             task.method.id,
@@ -117,7 +117,7 @@ class Conclusion:
             run.folder,
             run.folder / self._schedule.folder_of(task, result.attempt),
             where=run.places.text(result.failure.pointers) if result.failure is not None else "",
-            settled=settled,
+            follow_up=follow_up,
             retry=again,
             incidents=incidents,
             inputs=(task.inputs or "") if test.inputs else "",
@@ -131,8 +131,8 @@ class Conclusion:
             self._schedule.admit(task)
             return None
         overlapped = self._outages.of(task.name)
-        verdict, reason = judged(
-            result, held=life.held, suspect=settled.suspect, cut=settled.again, incidents=overlapped
+        verdict, reason = final_verdict(
+            result, held=life.held, suspect=follow_up.suspect, cut=follow_up.again, incidents=overlapped
         )
         task.given = strictly(test, verdict, reason, task.inner)
         return ended

@@ -38,6 +38,7 @@ from orchestra.runtime.run.recorder import Recorder
 from orchestra.runtime.run.resume import Resumed, going_on
 from orchestra.runtime.run.stopping import born
 from orchestra.runtime.run.trust import Passes, vouched
+from orchestra.runtime.servers.up import UpRow
 from orchestra.yamltext.places import Places
 
 
@@ -54,6 +55,7 @@ class Options:
         allow_changed: of a run that is resumed, run those tests again whose plan has changed.
         trust: resume a run that this user did not make on this machine.
         sign: signs the seals of the record; None for no signature.
+        shared: services that this run shares with those of other suites.
     """
 
     argv: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ class Options:
     allow_changed: bool = False
     trust: bool = False
     sign: Signer | None = None
+    shared: Mapping[str, UpRow] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -109,7 +112,7 @@ class Run:
         now: the time of its opening.
         begun: the same by the monotonic clock, earlier by what earlier segments took.
         lock: of the suite.
-        past: the last good durations and inputs, from the history.
+        last_executions: the last good durations and inputs, from the history.
         places: where JSON pointers are in the spec.
         browsers: of each engine that a selected test drives.
         builds: digests of the components.
@@ -132,7 +135,7 @@ class Run:
     now: datetime
     begun: float
     lock: Lock
-    past: Mapping[str, history.Past]
+    last_executions: Mapping[str, history.LastExecution]
     places: Places
     browsers: Mapping[str, Browser | Missing]
     builds: Builds
@@ -192,7 +195,7 @@ def open_run(
     lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now), born()))
     try:
         recover(home)
-        past, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
+        last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
         wanted = [one.test.browser if drives_browser(one.test, one.method) else "" for one in tasks.values()]
         browsers = engines(wanted, root, environment, headed=options.headed)
         builds = Builds(root, plan, interrupted)
@@ -222,7 +225,7 @@ def open_run(
             now=now,
             begun=begun - view.seconds,
             lock=lock,
-            past=past,
+            last_executions=last_executions,
             places=places,
             browsers=browsers,
             builds=builds,

@@ -172,8 +172,8 @@ def _changed(run: str, then: Plan, now: Plan, changed: Sequence[str]) -> PlanErr
         what = f"these tests changed: {_listed(changed)}"
     else:
         parts = [name for name in msgspec.structs.asdict(now) if getattr(then, name) != getattr(now, name)]
-        told = [name for name in parts if name not in {"sources", "source_digest", "outputs"}]
-        what = f"its tests are unchanged, but {_listed(told)} changed"
+        reported = [name for name in parts if name not in {"sources", "source_digest", "outputs"}]
+        what = f"its tests are unchanged, but {_listed(reported)} changed"
     return PlanError(
         f"the spec was changed after run {run} began; {what}",
         "`orchestra run --resume --allow-changed` runs only those again; `orchestra run` starts a new run",

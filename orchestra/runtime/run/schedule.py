@@ -117,16 +117,16 @@ class Schedule:
         task.inputs = self._run.builds.inputs_digest(task.test)
         if not task.test.inputs:
             return
-        past = self._run.past.get(task.name)
-        if past is not None and past.run and past.inputs == task.inputs and not self._run.options.force:
+        last = self._run.last_executions.get(task.name)
+        if last is not None and last.run and last.inputs == task.inputs and not self._run.options.force:
             unknown, unread = self._run.builds.unknown(task.test), self._run.builds.unread(task.test)
             if unknown or unread is not None:
                 self._run.recorder.add(Note(kind="unchanged_unsure", message=unsure(task.name, unknown, unread)))
                 return
-            if not self._run.passes.hold(task.name, past, self._run.recorder.add):
+            if not self._run.passes.hold(task.name, last, self._run.recorder.add):
                 return
-            reason = f"none of its inputs has changed since run {past.run}"
-            self._decisions.decide(task, "unchanged", reason, since=past.run)
+            reason = f"none of its inputs has changed since run {last.run}"
+            self._decisions.decide(task, "unchanged", reason, since=last.run)
 
     # -------------------------------------------------------------------------------------------------------- granting
 
@@ -238,7 +238,7 @@ class Schedule:
         required = self._matrix.required_by(test.requires)
         task.marks = marks(run.folder, required)
         task.throttled = self._measures.gates.throttled()
-        known = run.past.get(task.name)
+        known = run.last_executions.get(task.name)
         self._overtaken.began(task.name, test, required, known.seconds if known is not None else None)
         names = {"attempt.dir": path, "test.id": test.id, "method.id": task.method.id}
         self._engine.start(

@@ -100,7 +100,7 @@ class Session:
             place=run.place,
             tls=plan.tls,
         )
-        queue = Queue(plan, selection, {task: past.seconds for task, past in run.past.items()})
+        queue = Queue(plan, selection, {task: last.seconds for task, last in run.last_executions.items()})
         self._overtaken = overtaken = Overtaken(matrix.row, matrix.names)
         self._measures = measures = Measures(run, matrix)
         self._decisions = decisions = Decisions(run, ending, queue, matrix, outages)
@@ -265,7 +265,7 @@ class Session:
         )
         run.recorder.sync()
         change = Transaction(run.home)
-        change.write(history.LAST, history.encoded(history.with_run(run.past, view)))
+        change.write(history.LAST, history.encoded(history.with_run(run.last_executions, view)))
         if (record := history.record_of(view)) is not None:
             change.write(history.EXECUTIONS, history.with_record(run.home, record))
         change.link(LAST_RUN, run.id)
@@ -310,4 +310,4 @@ def _lent(run: Run) -> Mapping[str, up.UpRow]:
     for name, why in unsure.items():
         message = f'"{name}" is used as `orchestra up` started it, and may be old code: {why}; {reuse.fix(name)}'
         run.recorder.add(Note(kind="up_unsure", message=message))
-    return lent
+    return {**run.options.shared, **lent}

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestra import owner
 from orchestra.errors import MachineError, UsageError
 from orchestra.ledger.event import Body, Note, VerdictGiven
-from orchestra.ledger.history import Past
+from orchestra.ledger.history import LastExecution
 from orchestra.ledger.log import Tail, last_mark
 from orchestra.ledger.runs import LEDGER, is_run_id
 from orchestra.ledger.view import view_of
@@ -83,34 +83,34 @@ class Passes:
         """Return those that a user of this process may believe."""
         return cls(home, environment, owner.key(root, environment))
 
-    def hold(self, task: str, past: Past, add: Add) -> bool:
+    def hold(self, task: str, last: LastExecution, add: Add) -> bool:
         """Return whether a record proves the pass of a task that the history names. A note gives each reason against it once.
 
         In CI no record is trusted, and no note is written.
 
         Args:
             task: its name.
-            past: its last execution, by the history; with a run.
+            last: its last execution, by the history; with a run.
             add: records an event.
         """
         if not trusts_records(self.environment):
             return False
-        doubt = self._doubt(task, past)
+        doubt = self._doubt(task, last)
         if doubt and doubt not in self._noted:
             self._noted.add(doubt)
             message = f"{task} runs, although its inputs have not changed since it passed: {doubt}"
             add(Note(kind="unchanged_doubted", message=message))
         return not doubt
 
-    def _doubt(self, task: str, past: Past) -> str:
-        if past.run not in self._read:
-            self._read[past.run] = self._verdicts(past.run)
-        verdicts = self._read[past.run]
+    def _doubt(self, task: str, last: LastExecution) -> str:
+        if last.run not in self._read:
+            self._read[last.run] = self._verdicts(last.run)
+        verdicts = self._read[last.run]
         if isinstance(verdicts, str):
             return verdicts
         given = verdicts.get(task)
-        if given is None or given.verdict not in PASSED or given.inputs != past.inputs:
-            return f"run {past.run} has no pass of {task} on these inputs"
+        if given is None or given.verdict not in PASSED or given.inputs != last.inputs:
+            return f"run {last.run} has no pass of {task} on these inputs"
         return ""
 
     def _verdicts(self, run: str) -> Mapping[str, VerdictGiven] | str:

@@ -58,10 +58,10 @@ class Climb:
         last = trouble
         while True:
             dead = await member.dead()
-            action = decide(component.ladder, component.retries, tried, member.ground.rand(), dead=dead)
+            action = decide(component.recover, component.retries, tried, member.ground.rand(), dead=dead)
             if action is None:
                 return _failed_for_good(component, trouble, last, tried)
-            tried.append(action.rung)
+            tried.append(action.index)
             await member.ground.sleep(action.wait_seconds)
             member.recoveries += 1
             lost = await self._act(member, action, aside)
@@ -163,11 +163,11 @@ def _failed_for_good(component: Component, trouble: Trouble, last: Trouble, trie
         last: after the last step.
         tried: the index of each step.
     """
-    if not component.ladder:
+    if not component.recover:
         return Trouble(f"{trouble.reason} and has no `recover`", "declare a recovery policy: recover: [restart]")
     if not tried:
         return Trouble(f"{trouble.reason}, and no step of its `recover` restarts it", "write recover: [retry, restart]")
-    steps = _counted([component.ladder[index].kind for index in tried])
+    steps = _counted([component.recover[index].kind for index in tried])
     return Trouble(f"{trouble.reason}; {last.reason} and was not brought back by {steps}", last.hint)
 
 

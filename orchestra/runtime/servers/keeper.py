@@ -141,26 +141,38 @@ class Keeper:
             up.write(self._home, msgspec.structs.replace(self._up, rows={name: self._row(name) for name in self._done}))
 
     def _row(self, name: str) -> UpRow:
-        row = self._matrix.row(name)
-        build, since = self._builds.get(name, ("", 0.0))
-        return UpRow(
-            state=row.state,
-            reason=row.reason,
-            hint=row.hint,
-            pid=row.pid,
-            port=row.port,
-            url=row.url,
-            attempts=row.attempts,
-            seconds=row.seconds,
-            degraded=row.degraded,
-            identity=row.identity,
-            begun=_begun(row.pid),
-            mark=self._matrix.mark_of(name),
-            bound=dict(self._matrix.bound(name)),
-            build=build,
-            since=since,
-            generation=self._done[name],
-        )
+        return row_of(self._matrix, name, *self._builds.get(name, ("", 0.0)), generation=self._done[name])
+
+
+def row_of(matrix: Matrix, name: str, build: str, since: float, generation: int = 0) -> UpRow:
+    """Return a row of a matrix as it is lent to runs.
+
+    Args:
+        matrix: that keeps it.
+        name: of the row.
+        build: the digest of what it was started from.
+        since: when that digest was taken, seconds of the epoch.
+        generation: of the wish that was last carried out.
+    """
+    row = matrix.row(name)
+    return UpRow(
+        state=row.state,
+        reason=row.reason,
+        hint=row.hint,
+        pid=row.pid,
+        port=row.port,
+        url=row.url,
+        attempts=row.attempts,
+        seconds=row.seconds,
+        degraded=row.degraded,
+        identity=row.identity,
+        begun=_begun(row.pid),
+        mark=matrix.mark_of(name),
+        bound=dict(matrix.bound(name)),
+        build=build,
+        since=since,
+        generation=generation,
+    )
 
 
 def _begun(pid: int | None) -> float:

@@ -243,12 +243,12 @@ class Matrix:
             await self._give_up(member, trouble)
             return
         trouble = await self._up(member)
-        if trouble is not None and not (member.was_healthy and member.component.ladder):
+        if trouble is not None and not (member.was_healthy and member.component.recover):
             await self._give_up(member, trouble)
             return
         if trouble is None:
             member.was_healthy = True
-            kept = Trouble("is up by `orchestra up`") if member.standing is not None else None
+            kept = Trouble(f"is up by {member.standing.by}") if member.standing is not None else None
             self._board.publish(name, "healthy", kept)
             trouble = await self._watching.trouble(member)
         # A component that was healthy and does not come up after the recovery of its needs has an incident of its own.
@@ -295,11 +295,11 @@ class Matrix:
 
     async def _renew(self, name: str) -> None:
         member = self._members[name]
-        for rung in member.component.between:
-            if rung.kind == "restart":
+        for step in member.component.between:
+            if step.kind == "restart":
                 await self._stop([name])
                 continue
-            lost = await repaired(member, rung.run, rung.timeout_seconds, "a command between methods")
+            lost = await repaired(member, step.run, step.timeout_seconds, "a command between methods")
             if lost is not None:
                 await self._stop([name])
                 self._board.publish(name, "failed", lost)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestra.plan import Backoff, Component, Rung, Service
+from orchestra.plan import Backoff, Component, RecoveryStep, Service
 
 _END_SECONDS = 5.0
 _SETTLED_SECONDS = 1.0
@@ -70,7 +70,7 @@ class Action:
     """The next action of an incident.
 
     Attributes:
-        rung: its index in the recovery policy.
+        index: that of its step in the recovery policy.
         kind: `retry`, `restart`, `run`, `port` or `failover`.
         run: the repair command of a step of kind `run`.
         timeout_seconds: what the repair may take.
@@ -78,7 +78,7 @@ class Action:
         wait_seconds: to wait before it.
     """
 
-    rung: int
+    index: int
     kind: str
     run: tuple[str, ...]
     timeout_seconds: float
@@ -86,31 +86,31 @@ class Action:
     wait_seconds: float
 
 
-def allowed(rung: Rung, backoff: Backoff) -> int:
+def allowed(step: RecoveryStep, backoff: Backoff) -> int:
     """Return the number of tries of a recovery step in one incident. A start has its own tries, so the steps that start
     have one.
     """
-    return backoff.max if rung.kind == "retry" else 1
+    return backoff.max if step.kind == "retry" else 1
 
 
 def decide(
-    ladder: Sequence[Rung], backoff: Backoff, tried: Sequence[int], rand: float, *, dead: bool = False
+    policy: Sequence[RecoveryStep], backoff: Backoff, tried: Sequence[int], rand: float, *, dead: bool = False
 ) -> Action | None:
     """Return the next action, or None if the recovery policy is exhausted.
 
     Args:
-        ladder: the component's recovery steps, in order.
+        policy: the component's recovery steps, in order.
         backoff: waits of the step `retry`.
         tried: the index of the step of each action so far; all of them failed.
         rand: a number from 0 to 1, for the spread of the wait.
         dead: its process has ended, so that to ask once more cannot help: `retry` is passed over.
     """
     first = max(tried, default=0)
-    for index in range(first, len(ladder)):
-        rung, done = ladder[index], tried.count(index)
-        if done < allowed(rung, backoff) and not (dead and rung.kind == "retry"):
-            wait = wait_seconds(backoff, done + 1, rand) if rung.kind == "retry" else 0.0
-            return Action(index, rung.kind, rung.run, rung.timeout_seconds, done + 1, wait)
+    for index in range(first, len(policy)):
+        step, done = policy[index], tried.count(index)
+        if done < allowed(step, backoff) and not (dead and step.kind == "retry"):
+            wait = wait_seconds(backoff, done + 1, rand) if step.kind == "retry" else 0.0
+            return Action(index, step.kind, step.run, step.timeout_seconds, done + 1, wait)
     return None
 
 
@@ -163,13 +163,13 @@ def bound_seconds(component: Component, dependents: Sequence[Component] = (), *,
     )
     ends = sum(_grace(one.service) for one in dependents if one.service is not None)
     total = 0.0
-    for rung in component.ladder:
-        if rung.kind == "retry":
+    for step in component.recover:
+        if step.kind == "retry":
             if dead:
                 continue
             total += waits_seconds(component.retries) + component.retries.max * asked
-        elif rung.kind == "run":
-            total += rung.timeout_seconds + _END_SECONDS + asked
+        elif step.kind == "run":
+            total += step.timeout_seconds + _END_SECONDS + asked
         else:
             total += ends + start_bound_seconds(component)
     return total

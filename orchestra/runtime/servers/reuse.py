@@ -1,20 +1,33 @@
-"""Which of the rows that `orchestra up` keeps a run may use, and how sure it is that they are made of the code as it is."""
+"""Choose the rows of `orchestra up` that a run may use, and compare their code with the files as they are."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestra import git
 from orchestra.plan import Component, Job, Plan
 from orchestra.runtime.build import Build, build_of
-from orchestra.runtime.changed_files import changed_since
 from orchestra.runtime.servers.up import UpRow, lives, read, variables
 
 MOST_NAMED = 3
 """So many changed files are named in a message."""
+
+_MOST_FILES = 20_000
+"""A bound for a folder that is in no git work tree; behind it nothing is looked at."""
+
+_CODE = re.compile(
+    r"\.(?:astro|c|cc|cjs|clj|cpp|cs|css|ejs|erb|exs?|fs|go|gql|graphql|h|hbs|hpp|html|java|jinja|j2|jsx?|kt|less|lua|mjs|mts"
+    r"|php|pl|proto|py|rb|rs|sass|scala|scss|sh|sql|svelte|swift|toml|tsx?|vue|xml|ya?ml|zig)"
+)
+"""Suffixes of what programs are written in. Servers write files too: data and logs are not looked at."""
+
+_NO_SOURCES = frozenset({"__pycache__", "node_modules"})
 
 _NO_COMMAND = Job(run=())
 
@@ -100,7 +113,7 @@ def _later(root: Path, plan: Plan, component: Component, row: UpRow, build: Buil
     cwd = (component.service or component.job or _NO_COMMAND).cwd
     named = {word for test in plan.tests if test.command is not None for word in test.command.argv}
     known = {*build.files, *(root / name for name in (*plan.sources, plan.outputs.doit, plan.outputs.docs, *named))}
-    return (path for path in changed_since(root / cwd, row.since) if path not in known)
+    return (path for path in _changed_since(root / cwd, row.since) if path not in known)
 
 
 def _unfit(
@@ -120,3 +133,46 @@ def _unfit(
 
 def _started(component: Component) -> bool:
     return component.service is not None or component.job is not None
+
+
+def _changed_since(folder: Path, moment: float) -> Iterator[Path]:
+    """Yield the files of code below a folder that were written after a moment, in no order; none in a hidden folder.
+
+    Args:
+        folder: where to look. In a git work tree, files that git ignores are left out.
+        moment: seconds of the epoch.
+    """
+    listed = git.text(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    paths = _walk(folder) if listed is None else (folder / name for name in listed.split("\0") if name)
+    for path in paths:
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") or part in _NO_SOURCES for part in parts)
+        if _CODE.fullmatch(path.suffix) and not hidden and _written(path) > moment:
+            yield path
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    count = 0
+    for base, folders, files in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and name not in _NO_SOURCES and not _environment(base, name)
+        ]
+        for name in files:
+            count += 1
+            if count > _MOST_FILES:
+                return
+            yield Path(base, name)
+
+
+def _environment(base: str, name: str) -> bool:
+    """Return True if a folder is a virtual environment of Python."""
+    return Path(base, name, "pyvenv.cfg").exists()

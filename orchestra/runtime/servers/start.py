@@ -37,7 +37,7 @@ async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({
             trouble = await _use_kept(member, lent)
             if trouble is None or not member.may_start:
                 return trouble
-            why = f"the servers of `orchestra up` are not used: {trouble.reason}"
+            why = f"the servers of {lent.by} are not used: {trouble.reason}"
         if member.component.job is not None:
             return await _job(member, member.component.job, why)
         if member.service is not None:

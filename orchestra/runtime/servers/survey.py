@@ -120,7 +120,7 @@ class Survey:
         for one in self._chosen:
             started = one.service is not None or one.job is not None
             if (one.id in lent or not started) and all(need in {row.id for row in kept} for need in one.needs):
-                kept.append(msgspec.structs.replace(one, ladder=()))
+                kept.append(msgspec.structs.replace(one, recover=()))
         return kept
 
     def _new(self, components: Sequence[Component], lent: Mapping[str, up.UpRow]) -> Matrix:

@@ -40,6 +40,7 @@ class UpRow(msgspec.Struct, frozen=True, omit_defaults=True):
         build: digest of what it was started from.
         since: when that digest was taken, seconds of the epoch.
         generation: of the wish that was last carried out.
+        by: what keeps it, in words.
     """
 
     state: str
@@ -58,6 +59,7 @@ class UpRow(msgspec.Struct, frozen=True, omit_defaults=True):
     build: str = ""
     since: float = 0.0
     generation: int = 0
+    by: str = "`orchestra up`"
 
 
 class Up(msgspec.Struct, frozen=True):

@@ -107,7 +107,7 @@ def wait(sender: Sender, job: Job) -> None:
             if value["ok"]:
                 sender.tally.lag_seconds = _lag(value)
                 return
-            _judge(sender, job, value)
+            _raise_failure(sender, job, value)
             found = value.get("found") or NOTHING
         elif answer.failed and not answer.moved_on:
             meaning = answer.meaning()
@@ -123,7 +123,7 @@ def wait(sender: Sender, job: Job) -> None:
     raise unmet(message, expected=f"{subject} {state}", found=found, lookup=lookup_of(found))
 
 
-def _judge(sender: Sender, job: Job, value: dict[str, Any]) -> None:
+def _raise_failure(sender: Sender, job: Job, value: dict[str, Any]) -> None:
     """Return the failure of a wait that did not end well.
 
     Raises:

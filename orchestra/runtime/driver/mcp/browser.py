@@ -32,6 +32,7 @@ from orchestra.runtime.driver.emulation import (
     styles,
 )
 from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS, PageWatch
+from orchestra.runtime.unicode import well_formed
 
 BLANK = "about:blank"
 
@@ -307,11 +308,11 @@ class SharedBrowser:
 
     async def storage(self) -> Any:
         """Cookies and storage as they are."""
-        return await self.context.storage_state()
+        return well_formed(await self.context.storage_state())
 
     async def title(self) -> str:
         """Return the page's title."""
-        return await self.page.title()
+        return str(well_formed(await self.page.title()))
 
     async def close(self) -> None:
         """End the browser; Playwright's own process stays for the next one."""

@@ -37,7 +37,7 @@ TICK_SECONDS = 0.15
 Beside: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[Answer]]
 Meanwhile: TypeAlias = Callable[[Beside], Awaitable[None]]
 
-_VERSIONS = ((1, 64), (1, 65))
+_VERSIONS = ((1, 64), (1, 66))
 """The first version of the server that this driver was held against, and the first that it was not."""
 
 TOOLS = frozenset(
@@ -149,7 +149,7 @@ class Server:
                 async with Client(pipes, mode="legacy", client_info=me, cache=None) as client:
                     self.pid = next(iter(_children() - before), 0)
                     try:
-                        await self._judge(client)
+                        await self._require_support(client)
                         ready.set_result(client)
                     except ServerUnfitError as unfit:
                         ready.set_exception(unfit)
@@ -159,7 +159,7 @@ class Server:
             if not ready.done():
                 ready.set_exception(error)
 
-    async def _judge(self, client: Client) -> None:
+    async def _require_support(self, client: Client) -> None:
         """Check that the driver supports the server.
 
         Raises:

@@ -37,6 +37,7 @@ from orchestra.runtime.driver.mcp.session import McpSession
 from orchestra.runtime.driver.mcp.verbs import VERBS
 from orchestra.runtime.driver.page_text import keep_page_text
 from orchestra.runtime.driver.watch import COUNTS
+from orchestra.runtime.unicode import well_formed
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 
 PICTURE_SECONDS = 5.0
@@ -255,7 +256,7 @@ class McpAttempt:
                 kept.append(EvidenceFile(TRACE, "trace"))
         with suppress(OSError):
             lines = (
-                json.dumps(line | {"arguments": self._masks.value(line["arguments"])}, ensure_ascii=False)
+                json.dumps(well_formed(line | {"arguments": self._masks.value(line["arguments"])}), ensure_ascii=False)
                 for line in self._lines
             )
             (folder / "mcp.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -294,7 +295,7 @@ class McpAttempt:
             answer = self._call(tool, arguments, PICTURE_SECONDS)
             text = answer.listing
             if not answer.failed and text and not text.startswith("Total messages: 0 "):
-                (folder / file).write_text(self._masks.text(text) + "\n", encoding="utf-8")
+                (folder / file).write_text(f"{well_formed(self._masks.text(text))}\n", encoding="utf-8")
                 kept.append(EvidenceFile(file, kind, masked=True))
         return kept
 

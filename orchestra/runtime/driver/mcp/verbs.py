@@ -155,13 +155,17 @@ def _arrive(sender: Sender, job: Job, moves: int, left: float) -> None:
         raise failure_of(job, Meaning("connection", reason) if reason else Meaning("absent"))
 
 
+_UNTIL: dict[str, Until] = {"back": "complete", "reload": "load"}
+"""The state of the page that a step waits for which has no key for it."""
+
+
 def _load(sender: Sender, job: Job, end: float) -> None:
     """Wait for the state of the page that the step asks for: the server waits five seconds for it and goes on without it.
 
     Raises:
         StepError: it does not come in time.
     """
-    until: Until = "complete" if job.step.verb == "back" else job.step.value("until")
+    until: Until = _UNTIL[job.step.verb] if job.step.verb in _UNTIL else job.step.value("until")
     if until != "commit" and not sender.page.loaded(until, end - sender.clock()):
         raise failure_of(job, Meaning("absent"))
 

@@ -246,6 +246,8 @@ class PlaywrightSession:
             raise self._explained(job, failed) from None
         except Error as error:
             meant = self._failure(job, error)
+            if job.step.verb in MOVES:
+                self._halt()
             if job.step.verb in MOVES and watch.dialogs.stayed > stayed and meant.kind == "connection":
                 meant = kept_by_dialog(job)
             raise self._explained(job, meant) from None
@@ -297,6 +299,13 @@ class PlaywrightSession:
         if meaning.kind == "crash":  # the words of a page that is well
             meaning = Meaning("other", meaning.found)
         return failure_of(job, meaning)
+
+    def _halt(self) -> None:
+        """Give up a navigation that has not come to its end: a page that waits for one gives no picture."""
+        with suppress(Error):  # other engines than Chromium have no such call
+            session = self._context.new_cdp_session(self.stage.page)
+            session.send("Page.stopLoading")
+            session.detach()
 
     def _answers(self) -> bool:
         """Return True if the browser lives: asked, because the news of its death comes after that of its pages."""

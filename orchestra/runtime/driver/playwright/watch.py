@@ -18,6 +18,7 @@ from orchestra.runtime.attempt import EvidenceFile
 from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.page_events import console_place
 from orchestra.runtime.driver.watch import COUNTS, Watch
+from orchestra.runtime.unicode import well_formed
 
 KEPT_LINES = 2000
 KEPT_LETTERS = 4000
@@ -79,10 +80,11 @@ class PageWatch(Watch):
         """Write console.log and network.jsonl, each if there is anything in it."""
         kept = []
         if self._console:
-            (folder / "console.log").write_text("\n".join(self._console) + "\n", encoding="utf-8")
+            text = well_formed("\n".join(self._console))
+            (folder / "console.log").write_text(f"{text}\n", encoding="utf-8")
             kept.append(EvidenceFile("console.log", "console", masked=True))
         if self._network:
-            lines = (json.dumps(entry, ensure_ascii=False) for entry in self._network)
+            lines = (json.dumps(well_formed(entry), ensure_ascii=False) for entry in self._network)
             (folder / "network.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
             kept.append(EvidenceFile("network.jsonl", "network", masked=True))
         return kept

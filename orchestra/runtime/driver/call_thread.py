@@ -1,4 +1,4 @@
-"""Calls that may hang, made in a thread that is left behind when they do."""
+"""Make calls that may hang, in a thread that is abandoned when they do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 class _Call(Generic[_T]):
-    """One call, and what came of it."""
+    """One call and its result."""
 
     def __init__(self, work: Callable[[], _T]) -> None:
         self.work = work
@@ -27,7 +27,7 @@ class _Call(Generic[_T]):
         self.done.set()
 
 
-class Aside:
+class CallThread:
     """One thread for many calls in a row: the resolver of names takes no limit, and a socket only one for each piece."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Aside:
         """
         if self._calls is None:
             self._calls = queue.SimpleQueue()
-            threading.Thread(target=_serve, args=(self._calls,), name="aside", daemon=True).start()
+            threading.Thread(target=_serve, args=(self._calls,), name="calls", daemon=True).start()
         call = _Call(work)
         self._calls.put(call.run)
         if not call.done.wait(seconds):

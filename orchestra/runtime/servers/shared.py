@@ -1,0 +1,187 @@
+"""Services that several suites have alike, started once for all of their runs.
+
+Two rows are alike if their processes are: command, environment, folder, host, ports, readiness and files, and so those of
+all that they need. A shared row is lent to each run as one that is up: a run that loses it starts its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from orchestra import plan as plans
+from orchestra.plan import NO_TLS, Component, Plan, closure
+from orchestra.runtime.build import build_of
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.processes.reaper import Reaper
+from orchestra.runtime.servers.keeper import row_of
+from orchestra.runtime.servers.matrix import Matrix
+from orchestra.runtime.servers.survey import SETTLED
+from orchestra.runtime.servers.up import UpRow
+
+FOLDER = "shared"
+BY = "`run --all-suites`"
+
+
+def identities(components: Sequence[Component]) -> dict[str, str]:
+    """Return by row what its process is made of; rows that no two suites can share are left out.
+
+    A row that is renewed between methods belongs to its run, and so does whatever needs one.
+
+    Args:
+        components: a health matrix in the order of the plan, in which needs come first.
+    """
+    found: dict[str, str] = {}
+    for one in components:
+        if one.between or not all(need in found for need in one.needs):
+            continue
+        process = [one.service, one.job, one.url, one.ready, one.identity, one.failover]
+        text = plans.encode([process, {need: found[need] for need in one.needs}])
+        found[one.id] = hashlib.sha256(text).hexdigest()
+    return found
+
+
+def alike(suites: Iterable[Sequence[Component]]) -> frozenset[str]:
+    """Return the identities of services that more than one suite has."""
+    having: dict[str, int] = defaultdict(int)
+    for components in suites:
+        known = identities(components)
+        for identity in {known[one.id] for one in components if one.service is not None and one.id in known}:
+            having[identity] += 1
+    return frozenset(identity for identity, number in having.items() if number > 1)
+
+
+def _fixed(components: Iterable[Component]) -> frozenset[int]:
+    """Return the ports that services have no choice of."""
+    services = [service for one in components for service in (one.service, one.failover) if service is not None]
+    ranges = [service.ports for service in services if service.ports is not None]
+    return frozenset(low for low, high in ranges if low == high)
+
+
+class Shared:
+    """The services that some suites share.
+
+    Args:
+        root: the project root.
+        folder: for the logs of the services.
+        suites: for each suite its plan and the rows that its selected tests require.
+        environment: what services inherit.
+    """
+
+    def __init__(
+        self, root: Path, folder: Path, suites: Mapping[str, tuple[Plan, Iterable[str]]], environment: Mapping[str, str]
+    ) -> None:
+        tls = next((plan.tls for plan, _ in suites.values()), NO_TLS)
+        # A suite that checks certificates in another way asks its services itself.
+        required = {
+            suite: closure(plan.components, names if plan.tls == tls else ()) for suite, (plan, names) in suites.items()
+        }
+        wanted = alike(required.values())
+        self._rows: dict[str, dict[str, str]] = {}
+        self._ports: dict[str, frozenset[int]] = {}
+        self._builds: dict[str, tuple[str, float]] = {}
+        components: dict[str, Component] = {}
+        for suite, rows in required.items():
+            known = identities(rows)
+            mine = closure(rows, [one.id for one in rows if known.get(one.id) in wanted])
+            self._rows[suite] = {one.id: known[one.id] for one in mine}
+            for one in mine:
+                # The first suite that has a row names it; recovery is the matter of the run that uses it.
+                needs = tuple(components[known[need]].id for need in one.needs)
+                row = msgspec.structs.replace(
+                    one, id=f"{suite}.{one.id}", needs=needs, live=None, recover=(), failover=None
+                )
+                components.setdefault(known[one.id], row)
+            self._ports[suite] = _fixed(row for row in rows if row not in mine)
+        self._components = components
+        self._root, self._changed = root, threading.Event()
+        self._reaper: Reaper | None = None
+        self._matrix: Matrix | None = None
+        if components:
+            secrets = tuple({name for plan, _ in suites.values() for name in plan.secrets})
+            mark = f"shared-{os.getpid()}-{time.time_ns():x}"
+            self._reaper = Reaper.start(mark)
+            self._matrix = Matrix(
+                list(components.values()),
+                root=root,
+                folder=folder,
+                mark=mark,
+                env=environment,
+                masks=Masks(secrets, environment),
+                on_event=lambda *_: None,
+                wake=self._changed.set,
+                reaper=self._reaper,
+                tls=tls,
+            )
+
+    def names(self) -> dict[str, list[str]]:
+        """Return by suite the services that it shares."""
+        return {
+            suite: [name for name, identity in rows.items() if self._components[identity].service is not None]
+            for suite, rows in self._rows.items()
+        }
+
+    def prepare(self, suite: str, later: Sequence[str]) -> list[str]:
+        """Start what a suite shares, and end what no later suite needs or what holds a port that the suite needs itself.
+
+        Returns when each is healthy or has failed.
+
+        Args:
+            suite: whose run is next.
+            later: the suites after it.
+
+        Returns:
+            Those that have failed, with the reason.
+        """
+        if self._matrix is None:
+            return []
+        mine = set(self._rows[suite].values())
+        needed = mine.union(*(self._rows[other].values() for other in later))
+        ports = self._ports[suite]
+        over = [
+            one.id
+            for identity, one in self._components.items()
+            if one.service is not None
+            and identity not in mine
+            and (identity not in needed or self._matrix.row(one.id).port in ports)
+        ]
+        self._matrix.stop(over)
+        ids = [one.id for identity, one in self._components.items() if identity in mine]
+        for identity, one in self._components.items():
+            if identity in mine and self._matrix.row(one.id).state == "idle":
+                self._builds[identity] = build_of(self._root, one).digest, time.time()
+        self._matrix.request(ids)
+        while any(self._matrix.row(name).state not in SETTLED for name in ids):
+            self._changed.clear()
+            if any(self._matrix.row(name).state not in SETTLED for name in ids):
+                self._changed.wait()
+        rows = [self._matrix.row(name) for name in ids]
+        return [f"{row.id} {row.reason}" for row in rows if row.state == "failed"]
+
+    def lent(self, suite: str) -> dict[str, UpRow]:
+        """Return the rows that a run of a suite may use, with what they need; those that have failed since are left out."""
+        lent: dict[str, UpRow] = {}
+        if self._matrix is None:
+            return lent
+        for name, identity in self._rows[suite].items():
+            one = self._components[identity]
+            if one.service is None and one.job is None:
+                continue
+            if self._matrix.row(one.id).state == "healthy":
+                row = row_of(self._matrix, one.id, *self._builds[identity])
+                lent[name] = msgspec.structs.replace(row, by=BY)
+        return lent
+
+    def close(self) -> None:
+        """End them."""
+        if self._matrix is not None:
+            self._matrix.close()
+        if self._reaper is not None:
+            self._reaper.close()

@@ -1,0 +1,179 @@
+"""`orchestra run --all-suites`: one run for each suite, one after the other, with the services that they have alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from orchestra.draw import duration, terminal_table
+from orchestra.errors import EXIT_SIGINT, MachineError, OrchestraError, UsageError
+from orchestra.ledger.runs import STATE, last_ended
+from orchestra.ledger.state_file import state_fields
+from orchestra.plan import Plan
+from orchestra.printing import letter, unbroken
+from orchestra.project import PLAN_FOLDER, Project
+from orchestra.runtime import dag, inherited
+from orchestra.runtime.dag import Launch
+from orchestra.runtime.run.session import Options
+from orchestra.runtime.select import select, with_needs
+from orchestra.runtime.servers import shared
+from orchestra.runtime.servers.shared import Shared
+from orchestra.verbs.group import say, warn
+from orchestra.verbs.proven import proven_plan
+
+_NOT_RUN = "not run"
+
+
+class _Part(NamedTuple):
+    """A suite that is to run: its plan and its selected tasks."""
+
+    plan: Plan
+    tasks: list[str]
+
+
+class _Ended(NamedTuple):
+    """How the run of a suite ended, for the summary."""
+
+    suite: str
+    code: int | None
+    run: str
+    verdicts: str
+    seconds: float
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of the summary."""
+        code = _NOT_RUN if self.code is None else str(self.code)
+        return self.suite, code, self.verdicts, duration(self.seconds) if self.code is not None else "", self.run
+
+
+def run_all(
+    project: Project, words: Sequence[str], methods: Sequence[str], profile: str, options: Options, observe: dag.Watch
+) -> int:
+    """Run every suite that has a selected test, print a summary, and return the worst exit code.
+
+    Args:
+        project: whose suites.
+        words: the selection; a word must mean a test of one suite at least.
+        methods: only these; a suite without any of them does not run.
+        profile: of every suite, empty for none.
+        options: of each run.
+        observe: makes the observers of a run.
+
+    Raises:
+        UsageError: there is no suite, or nothing is selected.
+        PlanError: a plan is stale.
+    """
+    parts = _parts(project, words, methods, profile)
+    environment = inherited.environment(os.environ, [row for part in parts for row in part.plan.components])
+    suites = {part.plan.suite: (part.plan, _required(part)) for part in parts}
+    ended: list[_Ended] = []
+    with _signals():
+        services = Shared(project.root, project.root / PLAN_FOLDER / shared.FOLDER, suites, environment)
+        try:
+            _announce(services)
+            for number, part in enumerate(parts):
+                later = [other.plan.suite for other in parts[number + 1 :]]
+                for reason in services.prepare(part.plan.suite, later):
+                    warn(f"note: {unbroken(reason)}, so {part.plan.suite} starts its own")
+                ended.append(_run(Launch(project, observe, options, profile), part, services))
+                if (ended[-1].code or 0) >= EXIT_SIGINT:
+                    break
+        finally:
+            services.close()
+    ended += [_Ended(part.plan.suite, None, "", "", 0.0) for part in parts[len(ended) :]]
+    sys.stdout.flush()
+    say(terminal_table(("suite", "exit", "tests", "time", "run"), [one.cells() for one in ended]))
+    return max(one.code for one in ended if one.code is not None)
+
+
+def _parts(project: Project, words: Sequence[str], methods: Sequence[str], profile: str) -> list[_Part]:
+    names = project.suites()
+    if not names:
+        project.choose(None)  # reports it
+    plans = [proven_plan(project, name, profile) for name in names]
+    refused: UsageError | None = None
+    meant: set[str] = set()
+    parts: list[_Part] = []
+    for plan in plans:
+        known = {method.id for method in plan.methods}
+        mine = [method for method in methods if method in known]
+        fitting: list[str] = []
+        for word in words:
+            try:
+                select(plan, [word])
+            except UsageError as error:
+                refused = error
+            else:
+                fitting.append(word)
+        meant.update(fitting)
+        if (fitting or not words) and (mine or not methods):
+            with suppress(UsageError):  # the methods that are left run nothing of it
+                parts.append(_Part(plan, select(plan, fitting, mine)))
+    if unknown := [word for word in words if word not in meant]:
+        hint = refused.hint if refused is not None else ""
+        raise UsageError(f'no suite has a test, group, tag or glob "{unknown[0]}"', hint)
+    if lost := [method for method in methods if not any(method == one.id for plan in plans for one in plan.methods)]:
+        raise UsageError(f'no suite has the method "{lost[0]}"', "see `orchestra plan --suite NAME`")
+    if not parts:
+        raise UsageError("nothing is selected in any suite", "see `orchestra run --suite NAME --list`")
+    return parts
+
+
+def _required(part: _Part) -> set[str]:
+    """Return the rows of the health matrix that the selected tests require."""
+    ids = {task.partition(":")[2] for task in with_needs(part.plan, part.tasks)}
+    return {name for test in part.plan.tests if test.id in ids for name in test.requires}
+
+
+def _announce(services: Shared) -> None:
+    names = {suite: rows for suite, rows in services.names().items() if rows}
+    if names:
+        listed = "; ".join(f"{', '.join(rows)} of {suite}" for suite, rows in names.items())
+        warn(f"shared: {unbroken(listed)}")
+
+
+def _run(launch: Launch, part: _Part, services: Shared) -> _Ended:
+    """Run one suite. An error of it does not keep the others from running."""
+    suite, begun = part.plan.suite, time.monotonic()
+    home = launch.project.root / PLAN_FOLDER / suite
+    before = last_ended(home)
+    launch.options = dataclasses.replace(launch.options, shared=services.lent(suite))
+    try:
+        code = dag.run(launch, suite, part.plan, part.tasks)
+    except OrchestraError as error:
+        warn(letter(error.message, error.hint))
+        code = error.exit_code
+    last = last_ended(home)
+    made = last if last != before else None
+    return _Ended(suite, code, made.name if made else "", _verdicts(made) if made else "", time.monotonic() - begun)
+
+
+def _verdicts(folder: Path) -> str:
+    try:
+        counts = state_fields(folder / STATE, {"counts"}).get("counts", {})
+    except (MachineError, ValueError):
+        return ""
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let the signals that end a run end the services, too, where they come between two runs."""
+
+    def stop(number: int, frame: object) -> None:
+        del frame
+        raise SystemExit(128 + number)
+
+    handlers = {number: signal.signal(number, stop) for number in dag.SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
