@@ -106,9 +106,10 @@ def test_sigint_is_the_runs_business_and_sigterm_ends_it(worker, tmp_path, names
     assert worker.process.wait(30) == -signal.SIGTERM
 
 
-def test_a_driver_that_does_not_exist_costs_one_attempt(worker, tmp_path):
+def test_a_driver_without_pages_costs_one_attempt(worker, tmp_path):
     result = worker.ask(request(tmp_path, ["reload"], driver="http"))
-    assert (result.outcome, result.failure.kind) == ("error", "crash")
+    assert (result.outcome, result.failure.kind) == ("error", "setup")
+    assert 'the driver "http" carries out no steps' in result.failure.message, result.failure
     assert worker.ask(request(tmp_path, [{"set": {"a": 1}}])).outcome == "passed"
 
 

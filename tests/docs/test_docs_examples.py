@@ -302,6 +302,8 @@ def test_the_commands_of_tables_work(stage):
     for page, command in TABLED:
         code, printed = perform(command, project.root)
         assert code == 0, f"{page}: {command}\n{printed}"
+        if "--detach" in command:
+            assert perform("orchestra wait", project.root)[0] == 0
 
 
 def test_what_is_compared():

@@ -1,4 +1,4 @@
-"""The lists of CONTRIBUTING are true: each is followed in a copy of the repository, in no other file, and what is added works."""
+"""The lists of docs/how-to-add.md are true: each is followed in a copy of the repository, in no other file, and what is added works."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ import pytest
 from tests.support.paths import DATA, ROOT
 from tests.support.project import Ended, SuiteProject, environment
 
-SECTION = re.compile(r"^## How to add\n(.*?)^## ", re.MULTILINE | re.DOTALL)
 LISTS = {
     title: items.strip().splitlines()
     for title, items in re.findall(
         r"^\*\*An? (.+?)\*\*\n\n((?:\d\. .*\n)+)",
-        SECTION.search((ROOT / "CONTRIBUTING.md").read_text())[1],
+        (ROOT / "docs/how-to-add.md").read_text(),
         re.MULTILINE,
     )
 }

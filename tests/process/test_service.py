@@ -226,7 +226,7 @@ def test_a_reserved_port_is_nobody_elses_until_it_is_released(tmp_path):
     assert (first.number, second.number) == (low, high)
     third = reserve("127.0.0.1", (low, high), but={low: "port is cursed"}, folder=tmp_path)
     assert third == Taken(
-        ("port is cursed", f"port {high} is reserved by another run of yours (process {os.getpid()})")
+        ("port is cursed", f"port {high} is reserved by another run of yours (process {os.getpid()})"), ours=True
     )
     first.release()
     first.release()
@@ -246,7 +246,7 @@ def test_a_reservation_ends_with_its_process_however_it_ends(tmp_path):
     assert holder.stdout is not None
     assert f"number={low}" in holder.stdout.readline().decode()
     taken = reserve("127.0.0.1", (low, low), but={}, folder=tmp_path)
-    assert taken == Taken((f"port {low} is reserved by another run of yours (process {holder.pid})",))
+    assert taken == Taken((f"port {low} is reserved by another run of yours (process {holder.pid})",), ours=True)
     holder.kill()
     holder.wait()
     holder.stdout.close()
