@@ -30,6 +30,17 @@ def result(*names: str) -> Result:
     return Result("cli:a", 1, "passed", 1.0, evidence=tuple(EvidenceFile(name, "log") for name in names))
 
 
+class Held(Masks):
+    """Masks of which no other thread cleans a folder before `released` is set."""
+
+    released: threading.Event
+
+    def clean(self, *args):
+        if threading.current_thread() is not threading.main_thread():
+            assert self.released.wait(60)
+        return super().clean(*args)
+
+
 @pytest.mark.parametrize(
     "name, size, at_once",
     [("output.log", 100, True), ("output.log", LITTLE_BYTES + 1, False), ("more.zip", 100, False)],
@@ -38,11 +49,13 @@ def test_what_may_take_long_is_done_by_a_thread(tmp_path, done, name, size, at_o
     folder = tmp_path / "a"
     folder.mkdir()
     (folder / name).write_bytes(SECRET.encode() + b"\n" * size)
-    masks = Masks(("TOKEN",), {"TOKEN": SECRET})
+    masks = Held(("TOKEN",), {"TOKEN": SECRET})
+    masks.released = threading.Event()
     owner = aftermath(folder, done, masks)
     ended = owner.sift([result(name)])
     assert bool(ended) is at_once
     if not at_once:
+        masks.released.set()
         assert done.wait(60)
         ended = owner.sift([])
     assert [one.error for one in ended] == [None]
