@@ -1,12 +1,12 @@
 # Needs make and Python 3.11 or later with venv; sets up everything else in .venv.
-# PYTHON=python3.12 chooses the interpreter, WORKERS=2 the number of test processes.
+# PYTHON=python3.12 chooses the interpreter, WORKERS=4 the number of test processes.
 
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 endif
-# Two for each core, since many tests wait for a part of their time; eight at most, since a browser needs memory.
-WORKERS ?= $(shell n=$$((2 * $$(getconf _NPROCESSORS_ONLN))); echo $$((n < 8 ? n : 8)))
+# One for each core: with two, the tests took as long, and their servers and browsers were slower than their limits.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
 BIN := .venv/bin
 
 # The pure parts, whose branches must all be covered.
