@@ -87,6 +87,9 @@ ABORTS = page(
     "const end = new AbortController(); fetch('/silent', end); end.abort();</script>"
 )
 HANDLED = page("<script>for (let more = 4; more--;) fetch('/silent?' + more).catch(() => 0);</script>")
+ASKS = page(
+    "<script>for (let more = 4; more--;) { const asks = new XMLHttpRequest(); asks.open('GET', '/silent?' + more); asks.send(); }</script>"
+)
 REFUSED = page("<script>fetch('http://127.0.0.1:1/')</script>")
 
 
@@ -103,10 +106,14 @@ def test_a_request_that_fails_before_the_page_is_left(each):
         assert "fetch" in signs[0]
 
 
-@pytest.mark.parametrize("own", [[ABORTS, GAVE_UP], [REFUSED, SETTLE]], ids=["aborts", "refused"])
-def test_requests_given_up_by_an_earlier_page_excuse_none_of_a_later_one(each, own):
+@pytest.mark.parametrize(
+    "earlier, own",
+    [(HANDLED, [ABORTS, GAVE_UP]), (HANDLED, [REFUSED, SETTLE]), (ASKS, [REFUSED])],
+    ids=["handled and aborts", "handled and refused", "no promise and refused"],
+)
+def test_requests_given_up_by_an_earlier_page_excuse_none_of_a_later_one(each, earlier, own):
     """The pages follow each other within the time in which an error of the first could still come."""
-    results = each(HANDLED, OTHER, *own, SETTLE, opened=False)
+    results = each(earlier, *([] if earlier is ASKS else [OTHER]), *own, SETTLE, opened=False)
     assert [len(signs) for signs in texts(results, "page_errors")] == [1, 1]
 
 

@@ -61,6 +61,34 @@ def test_an_action_waits_longer_while_a_request_is_under_way(both, setup, within
     assert cli.failure.message.endswith(f" within {within}")
 
 
+LEAVING = {
+    "a script's request": "fetch('/slow?20')",
+    "a picture": "new Image().src = '/slow?20'",
+    "a stream of events": "new EventSource('/slow?20')",
+    "a video": "document.body.append(Object.assign(document.createElement('video'), { src: '/slow?20' }))",
+    "a frame": "document.body.append(Object.assign(document.createElement('iframe'), { src: '/slow?20' }))",
+}
+
+
+@browser
+@pytest.mark.parametrize("script", LEAVING.values(), ids=LEAVING)
+def test_an_action_does_not_wait_for_requests_of_a_page_that_was_left(both, script):
+    leaves = [page(BUTTONS), {"evaluate": {"script": f"() => {{ {script} }}"}}]
+    limits = {"action_timeout_seconds": 8.0, "action_idle_seconds": 0.5}
+    cli, mcp = failed(both(*leaves, page(BUTTONS), ACTIONS["click"], opened=False, **limits))
+    assert cli.failure.message == mcp.failure.message
+    assert cli.failure.message.endswith(" within 0.5 s")
+
+
+@browser
+def test_an_action_does_not_wait_for_requests_of_the_test_before(both):
+    passed(both(page(BUTTONS), {"evaluate": {"script": "() => { fetch('/slow?20') }"}}, opened=False))
+    limits = {"action_timeout_seconds": 8.0, "action_idle_seconds": 0.5}
+    cli, mcp = failed(both.again()(page(BUTTONS), ACTIONS["click"], opened=False, **limits))
+    assert cli.failure.message == mcp.failure.message
+    assert cli.failure.message.endswith(" within 0.5 s")
+
+
 @browser
 def test_what_comes_with_an_answer_is_waited_for(both):
     late = "<script>fetch('/slow?1.5').then(() => document.body.insertAdjacentHTML('beforeend', '<button>Late</button>'))</script>"

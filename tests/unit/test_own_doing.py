@@ -111,3 +111,14 @@ def test_the_text_of_chromium_is_never_ours(own):
     own.leaving()
     own.gave_up(earlier=False)
     assert not own.made("page", "TypeError: Failed to fetch")
+
+
+def test_the_oldest_request_is_excused_first(own):
+    for left in (True, False):
+        own.leaving()
+        own.gave_up(earlier=False)
+        if left:
+            own.left()
+    assert own.made("page", GIVEN_UP)
+    own.left()
+    assert own.made("page", GIVEN_UP)

@@ -81,7 +81,7 @@ class OwnDoing:
                 self._styles -= 1
                 return True
         if self._given_up[channel] and self._leaves() and _GIVEN_UP.search(text):
-            self._given_up[channel].pop()
+            self._given_up[channel].pop(0)  # the oldest: errors come in the order of their requests
             return True
         return False
 

@@ -19,6 +19,14 @@ def page_of(request: Any) -> str:
     return "" if url == "about:blank" else url
 
 
+def owner_of(request: Any) -> Any:
+    """Return the page that made a request; None for a service worker and for a page that is only being opened."""
+    try:
+        return request.frame.page
+    except Error:
+        return None
+
+
 def main_frame_of(request: Any) -> Any:
     """Return the frame that a request is to fill with a document, where it is that of a whole page; else None."""
     if not request.is_navigation_request():

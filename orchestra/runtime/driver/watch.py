@@ -11,7 +11,14 @@ from typing import Any
 
 from orchestra.runtime.attempts.observed import CANCELLED, Observed, Reply
 from orchestra.runtime.driver.own_doing import OwnDoing
-from orchestra.runtime.driver.page_events import console_place, exception_text, main_frame_of, page_of, size_of
+from orchestra.runtime.driver.page_events import (
+    console_place,
+    exception_text,
+    main_frame_of,
+    owner_of,
+    page_of,
+    size_of,
+)
 
 PROMISED = frozenset({"fetch"})
 """The kinds of requests whose end makes a promise fail; that of an XMLHttpRequest makes an event."""
@@ -49,6 +56,8 @@ class Watch:
         self.own = OwnDoing()
         self._earlier: set[Any] = set()
         self._left_behind: set[Any] = set()
+        self._replaced: set[Any] = set()
+        self._abandoned: set[Any] = set()
 
     def forget(self, mask: Callable[[str], str] = str) -> None:
         """Drop what was heard so far; `mask` takes secrets out of what comes."""
@@ -56,6 +65,15 @@ class Watch:
         self.counts.clear()
         self.observed = Observed(mask)
         self._earlier = set(self.under_way)  # how they end is no matter of what comes
+        self._abandoned &= self.under_way
+
+    @property
+    def waits(self) -> bool:
+        """Return True while a request of a page is pending.
+
+        Browsers do not always report the end of the requests of a page that was left: those do not count.
+        """
+        return not self.under_way <= self._earlier | self._abandoned
 
     def listen(self, context: Any) -> None:
         """Begin to listen to a context and to every page that it opens."""
@@ -91,10 +109,13 @@ class Watch:
             self.moves += 1
             self.ends += 1
             self.failed = ""
+            self._abandoned |= self._replaced
+            self._replaced = set()
             self._leave()
 
     def _on_download(self, _download: Any) -> None:
         self.downloads += 1
+        self._replaced = set()
 
     def _on_console(self, message: Any) -> None:
         if message.type == "error" and not self.own.made("console", message.text):
@@ -138,6 +159,7 @@ class Watch:
         frame = main_frame_of(request)
         if frame is not None and self._counts_for(frame):
             self._leave()  # the event of the navigation itself may come after requests of the next page
+            self._replaced = {one for one in self.under_way - {request} if owner_of(one) is frame.page}
         if request in self._earlier:
             return
         self.counts["failed_requests"] += status >= 400

@@ -101,7 +101,7 @@ class PageView:
     @property
     def idle(self) -> bool:
         """Return True if no request of the page is pending."""
-        return not self._browser.watch.under_way
+        return not self._browser.watch.waits
 
     def ended(self, since: int, seconds: float) -> bool:
         """Wait until a document has come, or is known not to, after the count `since`; whether one did in time."""

@@ -101,7 +101,7 @@ def _patiently(stage: Stage, job: Job, act: Callable[[float], _T]) -> _T:
             return None  # type: ignore[return-value] # only a click comes here, which gives nothing
         if meaning.kind not in ("absent", "blocked") or job.idle_seconds >= job.own_seconds or job.deadline.over():
             raise
-        if not stage.watch.under_way:
+        if not stage.watch.waits:
             raise failure_of(job, meaning, job.idle_seconds) from None
     return act(max(1.0, min(left, job.deadline.left()) * 1000))
 
