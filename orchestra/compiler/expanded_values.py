@@ -15,7 +15,7 @@ from orchestra.diagnostic import Diagnostic
 from orchestra.plan import Plan
 from orchestra.steps import vacuous
 from orchestra.steps.target import NARROWING, Target
-from orchestra.steps.vocabulary import CONDITIONS, REFERENCE_TARGET, VERBS, Schema, Step, conditions
+from orchestra.steps.vocabulary import CONDITIONS, EACH_CONDITIONS, REFERENCE_TARGET, VERBS, Schema, Step
 from orchestra.yamltext.document import Path
 
 RULE = "number-value"
@@ -52,7 +52,7 @@ def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
     if step.verb in ("expect", "download"):
         for where, text in vacuous.in_step(step):
             place = source.place((*_path(step.at[-1]), step.verb, *where))
-            message = f"{vacuous.message(where[-1], text)}{_used(step, source)}"
+            message = f"{vacuous.message(where, text)}{_used(step, source)}"
             yield Diagnostic(place, ALWAYS_TRUE, message, vacuous.HINT)
 
 
@@ -63,11 +63,27 @@ def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
             yield (name,), step.args[name], schema
     yield from _of_target(step.target, ())
     if step.verb == "expect":
-        for name, value, negated in conditions(step.args.get("to", {})):
-            if name == "have_count":
-                yield ("to", *(("not",) if negated else ()), name), value, CONDITIONS[name][0]
+        for key, table in (("to", CONDITIONS), ("all", EACH_CONDITIONS), ("any", EACH_CONDITIONS)):
+            wanted_of = step.args.get(key, {})
+            for path, one in (((key,), wanted_of), ((key, "not"), wanted_of.get("not", {}))):
+                for name in one.keys() & {"have_count", "have_number"}:
+                    yield from _numbers_in(one[name], table[name][0], (*path, name))
     for name in TARGETS[step.verb]:
         yield from _of_mapping(step.args.get(name), (name,))
+
+
+def _numbers_in(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
+    """Yield every number of a condition: the condition itself, the entries of a mapping, the items of a list."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers_in(item, schema["properties"][key], (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _numbers_in(item, schema["items"], (*path, index))
+    elif "integer" in schema["type"]:
+        yield path, value, {**schema, "type": "integer"}
+    elif schema["type"] == "number":
+        yield path, value, schema
 
 
 def _of_target(target: Target | None, path: Path) -> Iterator[tuple[Path, Any, Schema]]:

@@ -21,7 +21,7 @@ from orchestra.steps import page_script
 from orchestra.steps.page_script import literal
 from orchestra.steps.python_text import playwright_text
 from orchestra.steps.target import Target, js_locator, target_of
-from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds, row_of
+from orchestra.steps.vocabulary import Step, conditions, conditions_of_target, file_name, milliseconds, row_of
 
 __all__ = ["TYPED", "ToolCall", "chooser_calls", "mcp_calls", "no_key", "playwright_text"]
 
@@ -194,8 +194,12 @@ def _expect(the: _Context) -> Iterator[ToolCall]:
         for name, wanted, negated in conditions(wanted_of):
             function = page_script.page_question(part, name, wanted, negated=negated)
             yield ToolCall("browser_evaluate", {"function": function}, "ask")
-    for name, wanted, negated in conditions(the.args.get("to", {})):
-        yield from _expect_element(the, name, wanted, negated=negated)
+    for condition in conditions_of_target(the.args):
+        if condition.of == "one":
+            yield from _expect_element(the, condition.name, condition.wanted, negated=condition.negated)
+        else:
+            question = page_script.set_question(condition)
+            yield from _code(f"return await page.{the.target()}.evaluateAll({question});", kind="ask")
 
 
 def _expect_element(the: _Context, name: str, wanted: Any, *, negated: bool) -> Iterator[ToolCall]:
@@ -214,8 +218,12 @@ def _expect_element(the: _Context, name: str, wanted: Any, *, negated: bool) -> 
             f"return {{ ok: {wish}(found === {literal(wanted)}), found }};",
             kind="ask",
         )
+    if name in ("have_role", "have_accessible_name"):
+        return _code(*_aria_lines(the, name, wanted), f"return {{ ok: {wish}ok, found }};", kind="ask")
     function = page_script.element_question(name, wanted, negated=negated)
-    absent_ok = name == "be" and ((wanted == "hidden" and not negated) or (wanted == "visible" and negated))
+    absent_ok = name == "be" and (
+        (wanted == "hidden" and not negated) or (wanted in ("visible", "in_viewport") and negated)
+    )
     return iter([ToolCall("browser_evaluate", {"target": the.target(), "function": function}, "ask", absent_ok)])
 
 
@@ -224,11 +232,31 @@ _STATES: dict[str, tuple[str, str, str]] = {
     "enabled": ("isEnabled", "enabled", "disabled"),
     "disabled": ("isEnabled", "enabled", "disabled"),
     "checked": ("isChecked", "checked", "unchecked"),
+    "editable": ("isEditable", "editable", "readOnly"),
 }
 
 # An element that went away between two questions is no error; the client asks again.
 _IS_TIMEOUT = "error.name === 'TimeoutError'"
 _TIMELESS = f"(error) => {{ if ({_IS_TIMEOUT}) return null; throw error; }}"
+
+
+_ARIA = """const snapshot = await target.ariaSnapshot({ timeout: LIMIT }).catch(TIMELESS);
+if (snapshot === null) return { ok: false, found: null };
+const key = snapshot.split('\\n')[0].replace(/^- /, '');
+const head = /^([a-z]+)(?: ("(?:[^"\\\\]|\\\\.)*"))?/.exec(key[0] === "'" ? key.slice(1).replace(/''/g, "'") : key);
+const has = async (role) => await target.and(page.getByRole(role, { includeHidden: true })).count() > 0;
+const [role, name] = head && await has(head[1]) ? [head[1], head[2] ? JSON.parse(head[2]) : ''] : ['', ''];"""
+
+
+def _aria_lines(the: _Context, condition: str, wanted: str) -> Iterator[str]:
+    """Yield the lines that find the role or the accessible name of an element, by the ARIA snapshot that begins with it."""
+    yield f"const target = page.{the.target()}, wanted = {literal(wanted)};"
+    yield "if (!await target.count()) return { ok: false, found: null };"
+    yield _ARIA.replace("LIMIT", str(_INSTANT)).replace("TIMELESS", _TIMELESS)
+    if condition == "have_role":
+        yield "const ok = await has(wanted), found = ok ? wanted : role;"
+    else:
+        yield r"const found = name, ok = found === wanted.trim().replace(/\s+/g, ' ');"
 
 
 def _wait(the: _Context) -> Iterator[ToolCall]:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestra.steps.target import python_locator, target_of
-from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds, row_of
+from orchestra.steps.vocabulary import (
+    Condition,
+    Step,
+    conditions,
+    conditions_of_target,
+    file_name,
+    milliseconds,
+    row_of,
+)
 
 
 def playwright_text(step: Step) -> str:
-    """Return the step as one line of Python for Playwright's synchronous interface; `page`, `expect` and `saved` exist."""
+    """Return the step as one line of Python for Playwright's synchronous interface.
+
+    `page`, `expect` and `saved` exist; where Playwright has no assertion, `number(text)` is the number in a text and
+    `holds(call, one)` whether a call on an element passes.
+    """
     return row_of(_PYTHON, step.verb, __name__)(step, step.args)
 
 
@@ -57,19 +69,62 @@ _ASSERTIONS: dict[str, str] = {
     "have_value": "to_have_value",
     "have_count": "to_have_count",
     "have_class": "to_contain_class",
+    "have_values": "to_have_values",
+    "have_role": "to_have_role",
+    "have_accessible_name": "to_have_accessible_name",
 }
 
 
-def _assertion(name: str, wanted: Any) -> Iterator[tuple[str, str]]:
-    """Yield the assertions of Playwright, with their arguments, that one condition is."""
+def _bounds(value: str, wanted: Mapping[str, Any]) -> str:
+    """Return the comparison of a number with the bounds of a condition."""
+    low, high = wanted.get("between", (None, None))
+    parts = [
+        f"{low!r} <= {value} <= {high!r}" if "between" in wanted else "",
+        *(f"{value} {sign} {wanted[key]!r}" for key, sign in _SIGNS.items() if key in wanted),
+    ]
+    return " and ".join(filter(None, parts))
+
+
+_SIGNS = {"above": ">", "below": "<", "at_least": ">=", "at_most": "<="}
+
+
+def _checked(here: str, name: str, wanted: Any) -> str:
+    """Return the expression for a condition that Playwright has no assertion for; empty if it has one."""
+    if name == "have_number":
+        pattern = f", {wanted['pattern']!r}" if "pattern" in wanted else ""
+        return _bounds(f"number({here}.text_content(){pattern})", wanted)
+    if name == "have_count" and isinstance(wanted, dict):
+        return _bounds(f"{here}.count()", wanted)
+    if name == "have_class" and isinstance(wanted, dict) and "set" in wanted:
+        return f"set({here}.get_attribute('class').split()) == set({wanted['set']!r})"
+    if name == "have_attribute" and None in wanted.values():
+        return f"{here}.get_attribute({next(iter(wanted))!r}) is None"
+    return ""
+
+
+def _assertion(here: str, name: str, wanted: Any, timeout: str, *, negated: bool) -> str:
+    """Return a condition as an assertion."""
+    checked = _checked(here, name, wanted)
+    if checked:
+        return f"assert {'not ' if negated else ''}({checked})"
     if name == "be":
-        yield f"to_be_{wanted}", ""
-    elif name == "have_attribute":
-        yield from (("to_have_attribute", f"{key!r}, {value!r}") for key, value in wanted.items())
+        method, value = f"to_be_{wanted}", ""
+    elif name in ("have_attribute", "have_css"):
+        ((key, text),) = wanted.items()
+        method, value = f"to_{name}", f"{key!r}, {text!r}"
     elif name == "match":
-        yield _ASSERTIONS[name], f"re.compile({wanted!r})"
+        method, value = _ASSERTIONS[name], f"re.compile({wanted!r})"
+    elif isinstance(wanted, dict):
+        method, value = "to_have_class", repr(wanted["exact"])
     else:
-        yield _ASSERTIONS[name], repr(wanted)
+        method, value = _ASSERTIONS[name], repr(wanted)
+    given = ", ".join(filter(None, [value, timeout]))
+    return f"expect({here}).{'not_' if negated else ''}{method}({given})"
+
+
+def _quantified(here: str, asked: Condition, timeout: str) -> str:
+    call = _assertion("one", asked.name, asked.wanted, timeout, negated=asked.negated).removeprefix("assert ")
+    return f"assert {asked.of}(holds(lambda one: {call}, one) for one in {here}.all())"
 
 
 def _python_expect(step: Step, args: Mapping[str, Any]) -> str:
@@ -80,10 +135,11 @@ def _python_expect(step: Step, args: Mapping[str, Any]) -> str:
             pattern = {"contain": re.escape(wanted), "match": wanted}.get(name)
             value = repr(wanted) if pattern is None else f"re.compile({pattern!r})"
             calls.append(f"expect(page).{'not_' if negated else ''}to_have_{part}({value}, {timeout})")
-    for name, wanted, negated in conditions(args.get("to", {})):
-        for method, value in _assertion(name, wanted):
-            given = ", ".join(filter(None, [value, timeout]))
-            calls.append(f"expect({_here(step)}).{'not_' if negated else ''}{method}({given})")
+    for one in conditions_of_target(args):
+        if one.of in ("all", "any"):
+            calls.append(_quantified(_here(step), one, timeout))
+        else:
+            calls.append(_assertion(_here(step), one.name, one.wanted, timeout, negated=one.negated))
     return "; ".join(calls)
 
 

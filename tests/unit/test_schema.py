@@ -178,7 +178,7 @@ def test_every_mistake_has_its_line():
         ),
         (
             spec("tests: {a: {steps: [{expect: {role: b, to: {have_count: []}}}]}}\n"),
-            ['a.yaml:3:57: "have_count" is an empty list; wanted is a whole number or one name such as "${count}" [schema-type]'],
+            ['a.yaml:3:57: "have_count" is an empty list; wanted is a whole number or a mapping or one name such as "${count}" [schema-type]'],
         ),
         (
             spec("tests: {a: {steps: [{reload: {x: 1}}]}}\n"),

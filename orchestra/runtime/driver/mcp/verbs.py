@@ -10,13 +10,13 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
 from orchestra.runtime.driver import dialogs
-from orchestra.runtime.driver.content import judge_file, judge_outcome
+from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, text_of, unfit, unmet
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download
@@ -212,6 +212,13 @@ def _upload(sender: Sender, job: Job) -> None:
 
 
 def _evaluate(sender: Sender, job: Job) -> None:
+    value = until_it_holds(job, lambda trial: _result(sender, trial), sender.sleep)
+    if "save" in job.args:
+        job.scope.save(job.args["save"], value)
+
+
+def _result(sender: Sender, job: Job) -> Any:
+    """Return the value of a script, run once, after checking it."""
     (call,) = sender.calls(job)
     answer = _act(sender, job, call, call_seconds=job.deadline.left())
     while sender.interrupted:  # by a dialog: the script goes on when it is answered
@@ -220,9 +227,7 @@ def _evaluate(sender: Sender, job: Job) -> None:
     outcome = answer.value()
     if not isinstance(outcome, dict):
         raise unmet("evaluate failed: the page was left before the script was at its end", found="another page")
-    value = judge_outcome(outcome, job.args)
-    if "save" in job.args:
-        job.scope.save(job.args["save"], value)
+    return judge_outcome(outcome, job.args)
 
 
 def _screenshot(sender: Sender, job: Job) -> None:

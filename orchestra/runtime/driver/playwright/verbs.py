@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from playwright.sync_api import Download, Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from orchestra.runtime.driver.content import judge_file, judge_outcome
+from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import Answer
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
@@ -61,9 +61,8 @@ def limit_of(job: Job) -> float | None:
     """Return what a step may take by its own limits; None when it has none but the test's."""
     if job.step.verb == "evaluate":
         return None
-    asked = [*job.args.get("page", {}).values(), job.args.get("to", {})]
-    each = [len(wanted) if name == "have_attribute" else 1 for one in asked for name, wanted, _ in conditions(one)]
-    return job.own_seconds * max(1, sum(each))
+    asked = [*job.args.get("page", {}).values(), *(job.args.get(key, {}) for key in ("to", "all", "any"))]
+    return job.own_seconds * max(1, sum(1 for wanted_of in asked for _ in conditions(wanted_of)))
 
 
 def _element(stage: Stage, job: Job) -> Locator:
@@ -271,11 +270,21 @@ def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
 def _evaluate(stage: Stage, job: Job) -> None:
     args = job.args
     script = evaluation(job.text("script"))
-    if job.step.target is None:
-        outcome = stage.page.evaluate(script)
-    else:
-        outcome = _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
-    value = judge_outcome(outcome, args)
+
+    def ask(trial: Job) -> Any:
+        try:
+            if trial.step.target is None:
+                return judge_outcome(stage.page.evaluate(script), args)
+            return judge_outcome(
+                _patiently(stage, trial, lambda ms: _element(stage, trial).evaluate(script, timeout=ms)), args
+            )
+        except Error as error:
+            meaning = read(error.message)
+            if meaning.kind == "other":  # the page was left meanwhile
+                raise failure_of(job, meaning) from None
+            raise
+
+    value = until_it_holds(job, ask, lambda seconds: stage.page.wait_for_timeout(seconds * 1000))
     if "save" in args:
         job.scope.save(args["save"], value)
 
