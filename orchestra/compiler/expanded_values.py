@@ -20,10 +20,8 @@ from orchestra.yamltext.document import Path
 
 RULE = "number-value"
 ALWAYS_TRUE = "always-true"
-_NUMBERS = {
-    verb.name: tuple(
-        (field.name, field.schema) for field in verb.fields if field.schema.get("type") in ("integer", "number")
-    )
+_FIELDS = {
+    verb.name: tuple((field.name, field.schema) for field in verb.fields if "$ref" not in field.schema)
     for verb in VERBS.values()
 }
 
@@ -58,9 +56,9 @@ def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
 
 def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
     """Yield every number of a step, with its path behind the verb and its schema."""
-    for name, schema in _NUMBERS[step.verb]:
+    for name, schema in _FIELDS[step.verb]:
         if name in step.args:
-            yield (name,), step.args[name], schema
+            yield from _numbers_in(step.args[name], schema, (name,))
     yield from _of_target(step.target, ())
     if step.verb == "expect":
         for key, table in (("to", CONDITIONS), ("all", EACH_CONDITIONS), ("any", EACH_CONDITIONS)):
@@ -73,16 +71,20 @@ def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
 
 
 def _numbers_in(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
-    """Yield every number of a condition: the condition itself, the entries of a mapping, the items of a list."""
+    """Yield every number of a value: the value itself, the entries of a mapping, the items of a list."""
+    if "anyOf" in schema:
+        wanted = "object" if isinstance(value, dict) else "string"
+        schema = next((branch for branch in schema["anyOf"] if branch["type"] == wanted), {})
+    kinds = schema.get("type", ())
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _numbers_in(item, schema["properties"][key], (*path, key))
+            yield from _numbers_in(item, schema.get("properties", {}).get(key, {}), (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _numbers_in(item, schema["items"], (*path, index))
-    elif "integer" in schema["type"]:
+            yield from _numbers_in(item, schema.get("items", {}), (*path, index))
+    elif "integer" in kinds:
         yield path, value, {**schema, "type": "integer"}
-    elif schema["type"] == "number":
+    elif kinds == "number":
         yield path, value, schema
 
 

@@ -117,8 +117,9 @@ def _goto(the: _Context) -> Iterator[ToolCall]:
 
 def _click(the: _Context) -> Iterator[ToolCall]:
     count, button, modifiers = the.step.value("count"), the.step.value("button"), the.step.value("modifiers")
-    if count > 2:
-        options = {"clickCount": count, "button": button, "modifiers": modifiers}
+    if count > 2 or "position" in the.args:
+        place = {"position": the.args["position"]} if "position" in the.args else {}
+        options = {"clickCount": count, "button": button, "modifiers": modifiers, **place}
         return _code(f"await page.{the.target()}.click({literal(options)});")
     given = {
         **({"doubleClick": True} if count == 2 else {}),
@@ -181,9 +182,30 @@ def _hover(the: _Context) -> Iterator[ToolCall]:
     return _act("browser_hover", target=the.target())
 
 
+def _drag(the: _Context) -> Iterator[ToolCall]:
+    onto = js_locator(cast("Target", target_of(the.args["onto"])))  # the schema asks for one
+    yield ToolCall("browser_evaluate", {"target": onto, "function": page_script.ONCE})
+    yield ToolCall("browser_drag", {"startTarget": the.target(), "endTarget": onto})
+
+
+def _scroll(the: _Context) -> Iterator[ToolCall]:
+    if "to" in the.args:
+        yield ToolCall("browser_evaluate", {**the.on_target(), "function": page_script.scrolling(the.args["to"])})
+        return
+    yield ToolCall("browser_evaluate", {**the.on_target(), "function": page_script.ONCE})
+    yield from _code(f"await page.{the.target()}.scrollIntoViewIfNeeded({literal({'timeout': ACTION_MS})});")
+
+
+def _on_target(function: str) -> Callable[[_Context], Iterator[ToolCall]]:
+    return lambda the: _act("browser_evaluate", **the.on_target(), function=function)
+
+
 def _upload(the: _Context) -> Iterator[ToolCall]:
     # A file input is often hidden behind a styled label, and hidden elements cannot be clicked, so it gets its files
     # without a click. A click on any other element opens the file chooser (`chooser_calls`).
+    if the.step.value("drop"):
+        yield from _act("browser_drop", target=the.target(), paths=[_text(path) for path in the.args["files"]])
+        return
     yield from _act("browser_evaluate", target=the.target(), function=page_script.FILE_INPUT)
     paths, limit = literal([_text(path) for path in the.args["files"]]), {"timeout": ACTION_MS}
     yield from _code(f"await page.{the.target()}.setInputFiles({paths}, {literal(limit)});")
@@ -336,6 +358,10 @@ _CALLS: Mapping[str, Callable[[_Context], Iterator[ToolCall]]] = {
     "check": _checked("true"),
     "uncheck": _checked("false"),
     "hover": _hover,
+    "drag": _drag,
+    "scroll": _scroll,
+    "focus": _on_target(page_script.FOCUS_ONLY),
+    "blur": _on_target(page_script.BLUR),
     "upload": _upload,
     "expect": _expect,
     "wait": _wait,

@@ -219,6 +219,25 @@ _PLAYWRIGHT_CSS = re.compile(
 )
 
 
+ONCE = "() => true"
+"""A function that only shows that an element is there."""
+
+FOCUS_ONLY = "(element) => { element.focus(); element.focus(); }"
+"""Focuses an element as Playwright's own `focus` does: twice, because the first may scroll or open what blurs it."""
+
+BLUR = "(element) => { element.blur(); }"
+
+
+def scrolling(place: Any) -> str:
+    """Return a function that scrolls an element, or the page, to an end or a point."""
+    if isinstance(place, dict):
+        where = {{"x": "left", "y": "top"}[axis]: value for axis, value in place.items()}
+        to = literal({**where, "behavior": "instant"})
+    else:
+        to = "{ top: " + ("0" if place == "top" else "box.scrollHeight") + ", behavior: 'instant' }"
+    return f"(element) => {{ const box = element ?? document.scrollingElement; box.scrollTo({to}); }}"
+
+
 FOCUS = """(element) => {
   const active = element.getRootNode().activeElement;
   const focused = active === element && element.ownerDocument.hasFocus();

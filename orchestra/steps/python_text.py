@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestra.steps.page_script import scrolling
 from orchestra.steps.target import python_locator, target_of
 from orchestra.steps.vocabulary import (
     Condition,
@@ -38,6 +39,23 @@ def _on_element(method: str, *fields: str) -> Callable[[Step, Mapping[str, Any]]
     return text
 
 
+def _python_drag(step: Step, args: Mapping[str, Any]) -> str:
+    onto = target_of(args["onto"])
+    return f"{_here(step)}.drag_to(page{'' if onto is None else python_locator(onto)})"
+
+
+def _python_scroll(step: Step, args: Mapping[str, Any]) -> str:
+    if "to" not in args:
+        return f"{_here(step)}.scroll_into_view_if_needed()"
+    return f"{_here(step)}.evaluate({scrolling(args['to'])!r})"
+
+
+def _python_upload(step: Step, args: Mapping[str, Any]) -> str:
+    if step.value("drop"):
+        return f"{_here(step)}.drop({{'files': {args['files']!r}}})"
+    return f"{_here(step)}.set_input_files({args['files']!r})"
+
+
 def _python_goto(step: Step, args: Mapping[str, Any]) -> str:
     until = step.value("until")
     return f"page.goto({args['url']!r}{'' if until == 'load' else f', wait_until={until!r}'})"
@@ -48,6 +66,7 @@ def _python_click(step: Step, args: Mapping[str, Any]) -> str:
         f"click_count={args['count']!r}" if step.value("count") != 1 else "",
         f"button={args['button']!r}" if step.value("button") != "left" else "",
         f"modifiers={args['modifiers']!r}" if args.get("modifiers") else "",
+        f"position={args['position']!r}" if "position" in args else "",
     ]
     return f"{_here(step)}.click({', '.join(filter(None, given))})"
 
@@ -215,7 +234,11 @@ _PYTHON: dict[str, Callable[[Step, Mapping[str, Any]], str]] = {
     "check": _on_element("check"),
     "uncheck": _on_element("uncheck"),
     "hover": _on_element("hover"),
-    "upload": _on_element("set_input_files", "files"),
+    "drag": _python_drag,
+    "scroll": _python_scroll,
+    "focus": _on_element("focus"),
+    "blur": _on_element("blur"),
+    "upload": _python_upload,
     "expect": _python_expect,
     "wait": _python_wait,
     "evaluate": _python_evaluate,

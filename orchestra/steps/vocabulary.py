@@ -205,6 +205,9 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         return self.args[name] if name in self.args else DEFAULTS[self.verb][name]
 
 
+_POINT: Schema = {
+    axis: _with(NUMBER, f"the pixels from the {side}", 100) for axis, side in (("x", "left"), ("y", "top"))
+}
 _WITHIN = Field("within_seconds", SECONDS, "the time to wait for it", 10, default=5.0)
 _FOR_ELEMENT = Field(
     "within_seconds", SECONDS, "the time to wait for its element (default: `action_timeout_seconds` of the test)", 10
@@ -319,6 +322,12 @@ _ALL: tuple[Verb, ...] = (
                 ["Shift"],
                 default=[],
             ),
+            Field(
+                "position",
+                {"type": "object", "additionalProperties": False, "required": ["x", "y"], "properties": _POINT},
+                "the point to click, from the top left corner of the element (default: its centre)",
+                {"x": 10, "y": 5},
+            ),
             _FOR_ELEMENT,
         ),
         playwright="locator.click()",
@@ -411,19 +420,74 @@ _ALL: tuple[Verb, ...] = (
         mcp=("browser_hover",),
     ),
     Verb(
+        "drag",
+        "Drag an element and drop it onto another one.",
+        {"text": "Buy milk", "onto": {"testid": "done"}},
+        target="required",
+        fields=(
+            Field("onto", REFERENCE_TARGET, "the element to drop it onto", {"testid": "done"}, required=True),
+            _FOR_ELEMENT,
+        ),
+        playwright="locator.drag_to(other)",
+        mcp=("browser_evaluate", "browser_drag"),
+    ),
+    Verb(
+        "scroll",
+        "Scroll until an element is in view, or the page or an element with scroll bars to a place.",
+        {"testid": "footer"},
+        target="optional",
+        fields=(
+            Field(
+                "to",
+                {"anyOf": [{"type": "string", "enum": ["top", "bottom"]}, {**_object(_POINT)}]},
+                "the place: an end, or CSS pixels from the top left corner",
+                "bottom",
+            ),
+            _FOR_ELEMENT,
+        ),
+        short="to",
+        idempotent=True,
+        playwright="locator.scroll_into_view_if_needed()",
+        mcp=("browser_evaluate", "browser_run_code_unsafe"),
+        detail="With a target alone the element comes into view. `to` scrolls the page; with a target and `to` the content\n"
+        "of the element is scrolled. Scrolling is instant, also where the page asks for a smooth one.",
+    ),
+    Verb(
+        "focus",
+        "Focus an element.",
+        {"label": "Message"},
+        target="required",
+        fields=(_FOR_ELEMENT,),
+        idempotent=True,
+        playwright="locator.focus()",
+        mcp=("browser_evaluate",),
+    ),
+    Verb(
+        "blur",
+        "Take the focus from an element.",
+        {"label": "Message"},
+        target="required",
+        fields=(_FOR_ELEMENT,),
+        idempotent=True,
+        playwright="locator.blur()",
+        mcp=("browser_evaluate",),
+    ),
+    Verb(
         "upload",
         "Choose files: of a file input or its label directly, of another element by a click that opens a file chooser.",
         {"label": "Import conversation", "files": ["tests/data/conversation.json"]},
         target="required",
         fields=(
             Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),
+            Field("drop", BOOLEAN, "drop the files onto the element, as if dragged from outside", True, default=False),
             _FOR_ELEMENT,
         ),
         idempotent=True,
         playwright="locator.set_input_files(files)",
-        mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
+        mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload", "browser_drop"),
         detail="A file input, or its label, gets the files without a click, hidden or not. Any other element is clicked,\n"
-        "and the file chooser that it opens within 5 seconds gets them.",
+        "and the file chooser that it opens within 5 seconds gets them. With `drop: true` the element gets the events of files\n"
+        "that are dropped onto it.",
     ),
     Verb(
         "expect",

@@ -17,7 +17,7 @@ import msgspec
 
 from orchestra.runtime.driver import dialogs
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
-from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, text_of, unfit, unmet
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download
 from orchestra.runtime.driver.fault import Meaning
@@ -186,6 +186,12 @@ def _keys(sender: Sender, job: Job) -> None:
         _act(sender, job, TYPED)
 
 
+def _drag(sender: Sender, job: Job) -> None:
+    looks, drags = sender.calls(job)
+    _act(sender, of_target(job, "onto"), looks)
+    _act(sender, job, drags)
+
+
 def _upload(sender: Sender, job: Job) -> None:
     paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
     for path, said in zip(paths, job.args["files"], strict=True):
@@ -193,6 +199,10 @@ def _upload(sender: Sender, job: Job) -> None:
             hint = "paths are relative to the project root"
             raise unfit(f"the file to upload {quoted(said)} is not there", hint=hint)
     names = [str(path) for path in paths]
+    if job.step.value("drop"):
+        (drops,) = sender.calls(job, files=names)
+        _act(sender, job, drops)
+        return
     asks, sets = sender.calls(job, files=names)
     if _act(sender, job, asks).value() is True:
         _act(sender, job, sets)
@@ -300,6 +310,7 @@ _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "goto": _goto,
     "type": _keys,
     "press": _keys,
+    "drag": _drag,
     "upload": _upload,
     "expect": expect,
     "wait": wait,

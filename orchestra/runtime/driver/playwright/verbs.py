@@ -15,7 +15,7 @@ from playwright.sync_api import Download, Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
-from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, text_of, unfit, unmet
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import Answer
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
@@ -27,7 +27,7 @@ from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import no_key
-from orchestra.steps.page_script import FILE_INPUT, evaluation
+from orchestra.steps.page_script import FILE_INPUT, evaluation, scrolling
 from orchestra.steps.target import Target, target_of
 from orchestra.steps.vocabulary import conditions, file_name
 
@@ -61,6 +61,8 @@ def limit_of(job: Job) -> float | None:
     """Return what a step may take by its own limits; None when it has none but the test's."""
     if job.step.verb == "evaluate":
         return None
+    if job.step.verb != "expect":
+        return job.own_seconds
     asked = [*job.args.get("page", {}).values(), *(job.args.get(key, {}) for key in ("to", "all", "any"))]
     return job.own_seconds * max(1, sum(1 for wanted_of in asked for _ in conditions(wanted_of)))
 
@@ -125,6 +127,8 @@ def _goto(stage: Stage, job: Job) -> None:
 def _click(stage: Stage, job: Job) -> None:
     args = job.args
     options = {"click_count": args["count"], "button": args["button"], "modifiers": args["modifiers"]}
+    if "position" in args:
+        options["position"] = args["position"]
     _patiently(stage, job, lambda ms: _element(stage, job).click(**options, timeout=ms))
 
 
@@ -169,6 +173,35 @@ def _hover(stage: Stage, job: Job) -> None:
     _patiently(stage, job, lambda ms: _element(stage, job).hover(timeout=ms))
 
 
+def _drag(stage: Stage, job: Job) -> None:
+    other = of_target(job, "onto")
+    onto = _element(stage, other)
+    try:
+        _patiently(stage, other, lambda ms: onto.wait_for(state="attached", timeout=ms))
+    except Error as error:
+        raise failure_of(other, read(error.message)) from None
+    _patiently(stage, job, lambda ms: _element(stage, job).drag_to(onto, timeout=ms))
+
+
+def _scroll(stage: Stage, job: Job) -> None:
+    if "to" not in job.args:
+        _patiently(stage, job, lambda ms: _element(stage, job).scroll_into_view_if_needed(timeout=ms))
+        return
+    script = scrolling(job.args["to"])
+    if job.step.target is None:
+        stage.page.evaluate(script)
+    else:
+        _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
+
+
+def _focus(stage: Stage, job: Job) -> None:
+    _patiently(stage, job, lambda ms: _element(stage, job).focus(timeout=ms))
+
+
+def _blur(stage: Stage, job: Job) -> None:
+    _patiently(stage, job, lambda ms: _element(stage, job).blur(timeout=ms))
+
+
 def _upload(stage: Stage, job: Job) -> None:
     paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
     for path, said in zip(paths, job.args["files"], strict=True):
@@ -177,6 +210,10 @@ def _upload(stage: Stage, job: Job) -> None:
                 f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
             )
     element = _element(stage, job)
+    if job.step.value("drop"):
+        files: Any = [str(path) for path in paths]
+        _patiently(stage, job, lambda ms: element.drop({"files": files}, timeout=ms))
+        return
     if _patiently(stage, job, lambda ms: element.evaluate(FILE_INPUT, timeout=ms)):
         element.set_input_files(paths, timeout=_ms(job))
         return
@@ -375,6 +412,10 @@ VERBS: dict[str, Callable[[Stage, Job], None]] = {
     "check": _check,
     "uncheck": _uncheck,
     "hover": _hover,
+    "drag": _drag,
+    "scroll": _scroll,
+    "focus": _focus,
+    "blur": _blur,
     "upload": _upload,
     "expect": _expect,
     "wait": _wait,
