@@ -203,7 +203,7 @@ def _on_target(function: str) -> Callable[[_Context], Iterator[ToolCall]]:
 def _upload(the: _Context) -> Iterator[ToolCall]:
     # A file input is often hidden behind a styled label, and hidden elements cannot be clicked, so it gets its files
     # without a click. A click on any other element opens the file chooser (`chooser_calls`).
-    if the.step.value("drop"):
+    if the.args.get("drop"):
         yield from _act("browser_drop", target=the.target(), paths=[_text(path) for path in the.args["files"]])
         return
     yield from _act("browser_evaluate", target=the.target(), function=page_script.FILE_INPUT)

@@ -51,7 +51,7 @@ def _python_scroll(step: Step, args: Mapping[str, Any]) -> str:
 
 
 def _python_upload(step: Step, args: Mapping[str, Any]) -> str:
-    if step.value("drop"):
+    if args.get("drop"):
         return f"{_here(step)}.drop({{'files': {args['files']!r}}})"
     return f"{_here(step)}.set_input_files({args['files']!r})"
 

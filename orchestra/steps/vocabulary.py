@@ -479,7 +479,9 @@ _ALL: tuple[Verb, ...] = (
         target="required",
         fields=(
             Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),
-            Field("drop", BOOLEAN, "drop the files onto the element, as if dragged from outside", True, default=False),
+            Field(
+                "drop", BOOLEAN, "drop the files onto the element, as if dragged from outside (default: false)", True
+            ),
             _FOR_ELEMENT,
         ),
         idempotent=True,

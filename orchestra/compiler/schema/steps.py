@@ -94,6 +94,8 @@ def mapping_of(doc: str, properties: Mapping[str, Schema], **more: Any) -> Schem
 
 def _loose(schema: Schema) -> Schema:
     """Return a schema in which each number may be a text that is one reference to a name."""
+    if "anyOf" in schema:
+        schema = {**schema, "anyOf": [_loose(branch) for branch in schema["anyOf"]]}
     if "properties" in schema:
         schema = {**schema, "properties": {name: _loose(inner) for name, inner in schema["properties"].items()}}
     kinds = schema.get("type", ())

@@ -199,7 +199,7 @@ def _upload(sender: Sender, job: Job) -> None:
             hint = "paths are relative to the project root"
             raise unfit(f"the file to upload {quoted(said)} is not there", hint=hint)
     names = [str(path) for path in paths]
-    if job.step.value("drop"):
+    if job.args.get("drop"):
         (drops,) = sender.calls(job, files=names)
         _act(sender, job, drops)
         return

@@ -210,7 +210,7 @@ def _upload(stage: Stage, job: Job) -> None:
                 f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
             )
     element = _element(stage, job)
-    if job.step.value("drop"):
+    if job.args.get("drop"):
         files: Any = [str(path) for path in paths]
         _patiently(stage, job, lambda ms: element.drop({"files": files}, timeout=ms))
         return
