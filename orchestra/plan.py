@@ -129,6 +129,7 @@ class Component(Part, frozen=True):
     fail_back: bool = False
     cool_down_seconds: float = 60.0
     between: tuple[RecoveryStep, ...] = ()
+    shared: bool = False
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 

@@ -259,6 +259,14 @@ class ComponentSpec(TypedDict, total=False):
     cool_down_seconds: Annotated[
         float, Key("the time on the failover before the primary is tried again", 60, above=0, default=PLAN)
     ]
+    shared: Annotated[
+        bool,
+        Key(
+            "let the runs of other suites that are in progress use its process; the first of them starts it",
+            True,
+            default=PLAN,
+        ),
+    ]
     identity: Annotated[
         Literal["none"] | IdentitySpec,
         Key(
