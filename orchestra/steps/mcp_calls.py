@@ -331,6 +331,15 @@ def _dialog(the: _Context) -> Iterator[ToolCall]:
     return _act("browser_handle_dialog", accept=the.args["accept"], **text)
 
 
+def _page(the: _Context) -> Iterator[ToolCall]:
+    # Which tab that is, is known when the step is carried out.
+    return _act("browser_tabs", action="select", index=the.args.get("index", 0))
+
+
+def _close_page(the: _Context) -> Iterator[ToolCall]:
+    return _act("browser_tabs", action="close", index=the.args.get("index", 0))
+
+
 def _viewport(the: _Context) -> Iterator[ToolCall]:
     return _act("browser_resize", width=the.args["width"], height=the.args["height"])
 
@@ -369,6 +378,8 @@ _CALLS: Mapping[str, Callable[[_Context], Iterator[ToolCall]]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
+    "page": _page,
+    "close_page": _close_page,
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,

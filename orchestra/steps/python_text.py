@@ -22,7 +22,7 @@ from orchestra.steps.vocabulary import (
 def playwright_text(step: Step) -> str:
     """Return the step as one line of Python for Playwright's synchronous interface.
 
-    `page`, `expect` and `saved` exist; where Playwright has no assertion, `number(text)` is the number in a text and
+    `page`, `pages`, `expect` and `saved` exist; where Playwright has no assertion, `number(text)` is the number in a text and
     `holds(call, one)` whether a call on an element passes.
     """
     return row_of(_PYTHON, step.verb, __name__)(step, step.args)
@@ -204,6 +204,16 @@ def _python_dialog(_step: Step, args: Mapping[str, Any]) -> str:
     return f"page.once('dialog', lambda dialog: dialog.{answer if args['accept'] else 'dismiss()'})"
 
 
+def _python_page(_step: Step, args: Mapping[str, Any]) -> str:
+    if "as" in args:
+        return f"page = pages[{args['as']!r}] = page.context.pages[-1]"
+    return f"page = pages[{args['name']!r}]"
+
+
+def _python_close_page(_step: Step, args: Mapping[str, Any]) -> str:
+    return f"pages[{args['name']!r}].close()" if "name" in args else "page.close(); page = pages['main']"
+
+
 def _python_viewport(_step: Step, args: Mapping[str, Any]) -> str:
     return f"page.set_viewport_size({{'width': {args['width']!r}, 'height': {args['height']!r}}})"
 
@@ -245,6 +255,8 @@ _PYTHON: dict[str, Callable[[Step, Mapping[str, Any]], str]] = {
     "screenshot": _python_screenshot,
     "download": _python_download,
     "dialog": _python_dialog,
+    "page": _python_page,
+    "close_page": _python_close_page,
     "viewport": _python_viewport,
     "back": _on_element("go_back"),
     "reload": _on_element("reload"),

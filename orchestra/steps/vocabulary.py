@@ -628,6 +628,33 @@ _ALL: tuple[Verb, ...] = (
         "`beforeunload`, which a page opens before it is left, is accepted, and is not an error.",
     ),
     Verb(
+        "page",
+        "Continue on another page of the test: one that was just opened, which gets a name, or one with a name.",
+        {"as": "report"},
+        fields=(
+            Field("name", NAME, "the page to return to; the first page is `main`", "main"),
+            Field("as", NAME, "the name of the tab or popup that an earlier step has opened", "report"),
+            Field("within_seconds", SECONDS, "the time to wait for the page to open", 20, default=10.0),
+        ),
+        short="name",
+        playwright="context.expect_page()",
+        mcp=("browser_tabs",),
+        detail="`page: {as: NAME}` waits for a page that has no name yet, the oldest one, and names it; the steps after it are\n"
+        "carried out there. `page: NAME` returns to a page. A page that a `click` or `press` closes is left for `main`.\n"
+        "A failure lists the open pages, if there are several. All but the first page are closed at the end of the test.",
+    ),
+    Verb(
+        "close_page",
+        "Close a tab or popup, the current one or one with a name; the steps after it are on `main` if it was the current one.",
+        "report",
+        fields=(Field("name", NAME, "the page to close (default: the current one)", "report"),),
+        short="name",
+        bare=True,
+        playwright="page.close()",
+        mcp=("browser_tabs",),
+        detail="The first page is not closed.",
+    ),
+    Verb(
         "viewport",
         "Set the size of the page.",
         {"width": 390, "height": 844},

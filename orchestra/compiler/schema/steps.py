@@ -162,6 +162,8 @@ def _carries(verb: Verb) -> Schema:
         target = {key: {"$ref": f"#/$defs/Target/properties/{key}"} for key in (*KINDS, *NARROWING)}
         properties = {**target, **properties}
         more.update(_target_rules(verb))
+    if verb.name == "page":
+        more.update(_one_of(("name", "as")))
     if verb.name == "scroll":
         more["anyOf"] = [{"required": [key]} for key in ("to", *KINDS)]
     if verb.name == "http":

@@ -58,6 +58,7 @@ TOOLS = frozenset(
         "browser_resize",
         "browser_run_code_unsafe",
         "browser_select_option",
+        "browser_tabs",
         "browser_take_screenshot",
         "browser_type",
     }

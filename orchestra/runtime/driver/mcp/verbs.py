@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
+from playwright.async_api import Page
 
 from orchestra.runtime.driver import dialogs
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
@@ -25,6 +26,7 @@ from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, ONCE_SECONDS, expec
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
+from orchestra.runtime.driver.pages import LOOK_SECONDS, gone, main_stays, none_opened, taken
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import TYPED, ToolCall, chooser_calls
@@ -301,6 +303,61 @@ def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:
     return failure_of(job, there.meaning()) if there.failed else no_download(job)
 
 
+def select(sender: Sender, job: Job, page: Page) -> None:
+    """Continue on a page. The server may know a page that has just opened a moment later than we do.
+
+    Raises:
+        StepError: it is closed, or the server does not find it.
+        ServerLostError: the server is gone or does not answer.
+    """
+    end = sender.clock() + job.deadline.limit(SERVER_SECONDS)
+    for pause in sender.pauses():
+        tabs = sender.page.tabs()
+        if page not in tabs:
+            raise gone(sender.page.pages.name_of(page))
+        call = ToolCall("browser_tabs", {"action": "select", "index": tabs.index(page)})
+        answer = sender.send(call, max(0.001, end - sender.clock()))
+        if not answer.failed:
+            break
+        if sender.clock() >= end:
+            raise failure_of(job, answer.meaning())
+        sender.sleep(pause)
+    sender.page.show(page)
+
+
+def _page(sender: Sender, job: Job) -> None:
+    pages = sender.page.pages
+    if "name" in job.args:
+        select(sender, job, pages.page(job.text("name")))
+        return
+    name = job.text("as")
+    if name in pages.named and not pages.named[name].is_closed():
+        raise taken(name)
+    end = sender.clock() + job.deadline.limit(job.own_seconds)
+    while (fresh := pages.opened(sender.page.tabs())) is None:
+        if sender.clock() >= end:
+            raise none_opened(job)
+        sender.sleep(LOOK_SECONDS)
+    pages.named[name] = fresh
+    select(sender, job, fresh)
+
+
+def _close_page(sender: Sender, job: Job) -> None:
+    pages = sender.page.pages
+    page = pages.page(job.text("name")) if "name" in job.args else pages.current
+    if page is pages.main:
+        raise main_stays()
+    if page is pages.current:
+        select(sender, job, pages.main)
+    tabs = sender.page.tabs()
+    if page in tabs:
+        (call,) = sender.calls(job, index=tabs.index(page))
+        _act(sender, job, call)
+    end = sender.clock() + job.deadline.limit(SERVER_SECONDS)
+    while not page.is_closed() and sender.clock() < end:  # its event comes by another connection
+        sender.sleep(LOOK_SECONDS)
+
+
 def _dialog(sender: Sender, job: Job) -> None:
     text = job.text("text") if "text" in job.args else None
     sender.page.dialogs.answers.append(dialogs.Answer(job.args["accept"], text))
@@ -318,6 +375,8 @@ _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
+    "page": _page,
+    "close_page": _close_page,
     "back": _move,
     "reload": _move,
 }

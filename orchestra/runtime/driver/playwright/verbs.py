@@ -22,6 +22,8 @@ from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOAD
 from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import locate
+from orchestra.runtime.driver.pages import LOOK_SECONDS as PAGE_LOOK_SECONDS
+from orchestra.runtime.driver.pages import Pages, gone, main_stays, none_opened, taken
 from orchestra.runtime.driver.playwright.expect import expect_element, expect_page
 from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
@@ -39,11 +41,32 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The context of verbs: the page, its listener, and the folder into which its browser downloads."""
+    """The context of verbs: the pages, their listener, and the folder into which their browser downloads."""
 
-    page: Page
+    pages: Pages[Page]
     watch: PageWatch
     downloads: Path
+
+    @property
+    def page(self) -> Page:
+        """The current page."""
+        return self.pages.current
+
+    def show(self, page: Page) -> None:
+        """Make a page the current one.
+
+        Raises:
+            StepError: it is closed.
+        """
+        if page.is_closed():
+            raise gone(self.pages.name_of(page))
+        self.pages.current = page
+        page.bring_to_front()
+
+    def pages_text(self) -> str:
+        """Return the open pages for a message; nothing while there is one alone."""
+        shown = self.pages.main.context.pages
+        return self.pages.text([(page, page.url) for page in shown]) if len(shown) > 1 else ""
 
     @contextmanager
     def picturing(self) -> Iterator[None]:
@@ -386,6 +409,32 @@ def _dialog(stage: Stage, job: Job) -> None:
     stage.watch.dialogs.answers.append(Answer(job.args["accept"], text))
 
 
+def _page(stage: Stage, job: Job) -> None:
+    if "name" in job.args:
+        stage.show(stage.pages.page(job.text("name")))
+        return
+    name, pages = job.text("as"), stage.pages
+    if name in pages.named and not pages.named[name].is_closed():
+        raise taken(name)
+    end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
+    while (fresh := pages.opened(pages.main.context.pages)) is None:
+        if job.deadline.clock() >= end:
+            raise none_opened(job)
+        pages.main.wait_for_timeout(PAGE_LOOK_SECONDS * 1000)
+    pages.named[name] = fresh
+    stage.show(fresh)
+
+
+def _close_page(stage: Stage, job: Job) -> None:
+    pages = stage.pages
+    page = pages.page(job.text("name")) if "name" in job.args else pages.current
+    if page is pages.main:
+        raise main_stays()
+    if page is pages.current:
+        stage.show(pages.main)
+    page.close()
+
+
 def _viewport(stage: Stage, job: Job) -> None:
     stage.page.set_viewport_size({"width": job.args["width"], "height": job.args["height"]})
 
@@ -423,6 +472,8 @@ VERBS: dict[str, Callable[[Stage, Job], None]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
+    "page": _page,
+    "close_page": _close_page,
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,
