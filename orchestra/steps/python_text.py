@@ -23,7 +23,7 @@ def playwright_text(step: Step) -> str:
     """Return the step as one line of Python for Playwright's synchronous interface.
 
     `page`, `pages`, `expect` and `saved` exist; where Playwright has no assertion, `number(text)` is the number in a text and
-    `holds(call, one)` whether a call on an element passes.
+    `holds(call, one)` whether a call on an element passes, and `eventually(call, wanted)` the first reply that is so.
     """
     return row_of(_PYTHON, step.verb, __name__)(step, step.args)
 
@@ -227,7 +227,8 @@ def _python_http(step: Step, args: Mapping[str, Any]) -> str:
         *(f"{keyword}={args[name]!r}" for name, keyword in body.items() if name in args),
         f"timeout={step.value('within_seconds'):g}",
     ]
-    return f"httpx.request({', '.join(given)})"
+    request = f"httpx.request({', '.join(given)})"
+    return f"eventually(lambda: {request}, {args['until']!r})" if "until" in args else request
 
 
 def _python_set(_step: Step, args: Mapping[str, Any]) -> str:

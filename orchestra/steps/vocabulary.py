@@ -216,6 +216,16 @@ _FOR_PAGE = Field("within_seconds", SECONDS, "the limit of the page load (defaul
 _MESSAGE = Field(
     "message", TEXT, "the name of the assertion, with which the message of its failure begins", "the cart is empty"
 )
+_STATUS: Schema = {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1}
+_UNTIL: Schema = _object(
+    {
+        "status": _with(_STATUS, "the status to wait for, or a list of them", 200),
+        "match": _with({**MAPPING, "minProperties": 1}, "JSONPath to the value to wait for", {"$.status": "done"}),
+        "every_seconds": _with({**SECONDS, "default": 1}, "the pause between two requests", 2),
+        "within_seconds": _with({**SECONDS, "default": 30}, "the time to wait for it", 60),
+    },
+    anyOf=[{"required": [key]} for key in ("status", "match")],
+)
 _SAVE = Field("save", NAME, "save the result as `${saved.NAME}` until the end of the test", "elapsed_ms")
 
 _DOWNLOAD_EXPECT: Schema = {
@@ -698,13 +708,7 @@ _ALL: tuple[Verb, ...] = (
             Field("json", ANY, "a JSON body", {"message": "Market status"}),
             Field("form", TEXT_MAPPING, "a form body", {"message": "Market status"}),
             Field("body", TEXT, "a text body", "Market status"),
-            Field(
-                "status",
-                {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1},
-                "the expected status, or a list of them",
-                200,
-                default=[],
-            ),
+            Field("status", _STATUS, "the expected status, or a list of them", 200, default=[]),
             Field(
                 "match",
                 {**MAPPING, "minProperties": 1},
@@ -716,12 +720,20 @@ _ALL: tuple[Verb, ...] = (
                 "save", TEXT_MAPPING, "values of the reply to save: name to JSONPath", {"token": "$.token"}, default={}
             ),
             _MESSAGE,
+            Field(
+                "until",
+                _UNTIL,
+                "send the request again until the reply is so; then `status`, `match` and `save` are about that reply",
+                {"match": {"$.state": "done"}, "within_seconds": 60},
+            ),
             Field("within_seconds", SECONDS, "the limit of the whole reply", 10, default=30.0),
             Field("limit_megabytes", SIZE, "the limit of the decoded reply", 200, default=64.0),
         ),
         browser=False,
         playwright="httpx.request()",
         mcp=(),
+        detail="With `until` the request is sent again, also after a failure to connect, until the reply has the status and the\n"
+        "values, or its `within_seconds` are over: for jobs and mail that take a while.",
     ),
     Verb(
         "set",

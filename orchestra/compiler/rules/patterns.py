@@ -140,6 +140,8 @@ def json_path(context: Context) -> Iterator[Problem]:
     for step in context.steps("http"):
         for path in step.body.get("match", ()):
             yield from _check_json_path(context, step.path("http", "match", path), path, at_key=True)
+        for path in step.body.get("until", {}).get("match", ()):
+            yield from _check_json_path(context, step.path("http", "until", "match", path), path, at_key=True)
         for name, path in step.body.get("save", {}).items():
             yield from _check_json_path(context, step.path("http", "save", name), path, at_key=False)
     for step in context.steps("download"):
