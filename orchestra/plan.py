@@ -110,8 +110,7 @@ class RecoveryStep(Part, frozen=True):
 class Component(Part, frozen=True):
     """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check.
 
-    `between` is done before a test of another method uses it. The key of `recover` in a plan is `ladder`, as in all plans so
-    far.
+    `between` is done before a test of another method uses it.
     """
 
     id: str
@@ -124,7 +123,7 @@ class Component(Part, frozen=True):
     ready: Ready | None = None
     live: Live | None = None
     retries: Backoff = Backoff()
-    recover: tuple[RecoveryStep, ...] = msgspec.field(default=(), name="ladder")
+    recover: tuple[RecoveryStep, ...] = ()
     failover: Service | None = None
     fail_back: bool = False
     cool_down_seconds: float = 60.0
