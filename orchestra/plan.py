@@ -143,7 +143,8 @@ class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
 
     `driver` is one of `orchestra.drivers`, or of the package `plugin`. `speed` is empty for a method whose classes of
-    duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for.
+    duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for. With
+    `tool_calls` its steps are calls of MCP tools.
     """
 
     id: str
@@ -158,6 +159,7 @@ class Method(Part, frozen=True):
     speed: tuple[SpeedClass, ...] = ()
     plugin: str = ""
     own_pages: bool = False
+    tool_calls: bool = False
 
 
 class Group(Part, frozen=True):
