@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
 from orchestra import conflict, stored
 from orchestra.errors import PlanError
 from orchestra.layers import Level
+from orchestra.recovery import RECOVERY
 from orchestra.steps.vocabulary import Step
 
 FORMAT = 2
@@ -100,9 +101,11 @@ class Job(Part, frozen=True):
 
 
 class RecoveryStep(Part, frozen=True):
-    """One step of the recovery policy; `run` is the repair command of kind `run`, and `timeout_seconds` its limit."""
+    """One step of the recovery policy, a row of `orchestra.recovery`; `run` is the command of one that has a command, and
+    `timeout_seconds` its limit.
+    """
 
-    kind: Literal["retry", "restart", "run", "port", "failover"]
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(RECOVERY)})]
     run: tuple[str, ...] = ()
     timeout_seconds: float = 300.0
 

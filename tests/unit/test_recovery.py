@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.plan import Backoff, RecoveryStep
+from orchestra.recovery import RECOVERY
 from orchestra.runtime.servers.recovery import Watch, allowed, decide, poll_seconds, step, wait_seconds
 
-KINDS = ("retry", "restart", "run", "port", "failover")
+KINDS = tuple(RECOVERY)
 recovery_steps = st.lists(
-    st.sampled_from(KINDS).map(lambda kind: RecoveryStep(kind, ("x",) if kind == "run" else ())), max_size=6
+    st.sampled_from(KINDS).map(lambda kind: RecoveryStep(kind, ("x",) if RECOVERY[kind].command else ())), max_size=6
 )
 backoffs = st.builds(
     Backoff,
