@@ -210,7 +210,10 @@ def _incidents(report: Report) -> Iterator[str]:
 def _services(report: Report) -> Iterator[str]:
     if report.services:
         heads = ("component", "last state", "address", "recovery", "reason")
-        rows = [(row.component, row.state, row.url, ", then ".join(row.rungs), row.reason) for row in report.services]
+        rows = [
+            (row.component, row.state, row.url, ", then ".join(row.recovery_steps), row.reason)
+            for row in report.services
+        ]
         yield from (
             "",
             "## Servers and tools",
