@@ -69,7 +69,7 @@ def _launcher(root: Path, tool: str, env: Mapping[str, str]) -> Finding:
 def _permission(root: Path, tool: str) -> Finding:
     """Report the permission of Claude Code that holds beyond the first turn of a command, in a trusted workspace."""
     rule = f"Bash({tool}:*)"
-    hint = f'add "{rule}" to `permissions.allow`: without it each later turn asks'
+    hint = f'`orchestra agent install` adds "{rule}": without it each later turn asks'
     try:
         settings = json.loads(nofollow.read(root / SETTINGS))
     except FileNotFoundError:
