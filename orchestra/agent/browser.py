@@ -52,4 +52,5 @@ def serve(root: Path, env: Mapping[str, str]) -> NoReturn:
         raise disk_error(error, folder, "write") from error
     argv = command(browser, folder)
     sys.stdout.flush()
+    os.chdir(folder)  # a file that an agent names goes there
     os.execve(argv[0], argv, {**server_environment(env), **dict(browser.env)})
