@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> int:
         if _is_check(arguments) and _unchanged():
             print("up to date: nothing has changed since the last check", file=sys.stderr)
             return EXIT_OK
-        code = _plain_compile() if arguments == ["compile"] else _click(arguments)
+        code = _QUICK.get(tuple(arguments), lambda: _click(arguments))()
         sys.stdout.flush()
     except OrchestraError as error:
         tell(error)
@@ -139,6 +139,13 @@ def _click(arguments: list[str]) -> int:
     return group.invoke(VERBS, _verb, arguments)
 
 
+def _hook() -> int:
+    """`agent hook`: a client waits for it at each of its events, so it starts without click."""
+    from orchestra.verbs import hook  # noqa: PLC0415 - as in `_click`
+
+    return hook.main()
+
+
 def _plain_compile() -> int:
     """`compile` without any option: click, an eighth of a compile of 16 tests, would have nothing to read."""
     from orchestra import project  # noqa: PLC0415 - as in `_click`
@@ -152,6 +159,10 @@ def _plain_compile() -> int:
         done = compiling.compile_specs(project.here())
     print(printed("\n".join((*done.lines, done.last))), file=sys.stderr)
     return done.code
+
+
+_QUICK = {("compile",): _plain_compile, ("agent", "hook"): _hook}
+"""Command lines that start without click."""
 
 
 def _verb(name: str) -> Any:

@@ -15,6 +15,7 @@ from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.project import Project
 from orchestra.report.console.lines import line
 from orchestra.runtime import dag
+from orchestra.verbs import hook as hooks_
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import project_of
 
@@ -114,3 +115,12 @@ def browser(ctx: click.Context) -> int:
     Its files are in .orchestra/agent-browser. The browser has a profile of its own, which is forgotten.
     """
     browsers.serve(project_of(ctx).root, os.environ)
+
+
+@agent.command(epilog="\b\nExample:\n  orchestra agent hook    (a client calls it, see `install --hooks`)")
+def hook() -> int:
+    """Process an event of Claude Code, as JSON on stdin. Exit code 2 refuses it, with the reason on stderr.
+
+    A fault of the hook itself refuses nothing; its reason is in .orchestra/agent-hook.log.
+    """
+    return hooks_.main()
