@@ -133,10 +133,7 @@ def prompt(project: Project, name: str, selection: str) -> str:
     for plan in _plans(project):
         for method in plan.methods:
             if method.command == name:
-                path = f"{plan.outputs.commands.rstrip('/')}/{name}.md"
-                content = next(file.content for file in emit.files([plan], project.suite) if file.path == path).decode()
-                _, _, text = content.removeprefix("---\n").partition("\n---\n")
-                return text.strip().replace("$ARGUMENTS", selection)
+                return emit.command_text(plan, method, selection)
     known = ", ".join(row.name for row in prompts(project)) or "none"
     raise UsageError(f'unknown prompt "{name}"; there are {known}', "write `command: NAME` below a method")
 
