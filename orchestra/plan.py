@@ -129,6 +129,7 @@ class Component(Part, frozen=True):
     fail_back: bool = False
     cool_down_seconds: float = 60.0
     between: tuple[RecoveryStep, ...] = ()
+    shared: bool = False
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 
@@ -267,7 +268,7 @@ class Test(Part, frozen=True):
     action_idle_seconds: float = 10.0
     retries: Retry = Retry()
     evidence: Literal["on_failure", "always", "off"] = "on_failure"
-    record: tuple[Literal["trace", "pictures", "video"], ...] = ()
+    record: tuple[Literal["trace", "steps", "pictures", "video"], ...] = ()
     evidence_limit_megabytes: float = 0.0
     inputs: tuple[str, ...] = ()
     skip: str = ""

@@ -155,5 +155,6 @@ def lower_component(
         cool_down_seconds=usual(
             component.get("cool_down_seconds", _COMPONENT.cool_down_seconds), _COMPONENT.cool_down_seconds
         ),
+        shared=component.get("shared", False),
         identity=_identity(component, known),
     )

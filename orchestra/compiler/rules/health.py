@@ -86,6 +86,44 @@ def identity_place(context: Context) -> Iterator[Problem]:
 
 
 @rule
+def shared_component(context: Context) -> Iterator[Problem]:
+    """A `shared` component cannot be used by another run: it is not started, is renewed between methods, or needs a
+    component that is started and not shared.
+    """
+    rows = dict(_rows(context))
+    for name, row in rows.items():
+        if not row.get("shared"):
+            continue
+        why = hint = ""
+        alone = [need for need in _needed(rows, name) if _started(rows[need]) and not rows[need].get("shared")]
+        if not _started(row):
+            why, hint = "it has neither a service nor a job", "remove shared"
+        elif row.get("between_methods"):
+            why, hint = "it is renewed between methods", "remove shared or between_methods"
+        elif alone:
+            why, hint = f'it needs "{alone[0]}", which is not shared', f'add `shared: true` to "{alone[0]}"'
+        if why:
+            place = context.place(("health", name, "shared"), key=True)
+            yield Problem(place, f'"{name}" cannot be shared: {why}', hint)
+
+
+def _needed(rows: Mapping[str, ComponentSpec], name: str) -> list[str]:
+    """Return all that a component needs, the nearest first."""
+    needed: dict[str, None] = {}
+    ahead = [*rows[name].get("needs", [])]
+    while ahead:
+        need = ahead.pop(0)
+        if need in rows and need not in needed:
+            needed[need] = None
+            ahead += rows[need].get("needs", [])
+    return [*needed]
+
+
+def _started(row: ComponentSpec) -> bool:
+    return bool(row.get("service") or row.get("job"))
+
+
+@rule
 def idle_backoff(context: Context) -> Iterator[Problem]:
     """`retries` of a component have no effect: nothing is started or probed again, or the waits are too long.
 
@@ -258,6 +296,7 @@ RULES = (
     probe_time,
     log_probe,
     identity_place,
+    shared_component,
     idle_backoff,
     missing_failover,
     idle_step,

@@ -259,6 +259,14 @@ class ComponentSpec(TypedDict, total=False):
     cool_down_seconds: Annotated[
         float, Key("the time on the failover before the primary is tried again", 60, above=0, default=PLAN)
     ]
+    shared: Annotated[
+        bool,
+        Key(
+            "let the runs of other suites that are in progress use its process; the first of them starts it",
+            True,
+            default=PLAN,
+        ),
+    ]
     identity: Annotated[
         Literal["none"] | IdentitySpec,
         Key(
@@ -369,10 +377,11 @@ class RetrySpec(TypedDict, total=False):
 
 
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
-Recording: TypeAlias = Literal["trace", "pictures", "video"]
+Recording: TypeAlias = Literal["trace", "steps", "pictures", "video"]
 _RECORD = Key(
     "further recordings of the page, saved as `evidence` defines: a `trace` for Playwright's trace viewer,"
-    " `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
+    " `steps` for a small picture after each step, `pictures` for a whole one, a `video` (with Playwright's own ffmpeg:"
+    " `playwright install ffmpeg`)",
     ["trace"],
 )
 

@@ -129,20 +129,21 @@ def once_bound_seconds(component: Component) -> float:
 
 def start_bound_seconds(component: Component) -> float:
     """Return how long a component takes at most to come up or to be given up: every start, every wait, every port of
-    its range, and the wait for a port of another run.
+    its range, and the wait for a port or a shared component of another run.
 
     A start lasts `within_seconds`; one that dies is tried `retries.max` times more, and a port with another listener is
     skipped. The former process has its grace, and five seconds for KILL.
     """
     within = once_bound_seconds(component)
+    shared = within if component.shared else 0.0
     if component.job is not None:
-        return within + _END_SECONDS
+        return shared + within + _END_SECONDS
     if component.service is None:
         return within
     service = component.service
     low, high = service.ports or (0, 0)
     starts = component.retries.max + 1 + (high - low)
-    waits = waits_seconds(component.retries) + service.port_wait_seconds
+    waits = shared + waits_seconds(component.retries) + service.port_wait_seconds
     return starts * (within + _grace(service)) + waits
 
 
