@@ -88,7 +88,7 @@ def install(ctx: click.Context, names: tuple[str, ...], *, hooks: bool, mcp: boo
 @_dry_run_option
 @click.pass_context
 def remove(ctx: click.Context, names: tuple[str, ...], *, dry_run: bool) -> int:
-    """Take out all that `install` added. A file that nobody else changed is as it was, to the byte."""
+    """Take out all that `install` added. A file without other changes is as it was before, to the byte."""
     project = project_of(ctx)
     rows = installing.remove(project.root, _parts(project, names, hooks=True, mcp=True), dry_run=dry_run)
     _show([row for row in rows if row.state == "removed"], dry_run=dry_run)
