@@ -402,7 +402,7 @@ class PlaywrightSession:
             self._watchdog.until(math.inf)  # it would end the new browser
             reason = "the browser died" if died else "the page crashed"
             self.died.append(self._bring_back(reason, alive=not died))
-        return Carrier({"browser": not self.died or bool(self.died[-1].rungs)}, tuple(self.died))
+        return Carrier({"browser": not self.died or bool(self.died[-1].recovery_steps)}, tuple(self.died))
 
     def _crashed(self) -> bool:
         return self.stage.watch.crashed
@@ -419,9 +419,9 @@ class PlaywrightSession:
         self._watchdog.close()
 
 
-def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> Died:
+def _died(reason: str, *recovery_steps: str, before: bool = False, seconds: float = 0.0) -> Died:
     """Return the death of the browser, or of a page in it, `before` the test or in it; how it was brought back, and how fast."""
-    return Died(part="browser", reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3))
+    return Died(part="browser", reason=reason, recovery_steps=recovery_steps, before=before, seconds=round(seconds, 3))
 
 
 def _kill_browser() -> None:
