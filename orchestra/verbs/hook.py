@@ -5,7 +5,7 @@
   failed and its last words do not name the gate.
 - `PostToolUse` of a to-do tool: an entry that names a test is completed only with a verdict.
 
-A hook must hold nobody up for a fault of its own: then it ends with 0, and the reason is in `.orchestra/agent-hook.log`.
+A fault of the hook itself must not stop an agent: then it ends with 0, and the reason is in `.orchestra/agent-hook.log`.
 It runs at each of these events, so it imports little, and more only if there is something to look at.
 """
 

@@ -102,7 +102,7 @@ def test_an_entry_is_completed_only_with_a_verdict(compiled):
     "event",
     ["", "[]", "{", "[" * 5000, '{"hook_event_name": "Other"}', '{"hook_event_name": "Stop", "cwd": "/nowhere"}'],
 )
-def test_a_fault_of_the_hook_holds_nobody_up(compiled, event):
+def test_a_fault_of_the_hook_refuses_nothing(compiled, event):
     assert fire(compiled, event) == (0, "")
 
 

@@ -70,7 +70,7 @@ def plan_of(*words: str) -> Plan:
         ),
         methods=(
             Method("cli", method, "playwright", command="cli"),
-            Method("mcp", method, "mcp", command="mcp"),
+            Method("mcp", method, "mcp", command="mcp", tool_calls=True),
         ),
         groups=(Group("g", group),),
         components=(
@@ -281,7 +281,7 @@ def test_a_skill_has_the_keys_of_the_open_specification_and_no_placeholder(text_
         assert len(data["compatibility"]) <= 500
         assert all(isinstance(value, str) for value in data["metadata"].values())
         assert "," not in data["allowed-tools"]
-        assert "ARGUMENTS" not in text
+        assert "$ARGUMENTS" not in text
         assert marker.read(text.encode()) == (marker.FORMAT, None)
 
 

@@ -26,6 +26,7 @@ from orchestra.compiler.emit.tables import (
     speed_line,
     speed_table,
 )
+from orchestra.drivers import DRIVERS
 from orchestra.errors import UsageError
 from orchestra.names import skill_file, skill_name
 from orchestra.outputs import Entry, Index
@@ -244,7 +245,7 @@ def _command(plan: Plan, method: Method, prefix: str, skill: str = "") -> bytes:
     """Return the text of a slash command, or of the skill of that name; its table is cut to `MOST_COMMAND_LINES` and
     `MOST_COMMAND_BYTES`.
     """
-    template = "command_mcp.md.j2" if method.driver == "mcp" else "command_cli.md.j2"
+    template = "command_mcp.md.j2" if method.tool_calls else "command_cli.md.j2"
     flags = _Flags(_Ready(f" --suite {draw.plain_name(plan.suite)}"), _Ready(f" --method {draw.plain_name(method.id)}"))
     tool = _Ready(draw.plain_name(plan.outputs.launcher))
     tests = [test for test in plan.tests if method.id in test.methods]
@@ -258,6 +259,7 @@ def _command(plan: Plan, method: Method, prefix: str, skill: str = "") -> bytes:
             between=_Ready(" " if skill else ", "),
             plan=plan,
             method=method,
+            pages=_Ready("yes" if method.plugin or DRIVERS[method.driver].pages else ""),
             flags=flags,
             tool=tool,
             installed=_Ready("" if "/" in tool else "yes"),
