@@ -127,13 +127,10 @@ def _described(tool: tools.Tool) -> mcp.Tool:
 
 
 def _answer(text: str, code: int, following: int | None) -> mcp.CallToolResult:
+    """Return the answer of a tool: text alone, because Claude Code shows its model no text next to structured content."""
     more = "" if following is None else f"\nnext_offset {following}"
     content = mcp.TextContent(type="text", text=f"{text}exit code {code}{more}")
-    return mcp.CallToolResult(
-        content=[content],
-        structured_content={"exit_code": code, "next_offset": following},
-        is_error=code not in _ANSWERED,
-    )
+    return mcp.CallToolResult(content=[content], is_error=code not in _ANSWERED)
 
 
 def _readable(get: Callable[[], _T]) -> _T:
