@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
 
 from tests.support.project import HEAD, SuiteProject
 
-SPEC = HEAD + "tests: {good: {command: {argv: ['true']}}, bad: {command: {argv: ['false']}}}\n"
+SPEC = HEAD + "tests: {good: {title: Good, command: {argv: ['true']}}, bad: {command: {argv: ['false']}}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,20 @@ def ran(tmp_path_factory) -> SuiteProject:
 def test_a_claim_and_its_record(ran, words, code, shown):
     done = ran.run("claim", *words)
     assert (done.code, shown in " ".join((done.out + done.err).split()) or shown in done.out) == (code, True), done
+
+
+def test_the_tests_as_a_to_do_list(ran):
+    done = json.loads(ran.run("status", "--format", "todowrite").out)
+    assert done[0] == {"content": "cli:good Good: passed", "status": "completed", "activeForm": "Running cli:good Good"}
+    tasks = json.loads(ran.run("status", "--format", "taskcreate").out)
+    assert [set(task) for task in tasks] == [{"subject", "description", "activeForm", "metadata"}] * 2
+    assert tasks[1]["metadata"] == {
+        "task": "cli:bad",
+        "run": ran.folder.name,
+        "status": "completed",
+        "verdict": "failed",
+    }
+    assert ran.run("status", "--format", "todowrite", "--json").code == 2
 
 
 def test_a_changed_record_is_no_evidence(ran, tmp_path):
