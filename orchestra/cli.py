@@ -136,7 +136,7 @@ def _unchanged() -> bool:
 def _click(arguments: list[str]) -> int:
     from orchestra.verbs import group  # noqa: PLC0415 - click costs more than a check that changes nothing
 
-    return group.invoke(VERBS, _verb, arguments)
+    return group.invoke(VERBS, load_verb, arguments)
 
 
 def _hook() -> int:
@@ -165,7 +165,8 @@ _QUICK = {("compile",): _plain_compile, ("agent", "hook"): _hook}
 """Command lines that start without click."""
 
 
-def _verb(name: str) -> Any:
+def load_verb(name: str) -> Any:
+    """Return the command of a verb, imported."""
     module = importlib.import_module(f"orchestra.verbs.{VERBS[name][0]}")
     gc.freeze()
     gc.enable()

@@ -19,7 +19,7 @@ def test_every_argument_is_one_of_the_verb_and_no_value_an_option(tool):
     own = {"types": ["verdict", "gate"]}
     arguments = {param.name: own.get(param.name, VALUES[param.kind]) for param in tools.params_of(tool)}
     _, words, offset = tools.command(tool.name, arguments)
-    verb = cli._verb(words[0])
+    verb = cli.load_verb(words[0])
     assert isinstance(verb, click.Command)
     values = verb.make_context(words[0], words[1:], resilient_parsing=False).params
     for param in tool.params:
