@@ -312,6 +312,34 @@ def test_validate_formats(orchestra, write):
     assert {row["rule"] for row in json.loads(orchestra("validate", "--format", "json").out)}
 
 
+def test_the_edits_of_validate_fix_a_spec(orchestra, write, root):
+    text = (
+        "orchestra: 1\nsuite: shop\nvars: {name: x}\nmethods: {cli: {driver: comand}}\n"
+        'blocks: {ask: {params: [what], steps: [set: {a: "${what}"}]}}\n'
+        'tests:\n  B001: {titel: "${vars.nam}", command: {argv: ["true"]}}\n'
+        "  B002: {nedds: [B001], after: [B01], steps: [use: {ask: {wha: 1}}]}\n"
+    )
+    rules = set()
+    for _ in range(5):  # a later stage begins when the one before is right
+        write(text)
+        problems = json.loads(orchestra("validate", "--format", "json").out)
+        rows = text.splitlines()
+        for one in sorted(
+            (problem["edit"] for problem in problems if "edit" in problem), key=lambda one: -one["column"]
+        ):
+            line, start, end = rows[one["line"] - 1], one["column"] - 1, one["end_column"] - 1
+            assert line[start:end] == one["old"]
+            rows[one["line"] - 1] = line[:start] + one["new"] + line[end:]
+        rules |= {problem["rule"] for problem in problems if "edit" in problem}
+        text = "\n".join(rows) + "\n"
+    assert "driver: command" in text
+    assert "needs: [B001], after: [B001]" in text
+    assert '{title: "${vars.name}"' in text
+    assert rules >= {"schema-unknown-key", "schema-value", "unknown-test", "unknown-name", "unknown-parameter"}, (
+        problems
+    )
+
+
 def test_validate_a_good_spec(orchestra, write):
     write()
     for form in ("text", "json", "github"):
