@@ -279,7 +279,8 @@ def test_a_server_killed_in_a_wait_is_replaced_on_the_same_page(run, site):
     assert site.done == ["kill"]
     assert result.facts["mcp_restarts"] == 1
     assert session.continuity == "restored"
-    assert session.reason == "the MCP server died"
+    # The kill comes in a call of the wait, or between two of them.
+    assert session.reason in {"the MCP server died", "the MCP server was gone"}
     assert [(one.part, one.before) for one in session.mended] == [("server", False)]
 
 
