@@ -377,10 +377,11 @@ class RetrySpec(TypedDict, total=False):
 
 
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
-Recording: TypeAlias = Literal["trace", "pictures", "video"]
+Recording: TypeAlias = Literal["trace", "steps", "pictures", "video"]
 _RECORD = Key(
     "further recordings of the page, saved as `evidence` defines: a `trace` for Playwright's trace viewer,"
-    " `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
+    " `steps` for a small picture after each step, `pictures` for a whole one, a `video` (with Playwright's own ffmpeg:"
+    " `playwright install ffmpeg`)",
     ["trace"],
 )
 

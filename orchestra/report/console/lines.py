@@ -113,8 +113,12 @@ def failure_lines(row: Row, folder: str) -> Iterator[str]:
         return
     for name, text in explained(failure, ("step", "message", "expected", "found", "hint")):
         yield from details(name, text)
+    pictures = [one for one in failure.evidence if one.kind == "picture"]
+    if pictures:
+        yield detail("pictures", f"{len(pictures)} after steps, the last is {place_of_evidence(pictures[-1], folder)}")
     for one in failure.evidence:
-        yield detail(one.kind, place_of_evidence(one, folder))
+        if one.kind != "picture":
+            yield detail(one.kind, place_of_evidence(one, folder))
 
 
 def place_of_evidence(one: Evidence, folder: str) -> str:

@@ -322,10 +322,10 @@ class McpSession:
         finally:
             self.browser.watch.own.pictured()
 
-    def picture(self, path: Path, seconds: float) -> None:
-        """Take a picture of the page. Raises as `film`."""
+    def picture(self, path: Path, options: Mapping[str, Any], seconds: float) -> None:
+        """Take a picture of the page with these options of Playwright. Raises as `film`."""
         with self.picturing():
-            self._run(self.browser.picture(path, seconds), seconds + FONTS_SECONDS)
+            self._run(self.browser.picture(path, options, seconds), seconds + FONTS_SECONDS)
 
     def trace_end(self, file: Path | None) -> bool:
         """End the trace of the page, into a file or into nothing; whether there was one. Raises as `film`."""
