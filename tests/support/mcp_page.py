@@ -91,6 +91,9 @@ def ground() -> Iterator[Ground]:
         thread.join()
 
 
+_SHELLS = {"bash", "dash", "sh"}
+
+
 class Started:
     """The processes of the browsers that are started after its construction: a worker may have others, for other tests."""
 
@@ -112,9 +115,11 @@ class Started:
         found = [
             process
             for process, words in self._commands()
-            if "--type=renderer" not in words and any(word.startswith("--remote-debugging") for word in words)
+            if any(word.startswith("--remote-debugging") for word in words)
+            and not any(word.startswith("--type=") for word in words)
+            and Path(process.exe()).name not in _SHELLS
         ]
-        return max(found, key=lambda process: len(process.parents()))
+        return min(found, key=lambda process: len(process.parents()))  # a child that it forks has its words at first
 
 
 class Ran:
