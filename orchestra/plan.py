@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
 from orchestra import conflict, stored
 from orchestra.errors import PlanError
 from orchestra.layers import Level
+from orchestra.recovery import RECOVERY
 from orchestra.steps.vocabulary import Step
 
 FORMAT = 2
@@ -100,9 +101,11 @@ class Job(Part, frozen=True):
 
 
 class RecoveryStep(Part, frozen=True):
-    """One step of the recovery policy; `run` is the repair command of kind `run`, and `timeout_seconds` its limit."""
+    """One step of the recovery policy, a row of `orchestra.recovery`; `run` is the command of one that has a command, and
+    `timeout_seconds` its limit.
+    """
 
-    kind: Literal["retry", "restart", "run", "port", "failover"]
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(RECOVERY)})]
     run: tuple[str, ...] = ()
     timeout_seconds: float = 300.0
 
@@ -110,8 +113,7 @@ class RecoveryStep(Part, frozen=True):
 class Component(Part, frozen=True):
     """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check.
 
-    `between` is done before a test of another method uses it. The key of `recover` in a plan is `ladder`, as in all plans so
-    far.
+    `between` is done before a test of another method uses it.
     """
 
     id: str
@@ -124,7 +126,7 @@ class Component(Part, frozen=True):
     ready: Ready | None = None
     live: Live | None = None
     retries: Backoff = Backoff()
-    recover: tuple[RecoveryStep, ...] = msgspec.field(default=(), name="ladder")
+    recover: tuple[RecoveryStep, ...] = ()
     failover: Service | None = None
     fail_back: bool = False
     cool_down_seconds: float = 60.0
@@ -145,7 +147,8 @@ class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
 
     `driver` is one of `orchestra.drivers`, or of the package `plugin`. `speed` is empty for a method whose classes of
-    duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for.
+    duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for. With
+    `tool_calls` its steps are calls of MCP tools.
     """
 
     id: str
@@ -160,6 +163,7 @@ class Method(Part, frozen=True):
     speed: tuple[SpeedClass, ...] = ()
     plugin: str = ""
     own_pages: bool = False
+    tool_calls: bool = False
 
 
 class Group(Part, frozen=True):
@@ -337,12 +341,13 @@ class Collect(Part, frozen=True):
 
 
 class Outputs(Part, frozen=True):
-    """The paths of the compiled files, relative to the project root, and the program that slash commands name."""
+    """The paths of the compiled files, relative to the project root, and the program and the clients of slash commands."""
 
     doit: str = "dodo.py"
     commands: str = ".claude/commands"
     docs: str = ""
     launcher: str = "orchestra"
+    hosts: tuple[str, ...] = ("claude-code",)
 
 
 class Plugin(Part, frozen=True):

@@ -125,7 +125,7 @@ class Died(Part, frozen=True, kw_only=True):
 
     part: Annotated[Id, means("`browser` or `server`")]
     reason: str
-    rungs: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
+    recovery_steps: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
     before: Annotated[bool, means("it was found dead before the test")]
     seconds: Annotated[float, means("until it was back")] = 0.0
 

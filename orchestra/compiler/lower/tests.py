@@ -225,6 +225,7 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known, provided: Provided
     for name, method in methods.items():
         workers = method.get("workers", "auto")
         session = method.get("session", {})
+        kind = provided.drivers[method["driver"]]
         lowered.append(
             Method(
                 id=name,
@@ -238,7 +239,8 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known, provided: Provided
                 command=method.get("command", ""),
                 speed=_classes(method.get("speed", {})),
                 plugin=provided.package_of("driver", method["driver"]),
-                own_pages=provided.drivers[method["driver"]].own_pages,
+                own_pages=kind.own_pages,
+                tool_calls=kind.tool_calls,
             )
         )
     return tuple(lowered)
@@ -340,9 +342,16 @@ def lower(
             commands=outputs.get("commands", _OUTPUTS.commands),
             docs=outputs.get("docs", f"docs/{spec['suite']}.md"),
             launcher=outputs.get("launcher", _OUTPUTS.launcher),
+            hosts=_hosts(outputs),
         ),
         plugins=provided.packages,
         profile=profile,
         sources=tuple(sources),
         source_digest=source_digest,
     )
+
+
+def _hosts(outputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the clients that get commands; the default itself, which the plan omits, if they are the same."""
+    hosts = tuple(dict.fromkeys(outputs.get("hosts", _OUTPUTS.hosts)))
+    return _OUTPUTS.hosts if hosts == _OUTPUTS.hosts else hosts

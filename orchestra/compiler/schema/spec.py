@@ -36,6 +36,7 @@ from orchestra.plan import (
     Service,
     Test,
 )
+from orchestra.recovery import RECOVERY_WORDS, RENEWAL_WORDS, REPAIR
 
 PLAN: Final = object()
 """In place of a default: that of the plan, for the key of the same mapping and name in `DEFAULTS`."""
@@ -195,8 +196,8 @@ class IdentitySpec(TypedDict, total=False):
     json: Annotated[dict[str, Any], Key("keys of the JSON reply and their values", {"service": "market"}, min_items=1)]
 
 
-RungSpec: TypeAlias = Literal["retry", "restart", "port", "failover"] | RepairSpec
-RenewalSpec: TypeAlias = Literal["restart"] | RepairSpec
+RecoverySpec: TypeAlias = Annotated[str, Key("a recovery step", "restart", choices=RECOVERY_WORDS)] | RepairSpec
+RenewalSpec: TypeAlias = Annotated[str, Key("a renewal", "restart", choices=RENEWAL_WORDS)] | RepairSpec
 
 
 class ComponentSpec(TypedDict, total=False):
@@ -242,7 +243,7 @@ class ComponentSpec(TypedDict, total=False):
         ),
     ]
     recover: Annotated[
-        list[RungSpec],
+        list[RecoverySpec],
         Key("the recovery policy: its steps, in order", ["restart", {"run": ["npm", "install"]}, "failover"]),
     ]
     failover: Annotated[
@@ -681,6 +682,15 @@ class CompileSpec(TypedDict, total=False):
             pattern=LAUNCHER,
         ),
     ]
+    hosts: Annotated[
+        list[Literal["claude-code", "agent-skills"]],
+        Key(
+            "the clients that get commands: slash commands for Claude Code, skills in `.agents/skills` for others",
+            ["claude-code", "agent-skills"],
+            min_items=1,
+            default=PLAN,
+        ),
+    ]
 
 
 class Spec(TypedDict, total=False):
@@ -793,7 +803,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     ServiceSpec: _of(_SERVICE),
     JobSpec: _of(Job(())),
     BackoffSpec: _of(Backoff()),
-    RepairSpec: _of(RecoveryStep("run")),
+    RepairSpec: _of(RecoveryStep(REPAIR.name)),
     ComponentSpec: _of(Component("", "")),
     ErrorsSpec: _of(Errors()),
     SessionSpec: _of(_METHOD, single="single_session"),

@@ -23,6 +23,7 @@ from types import MappingProxyType
 
 from orchestra.ledger.event import ServiceChanged
 from orchestra.plan import NO_TLS, Component, Tls, closure
+from orchestra.recovery import RECOVERY
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
@@ -300,7 +301,7 @@ class Matrix:
     async def _renew(self, name: str) -> None:
         member = self._members[name]
         for step in member.component.between:
-            if step.kind == "restart":
+            if RECOVERY[step.kind].starts:
                 await self._stop([name])
                 continue
             lost = await repaired(member, step.run, step.timeout_seconds, "a command between methods")
