@@ -703,7 +703,7 @@ def test_the_examples_of_help_run(orchestra, root):
             assert ran.code == 2, f"{line}\n{ran.transcript()}"
             assert re.search(r"no (finished |passing )?run|no baseline", ran.err), ran.transcript()
             continue  # there is no run yet
-        if words[0] in {"wait", "stop", "status", "events", "report", "audit", "claim", "rollback"} or {
+        if words[0] in {"wait", "stop", "status", "events", "report", "attest", "audit", "claim", "rollback"} or {
             "last",
             "--failed",
             "--last-failed",
