@@ -76,7 +76,7 @@ READERS = {
         "runtime/run/decide.py": "speed",
         "runtime/driver/mcp/session.py": "reset",
         "runtime/driver/mcp/driver.py": "poll_seconds",
-        "compiler/emit/files.py": "command",
+        "compiler/emit/files.py": "command tool_calls",
         "runtime/driver/__init__.py": "plugin",
         "runtime/attempt.py": "own_pages",
     },
