@@ -10,7 +10,8 @@ from typing import Any
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
 from orchestra.compiler.schema.spec import SpeedSpec
-from orchestra.plan import ENGINES, Test
+from orchestra.engines import ENGINES
+from orchestra.plan import Test
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import did_you_mean
 from orchestra.yamltext.document import Path
@@ -131,8 +132,8 @@ def matrix_value(context: Context) -> Iterator[Problem]:
                     message = f'"{label}" occurs twice in the matrix, so two tests would be "{test_id}[{label}]"'
                     yield Problem(place, message, "remove one of them")
                 elif name == "browser" and value not in ENGINES:
-                    message = f"unknown browser {scalar(value)}{did_you_mean(label, ENGINES)}"
-                    yield Problem(place, message, f"there are {quoted(ENGINES)}")
+                    message = f"unknown browser {scalar(value)}{did_you_mean(label, tuple(ENGINES))}"
+                    yield Problem(place, message, f"there are {quoted(tuple(ENGINES))}")
                 seen.add(label)
 
 

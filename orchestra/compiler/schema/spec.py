@@ -12,15 +12,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal, NamedTuple, Required, TypeAlias, TypedDict
 
 from orchestra.drivers import DRIVERS
+from orchestra.engines import DEFAULT_ENGINE, ENGINES
 from orchestra.layers import Level
 from orchestra.names import ENV_NAME
 from orchestra.plan import (
-    ENGINES,
     Backoff,
     Baseline,
     Command,
     Component,
-    Engine,
     Errors,
     Gate,
     Job,
@@ -434,7 +433,7 @@ class DefaultsSpec(TypedDict, total=False):
     timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0, default=PLAN)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("the number of retries, and the causes to retry", {"max": 1})]
-    browser: Annotated[Engine, Key("the browser", "chromium", default=PLAN)]
+    browser: Annotated[str, Key("the browser", "chromium", default=PLAN, choices=tuple(ENGINES))]
     requires: Annotated[list[str], Key("components that every test requires", ["frontend"])]
     evidence: Annotated[
         Evidence,
@@ -522,7 +521,7 @@ class TestSpec(_Finally, total=False):
     ]
     tags: Annotated[list[str], Key("tags to select by", ["smoke"])]
     methods: Annotated[list[str], Key("the methods that run it (default: all that can)", ["cli"], min_items=1)]
-    browser: Annotated[Engine, Key("the browser", "firefox", default=ENGINES[0])]
+    browser: Annotated[str, Key("the browser", "firefox", default=DEFAULT_ENGINE, choices=tuple(ENGINES))]
     timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0)]
     action_timeout_seconds: Annotated[float, _ACTION_TIMEOUT]
     retries: Annotated[RetrySpec, Key("the number of retries, and the causes to retry", {"max": 1})]

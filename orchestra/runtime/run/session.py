@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from orchestra.engines import REQUIRED_ENGINE
 from orchestra.errors import OrchestraError
 from orchestra.ledger import history, integrity, retention
 from orchestra.ledger.event import Interrupted, Note, RunFinished
@@ -301,7 +302,7 @@ class Session:
             return 128 + self._ending.signal
         if self.fault is not None:
             return self.fault.exit_code
-        unfit = bool(self._measures.unhealthy) or isinstance(self._run.browsers.get("chromium"), Missing)
+        unfit = bool(self._measures.unhealthy) or isinstance(self._run.browsers.get(REQUIRED_ENGINE), Missing)
         counted = [given.verdict for given in self._run.view.verdicts.values() if not given.excused]
         return exit_code(counted, gates_failed=self._measures.gates.failed(), unhealthy=unfit)
 
