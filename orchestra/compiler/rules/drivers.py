@@ -9,7 +9,8 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.schema.spec import StepSpec, TestSpec
+from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.tests import TestSpec
 from orchestra.drivers import DriverKind, Needs
 from orchestra.engines import DEFAULT_ENGINE, ENGINES
 from orchestra.steps.vocabulary import VERBS

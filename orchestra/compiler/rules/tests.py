@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
-from orchestra.compiler.schema.spec import SpeedSpec
+from orchestra.compiler.schema.tests import SpeedSpec
 from orchestra.engines import ENGINES
 from orchestra.plan import Test
 from orchestra.steps.vocabulary import VERBS
