@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestra.errors import MachineError, UsageError
-from orchestra.ledger import baseline, history
+from orchestra.ledger import baseline, history, run_record
 from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.event import BaselineChanged, GroupCompleted
 from orchestra.ledger.life import Seen
@@ -102,7 +102,7 @@ def go_back(
     _forget(
         home / history.LAST, folder.name, {name for one in taken for name in (*one.reopened, *one.restored)}, change
     )
-    if (record := history.record_of(view)) is not None:
+    if (record := run_record.record_of(view)) is not None:
         change.write(history.EXECUTIONS, history.with_record(home, record))
     change.commit()
     return Back(point, view, durations)
@@ -159,7 +159,7 @@ def _forget(file: Path, run: str, tasks: Container[str], change: Transaction) ->
     """Remove a revoked pass from those that `unchanged` can refer to."""
     last = history.load(file)
     left = {
-        task: history.LastExecution(one.seconds) if task in tasks and one.run == run else one
+        task: run_record.LastExecution(one.seconds) if task in tasks and one.run == run else one
         for task, one in last.items()
     }
     if left != last:

@@ -16,10 +16,10 @@ from orchestra.ledger import history
 from orchestra.ledger.author import author_of
 from orchestra.ledger.baseline import Entry
 from orchestra.ledger.event import BaselineChanged
-from orchestra.ledger.history import RunRecord
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, utc_stamp
 from orchestra.ledger.origin import machine_shape
+from orchestra.ledger.run_record import RunRecord
 from orchestra.ledger.runs import LEDGER, last_ended
 from orchestra.ledger.transaction import Transaction
 from orchestra.plan import Baseline, Plan

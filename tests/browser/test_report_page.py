@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from orchestra import plan as plans
-from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.report.evidence_text import contents
 from orchestra.report.html import html
 from orchestra.report.rows import Report

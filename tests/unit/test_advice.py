@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.parts import Outcome, Section, StepDone
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
 from orchestra.report.advice.quicker import ENOUGH, RULES, WORTH, Known, advise, longest, p99

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestra.engines import REQUIRED_ENGINE
 from orchestra.errors import OrchestraError
-from orchestra.ledger import history, integrity, retention
+from orchestra.ledger import history, integrity, retention, run_record
 from orchestra.ledger.event import Interrupted, Note, RunFinished
 from orchestra.ledger.transaction import LAST_RUN, Transaction
 from orchestra.ledger.view import Observer
@@ -272,7 +272,7 @@ class Session:
         run.recorder.sync()
         change = Transaction(run.home)
         change.write(history.LAST, history.encoded(history.with_run(run.last_executions, view)))
-        if (record := history.record_of(view)) is not None:
+        if (record := run_record.record_of(view)) is not None:
             change.write(history.EXECUTIONS, history.with_record(run.home, record))
         change.link(LAST_RUN, run.id)
         run.pace.commit(change)
