@@ -17,7 +17,8 @@ from orchestra.ledger import baseline, history, run_record
 from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.event import BaselineChanged, GroupCompleted
 from orchestra.ledger.life import Seen
-from orchestra.ledger.log import Writer, read
+from orchestra.ledger.log import Writer
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER, STATE
 from orchestra.ledger.state import rollback, state_of, write_state
 from orchestra.ledger.transaction import Transaction, recover

@@ -16,7 +16,7 @@ from orchestra.errors import MachineError, OrchestraError
 from orchestra.ledger import baseline, history
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import Event
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import Observer, View
 from orchestra.plan import Plan

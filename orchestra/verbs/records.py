@@ -22,7 +22,8 @@ from orchestra.ledger.author import author_of
 from orchestra.ledger.checkpoint import choose, go_back
 from orchestra.ledger.event import CATALOGUE, Event
 from orchestra.ledger.lock import Holder, Lock, under_way
-from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
+from orchestra.ledger.log import Writer, utc_stamp
+from orchestra.ledger.reading import LedgerError, Tail
 from orchestra.ledger.reports import bind_reports
 from orchestra.ledger.runs import LAST, LEDGER, runs_of
 from orchestra.ledger.view import look
