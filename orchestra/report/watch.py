@@ -23,7 +23,8 @@ from orchestra.plan import Plan
 from orchestra.plugins import PluginError
 from orchestra.report.advice.quicker import Known, advise
 from orchestra.report.advice.waits import Waits
-from orchestra.report.compare.comparison import Comparison, place_of, with_baselines
+from orchestra.report.compare.comparison import Comparison, with_baselines
+from orchestra.report.compare.sides import place_of
 from orchestra.report.console.brief import AGENT_VARIABLES, Brief
 from orchestra.report.console.display import Feed, Plain, Screen
 from orchestra.report.evidence_text import contents

@@ -15,7 +15,8 @@ from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
 from orchestra.report.advice.quicker import ENOUGH, RULES, WORTH, Known, advise, longest, p99
 from orchestra.report.advice.waits import Wait, note
-from orchestra.report.compare.comparison import Side, compare
+from orchestra.report.compare.comparison import compare
+from orchestra.report.compare.sides import Side
 from orchestra.report.formats.markdown import markdown
 from orchestra.report.rows import Report, Row
 from tests.support import golden
