@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from orchestra.ledger.lock import holder_of
-from orchestra.ledger.state import ServiceRow, read_state
+from orchestra.ledger.state import read_state
+from orchestra.ledger.state_rows import ServiceRow
 from orchestra.plan import Component, Plan, closure
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
