@@ -35,7 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("records", "Regenerate the report of a run from its ledger."),
     "open": ("opening", "Serve the page of a run; it follows one under way."),
     "audit": ("records", "Verify the record of a run."),
-    "rollback": ("records", "Return a run to a checkpoint."),
+    "rollback": ("rollback", "Return a run to a checkpoint."),
     "compare": ("compare", "Compare two methods, runs or branches."),
     "history": ("history", "Show the results of earlier runs."),
     "baseline": ("baseline", "Show, accept or reset the usual durations of tests."),

@@ -28,8 +28,9 @@ from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import load_plan
 from orchestra.runtime.run.provenance import provenance
 from orchestra.runtime.select import select
-from orchestra.verbs.group import say, warn
+from orchestra.verbs.group import say
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.run_records import records_of
 
 Samples = Mapping[str, tuple[float, ...]]
 Entries = Mapping[str, Entry]
@@ -117,9 +118,7 @@ def accept(
     project, plan, home = _chosen(ctx, suite, profile, selection, methods)
     shape = machine or machine_shape(provenance(project.root, os.environ, __version__))
     place = baselines.place_of(shape, profile)
-    records, refused = history.refresh(home)
-    for sentence in refused:
-        warn(f"note: {unbroken(sentence)}")
+    records = records_of(home)
     tasks = set(select(plan, selection, methods))
     found = baselines.accepted(records, tasks, place, runs, plan.baseline.window)
     if not found:

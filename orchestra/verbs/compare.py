@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from orchestra.errors import EXIT_OK, UsageError
-from orchestra.ledger import baseline, history
+from orchestra.ledger import baseline
 from orchestra.ledger.runs import LAST, find_run, last_ended, runs_of
 from orchestra.ledger.view import look
 from orchestra.report.compare.comparison import agreements, with_baselines
@@ -22,6 +22,7 @@ from orchestra.suggest import did_you_mean
 from orchestra.verbs.chosen_run import home_of, with_part
 from orchestra.verbs.group import say
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.run_records import records_of
 
 _BRANCH = "branch:"
 _LATEST = 3
@@ -142,7 +143,7 @@ def _side(
 
 def _last_of(home: Path, branch: str) -> str:
     """Return the id of the last finished run on a branch."""
-    records, _ = history.refresh(home)
+    records = records_of(home)
     of_branch = [record.run for record in records if record.branch == branch and record.finished]
     if not of_branch:
         known = sorted({record.branch for record in records if record.branch})

@@ -30,6 +30,7 @@ from orchestra.runtime.select import select
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.health import RECOVERY_RUNS, sound_view
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.run_records import records_of
 
 
 @click.command(
@@ -107,9 +108,7 @@ def history(
     plan = load_plan.load_plan(project, name, profile)
     tasks = select(plan, selection, methods)
     home = project.root / PLAN_FOLDER / name
-    records, refused = run_history.refresh(home, rebuild=rebuild)
-    for sentence in refused:
-        warn(f"note: {unbroken(sentence)}")
+    records = records_of(home, rebuild=rebuild)
     records = [record for record in records if machine in {"", record.machine}][-(runs or run_history.KEPT_RUNS) :]
     if failures:
         _failures(plan, home, failure_odds(records, tasks), as_json=as_json)
