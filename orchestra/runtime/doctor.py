@@ -18,11 +18,12 @@ from orchestra.engines import DEFAULT_ENGINE, ENGINES
 from orchestra.errors import OrchestraError
 from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import interpreter, load_plan, scratch
+from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.runtime.browsers.places import film_program
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.mask import weakness
 
 State = Literal["ok", "warning", "broken"]
@@ -146,7 +147,7 @@ def _scratch(env: Mapping[str, str]) -> Finding:
 
 def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
     try:
-        plan = load_plan.load_plan(project, suite)
+        plan = load_plan(project, suite)
     except OrchestraError as error:
         return Finding(f"plan {suite}", "broken", error.message, error.hint), None
     return Finding(f"plan {suite}", "ok", f"{len(plan.tests)} tests, up to date"), plan

@@ -25,7 +25,7 @@ from orchestra.ledger.transaction import Transaction
 from orchestra.plan import Baseline, Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.runtime import load_plan
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run.provenance import provenance
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say
@@ -49,7 +49,7 @@ def _chosen(
 ) -> tuple[Project, Plan, Path]:
     project = project_of(ctx)
     name = project.choose(suite)
-    plan = load_plan.load_plan(project, name, profile)
+    plan = load_plan(project, name, profile)
     select(plan, words, methods)  # a selection without a match is reported, with suggestions
     return project, plan, project.root / PLAN_FOLDER / name
 

@@ -16,7 +16,7 @@ from orchestra.report.compare.comparison import compare as compared
 from orchestra.report.compare.sides import Side, of_method, place_of
 from orchestra.report.compare.sides import sides as sides_of
 from orchestra.report.compare.text import Form, agreement_lines, compared_lines
-from orchestra.runtime import load_plan
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.chosen_run import home_of, with_part
@@ -57,7 +57,7 @@ def compare(
     """Compare two methods, runs or branches: verdicts, disagreements, what a test and a step take more."""
     project = project_of(ctx)
     home = home_of(project, suite, (*sides, run or LAST))
-    plan = load_plan.load_plan(project, home.name, profile)
+    plan = load_plan(project, home.name, profile)
     known = [method.id for method in plan.methods]
     select(plan, (), methods)  # an unknown method is reported, with suggestions
     form: Form = "markdown" if markdown else "terminal"

@@ -19,10 +19,11 @@ from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import watch
 from orchestra.report.console.lines import line
-from orchestra.runtime import dag, load_plan
+from orchestra.runtime import dag
 from orchestra.runtime.agent_setup import examine_agents, lines_for_agents
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import Finding, examine
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run import detached as detaching
 from orchestra.runtime.run.detached import Herald
 from orchestra.runtime.run.session import Options
@@ -43,7 +44,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     del param
     try:
         project = project_of(ctx)
-        plan = load_plan.load_plan(project, project.choose(ctx.params.get("suite")))
+        plan = load_plan(project, project.choose(ctx.params.get("suite")))
     except OrchestraError:
         return []
     tags = sorted({f"tag:{tag}" for test in plan.tests for tag in test.tags})
@@ -135,7 +136,7 @@ def run(
     if goal is None:
         return EXIT_OK
     asked, run_id, selection, profile = selection, goal.run, goal.selection, goal.profile
-    plan = load_plan.load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
+    plan = load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
     tasks = select(plan, () if run_id else selection, methods)
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
         tasks = [task for task in tasks if task in set(selection)] or tasks
@@ -215,7 +216,7 @@ def _words(options: Options) -> list[str]:
 def _heralded(root: Path, plan: Plan, folder: Path, *, brief: bool | None) -> Sequence[Observer]:
     """Return the observers of a detached run; from here on it prints into its folder."""
     herald = Herald(folder)
-    return (herald, *watch.observers(root, plan, folder, brief=brief))
+    return (herald, *watch.observers(root, plan, folder, brief=brief, in_job=False))
 
 
 def _detach(project: Project, plan: Plan, words: Sequence[str]) -> int:
@@ -242,7 +243,7 @@ def doctor(ctx: click.Context, *, agents: bool) -> int:
     project = project_of(ctx)
     if not agents:
         return _report(examine(project, os.environ))
-    plans = [load_plan.load_plan(project, suite) for suite in project.suites()]
+    plans = [load_plan(project, suite) for suite in project.suites()]
     code = _report(examine_agents(project.root, plans, os.environ))
     if lines := lines_for_agents(plans):
         say("\nlines for AGENTS.md:\n")

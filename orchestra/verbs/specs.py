@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
-from orchestra import draw, resources
+from orchestra import resources
 from orchestra.compiler.build import build
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import EXIT_OK, EXIT_USAGE, MachineError, UsageError
+from orchestra.report.github import command
 from orchestra.verbs import compiling
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.options import project_of, suite_option
@@ -27,21 +28,26 @@ _files = click.argument("files", nargs=-1, type=click.Path())
 
 
 def _github(problem: Diagnostic) -> str:
-    """Return a problem as a workflow command of GitHub Actions, escaped as its runner wants it."""
-
-    def data(text: str) -> str:
-        return draw.visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-    def prop(text: str) -> str:
-        return data(text).replace(":", "%3A").replace(",", "%2C")
-
+    """Return a problem as an annotation of GitHub Actions."""
     place = problem.place
     text = problem.message + (f"\n{problem.hint}" if problem.hint else "")
-    where = f"file={prop(place.file)},line={place.line},col={place.column},title={prop(problem.rule)}"
-    return f"::error {where}::{data(text)}"
+    return command("error", text, file=place.file, line=str(place.line), col=str(place.column), title=problem.rule)
 
 
-def _json(problems: Sequence[Diagnostic]) -> str:
+def _edit(root: Path, problem: Diagnostic) -> dict[str, object] | None:
+    """Return the edit that fixes a problem, at its exact place; None if there is none, or the text is not there."""
+    if problem.edit is None:
+        return None
+    old, new = problem.edit
+    line = (root / problem.place.file).read_text(encoding="utf-8").splitlines()[problem.place.line - 1]
+    start = line.find(old, problem.place.column - 1)
+    if start < 0:
+        return None
+    where = {"line": problem.place.line, "column": start + 1, "end_column": start + 1 + len(old)}
+    return {**where, "old": old, "new": new}
+
+
+def _json(root: Path, problems: Sequence[Diagnostic]) -> str:
     rows = [
         {
             "file": problem.place.file,
@@ -50,6 +56,7 @@ def _json(problems: Sequence[Diagnostic]) -> str:
             "rule": problem.rule,
             "message": problem.message,
             "hint": problem.hint,
+            **({"edit": edit} if (edit := _edit(root, problem)) else {}),
         }
         for problem in problems
     ]
@@ -86,7 +93,7 @@ def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, c
         environment = inherited.environment(os.environ, ())
         problems = sorted({*problems, *collecting.check(project.root, built.specs, environment)})
     if form == "json":
-        say_json(_json(problems))
+        say_json(_json(project.root, problems))
     elif problems:
         if form == "text":
             say("\n".join(one.text() for one in problems))

@@ -13,7 +13,7 @@ from orchestra.compiler.schema.tests import SpeedSpec
 from orchestra.engines import ENGINES
 from orchestra.plan import Test
 from orchestra.steps.vocabulary import VERBS
-from orchestra.suggest import did_you_mean
+from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
 # Ids are names of folders, of doit tasks and of JUnit cases, and are typed on command lines.
@@ -133,7 +133,9 @@ def matrix_value(context: Context) -> Iterator[Problem]:
                     yield Problem(place, message, "remove one of them")
                 elif name == "browser" and value not in ENGINES:
                     message = f"unknown browser {scalar(value)}{did_you_mean(label, tuple(ENGINES))}"
-                    yield Problem(place, message, f"there are {quoted(tuple(ENGINES))}")
+                    yield Problem(
+                        place, message, f"there are {quoted(tuple(ENGINES))}", correction(label, tuple(ENGINES))
+                    )
                 seen.add(label)
 
 

@@ -59,6 +59,12 @@ class _Kind:
     tls: Tls
 
 
+def server_program() -> tuple[str, str, str]:
+    """Return the first words of the command line of the MCP server that the Playwright wheel carries."""
+    node, program = compute_driver_executable()
+    return node, program, "mcp"
+
+
 def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
     """Program and arguments of the MCP server that the Playwright wheel carries, attached to a browser.
 
@@ -66,8 +72,7 @@ def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
         endpoint: that of the browser.
         folder: where it keeps files of its own.
     """
-    node, program = compute_driver_executable()
-    return (node, program, "mcp", f"--endpoint={endpoint}", *ATTACHED, f"--output-dir={folder}")
+    return (*server_program(), f"--endpoint={endpoint}", *ATTACHED, f"--output-dir={folder}")
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
