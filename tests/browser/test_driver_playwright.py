@@ -22,7 +22,7 @@ from orchestra.steps.target import target_of
 from orchestra.steps.vocabulary import CONDITIONS, STATES
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.expectations import CASES, PAGE, REPLY, SEND
-from tests.support.mcp_page import browser_process, renderers
+from tests.support.mcp_page import Started
 from tests.support.requests import request
 from tests.support.site import site, unused_address
 
@@ -36,7 +36,12 @@ def url():
 
 
 @pytest.fixture(scope="module")
-def warm():
+def started():
+    return Started()
+
+
+@pytest.fixture(scope="module")
+def warm(started):
     driver, http = PlaywrightDriver(os.environ), Http()
     yield driver, http
     driver.close()
@@ -598,38 +603,38 @@ def killing(run, monkeypatch, kill, *said):
 
 
 @browser
-def test_a_renderer_that_crashes_is_told_and_the_browser_is_fit_for_the_next_test(run, monkeypatch):
+def test_a_renderer_that_crashes_is_told_and_the_browser_is_fit_for_the_next_test(run, monkeypatch, started):
     passed(run())
-    before = browser_process().pid
-    result = killing(run, monkeypatch, lambda: [process.kill() for process in renderers()])
+    before = started.browser_process().pid
+    result = killing(run, monkeypatch, lambda: [process.kill() for process in started.renderers()])
     assert failure(result, "error", "crash").message == "the page crashed in this step"
     [died] = result.died
     assert died.seconds > 0
     assert msgspec.structs.replace(died, seconds=0.0) == killed("page", reason="the page crashed")
     assert result.alive == {"browser": True}
     assert passed(run(expected(SEND, {"be": "visible"}))).died == ()
-    assert browser_process().pid == before
+    assert started.browser_process().pid == before
 
 
 @browser
-def test_a_browser_that_dies_is_told_and_relaunched_before_the_next_test(run, monkeypatch):
+def test_a_browser_that_dies_is_told_and_relaunched_before_the_next_test(run, monkeypatch, started):
     passed(run())
-    before = browser_process().pid
-    result = killing(run, monkeypatch, lambda: browser_process().kill())
+    before = started.browser_process().pid
+    result = killing(run, monkeypatch, lambda: started.browser_process().kill())
     assert failure(result, "error", "crash").message == "the browser died in this step"
     [died] = result.died
     assert died.seconds > 0
     assert msgspec.structs.replace(died, seconds=0.0) == killed("relaunch")
-    after = browser_process().pid
+    after = started.browser_process().pid
     assert after != before
     assert passed(run(expected(SEND, {"be": "visible"}))).died == ()
-    assert browser_process().pid == after
+    assert started.browser_process().pid == after
 
 
 @browser
-def test_a_browser_that_died_between_two_tests_is_told_with_the_next_one(run):
+def test_a_browser_that_died_between_two_tests_is_told_with_the_next_one(run, started):
     passed(run())
-    browser_process().kill()
+    started.browser_process().kill()
     result = passed(run(expected(SEND, {"be": "visible"})))
     [died] = result.died
     assert died.seconds > 0

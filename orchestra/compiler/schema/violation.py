@@ -204,6 +204,15 @@ def _empty(violation: Violation) -> Iterator[Finding]:
     yield Finding(violation.path, "schema-value", f"{_name(violation.path)} is empty{allowed}")
 
 
+def _length(violation: Violation) -> Iterator[Finding]:
+    if not violation.instance:
+        yield from _empty(violation)
+        return
+    bound = "at least" if violation.keyword == "minItems" else "at most"
+    message = f"{_name(violation.path)} is {quoted_value(violation.instance)}; it must have {bound} {violation.value}"
+    yield Finding(violation.path, "schema-value", message)
+
+
 def _too_many(violation: Violation) -> Iterator[Finding]:
     first, *others = violation.instance
     known = violation.schema.get("properties")
@@ -301,7 +310,8 @@ def _branch_words(mismatch: Violation) -> str:
         return _quoted([schema["const"]])
     if schema.get("pattern") == REFERENCE:
         return 'one name such as "${count}"'
-    return _WORDS[mismatch.value]
+    kinds = mismatch.value if isinstance(mismatch.value, list) else [mismatch.value]
+    return " or ".join(_WORDS[kind] for kind in kinds)
 
 
 _EXPLAIN: dict[str, Callable[[Violation], Iterator[Finding]]] = {
@@ -311,8 +321,9 @@ _EXPLAIN: dict[str, Callable[[Violation], Iterator[Finding]]] = {
     "dependentRequired": _needs,
     "enum": _enum,
     "exclusiveMinimum": _range,
+    "maxItems": _length,
     "maxProperties": _too_many,
-    "minItems": _empty,
+    "minItems": _length,
     "minProperties": _empty,
     "minimum": _range,
     "not": _forbidden,

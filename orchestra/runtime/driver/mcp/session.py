@@ -203,6 +203,7 @@ class McpSession:
     def _tidy(self) -> None:
         """Clean up after the test before."""
         browser = self.browser
+        browser.first_page()
         if self.dirty:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
@@ -368,6 +369,9 @@ class McpSession:
         self._server = server
         with suppress(CallOverError):  # reported by the next call, if it is more than slow
             server.call("browser_run_code_unsafe", {"code": OWN_PAUSE}, PREPARE_SECONDS)
+            tab = self.browser.tab()
+            if tab:  # a server begins with the first page
+                server.call("browser_tabs", {"action": "select", "index": tab}, PREPARE_SECONDS)
 
     def _stop_server(self) -> None:
         if self._server is not None:
