@@ -73,6 +73,7 @@ def extended(tmp_path_factory) -> Path:
     copy = tmp_path_factory.mktemp("extended")
     for name in ("orchestra", "schemas", "templates", "docs", "scripts"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
+    shutil.copy(ROOT / "README.md", copy)
     for changes in ADDED.values():
         for name, old, new in changes:
             file = copy / name
