@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "open": ("opening", "Serve the page of a run; it follows one under way."),
     "audit": ("records", "Verify the record of a run."),
     "claim": ("claim", "Check a sentence about a run against its record."),
+    "attest": ("attest", "Record what was seen of a test by hand, with evidence."),
     "rollback": ("rollback", "Return a run to a checkpoint."),
     "compare": ("compare", "Compare two methods, runs or branches."),
     "history": ("history", "Show the results of earlier runs."),

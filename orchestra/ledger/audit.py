@@ -20,6 +20,7 @@ from orchestra.ledger.disk import file_digest
 from orchestra.ledger.event import (
     AttemptFinished,
     AttemptStarted,
+    Attested,
     Body,
     Logs,
     Note,
@@ -211,7 +212,7 @@ def audit(
             fault = impossible(view, body)
             if fault is None and isinstance(body, RunStarted | RunResumed) and body.plan_digest is not None:
                 plan, fault = _plan_of(folder, body, plan)
-            if fault is None and isinstance(body, AttemptFinished | Repeated):
+            if fault is None and isinstance(body, AttemptFinished | Repeated | Attested):
                 fault, number = _evidence_fault(folder, body.evidence)
                 files += number
             if fault is None and isinstance(body, Seal):

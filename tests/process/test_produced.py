@@ -45,6 +45,8 @@ def accepted_before_a_rollback(ground: Ground) -> None:
     """A rollback to a group that was completed after a duration of the run had been accepted."""
     ground.write(COUNTED.replace("groups:", f"baseline: {{{ANY_LOAD}}}\ngroups:", 1)).compile().ran(1, "run")
     (ground.root / "good").touch()
+    (ground.root / "seen.txt").write_text("the page is green\n")
+    ground.ran(0, "attest", "b", "--status", "failed", "--evidence", "seen.txt", "--note", "a grey button")
     ground.ran(0, "baseline", "accept", "a").ran(0, "run", "--resume").ran(0, "rollback", "second")
 
 
