@@ -71,7 +71,7 @@ tests: {A: {steps: [{set: {x: one}}]}}
 def extended(tmp_path_factory) -> Path:
     """A copy of the repository to which each list has added something."""
     copy = tmp_path_factory.mktemp("extended")
-    for name in ("orchestra", "schemas", "templates", "docs", "scripts"):
+    for name in ("orchestra", "schemas", "templates", "docs", "scripts", "tests/data/agent"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
     shutil.copy(ROOT / "README.md", copy)
     for changes in ADDED.values():
