@@ -26,7 +26,7 @@ from bench.measure import ORCHESTRA, ROOT, Case, Figure, alternate, environment,
 from bench.runtime import NOTHING, fresh, project, work_spec
 from orchestra.errors import MachineError
 from orchestra.ledger import plan_store
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
 from orchestra.report.html import html

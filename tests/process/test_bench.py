@@ -15,7 +15,7 @@ from bench import faults, ledger, measure, page, patterns, quality, runtime, sec
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 
 
 def rows(text, title):
