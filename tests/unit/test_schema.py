@@ -17,6 +17,7 @@ from orchestra.compiler import include
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.schema import explain, models, validate
 from orchestra.compiler.schema import spec as spec_types
+from orchestra.compiler.schema.key import PLAN
 from orchestra.compiler.schema.violation import RULES, Finding, Violation, findings, quoted_value
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import closest, did_you_mean
@@ -376,7 +377,7 @@ def test_the_defaults_of_keys_are_those_of_the_plan():
         hints = get_type_hints(typed, include_extras=True)
         for name, hint in hints.items():
             key = next(one for one in (hint, *get_args(hint)) if hasattr(one, "__metadata__")).__metadata__[0]
-            if key.default is spec_types.PLAN:
+            if key.default is PLAN:
                 value = SCHEMA["$defs"][typed.__name__.removesuffix("Spec")]["properties"][name]["default"]
                 planned = defaults[name]
                 assert value == (list(planned) if isinstance(planned, tuple) else planned), (typed, name)

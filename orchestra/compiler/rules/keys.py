@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.compiler.schema.spec import TestSpec
+from orchestra.compiler.schema.tests import TestSpec
 from orchestra.drivers import OWN_KEYS
 from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestra.compiler.schema.spec import PATTERNS
+from orchestra.compiler.schema.key import PATTERNS
 from orchestra.compiler.schema.steps import REFERENCE
 from orchestra.diagnostic import Edit
 from orchestra.steps.vocabulary import NAME, VERBS
