@@ -28,7 +28,7 @@ def _reads(context: Context) -> dict[Path, list[Text]]:
 
 
 def _step_path(path: Path) -> Path:
-    """Return the path of the innermost step that a text stands in."""
+    """Return the path of the innermost step that holds a text."""
     length = 4
     while path[length : length + 2] == ("page", "opens_with"):
         length += 3
