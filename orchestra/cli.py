@@ -37,7 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "audit": ("records", "Verify the record of a run."),
     "claim": ("claim", "Check a sentence about a run against its record."),
     "attest": ("attest", "Record what was seen of a test by hand, with evidence."),
-    "rollback": ("records", "Return a run to a checkpoint."),
+    "rollback": ("rollback", "Return a run to a checkpoint."),
     "compare": ("compare", "Compare two methods, runs or branches."),
     "history": ("history", "Show the results of earlier runs."),
     "baseline": ("baseline", "Show, accept or reset the usual durations of tests."),

@@ -36,9 +36,9 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.life import Life
-from orchestra.ledger.log import Damage, LedgerError, Tail
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
+from orchestra.ledger.reading import Damage, LedgerError, Tail
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.versions import type_of
 from orchestra.ledger.view import View

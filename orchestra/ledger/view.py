@@ -47,7 +47,7 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.health import Health
 from orchestra.ledger.life import B, Life, RunSegment, Seen, summed
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.spent import Spent
 from orchestra.ledger.use import Use

@@ -19,7 +19,7 @@ from msgspec import inspect
 
 from orchestra.ledger import baseline
 from orchestra.ledger.event import CATALOGUE
-from orchestra.ledger.state import State
+from orchestra.ledger.state_rows import State
 from tests.process.test_tampering_reports import KEY, pem
 from tests.support.outages import backend, breaks
 from tests.support.project import ANY_LOAD, HEAD, py

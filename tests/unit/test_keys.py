@@ -81,7 +81,7 @@ READERS = {
         "runtime/attempt.py": "own_pages",
     },
     "Plugin": {
-        "runtime/dag.py": "name version",
+        "runtime/load_plan.py": "name version",
         "compiler/emit/tables.py": "probes drivers",
         "report/forms.py": "formats",
     },
@@ -147,7 +147,8 @@ READERS = {
     "Plan": {
         "runtime/doctor.py": "suite secrets",
         "report/fold.py": "title",
-        "runtime/dag.py": "tests methods components plugins sources source_digest",
+        "runtime/dag.py": "tests methods components",
+        "runtime/load_plan.py": "plugins sources source_digest",
         "runtime/select.py": "groups",
         "runtime/engine/queue.py": "resources",
         "runtime/run/opening.py": "baseline profile",
