@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -91,20 +91,20 @@ def ground() -> Iterator[Ground]:
         thread.join()
 
 
-def renderers() -> list[psutil.Process]:
-    """The processes in which pages of our browsers run."""
+def renderers(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """The processes of a browser in which its pages run; other browsers of these tests are not among `processes`."""
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in processes:
         with suppress(psutil.Error):
             if "--type=renderer" in process.cmdline():
                 found.append(process)
     return found
 
 
-def browser_process() -> psutil.Process:
-    """Chromium's own process, of the only one that runs; where a shell script starts it, not the shell."""
+def browser_process(processes: Iterable[psutil.Process]) -> psutil.Process:
+    """Chromium's own process, of the only one among `processes`; where a shell script starts it, not the shell."""
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in processes:
         with suppress(psutil.Error):
             words = process.cmdline()
             if any(word.startswith("--remote-debugging") for word in words) and "--type=renderer" not in words:
@@ -138,10 +138,10 @@ class Ran:
         return self.driver.session.server.pid
 
     def renderers(self) -> list[psutil.Process]:
-        return renderers()
+        return renderers(self.driver.session.browser.processes())
 
     def browser_process(self) -> psutil.Process:
-        return browser_process()
+        return browser_process(self.driver.session.browser.processes())
 
     def close_page(self) -> None:
         session = self.driver.session
