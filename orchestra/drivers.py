@@ -28,6 +28,8 @@ class DriverKind(msgspec.Struct, frozen=True):
             when the first test asks for it. Empty for a driver without pages.
         browsers: those that it drives; none for a driver with pages of its own.
         verbs: the steps on a page that it can carry out; None for all.
+        keys: the keys of a method that it reads, of those that not every driver reads (`OWN_KEYS`).
+        tool_calls: a step is calls of MCP tools, as `orchestra show` prints them.
     """
 
     name: str
@@ -36,6 +38,8 @@ class DriverKind(msgspec.Struct, frozen=True):
     module: str = ""
     browsers: tuple[Engine, ...] = ENGINES
     verbs: frozenset[str] | None = None
+    keys: frozenset[str] = frozenset()
+    tool_calls: bool = False
 
     @property
     def pages(self) -> bool:
@@ -52,6 +56,9 @@ class DriverKind(msgspec.Struct, frozen=True):
         return not self.pages or (self.verbs is not None and verb not in self.verbs)
 
 
+OWN_KEYS: Final = ("session", "poll_seconds")
+"""Keys of a method that have a meaning for some drivers only: for those with sessions that last over several tests."""
+
 _ALL: tuple[DriverKind, ...] = (
     DriverKind(
         "playwright",
@@ -66,6 +73,8 @@ _ALL: tuple[DriverKind, ...] = (
         frozenset({"browser", "http"}),
         "orchestra.runtime.driver.mcp.driver",
         ("chromium", "firefox"),
+        keys=frozenset({"session", "poll_seconds"}),
+        tool_calls=True,
     ),
     DriverKind("command", "programs and requests", frozenset({"http", "command"}), browsers=()),
     DriverKind("http", "requests alone", frozenset({"http"}), browsers=()),

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
 from orchestra import conflict, stored
 from orchestra.errors import PlanError
 from orchestra.layers import Level
+from orchestra.recovery import RECOVERY
 from orchestra.steps.vocabulary import Step
 
 FORMAT = 2
@@ -100,9 +101,11 @@ class Job(Part, frozen=True):
 
 
 class RecoveryStep(Part, frozen=True):
-    """One step of the recovery policy; `run` is the repair command of kind `run`, and `timeout_seconds` its limit."""
+    """One step of the recovery policy, a row of `orchestra.recovery`; `run` is the command of one that has a command, and
+    `timeout_seconds` its limit.
+    """
 
-    kind: Literal["retry", "restart", "run", "port", "failover"]
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(RECOVERY)})]
     run: tuple[str, ...] = ()
     timeout_seconds: float = 300.0
 
@@ -110,8 +113,7 @@ class RecoveryStep(Part, frozen=True):
 class Component(Part, frozen=True):
     """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check.
 
-    `between` is done before a test of another method uses it. The key of `recover` in a plan is `ladder`, as in all plans so
-    far.
+    `between` is done before a test of another method uses it.
     """
 
     id: str
@@ -124,11 +126,12 @@ class Component(Part, frozen=True):
     ready: Ready | None = None
     live: Live | None = None
     retries: Backoff = Backoff()
-    recover: tuple[RecoveryStep, ...] = msgspec.field(default=(), name="ladder")
+    recover: tuple[RecoveryStep, ...] = ()
     failover: Service | None = None
     fail_back: bool = False
     cool_down_seconds: float = 60.0
     between: tuple[RecoveryStep, ...] = ()
+    shared: bool = False
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 
@@ -144,7 +147,8 @@ class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
 
     `driver` is one of `orchestra.drivers`, or of the package `plugin`. `speed` is empty for a method whose classes of
-    duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for.
+    duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for. With
+    `tool_calls` its steps are calls of MCP tools.
     """
 
     id: str
@@ -159,6 +163,7 @@ class Method(Part, frozen=True):
     speed: tuple[SpeedClass, ...] = ()
     plugin: str = ""
     own_pages: bool = False
+    tool_calls: bool = False
 
 
 class Group(Part, frozen=True):
@@ -267,7 +272,7 @@ class Test(Part, frozen=True):
     action_idle_seconds: float = 10.0
     retries: Retry = Retry()
     evidence: Literal["on_failure", "always", "off"] = "on_failure"
-    record: tuple[Literal["trace", "pictures", "video"], ...] = ()
+    record: tuple[Literal["trace", "steps", "pictures", "video"], ...] = ()
     evidence_limit_megabytes: float = 0.0
     inputs: tuple[str, ...] = ()
     skip: str = ""

@@ -36,6 +36,9 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
+# A run of these tests is no run of the job that they run in: it would annotate it.
+os.environ.pop("GITHUB_ACTIONS", None)
+
 # As in a shell in which this environment is active: `python` of a spec is the first on PATH.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 

@@ -245,7 +245,7 @@ class SessionChanged(Body, frozen=True, kw_only=True):
     storage: Annotated[Id | None, means("digest of cookies and storage, by a key of the session")] = None
     reason: str = ""
     alive: Annotated[Mapping[Id, bool], means("whether browser and MCP server are alive")] = {}
-    mended: Annotated[tuple[Died, ...], means("parts that died")] = ()
+    died: Annotated[tuple[Died, ...], means("parts that died")] = ()
 
 
 class WorkerUse(Part, frozen=True, kw_only=True):
@@ -284,7 +284,7 @@ class Incident(Body, frozen=True, kw_only=True):
     reason: str
     id: Annotated[Id, means("`backend-1`: the component and a number from 1")] = ""
     tests: Annotated[tuple[Id, ...], means("tasks with an attempt that overlapped it")] = ()
-    rungs: Annotated[tuple[Id, ...], means("recovery steps that were tried, in order")] = ()
+    recovery_steps: Annotated[tuple[Id, ...], means("recovery steps that were tried, in order")] = ()
     bound_seconds: Annotated[float | None, means("the bound of the recovery")] = None
     seconds: Annotated[
         float | None, means("its duration, from the last time the component was known to be healthy")

@@ -80,13 +80,25 @@ class StepDone(Part, frozen=True, kw_only=True):
     section: Section = "steps"
 
 
+class Box(Part, frozen=True):
+    """The place of an element in a picture."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 class Evidence(Part, frozen=True, kw_only=True):
     """A file kept of an attempt, bound by its digest."""
 
     path: Annotated[Id, means("relative to the run's folder")]
     digest: Sha256
     bytes: int
-    kind: Annotated[Id, means("`log`, `screenshot`, `page`, `trace`, `console`, `network`, `download`, …")]
+    kind: Annotated[Id, means("`log`, `screenshot`, `picture`, `page`, `trace`, `console`, `network`, `download`, …")]
+    marks: Annotated[
+        tuple[Box, ...], means("boxes of the elements that the failed step is about, in pixels of the picture")
+    ] = ()
 
 
 class Dropped(Part, frozen=True, kw_only=True):
@@ -113,7 +125,7 @@ class Died(Part, frozen=True, kw_only=True):
 
     part: Annotated[Id, means("`browser` or `server`")]
     reason: str
-    rungs: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
+    recovery_steps: Annotated[tuple[Id, ...], means("steps of recovery that were tried, in order")]
     before: Annotated[bool, means("it was found dead before the test")]
     seconds: Annotated[float, means("until it was back")] = 0.0
 

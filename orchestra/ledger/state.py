@@ -116,7 +116,7 @@ class PastIncident(Part, frozen=True, kw_only=True):
     reason: str
     id: str
     tests: tuple[str, ...]
-    rungs: tuple[str, ...]
+    recovery_steps: tuple[str, ...]
     seconds: float | None
     outcome: str
 
@@ -174,7 +174,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     recoveries: Annotated[tuple[Recovery, ...], means("the latest recovery steps")] = ()
     incident_count: int = 0
     incidents: Annotated[Mapping[str, str], means("reason by component, of those that are open")] = {}
-    outages: Annotated[tuple[PastIncident, ...], means("the latest incidents that are over")] = ()
+    past_incidents: Annotated[tuple[PastIncident, ...], means("the latest incidents that are over")] = ()
     sessions: Annotated[Mapping[str, SessionRow], means("browser session by method")] = {}
     health: Annotated[Mapping[str, ServiceRow], means("last service event by component")] = {}
     gates: Annotated[Mapping[str, GateState], means("result and message by `phase:name`")] = {}
@@ -248,7 +248,7 @@ def state_of(view: View) -> State:
         incidents={
             one.opened.body.component: one.opened.body.reason for one in view.health.outages if one.closed is None
         },
-        outages=tuple(
+        past_incidents=tuple(
             PastIncident(
                 seq=seen.seq,
                 time=seen.time,
@@ -257,7 +257,7 @@ def state_of(view: View) -> State:
                 reason=seen.body.reason,
                 id=seen.body.id,
                 tests=seen.body.tests,
-                rungs=seen.body.rungs,
+                recovery_steps=seen.body.recovery_steps,
                 seconds=seen.body.seconds,
                 outcome=seen.body.outcome,
             )

@@ -188,8 +188,10 @@ def _gate_rows(plan: Plan, view: View) -> Iterator[GateRow]:
 
 def _service_rows(view: View) -> Iterator[ServiceRow]:
     for name, seen in view.health.services.items():
-        rungs = tuple(one.body.action for one in view.health.changes if one.body.component == name and one.body.action)
-        yield ServiceRow(name, seen.body.state, seen.body.url or "", seen.body.reason, rungs)
+        recovery_steps = tuple(
+            one.body.action for one in view.health.changes if one.body.component == name and one.body.action
+        )
+        yield ServiceRow(name, seen.body.state, seen.body.url or "", seen.body.reason, recovery_steps)
 
 
 def _incident(outage: Outage) -> IncidentRow:
@@ -200,7 +202,7 @@ def _incident(outage: Outage) -> IncidentRow:
         reason=body.reason,
         outcome=(body.outcome or "recovered") if outage.closed is not None else "open",
         seconds=body.seconds if outage.closed is not None else None,
-        rungs=body.rungs,
+        recovery_steps=body.recovery_steps,
         tests=body.tests,
         opened=outage.opened.time,
         closed=outage.closed.time if outage.closed is not None else "",

@@ -16,7 +16,10 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class File(Part, frozen=True):
-    """A file of evidence: its kind, its name, its address relative to the page, its size; its path where that is another."""
+    """A file of evidence: its kind, its name, its address relative to the page, its size; its path where that is another.
+
+    `marks` are left, top, width and height of elements in a picture, in its pixels.
+    """
 
     kind: str
     name: str
@@ -25,6 +28,7 @@ class File(Part, frozen=True):
     text: str = ""
     picture: str = ""
     path: str = ""
+    marks: tuple[tuple[int, int, int, int], ...] = ()
 
 
 class Error(Part, frozen=True):

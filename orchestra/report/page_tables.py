@@ -14,7 +14,8 @@ def tables(report: Report) -> Iterator[Table]:
     yield from _method_tables(report)
     if report.services:
         rows = tuple(
-            (one.component, one.state, one.url, ", then ".join(one.rungs), one.reason) for one in report.services
+            (one.component, one.state, one.url, ", then ".join(one.recovery_steps), one.reason)
+            for one in report.services
         )
         yield Table("Servers and tools", ("component", "last state", "address", "recovery", "reason"), rows)
     if report.network:

@@ -134,6 +134,7 @@ def _file(one: Evidence, report: Report, *, served: bool) -> File:
         report.contents.texts.get(one.path, ""),
         picture_address(content) if content else "",
         one.path if served else "",
+        tuple((mark.left, mark.top, mark.width, mark.height) for mark in one.marks),
     )
 
 

@@ -176,7 +176,7 @@ class ServiceRow:
     state: str
     url: str
     reason: str
-    rungs: tuple[str, ...] = ()
+    recovery_steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class IncidentRow:
         reason: what was seen.
         outcome: `recovered`, `failed`, `unresolved`; `open` while it goes on.
         seconds: how long, None while it goes on.
-        rungs: the recovery steps that were tried, in order.
+        recovery_steps: the recovery steps that were tried, in order.
         tests: tasks that it overlapped.
         opened, closed: when; empty while it goes on.
     """
@@ -199,7 +199,7 @@ class IncidentRow:
     reason: str
     outcome: str = "open"
     seconds: float | None = None
-    rungs: tuple[str, ...] = ()
+    recovery_steps: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     opened: str = ""
     closed: str = ""

@@ -25,10 +25,11 @@ from orchestra.report.advice.quicker import Known, advise
 from orchestra.report.advice.waits import Waits
 from orchestra.report.compare.comparison import Comparison, place_of, with_baselines
 from orchestra.report.console.brief import AGENT_VARIABLES, Brief
-from orchestra.report.console.display import Feed, Plain, Screen
+from orchestra.report.console.display import Commands, Feed, Plain, Screen
 from orchestra.report.evidence_text import contents
 from orchestra.report.fold import report
 from orchestra.report.forms import Form, forms_of
+from orchestra.report.github import Github, command, github
 from orchestra.report.rows import Report
 from orchestra.yamltext.places import Places
 
@@ -106,7 +107,9 @@ def _usual(plan: Plan, report: Report, folder: Path, place: str) -> tuple[Compar
     return tuple(with_baselines(one, samples, place, plan.baseline) for one in report.comparisons)
 
 
-def observers(root: Path, plan: Plan, folder: Path, *, brief: bool | None = None) -> Sequence[Observer]:
+def observers(
+    root: Path, plan: Plan, folder: Path, *, brief: bool | None = None, in_job: bool = True
+) -> Sequence[Observer]:
     """Return the observers of a run: the writer of its files, then the console, which names them.
 
     Args:
@@ -114,17 +117,21 @@ def observers(root: Path, plan: Plan, folder: Path, *, brief: bool | None = None
         plan: the suite.
         folder: the run's; of a run that is resumed it holds a ledger already.
         brief: print the short form; None leaves it to the environment.
+        in_job: in GitHub Actions, annotate the job; a detached run prints into a file, and its job may have ended.
 
     Raises:
         LedgerError: that ledger is damaged.
         MachineError: it cannot be read.
         PluginError: a report format cannot be loaded.
     """
-    files = _Files(root, folder, plan)
+    job = github(root, os.environ) if in_job else None
+    files = _Files(root, folder, plan, job)
+    group = command("group", f"Tests of {plan.suite}")
+    commands = Commands([group], ["::endgroup::"], lambda: files.annotations) if job is not None else None
     if for_agent() if brief is None else brief:
-        return (files, Plain(Brief(plan, relative(folder, root), lambda: files.read_on), sys.stderr, None))
+        return (files, Plain(Brief(plan, relative(folder, root), lambda: files.read_on), sys.stderr, None, commands))
     feed = Feed(plan, relative(folder, root), lambda: files.read_on)
-    return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr))
+    return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr, commands=commands))
 
 
 def for_agent() -> bool:
@@ -161,11 +168,12 @@ def _write(root: Path, folder: Path, report: Report, forms: Mapping[str, Form]) 
 class _Files:
     """Writes the files when the run is over."""
 
-    def __init__(self, root: Path, folder: Path, plan: Plan) -> None:
-        self._root, self._folder, self._plan = root, folder, plan
+    def __init__(self, root: Path, folder: Path, plan: Plan, job: Github | None = None) -> None:
+        self._root, self._folder, self._plan, self._job = root, folder, plan, job
         self._forms = forms_of(plan, root)  # a plug-in that cannot be loaded ends the run before it begins
         self._waits = Waits(plan.tests)
         self.read_on: list[str] = []
+        self.annotations: list[str] = []
         self.written: tuple[Path, ...] = ()
         if (folder / LEDGER).exists():
             for event in read(folder / LEDGER):
@@ -186,3 +194,7 @@ class _Files:
         else:
             paths = [relative(path, self._root) for path in self.written] or [relative(self._folder, self._root)]
             self.read_on = [*paths, *faults]
+            if self._job is not None:
+                self.annotations = self._job.annotations(found)
+                fault = self._job.write_summary(found, relative(self._folder, self._root))
+                self.read_on += [fault] if fault else []

@@ -13,7 +13,7 @@ import msgspec
 
 from orchestra.ledger.case import Case
 from orchestra.ledger.event import SessionChanged
-from orchestra.ledger.parts import Died, Dropped, Failure, Finding, Outcome, StepDone, Traffic
+from orchestra.ledger.parts import Box, Died, Dropped, Failure, Finding, Outcome, StepDone, Traffic
 from orchestra.plan import NO_TLS, Method, Test, Tls
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.steps.vocabulary import VERBS
@@ -130,11 +130,13 @@ class EvidenceFile(msgspec.Struct, frozen=True):
         path: relative to the attempt's folder.
         kind: what it is.
         masked: this program wrote it, and took the secrets out before.
+        marks: of a picture, the elements that the failed step is about.
     """
 
     path: str
     kind: str
     masked: bool = False
+    marks: tuple[Box, ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True):

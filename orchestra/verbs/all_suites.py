@@ -23,7 +23,7 @@ from orchestra.runtime import dag, inherited
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
-from orchestra.runtime.servers import shared
+from orchestra.runtime.servers import lending
 from orchestra.runtime.servers.shared import Shared
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.proven import proven_plan
@@ -75,7 +75,7 @@ def run_all(
     suites = {part.plan.suite: (part.plan, _required(part)) for part in parts}
     ended: list[_Ended] = []
     with _signals():
-        services = Shared(project.root, project.root / PLAN_FOLDER / shared.FOLDER, suites, environment)
+        services = Shared(project.root, project.root / PLAN_FOLDER / lending.FOLDER, suites, environment)
         try:
             _announce(services)
             for number, part in enumerate(parts):

@@ -215,7 +215,7 @@ def _words(options: Options) -> list[str]:
 def _heralded(root: Path, plan: Plan, folder: Path, *, brief: bool | None) -> Sequence[Observer]:
     """Return the observers of a detached run; from here on it prints into its folder."""
     herald = Herald(folder)
-    return (herald, *watch.observers(root, plan, folder, brief=brief))
+    return (herald, *watch.observers(root, plan, folder, brief=brief, in_job=False))
 
 
 def _detach(project: Project, plan: Plan, words: Sequence[str]) -> int:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
-from orchestra import draw, resources
+from orchestra import resources
 from orchestra.compiler.build import build
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import EXIT_OK, EXIT_USAGE, MachineError, UsageError
+from orchestra.report.github import command
 from orchestra.verbs import compiling
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.options import project_of, suite_option
@@ -27,18 +28,10 @@ _files = click.argument("files", nargs=-1, type=click.Path())
 
 
 def _github(problem: Diagnostic) -> str:
-    """Return a problem as a workflow command of GitHub Actions, escaped as its runner wants it."""
-
-    def data(text: str) -> str:
-        return draw.visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-    def prop(text: str) -> str:
-        return data(text).replace(":", "%3A").replace(",", "%2C")
-
+    """Return a problem as an annotation of GitHub Actions."""
     place = problem.place
     text = problem.message + (f"\n{problem.hint}" if problem.hint else "")
-    where = f"file={prop(place.file)},line={place.line},col={place.column},title={prop(problem.rule)}"
-    return f"::error {where}::{data(text)}"
+    return command("error", text, file=place.file, line=str(place.line), col=str(place.column), title=problem.rule)
 
 
 def _json(problems: Sequence[Diagnostic]) -> str:

@@ -254,7 +254,7 @@ def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
 def _section(steps: Iterable[Step], method: Method, places: Places) -> Iterator[str]:
     for index, step in enumerate(steps):
         yield f"    {index + 1:>2}  {step.verb:<10} {places.text(step.at)}"
-        calls = mcp_calls(step, method.poll_seconds) if method.driver == "mcp" else ()
+        calls = mcp_calls(step, method.poll_seconds) if method.tool_calls else ()
         for call in calls:
             yield f"        {call.tool} {json.dumps(call.arguments, ensure_ascii=False)}"
         if not calls and (text := playwright_text(step)):

@@ -76,12 +76,40 @@ function why(task, attempt) {
     error.at && h("p", { class: "quiet small mono" }, error.at), error.spec && h("pre", { "aria-label": "Lines of the spec" }, error.spec));
 }
 
+const picture = (file, onload) => h("img", { src: file.picture || file.href, alt: `${file.kind} ${file.name}`, loading: "lazy", onload });
+const linked = (file, ...inside) => h("a", { href: file.picture ? undefined : file.href, target: "_blank", rel: "noreferrer" }, inside);
+
+// Frame the elements of the failed step; the size of a picture is known when it is loaded.
+function mark(image, file, note) {
+  const [width, height] = [image.naturalWidth, image.naturalHeight];
+  const seen = file.marks.filter(([left, top, wide, high]) => left < width && top < height && left + wide > 0 && top + high > 0);
+  note.textContent = seen.length ? "The frame is around what the step is about." : "What the step is about is outside of this picture.";
+  for (const [left, top, wide, high] of seen) {
+    const frame = h("span", { class: "frame" });
+    Object.assign(frame.style, { left: `${100 * left / width}%`, top: `${100 * top / height}%`, width: `${100 * wide / width}%`, height: `${100 * high / height}%` });
+    image.parentElement.append(frame);
+  }
+}
+
+function figure(file) {
+  const note = h("span", { class: "note" });
+  return h("figure", { class: file.marks ? "framed" : "" }, linked(file, picture(file, file.marks && ((event) => mark(event.target, file, note)))),
+    h("figcaption", {}, file.name, " ", note));
+}
+
 function shots(attempt, big) {
-  const files = (attempt.files || []).filter((file) => PICTURES.test(file.name));
+  const files = (attempt.files || []).filter((file) => PICTURES.test(file.name) && file.kind !== "picture");
   if (!files.length) return null;
-  return h("section", { class: "card" }, h("h2", {}, plural(files.length, "picture")), h("div", { class: `shots ${big ? "big" : ""}` }, [...files].reverse().map((file) =>
-    h("figure", {}, h("a", { href: file.picture ? undefined : file.href, target: "_blank", rel: "noreferrer" }, h("img", { src: file.picture || file.href, alt: `${file.kind} ${file.name}`, loading: "lazy" })),
-      h("figcaption", {}, file.name)))));
+  return h("section", { class: "card" }, h("h2", {}, plural(files.length, "picture")), h("div", { class: `shots ${big ? "big" : ""}` }, [...files].reverse().map(figure)));
+}
+
+// A small picture after each step, up to the one that failed.
+function strip(attempt) {
+  const files = (attempt.files || []).filter((file) => file.kind === "picture");
+  if (!files.length) return null;
+  const name = (file) => file.name.replace(/\.\w+$/, "").replace(/^(\w+)-(\d+)-(\w+)$/, (_, section, number, verb) => `${section === "steps" ? "step" : section} ${number} ${verb}`);
+  return h("section", { class: "card wide" }, h("h2", {}, "After each step"), h("div", { class: "strip", tabindex: "0", role: "region", "aria-label": "Pictures after each step" },
+    files.map((file) => h("figure", {}, linked(file, picture(file)), h("figcaption", {}, name(file))))));
 }
 
 function texts(attempt) {
@@ -95,13 +123,18 @@ function texts(attempt) {
 
 function steps(attempt) {
   if (!attempt.steps?.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, plural(attempt.steps.length, "step")), stepList(attempt));
+}
+
+function stepList(attempt) {
+  if (!attempt.steps?.length) return null;
   const most = Math.max(...attempt.steps.map((step) => step[1]), 0.001);
-  return h("section", { class: "card" }, h("h2", {}, plural(attempt.steps.length, "step")), h("ol", { class: "steps" }, attempt.steps.map(([verb, seconds, outcome, calls], number) => {
+  return h("ol", { class: "steps" }, attempt.steps.map(([verb, seconds, outcome, calls], number) => {
     const bar = h("i");
     bar.style.width = `${100 * seconds / most}%`;
     return h("li", { class: outcome === "passed" ? "" : "bad" }, h("span", { class: "no" }, number + 1), h("span", {}, verb, outcome === "passed" ? "" : ` ${outcome}`),
       h("span", { class: "meter", title: calls ? plural(calls, "tool call") : undefined }, bar), h("span", { class: "took" }, duration(seconds)));
-  })));
+  }));
 }
 
 function cases(attempt) {
@@ -115,7 +148,7 @@ function files(attempt) {
   const rest = [...(attempt.findings || []), ...(attempt.dropped || []).map((text) => `dropped: ${text}`)];
   if (!there.length && !rest.length) return null;
   return h("section", { class: "card" }, h("h2", {}, "Files and findings"), h("ul", { class: "files" },
-    there.map((file) => h("li", {}, `${file.kind}: `, h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name), h("span", { class: "quiet small" }, ` ${bytes(file.bytes)}`), traceLink(file))),
+    there.filter((file) => file.kind !== "picture").map((file) => h("li", {}, `${file.kind}: `, h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name), h("span", { class: "quiet small" }, ` ${bytes(file.bytes)}`), traceLink(file))),
     rest.map((text) => h("li", {}, text))));
 }
 
@@ -151,6 +184,17 @@ function around(task) {
     task.degraded?.length > 0 && h("li", {}, `degraded: ${task.degraded.join(", ")}`), task.excused && h("li", {}, `excused: ${task.excused}`), task.incidents?.length > 0 && h("li", {}, `overlapped ${task.incidents.join(", ")}`), task.place && !task.tries?.length && h("li", {}, task.place)]);
 }
 
+// All attempts next to each other: what failed at first, and what was another one later.
+function sideBySide(tries) {
+  return h("div", { class: "columns" }, tries.map((attempt) => {
+    const error = attempt.error;
+    const last = (attempt.files || []).filter((file) => PICTURES.test(file.name) && file.kind !== "picture").pop();
+    return h("section", { class: "card" }, h("h2", {}, `Attempt ${attempt.number} `, badge(attempt.outcome)),
+      h("p", { class: "quiet small" }, [duration(attempt.seconds), stepOf(attempt), attempt.held ? "held: a server was down" : "", ...(attempt.incidents || [])].filter(Boolean).join(" · ")),
+      error && h("p", { class: "message" }, error.message), error && compared(error), last && h("div", { class: "shots big" }, figure(last)), stepList(attempt));
+  }));
+}
+
 function neighbours(task) {
   const bad = run.tasks.filter((one) => BAD.has(one.verdict) || one === task);
   const at = bad.indexOf(task);
@@ -166,15 +210,17 @@ function detail(main, test, method, number) {
     return;
   }
   const tries = task.tries || [];
+  const all = number === "all" && tries.length > 1;
   const attempt = tries.find((one) => String(one.number) === number) || tries[tries.length - 1];
   const tabs = [row.there.length > 1 && h("nav", { class: "tabs", "aria-label": "Methods" }, row.there.map((one) => h("a", { href: address(one), "aria-current": one === task ? "page" : undefined }, one.method, badge(one.verdict)))),
-    tries.length > 1 && h("nav", { class: "tabs", "aria-label": "Attempts" }, tries.map((one) => h("a", { href: address(task, one.number), "aria-current": one === attempt ? "page" : undefined }, `attempt ${one.number}`, badge(one.outcome), one.held ? "held" : "")))];
+    tries.length > 1 && h("nav", { class: "tabs", "aria-label": "Attempts" }, tries.map((one) => h("a", { href: address(task, one.number), "aria-current": one === attempt && !all ? "page" : undefined }, `attempt ${one.number}`, badge(one.outcome), one.held ? "held" : "")),
+    h("a", { href: address(task, "all"), "aria-current": all ? "page" : undefined }, "side by side"))];
   main.replaceChildren(...[
     h("div", { class: "crumbs" }, h("a", { href: "#/" }, "All tests"), h("span", { class: "row" }, neighbours(task))),
     h("section", { class: "card" }, h("h1", {}, `${task.test} ${row.title}`), h("div", { class: "row" }, badge(task.verdict), h("span", { class: "quiet" }, `${task.method}${task.attempts ? ` · ${duration(task.seconds)} · ${plural(task.attempts, "attempt")}` : ""} ${task.mark || ""}`)), around(task),
       h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), copyButton("Copy all of this as text", () => asText(task, attempt)))),
-    why(task, attempt),
-    attempt && h("div", { class: "grid" }, [shots(attempt, true), texts(attempt), steps(attempt), cases(attempt), files(attempt), past(task)]),
+    all ? sideBySide(tries) : why(task, attempt),
+    attempt && !all && h("div", { class: "grid" }, [strip(attempt), shots(attempt, true), texts(attempt), steps(attempt), cases(attempt), files(attempt), past(task)]),
     h("section", { class: "card" }, h("h2", {}, "Run it again"), command(`orchestra run --suite ${run.suite} ${quoted(task.test)} --method ${task.method}`)),
   ].filter(Boolean));
 }

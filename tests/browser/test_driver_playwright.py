@@ -600,8 +600,8 @@ def test_a_page_that_hangs_loses_its_browser_and_the_next_test_has_a_new_one(run
     assert (hung.died, after.died) == ((), ()), "it was ended by us, and did not die"
 
 
-def killed(*rungs, reason="the browser died", before=False):
-    return Died(part="browser", reason=reason, rungs=rungs, before=before)
+def killed(*recovery_steps, reason="the browser died", before=False):
+    return Died(part="browser", reason=reason, recovery_steps=recovery_steps, before=before)
 
 
 def killing(run, monkeypatch, kill, *said):

@@ -87,8 +87,8 @@ def passed(result):
     return result.session
 
 
-def died(part, reason, *rungs, before=False):
-    return Died(part=part, reason=reason, rungs=rungs, before=before)
+def died(part, reason, *recovery_steps, before=False):
+    return Died(part=part, reason=reason, recovery_steps=recovery_steps, before=before)
 
 
 def timeless(parts):
@@ -247,9 +247,9 @@ def test_a_server_that_died_between_two_tests(run):
     run.kill_server()
     session = passed(run(OPEN, HEADING))
     assert session.tabs == 1
-    assert timeless(session.mended) == (died("server", "the MCP server had died", "restart", before=True),)
-    assert session.mended[0].seconds > 0
-    assert passed(run(OPEN, HEADING)).mended == ()
+    assert timeless(session.died) == (died("server", "the MCP server had died", "restart", before=True),)
+    assert session.died[0].seconds > 0
+    assert passed(run(OPEN, HEADING)).died == ()
 
 
 @browser
@@ -262,13 +262,13 @@ def test_a_server_that_does_not_come_back_is_told_as_lost_until_it_does(run, sit
     monkeypatch.setattr(run.driver.session, "_start_server", unfit)
     result = run(OPEN, {"http": {"GET": site.url.replace("/page", "/do/kill")}}, HEADING)
     assert failure(result, "error", "crash").message == "the MCP server does not start: on purpose"
-    [told] = result.session.mended
-    assert (told.part, told.rungs, told.before) == ("server", (), False)
+    [told] = result.session.died
+    assert (told.part, told.recovery_steps, told.before) == ("server", (), False)
     assert result.session.alive["server"] is False
     monkeypatch.undo()
     session = passed(run(OPEN, HEADING))
-    assert timeless(session.mended) == (died("server", "the MCP server had died", "restart", before=True),)
-    assert session.mended[0].seconds > 0
+    assert timeless(session.died) == (died("server", "the MCP server had died", "restart", before=True),)
+    assert session.died[0].seconds > 0
 
 
 @browser
@@ -280,7 +280,7 @@ def test_a_server_killed_in_a_wait_is_replaced_on_the_same_page(run, site):
     assert result.facts["mcp_restarts"] == 1
     assert session.continuity == "restored"
     assert session.reason == "the MCP server died"
-    assert [(one.part, one.before) for one in session.mended] == [("server", False)]
+    assert [(one.part, one.before) for one in session.died] == [("server", False)]
 
 
 KILL_SOON = "() => { setTimeout(() => fetch('/do/kill'), 300); setTimeout(() => later('there'), 1500) }"
@@ -314,7 +314,7 @@ def test_a_server_that_hangs_longer_than_a_step_may_take_is_no_slow_page(run, si
     stop = {"http": {"GET": site.url.replace("/page", "/do/kill")}}
     result = run(OPEN, {"evaluate": "() => later('there')"}, stop, late)
     # The new server may be too slow for the rest of the step: then the run holds the failure, because of this incident.
-    assert [(one.part, one.rungs) for one in result.session.mended] == [("server", ("restart",))]
+    assert [(one.part, one.recovery_steps) for one in result.session.died] == [("server", ("restart",))]
 
 
 @browser
@@ -338,12 +338,12 @@ def test_a_renderer_that_crashes_is_never_a_pass(run, site):
     crashed = run(at("kill"), {"evaluate": KILL_SOON}, gone)
     assert failure(crashed, "error", "crash").message == "the page crashed in this step"
     session = crashed.session
-    assert session.mended == (died("browser", "the page crashed"),)
+    assert session.died == (died("browser", "the page crashed"),)
     assert session.alive == {"browser": False, "server": True}
     before = run.browser_process().pid
     session = passed(run(OPEN, HEADING, press("Plain"), logged("plain;")))
     assert (session.continuity, session.tabs) == ("lost", 1)
-    assert session.mended == (died("browser", "the page had crashed", "page", before=True),)
+    assert session.died == (died("browser", "the page had crashed", "page", before=True),)
     assert run.browser_process().pid == before, "only the page was lost"
     assert passed(run(OPEN, HEADING)).continuity == "kept"
 
@@ -367,7 +367,7 @@ def test_a_browser_that_is_killed_is_never_a_pass(run, site):
     assert told.message == "the browser died in this step"
     session = passed(run(OPEN, HEADING))
     assert session.continuity == "lost"
-    assert [(one.part, one.rungs) for one in session.mended] == [("browser", ("relaunch",))]
+    assert [(one.part, one.recovery_steps) for one in session.died] == [("browser", ("relaunch",))]
     assert session.session != first.session
     assert passed(run(OPEN, HEADING)).continuity == "kept"
 

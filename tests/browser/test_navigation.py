@@ -61,7 +61,7 @@ def test_a_page_that_asks_harms_no_test_after_it(both):
     passed(both(*DIRTY, opened=False))
     _, mcp = passed(both.again()(OTHER, IS_OTHER, opened=False))
     assert mcp.session.continuity == "kept"
-    assert mcp.session.mended == ()
+    assert mcp.session.died == ()
 
 
 @browser

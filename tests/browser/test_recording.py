@@ -20,17 +20,19 @@ health:
   web:
     service: {run: [python, -m, http.server, "${port}", --bind, 127.0.0.1, --directory, web], port_range: 8800-8899}
     ready: {http: {path: /}}
-defaults: {requires: [web], record: [trace, pictures]}
+defaults: {requires: [web], record: [trace, pictures, steps]}
 tests:
   bad:
     steps:
       - goto: "${web.url}/page.html?token=${env.THE_TOKEN}"
       - expect: {role: heading, to: {be: visible}}
-      - expect: {text: nothing of this, within_seconds: 0.2, to: {be: visible}}
+      - expect: {role: heading, within_seconds: 0.2, to: {have_text: nothing of this}}
   good: {steps: [{goto: "${web.url}/page.html"}, {expect: {role: heading, to: {be: visible}}}]}
   off: {evidence: "off", steps: [{goto: "${web.url}/page.html"}, {expect: {text: nowhere, within_seconds: 0.2, to: {be: visible}}}]}
 """
-PAGE = "<!doctype html><title>P</title><h1>Page</h1><script>document.title = location.search</script>"
+HEADING = {"left": 40, "top": 30, "width": 200, "height": 50}
+STYLE = "position: absolute; left: 40px; top: 30px; width: 200px; height: 50px; margin: 0"
+PAGE = f"<!doctype html><title>P</title><h1 style='{STYLE}'>Page</h1><script>document.title = location.search</script>"
 
 
 @pytest.mark.browser
@@ -43,12 +45,20 @@ def test_a_failed_test_keeps_trace_and_pictures_and_others_leave_nothing(project
         for event in project.events("attempt_finished")
     }
     pictures = {("screenshot", f"steps-{name}.png") for name in ("1-goto", "2-expect")}
+    pictures |= {("picture", f"steps-{name}.jpg") for name in ("1-goto", "2-expect")}
     assert kept["cli:bad"] >= {("trace", "trace.zip"), *pictures}
     assert kept["mcp:bad"] >= {("trace", "trace.zip"), *pictures}
+    marks = [
+        one["marks"]
+        for event in project.events("attempt_finished")
+        for one in event["body"]["evidence"]
+        if one["path"].endswith("bad/1/failure.png")
+    ]
+    assert marks == [[HEADING], [HEADING]], "by both methods, and the only heading of the page"
     for task in ("cli:good", "mcp:good", "cli:off", "mcp:off"):
-        assert not {kind for kind, _ in kept[task]} & {"trace", "screenshot"}, task
+        assert not {kind for kind, _ in kept[task]} & {"trace", "screenshot", "picture"}, task
         folder = project.folder / "attempts" / task.replace(":", "/") / "1"
-        assert not [path for path in folder.rglob("*") if path.suffix in {".png", ".zip"}], task
+        assert not [path for path in folder.rglob("*") if path.suffix in {".png", ".jpg", ".zip"}], task
     for method in ("cli", "mcp"):
         with zipfile.ZipFile(project.folder / f"attempts/{method}/bad/1/trace.zip") as trace:
             assert "trace.trace" in trace.namelist()
@@ -60,7 +70,7 @@ def test_a_failed_test_keeps_trace_and_pictures_and_others_leave_nothing(project
 
 
 FILMED = (
-    SPEC.replace("[trace, pictures]", "[video]")
+    SPEC.replace("[trace, pictures, steps]", "[video]")
     .replace("secrets: [THE_TOKEN]\n", "")
     .replace("?token=${env.THE_TOKEN}", "")
 )

@@ -28,6 +28,7 @@ VIEWS = (
     "#/",
     "#/test/B003/cli",
     "#/test/B003/cli/1",
+    "#/test/B003/cli/all",
     "#/test/B002/mcp",
     "#/test/B004/cli",
     "#/timeline",
@@ -160,6 +161,42 @@ def test_a_failure_shows_step_message_both_texts_and_its_picture(watched, everyt
     assert page.url.endswith("#/test/B003/cli/1")
     page.click("nav[aria-label=Methods] >> text=mcp")
     page.wait_for_selector("h1 + .row >> text=mcp")
+
+
+def test_the_element_of_a_failure_is_framed_and_each_step_and_attempt_is_shown(watched, tmp_path):
+    folder = "attempts/cli/B001/1"
+    (tmp_path / folder).mkdir(parents=True)
+    for name in ("failure.png", "steps-1-goto.jpg", "steps-2-click.jpg"):
+        (tmp_path / folder / name).write_bytes(picture(400, 300))
+    marks = [
+        {"left": 100, "top": 30, "width": 200, "height": 60},
+        {"left": 900, "top": 900, "width": 5, "height": 5},
+    ]
+    kept = [samples.evidence(f"{folder}/failure.png", "screenshot") | {"marks": marks}]
+    kept += [samples.evidence(f"{folder}/steps-{name}.jpg", "picture") for name in ("1-goto", "2-click")]
+    made = [
+        samples.run_started(selection=["cli:B001"]),
+        *samples.attempt("cli:B001", 1, "failed", error=samples.failure(), evidence=kept, retry=True),
+        *samples.attempt("cli:B001", 2, "failed", error=samples.failure(message="another reason")),
+        samples.verdict("cli:B001", "failed", attempts=2),
+        samples.run_finished(),
+    ]
+    text = html(samples.reported(samples.PLAN, samples.events(made)), FOLDER)
+    page = watched.open(text, tmp_path, "#/test/B001/cli/1")
+    page.wait_for_selector(".frame")
+    shown = page.locator(".framed img").bounding_box()
+    frame = page.locator(".frame").bounding_box()  # one alone: the other element is below the picture
+    places = ((frame[side] - shown[side]) / shown[size] for side, size in (("x", "width"), ("y", "height")))
+    sizes = (frame[size] / shown[size] for size in ("width", "height"))
+    assert [*places, *sizes] == pytest.approx([0.25, 0.1, 0.5, 0.2], abs=0.01)
+    assert page.locator(".strip figcaption").all_inner_texts() == ["step 1 goto", "step 2 click"]
+    page.click("text=side by side")
+    page.wait_for_selector(".columns .frame")
+    assert page.url.endswith("#/test/B001/cli/all")
+    heads = page.locator(".columns h2").all_inner_texts()
+    assert [head.partition("\n")[0].strip() for head in heads] == ["Attempt 1", "Attempt 2"]
+    messages = page.locator(".columns .message").all_inner_texts()
+    assert messages == ['the heading "Market" is not visible', "another reason"]
 
 
 def test_embedded_pictures_need_no_file(watched, everything, tmp_path):

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from orchestra.plan import Component, Job, RecoveryStep, Service
-from orchestra.runtime.servers.shared import alike, identities
+from orchestra.runtime.servers.lending import identities
+from orchestra.runtime.servers.shared import alike
 from tests.support.project import SuiteProject
 
 SERVER = """

@@ -556,7 +556,7 @@ def test_a_repair_that_does_not_end_in_its_time_is_ended_and_the_next_rung_is_ta
     assert ground.story("backend")[-1] == "backend healthy restart"
 
 
-def test_past_the_ladder_it_has_failed_and_so_has_what_needs_it(ground):
+def test_past_the_last_recovery_step_it_has_failed_and_so_has_what_needs_it(ground):
     backend = ground.service("backend", "dies=0", live=live(), recover=(RETRY,), retries=QUICK)
     frontend = ground.service("frontend", needs=("backend",))
     matrix = ground.matrix(backend, frontend)
@@ -591,7 +591,7 @@ def test_what_was_tried_is_counted(ground):
     assert matrix.row("backend").reason.endswith(" and was not brought back by 2 retries and 1 restart")
 
 
-def test_without_a_ladder_a_death_is_the_end_and_the_mend_is_said(ground):
+def test_without_recovery_steps_a_death_is_the_end_and_the_hint_says_so(ground):
     matrix = ground.matrix(ground.service("backend"))
     (row,) = ground.settle(matrix, "backend")
     os.kill(row.pid, signal.SIGTERM)
@@ -828,7 +828,7 @@ def test_a_look_is_answered_when_a_component_is_well_or_known_not_to_be(ground):
     assert late.is_set()
 
 
-def test_one_that_does_not_come_back_behind_what_it_needs_climbs_its_own_ladder(ground):
+def test_one_that_does_not_come_back_behind_what_it_needs_takes_its_own_recovery_steps(ground):
     """The backend dies; the front end cannot start behind it until its own repair has run."""
     backend = ground.service("backend", live=live(), recover=(RESTART,))
     low, high = free_range(2)

@@ -49,7 +49,7 @@ def test_an_incident_opens_once_counts_its_rungs_and_closes_with_its_outcome():
     assert fold.service(change(action="restart"), 11.0) == []
     fold.began("cli:c", {"backend", "other"})
     [closed] = fold.service(change(state="healthy", action="failover"), 14.0)
-    assert (closed.seconds, closed.outcome, closed.rungs) == (6.0, "recovered", ("restart", "failover"))
+    assert (closed.seconds, closed.outcome, closed.recovery_steps) == (6.0, "recovered", ("restart", "failover"))
     assert closed.tests == ("cli:a", "cli:c")
     assert [fold.ended(task) for task in ("cli:a", "cli:b", "cli:c")] == [("backend-1",), (), ("backend-1",)]
     assert fold.unresolved(20.0) == []
@@ -136,8 +136,8 @@ def test_a_failure_is_held_until_its_components_were_asked_and_not_when_the_run_
     assert (events[-1].outcome, events[-1].seconds) == ("unresolved", 1.0)
 
 
-def gone(reason, *rungs, part="browser", before=False):
-    return Died(part=part, reason=reason, rungs=rungs, before=before)
+def gone(reason, *recovery_steps, part="browser", before=False):
+    return Died(part=part, reason=reason, recovery_steps=recovery_steps, before=before)
 
 
 def session(outcome="passed", *, alive=True, died=()):
@@ -162,7 +162,7 @@ def test_the_browser_of_a_session_is_a_row_whose_death_is_an_incident_until_the_
     told = [(body.component, body.state) for body in events if isinstance(body, ServiceChanged)]
     assert told == [("mcp.browser", "unhealthy"), ("mcp.server", "healthy"), ("mcp.browser", "healthy")]
     opened, closed = [body for body in events if isinstance(body, Incident)]
-    assert (opened.reason, closed.outcome, closed.rungs) == ("the browser died", "recovered", ("relaunch",))
+    assert (opened.reason, closed.outcome, closed.recovery_steps) == ("the browser died", "recovered", ("relaunch",))
     assert outage_figures(made.view(*events))["incidents"] == 1
 
 
@@ -256,7 +256,7 @@ def test_a_test_that_fails_over_a_broken_server_is_repeated_behind_its_recovery(
     )
     assert (second["outcome"], second.get("infra_suspect")) == ("passed", None)
     opened, closed = [one["body"] for one in project.events("incident")]
-    assert (opened["state"], closed["outcome"], closed["rungs"], closed["tests"]) == (
+    assert (opened["state"], closed["outcome"], closed["recovery_steps"], closed["tests"]) == (
         "opened",
         "recovered",
         ["restart"],
@@ -272,7 +272,7 @@ def test_a_test_that_fails_over_a_broken_server_is_repeated_behind_its_recovery(
     assert "## Incidents" in summary
     assert "recovered by restart" in summary
     state = json.loads((project.folder / "state.json").read_text())
-    assert (state["incident_count"], state["incidents"], state["outages"][0]["id"]) == (1, {}, "backend-1")
+    assert (state["incident_count"], state["incidents"], state["past_incidents"][0]["id"]) == (1, {}, "backend-1")
 
 
 def test_a_product_that_fails_over_healthy_servers_has_failed(project):
@@ -327,7 +327,7 @@ def test_a_command_with_the_address_of_a_server_that_moved_is_ended_and_repeated
     assert second["outcome"] == "passed"
 
 
-def test_past_the_ladder_tests_are_blocked_with_the_incident(project):
+def test_past_the_last_recovery_step_tests_are_blocked_with_the_incident(project):
     code = "import pathlib; pathlib.Path('backend/sick').touch()"
     sick = "python, -c, " + json.dumps(code)
     health = backend(recover=f"[{{run: [{sick}]}}, restart]").replace(
@@ -504,7 +504,7 @@ def test_a_browser_and_a_page_of_a_method_without_a_session_are_incidents_of_its
         "playwright:last": (None, 1),
     }
     closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
-    assert [(one["id"], one["outcome"], one["rungs"], one["reason"]) for one in closed] == [
+    assert [(one["id"], one["outcome"], one["recovery_steps"], one["reason"]) for one in closed] == [
         ("playwright.browser-1", "recovered", ["relaunch"], "the browser died"),
         ("playwright.browser-2", "recovered", ["page"], "the page crashed"),
     ]
@@ -519,7 +519,7 @@ def test_a_page_that_crashes_in_a_session_is_an_incident_of_its_browser(project,
     assert done.code == 0, done.err
     assert set(project.verdicts().values()) == {"passed"}, done.err
     closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
-    assert [(one["id"], one["outcome"], one["rungs"], one["tests"]) for one in closed] == [
+    assert [(one["id"], one["outcome"], one["recovery_steps"], one["tests"]) for one in closed] == [
         ("mcp.browser-1", "recovered", ["page"], ["mcp:renderer"]),
     ]
     told = [one["body"]["continuity"] for one in project.events("session")]
@@ -558,7 +558,7 @@ tests:
         "mcp:plain": None,
     }
     closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
-    assert [(one["id"], one["outcome"], one["rungs"]) for one in closed] == [
+    assert [(one["id"], one["outcome"], one["recovery_steps"]) for one in closed] == [
         ("mcp.browser-1", "recovered", ["relaunch"]),
         ("mcp.server-1", "recovered", ["restart"]),
     ]

@@ -118,7 +118,7 @@ FREE_TEXT = {
     "comparison": "reason",
     "service_event": "reason url",
     "gate": "message",
-    "session": "mended.reason reason title url",
+    "session": "died.reason reason title url",
     "resource": "reason",
     "incident": "reason",
     "note": "data message",

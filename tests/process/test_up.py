@@ -368,7 +368,7 @@ def test_a_run_whose_borrowed_server_dies_starts_its_own_and_holds_the_failure(p
     assert done.code == 0, done.err
     assert project.verdicts() == {"cli:a": "passed"}
     [_, closed] = [one["body"] for one in project.events("incident")]
-    assert (closed["outcome"], closed["rungs"]) == ("recovered", ["restart"])
+    assert (closed["outcome"], closed["recovery_steps"]) == ("recovered", ["restart"])
     assert project.run("down").code == 0
 
 

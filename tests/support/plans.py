@@ -22,7 +22,9 @@ from orchestra.plan import (
 from orchestra.steps.vocabulary import Step
 
 CLI = Method("cli", "Playwright", "playwright", command="test_cli_full")
-MCP = Method("mcp", "Playwright over MCP", "mcp", workers=1, single_session=True, command="test_mcp_full")
+MCP = Method(
+    "mcp", "Playwright over MCP", "mcp", workers=1, single_session=True, command="test_mcp_full", tool_calls=True
+)
 SPEED = (SpeedClass("good", "😊", 30.0), SpeedClass("ok", "😐", 60.0), SpeedClass("slow", "😴"))
 
 

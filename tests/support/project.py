@@ -31,7 +31,7 @@ ANY_LOAD = "max_load_percent: 100"
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a user: without what belongs to the run of these tests."""
-    own = {"ORCHESTRA_TREE", "CI", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    own = {"ORCHESTRA_TREE", "CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
     return {**{name: value for name, value in os.environ.items() if name not in own}, **more}
 
 

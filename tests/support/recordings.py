@@ -2,7 +2,8 @@
 
     git worktree add /tmp/then COMMIT && cd /tmp/then && python -m tests.support.recordings FOLDER [NAME...]
 
-A recorded run stays as it was written, whatever later versions write: `test_recorded_runs` reads all of them. Run this with
+A recorded run stays as it was written, whatever later versions write (only `ladder`, `rungs`, `mended` and `outages` of
+plans and ledgers were renamed in all of them, before the first release): `test_recorded_runs` reads all of them. Run this with
 the version whose format is to be kept, and add what it writes under a name of its own. Nothing of the machine that records
 is in the files but its shape: the environment is replaced first.
 """

@@ -252,7 +252,9 @@ def test_a_task_file_that_no_command_line_can_name_is_not_named():
     ],
 )
 def test_the_mcp_command_says_what_is_kept_between_tests(reset, single, words):
-    method = Method("mcp", "MCP", "mcp", command="go", reset=reset, single_session=single, poll_seconds=2.5)
+    method = Method(
+        "mcp", "MCP", "mcp", command="go", reset=reset, single_session=single, poll_seconds=2.5, tool_calls=True
+    )
     text = by_path(plan_samples.small(methods=(method,)))[".claude/commands/go.md"]
     assert f"{words} waits check the page at least every 2.5 seconds." in " ".join(text.split())
 

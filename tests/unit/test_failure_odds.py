@@ -148,11 +148,11 @@ PLAN = Plan(
 
 
 def test_lessons_are_told_with_their_numbers():
-    rungs = {
+    recovery_steps = {
         ("back", "retry"): Record("back", "retry", [4.0] * 4, 0),
         ("back", "restart"): Record("back", "restart", [2.0] * 4, 3),
     }
-    told = policies(PLAN, [Odds("crash", 1, 9, 2, 10, 30.0), Odds("timeout", 7, 1)], rungs)
+    told = policies(PLAN, [Odds("crash", 1, 9, 2, 10, 30.0), Odds("timeout", 7, 1)], recovery_steps)
     lines = [" ".join(line.split()) for line in told.splitlines()]
     assert "crash crash 1 9 2 0.17 0.20 30.0 s" in lines
     assert "timeout timeout 7 1 0 0.80 4.00 -" in lines

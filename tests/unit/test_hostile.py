@@ -69,7 +69,7 @@ def plan_of(*words: str) -> Plan:
         ),
         methods=(
             Method("cli", method, "playwright", command="cli"),
-            Method("mcp", method, "mcp", command="mcp"),
+            Method("mcp", method, "mcp", command="mcp", tool_calls=True),
         ),
         groups=(Group("g", group),),
         components=(

@@ -61,7 +61,7 @@ READERS = {
         "runtime/servers/matrix.py": "recover between",
         "runtime/servers/watching.py": "fail_back cool_down_seconds",
         "runtime/servers/up.py": "ready live",
-        "runtime/servers/keeper.py": "identity",
+        "runtime/servers/lending.py": "identity shared",
     },
     "SpeedClass": {
         "runtime/attempts/verdict.py": "name below_seconds",

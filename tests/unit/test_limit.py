@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,16 @@ def test_what_lies_elsewhere_or_behind_a_link_is_not_touched(tmp_path):
     assert [one.path for one in found.evidence] == ["../other/far.bin", "in/far.bin", "link.bin", "gone.bin"]
     assert (other / "far.bin").stat().st_size == 2000
     assert not (folder / "near.bin").exists()
+
+
+@pytest.mark.parametrize("outcome, kept", [("failed", [2, 3, 4, 5, 6]), ("passed", [])])
+def test_the_last_pictures_of_steps_remain_where_the_attempt_failed(tmp_path, outcome, kept):
+    names = [f"steps-{number}-click.jpg" for number in range(7)]
+    for name in (*names, "trace.zip"):
+        (tmp_path / name).write_bytes(b"x" * 2000)
+    made = Result("cli:a", 1, outcome, 0.1, evidence=tuple(EvidenceFile(name, "picture") for name in names))
+    found = within_limit(made, case(0.001), tmp_path)
+    assert [one.path for one in found.evidence] == [names[number] for number in kept]
 
 
 def test_what_the_limit_dropped_is_not_missing(tmp_path):

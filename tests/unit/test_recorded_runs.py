@@ -115,8 +115,8 @@ def test_the_state_is_the_one_that_the_run_wrote_at_its_end(recorded):
     file.unlink()
     assert cli.run(["status"]) == 0
     again = {name: value for name, value in json.loads(file.read_bytes()).items() if name in live or value}
-    if any(one["outcome"] == "unresolved" and one["seconds"] is None for one in again["outages"]):
-        again["outages"] = live["outages"]  # version 0.1 forgot an incident that a kill had cut off
+    if any(one["outcome"] == "unresolved" and one["seconds"] is None for one in again["past_incidents"]):
+        again["past_incidents"] = live["past_incidents"]  # version 0.1 forgot an incident that a kill had cut off
     again = {name: value for name, value in again.items() if name in live}  # a later version has more
     assert plain(live) == plain(again) or live["seq"] != again["seq"], "only that of a run that was killed is another"
 

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.plan import Backoff, RecoveryStep
+from orchestra.recovery import RECOVERY
 from orchestra.runtime.servers.recovery import Watch, allowed, decide, poll_seconds, step, wait_seconds
 
-KINDS = ("retry", "restart", "run", "port", "failover")
-rungs = st.lists(
-    st.sampled_from(KINDS).map(lambda kind: RecoveryStep(kind, ("x",) if kind == "run" else ())), max_size=6
+KINDS = tuple(RECOVERY)
+recovery_steps = st.lists(
+    st.sampled_from(KINDS).map(lambda kind: RecoveryStep(kind, ("x",) if RECOVERY[kind].command else ())), max_size=6
 )
 backoffs = st.builds(
     Backoff,
@@ -63,7 +64,7 @@ def test_health_never_flips_before_its_threshold(answers, successes, failures):
         healthy = watch.healthy
 
 
-@given(rungs, backoffs, dice)
+@given(recovery_steps, backoffs, dice)
 def test_a_policy_is_climbed_in_order_within_its_budget_and_ends(policy, backoff, rand):
     tried: list[int] = []
     budget = sum(allowed(step, backoff) for step in policy)
@@ -82,7 +83,7 @@ def test_an_empty_policy_is_at_its_end():
     assert decide((), Backoff(), (), 0.5) is None
 
 
-@given(rungs, backoffs, dice)
+@given(recovery_steps, backoffs, dice)
 def test_a_policy_over_a_dead_process_is_the_same_without_its_retries(policy, backoff, rand):
     def kinds(*, dead: bool) -> list[str]:
         tried: list[int] = []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args, get_type_hints
-
 import pytest
 
-from orchestra.plan import ENGINES, RecoveryStep
+from orchestra.compiler import build as compiler
+from orchestra.compiler.emit.files import files
+from orchestra.compiler.provided import Provided
+from orchestra.drivers import DRIVERS, DriverKind
+from orchestra.plan import ENGINES, Plugin
+from orchestra.recovery import RECOVERY
 from orchestra.runtime.browsers import places
-from orchestra.runtime.servers import climb
 from tests.support.paths import ROOT
-
-RECOVERY = get_args(get_type_hints(RecoveryStep)["kind"])
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,28 @@ def test_every_browser_is_in_each_table_of_places(table):
     assert {engine for engine in ENGINES if engine not in vars(places)[table]} == set()
 
 
-def test_every_recovery_step_has_its_words_and_its_row_in_the_docs():
+def test_every_recovery_step_has_its_row_in_the_docs():
     page = (ROOT / "docs/health.md").read_text(encoding="utf-8")
-    assert {kind for kind in RECOVERY if kind not in climb._WORDS} == set()
     assert {kind for kind in RECOVERY if f"| `{kind}` |" not in page and f"| `{{{kind}: " not in page} == set()
+
+
+@pytest.mark.parametrize("keys", [frozenset({"session", "poll_seconds"}), frozenset({"session"}), frozenset()])
+def test_a_driver_of_a_package_is_asked_for_its_properties_and_not_for_its_name(keys, tmp_path, monkeypatch):
+    """Each key that it reads has its effect, each other one is refused, and its command names its tools."""
+    kind = DriverKind("tool", "tools", frozenset({"browser"}), "tool.driver", keys=keys, tool_calls=True)
+    usable = Provided(drivers={**DRIVERS, "tool": kind}, packages=(Plugin("tools", "1.0", drivers=("tool",)),))
+    monkeypatch.setattr(compiler, "provided", lambda *_: (usable, []))
+    (tmp_path / "s.yaml").write_text(
+        "orchestra: 1\nsuite: s\nplugins: [tools]\n"
+        "methods: {t: {driver: tool, command: go, session: {single: true}, poll_seconds: 3}}\n"
+        "tests: {A: {title: a, steps: [{goto: 'http://localhost/'}]}}\n"
+    )
+    built = compiler.build(tmp_path, ["s.yaml"])
+    refused = {problem.message.split('"')[1] for problem in built.diagnostics if problem.rule == "driver-lacks-key"}
+    assert refused == {"session", "poll_seconds"} - keys
+    if not refused:
+        (plan,) = built.plans
+        (method,) = plan.methods
+        assert (method.single_session, method.poll_seconds, method.tool_calls) == (True, 3.0, True)
+        command = next(file for file in files([plan], "s") if file.path == ".claude/commands/go.md").content.decode()
+        assert "All tests share one browser session" in command

@@ -210,7 +210,11 @@ def test_a_gate_that_the_run_settled_without_an_event_has_that_result():
 
 def test_services_show_their_last_state_and_the_rungs_taken():
     (service,) = report(*samples.everything()).services
-    assert (service.state, service.url, service.rungs) == ("healthy", "http://127.0.0.1:8001", ("restart", "failover"))
+    assert (service.state, service.url, service.recovery_steps) == (
+        "healthy",
+        "http://127.0.0.1:8001",
+        ("restart", "failover"),
+    )
 
 
 def test_agreement_counts_outcomes_of_tests_that_ran_by_both():

@@ -26,6 +26,7 @@ from orchestra.compiler.emit.tables import (
     speed_line,
     speed_table,
 )
+from orchestra.drivers import DRIVERS
 from orchestra.errors import UsageError
 from orchestra.outputs import Entry, Index
 from orchestra.plan import Method, Plan, dump
@@ -226,7 +227,7 @@ def _dodo_rows(plan: Plan) -> Iterable[str]:
 # ------------------------------------------------------------------------------------------------------------ commands
 def _command(plan: Plan, method: Method, prefix: str) -> File:
     """Return the slash command of a method; its table is cut to `MOST_COMMAND_LINES` and `MOST_COMMAND_BYTES`."""
-    template = "command_mcp.md.j2" if method.driver == "mcp" else "command_cli.md.j2"
+    template = "command_mcp.md.j2" if method.tool_calls else "command_cli.md.j2"
     flags = _Flags(_Ready(f" --suite {draw.plain_name(plan.suite)}"), _Ready(f" --method {draw.plain_name(method.id)}"))
     tool = _Ready(draw.plain_name(plan.outputs.launcher))
     tests = [test for test in plan.tests if method.id in test.methods]
@@ -238,6 +239,7 @@ def _command(plan: Plan, method: Method, prefix: str) -> File:
             description=f"Run the suite “{title}” by the method {method.id}, follow it, and report what failed and why",
             plan=plan,
             method=method,
+            pages=_Ready("yes" if method.plugin or DRIVERS[method.driver].pages else ""),
             flags=flags,
             tool=tool,
             installed=_Ready("" if "/" in tool else "yes"),

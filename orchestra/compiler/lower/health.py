@@ -9,6 +9,7 @@ from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import ComponentSpec, FailoverSpec, ServiceSpec
 from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, RecoveryStep, Service
 from orchestra.probes.table import probes_of
+from orchestra.recovery import REPAIR
 from orchestra.steps.vocabulary import asks_for_text
 
 # The defaults, which the plan omits.
@@ -18,7 +19,7 @@ _LIVE = Live(_PROBE)
 _SERVICE = Service(())
 _JOB = Job(())
 _BACKOFF = Backoff()
-_STEP = RecoveryStep("run")
+_STEP = RecoveryStep(REPAIR.name)
 _COMPONENT = Component("", "")
 
 
@@ -92,7 +93,7 @@ def _step(step: Any, known: Known) -> RecoveryStep:
     if not isinstance(step, dict):
         return RecoveryStep(step)
     seconds = usual(step.get("timeout_seconds", _STEP.timeout_seconds), _STEP.timeout_seconds)
-    return RecoveryStep("run", texts(step["run"], known), seconds)
+    return RecoveryStep(REPAIR.name, texts(step["run"], known), seconds)
 
 
 def lower_component(
@@ -155,5 +156,6 @@ def lower_component(
         cool_down_seconds=usual(
             component.get("cool_down_seconds", _COMPONENT.cool_down_seconds), _COMPONENT.cool_down_seconds
         ),
+        shared=component.get("shared", False),
         identity=_identity(component, known),
     )

@@ -225,6 +225,7 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known, provided: Provided
     for name, method in methods.items():
         workers = method.get("workers", "auto")
         session = method.get("session", {})
+        kind = provided.drivers[method["driver"]]
         lowered.append(
             Method(
                 id=name,
@@ -238,7 +239,8 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known, provided: Provided
                 command=method.get("command", ""),
                 speed=_classes(method.get("speed", {})),
                 plugin=provided.package_of("driver", method["driver"]),
-                own_pages=provided.drivers[method["driver"]].own_pages,
+                own_pages=kind.own_pages,
+                tool_calls=kind.tool_calls,
             )
         )
     return tuple(lowered)

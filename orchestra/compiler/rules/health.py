@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.spec import BackoffSpec, ComponentSpec
 from orchestra.plan import Backoff, Live, Probe, Ready
 from orchestra.probes.table import probes_of
+from orchestra.recovery import RECOVERY, REPAIR, StepKind
 
 _MANY = 100_000
 """So many retries are not counted out."""
@@ -86,6 +87,44 @@ def identity_place(context: Context) -> Iterator[Problem]:
 
 
 @rule
+def shared_component(context: Context) -> Iterator[Problem]:
+    """A `shared` component cannot be used by another run: it is not started, is renewed between methods, or needs a
+    component that is started and not shared.
+    """
+    rows = dict(_rows(context))
+    for name, row in rows.items():
+        if not row.get("shared"):
+            continue
+        why = hint = ""
+        alone = [need for need in _needed(rows, name) if _started(rows[need]) and not rows[need].get("shared")]
+        if not _started(row):
+            why, hint = "it has neither a service nor a job", "remove shared"
+        elif row.get("between_methods"):
+            why, hint = "it is renewed between methods", "remove shared or between_methods"
+        elif alone:
+            why, hint = f'it needs "{alone[0]}", which is not shared', f'add `shared: true` to "{alone[0]}"'
+        if why:
+            place = context.place(("health", name, "shared"), key=True)
+            yield Problem(place, f'"{name}" cannot be shared: {why}', hint)
+
+
+def _needed(rows: Mapping[str, ComponentSpec], name: str) -> list[str]:
+    """Return all that a component needs, the nearest first."""
+    needed: dict[str, None] = {}
+    ahead = [*rows[name].get("needs", [])]
+    while ahead:
+        need = ahead.pop(0)
+        if need in rows and need not in needed:
+            needed[need] = None
+            ahead += rows[need].get("needs", [])
+    return [*needed]
+
+
+def _started(row: ComponentSpec) -> bool:
+    return bool(row.get("service") or row.get("job"))
+
+
+@rule
 def idle_backoff(context: Context) -> Iterator[Problem]:
     """`retries` of a component have no effect: nothing is started or probed again, or the waits are too long.
 
@@ -113,7 +152,7 @@ def idle_backoff(context: Context) -> Iterator[Problem]:
         elif "ready" in row and first >= within:
             message = f'the first wait of "{name}" is {first:g} seconds, but it must be ready within {within:g}'
             yield Problem(context.place((*path, "initial_seconds")), message, "shorten initial_seconds")
-        elif "job" in row and "retry" not in row.get("recover", []):
+        elif "job" in row and not any(_kind(step).repeats for step in row.get("recover", [])):
             message = f'"{name}" has "retries", but a job runs once'
             yield Problem(context.place(path, key=True), message, "remove retries")
         elif not row.get("service") and "job" not in row and (fitting := _fitting(retries, within)) is not None:
@@ -148,11 +187,12 @@ def missing_failover(context: Context) -> Iterator[Problem]:
     for name, row in _rows(context):
         steps = row.get("recover", [])
         path = ("health", name)
-        if "failover" in steps and "failover" not in row:
-            place = context.place((*path, "recover", steps.index("failover")))
-            message = f'"recover" of "{name}" has the step "failover", but no failover is declared'
+        index = _failover(steps)
+        if index is not None and "failover" not in row:
+            place = context.place((*path, "recover", index))
+            message = f'"recover" of "{name}" has the step "{steps[index]}", but no failover is declared'
             yield Problem(place, message, "declare it: failover: {run: […]}")
-        if "failover" in row and "failover" not in steps:
+        if "failover" in row and index is None:
             message = f'"{name}" declares a failover that "recover" never reaches'
             hint = f"write recover: [{', '.join(_shown(step) for step in [*steps, 'failover'])}]"
             yield Problem(context.place((*path, "failover"), key=True), message, hint)
@@ -176,23 +216,34 @@ def idle_step(context: Context) -> Iterator[Problem]:
     for name, row in _rows(context):
         steps = row.get("recover", [])
         for index, step in enumerate(steps):
-            why = _idle(row, steps.index("failover") if "failover" in steps else len(steps), index, step)
+            why = _idle(row, steps, index)
             if why:
-                word = step if isinstance(step, str) else "run"
+                word = step if isinstance(step, str) else REPAIR.name
                 place = context.place(("health", name, "recover", index))
                 yield Problem(place, f'the recovery step "{word}" of "{name}" {why[0]}', why[1])
 
 
-def _idle(row: ComponentSpec, failover: int, index: int, step: Any) -> tuple[str, str] | None:
+def _kind(step: Any) -> StepKind:
+    """Return the row of a recovery step as a spec writes it: a word, or a mapping with a command."""
+    return RECOVERY[step] if isinstance(step, str) else REPAIR
+
+
+def _failover(steps: Sequence[Any]) -> int | None:
+    """Return the index of the first step that starts the failover."""
+    return next((index for index, step in enumerate(steps) if _kind(step).failover), None)
+
+
+def _idle(row: ComponentSpec, steps: Sequence[Any], index: int) -> tuple[str, str] | None:
     """Return why a recovery step is idle and a hint, or None if it is not."""
     service: Mapping[str, Any] = row.get("service") or {}
-    if index > failover:
-        return 'comes after "failover", which is the last', "put failover at the end, once"
-    if step == "retry" and _backoff(row.get("retries", {}), "max") == 0:
+    kind, last = _kind(steps[index]), _failover(steps)
+    if last is not None and index > last:
+        return f'comes after "{steps[last]}", which is the last', f"put {steps[last]} at the end, once"
+    if kind.repeats and _backoff(row.get("retries", {}), "max") == 0:
         return 'has nothing to do while "retries.max" is 0', "raise it, or remove the step"
-    if step in ("restart", "port", "failover") and not service:
+    if kind.starts and not service:
         return "needs a service, and there is none", "remove it; in a profile, write recover: null"
-    if step == "port" and len(set(service.get("port_range", "").split("-"))) == 1:
+    if kind.moves and len(set(service.get("port_range", "").split("-"))) == 1:
         return "has no other port to try", "give the service a port_range of several ports"
     return None
 
@@ -243,7 +294,7 @@ def idle_renewal(context: Context) -> Iterator[Problem]:
             message = f'"between_methods" of "{name}" has no effect: the method "{parallel}" runs in parallel to others'
             yield Problem(context.place(path, key=True), message, f'remove it, or "parallel" of "{parallel}"')
         for index, step in enumerate(row["between_methods"]):
-            if step == "restart" and "service" not in row and "job" not in row:
+            if _kind(step).starts and "service" not in row and "job" not in row:
                 message = f'"{name}" cannot be restarted: it has neither a service nor a job'
                 yield Problem(
                     context.place((*path, index)),
@@ -258,6 +309,7 @@ RULES = (
     probe_time,
     log_probe,
     identity_place,
+    shared_component,
     idle_backoff,
     missing_failover,
     idle_step,

@@ -8,13 +8,13 @@ from typing import Any
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.spec import TestSpec
+from orchestra.drivers import OWN_KEYS
 from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS
 from orchestra.steps.target import KINDS
 from orchestra.steps.vocabulary import HTTP_METHODS
 from orchestra.yamltext.document import Path
 
-SESSION_KEYS = ("session", "poll_seconds")
 """Keys of a method that only the driver `mcp` reads: the others give each test a page of its own, or none."""
 
 PAGE_KEYS = ("browser", "record", "action_timeout_seconds")
@@ -30,14 +30,14 @@ _REPORT_HINT = f"remove it, or name the report of the command: {', '.join(REPORT
 def driver_lacks_key(context: Context) -> Iterator[Problem]:
     """A method has a key that its driver does not read.
 
-    `session` and `poll_seconds` are for the driver `mcp`. With `playwright` each test has a fresh context of its own.
+    `session` and `poll_seconds` are for drivers whose sessions last over several tests, as those of `mcp` do. With
+    `playwright` each test has a fresh context of its own.
     """
     for name, method in context.spec.get("methods", {}).items():
-        if method["driver"] != "mcp":
-            for key in SESSION_KEYS:
-                if key in method:
-                    message = f'"{key}" has no effect on the method "{name}", whose driver is "{method["driver"]}"'
-                    yield Problem(context.place(("methods", name, key), key=True), message, "remove it")
+        for key in OWN_KEYS:
+            if key in method and key not in context.provided.drivers[method["driver"]].keys:
+                message = f'"{key}" has no effect on the method "{name}", whose driver is "{method["driver"]}"'
+                yield Problem(context.place(("methods", name, key), key=True), message, "remove it")
 
 
 @rule

@@ -36,6 +36,7 @@ from orchestra.plan import (
     Service,
     Test,
 )
+from orchestra.recovery import RECOVERY_WORDS, RENEWAL_WORDS, REPAIR
 
 PLAN: Final = object()
 """In place of a default: that of the plan, for the key of the same mapping and name in `DEFAULTS`."""
@@ -195,8 +196,8 @@ class IdentitySpec(TypedDict, total=False):
     json: Annotated[dict[str, Any], Key("keys of the JSON reply and their values", {"service": "market"}, min_items=1)]
 
 
-RungSpec: TypeAlias = Literal["retry", "restart", "port", "failover"] | RepairSpec
-RenewalSpec: TypeAlias = Literal["restart"] | RepairSpec
+RecoverySpec: TypeAlias = Annotated[str, Key("a recovery step", "restart", choices=RECOVERY_WORDS)] | RepairSpec
+RenewalSpec: TypeAlias = Annotated[str, Key("a renewal", "restart", choices=RENEWAL_WORDS)] | RepairSpec
 
 
 class ComponentSpec(TypedDict, total=False):
@@ -242,7 +243,7 @@ class ComponentSpec(TypedDict, total=False):
         ),
     ]
     recover: Annotated[
-        list[RungSpec],
+        list[RecoverySpec],
         Key("the recovery policy: its steps, in order", ["restart", {"run": ["npm", "install"]}, "failover"]),
     ]
     failover: Annotated[
@@ -258,6 +259,14 @@ class ComponentSpec(TypedDict, total=False):
     ]
     cool_down_seconds: Annotated[
         float, Key("the time on the failover before the primary is tried again", 60, above=0, default=PLAN)
+    ]
+    shared: Annotated[
+        bool,
+        Key(
+            "let the runs of other suites that are in progress use its process; the first of them starts it",
+            True,
+            default=PLAN,
+        ),
     ]
     identity: Annotated[
         Literal["none"] | IdentitySpec,
@@ -369,10 +378,11 @@ class RetrySpec(TypedDict, total=False):
 
 
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
-Recording: TypeAlias = Literal["trace", "pictures", "video"]
+Recording: TypeAlias = Literal["trace", "steps", "pictures", "video"]
 _RECORD = Key(
     "further recordings of the page, saved as `evidence` defines: a `trace` for Playwright's trace viewer,"
-    " `pictures` after each step, a `video` (with Playwright's own ffmpeg: `playwright install ffmpeg`)",
+    " `steps` for a small picture after each step, `pictures` for a whole one, a `video` (with Playwright's own ffmpeg:"
+    " `playwright install ffmpeg`)",
     ["trace"],
 )
 
@@ -784,7 +794,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     ServiceSpec: _of(_SERVICE),
     JobSpec: _of(Job(())),
     BackoffSpec: _of(Backoff()),
-    RepairSpec: _of(RecoveryStep("run")),
+    RepairSpec: _of(RecoveryStep(REPAIR.name)),
     ComponentSpec: _of(Component("", "")),
     ErrorsSpec: _of(Errors()),
     SessionSpec: _of(_METHOD, single="single_session"),

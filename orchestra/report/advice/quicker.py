@@ -121,13 +121,12 @@ def _loads(known: Known) -> Iterator[_Load]:
     for method in known.plan.methods:
         seconds = {row.test: row.seconds for row in known.report.rows if row.method == method.id and row.attempts}
         if seconds:
-            single = method.driver == "mcp" and method.single_session
-            yield _Load(method.id, seconds, before, 1 if single else known.workers or method.workers)
+            yield _Load(method.id, seconds, before, 1 if method.single_session else known.workers or method.workers)
 
 
 def _workers(known: Known) -> Iterator[Advice]:
     """Twice the workers. Any order on m workers ends within work / m + (1 - 1 / m) x longest chain (Graham 1966)."""
-    single = {method.id for method in known.plan.methods if method.driver == "mcp" and method.single_session}
+    single = {method.id for method in known.plan.methods if method.single_session}
     for load in _loads(known):
         held = any(test.resources for test in known.plan.tests if test.id in load.seconds)
         if not load.workers or load.method in single or held:  # the bound knows nothing of resources

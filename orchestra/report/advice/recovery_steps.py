@@ -11,6 +11,7 @@ from orchestra.ledger.event import ServiceChanged
 from orchestra.ledger.life import Seen
 from orchestra.ledger.view import View
 from orchestra.plan import Component
+from orchestra.recovery import RECOVERY
 
 ENOUGH = 3
 """The minimum of tries of a recovery step."""
@@ -86,10 +87,10 @@ def suggestion(component: Component, records: Mapping[tuple[str, str], Record]) 
     step of fewer than `ENOUGH` known tries is unchanged.
     """
     kinds = [step.kind for step in component.recover]
-    own = [kind for kind in dict.fromkeys(kinds) if kind != "failover"]
+    own = [kind for kind in dict.fromkeys(kinds) if not RECOVERY[kind].failover]
     every = [records.get((component.id, kind)) for kind in own]
     known = [record for record in every if record is not None and record.tries >= ENOUGH]
     if len(own) < 2 or len(known) < len(own):
         return ()
     best = [record.step for record in sorted(known, key=lambda record: record.cost)]
-    return () if best == own else (*best, *(["failover"] if "failover" in kinds else []))
+    return () if best == own else (*best, *(kind for kind in dict.fromkeys(kinds) if RECOVERY[kind].failover))

@@ -165,6 +165,8 @@ def _files(evidence: Sequence[Evidence], folder: str) -> str:
     """Return files of evidence by their folder, which most of them share."""
     by_folder: dict[str, list[str]] = {}
     for one in evidence:
+        if one.kind == "picture":  # of each step: the screenshot of the failure is enough here
+            continue
         place, name = posixpath.split(posixpath.normpath(f"{folder}/{one.path}"))
         by_folder.setdefault(place, []).append(name)
     return "; ".join(f"{place}: {', '.join(names)}" for place, names in by_folder.items())

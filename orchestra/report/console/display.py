@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -116,6 +116,14 @@ class Feed:
         return found, list(lines.closing(found, self._read_on(), width))
 
 
+class Commands(NamedTuple):
+    """Commands to a CI that reads the log, around the lines of a run: lines that are written as they are."""
+
+    first: Sequence[str]
+    before_closing: Sequence[str]
+    last: Callable[[], Sequence[str]]
+
+
 class Plain:
     """One line an event, in the order of the ledger.
 
@@ -123,13 +131,23 @@ class Plain:
         feed: what is known of the run.
         out: where to write.
         quiet_seconds: the time without a line after which the running tests are listed; None for never.
+        commands: to the CI that reads `out`.
     """
 
-    def __init__(self, feed: Feed, out: TextIO, quiet_seconds: float | None = QUIET_SECONDS) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        out: TextIO,
+        quiet_seconds: float | None = QUIET_SECONDS,
+        commands: Commands | None = None,
+    ) -> None:
         self._feed = feed
         self._out = out
         self._quiet = quiet_seconds
-        self._queue: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self._commands = commands
+        self._queue: queue.SimpleQueue[tuple[Sequence[str], bool] | None] = queue.SimpleQueue()
+        if commands is not None:
+            self._queue.put((commands.first, True))
         self._thread = threading.Thread(target=self._work, name="console", daemon=True)
         self._thread.start()
 
@@ -137,24 +155,30 @@ class Plain:
         """One event."""
         _, texts = self._feed.take(event, view)
         if texts:
-            self._queue.put(texts)
+            self._queue.put((texts, False))
 
     def close(self, view: View) -> None:
         """Write what is left and the end of the run."""
-        self._queue.put(self._feed.closing(view)[1])
+        closing = self._feed.closing(view)[1]
+        if self._commands is not None:
+            self._queue.put((self._commands.before_closing, True))
+        self._queue.put((closing, False))
+        if self._commands is not None:
+            self._queue.put((self._commands.last(), True))
         self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
         while True:
             try:
-                texts = self._queue.get(timeout=self._quiet)
+                due = self._queue.get(timeout=self._quiet)
             except queue.Empty:
-                texts = [text] if (text := self._feed.running_line()) else []
-            if texts is None:
+                due = ([text] if (text := self._feed.running_line()) else [], False)
+            if due is None:
                 return
+            texts, commands = due
             with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed: the run goes on
-                self._out.write("".join(f"{printed(text)}\n" for text in texts))
+                self._out.write("".join(f"{text if commands else printed(text)}\n" for text in texts))
                 self._out.flush()
 
 

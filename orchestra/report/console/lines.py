@@ -113,8 +113,12 @@ def failure_lines(row: Row, folder: str) -> Iterator[str]:
         return
     for name, text in explained(failure, ("step", "message", "expected", "found", "hint")):
         yield from details(name, text)
+    pictures = [one for one in failure.evidence if one.kind == "picture"]
+    if pictures:
+        yield detail("pictures", f"{len(pictures)} after steps, the last is {place_of_evidence(pictures[-1], folder)}")
     for one in failure.evidence:
-        yield detail(one.kind, place_of_evidence(one, folder))
+        if one.kind != "picture":
+            yield detail(one.kind, place_of_evidence(one, folder))
 
 
 def place_of_evidence(one: Evidence, folder: str) -> str:
@@ -162,8 +166,8 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
     for one in report.incidents:
         yield line("incident", *incident_parts(one))
     for row in report.services:
-        if row.rungs:
-            yield line("recovery", row.component, ", then ".join(row.rungs), f"now {row.state}")
+        if row.recovery_steps:
+            yield line("recovery", row.component, ", then ".join(row.recovery_steps), f"now {row.state}")
     if report.seconds is not None:
         yield line("time", duration(report.seconds))
     yield line("exit", exit_meaning(report))
@@ -226,7 +230,7 @@ def _incident(body: Incident) -> str:
     if body.state == "opened":
         bound = body.bound_seconds
         return line("incident", name, "opened", body.reason, f"recovery within {duration(bound)}" if bound else "")
-    by = f" by {', then '.join(body.rungs)}" if body.rungs else ""
+    by = f" by {', then '.join(body.recovery_steps)}" if body.recovery_steps else ""
     how = f"{body.outcome}{by}" if body.outcome else ""
     after = f"after {duration(body.seconds)}" if body.seconds is not None else ""
     return line("incident", name, "closed", how, after, ", ".join(body.tests))

@@ -208,7 +208,7 @@ def _executed_well(row: Row) -> bool:
 
 def incident_parts(row: IncidentRow) -> tuple[str, ...]:
     """Return an incident in words: its id, how long and how it ended, what it touched, what was seen."""
-    by = f" by {', then '.join(row.rungs)}" if row.rungs else ""
+    by = f" by {', then '.join(row.recovery_steps)}" if row.recovery_steps else ""
     ended = f"{row.outcome}{by}" if row.outcome in {"recovered", "failed"} else row.outcome
     number = len(row.tests)
     touched = f"{number} test{'s' * (number != 1)} overlapped" if number else "no test overlapped"

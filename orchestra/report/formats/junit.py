@@ -101,6 +101,8 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
         ET.SubElement(ET.SubElement(case, again, body), "stackTrace").text = legal(trace(failure))
     output = [f"[[PROPERTY|{name}={draw.one_line(value)}]]" for name, value in _of_test(row)]
     evidence = dict.fromkeys((*(one for failure in row.failures for one in failure.evidence), *row.evidence))
+    shown = [one for one in evidence if one.kind == "screenshot"][-1:]  # GitLab shows the first file alone
+    evidence = dict.fromkeys((*shown, *evidence))
     output += [f"[[ATTACHMENT|{draw.one_line(place_of_evidence(one, folder))}]]" for one in evidence]
     ET.SubElement(case, "system-out").text = "\n".join(output)
     if row.findings:

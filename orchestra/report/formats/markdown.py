@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -30,17 +31,18 @@ _SHORTEST = 0.005
 _CASES = 500
 
 
-def markdown(report: Report, folder: str) -> str:
+def markdown(report: Report, folder: str, *, linked: bool = True) -> str:
     """Return the text of summary.md, which lies in the run's folder: links to evidence are relative to it.
 
     Args:
         report: of the run.
         folder: the run's, relative to the project root, to name it.
+        linked: link to evidence; where the text is read apart from the folder, links lead nowhere, and paths are named.
     """
-    return "\n".join(_lines(report, folder)) + "\n"
+    return "\n".join(_lines(report, folder, _link if linked else partial(_path, folder))) + "\n"
 
 
-def _lines(report: Report, folder: str) -> Iterator[str]:
+def _lines(report: Report, folder: str, link: Callable[[Evidence], str]) -> Iterator[str]:
     yield f"# {_inline(report.title)}"
     yield ""
     yield f"- exit {_inline(exit_meaning(report))}"
@@ -54,7 +56,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
         yield "- the plan was recompiled after this run: titles may be those of the later one"
     yield ""
     yield render_table(report, "markdown")
-    yield from _bad(report)
+    yield from _bad(report, link)
     yield from _remarks(report)
     yield from _cases(report)
     yield from _findings(report)
@@ -70,7 +72,7 @@ def _lines(report: Report, folder: str) -> Iterator[str]:
     yield from _advice(report)
 
 
-def _bad(report: Report) -> Iterator[str]:
+def _bad(report: Report, link: Callable[[Evidence], str]) -> Iterator[str]:
     bad = [row for row in report.rows if row.verdict not in FINE]
     if bad:
         yield from ("", "## What did not pass")
@@ -83,14 +85,14 @@ def _bad(report: Report) -> Iterator[str]:
         if row.failure is None:
             yield from _item("reason", row.reason)
         else:
-            yield from _failure(row.failure)
+            yield from _failure(row.failure, link)
 
 
-def _failure(failure: AttemptFinished) -> Iterator[str]:
+def _failure(failure: AttemptFinished, link: Callable[[Evidence], str]) -> Iterator[str]:
     for name, text in explained(failure, ("step", "message", "expected", "found", "hint")):
         yield from _item(name, text)
     if failure.evidence:
-        yield f"- evidence: {', '.join(map(_link, failure.evidence))}"
+        yield f"- evidence: {', '.join(map(link, failure.evidence))}"
 
 
 def _remarks(report: Report) -> Iterator[str]:
@@ -208,7 +210,10 @@ def _incidents(report: Report) -> Iterator[str]:
 def _services(report: Report) -> Iterator[str]:
     if report.services:
         heads = ("component", "last state", "address", "recovery", "reason")
-        rows = [(row.component, row.state, row.url, ", then ".join(row.rungs), row.reason) for row in report.services]
+        rows = [
+            (row.component, row.state, row.url, ", then ".join(row.recovery_steps), row.reason)
+            for row in report.services
+        ]
         yield from (
             "",
             "## Servers and tools",
@@ -298,6 +303,10 @@ def _inline(text: str) -> str:
 def _item(name: str, text: str) -> Iterator[str]:
     if text:
         yield f"- {name}: {'<br>'.join(draw.markdown(part) for part in draw.visible(text).splitlines())}"
+
+
+def _path(folder: str, one: Evidence) -> str:
+    return draw.code(f"{folder}/{one.path}")
 
 
 def _link(one: Evidence) -> str:

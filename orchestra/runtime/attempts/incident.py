@@ -41,7 +41,7 @@ class Ongoing:
         component: its id.
         reason: what was seen first.
         since: when it was last known to be well, by the monotonic clock.
-        rungs: the recovery steps that were tried, in order.
+        recovery_steps: the recovery steps that were tried, in order.
         tests: tasks with an attempt that overlapped it, each once, in order.
         outcome: empty while it is open; `recovered`, `failed`, or `unresolved` when the run ended before.
     """
@@ -50,7 +50,7 @@ class Ongoing:
     component: str
     reason: str
     since: float
-    rungs: list[str] = field(default_factory=list)
+    recovery_steps: list[str] = field(default_factory=list)
     tests: list[str] = field(default_factory=list)
     outcome: str = ""
 
@@ -100,7 +100,7 @@ class Incidents:
         if change.component != known.component or known.outcome:
             return []
         if change.action:
-            known.rungs.append(change.action)
+            known.recovery_steps.append(change.action)
         if change.state not in {"healthy", "failed"}:
             return []
         known.outcome = "recovered" if change.state == "healthy" else "failed"
@@ -124,8 +124,8 @@ class Incidents:
         if not died.before:
             self._overlap(task, self._running[task], one, anyhow=True)
         bodies = [_opened(one)] if known is None else []
-        if died.rungs:
-            one.rungs += died.rungs
+        if died.recovery_steps:
+            one.recovery_steps += died.recovery_steps
             one.outcome = "recovered"
             bodies.append(_closed(one, now))
         return bodies
@@ -180,7 +180,7 @@ def _opened(one: Ongoing, bound_seconds: float | None = None) -> event.Incident:
         state="opened",
         reason=one.reason,
         tests=tuple(one.tests),
-        rungs=tuple(one.rungs),
+        recovery_steps=tuple(one.recovery_steps),
         bound_seconds=bound_seconds,
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,16 +19,22 @@ from orchestra.runtime.attempt import Result
 MEGABYTE = 1_000_000
 """In bytes."""
 
+SPARED = 5
+"""The last pictures of steps of an attempt that did not pass: they are small, and show how it came to the failure."""
 
-def surplus(sizes: Mapping[str, int], limit: float) -> list[str]:
+
+def surplus(sizes: Mapping[str, int], limit: float, spared: Container[str] = ()) -> list[str]:
     """Return the files to drop so that the rest is within a limit: the largest first, of equal ones the first by name.
 
     Args:
         sizes: in bytes, by path.
         limit: in bytes.
+        spared: what counts and is never dropped.
     """
     total, gone = sum(sizes.values()), list[str]()
     for path in sorted(sizes, key=lambda path: (-sizes[path], path)):
+        if path in spared:
+            continue
         if total <= limit:
             break
         total -= sizes[path]
@@ -50,9 +56,11 @@ def within_limit(result: Result, test: Test, folder: Path) -> Result:
     if not test.evidence_limit_megabytes or not result.evidence:
         return result
     home = folder.resolve()
+    pictures = [one.path for one in result.evidence if one.kind == "picture"]
+    spared = frozenset(pictures[-SPARED:] if result.outcome != "passed" else ())
     sizes = {one.path: size for one in result.evidence if (size := _size(home, one.path)) is not None}
     gone = set[str]()
-    for path in surplus(sizes, test.evidence_limit_megabytes * MEGABYTE):
+    for path in surplus(sizes, test.evidence_limit_megabytes * MEGABYTE, spared):
         try:
             (home / path).unlink()
         except OSError:

@@ -10,6 +10,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from orchestra.ledger.event import AttemptFinished, Repeated
 from orchestra.ledger.parts import Evidence, Failure
 from orchestra.ledger.view import View
@@ -56,8 +58,12 @@ def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | Non
 
 
 def _kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
-    found = (evidence_of(folder, run, one.path, one.kind) for one in result.evidence)
-    return tuple(one for one in found if one is not None)
+    kept = ((one, evidence_of(folder, run, one.path, one.kind)) for one in result.evidence)
+    return tuple(
+        msgspec.structs.replace(bound, marks=one.marks) if one.marks else bound
+        for one, bound in kept
+        if bound is not None
+    )
 
 
 def _plain_file(path: str) -> tuple[str, int] | None:

@@ -225,6 +225,9 @@ class Session(Protocol):
     def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Write a picture `name`.png of the page as it is now; nothing when none is to be had."""
 
+    def step_picture(self, folder: Path, name: str) -> list[EvidenceFile]:
+        """Write a small picture `name`.jpg of the page after a step; nothing when none is to be had."""
+
     def seen(self) -> Seen:
         """Return the events of the page outside the steps, up to now. Raises nothing."""
 

@@ -235,10 +235,14 @@ class _Attempt:
         return None
 
     def _picture(self, name: str) -> None:
-        """Take a screenshot after a step, if the test wants one of each; a failing step has one anyway."""
+        """Take a picture after a step, if the test wants one of each; a failing step has one anyway."""
         test = self._request.test
-        if self._session is not None and "pictures" in test.record and test.evidence != "off":
+        if self._session is None or test.evidence == "off":
+            return
+        if "pictures" in test.record:
             self._pictures += self._session.picture(Path(self._request.folder), name)
+        if "steps" in test.record:
+            self._pictures += self._session.step_picture(Path(self._request.folder), name)
 
     def _step(self, step: Step, deadline: Deadline) -> Effort:
         """Carry out one step; whatever goes wrong is a `StepError`."""

@@ -39,9 +39,8 @@ class Slots:
         clock: Callable[[], float] = time.monotonic,
         load: Callable[[], tuple[float, float]] | None = None,
     ) -> None:
-        single = method.driver == "mcp" and method.single_session
         cores = os.cpu_count() or 1
-        self._fixed = 1 if single else wanted or method.workers
+        self._fixed = 1 if method.single_session else wanted or method.workers
         self._most = max(2, 2 * cores)
         self._now = 1 if method.plugin or DRIVERS[method.driver].pages else cores
         self._clock = clock

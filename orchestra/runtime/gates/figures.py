@@ -108,7 +108,7 @@ def outage_figures(view: View) -> dict[str, int]:
     return {
         "incidents": sum(view.health.numbers.values()),
         "infra_suspect": sum(life.suspects for life in lives),
-        "recoveries": sum(one.action != "fail_back" for one in actions) + sum(len(one.rungs) for one in parts),
+        "recoveries": sum(one.action != "fail_back" for one in actions) + sum(len(one.recovery_steps) for one in parts),
         "degraded": len({one.component for one in actions if one.action == "failover"}),
     }
 

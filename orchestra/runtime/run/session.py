@@ -32,6 +32,7 @@ from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Options, Run, open_run
 from orchestra.runtime.run.repeats import Repeats
 from orchestra.runtime.run.schedule import Schedule
+from orchestra.runtime.run.sharing import Sharing
 from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.matrix import Matrix
 
@@ -81,6 +82,7 @@ class Session:
         numbered = dict(run.view.health.numbers)
         self._outages = outages = Outages(run.recorder.add, numbered=numbered)
         self._reaper = Reaper.start(run.mark)
+        self._sharing = sharing = Sharing(run, lambda: bool(ending.asked or ending.fault))
         self._engine = engine = Local(
             run.environment, root=root, folder=run.folder, mark=run.mark, reaper=self._reaper, masks=run.masks
         )
@@ -99,6 +101,7 @@ class Session:
             numbered=numbered,
             place=run.place,
             tls=plan.tls,
+            lendings=sharing.lendings,
         )
         queue = Queue(plan, selection, {task: last.seconds for task, last in run.last_executions.items()})
         self._overtaken = overtaken = Overtaken(matrix.row, matrix.names)
@@ -213,7 +216,9 @@ class Session:
         ends = (
             self._settle,
             self._sampler.close,
+            self._sharing.settle,
             self._matrix.close,
+            self._sharing.close,
             self._outages.close,
             self._engine.close,
             self._reaper.close,

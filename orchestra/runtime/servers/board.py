@@ -86,6 +86,7 @@ class Board:
         if state == "healthy":
             member.incident = ""
         row = self._rows[name] = member.row(state, trouble or Trouble(""))
+        member.offer(row)
         bound, ago = None, 0.0
         if state == "starting":
             bound = once_bound_seconds(member.component)

@@ -11,20 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from orchestra.errors import OrchestraError
 from orchestra.plan import Component
+from orchestra.recovery import RECOVERY
 from orchestra.runtime.servers.ask import ask
 from orchestra.runtime.servers.board import Board
 from orchestra.runtime.servers.member import Member
 from orchestra.runtime.servers.recovery import Action, decide
 from orchestra.runtime.servers.row import Trouble
 from orchestra.runtime.servers.start import come_up, repair
-
-_WORDS = {
-    "retry": ("retry", "retries"),
-    "restart": ("restart", "restarts"),
-    "run": ("repair", "repairs"),
-    "port": ("move to another port", "moves to another port"),
-    "failover": ("failover", "failovers"),
-}
 
 
 class Climb:
@@ -73,17 +66,17 @@ class Climb:
 
     async def _act(self, member: Member, action: Action, aside: Sequence[str]) -> Trouble | None:
         """Take one step of the recovery; None when the component is healthy after it."""
-        if action.kind == "retry":
-            return await _answers(member)
-        if action.kind == "run":
-            return await repaired(member, action.run, action.timeout_seconds, "a repair") or await _answers(member)
+        kind = RECOVERY[action.kind]
+        if not kind.starts:
+            lost = await repaired(member, action.run, action.timeout_seconds, "a repair") if kind.command else None
+            return lost or await _answers(member)
         for other in reversed(aside):
             await self._board.members[other].go_down()
         had = member.port
-        if action.kind == "failover":
+        if kind.failover:
             await member.go_down()
             member.fail_over()
-        but = {had: f"port {had} was given up"} if action.kind == "port" and had is not None else {}
+        but = {had: f"port {had} was given up"} if kind.moves and had is not None else {}
         return await come_up(member, but=but)
 
     async def take_back(self, name: str) -> Trouble | None:
@@ -175,6 +168,6 @@ def _counted(kinds: Sequence[str]) -> str:
     """Return the number of attempts of each kind of step, in the order of their first: `5 retries and 1 restart`."""
     parts = []
     for kind, count in Counter(kinds).items():
-        one, many = _WORDS[kind]
-        parts.append(f"{count} {one if count == 1 else many}")
+        noun = RECOVERY[kind].one if count == 1 else RECOVERY[kind].many
+        parts.append(f"{count} {noun}")
     return " and ".join(parts)

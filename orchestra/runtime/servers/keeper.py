@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError
 from orchestra.ledger.lock import Holder, Lock
@@ -154,32 +153,8 @@ def row_of(matrix: Matrix, name: str, build: str, since: float, generation: int 
         since: when that digest was taken, seconds of the epoch.
         generation: of the wish that was last carried out.
     """
-    row = matrix.row(name)
-    return UpRow(
-        state=row.state,
-        reason=row.reason,
-        hint=row.hint,
-        pid=row.pid,
-        port=row.port,
-        url=row.url,
-        attempts=row.attempts,
-        seconds=row.seconds,
-        degraded=row.degraded,
-        identity=row.identity,
-        begun=_begun(row.pid),
-        mark=matrix.mark_of(name),
-        bound=dict(matrix.bound(name)),
-        build=build,
-        since=since,
-        generation=generation,
-    )
-
-
-def _begun(pid: int | None) -> float:
-    try:
-        return float(psutil.Process(pid).create_time()) if pid is not None else 0.0
-    except psutil.Error:
-        return 0.0
+    row = up.row_of(matrix.row(name), matrix.bound(name), matrix.mark_of(name))
+    return msgspec.structs.replace(row, build=build, since=since, generation=generation)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -23,6 +23,7 @@ from types import MappingProxyType
 
 from orchestra.ledger.event import ServiceChanged
 from orchestra.plan import NO_TLS, Component, Tls, closure
+from orchestra.recovery import RECOVERY
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
 from orchestra.runtime.processes.process import end_tree
@@ -30,6 +31,7 @@ from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.ask import still_ready
 from orchestra.runtime.servers.board import Board
 from orchestra.runtime.servers.climb import Climb, repaired
+from orchestra.runtime.servers.lending import Lending
 from orchestra.runtime.servers.loop import Loop
 from orchestra.runtime.servers.member import Member
 from orchestra.runtime.servers.port import locks_folder
@@ -69,6 +71,7 @@ class Matrix:
         numbered: how many incidents the ids of a component count already, from earlier segments of the run.
         place: where a JSON pointer is in the spec, for people.
         tls: how probes check certificates.
+        lendings: of the components that are shared with other runs.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Matrix:
         numbered: Mapping[str, int] = MappingProxyType({}),
         place: Callable[[str], str] = lambda _: "",
         tls: Tls = NO_TLS,
+        lendings: Mapping[str, Lending] = MappingProxyType({}),
     ) -> None:
         self._ground = Ground(root, folder, mark, env, masks, reaper, clock, sleep, rand, place)
         self._components = tuple(components)
@@ -108,6 +112,7 @@ class Matrix:
                 starting=lambda member, why: self._board.publish(member.component.id, "starting", Trouble(why)),
                 lent=lent.get(component.id),
                 starts=starts,
+                lending=lendings.get(component.id),
             )
             for component in components
         }
@@ -296,7 +301,7 @@ class Matrix:
     async def _renew(self, name: str) -> None:
         member = self._members[name]
         for step in member.component.between:
-            if step.kind == "restart":
+            if RECOVERY[step.kind].starts:
                 await self._stop([name])
                 continue
             lost = await repaired(member, step.run, step.timeout_seconds, "a command between methods")

@@ -20,6 +20,7 @@ from orchestra.probes.reply import short
 from orchestra.runtime.processes.ends import end_of, exit_of
 from orchestra.runtime.processes.process import alive
 from orchestra.runtime.servers import identity, up
+from orchestra.runtime.servers.lending import Lending
 from orchestra.runtime.servers.probe import Prober
 from orchestra.runtime.servers.row import Row, State, Trouble
 from orchestra.runtime.servers.service import Ground, Journal, Running, release, stop
@@ -45,6 +46,7 @@ class Member:
         starting: called when a start begins, with the reason.
         lent: what `orchestra up` keeps of it, to be used without a start.
         starts: whether it may be started; else what is lent is all that there is.
+        lending: its sharing with other runs; None where it is not shared.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Member:
         starting: Callable[[Member, str], None],
         lent: UpRow | None = None,
         starts: bool = True,
+        lending: Lending | None = None,
     ) -> None:
         self.component = component
         self.service = component.service
@@ -76,6 +79,7 @@ class Member:
         self.standing: UpRow | None = None
         self.lent = lent
         self.may_start = starts
+        self.lending = lending
         self.sockets: frozenset[int] = frozenset()
         self.ground = ground
         self.prober = prober
@@ -110,6 +114,16 @@ class Member:
             latency_seconds=self.latency,
             incident=self.incident if state != "healthy" else "",
         )
+
+    def offer(self, row: Row) -> None:
+        """Let other runs use a shared component while it is healthy and was started here."""
+        if self.lending is None:
+            return
+        if row.state == "healthy" and self.standing is None and not row.degraded:
+            mark = self.running.process.mark if self.running is not None else ""
+            self.lending.lend(up.row_of(row, self.bound, mark))
+        else:
+            self.lending.withdraw()
 
     @property
     def host(self) -> str:
@@ -253,6 +267,8 @@ class Member:
         A process that `orchestra up` keeps is no longer used, and stays up.
         """
         self.standing = None
+        if self.lending is not None:
+            self.lending.give_back()
         running = self.running
         if running is None:
             return 0

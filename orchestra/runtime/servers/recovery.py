@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestra.plan import Backoff, Component, RecoveryStep, Service
+from orchestra.recovery import RECOVERY
 
 _END_SECONDS = 5.0
 _SETTLED_SECONDS = 1.0
@@ -71,8 +72,8 @@ class Action:
 
     Attributes:
         index: that of its step in the recovery policy.
-        kind: `retry`, `restart`, `run`, `port` or `failover`.
-        run: the repair command of a step of kind `run`.
+        kind: a row of `orchestra.recovery`.
+        run: the command of a step that has one.
         timeout_seconds: what the repair may take.
         attempt: the try of this step, from 1.
         wait_seconds: to wait before it.
@@ -90,7 +91,7 @@ def allowed(step: RecoveryStep, backoff: Backoff) -> int:
     """Return the number of tries of a recovery step in one incident. A start has its own tries, so the steps that start
     have one.
     """
-    return backoff.max if step.kind == "retry" else 1
+    return backoff.max if RECOVERY[step.kind].repeats else 1
 
 
 def decide(
@@ -100,16 +101,17 @@ def decide(
 
     Args:
         policy: the component's recovery steps, in order.
-        backoff: waits of the step `retry`.
+        backoff: waits of a step that repeats.
         tried: the index of the step of each action so far; all of them failed.
         rand: a number from 0 to 1, for the spread of the wait.
-        dead: its process has ended, so that to ask once more cannot help: `retry` is passed over.
+        dead: its process has ended, so that to ask once more cannot help: a step that repeats is passed over.
     """
     first = max(tried, default=0)
     for index in range(first, len(policy)):
         step, done = policy[index], tried.count(index)
-        if done < allowed(step, backoff) and not (dead and step.kind == "retry"):
-            wait = wait_seconds(backoff, done + 1, rand) if step.kind == "retry" else 0.0
+        repeats = RECOVERY[step.kind].repeats
+        if done < allowed(step, backoff) and not (dead and repeats):
+            wait = wait_seconds(backoff, done + 1, rand) if repeats else 0.0
             return Action(index, step.kind, step.run, step.timeout_seconds, done + 1, wait)
     return None
 
@@ -129,20 +131,21 @@ def once_bound_seconds(component: Component) -> float:
 
 def start_bound_seconds(component: Component) -> float:
     """Return how long a component takes at most to come up or to be given up: every start, every wait, every port of
-    its range, and the wait for a port of another run.
+    its range, and the wait for a port or a shared component of another run.
 
     A start lasts `within_seconds`; one that dies is tried `retries.max` times more, and a port with another listener is
     skipped. The former process has its grace, and five seconds for KILL.
     """
     within = once_bound_seconds(component)
+    shared = within if component.shared else 0.0
     if component.job is not None:
-        return within + _END_SECONDS
+        return shared + within + _END_SECONDS
     if component.service is None:
         return within
     service = component.service
     low, high = service.ports or (0, 0)
     starts = component.retries.max + 1 + (high - low)
-    waits = waits_seconds(component.retries) + service.port_wait_seconds
+    waits = shared + waits_seconds(component.retries) + service.port_wait_seconds
     return starts * (within + _grace(service)) + waits
 
 
@@ -156,7 +159,7 @@ def bound_seconds(component: Component, dependents: Sequence[Component] = (), *,
     Args:
         component: with its recovery policy.
         dependents: what is put aside; their own starts come after, each with its own bound.
-        dead: its process has ended: `retry` is passed over.
+        dead: its process has ended: a step that repeats is passed over.
     """
     asked = max(
         (one.probe.timeout_seconds for one in (component.live, component.ready) if one is not None), default=0.0
@@ -164,12 +167,10 @@ def bound_seconds(component: Component, dependents: Sequence[Component] = (), *,
     ends = sum(_grace(one.service) for one in dependents if one.service is not None)
     total = 0.0
     for step in component.recover:
-        if step.kind == "retry":
-            if dead:
-                continue
-            total += waits_seconds(component.retries) + component.retries.max * asked
-        elif step.kind == "run":
-            total += step.timeout_seconds + _END_SECONDS + asked
-        else:
-            total += ends + start_bound_seconds(component)
+        kind = RECOVERY[step.kind]
+        if kind.repeats and dead:
+            continue
+        total += waits_seconds(component.retries) if kind.repeats else 0.0
+        total += step.timeout_seconds + _END_SECONDS if kind.command else 0.0
+        total += ends + start_bound_seconds(component) if kind.starts else asked * allowed(step, component.retries)
     return total

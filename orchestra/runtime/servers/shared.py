@@ -6,7 +6,6 @@ all that they need. A shared row is lent to each run as one that is up: a run th
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
@@ -16,36 +15,17 @@ from pathlib import Path
 
 import msgspec
 
-from orchestra import plan as plans
 from orchestra.plan import NO_TLS, Component, Plan, closure
 from orchestra.runtime.build import build_of
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.keeper import row_of
+from orchestra.runtime.servers.lending import identities
 from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.survey import SETTLED
 from orchestra.runtime.servers.up import UpRow
 
-FOLDER = "shared"
 BY = "`run --all-suites`"
-
-
-def identities(components: Sequence[Component]) -> dict[str, str]:
-    """Return by row what its process is made of; rows that no two suites can share are left out.
-
-    A row that is renewed between methods belongs to its run, and so does whatever needs one.
-
-    Args:
-        components: a health matrix in the order of the plan, in which needs come first.
-    """
-    found: dict[str, str] = {}
-    for one in components:
-        if one.between or not all(need in found for need in one.needs):
-            continue
-        process = [one.service, one.job, one.url, one.ready, one.identity, one.failover]
-        text = plans.encode([process, {need: found[need] for need in one.needs}])
-        found[one.id] = hashlib.sha256(text).hexdigest()
-    return found
 
 
 def alike(suites: Iterable[Sequence[Component]]) -> frozenset[str]:

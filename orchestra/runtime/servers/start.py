@@ -7,20 +7,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+import msgspec
+
 from orchestra.errors import OrchestraError
 from orchestra.names import expand
 from orchestra.plan import Job, Service
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.ask import Died, ready_as_kept, until_ready
+from orchestra.runtime.servers.lending import Lending
 from orchestra.runtime.servers.member import Member
 from orchestra.runtime.servers.port import Port, Taken, busy, reserve
-from orchestra.runtime.servers.recovery import wait_seconds
+from orchestra.runtime.servers.recovery import once_bound_seconds, wait_seconds
 from orchestra.runtime.servers.row import Trouble
 from orchestra.runtime.servers.service import ending, finish, start, stop
 from orchestra.runtime.servers.up import UpRow
 
 _PORT_SECONDS = 0.2
 """Between two looks whether a port is free."""
+
+_SHARE_SECONDS = 0.1
+"""Between two looks whether another run lends its component."""
 
 
 async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({})) -> Trouble | None:
@@ -38,6 +44,10 @@ async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({
             if trouble is None or not member.may_start:
                 return trouble
             why = f"the servers of {lent.by} are not used: {trouble.reason}"
+        if member.lending is not None and member.may_start:
+            used, trouble = await _use_shared(member, member.lending)
+            if used or trouble is not None:
+                return trouble
         if member.component.job is not None:
             return await _job(member, member.component.job, why)
         if member.service is not None:
@@ -45,6 +55,31 @@ async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({
         return await _elsewhere(member)
     except OrchestraError as error:
         return Trouble(f"cannot be started: {error.message}", error.hint)
+
+
+async def _use_shared(member: Member, lending: Lending) -> tuple[bool, Trouble | None]:
+    """Use the component of another run that shares it, once it is healthy there.
+
+    Returns:
+        Whether it is used, and why it can be neither used nor started. False and None: it is ours to start.
+    """
+    end = member.ground.clock() + once_bound_seconds(member.component)
+    waits = False
+    while (owner := lending.own()) is not None:
+        row = lending.borrow()
+        if row is not None:
+            trouble = await _use_kept(member, msgspec.structs.replace(row, by=f"run {owner.run}"))
+            if trouble is None:
+                return True, None
+            lending.give_back()
+        if member.ground.clock() >= end:
+            hint = "`orchestra health` of that suite shows why; without `shared` each run starts its own"
+            return False, Trouble(f"is shared with run {owner.run}, where it did not become healthy in time", hint)
+        if not waits:
+            waits = True
+            member.starting(member, f"waits for run {owner.run}, which shares it")
+        await member.ground.sleep(_SHARE_SECONDS)
+    return False, None
 
 
 async def _use_kept(member: Member, lent: UpRow) -> Trouble | None:

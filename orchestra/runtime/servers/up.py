@@ -24,6 +24,7 @@ from orchestra.ledger.lock import holder_of
 from orchestra.plan import Component
 from orchestra.probes.table import PROBES
 from orchestra.runtime.processes.process import alive, tree
+from orchestra.runtime.servers.row import Row
 
 FORMAT = 1
 RECORD, LOCK, WANTED, FOLDER = "up.json", "up.lock", "up.wanted.json", "up"
@@ -151,6 +152,38 @@ def variables(root: Path, components: Sequence[Component], environment: Mapping[
     return {
         name: owner.mac(key, f"{mark} {name}={environment[name]!r}") for name in sorted(named) if name in environment
     }
+
+
+def row_of(row: Row, bound: Mapping[str, str], mark: str) -> UpRow:
+    """Return a row of a health matrix as it is lent to runs.
+
+    Args:
+        row: of the matrix.
+        bound: the names that it binds.
+        mark: the tree mark of its process; empty when it has none.
+    """
+    return UpRow(
+        state=row.state,
+        reason=row.reason,
+        hint=row.hint,
+        pid=row.pid,
+        port=row.port,
+        url=row.url,
+        attempts=row.attempts,
+        seconds=row.seconds,
+        degraded=row.degraded,
+        identity=row.identity,
+        begun=_begun(row.pid),
+        mark=mark,
+        bound=dict(bound),
+    )
+
+
+def _begun(pid: int | None) -> float:
+    try:
+        return float(psutil.Process(pid).create_time()) if pid is not None else 0.0
+    except psutil.Error:
+        return 0.0
 
 
 def lives(row: UpRow) -> bool:

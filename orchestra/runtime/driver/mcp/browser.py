@@ -296,10 +296,10 @@ class SharedBrowser:
         with suppress(Error):
             await self.page.wait_for_function(FONTS_LOADED, timeout=FONTS_SECONDS * 1000)
 
-    async def picture(self, path: Path, seconds: float) -> None:
+    async def picture(self, path: Path, options: Mapping[str, Any], seconds: float) -> None:
         """Take a picture of the page by our own connection, which leaves its carets as they are."""
         await self.fonts()
-        await self.page.screenshot(path=path, scale="css", caret="initial", timeout=seconds * 1000)
+        await self.page.screenshot(path=path, timeout=seconds * 1000, **options)
 
     @property
     def styles(self) -> int:

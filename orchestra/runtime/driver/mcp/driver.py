@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import EvidenceFile, Request
@@ -36,8 +37,10 @@ from orchestra.runtime.driver.mcp.send import Sender, Tally
 from orchestra.runtime.driver.mcp.session import McpSession
 from orchestra.runtime.driver.mcp.verbs import VERBS
 from orchestra.runtime.driver.page_text import keep_page_text
+from orchestra.runtime.driver.picture import SMALL, WHOLE
 from orchestra.runtime.driver.watch import COUNTS
 from orchestra.runtime.unicode import well_formed
+from orchestra.steps.target import Target
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 
 PICTURE_SECONDS = 5.0
@@ -95,6 +98,7 @@ class McpAttempt:
         self._settled = self._hangs = False
         self._end = float("inf")
         self._masks = session.masks
+        self._subject: Target | None = None
 
     def bound(self, seconds: float) -> None:
         """Let no call take longer than this from now on."""
@@ -159,6 +163,7 @@ class McpAttempt:
             return self._do(job)
         except StepError as failed:
             failed.effort = self._sender.tally.effort()
+            self._subject = job.step.target
             if self._session.fit():
                 self._page.explain(job, failed)
             raise
@@ -265,9 +270,16 @@ class McpAttempt:
 
     def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Take a picture of the page as it is now, by the browser that is ours; nothing when none is to be had."""
+        return self._picture(folder / f"{name}.png", "screenshot", WHOLE)
+
+    def step_picture(self, folder: Path, name: str) -> list[EvidenceFile]:
+        """Take a small picture of the page after a step; nothing when none is to be had."""
+        return self._picture(folder / f"{name}.jpg", "picture", SMALL)
+
+    def _picture(self, file: Path, kind: str, options: Mapping[str, Any]) -> list[EvidenceFile]:
         with suppress(Error, TimeoutError, OSError):
-            self._session.picture(folder / f"{name}.png", PICTURE_SECONDS)
-            return [EvidenceFile(f"{name}.png", "screenshot")]
+            self._session.picture(file, options, PICTURE_SECONDS)
+            return [EvidenceFile(file.name, kind)]
         return []
 
     def film(self, file: Path) -> str:
@@ -286,6 +298,8 @@ class McpAttempt:
 
     def _shown(self, folder: Path, name: str) -> list[EvidenceFile]:
         kept = self.picture(folder, name)
+        if kept and self._subject is not None:
+            kept = [msgspec.structs.replace(kept[0], marks=self._page.boxes(self._subject))]
         kept += keep_page_text(folder, self._page.text(PICTURE_SECONDS), self._masks.text) if kept else []
         said = (
             ("console.log", "console", "browser_console_messages", {"level": "debug", "all": True}),

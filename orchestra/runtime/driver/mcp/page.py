@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from playwright.async_api import Dialog, Error
 
+from orchestra.ledger.parts import Box
 from orchestra.runtime.driver.contract import Job, StepError
 from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.downloading import Guard
@@ -27,6 +28,7 @@ from orchestra.runtime.driver.nearby import (
     nearest,
 )
 from orchestra.runtime.driver.page_text import MODE
+from orchestra.runtime.driver.picture import MARK_SECONDS, MOST_MARKS, boxes
 from orchestra.steps.target import Target
 
 LoadState = Literal["load", "domcontentloaded", "complete"]
@@ -140,6 +142,17 @@ class PageView:
         else:
             near = nearest(target, named(await body_of(page, target).aria_snapshot()))
             add_near(failed, [one.text() for one in near])
+
+    def boxes(self, target: Target) -> tuple[Box, ...]:
+        """Return where the elements of a target are now."""
+        with suppress(Error, TimeoutError):
+            places: tuple[Box, ...] = self._run(self._boxes(target), MARK_SECONDS)
+            return places
+        return ()
+
+    async def _boxes(self, target: Target) -> tuple[Box, ...]:
+        elements = await locate(self._browser.page, target).element_handles()
+        return boxes([await element.bounding_box() for element in elements[:MOST_MARKS]])
 
     def text(self, seconds: float) -> str:
         """Return the page as text; nothing when it gives none in time."""

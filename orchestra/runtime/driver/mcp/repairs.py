@@ -36,14 +36,18 @@ class Repairs:
         self.reasons.append(reason)
         self.continuity = "lost"
 
-    def came_back(self, part: Part, reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> None:
+    def came_back(
+        self, part: Part, reason: str, *recovery_steps: str, before: bool = False, seconds: float = 0.0
+    ) -> None:
         """Note that a part died: an incident of its row.
 
         Args:
             part: that died.
             reason: why it counts as dead.
-            rungs: the steps that brought it back; none when it is not there yet.
+            recovery_steps: the steps that brought it back; none when it is not there yet.
             before: it died before the test, not in it.
             seconds: until it was back.
         """
-        self.died.append(Died(part=part, reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3)))
+        self.died.append(
+            Died(part=part, reason=reason, recovery_steps=recovery_steps, before=before, seconds=round(seconds, 3))
+        )

@@ -322,10 +322,10 @@ class McpSession:
         finally:
             self.browser.watch.own.pictured()
 
-    def picture(self, path: Path, seconds: float) -> None:
-        """Take a picture of the page. Raises as `film`."""
+    def picture(self, path: Path, options: Mapping[str, Any], seconds: float) -> None:
+        """Take a picture of the page with these options of Playwright. Raises as `film`."""
         with self.picturing():
-            self._run(self.browser.picture(path, seconds), seconds + FONTS_SECONDS)
+            self._run(self.browser.picture(path, options, seconds), seconds + FONTS_SECONDS)
 
     def trace_end(self, file: Path | None) -> bool:
         """End the trace of the page, into a file or into nothing; whether there was one. Raises as `film`."""
@@ -378,7 +378,7 @@ class McpSession:
         gone = "the browser died" if lost else "the page crashed" if self.browser.watch.crashed else ""
         died = [*self._repairs.died]
         if gone and self._kind is not None:  # the next test restarts it; this one reports it, because it met it
-            died.append(Died(part="browser", reason=gone, rungs=(), before=False))
+            died.append(Died(part="browser", reason=gone, recovery_steps=(), before=False))
         state = SessionChanged(
             method=request.method.id,
             session=self.id,
@@ -390,11 +390,11 @@ class McpSession:
             tabs=0,
             reason="; ".join(self._repairs.reasons),
             alive={"browser": not gone, "server": self._server is not None and self._server.alive()},
-            mended=tuple(died),
+            died=tuple(died),
         )
         if not lost and self._kind is not None:
             state = msgspec.structs.replace(state, tabs=len(self.browser.context.pages), **self._shown(request))
-        return Carrier(state.alive, state.mended, state)
+        return Carrier(state.alive, state.died, state)
 
     def _shown(self, request: Request) -> dict[str, str]:
         """Return address, title and storage of the page; nothing of one that does not answer."""

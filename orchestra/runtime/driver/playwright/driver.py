@@ -11,12 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import msgspec
 import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
 
 from orchestra.errors import UsageError
-from orchestra.ledger.parts import Died
+from orchestra.ledger.parts import Box, Died
 from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
@@ -37,10 +38,12 @@ from orchestra.runtime.driver.nearby import (
     nearest,
 )
 from orchestra.runtime.driver.page_text import MODE, keep_page_text
+from orchestra.runtime.driver.picture import MOST_MARKS, SMALL, WHOLE, boxes
 from orchestra.runtime.driver.playwright.verbs import VERBS, Stage, limit_of
 from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.mask import Masks
+from orchestra.steps.target import Target
 
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
@@ -221,6 +224,7 @@ class PlaywrightSession:
         self.hung = False
         self.died: list[Died] = []
         self.stage = stage
+        self._subject: Target | None = None
 
     def bound(self, seconds: float) -> None:
         """Kill the browser when the time is over: nothing else ends a script that hangs in the page."""
@@ -267,6 +271,7 @@ class PlaywrightSession:
     def _explained(self, job: Job, failed: StepError) -> StepError:
         """Return a failure with which elements match, or what is near the target."""
         target, page = job.step.target, self.stage.page
+        self._subject = target
         if not failed.lookup or target is None:
             return failed
         self._watchdog.until(self._due)
@@ -329,6 +334,8 @@ class PlaywrightSession:
     def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Return a picture, the page as text, its console and network, and the trace where one is recorded."""
         kept = self.picture(folder, name)
+        if kept and self._subject is not None:
+            kept = [msgspec.structs.replace(kept[0], marks=self._marks(self._subject))]
         if kept:  # a page that shows no picture gives no text either
             with suppress(Error, OSError):
                 snapshot = self.stage.page.aria_snapshot(mode=MODE, timeout=PICTURE_SECONDS * 1000)
@@ -344,12 +351,25 @@ class PlaywrightSession:
 
     def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Return a picture of the page as it is now; nothing when none is to be had."""
+        return self._picture(folder / f"{name}.png", "screenshot", WHOLE)
+
+    def step_picture(self, folder: Path, name: str) -> list[EvidenceFile]:
+        """Return a small picture of the page after a step; nothing when none is to be had."""
+        return self._picture(folder / f"{name}.jpg", "picture", SMALL)
+
+    def _picture(self, file: Path, kind: str, options: Mapping[str, Any]) -> list[EvidenceFile]:
         with suppress(Error, OSError):
-            path = folder / f"{name}.png"
             with self.stage.picturing():
-                self.stage.page.screenshot(path=path, scale="css", caret="initial", timeout=PICTURE_SECONDS * 1000)
-            return [EvidenceFile(path.name, "screenshot")]
+                self.stage.page.screenshot(path=file, timeout=PICTURE_SECONDS * 1000, **options)
+            return [EvidenceFile(file.name, kind)]
         return []
+
+    def _marks(self, target: Target) -> tuple[Box, ...]:
+        """Return where the elements of the failed step are now."""
+        with suppress(Error):
+            elements = locate(self.stage.page, target).element_handles()[:MOST_MARKS]
+            return boxes(element.bounding_box() for element in elements)
+        return ()
 
     def seen(self) -> Seen:
         """Return the events of the page outside the steps. A call fetches the events before it."""
@@ -386,7 +406,7 @@ class PlaywrightSession:
             self._watchdog.until(math.inf)  # it would end the new browser
             reason = "the browser died" if died else "the page crashed"
             self.died.append(self._bring_back(reason, alive=not died))
-        return Carrier({"browser": not self.died or bool(self.died[-1].rungs)}, tuple(self.died))
+        return Carrier({"browser": not self.died or bool(self.died[-1].recovery_steps)}, tuple(self.died))
 
     def _crashed(self) -> bool:
         return self.stage.watch.crashed
@@ -403,9 +423,9 @@ class PlaywrightSession:
         self._watchdog.close()
 
 
-def _died(reason: str, *rungs: str, before: bool = False, seconds: float = 0.0) -> Died:
+def _died(reason: str, *recovery_steps: str, before: bool = False, seconds: float = 0.0) -> Died:
     """Return the death of the browser, or of a page in it, `before` the test or in it; how it was brought back, and how fast."""
-    return Died(part="browser", reason=reason, rungs=rungs, before=before, seconds=round(seconds, 3))
+    return Died(part="browser", reason=reason, recovery_steps=recovery_steps, before=before, seconds=round(seconds, 3))
 
 
 def _kill_browser() -> None:
