@@ -33,6 +33,9 @@ MODULES = (
 OF_THE_INTERPRETER = ("PYTHON", "COVERAGE", "LC_", "LANG", "LD_", "TZ")
 """Beginnings of variables that are read when Python starts: with others than those of the server, nothing is forked."""
 
+UNBUFFERED = "PYTHONUNBUFFERED"
+"""Such a variable, which a fork follows."""
+
 ENVIRONMENT = dict(os.environ)
 """The environment of the server."""
 
@@ -40,7 +43,7 @@ _SENDING = threading.Lock()
 
 
 def _own(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(OF_THE_INTERPRETER)}
+    return {name: env[name] for name in env if name.startswith(OF_THE_INTERPRETER) and name != UNBUFFERED}
 
 
 def suits(env: Mapping[str, str]) -> bool:
@@ -115,6 +118,7 @@ def _serve(connection: socket.socket) -> tuple[dict, list[int]]:
 def main() -> NoReturn:
     """Import, serve, and in each fork be `python -m PROGRAM WORDS`."""
     connection = socket.socket(fileno=int(sys.argv[1]))
+    sys.argv = ["doit"]  # which looks for its name when it is imported
     gc.disable()
     for module in MODULES:
         importlib.import_module(module)
@@ -126,6 +130,7 @@ def main() -> NoReturn:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["env"])
+    sys.stdout.reconfigure(write_through=UNBUFFERED in os.environ)
     gc.enable()
     program, *words = request["words"]
     if program != "orchestra":  # which takes it away
@@ -159,14 +164,19 @@ def _server() -> socket.socket:
     return ours
 
 
-def run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
-    """Run `python -m WORDS` without input to its end; return its exit code, what it printed, and to stderr."""
+def run(
+    words: Sequence[str], folder: Path, env: Mapping[str, str], *, together: bool = False
+) -> tuple[int, bytes, bytes]:
+    """Run `python -m WORDS` without input to its end; return its exit code and the texts of stdout and stderr.
+
+    Both streams are one, as on a terminal, if that is asked for `together`.
+    """
     body = json.dumps({"words": list(words), "folder": str(folder), "env": dict(env)}).encode()
     readers, writers = zip(*(os.pipe() for _ in range(3)), strict=True)
-    nothing = os.open(os.devnull, os.O_RDONLY)
+    nothing, (out, err, code) = os.open(os.devnull, os.O_RDONLY), writers
     with _SENDING:
         server = _server()
-        socket.send_fds(server, [len(body).to_bytes(8, "big")], [nothing, *writers])
+        socket.send_fds(server, [len(body).to_bytes(8, "big")], [nothing, out, out if together else err, code])
         server.sendall(body)
     for descriptor in (nothing, *writers):
         os.close(descriptor)
@@ -181,5 +191,5 @@ def run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[int
                 if not part:
                     selector.unregister(key.fd)
                     os.close(key.fd)
-    out, err, code = texts.values()
-    return int(code), out, err
+    printed, complained, ended = texts.values()
+    return int(ended), printed, complained
