@@ -35,11 +35,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("records", "Regenerate the report of a run from its ledger."),
     "open": ("opening", "Serve the page of a run; it follows one under way."),
     "audit": ("records", "Verify the record of a run."),
+    "claim": ("claim", "Check a sentence about a run against its record."),
     "rollback": ("records", "Return a run to a checkpoint."),
     "compare": ("compare", "Compare two methods, runs or branches."),
     "history": ("history", "Show the results of earlier runs."),
     "baseline": ("baseline", "Show, accept or reset the usual durations of tests."),
     "doctor": ("runs", "Report what this machine lacks, with hints."),
+    "mcp": ("mcp", "Serve these verbs to coding agents as MCP tools."),
+    "agent": ("agent", "Configure coding agents."),
 }
 
 
@@ -63,7 +66,7 @@ def run(arguments: list[str]) -> int:
         if _is_check(arguments) and _unchanged():
             print("up to date: nothing has changed since the last check", file=sys.stderr)
             return EXIT_OK
-        code = _plain_compile() if arguments == ["compile"] else _click(arguments)
+        code = _QUICK.get(tuple(arguments), lambda: _click(arguments))()
         sys.stdout.flush()
     except OrchestraError as error:
         tell(error)
@@ -133,7 +136,14 @@ def _unchanged() -> bool:
 def _click(arguments: list[str]) -> int:
     from orchestra.verbs import group  # noqa: PLC0415 - click costs more than a check that changes nothing
 
-    return group.invoke(VERBS, _verb, arguments)
+    return group.invoke(VERBS, load_verb, arguments)
+
+
+def _hook() -> int:
+    """`agent hook`: a client waits for it at each of its events, so it starts without click."""
+    from orchestra.verbs import hook  # noqa: PLC0415 - as in `_click`
+
+    return hook.main()
 
 
 def _plain_compile() -> int:
@@ -151,7 +161,12 @@ def _plain_compile() -> int:
     return done.code
 
 
-def _verb(name: str) -> Any:
+_QUICK = {("compile",): _plain_compile, ("agent", "hook"): _hook}
+"""Command lines that start without click."""
+
+
+def load_verb(name: str) -> Any:
+    """Return the command of a verb, imported."""
     module = importlib.import_module(f"orchestra.verbs.{VERBS[name][0]}")
     gc.freeze()
     gc.enable()

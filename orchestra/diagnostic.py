@@ -16,6 +16,13 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class Edit(NamedTuple):
+    """A text at or behind the place of a problem, and the text to write for it."""
+
+    old: str
+    new: str
+
+
 class Diagnostic(NamedTuple):
     """One problem, ordered by place.
 
@@ -24,12 +31,14 @@ class Diagnostic(NamedTuple):
         rule: the id of the rule, a heading of docs/rules.md.
         message: lower case, names quoted, the value found, the values allowed, where the other party is defined.
         hint: the fix, empty if the message states it.
+        edit: the fix as an edit, if there is a single one.
     """
 
     place: Place
     rule: str
     message: str
     hint: str = ""
+    edit: Edit | None = None
 
     def text(self) -> str:
         """`file:line:col: message [rule]`, with the hint on a line of its own."""

@@ -15,6 +15,9 @@ import msgspec
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 """The pattern of the name of an environment variable."""
 
+SKILLS = ".agents/skills"
+"""The folder of skills, which every client that reads skills looks into, except Claude Code."""
+
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 
 
@@ -24,6 +27,16 @@ class Reference(NamedTuple):
     name: str
     offset: int
     closed: bool
+
+
+def skill_name(command: str) -> str:
+    """Return the name of the skill of a slash command: lower-case letters, digits, and single hyphens between them."""
+    return re.sub(r"[^a-z0-9]+", "-", command.lower()).strip("-")
+
+
+def skill_file(command: str) -> str:
+    """Return the path of the skill of a slash command, relative to the project root."""
+    return f"{SKILLS}/{skill_name(command)}/SKILL.md"
 
 
 def may_hold(value: Any) -> bool:

@@ -341,12 +341,13 @@ class Collect(Part, frozen=True):
 
 
 class Outputs(Part, frozen=True):
-    """The paths of the compiled files, relative to the project root, and the program that slash commands name."""
+    """The paths of the compiled files, relative to the project root, and the program and the clients of slash commands."""
 
     doit: str = "dodo.py"
     commands: str = ".claude/commands"
     docs: str = ""
     launcher: str = "orchestra"
+    hosts: tuple[str, ...] = ("claude-code",)
 
 
 class Plugin(Part, frozen=True):

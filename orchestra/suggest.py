@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from orchestra.diagnostic import Edit
+
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` was probably meant to be, whatever its case, or None when none is near.
@@ -21,3 +23,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean "testid"?)` to stand behind a message, or nothing when no known name is near."""
     near = closest(name, known)
     return f' (did you mean "{near}"?)' if near is not None and near != name else ""
+
+
+def correction(name: str, known: Iterable[str]) -> Edit | None:
+    """Return the edit that writes the name that was probably meant, or None when no known name is near."""
+    near = closest(name, known)
+    return Edit(name, near) if near is not None and near != name else None

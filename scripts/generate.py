@@ -21,7 +21,7 @@ from orchestra.compiler.rules import page as rules
 from orchestra.compiler.schema import models
 from orchestra.gates import catalogue
 from orchestra.ledger import page, state, versions
-from scripts import architecture
+from scripts import architecture, for_agents
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,6 +40,8 @@ ARTIFACTS: dict[str, Callable[[str], str]] = {
     "docs/steps.md": lambda _: reference.main("steps"),
     "docs/rules.md": lambda _: rules.page(),
     "docs/metrics.md": lambda _: catalogue.page(),
+    "docs/for-agents.md": for_agents.page,
+    "llms.txt": for_agents.llms,  # after the pages that it lists
     "docs/architecture.md": architecture.written,  # only its picture is made
     "docs/ledger.md": page.written,  # its tables are made, the rest is written by hand
 }

@@ -1,1 +1,1 @@
-"""For agents: what they configure, follow and read."""
+"""For coding agents: their configuration, the servers that they start, and the claims that they make."""

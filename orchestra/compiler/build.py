@@ -94,7 +94,9 @@ def _as_stored(plan: Plan) -> Plan:
 
 
 def _in_profile(problem: Diagnostic, name: str) -> Diagnostic:
-    return Diagnostic(problem.place, problem.rule, f'with profile "{name}": {problem.message}', problem.hint)
+    return Diagnostic(
+        problem.place, problem.rule, f'with profile "{name}": {problem.message}', problem.hint, problem.edit
+    )
 
 
 def build(root: Path, paths: Sequence[str]) -> Built:

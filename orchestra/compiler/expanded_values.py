@@ -15,15 +15,13 @@ from orchestra.diagnostic import Diagnostic
 from orchestra.plan import Plan
 from orchestra.steps import vacuous
 from orchestra.steps.target import NARROWING, Target
-from orchestra.steps.vocabulary import CONDITIONS, REFERENCE_TARGET, VERBS, Schema, Step, conditions
+from orchestra.steps.vocabulary import CONDITIONS, EACH_CONDITIONS, REFERENCE_TARGET, VERBS, Schema, Step
 from orchestra.yamltext.document import Path
 
 RULE = "number-value"
 ALWAYS_TRUE = "always-true"
-_NUMBERS = {
-    verb.name: tuple(
-        (field.name, field.schema) for field in verb.fields if field.schema.get("type") in ("integer", "number")
-    )
+_FIELDS = {
+    verb.name: tuple((field.name, field.schema) for field in verb.fields if "$ref" not in field.schema)
     for verb in VERBS.values()
 }
 
@@ -52,22 +50,42 @@ def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
     if step.verb in ("expect", "download"):
         for where, text in vacuous.in_step(step):
             place = source.place((*_path(step.at[-1]), step.verb, *where))
-            message = f"{vacuous.message(where[-1], text)}{_used(step, source)}"
+            message = f"{vacuous.message(where, text)}{_used(step, source)}"
             yield Diagnostic(place, ALWAYS_TRUE, message, vacuous.HINT)
 
 
 def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
     """Yield every number of a step, with its path behind the verb and its schema."""
-    for name, schema in _NUMBERS[step.verb]:
+    for name, schema in _FIELDS[step.verb]:
         if name in step.args:
-            yield (name,), step.args[name], schema
+            yield from _numbers_in(step.args[name], schema, (name,))
     yield from _of_target(step.target, ())
     if step.verb == "expect":
-        for name, value, negated in conditions(step.args.get("to", {})):
-            if name == "have_count":
-                yield ("to", *(("not",) if negated else ()), name), value, CONDITIONS[name][0]
+        for key, table in (("to", CONDITIONS), ("all", EACH_CONDITIONS), ("any", EACH_CONDITIONS)):
+            wanted_of = step.args.get(key, {})
+            for path, one in (((key,), wanted_of), ((key, "not"), wanted_of.get("not", {}))):
+                for name in one.keys() & {"have_count", "have_number"}:
+                    yield from _numbers_in(one[name], table[name][0], (*path, name))
     for name in TARGETS[step.verb]:
         yield from _of_mapping(step.args.get(name), (name,))
+
+
+def _numbers_in(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
+    """Yield every number of a value: the value itself, the entries of a mapping, the items of a list."""
+    if "anyOf" in schema:
+        wanted = "object" if isinstance(value, dict) else "string"
+        schema = next((branch for branch in schema["anyOf"] if branch["type"] == wanted), {})
+    kinds = schema.get("type", ())
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers_in(item, schema.get("properties", {}).get(key, {}), (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _numbers_in(item, schema.get("items", {}), (*path, index))
+    elif "integer" in kinds:
+        yield path, value, {**schema, "type": "integer"}
+    elif kinds == "number":
+        yield path, value, schema
 
 
 def _of_target(target: Target | None, path: Path) -> Iterator[tuple[Path, Any, Schema]]:

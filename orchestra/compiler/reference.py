@@ -96,6 +96,8 @@ def steps_page() -> str:
         "## Conditions\n",
         "All of several conditions must hold, one after the other.\n",
         _table(made["Conditions"]),
+        "Those of `all` and `any`:\n",
+        _table(made["EachConditions"]),
     ]
     parts += ["## Conditions of the page\n", _table(made["PageConditions"])]
     parts += ["Both take these:\n", _table(made["TextConditions"])]
@@ -164,7 +166,7 @@ def _takes(schema: Schema) -> str:
     """Return the type of a key in words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        if name in ("Target", "Conditions", "PageConditions"):
+        if name in _STEP_LINKS:
             return f"[{name}]({_STEP_LINKS[name]})"
         if name in _OF_STEPS:
             return "[steps](steps.md)" if name == "Steps" else "conditions as here, without `not`"
@@ -177,7 +179,12 @@ def _takes(schema: Schema) -> str:
     return " or ".join(_takes_type(schema, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
 
 
-_STEP_LINKS = {"Target": "#targets", "Conditions": "#conditions", "PageConditions": "#conditions-of-the-page"}
+_STEP_LINKS = {
+    "Target": "#targets",
+    "Conditions": "#conditions",
+    "EachConditions": "#conditions",
+    "PageConditions": "#conditions-of-the-page",
+}
 
 
 def _takes_type(schema: Schema, kind: str) -> str:

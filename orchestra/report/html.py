@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from collections.abc import Mapping
 from functools import cache
 from typing import Final, TypeVar
 
@@ -48,8 +49,7 @@ def shell(data: Page, *, live: bool = False) -> str:
         data: of the run.
         live: the page fetches its data from its server, again and again, and has none of its own.
     """
-    style = "\n".join(_asset(name) for name in STYLES)
-    script = _script()
+    style, script = styles(), _script()
     bad = [task for task in data.tasks if task.verdict not in FINE][:LISTED]
     template = _environment().get_template("page.html.j2")
     text = template.render(
@@ -77,11 +77,34 @@ def policy(style: str, script: str, *, live: bool = False) -> str:
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }
+    return _rules(rules)
+
+
+def _rules(rules: Mapping[str, str]) -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
 def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def still(template: str, style: str, **values: object) -> str:
+    """Return a page without a script: its style is named by digest, and nothing else is allowed but pictures."""
+    rules = {
+        "default-src": "'none'",
+        "style-src": _digest(style),
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    text = _environment().get_template(template)
+    shown = text.render(policy=_rules(rules), style=Markup(style), **values)  # noqa: S704 - files of this package
+    return f"{shown}\n"
+
+
+def styles() -> str:
+    """Return the style of all pages."""
+    return "\n".join(_asset(name) for name in STYLES)
 
 
 @cache

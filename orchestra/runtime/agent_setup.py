@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestra import nofollow
+from orchestra.names import skill_file
 from orchestra.plan import Outputs, Plan
 from orchestra.runtime.doctor import Finding
 
@@ -31,11 +32,14 @@ def examine_agents(root: Path, plans: Sequence[Plan], env: Mapping[str, str]) ->
         return
     for tool in dict.fromkeys(plan.outputs.launcher for plan in with_commands):
         yield _launcher(root, tool, env)
+    for tool in dict.fromkeys(plan.outputs.launcher for plan in with_commands if "claude-code" in plan.outputs.hosts):
         yield _permission(root, tool)
     for plan in with_commands:
         for method in plan.methods:
-            if method.command:
+            if method.command and "claude-code" in plan.outputs.hosts:
                 yield _command(root, plan.outputs, method.command)
+            if method.command and "agent-skills" in plan.outputs.hosts:
+                yield _skill(root, skill_file(method.command))
 
 
 def lines_for_agents(plans: Sequence[Plan]) -> list[str]:
@@ -69,7 +73,7 @@ def _launcher(root: Path, tool: str, env: Mapping[str, str]) -> Finding:
 def _permission(root: Path, tool: str) -> Finding:
     """Report the permission of Claude Code that holds beyond the first turn of a command, in a trusted workspace."""
     rule = f"Bash({tool}:*)"
-    hint = f'add "{rule}" to `permissions.allow`: without it each later turn asks'
+    hint = f'`orchestra agent install` adds "{rule}": without it each later turn asks'
     try:
         settings = json.loads(nofollow.read(root / SETTINGS))
     except FileNotFoundError:
@@ -81,6 +85,13 @@ def _permission(root: Path, tool: str) -> Finding:
     if isinstance(allowed, list) and rule in allowed:
         return Finding("permission", "ok", f"{SETTINGS} allows {rule}")
     return Finding("permission", "warning", f"{SETTINGS} does not allow {rule}", hint)
+
+
+def _skill(root: Path, file: str) -> Finding:
+    name = Path(file).parent.name
+    if not nofollow.is_file(root / file):
+        return Finding(f"skill {name}", "broken", f"{file} is missing", "run `orchestra compile`")
+    return Finding(f"skill {name}", "ok", file)
 
 
 def _command(root: Path, outputs: Outputs, name: str) -> Finding:

@@ -21,7 +21,7 @@ from orchestra.steps import page_script
 from orchestra.steps.page_script import literal
 from orchestra.steps.python_text import playwright_text
 from orchestra.steps.target import Target, js_locator, target_of
-from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds, row_of
+from orchestra.steps.vocabulary import Step, conditions, conditions_of_target, file_name, milliseconds, row_of
 
 __all__ = ["TYPED", "ToolCall", "chooser_calls", "mcp_calls", "no_key", "playwright_text"]
 
@@ -117,8 +117,9 @@ def _goto(the: _Context) -> Iterator[ToolCall]:
 
 def _click(the: _Context) -> Iterator[ToolCall]:
     count, button, modifiers = the.step.value("count"), the.step.value("button"), the.step.value("modifiers")
-    if count > 2:
-        options = {"clickCount": count, "button": button, "modifiers": modifiers}
+    if count > 2 or "position" in the.args:
+        place = {"position": the.args["position"]} if "position" in the.args else {}
+        options = {"clickCount": count, "button": button, "modifiers": modifiers, **place}
         return _code(f"await page.{the.target()}.click({literal(options)});")
     given = {
         **({"doubleClick": True} if count == 2 else {}),
@@ -181,9 +182,30 @@ def _hover(the: _Context) -> Iterator[ToolCall]:
     return _act("browser_hover", target=the.target())
 
 
+def _drag(the: _Context) -> Iterator[ToolCall]:
+    onto = js_locator(cast("Target", target_of(the.args["onto"])))  # the schema asks for one
+    yield ToolCall("browser_evaluate", {"target": onto, "function": page_script.ONCE})
+    yield ToolCall("browser_drag", {"startTarget": the.target(), "endTarget": onto})
+
+
+def _scroll(the: _Context) -> Iterator[ToolCall]:
+    if "to" in the.args:
+        yield ToolCall("browser_evaluate", {**the.on_target(), "function": page_script.scrolling(the.args["to"])})
+        return
+    yield ToolCall("browser_evaluate", {**the.on_target(), "function": page_script.ONCE})
+    yield from _code(f"await page.{the.target()}.scrollIntoViewIfNeeded({literal({'timeout': ACTION_MS})});")
+
+
+def _on_target(function: str) -> Callable[[_Context], Iterator[ToolCall]]:
+    return lambda the: _act("browser_evaluate", **the.on_target(), function=function)
+
+
 def _upload(the: _Context) -> Iterator[ToolCall]:
     # A file input is often hidden behind a styled label, and hidden elements cannot be clicked, so it gets its files
     # without a click. A click on any other element opens the file chooser (`chooser_calls`).
+    if the.args.get("drop"):
+        yield from _act("browser_drop", target=the.target(), paths=[_text(path) for path in the.args["files"]])
+        return
     yield from _act("browser_evaluate", target=the.target(), function=page_script.FILE_INPUT)
     paths, limit = literal([_text(path) for path in the.args["files"]]), {"timeout": ACTION_MS}
     yield from _code(f"await page.{the.target()}.setInputFiles({paths}, {literal(limit)});")
@@ -194,8 +216,12 @@ def _expect(the: _Context) -> Iterator[ToolCall]:
         for name, wanted, negated in conditions(wanted_of):
             function = page_script.page_question(part, name, wanted, negated=negated)
             yield ToolCall("browser_evaluate", {"function": function}, "ask")
-    for name, wanted, negated in conditions(the.args.get("to", {})):
-        yield from _expect_element(the, name, wanted, negated=negated)
+    for condition in conditions_of_target(the.args):
+        if condition.of == "one":
+            yield from _expect_element(the, condition.name, condition.wanted, negated=condition.negated)
+        else:
+            question = page_script.set_question(condition)
+            yield from _code(f"return await page.{the.target()}.evaluateAll({question});", kind="ask")
 
 
 def _expect_element(the: _Context, name: str, wanted: Any, *, negated: bool) -> Iterator[ToolCall]:
@@ -214,8 +240,12 @@ def _expect_element(the: _Context, name: str, wanted: Any, *, negated: bool) -> 
             f"return {{ ok: {wish}(found === {literal(wanted)}), found }};",
             kind="ask",
         )
+    if name in ("have_role", "have_accessible_name"):
+        return _code(*_aria_lines(the, name, wanted), f"return {{ ok: {wish}ok, found }};", kind="ask")
     function = page_script.element_question(name, wanted, negated=negated)
-    absent_ok = name == "be" and ((wanted == "hidden" and not negated) or (wanted == "visible" and negated))
+    absent_ok = name == "be" and (
+        (wanted == "hidden" and not negated) or (wanted in ("visible", "in_viewport") and negated)
+    )
     return iter([ToolCall("browser_evaluate", {"target": the.target(), "function": function}, "ask", absent_ok)])
 
 
@@ -224,11 +254,31 @@ _STATES: dict[str, tuple[str, str, str]] = {
     "enabled": ("isEnabled", "enabled", "disabled"),
     "disabled": ("isEnabled", "enabled", "disabled"),
     "checked": ("isChecked", "checked", "unchecked"),
+    "editable": ("isEditable", "editable", "readOnly"),
 }
 
 # An element that went away between two questions is no error; the client asks again.
 _IS_TIMEOUT = "error.name === 'TimeoutError'"
 _TIMELESS = f"(error) => {{ if ({_IS_TIMEOUT}) return null; throw error; }}"
+
+
+_ARIA = """const snapshot = await target.ariaSnapshot({ timeout: LIMIT }).catch(TIMELESS);
+if (snapshot === null) return { ok: false, found: null };
+const key = snapshot.split('\\n')[0].replace(/^- /, '');
+const head = /^([a-z]+)(?: ("(?:[^"\\\\]|\\\\.)*"))?/.exec(key[0] === "'" ? key.slice(1).replace(/''/g, "'") : key);
+const has = async (role) => await target.and(page.getByRole(role, { includeHidden: true })).count() > 0;
+const [role, name] = head && await has(head[1]) ? [head[1], head[2] ? JSON.parse(head[2]) : ''] : ['', ''];"""
+
+
+def _aria_lines(the: _Context, condition: str, wanted: str) -> Iterator[str]:
+    """Yield the lines that find the role or the accessible name of an element, by the ARIA snapshot that begins with it."""
+    yield f"const target = page.{the.target()}, wanted = {literal(wanted)};"
+    yield "if (!await target.count()) return { ok: false, found: null };"
+    yield _ARIA.replace("LIMIT", str(_INSTANT)).replace("TIMELESS", _TIMELESS)
+    if condition == "have_role":
+        yield "const ok = await has(wanted), found = ok ? wanted : role;"
+    else:
+        yield r"const found = name, ok = found === wanted.trim().replace(/\s+/g, ' ');"
 
 
 def _wait(the: _Context) -> Iterator[ToolCall]:
@@ -281,6 +331,15 @@ def _dialog(the: _Context) -> Iterator[ToolCall]:
     return _act("browser_handle_dialog", accept=the.args["accept"], **text)
 
 
+def _page(the: _Context) -> Iterator[ToolCall]:
+    # Which tab that is, is known when the step is carried out.
+    return _act("browser_tabs", action="select", index=the.args.get("index", 0))
+
+
+def _close_page(the: _Context) -> Iterator[ToolCall]:
+    return _act("browser_tabs", action="close", index=the.args.get("index", 0))
+
+
 def _viewport(the: _Context) -> Iterator[ToolCall]:
     return _act("browser_resize", width=the.args["width"], height=the.args["height"])
 
@@ -308,6 +367,10 @@ _CALLS: Mapping[str, Callable[[_Context], Iterator[ToolCall]]] = {
     "check": _checked("true"),
     "uncheck": _checked("false"),
     "hover": _hover,
+    "drag": _drag,
+    "scroll": _scroll,
+    "focus": _on_target(page_script.FOCUS_ONLY),
+    "blur": _on_target(page_script.BLUR),
     "upload": _upload,
     "expect": _expect,
     "wait": _wait,
@@ -315,6 +378,8 @@ _CALLS: Mapping[str, Callable[[_Context], Iterator[ToolCall]]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
+    "page": _page,
+    "close_page": _close_page,
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,

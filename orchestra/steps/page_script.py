@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from orchestra.steps.target import Target, js_string
+from orchestra.steps.vocabulary import Condition
 
 State: TypeAlias = Literal["visible", "hidden"]
 
@@ -44,6 +45,37 @@ const drawn = (text) => { const range = document.createRange(); range.selectNode
 _CONTROL = """const control = element.nodeName === 'LABEL' && element.control || element;
 if (!['INPUT', 'TEXTAREA', 'SELECT'].includes(control.nodeName)) throw new Error('Not an input element');"""
 
+_CLASSES = r"""const classesOf = (text) => text.split(/\s+/).filter(Boolean);
+const hasClasses = (node, wish) => {
+  if (typeof wish === 'string') return classesOf(wish).every((name) => node.classList.contains(name));
+  if (wish.exact !== undefined) return classesOf(wish.exact).join(' ') === classesOf(node.classList.toString()).join(' ');
+  return [...new Set(wish.set)].sort().join(' ') === [...new Set(node.classList)].sort().join(' ');
+};"""
+
+_OPTIONS = """const list = element.nodeName === 'LABEL' && element.control || element;
+if (list.nodeName !== 'SELECT' || !list.multiple) throw new Error('Not a select element with a multiple attribute');"""
+_SAME_LIST = "found.length === wanted.length && found.every((value, index) => value === wanted[index])"
+
+_NUMBER = r"""const numberIn = (text, pattern) => {
+  const cut = new RegExp(pattern ?? '[-+\u2212]?(?:[0-9][0-9,]*)?[.]?[0-9]+(?:[eE][-+]?[0-9]+)?').exec(text);
+  const digits = cut && (cut[1] ?? cut[0]).replace(/[,\s]/g, '').replace('\u2212', '-');
+  return digits && Number.isFinite(Number(digits)) ? Number(digits) : null;
+};
+const numbered = ['INPUT', 'TEXTAREA', 'SELECT'].includes(element.nodeName) ? element.value : textOf(element).trim();"""
+_WITHIN_BOUNDS = """typeof found === 'number' && found > (wanted.above ?? -Infinity) && found < (wanted.below ?? Infinity)
+  && found >= (wanted.between?.[0] ?? -Infinity) && found <= (wanted.between?.[1] ?? Infinity)"""
+
+_RATIO = """const ratioOf = () => new Promise((resolve) => {
+  const { IntersectionObserver, requestAnimationFrame } = globalThis;
+  const observer = new IntersectionObserver((entries) => { resolve(entries[0].intersectionRatio); observer.disconnect(); });
+  observer.observe(element);
+  requestAnimationFrame(() => {});  // a page that draws nothing reports nothing
+});"""
+
+# As Playwright does, except that a role which supports no state is not looked at.
+_FIELD = "const field = element.nodeName === 'LABEL' && element.control || element;"
+_DISABLED = """const disabled = (node) => node.matches(':disabled') || !!node.closest('[aria-disabled=true]');"""
+
 _FOUND: dict[str, tuple[tuple[str, ...], str, str]] = {
     # condition: (what it is made of, what is found, whether that is what is wanted)
     "have_text": ((_FOLD, _TEXT), "textOf(element)", "fold(found) === fold(wanted)"),
@@ -56,9 +88,34 @@ _FOUND: dict[str, tuple[tuple[str, ...], str, str]] = {
         "Object.keys(wanted).every((name) => found[name] === wanted[name])",
     ),
     "have_class": (
-        (),
+        (_CLASSES,),
         "element.classList.toString()",
-        r"wanted.split(/\s+/).filter(Boolean).every((name) => element.classList.contains(name))",
+        "hasClasses(element, wanted)",
+    ),
+    "have_css": (
+        (),
+        "Object.fromEntries(Object.keys(wanted).map((name) => [name, getComputedStyle(element).getPropertyValue(name)]))",
+        "Object.keys(wanted).every((name) => found[name] === wanted[name])",
+    ),
+    "have_number": ((_TEXT, _NUMBER), "numberIn(numbered, wanted.pattern) ?? numbered", _WITHIN_BOUNDS),
+    "have_values": ((_OPTIONS,), "[...list.selectedOptions].map((option) => option.value)", _SAME_LIST),
+    "empty": (
+        (),
+        "(['INPUT', 'TEXTAREA'].includes(element.nodeName) ? element.value : element.textContent.trim()) ? 'notEmpty' : 'empty'",
+        "found === wanted",
+    ),
+    "in_viewport": ((_RATIO,), "`viewport ratio ${await ratioOf()}`", "found !== 'viewport ratio 0'"),
+    "enabled": ((_FIELD, _DISABLED), "disabled(field) ? 'disabled' : 'enabled'", "found === wanted"),
+    "disabled": ((_FIELD, _DISABLED), "disabled(field) ? 'disabled' : 'enabled'", "found === wanted"),
+    "editable": (
+        (_FIELD, _DISABLED),
+        "disabled(field) ? 'disabled' : field.readOnly || field.ariaReadOnly === 'true' ? 'readOnly' : 'editable'",
+        "found === wanted",
+    ),
+    "checked": (
+        (_FIELD,),
+        "(field.nodeName === 'INPUT' ? field.checked : field.ariaChecked === 'true') ? 'checked' : 'unchecked'",
+        "found === wanted",
     ),
     "visible": ((_VISIBLE,), "shown(element) ? 'visible' : 'hidden'", "found === wanted"),
     "focused": (
@@ -80,33 +137,105 @@ def literal(value: Any) -> str:
 
 def _question(argument: str, parts: tuple[str, ...], found: str, holds: str, wanted: Any, *, negated: bool) -> str:
     wish = "!" if negated else ""
-    lines = [f"const wanted = {literal(wanted)};", *parts, f"const found = {found};"]
-    return f"({argument}) => {{\n" + "\n".join(lines) + f"\nreturn {{ ok: {wish}({holds}), found }};\n}}"
+    waits = "async " if "await " in found else ""
+    fold = [_FOLD] if "fold(" in holds and _FOLD not in parts else []
+    lines = [f"const wanted = {literal(wanted)};", *fold, *parts, f"const found = {found};"]
+    return f"{waits}({argument}) => {{\n" + "\n".join(lines) + f"\nreturn {{ ok: {wish}({holds}), found }};\n}}"
 
 
 def element_question(condition: str, wanted: Any, *, negated: bool) -> str:
     """Return a function of an element that gives `{ok, found}`; the states that it knows are visible, hidden and
     focused.
     """
-    if condition == "be":
-        kind = "focused" if wanted == "focused" else "visible"
-        parts, found, holds = _FOUND[kind]
-    else:
-        parts, found, holds = _FOUND[condition]
+    kind = {"hidden": "visible"}.get(wanted, wanted) if condition == "be" else condition
+    parts, found, holds = _FOUND[kind]
     return _question("element", parts, found, holds, wanted, negated=negated)
+
+
+_IN_ORDER = """const inOrder = (texts, parts) => {
+  let next = 0;
+  for (const text of texts) if (next < parts.length && fold(text).includes(fold(parts[next]))) next += 1;
+  return next === parts.length;
+};"""
+
+_BOUNDS = """const inBounds = (count, { at_least = 0, at_most = Infinity, between = [0, Infinity] }) =>
+  count >= Math.max(at_least, between[0]) && count <= Math.min(at_most, between[1]);"""
+
+_SETS: dict[str, tuple[tuple[str, ...], str, str]] = {
+    # condition with a list, or with bounds: as above, of all elements
+    "have_text": (
+        (_FOLD, _TEXT),
+        "elements.map(textOf)",
+        "found.length === wanted.length && found.every((text, index) => fold(text) === fold(wanted[index]))",
+    ),
+    "contain": (
+        (_FOLD, _TEXT, _IN_ORDER),
+        "elements.map(textOf)",
+        "inOrder(found, wanted)",
+    ),
+    "have_class": (
+        (_CLASSES,),
+        "elements.map((element) => element.classList.toString())",
+        "elements.length === wanted.length && elements.every((element, index) => hasClasses(element, wanted[index]))",
+    ),
+    "have_count": (
+        (_BOUNDS,),
+        "elements.length",
+        "inBounds(found, wanted)",
+    ),
+}
+
+
+def set_question(asked: Condition) -> str:
+    """Return a function of all elements of a target that gives `{ok, found}` for a condition on all of them at one moment.
+
+    `found` is null when `all` or `any` has nothing to look at.
+    """
+    if asked.of == "set":
+        parts, found, holds = _SETS[asked.name]
+        return _question("elements", parts, found, holds, asked.wanted, negated=asked.negated)
+    question = element_question(asked.name, asked.wanted, negated=asked.negated)
+    quantifier = "every" if asked.of == "all" else "some"
+    return "\n".join(
+        [
+            "async (elements) => {",
+            f"const each = await Promise.all(elements.map({question}));",
+            f"const ok = each.length > 0 && each.{quantifier}((one) => one.ok);",
+            "return { ok, found: each.length ? each.map((one) => one.found) : null };",
+            "}",
+        ]
+    )
 
 
 def page_question(part: str, condition: str, wanted: Any, *, negated: bool) -> str:
     """Return a function that gives `{ok, found}` for a condition on the page's `url` or `title`."""
     _, _, holds = _FOUND[condition]
-    parts = () if condition == "match" else (_FOLD,)
-    return _question("", parts, _PAGE[part], holds, wanted, negated=negated)
+    return _question("", (), _PAGE[part], holds, wanted, negated=negated)
 
 
 _PLAYWRIGHT_CSS = re.compile(
     r">>|//|\.\.|\b(text|xpath|css|id|data-test(-?id)?)=|:(has-text|text|visible|nth-match|light"
     r"|above|below|near|left-of|right-of)\b|internal:"
 )
+
+
+ONCE = "() => true"
+"""A function that only shows that an element is there."""
+
+FOCUS_ONLY = "(element) => { element.focus(); element.focus(); }"
+"""Focuses an element as Playwright's own `focus` does: twice, because the first may scroll or open what blurs it."""
+
+BLUR = "(element) => { element.blur(); }"
+
+
+def scrolling(place: Any) -> str:
+    """Return a function that scrolls an element, or the page, to an end or a point."""
+    if isinstance(place, dict):
+        where = {{"x": "left", "y": "top"}[axis]: value for axis, value in place.items()}
+        to = literal({**where, "behavior": "instant"})
+    else:
+        to = "{ top: " + ("0" if place == "top" else "box.scrollHeight") + ", behavior: 'instant' }"
+    return f"(element) => {{ const box = element ?? document.scrollingElement; box.scrollTo({to}); }}"
 
 
 FOCUS = """(element) => {

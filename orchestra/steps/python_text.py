@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestra.steps.page_script import scrolling
 from orchestra.steps.target import python_locator, target_of
-from orchestra.steps.vocabulary import Step, conditions, file_name, milliseconds, row_of
+from orchestra.steps.vocabulary import (
+    Condition,
+    Step,
+    conditions,
+    conditions_of_target,
+    file_name,
+    milliseconds,
+    row_of,
+)
 
 
 def playwright_text(step: Step) -> str:
-    """Return the step as one line of Python for Playwright's synchronous interface; `page`, `expect` and `saved` exist."""
+    """Return the step as one line of Python for Playwright's synchronous interface.
+
+    `page`, `pages`, `expect` and `saved` exist; where Playwright has no assertion, `number(text)` is the number in a text and
+    `holds(call, one)` whether a call on an element passes, and `eventually(call, wanted)` the first reply that is so.
+    """
     return row_of(_PYTHON, step.verb, __name__)(step, step.args)
 
 
@@ -26,6 +39,23 @@ def _on_element(method: str, *fields: str) -> Callable[[Step, Mapping[str, Any]]
     return text
 
 
+def _python_drag(step: Step, args: Mapping[str, Any]) -> str:
+    onto = target_of(args["onto"])
+    return f"{_here(step)}.drag_to(page{'' if onto is None else python_locator(onto)})"
+
+
+def _python_scroll(step: Step, args: Mapping[str, Any]) -> str:
+    if "to" not in args:
+        return f"{_here(step)}.scroll_into_view_if_needed()"
+    return f"{_here(step)}.evaluate({scrolling(args['to'])!r})"
+
+
+def _python_upload(step: Step, args: Mapping[str, Any]) -> str:
+    if args.get("drop"):
+        return f"{_here(step)}.drop({{'files': {args['files']!r}}})"
+    return f"{_here(step)}.set_input_files({args['files']!r})"
+
+
 def _python_goto(step: Step, args: Mapping[str, Any]) -> str:
     until = step.value("until")
     return f"page.goto({args['url']!r}{'' if until == 'load' else f', wait_until={until!r}'})"
@@ -36,6 +66,7 @@ def _python_click(step: Step, args: Mapping[str, Any]) -> str:
         f"click_count={args['count']!r}" if step.value("count") != 1 else "",
         f"button={args['button']!r}" if step.value("button") != "left" else "",
         f"modifiers={args['modifiers']!r}" if args.get("modifiers") else "",
+        f"position={args['position']!r}" if "position" in args else "",
     ]
     return f"{_here(step)}.click({', '.join(filter(None, given))})"
 
@@ -57,19 +88,62 @@ _ASSERTIONS: dict[str, str] = {
     "have_value": "to_have_value",
     "have_count": "to_have_count",
     "have_class": "to_contain_class",
+    "have_values": "to_have_values",
+    "have_role": "to_have_role",
+    "have_accessible_name": "to_have_accessible_name",
 }
 
 
-def _assertion(name: str, wanted: Any) -> Iterator[tuple[str, str]]:
-    """Yield the assertions of Playwright, with their arguments, that one condition is."""
+def _bounds(value: str, wanted: Mapping[str, Any]) -> str:
+    """Return the comparison of a number with the bounds of a condition."""
+    low, high = wanted.get("between", (None, None))
+    parts = [
+        f"{low!r} <= {value} <= {high!r}" if "between" in wanted else "",
+        *(f"{value} {sign} {wanted[key]!r}" for key, sign in _SIGNS.items() if key in wanted),
+    ]
+    return " and ".join(filter(None, parts))
+
+
+_SIGNS = {"above": ">", "below": "<", "at_least": ">=", "at_most": "<="}
+
+
+def _checked(here: str, name: str, wanted: Any) -> str:
+    """Return the expression for a condition that Playwright has no assertion for; empty if it has one."""
+    if name == "have_number":
+        pattern = f", {wanted['pattern']!r}" if "pattern" in wanted else ""
+        return _bounds(f"number({here}.text_content(){pattern})", wanted)
+    if name == "have_count" and isinstance(wanted, dict):
+        return _bounds(f"{here}.count()", wanted)
+    if name == "have_class" and isinstance(wanted, dict) and "set" in wanted:
+        return f"set({here}.get_attribute('class').split()) == set({wanted['set']!r})"
+    if name == "have_attribute" and None in wanted.values():
+        return f"{here}.get_attribute({next(iter(wanted))!r}) is None"
+    return ""
+
+
+def _assertion(here: str, name: str, wanted: Any, timeout: str, *, negated: bool) -> str:
+    """Return a condition as an assertion."""
+    checked = _checked(here, name, wanted)
+    if checked:
+        return f"assert {'not ' if negated else ''}({checked})"
     if name == "be":
-        yield f"to_be_{wanted}", ""
-    elif name == "have_attribute":
-        yield from (("to_have_attribute", f"{key!r}, {value!r}") for key, value in wanted.items())
+        method, value = f"to_be_{wanted}", ""
+    elif name in ("have_attribute", "have_css"):
+        ((key, text),) = wanted.items()
+        method, value = f"to_{name}", f"{key!r}, {text!r}"
     elif name == "match":
-        yield _ASSERTIONS[name], f"re.compile({wanted!r})"
+        method, value = _ASSERTIONS[name], f"re.compile({wanted!r})"
+    elif isinstance(wanted, dict):
+        method, value = "to_have_class", repr(wanted["exact"])
     else:
-        yield _ASSERTIONS[name], repr(wanted)
+        method, value = _ASSERTIONS[name], repr(wanted)
+    given = ", ".join(filter(None, [value, timeout]))
+    return f"expect({here}).{'not_' if negated else ''}{method}({given})"
+
+
+def _quantified(here: str, asked: Condition, timeout: str) -> str:
+    call = _assertion("one", asked.name, asked.wanted, timeout, negated=asked.negated).removeprefix("assert ")
+    return f"assert {asked.of}(holds(lambda one: {call}, one) for one in {here}.all())"
 
 
 def _python_expect(step: Step, args: Mapping[str, Any]) -> str:
@@ -80,10 +154,11 @@ def _python_expect(step: Step, args: Mapping[str, Any]) -> str:
             pattern = {"contain": re.escape(wanted), "match": wanted}.get(name)
             value = repr(wanted) if pattern is None else f"re.compile({pattern!r})"
             calls.append(f"expect(page).{'not_' if negated else ''}to_have_{part}({value}, {timeout})")
-    for name, wanted, negated in conditions(args.get("to", {})):
-        for method, value in _assertion(name, wanted):
-            given = ", ".join(filter(None, [value, timeout]))
-            calls.append(f"expect({_here(step)}).{'not_' if negated else ''}{method}({given})")
+    for one in conditions_of_target(args):
+        if one.of in ("all", "any"):
+            calls.append(_quantified(_here(step), one, timeout))
+        else:
+            calls.append(_assertion(_here(step), one.name, one.wanted, timeout, negated=one.negated))
     return "; ".join(calls)
 
 
@@ -129,6 +204,16 @@ def _python_dialog(_step: Step, args: Mapping[str, Any]) -> str:
     return f"page.once('dialog', lambda dialog: dialog.{answer if args['accept'] else 'dismiss()'})"
 
 
+def _python_page(_step: Step, args: Mapping[str, Any]) -> str:
+    if "as" in args:
+        return f"page = pages[{args['as']!r}] = page.context.pages[-1]"
+    return f"page = pages[{args['name']!r}]"
+
+
+def _python_close_page(_step: Step, args: Mapping[str, Any]) -> str:
+    return f"pages[{args['name']!r}].close()" if "name" in args else "page.close(); page = pages['main']"
+
+
 def _python_viewport(_step: Step, args: Mapping[str, Any]) -> str:
     return f"page.set_viewport_size({{'width': {args['width']!r}, 'height': {args['height']!r}}})"
 
@@ -142,7 +227,8 @@ def _python_http(step: Step, args: Mapping[str, Any]) -> str:
         *(f"{keyword}={args[name]!r}" for name, keyword in body.items() if name in args),
         f"timeout={step.value('within_seconds'):g}",
     ]
-    return f"httpx.request({', '.join(given)})"
+    request = f"httpx.request({', '.join(given)})"
+    return f"eventually(lambda: {request}, {args['until']!r})" if "until" in args else request
 
 
 def _python_set(_step: Step, args: Mapping[str, Any]) -> str:
@@ -159,13 +245,19 @@ _PYTHON: dict[str, Callable[[Step, Mapping[str, Any]], str]] = {
     "check": _on_element("check"),
     "uncheck": _on_element("uncheck"),
     "hover": _on_element("hover"),
-    "upload": _on_element("set_input_files", "files"),
+    "drag": _python_drag,
+    "scroll": _python_scroll,
+    "focus": _on_element("focus"),
+    "blur": _on_element("blur"),
+    "upload": _python_upload,
     "expect": _python_expect,
     "wait": _python_wait,
     "evaluate": _python_evaluate,
     "screenshot": _python_screenshot,
     "download": _python_download,
     "dialog": _python_dialog,
+    "page": _python_page,
+    "close_page": _python_close_page,
     "viewport": _python_viewport,
     "back": _on_element("go_back"),
     "reload": _on_element("reload"),

@@ -9,7 +9,7 @@ from typing import Any
 from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps.vocabulary import Step, conditions
 
-Where = tuple[str, ...]
+Where = tuple[str | int, ...]
 
 _LATE = "${"
 _ASSERTION = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?<?[=!]|\\[bB])")
@@ -44,7 +44,8 @@ def in_step(step: Step) -> Iterator[tuple[Where, str]]:
     """Yield each expectation of a step that is always true: its path below the verb, and its text."""
     args = step.args
     if step.verb == "expect":
-        yield from _in_conditions(args.get("to", {}), ("to",))
+        for key in ("to", "all", "any"):
+            yield from _in_conditions(args.get(key, {}), (key,))
         for part, wanted in args.get("page", {}).items():
             yield from _in_conditions(wanted, ("page", part))
     elif step.verb == "download":
@@ -57,11 +58,23 @@ def in_step(step: Step) -> Iterator[tuple[Where, str]]:
 
 def _in_conditions(wanted_of: Mapping[str, Any], at: Where) -> Iterator[tuple[Where, str]]:
     for name, wanted, negated in conditions(wanted_of):
-        empty = (
-            name in ("contain", "have_class") and isinstance(wanted, str) and _LATE not in wanted and is_blank(wanted)
-        )
-        if empty or (name == "match" and _open(wanted)):
-            yield (*at, *(("not",) if negated else ()), name), wanted
+        path = (*at, *(("not",) if negated else ()), name)
+        if name in ("contain", "have_class"):
+            for more, text in _texts(wanted):
+                if _LATE not in text and is_blank(text):
+                    yield (*path, *more), text
+        elif name == "match" and _open(wanted):
+            yield path, wanted
+
+
+def _texts(wanted: Any) -> Iterator[tuple[Where, str]]:
+    """Yield each text of which a part is looked for."""
+    if isinstance(wanted, str):
+        yield (), wanted
+    elif isinstance(wanted, list):
+        yield from (((index,), text) for index, text in enumerate(wanted))
+    else:  # `exact: ""` is an attribute without a class, which can fail
+        yield from ((("set", index), text) for index, text in enumerate(wanted.get("set", ())))
 
 
 def _empty(text: object) -> bool:
@@ -72,8 +85,9 @@ def _open(pattern: object) -> bool:
     return isinstance(pattern, str) and _LATE not in pattern and matches_everything(pattern)
 
 
-def message(key: str, value: str) -> str:
-    """Return what is wrong with an expectation."""
+def message(where: Where, value: str) -> str:
+    """Return what is wrong with an expectation, by its path."""
+    key = next(part for part in reversed(where) if isinstance(part, str))
     return f'"{key}" is "{value}", which is always true: it can never fail'
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -32,26 +32,117 @@ NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}
 
 HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
-STATES = ("visible", "hidden", "enabled", "disabled", "checked", "focused")
+STATES = (
+    "visible",
+    "hidden",
+    "enabled",
+    "disabled",
+    "checked",
+    "focused",
+    "editable",
+    "empty",
+    "in_viewport",
+)
 
-CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
+Conditions: TypeAlias = dict[str, tuple[Schema, str, Any]]
+
+
+def _object(properties: Schema, **more: Any) -> Schema:
+    return {"type": "object", "additionalProperties": False, "minProperties": 1, "properties": properties, **more}
+
+
+def _with(schema: Schema, doc: str, example: Any) -> Schema:
+    return {**schema, "description": doc, "examples": [example]}
+
+
+_TEXT_OR_LIST: Schema = {"type": ["string", "array"], "items": TEXT, "minItems": 1}
+_NATURAL: Schema = {"type": "integer", "minimum": 0}
+_EXACT_CLASS: Schema = _object(
+    {
+        "exact": _with(TEXT, "the whole attribute, with white space collapsed", "primary big"),
+        "set": _with(TEXTS, "the classes, all of them, in any order", ["big", "primary"]),
+    },
+    maxProperties=1,
+)
+_COUNTS: Schema = _object(
+    {
+        "at_least": _with(_NATURAL, "the minimum", 1),
+        "at_most": _with(_NATURAL, "the maximum", 5),
+        "between": _with({"type": "array", "items": _NATURAL, "minItems": 2, "maxItems": 2}, "both of them", [1, 5]),
+    }
+)
+_NUMBERS: Schema = _object(
+    {
+        "above": _with(NUMBER, "the exclusive lower bound", 0),
+        "below": _with(NUMBER, "the exclusive upper bound", 100),
+        "between": _with(
+            {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2}, "the inclusive bounds", [0.5, 100]
+        ),
+        "pattern": _with(
+            TEXT,
+            "a regular expression that finds the number, or its first group does (JavaScript syntax; default: the first number)",
+            "([0-9.]+) ms",
+        ),
+    },
+    anyOf=[{"required": [bound]} for bound in ("above", "below", "between")],
+)
+
+CONDITIONS: Conditions = {
     "be": ({"enum": list(STATES)}, "a state of the element", "visible"),
-    "have_text": (TEXT, "the whole text, with white space collapsed", "Market Parser"),
-    "contain": (TEXT, "a part of the text", "NVDA"),
+    "have_text": (
+        _TEXT_OR_LIST,
+        "the whole text, with white space collapsed; a list: the texts of all matches, in order",
+        "Market Parser",
+    ),
+    "contain": (
+        _TEXT_OR_LIST,
+        "a part of the text; a list: parts of the texts of matches, in order, perhaps with others between",
+        "NVDA",
+    ),
     "match": (TEXT, "a regular expression to find in the text (JavaScript syntax)", "^NVDA .* [0-9]+"),
+    "have_number": (
+        _NUMBERS,
+        "the bounds of the number in the text, or in the value of an input; commas in it separate thousands",
+        {"below": 200, "pattern": "([0-9.]+) ms"},
+    ),
     "have_value": (TEXT, "the value of an input", "Market status"),
-    "have_count": ({"type": "integer", "minimum": 0}, "the number of elements that the target matches", 3),
+    "have_values": (TEXTS, "the values of the selected options of a multiple select, in order", ["NVDA", "AMD"]),
+    "have_count": (
+        {**_COUNTS, "type": ["integer", "object"], "minimum": 0},
+        "the number of elements that the target matches, or its bounds",
+        3,
+    ),
     "have_attribute": (
-        {**TEXT_MAPPING, "minProperties": 1},
-        "attributes and their whole values",
+        {"type": "object", "additionalProperties": {"type": ["string", "null"]}, "minProperties": 1},
+        "attributes and their whole values; `null` for an attribute that the element lacks",
         {"aria-busy": "false"},
     ),
-    "have_class": (TEXT, "a class that the element has", "active"),
+    "have_class": (
+        {**_EXACT_CLASS, "type": ["string", "array", "object"], "items": TEXT, "minItems": 1},
+        "a class that the element has; a list: one for each match, in order; a mapping: all classes",
+        "active",
+    ),
+    "have_css": (
+        {**TEXT_MAPPING, "minProperties": 1},
+        "CSS properties and their computed values",
+        {"color": "rgb(255, 0, 0)"},
+    ),
+    "have_role": (TEXT, "the ARIA role", "button"),
+    "have_accessible_name": (TEXT, "the whole accessible name, with white space collapsed", "Send"),
 }
 
-PAGE_CONDITIONS: dict[str, tuple[Schema, str, Any]] = {
-    name: CONDITIONS[name] for name in ("have_text", "contain", "match")
+EACH_CONDITIONS: Conditions = {
+    **{name: (TEXT, CONDITIONS[name][1].partition(";")[0], CONDITIONS[name][2]) for name in ("have_text", "contain")},
+    "have_class": (
+        {**_EXACT_CLASS, "type": ["string", "object"]},
+        "a class that the element has; a mapping: all classes",
+        "active",
+    ),
+    **{name: CONDITIONS[name] for name in ("be", "match", "have_number", "have_value", "have_attribute", "have_css")},
 }
+"""The conditions of `all` and `any`: a script of the page checks them for all matches at one moment."""
+
+PAGE_CONDITIONS: Conditions = {name: (TEXT, *EACH_CONDITIONS[name][1:]) for name in ("have_text", "contain", "match")}
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -114,11 +205,27 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         return self.args[name] if name in self.args else DEFAULTS[self.verb][name]
 
 
+_POINT: Schema = {
+    axis: _with(NUMBER, f"the pixels from the {side}", 100) for axis, side in (("x", "left"), ("y", "top"))
+}
 _WITHIN = Field("within_seconds", SECONDS, "the time to wait for it", 10, default=5.0)
 _FOR_ELEMENT = Field(
     "within_seconds", SECONDS, "the time to wait for its element (default: `action_timeout_seconds` of the test)", 10
 )
 _FOR_PAGE = Field("within_seconds", SECONDS, "the limit of the page load (default: `action_timeout_seconds`)", 60)
+_MESSAGE = Field(
+    "message", TEXT, "the name of the assertion, with which the message of its failure begins", "the cart is empty"
+)
+_STATUS: Schema = {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1}
+_UNTIL: Schema = _object(
+    {
+        "status": _with(_STATUS, "the status to wait for, or a list of them", 200),
+        "match": _with({**MAPPING, "minProperties": 1}, "JSONPath to the value to wait for", {"$.status": "done"}),
+        "every_seconds": _with({**SECONDS, "default": 1}, "the pause between two requests", 2),
+        "within_seconds": _with({**SECONDS, "default": 30}, "the time to wait for it", 60),
+    },
+    anyOf=[{"required": [key]} for key in ("status", "match")],
+)
 _SAVE = Field("save", NAME, "save the result as `${saved.NAME}` until the end of the test", "elapsed_ms")
 
 _DOWNLOAD_EXPECT: Schema = {
@@ -225,6 +332,12 @@ _ALL: tuple[Verb, ...] = (
                 ["Shift"],
                 default=[],
             ),
+            Field(
+                "position",
+                {"type": "object", "additionalProperties": False, "required": ["x", "y"], "properties": _POINT},
+                "the point to click, from the top left corner of the element (default: its centre)",
+                {"x": 10, "y": 5},
+            ),
             _FOR_ELEMENT,
         ),
         playwright="locator.click()",
@@ -317,19 +430,76 @@ _ALL: tuple[Verb, ...] = (
         mcp=("browser_hover",),
     ),
     Verb(
+        "drag",
+        "Drag an element and drop it onto another one.",
+        {"text": "Buy milk", "onto": {"testid": "done"}},
+        target="required",
+        fields=(
+            Field("onto", REFERENCE_TARGET, "the element to drop it onto", {"testid": "done"}, required=True),
+            _FOR_ELEMENT,
+        ),
+        playwright="locator.drag_to(other)",
+        mcp=("browser_evaluate", "browser_drag"),
+    ),
+    Verb(
+        "scroll",
+        "Scroll until an element is in view, or the page or an element with scroll bars to a place.",
+        {"testid": "footer"},
+        target="optional",
+        fields=(
+            Field(
+                "to",
+                {"anyOf": [{"type": "string", "enum": ["top", "bottom"]}, {**_object(_POINT)}]},
+                "the place: an end, or CSS pixels from the top left corner",
+                "bottom",
+            ),
+            _FOR_ELEMENT,
+        ),
+        short="to",
+        idempotent=True,
+        playwright="locator.scroll_into_view_if_needed()",
+        mcp=("browser_evaluate", "browser_run_code_unsafe"),
+        detail="With a target alone the element comes into view. `to` scrolls the page; with a target and `to` the content\n"
+        "of the element is scrolled. Scrolling is instant, also where the page asks for a smooth one.",
+    ),
+    Verb(
+        "focus",
+        "Focus an element.",
+        {"label": "Message"},
+        target="required",
+        fields=(_FOR_ELEMENT,),
+        idempotent=True,
+        playwright="locator.focus()",
+        mcp=("browser_evaluate",),
+    ),
+    Verb(
+        "blur",
+        "Take the focus from an element.",
+        {"label": "Message"},
+        target="required",
+        fields=(_FOR_ELEMENT,),
+        idempotent=True,
+        playwright="locator.blur()",
+        mcp=("browser_evaluate",),
+    ),
+    Verb(
         "upload",
         "Choose files: of a file input or its label directly, of another element by a click that opens a file chooser.",
         {"label": "Import conversation", "files": ["tests/data/conversation.json"]},
         target="required",
         fields=(
             Field("files", TEXTS, "paths inside the project root", ["tests/data/a.json"], required=True),
+            Field(
+                "drop", BOOLEAN, "drop the files onto the element, as if dragged from outside (default: false)", True
+            ),
             _FOR_ELEMENT,
         ),
         idempotent=True,
         playwright="locator.set_input_files(files)",
-        mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload"),
+        mcp=("browser_evaluate", "browser_run_code_unsafe", "browser_click", "browser_file_upload", "browser_drop"),
         detail="A file input, or its label, gets the files without a click, hidden or not. Any other element is clicked,\n"
-        "and the file chooser that it opens within 5 seconds gets them.",
+        "and the file chooser that it opens within 5 seconds gets them. With `drop: true` the element gets the events of files\n"
+        "that are dropped onto it.",
     ),
     Verb(
         "expect",
@@ -339,16 +509,31 @@ _ALL: tuple[Verb, ...] = (
         fields=(
             Field("to", {"$ref": "#/$defs/Conditions"}, "the conditions for the target", {"be": "visible"}),
             Field(
+                "all",
+                {"$ref": "#/$defs/EachConditions"},
+                "the conditions for each match of the target; one match at least",
+                {"contain": "NVDA"},
+            ),
+            Field(
+                "any",
+                {"$ref": "#/$defs/EachConditions"},
+                "the conditions that one match of the target meets, at least, for each of them",
+                {"have_class": "active"},
+            ),
+            Field(
                 "page",
                 {"$ref": "#/$defs/PageConditions"},
                 "the conditions for the page, in place of a target",
                 {"title": {"contain": "Market"}},
             ),
+            _MESSAGE,
             _WITHIN,
         ),
         idempotent=True,
         playwright="expect(locator)",
         mcp=("browser_evaluate", "browser_run_code_unsafe"),
+        detail="`to` is about one element, except `have_count` and lists, which are about all matches at one moment, as are\n"
+        "`all` and `any`. Each condition is checked until it holds, one after the other.",
     ),
     Verb(
         "wait",
@@ -364,6 +549,7 @@ _ALL: tuple[Verb, ...] = (
                 "the failure marker: fail at once if it is visible first",
                 {"testid": "error-banner"},
             ),
+            _MESSAGE,
         ),
         idempotent=True,
         playwright="locator.wait_for()",
@@ -385,7 +571,13 @@ _ALL: tuple[Verb, ...] = (
             Field("equals", ANY, "the expected result", "Market Parser"),
             Field("below", NUMBER, "the exclusive upper bound of a numeric result", 2000),
             _SAVE,
-            _FOR_ELEMENT,
+            _MESSAGE,
+            Field(
+                "within_seconds",
+                SECONDS,
+                "the time to wait for its element (default: `action_timeout_seconds` of the test), and for the expected result",
+                10,
+            ),
         ),
         short="script",
         playwright="page.evaluate(script)",
@@ -394,7 +586,8 @@ _ALL: tuple[Verb, ...] = (
         "JSON, the same by both methods: `undefined` becomes `null`, a date or any other object with `toJSON` the result of\n"
         "that function, and half of a surrogate pair in a text U+FFFD. A value without a JSON form (`NaN`, `Infinity`, a big\n"
         "integer, a function, a map, a set, an element, a circular reference) fails a step with `equals`, `below` or `save`,\n"
-        "and is ignored by a step without them.",
+        "and is ignored by a step without them. With `within_seconds` and `equals` or `below` the script is run again\n"
+        "until they hold, also when it throws; without `within_seconds` it is run once.",
     ),
     Verb(
         "screenshot",
@@ -424,6 +617,7 @@ _ALL: tuple[Verb, ...] = (
         fields=(
             Field("as", TEXT, "the name of the saved file", "conversation.json", required=True),
             Field("expect", _DOWNLOAD_EXPECT, "the expected content", {"text": {"contain": "NVDA"}}),
+            _MESSAGE,
             Field("within_seconds", SECONDS, "the limit of the whole download", 10, default=30.0),
             Field("limit_megabytes", SIZE, "the limit of the file size", 1000, default=256.0),
         ),
@@ -442,6 +636,33 @@ _ALL: tuple[Verb, ...] = (
         mcp=("browser_handle_dialog",),
         detail="A dialog without such a step is dismissed, and is an error outside assertions ([errors](errors.md)). Only\n"
         "`beforeunload`, which a page opens before it is left, is accepted, and is not an error.",
+    ),
+    Verb(
+        "page",
+        "Continue on another page of the test: one that was just opened, which gets a name, or one with a name.",
+        {"as": "report"},
+        fields=(
+            Field("name", NAME, "the page to return to; the first page is `main`", "main"),
+            Field("as", NAME, "the name of the tab or popup that an earlier step has opened", "report"),
+            Field("within_seconds", SECONDS, "the time to wait for the page to open", 20, default=10.0),
+        ),
+        short="name",
+        playwright="context.expect_page()",
+        mcp=("browser_tabs",),
+        detail="`page: {as: NAME}` waits for a page that has no name yet, the oldest one, and names it; the steps after it are\n"
+        "carried out there. `page: NAME` returns to a page. A page that a `click` or `press` closes is left for `main`.\n"
+        "A failure lists the open pages, if there are several. All but the first page are closed at the end of the test.",
+    ),
+    Verb(
+        "close_page",
+        "Close a tab or popup, the current one or one with a name; the steps after it are on `main` if it was the current one.",
+        "report",
+        fields=(Field("name", NAME, "the page to close (default: the current one)", "report"),),
+        short="name",
+        bare=True,
+        playwright="page.close()",
+        mcp=("browser_tabs",),
+        detail="The first page is not closed.",
     ),
     Verb(
         "viewport",
@@ -487,13 +708,7 @@ _ALL: tuple[Verb, ...] = (
             Field("json", ANY, "a JSON body", {"message": "Market status"}),
             Field("form", TEXT_MAPPING, "a form body", {"message": "Market status"}),
             Field("body", TEXT, "a text body", "Market status"),
-            Field(
-                "status",
-                {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1},
-                "the expected status, or a list of them",
-                200,
-                default=[],
-            ),
+            Field("status", _STATUS, "the expected status, or a list of them", 200, default=[]),
             Field(
                 "match",
                 {**MAPPING, "minProperties": 1},
@@ -504,12 +719,21 @@ _ALL: tuple[Verb, ...] = (
             Field(
                 "save", TEXT_MAPPING, "values of the reply to save: name to JSONPath", {"token": "$.token"}, default={}
             ),
+            _MESSAGE,
+            Field(
+                "until",
+                _UNTIL,
+                "send the request again until the reply is so; then `status`, `match` and `save` are about that reply",
+                {"match": {"$.state": "done"}, "within_seconds": 60},
+            ),
             Field("within_seconds", SECONDS, "the limit of the whole reply", 10, default=30.0),
             Field("limit_megabytes", SIZE, "the limit of the decoded reply", 200, default=64.0),
         ),
         browser=False,
         playwright="httpx.request()",
         mcp=(),
+        detail="With `until` the request is sent again, also after a failure to connect, until the reply has the status and the\n"
+        "values, or its `within_seconds` are over: for jobs and mail that take a while.",
     ),
     Verb(
         "set",
@@ -564,24 +788,62 @@ def milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
+class Condition(NamedTuple):
+    """A condition of an `expect`.
+
+    Attributes:
+        name: of the condition.
+        wanted: its value.
+        negated: whether it must not hold.
+        of: of which matches: `one` of a target that must be one, the whole `set`, `all` or `any` of them.
+    """
+
+    name: str
+    wanted: Any
+    negated: bool
+    of: Literal["one", "set", "all", "any"] = "one"
+
+
+_BY_KEY = ("have_attribute", "have_css")
+"""Conditions with several values, each of which is a condition of its own."""
+
+
 def conditions(wanted_of: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     """Yield each condition with its value and whether it must not hold."""
     for name, wanted in wanted_of.items():
-        if name == "not":
-            yield from ((inner, value, True) for inner, value in wanted.items())
-        else:
-            yield name, wanted, False
+        for inner, value in wanted.items() if name == "not" else ((name, wanted),):
+            parts = [{key: item} for key, item in value.items()] if inner in _BY_KEY else [value]
+            yield from ((inner, part, name == "not") for part in parts)
+
+
+def conditions_of_target(args: Mapping[str, Any]) -> Iterator[Condition]:
+    """Yield each condition of an `expect` on its target."""
+    for name, wanted, negated in conditions(args.get("to", {})):
+        whole = isinstance(wanted, list) if name != "have_values" else False
+        whole = whole or (name == "have_count" and isinstance(wanted, dict))
+        yield Condition(name, wanted, negated, "set" if whole else "one")
+    for name, wanted, negated in conditions(args.get("all", {})):
+        yield Condition(name, wanted, negated, "all")
+    for name, wanted, negated in conditions(args.get("any", {})):
+        yield Condition(name, wanted, negated, "any")
 
 
 _TARGET: Schema = {
     "properties": {**dict.fromkeys(KINDS, TEXT), **{name: schema for name, (schema, _, _) in NARROWING.items()}}
 }
-_CONDITIONS: Schema = {"properties": {name: schema for name, (schema, _, _) in CONDITIONS.items()}}
-_CONDITIONS["properties"]["not"] = _CONDITIONS
+
+
+def _bodies(table: Conditions) -> Schema:
+    body: Schema = {"properties": {name: schema for name, (schema, _, _) in table.items()}}
+    body["properties"]["not"] = body
+    return body
+
+
 _REFERENCES: dict[str, Schema] = {
     "#/$defs/Target": _TARGET,
-    "#/$defs/Conditions": _CONDITIONS,
-    "#/$defs/PageConditions": {"additionalProperties": _CONDITIONS},
+    "#/$defs/Conditions": _bodies(CONDITIONS),
+    "#/$defs/EachConditions": _bodies(EACH_CONDITIONS),
+    "#/$defs/PageConditions": {"additionalProperties": _bodies(PAGE_CONDITIONS)},
 }
 
 BODIES: dict[str, Schema] = {
@@ -621,4 +883,6 @@ def as_text(value: Any, schema: Schema, text_of: Callable[[Any], str]) -> Any:
         return {key: as_text(item, named.get(key, other), text_of) for key, item in value.items()}
     if isinstance(value, list) and "items" in schema:
         return [as_text(item, schema["items"], text_of) for item in value]
-    return text_of(value) if "string" in schema.get("type", ()) else value
+    if "string" not in schema.get("type", ()) or (value is None and "null" in schema["type"]):
+        return value
+    return text_of(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -11,16 +12,40 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline, history
 from orchestra.ledger.runs import LAST, find_run, last_ended, runs_of
 from orchestra.ledger.view import look
-from orchestra.report.compare.comparison import Side, agreements, of_method, place_of, with_baselines
+from orchestra.report.compare.comparison import (
+    Agreement,
+    Comparison,
+    Side,
+    agreements,
+    of_method,
+    place_of,
+    with_baselines,
+)
 from orchestra.report.compare.comparison import compare as compared
 from orchestra.report.compare.comparison import sides as sides_of
 from orchestra.report.compare.text import Form, agreement_lines, compared_lines
+from orchestra.report.compared_page import compared_page
 from orchestra.runtime import dag
 from orchestra.runtime.select import select
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.chosen_run import home_of, with_part
-from orchestra.verbs.group import say
+from orchestra.verbs.group import say, say_data
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+
+
+class _Executed(NamedTuple):
+    """A side of a comparison.
+
+    Attributes:
+        tests: the result of each.
+        place: the shape of the machine that it ran on.
+        folder: of its run.
+    """
+
+    tests: Mapping[str, Side]
+    place: str
+    folder: Path
+
 
 _BRANCH = "branch:"
 _LATEST = 3
@@ -33,14 +58,21 @@ _LATEST = 3
     "  orchestra compare RUN                 the methods of a run, by its id or a part that only it has\n"
     "  orchestra compare RUN last            two runs, `last` is one; --method mcp: by one method\n"
     "  orchestra compare RUN OTHER last      more than two: who agrees with whom, then each with the first\n"
-    "  orchestra compare branch:main last    the last run on a branch, and the last of all"
+    "  orchestra compare branch:main last    the last run on a branch, and the last of all\n"
+    "  orchestra compare RUN last --format html > compare.html   a page with pictures of both"
 )
 @click.argument("sides", nargs=-1, metavar="[RUN] [FIRST SECOND...]")
 @suite_option
 @profile_option
 @methods_option
 @click.option("--run", "run", metavar="RUN", help="RUN, where a method has the same name (default: last).")
-@click.option("--markdown", is_flag=True, help="Markdown output.")
+@click.option("--markdown", is_flag=True, help="Markdown output; the same as --format markdown.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "html"]),
+    help="Form of the output: text (the default), markdown, or html: one page with the last pictures of both.",
+)
 @click.pass_context
 def compare(
     ctx: click.Context,
@@ -51,6 +83,7 @@ def compare(
     methods: tuple[str, ...],
     run: str | None,
     markdown: bool,
+    form: str | None,
 ) -> int:
     """Compare two methods, runs or branches: verdicts, disagreements, what a test and a step take more."""
     project = project_of(ctx)
@@ -58,14 +91,15 @@ def compare(
     plan = dag.load_plan(project, home.name, profile)
     known = [method.id for method in plan.methods]
     select(plan, (), methods)  # an unknown method is reported, with suggestions
-    form: Form = "markdown" if markdown else "terminal"
+    if markdown and form not in {None, "markdown"}:
+        raise UsageError(f"--markdown and --format {form} are two forms of output", "remove one of them")
     sides = sides or (_last_two(home) if run is None and not methods else ())
     if run is None and sides and sides[0] not in known and _has(home, sides[0]) and set(sides[1:]) <= set(known):
         run, *rest = sides
         sides = tuple(rest)
     run = run or LAST
     if not sides:
-        executions = _sides(home, run)[0]
+        executions = _sides(home, run).tests
         sides = tuple(method for method in methods or known if of_method(executions, method))
         if len(sides) < 2:
             raise UsageError(
@@ -75,19 +109,31 @@ def compare(
         methods = ()
     _require_sides(home, sides, known, by_method=bool(methods))
     of = {side: _side(home, side, run, known, methods) for side in sides}
-    if len(sides) > 2:
-        for line in agreement_lines(agreements({side: tests for side, (tests, _) in of.items()}), form):
+    agreed = agreements({side: one.tests for side, one in of.items()}) if len(sides) > 2 else []
+    samples = baseline.known(home) if sides[0] in known else {}
+    first = of[sides[0]]
+    made = [
+        with_baselines(compared(sides[0], first.tests, second, of[second].tests), samples, first.place, plan.baseline)
+        for second in sides[1:]
+    ]
+    if form == "html":
+        say_data(compared_page(plan.title or plan.suite, made, agreed, {side: one.folder for side, one in of.items()}))
+        return EXIT_OK
+    _print(made, agreed, "markdown" if markdown or form == "markdown" else "terminal")
+    return EXIT_OK
+
+
+def _print(made: Sequence[Comparison], agreed: Sequence[Agreement], form: Form) -> None:
+    """Print comparisons with the first side, after who agrees with whom."""
+    if agreed:
+        for line in agreement_lines(agreed, form):
             say(line)
         say("")
-    samples = baseline.known(home) if sides[0] in known else {}
-    one, place = of[sides[0]]
-    for number, second in enumerate(sides[1:]):
+    for number, comparison in enumerate(made):
         if number:
             say("")
-        comparison = compared(sides[0], one, second, of[second][0])
-        for line in compared_lines(with_baselines(comparison, samples, place, plan.baseline), form):
+        for line in compared_lines(comparison, form):
             say(line)
-    return EXIT_OK
 
 
 def _last_two(home: Path) -> tuple[str, ...]:
@@ -126,17 +172,16 @@ def _require_sides(home: Path, sides: Sequence[str], methods: Sequence[str], *, 
         raise UsageError("--method is about runs and branches, and the sides are methods", "remove it, or the sides")
 
 
-def _side(
-    home: Path, side: str, run: str, known: Collection[str], methods: Collection[str]
-) -> tuple[Mapping[str, Side], str]:
-    """Return the tests of one side, of a method by id of the test, of a run or a branch by task; and where it ran."""
+def _side(home: Path, side: str, run: str, known: Collection[str], methods: Collection[str]) -> _Executed:
+    """Return the tests of one side, of a method by id of the test, of a run or a branch by task."""
     if side in known:
-        executions, place = _sides(home, run)
-        return of_method(executions, side), place
+        executed = _sides(home, run)
+        return executed._replace(tests=of_method(executed.tests, side))
     if side.startswith(_BRANCH):
         side = _last_of(home, side.removeprefix(_BRANCH))
-    executions, place = _sides(home, side)
-    return {task: one for task, one in executions.items() if not methods or task.partition(":")[0] in methods}, place
+    executed = _sides(home, side)
+    tests = {task: one for task, one in executed.tests.items() if not methods or task.partition(":")[0] in methods}
+    return executed._replace(tests=tests)
 
 
 def _last_of(home: Path, branch: str) -> str:
@@ -150,12 +195,13 @@ def _last_of(home: Path, branch: str) -> str:
     return of_branch[-1]
 
 
-def _sides(home: Path, run: str) -> tuple[dict[str, Side], str]:
-    """Return the results of the tasks of a run, and the shape of its machine.
+def _sides(home: Path, run: str) -> _Executed:
+    """Return the results of the tasks of a run.
 
     Raises:
         UsageError: there is no such run.
         LedgerError: its ledger is damaged.
     """
-    view = look(find_run(home, run, ended=True))
-    return sides_of(view), place_of(view)
+    folder = find_run(home, run, ended=True)
+    view = look(folder)
+    return _Executed(sides_of(view), place_of(view), folder)

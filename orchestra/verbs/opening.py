@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -34,17 +36,38 @@ PORT = click.IntRange(0, 65535)
 @suite_option
 @click.option("--port", type=PORT, default=0, help="Port of 127.0.0.1 (default: a free one).")
 @click.option("--no-browser", is_flag=True, help="Print the address, and start no browser.")
+@click.option("--with-stdin", is_flag=True, hidden=True)
 @click.pass_context
-def open(ctx: click.Context, run: str, suite: str | None, *, port: int, no_browser: bool) -> int:  # noqa: A001 - the verb
+def open(  # noqa: A001 - the verb
+    ctx: click.Context, run: str, suite: str | None, *, port: int, no_browser: bool, with_stdin: bool
+) -> int:
     """Serve the page of a run with its evidence and traces until Ctrl-C; it follows a run that is under way.
 
     Only this machine can reach it, and only with the token in the printed address.
     """
     project = project_of(ctx)
-    return serve_run(project.root, run_folder(project, suite, run), port=port, browser=not no_browser)
+    if with_stdin:
+        threading.Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
+    return serve_run(
+        project.root, run_folder(project, suite, run), port=port, browser=not no_browser, hinted=not with_stdin
+    )
 
 
-def serve_run(root: Path, folder: Path, trace: Evidence | None = None, *, port: int = 0, browser: bool = True) -> int:
+def _end_with_stdin() -> None:
+    """End this process as Ctrl-C does when the one that started it is gone."""
+    sys.stdin.buffer.read()
+    signal.raise_signal(signal.SIGINT)
+
+
+def serve_run(
+    root: Path,
+    folder: Path,
+    trace: Evidence | None = None,
+    *,
+    port: int = 0,
+    browser: bool = True,
+    hinted: bool = True,
+) -> int:
     """Serve a run until a signal ends it.
 
     Args:
@@ -53,6 +76,7 @@ def serve_run(root: Path, folder: Path, trace: Evidence | None = None, *, port: 
         trace: open this trace in the viewer instead of the page.
         port: to listen at, 0 for a free one.
         browser: show it in the browser of the user, where there is a display.
+        hinted: print how to end it.
 
     Raises:
         UsageError: a trace is wanted, and the installed Playwright has no viewer.
@@ -75,7 +99,8 @@ def serve_run(root: Path, folder: Path, trace: Evidence | None = None, *, port: 
         if browser and display(os.environ):
             with suppress(UsageError):  # the address is printed
                 start(root, opener(root), shown)
-        warn("hint: Ctrl-C ends it")
+        if hinted:
+            warn("hint: Ctrl-C ends it")
 
     serve(live, folder, port, announce)
     return EXIT_OK

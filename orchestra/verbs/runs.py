@@ -30,6 +30,7 @@ from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.chosen_run import home_of
 from orchestra.verbs.group import say, warn
+from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import Target, last_failures, target
@@ -59,6 +60,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "  orchestra run --list                what there is\n"
     "  orchestra run --resume              resume the newest run, without its passed tests\n"
     "  orchestra run --last-failed         the tests that were not green in the newest run\n"
+    "  orchestra run --open                follow it in the browser\n"
     "  orchestra run --detach              start it, and return; `orchestra wait` follows it\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
 )
@@ -86,6 +88,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.option("--detach", is_flag=True, help="Return when the run has begun; it goes on in a session of its own.")
 @click.option("--detached", is_flag=True, hidden=True)
 @click.option("--last-failed", is_flag=True, help="Only the tests that were not green in the newest run.")
+@click.option("--open", "opened", is_flag=True, help="Serve the page of the run, live, as `orchestra open` does.")
 @brief_option
 @click.pass_context
 def run(
@@ -107,6 +110,7 @@ def run(
     detach: bool,
     detached: bool,
     last_failed: bool,
+    opened: bool,
     brief: bool | None,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
@@ -119,7 +123,7 @@ def run(
             (dry_run, "dry-run"),
             (detach, "detach"),
         ]
-        unfit += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed")]
+        unfit += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed"), (opened, "open")]
         if others := [f"--{word}" for value, word in unfit if value]:
             message = f"--all-suites starts a new run of each suite, and waits for them; {others[0]} does not fit"
             raise UsageError(message, f"remove {', '.join(others)}, or --all-suites")
@@ -128,6 +132,10 @@ def run(
     name = home_of(project, suite, () if resume is None else (resume,)).name
     if detach and (listing or dry_run):
         raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
+    if opened and (detach or listing or dry_run):
+        raise UsageError(
+            "--open serves the page of a run that this command follows", "remove --open, or the other option"
+        )
     for option, given in (("--allow-changed", allow_changed), ("--trust", trust)):
         if given and resume is None:
             raise UsageError(f"{option} needs --resume", "add --resume, or remove it")
@@ -156,8 +164,11 @@ def run(
         words += [f"--profile={profile}"] if profile else []
         words += [] if brief is None else ["--brief" if brief else "--full"]
         return _detach(project, plan, [*words, "--", *(asked or (() if run_id else selection))])
-    launch = Launch(project, partial(_heralded if detached else watch.observers, brief=brief), options, profile)
-    return dag.run(launch, name, plan, tasks)
+    page = LivePage()
+    observers = _heralded if detached else page.observers if opened else watch.observers
+    code = dag.run(Launch(project, partial(observers, brief=brief), options, profile), name, plan, tasks)
+    page.end(code)
+    return code
 
 
 def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:

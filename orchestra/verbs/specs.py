@@ -34,7 +34,20 @@ def _github(problem: Diagnostic) -> str:
     return command("error", text, file=place.file, line=str(place.line), col=str(place.column), title=problem.rule)
 
 
-def _json(problems: Sequence[Diagnostic]) -> str:
+def _edit(root: Path, problem: Diagnostic) -> dict[str, object] | None:
+    """Return the edit that fixes a problem, at its exact place; None if there is none, or the text is not there."""
+    if problem.edit is None:
+        return None
+    old, new = problem.edit
+    line = (root / problem.place.file).read_text(encoding="utf-8").splitlines()[problem.place.line - 1]
+    start = line.find(old, problem.place.column - 1)
+    if start < 0:
+        return None
+    where = {"line": problem.place.line, "column": start + 1, "end_column": start + 1 + len(old)}
+    return {**where, "old": old, "new": new}
+
+
+def _json(root: Path, problems: Sequence[Diagnostic]) -> str:
     rows = [
         {
             "file": problem.place.file,
@@ -43,6 +56,7 @@ def _json(problems: Sequence[Diagnostic]) -> str:
             "rule": problem.rule,
             "message": problem.message,
             "hint": problem.hint,
+            **({"edit": edit} if (edit := _edit(root, problem)) else {}),
         }
         for problem in problems
     ]
@@ -79,7 +93,7 @@ def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, c
         environment = inherited.environment(os.environ, ())
         problems = sorted({*problems, *collecting.check(project.root, built.specs, environment)})
     if form == "json":
-        say_json(_json(problems))
+        say_json(_json(project.root, problems))
     elif problems:
         if form == "text":
             say("\n".join(one.text() for one in problems))

@@ -6,6 +6,7 @@ folded from the ledger, because its file may be a tenth of a second old.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter
@@ -39,20 +40,38 @@ _WANTED = frozenset(
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra status            the newest run\n"
-    "  orchestra status --watch    until it ends\n  orchestra status --json     state.json"
+    "  orchestra status --watch    until it ends\n  orchestra status --json     state.json\n"
+    "  orchestra status --format todowrite   the to-do list of a coding agent"
 )
 @run_argument
 @suite_option
 @methods_option
 @click.option("--watch", is_flag=True, help="Print it again after every change, until the run ends.")
 @click.option("--json", "as_json", is_flag=True, help="JSON output: the state.")
+@click.option(
+    "--format",
+    "todo",
+    type=click.Choice(["todowrite", "taskcreate"]),
+    help="JSON output: the tests as a to-do list, in the form of a tool of coding agents.",
+)
 @click.pass_context
 def status(
-    ctx: click.Context, run: str, suite: str | None, *, methods: tuple[str, ...], watch: bool, as_json: bool
+    ctx: click.Context,
+    run: str,
+    suite: str | None,
+    *,
+    methods: tuple[str, ...],
+    watch: bool,
+    as_json: bool,
+    todo: str | None,
 ) -> int:
     """Show the progress of a run: verdicts, running tests, waiting tests, errors, servers, gates."""
     project = project_of(ctx)
     folder = run_folder(project, suite, run)
+    if todo is not None:
+        if methods or watch or as_json:
+            raise UsageError("--format is the to-do list of the whole run, once", "remove --method, --watch and --json")
+        return _to_do(project.root, folder, todo)
     if methods:
         if as_json:
             raise UsageError("--json prints the state.json of the whole run", "remove --method")
@@ -77,6 +96,19 @@ def status(
         if not watch or not going:
             return EXIT_OK
         time.sleep(WATCH_SECONDS)
+
+
+def _to_do(root: Path, folder: Path, format_: str) -> int:
+    """Print a run as a to-do list."""
+    # the ledger and the plan cost more than a state.json, and only agents ask for this
+    from orchestra.agent.todo import entries  # noqa: PLC0415
+    from orchestra.ledger import plan_store  # noqa: PLC0415
+    from orchestra.ledger.view import look  # noqa: PLC0415
+
+    say_json(
+        json.dumps(entries(plan_store.latest(root, folder), look(folder, steps=False), format_), ensure_ascii=False)
+    )
+    return EXIT_OK
 
 
 def _fresh(folder: Path, *, going: bool) -> None:

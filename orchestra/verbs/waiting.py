@@ -65,7 +65,7 @@ def wait(
     while under_way(folder) and not look(folder, steps=False).segment.plan_digest:  # its record has just been made
         time.sleep(LOOK_SECONDS)
     short = watch.for_agent() if brief is None else brief
-    watched = Watched(project.root, folder, 0 if again else _shown(folder), brief=short)
+    watched = Watched(project.root, folder, 0 if again else shown(folder), brief=short)
     while True:
         going = under_way(folder)  # asked before the file is read, so that its last event is not missed
         for text in watched.poll():
@@ -149,7 +149,8 @@ class Watched:
         return texts if self.seq > self._shown else [lines.line("exit", exit_meaning(found))]
 
 
-def _shown(folder: Path) -> int:
+def shown(folder: Path) -> int:
+    """Return the number of the last event that an earlier call has printed; 0 if there was none."""
     try:
         return int(nofollow.read(folder / SHOWN))
     except (OSError, ValueError):

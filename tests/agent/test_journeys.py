@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,17 +48,24 @@ class Journey:
         return [line.split()[1] for line, _ in self.calls]
 
 
+PROGRAMS = (str(Path(sys.executable).parent),)
+
+
 def journey(
     tools: NodeTools,
     project: SuiteProject,
     *selection: str,
     before_last: Path | None = None,
-    path: tuple[str, ...] = (str(Path(sys.executable).parent),),
+    path: tuple[str, ...] = PROGRAMS,
+    failures: tuple[str, ...] = (),
 ) -> Journey:
-    """Let the client carry out `/test_s`; `before_last` is made after the second wait."""
+    """Let the client carry out `/test_s`: each line of its text, those of section 4 only if there are `failures`.
+
+    `before_last` is made after the second wait.
+    """
 
     def script(text: str) -> Generator[str, str, None]:
-        check, start, wait, *_ = lines_of(text)
+        check, start, wait, *read = lines_of(text)
         if "Exit code" in (yield check):
             return
         begun = yield " ".join([start, *(f"'{word}'" for word in selection)])
@@ -70,6 +78,9 @@ def journey(
             turns += 1
             if turns == 2 and before_last is not None:
                 before_last.touch()
+        for line in read if failures else []:
+            for test in failures if " ID" in line else ("",):
+                yield line.replace("RUN", run).replace("ID", test)
 
     with claude.served(claude.Agent([], name="test_s", script=script)) as agent:
         prompt = " ".join(["/test_s", *selection])
@@ -126,3 +137,90 @@ def test_a_program_that_is_not_on_the_path(node_tools, project):
     assert done.verbs == ["compile", "run", "wait"], done.calls
     assert "1 passed; 1 in all" in done.calls[-1][1]
     assert done.denials == []
+
+
+def test_two_failures(node_tools, project):
+    """Two lines more in the text of a command would be two calls more, and too many."""
+    rows = (f"  T{n:02}: {{command: {{argv: [sh, -c, 'exit {3 * (n in (3, 9))}']}}}}\n" for n in range(1, 17))
+    project.write(SPEC.partition("  good:")[0] + "".join(rows)).compile()
+    done = journey(node_tools, project, failures=("T03", "T09"))
+    assert [line.split()[1] for line, _ in done.calls] == ["compile", "run", "wait", "show", "show", "show"], done.calls
+    assert len(done.calls) <= 7
+    assert len("".join(result for _, result in done.calls).encode()) <= 6000
+    assert done.denials == []
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_second_turn_is_allowed_in_an_installed_workspace_that_is_trusted(node_tools, project, trusted):
+    project.write(SPEC.replace("! test -e go", "false")).compile()
+    assert project.run("agent", "install").code == 0
+    if trusted:
+        claude.trust(project.root)
+    first = journey(node_tools, project, "bad")
+    assert (first.verbs, first.denials) == (["compile", "run", "wait"], [])
+    with claude.stub_of("orchestra show last --failed --brief") as stub:
+        result = claude.ask(node_tools, project.root, stub, "What failed?", *PROGRAMS, options=["--continue"])[-1]
+    assert [denial["tool_name"] for denial in result["permission_denials"]] == ([] if trusted else ["Bash"])
+
+
+def test_a_run_longer_than_the_limits_of_the_client(node_tools, project):
+    """Each call ends within the limit, the run does not; it is there at its end, with its exit code."""
+    limit = 15.0
+    project.write(SPEC).compile()
+    began = time.monotonic()
+
+    def script(text: str) -> Generator[str, str, None]:
+        _, start, wait, *_ = lines_of(text)
+        [run] = re.findall(r"^run +(\S+)", (yield start), re.MULTILINE)
+        while GOES_ON in (yield wait.replace("RUN", run).replace("--seconds 100", "--seconds 1")):
+            if time.monotonic() - began > 2 * limit:
+                (project.root / "go").touch()
+
+    limits = {"BASH_DEFAULT_TIMEOUT_MS": f"{limit * 1000:.0f}", "BASH_MAX_TIMEOUT_MS": f"{limit * 1000:.0f}"}
+    with claude.served(claude.Agent([], name="test_s", script=script)) as agent:
+        result = claude.ask(node_tools, project.root, agent, "/test_s", *PROGRAMS, env=limits)[-1]
+    assert result["permission_denials"] == []
+    assert "Exit code 1\n" in agent.calls[-1][1]
+    assert project.verdicts() == {"cli:good": "passed", "cli:bad": "failed", "cli:none": "passed"}
+
+
+def test_the_hooks_refuse_a_stale_command_and_an_early_end(node_tools, project):
+    project.write(SPEC).compile()
+    assert project.run("agent", "install", "--hooks").code == 0
+    held: list[str] = []
+
+    def script(text: str) -> claude.Script:
+        _, start, wait, *_ = lines_of(text)
+        [run] = re.findall(r"^run +(\S+)", (yield start), re.MULTILINE)
+        held.append((yield claude.Says("The tests run in the background.")))
+        (project.root / "go").touch()
+        while GOES_ON in (yield wait.replace("RUN", run)):
+            pass
+
+    with claude.served(claude.Agent([], name="test_s", script=script)) as agent:
+        claude.ask(node_tools, project.root, agent, "/test_s", *PROGRAMS)
+    assert re.search(r"run \S+ goes on: `orchestra wait", held[0]), held
+    assert "Exit code 1\n" in agent.calls[-1][1]
+    project.write(SPEC.replace("exit 3", "exit 4"))
+    with claude.stub_of("orchestra run") as stub:
+        events = claude.ask(node_tools, project.root, stub, "/test_s", *PROGRAMS)
+    assert (stub.lines, stub.prompts) == (["orchestra run"], []), "no request was sent"
+    assert "/test_s was not started" in str(events)
+
+
+@pytest.mark.usefixtures("chromium")
+def test_the_client_calls_both_mcp_servers(node_tools, project):
+    project.write(SPEC).compile()
+    assert project.run("agent", "install", "--mcp").code == 0
+    claude.trust(project.root)
+
+    def script(_: str) -> claude.Script:
+        yield claude.Call("mcp__orchestra__plan", {})
+        yield claude.Call("mcp__playwright__browser_navigate", {"url": "data:text/html,<title>here</title>"})
+        yield claude.Call("mcp__playwright__browser_evaluate", {"function": "() => document.title"})
+
+    with claude.served(claude.Agent([], script=script)) as agent:
+        result = claude.ask(node_tools, project.root, agent, "Look at the page.", *PROGRAMS)[-1]
+    assert result["permission_denials"] == []
+    assert re.search(r"good[\s\S]*exit code 0", agent.calls[0][1]), agent.calls
+    assert '"here"' in agent.calls[2][1], agent.calls

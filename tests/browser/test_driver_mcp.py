@@ -203,6 +203,7 @@ def test_a_dialog_may_open_at_any_moment_of_a_question(both, delay):
 def test_every_browser_verb_is_tried():
     tried = {next(iter(one)) if isinstance(one, dict) else one for said, _ in VERB_RUNS.values() for one in said}
     tried |= {"goto", "wait"}  # in every run, and below
+    tried |= {"drag", "scroll", "focus", "blur", "page", "close_page"}  # in test_more_steps.py and test_pages.py
     assert tried >= set(VERBS)
 
 
@@ -320,7 +321,8 @@ def test_a_condition_that_does_not_hold(both, case, tmp_path):
     to, yes, no, _ = CASES[case]
     cli, mcp = failed(both(FOCUS, expect(no, to)))
     assert mcp.failure.message == cli.failure.message
-    in_code = "have_count" in to or to.get("be") in {"enabled", "disabled", "checked"}
+    in_code = to.keys() & {"have_count", "have_role", "have_accessible_name"}
+    in_code = in_code or to.get("be") in {"enabled", "disabled", "checked", "editable"}
     assert both.tools["expect"] == {CODE if in_code else EVALUATE}
     cli, mcp = failed(both.again()(FOCUS, expect(yes, {"not": to})))
     assert mcp.failure.message == cli.failure.message

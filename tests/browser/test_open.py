@@ -82,6 +82,20 @@ def test_the_page_follows_a_run_to_its_end(project, browser):
         page.close()
 
 
+def test_a_run_serves_its_own_page_and_takes_it_along_at_its_end(project):
+    project.write(f"{HEAD}{WAITS}").compile()
+    running = project.start("run", "--open")
+    address = running.stdout.readline().strip()
+    assert address.startswith("http://127.0.0.1:"), running.communicate()
+    assert json.loads(httpx.get(f"{address}data.json").text)["state"] == "running"
+    (project.root / "go").touch()
+    _, err = running.communicate()
+    assert (running.returncode, "Traceback" in err) == (1, False), err
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+    assert "--open serves the page" in project.run("run", "--open", "--detach").err
+
+
 def test_a_trace_of_each_method_opens_in_the_viewer_of_the_installed_playwright(project, browser):
     with site() as url:
         methods = "methods: {cli: {driver: playwright}, mcp: {driver: mcp, session: {single: true}}}"

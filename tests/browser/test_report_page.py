@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from orchestra import plan as plans
 from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.report.compare.comparison import Side, compare
+from orchestra.report.compared_page import compared_page
 from orchestra.report.evidence_text import contents
 from orchestra.report.html import html
 from orchestra.report.rows import Report
@@ -204,6 +206,33 @@ def test_embedded_pictures_need_no_file(watched, everything, tmp_path):
     (tmp_path / "attempts/cli/B003/2/shot 1.png").unlink()
     page = watched.open(html(report, FOLDER), tmp_path, "#/test/B003/cli")
     page.wait_for_function("document.querySelector('.shots img').naturalWidth === 40")
+
+
+def test_two_sides_are_one_page_whose_texts_stay_texts(watched, tmp_path):
+    (tmp_path / "b.png").write_bytes(picture(400, 300))
+    hostile = "<img src=x onerror=alert(1)>"
+    sides = [
+        {name: Side(f"m:{name}", "passed", 1.0) for name in ("same", hostile)},
+        {
+            "same": Side("m:same", "passed", 2.0),
+            hostile: Side(f"m:{hostile}", "failed", 1.0, hostile, evidence=("a.txt", "b.png")),
+        },
+    ]
+    made = compare("one", sides[0], hostile, sides[1])
+    text = compared_page("</title><script>alert(1)</script>", [made], [], {"one": tmp_path, hostile: tmp_path})
+    (tmp_path / "b.png").unlink()
+    (tmp_path / "compare.html").write_text(text)
+    page = watched.page
+    page.goto((tmp_path / "compare.html").as_uri())
+    assert page.inner_text("h1") == "</title><script>alert(1)</script>"
+    assert page.inner_text(".headline") == f"{hostile} against one"
+    assert page.locator("script, [onerror]").count() == 0
+    card = page.locator("[data-test]")
+    assert card.get_attribute("data-test") == hostile
+    assert card.locator("tbody tr").first.inner_text().split("\t") == ["verdict", "passed", "failed"]
+    assert card.locator("figcaption").all_inner_texts() == [hostile]
+    page.wait_for_function("document.querySelector('figure img').naturalWidth === 400")
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def test_what_is_copied_is_the_whole_failure(watched, everything, tmp_path):

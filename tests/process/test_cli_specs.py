@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -314,6 +315,34 @@ def test_validate_formats(orchestra, write):
         check(GOLDEN / f"validate-{form}.out", ran.transcript())
         assert ran.code == 2
     assert {row["rule"] for row in json.loads(orchestra("validate", "--format", "json").out)}
+
+
+def test_the_edits_of_validate_fix_a_spec(orchestra, write, root):
+    text = (
+        "orchestra: 1\nsuite: shop\nvars: {name: x}\nmethods: {cli: {driver: comand}}\n"
+        'blocks: {ask: {params: [what], steps: [set: {a: "${what}"}]}}\n'
+        'tests:\n  B001: {titel: "${vars.nam}", command: {argv: ["true"]}}\n'
+        "  B002: {nedds: [B001], after: [B01], steps: [use: {ask: {wha: 1}}]}\n"
+    )
+    rules = set()
+    for _ in range(5):  # a later stage begins when the one before is right
+        write(text)
+        problems = json.loads(orchestra("validate", "--format", "json").out)
+        rows = text.splitlines()
+        for one in sorted(
+            (problem["edit"] for problem in problems if "edit" in problem), key=lambda one: -one["column"]
+        ):
+            line, start, end = rows[one["line"] - 1], one["column"] - 1, one["end_column"] - 1
+            assert line[start:end] == one["old"]
+            rows[one["line"] - 1] = line[:start] + one["new"] + line[end:]
+        rules |= {problem["rule"] for problem in problems if "edit" in problem}
+        text = "\n".join(rows) + "\n"
+    assert "driver: command" in text
+    assert "needs: [B001], after: [B001]" in text
+    assert '{title: "${vars.name}"' in text
+    assert rules >= {"schema-unknown-key", "schema-value", "unknown-test", "unknown-name", "unknown-parameter"}, (
+        problems
+    )
 
 
 def test_validate_a_good_spec(orchestra, write):
@@ -666,10 +695,10 @@ def test_the_examples_of_help_run(orchestra, root):
     ]
     assert len(lines) >= len(cli.VERBS)
     for line in lines:
-        words = re.split(r"  | > ", line.removeprefix("orchestra "))[0].split()
+        words = shlex.split(re.split(r"  | > ", line.removeprefix("orchestra "))[0])
         if words[0] == "run" and "--list" not in words:
             words.append("--dry-run")
-        if words[0] in {"health", "up", "down", "open"} or {"--detach", "--follow", "--all-suites"} & set(words):
+        if words[0] in {"health", "up", "down", "open", "mcp"} or {"--detach", "--follow", "--all-suites"} & set(words):
             continue  # they serve, wait, or start what has no end here: tests/process/test_up.py and its like
         ran = orchestra(*words)
         if words[:2] == ["show", "1a2b"]:
@@ -679,7 +708,7 @@ def test_the_examples_of_help_run(orchestra, root):
             assert ran.code == 2, f"{line}\n{ran.transcript()}"
             assert re.search(r"no (finished |passing )?run|no baseline", ran.err), ran.transcript()
             continue  # there is no run yet
-        if words[0] in {"wait", "stop", "status", "events", "report", "audit", "rollback"} or {
+        if words[0] in {"wait", "stop", "status", "events", "report", "audit", "claim", "rollback"} or {
             "last",
             "--failed",
             "--last-failed",

@@ -30,6 +30,10 @@ def test_the_verb_compares_methods_runs_and_branches(project):
     assert "two sides or more are compared, not one alone" in project.run("compare", "one").err
     assert 'no finished run on branch "x"' in project.run("compare", "branch:x", "last").err
     assert project.run("compare", "two", "one", "--run", first, "--markdown").out.startswith("- one against two")
+    page = project.run("compare", first, "last", "--format", "html")
+    assert (page.code, page.out[:15]) == (0, "<!doctype html>")
+    assert f"<li>only {first}: one:b, two:b</li>" in page.out
+    assert "two forms of output" in project.run("compare", "--markdown", "--format", "html").err
 
 
 def test_three_methods_and_their_baselines_are_compared_in_verb_and_summary(project):

@@ -146,6 +146,20 @@ def test_another_value_is_told_with_both(run, match, expected, found):
     assert (told.expected, told.found) == (expected, found)
 
 
+JOBS = {"GET": "/job?3", "base": "s"}
+
+
+def test_a_request_is_sent_again_until_the_reply_is_so(run):
+    until = {"status": 200, "match": {"$.state": "done"}, "every_seconds": 0.01}
+    read = {**JOBS, "until": until, "match": {"$.asked": 3}, "save": {"asked": "$.asked"}}
+    passed(run({"http": read}, {"http": {"GET": "/echo?${saved.asked}", "base": "s", "match": {"$.path": "/echo?3"}}}))
+    over = {**JOBS, "GET": "/job?9999", "until": {**until, "within_seconds": 0.3}}
+    told = failure(run({"http": over}), "failed", "assertion")
+    assert told.message.endswith(" has another value at $.state, asked for 0.3 s")
+    nobody = {"GET": "/x", "base": "down", "until": {"status": 200, "every_seconds": 0.05, "within_seconds": 0.2}}
+    assert failure(run({"http": nobody}), "failed", "connection").message.endswith(", asked for 0.2 s")
+
+
 def test_nothing_at_a_path_and_no_json(run):
     told = failure(run({"http": {"GET": "/data.json", "base": "s", "match": {"$.no": 1}}}), "failed", "assertion")
     assert "has nothing at $.no" in told.message

@@ -26,10 +26,10 @@ LISTS = {
 # For each list: the file, a text in it, and the text in its place; a file without a text is new.
 ADDED = {
     "step": [
-        ("orchestra/steps/vocabulary.py", '    Verb(\n        "hover",', '    Verb("focus", "Focus an element.", {"label": "Message"}, target="required", fields=(_FOR_ELEMENT,), playwright="locator.focus()", mcp=("browser_evaluate",)),\n    Verb(\n        "hover",'),
-        ("orchestra/steps/python_text.py", '    "hover": ', '    "focus": _on_element("focus"),\n    "hover": '),
-        ("orchestra/steps/mcp_calls.py", '    "hover": ', '    "focus": _focus,\n    "hover": '),
-        ("orchestra/runtime/driver/playwright/verbs.py", '    "hover": ', '    "focus": lambda stage, job: _patiently(stage, job, lambda ms: _element(stage, job).focus(timeout=ms)),\n    "hover": '),
+        ("orchestra/steps/vocabulary.py", '    Verb(\n        "hover",', '    Verb("visit", "Focus an element.", {"label": "Message"}, target="required", fields=(_FOR_ELEMENT,), playwright="locator.focus()", mcp=("browser_evaluate",)),\n    Verb(\n        "hover",'),
+        ("orchestra/steps/python_text.py", '    "hover": ', '    "visit": _on_element("focus"),\n    "hover": '),
+        ("orchestra/steps/mcp_calls.py", '    "hover": ', '    "visit": _focus,\n    "hover": '),
+        ("orchestra/runtime/driver/playwright/verbs.py", '    "hover": ', '    "visit": lambda stage, job: _patiently(stage, job, lambda ms: _element(stage, job).focus(timeout=ms)),\n    "hover": '),
     ],
     "probe": [
         ("orchestra/probes/table.py", "_ALL: tuple[ProbeKind, ...] = (", 'async def _folder(args, scene):\n    return Answer() if (scene.root / args["path"]).is_dir() else Answer("it has no such folder")\n\n\n_ALL: tuple[ProbeKind, ...] = (\n    ProbeKind("folder", "a folder that must exist", {"path": "data"}, _folder, fields=(Field("path", TEXT, "the folder", "data", required=True, holds="path"),)),'),
@@ -108,7 +108,7 @@ def test_every_list_is_followed():
 
 def test_the_page_of_each_addition_is_made_from_its_row(extended):
     for page, text in {
-        "docs/steps.md": "## focus",
+        "docs/steps.md": "## visit",
         "docs/spec.md": "## FolderProbe",
         "docs/metrics.md": "| `groups` |",
         "docs/rules.md": "### shouted-title",
@@ -138,7 +138,7 @@ def test_a_step_that_a_table_lacks_is_named(extended, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(extended, copy)
     table = copy / "orchestra/steps/python_text.py"
-    table.write_text(table.read_text().replace('    "focus": _on_element("focus"),\n', ""))
+    table.write_text(table.read_text().replace('    "visit": _on_element("focus"),\n', ""))
     done = python(copy, copy, "-m", "scripts.generate")
     assert done.code == 1
-    assert 'LookupError: the table of orchestra.steps.python_text lacks the step "focus"' in done.err
+    assert 'LookupError: the table of orchestra.steps.python_text lacks the step "visit"' in done.err

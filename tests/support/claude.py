@@ -7,11 +7,12 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar
 
 from tests.conftest import NodeTools
 
@@ -38,11 +39,15 @@ class Stub:
         """Return the content block and its delta that answer a request."""
         self.prompts = self.prompts or request["messages"]
         if self.lines and any(tool["name"] == "Bash" for tool in request.get("tools", [])):
-            self.asked += 1
-            call = json.dumps({"command": self.lines.pop(0), "description": "a line of the command"})
-            block = {"type": "tool_use", "id": f"toolu_{self.asked}", "name": "Bash", "input": {}}
-            return block, {"type": "input_json_delta", "partial_json": call}
+            command = self.lines.pop(0)
+            return self.call("Bash", {"command": command, "description": "a line of the command"})
         return {"type": "text", "text": ""}, {"type": "text_delta", "text": "done"}
+
+    def call(self, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the content block of a call of a tool, and its delta."""
+        self.asked += 1
+        block = {"type": "tool_use", "id": f"toolu_{self.asked}", "name": name, "input": {}}
+        return block, {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
 
     def prompt_of(self, name: str) -> str:
         """Return the text of the command `name` in the first request."""
@@ -56,39 +61,62 @@ class Stub:
         return texts[start + 1]
 
 
+@dataclass(frozen=True)
+class Says:
+    """The end of a turn, with its words; a script is sent what the client answers if it does not let the turn end."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a tool other than Bash."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+Script: TypeAlias = Generator["str | Says | Call", str, None]
+
+
 @dataclass
 class Agent(Stub):
     """The model: it reads the text of a slash command, and runs the lines that a script takes out of it.
 
     Attributes:
         name: of the slash command.
-        script: from the text of the command: it yields lines, and is sent their results.
-        calls: each line with its result.
+        script: from the text of the command: it yields lines, calls of tools, or `Says`, and is sent the results.
+        calls: each line or name of a tool with its result.
     """
 
     name: str = ""
-    script: Callable[[str], Generator[str, str, None]] | None = None
+    script: Callable[[str], Script] | None = None
     calls: list[tuple[str, str]] = field(default_factory=list)
-    _steps: Generator[str, str, None] | None = None
-    _line: str = ""
+    _steps: Script | None = None
+    _move: str | Says | Call = ""
 
     def block(self, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         self.prompts = self.prompts or request["messages"]
         if any(tool["name"] == "Bash" for tool in request.get("tools", [])):
             with contextlib.suppress(StopIteration):
-                self.lines = [self._next(request)]
+                self._move = self._next(request)
+                if isinstance(self._move, Says):
+                    return {"type": "text", "text": ""}, {"type": "text_delta", "text": self._move.text}
+                if isinstance(self._move, Call):
+                    return self.call(self._move.tool, self._move.arguments)
+                self.lines = [self._move]
         return super().block(request)
 
-    def _next(self, request: dict[str, Any]) -> str:
+    def _next(self, request: dict[str, Any]) -> str | Says | Call:
         if self._steps is None:
             assert self.script is not None
-            self._steps = self.script(self.prompt_of(self.name))
-            self._line = next(self._steps)
-        else:
-            result = result_of(request)
-            self.calls.append((self._line, result))
-            self._line = self._steps.send(result)
-        return self._line
+            self._steps = self.script(self.prompt_of(self.name) if self.name else "")
+            return next(self._steps)
+        if isinstance(self._move, Says):
+            return self._steps.send(json.dumps(request["messages"][-1]["content"]))
+        result = result_of(request)
+        self.calls.append((self._move if isinstance(self._move, str) else self._move.tool, result))
+        return self._steps.send(result)
 
 
 def result_of(request: dict[str, Any]) -> str:
@@ -162,7 +190,23 @@ def served(stub: S) -> Iterator[S]:
         thread.join()
 
 
-def ask(tools: NodeTools, folder: Path, stub: Stub, prompt: str, *programs: str) -> list[dict[str, Any]]:
+def trust(folder: Path) -> None:
+    """Make a project one that the user of the client has accepted."""
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    accepted = {"projects": {str(folder): {"hasTrustDialogAccepted": True}}, "hasCompletedOnboarding": True}
+    (home / ".claude.json").write_text(json.dumps(accepted), encoding="utf-8")
+
+
+def ask(
+    tools: NodeTools,
+    folder: Path,
+    stub: Stub,
+    prompt: str,
+    *programs: str,
+    options: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> list[dict[str, Any]]:
     """Return the events of `claude -p PROMPT` in a project: the first is `init`, the last `result`.
 
     Args:
@@ -171,11 +215,13 @@ def ask(tools: NodeTools, folder: Path, stub: Stub, prompt: str, *programs: str)
         stub: the model.
         prompt: of the user.
         programs: folders that are on PATH besides those of the system.
+        options: more words of the command line.
+        env: more variables.
     """
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
     done = subprocess.run(
-        tools.argv("claude", "-p", prompt, "--output-format", "stream-json", "--verbose"),
+        tools.argv("claude", "-p", prompt, "--output-format", "stream-json", "--verbose", *options),
         env={
             **(own := tools.env(home)),
             "PATH": os.pathsep.join([*programs, own["PATH"]]),
@@ -183,6 +229,7 @@ def ask(tools: NodeTools, folder: Path, stub: Stub, prompt: str, *programs: str)
             "ANTHROPIC_API_KEY": "no key",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
+            **env,
         },
         cwd=folder,
         stdin=subprocess.DEVNULL,

@@ -44,6 +44,9 @@ def _expect(locator: Locator, condition: dict[str, Any]) -> None:
     elif kind == "have_attribute":
         for name, text in value.items():
             judged.to_have_attribute(name, text, timeout=MS)
+    elif kind == "have_css":
+        for name, text in value.items():
+            judged.to_have_css(name, text, timeout=MS)
     elif kind == "match":
         judged.to_have_text(re.compile(value), timeout=MS)
     else:

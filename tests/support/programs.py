@@ -199,7 +199,7 @@ SCRIPTS = (
     "() => { throw new Error('no') }", "() => ({a: {b: null}})", "() => confirm('q')", "async () => { await null; return 'x' }", "() => {", "-0",
     "() => document.body", "() => new Promise((done) => setTimeout(done, 50, 7))", "() => location.hash", "const a = 1; a + 1",
 )  # fmt: skip
-STATES = ("visible", "hidden", "enabled", "disabled", "checked", "focused")
+STATES = ("visible", "hidden", "enabled", "disabled", "checked", "focused", "editable", "empty", "in_viewport")
 
 
 def _conditions() -> SearchStrategy[dict[str, Any]]:
@@ -211,6 +211,12 @@ def _conditions() -> SearchStrategy[dict[str, Any]]:
         full.map(lambda text: {"contain": text}),
         said.map(lambda text: {"have_value": text}),
         st.integers(0, 3).map(lambda count: {"have_count": count}),
+        st.sampled_from(("button", "textbox", "checkbox", "link")).map(lambda role: {"have_role": role}),
+        said.map(lambda name: {"have_accessible_name": name}),
+        st.lists(said, min_size=1, max_size=2).map(lambda texts: {"have_text": texts}),
+        st.lists(full, min_size=1, max_size=2).map(lambda texts: {"contain": texts}),
+        st.lists(said, min_size=1, max_size=2).map(lambda values: {"have_values": values}),
+        st.sampled_from(("none", "inline", "block")).map(lambda value: {"have_css": {"display": value}}),
         st.tuples(st.sampled_from(("id", "type", "value", "title")), said).map(
             lambda pair: {"have_attribute": {pair[0]: pair[1]}}
         ),

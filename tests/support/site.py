@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -61,6 +62,8 @@ class _Handler(SimpleHTTPRequestHandler):
         elif self.path.startswith("/slow?"):
             self._ended.wait(float(self.path.partition("?")[2]))
             self._answer(200, b"{}")
+        elif self.path.startswith("/job?"):
+            self._job(int(self.path.partition("?")[2]))
         elif self.path == "/dribble":
             self._dribble()
         elif self.path == "/cut-off":
@@ -72,6 +75,13 @@ class _Handler(SimpleHTTPRequestHandler):
             self.close_connection = True
         else:
             super().do_GET()
+
+    def _job(self, needed: int) -> None:
+        """A job that is done when it has been asked for so many times."""
+        jobs: Counter[int] = self.server.__dict__.setdefault("jobs", Counter())
+        jobs[needed] += 1
+        state = "done" if jobs[needed] >= needed else "queued"
+        self._answer(200, json.dumps({"state": state, "asked": jobs[needed]}).encode())
 
     def _dribble(self) -> None:
         """A byte now and then, for ever: no single wait for it is long."""

@@ -42,3 +42,11 @@ def test_what_is_stale_is_made(copy, capsys):
     assert generate.main([], copy) == 0
     assert capsys.readouterr().out == "docs/metrics.md: updated\ndocs/ledger.md: updated\n"
     assert list(generate.stale(copy)) == []
+
+
+def test_the_page_of_figures_has_the_sizes_of_the_commands():
+    page = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    for file in sorted((ROOT / ".claude/commands").glob("*.md")):
+        content = file.read_bytes()
+        [row] = [line for line in page.splitlines() if line.startswith(f"| {file.name} ")]
+        assert [int(cell) for cell in row.split("|")[2:4]] == [content.count(b"\n"), len(content)], row

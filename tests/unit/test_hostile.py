@@ -8,6 +8,7 @@ import os
 import re
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -256,8 +257,31 @@ def test_the_client_reads_the_whole_frontmatter(text_of_all):
         head = CLIENT_HEAD.match(text)
         assert text[head.end() :].startswith("# ")
         data = YAML(typ="safe", pure=True).load(head[1])
-        assert set(data) == {"metadata", "description", "argument-hint", "allowed-tools"}
+        assert set(data) == {"metadata", "description", "argument-hint", "disable-model-invocation", "allowed-tools"}
         assert draw.clip(draw.one_line(plan.title), 160) in data["description"]
+        assert marker.read(text.encode()) == (marker.FORMAT, None)
+
+
+@many
+@given(texts)
+@each_nasty
+def test_a_skill_has_the_keys_of_the_open_specification_and_no_placeholder(text_of_all):
+    plan = plan_of(*[text_of_all] * 14)
+    plan = msgspec.structs.replace(plan, outputs=Outputs(docs="docs/shop.md", hosts=("agent-skills",)))
+    skills = {path: text for path, text in made(plan).items() if path.startswith((".agents", ".claude"))}
+    assert len(skills) == len(COMMANDS)
+    for path, text in skills.items():
+        head = CLIENT_HEAD.match(text)
+        data = YAML(typ="safe", pure=True).load(head[1])
+        assert set(data) == {"name", "metadata", "description", "compatibility", "allowed-tools"}
+        assert path == f".agents/skills/{data['name']}/SKILL.md"
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", data["name"])
+        assert len(data["name"]) <= 64
+        assert len(data["description"]) <= 1024
+        assert len(data["compatibility"]) <= 500
+        assert all(isinstance(value, str) for value in data["metadata"].values())
+        assert "," not in data["allowed-tools"]
+        assert "$ARGUMENTS" not in text
         assert marker.read(text.encode()) == (marker.FORMAT, None)
 
 

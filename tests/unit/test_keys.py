@@ -141,7 +141,7 @@ READERS = {
     },
     "Outputs": {
         "runtime/servers/reuse.py": "doit docs",
-        "compiler/emit/files.py": "commands",
+        "compiler/emit/files.py": "commands hosts",
         "runtime/agent_setup.py": "launcher",
     },
     "Plan": {

@@ -178,7 +178,7 @@ def test_every_mistake_has_its_line():
         ),
         (
             spec("tests: {a: {steps: [{expect: {role: b, to: {have_count: []}}}]}}\n"),
-            ['a.yaml:3:57: "have_count" is an empty list; wanted is a whole number or one name such as "${count}" [schema-type]'],
+            ['a.yaml:3:57: "have_count" is an empty list; wanted is a whole number or a mapping or one name such as "${count}" [schema-type]'],
         ),
         (
             spec("tests: {a: {steps: [{reload: {x: 1}}]}}\n"),
@@ -187,8 +187,8 @@ def test_every_mistake_has_its_line():
         (
             spec("tests: {a: {steps: [clik, zzz]}}\n"),
             [
-                'a.yaml:3:21: "steps[0]" is "clik"; allowed are "back", "reload" [schema-value]\n    hint: write it as a mapping, for instance click: {"role": "button", "name": "Send"}',
-                'a.yaml:3:27: "steps[1]" is "zzz"; allowed are "back", "reload" [schema-value]\n    hint: every other step is a mapping with its verb as the key',
+                'a.yaml:3:21: "steps[0]" is "clik"; allowed are "close_page", "back", "reload" [schema-value]\n    hint: write it as a mapping, for instance click: {"role": "button", "name": "Send"}',
+                'a.yaml:3:27: "steps[1]" is "zzz"; allowed are "close_page", "back", "reload" [schema-value]\n    hint: every other step is a mapping with its verb as the key',
             ],
         ),
         (

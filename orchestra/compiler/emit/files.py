@@ -28,10 +28,11 @@ from orchestra.compiler.emit.tables import (
 )
 from orchestra.drivers import DRIVERS
 from orchestra.errors import UsageError
+from orchestra.names import skill_file, skill_name
 from orchestra.outputs import Entry, Index
 from orchestra.plan import Method, Plan, dump
 
-Kind = Literal["doit", "plan", "command", "docs", "ignore", "index"]
+Kind = Literal["doit", "plan", "command", "skill", "docs", "ignore", "index"]
 
 FOLDER, INDEX = outputs.FOLDER, outputs.PATH
 MOST_COMMAND_LINES = 110
@@ -159,7 +160,7 @@ def files(plans: Sequence[Plan], default: str = "") -> tuple[File, ...]:
         made.append(_dodo(sharing))
         for index, plan in enumerate(sharing):
             prefix = f"{plan.suite}:" if index else ""
-            made += [_command(plan, method, prefix) for method in plan.methods if method.command]
+            made += [file for method in plan.methods if method.command for file in _commands(plan, method, prefix)]
             made += [_docs(plan)] if plan.outputs.docs else []
     made.append(File(f"{FOLDER}/.gitignore", _IGNORE.encode(), "ignore"))
     made.append(File(f"{FOLDER}/.gitattributes", _ATTRIBUTES.encode(), "ignore"))
@@ -225,8 +226,25 @@ def _dodo_rows(plan: Plan) -> Iterable[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------ commands
-def _command(plan: Plan, method: Method, prefix: str) -> File:
-    """Return the slash command of a method; its table is cut to `MOST_COMMAND_LINES` and `MOST_COMMAND_BYTES`."""
+def _commands(plan: Plan, method: Method, prefix: str) -> Iterable[File]:
+    """Yield the slash command of a method, and its skill, for the clients of the suite."""
+    if "claude-code" in plan.outputs.hosts:
+        path = _path(plan.outputs.commands, f"{method.command}.md")
+        yield File(path, _command(plan, method, prefix), "command")
+    if "agent-skills" in plan.outputs.hosts:
+        yield File(skill_file(method.command), _command(plan, method, prefix, skill_name(method.command)), "skill")
+
+
+def command_text(plan: Plan, method: Method, selection: str) -> str:
+    """Return the text of the slash command of a method, without its front matter, about a selection."""
+    _, _, text = _command(plan, method, "").decode().removeprefix("---\n").partition("\n---\n")
+    return text.strip().replace("$ARGUMENTS", selection)
+
+
+def _command(plan: Plan, method: Method, prefix: str, skill: str = "") -> bytes:
+    """Return the text of a slash command, or of the skill of that name; its table is cut to `MOST_COMMAND_LINES` and
+    `MOST_COMMAND_BYTES`.
+    """
     template = "command_mcp.md.j2" if method.tool_calls else "command_cli.md.j2"
     flags = _Flags(_Ready(f" --suite {draw.plain_name(plan.suite)}"), _Ready(f" --method {draw.plain_name(method.id)}"))
     tool = _Ready(draw.plain_name(plan.outputs.launcher))
@@ -237,6 +255,8 @@ def _command(plan: Plan, method: Method, prefix: str) -> File:
         return _render(
             template,
             description=f"Run the suite “{title}” by the method {method.id}, follow it, and report what failed and why",
+            skill=_Ready(skill),
+            between=_Ready(" " if skill else ", "),
             plan=plan,
             method=method,
             pages=_Ready("yes" if method.plugin or DRIVERS[method.driver].pages else ""),
@@ -252,8 +272,7 @@ def _command(plan: Plan, method: Method, prefix: str) -> File:
     frame = render("")
     spare_lines = MOST_COMMAND_LINES - frame.count(b"\n")
     spare_bytes = MOST_COMMAND_BYTES - len(frame)
-    content = render(command_tests(tests, f"{tool} plan{flags.suite}", spare_lines, spare_bytes))
-    return File(_path(plan.outputs.commands, f"{method.command}.md"), content, "command")
+    return render(command_tests(tests, f"{tool} plan{flags.suite}", spare_lines, spare_bytes))
 
 
 def _doit(plan: Plan, task: str) -> _Ready:

@@ -342,9 +342,16 @@ def lower(
             commands=outputs.get("commands", _OUTPUTS.commands),
             docs=outputs.get("docs", f"docs/{spec['suite']}.md"),
             launcher=outputs.get("launcher", _OUTPUTS.launcher),
+            hosts=_hosts(outputs),
         ),
         plugins=provided.packages,
         profile=profile,
         sources=tuple(sources),
         source_digest=source_digest,
     )
+
+
+def _hosts(outputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the clients that get commands; the default itself, which the plan omits, if they are the same."""
+    hosts = tuple(dict.fromkeys(outputs.get("hosts", _OUTPUTS.hosts)))
+    return _OUTPUTS.hosts if hosts == _OUTPUTS.hosts else hosts

@@ -21,6 +21,7 @@ _FOLDER = ".orchestra"
 PATH = f"{_FOLDER}/stamp.json"
 SETTINGS = "pyproject.toml"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs a start
+_SKILL = "/SKILL.md"
 _IGNORED = frozenset({"__pycache__", "demo"})
 
 
@@ -53,6 +54,8 @@ def siblings(root: str | os.PathLike[str], paths: Iterable[str]) -> list[str]:
         for name in _names(root, folder)
         if suffix and name.endswith(suffix)
     }
+    skills = {os.path.dirname(os.path.dirname(path)) for path in paths if path.endswith(_SKILL)}  # noqa: PTH120 - a start
+    paths |= {f"{folder}/{name}{_SKILL}" for folder in skills for name in _names(root, folder)}
     for suite in _names(root, _FOLDER):
         names = _names(root, f"{_FOLDER}/{suite}")
         paths |= {f"{_FOLDER}/{suite}/{name}" for name in names if name.startswith("plan.") and name.endswith(".json")}

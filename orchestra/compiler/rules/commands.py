@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.names import skill_name
 from orchestra.yamltext.document import Path
 
 # Those of Claude Code 2.1.332, its bundled skills, and the other names of both.
@@ -39,10 +40,14 @@ def _commands(context: Context) -> Iterator[tuple[str, str, Path]]:
 
 @rule
 def command_name(context: Context) -> Iterator[Problem]:
-    """Two methods write the same slash command: their names are equal, or differ only in case."""
+    """Two methods write the same slash command: their names are equal, or differ only in case.
+
+    With the host `agent-skills` also if they give the same skill: `test_a` and `test-a` are both `test-a`.
+    """
     seen: dict[str, Path] = {}
+    skills = "agent-skills" in context.spec.get("compile", {}).get("hosts", [])
     for _, command, path in _commands(context):
-        first = seen.setdefault(command.casefold(), path)
+        first = seen.setdefault(skill_name(command) if skills else command.casefold(), path)
         if first != path:
             message = f'the command "{command}" is written by the method "{first[1]}" too, at {context.place(first)}'
             yield Problem(context.place(path), message, "give each method a command of its own")

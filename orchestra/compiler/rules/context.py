@@ -18,7 +18,7 @@ from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import ErrorsSpec, MethodSpec, Spec, StepSpec
-from orchestra.diagnostic import Diagnostic, Place
+from orchestra.diagnostic import Diagnostic, Edit, Place
 from orchestra.names import Reference
 from orchestra.probes.kind import Args, ProbeKind
 from orchestra.probes.table import probes_of
@@ -204,11 +204,12 @@ def errors_of(context: Context) -> Iterator[tuple[Path, ErrorsSpec]]:
 
 
 class Problem(NamedTuple):
-    """A problem that a rule found: place, message, hint."""
+    """A problem that a rule found: place, message, hint, and the edit that fixes it."""
 
     place: Place
     message: str
     hint: str = ""
+    edit: Edit | None = None
 
 
 Check: TypeAlias = Callable[[Context], Iterator[Problem]]
@@ -221,8 +222,8 @@ def rule(check: Check) -> Rule:
 
     @functools.wraps(check)
     def checked(context: Context) -> Iterator[Diagnostic]:
-        for place, message, hint in check(context):
-            yield Diagnostic(place, name, message, hint)
+        for place, message, hint, edit in check(context):
+            yield Diagnostic(place, name, message, hint, edit)
 
     return checked
 

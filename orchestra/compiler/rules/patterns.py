@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
 from orchestra.pattern import PatternFaultError, compiled
@@ -75,22 +76,25 @@ def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
 
 def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:
     for step in context.steps("expect"):
-        page = step.body.get("page")
-        conditions = [(("to",), step.body["to"])] if page is None else [(("page", key), page[key]) for key in page]
+        page = step.body.get("page", {})
+        conditions: list[tuple[tuple[str, ...], Any]]
+        conditions = [((key,), step.body[key]) for key in ("to", "all", "any") if key in step.body]
+        conditions += [(("page", key), page[key]) for key in page]
+        conditions += [((*keys, "not"), condition["not"]) for keys, condition in conditions if "not" in condition]
         for keys, condition in conditions:
             if "match" in condition:
                 yield step.path("expect", *keys, "match"), condition["match"]
-            if "match" in condition.get("not", ()):
-                yield step.path("expect", *keys, "not", "match"), condition["not"]["match"]
+            if "pattern" in condition.get("have_number", ()):
+                yield step.path("expect", *keys, "have_number", "pattern"), condition["have_number"]["pattern"]
 
 
 @rule
 def pattern_syntax(context: Context) -> Iterator[Problem]:
     """A regular expression has a syntax error.
 
-    The page evaluates `match` of `expect`, so it is written as in JavaScript. All others (`stdout`, `stderr`, `match`
-    of probes and of downloads, `allow` and `log_patterns` of `errors`, `match` of `known_failures`) are written as in
-    Python. A pattern has at most 2000 letters. docs/limits.md has the limits of a search.
+    The page evaluates `match` of `expect` and `pattern` of `have_number`, so they are written as in JavaScript. All
+    others (`stdout`, `stderr`, `match` of probes and of downloads, `allow` and `log_patterns` of `errors`, `match` of
+    `known_failures`) are written as in Python. A pattern has at most 2000 letters. docs/limits.md has the limits of a search.
     """
     for language, patterns, fault_of in (
         ("Python", _python_patterns(context), _python_fault),
@@ -118,7 +122,7 @@ def always_true(context: Context) -> Iterator[Problem]:
     for at, kind, args in context.probes():
         for key in kind.holding("part"):
             if args.get(key) == "":
-                yield Problem(context.place((*at, key)), vacuous.message(key, ""), vacuous.HINT)
+                yield Problem(context.place((*at, key)), vacuous.message((key,), ""), vacuous.HINT)
     for path, pattern in _python_patterns(context):
         in_step = path[-1] == "match" and "download" in path  # looked at once names are replaced
         if not in_step and "${" not in pattern and vacuous.matches_everything(pattern):
@@ -127,7 +131,7 @@ def always_true(context: Context) -> Iterator[Problem]:
                 if "log_patterns" in path
                 else next(str(one) for one in path[::-1] if one.__class__ is str)
             )
-            yield Problem(context.place(path), vacuous.message(key, pattern), vacuous.HINT)
+            yield Problem(context.place(path), vacuous.message((key,), pattern), vacuous.HINT)
 
 
 @rule
@@ -136,6 +140,8 @@ def json_path(context: Context) -> Iterator[Problem]:
     for step in context.steps("http"):
         for path in step.body.get("match", ()):
             yield from _check_json_path(context, step.path("http", "match", path), path, at_key=True)
+        for path in step.body.get("until", {}).get("match", ()):
+            yield from _check_json_path(context, step.path("http", "until", "match", path), path, at_key=True)
         for name, path in step.body.get("save", {}).items():
             yield from _check_json_path(context, step.path("http", "save", name), path, at_key=False)
     for step in context.steps("download"):

@@ -12,7 +12,7 @@ from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
 from orchestra.names import ENV_NAME, Reference
 from orchestra.steps.vocabulary import NAME
-from orchestra.suggest import did_you_mean
+from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
 RUN_NAMES = ("attempt.dir", "test.id", "method.id")
@@ -161,7 +161,8 @@ def unknown_name(context: Context) -> Iterator[Problem]:
             near = did_you_mean(reference.name, scope.known)
             hint = _LITERAL if not near else ""
             place = context.place_inside(text.path, text.value, reference.offset)
-            yield Problem(place, f'unknown name "${{{reference.name}}}"{near}', hint)
+            edit = correction(reference.name, scope.known)
+            yield Problem(place, f'unknown name "${{{reference.name}}}"{near}', hint, edit)
 
 
 @rule

@@ -12,7 +12,7 @@ from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rul
 from orchestra.compiler.schema.spec import SpeedSpec
 from orchestra.plan import ENGINES, Test
 from orchestra.steps.vocabulary import VERBS
-from orchestra.suggest import did_you_mean
+from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
 # Ids are names of folders, of doit tasks and of JUnit cases, and are typed on command lines.
@@ -132,7 +132,7 @@ def matrix_value(context: Context) -> Iterator[Problem]:
                     yield Problem(place, message, "remove one of them")
                 elif name == "browser" and value not in ENGINES:
                     message = f"unknown browser {scalar(value)}{did_you_mean(label, ENGINES)}"
-                    yield Problem(place, message, f"there are {quoted(ENGINES)}")
+                    yield Problem(place, message, f"there are {quoted(ENGINES)}", correction(label, ENGINES))
                 seen.add(label)
 
 

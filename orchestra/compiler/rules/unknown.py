@@ -11,7 +11,7 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
 from orchestra.compiler.schema.spec import ID
 from orchestra.diagnostic import Place
-from orchestra.suggest import did_you_mean
+from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
 # A suggestion looks at every known name; a spec with thousands of names and of mistakes gets so many of them.
@@ -43,7 +43,7 @@ def _refuse(kind: str, strangers: Iterable[tuple[Place, str]], known: Collection
     for count, (place, name) in enumerate(strangers):
         near = did_you_mean(name, known) if count < _SUGGESTIONS else ""
         hint = hint or (f"there are {quoted(sorted(known))}" if known else f"no {kind} is declared")
-        yield Problem(place, f'unknown {kind} "{name}"{near}', hint)
+        yield Problem(place, f'unknown {kind} "{name}"{near}', hint, correction(name, known) if near else None)
 
 
 @rule
@@ -206,7 +206,10 @@ def _no_parameter(context: Context, path: Path, block: str, parameter: str, *, k
         f'unknown parameter "{parameter}" of block "{block}"{did_you_mean(parameter, known)}; it is defined at {place}'
     )
     return Problem(
-        context.place(path, key=key), message, f"it takes {quoted(known)}" if known else "it takes no parameter"
+        context.place(path, key=key),
+        message,
+        f"it takes {quoted(known)}" if known else "it takes no parameter",
+        correction(parameter, known),
     )
 
 

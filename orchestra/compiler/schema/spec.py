@@ -682,6 +682,15 @@ class CompileSpec(TypedDict, total=False):
             pattern=LAUNCHER,
         ),
     ]
+    hosts: Annotated[
+        list[Literal["claude-code", "agent-skills"]],
+        Key(
+            "the clients that get commands: slash commands for Claude Code, skills in `.agents/skills` for others",
+            ["claude-code", "agent-skills"],
+            min_items=1,
+            default=PLAN,
+        ),
+    ]
 
 
 class Spec(TypedDict, total=False):

@@ -10,7 +10,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestra.steps.target import KINDS, NARROWING
-from orchestra.steps.vocabulary import CONDITIONS, HTTP_METHODS, NAME, PAGE_CONDITIONS, TEXT, VERBS, Field, Schema, Verb
+from orchestra.steps.vocabulary import (
+    CONDITIONS,
+    EACH_CONDITIONS,
+    HTTP_METHODS,
+    NAME,
+    PAGE_CONDITIONS,
+    TEXT,
+    VERBS,
+    Field,
+    Schema,
+    Verb,
+)
 
 REFERENCE = r"^\$\{[^{}]+\}$"
 BLOCK_ID = r"^[a-z][a-z0-9_]*$"
@@ -43,6 +54,12 @@ def definitions() -> dict[str, Schema]:
         "SomeKind": {"anyOf": [{"required": [kind]} for kind in KINDS]},
         "Conditions": _conditions("what must hold of an element", CONDITIONS, "NoConditions"),
         "NoConditions": _conditions("what must not hold of an element", CONDITIONS, ""),
+        "SomeConditions": {
+            "description": "one of `to`, `all` and `any`",
+            "anyOf": [{"required": [key]} for key in ("to", "all", "any")],
+        },
+        "EachConditions": _conditions("what must hold of each match", EACH_CONDITIONS, "NoEachConditions"),
+        "NoEachConditions": _conditions("what must not hold of a match", EACH_CONDITIONS, ""),
         "PageConditions": mapping_of(
             "what must hold of the page",
             {
@@ -76,10 +93,17 @@ def mapping_of(doc: str, properties: Mapping[str, Schema], **more: Any) -> Schem
 
 
 def _loose(schema: Schema) -> Schema:
-    """Return a number, or a text that is one reference to a name."""
-    if schema.get("type") in ("integer", "number"):
-        return {"anyOf": [schema, {"type": "string", "pattern": REFERENCE}]}
-    return schema
+    """Return a schema in which each number may be a text that is one reference to a name."""
+    if "anyOf" in schema:
+        schema = {**schema, "anyOf": [_loose(branch) for branch in schema["anyOf"]]}
+    if "properties" in schema:
+        schema = {**schema, "properties": {name: _loose(inner) for name, inner in schema["properties"].items()}}
+    kinds = schema.get("type", ())
+    if "integer" not in kinds and "number" not in kinds:
+        return {**schema, "items": _loose(schema["items"])} if "items" in schema else schema
+    described = {key: value for key, value in schema.items() if key in ("description", "examples")}
+    plain = {key: value for key, value in schema.items() if key not in described}
+    return {"anyOf": [plain, {"type": "string", "pattern": REFERENCE}], **described}
 
 
 def _conditions(doc: str, table: Mapping[str, tuple[Schema, str, Any]], negated: str) -> Schema:
@@ -108,8 +132,11 @@ def _target_rules(verb: Verb) -> Schema:
         # The subject is an element or the page: each needs a key that excludes the other.
         return {
             **_one_of([*KINDS, "page"]),
-            "dependentRequired": {"name": ["role"], **{kind: ["to"] for kind in KINDS}},
-            "dependentSchemas": {"page": {"properties": {key: dict(NEVER) for key in ("to", *NARROWING)}}},
+            "dependentRequired": {"name": ["role"]},
+            "dependentSchemas": {
+                "page": {"properties": {key: dict(NEVER) for key in ("to", "all", "any", *NARROWING)}},
+                **{kind: {"$ref": "#/$defs/SomeConditions"} for kind in KINDS},
+            },
         }
     kinds = _one_of(KINDS)["oneOf"]
     some_kind = {"$ref": "#/$defs/SomeKind"}
@@ -135,6 +162,10 @@ def _carries(verb: Verb) -> Schema:
         target = {key: {"$ref": f"#/$defs/Target/properties/{key}"} for key in (*KINDS, *NARROWING)}
         properties = {**target, **properties}
         more.update(_target_rules(verb))
+    if verb.name == "page":
+        more.update(_one_of(("name", "as")))
+    if verb.name == "scroll":
+        more["anyOf"] = [{"required": [key]} for key in ("to", *KINDS)]
     if verb.name == "http":
         more.update(_one_of(HTTP_METHODS))
         more["dependentSchemas"] = {

@@ -63,6 +63,7 @@ def violations(
             one.rule,
             one.message,
             one.hint or _offer(one.rule, one.path, data, offer),
+            one.edit,
         )
         for one in found
     )

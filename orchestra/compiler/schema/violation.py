@@ -17,8 +17,9 @@ from typing import Any
 
 from orchestra.compiler.schema.spec import PATTERNS
 from orchestra.compiler.schema.steps import REFERENCE
+from orchestra.diagnostic import Edit
 from orchestra.steps.vocabulary import NAME, VERBS
-from orchestra.suggest import closest, did_you_mean
+from orchestra.suggest import closest, correction, did_you_mean
 
 RULES: dict[str, str] = {
     "schema-type": "a value has the wrong type for its key: a text, a number, a list, a mapping",
@@ -91,6 +92,7 @@ class Finding:
     at_key: bool = False
     lacking: tuple[str, ...] = field(default=(), compare=False)
     meant: str = field(default="", compare=False)
+    edit: Edit | None = field(default=None, compare=False)
 
 
 def findings(violations: Sequence[Violation]) -> list[Finding]:
@@ -167,7 +169,8 @@ def _enum(violation: Violation) -> Iterator[Finding]:
     are = "are" if len(allowed) > 1 else "is"
     message = f"{_name(violation.path)} {is_what}; allowed {are} {_quoted(allowed)}{near}"
     hint = _as_mapping(instance) if allowed == _BARE and not near else ""
-    yield Finding(violation.path, "schema-value", message, hint)
+    edit = correction(instance, [one for one in allowed if isinstance(one, str)]) if near else None
+    yield Finding(violation.path, "schema-value", message, hint, edit=edit)
 
 
 def _as_mapping(instance: str) -> str:
@@ -201,6 +204,15 @@ def _empty(violation: Violation) -> Iterator[Finding]:
     yield Finding(violation.path, "schema-value", f"{_name(violation.path)} is empty{allowed}")
 
 
+def _length(violation: Violation) -> Iterator[Finding]:
+    if not violation.instance:
+        yield from _empty(violation)
+        return
+    bound = "at least" if violation.keyword == "minItems" else "at most"
+    message = f"{_name(violation.path)} is {quoted_value(violation.instance)}; it must have {bound} {violation.value}"
+    yield Finding(violation.path, "schema-value", message)
+
+
 def _too_many(violation: Violation) -> Iterator[Finding]:
     first, *others = violation.instance
     known = violation.schema.get("properties")
@@ -225,6 +237,7 @@ def _unknown(violation: Violation) -> Iterator[Finding]:
                 f"unknown key {quoted_value(key)}{did_you_mean(key, known)}{allowed}",
                 at_key=True,
                 meant=near or "",
+                edit=Edit(key, near) if near is not None and near != key else None,
             )
 
 
@@ -297,7 +310,8 @@ def _branch_words(mismatch: Violation) -> str:
         return _quoted([schema["const"]])
     if schema.get("pattern") == REFERENCE:
         return 'one name such as "${count}"'
-    return _WORDS[mismatch.value]
+    kinds = mismatch.value if isinstance(mismatch.value, list) else [mismatch.value]
+    return " or ".join(_WORDS[kind] for kind in kinds)
 
 
 _EXPLAIN: dict[str, Callable[[Violation], Iterator[Finding]]] = {
@@ -307,8 +321,9 @@ _EXPLAIN: dict[str, Callable[[Violation], Iterator[Finding]]] = {
     "dependentRequired": _needs,
     "enum": _enum,
     "exclusiveMinimum": _range,
+    "maxItems": _length,
     "maxProperties": _too_many,
-    "minItems": _empty,
+    "minItems": _length,
     "minProperties": _empty,
     "minimum": _range,
     "not": _forbidden,

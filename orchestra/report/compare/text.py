@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from orchestra import draw
 from orchestra.ledger.event import VERDICTS
@@ -21,40 +21,58 @@ _GAINS = 8
 _THOUSAND = 1000
 
 
+class Grid(NamedTuple):
+    """A table of a comparison.
+
+    Attributes:
+        heads: of its columns.
+        rows: of texts.
+        test: the test that both sides disagree about; empty for another table.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    test: str = ""
+
+
 def compared_lines(comparison: Comparison, form: Form = "terminal") -> Iterator[str]:
     """Yield the comparison, line by line; tables are several lines in one text."""
     safe = _inline if form == "markdown" else draw.one_line
     bullet = "- " if form == "markdown" else ""
-    tests = _compared(comparison)
-    yield f"{bullet}{safe(f'{comparison.second} against {comparison.first}: {tests} by both')}"
+    for part in parts(comparison):
+        if isinstance(part, Grid):
+            yield from ("", _table(part.heads, part.rows, form))
+        else:
+            yield f"{bullet}{safe(part)}"
+
+
+def parts(comparison: Comparison) -> Iterator[str | Grid]:
+    """Yield the statements of a comparison, then its tables."""
+    yield f"{comparison.second} against {comparison.first}: {_compared(comparison)} by both"
     for side, names in ((comparison.first, comparison.only_first), (comparison.second, comparison.only_second)):
         if names:
-            yield f"{bullet}{safe(f'only {side}: ' + ', '.join(names))}"
+            yield f"only {side}: {', '.join(names)}"
     if not comparison.tests:
         return
-    yield f"{bullet}{safe(f'{_agreeing(comparison)} of {comparison.tests + comparison.cases} agree (good or not)')}"
+    yield f"{_agreeing(comparison)} of {comparison.tests + comparison.cases} agree (good or not)"
     if comparison.seconds is not None:
-        yield f"{bullet}{safe(f'a test: {_more(comparison.seconds)}{_ratio(comparison.ratio)}')}"
+        yield f"a test: {_more(comparison.seconds)}{_ratio(comparison.ratio)}"
     if walls := _walls(comparison):
-        yield f"{bullet}{safe(walls)}"
+        yield walls
     for side, totals in zip((comparison.first, comparison.second), comparison.totals, strict=True):
         if costs := _totals(totals):
-            yield f"{bullet}{safe(f'{side}: {costs}')}"
+            yield f"{side}: {costs}"
     if advice := recommended(comparison):
-        yield f"{bullet}{safe(advice)}"
-    yield ""
-    yield _table((f"{comparison.first} \\ {comparison.second}", *_seen(comparison)), _matrix(comparison), form)
+        yield advice
+    yield Grid((f"{comparison.first} \\ {comparison.second}", *_seen(comparison)), _matrix(comparison))
     if comparison.steps:
-        yield ""
         rows = [(cost.verb, str(cost.more.pairs), _more(cost.more)) for cost in comparison.steps]
-        yield _table(("step", "pairs", f"{comparison.second} takes"), rows, form)
+        yield Grid(("step", "pairs", f"{comparison.second} takes"), rows)
     if comparison.usual:
-        yield ""
         heads = ("usual (baseline)", comparison.first, "runs", comparison.second, "runs", "ratio")
-        yield _table(heads, list(_usual(comparison)), form)
+        yield Grid(heads, list(_usual(comparison)))
     for name, sides in comparison.disagreeing.items():
-        yield ""
-        yield _table((f"{name} disagrees", comparison.first, comparison.second), _side_by_side(*sides), form)
+        yield Grid((f"{name} disagrees", comparison.first, comparison.second), _side_by_side(*sides), name)
 
 
 def _compared(comparison: Comparison) -> str:
@@ -68,12 +86,16 @@ def _agreeing(comparison: Comparison) -> int:
 
 
 def agreement_lines(agreements: Sequence[Agreement], form: Form = "terminal") -> Iterator[str]:
-    """Yield a row and a column a side, for more than two: of how many tests that both executed the outcome is the same."""
+    """Yield the table of `agreement_grid` as text."""
+    grid = agreement_grid(agreements)
+    yield _table(grid.heads, grid.rows, form)
+
+
+def agreement_grid(agreements: Sequence[Agreement]) -> Grid:
+    """Return a row and a column a side, for more than two: of how many tests that both executed the outcome is the same."""
     names = list(dict.fromkeys(name for one in agreements for name in (one.first, one.second)))
     cells = {frozenset((one.first, one.second)): f"{one.agree} of {one.tests}" for one in agreements}
-    yield _table(
-        ("agree", *names), [(row, *(cells.get(frozenset((row, name)), "") for name in names)) for row in names], form
-    )
+    return Grid(("agree", *names), [(row, *(cells.get(frozenset((row, name)), "") for name in names)) for row in names])
 
 
 def _usual(comparison: Comparison) -> Iterator[tuple[str, ...]]:

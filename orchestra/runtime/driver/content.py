@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from orchestra.runtime.bounded import patterns
 from orchestra.runtime.bounded.paths import NoJsonError, PathError, values
 from orchestra.runtime.bounded.patterns import PatternError
-from orchestra.runtime.driver.contract import unfit, unmet
-from orchestra.runtime.driver.wording import quoted
+from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
+from orchestra.runtime.driver.wording import quoted, seconds_text
 from orchestra.runtime.unicode import well_formed
 
 SHOWN_BYTES = 100_000
@@ -150,6 +153,37 @@ def judge_file(data: bytes, wanted: Mapping[str, Any], what: str) -> None:
             judge_csv(text, wanted["csv"], what)
         if "text" in wanted:
             judge_text(text, wanted["text"], what)
+
+
+AGAIN_SECONDS = 0.1
+"""The pause before a script is run again whose value is not the expected one."""
+
+
+def until_it_holds(job: Job, ask: Callable[[Job], Any], pause: Callable[[float], None]) -> Any:
+    """Return the value of an `evaluate`: with `within_seconds` and an expected value it is asked for until that comes.
+
+    Args:
+        job: the step.
+        ask: runs the script once and checks its value, in the time of the step that it is given.
+        pause: waits for so many seconds.
+
+    Raises:
+        StepError: the value does not come in time.
+    """
+    if "within_seconds" not in job.args or not {"equals", "below"} & job.args.keys():
+        return ask(job)
+    end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
+    while True:
+        left = max(0.001, end - job.deadline.clock())
+        trial = msgspec.structs.replace(job.step, args={**job.args, "within_seconds": left})
+        try:
+            return ask(replace(job, step=trial))
+        except StepError as failed:
+            left = end - job.deadline.clock()
+            if failed.kind != "assertion" or left <= 0:
+                failed.message = f"{failed.message}, asked for {seconds_text(job.allowed())}"
+                raise
+        pause(min(AGAIN_SECONDS, left))
 
 
 def judge_outcome(outcome: Any, args: Mapping[str, Any]) -> Any:

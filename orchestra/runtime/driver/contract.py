@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
 
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died, Outcome, Traffic
 from orchestra.runtime.attempt import EvidenceFile, FailureKind, Request
 from orchestra.runtime.attempts.observed import Sign
 from orchestra.runtime.scope import Scope
+from orchestra.steps.target import target_of
 from orchestra.steps.vocabulary import Step
 
 TRACE = "trace.zip"
@@ -169,6 +172,11 @@ class Job:
         if entry not in self.kept:
             self.kept.append(entry)
         return self.folder / name
+
+
+def of_target(job: Job, field: str) -> Job:
+    """Return a step as if one of its fields were its target, which messages then name."""
+    return replace(job, step=msgspec.structs.replace(job.step, target=target_of(job.args[field])))
 
 
 def text_of(value: Any) -> str:

@@ -87,7 +87,8 @@ def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meanin
         return unmet(f"{message}, but no element matches", expected=phrase, found=NOTHING, lookup="absent")
     if meaning.kind == "other":
         return unmet(f"{message}, but: {meaning.found}", expected=phrase, found=meaning.found)
-    return unmet(message, expected=phrase, found=quoted(meaning.found) if meaning.found else "nothing")
+    found = meaning.found if meaning.json else quoted(meaning.found)
+    return unmet(message, expected=phrase, found=found if meaning.found else "nothing")
 
 
 def ambiguous(subject: str, count: int, *, expected: str = "one element") -> StepError:

@@ -7,7 +7,9 @@ tests/browser/test_driver_playwright.py compares this module with the texts of t
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from orchestra.runtime.driver.wording import quoted
 
 Kind: TypeAlias = Literal["strict", "absent", "blocked", "loading", "connection", "crash", "spec", "unmet", "other"]
 
@@ -22,11 +24,20 @@ class Meaning(NamedTuple):
             `unmet` a condition does not hold; `other` the rest.
         found: the value that was seen last, or the reason in Playwright's words.
         matches: how many elements match, for `strict`.
+        json: whether `found` is a list or a mapping, as JSON.
     """
 
     kind: Kind
     found: str = ""
     matches: int = 0
+    json: bool = False
+
+
+def seen(found: Any) -> Meaning:
+    """Return the meaning of the value that a script has seen in place of the wanted one; null is no element."""
+    if found is None:
+        return Meaning("absent")
+    return Meaning("unmet", found if isinstance(found, str) else quoted(found), json=isinstance(found, (list, dict)))
 
 
 _STRICT = re.compile(r"strict mode violation: .*? resolved to (\d+) elements", re.DOTALL)

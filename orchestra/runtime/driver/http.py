@@ -27,6 +27,11 @@ _BODY = {"json": "json", "form": "data", "body": "content"}
 MEGABYTE = 1_000_000
 """In bytes."""
 
+UNTIL_SECONDS = 30.0
+"""The time to wait for a reply that `until` asks for."""
+UNTIL_PAUSE_SECONDS = 1.0
+"""The pause between two requests of `until`."""
+
 _HINT = "check the server with `orchestra health`"
 
 
@@ -102,7 +107,7 @@ class Http:
         args = job.args
         url = _url(job)
         what = f"{args['method']} {url}"
-        status, body = self._send(what, url, job)
+        status, body = self._until(what, url, job) if "until" in args else self._send(what, url, job)
         _judge_status(what, status, body, job.step.value("status"))
         if args.get("match") or args.get("save"):
             match, save = job.step.value("match"), job.step.value("save")
@@ -110,6 +115,31 @@ class Http:
             looked.check(match)
             for name, path in save.items():
                 job.scope.save(name, looked.value(path))
+
+    def _until(self, what: str, url: str, job: Job) -> tuple[int, bytes]:
+        """Return the first reply that is as `until` asks.
+
+        Raises:
+            StepError: none comes in time, or the request cannot be sent.
+        """
+        until, clock = job.args["until"], job.deadline.clock
+        seconds = float(until.get("within_seconds", UNTIL_SECONDS))
+        wanted = until.get("status", [])
+        end = clock() + job.deadline.limit(seconds)
+        while True:
+            try:
+                status, body = self._send(what, url, job)
+                _judge_status(what, status, body, wanted if isinstance(wanted, list) else [wanted])
+                if "match" in until:
+                    Looked(body, until["match"], f"the reply to {what}").check(until["match"])
+            except StepError as failed:
+                left = end - clock()
+                if failed.outcome == "error" or left <= 0:
+                    failed.message = f"{failed.message}, asked for {seconds_text(job.allowed(seconds))}"
+                    raise
+                time.sleep(min(left, float(until.get("every_seconds", UNTIL_PAUSE_SECONDS))))
+            else:
+                return status, body
 
     def _send(self, what: str, url: str, job: Job) -> tuple[int, bytes]:
         client = self._client(url)

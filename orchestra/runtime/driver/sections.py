@@ -247,7 +247,13 @@ class _Attempt:
     def _step(self, step: Step, deadline: Deadline) -> Effort:
         """Carry out one step; whatever goes wrong is a `StepError`."""
         try:
-            return self._do(self._job(step, deadline))
+            job = self._job(step, deadline)
+            try:
+                return self._do(job)
+            except StepError as failed:
+                if "message" in job.args:
+                    failed.message = f"{job.args['message']}: {failed.message}"
+                raise
         except StepError:
             raise
         except UsageError as error:
@@ -265,7 +271,7 @@ class _Attempt:
             if self._session is None:
                 raise unfit(f"the step {verb} needs a browser, and this test was given none")
             for where, text in vacuous.in_step(job.step):  # a name may stand for an empty text
-                raise unfit(vacuous.message(where[-1], text), hint=vacuous.HINT)
+                raise unfit(vacuous.message(where, text), hint=vacuous.HINT)
             return self._session.do(job)
         if verb == "http":
             self._http.do(job)

@@ -22,7 +22,8 @@ def target_text(target: Target | None) -> str:
 
 def _target_text(target: Target) -> str:
     parts = [f"{target.by}: {quoted(target.value)}"]
-    parts += [f"{key}: {quoted(value)}" for key in _NARROWING if (value := getattr(target, key)) not in (None, False)]
+    narrowing = ((key, getattr(target, key)) for key in _NARROWING)
+    parts += [f"{key}: {quoted(value)}" for key, value in narrowing if value is not None and value is not False]
     if target.within is not None:
         parts.append(f"within: {_target_text(target.within)}")
     return "{" + ", ".join(parts) + "}"
@@ -36,13 +37,25 @@ _PHRASES = {
     "have_count": "match so many elements:",
     "have_attribute": "have the attributes",
     "have_class": "have the class",
+    "have_css": "have the styles",
+    "have_number": "have a number",
+    "have_role": "have the role",
+    "have_accessible_name": "have the accessible name",
+    "have_values": "have the values",
 }
+_OF_SET = {"have_text": "have the texts", "contain": "contain one after the other", "have_class": "have the classes"}
 
 
 def condition_text(name: str, wanted: Any, *, negated: bool) -> str:
     """Return a condition after `expected …`: `not to contain "NVDA"`."""
-    said = f"be {wanted}" if name == "be" else f"{_PHRASES[name]} {quoted(wanted)}"
-    return f"{'not ' if negated else ''}to {said}"
+    phrase = _OF_SET[name] if isinstance(wanted, list) and name in _OF_SET else _PHRASES.get(name, "be")
+    words = wanted.replace("_", " ") if name == "be" else quoted(wanted)
+    return f"{'not ' if negated else ''}to {phrase} {words}"
+
+
+def subject_text(target: Target | None, of: str) -> str:
+    """Return the subject of a condition: the target, or `all of` or `any of` its matches."""
+    return f"{of} of {target_text(target)}" if of in ("all", "any") else target_text(target)
 
 
 def seconds_text(seconds: float) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 
 from orchestra.runtime.driver.contract import Job, unmet
 from orchestra.runtime.driver.failure import NOTHING, ambiguous, condition_failure, failure_of, lookup_of
-from orchestra.runtime.driver.fault import Meaning
+from orchestra.runtime.driver.fault import Meaning, seen
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
-from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, target_text
+from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, subject_text, target_text
 from orchestra.steps.mcp_calls import ToolCall
 from orchestra.steps.target import js_locator, target_of
-from orchestra.steps.vocabulary import conditions
+from orchestra.steps.vocabulary import conditions, conditions_of_target
 
 ONCE_SECONDS = 1.0
 """A question is asked once at least, and given this long for it, however short its own limit is."""
@@ -41,8 +41,8 @@ def expect(sender: Sender, job: Job) -> None:
         for name, wanted, negated in conditions(wanted_of)
     ]
     asked += [
-        (target_text(job.step.target), condition_text(name, wanted, negated=negated))
-        for name, wanted, negated in conditions(job.args.get("to", {}))
+        (subject_text(job.step.target, one.of), condition_text(one.name, one.wanted, negated=one.negated))
+        for one in conditions_of_target(job.args)
     ]
     for call, (subject, phrase) in zip(sender.calls(job), asked, strict=True):
         _ask(sender, job, call, subject, phrase)
@@ -75,10 +75,7 @@ def _ask(sender: Sender, job: Job, call: ToolCall, subject: str, phrase: str) ->
 def _seen(answer: Answer, value: Any, last: Meaning) -> Meaning:
     """Return the found value of a query that failed."""
     if isinstance(value, dict):
-        found = value.get("found")
-        if found is None:
-            return Meaning("absent")
-        return Meaning("unmet", found if isinstance(found, str) else quoted(found))
+        return seen(value.get("found"))
     if answer.failed and not answer.moved_on:
         return answer.meaning()
     return last

@@ -32,6 +32,7 @@ from orchestra.runtime.driver.emulation import (
     styles,
 )
 from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS, PageWatch
+from orchestra.runtime.driver.pages import Pages
 from orchestra.runtime.unicode import well_formed
 
 BLANK = "about:blank"
@@ -83,6 +84,7 @@ class SharedBrowser:
         self._trust = Trust()
         self._traced = False
         self._permissions: list[str] = []
+        self._pages: Pages[Page] | None = None
 
     @property
     def page(self) -> Page:
@@ -90,6 +92,31 @@ class SharedBrowser:
         if self.watch.page is None:
             raise AssertionError("launched first")
         return self.watch.page
+
+    @property
+    def pages(self) -> Pages[Page]:
+        """The pages of the test, by name."""
+        if self._pages is None:
+            raise AssertionError("launched first")
+        return self._pages
+
+    def show(self, page: Page) -> None:
+        """Make a page the current one of the test."""
+        self.pages.current = page
+        self.watch.show(page)
+
+    def first_page(self) -> None:
+        """Forget the pages of a test, except the first one."""
+        main = self.pages.main
+        if self.pages.current is not main:
+            self.watch.crashed = False  # that was another page
+            self.show(main)
+        self._pages = Pages(main)
+
+    def tab(self) -> int:
+        """Return the position of the current page among all."""
+        pages = self.context.pages
+        return pages.index(self.page) if self.page in pages else 0
 
     @property
     def context(self) -> BrowserContext:
@@ -169,7 +196,9 @@ class SharedBrowser:
         self.version = f"{browser.engine} {launched.version}"
 
     async def _new_page(self) -> None:
-        self.watch.begin(await self.context.new_page())
+        page = await self.context.new_page()
+        self.watch.begin(page)
+        self._pages = Pages(page)
 
     async def answers(self, seconds: float = ANSWER_SECONDS) -> bool:
         """Return True if the page executes a script. Earlier events of the page are known when this ends."""

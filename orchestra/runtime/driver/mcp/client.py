@@ -43,6 +43,8 @@ _VERSIONS = ((1, 64), (1, 66))
 TOOLS = frozenset(
     {
         "browser_click",
+        "browser_drag",
+        "browser_drop",
         "browser_console_messages",
         "browser_evaluate",
         "browser_file_upload",
@@ -56,6 +58,7 @@ TOOLS = frozenset(
         "browser_resize",
         "browser_run_code_unsafe",
         "browser_select_option",
+        "browser_tabs",
         "browser_take_screenshot",
         "browser_type",
     }
@@ -272,7 +275,12 @@ class Server:
 def _answer(result: CallToolResult, tool: str, arguments: dict[str, Any]) -> Answer:
     text = "".join(part.text for part in result.content if isinstance(part, TextContent))
     fields = arguments.get("fields") or [arguments]
-    return answer_of(text, failed=bool(result.is_error), tool=tool, target=str(fields[0].get("target", "")))
+    return answer_of(
+        text,
+        failed=bool(result.is_error),
+        tool=tool,
+        target=str(fields[0].get("target", arguments.get("startTarget", ""))),
+    )
 
 
 def _children() -> set[int]:

@@ -35,8 +35,9 @@ from orchestra.runtime.driver.mcp.client import (
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender, Tally
 from orchestra.runtime.driver.mcp.session import McpSession
-from orchestra.runtime.driver.mcp.verbs import VERBS
+from orchestra.runtime.driver.mcp.verbs import VERBS, select
 from orchestra.runtime.driver.page_text import keep_page_text
+from orchestra.runtime.driver.pages import CLOSING, add_pages
 from orchestra.runtime.driver.picture import SMALL, WHOLE
 from orchestra.runtime.driver.watch import COUNTS
 from orchestra.runtime.unicode import well_formed
@@ -166,6 +167,9 @@ class McpAttempt:
             self._subject = job.step.target
             if self._session.fit():
                 self._page.explain(job, failed)
+                text = self._page.pages_text()
+                if text:
+                    add_pages(failed, text)
             raise
         except ServerUnfitError as error:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
@@ -175,6 +179,8 @@ class McpAttempt:
             self._hangs = False
         self._settled = False
         try:
+            if self._page.left():
+                select(self._sender, job, self._page.pages.main)
             self._try(job)
         except ServerLostError as lost:
             self._recover(job, lost)
@@ -194,7 +200,11 @@ class McpAttempt:
             with self._session.picturing() if job.step.verb == "screenshot" else nullcontext():
                 VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
-            raise self._trouble() or self._hung(job, failed) from None
+            trouble = self._trouble()
+            if trouble is None and self._page.left():
+                self._try_on_main(job, failed)
+                return
+            raise trouble or self._hung(job, failed) from None
         except CallOverError as over:
             raise self._trouble() or unmet(f"{job.step.verb} failed: {over}", found=str(over)) from None
         if job.step.verb == "dialog":
@@ -208,6 +218,19 @@ class McpAttempt:
             if watch.downloads > downloads:  # the server does not report it
                 raise failure_of(job, Meaning("other", "Download is starting"))
             raise not_moved(job)
+
+    def _try_on_main(self, job: Job, failed: StepError) -> None:
+        """Continue on the first page after the current one was closed in a step.
+
+        Raises:
+            StepError: the step is not one that may close its page or be repeated, or it fails there.
+        """
+        verb = job.step.verb
+        if verb not in CLOSING and not VOCABULARY[verb].idempotent:
+            raise failed
+        select(self._sender, job, self._page.pages.main)
+        if verb not in CLOSING:
+            VERBS[verb](self._sender, job)
 
     def _hung(self, job: Job, failed: StepError) -> StepError:
         """Return the failure of a page that does not respond to scripts; a page that waits for a server responds."""
@@ -227,8 +250,9 @@ class McpAttempt:
             return StepError("error", "crash", "the browser died in this step")
         if browser.watch.crashed:
             return StepError("error", "crash", "the page crashed in this step")
-        if browser.watch.closed:
-            return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
+        if browser.watch.closed and not self._page.left():
+            hint = "return to another page with `page`, and keep the first one open"
+            return unmet("the page was closed", found="no page", hint=hint)
         return None
 
     def _recover(self, job: Job, lost: ServerLostError) -> None:

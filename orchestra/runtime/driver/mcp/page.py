@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Literal
 
-from playwright.async_api import Dialog, Error
+from playwright.async_api import Dialog, Error, Page
 
 from orchestra.ledger.parts import Box
 from orchestra.runtime.driver.contract import Job, StepError
@@ -28,6 +28,7 @@ from orchestra.runtime.driver.nearby import (
     nearest,
 )
 from orchestra.runtime.driver.page_text import MODE
+from orchestra.runtime.driver.pages import Pages
 from orchestra.runtime.driver.picture import MARK_SECONDS, MOST_MARKS, boxes
 from orchestra.steps.target import Target
 
@@ -59,6 +60,29 @@ class PageView:
     def dialog(self) -> Dialog | None:
         """The dialog that is open."""
         return self._browser.watch.dialog
+
+    @property
+    def pages(self) -> Pages[Page]:
+        """The pages of the test, by name."""
+        return self._browser.pages
+
+    def tabs(self) -> list[Page]:
+        """Return all open pages, in the order of the tabs of the server."""
+        return self._browser.context.pages
+
+    def show(self, page: Page) -> None:
+        """Make a page the current one."""
+        self._browser.show(page)
+
+    def left(self) -> bool:
+        """Return True if the current page, which another page opened, was closed."""
+        pages = self.pages
+        return pages.current is not pages.main and pages.current.is_closed() and not pages.main.is_closed()
+
+    def pages_text(self) -> str:
+        """Return the open pages for a message; nothing while there is one alone."""
+        shown = self.tabs()
+        return self.pages.text([(page, page.url) for page in shown]) if len(shown) > 1 else ""
 
     @property
     def moves(self) -> int:

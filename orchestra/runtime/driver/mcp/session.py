@@ -59,6 +59,12 @@ class _Kind:
     tls: Tls
 
 
+def server_program() -> tuple[str, str, str]:
+    """Return the first words of the command line of the MCP server that the Playwright wheel carries."""
+    node, program = compute_driver_executable()
+    return node, program, "mcp"
+
+
 def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
     """Program and arguments of the MCP server that the Playwright wheel carries, attached to a browser.
 
@@ -66,8 +72,7 @@ def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
         endpoint: that of the browser.
         folder: where it keeps files of its own.
     """
-    node, program = compute_driver_executable()
-    return (node, program, "mcp", f"--endpoint={endpoint}", *ATTACHED, f"--output-dir={folder}")
+    return (*server_program(), f"--endpoint={endpoint}", *ATTACHED, f"--output-dir={folder}")
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -198,6 +203,7 @@ class McpSession:
     def _tidy(self) -> None:
         """Clean up after the test before."""
         browser = self.browser
+        browser.first_page()
         if self.dirty:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
@@ -363,6 +369,9 @@ class McpSession:
         self._server = server
         with suppress(CallOverError):  # reported by the next call, if it is more than slow
             server.call("browser_run_code_unsafe", {"code": OWN_PAUSE}, PREPARE_SECONDS)
+            tab = self.browser.tab()
+            if tab:  # a server begins with the first page
+                server.call("browser_tabs", {"action": "select", "index": tab}, PREPARE_SECONDS)
 
     def _stop_server(self) -> None:
         if self._server is not None:

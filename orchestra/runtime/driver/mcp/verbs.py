@@ -10,14 +10,15 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
+from playwright.async_api import Page
 
 from orchestra.runtime.driver import dialogs
-from orchestra.runtime.driver.content import judge_file, judge_outcome
-from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, text_of, unfit, unmet
+from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download
 from orchestra.runtime.driver.fault import Meaning
@@ -25,6 +26,7 @@ from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, ONCE_SECONDS, expec
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
+from orchestra.runtime.driver.pages import LOOK_SECONDS, gone, main_stays, none_opened, taken
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import TYPED, ToolCall, chooser_calls
@@ -186,6 +188,12 @@ def _keys(sender: Sender, job: Job) -> None:
         _act(sender, job, TYPED)
 
 
+def _drag(sender: Sender, job: Job) -> None:
+    looks, drags = sender.calls(job)
+    _act(sender, of_target(job, "onto"), looks)
+    _act(sender, job, drags)
+
+
 def _upload(sender: Sender, job: Job) -> None:
     paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
     for path, said in zip(paths, job.args["files"], strict=True):
@@ -193,6 +201,10 @@ def _upload(sender: Sender, job: Job) -> None:
             hint = "paths are relative to the project root"
             raise unfit(f"the file to upload {quoted(said)} is not there", hint=hint)
     names = [str(path) for path in paths]
+    if job.args.get("drop"):
+        (drops,) = sender.calls(job, files=names)
+        _act(sender, job, drops)
+        return
     asks, sets = sender.calls(job, files=names)
     if _act(sender, job, asks).value() is True:
         _act(sender, job, sets)
@@ -212,6 +224,13 @@ def _upload(sender: Sender, job: Job) -> None:
 
 
 def _evaluate(sender: Sender, job: Job) -> None:
+    value = until_it_holds(job, lambda trial: _result(sender, trial), sender.sleep)
+    if "save" in job.args:
+        job.scope.save(job.args["save"], value)
+
+
+def _result(sender: Sender, job: Job) -> Any:
+    """Return the value of a script, run once, after checking it."""
     (call,) = sender.calls(job)
     answer = _act(sender, job, call, call_seconds=job.deadline.left())
     while sender.interrupted:  # by a dialog: the script goes on when it is answered
@@ -220,9 +239,7 @@ def _evaluate(sender: Sender, job: Job) -> None:
     outcome = answer.value()
     if not isinstance(outcome, dict):
         raise unmet("evaluate failed: the page was left before the script was at its end", found="another page")
-    value = judge_outcome(outcome, job.args)
-    if "save" in job.args:
-        job.scope.save(job.args["save"], value)
+    return judge_outcome(outcome, job.args)
 
 
 def _screenshot(sender: Sender, job: Job) -> None:
@@ -286,6 +303,61 @@ def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:
     return failure_of(job, there.meaning()) if there.failed else no_download(job)
 
 
+def select(sender: Sender, job: Job, page: Page) -> None:
+    """Continue on a page. The server may know a page that has just opened a moment later than we do.
+
+    Raises:
+        StepError: it is closed, or the server does not find it.
+        ServerLostError: the server is gone or does not answer.
+    """
+    end = sender.clock() + job.deadline.limit(SERVER_SECONDS)
+    for pause in sender.pauses():
+        tabs = sender.page.tabs()
+        if page not in tabs:
+            raise gone(sender.page.pages.name_of(page))
+        call = ToolCall("browser_tabs", {"action": "select", "index": tabs.index(page)})
+        answer = sender.send(call, max(0.001, end - sender.clock()))
+        if not answer.failed:
+            break
+        if sender.clock() >= end:
+            raise failure_of(job, answer.meaning())
+        sender.sleep(pause)
+    sender.page.show(page)
+
+
+def _page(sender: Sender, job: Job) -> None:
+    pages = sender.page.pages
+    if "name" in job.args:
+        select(sender, job, pages.page(job.text("name")))
+        return
+    name = job.text("as")
+    if name in pages.named and not pages.named[name].is_closed():
+        raise taken(name)
+    end = sender.clock() + job.deadline.limit(job.own_seconds)
+    while (fresh := pages.opened(sender.page.tabs())) is None:
+        if sender.clock() >= end:
+            raise none_opened(job)
+        sender.sleep(LOOK_SECONDS)
+    pages.named[name] = fresh
+    select(sender, job, fresh)
+
+
+def _close_page(sender: Sender, job: Job) -> None:
+    pages = sender.page.pages
+    page = pages.page(job.text("name")) if "name" in job.args else pages.current
+    if page is pages.main:
+        raise main_stays()
+    if page is pages.current:
+        select(sender, job, pages.main)
+    tabs = sender.page.tabs()
+    if page in tabs:
+        (call,) = sender.calls(job, index=tabs.index(page))
+        _act(sender, job, call)
+    end = sender.clock() + job.deadline.limit(SERVER_SECONDS)
+    while not page.is_closed() and sender.clock() < end:  # its event comes by another connection
+        sender.sleep(LOOK_SECONDS)
+
+
 def _dialog(sender: Sender, job: Job) -> None:
     text = job.text("text") if "text" in job.args else None
     sender.page.dialogs.answers.append(dialogs.Answer(job.args["accept"], text))
@@ -295,6 +367,7 @@ _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "goto": _goto,
     "type": _keys,
     "press": _keys,
+    "drag": _drag,
     "upload": _upload,
     "expect": expect,
     "wait": wait,
@@ -302,6 +375,8 @@ _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
+    "page": _page,
+    "close_page": _close_page,
     "back": _move,
     "reload": _move,
 }

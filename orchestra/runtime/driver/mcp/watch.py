@@ -67,6 +67,12 @@ class PageWatch(Watch):
         self.crashed = self.closed = False
         self.dialog = self.chooser = None
 
+    def show(self, page: Page) -> None:
+        """Make another page of the test the one whose events count."""
+        self.page = page
+        self.closed = page.is_closed()
+        self.dialog = self.chooser = None
+
     def _on_page(self, page: Page) -> None:
         super()._on_page(page)
         page.on("close", self._on_close)

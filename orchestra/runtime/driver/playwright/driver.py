@@ -38,12 +38,14 @@ from orchestra.runtime.driver.nearby import (
     nearest,
 )
 from orchestra.runtime.driver.page_text import MODE, keep_page_text
+from orchestra.runtime.driver.pages import CLOSING, Pages, add_pages
 from orchestra.runtime.driver.picture import MOST_MARKS, SMALL, WHOLE, boxes
 from orchestra.runtime.driver.playwright.verbs import VERBS, Stage, limit_of
 from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.mask import Masks
 from orchestra.steps.target import Target
+from orchestra.steps.vocabulary import VERBS as STEPS
 
 PICTURE_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
@@ -156,7 +158,7 @@ class PlaywrightDriver:
             context.tracing.start(screenshots=True, snapshots=True)
         version = f"{engine} {launched.version}"
         downloads = Path("" if self._downloads is None else self._downloads.name)
-        stage = Stage(context.new_page(), watch, downloads)
+        stage = Stage(Pages(context.new_page()), watch, downloads)
         self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced)
         return self._last
 
@@ -242,6 +244,29 @@ class PlaywrightSession:
             StepError: it failed.
         """
         self._catch_up()
+        try:
+            self._return_to_main()
+            return self._do(job)
+        except StepError as failed:
+            if self._return_to_main():
+                if job.step.verb in CLOSING:
+                    return Effort(calls=1)
+                if STEPS[job.step.verb].idempotent:
+                    return self._do(job)
+            text = "" if self._gone or self.hung else self.stage.pages_text()
+            if text:
+                add_pages(failed, text)
+            raise
+
+    def _return_to_main(self) -> bool:
+        """Continue on the first page if the current one, which another page opened, was closed; return True if it was."""
+        pages = self.stage.pages
+        left = pages.current is not pages.main and pages.current.is_closed() and not pages.main.is_closed()
+        if left:
+            self.stage.show(pages.main)
+        return left
+
+    def _do(self, job: Job) -> Effort:
         limit, watch = limit_of(job), self.stage.watch
         moves, stayed = watch.moves, watch.dialogs.stayed
         if job.step.verb in MOVES:
@@ -301,7 +326,11 @@ class PlaywrightSession:
             self._gone = True
             return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
         if meaning.kind == "crash" and self.stage.page.is_closed():
-            return unmet("the page was closed", found="no page", hint="a test has one page; keep it open")
+            return unmet(
+                "the page was closed",
+                found="no page",
+                hint="return to another page with `page`, and keep the first one open",
+            )
         if self._crashed() or (meaning.kind == "crash" and not self._page_answers()):
             self.stage.watch.crashed = True  # known before the event has come
             return StepError("error", "crash", "the page crashed in this step", found=meaning.found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,10 +12,10 @@ from playwright.sync_api import Error, Locator, Page, expect
 from orchestra.pattern import PatternFaultError, compiled
 from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.failure import condition_failure
-from orchestra.runtime.driver.fault import Meaning, read, read_assertion
-from orchestra.runtime.driver.wording import condition_text, target_text
+from orchestra.runtime.driver.fault import read, read_assertion, seen
+from orchestra.runtime.driver.wording import condition_text, subject_text
 from orchestra.steps import page_script
-from orchestra.steps.vocabulary import conditions
+from orchestra.steps.vocabulary import Condition, conditions, conditions_of_target
 
 _POLL_MS = 100.0
 
@@ -26,7 +26,10 @@ _METHODS: dict[str, str] = {
     "have_value": "to_have_value",
     "have_count": "to_have_count",
     "have_class": "to_contain_class",
+    "have_role": "to_have_role",
+    "have_accessible_name": "to_have_accessible_name",
 }
+_BY_KEY = {"have_attribute": "to_have_attribute", "have_css": "to_have_css"}
 
 
 def expect_element(job: Job, locator: Locator) -> None:
@@ -36,15 +39,17 @@ def expect_element(job: Job, locator: Locator) -> None:
         StepError: one does not hold in its time.
         playwright.sync_api.Error: the page or the browser is gone.
     """
-    for name, wanted, negated in conditions(job.args.get("to", {})):
-        subject, phrase = target_text(job.step.target), condition_text(name, wanted, negated=negated)
-        pattern = _pattern(wanted) if name == "match" else wanted
-        if pattern is None:
-            question = page_script.element_question(name, wanted, negated=negated)
+    for one in conditions_of_target(job.args):
+        subject = subject_text(job.step.target, one.of)
+        phrase = condition_text(one.name, one.wanted, negated=one.negated)
+        call = _assertion(locator, one) if one.of == "one" else None
+        if call is not None:
+            _assert(job, subject, phrase, call)
+        elif one.of == "one":
+            question = page_script.element_question(one.name, one.wanted, negated=one.negated)
             _ask(job, subject, phrase, locator.page, partial(_evaluate, locator, question))
         else:
-            for call in _calls(locator, name, pattern, negated=negated):
-                _assert(job, subject, phrase, call)
+            _ask(job, subject, phrase, locator.page, partial(_evaluate_all, locator, page_script.set_question(one)))
 
 
 def expect_page(job: Job, page: Page) -> None:
@@ -78,15 +83,18 @@ def _call(subject: Any, method: str, *wanted: Any, negated: bool) -> Callable[..
     return partial(getattr(expect(subject), f"{'not_' if negated else ''}{method}"), *wanted)
 
 
-def _calls(locator: Locator, name: str, wanted: Any, *, negated: bool) -> Iterator[Callable[..., None]]:
-    """Yield the assertions that one condition is."""
+def _assertion(locator: Locator, asked: Condition) -> Callable[..., None] | None:
+    """Return the assertion of Playwright that a condition is, or None: Playwright for Python has none."""
+    name, wanted, negated = asked.name, asked.wanted, asked.negated
     if name == "be":
-        yield _call(locator, f"to_be_{wanted}", negated=negated)
-    elif name == "have_attribute":
-        for key, value in wanted.items():
-            yield _call(locator, "to_have_attribute", key, value, negated=negated)
-    else:
-        yield _call(locator, _METHODS[name], wanted, negated=negated)
+        return _call(locator, f"to_be_{wanted}", negated=negated)
+    if name in _BY_KEY:
+        ((key, value),) = wanted.items()
+        return None if value is None else _call(locator, _BY_KEY[name], key, value, negated=negated)
+    value = _pattern(wanted) if name == "match" else wanted
+    if name not in _METHODS or value is None or isinstance(value, dict):
+        return None
+    return _call(locator, _METHODS[name], value, negated=negated)
 
 
 def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> None:
@@ -104,6 +112,10 @@ def _evaluate(locator: Locator, question: str, limit: float) -> Any:
     return locator.evaluate(question, timeout=limit)
 
 
+def _evaluate_all(locator: Locator, question: str, _limit: float) -> Any:
+    return locator.evaluate_all(question)
+
+
 def _evaluate_page(page: Page, question: str, _limit: float) -> Any:
     return page.evaluate(question)
 
@@ -111,7 +123,8 @@ def _evaluate_page(page: Page, question: str, _limit: float) -> Any:
 def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float], Any]) -> None:
     """Check a condition that Playwright for Python lacks: query the page until the time is over.
 
-    The one case is a pattern with what JavaScript has and Python has not, as `(?<name>…)` and `[^]`.
+    These are conditions on all matches, numbers, and a pattern with what JavaScript has and Python has not, as
+    `(?<name>…)` and `[^]`.
     """
     own = float(job.args["within_seconds"])
     end = job.deadline.clock() + job.deadline.limit(own)
@@ -129,6 +142,7 @@ def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float],
         if answer is not None and answer["ok"]:
             return
         if end - job.deadline.clock() <= 0:
-            meaning = Meaning("absent") if answer is None else Meaning("unmet", answer["found"])
-            raise condition_failure(subject, phrase, job.allowed(own), meaning)
+            raise condition_failure(
+                subject, phrase, job.allowed(own), seen(None if answer is None else answer["found"])
+            )
         page.wait_for_timeout(min(_POLL_MS, max(1.0, left * 1000)))

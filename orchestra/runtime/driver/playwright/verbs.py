@@ -14,20 +14,22 @@ from typing import Any, TypeVar
 from playwright.sync_api import Download, Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from orchestra.runtime.driver.content import judge_file, judge_outcome
-from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, text_of, unfit, unmet
+from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import Answer
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
 from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import locate
+from orchestra.runtime.driver.pages import LOOK_SECONDS as PAGE_LOOK_SECONDS
+from orchestra.runtime.driver.pages import Pages, gone, main_stays, none_opened, taken
 from orchestra.runtime.driver.playwright.expect import expect_element, expect_page
 from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import no_key
-from orchestra.steps.page_script import FILE_INPUT, evaluation
+from orchestra.steps.page_script import FILE_INPUT, evaluation, scrolling
 from orchestra.steps.target import Target, target_of
 from orchestra.steps.vocabulary import conditions, file_name
 
@@ -39,11 +41,32 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The context of verbs: the page, its listener, and the folder into which its browser downloads."""
+    """The context of verbs: the pages, their listener, and the folder into which their browser downloads."""
 
-    page: Page
+    pages: Pages[Page]
     watch: PageWatch
     downloads: Path
+
+    @property
+    def page(self) -> Page:
+        """The current page."""
+        return self.pages.current
+
+    def show(self, page: Page) -> None:
+        """Make a page the current one.
+
+        Raises:
+            StepError: it is closed.
+        """
+        if page.is_closed():
+            raise gone(self.pages.name_of(page))
+        self.pages.current = page
+        page.bring_to_front()
+
+    def pages_text(self) -> str:
+        """Return the open pages for a message; nothing while there is one alone."""
+        shown = self.pages.main.context.pages
+        return self.pages.text([(page, page.url) for page in shown]) if len(shown) > 1 else ""
 
     @contextmanager
     def picturing(self) -> Iterator[None]:
@@ -61,9 +84,10 @@ def limit_of(job: Job) -> float | None:
     """Return what a step may take by its own limits; None when it has none but the test's."""
     if job.step.verb == "evaluate":
         return None
-    asked = [*job.args.get("page", {}).values(), job.args.get("to", {})]
-    each = [len(wanted) if name == "have_attribute" else 1 for one in asked for name, wanted, _ in conditions(one)]
-    return job.own_seconds * max(1, sum(each))
+    if job.step.verb != "expect":
+        return job.own_seconds
+    asked = [*job.args.get("page", {}).values(), *(job.args.get(key, {}) for key in ("to", "all", "any"))]
+    return job.own_seconds * max(1, sum(1 for wanted_of in asked for _ in conditions(wanted_of)))
 
 
 def _element(stage: Stage, job: Job) -> Locator:
@@ -126,6 +150,8 @@ def _goto(stage: Stage, job: Job) -> None:
 def _click(stage: Stage, job: Job) -> None:
     args = job.args
     options = {"click_count": args["count"], "button": args["button"], "modifiers": args["modifiers"]}
+    if "position" in args:
+        options["position"] = args["position"]
     _patiently(stage, job, lambda ms: _element(stage, job).click(**options, timeout=ms))
 
 
@@ -170,6 +196,35 @@ def _hover(stage: Stage, job: Job) -> None:
     _patiently(stage, job, lambda ms: _element(stage, job).hover(timeout=ms))
 
 
+def _drag(stage: Stage, job: Job) -> None:
+    other = of_target(job, "onto")
+    onto = _element(stage, other)
+    try:
+        _patiently(stage, other, lambda ms: onto.wait_for(state="attached", timeout=ms))
+    except Error as error:
+        raise failure_of(other, read(error.message)) from None
+    _patiently(stage, job, lambda ms: _element(stage, job).drag_to(onto, timeout=ms))
+
+
+def _scroll(stage: Stage, job: Job) -> None:
+    if "to" not in job.args:
+        _patiently(stage, job, lambda ms: _element(stage, job).scroll_into_view_if_needed(timeout=ms))
+        return
+    script = scrolling(job.args["to"])
+    if job.step.target is None:
+        stage.page.evaluate(script)
+    else:
+        _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
+
+
+def _focus(stage: Stage, job: Job) -> None:
+    _patiently(stage, job, lambda ms: _element(stage, job).focus(timeout=ms))
+
+
+def _blur(stage: Stage, job: Job) -> None:
+    _patiently(stage, job, lambda ms: _element(stage, job).blur(timeout=ms))
+
+
 def _upload(stage: Stage, job: Job) -> None:
     paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
     for path, said in zip(paths, job.args["files"], strict=True):
@@ -178,6 +233,10 @@ def _upload(stage: Stage, job: Job) -> None:
                 f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
             )
     element = _element(stage, job)
+    if job.args.get("drop"):
+        files: Any = [str(path) for path in paths]
+        _patiently(stage, job, lambda ms: element.drop({"files": files}, timeout=ms))
+        return
     if _patiently(stage, job, lambda ms: element.evaluate(FILE_INPUT, timeout=ms)):
         element.set_input_files(paths, timeout=_ms(job))
         return
@@ -271,11 +330,21 @@ def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
 def _evaluate(stage: Stage, job: Job) -> None:
     args = job.args
     script = evaluation(job.text("script"))
-    if job.step.target is None:
-        outcome = stage.page.evaluate(script)
-    else:
-        outcome = _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
-    value = judge_outcome(outcome, args)
+
+    def ask(trial: Job) -> Any:
+        try:
+            if trial.step.target is None:
+                return judge_outcome(stage.page.evaluate(script), args)
+            return judge_outcome(
+                _patiently(stage, trial, lambda ms: _element(stage, trial).evaluate(script, timeout=ms)), args
+            )
+        except Error as error:
+            meaning = read(error.message)
+            if meaning.kind == "other":  # the page was left meanwhile
+                raise failure_of(job, meaning) from None
+            raise
+
+    value = until_it_holds(job, ask, lambda seconds: stage.page.wait_for_timeout(seconds * 1000))
     if "save" in args:
         job.scope.save(args["save"], value)
 
@@ -340,6 +409,32 @@ def _dialog(stage: Stage, job: Job) -> None:
     stage.watch.dialogs.answers.append(Answer(job.args["accept"], text))
 
 
+def _page(stage: Stage, job: Job) -> None:
+    if "name" in job.args:
+        stage.show(stage.pages.page(job.text("name")))
+        return
+    name, pages = job.text("as"), stage.pages
+    if name in pages.named and not pages.named[name].is_closed():
+        raise taken(name)
+    end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
+    while (fresh := pages.opened(pages.main.context.pages)) is None:
+        if job.deadline.clock() >= end:
+            raise none_opened(job)
+        pages.main.wait_for_timeout(PAGE_LOOK_SECONDS * 1000)
+    pages.named[name] = fresh
+    stage.show(fresh)
+
+
+def _close_page(stage: Stage, job: Job) -> None:
+    pages = stage.pages
+    page = pages.page(job.text("name")) if "name" in job.args else pages.current
+    if page is pages.main:
+        raise main_stays()
+    if page is pages.current:
+        stage.show(pages.main)
+    page.close()
+
+
 def _viewport(stage: Stage, job: Job) -> None:
     stage.page.set_viewport_size({"width": job.args["width"], "height": job.args["height"]})
 
@@ -366,6 +461,10 @@ VERBS: dict[str, Callable[[Stage, Job], None]] = {
     "check": _check,
     "uncheck": _uncheck,
     "hover": _hover,
+    "drag": _drag,
+    "scroll": _scroll,
+    "focus": _focus,
+    "blur": _blur,
     "upload": _upload,
     "expect": _expect,
     "wait": _wait,
@@ -373,6 +472,8 @@ VERBS: dict[str, Callable[[Stage, Job], None]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
+    "page": _page,
+    "close_page": _close_page,
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,

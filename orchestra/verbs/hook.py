@@ -1,0 +1,165 @@
+"""The hook of Claude Code: `orchestra agent hook` reads an event as JSON on stdin; exit code 2 refuses it, with the reason.
+
+- `UserPromptExpansion`: a slash command of ours that differs from its spec is not carried out.
+- `Stop`: an agent is held, once, while a run that it started goes on, or the result of it was not read, or a gate of it
+  failed and its last words do not name the gate.
+- `PostToolUse` of a to-do tool: an entry that names a test is completed only with a verdict.
+
+A fault of the hook itself must not stop an agent: then it ends with 0, and the reason is in `.orchestra/agent-hook.log`.
+It runs at each of these events, so it imports little, and more only if there is something to look at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+EXIT_REFUSED: Final = 2
+LOG: Final = ".orchestra/agent-hook.log"
+_MOST_LOG_BYTES = 1 << 20
+_MOST_TRANSCRIPT_BYTES = 64 << 20
+_RUN: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
+_TASK: Final = re.compile(r"[a-z][a-z0-9_]*:[A-Za-z0-9][^\s,;()\"'`]*")
+
+
+def main() -> int:
+    """Process one event; return the exit code."""
+    root = ""
+    try:
+        event = json.load(sys.stdin)
+        root = os.environ.get("CLAUDE_PROJECT_DIR") or event["cwd"]
+        reason = _CHECKS[event["hook_event_name"]](root, event)
+    except Exception as error:  # noqa: BLE001 - the agent goes on, whatever happens here
+        _log(root, f"{type(error).__name__}: {error}")
+        return 0
+    if reason:
+        from orchestra.printing import printed  # noqa: PLC0415 - only a refusal needs it
+
+        sys.stderr.write(f"{printed(reason)}\n")
+        return EXIT_REFUSED
+    return 0
+
+
+def _log(root: str, reason: str) -> None:
+    """Write a reason for the user; a project without a folder of ours has none of our hooks."""
+    try:
+        from orchestra import nofollow  # noqa: PLC0415 - only a fault needs it
+
+        path = os.path.join(root, LOG)  # noqa: PTH118 - pathlib costs a start
+        size = os.path.getsize(path) if os.path.exists(path) else 0  # noqa: PTH110, PTH202 - as above
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if size > _MOST_LOG_BYTES else os.O_APPEND)
+        with os.fdopen(nofollow.open_file(path, flags), "w", encoding="utf-8", errors="replace") as file:
+            file.write(f"{' '.join(reason.split())}\n")
+    except (OSError, ValueError):
+        pass
+
+
+def _stale(root: str, event: Mapping[str, Any]) -> str:
+    """Return why a slash command of ours must not be carried out; empty if it may, or is none of ours."""
+    from orchestra import project as projects  # noqa: PLC0415 - each event needs other parts
+    from orchestra.compiler.outputs import stamp  # noqa: PLC0415
+
+    project = projects.find(Path(root))
+    name = str(event.get("command_name", ""))
+    if not _is_ours(project.root, name) or stamp.unchanged(project.root, project.spec_files()):
+        return ""
+    from orchestra.verbs.compiling import compile_specs  # noqa: PLC0415
+
+    done = compile_specs(project, check=True)
+    if not done.code:
+        return ""
+    lines = "\n".join(done.lines[:20])
+    return f"/{name} was not started: {done.last}\n{lines}\nhint: `orchestra compile`, and review the change"
+
+
+def _is_ours(root: Path, name: str) -> bool:
+    """Return whether a command is in the index of what was compiled."""
+    from orchestra import nofollow, outputs  # noqa: PLC0415
+
+    paths = outputs.parse(nofollow.read(root / outputs.PATH))
+    return any(path.endswith((f"/{name}.md", f"/{name}/SKILL.md")) for path in paths)
+
+
+def _unfinished(root: str, event: Mapping[str, Any]) -> str:
+    """Return why an agent must not end its turn yet; empty if it may."""
+    if event.get("stop_hook_active"):
+        return ""  # it was held once
+    from orchestra import project as projects  # noqa: PLC0415
+
+    project = projects.find(Path(root))
+    runs = _runs_in(str(event.get("transcript_path", "")))
+    homes = [project.root / projects.PLAN_FOLDER / suite for suite in project.suites()]
+    here = [folder for home in homes for run in runs if (folder := home / "runs" / run).is_dir()]
+    return (
+        _open_end(max(here, key=lambda folder: folder.name), str(event.get("last_assistant_message", "")))
+        if here
+        else ""
+    )
+
+
+def _runs_in(transcript: str) -> set[str]:
+    """Return the runs that the record of a conversation names; those that another started are not in it."""
+    with open(transcript, "rb") as file:  # noqa: PTH123 - as above
+        return set(_RUN.findall(file.read(_MOST_TRANSCRIPT_BYTES).decode(errors="replace")))
+
+
+def _open_end(folder: Path, words: str) -> str:
+    """Return the part of a run that its agent has not dealt with."""
+    from orchestra.ledger.lock import under_way  # noqa: PLC0415
+    from orchestra.ledger.view import look  # noqa: PLC0415
+    from orchestra.verbs.waiting import shown  # noqa: PLC0415
+
+    run, suite = folder.name, folder.parent.parent.name
+    wait = f"`orchestra wait {run} --suite {suite} --seconds 100 --brief`"
+    if under_way(folder):
+        return f"run {run} goes on: {wait} until its exit code is not 124, then report the result"
+    view = look(folder, steps=False)
+    if shown(folder) < view.seq and view.segment.finish is not None and not _was_detailed(words):
+        return f"the result of run {run} was not read: {wait}, then report it"
+    red = [name for name, seen in view.gates.items() if seen.body.result == "failed"]
+    missing = [name for name in red if name.partition(":")[2] not in words]
+    if missing:
+        return f"run {run}: these gates failed, and your report does not name them: {', '.join(missing)}"
+    return ""
+
+
+def _was_detailed(words: str) -> bool:
+    """Return whether the last words have counts, which another verb than `wait` can have shown."""
+    return re.search(r"\d+\s+(passed|failed|timeout|error|blocked|skipped)", words) is not None
+
+
+def _unproven(root: str, event: Mapping[str, Any]) -> str:
+    """Return the completed to-do entries that name a test without a verdict; empty if there is none."""
+    named = {task for text in _completed(event.get("tool_input", {})) for task in _TASK.findall(text)}
+    if not named:
+        return ""
+    from orchestra import project as projects  # noqa: PLC0415
+    from orchestra.ledger.runs import runs_of  # noqa: PLC0415
+    from orchestra.ledger.view import look  # noqa: PLC0415
+
+    project = projects.find(Path(root))
+    homes = [project.root / projects.PLAN_FOLDER / suite for suite in project.suites()]
+    for home in homes:
+        if runs := runs_of(home):
+            view = look(home / "runs" / runs[0], steps=False)
+            if open_ones := sorted(named & set(view.selection) - set(view.verdicts)):
+                return (
+                    f"not completed: run {runs[0]} has no verdict of {', '.join(open_ones)}; `orchestra wait {runs[0]}`"
+                )
+    return ""
+
+
+def _completed(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts of the completed entries of TodoWrite, or the one of TaskUpdate where it has a text."""
+    todos = given.get("todos")
+    for entry in todos if isinstance(todos, list) else [given]:
+        if isinstance(entry, dict) and entry.get("status") == "completed":
+            yield " ".join(str(entry.get(key, "")) for key in ("content", "subject", "description"))
+
+
+_CHECKS: Final = {"UserPromptExpansion": _stale, "Stop": _unfinished, "PostToolUse": _unproven}

@@ -1,0 +1,89 @@
+"""Tabs and popups: named, switched between and closed, the same by both browser methods."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.both import failed, passed
+from tests.support.site import page
+
+pytestmark = pytest.mark.browser
+
+POPUP = quote(
+    "<title>Popup</title><p id=here>popup</p><button onclick='opener.said.textContent = 1; window.close()'>Allow</button>"
+)
+START = page(
+    f"<p id=here>start</p><p id=said>0</p><a href='/html?{quote('<title>Second</title><p id=here>tab</p>')}' target=_blank>Tab</a>"
+    f"""<button onclick="window.open('/html?{POPUP}', '', 'width=300,height=200')">Popup</button>"""
+    f"""<button onclick="setTimeout(() => window.open('/html?{POPUP}'), 300)">Later</button>"""
+)
+
+
+def here(text: str) -> dict:
+    return {"expect": {"css": "#here", "to": {"have_text": text}, "within_seconds": 10}}
+
+
+def test_a_test_goes_between_its_pages(both):
+    passed(
+        both(
+            START,
+            {"click": {"text": "Tab"}},
+            here("start"),
+            {"page": {"as": "tab"}},
+            here("tab"),
+            {"expect": {"page": {"title": {"have_text": "Second"}}}},
+            {"page": {"name": "main"}},
+            {"click": {"text": "Later"}},
+            {"page": {"as": "popup"}},
+            here("popup"),
+            {"page": {"name": "tab"}},
+            here("tab"),
+            {"evaluate": {"script": "document.hasFocus()", "equals": True}},
+            "close_page",
+            here("start"),
+            {"page": {"name": "popup"}},
+            {"click": {"text": "Allow"}},
+            {"expect": {"css": "#said", "to": {"have_text": "1"}}},
+            here("start"),
+            {"click": {"text": "Popup"}},
+            {"page": {"as": "popup"}},
+            {"page": {"name": "main"}},
+            {"close_page": {"name": "popup"}},
+            here("start"),
+            opened=False,
+        )
+    )
+    assert both.tools["page"] == both.tools["close_page"] == {"browser_tabs"}
+
+
+WRONG = {
+    "no page opens": ([{"page": {"as": "x", "within_seconds": 0.3}}], "failed", 'no page opened within 0.3 s that could be named "x"'),
+    "no such page": ([{"page": {"name": "mian"}}], "error", 'no page is named "mian" (did you mean "main"?); known are "main"'),
+    "the first page": (["close_page"], "error", 'the page "main" stays open until the end of the test'),
+    "a name twice": ([{"click": {"text": "Tab"}}, {"page": {"as": "main"}}], "error", 'a page is named "main" already'),
+    "a closed page": ([{"click": {"text": "Tab"}}, {"page": {"as": "x"}}, "close_page", {"page": {"name": "x"}}], "failed", 'the page "x" is closed'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_both_word_a_missing_page_alike(both, case):
+    steps, outcome, message = WRONG[case]
+    fault = "assertion" if outcome == "failed" else "setup"
+    for result in failed(both(START, *steps, opened=False), outcome, fault):
+        assert result.failure.message == message
+
+
+def test_a_failure_lists_the_open_pages(both):
+    steps = [
+        {"click": {"text": "Tab"}},
+        {"page": {"as": "tab"}},
+        {"expect": {"css": "#here", "to": {"have_text": "x"}, "within_seconds": 0.3}},
+    ]
+    for result in failed(both(START, *steps, opened=False)):
+        start, tab = result.failure.hint.partition("open pages: ")[2].split("), ")
+        assert start.startswith('"main" (http://')
+        assert tab.startswith('"tab" (http://')
+        assert tab.endswith(", current)")
+    passed(both.again()(START, here("start"), opened=False))  # the next test begins with one page

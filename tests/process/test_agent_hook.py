@@ -1,0 +1,125 @@
+"""`orchestra agent hook`: events of Claude Code, refused with a reason or let through."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from orchestra.verbs import hook
+from tests.support.project import HEAD, SuiteProject, environment
+
+SPEC = HEAD.replace("driver: command", "driver: command, command: test_s") + (
+    'tests: {good: {command: {argv: [sh, -c, "while ! test -e go; do sleep 0.1; done"]}}}\n'
+    "gates: {after: {none: {require: passed == 0}}}\n"
+)
+
+
+@pytest.fixture
+def compiled(project) -> SuiteProject:
+    return project.write(SPEC).compile()
+
+
+def fire(project: SuiteProject, event: dict | str) -> tuple[int, str]:
+    """Call the hook as the client does; its exit code and its reason."""
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestra", "agent", "hook"],
+        input=event if isinstance(event, str) else json.dumps({"cwd": str(project.root), **event}),
+        cwd=project.root,
+        env=environment(CLAUDE_PROJECT_DIR=""),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def stop(project: SuiteProject, words: str, **more: object) -> dict:
+    """The end of a turn of an agent that knows the newest run."""
+    transcript = project.root / "transcript.jsonl"
+    runs = [path.name for path in (project.root / ".orchestra/s/runs").glob("*Z-*")]
+    transcript.write_text(json.dumps({"text": f"run {runs} has begun"}))
+    return {
+        "hook_event_name": "Stop",
+        "transcript_path": str(transcript),
+        "last_assistant_message": words,
+        "stop_hook_active": False,
+        **more,
+    }
+
+
+def test_a_stale_command_is_not_started(compiled):
+    event = {"hook_event_name": "UserPromptExpansion", "command_name": "test_s"}
+    assert fire(compiled, event) == (0, "")
+    compiled.write(SPEC.replace("0.1", "0.2"))
+    code, reason = fire(compiled, event)
+    assert (code, "/test_s was not started" in reason, "hint: `orchestra compile`" in reason) == (2, True, True), reason
+    assert fire(compiled, {**event, "command_name": "other"}) == (0, "")
+
+
+def test_an_agent_is_held_until_its_run_is_read_and_its_gate_named(compiled):
+    assert compiled.run("run", "--detach").code == 0
+    code, reason = fire(compiled, stop(compiled, "It runs."))
+    assert (code, "goes on: `orchestra wait" in reason) == (2, True), reason
+    assert fire(compiled, stop(compiled, "It runs.", stop_hook_active=True)) == (0, "")
+    (compiled.root / "go").touch()
+    assert compiled.run("wait", "--seconds", "60", "--brief").code == 1
+    (compiled.folder / "waited").unlink()
+    code, reason = fire(compiled, stop(compiled, "Done."))
+    assert (code, "was not read" in reason) == (2, True), reason
+    compiled.run("wait", "--brief")
+    code, reason = fire(compiled, stop(compiled, "1 test, 1 passed."))
+    assert (code, "these gates failed, and your report does not name them: after:none" in reason) == (2, True), reason
+    assert fire(compiled, stop(compiled, "1 test, 1 passed; the gate none failed.")) == (0, "")
+    other = stop(compiled, "Done.")
+    (compiled.root / "transcript.jsonl").write_text("nothing about a run\n")
+    assert fire(compiled, other) == (0, "")
+
+
+def test_an_entry_is_completed_only_with_a_verdict(compiled):
+    assert compiled.run("run", "--detach").code == 0
+
+    def todo(status: str, text: str) -> dict:
+        return {
+            "hook_event_name": "PostToolUse",
+            "tool_name": "TodoWrite",
+            "tool_input": {"todos": [{"content": text, "status": status, "activeForm": text}]},
+        }
+
+    code, reason = fire(compiled, todo("completed", "cli:good The good one"))
+    assert (code, "has no verdict of cli:good" in reason) == (2, True), reason
+    assert fire(compiled, todo("pending", "cli:good The good one")) == (0, "")
+    assert fire(compiled, todo("completed", "Read http://x and fix: it")) == (0, "")
+    (compiled.root / "go").touch()
+    compiled.run("wait")
+    assert fire(compiled, todo("completed", "cli:good The good one")) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["", "[]", "{", "[" * 5000, '{"hook_event_name": "Other"}', '{"hook_event_name": "Stop", "cwd": "/nowhere"}'],
+)
+def test_a_fault_of_the_hook_refuses_nothing(compiled, event):
+    assert fire(compiled, event) == (0, "")
+
+
+def test_the_reason_of_a_fault_is_in_a_log(compiled):
+    assert fire(compiled, {"hook_event_name": "Stop", "transcript_path": "/nowhere\nx"}) == (0, "")
+    assert "No such file or directory" in (compiled.root / hook.LOG).read_text()
+
+
+def test_the_hook_starts_without_what_it_does_not_need(compiled):
+    """Its start is within four of a bare Python, as long as it imports none of these."""
+    event = {"hook_event_name": "PostToolUse", "tool_input": {}, "cwd": str(compiled.root)}
+    code = (
+        "import io, json, sys; from orchestra import cli; "
+        f"sys.stdin = io.StringIO({json.dumps(json.dumps(event))}); "
+        "assert cli.run(['agent', 'hook']) == 0; print(*sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=compiled.root, capture_output=True, text=True, check=True)
+    assert {"click", "msgspec", "pydantic", "mcp", "ruamel", "jinja2", "orchestra.ledger"}.isdisjoint(
+        done.stdout.split()
+    )

@@ -1,0 +1,75 @@
+"""`orchestra claim`: no claim without the sealed record of a run that ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from tests.support.project import HEAD, SuiteProject
+
+SPEC = HEAD + "tests: {good: {title: Good, command: {argv: ['true']}}, bad: {command: {argv: ['false']}}}\n"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> SuiteProject:
+    root = tmp_path_factory.mktemp("claimed")
+    (root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    project = SuiteProject(root).write(SPEC).compile()
+    assert project.run("run").code == 1
+    return project
+
+
+@pytest.mark.parametrize(
+    "words, code, shown",
+    [
+        (["2 tests, 1 passed, 1 failed"], 0, "holds"),
+        (["2 tests, 2 passed"], 1, "claimed 2 passed  recorded 1 passed"),
+        (["all tests passed"], 1, "claimed all passed  recorded 1 failed"),
+        (["--tests", "2", "--passed", "1"], 1, "not mentioned  recorded 1 failed"),
+        ([], 2, 'write "16 tests, 16 passed"'),
+        (["it works"], 2, "no number that a record can confirm"),
+        (["2 passed", "--passed", "2"], 2, "a claim is a sentence or numbers"),
+        (["2 passed", "--run", "zz"], 2, 'no run "zz"'),
+    ],
+)
+def test_a_claim_and_its_record(ran, words, code, shown):
+    done = ran.run("claim", *words)
+    assert (done.code, shown in " ".join((done.out + done.err).split()) or shown in done.out) == (code, True), done
+
+
+def test_the_tests_as_a_to_do_list(ran):
+    done = json.loads(ran.run("status", "--format", "todowrite").out)
+    assert done[0] == {"content": "cli:good Good: passed", "status": "completed", "activeForm": "Running cli:good Good"}
+    tasks = json.loads(ran.run("status", "--format", "taskcreate").out)
+    assert [set(task) for task in tasks] == [{"subject", "description", "activeForm", "metadata"}] * 2
+    assert tasks[1]["metadata"] == {
+        "task": "cli:bad",
+        "run": ran.folder.name,
+        "status": "completed",
+        "verdict": "failed",
+    }
+    assert ran.run("status", "--format", "todowrite", "--json").code == 2
+
+
+def test_a_changed_record_is_no_evidence(ran, tmp_path):
+    shutil.copytree(ran.root, tmp_path / "copy", symlinks=True)
+    copy = SuiteProject(tmp_path / "copy")
+    ledger = copy.folder / "events.jsonl"
+    ledger.write_text(
+        ledger.read_text().replace('"failed":1', '"failed":0').replace('"verdict":"failed"', '"verdict":"passed"')
+    )
+    done = copy.run("claim", "2 tests, 2 passed")
+    assert (done.code, "without evidence" in done.out) == (1, True), done
+
+
+def test_a_run_that_goes_on_is_no_evidence(project):
+    wait = '{command: {argv: [sh, -c, "while ! test -e go; do sleep 0.1; done"]}}'
+    project.write(f"{HEAD}tests: {{good: {wait}}}\n").compile()
+    assert project.run("run", "--detach").code == 0
+    done = project.run("claim", "1 test, 1 passed")
+    (project.root / "go").touch()
+    assert (done.code, "the run goes on" in done.out) == (1, True), done
+    assert project.run("wait").code == 0
+    assert project.run("claim", "1 test, 1 passed").code == 0

@@ -1,0 +1,45 @@
+"""The table of the tools of `orchestra mcp`."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra import cli
+from orchestra.agent import tools
+from orchestra.errors import UsageError
+
+VALUES = {"text": "-x", "texts": ["-y", "--z"], "integer": 1, "number": 1.5, "flag": True}
+
+
+@pytest.mark.parametrize("tool", tools.TOOLS, ids=lambda tool: tool.name)
+def test_every_argument_is_one_of_the_verb_and_no_value_an_option(tool):
+    own = {"types": ["verdict", "gate"]}
+    arguments = {param.name: own.get(param.name, VALUES[param.kind]) for param in tools.params_of(tool)}
+    _, words, offset = tools.command(tool.name, arguments)
+    verb = cli.load_verb(words[0])
+    assert isinstance(verb, click.Command)
+    values = verb.make_context(words[0], words[1:], resilient_parsing=False).params
+    for param in tool.params:
+        given = arguments[param.name]
+        assert (tuple(given) if isinstance(given, list) else given) in values.values(), param.name
+    assert offset == (1 if tool.paged else 0)
+
+
+@given(st.text(), st.integers(0, 50))
+def test_pages_are_the_whole_text(text, size):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tools, "PAGE_CHARACTERS", size + 1)
+        parts, offset = [], 0
+        while offset is not None:
+            part, offset = tools.page(text, offset)
+            parts.append(part)
+    assert "".join(parts) == text
+
+
+@pytest.mark.parametrize("value", [1, True, {}, [1]])
+def test_a_value_of_another_kind_is_refused(value):
+    with pytest.raises(UsageError, match='"suite" of plan is'):
+        tools.command("plan", {"suite": value})
