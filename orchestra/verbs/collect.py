@@ -136,7 +136,7 @@ def _given(one: _Asked) -> Iterator[tuple[SpecPath, str]]:
         if given is None:
             continue
         for _, values in resolve.matrix_tests(test_id, test):
-            known = {**variables, **{f"matrix.{name}": value for name, value in values.items()}}
+            known = {**variables, **resolve.values_known(test, values)}
             yield ("tests", test_id, "use", one.block, one.parameter), text(given[one.parameter], known)
 
 

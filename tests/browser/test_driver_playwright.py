@@ -7,7 +7,6 @@ import os
 import time
 
 import msgspec
-import psutil
 import pytest
 
 from orchestra.ledger.parts import Died
@@ -23,7 +22,7 @@ from orchestra.steps.target import target_of
 from orchestra.steps.vocabulary import CONDITIONS, STATES
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.expectations import CASES, PAGE, REPLY, SEND
-from tests.support.mcp_page import browser_process, renderers
+from tests.support.mcp_page import Started
 from tests.support.requests import request
 from tests.support.site import site, unused_address
 
@@ -37,19 +36,12 @@ def url():
 
 
 @pytest.fixture(scope="module")
-def others():
-    """The processes of other tests of this worker, whose browsers stay warm."""
-    return set(psutil.Process().children(recursive=True))
+def started():
+    return Started()
 
 
 @pytest.fixture(scope="module")
-def own(others):
-    """List the processes of the driver."""
-    return lambda: [process for process in psutil.Process().children(recursive=True) if process not in others]
-
-
-@pytest.fixture(scope="module")
-def warm(others):
+def warm(started):
     driver, http = PlaywrightDriver(os.environ), Http()
     yield driver, http
     driver.close()
@@ -611,38 +603,38 @@ def killing(run, monkeypatch, kill, *said):
 
 
 @browser
-def test_a_renderer_that_crashes_is_told_and_the_browser_is_fit_for_the_next_test(run, monkeypatch, own):
+def test_a_renderer_that_crashes_is_told_and_the_browser_is_fit_for_the_next_test(run, monkeypatch, started):
     passed(run())
-    before = browser_process(own()).pid
-    result = killing(run, monkeypatch, lambda: [process.kill() for process in renderers(own())])
+    before = started.browser_process().pid
+    result = killing(run, monkeypatch, lambda: [process.kill() for process in started.renderers()])
     assert failure(result, "error", "crash").message == "the page crashed in this step"
     [died] = result.died
     assert died.seconds > 0
     assert msgspec.structs.replace(died, seconds=0.0) == killed("page", reason="the page crashed")
     assert result.alive == {"browser": True}
     assert passed(run(expected(SEND, {"be": "visible"}))).died == ()
-    assert browser_process(own()).pid == before
+    assert started.browser_process().pid == before
 
 
 @browser
-def test_a_browser_that_dies_is_told_and_relaunched_before_the_next_test(run, monkeypatch, own):
+def test_a_browser_that_dies_is_told_and_relaunched_before_the_next_test(run, monkeypatch, started):
     passed(run())
-    before = browser_process(own()).pid
-    result = killing(run, monkeypatch, lambda: browser_process(own()).kill())
+    before = started.browser_process().pid
+    result = killing(run, monkeypatch, lambda: started.browser_process().kill())
     assert failure(result, "error", "crash").message == "the browser died in this step"
     [died] = result.died
     assert died.seconds > 0
     assert msgspec.structs.replace(died, seconds=0.0) == killed("relaunch")
-    after = browser_process(own()).pid
+    after = started.browser_process().pid
     assert after != before
     assert passed(run(expected(SEND, {"be": "visible"}))).died == ()
-    assert browser_process(own()).pid == after
+    assert started.browser_process().pid == after
 
 
 @browser
-def test_a_browser_that_died_between_two_tests_is_told_with_the_next_one(run, own):
+def test_a_browser_that_died_between_two_tests_is_told_with_the_next_one(run, started):
     passed(run())
-    browser_process(own()).kill()
+    started.browser_process().kill()
     result = passed(run(expected(SEND, {"be": "visible"})))
     [died] = result.died
     assert died.seconds > 0
@@ -715,13 +707,13 @@ def test_each_test_has_a_context_of_its_own(run):
 
 
 @browser
-def test_projects_without_authorities_of_their_own_share_a_browser(tmp_path, warm, chromium, own):
+def test_projects_without_authorities_of_their_own_share_a_browser(tmp_path, warm, chromium, started):
     """Their roots are no reason to start another one."""
     browsers = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         passed(carry_out(request(tmp_path / name, [{"goto": "data:text/html,x"}], browser=chromium), *warm))
-        browsers.append(browser_process(own()).pid)
+        browsers.append(started.browser_process().pid)
     assert browsers[0] == browsers[1]
 
 

@@ -150,6 +150,7 @@ def test_a_page_counts_as_open_when_the_step_says(each, until):
 def test_a_page_whose_image_never_comes_does_not_load(each):
     cli, mcp = failed(each({"goto": {"url": IMAGE["goto"], "within_seconds": 2}}, opened=False), fault="connection")
     assert cli.failure.message == mcp.failure.message
+    assert "until: domcontentloaded" in cli.failure.hint == mcp.failure.hint
 
 
 def test_the_first_bytes_of_a_page(each):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -91,32 +91,43 @@ def ground() -> Iterator[Ground]:
         thread.join()
 
 
-def renderers(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """The processes of a browser in which its pages run; other browsers of these tests are not among `processes`."""
-    found = []
-    for process in processes:
-        with suppress(psutil.Error):
-            if "--type=renderer" in process.cmdline():
-                found.append(process)
-    return found
+_SHELLS = {"bash", "dash", "sh"}
 
 
-def browser_process(processes: Iterable[psutil.Process]) -> psutil.Process:
-    """Chromium's own process, of the only one among `processes`; where a shell script starts it, not the shell."""
-    found = []
-    for process in processes:
-        with suppress(psutil.Error):
-            words = process.cmdline()
-            if any(word.startswith("--remote-debugging") for word in words) and "--type=renderer" not in words:
-                found.append(process)
-    return max(found, key=lambda process: len(process.parents()))
+class Started:
+    """The processes of the browsers that are started after its construction: a worker may have others, for other tests."""
+
+    def __init__(self) -> None:
+        self._before = set(psutil.Process().children(recursive=True))
+
+    def _commands(self) -> Iterator[tuple[psutil.Process, list[str]]]:
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if process not in self._before:
+                    yield process, process.cmdline()
+
+    def renderers(self) -> list[psutil.Process]:
+        """The processes in which pages run."""
+        return [process for process, words in self._commands() if "--type=renderer" in words]
+
+    def browser_process(self) -> psutil.Process:
+        """Chromium's own process, of the only one that runs; where a shell script starts it, not the shell."""
+        found = [
+            process
+            for process, words in self._commands()
+            if any(word.startswith("--remote-debugging") for word in words)
+            and not any(word.startswith("--type=") for word in words)
+            and Path(process.exe()).name not in _SHELLS
+        ]
+        return min(found, key=lambda process: len(process.parents()))  # a child that it forks has its words at first
 
 
 class Ran:
     """Tests through one driver, each in a folder of its own."""
 
-    def __init__(self, driver: McpDriver, folder: Path, chromium, names: dict[str, str]) -> None:
+    def __init__(self, driver: McpDriver, folder: Path, chromium, names: dict[str, str], started: Started) -> None:
         self.driver = driver
+        self.renderers, self.browser_process = started.renderers, started.browser_process
         self.folder = folder
         self.count = 0
         self._chromium = chromium
@@ -136,12 +147,6 @@ class Ran:
     def server_pid(self) -> int:
         """The MCP server's process."""
         return self.driver.session.server.pid
-
-    def renderers(self) -> list[psutil.Process]:
-        return renderers(self.driver.session.browser.processes())
-
-    def browser_process(self) -> psutil.Process:
-        return browser_process(self.driver.session.browser.processes())
 
     def close_page(self) -> None:
         session = self.driver.session

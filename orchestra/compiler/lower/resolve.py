@@ -115,9 +115,33 @@ def scalar_text(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
+def dimensions(test: TestSpec) -> dict[str, list[Any]]:
+    """Return the values of a test by name whose combinations are tests: its matrix, then the ids of its rows."""
+    ids: dict[str, list[Any]] = {"row": [row.get("id") for row in test["rows"]]} if "rows" in test else {}
+    return {**test.get("matrix", {}), **ids}
+
+
+def values_known(test: TestSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the names with a value in one test of an entry: `matrix.NAME`, and `row.NAME` of its row."""
+    known = {f"matrix.{name}": value for name, value in values.items() if name in test.get("matrix", {})}
+    if "rows" in test:
+        row = next(row for row in test["rows"] if row.get("id") == values["row"])
+        known.update((f"row.{name}", value) for name, value in row.items())
+    return known
+
+
+def row_names(test: TestSpec) -> tuple[str, ...]:
+    """Return the keys that all rows of a test have, in the order of the first row."""
+    first, *others = test.get("rows", [{}])
+    return tuple(name for name in first if all(name in row for row in others))
+
+
 def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the tests that one entry makes: id and matrix values. Without a matrix, the id itself and no values."""
-    matrix = test.get("matrix")
+    """Yield the tests that one entry makes: id and values of the matrix, and as `row` the id of the row.
+
+    Without both, the id itself and no values.
+    """
+    matrix = dimensions(test)
     if not matrix:
         yield test_id, {}
         return

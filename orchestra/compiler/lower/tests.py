@@ -132,7 +132,7 @@ def lower_test(
     group = spec.get("groups", {}).get(group_name, {})
     made = []
     for one_id, values in resolve.matrix_tests(test_id, test):
-        known = {**variables, **{f"matrix.{name}": value for name, value in values.items()}} if values else variables
+        known = {**variables, **resolve.values_known(test, values)} if values else variables
         pointer = f"/tests/{test_id}"
         before = lower_steps(spec, group.get("before", []), f"/groups/{group_name}/before", known)
         before += lower_steps(spec, test.get("before", []), f"{pointer}/before", known)

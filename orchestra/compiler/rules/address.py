@@ -13,7 +13,7 @@ from orchestra.yamltext.document import Path
 
 ADDRESS = ("url", "host", "port")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|\$\{")
-RESERVED = ("attempt", "env", "matrix", "method", "saved", "test", "vars")
+RESERVED = ("attempt", "env", "matrix", "method", "row", "saved", "test", "vars")
 
 
 _GROUP = re.compile(r"\(\?P<([A-Za-z_]\w*)>")

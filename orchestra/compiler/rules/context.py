@@ -172,7 +172,7 @@ class Context:
         """Every id that a list of tests may name, and the entry that makes it: `B001[chromium]` is made by `B001`."""
         known = {test_id: test_id for test_id in self.spec["tests"]}
         for test_id, test in self.spec["tests"].items():
-            if "matrix" in test:
+            if resolve.dimensions(test):
                 known.update((one, test_id) for one, _ in resolve.matrix_tests(test_id, test))
         return known
 

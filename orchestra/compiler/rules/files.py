@@ -127,7 +127,7 @@ def _file_names(context: Context) -> Iterator[tuple[Path, str]]:
     for section in ("profiles", "methods", "health"):
         yield from (((section, name), name) for name in sections.get(section, {}))
     for test_id, test in spec["tests"].items():
-        ids = (one_id for one_id, _ in resolve.matrix_tests(test_id, test)) if "matrix" in test else [test_id]
+        ids = (one_id for one_id, _ in resolve.matrix_tests(test_id, test)) if resolve.dimensions(test) else [test_id]
         yield ("tests", test_id), max(ids, key=_size, default=test_id)
     for key in ("doit", "commands", "docs"):
         path = str(spec.get("compile", {}).get(key, ""))
@@ -193,7 +193,7 @@ def shared_junit(context: Context) -> Iterator[Problem]:
         path, value, given = found
         able = tuple(test["methods"]) if "methods" in test else _commanders(context)
         for one_id, values in resolve.matrix_tests(test_id, test):
-            known = {**variables, **{f"matrix.{name}": item for name, item in values.items()}}
+            known = {**variables, **resolve.values_known(test, values)}
             inner = {**outer(known), **{name: text(item, known) for name, item in given.items()}, "test.id": one_id}
             for method in able if "${method.id}" in value else [""]:
                 written = text(value, {**inner, "method.id": method})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.steps import text
 from orchestra.compiler.lower.tests import DEFAULT_SPEED
 from orchestra.compiler.rules.context import Context, Problem, rule
@@ -26,7 +27,9 @@ def _members(context: Context) -> catalogue.Members:
     spec = context.spec
     texts = "".join(gate["require"] + gate.get("message", "") for _, _, gate in _gates(context))
     named = (
-        one for one, test in context.spec.get("tests", {}).items() if "matrix" not in test and catalogue.nameable(one)
+        one
+        for one, test in context.spec.get("tests", {}).items()
+        if not resolve.dimensions(test) and catalogue.nameable(one)
     )
     tests = named if "test." in texts else ()
     speeds = (spec.get("speed", DEFAULT_SPEED), *(one.get("speed", {}) for one in context.methods.values()))

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
+from orchestra.compiler.schema.spec import TestSpec
 from orchestra.names import ENV_NAME, Reference
 from orchestra.steps.vocabulary import NAME
 from orchestra.suggest import correction, did_you_mean
@@ -44,6 +46,11 @@ class _Scope(NamedTuple):
 _LATE = frozenset({"env", "saved"})
 
 
+def _varying(test: TestSpec) -> tuple[str, ...]:
+    """Return the names of a test that differ from one of its tests to the next."""
+    return *(f"matrix.{name}" for name in test.get("matrix", ())), *(f"row.{name}" for name in resolve.row_names(test))
+
+
 @dataclass(frozen=True)
 class _Scopes:
     """The scopes of one spec, each made once."""
@@ -66,7 +73,7 @@ class _Scopes:
     @cached_property
     def _matrices(self) -> frozenset[str]:
         tests = self.context.spec["tests"].values()
-        return frozenset(f"matrix.{name}" for test in tests if "matrix" in test for name in test["matrix"])
+        return frozenset(name for test in tests for name in _varying(test))
 
     @cached_property
     def _anywhere(self) -> _Scope:
@@ -94,7 +101,7 @@ class _Scopes:
             kind = "run" if rest[1] in _RUN_PARTS else "early" if rest[1] in _EARLY_PARTS else "nowhere"
             if section == "groups":
                 return ("group",) if kind == "run" else (kind,)
-            return (kind, *self.context.spec["tests"][rest[0]].get("matrix", ()))
+            return (kind, *_varying(self.context.spec["tests"][rest[0]]))
         if section == "blocks":
             return ("block", rest[0]) if rest[1] in _RUN_PARTS else ("nowhere",)
         if section == "health":
@@ -108,7 +115,7 @@ class _Scopes:
 
     def _make(self, key: tuple[str, ...]) -> _Scope:
         kind, *more = key
-        matrix = {f"matrix.{name}" for name in more}
+        matrix = set(more)
         run = {*self._variables, *self.addresses, *RUN_NAMES}
         match kind:
             case "run":
@@ -149,9 +156,9 @@ def _strangers(context: Context) -> list[tuple[Text, Reference, _Scope, bool]]:
 
 @rule
 def unknown_name(context: Context) -> Iterator[Problem]:
-    """`${name}` has no value: it is not a variable, parameter, matrix value, address or runtime variable.
+    """`${name}` has no value: it is not a variable, parameter, matrix value, value of a row, address or runtime variable.
 
-    The names are `vars.NAME`, a block's parameters, `matrix.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`,
+    The names are `vars.NAME`, a block's parameters, `matrix.NAME`, `row.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`,
     the named groups of the log probe in its `ready`, `port` inside a service, `attempt.dir`, `test.id`, `method.id` and
     `saved.NAME`. A name is looked up, never computed. Write `$${` for the two characters themselves, for instance in
     JavaScript.

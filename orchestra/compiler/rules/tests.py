@@ -137,6 +137,32 @@ def matrix_value(context: Context) -> Iterator[Problem]:
 
 
 @rule
+def row_id(context: Context) -> Iterator[Problem]:
+    """A row of `rows` has no `id`, one that cannot be part of a test id, or that of another row, or `matrix` has a `row`.
+
+    An id is a number, or a text of letters, digits, inner spaces and `_ . + @ -`. All other keys may have any value.
+    """
+    for test_id, test in context.spec["tests"].items():
+        if "rows" in test and "row" in test.get("matrix", {}):
+            place = context.place(("tests", test_id, "matrix", "row"), key=True)
+            yield Problem(place, '"row" is the name for the rows of the test', "choose another name")
+        seen: set[str] = set()
+        for index, row in enumerate(test.get("rows", ())):
+            path: Path = ("tests", test_id, "rows", index)
+            value = row.get("id")
+            label = resolve.scalar_text(value)
+            if value is None:
+                yield Problem(context.place(path), f'row {index + 1} of "{test_id}" lacks the key "id"', "name the row")
+            elif isinstance(value, (dict, list, bool)) or not _LABEL.fullmatch(label):
+                message = f"{scalar(value)} cannot be the id of a row, because it becomes part of the test id"
+                yield Problem(context.place((*path, "id")), message, "use letters, digits, inner spaces and _ . + @ -")
+            elif label in seen:
+                message = f'"{label}" is the id of two rows, so two tests would be "{test_id}[{label}]"'
+                yield Problem(context.place((*path, "id")), message, "give each row its own id")
+            seen.add(label)
+
+
+@rule
 def resource_amount(context: Context) -> Iterator[Problem]:
     """A test holds more of a resource than exists, so it can never start."""
     declared = context.spec.get("resources", {})
@@ -311,6 +337,7 @@ RULES = (
     id_end,
     duplicate_item,
     matrix_value,
+    row_id,
     resource_amount,
     idle_retries,
     wait_timeout,

@@ -553,6 +553,15 @@ class TestSpec(_Finally, total=False):
             names=ID,
         ),
     ]
+    rows: Annotated[
+        list[dict[str, Any]],
+        Key(
+            "one test for each row: `B001[empty]`; a row has an `id` and any further keys, which are `${row.NAME}`",
+            [{"id": "empty", "input": "", "error": "enter a name"}],
+            names=ID,
+            min_items=1,
+        ),
+    ]
     before: Annotated[list[StepSpec], Key("steps before the others", [{"goto": "${frontend.url}/"}], ref="Steps")]
     steps: Annotated[
         list[StepSpec], Key("its actions and expectations, in order", [{"goto": "${frontend.url}/"}], ref="Steps")

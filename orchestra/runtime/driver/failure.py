@@ -8,6 +8,8 @@ from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 
 NOTHING = "no element"
 
+_UNTIL = "`until: domcontentloaded` does not wait for images, fonts and frames that the page loads"
+
 MOVES = ("goto", "back", "reload")
 """The verbs that leave the page for another document, or for the same one again."""
 
@@ -29,7 +31,9 @@ def failure_of(job: Job, meaning: Meaning, seconds: float | None = None) -> Step
     if verb in MOVES and meaning.kind in ("connection", "absent"):
         url = quoted(job.args["url"]) if verb == "goto" else "the page"
         found = meaning.found or f"not loaded within {limit}"
-        return StepError("failed", "connection", f"{url} cannot be opened: {found}", found=found)
+        partly = verb == "goto" and not meaning.found and job.args.get("until", "load") == "load"
+        hint = _UNTIL if partly else ""
+        return StepError("failed", "connection", f"{url} cannot be opened: {found}", found=found, hint=hint)
     if meaning.kind == "absent" and job.step.target is not None:
         message = f"no element matches {subject} within {limit}"
         return unmet(message, expected=subject, found=NOTHING, lookup="absent")
