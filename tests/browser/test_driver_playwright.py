@@ -717,6 +717,7 @@ def test_projects_without_authorities_of_their_own_share_a_browser(tmp_path, war
     assert browsers[0] == browsers[1]
 
 
+@browser
 def test_the_clipboard_is_allowed(run):
     passed(
         run(
