@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, hangs, ledger, patterns, quality, runtime, secrets, startup
+from bench import faults, hangs, ledger, page, patterns, quality, runtime, secrets, startup
 
 BENCHES = {
     "compile": compiling.run,
@@ -17,6 +17,7 @@ BENCHES = {
     "quality": quality.run,
     "secrets": secrets.run,
     "patterns": patterns.run,
+    "page": page.run,
 }
 
 

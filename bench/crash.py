@@ -29,9 +29,9 @@ from bench.measure import BenchmarkError, environment
 from orchestra.ledger import plan_store
 from orchestra.ledger.audit import audit
 from orchestra.ledger.event import AttemptStarted, Event, VerdictGiven
-from orchestra.ledger.log import read
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.parts import Evidence
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.report.rows import Contents, Report

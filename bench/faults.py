@@ -28,8 +28,8 @@ from pathlib import Path
 import psutil
 
 from bench.measure import ORCHESTRA, ROOT, environment, table
+from orchestra.runtime.servers.journal import Journal
 from orchestra.runtime.servers.port import busy
-from orchestra.runtime.servers.service import Journal
 from tests.support.outages import ASK, FAULT, SERVE
 from tests.support.servers import SERVER, carriers, free_range
 

@@ -19,8 +19,8 @@ from orchestra.gates.expression import compile_expression, evaluate
 from orchestra.ledger import baseline
 from orchestra.ledger.event import Body, Event, RunStarted, VerdictGiven
 from orchestra.ledger.flaky import flaky
-from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.origin import Provenance
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.ledger.view import View, view_of
 from orchestra.plan import Baseline, Gate, Method, Plan, SpeedClass, Test
 from orchestra.runtime.gates.figures import figures

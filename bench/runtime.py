@@ -43,7 +43,7 @@ def task_tests():
         yield {"basename": "cli", "name": f"t{number}", "actions": [nothing], "task_dep": [f"_run:cli:t{number}"]}
 """
 
-_NOTHING = """\
+NOTHING = """\
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.engine import local
 
@@ -76,7 +76,7 @@ def work_spec(count: int, driver: str, body: str) -> str:
     return _HEAD.format(driver=driver) + "".join(rows)
 
 
-def _project(folder: Path, text: str) -> Path:
+def project(folder: Path, text: str) -> Path:
     (folder / "specs").mkdir(parents=True)
     (folder / "pyproject.toml").write_text("[tool.orchestra]\n")
     (folder / "specs" / "work.yaml").write_text(text)
@@ -108,7 +108,7 @@ def ninja_project(folder: Path, count: int) -> Path:
 def no_op(tests: int, rounds: int) -> str:
     """Measure the cost of a test that does nothing, against plain doit."""
     with tempfile.TemporaryDirectory() as scratch:
-        work = _project(Path(scratch) / "work", work_spec(tests, "http", "steps: [{set: {done: well}}]"))
+        work = project(Path(scratch) / "work", work_spec(tests, "http", "steps: [{set: {done: well}}]"))
         plain = Path(scratch) / "plain"
         plain.mkdir()
         (plain / "dodo.py").write_text(_DODO.replace("COUNT", str(tests)))
@@ -117,7 +117,7 @@ def no_op(tests: int, rounds: int) -> str:
             {
                 "plain doit, two tasks a test": Case(doit, plain, fresh(plain)),
                 "orchestra run, a driver that does nothing": Case(
-                    [sys.executable, "-c", _NOTHING, "run"], work, fresh(work)
+                    [sys.executable, "-c", NOTHING, "run"], work, fresh(work)
                 ),
                 "orchestra run, a warm worker": Case([*ORCHESTRA, "run"], work, fresh(work)),
             },
@@ -142,7 +142,7 @@ def _over(name: str, timing: Timing, base: Timing, tests: int, *, limit: float |
 def processes(tests: int, rounds: int) -> str:
     """Measure the cost of a test that is one short process, against ninja."""
     with tempfile.TemporaryDirectory() as scratch:
-        work = _project(Path(scratch) / "work", work_spec(tests, "command", 'command: {argv: ["true"]}'))
+        work = project(Path(scratch) / "work", work_spec(tests, "command", 'command: {argv: ["true"]}'))
         built = ninja_project(Path(scratch) / "ninja", tests)
         ninja = str(SCRIPTS / "ninja")
         taken = alternate(

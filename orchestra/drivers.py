@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from orchestra.plan import ENGINES, Engine
+from orchestra.engines import ENGINES
 
 Needs: TypeAlias = Literal["browser", "http", "command"]
 """The needs of a test: a page, requests alone, or a process of its own."""
@@ -36,7 +36,7 @@ class DriverKind(msgspec.Struct, frozen=True):
     doc: str
     able: frozenset[Needs]
     module: str = ""
-    browsers: tuple[Engine, ...] = ENGINES
+    browsers: tuple[str, ...] = tuple(ENGINES)
     verbs: frozenset[str] | None = None
     keys: frozenset[str] = frozenset()
     tool_calls: bool = False

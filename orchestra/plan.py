@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_ar
 import msgspec
 
 from orchestra import conflict, stored
+from orchestra.engines import DEFAULT_ENGINE, ENGINES
 from orchestra.errors import PlanError
 from orchestra.layers import Level
 from orchestra.recovery import RECOVERY
@@ -25,10 +26,6 @@ from orchestra.steps.vocabulary import Step
 FORMAT = 2
 READ = frozenset({1, 2})
 """The formats that can be read: old runs keep the plans that they executed."""
-
-Engine: TypeAlias = Literal["chromium", "firefox", "webkit"]
-ENGINES: Final[tuple[Engine, ...]] = get_args(Engine)
-"""Every browser that a test can name; the first is the default."""
 
 ReportKind: TypeAlias = Literal["junit", "playwright_json", "pytest_reportlog"]
 REPORT_KINDS: Final[tuple[ReportKind, ...]] = get_args(ReportKind)
@@ -261,7 +258,7 @@ class Test(Part, frozen=True):
     methods: tuple[str, ...]
     of: str = ""
     group: str = ""
-    browser: Engine = ENGINES[0]
+    browser: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ENGINES)})] = DEFAULT_ENGINE
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()

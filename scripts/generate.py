@@ -42,6 +42,7 @@ ARTIFACTS: dict[str, Callable[[str], str]] = {
     "docs/metrics.md": lambda _: catalogue.page(),
     "docs/for-agents.md": for_agents.page,
     "llms.txt": for_agents.llms,  # after the pages that it lists
+    "docs/agents.md": for_agents.with_transcript,  # only its transcript is made
     "docs/architecture.md": architecture.written,  # only its picture is made
     "docs/ledger.md": page.written,  # its tables are made, the rest is written by hand
 }

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower import resolve
-from orchestra.compiler.schema.spec import Spec, StepSpec, TestSpec
+from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.spec import Spec
+from orchestra.compiler.schema.tests import TestSpec
 from orchestra.diagnostic import Diagnostic
 
 MOST_STEPS = 10_000

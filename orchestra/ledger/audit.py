@@ -20,6 +20,7 @@ from orchestra.ledger.disk import file_digest
 from orchestra.ledger.event import (
     AttemptFinished,
     AttemptStarted,
+    Attested,
     Body,
     Logs,
     Note,
@@ -35,9 +36,9 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.life import Life
-from orchestra.ledger.log import Damage, LedgerError, Tail
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
+from orchestra.ledger.reading import Damage, LedgerError, Tail
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.versions import type_of
 from orchestra.ledger.view import View
@@ -211,7 +212,7 @@ def audit(
             fault = impossible(view, body)
             if fault is None and isinstance(body, RunStarted | RunResumed) and body.plan_digest is not None:
                 plan, fault = _plan_of(folder, body, plan)
-            if fault is None and isinstance(body, AttemptFinished | Repeated):
+            if fault is None and isinstance(body, AttemptFinished | Repeated | Attested):
                 fault, number = _evidence_fault(folder, body.evidence)
                 files += number
             if fault is None and isinstance(body, Seal):

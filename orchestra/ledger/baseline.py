@@ -37,7 +37,7 @@ from orchestra.errors import MachineError
 from orchestra.ledger.canonical import digest
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.event import Moved
-from orchestra.ledger.history import Execution, RunRecord
+from orchestra.ledger.run_record import Execution, RunRecord
 from orchestra.plan import Baseline
 
 FORMAT: Final = 2

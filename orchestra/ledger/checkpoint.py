@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestra.errors import MachineError, UsageError
-from orchestra.ledger import baseline, history
+from orchestra.ledger import baseline, history, run_record
 from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.event import BaselineChanged, GroupCompleted
 from orchestra.ledger.life import Seen
-from orchestra.ledger.log import Writer, read
+from orchestra.ledger.log import Writer
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER, STATE
 from orchestra.ledger.state import rollback, state_of, write_state
 from orchestra.ledger.transaction import Transaction, recover
@@ -102,7 +103,7 @@ def go_back(
     _forget(
         home / history.LAST, folder.name, {name for one in taken for name in (*one.reopened, *one.restored)}, change
     )
-    if (record := history.record_of(view)) is not None:
+    if (record := run_record.record_of(view)) is not None:
         change.write(history.EXECUTIONS, history.with_record(home, record))
     change.commit()
     return Back(point, view, durations)
@@ -159,7 +160,7 @@ def _forget(file: Path, run: str, tasks: Container[str], change: Transaction) ->
     """Remove a revoked pass from those that `unchanged` can refer to."""
     last = history.load(file)
     left = {
-        task: history.LastExecution(one.seconds) if task in tasks and one.run == run else one
+        task: run_record.LastExecution(one.seconds) if task in tasks and one.run == run else one
         for task, one in last.items()
     }
     if left != last:

@@ -338,6 +338,15 @@ class BaselineChanged(Body, frozen=True, kw_only=True):
     ] = False
 
 
+class Attested(Body, frozen=True, kw_only=True):
+    """The result of a test as an agent or a person saw it, by hand, after the run: a claim with evidence, and no verdict."""
+
+    test: Test
+    status: Literal["passed", "failed"]
+    note: str
+    evidence: Annotated[tuple[Evidence, ...], means("at least one file")]
+
+
 class RunFinished(Body, frozen=True, kw_only=True):
     """A run came to an end of its own, good or bad."""
 
@@ -407,6 +416,7 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "interrupted": EventType(Interrupted),
     "rolled_back": EventType(RolledBack),
     "baseline": EventType(BaselineChanged),
+    "attested": EventType(Attested),
     "run_finished": EventType(RunFinished),
     "logs": EventType(Logs),
     "reports": EventType(Reports),

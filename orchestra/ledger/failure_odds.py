@@ -17,8 +17,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from orchestra.ledger.history import Attempt, RunRecord
 from orchestra.ledger.outcome import CAUSES
+from orchestra.ledger.run_record import Attempt, RunRecord
 from orchestra.plan import Cause
 
 ENOUGH: Final = 5

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from orchestra.ledger.case import MARK
-from orchestra.ledger.history import Execution, RunRecord
+from orchestra.ledger.run_record import Execution, RunRecord
 
 Z: Final = 1.959964
 """Of a confidence of 95 %."""

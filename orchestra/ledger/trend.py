@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from orchestra.ledger.history import RunRecord
 from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.run_record import RunRecord
 
 LEAST: Final = 5
 """The minimum of runs on each side of a change."""

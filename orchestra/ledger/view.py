@@ -20,6 +20,7 @@ from orchestra.ledger.event import (
     VERDICTS,
     AttemptFinished,
     AttemptStarted,
+    Attested,
     BaselineChanged,
     Compared,
     Done,
@@ -46,7 +47,7 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.health import Health
 from orchestra.ledger.life import B, Life, RunSegment, Seen, summed
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.spent import Spent
 from orchestra.ledger.use import Use
@@ -82,6 +83,7 @@ class View:
         sessions: the latest event of each browser session, by method.
         checkpoints: the completed groups that one can go back to.
         baseline: digest of the baseline that the run set; `baselines` has each change of it.
+        attested: the results that were seen by hand, in order.
         rollbacks: each time that verdicts were taken back.
         spent: where the time of the segments went.
         sample, use: the latest sample of the machine, and the sum of all.
@@ -110,6 +112,7 @@ class View:
         self.checkpoints: list[Seen[GroupCompleted]] = []
         self.baseline: str | None = None
         self.baselines: list[Seen[BaselineChanged]] = []
+        self.attested: list[Seen[Attested]] = []
         self.rollbacks: list[Seen[RolledBack]] = []
         self.sample: Seen[ResourceSampled] | None = None
         self.use = Use()
@@ -141,7 +144,7 @@ class View:
             servers=bool(self.health.rising),
         )
 
-    def _take(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case a type of event, what is frequent first
+    def _take(self, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one case a type of event, what is frequent first
         body = event.body
         match body:
             case AttemptStarted():
@@ -179,6 +182,8 @@ class View:
             case BaselineChanged():
                 self.baseline = body.digest
                 self.baselines.append(_seen(event, body))
+            case Attested():
+                self.attested.append(_seen(event, body))
             case ResourceSampled():
                 self._resource(_seen(event, body))
             case Logs():
@@ -368,7 +373,7 @@ class View:
 _CLOSING: Final = frozenset({Reports, Seal})
 """Events that bind the reports and seal the ledger. A report made again later must have the end that the first one had."""
 
-_OUTSIDE: Final = frozenset({RolledBack, BaselineChanged, Reports, Seal, Note})
+_OUTSIDE: Final = frozenset({RolledBack, BaselineChanged, Attested, Reports, Seal, Note})
 """The events that can be written between two segments without counting as their time."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from orchestra.draw import duration
-from orchestra.ledger.event import AttemptFinished
+from orchestra.ledger.event import AttemptFinished, Attested
 from orchestra.ledger.life import Life
 from orchestra.ledger.parts import numbered
 from orchestra.report.console.lines import detail, details, line
@@ -36,6 +36,13 @@ def lines(task: str, life: Life, folder: str) -> Iterator[str]:
         yield line(given.verdict, task, duration(given.seconds) if given.attempts else "", given.reason)
     for seen in life.attempts:
         yield from _attempt(seen.body, folder)
+
+
+def attested_lines(body: Attested, folder: str) -> Iterator[str]:
+    """Yield a result that was seen by hand, marked as a claim, with its files."""
+    yield line(body.status, f"agent:{body.test}", "claimed", body.note)
+    for one in body.evidence:
+        yield line("", f"{folder}/{one.path}", f"({one.bytes} bytes)")
 
 
 def _attempt(body: AttemptFinished, folder: str) -> Iterator[str]:

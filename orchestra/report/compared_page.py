@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from orchestra import draw, nofollow
 from orchestra.ledger.evidence_file import evidence_file
-from orchestra.report.compare.comparison import Agreement, Comparison, Side
+from orchestra.report.compare.comparison import Agreement, Comparison
+from orchestra.report.compare.sides import Side
 from orchestra.report.compare.text import Grid, agreement_grid, parts
 from orchestra.report.html import still, styles
 from orchestra.report.page_tests import picture_address

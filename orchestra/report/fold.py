@@ -18,7 +18,8 @@ from orchestra.ledger.life import Outage
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
-from orchestra.report.compare.comparison import agreements, compare, of_method, sides
+from orchestra.report.compare.comparison import agreements, compare
+from orchestra.report.compare.sides import of_method, sides
 from orchestra.report.findings import host_rows
 from orchestra.report.rows import GateRow, IncidentRow, Report, Row, ServiceRow, Try
 

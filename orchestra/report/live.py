@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from orchestra.ledger.lock import under_way
-from orchestra.ledger.log import Tail
 from orchestra.ledger.parts import Evidence
+from orchestra.ledger.reading import Tail
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
 from orchestra.plan import Plan

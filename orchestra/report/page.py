@@ -6,7 +6,6 @@ of the letters around it, or does not show, is replaced by a sign, in the page a
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -17,14 +16,11 @@ from orchestra import draw
 from orchestra.ledger.event import VERDICTS
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.report.compare.comparison import counted as number_of
-from orchestra.report.console.table import counted, exit_meaning, gate_remark, incident_parts, values_text
+from orchestra.report.console.table import commands, counted, exit_meaning, gate_remark, incident_parts, values_text
 from orchestra.report.page_data import FORMAT, Change, Gate, Page, Progress, Task, TestRow
 from orchestra.report.page_tables import tables
 from orchestra.report.page_tests import since, tasks
 from orchestra.report.rows import GateRow, Report
-
-NAMED: Final = 30
-"""Tests that a command names."""
 
 _ESCAPES: Final = ("\\u", "\\b", "\\f")
 """In JSON, of the control characters that are replaced; tabs and line ends are not."""
@@ -142,18 +138,6 @@ def _progress(words: Mapping[str, int], number: int) -> tuple[str, str]:
     done = number - words.get("running", 0) - words.get("waiting", 0)
     bad = sum(words.get(word, 0) for word in VERDICTS if word not in FINE)
     return f"Running: {done} of {number_of(number, 'test')} done{f', {bad} did not pass' if bad else ''}", "running"
-
-
-def commands(report: Report) -> Iterator[str]:
-    """Yield the commands that take one further: what failed again, by each method where methods differ."""
-    bad: dict[str, list[str]] = {}
-    for row in report.rows:
-        if row.verdict not in FINE and row.verdict != "blocked" and not row.excused:
-            bad.setdefault(row.method, []).append(row.test)
-    if report.exit_code is None or report.interrupted:
-        yield f"orchestra run --suite {report.suite} --resume {report.run}"
-    for method, tests in bad.items():
-        yield f"orchestra run --suite {report.suite} {' '.join(map(shlex.quote, tests[:NAMED]))} --method {method}"
 
 
 def _notes(report: Report) -> Iterator[str]:

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from orchestra.ledger import trend
 from orchestra.ledger.case import Case
-from orchestra.ledger.history import RunRecord
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone
+from orchestra.ledger.run_record import RunRecord
 from orchestra.report.evidence_text import line_of
 from orchestra.report.page_data import Attempt, Error, File, Point, Progress, Task
 from orchestra.report.rows import Report, Row, Try, odd_of

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from orchestra.gates.standard import is_standard
 from orchestra.ledger.case import Case, counted
 from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
-from orchestra.ledger.history import RunRecord
 from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
+from orchestra.ledger.run_record import RunRecord
 from orchestra.ledger.use import Use
 from orchestra.report.compare.comparison import Agreement, Comparison
 from orchestra.report.findings import HostRow

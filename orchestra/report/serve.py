@@ -29,8 +29,8 @@ from starlette.staticfiles import StaticFiles
 from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.evidence_file import evidence_file
-from orchestra.ledger.log import LedgerError
 from orchestra.ledger.parts import Evidence
+from orchestra.ledger.reading import LedgerError
 from orchestra.report.html import shell
 from orchestra.report.live import Live
 

@@ -16,14 +16,15 @@ from orchestra.errors import MachineError, OrchestraError
 from orchestra.ledger import baseline, history
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import Event
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import Observer, View
 from orchestra.plan import Plan
 from orchestra.plugins import PluginError
 from orchestra.report.advice.quicker import Known, advise
 from orchestra.report.advice.waits import Waits
-from orchestra.report.compare.comparison import Comparison, place_of, with_baselines
+from orchestra.report.compare.comparison import Comparison, with_baselines
+from orchestra.report.compare.sides import place_of
 from orchestra.report.console.brief import AGENT_VARIABLES, Brief
 from orchestra.report.console.display import Commands, Feed, Plain, Screen
 from orchestra.report.evidence_text import contents

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from orchestra.engines import ENGINES
 from orchestra.ledger.case import Case
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Box, Died, Dropped, Failure, Finding, Outcome, StepDone, Traffic
@@ -54,11 +55,11 @@ def drives_browser(test: Test, method: Method) -> bool:
     return needs_browser(test) and not method.own_pages
 
 
-def needs_chromium(test: Test) -> bool:
+def needs_required_browser(test: Test) -> bool:
     """Return True if a test drives the browser that a machine must have; the other engines are skipped where they are
     not.
     """
-    return test.browser == "chromium" and needs_browser(test)
+    return ENGINES[test.browser].required and needs_browser(test)
 
 
 def wants_film(test: Test) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,18 +57,18 @@ def outside(root: Path, files: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def files_digest(root: Path, files: Iterable[Path], stop: Callable[[], bool] = lambda: False) -> str:
-    """Return the digest of files: paths and contents, in their order; an unreadable file counts as absent, and so does
-    one that a link leads out of the project, which is not read.
+def files_digest(
+    root: Path, files: Iterable[Path], unread: Collection[Path], stop: Callable[[], bool] = lambda: False
+) -> str:
+    """Return the digest of files: paths and contents, in their order; an unreadable file counts as absent.
 
     Args:
         root: their paths are relative to it.
         files: absolute.
+        unread: those that a link leads out of the project (`outside`); they are not read, and count as absent.
         stop: whether the result is no longer needed; called for each piece, and the digest of the rest is that of nothing.
     """
     digest = hashlib.sha256()
-    files = list(files)
-    unread = set(outside(root, files))
     for path in files:
         try:
             content = "-" if path in unread or stop() else _content(path, stop)
@@ -116,8 +116,9 @@ def build_of(root: Path, component: Component) -> Build:
         return Build()
     files = tuple(sorted({file for command in commands for file in _files(root.resolve(), command)}))
     text = plans.encode([[one.run, one.shell, one.cwd, one.env] for one in commands])
-    digest = hashlib.sha256(text + files_digest(root.resolve(), files).encode()).hexdigest()
-    return Build(digest, files, all(one.inputs for one in commands), tuple(outside(root, files)))
+    unread = tuple(outside(root, files))
+    digest = hashlib.sha256(text + files_digest(root.resolve(), files, unread).encode()).hexdigest()
+    return Build(digest, files, all(one.inputs for one in commands), unread)
 
 
 def _files(root: Path, command: Service | Job) -> Iterable[Path]:
@@ -160,5 +161,6 @@ class Builds:
         builds.
         """
         builds = [self.digests[name] for name in self.required_by(test) if name in self.digests]
-        files = files_digest(self._root, matching(self._root, test.inputs), self._stop)
-        return hashlib.sha256(plans.encode(test) + files.encode() + "".join(builds).encode()).hexdigest()
+        files = list(matching(self._root, test.inputs))
+        content = files_digest(self._root, files, set(outside(self._root, files)), self._stop)
+        return hashlib.sha256(plans.encode(test) + content.encode() + "".join(builds).encode()).hexdigest()

@@ -23,73 +23,25 @@ from pathlib import Path
 from typing import Any
 
 import doit.cmd_run
-import msgspec
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
-from orchestra import nofollow, outputs, plugins
-from orchestra import plan as plans
 from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
 from orchestra.ledger.author import signer_of
 from orchestra.ledger.view import Observer
-from orchestra.outputs import Entry
 from orchestra.plan import Plan
 from orchestra.printing import letter, one_line, printed
 from orchestra.project import Project
 from orchestra.runtime import inherited
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.outlet import Outlet
 from orchestra.runtime.run.session import Options, Session
 from orchestra.runtime.select import task_name
-from orchestra.yamltext.digest import digest_files
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Watch = Callable[[Path, Plan, Path], Sequence[Observer]]
-
-
-def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
-    """Return the compiled plan of a suite, if it is of the specs as they are now.
-
-    Raises:
-        PlanError: there is none, it is damaged, or the specs were changed since.
-        PluginError: a plug-in is not installed, or in another version than it was compiled with.
-    """
-    name = project.plan_file(suite, profile)
-    try:
-        data = nofollow.read(project.root / name)
-    except OSError as error:
-        of = f' with profile "{profile}"' if profile else ""
-        raise PlanError(
-            f'no plan of suite "{suite}"{of}: {name}: {error.strerror}', "run `orchestra compile`"
-        ) from error
-    plan = plans.load(data, name)
-    mend = "run `orchestra compile`, review the change, and run again"
-    try:
-        now = digest_files(project.root, plan.sources)
-    except OSError as error:
-        spec = os.path.relpath(error.filename or project.root, project.root)
-        mend = f"restore {spec}; if it was removed on purpose, `orchestra compile` removes its outputs"
-        raise PlanError(f"{name}: its spec {spec} cannot be read: {error.strerror}", mend) from error
-    known = _entries(project, name) or (Entry("", plan.source_digest),)
-    if now not in {entry.sources for entry in known}:
-        listed = ", ".join(plan.sources)
-        why = "git merged it from two branches" if len(known) > 1 else "the spec was changed after it was compiled"
-        if known[0].sources == "":
-            why = f"{outputs.PATH} does not list it, and its source is unknown"
-        raise PlanError(f"{name}: {why} ({listed})", mend)
-    if known[0].content and outputs.digest(data) not in {entry.content for entry in known}:
-        raise PlanError(f"{name}: the plan was changed or damaged after it was compiled", mend)
-    plugins.check(((one.name, one.version) for one in plan.plugins), project.root)
-    return msgspec.structs.replace(plan, source_digest=now)
-
-
-def _entries(project: Project, name: str) -> tuple[Entry, ...]:
-    """Return the index entries of a plan; empty if the index has no digest of it."""
-    try:
-        return outputs.parse(nofollow.read(project.root / outputs.PATH)).get(name, ())
-    except OSError:
-        return ()
 
 
 @dataclass(slots=True)

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Literal
 
 from orchestra import checkout, git, plugins
+from orchestra.engines import DEFAULT_ENGINE, ENGINES
 from orchestra.errors import OrchestraError
-from orchestra.plan import ENGINES, Plan
+from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import dag, interpreter, scratch
+from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.runtime.browsers.places import film_program
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.mask import weakness
 
 State = Literal["ok", "warning", "broken"]
@@ -76,7 +78,7 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
         if test.steps and method.id in test.methods and not method.own_pages
     }
     for engine in ENGINES:
-        if engine in wanted or engine == ENGINES[0]:
+        if engine in wanted or engine == DEFAULT_ENGINE:
             yield _browser(engine, project.root, env, needed=engine in wanted)
     if filmed := [test.id for plan in plans for test in plan.tests if wants_film(test)]:
         yield _film(filmed[0], env)
@@ -145,7 +147,7 @@ def _scratch(env: Mapping[str, str]) -> Finding:
 
 def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
     try:
-        plan = dag.load_plan(project, suite)
+        plan = load_plan(project, suite)
     except OrchestraError as error:
         return Finding(f"plan {suite}", "broken", error.message, error.hint), None
     return Finding(f"plan {suite}", "ok", f"{len(plan.tests)} tests, up to date"), plan
@@ -158,9 +160,9 @@ def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -
         return Finding(engine, "broken" if needed else "warning", error.message, error.hint)
     if isinstance(found, Browser):
         return Finding(engine, "ok", f"{found.version} ({found.origin}: {found.executable})")
-    # Without chromium the tests that drive it are blocked, exit code 3; tests of another engine are skipped with a
+    # Without the required one the tests that drive it are blocked, exit code 3; tests of another engine are skipped with a
     # reason.
-    state: State = "broken" if needed and engine == "chromium" else "warning"
+    state: State = "broken" if needed and ENGINES[engine].required else "warning"
     return Finding(engine, state, found.reason, "; or ".join(found.fixes))
 
 

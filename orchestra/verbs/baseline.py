@@ -16,20 +16,21 @@ from orchestra.ledger import history
 from orchestra.ledger.author import author_of
 from orchestra.ledger.baseline import Entry
 from orchestra.ledger.event import BaselineChanged
-from orchestra.ledger.history import RunRecord
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer, utc_stamp
 from orchestra.ledger.origin import machine_shape
+from orchestra.ledger.run_record import RunRecord
 from orchestra.ledger.runs import LEDGER, last_ended
 from orchestra.ledger.transaction import Transaction
 from orchestra.plan import Baseline, Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.runtime import dag
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run.provenance import provenance
 from orchestra.runtime.select import select
-from orchestra.verbs.group import say, warn
+from orchestra.verbs.group import say
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.run_records import records_of
 
 Samples = Mapping[str, tuple[float, ...]]
 Entries = Mapping[str, Entry]
@@ -48,7 +49,7 @@ def _chosen(
 ) -> tuple[Project, Plan, Path]:
     project = project_of(ctx)
     name = project.choose(suite)
-    plan = dag.load_plan(project, name, profile)
+    plan = load_plan(project, name, profile)
     select(plan, words, methods)  # a selection without a match is reported, with suggestions
     return project, plan, project.root / PLAN_FOLDER / name
 
@@ -117,9 +118,7 @@ def accept(
     project, plan, home = _chosen(ctx, suite, profile, selection, methods)
     shape = machine or machine_shape(provenance(project.root, os.environ, __version__))
     place = baselines.place_of(shape, profile)
-    records, refused = history.refresh(home)
-    for sentence in refused:
-        warn(f"note: {unbroken(sentence)}")
+    records = records_of(home)
     tasks = set(select(plan, selection, methods))
     found = baselines.accepted(records, tasks, place, runs, plan.baseline.window)
     if not found:

@@ -9,28 +9,22 @@ from typing import NamedTuple
 import click
 
 from orchestra.errors import EXIT_OK, UsageError
-from orchestra.ledger import baseline, history
+from orchestra.ledger import baseline
 from orchestra.ledger.runs import LAST, find_run, last_ended, runs_of
 from orchestra.ledger.view import look
-from orchestra.report.compare.comparison import (
-    Agreement,
-    Comparison,
-    Side,
-    agreements,
-    of_method,
-    place_of,
-    with_baselines,
-)
+from orchestra.report.compare.comparison import Agreement, Comparison, agreements, with_baselines
 from orchestra.report.compare.comparison import compare as compared
-from orchestra.report.compare.comparison import sides as sides_of
+from orchestra.report.compare.sides import Side, of_method, place_of
+from orchestra.report.compare.sides import sides as sides_of
 from orchestra.report.compare.text import Form, agreement_lines, compared_lines
 from orchestra.report.compared_page import compared_page
-from orchestra.runtime import dag
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.chosen_run import home_of, with_part
 from orchestra.verbs.group import say, say_data
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.run_records import records_of
 
 
 class _Executed(NamedTuple):
@@ -88,7 +82,7 @@ def compare(
     """Compare two methods, runs or branches: verdicts, disagreements, what a test and a step take more."""
     project = project_of(ctx)
     home = home_of(project, suite, (*sides, run or LAST))
-    plan = dag.load_plan(project, home.name, profile)
+    plan = load_plan(project, home.name, profile)
     known = [method.id for method in plan.methods]
     select(plan, (), methods)  # an unknown method is reported, with suggestions
     if markdown and form not in {None, "markdown"}:
@@ -186,7 +180,7 @@ def _side(home: Path, side: str, run: str, known: Collection[str], methods: Coll
 
 def _last_of(home: Path, branch: str) -> str:
     """Return the id of the last finished run on a branch."""
-    records, _ = history.refresh(home)
+    records = records_of(home)
     of_branch = [record.run for record in records if record.branch == branch and record.finished]
     if not of_branch:
         known = sorted({record.branch for record in records if record.branch})

@@ -17,7 +17,7 @@ import click
 from orchestra import draw
 from orchestra.draw import duration
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, UsageError
-from orchestra.ledger import log
+from orchestra.ledger import reading
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, closure
@@ -203,7 +203,7 @@ def sound_view(file: Path) -> View:
     """Return the view of a run, up to where its ledger is damaged."""
     view = View(steps=False)
     with suppress(OrchestraError):
-        for event in log.read(file):
+        for event in reading.read(file):
             view.see(event)
     return view
 

@@ -25,11 +25,12 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.report.advice import recovery_steps
 from orchestra.report.advice.policies import policies
 from orchestra.report.advice.trends import executions_of, flaky_table, overview, story
-from orchestra.runtime import dag
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.health import RECOVERY_RUNS, sound_view
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.run_records import records_of
 
 
 @click.command(
@@ -96,18 +97,16 @@ def history(
             raise UsageError(
                 "--prune removes runs and shows no tests", "give it --keep, --days, --dry-run or --suite only"
             )
-        limits = Limits(keep or 0, days or 0.0) if keep or days else _limits(dag.load_plan(project, name, profile))
+        limits = Limits(keep or 0, days or 0.0) if keep or days else _limits(load_plan(project, name, profile))
         return _prune(project.root / PLAN_FOLDER / name, limits, dry_run=dry_run)
     if keep or days or dry_run:
         raise UsageError("--keep, --days and --dry-run need --prune", "add --prune, or remove them")
     if only_flaky and failures:
         raise UsageError("--flaky and --failures exclude each other", "ask for one of them")
-    plan = dag.load_plan(project, name, profile)
+    plan = load_plan(project, name, profile)
     tasks = select(plan, selection, methods)
     home = project.root / PLAN_FOLDER / name
-    records, refused = run_history.refresh(home, rebuild=rebuild)
-    for sentence in refused:
-        warn(f"note: {unbroken(sentence)}")
+    records = records_of(home, rebuild=rebuild)
     records = [record for record in records if machine in {"", record.machine}][-(runs or run_history.KEPT_RUNS) :]
     if failures:
         _failures(plan, home, failure_odds(records, tasks), as_json=as_json)

@@ -14,7 +14,7 @@ from orchestra.compiler.outputs import stamp
 from orchestra.errors import PlanError, SpecError
 from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import dag
+from orchestra.runtime.load_plan import load_plan
 
 _SHOWN = 5
 
@@ -23,10 +23,10 @@ def proven_plan(project: Project, suite: str, profile: str = "") -> Plan:
     """Return the compiled plan of a suite, to be executed.
 
     Raises:
-        PlanError: as `dag.load_plan`, or the spec compiles to another plan.
+        PlanError: as `load_plan`, or the spec compiles to another plan.
         SpecError: the spec does not compile by this version.
     """
-    plan = dag.load_plan(project, suite, profile)
+    plan = load_plan(project, suite, profile)
     file = project.plan_file(suite, profile)
     if not os.environ.get("CI") and stamp.vouches(project.root, (file, *plan.sources)):
         return plan

@@ -8,7 +8,8 @@ from pathlib import Path
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline
 from orchestra.ledger.baseline import Entry
-from orchestra.ledger.state import State, state_of
+from orchestra.ledger.state import state_of
+from orchestra.ledger.state_rows import State
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER

@@ -1,11 +1,11 @@
-"""The verbs about the record of a run: events, report, audit, rollback."""
+"""The verbs about the record of a run: events, report, audit."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.ledger import integrity, plan_store
 from orchestra.ledger.audit import audit as examine
 from orchestra.ledger.author import author_of
-from orchestra.ledger.checkpoint import choose, go_back
 from orchestra.ledger.event import CATALOGUE, Event
 from orchestra.ledger.lock import Holder, Lock, under_way
-from orchestra.ledger.log import LedgerError, Tail, Writer, utc_stamp
+from orchestra.ledger.log import Writer, utc_stamp
+from orchestra.ledger.reading import LedgerError, Tail
 from orchestra.ledger.reports import bind_reports
 from orchestra.ledger.runs import LAST, LEDGER, runs_of
 from orchestra.ledger.view import look
@@ -40,7 +40,6 @@ from orchestra.verbs.chosen_run import (
     require_methods,
     run_argument,
     run_folder,
-    with_part,
 )
 from orchestra.verbs.group import say, say_data, say_json, warn
 from orchestra.verbs.opening import serve_run
@@ -182,7 +181,7 @@ def report(
             f"run {folder.name} is in progress and writes its report when it ends", "print it with --format"
         )
     author = author_of(project.root, os.environ)
-    with _locked(folder):
+    with locked(folder):
         paths, faults = watch.write(project.root, plan, folder)
         bind_reports(folder, paths, lambda: datetime.now(UTC), author)
     for path in paths:
@@ -300,7 +299,7 @@ def _sign(project: Project, folder: Path, *, going: bool) -> None:
         raise UsageError(
             f"run {folder.name} is in progress: it is sealed at its end", "`orchestra wait` waits for its end"
         )
-    with _locked(folder):
+    with locked(folder):
         audited = examine(folder)
         if audited.damage is not None:
             raise LedgerError(audited.damage)
@@ -308,80 +307,6 @@ def _sign(project: Project, folder: Path, *, going: bool) -> None:
             writer.seal()
 
 
-def _locked(folder: Path) -> Lock:
+def locked(folder: Path) -> Lock:
     """Hold the suite of a run. Raises LockedError when another run does."""
     return Lock(folder.parent.parent / "lock", Holder(os.getpid(), folder.name, utc_stamp(datetime.now(UTC))))
-
-
-@click.command(
-    epilog="\b\nExamples:\n  orchestra rollback                  the checkpoints of the newest run\n"
-    "  orchestra rollback cli:basics       back to the end of a group\n"
-    "  orchestra rollback 1a2b             the checkpoints of the run with this part in its id\n"
-    "  orchestra rollback 1a2b 120         back to one of them, by the number of its event"
-)
-@click.argument("words", nargs=-1, metavar="[RUN] [CHECKPOINT]")
-@suite_option
-@click.option("--run", "run", metavar="RUN", help="RUN, where a checkpoint has the same name (default: the newest).")
-@methods_option
-@click.option("--reason", metavar="TEXT", default="", help="Reason, for the record.")
-@click.pass_context
-def rollback(
-    ctx: click.Context,
-    words: tuple[str, ...],
-    suite: str | None,
-    *,
-    run: str | None,
-    methods: tuple[str, ...],
-    reason: str,
-) -> int:
-    """Take a run back to a checkpoint, the end of one of its groups; nothing is removed from its record.
-
-    Tests with a later verdict wait again, for `orchestra run --resume`. Without CHECKPOINT: list them.
-    """
-    project = project_of(ctx)
-    folder, checkpoint = _goal(project, suite, words, run)
-    require_methods(project.root, folder, methods)
-    home, author = folder.parent.parent, author_of(project.root, os.environ)
-    points = [one for one in look(folder, steps=False).checkpoints if not methods or one.body.method in methods]
-    if checkpoint and methods:
-        checkpoint = str(choose(points, checkpoint).seq)
-    if not checkpoint:
-        for one in points:
-            say(unbroken(f"{one.seq:>6}  {one.time[:19]}Z  {one.body.method}:{one.body.group}"))
-        return EXIT_OK
-    with _locked(folder):
-        point, view, durations = go_back(home, folder, checkpoint, lambda: datetime.now(UTC), reason, author)
-    say(f"{folder.name}: back at {point.body.method}:{point.body.group} (event {point.seq}); {len(view.pending)} wait")
-    if durations:
-        say(unbroken(durations))
-    warn("hint: continue with `orchestra run --resume`")
-    return EXIT_OK
-
-
-def _goal(project: Project, suite: str | None, words: Sequence[str], run: str | None) -> tuple[Path, str]:
-    """Return the folder of the run to take back, and the checkpoint; empty for the list of them.
-
-    A lone word is a checkpoint of the newest run, if that run has it, else a run, if there is one. So a word that is both
-    never lists another run in place of a step back, and --run states what is a run.
-
-    Raises:
-        UsageError: there are too many words, or no such run.
-    """
-    if len(words) > 1 + (run is None):
-        raise UsageError(
-            f"one run and one checkpoint are meant, not {' '.join(words)}", "see `orchestra rollback --help`"
-        )
-    if run is not None:
-        return run_folder(project, suite, run), words[0] if words else ""
-    if len(words) == 2:
-        return run_folder(project, suite, words[0]), words[1]
-    if not words or words[0] == LAST:
-        return run_folder(project, suite), ""
-    home = home_of(project, suite, words)
-    newest = run_folder(project, home.name)
-    try:
-        choose(look(newest, steps=False).checkpoints, words[0])
-    except UsageError:
-        if with_part(home, words[0]):
-            return run_folder(project, home.name, words[0]), ""
-    return newest, words[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestra import draw
 from orchestra.ledger import plan_store
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.printing import unbroken
 from orchestra.runtime.gates.rejudge import Number, Rejudged, rejudge

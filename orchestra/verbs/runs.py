@@ -23,6 +23,7 @@ from orchestra.runtime import dag
 from orchestra.runtime.agent_setup import examine_agents, lines_for_agents
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.doctor import Finding, examine
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run import detached as detaching
 from orchestra.runtime.run.detached import Herald
 from orchestra.runtime.run.session import Options
@@ -44,7 +45,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     del param
     try:
         project = project_of(ctx)
-        plan = dag.load_plan(project, project.choose(ctx.params.get("suite")))
+        plan = load_plan(project, project.choose(ctx.params.get("suite")))
     except OrchestraError:
         return []
     tags = sorted({f"tag:{tag}" for test in plan.tests for tag in test.tags})
@@ -143,7 +144,7 @@ def run(
     if goal is None:
         return EXIT_OK
     asked, run_id, selection, profile = selection, goal.run, goal.selection, goal.profile
-    plan = dag.load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
+    plan = load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
     tasks = select(plan, () if run_id else selection, methods)
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
         tasks = [task for task in tasks if task in set(selection)] or tasks
@@ -253,7 +254,7 @@ def doctor(ctx: click.Context, *, agents: bool) -> int:
     project = project_of(ctx)
     if not agents:
         return _report(examine(project, os.environ))
-    plans = [dag.load_plan(project, suite) for suite in project.suites()]
+    plans = [load_plan(project, suite) for suite in project.suites()]
     code = _report(examine_agents(project.root, plans, os.environ))
     if lines := lines_for_agents(plans):
         say("\nlines for AGENTS.md:\n")

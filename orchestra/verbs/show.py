@@ -14,7 +14,7 @@ from orchestra.ledger.life import Life
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
-from orchestra.report.attempt_text import evidence_paths, lines
+from orchestra.report.attempt_text import attested_lines, evidence_paths, lines
 from orchestra.report.console.brief import NAMED
 from orchestra.report.console.brief import verdict_lines as short
 from orchestra.report.console.lines import verdict_lines
@@ -51,6 +51,9 @@ def show_record(root: Path, folder: Path, selection: Sequence[str], method: str 
     if opened is None:
         for task, life in lives.items():
             say("\n".join(lines(task, life, relative(folder, root))))
+        for seen in view.attested:
+            if any(task.partition(":")[2] == seen.body.test for task in lives):
+                say("\n".join(attested_lines(seen.body, relative(folder, root))))
         return EXIT_OK
     if opened == "trace":
         return _show_trace(root, folder, list(lives.values()))

@@ -14,7 +14,7 @@ from orchestra.ledger.runs import LAST, is_run_id
 from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import Project
-from orchestra.runtime import dag
+from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select
 from orchestra.steps.mcp_calls import mcp_calls, playwright_text
 from orchestra.steps.vocabulary import Step
@@ -42,7 +42,7 @@ def plan(ctx: click.Context, suite: str | None, profile: str, methods: tuple[str
     """Print the graph of a suite: tests in the order in which one worker runs them, with their edges."""
     project = project_of(ctx)
     name = project.choose(suite)
-    compiled = dag.load_plan(project, name, profile)
+    compiled = load_plan(project, name, profile)
     if methods:
         if form == "json":
             raise UsageError("--format json prints the whole plan", "remove --method")
@@ -114,7 +114,7 @@ def show(
     if opened is not None:
         raise UsageError("--open needs a run", "name one before the test: `orchestra show last TEST --open`")
     name = project.choose(suite)
-    compiled = dag.load_plan(project, name, profile)
+    compiled = load_plan(project, name, profile)
     tasks = select(compiled, selection, [method] if method else [])
     places = Places(project.root, compiled.sources, compiled.profile)
     tests = {test.id: test for test in compiled.tests}
@@ -139,7 +139,7 @@ def _is_run(project: Project, suite: str | None, profile: str, word: str) -> boo
     if not with_part(home, word):
         return False
     try:
-        select(dag.load_plan(project, home.name, profile), (word,))
+        select(load_plan(project, home.name, profile), (word,))
     except OrchestraError:
         return True
     return False

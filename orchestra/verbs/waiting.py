@@ -16,7 +16,7 @@ from orchestra.errors import EXIT_GOES_ON, EXIT_OK, MachineError
 from orchestra.ledger import plan_store
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.lock import Holder, holder_of, under_way
-from orchestra.ledger.log import Tail
+from orchestra.ledger.reading import Tail
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View, look
 from orchestra.report import watch

@@ -13,7 +13,7 @@ from typing import TypeAlias
 Scalar: TypeAlias = bool | int | float | str | None
 
 BOOLEAN_WORDS = frozenset(
-    form for word in ("y", "yes", "n", "no", "on", "off") for form in (word, word.capitalize(), word.upper())
+    form for word in ("yes", "no", "on", "off") for form in (word, word.capitalize(), word.upper())
 )
 # The greatest integer up to which every JSON reader agrees (RFC 8259, section 6).
 GREATEST_INTEGER = 2**53

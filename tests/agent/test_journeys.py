@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NodeTools
-from tests.support import claude
+from tests.support import claude, golden
+from tests.support.paths import DATA
 from tests.support.project import SuiteProject
 
 SPEC = """\
@@ -34,6 +35,14 @@ def lines_of(text: str) -> list[str]:
     return [
         line for block in re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for line in block.splitlines()
     ]
+
+
+def transcript(done: Journey) -> str:
+    """Return the calls of a journey with their results, with the same id and times in each run."""
+    text = "".join(f"$ {line}\n{result.rstrip()}\n" for line, result in done.calls)
+    text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{4}", "20260102T030405Z-1a2b", text)
+    text = re.sub(r"^    resources .*\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"(?<=  )\d+(\.\d+)? (ms|s|min)\b", "1 s", text)
 
 
 @dataclass
@@ -74,7 +83,7 @@ def journey(
         [run] = re.findall(r"^run +(\S+)", begun, re.MULTILINE)
         wait = wait.replace("RUN", run)
         turns = 0
-        while GOES_ON in (yield wait.replace("--seconds 100", "--seconds 1") if turns < 2 else wait):
+        while GOES_ON in (yield wait.replace("--seconds 100", "--seconds 1") if turns < 2 and before_last else wait):
             turns += 1
             if turns == 2 and before_last is not None:
                 before_last.touch()
@@ -142,12 +151,13 @@ def test_a_program_that_is_not_on_the_path(node_tools, project):
 def test_two_failures(node_tools, project):
     """Two lines more in the text of a command would be two calls more, and too many."""
     rows = (f"  T{n:02}: {{command: {{argv: [sh, -c, 'exit {3 * (n in (3, 9))}']}}}}\n" for n in range(1, 17))
-    project.write(SPEC.partition("  good:")[0] + "".join(rows)).compile()
+    project.write(SPEC.partition("  good:")[0].replace("workers: 2", "workers: 1") + "".join(rows)).compile()
     done = journey(node_tools, project, failures=("T03", "T09"))
     assert [line.split()[1] for line, _ in done.calls] == ["compile", "run", "wait", "show", "show", "show"], done.calls
     assert len(done.calls) <= 7
     assert len("".join(result for _, result in done.calls).encode()) <= 6000
     assert done.denials == []
+    golden.check(DATA / "agent" / "two-failures.txt", transcript(done))
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -10,10 +10,12 @@ import sys
 import tarfile
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from playwright.sync_api import sync_playwright
 
+from orchestra.engines import ENGINES
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser, Missing, cache_folder, find, launch_options
 from orchestra.runtime.browsers.pack import environment, unpack
@@ -38,7 +40,8 @@ def bare(home: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture
 def nothing_installed(monkeypatch):
-    monkeypatch.setattr("orchestra.runtime.browsers.places._INSTALLED", {})
+    bare = {name: msgspec.structs.replace(kind, installed={}) for name, kind in ENGINES.items()}
+    monkeypatch.setattr("orchestra.runtime.browsers.places.ENGINES", bare)
 
 
 # ------------------------------------------------------------------------------------------------- the real browser

@@ -15,8 +15,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from orchestra import plan as plans
-from orchestra.ledger.history import Attempt, Execution, RunRecord
-from orchestra.report.compare.comparison import Side, compare
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
+from orchestra.report.compare.comparison import compare
+from orchestra.report.compare.sides import Side
 from orchestra.report.compared_page import compared_page
 from orchestra.report.evidence_text import contents
 from orchestra.report.html import html

@@ -19,7 +19,7 @@ from orchestra.runtime.driver.playwright import driver, watch
 from orchestra.runtime.engine import job, workers
 from orchestra.runtime.mask import archive, stream
 from orchestra.runtime.processes import commands
-from orchestra.runtime.servers import probe, service
+from orchestra.runtime.servers import journal, probe
 from orchestra.steps import vocabulary
 
 DEFAULTS = {
@@ -29,7 +29,7 @@ NUMBERS = {
     f"{pattern.LETTERS} letters": "length of a pattern",
     f"{pattern.SECONDS:g} s of processor time, {pattern.SECONDS_PER_MEGABYTE:g} s more": "one search",
     f"{pattern.MEGABYTES} MB, and 32 bytes": "memory of one search",
-    f"{service.SEARCHED_LETTERS >> 20} Mi letters": "output that waits",
+    f"{journal.SEARCHED_LETTERS >> 20} Mi letters": "output that waits",
     f"{paths.SECONDS:g} s of processor time, {paths.SECONDS_PER_MEGABYTE:g} s more": "one JSONPath",
     f"{paths.MEGABYTES} MB, and {paths.BYTES_PER_BYTE} bytes": "memory of a look",
     f"{paths.VALUES:,}": "values to which",
@@ -52,7 +52,7 @@ NUMBERS = {
     f"{observed.KEPT_HOSTS}": "hosts of a page",
     f"the last {watch.KEPT_LINES} of each, {watch.KEPT_LETTERS} letters": "console and failed",
     f"{commands.LOG_LIMIT_BYTES >> 20} MiB": "log of a command",
-    f"{service.LOG_LIMIT_BYTES >> 20} MiB, and": "log of a service |",
+    f"{journal.LOG_LIMIT_BYTES >> 20} MiB, and": "log of a service |",
     f"the last {window.LIMIT_BYTES >> 10} KiB": "log of a service in",
     f"and {attempt.BEYOND_SECONDS:g} s": "an attempt, in any",
     f"{archive.DEPTH}; the tar": "layers of packing",

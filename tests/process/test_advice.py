@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import msgspec
 
 from orchestra.ledger import history
-from orchestra.ledger.history import Attempt, Execution
+from orchestra.ledger.run_record import Attempt, Execution
 from orchestra.report.advice.quicker import ENOUGH
 from orchestra.report.rows import Report, Row
 from tests.support.project import SuiteProject

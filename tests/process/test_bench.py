@@ -11,11 +11,11 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, ledger, measure, patterns, quality, runtime, secrets, startup
+from bench import faults, ledger, measure, page, patterns, quality, runtime, secrets, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 
 
 def rows(text, title):
@@ -196,10 +196,20 @@ def test_patterns_that_backtrack_are_measured_against_one_that_does_not():
     ]
 
 
+def test_the_page_is_measured_against_ledger_table_and_a_run_without_it(chromium):
+    found = rows(page.run(tests=20, followed=2, rounds=2), "The page of 20 tests")[2:]
+    assert [(row[0], row[3]) for row in found] == [
+        ("making report.html, x reading the ledger", "<= 1.5"),
+        ("first paint, x a plain table", "<= 3"),
+        ("a keystroke in the filter, ms at the 95th percentile", "<= 50"),
+        ("a run whose page is followed, x without", "<= 1.01"),
+    ]
+
+
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
     assert (
-        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets, patterns'
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets, patterns, page'
         in capsys.readouterr().err
     )
 

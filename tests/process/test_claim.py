@@ -73,3 +73,29 @@ def test_a_run_that_goes_on_is_no_evidence(project):
     assert (done.code, "the run goes on" in done.out) == (1, True), done
     assert project.run("wait").code == 0
     assert project.run("claim", "1 test, 1 passed").code == 0
+
+
+def test_a_result_seen_by_hand_is_a_claim_with_evidence(ran, tmp_path):
+    shutil.copytree(ran.root, tmp_path / "copy", symlinks=True)
+    copy = SuiteProject(tmp_path / "copy")
+    (copy.root / "shot.png").write_bytes(b"\x89PNG\xff")
+    (copy.root / "empty").touch()
+    for words, shown in (
+        (["good", "--status", "passed"], "add --evidence FILE"),
+        (["goood", "--status", "passed", "--evidence", "shot.png"], 'unknown test "goood" (did you mean "good"?)'),
+        (["good", "--status", "passed", "--evidence", "/etc/passwd"], "outside the project root"),
+        (["good", "--status", "passed", "--evidence", "empty"], '"empty" has 0 bytes'),
+    ):
+        done = copy.run("attest", *words)
+        assert (done.code, shown in done.err) == (2, True), done
+    agrees = copy.run("attest", "good", "--status", "passed", "--evidence", "shot.png", "--note", "green")
+    assert (agrees.code, "agrees" in agrees.out) == (0, True), agrees
+    differs = copy.run("attest", "bad", "--status", "passed", "--evidence", "shot.png", "--evidence", "pyproject.toml")
+    assert (differs.code, "failed      cli:bad  differs" in differs.out) == (1, True), differs
+    assert copy.run("audit").code == 0
+    assert copy.run("claim", "2 tests, 1 passed, 1 failed").code == 0, "a claim changes no verdict"
+    shown = copy.run("show", "last", "good").out
+    assert "passed      agent:good  claimed  green" in shown
+    assert "attested/1/shot.png" in shown
+    (copy.folder / "attested/1/shot.png").write_bytes(b"other")
+    assert copy.run("audit").code == 1

@@ -698,7 +698,12 @@ def test_the_examples_of_help_run(orchestra, root):
         words = shlex.split(re.split(r"  | > ", line.removeprefix("orchestra "))[0])
         if words[0] == "run" and "--list" not in words:
             words.append("--dry-run")
-        if words[0] in {"health", "up", "down", "open", "mcp"} or {"--detach", "--follow", "--all-suites"} & set(words):
+        if words[0] in {"health", "up", "down", "open", "mcp"} or {
+            "--detach",
+            "--follow",
+            "--all-suites",
+            "--open",
+        } & set(words):
             continue  # they serve, wait, or start what has no end here: tests/process/test_up.py and its like
         ran = orchestra(*words)
         if words[:2] == ["show", "1a2b"]:
@@ -708,7 +713,7 @@ def test_the_examples_of_help_run(orchestra, root):
             assert ran.code == 2, f"{line}\n{ran.transcript()}"
             assert re.search(r"no (finished |passing )?run|no baseline", ran.err), ran.transcript()
             continue  # there is no run yet
-        if words[0] in {"wait", "stop", "status", "events", "report", "audit", "claim", "rollback"} or {
+        if words[0] in {"wait", "stop", "status", "events", "report", "attest", "audit", "claim", "rollback"} or {
             "last",
             "--failed",
             "--last-failed",

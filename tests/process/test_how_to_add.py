@@ -38,6 +38,12 @@ ADDED = {
         ("orchestra/runtime/driver/text.py", "", (DATA / "plug-in/orchestra_sample/session.py").read_text()),
         ("orchestra/drivers.py", "_ALL: tuple[DriverKind, ...] = (", '_ALL: tuple[DriverKind, ...] = (\n    DriverKind("text", "pages as text", frozenset({"browser", "http"}), "orchestra.runtime.driver.text", (), frozenset({"goto", "expect"})),'),
     ],
+    "recovery step": [
+        ("orchestra/recovery.py", "_ALL: tuple[StepKind, ...] = (", '_ALL: tuple[StepKind, ...] = (\n    StepKind("look", "look", "looks"),'),
+    ],
+    "browser engine": [
+        ("orchestra/engines.py", '        downloads=(("webkit", "pw_run.sh", False),),\n    ),\n', '        downloads=(("webkit", "pw_run.sh", False),),\n    ),\n    EngineKind("servo", "ORCHESTRA_SERVO", programs=("servoshell",), caches=((".cache/servo", "*/servoshell", False),)),\n'),
+    ],
     "report format": [
         ("orchestra/report/formats/tap.py", "", (DATA / "plug-in/orchestra_sample/tap.py").read_text().partition("FORM =")[0].replace("from orchestra.report.forms import Form\n", "")),
         ("orchestra/report/forms.py", '    "ctrf": ', '    "tap": Form("report.tap", __import__("orchestra.report.formats.tap", fromlist=["tap"]).tap),\n    "ctrf": '),
@@ -54,7 +60,7 @@ SPEC = """\
 orchestra: 1
 suite: s
 methods: {text: {driver: text}}
-health: {data: {title: TITLE, ready: {folder: {path: data}}}}
+health: {data: {title: TITLE, ready: {folder: {path: data}}, live: {folder: {path: data}}, recover: [look]}}
 defaults: {requires: [data]}
 gates: {after: {few: {require: groups <= 0}}}
 tests: {A: {steps: [{set: {x: one}}]}}
@@ -65,8 +71,9 @@ tests: {A: {steps: [{set: {x: one}}]}}
 def extended(tmp_path_factory) -> Path:
     """A copy of the repository to which each list has added something."""
     copy = tmp_path_factory.mktemp("extended")
-    for name in ("orchestra", "schemas", "templates", "docs", "scripts"):
+    for name in ("orchestra", "schemas", "templates", "docs", "scripts", "tests/data/agent"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
+    shutil.copy(ROOT / "README.md", copy)
     for changes in ADDED.values():
         for name, old, new in changes:
             file = copy / name
@@ -132,6 +139,14 @@ def test_what_was_added_works_from_the_spec_to_the_report(extended, project: Sui
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     (gate,) = (event["body"] for event in events if event["body"].get("name") == "few")
     assert (gate["result"], gate["values"]) == ("passed", {"groups": 0})
+
+
+def test_a_browser_engine_that_was_added_is_looked_for(extended, project: SuiteProject):
+    step = "{goto: 'http://127.0.0.1:1/'}"
+    project.write(f"orchestra: 1\nsuite: s\ntests: {{A: {{browser: servo, steps: [{step}]}}}}\n")
+    assert python(extended, project.root, "-P", "-m", "orchestra", "compile").code == 0
+    done = python(extended, project.root, "-P", "-m", "orchestra", "run")
+    assert "no servo on this machine" in done.out + done.err
 
 
 def test_a_step_that_a_table_lacks_is_named(extended, tmp_path):

@@ -13,7 +13,8 @@ from orchestra.ledger.parts import Died
 from orchestra.ledger.view import look
 from orchestra.plan import Backoff, Component, Live, Probe, Ready, RecoveryStep, Retry, Service
 from orchestra.runtime.attempt import AttemptFailure, Result
-from orchestra.runtime.attempts.incident import FollowUp, Incidents, Outages, final_verdict, follow_up
+from orchestra.runtime.attempts.follow_up import FollowUp, final_verdict, follow_up
+from orchestra.runtime.attempts.incident import Incidents, Outages
 from orchestra.runtime.gates.figures import outage_figures
 from orchestra.runtime.servers.recovery import bound_seconds, start_bound_seconds
 from tests.support import events as made

@@ -8,7 +8,8 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from orchestra.ledger.log import Writer, read
+from orchestra.ledger.log import Writer
+from orchestra.ledger.reading import read
 from orchestra.ledger.view import view_of
 from tests.support.ledgers import note, verify
 from tests.support.paths import ROOT

@@ -19,7 +19,7 @@ from msgspec import inspect
 
 from orchestra.ledger import baseline
 from orchestra.ledger.event import CATALOGUE
-from orchestra.ledger.state import State
+from orchestra.ledger.state_rows import State
 from tests.process.test_tampering_reports import KEY, pem
 from tests.support.outages import backend, breaks
 from tests.support.project import ANY_LOAD, HEAD, py
@@ -45,6 +45,8 @@ def accepted_before_a_rollback(ground: Ground) -> None:
     """A rollback to a group that was completed after a duration of the run had been accepted."""
     ground.write(COUNTED.replace("groups:", f"baseline: {{{ANY_LOAD}}}\ngroups:", 1)).compile().ran(1, "run")
     (ground.root / "good").touch()
+    (ground.root / "seen.txt").write_text("the page is green\n")
+    ground.ran(0, "attest", "b", "--status", "failed", "--evidence", "seen.txt", "--note", "a grey button")
     ground.ran(0, "baseline", "accept", "a").ran(0, "run", "--resume").ran(0, "rollback", "second")
 
 

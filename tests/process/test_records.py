@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from orchestra.ledger.event import CATALOGUE, Unknown
-from orchestra.ledger.log import read
+from orchestra.ledger.reading import read
 from orchestra.report.console.timeline import timeline
 from orchestra.report.forms import FORMS
 from tests.support.project import HEAD, SuiteProject, environment

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger import baseline, canonical, history
+from orchestra.ledger import baseline, canonical, history, run_record
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.retention import Limits, doomed, prune, retention
 from orchestra.ledger.runs import runs_of
@@ -49,7 +49,10 @@ def test_runs_are_removed_and_what_rests_on_them_is_not(tmp_path):
         (tmp_path / "runs" / name / "events.jsonl").write_text(f"{line}\n" + '"unchanged_since":"torn')
     (tmp_path / "runs" / ".removed-half").mkdir()
     (tmp_path / "runs" / "last").symlink_to(NAMES[5])
-    past = {"cli:a": history.LastExecution(1.0, NAMES[7], "digest"), "cli:b": history.LastExecution(1.0, NAMES[4])}
+    past = {
+        "cli:a": run_record.LastExecution(1.0, NAMES[7], "digest"),
+        "cli:b": run_record.LastExecution(1.0, NAMES[4]),
+    }
     (tmp_path / "history.json").write_bytes(history.encoded(past))
     planned = retention(tmp_path, Limits(3))
     assert len(list((tmp_path / "runs").iterdir())) == len(NAMES) + 2

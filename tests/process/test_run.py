@@ -13,7 +13,7 @@ import pytest
 
 from orchestra.gates.catalogue import METRICS
 from orchestra.gates.standard import STANDARD
-from orchestra.ledger import log
+from orchestra.ledger import reading
 from tests.support.project import HEAD, SuiteProject, py
 
 OK = py("pass")
@@ -357,7 +357,7 @@ def test_sigkill_of_the_run_leaves_nothing_and_the_ledger_whole(project):
     process.kill()
     process.communicate()
     _await_none_left(project)
-    events = list(log.read(project.folder_now() / "events.jsonl"))
+    events = list(reading.read(project.folder_now() / "events.jsonl"))
     assert events[0].type == "run_started"
 
 

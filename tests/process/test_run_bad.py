@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from orchestra import plan as plans
-from orchestra.ledger import log
+from orchestra.ledger import reading
 from orchestra.ledger.view import look
 from orchestra.report import watch
 from tests.support.ledgers import verify
@@ -357,7 +357,7 @@ def test_a_ledger_that_may_not_grow_ends_the_run(project, size):
     assert left(project) == []
     [folder] = runs(project)
     assert (folder / "events.jsonl").read_bytes().endswith(b"\n")
-    assert next(log.read(folder / "events.jsonl")).type == "run_started"
+    assert next(reading.read(folder / "events.jsonl")).type == "run_started"
     told(project.run("run"), 0)
 
 

@@ -124,6 +124,7 @@ FREE_TEXT = {
     "note": "data message",
     "rolled_back": "reason restored.reason",
     "baseline": "reason",
+    "attested": "note",
 }
 """The fields of each event in which a secret is masked; `=key` where it is the keys."""
 

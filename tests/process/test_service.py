@@ -22,8 +22,9 @@ from orchestra.runtime.mask import NOTHING, Masks
 from orchestra.runtime.processes.pipe import Pipe
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.servers import identity, port
+from orchestra.runtime.servers.journal import SILENCE_SECONDS, Journal
 from orchestra.runtime.servers.port import Port, Taken, busy, locks_folder, reserve
-from orchestra.runtime.servers.service import SILENCE_SECONDS, Journal, ending
+from orchestra.runtime.servers.service import ending
 from tests.support.servers import free_range, until
 
 LISTEN = """

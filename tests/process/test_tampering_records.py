@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestra import owner
-from orchestra.ledger import history
+from orchestra.ledger import history, run_record
 from tests.support.forging import forge
 from tests.support.project import HEAD, STATE, SuiteProject
 
@@ -83,7 +83,7 @@ def of_another_run(project: SuiteProject) -> None:
     file = project.root / ".orchestra/s" / history.LAST
     digest = history.load(file)["cli:kept"].inputs
     assert project.run("run", "--force").code == 1
-    file.write_bytes(history.encoded({"cli:kept": history.LastExecution(0.1, project.folder.name, digest)}))
+    file.write_bytes(history.encoded({"cli:kept": run_record.LastExecution(0.1, project.folder.name, digest)}))
 
 
 TAMPERED = {
@@ -111,7 +111,7 @@ def test_a_history_alone_makes_nothing_green(project):
     digest = history.load(home / history.LAST)["cli:kept"].inputs
     shutil.rmtree(home / "runs")
     (home / history.EXECUTIONS).unlink()
-    claimed = {"cli:kept": history.LastExecution(0.1, "20260101T000000Z-0001", digest)}
+    claimed = {"cli:kept": run_record.LastExecution(0.1, "20260101T000000Z-0001", digest)}
     (home / history.LAST).write_bytes(history.encoded(claimed))
     assert run_again(project) == "failed"
     assert "unchanged" not in project.run("audit", "--policy").out

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.event import Note
-from orchestra.ledger.log import Damage, LedgerError, Tail
+from orchestra.ledger.reading import Damage, LedgerError, Tail
 from tests.support.paths import ROOT
 
 START = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)

@@ -10,7 +10,8 @@ from typing import Any
 from rich.cells import cell_len
 
 from orchestra.ledger.event import Body, Event
-from orchestra.ledger.log import Writer, read
+from orchestra.ledger.log import Writer
+from orchestra.ledger.reading import read
 from orchestra.ledger.view import Observer, View, view_of
 from orchestra.plan import Gate, Group, Method, Plan, SpeedClass, Test
 from orchestra.report.fold import nowhere, report

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger.history import Attempt, Execution, RunRecord
 from orchestra.ledger.parts import Outcome, Section, StepDone
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.plan import Method, Plan, Retry, Step
 from orchestra.plan import Test as Case
 from orchestra.report.advice.quicker import ENOUGH, RULES, WORTH, Known, advise, longest, p99
 from orchestra.report.advice.waits import Wait, note
-from orchestra.report.compare.comparison import Side, compare
+from orchestra.report.compare.comparison import compare
+from orchestra.report.compare.sides import Side
 from orchestra.report.formats.markdown import markdown
 from orchestra.report.rows import Report, Row
 from tests.support import golden

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestra.errors import MachineError
 from orchestra.ledger import baseline
 from orchestra.ledger.baseline import Bounds, Entry, Usual, bounds, suspect, usual
-from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
 from orchestra.plan import Test as Case

@@ -9,16 +9,8 @@ import pytest
 from orchestra.ledger.parts import StepDone
 from orchestra.ledger.view import view_of
 from orchestra.plan import Baseline
-from orchestra.report.compare.comparison import (
-    Side,
-    agreements,
-    compare,
-    of_method,
-    paired,
-    sides,
-    wall,
-    with_baselines,
-)
+from orchestra.report.compare.comparison import agreements, compare, paired, wall, with_baselines
+from orchestra.report.compare.sides import Side, of_method, sides
 from orchestra.report.compare.text import agreement_lines, compared_lines, recommended
 from tests.support import runs as samples
 from tests.support.runs import events

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger.failure_odds import ENOUGH, MOST, SURE, WORTH, Odds, Policy, causes, failure_odds, suggested
-from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.plan import Component, Method, Plan, RecoveryStep, Retry
 from orchestra.plan import Test as Case
 from orchestra.report.advice.policies import policies

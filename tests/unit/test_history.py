@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.ledger import history
+from orchestra.ledger import history, run_record
 from orchestra.ledger.event import RunFinished
-from orchestra.ledger.history import Attempt, Execution, LastExecution, RunRecord
 from orchestra.ledger.log import Writer
 from orchestra.ledger.origin import Provenance, machine_shape
+from orchestra.ledger.run_record import Attempt, Execution, LastExecution, RunRecord
 from orchestra.ledger.view import View, view_of
 from tests.support import runs as samples
 from tests.support.events import body as body_of
@@ -71,7 +71,7 @@ def test_a_record_holds_what_a_run_executed(tmp_path):
             "",
             "d1",
             (Attempt("failed", 2.0, error["kind"]), Attempt("passed", 1.0)),
-            message="x" * history.MESSAGE,
+            message="x" * run_record.MESSAGE,
         ),
         "cli:B004": Execution("passed", attempts=(Attempt("passed", 1.25),)),
     }
@@ -103,7 +103,7 @@ def test_an_attempt_is_known_by_its_own_inputs_over_a_resume(git, first, second,
         *samples.attempt("cli:B001", 1, **own),
         samples.verdict("cli:B001", inputs=told, reads=bool(told)),
     ]
-    record = history.record_of(view_of(samples.events(made)))
+    record = run_record.record_of(view_of(samples.events(made)))
     assert record is not None
     found = list(record.executions["cli:B001"].by_inputs(record))
     assert [(key, one.outcome) for key, one in found] == list(zip(known, ("failed", "passed"), strict=True))
@@ -208,4 +208,4 @@ def test_the_cache_gives_back_what_it_was_given(tmp_path_factory, made):
 
 
 def test_a_run_of_which_not_even_the_start_is_known_has_no_record():
-    assert history.record_of(View()) is None
+    assert run_record.record_of(View()) is None

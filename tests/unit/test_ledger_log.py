@@ -19,7 +19,8 @@ from orchestra.errors import MachineError
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.event import GateJudged, Note, RunResumed, Seal, Unknown
-from orchestra.ledger.log import LedgerError, Tail, Writer, read, run_id, utc_stamp
+from orchestra.ledger.log import Writer, run_id, utc_stamp
+from orchestra.ledger.reading import LedgerError, Tail, read
 from orchestra.ledger.versions import event_schema
 from tests.support.ledgers import Clock, note, relinked, verify
 

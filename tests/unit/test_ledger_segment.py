@@ -17,7 +17,8 @@ import orchestra.ledger.log as log_module
 from orchestra.errors import MachineError
 from orchestra.ledger.canonical import canonical
 from orchestra.ledger.disk import file_digest
-from orchestra.ledger.log import LedgerError, Tail, Writer, read
+from orchestra.ledger.log import Writer
+from orchestra.ledger.reading import LedgerError, Tail, read
 from orchestra.ledger.segment import segment_path, segments
 from tests.support.ledgers import Clock, note, relinked, verify
 

@@ -15,24 +15,8 @@ from orchestra.ledger.canonical import canonical
 from orchestra.ledger.chain import Tip, link
 from orchestra.ledger.event import VERDICTS, Done, Event, Unknown
 from orchestra.ledger.spent import Spent
-from orchestra.ledger.state import (
-    KEPT,
-    Checkpoint,
-    Failed,
-    GateState,
-    Recovery,
-    ResourceUse,
-    Running,
-    ServiceRow,
-    State,
-    as_json,
-    from_json,
-    read_state,
-    rollback,
-    state_of,
-    state_schema,
-    write_state,
-)
+from orchestra.ledger.state import KEPT, as_json, from_json, read_state, rollback, state_of, state_schema, write_state
+from orchestra.ledger.state_rows import Checkpoint, Failed, GateState, Recovery, ResourceUse, Running, ServiceRow, State
 from orchestra.ledger.versions import event_schema
 from orchestra.ledger.view import View, view_of
 from orchestra.verbs import status

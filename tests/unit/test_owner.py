@@ -10,7 +10,8 @@ import pytest
 
 from orchestra import owner
 from orchestra.ledger.author import Author
-from orchestra.ledger.log import LedgerError, Tail, Writer, last_mark, read
+from orchestra.ledger.log import Writer
+from orchestra.ledger.reading import LedgerError, Tail, last_mark, read
 from orchestra.ledger.segment import segments
 from tests.support.ledgers import Clock, note, verify
 

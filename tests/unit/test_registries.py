@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from orchestra.compiler import build as compiler
 from orchestra.compiler.emit.files import files
 from orchestra.compiler.provided import Provided
 from orchestra.drivers import DRIVERS, DriverKind
-from orchestra.plan import ENGINES, Plugin
+from orchestra.engines import ENGINES
+from orchestra.plan import Plugin
 from orchestra.recovery import RECOVERY
-from orchestra.runtime.browsers import places
 from tests.support.paths import ROOT
 
 
-@pytest.mark.parametrize(
-    "table", [name for name, value in vars(places).items() if isinstance(value, dict) and "chromium" in value]
-)
-def test_every_browser_is_in_each_table_of_places(table):
-    assert {engine for engine in ENGINES if engine not in vars(places)[table]} == set()
+@pytest.mark.parametrize("name", [*ENGINES, *(name for name in DRIVERS if DRIVERS[name].pages)])
+def test_no_code_compares_the_name_of_an_engine_or_of_a_driver(name):
+    """It asks for a property of its row, so that a new one needs no change elsewhere."""
+    compared = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "orchestra").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        and any(isinstance(side, ast.Constant) and side.value == name for side in (node.left, *node.comparators))
+    ]
+    assert compared == []
 
 
 def test_every_recovery_step_has_its_row_in_the_docs():

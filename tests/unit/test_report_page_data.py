@@ -10,7 +10,7 @@ import pytest
 
 from orchestra import draw
 from orchestra import plan as plans
-from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.report.evidence_text import MOST_BYTES, contents, line_of
 from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Progress

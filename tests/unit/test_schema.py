@@ -17,6 +17,7 @@ from orchestra.compiler import include
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.schema import explain, models, validate
 from orchestra.compiler.schema import spec as spec_types
+from orchestra.compiler.schema.key import PLAN
 from orchestra.compiler.schema.violation import RULES, Finding, Violation, findings, quoted_value
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import closest, did_you_mean
@@ -179,6 +180,20 @@ def test_every_mistake_has_its_line():
         (
             spec("tests: {a: {steps: [{expect: {role: b, to: {have_count: []}}}]}}\n"),
             ['a.yaml:3:57: "have_count" is an empty list; wanted is a whole number or a mapping or one name such as "${count}" [schema-type]'],
+        ),
+        (
+            spec("tests: {a: {retries: 1, timeout_seconds: 2m, steps: [{wait: 2}, {dblclick: {css: a}}, {expect: {css: a, to: hidden}}]}}\n"),
+            [
+                'a.yaml:3:22: "retries" is 1; wanted is a mapping [schema-type]\n    hint: write retries: {max: 1}',
+                'a.yaml:3:42: "timeout_seconds" is "2m"; wanted is a number [schema-type]\n    hint: write 120: the unit is in the name of the key',
+                'a.yaml:3:61: "wait" is 2; wanted is a mapping [schema-type]\n    hint: write wait: {testid: reply, within_seconds: 2}, which waits for an element',
+                'a.yaml:3:66: unknown key "dblclick" (did you mean "click"?) [schema-unknown-key]\n    hint: a double click is click: {role: button, name: Send, count: 2}',
+                'a.yaml:3:109: "to" is "hidden"; wanted is a mapping [schema-type]\n    hint: write to: {be: hidden}',
+            ],
+        ),
+        (
+            spec("health: {x: {required: no, ready: {env: {name: A}}}}\ntests: {a: {steps: [reload]}}\n"),
+            ['a.yaml:3:24: "required" is "no"; wanted is true or false [schema-type]\n    hint: write false'],
         ),
         (
             spec("tests: {a: {steps: [{reload: {x: 1}}]}}\n"),
@@ -362,7 +377,7 @@ def test_the_defaults_of_keys_are_those_of_the_plan():
         hints = get_type_hints(typed, include_extras=True)
         for name, hint in hints.items():
             key = next(one for one in (hint, *get_args(hint)) if hasattr(one, "__metadata__")).__metadata__[0]
-            if key.default is spec_types.PLAN:
+            if key.default is PLAN:
                 value = SCHEMA["$defs"][typed.__name__.removesuffix("Spec")]["properties"][name]["default"]
                 planned = defaults[name]
                 assert value == (list(planned) if isinstance(planned, tuple) else planned), (typed, name)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.ledger.flaky import Interval, flaky, wilson
-from orchestra.ledger.history import Attempt, Execution, RunRecord
+from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.ledger.trend import Bad, changes, first_bad, slope, sparkline
 from orchestra.plan import Baseline
 from orchestra.report.advice.trends import LEGEND, overview, story

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from orchestra.draw import clip, code, codes, grouped, markdown, markdown_table
-from orchestra.plan import ENGINES, Component, Gate, Plan, Probe, Service, SpeedClass, Test, encode
+from orchestra.engines import DEFAULT_ENGINE
+from orchestra.plan import Component, Gate, Plan, Probe, Service, SpeedClass, Test, encode
 
 _COMMAND_TITLE = 80
 # The head of a table and the rule below it.
@@ -107,7 +108,7 @@ def _test_row(test: Test) -> tuple[str, ...]:
 def _notes(test: Test) -> Iterable[str]:
     if test.skip:
         yield f"skipped: {markdown(test.skip)}"
-    if test.browser != ENGINES[0]:
+    if test.browser != DEFAULT_ENGINE:
         yield test.browser
     if test.resources:
         yield "holds " + ", ".join(f"{number} {code(name)}" for name, number in sorted(test.resources.items()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from orchestra.compiler.schema.spec import ErrorsSpec, GroupSpec, Spec, TestSpec
+from orchestra.compiler.schema.spec import Spec
+from orchestra.compiler.schema.tests import ErrorsSpec, GroupSpec, TestSpec
 from orchestra.plan import Errors, Test
 
 _PLAIN = Test("", "", ()).errors

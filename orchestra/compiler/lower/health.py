@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from orchestra.compiler.lower.steps import Known, fill, final_text, text, text_map, texts, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
-from orchestra.compiler.schema.spec import ComponentSpec, FailoverSpec, ServiceSpec
+from orchestra.compiler.schema.health import ComponentSpec, FailoverSpec, ServiceSpec
 from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, RecoveryStep, Service
 from orchestra.probes.table import probes_of
 from orchestra.recovery import REPAIR

@@ -12,7 +12,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestra.compiler.schema.spec import GroupSpec, MethodSpec, Spec, StepSpec, TestSpec
+from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.spec import Spec
+from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, TestSpec
 from orchestra.drivers import DRIVERS, DriverKind, Needs
 from orchestra.steps.vocabulary import VERBS
 

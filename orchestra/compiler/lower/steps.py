@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 from orchestra import names
 from orchestra.compiler.lower import resolve
-from orchestra.compiler.schema.spec import CommandSpec, Spec, StepSpec
+from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.spec import Spec
+from orchestra.compiler.schema.tests import CommandSpec
 from orchestra.plan import Command
 from orchestra.steps.target import KINDS, NARROWING, target_of
 from orchestra.steps.vocabulary import BODIES, DEFAULTS, HTTP_METHODS, VERBS, Step, as_text

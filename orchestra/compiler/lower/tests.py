@@ -15,7 +15,8 @@ from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
-from orchestra.compiler.schema.spec import GateSpec, MethodSpec, RetrySpec, Spec, SpeedSpec, TestSpec, TlsSpec
+from orchestra.compiler.schema.spec import GateSpec, Spec, TlsSpec
+from orchestra.compiler.schema.tests import MethodSpec, RetrySpec, SpeedSpec, TestSpec
 from orchestra.plan import (
     EVERY_RUN,
     NO_TLS,

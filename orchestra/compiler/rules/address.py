@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.schema.spec import ComponentSpec
+from orchestra.compiler.schema.health import ComponentSpec
 from orchestra.steps.vocabulary import HTTP_METHODS
 from orchestra.yamltext.document import Path
 

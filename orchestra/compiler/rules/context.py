@@ -17,7 +17,9 @@ from orchestra import names
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.provided import BUILT_IN, Provided
-from orchestra.compiler.schema.spec import ErrorsSpec, MethodSpec, Spec, StepSpec
+from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.spec import Spec
+from orchestra.compiler.schema.tests import ErrorsSpec, MethodSpec
 from orchestra.diagnostic import Diagnostic, Edit, Place
 from orchestra.names import Reference
 from orchestra.probes.kind import Args, ProbeKind

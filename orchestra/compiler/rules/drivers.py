@@ -9,9 +9,10 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.schema.spec import StepSpec, TestSpec
+from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.tests import TestSpec
 from orchestra.drivers import DriverKind, Needs
-from orchestra.plan import ENGINES
+from orchestra.engines import DEFAULT_ENGINE, ENGINES
 from orchestra.steps.vocabulary import VERBS
 from orchestra.yamltext.document import Path
 
@@ -183,7 +184,7 @@ def browser_driver(context: Context) -> Iterator[Problem]:
     `playwright` drives `chromium`, `firefox` and `webkit`; `mcp` drives `chromium` and `firefox`.
     """
     casting = _Casting(context)
-    default = context.spec.get("defaults", {}).get("browser", ENGINES[0])
+    default = context.spec.get("defaults", {}).get("browser", DEFAULT_ENGINE)
     drivers = [driver for name in context.methods if (driver := casting.driver_of(name)).browsers]
     everywhere = frozenset(ENGINES).intersection(*(driver.browsers for driver in drivers))
     for test_id, test in context.spec["tests"].items():
@@ -225,16 +226,15 @@ def ca_file_browser(context: Context) -> Iterator[Problem]:
     if not context.spec.get("tls", {}).get("ca_file"):
         return
     casting = _Casting(context)
-    default = context.spec.get("defaults", {}).get("browser", ENGINES[0])
+    default = context.spec.get("defaults", {}).get("browser", DEFAULT_ENGINE)
     for test_id, test in context.spec["tests"].items():
         if not any(casting.driver_of(name).browsers for name in casting.methods_of(test)):
             continue
         for browser, path in _browsers(test_id, test, default):
-            if browser in ENGINES and browser != "chromium" and casting.first_browser_step(test_id, test):
+            if browser in ENGINES and not ENGINES[browser].trusts and casting.first_browser_step(test_id, test):
                 message = f'"{test_id}" runs in "{browser}", which cannot be given the ca_file of `tls`'
-                hint = (
-                    "choose chromium, or write ignore_https_errors: true in place of ca_file, in a profile of its own"
-                )
+                can = quoted([kind.name for kind in ENGINES.values() if kind.trusts])
+                hint = f"choose {can}, or write ignore_https_errors: true in place of ca_file, in a profile of its own"
                 yield Problem(context.place(path), message, hint)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.steps import outer, text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.schema.spec import Spec, TestSpec
+from orchestra.compiler.schema.spec import Spec
+from orchestra.compiler.schema.tests import TestSpec
 from orchestra.plan import REPORT_KINDS, Outputs
 from orchestra.yamltext.document import Path
 

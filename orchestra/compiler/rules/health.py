@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.compiler.schema.spec import BackoffSpec, ComponentSpec
+from orchestra.compiler.schema.health import BackoffSpec, ComponentSpec
 from orchestra.plan import Backoff, Live, Probe, Ready
 from orchestra.probes.table import probes_of
 from orchestra.recovery import RECOVERY, REPAIR, StepKind

@@ -7,12 +7,13 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.compiler.schema.spec import TestSpec
+from orchestra.compiler.schema.tests import TestSpec
 from orchestra.drivers import OWN_KEYS
 from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS
-from orchestra.steps.target import KINDS
-from orchestra.steps.vocabulary import HTTP_METHODS
+from orchestra.steps.target import KINDS, ROLES
+from orchestra.steps.vocabulary import HTTP_METHODS, VERBS
+from orchestra.suggest import did_you_mean
 from orchestra.yamltext.document import Path
 
 """Keys of a method that only the driver `mcp` reads: the others give each test a page of its own, or none."""
@@ -122,9 +123,30 @@ def _exact(context: Context) -> Iterator[Problem]:
                     yield _idle(context, (*path, "exact"), "where no text is matched", hint)
 
 
+@rule
+def unknown_role(context: Context) -> Iterator[Problem]:
+    """`role` of a target or `have_role` is no ARIA role, so that no element can have it."""
+    for verb in context.verbs:
+        for step in context.steps(verb):
+            for path, target in _targets(_body(step.body), step.path(verb)):
+                if "role" in target and VERBS[verb].target != "none":
+                    yield from _role(context, (*path, "role"), str(target["role"]))
+    for step in context.steps("expect"):
+        wanted = step.body.get("to", {})
+        for keys, asked in ((("to",), wanted), (("to", "not"), wanted.get("not", {}))):
+            if "have_role" in asked:
+                yield from _role(context, step.path("expect", *keys, "have_role"), str(asked["have_role"]))
+
+
+def _role(context: Context, path: Path, role: str) -> Iterator[Problem]:
+    if "${" not in role and role not in ROLES:
+        message = f'"{role}" is no ARIA role{did_you_mean(role, ROLES)}'
+        yield Problem(context.place(path), message, "find a custom element by its test id, text or css")
+
+
 def _targets(body: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     yield path, body
-    for key in ("within", "unless"):
+    for key in ("within", "unless", "onto"):
         if isinstance(body.get(key), dict):
             yield from _targets(body[key], (*path, key))
 
@@ -141,4 +163,4 @@ def _idle(context: Context, path: Path, where: str, hint: str) -> Problem:
     return Problem(context.place(path, key=True), f'"{path[-1]}" has no effect {where}', hint)
 
 
-RULES = (driver_lacks_key, page_key, no_cases, idle_key)
+RULES = (driver_lacks_key, page_key, no_cases, idle_key, unknown_role)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from orchestra import names
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Text, rule
-from orchestra.compiler.schema.spec import StepSpec
+from orchestra.compiler.schema.key import StepSpec
 from orchestra.steps.vocabulary import NAME
 from orchestra.suggest import did_you_mean
 from orchestra.yamltext.document import Path

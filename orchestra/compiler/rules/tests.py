@@ -9,8 +9,9 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
-from orchestra.compiler.schema.spec import SpeedSpec
-from orchestra.plan import ENGINES, Test
+from orchestra.compiler.schema.tests import SpeedSpec
+from orchestra.engines import ENGINES
+from orchestra.plan import Test
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
@@ -131,8 +132,10 @@ def matrix_value(context: Context) -> Iterator[Problem]:
                     message = f'"{label}" occurs twice in the matrix, so two tests would be "{test_id}[{label}]"'
                     yield Problem(place, message, "remove one of them")
                 elif name == "browser" and value not in ENGINES:
-                    message = f"unknown browser {scalar(value)}{did_you_mean(label, ENGINES)}"
-                    yield Problem(place, message, f"there are {quoted(ENGINES)}", correction(label, ENGINES))
+                    message = f"unknown browser {scalar(value)}{did_you_mean(label, tuple(ENGINES))}"
+                    yield Problem(
+                        place, message, f"there are {quoted(tuple(ENGINES))}", correction(label, tuple(ENGINES))
+                    )
                 seen.add(label)
 
 

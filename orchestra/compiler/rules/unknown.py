@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
-from orchestra.compiler.schema.spec import ID
+from orchestra.compiler.schema.key import ID
 from orchestra.diagnostic import Place
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path

@@ -20,7 +20,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from orchestra.compiler.schema import probes, steps
-from orchestra.compiler.schema.spec import AT_MOST_ONE, DEFAULTS, EXACTLY_ONE, PLAN, PROBED, Key, Spec
+from orchestra.compiler.schema.key import PLAN, Key
+from orchestra.compiler.schema.spec import AT_MOST_ONE, DEFAULTS, EXACTLY_ONE, PROBED, Spec
 from orchestra.plan import FORMAT, Plan
 from orchestra.probes.table import PROBES
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestra.compiler.schema.spec import PATTERNS
+from orchestra.compiler.schema.key import PATTERNS
 from orchestra.compiler.schema.steps import REFERENCE
 from orchestra.diagnostic import Edit
 from orchestra.steps.vocabulary import NAME, VERBS
@@ -141,6 +141,43 @@ def _words(line: str) -> list[str]:
         return [line]
 
 
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|sec|seconds?|m|min|minutes?)")
+_TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_DOUBLE_CLICK = "a double click is click: {role: button, name: Send, count: 2}"
+_NO_PAUSE = "no step waits for a time; wait for an element: wait: {testid: reply, within_seconds: 10}"
+_VERBS_ELSEWHERE = {
+    # steps of other tools, which have another form here
+    "dblclick": _DOUBLE_CLICK,
+    "doubleclick": _DOUBLE_CLICK,
+    "double_click": _DOUBLE_CLICK,
+    "sleep": _NO_PAUSE,
+    "pause": _NO_PAUSE,
+    "wait_for_timeout": _NO_PAUSE,
+}
+_MEANT: dict[tuple[str, type], str] = {
+    # key and type of a value that users of other tools write: the value in the words of a spec
+    ("retries", int): "{{max: {}}}",
+    ("to", str): "{{be: {}}}",
+    ("wait", int): "{{testid: reply, within_seconds: {}}}, which waits for an element",
+    ("wait", float): "{{testid: reply, within_seconds: {}}}, which waits for an element",
+}
+
+
+def _meant(path: Path, instance: Any, wanted: str) -> str:
+    """Return the value that was probably meant by one of a wrong type; empty if there is no guess."""
+    key = str(path[-1]) if path else ""
+    if wanted == "a mapping" and (key, type(instance)) in _MEANT:
+        return f"write {key}: {_MEANT[key, type(instance)].format(instance)}"
+    if wanted == "true or false" and isinstance(instance, str) and instance.lower() in _TRUTH:
+        return f"write {_TRUTH[instance.lower()]}"
+    if wanted in ("a number", "a whole number") and isinstance(instance, str):
+        duration = _DURATION.fullmatch(instance)
+        if duration is not None and key.endswith("_seconds"):
+            factor = {"ms": 0.001, "s": 1.0}.get(duration[2][:2] if duration[2] == "ms" else duration[2][:1], 60.0)
+            return f"write {float(duration[1]) * factor:g}: the unit is in the name of the key"
+    return ""
+
+
 def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
     is_what = "has no value" if instance is None else f"is {quoted_value(instance)}"
     hint = ""
@@ -151,6 +188,7 @@ def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
     elif wanted == "a list" and isinstance(instance, (str, int, float)):
         words = _words(instance) if isinstance(instance, str) and path[-1] in ("argv", "run") else [instance]
         hint = f"write it as a list: [{', '.join(map(quoted_value, words))}]"
+    hint = hint or _meant(path, instance, wanted)
     return Finding(path, "schema-type", f"{_name(path)} {is_what}; wanted is {wanted}", hint)
 
 
@@ -235,6 +273,7 @@ def _unknown(violation: Violation) -> Iterator[Finding]:
                 (*violation.path, key),
                 "schema-unknown-key",
                 f"unknown key {quoted_value(key)}{did_you_mean(key, known)}{allowed}",
+                _VERBS_ELSEWHERE.get(str(key), "") if "click" in known else "",
                 at_key=True,
                 meant=near or "",
                 edit=Edit(key, near) if near is not None and near != key else None,

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from orchestra.ledger.failure_odds import causes, failure_odds
 from orchestra.ledger.flaky import flaky
-from orchestra.ledger.history import RunRecord
 from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.run_record import RunRecord
 from orchestra.plan import Plan
 from orchestra.report.advice.waits import Wait
 from orchestra.report.compare.comparison import counted

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from orchestra import draw
 from orchestra.ledger import baseline
 from orchestra.ledger.flaky import Flaky
-from orchestra.ledger.history import Execution, RunRecord
 from orchestra.ledger.outcome import GOOD
+from orchestra.ledger.run_record import Execution, RunRecord
 from orchestra.ledger.trend import changes, first_bad, slope, sparkline
 from orchestra.plan import Baseline
 

@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 
 from orchestra import draw
 from orchestra.ledger.event import VERDICTS
-from orchestra.report.compare.comparison import Agreement, Comparison, Paired, Side, Totals, counted
+from orchestra.report.compare.comparison import Agreement, Comparison, Paired, Totals, counted
+from orchestra.report.compare.sides import Side
 
 Form = Literal["terminal", "markdown"]
 

@@ -30,6 +30,7 @@ from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding
 from orchestra.report.console.table import (
     agreement,
+    commands,
     counted,
     exit_meaning,
     gate_remark,
@@ -173,6 +174,9 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
     yield line("exit", exit_meaning(report))
     for path in paths:
         yield line("see", path)
+    for command in commands(report):
+        yield line("repeat", command)
+    yield line("open", f"orchestra open {report.run} --suite {report.suite}")
 
 
 def _started(body: RunStarted) -> str:

@@ -6,6 +6,7 @@ One source for the terminal and for Markdown; each form makes text harmless in i
 from __future__ import annotations
 
 import json
+import shlex
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +16,15 @@ from orchestra import draw
 from orchestra.draw import duration
 from orchestra.errors import EXIT_BUG, EXIT_FAILED, EXIT_MACHINE, EXIT_OK, EXIT_USAGE
 from orchestra.ledger.event import VERDICTS, Compared
-from orchestra.ledger.outcome import GOOD, compared, with_cases
+from orchestra.ledger.outcome import FINE, GOOD, compared, with_cases
 from orchestra.report.rows import IncidentRow, Report, Row
 
-MOST_ROWS = 200
+MOST_ROWS = 40
 """On a terminal, a table longer than this shows only the tests that did not plainly pass; summary.md has them all."""
+
+NAMED = 30
+"""Tests that a command names."""
+
 _LEAST_TITLE = 12
 
 _MEANING = {
@@ -68,16 +73,42 @@ def render_table(report: Report, form: Literal["terminal", "markdown"], width: i
         return draw.markdown_table([draw.markdown(draw.one_line(head)) for head in heads], escaped)
     left_out = 0
     if len(tests) > MOST_ROWS:
-        shown = {test: rows for test, rows in tests.items() if any(row.verdict != "passed" for row in rows.values())}
+        shown = {test: rows for test, rows in tests.items() if not all(map(_plain, rows.values()))}
         left_out = len(tests) - len(shown)
         tests = shown
+    tests = dict(sorted(tests.items(), key=lambda one: all(row.verdict in FINE for row in one[1].values())))
     heads = ["test", "title", *(text for method in report.methods for text in (method, "", ""))]
     rows = [
-        [test, _title(rows), *(text for one in report.methods for text in parts(rows.get(one)))]
+        [test, _title(rows), *(text for one in report.methods for text in _parts(rows.get(one)))]
         for test, rows in tests.items()
     ]
     table = draw.terminal_table(heads, rows if width is None else _fitted(heads, rows, width))
     return f"{table}\n({left_out} tests that passed are not shown here)" if left_out else table
+
+
+def _plain(row: Row) -> bool:
+    return row.verdict == "passed" and not row.degraded
+
+
+def _parts(row: Row | None) -> tuple[str, str, str]:
+    """Return the parts of a cell, with a verdict that names an excused and a degraded test."""
+    mark, time, verdict = parts(row)
+    if row is None:
+        return mark, time, verdict
+    more = [word for word, applies in (("excused", row.excused), ("degraded", row.degraded)) if applies]
+    return mark, time, f"{verdict} ({', '.join(more)})" if more else verdict
+
+
+def commands(report: Report) -> Iterator[str]:
+    """Yield the commands that take one further: what failed again, by each method where methods differ."""
+    bad: dict[str, list[str]] = {}
+    for row in report.rows:
+        if row.verdict not in FINE and row.verdict != "blocked" and not row.excused:
+            bad.setdefault(row.method, []).append(row.test)
+    if report.exit_code is None or report.interrupted:
+        yield f"orchestra run --suite {report.suite} --resume {report.run}"
+    for method, tests in bad.items():
+        yield f"orchestra run --suite {report.suite} {' '.join(map(shlex.quote, tests[:NAMED]))} --method {method}"
 
 
 def _title(rows: Mapping[str, Row]) -> str:

@@ -17,7 +17,7 @@ from orchestra.ledger.parts import Evidence, Failure
 from orchestra.ledger.view import View
 from orchestra.plan import Method, Test
 from orchestra.runtime.attempt import AttemptFailure, Result, drives_browser
-from orchestra.runtime.attempts.incident import FollowUp
+from orchestra.runtime.attempts.follow_up import FollowUp
 from orchestra.runtime.attempts.page_figures import network_of
 from orchestra.runtime.files import open_plain
 

@@ -28,27 +28,15 @@ from typing import Any
 import psutil
 
 from orchestra import checkout
+from orchestra.engines import ENGINES
 from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.browsers.pack import environment, unpack
-from orchestra.runtime.browsers.places import OWN_VARIABLE, Place, places, playwright_package
+from orchestra.runtime.browsers.places import Place, places, playwright_package
 
 LAUNCH_SECONDS = 60.0
 """The limit of a browser start. Generous, because a loaded machine does not mean a broken browser."""
 PROOF_SECONDS = LAUNCH_SECONDS + 30.0
 """Of the whole proof, in which Playwright has its own limit."""
-
-QUIET = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-)
-"""Options that limit the network traffic of Chromium to the page."""
-
-
-_FIREFOX_PREFS = {"fission.bfcacheInParent": False, "browser.sessionhistory.max_total_viewers": 0}
-"""Preferences that prevent Firefox from storing left pages: Playwright gets no event when one of them is shown again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +102,9 @@ def find(engine: str, env: Mapping[str, str], root: Path | None = None, *, heade
     seen = [place for place in places(engine, env, root, cache) if not (headed and place.headless_only)]
     for place in seen:
         if place.named and not place.executable.is_file():
-            reason = f'{OWN_VARIABLE[engine]} names "{place.executable}", which is neither a file nor a name on PATH'
+            reason = (
+                f'{ENGINES[engine].variable} names "{place.executable}", which is neither a file nor a name on PATH'
+            )
             return Missing(engine, reason, (), _fixes(engine, named=True))
     key = _key(seen, env)
     kept = None if headed else _recall(cache, key)
@@ -143,10 +133,11 @@ def launch_options(browser: Browser, env: Mapping[str, str], *, headless: bool =
         options["channel"] = browser.channel
     if browser.env:
         options["env"] = {**env, **dict(browser.env)}
-    if browser.engine == "chromium":
-        options["chromium_sandbox"] = "--no-sandbox" not in browser.args
-    if browser.engine == "firefox":
-        options["firefox_user_prefs"] = dict(_FIREFOX_PREFS)
+    kind = ENGINES[browser.engine]
+    if kind.sandbox:
+        options[f"{kind.name}_sandbox"] = _NO_SANDBOX_ARGUMENT not in browser.args
+    if kind.preferences:
+        options[f"{kind.name}_user_prefs"] = dict(kind.preferences)
     return options
 
 
@@ -161,9 +152,8 @@ def cache_folder(env: Mapping[str, str]) -> Path | None:
 
 def _browser(place: Place, env: Mapping[str, str], version: str) -> Browser:
     extra = environment(place.executable.parent, env.get("LD_LIBRARY_PATH", "")) if place.package else ()
-    args: tuple[str, ...] = ()
-    if place.engine == "chromium":
-        args = (*QUIET, "--no-sandbox") if _without_sandbox(env) else QUIET
+    kind = ENGINES[place.engine]
+    args = (*kind.arguments, _NO_SANDBOX_ARGUMENT) if kind.sandbox and _without_sandbox(env) else kind.arguments
     return Browser(place.engine, str(place.executable), place.channel, args, extra, version, place.origin)
 
 
@@ -213,6 +203,7 @@ def _end(pid: int) -> None:
                 one.kill()
 
 
+_NO_SANDBOX_ARGUMENT = "--no-sandbox"
 _NO_SANDBOX = "No usable sandbox"
 """The error of every Chromium build on a machine where users cannot create namespaces, as in many containers."""
 
@@ -274,18 +265,16 @@ def _remember(cache: Path | None, key: str, index: int, version: str) -> None:
 
 
 def _fixes(engine: str, *, named: bool) -> tuple[str, ...]:
-    variable = OWN_VARIABLE[engine]
+    kind = ENGINES[engine]
+    variable = kind.variable
     own = f"{variable}=/path/to/a/browser" + (f", or leave {variable} unset to search for one" if named else "")
-    distribution = {"chromium": "chromium", "firefox": "firefox-esr"}.get(engine)
-    install = {
-        "linux": f"apt-get install -y {distribution}   (Debian, as root)",
-        "darwin": f"brew install --cask {'google-chrome' if engine == 'chromium' else 'firefox'}",
-    }
+    package = kind.packages.get(sys.platform)
+    install = {"linux": f"apt-get install -y {package}   (Debian, as root)", "darwin": f"brew install --cask {package}"}
     fixes = [own]
-    if distribution and sys.platform in install:
+    if package and sys.platform in install:
         fixes.append(install[sys.platform])
     fixes.append(f"{sys.executable} -m playwright install --with-deps {engine}")
-    if engine == "chromium":
+    if kind.packaged:
         fixes.append("npm install @sparticuz/chromium   (Linux on x86-64; carries its own libraries)")
     return tuple(fixes)
 

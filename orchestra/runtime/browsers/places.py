@@ -17,72 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from orchestra import checkout
-
-OWN_VARIABLE = {"chromium": "ORCHESTRA_BROWSER", "firefox": "ORCHESTRA_FIREFOX", "webkit": "ORCHESTRA_WEBKIT"}
-_OTHER_VARIABLES = {
-    "chromium": (
-        "PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH",
-        "PUPPETEER_EXECUTABLE_PATH",
-        "CHROME_PATH",
-        "CHROME_BIN",
-        "CHROMIUM_BIN",
-    ),
-    "firefox": ("PLAYWRIGHT_FIREFOX_EXECUTABLE_PATH", "FIREFOX_BIN"),
-    "webkit": ("PLAYWRIGHT_WEBKIT_EXECUTABLE_PATH",),
-}
-
-STOCK_FIREFOX = "moz-firefox"
-"""Playwright's undocumented channel that drives a Firefox which Playwright did not patch. Best effort."""
-
-_INSTALLED = {
-    ("chromium", "linux"): ("/opt/google/chrome/chrome", "/opt/microsoft/msedge/msedge"),
-    ("chromium", "darwin"): (
-        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-        "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
-        "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    ),
-    ("firefox", "darwin"): ("/Applications/Firefox.app/Contents/MacOS/firefox",),
-}
-
-_NAMES = {
-    "chromium": (
-        # First, as Playwright itself does where no window is wanted: a page costs a third of what it costs the whole
-        # browser, which draws through a GPU process that a server has no GPU for.
-        "chromium-headless-shell",
-        "chromium",
-        "chromium-browser",
-        "google-chrome-stable",
-        "google-chrome",
-        "chrome",
-        "microsoft-edge-stable",
-        "microsoft-edge",
-        "chrome-headless-shell",
-        "headless-shell",
-    ),
-    "firefox": ("firefox-esr", "firefox"),
-    "webkit": (),
-}
-
-# Folders of Playwright's cache by engine: (name before the revision, pattern of the program, can only run headless).
-_PLAYWRIGHT = {
-    "chromium": (
-        ("chromium_headless_shell", "*/*headless[-_]shell", True),
-        ("chromium", "chrome-linux*/chrome", False),
-        ("chromium", "chrome-mac*/*.app/Contents/MacOS/*", False),
-    ),
-    "firefox": (
-        ("firefox", "firefox/firefox", False),
-        ("firefox", "firefox/*.app/Contents/MacOS/firefox", False),
-    ),
-    "webkit": (("webkit", "pw_run.sh", False),),
-}
-
-_OTHER_CACHES = (
-    (".cache/puppeteer/chrome-headless-shell", "*/*/chrome-headless-shell", True),
-    (".cache/puppeteer/chrome", "*/chrome-linux64/chrome", False),
-    (".cache/puppeteer/chrome", "*/chrome-mac-*/*.app/Contents/MacOS/*", False),
-    (".cache/selenium/chrome", "*/*/chrome", False),
-)
+from orchestra.engines import ENGINES, EngineKind
 
 PACKAGE = "node_modules/@sparticuz/chromium"
 _UNPACKED = "node_modules/.cache/orchestra"
@@ -138,37 +73,36 @@ def places(engine: str, env: Mapping[str, str], root: Path | None, cache: Path |
 
 def _candidates(engine: str, env: Mapping[str, str], root: Path | None, cache: Path | None) -> Iterator[Place]:
     path, folder = env.get("PATH", os.defpath), root or Path.cwd()
-    own = env.get(OWN_VARIABLE[engine])
-    stock = STOCK_FIREFOX if engine == "firefox" else None
+    kind = ENGINES[engine]
+    own = env.get(kind.variable)
     if own:
         named = Path(own if "/" in own else checkout.program(own, path, folder) or own)
-        yield Place(engine, f"${OWN_VARIABLE[engine]}", named, _stock(engine, named), named=True)
+        yield Place(engine, f"${kind.variable}", named, _channel(kind, named), named=True)
         return
-    for variable in _OTHER_VARIABLES[engine]:
+    for variable in kind.variables:
         if env.get(variable):
             given = Path(env[variable])
-            yield Place(engine, f"${variable}", given, _stock(engine, given))
-    yield from _playwright(engine, env, own=True)
-    for installed in _INSTALLED.get((engine, sys.platform), ()):
-        yield Place(engine, "installed", Path(installed), stock)
-    for name in _NAMES[engine]:
+            yield Place(engine, f"${variable}", given, _channel(kind, given))
+    yield from _playwright(kind, env, own=True)
+    for installed in kind.installed.get(sys.platform, ()):
+        yield Place(engine, "installed", Path(installed), kind.channel)
+    for name in kind.programs:
         program = checkout.program(name, path, folder)
         if program:
-            yield Place(engine, f"{name} on PATH", Path(program), stock, headless_only="headless" in name)
-    yield from _playwright(engine, env, own=False)
-    if engine == "chromium":
-        yield from _other_caches(env)
-        if cache is not None:
-            yield from _packages(root, cache)
+            yield Place(engine, f"{name} on PATH", Path(program), kind.channel, headless_only="headless" in name)
+    yield from _playwright(kind, env, own=False)
+    yield from _other_caches(kind, env)
+    if kind.packaged and cache is not None:
+        yield from _packages(kind, root, cache)
 
 
-def _stock(engine: str, program: Path) -> str | None:
-    """Return the channel for a Firefox by where it lies: Playwright's own is patched and needs none."""
-    patched = any(re.fullmatch(r"firefox-\d+", part) for part in program.parts)
-    return STOCK_FIREFOX if engine == "firefox" and not patched else None
+def _channel(kind: EngineKind, program: Path) -> str | None:
+    """Return the channel for a program by where it lies: Playwright's own build is patched and needs none."""
+    patched = any(re.fullmatch(kind.patched, part) for part in program.parts)
+    return None if patched else kind.channel
 
 
-def _playwright(engine: str, env: Mapping[str, str], *, own: bool) -> Iterator[Place]:
+def _playwright(kind: EngineKind, env: Mapping[str, str], *, own: bool) -> Iterator[Place]:
     """Playwright's downloads: with `own` of the revision that the installed Playwright wants, else the others."""
     driver = playwright_package()
     if driver is None:
@@ -176,12 +110,12 @@ def _playwright(engine: str, env: Mapping[str, str], *, own: bool) -> Iterator[P
     cache = _playwright_cache(env, driver)
     revisions = _revisions(driver)
     origin = "Playwright's own" if own else "Playwright's cache, of another version"
-    for folder, pattern, headless_only in _PLAYWRIGHT[engine]:
+    for folder, pattern, headless_only in kind.downloads:
         wanted = revisions.get(folder.replace("_", "-"), set())
         for program in _newest_first(cache, f"{folder}-*/{pattern}"):
             revision = program.relative_to(cache).parts[0].rpartition("-")[2]
             if (revision in wanted) is own:
-                yield Place(engine, origin, program, headless_only=headless_only)
+                yield Place(kind.name, origin, program, headless_only=headless_only)
 
 
 def playwright_package() -> Path | None:
@@ -229,15 +163,15 @@ def _revisions(driver: Path) -> dict[str, set[str]]:
     }
 
 
-def _other_caches(env: Mapping[str, str]) -> Iterator[Place]:
+def _other_caches(kind: EngineKind, env: Mapping[str, str]) -> Iterator[Place]:
     home = Path(env.get("HOME", "/nonexistent"))
-    for folder, pattern, headless_only in _OTHER_CACHES:
+    for folder, pattern, headless_only in kind.caches:
         for program in _newest_first(home / folder, pattern):
             origin = f"~/{folder.rpartition('/')[0]}"
-            yield Place("chromium", origin, program, headless_only=headless_only)
+            yield Place(kind.name, origin, program, headless_only=headless_only)
 
 
-def _packages(root: Path | None, cache: Path) -> Iterator[Place]:
+def _packages(kind: EngineKind, root: Path | None, cache: Path) -> Iterator[Place]:
     """Yield the npm package, in the project or where the set-up of this program put it.
 
     That of a project is unpacked in the project: no other project shall run a browser that this one brought.
@@ -249,7 +183,7 @@ def _packages(root: Path | None, cache: Path) -> Iterator[Place]:
         if (package / "bin" / "chromium.br").is_file():
             unpacked = place / f"sparticuz-chromium-{_version(package)}"
             yield Place(
-                "chromium", "npm @sparticuz/chromium", unpacked / "chromium", headless_only=True, package=package
+                kind.name, "npm @sparticuz/chromium", unpacked / "chromium", headless_only=True, package=package
             )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from orchestra.engines import ENGINES
 from orchestra.errors import UsageError
 from orchestra.runtime.browsers.finder import Browser
 
@@ -26,7 +27,7 @@ class Trust:
         """
         if not ca_file:
             return {}
-        if browser.engine != "chromium" or sys.platform == "darwin":
+        if not ENGINES[browser.engine].trusts or sys.platform == "darwin":
             message = f"{browser.engine} on {sys.platform} cannot be given a ca_file"
             raise UsageError(message, "add the certificate to the system's own store, or use ignore_https_errors")
         # its library takes a tenth of a second, and few suites have certificates of their own

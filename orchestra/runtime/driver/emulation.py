@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from orchestra.engines import ENGINES
+
 VIEWPORT = (1280, 800)
 LOCALE = "en-US"
 
@@ -35,9 +37,9 @@ def engine_of(page: Any) -> str:
 
 def styles(engine: str, frames: int) -> int:
     """Return how many styles Playwright puts into a page for a picture."""
-    return 0 if engine == "chromium" else frames
+    return frames if engine not in ENGINES or ENGINES[engine].styled_frames else 0
 
 
 def permissions(engine: str) -> list[str]:
     """Return the permissions that pages have without being asked; only Chromium can grant them."""
-    return ["clipboard-read", "clipboard-write"] if engine == "chromium" else []
+    return list(ENGINES[engine].permissions)

@@ -43,39 +43,41 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     """
     done = view.verdicts.values()
     values: dict[str, Any] = dict.fromkeys(VERDICTS, 0)
-    for one in done:
-        values[one.verdict] += not one.excused
-    values["excused"] = sum(bool(one.excused) for one in done)
-    ran = [one for one in done if one.attempts]
+    for given in done:
+        values[given.verdict] += not given.excused
+    values["excused"] = sum(bool(given.excused) for given in done)
+    ran = [given for given in done if given.attempts]
     values |= _case_figures(done)
     values["total"] = len(view.selection)
     values["executed"] = len(ran)
-    values["retries"] = sum(one.attempts - 1 - view.lives[one.task].held for one in ran)
+    values["retries"] = sum(given.attempts - 1 - view.lives[given.task].held for given in ran)
     values["skipped_silently"] = sum(
-        (given := view.verdicts.get(task)) is None or (given.verdict == "skipped" and not given.reason)
+        (last := view.verdicts.get(task)) is None or (last.verdict == "skipped" and not last.reason)
         for task in view.selection
     )
     values["servers_down"] = sum(row.required and row.state == "failed" for row in rows.values())
     values |= {f"health.{name}": row.state for name, row in rows.items()}
     values |= outage_figures(view)
     classes = speed_classes(plan)
-    paces = Counter(speed_class(one.seconds, one.verdict, classes.get(one.method, ())) for one in ran)
-    values |= {f"class.{name}": paces[name] for name in sorted({one.name for some in classes.values() for one in some})}
+    paces = Counter(speed_class(given.seconds, given.verdict, classes.get(given.method, ())) for given in ran)
+    values |= {
+        f"class.{name}": paces[name] for name in sorted({pace.name for group in classes.values() for pace in group})
+    }
     values |= _seconds(plan, ran)
     planned = sum(len(test.methods) for test in plan.tests)
     if planned:
-        values["coverage"] = (len(ran) + sum(one.verdict == "unchanged" for one in done)) / planned
-    for name, some in (("", done), *((f"method.{one.id}.", _by(done, one.id)) for one in plan.methods)):
-        counted = [one for one in some if one.verdict != "skipped" and not one.excused]
-        good = sum(one.verdict in GOOD for one in counted)
+        values["coverage"] = (len(ran) + sum(given.verdict == "unchanged" for given in done)) / planned
+    for name, verdicts in (("", done), *((f"method.{method.id}.", _by(done, method.id)) for method in plan.methods)):
+        counted = [given for given in verdicts if given.verdict != "skipped" and not given.excused]
+        good = sum(given.verdict in GOOD for given in counted)
         if name:
-            values[f"{name}failed"] = sum(one.verdict == "failed" for one in counted)
+            values[f"{name}failed"] = sum(given.verdict == "failed" for given in counted)
         if counted:
             values[f"{name}pass_rate"] = good / len(counted)
-    passed = [one for one in done if one.verdict in GOOD]
+    passed = [given for given in done if given.verdict in GOOD]
     if passed:
-        values["flaky_rate"] = sum(one.verdict == "flaky" for one in passed) / len(passed)
-    executed = ((one.method, one.test, one.verdict, _cases(view, one), None) for one in ran)
+        values["flaky_rate"] = sum(given.verdict == "flaky" for given in passed) / len(passed)
+    executed = ((given.method, given.test, given.verdict, _cases(view, given), None) for given in ran)
     pairs = compared(with_cases(executed, lambda item, _: item))
     if pairs:
         values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
@@ -91,8 +93,8 @@ def _cases(view: View, given: VerdictGiven) -> Sequence[Case]:
 def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
     """Return the metrics of the cases of wrapped runners."""
     counts: Counter[str] = Counter()
-    for one in done:
-        counts.update(one.cases)
+    for given in done:
+        counts.update(given.cases)
     bad = sum(counts[verdict] for verdict in BAD)
     return {"cases": counts.total(), "cases_failed": bad, "cases_skipped": counts["skipped"]}
 
@@ -103,25 +105,28 @@ def outage_figures(view: View) -> dict[str, int]:
     actions = [seen.body for seen in view.health.changes if seen.body.action]
     # A part of a browser session has no recovery of its own, only the incident at its end.
     parts = [
-        one.closed.body for one in view.health.outages if one.closed is not None and "." in one.closed.body.component
+        outage.closed.body
+        for outage in view.health.outages
+        if outage.closed is not None and "." in outage.closed.body.component
     ]
     return {
         "incidents": sum(view.health.numbers.values()),
         "infra_suspect": sum(life.suspects for life in lives),
-        "recoveries": sum(one.action != "fail_back" for one in actions) + sum(len(one.recovery_steps) for one in parts),
-        "degraded": len({one.component for one in actions if one.action == "failover"}),
+        "recoveries": sum(change.action != "fail_back" for change in actions)
+        + sum(len(part.recovery_steps) for part in parts),
+        "degraded": len({change.component for change in actions if change.action == "failover"}),
     }
 
 
 def _seconds(plan: Plan, ran: Sequence[VerdictGiven]) -> dict[str, float]:
     """Percentiles of the executed tests: of all, and of the methods, groups and tests that a gate asks for; of none no value."""
-    taken = {"": [one.seconds for one in ran]}
+    taken = {"": [given.seconds for given in ran]}
     asked = _asked(plan.gates)
     groups = {test.id: test.group for test in plan.tests} if asked else {}
-    for one in ran if asked else ():
-        for name in (f"method.{one.method}.", f"group.{groups.get(one.test, '')}.", f"test.{one.test}."):
+    for given in ran if asked else ():
+        for name in (f"method.{given.method}.", f"group.{groups.get(given.test, '')}.", f"test.{given.test}."):
             if name in asked:
-                taken.setdefault(name, []).append(one.seconds)
+                taken.setdefault(name, []).append(given.seconds)
     values: dict[str, float] = {}
     for name, seconds in taken.items():
         if name.startswith("test."):
@@ -146,4 +151,4 @@ def _asked(gates: tuple[Gate, ...]) -> frozenset[str]:
 
 
 def _by(done: Iterable[VerdictGiven], method: str) -> list[VerdictGiven]:
-    return [one for one in done if one.method == method]
+    return [given for given in done if given.method == method]

@@ -134,24 +134,24 @@ class Gates:
         self.add(Note(kind="throttle", message=message, data={"gate": _key(gate), "values": read}))
 
     def _judge(self, gate: Gate, values: Mapping[str, Any]) -> GateResult:
-        found = judge(gate, values)
-        if found.error and _key(gate) not in self._results:
+        judged = judge(gate, values)
+        if judged.error and _key(gate) not in self._results:
             place = self.place(f"/gates/{gate.phase}/{gate.name}/require")
-            message = f"{_key(gate)}{f' ({place})' if place else ''} cannot be evaluated, and fails: {found.error}"
+            message = f"{_key(gate)}{f' ({place})' if place else ''} cannot be evaluated, and fails: {judged.error}"
             self.add(Note(kind="gate", message=message))
-        self._record(gate, found)
-        return found.result
+        self._record(gate, judged)
+        return judged.result
 
-    def _record(self, gate: Gate, found: Judged) -> None:
-        self._results[_key(gate)] = found.result
+    def _record(self, gate: Gate, judged: Judged) -> None:
+        self._results[_key(gate)] = judged.result
         self.add(
             GateJudged(
                 phase=gate.phase,
                 name=gate.name,
-                result=found.result,
+                result=judged.result,
                 expression=gate.require,
-                values=found.values,
-                message=found.message,
+                values=judged.values,
+                message=judged.message,
             )
         )
 

@@ -50,7 +50,7 @@ class _Row(NamedTuple):
 def values_of(plan: Plan, view: View) -> dict[str, Any]:
     """Return the metrics that a gate would read at this point of a run, without what was measured then."""
     health = {name: seen.body.state for name, seen in view.health.services.items() if seen.seq > view.segment.seq}
-    rows = {one.id: _Row(health.get(one.id, "idle"), one.required) for one in plan.components}
+    rows = {component.id: _Row(health.get(component.id, "idle"), component.required) for component in plan.components}
     slower = [
         life for life in view.lives.values() if life.comparison is not None and life.comparison.result == "slower"
     ]
@@ -105,7 +105,7 @@ class Rejudged(NamedTuple):
     def same(self) -> bool:
         """Return True if the record and the ledger agree in every number, the result and the message."""
         told = (self.result, self.message) == (self.result_again, self.message_again)
-        return told and not self.fault and all(one.same for one in self.numbers)
+        return told and not self.fault and all(number.same for number in self.numbers)
 
 
 def rejudge(events: Sequence[Event], plan_of: Callable[[str], Plan]) -> Iterator[Rejudged]:
@@ -139,7 +139,7 @@ def _again(
     seq: int, body: GateJudged, plan: Plan, values: Mapping[str, Any], later: Callable[[], Iterable[Mapping[str, Any]]]
 ) -> Rejudged:
     key = f"{body.phase}:{body.name}"
-    gate = next((one for one in gates_of(plan) if f"{one.phase}:{one.name}" == key), None)
+    gate = next((declared for declared in gates_of(plan) if f"{declared.phase}:{declared.name}" == key), None)
     fault = "the plan has no such gate" if gate is None else ""
     if gate is not None and gate.require != body.expression:
         fault = f"the plan's condition is {gate.require}"
@@ -149,24 +149,24 @@ def _again(
     for then in later() if doubted else ():
         known.update({name: then[name] for name in doubted if _same(recorded[name], then.get(name))})
     numbers = tuple(Number(name, value, known.get(name), not _made(name)) for name, value in recorded.items())
-    found = judge(
+    judged = judge(
         gate or Gate(body.phase, body.name, body.expression),
         {
-            one.metric: one.recorded if one.measured else one.again
-            for one in numbers
-            if one.measured or one.again is not None
+            number.metric: number.recorded if number.measured else number.again
+            for number in numbers
+            if number.measured or number.again is not None
         },
     )
     if gate is not None and gate.phase == "during" and body.message == held_till_the_end(gate):
-        found = found._replace(result="passed", message=body.message)  # how long it was false is in no event
-    return Rejudged(seq, key, body.expression, body.result, body.message, found.result, found.message, numbers, fault)
+        judged = judged._replace(result="passed", message=body.message)  # how long it was false is in no event
+    return Rejudged(seq, key, body.expression, body.result, body.message, judged.result, judged.message, numbers, fault)
 
 
 def _behind(until: Sequence[Event], events: Sequence[Event], plan: Plan) -> Iterator[Mapping[str, Any]]:
     """Yield the metrics after each of the next service events: rarely asked for, so the view is simply made again."""
     view = view_of(until, steps=False)
     services = [
-        one for one in events[len(until) :] if isinstance(one.body, ServiceChanged | Incident | AttemptFinished)
+        event for event in events[len(until) :] if isinstance(event.body, ServiceChanged | Incident | AttemptFinished)
     ]
     for event in services[:BEHIND]:
         view.see(event)
@@ -197,7 +197,7 @@ def _typed(name: str, value: Any) -> Any:
     return float(value) if metric is not None and metric.type == "double" and isinstance(value, int) else value
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, (int, float)):
-        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-    return type(one) is type(other) and bool(one == other)
+def _same(recorded: Any, again: Any) -> bool:
+    if isinstance(recorded, float) and isinstance(again, (int, float)):
+        return math.isclose(recorded, again, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return type(recorded) is type(again) and bool(recorded == again)

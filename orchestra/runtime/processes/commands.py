@@ -2,7 +2,7 @@
 
 A command costs little more than a bare Popen, because nothing waits
 for it in a thread (pidfd and selectors; a thread only where there is no pidfd) and nothing scans the process table unless
-something is left to end. Longer than other modules because that loop, from start to end, is read together.
+something is left to end.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestra.runtime.mask import StreamMask
+from orchestra.runtime.processes.command_log import BLOCK_BYTES, Log
 from orchestra.runtime.processes.orphan import become_subreaper, reap_strays, strays
 from orchestra.runtime.processes.process import Ended, Ending, Process, end_tree, spawn
 from orchestra.runtime.processes.usage import Usage, take
 
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
-_BLOCK_BYTES = 65536
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -94,71 +94,12 @@ class Finished:
 
 
 @dataclass(slots=True)
-class _Log:
-    """The job's end of the pipe and its file, bounded."""
-
-    pipe: int
-    file: int
-    limit: int
-    mask: StreamMask | None = None
-    size: int = 0
-    error: str = ""
-    written: int = 0
-    foreign: bool = False
-
-    def drain(self, *, blocks: int) -> bool:
-        """Move what is there, `blocks` at most; False when the pipe has been closed by all who wrote to it."""
-        for _ in range(blocks):
-            try:
-                block = os.read(self.pipe, _BLOCK_BYTES)
-            except BlockingIOError:
-                return True
-            if not block:
-                self._rest()
-                return False
-            self._take(block if self.mask is None else self.mask.feed(block))
-        return True
-
-    def _rest(self) -> None:
-        """Take what the mask has held back; nothing a second time."""
-        if self.mask is not None:
-            self._take(self.mask.finish())
-
-    def _take(self, block: bytes) -> None:
-        """Write a block, as far as there is room."""
-        room = self.limit - self.size
-        self.size += len(block)
-        self._write(block[: max(0, room)])
-        if room >= 0 and len(block) > room and not self.error:
-            self._cut()
-
-    def _cut(self) -> None:
-        note = f"output over {self.limit} bytes was dropped"
-        self._write(f"\n[{note}]\n".encode())
-        self.error = self.error or note
-
-    def _write(self, block: bytes) -> None:
-        try:
-            while block and not self.error:
-                count = os.write(self.file, block)
-                self.written, block = self.written + count, block[count:]
-        except OSError as error:
-            self.error = f"the log could not be written: {error.strerror}"
-
-    def close(self) -> None:
-        self._rest()  # where a process elsewhere still holds the pipe
-        self.foreign = os.fstat(self.file).st_size != self.written
-        os.close(self.pipe)
-        os.close(self.file)
-
-
-@dataclass(slots=True)
 class _Running:
     """A job between its start and its `Finished`."""
 
     job: Job
     process: Process
-    log: _Log
+    log: Log
     exit_fd: int
     begun: float
     ended: float | None = None
@@ -236,7 +177,7 @@ class Commands:
             raise ValueError(f"job {job.key!r} runs already")
         file = os.open(job.log, _APPEND, 0o600)
         reading, writing = os.pipe()
-        log = _Log(reading, file, job.log_limit_bytes, job.mask)
+        log = Log(reading, file, job.log_limit_bytes, job.mask)
         begun = self._clock()
         try:
             process = spawn(job.argv, cwd=job.cwd, env=job.env, stdout=writing, stderr=subprocess.STDOUT, mark=job.mark)
@@ -289,7 +230,7 @@ class Commands:
             for key, _ in self._selector.select(wait):
                 if key.data is None:
                     woken = True
-                    os.read(self._woken, _BLOCK_BYTES)
+                    os.read(self._woken, BLOCK_BYTES)
                 else:
                     self._handle(key.data, key.fd, finished)
             self._fire(finished)  # after the events: what ended in time is no timeout because its loop was busy
@@ -363,7 +304,7 @@ class Commands:
         # A main process that outlived KILL is not waited for; its exit code stays unknown.
         usage = take(popen, wait=not ended.survivors) if self._pidfd else None
         code = popen.poll() if ended.survivors else popen.wait()
-        running.log.drain(blocks=16 + running.job.log_limit_bytes // _BLOCK_BYTES)
+        running.log.drain(blocks=16 + running.job.log_limit_bytes // BLOCK_BYTES)
         for file in list(running.watched):
             self._unwatch(running, file)
         running.log.close()

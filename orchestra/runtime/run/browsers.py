@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from orchestra.engines import REQUIRED_ENGINE
 from orchestra.errors import MachineError
 from orchestra.plan import Test
 from orchestra.runtime.attempt import wants_film
@@ -33,7 +34,8 @@ def engines(
         headed: whether they must show a window.
 
     Raises:
-        MachineError: there is no chromium, and no selected test could run without a browser; or no window can be shown.
+        MachineError: the browser that a machine must have is not there, and
+            no selected test could run without a browser; or no window can be shown.
     """
     if headed and any(wanted) and not has_display(environment):
         message = "--headed shows browsers, and there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set"
@@ -46,7 +48,7 @@ def engines(
             tried = "; ".join((one.reason, *one.tried))
             fixes = "\n".join(f"  - {fix}" for fix in (_NO_DISPLAY, *one.fixes))
             raise MachineError(f"--headed shows browsers, and {tried}", f"any of these fixes it:\n{fixes}")
-    missing = found.get("chromium")
+    missing = found.get(REQUIRED_ENGINE)
     if isinstance(missing, Missing) and all(isinstance(found.get(engine), Missing) for engine in wanted):
         fixes = "\n".join(f"  - {fix}" for fix in missing.fixes)
         raise MachineError(missing.reason, f"any of these fixes it:\n{fixes}")

@@ -13,7 +13,8 @@ from orchestra.ledger.event import AttemptFinished
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.attempts.aftermath import Aftermath, Ended, Work
 from orchestra.runtime.attempts.excuse import strictly
-from orchestra.runtime.attempts.incident import Outages, final_verdict
+from orchestra.runtime.attempts.follow_up import final_verdict
+from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.overtaken import Overtaken
 from orchestra.runtime.attempts.record import attempt_finished, missing_evidence, repeated
 from orchestra.runtime.engine.local import Local

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestra import __version__
-from orchestra.ledger import history, plan_store
+from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
@@ -135,7 +135,7 @@ class Run:
     now: datetime
     begun: float
     lock: Lock
-    last_executions: Mapping[str, history.LastExecution]
+    last_executions: Mapping[str, run_record.LastExecution]
     places: Places
     browsers: Mapping[str, Browser | Missing]
     builds: Builds

@@ -14,7 +14,7 @@ import msgspec
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, Note, Verdict
 from orchestra.plan import Plan
-from orchestra.runtime.attempt import Request, drives_browser, needs_chromium, writes_files
+from orchestra.runtime.attempt import Request, drives_browser, needs_required_browser, writes_files
 from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.log_finding import patterns_of
 from orchestra.runtime.attempts.overtaken import Overtaken
@@ -104,7 +104,9 @@ class Schedule:
         elif blocked:
             self._decisions.decide(task, "blocked", blocked)
         elif isinstance(missing, Missing) and drives_browser(task.test, task.method):
-            if needs_chromium(task.test):  # not skipped, which is green: the others run, and the run ends with exit 3
+            if needs_required_browser(
+                task.test
+            ):  # not skipped, which is green: the others run, and the run ends with exit 3
                 reason = f"{missing.reason}; `orchestra doctor` has a hint"
                 self._decisions.decide(task, "blocked", reason)
             else:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from orchestra.engines import REQUIRED_ENGINE
 from orchestra.errors import OrchestraError
-from orchestra.ledger import history, integrity, retention
+from orchestra.ledger import history, integrity, retention, run_record
 from orchestra.ledger.event import Interrupted, Note, RunFinished
 from orchestra.ledger.transaction import LAST_RUN, Transaction
 from orchestra.ledger.view import Observer
@@ -271,7 +272,7 @@ class Session:
         run.recorder.sync()
         change = Transaction(run.home)
         change.write(history.LAST, history.encoded(history.with_run(run.last_executions, view)))
-        if (record := history.record_of(view)) is not None:
+        if (record := run_record.record_of(view)) is not None:
             change.write(history.EXECUTIONS, history.with_record(run.home, record))
         change.link(LAST_RUN, run.id)
         run.pace.commit(change)
@@ -301,7 +302,7 @@ class Session:
             return 128 + self._ending.signal
         if self.fault is not None:
             return self.fault.exit_code
-        unfit = bool(self._measures.unhealthy) or isinstance(self._run.browsers.get("chromium"), Missing)
+        unfit = bool(self._measures.unhealthy) or isinstance(self._run.browsers.get(REQUIRED_ENGINE), Missing)
         counted = [given.verdict for given in self._run.view.verdicts.values() if not given.excused]
         return exit_code(counted, gates_failed=self._measures.gates.failed(), unhealthy=unfit)
 

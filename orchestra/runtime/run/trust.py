@@ -13,8 +13,8 @@ from pathlib import Path
 from orchestra import owner
 from orchestra.errors import MachineError, UsageError
 from orchestra.ledger.event import Body, Note, VerdictGiven
-from orchestra.ledger.history import LastExecution
-from orchestra.ledger.log import Tail, last_mark
+from orchestra.ledger.reading import Tail, last_mark
+from orchestra.ledger.run_record import LastExecution
 from orchestra.ledger.runs import LEDGER, is_run_id
 from orchestra.ledger.view import view_of
 

@@ -51,10 +51,10 @@ def reachable(host: str) -> str:
 
 def _address(host: str) -> str:
     try:
-        found = socket.getaddrinfo(reachable(host), None, type=socket.SOCK_STREAM)[0][4][0]
+        address = socket.getaddrinfo(reachable(host), None, type=socket.SOCK_STREAM)[0][4][0]
     except OSError:
         return host
-    return str(found)
+    return str(address)
 
 
 def is_local(host: str) -> bool:
@@ -103,9 +103,9 @@ def _listeners(host: str, port: int) -> list[Listener]:
     """Return the sockets that answer at this address now."""
     if not Path("/proc/net/tcp").exists():
         return _listeners_elsewhere(port)
-    found = list(_kernel_table(port))
+    listening = list(_kernel_table(port))
     for spelling in _spellings(_address(host)):
-        exact = [one for one in found if one.address in spelling]
+        exact = [listener for listener in listening if listener.address in spelling]
         if exact:
             return exact
     return []
@@ -113,19 +113,21 @@ def _listeners(host: str, port: int) -> list[Listener]:
 
 def _listeners_elsewhere(port: int) -> list[Listener]:
     """Return the listeners as far as the system reports the user's own processes."""
-    found = []
+    listeners = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             connections = process.net_connections(kind="tcp")
-            if any(one.status == psutil.CONN_LISTEN and one.laddr[1] == port for one in connections):
-                found.append(Listener("", 0, None, process.pid))
-    return found
+            if any(
+                connection.status == psutil.CONN_LISTEN and connection.laddr[1] == port for connection in connections
+            ):
+                listeners.append(Listener("", 0, None, process.pid))
+    return listeners
 
 
 def _holders(inodes: Iterable[int], pids: Iterable[int]) -> dict[int, int]:
     """Which of these processes has each socket open, as far as we may look."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    found: dict[int, int] = {}
+    holders: dict[int, int] = {}
     for pid in pids:
         folder = f"/proc/{pid}/fd"
         with contextlib.suppress(OSError):
@@ -133,10 +135,10 @@ def _holders(inodes: Iterable[int], pids: Iterable[int]) -> dict[int, int]:
                 with contextlib.suppress(OSError):
                     inode = wanted.get(os.readlink(f"{folder}/{name}"))  # noqa: PTH115 - as above
                     if inode is not None:
-                        found.setdefault(inode, pid)
-        if len(found) == len(wanted):
+                        holders.setdefault(inode, pid)
+        if len(holders) == len(wanted):
             break
-    return found
+    return holders
 
 
 def _command(pid: int) -> str:
@@ -151,12 +153,12 @@ def _command(pid: int) -> str:
 
 def _in_words(listeners: Iterable[Listener]) -> str:
     listeners = list(listeners)
-    inodes = [one.inode for one in listeners if one.pid is None]
+    inodes = [listener.inode for listener in listeners if listener.pid is None]
     pids = set(_holders(inodes, psutil.pids()).values()) if inodes else set()
-    pids |= {one.pid for one in listeners if one.pid is not None}
+    pids |= {listener.pid for listener in listeners if listener.pid is not None}
     if pids:
         return " and ".join(_command(pid) for pid in sorted(pids))
-    users = sorted({one.uid for one in listeners if one.uid is not None and one.uid != os.getuid()})
+    users = sorted({listener.uid for listener in listeners if listener.uid is not None and listener.uid != os.getuid()})
     if users:
         return " and ".join(f"a process of user {_user(uid)}" for uid in users)
     return "a process that this user cannot see"
@@ -182,14 +184,14 @@ def held_by(pid: int, mark: str, *, reaped: bool = False) -> list[str]:
         mark: of its tree.
         reaped: the number may belong to a stranger by now.
     """
-    found: set[str] = set()
+    addresses: set[str] = set()
     for process in tree(pid, mark, reaped=reaped):
         with contextlib.suppress(psutil.Error):
-            for one in process.net_connections(kind="tcp"):
-                if one.status == psutil.CONN_LISTEN and one.laddr:
-                    host, port = one.laddr[:2]
-                    found.add(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-    return sorted(found)
+            for connection in process.net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr:
+                    host, port = connection.laddr[:2]
+                    addresses.add(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    return sorted(addresses)
 
 
 def answerer(process: Process, host: str, port: int, known: frozenset[int] = frozenset()) -> Answerer:
@@ -219,12 +221,12 @@ def answerer_of(
         reaped: the number may belong to a stranger by now.
     """
     listeners = _listeners(host, port)
-    inodes = frozenset(one.inode for one in listeners)
+    inodes = frozenset(listener.inode for listener in listeners)
     if inodes and 0 not in inodes and inodes <= known:
         return Answerer("", known)
-    members = {one.pid for one in tree(pid, mark, reaped=reaped)}
-    held = _holders((one.inode for one in listeners if one.inode), members)
-    foreign = [one for one in listeners if one.pid not in members and held.get(one.inode) is None]
+    members = {process.pid for process in tree(pid, mark, reaped=reaped)}
+    held = _holders((listener.inode for listener in listeners if listener.inode), members)
+    foreign = [listener for listener in listeners if listener.pid not in members and held.get(listener.inode) is None]
     if listeners and not foreign:
         return Answerer("", inodes)
     return Answerer(_in_words(foreign), frozenset())

@@ -20,10 +20,11 @@ from orchestra.probes.reply import short
 from orchestra.runtime.processes.ends import end_of, exit_of
 from orchestra.runtime.processes.process import alive
 from orchestra.runtime.servers import identity, up
+from orchestra.runtime.servers.journal import Journal
 from orchestra.runtime.servers.lending import Lending
 from orchestra.runtime.servers.probe import Prober
 from orchestra.runtime.servers.row import Row, State, Trouble
-from orchestra.runtime.servers.service import Ground, Journal, Running, release, stop
+from orchestra.runtime.servers.service import Ground, Running, release, stop
 from orchestra.runtime.servers.up import UpRow
 
 _BACKGROUND_POLL_SECONDS = 0.5

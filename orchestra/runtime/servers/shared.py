@@ -33,14 +33,21 @@ def alike(suites: Iterable[Sequence[Component]]) -> frozenset[str]:
     having: dict[str, int] = defaultdict(int)
     for components in suites:
         known = identities(components)
-        for identity in {known[one.id] for one in components if one.service is not None and one.id in known}:
+        for identity in {
+            known[component.id] for component in components if component.service is not None and component.id in known
+        }:
             having[identity] += 1
     return frozenset(identity for identity, number in having.items() if number > 1)
 
 
 def _fixed(components: Iterable[Component]) -> frozenset[int]:
     """Return the ports that services have no choice of."""
-    services = [service for one in components for service in (one.service, one.failover) if service is not None]
+    services = [
+        service
+        for component in components
+        for service in (component.service, component.failover)
+        if service is not None
+    ]
     ranges = [service.ports for service in services if service.ports is not None]
     return frozenset(low for low, high in ranges if low == high)
 
@@ -70,15 +77,15 @@ class Shared:
         components: dict[str, Component] = {}
         for suite, rows in required.items():
             known = identities(rows)
-            mine = closure(rows, [one.id for one in rows if known.get(one.id) in wanted])
-            self._rows[suite] = {one.id: known[one.id] for one in mine}
-            for one in mine:
+            mine = closure(rows, [component.id for component in rows if known.get(component.id) in wanted])
+            self._rows[suite] = {component.id: known[component.id] for component in mine}
+            for component in mine:
                 # The first suite that has a row names it; recovery is the matter of the run that uses it.
-                needs = tuple(components[known[need]].id for need in one.needs)
+                needs = tuple(components[known[need]].id for need in component.needs)
                 row = msgspec.structs.replace(
-                    one, id=f"{suite}.{one.id}", needs=needs, live=None, recover=(), failover=None
+                    component, id=f"{suite}.{component.id}", needs=needs, live=None, recover=(), failover=None
                 )
-                components.setdefault(known[one.id], row)
+                components.setdefault(known[component.id], row)
             self._ports[suite] = _fixed(row for row in rows if row not in mine)
         self._components = components
         self._root, self._changed = root, threading.Event()
@@ -126,17 +133,17 @@ class Shared:
         needed = mine.union(*(self._rows[other].values() for other in later))
         ports = self._ports[suite]
         over = [
-            one.id
-            for identity, one in self._components.items()
-            if one.service is not None
+            component.id
+            for identity, component in self._components.items()
+            if component.service is not None
             and identity not in mine
-            and (identity not in needed or self._matrix.row(one.id).port in ports)
+            and (identity not in needed or self._matrix.row(component.id).port in ports)
         ]
         self._matrix.stop(over)
-        ids = [one.id for identity, one in self._components.items() if identity in mine]
-        for identity, one in self._components.items():
-            if identity in mine and self._matrix.row(one.id).state == "idle":
-                self._builds[identity] = build_of(self._root, one).digest, time.time()
+        ids = [component.id for identity, component in self._components.items() if identity in mine]
+        for identity, component in self._components.items():
+            if identity in mine and self._matrix.row(component.id).state == "idle":
+                self._builds[identity] = build_of(self._root, component).digest, time.time()
         self._matrix.request(ids)
         while any(self._matrix.row(name).state not in SETTLED for name in ids):
             self._changed.clear()
@@ -151,11 +158,11 @@ class Shared:
         if self._matrix is None:
             return lent
         for name, identity in self._rows[suite].items():
-            one = self._components[identity]
-            if one.service is None and one.job is None:
+            component = self._components[identity]
+            if component.service is None and component.job is None:
                 continue
-            if self._matrix.row(one.id).state == "healthy":
-                row = row_of(self._matrix, one.id, *self._builds[identity])
+            if self._matrix.row(component.id).state == "healthy":
+                row = row_of(self._matrix, component.id, *self._builds[identity])
                 lent[name] = msgspec.structs.replace(row, by=BY)
         return lent
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from orchestra.ledger.lock import holder_of
-from orchestra.ledger.state import ServiceRow, read_state
+from orchestra.ledger.state import read_state
+from orchestra.ledger.state_rows import ServiceRow
 from orchestra.plan import Component, Plan, closure
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
@@ -41,7 +42,7 @@ class Line:
 
 def bound_of(components: Sequence[Component]) -> float:
     """Return how long these take at most to come up or be given up, one after the other, in seconds."""
-    return sum(start_bound_seconds(one) for one in components)
+    return sum(start_bound_seconds(component) for component in components)
 
 
 class Survey:
@@ -79,11 +80,11 @@ class Survey:
         """Return the rows as they are now. Each is asked within its own bounds."""
         lent, refused, unsure = reuse.usable(self._root, self._home, self._plan, self._environment)
         run, known = self._of_run()
-        asked = [one for one in self._askable(lent) if one.id not in known]
+        asked = [component for component in self._askable(lent) if component.id not in known]
         if self._matrix is None:
             self._matrix = self._new(self._chosen if self._start else asked, lent)
         matrix = self._matrix
-        mine = {one.id for one in (self._chosen if self._start else asked)}
+        mine = {component.id for component in (self._chosen if self._start else asked)}
         matrix.request(mine)
         while any(matrix.row(name).state not in SETTLED for name in mine):
             self._changed.clear()
@@ -91,19 +92,21 @@ class Survey:
                 self._changed.wait()
         kept = up.read(self._home)
         lines = []
-        for one in self._chosen:
-            if one.id in mine:
-                line = Line(one.title, _doubted(matrix.row(one.id), unsure), "up" if one.id in lent else "")
-            elif one.id in known:
-                line = Line(one.title, _of_state(one, known[one.id]), f"run {run}")
-            elif kept is not None and one.id in kept.rows:
-                row = _of_record(one, kept.rows[one.id])
-                if one.id in refused and not row.reason:
-                    reason = f"a run would not use it: {refused[one.id]}"
-                    row = replace(row, reason=reason, hint=f"orchestra up --restart {one.id}")
-                line = Line(one.title, row, "up")
+        for component in self._chosen:
+            if component.id in mine:
+                line = Line(
+                    component.title, _doubted(matrix.row(component.id), unsure), "up" if component.id in lent else ""
+                )
+            elif component.id in known:
+                line = Line(component.title, _of_state(component, known[component.id]), f"run {run}")
+            elif kept is not None and component.id in kept.rows:
+                row = _of_record(component, kept.rows[component.id])
+                if component.id in refused and not row.reason:
+                    reason = f"a run would not use it: {refused[component.id]}"
+                    row = replace(row, reason=reason, hint=f"orchestra up --restart {component.id}")
+                line = Line(component.title, row, "up")
             else:
-                line = Line(one.title, self._idle(one))
+                line = Line(component.title, self._idle(component))
             lines.append(line)
         if not self._start:
             self._drop()
@@ -117,10 +120,12 @@ class Survey:
     def _askable(self, lent: Mapping[str, up.UpRow]) -> list[Component]:
         """Return the components that can be probed without starting anything, without their recovery."""
         kept: list[Component] = []
-        for one in self._chosen:
-            started = one.service is not None or one.job is not None
-            if (one.id in lent or not started) and all(need in {row.id for row in kept} for need in one.needs):
-                kept.append(msgspec.structs.replace(one, recover=()))
+        for component in self._chosen:
+            started = component.service is not None or component.job is not None
+            if (component.id in lent or not started) and all(
+                need in {row.id for row in kept} for need in component.needs
+            ):
+                kept.append(msgspec.structs.replace(component, recover=()))
         return kept
 
     def _new(self, components: Sequence[Component], lent: Mapping[str, up.UpRow]) -> Matrix:
@@ -152,19 +157,19 @@ class Survey:
         except (OSError, ValueError):
             return holder.run, {}
 
-    def _idle(self, one: Component) -> Row:
+    def _idle(self, component: Component) -> Row:
         reason = "is not started"
-        hint = f"orchestra up {one.id}, or let a run start it"
-        if one.service is None and one.job is None:
-            reason, hint = "needs components that are not started", f"orchestra up {' '.join(one.needs)}"
-        elif one.service is not None and one.service.ports is not None:
-            port = reserve(one.service.host, one.service.ports, but={}, folder=locks_folder(os.getuid()))
+        hint = f"orchestra up {component.id}, or let a run start it"
+        if component.service is None and component.job is None:
+            reason, hint = "needs components that are not started", f"orchestra up {' '.join(component.needs)}"
+        elif component.service is not None and component.service.ports is not None:
+            port = reserve(component.service.host, component.service.ports, but={}, folder=locks_folder(os.getuid()))
             if isinstance(port, Port):
                 port.release()
             else:
                 reason += f", and has no free port: {'; '.join(port.reasons)}"
                 hint = "end the process that holds it, or widen `port_range`"
-        return Row(one.id, "idle", reason, hint=hint, required=one.required)
+        return Row(component.id, "idle", reason, hint=hint, required=component.required)
 
     def _drop(self) -> None:
         if self._matrix is not None:
@@ -185,9 +190,9 @@ def _doubted(row: Row, unsure: Mapping[str, str]) -> Row:
     return replace(row, reason=f"may be old code: {unsure[row.id]}", hint=reuse.fix(row.id))
 
 
-def _of_state(one: Component, known: ServiceRow) -> Row:
+def _of_state(component: Component, known: ServiceRow) -> Row:
     return Row(
-        one.id,
+        component.id,
         known.state,  # type: ignore[arg-type] # as the run's matrix wrote it
         known.reason,
         pid=known.pid,
@@ -195,13 +200,13 @@ def _of_state(one: Component, known: ServiceRow) -> Row:
         url=known.url or "",
         attempts=known.attempt,
         seconds=known.seconds,
-        required=one.required,
+        required=component.required,
     )
 
 
-def _of_record(one: Component, row: up.UpRow) -> Row:
+def _of_record(component: Component, row: up.UpRow) -> Row:
     return Row(
-        one.id,
+        component.id,
         row.state,  # type: ignore[arg-type] # as the keeper's matrix wrote it
         row.reason,
         pid=row.pid,
@@ -210,7 +215,7 @@ def _of_record(one: Component, row: up.UpRow) -> Row:
         attempts=row.attempts,
         seconds=row.seconds,
         hint=row.hint,
-        required=one.required,
+        required=component.required,
         degraded=row.degraded,
         identity=row.identity,
     )

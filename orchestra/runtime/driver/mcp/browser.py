@@ -19,6 +19,7 @@ import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
 from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, async_playwright
 
+from orchestra.engines import ENGINES
 from orchestra.plan import Tls
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
@@ -278,7 +279,7 @@ class SharedBrowser:
         """
         await self.blank()
         await self.page.evaluate("() => { window.name = ''; }")
-        if self._engine == "chromium":
+        if ENGINES[self._engine].devtools:
             session = await self.context.new_cdp_session(self.page)
             for origin in sorted(self.watch.origins):
                 await session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
