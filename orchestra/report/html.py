@@ -27,7 +27,17 @@ from orchestra.report.rows import Report
 P = TypeVar("P", bound=Part)
 
 STYLES: Final = ("base.css", "parts.css")
-SCRIPTS: Final = ("dom.js", "data.js", "table.js", "overview.js", "failure.js", "views.js", "timeline.js", "main.js")
+SCRIPTS: Final = (
+    "dom.js",
+    "data.js",
+    "table.js",
+    "overview.js",
+    "failure.js",
+    "views.js",
+    "needs.js",
+    "timeline.js",
+    "main.js",
+)
 LISTED: Final = 100
 """Failures that the page names in its head."""
 

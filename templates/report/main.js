@@ -1,7 +1,7 @@
 // Which part is shown is in the address, so that a link leads to a test, an attempt, a filter.
 const served = document.getElementById("data").textContent === "";
 const viewer = (file) => `trace/index.html?trace=${encodeURIComponent(new URL(file.href, location.href.split("#")[0]).href)}`;
-const VIEWS = [["", "Tests"], ["timeline", "Timeline"], ["history", "History"], ["run", "Run"]];
+const VIEWS = [["", "Tests"], ["timeline", "Timeline"], ["needs", "Needs"], ["history", "History"], ["run", "Run"]];
 
 function header() {
   const nav = h("nav", { "aria-label": "Views" }, VIEWS.map(([name, label]) => h("a", { href: `#/${name}`, "data-view": name }, label)));
@@ -40,6 +40,7 @@ function show(keep) {
   matrix = null;
   if (view === "test") detail(main, ...rest.map(decoded));
   else if (view === "timeline") timeline(main);
+  else if (view === "needs") needs(main);
   else if (view === "history") histories(main);
   else if (view === "run") about(main);
   else overview(main);

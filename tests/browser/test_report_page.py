@@ -35,6 +35,7 @@ VIEWS = (
     "#/test/B002/mcp",
     "#/test/B004/cli",
     "#/timeline",
+    "#/needs",
     "#/history",
     "#/run",
 )
@@ -324,6 +325,29 @@ def test_the_timeline_has_a_bar_for_each_attempt_and_each_state_of_a_server(watc
     assert page.locator(".chart rect:not(.lane)").count() == len(expected) + len(everything.changes) + marks
     assert "after:pass_rate failed" in page.text_content(".chart")
     assert "3 misses open" in page.text_content(".chart")
+
+
+def test_the_needs_are_a_graph_with_the_longest_chain_and_what_is_blocked(watched, everything, tmp_path):
+    page = watched.open(html(everything, FOLDER), tmp_path, "#/needs")
+    boxes = page.eval_on_selector_all(".graph a", "all => all.map((one) => one.getAttribute('aria-label'))")
+    assert boxes == ["B003: failed, 1 min 30 s", "B004: error"]  # no other test needs one or is needed
+    assert page.eval_on_selector_all(".graph .edge title", "all => all.map((one) => one.textContent)") == [
+        "B004 needs B003"
+    ]
+    assert page.inner_text("#critical") == "The longest chain takes 1 min 30 s: B003 1 min 30 s"
+    page.click(".graph a >> nth=1")
+    page.wait_for_selector("h1 >> text=B004")
+    tests = tuple(
+        plans.Test(f"T{number}", "x", ("cli",), needs=(f"T{number - 1}",) if number else ()) for number in range(900)
+    )
+    plan = msgspec.structs.replace(samples.PLAN, tests=tests, methods=samples.PLAN.methods[:1], gates=())
+    made = [samples.run_started(plan, [f"cli:{test.id}" for test in tests])]
+    made += [event for test in tests for event in samples.passed(f"cli:{test.id}")]
+    text = html(samples.reported(plan, samples.events([*made, samples.run_finished()])), FOLDER)
+    page.goto("about:blank")
+    page = watched.open(text, tmp_path, "#/needs")
+    assert page.locator(".graph a").count() == 400
+    assert float(page.get_attribute(".graph", "width")) == 400 * 250 - 60 + 8
 
 
 def test_the_history_has_a_bar_for_each_run_and_names_where_a_level_changed(watched, everything, tmp_path):
