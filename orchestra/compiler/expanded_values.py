@@ -132,6 +132,6 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
 
 
 def _path(pointer: str) -> Path:
-    """Return the path of a step by its pointer, `/tests/B004/steps/1`."""
-    section, name, key, index = pointer.split("/")[1:]
-    return section, name, key, int(index)
+    """Return the path of a step by its pointer, `/tests/B004/steps/1` or `/tests/B004/steps/1/page/opens_with/0`."""
+    section, name, *below = pointer.split("/")[1:]
+    return section, name, *(int(part) if part.isdigit() else part for part in below)

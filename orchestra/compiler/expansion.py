@@ -38,7 +38,7 @@ def has_circle(spec: Spec) -> bool:
 
 
 def _uses(steps: Sequence[StepSpec]) -> Iterator[str]:
-    for step in steps:
+    for step in resolve.flat(steps):
         verb, body = resolve.verb_of(step)
         if verb == "use":
             yield resolve.block_use(body)[0]
@@ -47,7 +47,9 @@ def _uses(steps: Sequence[StepSpec]) -> Iterator[str]:
 def _grown(steps: Sequence[StepSpec], sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     """Return how many steps a list makes, and how deep its blocks lie in each other."""
     used = [sizes.get(name, (0, 0)) for name in _uses(steps)]
-    return len(steps) - len(used) + sum(size for size, _ in used), max((depth for _, depth in used), default=0)
+    return sum(1 for _ in resolve.flat(steps)) - len(used) + sum(size for size, _ in used), max(
+        (depth for _, depth in used), default=0
+    )
 
 
 def _blocks(spec: Spec, source: Assembled, sizes: dict[str, tuple[int, int]]) -> Iterator[Diagnostic]:

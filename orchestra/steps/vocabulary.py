@@ -640,10 +640,16 @@ _ALL: tuple[Verb, ...] = (
     Verb(
         "page",
         "Continue on another page of the test: one that was just opened, which gets a name, or one with a name.",
-        {"as": "report"},
+        {"as": "report", "opens_with": [{"click": {"text": "Report"}}]},
         fields=(
             Field("name", NAME, "the page to return to; the first page is `main`", "main"),
-            Field("as", NAME, "the name of the tab or popup that an earlier step has opened", "report"),
+            Field("as", NAME, "the name of the tab or popup that was opened", "report"),
+            Field(
+                "opens_with",
+                {"$ref": "#/$defs/Steps"},
+                "the steps that open it, carried out before (default: earlier steps have opened it)",
+                [{"click": {"text": "Report"}}],
+            ),
             Field("within_seconds", SECONDS, "the time to wait for the page to open", 20, default=10.0),
         ),
         short="name",

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from orchestra.project import Project
+
 EXIT_REFUSED: Final = 2
 LOG: Final = ".orchestra/agent-hook.log"
 _MOST_LOG_BYTES = 1 << 20
@@ -70,7 +72,7 @@ def _stale(root: str, event: Mapping[str, Any]) -> str:
         return ""
     from orchestra.verbs.compiling import compile_specs  # noqa: PLC0415
 
-    done = compile_specs(project, check=True)
+    done = compile_specs(project, suite=_suite_of(project, name), check=True)
     if not done.code:
         return ""
     lines = "\n".join(done.lines[:20])
@@ -83,6 +85,14 @@ def _is_ours(root: Path, name: str) -> bool:
 
     paths = outputs.parse(nofollow.read(root / outputs.PATH))
     return any(path.endswith((f"/{name}.md", f"/{name}/SKILL.md")) for path in paths)
+
+
+def _suite_of(project: Project, command: str) -> str | None:
+    """Return the suite of a command, so that no other suite stops it; None if no plan has it under this name."""
+    from orchestra import nofollow  # noqa: PLC0415
+
+    plans = {suite: nofollow.read(project.root / project.plan_file(suite)) for suite in project.suites()}
+    return next((suite for suite, plan in plans.items() if f'"{command}"'.encode() in plan), None)
 
 
 def _unfinished(root: str, event: Mapping[str, Any]) -> str:

@@ -3,8 +3,31 @@ let matrix = null;
 
 const SHOWN = 12;
 
+const middle = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+// Seconds that the tests without a verdict take together, by earlier runs or else by those of this one; as many at a time as now.
+function left() {
+  const known = run.tasks.filter((task) => task.attempts).map((task) => task.seconds);
+  const usual = (task) => middle((task.past || []).map((point) => point[2]).filter((seconds) => seconds !== null)) ?? middle(known);
+  const open = run.tasks.filter((task) => task.verdict === "running" || task.verdict === "waiting").map(usual);
+  if (!open.length || open.includes(undefined)) return null;
+  return open.reduce((sum, seconds) => sum + seconds, 0) / Math.max(1, run.counts.running || 0);
+}
+
+function forecast() {
+  const seconds = run.state === "running" ? left() : null;
+  return seconds === null ? "" : `about ${duration(seconds)} left`;
+}
+
+function runningNow() {
+  const now = run.tasks.filter((task) => task.verdict === "running");
+  if (!now.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, "Running now"), h("ul", { class: "facts" }, now.slice(0, SHOWN).map((task) =>
+    h("li", {}, badge("running", "pulse"), " ", h("a", { href: address(task) }, `${task.task} ${titleOf(task.test)}`))), now.length > SHOWN && h("li", {}, `and ${now.length - SHOWN} more`)));
+}
+
 function hero() {
-  const facts = [run.counted, run.exit && `exit ${run.exit}`, run.seconds ? duration(run.seconds) : "", `run ${run.run}`,
+  const facts = [run.counted, forecast(), run.exit && `exit ${run.exit}`, run.seconds ? duration(run.seconds) : "", `run ${run.run}`,
     run.started ? `${run.started.slice(0, 19).replace("T", " ")} UTC` : "", ...(run.notes || [])];
   return h("section", { class: `hero ${run.state}` }, h("h1", {}, run.title), h("p", { class: "headline", role: "status" }, run.headline),
     h("ul", { class: "facts" }, facts.filter(Boolean).map((fact) => h("li", {}, fact))));
@@ -94,7 +117,7 @@ function tools() {
 
 function overview(main) {
   matrix = new Matrix();
-  const side = [failures(), next()].filter(Boolean);
+  const side = [runningNow(), failures(), next()].filter(Boolean);
   main.replaceChildren(...[hero(), side.length > 1 ? h("div", { class: "grid" }, side) : side[0],
     h("section", { class: "card" }, h("h2", {}, "Tests"), tools(), matrix.element), gates()].filter(Boolean));
   filter();

@@ -67,6 +67,7 @@ def test_the_page_follows_a_run_to_its_end(project, browser):
         page.wait_for_selector(READY)
         page.wait_for_selector("text=Running: 0 of 2 tests done")
         page.wait_for_selector("tr.item .badge.running")
+        assert page.inner_text("h2:text('Running now') + ul a") == "cli:a <b>first</b>"
         assert page.inner_text("tr.item .badge.waiting").endswith("waiting")
         page.fill("#filter", "sec")
         (project.root / "go").touch()

@@ -20,7 +20,9 @@ from orchestra.report.compare.comparison import compare
 from orchestra.report.compare.sides import Side
 from orchestra.report.compared_page import compared_page
 from orchestra.report.evidence_text import contents
-from orchestra.report.html import html
+from orchestra.report.html import html, shell
+from orchestra.report.page import page as page_of
+from orchestra.report.page_data import Progress
 from orchestra.report.rows import Report
 from tests.support import runs as samples
 from tests.support.hostile import NASTY
@@ -291,6 +293,23 @@ def test_a_script_that_comes_into_the_page_does_not_run(browser, everything, tmp
     assert refused == ["TypeError", "TypeError"]
     assert page.evaluate("window.hacked") is None
     page.close()
+
+
+def test_a_run_under_way_has_a_forecast_by_earlier_runs(watched, everything, tmp_path):
+    rows = [row for row in everything.rows if row.task == "cli:B001"]
+    progress = Progress({"cli:B001"}, ())
+    data = page_of(replace(everything, rows=tuple(rows)), FOLDER, progress=progress)
+    page = watched.open(shell(data), tmp_path)
+    assert "about 2.0 s left" in page.inner_text(".hero")  # the median of 24 runs
+    data = page_of(replace(everything, rows=tuple(rows), earlier=()), FOLDER, progress=progress)
+    page.goto("about:blank")
+    assert "left" not in watched.open(
+        shell(msgspec.structs.replace(data, tasks=_without_time(data.tasks))), tmp_path
+    ).inner_text(".hero")
+
+
+def _without_time(tasks):
+    return tuple(msgspec.structs.replace(task, attempts=0, tries=()) for task in tasks)
 
 
 def test_filters_are_links_and_the_table_follows_them(watched, everything, tmp_path):

@@ -54,6 +54,8 @@ def stop(project: SuiteProject, words: str, **more: object) -> dict:
 def test_a_stale_command_is_not_started(compiled):
     event = {"hook_event_name": "UserPromptExpansion", "command_name": "test_s"}
     assert fire(compiled, event) == (0, "")
+    compiled.write("orchestra: 1\nsuite: other\n", "specs/other.yaml")
+    assert fire(compiled, event) == (0, ""), "a broken spec of another suite"
     compiled.write(SPEC.replace("0.1", "0.2"))
     code, reason = fire(compiled, event)
     assert (code, "/test_s was not started" in reason, "hint: `orchestra compile`" in reason) == (2, True, True), reason

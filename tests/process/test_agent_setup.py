@@ -84,3 +84,11 @@ def test_a_launcher_is_in_every_line_of_a_command_and_in_its_permissions(project
     begun = project.run("run", "--detach")
     assert begun.out.count(".venv/bin/orchestra ") == 2
     assert project.run("wait").code == 0
+
+
+def test_a_broken_spec_of_another_suite_stops_no_command(commands):
+    text = (commands.root / ".claude/commands/test_s.md").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("orchestra compile"))
+    commands.write("orchestra: 1\nsuite: other\n", "specs/other.yaml")
+    assert commands.run("compile", "--check").code == 2
+    assert commands.run(*line.split()[1:]).code == 0

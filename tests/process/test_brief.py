@@ -20,21 +20,33 @@ def suite(tests: int, failing: set[int]) -> str:
     return f"{HEAD.replace('driver: command', 'driver: command, command: test_s')}tests:\n{''.join(rows)}"
 
 
+def blocks_of(text: str) -> list[str]:
+    """The lines that a command shows to be typed."""
+    return [
+        line for block in re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for line in block.splitlines()
+    ]
+
+
 def as_agent(project: SuiteProject, *words: str) -> Ended:
     return project.process(*words, CLAUDECODE="1")
 
 
 @pytest.mark.parametrize("tests, failing, most", [(16, set(), 3000), (16, {3, 9}, 6000), (700, {3, 699}, 8000)])
 def test_the_output_of_a_whole_journey_is_small(project, tests, failing, most):
-    """The calls that a slash command names, in its order; then what an agent needs of the failures is there."""
+    """The lines of a slash command, in its order: a line more in its text is a call more."""
     project.write(suite(tests, failing)).compile()
-    calls = [as_agent(project, "compile", "--check"), as_agent(project, "run", "--detach", "--force")]
+    text = (project.root / ".claude/commands/test_s.md").read_text()
+    check, start, wait, *read = blocks_of(text)
+    calls = [as_agent(project, *check.split()[1:]), as_agent(project, *start.split()[1:])]
     assert [one.code for one in calls] == [0, 0], calls
-    calls.append(as_agent(project, "wait", "--seconds", "3600"))  # a loaded machine needs no more calls
-    assert calls[-1].code == bool(failing)
-    calls += [as_agent(project, "show", "--failed")] if failing else []
-    printed = "".join(one.out + one.err for one in calls)
+    [run] = re.findall(r"^run +(\S+)", calls[-1].out, re.MULTILINE)
+    wait = wait.replace("--seconds 100", "--seconds 3600")  # a loaded machine needs no more calls
+    rest = [line.replace("ID", f"T{number:03}") for line in read for number in (failing if " ID" in line else (0,))]
+    following = [wait, *(rest if failing else [])]
+    calls += [as_agent(project, *line.replace("RUN", run).split()[1:]) for line in following]
+    assert calls[2].code == bool(failing)
     assert len(calls) <= (7 if failing else 5)
+    printed = "".join(one.out + one.err for one in calls)
     assert len(printed.encode()) <= most, printed
     assert f"{tests - len(failing)} passed" in printed
     for number in failing:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestra.compiler.lower.steps import lower_step
+from orchestra.compiler.lower.steps import lower_steps
 from orchestra.plan import Method, Test
 from orchestra.runtime.attempt import Request
 from orchestra.runtime.browsers.finder import Browser
@@ -15,11 +15,7 @@ from orchestra.steps.vocabulary import Step
 
 def steps(said: Sequence[Any], section: str = "steps") -> tuple[Step, ...]:
     """Steps as they stand in YAML: `{goto: /}`, or a bare verb."""
-    found = []
-    for index, one in enumerate(said):
-        verb, body = (one, {}) if isinstance(one, str) else next(iter(one.items()))
-        found.append(lower_step(verb, body, (f"/tests/T1/{section}/{index}",), {}))
-    return tuple(found)
+    return lower_steps({}, list(said), f"/tests/T1/{section}", {})
 
 
 def request(

@@ -37,13 +37,26 @@ def block_use(body: Any) -> tuple[str, dict[str, Any]]:
     return name, body[name] or {}
 
 
+def opening_steps(verb: str, body: Any) -> Sequence[StepSpec]:
+    """Return the steps inside a `page` step, which open the page."""
+    inner: Sequence[StepSpec] = body.get("opens_with", ()) if verb == "page" and isinstance(body, dict) else ()
+    return inner
+
+
+def flat(steps: Iterable[StepSpec]) -> Iterator[StepSpec]:
+    """Yield each step of a list, after the steps inside it."""
+    for step in steps:
+        yield from flat(opening_steps(*verb_of(step)))
+        yield step
+
+
 def all_steps(spec: Spec, steps: Iterable[StepSpec]) -> Iterator[tuple[str, Any]]:
     """Yield each step, as verb and body, with the steps of used blocks: each block once, where it is used first.
 
     So the walk is as long as what is written, however often blocks use each other.
     """
     seen: set[str] = set()
-    waiting = [iter(steps)]
+    waiting = [flat(steps)]
     while waiting:
         for step in waiting[-1]:
             verb, body = verb_of(step)
@@ -53,7 +66,7 @@ def all_steps(spec: Spec, steps: Iterable[StepSpec]) -> Iterator[tuple[str, Any]
             name, _ = block_use(body)
             if name not in seen:
                 seen.add(name)
-                waiting.append(iter(spec.get("blocks", {}).get(name, {}).get("steps", [])))
+                waiting.append(flat(spec.get("blocks", {}).get(name, {}).get("steps", [])))
                 break
         else:
             waiting.pop()

@@ -122,6 +122,10 @@ def lower_steps(
     for index, step in enumerate(steps):
         at = (*via, f"{pointer}/{index}")
         verb, body = resolve.verb_of(step)
+        opening = resolve.opening_steps(verb, body)
+        if opening:
+            lowered += lower_steps(spec, opening, f"{pointer}/{index}/page/opens_with", known, via)
+            body = {key: value for key, value in body.items() if key != "opens_with"}
         if verb == "use":
             name, given = resolve.block_use(body)
             inner = {**outer(known), **{param: fill(value, known) for param, value in given.items()}}

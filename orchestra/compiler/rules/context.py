@@ -247,7 +247,9 @@ def _walk_steps(
             by_verb[verb].append((section, number, body))
             if body.__class__ is dict:
                 for key, item in body.items():
-                    if item.__class__ is str:
+                    if key == "opens_with" and verb == "page":
+                        _walk_steps(item, (*section, number, verb, key), by_verb, texts)
+                    elif item.__class__ is str:
                         if "${" in item:
                             texts.append(Text((*section, number, verb, key), item, section))
                     elif item.__class__ is dict or item.__class__ is list:

@@ -82,7 +82,8 @@ class _Casting:
         for section, steps in sections:
             for index, step in enumerate(steps):
                 verb, body = resolve.verb_of(step)
-                inner = [verb] if verb != "use" else self._verbs_of(resolve.block_use(body)[0])
+                opening = [resolve.verb_of(one)[0] for one in resolve.flat(resolve.opening_steps(verb, body))]
+                inner = [verb, *opening] if verb != "use" else self._verbs_of(resolve.block_use(body)[0])
                 lacking = (one for one in inner if VERBS[one].browser and (driver is None or driver.lacks(one)))
                 if (found := next(lacking, None)) is not None:
                     return (*section, index), verb if driver is None or driver.verbs is None else found

@@ -23,8 +23,16 @@ def _reads(context: Context) -> dict[Path, list[Text]]:
     for text in context.texts:
         if "${saved." in text.value and text.path[0] in ("tests", "groups", "blocks"):
             of_step = text.path[2] in ("before", "steps", "finally")
-            found.setdefault(text.path[:4] if of_step else text.path[:3], []).append(text)
+            found.setdefault(_step_path(text.path) if of_step else text.path[:3], []).append(text)
     return found
+
+
+def _step_path(path: Path) -> Path:
+    """Return the path of the innermost step that holds a text."""
+    length = 4
+    while path[length : length + 2] == ("page", "opens_with"):
+        length += 3
+    return path[:length]
 
 
 def _saves(verb: str, body: Any) -> Iterator[str]:
@@ -52,8 +60,10 @@ def _walk(
 ) -> Iterator[Problem]:
     """Yield the reads of a list of steps that come too early; `have` takes in what the steps save."""
     for index, step in enumerate(steps):
-        yield from _unsaved(context, reads.get((*section, index), ()), have)
         verb, body = resolve.verb_of(step)
+        opening = resolve.opening_steps(verb, body)
+        yield from _walk(context, reads, opening, (*section, index, "page", "opens_with"), have, inside)
+        yield from _unsaved(context, reads.get((*section, index), ()), have)
         if verb == "use":
             name, _ = resolve.block_use(body)
             block = context.spec.get("blocks", {}).get(name, {})

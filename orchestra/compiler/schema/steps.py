@@ -164,6 +164,7 @@ def _carries(verb: Verb) -> Schema:
         more.update(_target_rules(verb))
     if verb.name == "page":
         more.update(_one_of(("name", "as")))
+        more["dependentRequired"] = {"opens_with": ["as"]}
     if verb.name == "scroll":
         more["anyOf"] = [{"required": [key]} for key in ("to", *KINDS)]
     if verb.name == "http":
