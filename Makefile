@@ -21,7 +21,8 @@ LAST := .orchestra/market/runs/last
 START := $(shell date +%s)
 TOOK = $$(($$(date +%s) - $(START))) s
 
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+# Each process takes one part of the tests, and then from those of the others: a module and what it shares stay in one.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 COVERAGE = echo "test: $$($(BIN)/coverage report --format=total) % of all, then the pure parts:"; \
 	$(BIN)/coverage report --include='$(subst $(space),$(comma),$(addprefix orchestra/,$(COVERED)))' --fail-under=100
 

@@ -347,18 +347,18 @@ def _at(event: Mapping[str, object]) -> float:
     return datetime.fromisoformat(str(event["time"])).timestamp()
 
 
-def _end(run: Run, faults: list[str]) -> float:
+def _end(run: Run, faults: list[str], patience: float) -> float:
     """Wait for the end of a run and return the time. A left-over process is a fault, and ended here."""
     begun = time.monotonic()
     try:
-        run.process.wait(GONE_SECONDS)
+        run.process.wait(GONE_SECONDS * patience)
     except subprocess.TimeoutExpired:
-        faults.append(f"the run was still there {GONE_SECONDS:g} s later")
+        faults.append(f"the run was still there {GONE_SECONDS * patience:g} s later")
         run.process.kill()
         run.process.wait()
     gone = time.monotonic() - begun
     marks = [str(event["body"]["run"]) for event in events(run.folder) if event["type"] == "run_started"]  # type: ignore[index]
-    end = time.monotonic() + HEARD_SECONDS
+    end = time.monotonic() + HEARD_SECONDS * patience
     while left := [one for mark in marks for one in carriers(mark)]:
         if time.monotonic() > end:
             faults.append(f"{len(left)} processes were left")
@@ -376,7 +376,7 @@ def told_to_end(hang: Hang, folder: Path, patience: float) -> Endured:
     faults: list[str] = []
     asked = time.time()
     run.process.send_signal(signal.SIGTERM)
-    gone = _end(run, faults)
+    gone = _end(run, faults, patience)
     heard = next((_at(event) - asked for event in events(folder) if event["type"] == "interrupted"), None)
     if heard is None and run.process.returncode != -signal.SIGTERM:
         faults.append("it was not heard")
@@ -392,7 +392,7 @@ def at_its_limit(hang: Hang, folder: Path, patience: float) -> Endured:
     project(hang, folder, LIMIT_SECONDS)
     run = start(hang, folder)
     faults: list[str] = []
-    gone = _end(run, faults)
+    gone = _end(run, faults, patience)
     taken = events(folder)
     at = {
         event["type"]: _at(event)

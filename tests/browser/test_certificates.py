@@ -14,7 +14,7 @@ SPEC = """
 orchestra: 1
 suite: s
 methods: {cli: {driver: playwright, workers: 1}, mcp: {driver: mcp, session: {single: true, reset: storage}}}
-defaults: {timeout_seconds: 60}
+defaults: {timeout_seconds: 60, retries: {max: 0}}
 health:
   own: {service: {run: [python, server.py, "${port}", own.pem], port_range: 18600-18690}}
   site: {needs: [own], url: "https://127.0.0.1:${own.port}", required: false, retries: {max: 0}, ready: {http: {path: /page.html}}}

@@ -707,6 +707,17 @@ def test_each_test_has_a_context_of_its_own(run):
 
 
 @browser
+def test_projects_without_authorities_of_their_own_share_a_browser(tmp_path, warm, chromium, started):
+    """Their roots are no reason to start another one."""
+    browsers = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        passed(carry_out(request(tmp_path / name, [{"goto": "data:text/html,x"}], browser=chromium), *warm))
+        browsers.append(started.browser_process().pid)
+    assert browsers[0] == browsers[1]
+
+
+@browser
 def test_the_clipboard_is_allowed(run):
     passed(
         run(

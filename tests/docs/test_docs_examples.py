@@ -37,6 +37,7 @@ from orchestra import errors
 from orchestra.compiler.build import build
 from orchestra.ledger.event import VERDICTS
 from orchestra.project import find
+from tests.support import forks
 from tests.support.paths import ROOT
 from tests.support.project import SuiteProject, call, environment, needs_process
 
@@ -227,6 +228,9 @@ def perform(command: str, root: Path) -> tuple[int, str]:
     if words[0] == "orchestra" and not needs_process(words):
         told = call(words[1:], root, env, together=True)
         return told.code, told.out
+    if words[0] in {"orchestra", "doit"} and forks.suits(env):
+        code, printed, _ = forks.run(words, root, env, together=True)
+        return code, printed.decode()
     done = subprocess.run(
         words,
         cwd=root,

@@ -37,7 +37,7 @@ def test_a_generated_test_has_the_size_that_the_figures_speak_of():
 
 
 def test_compile_prints_its_tables():
-    text = compiling.run(tests=3, few=2, rounds=1)
+    text = compiling.run(tests=3, few=2, rounds=0, slow_rounds=0)
     names = [row[0] for row in rows(text, "Compile: ratios")[2:]]
     assert [re.sub(r"[0-9]+ tests", "N tests", name) for name in names] == [
         "compile N tests, x floor",
@@ -54,7 +54,7 @@ def test_the_slash_commands_of_this_repository_are_short():
 
 
 def test_startup_prints_its_tables():
-    text = startup.run(tests=2, rounds=1)
+    text = startup.run(tests=2, rounds=0)
     assert [row[0] for row in rows(text, "Start-up")[2:]] == [
         "python -c pass",
         "orchestra --help",
@@ -64,7 +64,7 @@ def test_startup_prints_its_tables():
 
 
 def test_tests_that_do_nothing_print_their_tables():
-    text = runtime.no_op(tests=3, rounds=1)
+    text = runtime.no_op(tests=3, rounds=0)
     assert [row[0] for row in rows(text, "Tests that do nothing: overhead")[2:]] == [
         "overhead a test, ms",
         "peak memory, x plain doit",
@@ -86,7 +86,7 @@ def test_a_test_that_does_nothing_is_recorded_as_every_other(tmp_path):
 
 @pytest.mark.skipif(shutil.which("ninja", path=str(measure.SCRIPTS)) is None, reason="ninja has no wheel here")
 def test_process_tests_print_their_tables():
-    text = runtime.processes(tests=3, rounds=1)
+    text = runtime.processes(tests=3, rounds=0)
     assert [row[0] for row in rows(text, "3 tests that run `true`")[2:]] == [
         "ninja -j2",
         "a loop of Popen, two at a time",
@@ -133,6 +133,9 @@ def test_commands_take_turns_and_the_first_round_does_not_count(tmp_path):
     taken = alternate(cases, 2)
     assert order == ["a", "b"] * 3
     assert list(taken) == ["a", "b"]
+    order.clear()
+    assert list(alternate(cases, 0)) == ["a", "b"]
+    assert order == ["a", "b"]
 
 
 def test_the_environment_starts_python_as_a_user_does(monkeypatch):
@@ -175,7 +178,7 @@ def test_a_figure_may_be_judged_by_cpu_time():
 @pytest.mark.browser
 @pytest.mark.parametrize("pages", [0, pytest.param(1, marks=pytest.mark.nightly)])
 def test_what_masking_costs(chromium, pages):
-    text = secrets.run(programs=2, logs=1, pages=pages, rounds=1)
+    text = secrets.run(programs=2, logs=1, pages=pages, rounds=0)
     figures = rows(text, "Masking: a run with ten secrets")[2:]
     limits = {
         "2 programs that print 20 KB, x without": "<= 1.03",
@@ -187,7 +190,7 @@ def test_what_masking_costs(chromium, pages):
 
 
 def test_patterns_that_backtrack_are_measured_against_one_that_does_not():
-    text = patterns.run(rounds=1, patterns={"(a+)+$": "a" * 60 + "!"})
+    text = patterns.run(rounds=0, patterns={"(a+)+$": "a" * 60 + "!"})
     assert [row[0] for row in rows(text, "Patterns that backtrack")[2:]] == [
         "(a+)+$ over the control, x the limit of a search"
     ]
@@ -259,7 +262,7 @@ def test_no_fault_leaves_a_process_hangs_or_blames_the_product(chromium, part):
 
 
 def test_ledger_prints_its_tables():
-    text = ledger.run(appended=3, folded=30, tests=6, flipped=20, kills=1, cuts=1, rounds=1)
+    text = ledger.run(appended=3, folded=30, tests=6, flipped=20, kills=1, cuts=1, rounds=0)
     assert [row[0] for row in rows(text, "Ledger: ratios")[2:]] == [
         "append + fsync a verdict, x rate of bare write + fsync",
         "read, verify and fold 30 events, x json.loads",

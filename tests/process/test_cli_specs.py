@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from orchestra import cli
+from tests.support import forks
 from tests.support.golden import check
 from tests.support.limits import bound_by_modes, limited
 from tests.support.paths import DATA, ROOT
@@ -84,10 +85,14 @@ def orchestra(root):
     def run(*arguments, cwd=None, env=None, **options):
         if not options and not needs_process(arguments) and "PYTHONPATH" not in (env or {}):
             return Ran(call(arguments, cwd or root, environment(**(env or {}))), root)
+        whole = environment(**(env or {}))
+        if not options and forks.suits(whole):
+            code, out, err = forks.run(["orchestra", *arguments], cwd or root, whole)
+            return Ran(Ended(code, out.decode(), err.decode()), root)
         done = subprocess.run(
             [sys.executable, "-m", "orchestra", *arguments],
             cwd=cwd or root,
-            env=environment(**(env or {})),
+            env=whole,
             capture_output=True,
             stdin=subprocess.DEVNULL,
             check=False,

@@ -202,8 +202,10 @@ def test_one_that_never_gets_ready_says_the_bound_and_what_was_seen(ground):
     ],
 )
 def test_a_wrong_answer_is_told_and_a_right_one_accepted_later(ground, mode, said):
-    probe = Probe("http", {"path": "/", "json": {"status": "ok"}}, 0.2 if mode in {"hang", "trickle"} else 60.0)
-    good = ground.service("good", ready=Ready(probe, 100.0))
+    args = {"path": "/", "json": {"status": "ok"}}
+    short, patient = (0.2, 5.0) if mode in {"hang", "trickle"} else (60.0, 60.0)
+    probe = Probe("http", args, short)
+    good = ground.service("good", ready=Ready(Probe("http", args, patient), 100.0))
     ground.mode("good", mode)
     port = free_range(1)[0]
     ground.stranger(port)

@@ -66,8 +66,9 @@ def open_to_others(home: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("mask", [0o000, *(pytest.param(mask, marks=pytest.mark.nightly) for mask in (0o022, 0o077))])
 def test_what_a_run_writes_is_its_users_alone(project, mask):
+    """The umask that forbids nothing is the hardest; the usual ones are tried each night."""
     (project.root / "write.py").write_text(WRITE)
     with umask(mask):
         project.write(SPEC).compile()

@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from orchestra.errors import MachineError
+from orchestra.runtime.processes import mark as marks
 from orchestra.runtime.processes.commands import Commands, Finished, Job
-from orchestra.runtime.processes.mark import TREE, carries, marked
+from orchestra.runtime.processes.mark import TREE, carries, marked, marks_of
 from orchestra.runtime.processes.orphan import adopt, become_subreaper, reap_strays, strays
 from orchestra.runtime.processes.process import Ended, Process, end_tree, spawn, tree
 from orchestra.runtime.processes.reaper import Reaper
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.skipif(
 GENEROUS_SECONDS = 60.0
 MARK = f"test-{os.getpid()}-{time.monotonic_ns()}"
 """Of this process of tests alone: others may run beside it, and a mark is enough to be ended."""
+OTHERS = 12345
+"""The number of a user who is not there."""
 DAEMON = """
 import os, sys, time
 if os.fork(): os._exit(0)
@@ -149,10 +152,35 @@ def test_marks_nest_even_in_a_clean_environment(monkeypatch):
     assert marked({"A": "b"}, "inner") == {"A": "b", TREE: "inner"}
 
 
-@pytest.mark.parametrize("mark", ["", "two words", "tab\t", " lead"])
-def test_a_mark_is_one_word(mark):
+@pytest.fixture
+def pauses(monkeypatch):
+    """The pauses in which marks are asked for again; they are not made."""
+    made = []
+    monkeypatch.setattr(marks.time, "sleep", made.append)
+    return made
+
+
+def test_the_marks_of_a_reaper_are_asked_for_once(pauses):
+    reaper = Reaper.start(MARK)
+    until(lambda: marks._marks(reaper.pid) is not None, "the reaper, which is being started")
+    assert (marks_of([reaper.pid]), pauses) == ({reaper.pid: ""}, [])
+    reaper.close()
+
+
+def test_the_marks_of_a_process_of_another_user_are_asked_for_once(pauses, monkeypatch):
+    blank = subprocess.Popen(["sleep", "1000"], env={})
+    assert (marks_of([blank.pid]), pauses) == ({}, [0.005, 0.01, 0.02])
+    pauses.clear()
+    monkeypatch.setattr(marks.os, "geteuid", lambda: OTHERS)
+    assert (marks_of([blank.pid]), pauses) == ({}, [])
+    blank.kill()
+    blank.wait()
+
+
+@pytest.mark.parametrize("word", ["", "two words", "tab\t", " lead"])
+def test_a_mark_is_one_word(word):
     with pytest.raises(ValueError, match="a mark is one word"):
-        marked({}, mark)
+        marked({}, word)
 
 
 # ------------------------------------------------------------------------------------------------------------- spawn
@@ -553,6 +581,7 @@ def test_orphans_that_ended_leave_no_zombies(runner):
 RUN = """
 import itertools, os, sys
 from pathlib import Path
+from orchestra.runtime.processes import mark as marks
 from orchestra.runtime.processes.commands import Commands, Job
 from orchestra.runtime.processes.reaper import Reaper
 mark, folder = sys.argv[1], Path(sys.argv[2])

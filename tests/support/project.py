@@ -17,6 +17,7 @@ from unittest import mock
 
 from orchestra import cli
 from orchestra.gates.standard import STANDARD
+from tests.support import forks
 
 HEAD = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 2}}\n"
 
@@ -113,7 +114,7 @@ class SuiteProject:
 
     def process(self, *words: str, **env: str) -> Ended:
         """Run `orchestra …` to its end, in a process of its own."""
-        return self._run([sys.executable, "-m", "orchestra", *words], env)
+        return self._fork(["orchestra", *words], env)
 
     def shortened(self, limits: Mapping[str, float], *words: str, **env: str) -> Ended:
         """Run `orchestra …` in a process of its own whose limits are shorter, so that a test need not wait them out.
@@ -127,7 +128,7 @@ class SuiteProject:
 
     def doit(self, *words: str, **env: str) -> Ended:
         """`doit …`, to its end."""
-        return self._run([sys.executable, "-m", "doit", *words], env)
+        return self._fork(["doit", *words], env)
 
     def git(self, *words: str) -> str:
         """`git …` at the root, by a user without a configuration; what it prints."""
@@ -146,6 +147,14 @@ class SuiteProject:
             text=True,
             start_new_session=True,
         )
+
+    def _fork(self, words: list[str], env: dict[str, str]) -> Ended:
+        """`python -m …` to its end: a fork of what is imported already, or a new process where that is not the same."""
+        whole = environment(**env)
+        if not forks.suits(whole):
+            return self._run([sys.executable, "-m", *words], env)
+        code, *streams = forks.run(words, self.root, whole)
+        return Ended(code, *(io.TextIOWrapper(io.BytesIO(text), encoding="utf-8").read() for text in streams))
 
     def _run(self, argv: list[str], env: dict[str, str]) -> Ended:
         done = subprocess.run(

@@ -58,17 +58,23 @@ def marks_of(pids: Iterable[int]) -> dict[int, str]:
     for pause in _BLANK_SECONDS:
         read = {pid: marks for pid in blank if (marks := _marks(pid)) is not None}
         found |= read
-        blank = {pid for pid in blank - set(read) if _runs(pid)}
+        blank = {pid for pid in blank - set(read) if _may_be_read(pid)}
         if not blank:
             break
         time.sleep(pause)
     return found
 
 
-def _runs(pid: int) -> bool:
-    """Return True if there is a process of this number that is neither a zombie nor a thread of the kernel."""
+def _may_be_read(pid: int) -> bool:
+    """Return True if the marks of a process may be readable in a moment.
+
+    They never are of a zombie, of a thread of the kernel, and, but for root, of a process of another user.
+    """
+    user = os.geteuid()
     try:
         process = psutil.Process(pid)
+        if user and process.uids().effective != user:
+            return False
         return process.status() != psutil.STATUS_ZOMBIE and _KTHREADD not in {pid, process.ppid()}
     except psutil.Error:
         return False

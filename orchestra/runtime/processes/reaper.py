@@ -73,7 +73,9 @@ class Reaper:
             self.pid = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-I", "-S", __file__, self.mark, str(os.getsid(0))],
-                {},  # without the marks of the run, so that ending processes by the mark does not end the reaper first
+                # Without the marks of the run, so that ending processes by the mark does not end the reaper first, and
+                # not blank, so that its marks are not asked for again.
+                {_VARIABLE: ""},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, reading, 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),

@@ -67,7 +67,10 @@ def driver(environment: Mapping[str, str]) -> PlaywrightDriver:
 
 
 class Wanted(NamedTuple):
-    """The properties by which a browser suits a test: which, whether it is shown, and the authorities that it trusts."""
+    """The properties by which a browser suits a test: which, whether it is shown, and the authorities that it trusts.
+
+    The root of the project is that of the file of the authorities, and empty without one.
+    """
 
     browser: Browser
     headed: bool
@@ -98,7 +101,8 @@ class PlaywrightDriver:
             raise unfit(
                 f"no {request.test.browser} on this machine", hint="`orchestra doctor` has a hint to install one"
             )
-        wanted = Wanted(request.browser, request.headed, request.tls.ca_file, request.root)
+        root = request.root if request.tls.ca_file else ""
+        wanted = Wanted(request.browser, request.headed, request.tls.ca_file, root)
         mask = Masks(request.secrets, self._environment).text
         if self._launched == wanted and self._browser is not None and self._browser.is_connected():
             # The event of a browser that died unattended comes with the first call.
