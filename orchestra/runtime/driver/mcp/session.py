@@ -160,6 +160,8 @@ class McpSession:
         try:
             self._tidy()
             self._reset(reset)
+            if self.browser.others():  # the last step of the test before had opened one that came late
+                self._close_others()
         except (Error, TimeoutError) as error:
             living = self.browser.connected()
             reason = f"the browser could not be cleaned: {_first(str(error))}" if living else _DIED
@@ -217,12 +219,15 @@ class McpSession:
         elif not self._run(browser.answers()):
             self._renew("the page did not answer")
         if browser.others():
-            count = len(browser.others())
-            self._run(browser.close_others())
-            self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
-            self._stop_server()
+            self._close_others()
         if self.dirty:
             self._stop_server()
+
+    def _close_others(self) -> None:
+        count = len(self.browser.others())
+        self._run(self.browser.close_others())
+        self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
+        self._stop_server()
 
     def _renew(self, reason: str) -> None:
         self._stop_server()
