@@ -72,7 +72,7 @@ def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
 
 def _numbers_in(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
     """Yield every number of a value: the value itself, the entries of a mapping, the items of a list."""
-    if "anyOf" in schema:
+    if "anyOf" in schema and "type" not in schema:
         wanted = "object" if isinstance(value, dict) else "string"
         schema = next((branch for branch in schema["anyOf"] if branch["type"] == wanted), {})
     kinds = schema.get("type", ())
@@ -126,9 +126,14 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
     return Diagnostic(
         source.place((*_path(step.at[-1]), step.verb, *path)),
         RULE,
-        f'"{path[-1]}" becomes {actual}{used}; it must be {wanted}',
+        f'"{_name(path)}" becomes {actual}{used}; it must be {wanted}',
         "write a number, or a variable or parameter with a number",
     )
+
+
+def _name(path: Path) -> str:
+    """Return the last key of a path, with the position in its list."""
+    return str(path[-1]) if isinstance(path[-1], str) else f"{path[-2]}[{path[-1]}]"
 
 
 def _path(pointer: str) -> Path:
