@@ -378,7 +378,7 @@ def test_the_probes_of_the_table_are_probes(tmp_path):
     for probe in probes:
         ready = probe.replace("…", "ready")
         row = f'service: {{run: [serve, "${{port}}"], port_range: 8100-8101}}, ready: {{{ready}}}'
-        assert complaints(framed(f"health: {{row: {{{row}}}}}"), tmp_path) == [], probe
+        assert complaints(framed(f"health: {{probed: {{{row}}}}}"), tmp_path) == [], probe
 
 
 # -------------------------------------------------------------------------------------------------------------- toml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,11 @@ import pytest
 
 from tests.support import forks
 from tests.support.project import HEAD, environment, py
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or "COVERAGE_PROCESS_START" in os.environ,
+    reason="nothing is forked here, and where each process is measured",
+)
 
 SPEC = f"{HEAD}tests:\n  good: {py('print(1)')}\n"
 

@@ -114,7 +114,13 @@ def test_columns_stay_where_they_are():
     assert unbroken("  a\tb\r\nc\x0b") == "  a\tb c␋"
 
 
+WRITERS = {
+    "group.py": "the one place",
+    "hook.py": "without click, which it must not wait for; it calls `printed` itself",
+}
+
+
 def test_no_verb_writes_past_the_one_place():
     for file in (ROOT / "orchestra/verbs").glob("*.py"):
         written = re.findall(r"click\.s?echo\(|\bprint\(|\.std(?:out|err)\.write\(", file.read_text())
-        assert not written or file.name == "group.py", f"{file.name}: {written[0]} instead of `say` or `warn`"
+        assert not written or file.name in WRITERS, f"{file.name}: {written[0]} instead of `say` or `warn`"

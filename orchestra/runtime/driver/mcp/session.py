@@ -11,7 +11,7 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import msgspec
 import psutil
 from playwright._impl._driver import compute_driver_executable
-from playwright.async_api import Error
+from playwright.async_api import Error, ViewportSize
 
 from orchestra.errors import UsageError
 from orchestra.ledger.event import SessionChanged
@@ -73,6 +73,9 @@ def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
         folder: where it keeps files of its own.
     """
     return (*server_program(), f"--endpoint={endpoint}", *ATTACHED, f"--output-dir={folder}")
+
+
+_FILM_SIZE: ViewportSize = {"width": VIEWPORT[0], "height": VIEWPORT[1]}
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -344,8 +347,7 @@ class McpSession:
 
     def film(self, file: Path) -> None:
         """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""
-        width, height = VIEWPORT
-        self._run(self.browser.page.screencast.start(path=file, size={"width": width, "height": height}))
+        self._run(self.browser.page.screencast.start(path=file, size=_FILM_SIZE))
 
     def film_end(self) -> None:
         """End the video. Raises as `film`."""
@@ -370,8 +372,7 @@ class McpSession:
             server_argv(self.browser.endpoint, Path(self._scratch.name)), self._root, environment, log, self.masks
         )
         self._folder.mkdir(parents=True, exist_ok=True)
-        server = Server(self._loop, start, patience_seconds=self._patience)
-        self._server = server
+        self._server = server = Server(self._loop, start, patience_seconds=self._patience)
         with suppress(CallOverError):  # reported by the next call, if it is more than slow
             server.call("browser_run_code_unsafe", {"code": OWN_PAUSE}, PREPARE_SECONDS)
             tab = self.browser.tab()
@@ -430,14 +431,18 @@ class McpSession:
         with suppress(Exception):  # what does not end by itself is ended below
             self._run(self.browser.stop(), TIDY_SECONDS)
         self._loop.close()
-        for process in started:
-            with suppress(psutil.Error):
-                process.kill()
+        _kill(started)
         if self._scratch is not None:
             self._scratch.cleanup()
 
     def _run(self, work: Coroutine[Any, Any, _T], seconds: float = TIDY_SECONDS) -> _T:
         return self._loop.run(work, seconds)
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
 
 
 def _first(message: str) -> str:
