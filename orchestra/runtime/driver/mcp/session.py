@@ -163,8 +163,7 @@ class McpSession:
         try:
             self._tidy()
             self._reset(reset)
-            if self.browser.others():  # the last step of the test before had opened one that came late
-                self._close_others()
+            self._close_others()  # the last step of the test before may have opened one that came late
         except (Error, TimeoutError) as error:
             living = self.browser.connected()
             reason = f"the browser could not be cleaned: {_first(str(error))}" if living else _DIED
@@ -221,16 +220,15 @@ class McpSession:
             self._renew("the page was closed")
         elif not self._run(browser.answers()):
             self._renew("the page did not answer")
-        if browser.others():
-            self._close_others()
+        self._close_others()
         if self.dirty:
             self._stop_server()
 
     def _close_others(self) -> None:
-        count = len(self.browser.others())
-        self._run(self.browser.close_others())
-        self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
-        self._stop_server()
+        if count := len(self.browser.others()):
+            self._run(self.browser.close_others())
+            self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
+            self._stop_server()
 
     def _renew(self, reason: str) -> None:
         self._stop_server()
@@ -309,8 +307,7 @@ class McpSession:
 
     def fit(self) -> bool:
         """Return True if there is a page that can be looked at."""
-        browser = self.browser
-        return browser.connected() and not browser.watch.crashed and not browser.watch.closed
+        return self.browser.connected() and self.browser.watch.usable
 
     def restart(self) -> None:
         """Start a new server on the same page.
@@ -413,8 +410,7 @@ class McpSession:
 
     def _shown(self, request: Request) -> dict[str, str]:
         """Return address, title and storage of the page; nothing of one that does not answer."""
-        watch = self.browser.watch
-        if self.dirty or watch.crashed or watch.closed or watch.dialog is not None:
+        if self.dirty or not self.browser.watch.usable or self.browser.watch.dialog is not None:
             return {}
         shown = {"url": self.browser.page.url}
         with suppress(Error, TimeoutError):

@@ -96,6 +96,11 @@ class PageWatch(Watch):
         self._guard = Guard(job, Path(self.folder.name))
         return self._guard
 
+    @property
+    def usable(self) -> bool:
+        """Return True if the page has neither crashed nor been closed."""
+        return not (self.crashed or self.closed)
+
     def _counts_for(self, frame: Frame) -> bool:
         return frame.page is self.page
 
