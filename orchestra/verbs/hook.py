@@ -3,7 +3,8 @@
 - `UserPromptExpansion`: a slash command of ours that differs from its spec is not carried out.
 - `Stop`: an agent is held, once, while a run that it started goes on, or the result of it was not read, or a gate of it
   failed and its last words do not name the gate.
-- `PostToolUse` of a to-do tool: an entry that names a test is completed only with a verdict.
+- `PostToolUse` of a to-do tool, and `TaskCompleted`: an entry that names a test is completed only with a verdict. The
+  call of TaskUpdate has only the id of its entry; `TaskCompleted`, which comes before it takes effect, has the text.
 
 A fault of the hook itself must not stop an agent: then it ends with 0, and the reason is in `.orchestra/agent-hook.log`.
 It runs at each of these events, so it imports little, and more only if there is something to look at.
@@ -145,7 +146,7 @@ def _was_detailed(words: str) -> bool:
 
 def _unproven(root: str, event: Mapping[str, Any]) -> str:
     """Return the completed to-do entries that name a test without a verdict; empty if there is none."""
-    named = {task for text in _completed(event.get("tool_input", {})) for task in _TASK.findall(text)}
+    named = {task for text in _completed(event) for task in _TASK.findall(text)}
     if not named:
         return ""
     from orchestra import project as projects  # noqa: PLC0415
@@ -164,12 +165,21 @@ def _unproven(root: str, event: Mapping[str, Any]) -> str:
     return ""
 
 
-def _completed(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts of the completed entries of TodoWrite, or the one of TaskUpdate where it has a text."""
+def _completed(event: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts of the completed entries: those of TodoWrite, or the one of TaskUpdate where it has a text."""
+    if event["hook_event_name"] == "TaskCompleted":
+        yield f"{event['task_subject']} {event.get('task_description', '')}"
+        return
+    given = event.get("tool_input", {})
     todos = given.get("todos")
     for entry in todos if isinstance(todos, list) else [given]:
         if isinstance(entry, dict) and entry.get("status") == "completed":
             yield " ".join(str(entry.get(key, "")) for key in ("content", "subject", "description"))
 
 
-_CHECKS: Final = {"UserPromptExpansion": _stale, "Stop": _unfinished, "PostToolUse": _unproven}
+_CHECKS: Final = {
+    "UserPromptExpansion": _stale,
+    "Stop": _unfinished,
+    "PostToolUse": _unproven,
+    "TaskCompleted": _unproven,
+}

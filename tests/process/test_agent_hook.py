@@ -81,16 +81,23 @@ def test_an_agent_is_held_until_its_run_is_read_and_its_gate_named(compiled):
     assert fire(compiled, other) == (0, "")
 
 
-def test_an_entry_is_completed_only_with_a_verdict(compiled):
+def todo(status: str, text: str) -> dict:
+    """A list that TodoWrite has written."""
+    entry = {"content": text, "status": status, "activeForm": text}
+    return {"hook_event_name": "PostToolUse", "tool_name": "TodoWrite", "tool_input": {"todos": [entry]}}
+
+
+def task(status: str, text: str) -> dict:
+    """An entry that TaskUpdate is about to complete: its call has no text, the event of the client has it."""
+    update = {"hook_event_name": "PostToolUse", "tool_name": "TaskUpdate", "tool_input": {"taskId": "1"}}
+    return (
+        {"hook_event_name": "TaskCompleted", "task_id": "1", "task_subject": text} if status == "completed" else update
+    )
+
+
+@pytest.mark.parametrize("todo", [todo, task])
+def test_an_entry_is_completed_only_with_a_verdict(compiled, todo):
     assert compiled.run("run", "--detach").code == 0
-
-    def todo(status: str, text: str) -> dict:
-        return {
-            "hook_event_name": "PostToolUse",
-            "tool_name": "TodoWrite",
-            "tool_input": {"todos": [{"content": text, "status": status, "activeForm": text}]},
-        }
-
     code, reason = fire(compiled, todo("completed", "cli:good The good one"))
     assert (code, "has no verdict of cli:good" in reason) == (2, True), reason
     assert fire(compiled, todo("pending", "cli:good The good one")) == (0, "")
