@@ -84,7 +84,10 @@ def _is_ours(root: Path, name: str) -> bool:
     """Return whether a command is in the index of what was compiled."""
     from orchestra import nofollow, outputs  # noqa: PLC0415
 
-    paths = outputs.parse(nofollow.read(root / outputs.PATH))
+    try:
+        paths = outputs.parse(nofollow.read(root / outputs.PATH))
+    except FileNotFoundError:
+        return False  # nothing was compiled
     return any(path.endswith((f"/{name}.md", f"/{name}/SKILL.md")) for path in paths)
 
 
@@ -122,15 +125,15 @@ def _runs_in(transcript: str) -> set[str]:
 def _open_end(folder: Path, words: str) -> str:
     """Return the part of a run that its agent has not dealt with."""
     from orchestra.ledger.lock import under_way  # noqa: PLC0415
+    from orchestra.ledger.runs import printed  # noqa: PLC0415
     from orchestra.ledger.view import look  # noqa: PLC0415
-    from orchestra.verbs.waiting import shown  # noqa: PLC0415
 
     run, suite = folder.name, folder.parent.parent.name
     wait = f"`orchestra wait {run} --suite {suite} --seconds 100 --brief`"
     if under_way(folder):
         return f"run {run} goes on: {wait} until its exit code is not 124, then report the result"
     view = look(folder, steps=False)
-    if shown(folder) < view.seq and view.segment.finish is not None and not _was_detailed(words):
+    if printed(folder) < view.seq and view.segment.finish is not None and not _was_detailed(words):
         return f"the result of run {run} was not read: {wait}, then report it"
     red = [name for name, seen in view.gates.items() if seen.body.result == "failed"]
     missing = [name for name in red if name.partition(":")[2] not in words]
