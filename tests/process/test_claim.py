@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from orchestra.agent import browser
 from tests.support import pages
 from tests.support.project import HEAD, SuiteProject
 
@@ -121,8 +122,11 @@ def test_a_comparison_has_what_was_seen_by_hand_in_its_runs(ran, tmp_path, form)
     copy = SuiteProject(tmp_path / "copy")
     assert copy.run("run").code == 1
     assert "seen by hand" not in copy.run("compare", "--format", form).out.lower()
-    (copy.root / "shot.png").write_bytes(b"\x89PNG")
-    assert copy.run("attest", "bad", "--status", "passed", "--evidence", "shot.png", "--note", "<b>grey</b>").code == 1
+    shot = copy.root / browser.FOLDER / "shot.png"
+    shot.parent.mkdir()
+    shot.write_bytes(b"\x89PNG")
+    words = ("--status", "passed", "--evidence", f"{browser.FOLDER}/shot.png", "--note", "<b>grey</b>")
+    assert copy.run("attest", "bad", *words).code == 1
     compared = copy.run("compare", "--format", form)
     assert compared.code == 0, compared
     for text in ("seen by hand", "cli:bad failed (differs)", "attested/1/shot.png"):
