@@ -38,11 +38,12 @@ def lines_of(text: str) -> list[str]:
 
 
 def transcript(done: Journey) -> str:
-    """Return the calls of a journey with their results, with the same id and times in each run."""
+    """Return the calls of a journey with their results, with the same id, times, counts and sizes in each run."""
     text = "".join(f"$ {line}\n{result.rstrip()}\n" for line, result in done.calls)
     text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{4}", "20260102T030405Z-1a2b", text)
     text = re.sub(r"^    resources .*\n", "", text, flags=re.MULTILINE)
-    return re.sub(r"(?<=  )\d+(\.\d+)? (ms|s|min)\b", "1 s", text)
+    text = re.sub(r"\b\d+ (calls|polls)\b", r"2 \1", re.sub(r"\(\d\d+ bytes\)", "(1000 bytes)", text))
+    return re.sub(r"(?:(?<=  )|(?<=, ))\d+(\.\d+)? (ms|s|min)\b", "1 s", text)
 
 
 @dataclass
@@ -158,6 +159,26 @@ def test_two_failures(node_tools, project):
     assert len("".join(result for _, result in done.calls).encode()) <= 6000
     assert done.denials == []
     golden.check(DATA / "agent" / "two-failures.txt", transcript(done))
+
+
+PAGE = """\
+orchestra: 1
+suite: s
+methods: {mcp: {driver: mcp, workers: 1, session: {single: true}, command: test_s}}
+groups: {page: {before: [{goto: "data:text/html,<h1>Basket</h1><p data-testid=total>3.00</p>"}]}}
+tests:
+  T1: {group: page, steps: [{expect: {role: heading, to: {have_text: Basket}}}]}
+  T2: {group: page, steps: [{expect: {testid: total, within_seconds: 3, to: {have_text: "4.00"}}}]}
+"""
+
+
+@pytest.mark.usefixtures("chromium")
+def test_a_failure_of_a_page(node_tools, project):
+    project.write(PAGE).compile()
+    done = journey(node_tools, project, failures=("T2",))
+    assert done.verbs == ["compile", "run", "wait", "show", "show"], done.calls
+    assert done.denials == []
+    golden.check(DATA / "agent" / "page-failure.txt", transcript(done))
 
 
 @pytest.mark.parametrize("trusted", [True, False])

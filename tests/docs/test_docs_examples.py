@@ -24,6 +24,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
@@ -38,7 +39,7 @@ from orchestra.compiler.build import build
 from orchestra.ledger.event import VERDICTS
 from orchestra.project import find
 from tests.support import forks
-from tests.support.paths import ROOT
+from tests.support.paths import DATA, ROOT
 from tests.support.project import SuiteProject, call, environment, needs_process
 
 README = ROOT / "README.md"
@@ -103,6 +104,12 @@ def test_every_block_is_run_or_says_why_not():
     ]
     assert bare == [], "neither run nor `<!-- not run: … -->`"
     assert {one.scene for one in ALL if one.language == "console" and not one.not_run} <= set(SCENES)
+
+
+@pytest.mark.parametrize("journey", sorted((DATA / "agent").glob("*.txt")), ids=lambda path: path.stem)
+def test_a_recorded_journey_is_in_its_page(journey):
+    page = (ROOT / "docs/agents.md").read_text(encoding="utf-8")
+    assert textwrap.indent(journey.read_text(encoding="utf-8"), "    ") in page
 
 
 # ------------------------------------------------------------------------------------------------------------ scenes
