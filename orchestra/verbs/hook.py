@@ -16,6 +16,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,9 @@ EXIT_REFUSED: Final = 2
 LOG: Final = ".orchestra/agent-hook.log"
 _MOST_LOG_BYTES = 1 << 20
 _MOST_TRANSCRIPT_BYTES = 64 << 20
+_RECORD_SECONDS = 3.0
+"""The client may write the last words of an agent so much later than it calls the hook."""
+_LOOK_SECONDS = 0.05
 _RUN: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 _TASK: Final = re.compile(r"[a-z][a-z0-9_]*:[A-Za-z0-9][^\s,;()\"'`]*")
 
@@ -106,20 +110,28 @@ def _unfinished(root: str, event: Mapping[str, Any]) -> str:
     from orchestra import project as projects  # noqa: PLC0415
 
     project = projects.find(Path(root))
-    runs = _runs_in(str(event.get("transcript_path", "")))
+    words = str(event.get("last_assistant_message", ""))
+    runs = _runs_in(str(event.get("transcript_path", "")), words)
     homes = [project.root / projects.PLAN_FOLDER / suite for suite in project.suites()]
     here = [folder for home in homes for run in runs if (folder := home / "runs" / run).is_dir()]
-    return (
-        _open_end(max(here, key=lambda folder: folder.name), str(event.get("last_assistant_message", "")))
-        if here
-        else ""
-    )
+    return _open_end(max(here, key=lambda folder: folder.name), words) if here else ""
 
 
-def _runs_in(transcript: str) -> set[str]:
-    """Return the runs that the record of a conversation names; those that another started are not in it."""
-    with open(transcript, "rb") as file:  # noqa: PTH123 - as above
-        return set(_RUN.findall(file.read(_MOST_TRANSCRIPT_BYTES).decode(errors="replace")))
+def _runs_in(transcript: str, words: str) -> set[str]:
+    """Return the runs that the record of a conversation names; those that another started are not in it.
+
+    The record is whole as soon as it has the last words of the agent.
+    """
+    last = json.dumps(words.strip().rpartition("\n")[2], ensure_ascii=False)[1:-1].encode(errors="replace")
+    end = time.monotonic() + _RECORD_SECONDS
+    while last not in (record := _bytes_of(transcript)) and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+    return set(_RUN.findall(record.decode(errors="replace")))
+
+
+def _bytes_of(transcript: str) -> bytes:
+    with open(transcript, "rb") as file:  # noqa: PTH123 - pathlib costs a start
+        return file.read(_MOST_TRANSCRIPT_BYTES)
 
 
 def _open_end(folder: Path, words: str) -> str:

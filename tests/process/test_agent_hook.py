@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,7 +42,8 @@ def stop(project: SuiteProject, words: str, **more: object) -> dict:
     """The end of a turn of an agent that knows the newest run."""
     transcript = project.root / "transcript.jsonl"
     runs = [path.name for path in (project.root / ".orchestra/s/runs").glob("*Z-*")]
-    transcript.write_text(json.dumps({"text": f"run {runs} has begun"}))
+    lines = [{"text": f"run {runs} has begun"}, {"text": words}]
+    transcript.write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in lines), encoding="utf-8")
     return {
         "hook_event_name": "Stop",
         "transcript_path": str(transcript),
@@ -93,6 +95,33 @@ def task(status: str, text: str) -> dict:
     return (
         {"hook_event_name": "TaskCompleted", "task_id": "1", "task_subject": text} if status == "completed" else update
     )
+
+
+def test_a_record_that_the_client_has_not_written_yet_is_awaited(compiled, monkeypatch):
+    """The client calls the hook before its record has the last words, and the line in which a run began."""
+    assert compiled.run("run", "--detach").code == 0
+    words = "It runs.\nMore: „später“."
+    event = {"cwd": str(compiled.root), **stop(compiled, words)}
+    transcript = compiled.root / "transcript.jsonl"
+    record = transcript.read_text(encoding="utf-8")
+    transcript.write_text(json.dumps({"text": "Good morning"}))
+    looks = []
+
+    def write_later(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            transcript.write_text(record, encoding="utf-8")
+
+    clock = SimpleNamespace(sleep=write_later, monotonic=lambda: hook._RECORD_SECONDS * (len(looks) // 5))
+    monkeypatch.setattr(hook, "time", clock)
+    reason = hook._unfinished(str(compiled.root), event)
+    (compiled.root / "go").touch()
+    assert "goes on: `orchestra wait" in reason
+    assert len(looks) == 2
+    compiled.run("wait")
+    transcript.write_text("a record without these words")
+    assert hook._unfinished(str(compiled.root), event) == ""
+    assert len(looks) == 5, "not for ever"
 
 
 @pytest.mark.parametrize("todo", [todo, task])
