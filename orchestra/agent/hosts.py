@@ -89,6 +89,7 @@ def _hooks(file: str, tool: str) -> list[Part]:
         "UserPromptExpansion": {"hooks": [hook]},
         "Stop": {"hooks": [hook]},
         "PostToolUse": {"matcher": "TodoWrite|TaskUpdate", "hooks": [hook]},
+        "TaskCompleted": {"hooks": [hook]},
     }
     return [Part(file, ("hooks", name), "", value, f"hook {name}") for name, value in entries.items()]
 

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from orchestra.diagnostic import Edit
 from orchestra.gates.catalogue import METRICS, WORD, Members, Metric, Phase, Type, declare, metric_of
-from orchestra.suggest import did_you_mean
+from orchestra.suggest import correction, did_you_mean
 
 _LEXEME = re.compile(
     r"""//[^\n]*|[rRbB]{0,2}(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
@@ -18,11 +19,12 @@ _LEXEME = re.compile(
 
 
 class Problem(NamedTuple):
-    """A problem of an expression: offset in code points from its start, message, hint."""
+    """A problem of an expression: offset in code points from its start, message, hint, and the edit that fixes it."""
 
     offset: int
     message: str
     hint: str = ""
+    edit: Edit | None = None
 
 
 class NotApplicable(NamedTuple):
@@ -180,6 +182,7 @@ def _unknown(name: str, offset: int, expression: str, declared: Mapping[str, Met
         start,
         f'unknown metric "{name}"{did_you_mean(name, declared)}{allowed}',
         "" if allowed else "docs/metrics.md lists them",
+        correction(name, declared),
     )
 
 
@@ -199,15 +202,17 @@ def _mismatch(function: str, types: str, offset: int, expression: str) -> Proble
     after = _NUMBER_AFTER.match(expression, offset)
     before = _NUMBER_BEFORE.search(expression, 0, offset)
     number = after or before
-    hint = "docs/metrics.md has the types of all metrics"
+    hint, edit = "docs/metrics.md has the types of all metrics", None
     if {left, right} == {"int", "double"}:
         hint = "convert one of them: double(failed)"
         if number is not None:
             wanted = left if after is not None else right
             hint = f"write {_written_as(number[1], wanted)}"
+            # A whole number loses its fraction, and one before the operator is not behind the place: that is the user's.
+            edit = Edit(number[1], _written_as(number[1], wanted)) if after and wanted == "double" else None
     elif {left, right} <= {"string", "int", "double"} and "string" in {left, right} and number is not None:
         hint = f'compare a text with a text: "{number[1]}"'
-    return Problem(offset, message, hint)
+    return Problem(offset, message, hint, edit)
 
 
 def _written_as(number: str, kind: str) -> str:

@@ -21,6 +21,8 @@ LEDGER: Final = "events.jsonl"
 STATE: Final = "state.json"
 LAST: Final = "last"
 """The link to the last run that ended, and the word for the newest run."""
+PRINTED: Final = "waited"
+"""In the folder of a run: the number of the last event that `wait` has printed."""
 
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 _SHOWN = 5
@@ -34,6 +36,14 @@ def stamp_of(time: datetime) -> str:
 def is_run_id(name: str) -> bool:
     """Return whether a name is the id of a run."""
     return _ID.fullmatch(name) is not None
+
+
+def printed(folder: Path) -> int:
+    """Return the number of the last event that `wait` has printed of the run in a folder; 0 if there is none."""
+    try:
+        return int(nofollow.read(folder / PRINTED))
+    except (OSError, ValueError):
+        return 0
 
 
 def runs_of(home: Path) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 from orchestra import draw, nofollow
 from orchestra.ledger.evidence_file import evidence_file
+from orchestra.report.by_hand import ByHand
 from orchestra.report.compare.comparison import Agreement, Comparison
 from orchestra.report.compare.sides import Side
-from orchestra.report.compare.text import Grid, agreement_grid, parts
+from orchestra.report.compare.text import Grid, agreement_grid, by_hand_grid, parts
 from orchestra.report.html import still, styles
 from orchestra.report.page_tests import picture_address
 
@@ -37,7 +38,11 @@ class Section(NamedTuple):
 
 
 def compared_page(
-    title: str, made: Sequence[Comparison], agreed: Sequence[Agreement], folders: Mapping[str, Path]
+    title: str,
+    made: Sequence[Comparison],
+    agreed: Sequence[Agreement],
+    folders: Mapping[str, Path],
+    claims: Mapping[str, Sequence[ByHand]],
 ) -> str:
     """Return the page.
 
@@ -46,13 +51,15 @@ def compared_page(
         made: comparisons with the first side.
         agreed: who agrees with whom, of more than two sides.
         folders: that of the run of each side.
+        claims: results that were seen by hand, by run.
     """
-    pictures = _Pictures(folders)
+    pictures, by_hand = _Pictures(folders), by_hand_grid(claims)
     return still(
         "compare.html.j2",
         styles(),
         title=draw.visible(title),
         agreed=_shown(agreement_grid(agreed)) if agreed else None,
+        by_hand=_shown(by_hand) if by_hand.rows else None,
         sections=[_section(one, pictures) for one in made],
     )
 

@@ -18,6 +18,7 @@ from orchestra.ledger.life import Outage
 from orchestra.ledger.outcome import FINE, TIMEOUT_CLASS, mark_of, speed_classes
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
+from orchestra.report.by_hand import by_hand
 from orchestra.report.compare.comparison import agreements, compare
 from orchestra.report.compare.sides import of_method, sides
 from orchestra.report.findings import host_rows
@@ -147,6 +148,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
             compare(order[0], of_method(both, order[0]), other, of_method(both, other)) for other in order[1:]
         ),
         agreements=agreements({name: of_method(both, name) for name in order}) if len(order) > 2 else (),
+        by_hand=by_hand(view),
         paces=tuple(one for row in rows if (one := view.life(row.task).comparison) is not None),
         incidents=tuple(map(_incident, view.health.outages)),
         network=host_rows(last),

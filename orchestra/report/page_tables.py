@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from orchestra.report import by_hand
 from orchestra.report.console.table import agreement, overhead
 from orchestra.report.page_data import Table
 from orchestra.report.rows import Report
@@ -12,6 +13,9 @@ from orchestra.report.rows import Report
 def tables(report: Report) -> Iterator[Table]:
     """Yield the tables of a run that have rows."""
     yield from _method_tables(report)
+    if report.by_hand:
+        claims = tuple(one.cells(one.paths) for one in report.by_hand)
+        yield Table(f"{by_hand.TITLE}: claims, no verdicts", by_hand.HEADS, claims)
     if report.services:
         rows = tuple(
             (one.component, one.state, one.url, ", then ".join(one.recovery_steps), one.reason)

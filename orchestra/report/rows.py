@@ -17,6 +17,7 @@ from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.ledger.run_record import RunRecord
 from orchestra.ledger.use import Use
+from orchestra.report.by_hand import ByHand
 from orchestra.report.compare.comparison import Agreement, Comparison
 from orchestra.report.findings import HostRow
 
@@ -250,6 +251,7 @@ class Report:
         paces: suspicious durations, in the order of the rows.
         comparisons: each further method with the first.
         agreements: of each method with each other, where there are more than two.
+        by_hand: results that were seen by hand, in order.
         incidents: in the order in which they began.
         advice: what would save time, by rule.
         network: what pages asked of the network, by method and host.
@@ -280,6 +282,7 @@ class Report:
     paces: tuple[Compared, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     agreements: tuple[Agreement, ...] = ()
+    by_hand: tuple[ByHand, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     advice: tuple[Advice, ...] = ()
     network: tuple[HostRow, ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from orchestra import nofollow
+from orchestra import nofollow, plugins
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.ledger import plan_store
 from orchestra.ledger.author import author_of
@@ -18,11 +18,14 @@ from orchestra.ledger.event import Attested
 from orchestra.ledger.free_text import masked
 from orchestra.ledger.lock import Holder, Lock, under_way
 from orchestra.ledger.log import Writer, utc_stamp
-from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
+from orchestra.ledger.reports import bind_reports
 from orchestra.ledger.runs import LAST, LEDGER
 from orchestra.ledger.view import View, look
 from orchestra.plan import Plan
+from orchestra.plugins import PluginError
+from orchestra.report import watch
+from orchestra.report.by_hand import agreement
 from orchestra.report.console.lines import line
 from orchestra.runtime.mask import Masks
 from orchestra.suggest import did_you_mean
@@ -58,7 +61,7 @@ def attest(
 ) -> int:
     """Record the result of a test that was carried out by hand. It is a claim: it has evidence, and is no verdict.
 
-    The verdicts of the methods are shown next to it. Exit code 1 if one of them contradicts it.
+    The verdicts of the methods are shown next to it, and the report is made again. Exit code 1 if one of them contradicts it.
     """
     if not files:
         raise UsageError("a result without evidence is no record", "add --evidence FILE, for instance a screenshot")
@@ -86,10 +89,14 @@ def attest(
         with Writer(folder / LEDGER, now=lambda: datetime.now(UTC), author=author) as writer:
             writer.append(masked(body, masks.text))
             writer.seal()
+        paths, faults = watch.write(project.root, plan, folder)
+        bind_reports(folder, paths, lambda: datetime.now(UTC), author)
     finally:
         lock.release()
     say(line("attested", f"{METHOD}:{test}", status, "claimed", ", ".join(one.path for one in kept)))
-    return _compared(plan, view, test, status)
+    if faults:
+        raise PluginError("; ".join(faults), plugins.REPORT)
+    return _compared(plan, view, body)
 
 
 def _content(path: Path, name: str) -> bytes:
@@ -116,13 +123,13 @@ def _kept(folder: Path, path: str, content: bytes, masks: Masks) -> Evidence:
     return Evidence(path=path, digest=digest, bytes=size, kind=FOLDER)
 
 
-def _compared(plan: Plan, view: View, test: str, status: str) -> int:
+def _compared(plan: Plan, view: View, claim: Attested) -> int:
     """Print the verdicts of the methods; return whether one contradicts the attested result."""
     code = EXIT_OK
     for method in plan.methods:
-        given = view.verdicts.get(f"{method.id}:{test}")
+        given = view.verdicts.get(f"{method.id}:{claim.test}")
         if given is not None:
-            differs = (given.verdict in FINE) != (status == "passed") and given.verdict != "skipped"
-            code = EXIT_FAILED if differs else code
-            say(line(given.verdict, given.task, "differs" if differs else "agrees", given.reason))
+            word = agreement(given.verdict, claim.status)
+            code = EXIT_FAILED if word == "differs" else code
+            say(line(given.verdict, given.task, word, given.reason))
     return code

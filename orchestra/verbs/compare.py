@@ -12,11 +12,12 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline
 from orchestra.ledger.runs import LAST, find_run, last_ended, runs_of
 from orchestra.ledger.view import look
+from orchestra.report.by_hand import ByHand, by_hand
 from orchestra.report.compare.comparison import Agreement, Comparison, agreements, with_baselines
 from orchestra.report.compare.comparison import compare as compared
 from orchestra.report.compare.sides import Side, of_method, place_of
 from orchestra.report.compare.sides import sides as sides_of
-from orchestra.report.compare.text import Form, agreement_lines, compared_lines
+from orchestra.report.compare.text import Form, agreement_lines, by_hand_lines, compared_lines
 from orchestra.report.compared_page import compared_page
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select
@@ -34,11 +35,13 @@ class _Executed(NamedTuple):
         tests: the result of each.
         place: the shape of the machine that it ran on.
         folder: of its run.
+        claims: the results that were seen by hand in it.
     """
 
     tests: Mapping[str, Side]
     place: str
     folder: Path
+    claims: Sequence[ByHand]
 
 
 _BRANCH = "branch:"
@@ -110,10 +113,15 @@ def compare(
         with_baselines(compared(sides[0], first.tests, second, of[second].tests), samples, first.place, plan.baseline)
         for second in sides[1:]
     ]
+    claims = {one.folder.name: one.claims for one in of.values()}
     if form == "html":
-        say_data(compared_page(plan.title or plan.suite, made, agreed, {side: one.folder for side, one in of.items()}))
+        folders = {side: one.folder for side, one in of.items()}
+        say_data(compared_page(plan.title or plan.suite, made, agreed, folders, claims))
         return EXIT_OK
-    _print(made, agreed, "markdown" if markdown or form == "markdown" else "terminal")
+    written: Form = "markdown" if markdown or form == "markdown" else "terminal"
+    _print(made, agreed, written)
+    for line in by_hand_lines(claims, written):
+        say(line)
     return EXIT_OK
 
 
@@ -198,4 +206,4 @@ def _sides(home: Path, run: str) -> _Executed:
     """
     folder = find_run(home, run, ended=True)
     view = look(folder)
-    return _Executed(sides_of(view), place_of(view), folder)
+    return _Executed(sides_of(view), place_of(view), folder, by_hand(view))

@@ -3,7 +3,8 @@
 - `UserPromptExpansion`: a slash command of ours that differs from its spec is not carried out.
 - `Stop`: an agent is held, once, while a run that it started goes on, or the result of it was not read, or a gate of it
   failed and its last words do not name the gate.
-- `PostToolUse` of a to-do tool: an entry that names a test is completed only with a verdict.
+- `PostToolUse` of a to-do tool, and `TaskCompleted`: an entry that names a test is completed only with a verdict. The
+  call of TaskUpdate has only the id of its entry; `TaskCompleted`, which comes before it takes effect, has the text.
 
 A fault of the hook itself must not stop an agent: then it ends with 0, and the reason is in `.orchestra/agent-hook.log`.
 It runs at each of these events, so it imports little, and more only if there is something to look at.
@@ -83,7 +84,10 @@ def _is_ours(root: Path, name: str) -> bool:
     """Return whether a command is in the index of what was compiled."""
     from orchestra import nofollow, outputs  # noqa: PLC0415
 
-    paths = outputs.parse(nofollow.read(root / outputs.PATH))
+    try:
+        paths = outputs.parse(nofollow.read(root / outputs.PATH))
+    except FileNotFoundError:
+        return False  # nothing was compiled
     return any(path.endswith((f"/{name}.md", f"/{name}/SKILL.md")) for path in paths)
 
 
@@ -121,15 +125,15 @@ def _runs_in(transcript: str) -> set[str]:
 def _open_end(folder: Path, words: str) -> str:
     """Return the part of a run that its agent has not dealt with."""
     from orchestra.ledger.lock import under_way  # noqa: PLC0415
+    from orchestra.ledger.runs import printed  # noqa: PLC0415
     from orchestra.ledger.view import look  # noqa: PLC0415
-    from orchestra.verbs.waiting import shown  # noqa: PLC0415
 
     run, suite = folder.name, folder.parent.parent.name
     wait = f"`orchestra wait {run} --suite {suite} --seconds 100 --brief`"
     if under_way(folder):
         return f"run {run} goes on: {wait} until its exit code is not 124, then report the result"
     view = look(folder, steps=False)
-    if shown(folder) < view.seq and view.segment.finish is not None and not _was_detailed(words):
+    if printed(folder) < view.seq and view.segment.finish is not None and not _was_detailed(words):
         return f"the result of run {run} was not read: {wait}, then report it"
     red = [name for name, seen in view.gates.items() if seen.body.result == "failed"]
     missing = [name for name in red if name.partition(":")[2] not in words]
@@ -145,7 +149,7 @@ def _was_detailed(words: str) -> bool:
 
 def _unproven(root: str, event: Mapping[str, Any]) -> str:
     """Return the completed to-do entries that name a test without a verdict; empty if there is none."""
-    named = {task for text in _completed(event.get("tool_input", {})) for task in _TASK.findall(text)}
+    named = {task for text in _completed(event) for task in _TASK.findall(text)}
     if not named:
         return ""
     from orchestra import project as projects  # noqa: PLC0415
@@ -164,12 +168,21 @@ def _unproven(root: str, event: Mapping[str, Any]) -> str:
     return ""
 
 
-def _completed(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts of the completed entries of TodoWrite, or the one of TaskUpdate where it has a text."""
+def _completed(event: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts of the completed entries: those of TodoWrite, or the one of TaskUpdate where it has a text."""
+    if event["hook_event_name"] == "TaskCompleted":
+        yield f"{event['task_subject']} {event.get('task_description', '')}"
+        return
+    given = event.get("tool_input", {})
     todos = given.get("todos")
     for entry in todos if isinstance(todos, list) else [given]:
         if isinstance(entry, dict) and entry.get("status") == "completed":
             yield " ".join(str(entry.get(key, "")) for key in ("content", "subject", "description"))
 
 
-_CHECKS: Final = {"UserPromptExpansion": _stale, "Stop": _unfinished, "PostToolUse": _unproven}
+_CHECKS: Final = {
+    "UserPromptExpansion": _stale,
+    "Stop": _unfinished,
+    "PostToolUse": _unproven,
+    "TaskCompleted": _unproven,
+}

@@ -17,7 +17,7 @@ from orchestra.ledger import plan_store
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.lock import Holder, holder_of, under_way
 from orchestra.ledger.reading import Tail
-from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.runs import LEDGER, PRINTED, printed
 from orchestra.ledger.view import View, look
 from orchestra.report import watch
 from orchestra.report.console import lines
@@ -29,9 +29,6 @@ from orchestra.runtime.run.stopping import terminate
 from orchestra.verbs.chosen_run import run_argument, run_folder
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import brief_option, project_of, suite_option
-
-SHOWN = "waited"
-"""In the folder of a run: the number of the last event that `wait` has printed."""
 
 LOOK_SECONDS = 0.1
 SECOND_SIGNAL_SECONDS = 1.0
@@ -65,7 +62,7 @@ def wait(
     while under_way(folder) and not look(folder, steps=False).segment.plan_digest:  # its record has just been made
         time.sleep(LOOK_SECONDS)
     short = watch.for_agent() if brief is None else brief
-    watched = Watched(project.root, folder, 0 if again else shown(folder), brief=short)
+    watched = Watched(project.root, folder, 0 if again else printed(folder), brief=short)
     while True:
         going = under_way(folder)  # asked before the file is read, so that its last event is not missed
         for text in watched.poll():
@@ -149,16 +146,8 @@ class Watched:
         return texts if self.seq > self._shown else [lines.line("exit", exit_meaning(found))]
 
 
-def shown(folder: Path) -> int:
-    """Return the number of the last event that an earlier call has printed; 0 if there was none."""
-    try:
-        return int(nofollow.read(folder / SHOWN))
-    except (OSError, ValueError):
-        return 0
-
-
 def _show(folder: Path, watched: Watched) -> None:
-    replace_file(folder / SHOWN, f"{watched.seq}\n".encode())
+    replace_file(folder / PRINTED, f"{watched.seq}\n".encode())
 
 
 @click.command(

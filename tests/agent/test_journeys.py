@@ -218,6 +218,30 @@ def test_the_hooks_refuse_a_stale_command_and_an_early_end(node_tools, project):
     assert "/test_s was not started" in str(events)
 
 
+def test_the_hook_refuses_a_task_without_a_verdict_of_which_the_call_has_only_the_id(node_tools, project):
+    project.write(SPEC).compile()
+    assert project.run("agent", "install", "--hooks").code == 0
+    done = {"taskId": "1", "status": "completed"}
+
+    def script(text: str) -> claude.Script:
+        _, start, wait, *_ = lines_of(text)
+        [run] = re.findall(r"^run +(\S+)", (yield start), re.MULTILINE)
+        yield claude.Call("TaskCreate", {"subject": "cli:good The good one", "description": "by hand"})
+        yield claude.Call("TaskUpdate", done)
+        yield claude.Call("TaskList", {})
+        (project.root / "go").touch()
+        while GOES_ON in (yield wait.replace("RUN", run)):
+            pass
+        yield claude.Call("TaskUpdate", done)
+        yield claude.Call("TaskList", {})
+
+    with claude.served(claude.Agent([], name="test_s", script=script)) as agent:
+        claude.ask(node_tools, project.root, agent, "/test_s", *PROGRAMS, env={"CLAUDE_CODE_ENABLE_TODO_TOOLS": "1"})
+    assert any(tool == "TaskUpdate" and "has no verdict of cli:good" in result for tool, result in agent.calls)
+    lists = [result for tool, result in agent.calls if tool == "TaskList"]
+    assert lists == ["#1 [pending] cli:good The good one", "#1 [completed] cli:good The good one"], agent.calls
+
+
 @pytest.mark.usefixtures("chromium")
 def test_the_client_calls_both_mcp_servers(node_tools, project):
     project.write(SPEC).compile()

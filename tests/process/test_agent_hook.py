@@ -81,16 +81,23 @@ def test_an_agent_is_held_until_its_run_is_read_and_its_gate_named(compiled):
     assert fire(compiled, other) == (0, "")
 
 
-def test_an_entry_is_completed_only_with_a_verdict(compiled):
+def todo(status: str, text: str) -> dict:
+    """A list that TodoWrite has written."""
+    entry = {"content": text, "status": status, "activeForm": text}
+    return {"hook_event_name": "PostToolUse", "tool_name": "TodoWrite", "tool_input": {"todos": [entry]}}
+
+
+def task(status: str, text: str) -> dict:
+    """An entry that TaskUpdate is about to complete: its call has no text, the event of the client has it."""
+    update = {"hook_event_name": "PostToolUse", "tool_name": "TaskUpdate", "tool_input": {"taskId": "1"}}
+    return (
+        {"hook_event_name": "TaskCompleted", "task_id": "1", "task_subject": text} if status == "completed" else update
+    )
+
+
+@pytest.mark.parametrize("todo", [todo, task])
+def test_an_entry_is_completed_only_with_a_verdict(compiled, todo):
     assert compiled.run("run", "--detach").code == 0
-
-    def todo(status: str, text: str) -> dict:
-        return {
-            "hook_event_name": "PostToolUse",
-            "tool_name": "TodoWrite",
-            "tool_input": {"todos": [{"content": text, "status": status, "activeForm": text}]},
-        }
-
     code, reason = fire(compiled, todo("completed", "cli:good The good one"))
     assert (code, "has no verdict of cli:good" in reason) == (2, True), reason
     assert fire(compiled, todo("pending", "cli:good The good one")) == (0, "")
@@ -113,15 +120,32 @@ def test_the_reason_of_a_fault_is_in_a_log(compiled):
     assert "No such file or directory" in (compiled.root / hook.LOG).read_text()
 
 
-def test_the_hook_starts_without_what_it_does_not_need(compiled):
-    """Its start is within four of a bare Python, as long as it imports none of these."""
-    event = {"hook_event_name": "PostToolUse", "tool_input": {}, "cwd": str(compiled.root)}
+def imported(project: SuiteProject, event: dict) -> set[str]:
+    """The modules of a hook that lets an event through."""
     code = (
         "import io, json, sys; from orchestra import cli; "
-        f"sys.stdin = io.StringIO({json.dumps(json.dumps(event))}); "
+        f"sys.stdin = io.StringIO({json.dumps(json.dumps({'cwd': str(project.root), **event}))}); "
         "assert cli.run(['agent', 'hook']) == 0; print(*sorted(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=compiled.root, capture_output=True, text=True, check=True)
-    assert {"click", "msgspec", "pydantic", "mcp", "ruamel", "jinja2", "orchestra.ledger"}.isdisjoint(
-        done.stdout.split()
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.root, capture_output=True, text=True, check=True)
+    assert not (project.root / hook.LOG).exists(), (project.root / hook.LOG).read_text()
+    return set(done.stdout.split())
+
+
+HEAVY = {"click", "rich", "pydantic", "mcp", "ruamel", "jinja2"}
+
+
+def test_the_hook_starts_without_what_it_does_not_need(project):
+    """Its start is within four of a bare Python, as long as it imports none of these."""
+    event = {"hook_event_name": "PostToolUse", "tool_input": {}}
+    assert {*HEAVY, "msgspec", "orchestra.ledger"}.isdisjoint(imported(project, event))
+    project.write(SPEC)
+    event = {"hook_event_name": "UserPromptExpansion", "command_name": "review"}
+    assert {*HEAVY, "msgspec", "orchestra.ledger"}.isdisjoint(imported(project, event)), "nothing was compiled"
+
+
+def test_the_hook_reads_a_run_without_what_prints_it(compiled):
+    (compiled.root / "go").touch()
+    compiled.run("run", "--detach")
+    compiled.run("wait")
+    assert HEAVY.isdisjoint(imported(compiled, stop(compiled, "1 passed; the gate none failed.")))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
 
+from orchestra.agent import browser
+from tests.support import pages
 from tests.support.project import HEAD, SuiteProject
 
 SPEC = HEAD + "tests: {good: {title: Good, command: {argv: ['true']}}, bad: {command: {argv: ['false']}}}\n"
@@ -97,5 +100,35 @@ def test_a_result_seen_by_hand_is_a_claim_with_evidence(ran, tmp_path):
     shown = copy.run("show", "last", "good").out
     assert "passed      agent:good  claimed  green" in shown
     assert "attested/1/shot.png" in shown
+    summary = (copy.folder / "summary.md").read_text()
+    assert summary == copy.run("report", "--format", "md").out
+    assert re.search(r"Seen by hand[\s\S]*bad *\| *passed *\| *cli:bad failed \(differs\)", summary.replace("\\", ""))
+    assert "[attested](attested/2/pyproject.toml)" in summary
+    [table] = [
+        one
+        for one in pages.data_of((copy.folder / "report.html").read_text())["tables"]
+        if one["title"].startswith("Seen by hand")
+    ]
+    files = "attested/2/shot.png, attested/2/pyproject.toml"
+    assert table["rows"][1] == ["bad", "passed", "cli:bad failed (differs)", "", files]
+    assert copy.run("audit").code == 0, "the report is bound again"
     (copy.folder / "attested/1/shot.png").write_bytes(b"other")
     assert copy.run("audit").code == 1
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_a_comparison_has_what_was_seen_by_hand_in_its_runs(ran, tmp_path, form):
+    shutil.copytree(ran.root, tmp_path / "copy", symlinks=True)
+    copy = SuiteProject(tmp_path / "copy")
+    assert copy.run("run").code == 1
+    assert "seen by hand" not in copy.run("compare", "--format", form).out.lower()
+    shot = copy.root / browser.FOLDER / "shot.png"
+    shot.parent.mkdir()
+    shot.write_bytes(b"\x89PNG")
+    words = ("--status", "passed", "--evidence", f"{browser.FOLDER}/shot.png", "--note", "<b>grey</b>")
+    assert copy.run("attest", "bad", *words).code == 1
+    compared = copy.run("compare", "--format", form)
+    assert compared.code == 0, compared
+    for text in ("seen by hand", "cli:bad failed (differs)", "attested/1/shot.png"):
+        assert text in compared.out.replace("\\", "").lower()
+    assert ("<b>grey" in compared.out) == (form == "text")

@@ -317,6 +317,16 @@ def test_validate_formats(orchestra, write):
     assert {row["rule"] for row in json.loads(orchestra("validate", "--format", "json").out)}
 
 
+def edited(text: str, edits: list[dict]) -> str:
+    """The text of a spec with the edits of its problems."""
+    rows = text.splitlines()
+    for one in sorted(edits, key=lambda one: -one["column"]):
+        line, start, end = rows[one["line"] - 1], one["column"] - 1, one["end_column"] - 1
+        assert line[start:end] == one["old"]
+        rows[one["line"] - 1] = line[:start] + one["new"] + line[end:]
+    return "\n".join(rows) + "\n"
+
+
 def test_the_edits_of_validate_fix_a_spec(orchestra, write, root):
     text = (
         "orchestra: 1\nsuite: shop\nvars: {name: x}\nmethods: {cli: {driver: comand}}\n"
@@ -328,21 +338,43 @@ def test_the_edits_of_validate_fix_a_spec(orchestra, write, root):
     for _ in range(5):  # a later stage begins when the one before is right
         write(text)
         problems = json.loads(orchestra("validate", "--format", "json").out)
-        rows = text.splitlines()
-        for one in sorted(
-            (problem["edit"] for problem in problems if "edit" in problem), key=lambda one: -one["column"]
-        ):
-            line, start, end = rows[one["line"] - 1], one["column"] - 1, one["end_column"] - 1
-            assert line[start:end] == one["old"]
-            rows[one["line"] - 1] = line[:start] + one["new"] + line[end:]
         rules |= {problem["rule"] for problem in problems if "edit" in problem}
-        text = "\n".join(rows) + "\n"
+        text = edited(text, [problem["edit"] for problem in problems if "edit" in problem])
     assert "driver: command" in text
     assert "needs: [B001], after: [B001]" in text
     assert '{title: "${vars.name}"' in text
     assert rules >= {"schema-unknown-key", "schema-value", "unknown-test", "unknown-name", "unknown-parameter"}, (
         problems
     )
+
+
+MISSPELLED = """\
+orchestra: 1
+suite: shop
+health: {frontend: {url: "https://a.example", title: F}}
+title: A
+profiles: {staging: {titel: B, health: {frontnd: {title: null}}}}
+gates:
+  after:
+    one: {require: "faild <= 5 && cpu_percent < 90", message: "{faild} failed"}
+    two: {require: 'health.frontnd == "healthy" && failed <= 5'}
+methods: {cli: {driver: playwright}}
+tests:
+  B001: {steps: [{set: {session: a}}, {click: {role: buton}}, {press: "${saved.sesion}"}]}
+"""
+MISSPELLED_RULES = {"gate-condition", "gate-message", "profile-section", "profile-null", "unsaved-name", "unknown-role"}
+
+
+def test_the_edits_of_validate_leave_no_problem(orchestra, write):
+    text, rules = MISSPELLED, set[str]()
+    for _ in range(4):  # a right name lets a rule see the next problem
+        write(text)
+        problems = json.loads(orchestra("validate", "--format", "json").out)
+        assert all("edit" in problem for problem in problems), problems
+        rules |= {problem["rule"] for problem in problems}
+        text = edited(text, [problem["edit"] for problem in problems])
+    assert (problems, rules) == ([], MISSPELLED_RULES)
+    assert "cpu_percent < 90.0" in text
 
 
 def test_validate_a_good_spec(orchestra, write):

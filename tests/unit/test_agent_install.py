@@ -99,18 +99,18 @@ def test_what_was_installed_is_removed_to_the_byte(compiled, text):
     for name in FILES if text is not None else ():
         (compiled.root / name).write_bytes(text.encode())
     before = compiled.run("agent", "status").out
-    assert before.count("missing") == 9
+    assert before.count("missing") == 10
     assert compiled.run(*ALL, "--dry-run").code == 0
     assert compiled.run("agent", "status").out == before
     done = compiled.run(*ALL)
-    assert (done.code, done.out.count("added")) == (0, 9), done
+    assert (done.code, done.out.count("added")) == (0, 10), done
     settings = json.loads((compiled.root / FILES[0]).read_bytes().decode("utf-8-sig"))
     assert {"Bash(orchestra:*)", "Bash(doit:*)"} <= set(settings["permissions"]["allow"])
-    assert set(settings["hooks"]) == {"UserPromptExpansion", "Stop", "PostToolUse"}
+    assert set(settings["hooks"]) == {"UserPromptExpansion", "Stop", "PostToolUse", "TaskCompleted"}
     servers = json.loads((compiled.root / FILES[1]).read_bytes().decode("utf-8-sig"))["mcpServers"]
     assert servers["playwright"] == {"command": "orchestra", "args": ["agent", "browser"]}
-    assert compiled.run(*ALL).out.count("there") == 9
-    assert compiled.run("agent", "remove").out.count("removed") == 9
+    assert compiled.run(*ALL).out.count("there") == 10
+    assert compiled.run("agent", "remove").out.count("removed") == 10
     for name in FILES:
         file = compiled.root / name
         assert (file.read_bytes().decode() if file.exists() else None) == text

@@ -92,6 +92,7 @@ def made(plan: Plan) -> dict[str, str]:
     return {file.path: file.content.decode() for file in files.files([plan])}
 
 
+RAW = ("$0", "${CLAUDE_SESSION_ID}", "!`ls`", "```!\nls\n```", "@/etc/passwd", "{{ x }}", "`$x`", "\u202e")
 COMMANDS = (".claude/commands/cli.md", ".claude/commands/mcp.md")
 
 
@@ -231,20 +232,40 @@ CLIENT_HEAD = re.compile(r"^---\s*\n([\s\S]*?)---\s*\n?")
 dashed = texts | st.text(st.sampled_from("-|: \"\\\n'#ab"), min_size=1, max_size=24)
 
 
+SKILLS = (".agents/skills/cli/SKILL.md", ".agents/skills/mcp/SKILL.md")
+
+
+def for_both(plan: Plan) -> Plan:
+    return msgspec.structs.replace(plan, outputs=Outputs(docs="docs/shop.md", hosts=("claude-code", "agent-skills")))
+
+
+def triggers(text: str) -> list[str]:
+    """What a client would act on: placeholders, attached files, inline shell, templates, and spans that are not ours."""
+    # Every backtick of ours: fences alone on their lines, and spans of plain words.
+    ours = text.replace("Text behind `|` is of", "")
+    rest = re.sub(r"`[0-9A-Za-z][^`$@!<>|\\&\n]*`", "", re.sub(r"^```$", "", ours, flags=re.MULTILINE))
+    rest = re.sub(r"`[._/=\[\],:-][0-9A-Za-z._/=\[\],: -]*`", "", rest)
+    hidden = [] if draw.visible(text) == text else ["hidden"]
+    return re.findall(r"\$.{0,10}", text) + re.findall(r"@|!`|```!|\{\{|\{%|\{#", text) + re.findall("`", rest) + hidden
+
+
 @some
 @given(hostile_plans())
 def test_a_command_holds_no_trigger_from_the_spec(plan):
+    texts_of = made(for_both(plan))
     for path in COMMANDS:
-        text = made(plan)[path]
-        assert re.findall(r"\$.{0,10}", text) == ["$ARGUMENTS"]
-        assert "@" not in text
-        assert not re.search(r"!`|```!", text)
-        assert not re.search(r"\{\{|\{%|\{#", text)
-        assert draw.visible(text) == text
-        # Every backtick is ours: fences alone on their lines, and spans of plain words.
-        ours = text.replace("Text behind `|` is of", "")
-        rest = re.sub(r"`[0-9A-Za-z][^`$@!<>|\\&\n]*`", "", re.sub(r"^```$", "", ours, flags=re.MULTILINE))
-        assert "`" not in re.sub(r"`[._/=\[\],:-][0-9A-Za-z._/=\[\],: -]*`", "", rest)
+        assert triggers(texts_of[path]) == ["$ARGUMENTS"]
+    for path in SKILLS:
+        assert triggers(texts_of[path]) == []
+
+
+@pytest.mark.parametrize("path", [*COMMANDS, *SKILLS])
+@pytest.mark.parametrize("raw", RAW)
+def test_a_trigger_that_is_not_escaped_is_seen(path, raw):
+    """A control of the test above: the same texts do stand out where nothing escapes them."""
+    text = made(for_both(plan_of("TITLE", *["x"] * 13)))[path]
+    assert "# TITLE: " in text
+    assert set(triggers(text.replace("# TITLE: ", f"# {raw}: "))) > set(triggers(text))
 
 
 @many

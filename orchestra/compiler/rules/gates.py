@@ -11,7 +11,7 @@ from orchestra.compiler.lower.tests import DEFAULT_SPEED
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.spec import GateSpec
 from orchestra.gates import catalogue, expression
-from orchestra.suggest import did_you_mean
+from orchestra.suggest import correction, did_you_mean
 
 _PHASES: tuple[catalogue.Phase, ...] = ("before", "during", "after")
 
@@ -59,7 +59,9 @@ def gate_condition(context: Context) -> Iterator[Problem]:
         for problem in expression.check_expression(condition, members, phase):
             # With a variable replaced, the columns are no longer those of the file.
             offset = problem.offset if condition == written else 0
-            yield Problem(context.place_inside(path, written, offset), problem.message, problem.hint)
+            place = context.place_inside(path, written, offset)
+            exact = condition == written and (not offset or place != context.place(path))
+            yield Problem(place, problem.message, problem.hint, problem.edit if exact else None)
 
 
 @rule
@@ -75,7 +77,7 @@ def gate_message(context: Context) -> Iterator[Problem]:
             place = context.place_inside(("gates", phase, name, "message"), written, offset)
             if metric not in known:
                 message = f'unknown metric "{metric}" in the message{did_you_mean(metric, known)}'
-                yield Problem(place, message, "docs/metrics.md lists them")
+                yield Problem(place, message, "docs/metrics.md lists them", correction(metric, known))
             elif phase not in known[metric].phases:
                 hint = f"it has one {' or '.join(known[metric].phases)}"
                 yield Problem(place, f'the metric "{metric}" has no value {phase} the tests', hint)

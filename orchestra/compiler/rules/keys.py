@@ -13,7 +13,7 @@ from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS
 from orchestra.steps.target import KINDS, ROLES
 from orchestra.steps.vocabulary import HTTP_METHODS, VERBS
-from orchestra.suggest import did_you_mean
+from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
 """Keys of a method that only the driver `mcp` reads: the others give each test a page of its own, or none."""
@@ -141,7 +141,8 @@ def unknown_role(context: Context) -> Iterator[Problem]:
 def _role(context: Context, path: Path, role: str) -> Iterator[Problem]:
     if "${" not in role and role not in ROLES:
         message = f'"{role}" is no ARIA role{did_you_mean(role, ROLES)}'
-        yield Problem(context.place(path), message, "find a custom element by its test id, text or css")
+        hint = "find a custom element by its test id, text or css"
+        yield Problem(context.place(path), message, hint, correction(role, ROLES))
 
 
 def _targets(body: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -10,8 +10,9 @@ from orchestra import names
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Text, rule
 from orchestra.compiler.schema.key import StepSpec
+from orchestra.diagnostic import Edit
 from orchestra.steps.vocabulary import NAME
-from orchestra.suggest import did_you_mean
+from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
 # By the path of a step (or of a command): the texts in it that read saved values.
@@ -52,7 +53,9 @@ def _unsaved(context: Context, texts: Sequence[Text], have: set[str]) -> Iterato
                 place = context.place_inside(text.path, text.value, reference.offset)
                 near = did_you_mean(name, have)
                 hint = "save it in an earlier step: `set`, or `save` of `http` or `evaluate`"
-                yield Problem(place, f'"${{{reference.name}}}" is not saved by an earlier step{near}', hint)
+                edit = correction(name, have)
+                edit = edit and Edit(reference.name, f"saved.{edit.new}")
+                yield Problem(place, f'"${{{reference.name}}}" is not saved by an earlier step{near}', hint, edit)
 
 
 def _walk(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from orchestra import draw
 from orchestra.ledger.event import VERDICTS
+from orchestra.report.by_hand import HEADS, TITLE, ByHand
 from orchestra.report.compare.comparison import Agreement, Comparison, Paired, Totals, counted
 from orchestra.report.compare.sides import Side
 
@@ -97,6 +98,19 @@ def agreement_grid(agreements: Sequence[Agreement]) -> Grid:
     names = list(dict.fromkeys(name for one in agreements for name in (one.first, one.second)))
     cells = {frozenset((one.first, one.second)): f"{one.agree} of {one.tests}" for one in agreements}
     return Grid(("agree", *names), [(row, *(cells.get(frozenset((row, name)), "") for name in names)) for row in names])
+
+
+def by_hand_grid(claims: Mapping[str, Sequence[ByHand]]) -> Grid:
+    """Return the results that were seen by hand, by run. No side is compared with them: they are claims."""
+    rows = [(run, *one.cells(one.paths)) for run, of_run in claims.items() for one in of_run]
+    return Grid((f"{TITLE.lower()}, in run", *HEADS), rows)
+
+
+def by_hand_lines(claims: Mapping[str, Sequence[ByHand]], form: Form = "terminal") -> Iterator[str]:
+    """Yield the table of `by_hand_grid` as text; nothing if there is no claim."""
+    grid = by_hand_grid(claims)
+    if grid.rows:
+        yield from ("", _table(grid.heads, grid.rows, form))
 
 
 def _usual(comparison: Comparison) -> Iterator[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from orchestra.ledger.case import Case
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
+from orchestra.report import by_hand
 from orchestra.report.compare.text import agreement_lines, compared_lines
 from orchestra.report.console.table import (
     counted,
@@ -63,6 +64,7 @@ def _lines(report: Report, folder: str, link: Callable[[Evidence], str]) -> Iter
     yield from _gates(report)
     yield from _paces(report)
     yield from _methods(report)
+    yield from _by_hand(report, link)
     yield from _network(report)
     yield from _incidents(report)
     yield from _services(report)
@@ -198,6 +200,15 @@ def _methods(report: Report) -> Iterator[str]:
     for one in comparisons:
         yield ""
         yield from compared_lines(one, "markdown")
+
+
+def _by_hand(report: Report, link: Callable[[Evidence], str]) -> Iterator[str]:
+    if report.by_hand:
+        rows = []
+        for one in report.by_hand:
+            *texts, _ = one.cells("")
+            rows.append([*map(_inline, texts), ", ".join(map(link, one.evidence))])
+        yield from ("", f"## {by_hand.TITLE}", "", by_hand.NOTE, "", draw.markdown_table(by_hand.HEADS, rows))
 
 
 def _incidents(report: Report) -> Iterator[str]:
