@@ -26,6 +26,9 @@ TESTS = (
     "tests/browser/test_mcp_session.py",
     "tests/browser/test_methods_agree.py",
     "tests/browser/test_tool_answers.py",
+    "tests/browser/test_expectations.py",
+    "tests/browser/test_more_steps.py",
+    "tests/browser/test_pages.py",
 )
 
 

@@ -80,7 +80,7 @@ class Seeing:
 @pytest.mark.parametrize("verb", ["upload", "dialog", "wait"])
 def test_what_differs_is_made_small(verb):
     with pytest.raises(DifferenceError) as difference:
-        search(Seeing(verb), 500)
+        search(Seeing(verb), 2000)
     body, steps, words = str(difference.value).rsplit("\n", 2)
     assert steps.count("{") <= 3, steps
     assert verb in steps

@@ -517,10 +517,12 @@ def fake(folder: Path, version="1.64.0", tools=TOOLS) -> Start:
 )
 def test_a_server_that_is_not_the_one_is_refused(loop, tmp_path, said, words):
     bounded.close()  # a helper of a test before
+    before = set(psutil.Process().children())
     with pytest.raises(ServerUnfitError) as told:
         Server(loop, fake(tmp_path, **said))
     assert words in str(told.value)
-    assert not [child for child in psutil.Process().children() if alive(child) and child.name().startswith("python")]
+    after = set(psutil.Process().children()) - before
+    assert not [child for child in after if alive(child) and child.name().startswith("python")]
 
 
 def test_a_server_that_ends_at_once_is_told(loop, tmp_path):

@@ -73,8 +73,8 @@ def test_tests_that_do_nothing_print_their_tables():
 
 
 def test_a_test_that_does_nothing_is_recorded_as_every_other(tmp_path):
-    root = runtime._project(tmp_path / "work", runtime.work_spec(3, "http", "steps: [{set: {done: well}}]"))
-    once(Case([sys.executable, "-c", runtime._NOTHING, "run"], root))
+    root = runtime.project(tmp_path / "work", runtime.work_spec(3, "http", "steps: [{set: {done: well}}]"))
+    once(Case([sys.executable, "-c", runtime.NOTHING, "run"], root))
     [folder] = (path for path in (root / ".orchestra/work/runs").iterdir() if not path.is_symlink())
     events = [(event.type, getattr(event.body, "task", "")) for event in read(folder / "events.jsonl")]
     for task in ("cli:t0", "cli:t1", "cli:t2"):

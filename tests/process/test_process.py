@@ -163,8 +163,11 @@ def pauses(monkeypatch):
 def test_the_marks_of_a_reaper_are_asked_for_once(pauses):
     reaper = Reaper.start(MARK)
     until(lambda: marks._marks(reaper.pid) is not None, "the reaper, which is being started")
-    assert (marks_of([reaper.pid]), pauses) == ({reaper.pid: ""}, [])
-    reaper.close()
+    pauses.clear()  # those of the wait are made in the same way
+    try:
+        assert (marks_of([reaper.pid]), pauses) == ({reaper.pid: ""}, [])
+    finally:
+        reaper.close()
 
 
 def test_the_marks_of_a_process_of_another_user_are_asked_for_once(pauses, monkeypatch):

@@ -227,7 +227,10 @@ def test_contributing_is_short_and_says_what_this_is_not(root):
 
 
 def test_every_third_party_package_has_an_owner(root):
-    """Each dependency stands in the contract of owners, so that a new one cannot slip in without."""
+    """Each dependency is in the contract of owners, so that a new one cannot slip in without.
+
+    msgspec has none, because its structs are the records of the whole program.
+    """
     contracts = configparser.ConfigParser()
     contracts.read(root / ".importlinter")
     owned = contracts["importlinter:contract:owners"]["forbidden_modules"].split()
@@ -235,7 +238,7 @@ def test_every_third_party_package_has_an_owner(root):
     wanted = {
         spelled.get(normal(one), normal(one).replace("-", "_")) for one in pyproject(root)["project"]["dependencies"]
     }
-    assert wanted <= set(owned)
+    assert wanted - set(owned) == {"msgspec"}
 
 
 def test_the_hooks_of_this_repository_fetch_nothing_and_run_what_check_runs(root):
