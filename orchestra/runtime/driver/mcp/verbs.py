@@ -61,7 +61,7 @@ def _act(
     for pause in sender.pauses():
         sender.acted = False
         if sender.page.lost() and not needs_no_page(job):
-            break  # the server would go on with another page
+            break  # the server would act on another page
         begun, moves, ends = time.time(), sender.page.moves, sender.page.ends
         try:
             answer = sender.send(call, call_seconds or end - sender.clock(), chooser=chooser)
