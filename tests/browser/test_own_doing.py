@@ -128,6 +128,13 @@ def test_requests_of_a_test_that_has_ended_are_charged_to_none(each):
     assert texts(each.again()(OTHER, SETTLE, opened=False)) == [[], []]
 
 
+def test_a_window_that_a_link_opens_has_no_error_of_ours(each):
+    link = page("<a target=_blank href='/steps.html'>open</a><a target=_blank rel=opener href='/steps.html'>other</a>")
+    clicks = [{"click": {"text": name}} for name in ("open", "other")]
+    results = each(link, *clicks, SETTLE, opened=False)
+    assert texts(results, "page_errors", "console_errors") == [[], []]
+
+
 NEVER = page(
     """<style>@font-face { font-family: never; src: url(/silent) } p { font-family: never }</style><p>text</p>"""
 )

@@ -41,6 +41,7 @@ BLANK = "about:blank"
 # Runs before any script of the page can replace its timers. A tool whose call a dialog cut short does not report
 # whether its click was made, so presses are recorded.
 _BEFORE_PAGE = """(() => {
+  if (Symbol.for('orchestra') in globalThis) return;  // a window that a link opens may run this twice
   const { setTimeout, clearTimeout, setInterval, clearInterval, MutationObserver, Date } = globalThis;
   const timers = { setTimeout, clearTimeout, setInterval, clearInterval };
   const bound = Object.fromEntries(Object.entries(timers).map(([name, timer]) => [name, timer.bind(globalThis)]));
