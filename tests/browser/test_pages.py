@@ -86,3 +86,31 @@ def test_a_failure_lists_the_open_pages(both):
         assert '"tab" (http://' in pages
         assert ", current)" in pages.partition('"tab" (')[2]
     passed(both.again()(START, here("start"), opened=False))  # the next test begins with one page
+
+
+CLOSES = {"evaluate": {"script": "() => { setTimeout(() => window.close(), 300) }"}}
+OPEN_POPUP = {"page": {"as": "t", "opens_with": [{"click": {"text": "Popup"}}]}}
+LOST = {
+    "an expect that waits": {"expect": {"css": "#said", "to": {"have_text": "0"}, "within_seconds": 5}},
+    "a wait for what main shows": {"wait": {"css": "#said", "within_seconds": 5}},
+    "a click that waits": {"click": {"text": "Later", "within_seconds": 5}},
+    "a press that waits": {"press": {"css": "#said", "key": "Enter", "within_seconds": 5}},
+    "a wait for what is hidden": {"expect": {"css": "#here", "to": {"be": "hidden"}, "within_seconds": 5}},
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_a_page_that_closes_by_itself_fails_the_step_on_it(both, case):
+    for result in failed(both(START, OPEN_POPUP, CLOSES, LOST[case], opened=False)):
+        assert result.failure.message == 'the page "t" was closed'
+        assert result.failure.hint.partition("open pages: ")[2].startswith('"main" (http://')
+
+
+def test_a_closed_page_is_left_by_a_page_step_alone(both):
+    passed(both(START, OPEN_POPUP, CLOSES, {"page": {"name": "main"}}, here("start"), opened=False))
+    click_closes = {
+        "evaluate": {
+            "script": "() => { document.querySelector('button').onclick = () => setTimeout(() => window.close(), 300) }"
+        }
+    }
+    passed(both.again()(START, OPEN_POPUP, click_closes, {"click": {"text": "Allow"}}, here("start"), opened=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import quoted, seconds_text
@@ -16,10 +16,18 @@ MAIN = "main"
 CLOSING = frozenset({"click", "press"})
 """The actions after which a tab or popup may be closed by itself."""
 
+NO_PAGE = "no page"
+"""The value that a step finds in place of a page that was closed."""
+
 LOOK_SECONDS = 0.05
 """The pause between two looks for a page that is to open."""
 
-_Page = TypeVar("_Page")
+
+class _Closable(Protocol):
+    def is_closed(self) -> bool: ...
+
+
+_Page = TypeVar("_Page", bound=_Closable)
 
 
 @dataclass
@@ -41,6 +49,10 @@ class Pages(Generic[_Page]):
     def main(self) -> _Page:
         """The first page."""
         return self.named[MAIN]
+
+    def lost(self) -> bool:
+        """Return True if the current page, which another page opened, was closed."""
+        return self.current is not self.main and self.current.is_closed() and not self.main.is_closed()
 
     def opened(self, pages: Sequence[_Page]) -> _Page | None:
         """Return the oldest page of a browser that has no name yet."""
@@ -88,7 +100,28 @@ def taken(name: str) -> StepError:
 
 def gone(name: str) -> StepError:
     """Return the failure of a step for a page that was closed."""
-    return unmet(f"the page {quoted(name)} is closed", expected="an open page", found="no page")
+    return unmet(f"the page {quoted(name)} is closed", expected="an open page", found=NO_PAGE)
+
+
+def was_closed(name: str) -> StepError:
+    """Return the failure of a step whose page was closed before it or in it."""
+    named = f"the page {quoted(name)}" if name else "the page"
+    hint = "return to another page with `page`, and keep the first one open"
+    return unmet(f"{named} was closed", expected="an open page", found=NO_PAGE, hint=hint)
+
+
+def needs_no_page(job: Job) -> bool:
+    """Return True if a step does nothing on the current page."""
+    return job.step.verb in ("page", "dialog") or (job.step.verb == "close_page" and "name" in job.args)
+
+
+def acted(verb: str, message: str) -> bool:
+    """Return True if the error of an action on an element reports that it had begun when its page was closed.
+
+    Without a log of the call the action is that of the keyboard, which waits for no element.
+    """
+    log = message.partition("Call log:")[2]
+    return not log or ("performing click action" if verb == "click" else "locator resolved to") in log
 
 
 def main_stays() -> StepError:

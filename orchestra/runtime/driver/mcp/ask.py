@@ -14,6 +14,7 @@ from orchestra.runtime.driver.fault import Meaning, seen
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
+from orchestra.runtime.driver.pages import was_closed
 from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, subject_text, target_text
 from orchestra.steps.mcp_calls import ToolCall
 from orchestra.steps.target import js_locator, target_of
@@ -55,6 +56,8 @@ def _ask(sender: Sender, job: Job, call: ToolCall, subject: str, phrase: str) ->
     last = Meaning("unmet")
     negative: float | None = None
     for pause in sender.pauses():
+        if sender.page.lost():
+            raise was_closed("")
         try:
             answer = sender.send(call, max(end - clock(), min(ONCE_SECONDS, job.deadline.left())))
         except CallOverError:
@@ -92,6 +95,8 @@ def wait(sender: Sender, job: Job) -> None:
     end = sender.clock() + job.deadline.limit(own)
     found = NOTHING
     for pause in sender.pauses():
+        if sender.page.lost():
+            raise was_closed("")
         left = max(0.001, end - sender.clock())
         (call,) = sender.calls(job, within_seconds=left)
         try:

@@ -37,7 +37,7 @@ from orchestra.runtime.driver.mcp.send import Sender, Tally
 from orchestra.runtime.driver.mcp.session import McpSession
 from orchestra.runtime.driver.mcp.verbs import VERBS, select
 from orchestra.runtime.driver.page_text import keep_page_text
-from orchestra.runtime.driver.pages import CLOSING, add_pages
+from orchestra.runtime.driver.pages import CLOSING, NO_PAGE, add_pages, needs_no_page, was_closed
 from orchestra.runtime.driver.picture import SMALL, WHOLE
 from orchestra.runtime.driver.watch import COUNTS
 from orchestra.runtime.unicode import well_formed
@@ -96,6 +96,7 @@ class McpAttempt:
         self._latency: list[float] = []
         self._verb = ""
         self._waiting: Dialog | None = None
+        self._may_close = False
         self._settled = self._hangs = False
         self._end = float("inf")
         self._masks = session.masks
@@ -167,7 +168,7 @@ class McpAttempt:
             self._subject = job.step.target
             if self._session.fit():
                 self._page.explain(job, failed)
-                text = self._page.pages_text()
+                text = self._page.open_pages() if failed.found == NO_PAGE else self._page.pages_text()
                 if text:
                     add_pages(failed, text)
             raise
@@ -178,19 +179,22 @@ class McpAttempt:
         if self._session.ready():
             self._hangs = False
         self._settled = False
+        follows = self._may_close
+        if job.step.verb != "dialog":
+            self._may_close = job.step.verb in CLOSING
         try:
-            if self._page.left():
-                select(self._sender, job, self._page.pages.main)
-            self._try(job)
+            if self._lost(job):
+                self._return_to_main(job, follows=follows)
+            self._try(job, follows=follows)
         except ServerLostError as lost:
             self._recover(job, lost)
             try:
-                self._try(job)
+                self._try(job, follows=follows)
             except ServerLostError as again:
                 raise StepError("error", "crash", f"the MCP server {again} twice in this step") from None
         return self._sender.tally.effort()
 
-    def _try(self, job: Job) -> None:
+    def _try(self, job: Job, *, follows: bool) -> None:
         self._sender.tally, self._verb = Tally(), job.step.verb
         watch = self._session.browser.watch
         moves, downloads = watch.moves, watch.downloads
@@ -201,36 +205,60 @@ class McpAttempt:
                 VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
             trouble = self._trouble()
-            if trouble is None and self._page.left():
-                self._try_on_main(job, failed)
+            if trouble is None and self._lost(job):
+                self._try_on_main(job, follows=follows, done=self._sender.acted)
                 return
             raise trouble or self._hung(job, failed) from None
         except CallOverError as over:
             raise self._trouble() or unmet(f"{job.step.verb} failed: {over}", found=str(over)) from None
         if job.step.verb == "dialog":
             return  # nothing was sent
-        if job.step.verb == "wait" and job.args["be"] == "visible":
+        main = self._page.pages.current is self._page.pages.main
+        if main and job.step.verb == "wait" and job.args["be"] == "visible":
             return  # what shows an element is no blank page in place of a lost one; the answer is not held up
         trouble = self._trouble()
         if trouble is not None:
             raise trouble
+        if self._lost(job):  # the server has gone on with another page by itself
+            self._try_on_main(job, follows=follows, done=True)
+            return
         if job.step.verb in MOVES and watch.moves == moves:
             if watch.downloads > downloads:  # the server does not report it
                 raise failure_of(job, Meaning("other", "Download is starting"))
             raise not_moved(job)
 
-    def _try_on_main(self, job: Job, failed: StepError) -> None:
+    def _lost(self, job: Job) -> bool:
+        """Return True if the page that the step is for was closed."""
+        return self._page.lost() and not needs_no_page(job)
+
+    def _try_on_main(self, job: Job, *, follows: bool, done: bool) -> None:
         """Continue on the first page after the current one was closed in a step.
 
+        Args:
+            job: the step.
+            follows: whether the step before it may have closed the page.
+            done: whether the action of the step has begun on the page.
+
         Raises:
-            StepError: the step is not one that may close its page or be repeated, or it fails there.
+            StepError: no action of a step has closed it, or the step fails on the first page.
         """
         verb = job.step.verb
-        if verb not in CLOSING and not VOCABULARY[verb].idempotent:
-            raise failed
-        select(self._sender, job, self._page.pages.main)
-        if verb not in CLOSING:
+        closes = verb in CLOSING and done
+        self._return_to_main(job, follows=closes or (follows and VOCABULARY[verb].idempotent))
+        if not closes:
             VERBS[verb](self._sender, job)
+
+    def _return_to_main(self, job: Job, *, follows: bool) -> None:
+        """Continue on the first page after the current one, which another page opened, was closed.
+
+        Raises:
+            StepError: no action of a step has closed it.
+        """
+        pages = self._page.pages
+        name = pages.name_of(pages.current)
+        select(self._sender, job, pages.main)
+        if not follows:
+            raise was_closed(name)
 
     def _hung(self, job: Job, failed: StepError) -> StepError:
         """Return the failure of a page that does not respond to scripts; a page that waits for a server responds."""
@@ -250,9 +278,8 @@ class McpAttempt:
             return StepError("error", "crash", "the browser died in this step")
         if browser.watch.crashed:
             return StepError("error", "crash", "the page crashed in this step")
-        if browser.watch.closed and not self._page.left():
-            hint = "return to another page with `page`, and keep the first one open"
-            return unmet("the page was closed", found="no page", hint=hint)
+        if browser.watch.closed and not self._page.lost():
+            return was_closed("")
         return None
 
     def _recover(self, job: Job, lost: ServerLostError) -> None:

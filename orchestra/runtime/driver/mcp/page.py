@@ -74,15 +74,17 @@ class PageView:
         """Make a page the current one."""
         self._browser.show(page)
 
-    def left(self) -> bool:
+    def lost(self) -> bool:
         """Return True if the current page, which another page opened, was closed."""
-        pages = self.pages
-        return pages.current is not pages.main and pages.current.is_closed() and not pages.main.is_closed()
+        return self.pages.lost()
 
     def pages_text(self) -> str:
         """Return the open pages for a message; nothing while there is one alone."""
-        shown = self.tabs()
-        return self.pages.text([(page, page.url) for page in shown]) if len(shown) > 1 else ""
+        return self.open_pages() if len(self.tabs()) > 1 else ""
+
+    def open_pages(self) -> str:
+        """Return the open pages for a message."""
+        return self.pages.text([(page, page.url) for page in self.tabs()])
 
     @property
     def moves(self) -> int:

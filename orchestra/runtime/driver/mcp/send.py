@@ -59,6 +59,7 @@ class Sender:
         sleep: waits.
         tally: the cost of the step so far.
         interrupted: whether the last call was cut short by a dialog: its action may not be done, its value is lost.
+        acted: whether the last action had begun when its page was closed.
     """
 
     caller: Caller
@@ -68,6 +69,7 @@ class Sender:
     sleep: Callable[[float], None] = time.sleep
     tally: Tally = field(default_factory=Tally)
     interrupted: bool = False
+    acted: bool = False
 
     def calls(self, job: Job, **changed: Any) -> tuple[ToolCall, ...]:
         """Return the calls of a step, some of its arguments changed."""

@@ -26,7 +26,7 @@ from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, ONCE_SECONDS, expec
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
-from orchestra.runtime.driver.pages import LOOK_SECONDS, gone, main_stays, none_opened, taken
+from orchestra.runtime.driver.pages import LOOK_SECONDS, acted, gone, main_stays, needs_no_page, none_opened, taken
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import TYPED, ToolCall, chooser_calls
@@ -59,6 +59,9 @@ def _act(
     end, idle = start + job.deadline.limit(job.own_seconds), start + job.idle_seconds
     last = late = Meaning("blocked", "it was not done in time")
     for pause in sender.pauses():
+        sender.acted = False
+        if sender.page.lost() and not needs_no_page(job):
+            break  # the server would act on another page
         begun, moves, ends = time.time(), sender.page.moves, sender.page.ends
         try:
             answer = sender.send(call, call_seconds or end - sender.clock(), chooser=chooser)
@@ -67,6 +70,7 @@ def _act(
                 last = sender.page.reason(job)
             break
         last, left = answer.meaning(), end - sender.clock()
+        sender.acted = call.tool != "browser_evaluate" and not answer.absent and acted(job.step.verb, answer.error)
         if answer.clicked:
             return _loading(sender, job, answer, ends, left)
         if not answer.failed and (not sender.interrupted or _done(sender, call, begun, moves, left)):

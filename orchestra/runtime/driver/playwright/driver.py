@@ -38,7 +38,7 @@ from orchestra.runtime.driver.nearby import (
     nearest,
 )
 from orchestra.runtime.driver.page_text import MODE, keep_page_text
-from orchestra.runtime.driver.pages import CLOSING, Pages, add_pages
+from orchestra.runtime.driver.pages import CLOSING, Pages, acted, add_pages, needs_no_page, was_closed
 from orchestra.runtime.driver.picture import MOST_MARKS, SMALL, WHOLE, boxes
 from orchestra.runtime.driver.playwright.verbs import VERBS, Stage, limit_of
 from orchestra.runtime.driver.playwright.watch import PageWatch
@@ -223,6 +223,7 @@ class PlaywrightSession:
         self._heard = time.monotonic()
         self._bring_back = bring_back
         self._gone = False
+        self._may_close = self._acted = False
         self.hung = False
         self.died: list[Died] = []
         self.stage = stage
@@ -244,27 +245,37 @@ class PlaywrightSession:
             StepError: it failed.
         """
         self._catch_up()
+        verb = job.step.verb
+        follows = self._may_close
+        if verb != "dialog":
+            self._may_close = verb in CLOSING
         try:
-            self._return_to_main()
+            if self.stage.pages.lost() and not needs_no_page(job):
+                self._return_to_main(follows=follows)
             return self._do(job)
         except StepError as failed:
-            if self._return_to_main():
-                if job.step.verb in CLOSING:
-                    return Effort(calls=1)
-                if STEPS[job.step.verb].idempotent:
-                    return self._do(job)
+            if self.stage.pages.lost() and not needs_no_page(job):
+                done = verb in CLOSING and self._acted
+                self._return_to_main(follows=done or (follows and STEPS[verb].idempotent))
+                return Effort(calls=1) if done else self._do(job)
             text = "" if self._gone or self.hung else self.stage.pages_text()
             if text:
                 add_pages(failed, text)
             raise
 
-    def _return_to_main(self) -> bool:
-        """Continue on the first page if the current one, which another page opened, was closed; return True if it was."""
+    def _return_to_main(self, *, follows: bool) -> None:
+        """Continue on the first page after the current one, which another page opened, was closed.
+
+        Raises:
+            StepError: no action of a step has closed it.
+        """
         pages = self.stage.pages
-        left = pages.current is not pages.main and pages.current.is_closed() and not pages.main.is_closed()
-        if left:
-            self.stage.show(pages.main)
-        return left
+        name = pages.name_of(pages.current)
+        self.stage.show(pages.main)
+        if not follows:
+            failed = was_closed(name)
+            add_pages(failed, self.stage.open_pages())
+            raise failed
 
     def _do(self, job: Job) -> Effort:
         limit, watch = limit_of(job), self.stage.watch
@@ -278,6 +289,7 @@ class PlaywrightSession:
         except StepError as failed:
             raise self._explained(job, failed) from None
         except Error as error:
+            self._acted = acted(job.step.verb, error.message)
             meant = self._failure(job, error)
             if job.step.verb in MOVES:
                 self._halt()
@@ -326,11 +338,7 @@ class PlaywrightSession:
             self._gone = True
             return StepError("error", "crash", "the browser died in this step", found=_first(error.message))
         if meaning.kind == "crash" and self.stage.page.is_closed():
-            return unmet(
-                "the page was closed",
-                found="no page",
-                hint="return to another page with `page`, and keep the first one open",
-            )
+            return was_closed("")
         if self._crashed() or (meaning.kind == "crash" and not self._page_answers()):
             self.stage.watch.crashed = True  # known before the event has come
             return StepError("error", "crash", "the page crashed in this step", found=meaning.found)

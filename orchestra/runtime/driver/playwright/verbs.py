@@ -65,8 +65,11 @@ class Stage:
 
     def pages_text(self) -> str:
         """Return the open pages for a message; nothing while there is one alone."""
-        shown = self.pages.main.context.pages
-        return self.pages.text([(page, page.url) for page in shown]) if len(shown) > 1 else ""
+        return self.open_pages() if len(self.pages.main.context.pages) > 1 else ""
+
+    def open_pages(self) -> str:
+        """Return the open pages for a message."""
+        return self.pages.text([(page, page.url) for page in self.pages.main.context.pages])
 
     @contextmanager
     def picturing(self) -> Iterator[None]:
