@@ -102,8 +102,10 @@ CONDITIONS: Conditions = {
     "match": (TEXT, "a regular expression to find in the text (JavaScript syntax)", "^NVDA .* [0-9]+"),
     "have_number": (
         _NUMBERS,
-        "the bounds of the number in the text, or in the value of an input; commas in it separate thousands; a hyphen "
-        "after a letter, a digit or another hyphen is no minus; without a number, `not` does not hold either",
+        (
+            "the bounds of the number in the text, or in the value of an input; commas in it separate thousands; a hyphen "
+            "after a letter, a digit or another hyphen is no minus; without a number, `not` does not hold either"
+        ),
         {"below": 200, "pattern": "([0-9.]+) ms"},
     ),
     "have_value": (TEXT, "the value of an input", "Market status"),
