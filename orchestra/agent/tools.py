@@ -174,7 +174,8 @@ TOOLS: Final[tuple[Tool, ...]] = (
     Tool(
         "claim",
         ("claim",),
-        'Check a sentence about a run ("16 tests, 16 passed") with its sealed record before you report it. Exit 1: it differs.',
+        'Check a sentence about a run ("16 tests, 16 passed") with its sealed record before you report it. '
+        "Exit 1: it differs, or has words that were not checked.",
         (
             Param("sentence", "text", "the sentence", positional=True),
             Param("run", "text", "id of a run, a part of it, or last (default: the newest)"),
