@@ -1,7 +1,7 @@
 """Compare a sentence about a run with the sealed record of the run. Pure.
 
 A claim differs if one of its numbers does, and also if it leaves out a test that is not green or a gate that failed: a true
-part of the truth is no honest report.
+part of the truth is no honest report. It is undecided if it has a word that is neither compared nor known to claim nothing.
 """
 
 from __future__ import annotations
@@ -34,14 +34,25 @@ _WORDS: Final[Mapping[str, str]] = {
     "tests": TESTS,
     "test": TESTS,
 }
-_NUMBER = r"(?P<number>\d+|no|none|all)"
-_WORD = "|".join(sorted(map(re.escape, _WORDS), key=len, reverse=True))
-_PART: Final = re.compile(
-    rf"\b{_NUMBER}\b(?:\s*(?:/|of|out of)\s*(?P<all>\d+))?"
-    rf"(?:\s+(?P<count>\d+))?(?:\s+tests?)?(?:\s+(?:have|has|are|were|is|was))?\s+(?P<word>{_WORD}|green)\b",
-    re.IGNORECASE,
+_NUMBERS: Final[Sequence[str]] = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
-_FORMS: Final = (
+_NUMBER: Final = rf"(?:\d+|no|none|{'|'.join(_NUMBERS)})\b"
+_WORD: Final = "|".join(sorted(map(re.escape, _WORDS), key=len, reverse=True))
+_PART: Final = (
+    rf"(?:(?P<every>all)(?:\s+(?:of\s+)?(?:the\s+)?(?P<count>{_NUMBER}))?"
+    rf"|(?P<number>{_NUMBER})(?:\s*(?:/|\b(?:out\s+)?of\b)\s*(?:the\s+)?(?P<of>{_NUMBER}))?)"
+    rf"(?:\s+tests?)?(?:\s+(?:have|has|are|were|is|was))?\s+(?P<word>{_WORD}|green)\b"
+    rf"(?:\s+(?:out\s+)?of\s+(?:the\s+)?(?P<out_of>{_NUMBER})\b(?:\s+tests?\b)?)?"
+)
+_FILLER: Final = (
+    r"(?P<filler>(?:a|an|and|are|but|exactly|has|have|i|in|is|of|only|overall|ran|that|the|there|total|was|we|were|with"
+    r"|(?:results?|run|summary|tests)(?!\s*\d))\b(?![\w'\u2019-])|[-\u2013\u2014:.!*\u2022|]+(?![\w%]))"
+)
+_TOKEN: Final = re.compile(rf"{_PART}|{_FILLER}|(?P<rest>[^\s,;()]+)", re.IGNORECASE)
+"""A sentence from its begin: a part that is compared, a word that claims nothing, or a word that is not checked."""
+FORMS: Final = (
     '"16 tests, 16 passed", "14 of 16 passed, 2 failed", "all 16 tests passed", "no failures", "1 gate failed"'
 )
 
@@ -52,10 +63,12 @@ class Claim(NamedTuple):
     Attributes:
         counts: by verdict, `TESTS` or `GATES`.
         every: the verdict that all tests are claimed to have; `green` for any that fails no run; empty for none.
+        unchecked: what else the sentence has, as it is written. No record confirms it, so the claim does not hold.
     """
 
     counts: Mapping[str, int]
     every: str = ""
+    unchecked: Sequence[str] = ()
 
 
 def parse(sentence: str) -> Claim:
@@ -65,28 +78,50 @@ def parse(sentence: str) -> Claim:
         UsageError: it has no number to compare, or two numbers for one thing.
     """
     counts: dict[str, int] = {}
-    every = ""
-    for part in _PART.finditer(sentence):
-        word = part["word"].lower()
-        number = part["number"].lower()
-        if number == "all":
-            every = "green" if word == "green" else _WORDS[word]
-            _count(counts, TESTS, part["count"])
-        elif word != "green":
-            _count(counts, _WORDS[word], "0" if number in {"no", "none"} else number)
-        else:
-            every = "green"
-            _count(counts, TESTS, number)
-        _count(counts, TESTS, part["all"])
-    if not counts and not every:
-        raise UsageError(f'"{sentence}" has no number that a record can confirm', f"write it as {_FORMS}")
-    return Claim(counts, every)
+    verdicts: set[str] = set()
+    unchecked: list[tuple[int, int]] = []
+    for part in _TOKEN.finditer(sentence):
+        if part["filler"]:
+            continue
+        if part["rest"] or not _is_checked(part):
+            _add(unchecked, sentence, part.span())
+            continue
+        word = "green" if part["word"].lower() == "green" else _WORDS[part["word"].lower()]
+        if word == "green" or (part["every"] and word != TESTS):
+            verdicts.add(word)
+        _count(counts, TESTS if part["every"] or word == "green" else word, part["count"] or part["number"])
+        _count(counts, TESTS, part["of"])
+        _count(counts, TESTS, part["out_of"])
+    if not counts and not verdicts:
+        raise UsageError(f'"{sentence}" has no number that a record can confirm', f"write it as {FORMS}")
+    if len(verdicts) > 1:
+        raise UsageError(
+            f"the claim has two verdicts for all tests: {', '.join(sorted(verdicts))}", "write one of them"
+        )
+    return Claim(counts, "".join(verdicts), tuple(sentence[begin:end].rstrip(".:!") for begin, end in unchecked))
 
 
-def _count(counts: dict[str, int], name: str, number: str | None) -> None:
-    if number is None:
+def _is_checked(part: re.Match[str]) -> bool:
+    """Return whether a record confirms all of a part: it has the gates that failed, and not how many there are."""
+    word = _WORDS.get(part["word"].lower())
+    if word == GATES:
+        return not (part["every"] or part["of"] or part["out_of"])
+    return word != TESTS or part["every"] is None or part["count"] is not None
+
+
+def _add(spans: list[tuple[int, int]], sentence: str, span: tuple[int, int]) -> None:
+    """Add a span, joined with the one before if only space is between them."""
+    if spans and sentence[spans[-1][1] : span[0]].isspace():
+        span = (spans.pop()[0], span[1])
+    spans.append(span)
+
+
+def _count(counts: dict[str, int], name: str, written: str | None) -> None:
+    if written is None:
         return
-    if counts.setdefault(name, int(number)) != int(number):
+    word = written.lower()
+    number = 0 if word in {"no", "none"} else _NUMBERS.index(word) if word in _NUMBERS else int(word)
+    if counts.setdefault(name, number) != number:
         raise UsageError(f"the claim has two numbers for {name}: {counts[name]} and {number}", "write one of them")
 
 
@@ -105,7 +140,7 @@ def differences(claim: Claim, numbers: Mapping[str, int]) -> Iterator[tuple[str,
         yield f"all {claim.every}", ", ".join(f"{numbers[name]} {name}" for name in others)
         return
     for name in _bad(numbers):
-        if name not in claim.counts:
+        if name not in claim.counts and name != claim.every:
             yield "", f"{numbers[name]} {name}"
 
 

@@ -243,9 +243,7 @@ def _expect_element(the: _Context, name: str, wanted: Any, *, negated: bool) -> 
     if name in ("have_role", "have_accessible_name"):
         return _code(*_aria_lines(the, name, wanted), f"return {{ ok: {wish}ok, found }};", kind="ask")
     function = page_script.element_question(name, wanted, negated=negated)
-    absent_ok = name == "be" and (
-        (wanted == "hidden" and not negated) or (wanted in ("visible", "in_viewport") and negated)
-    )
+    absent_ok = name == "be" and wanted == ("visible" if negated else "hidden")
     return iter([ToolCall("browser_evaluate", {"target": the.target(), "function": function}, "ask", absent_ok)])
 
 

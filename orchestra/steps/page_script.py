@@ -56,14 +56,25 @@ _OPTIONS = """const list = element.nodeName === 'LABEL' && element.control || el
 if (list.nodeName !== 'SELECT' || !list.multiple) throw new Error('Not a select element with a multiple attribute');"""
 _SAME_LIST = "found.length === wanted.length && found.every((value, index) => value === wanted[index])"
 
+# A hyphen within a word, a date or a range is no minus. A sign counts as one where a number can begin.
 _NUMBER = r"""const numberIn = (text, pattern) => {
-  const cut = new RegExp(pattern ?? '[-+\u2212]?(?:[0-9][0-9,]*)?[.]?[0-9]+(?:[eE][-+]?[0-9]+)?').exec(text);
-  const digits = cut && (cut[1] ?? cut[0]).replace(/[,\s]/g, '').replace('\u2212', '-');
+  const cut = new RegExp(pattern ?? '[-+\u2212]?(?:[0-9][0-9,]*)?[.]?[0-9]+(?:[eE][-+]?[0-9]+)?', 'd').exec(text);
+  if (!cut) return null;
+  const part = cut[1] === undefined ? 0 : 1;
+  const joined = /[\p{L}\p{N}\p{Pd}\u2212_.,%)\]}]$/u.test(text.slice(0, cut.indices[part][0]).slice(-2));
+  const signs = joined ? /^\s*[-+\u2212](?=\s)|^[-+\u2212]/ : /^\s*[-+\u2212](?=\s)/;
+  const digits = cut[part].replace(signs, '').replace(/[,\s]/g, '').replace('\u2212', '-');
   return digits && Number.isFinite(Number(digits)) ? Number(digits) : null;
 };
 const numbered = ['INPUT', 'TEXTAREA', 'SELECT'].includes(element.nodeName) ? element.value : textOf(element).trim();"""
-_WITHIN_BOUNDS = """typeof found === 'number' && found > (wanted.above ?? -Infinity) && found < (wanted.below ?? Infinity)
+_WITHIN_BOUNDS = """found > (wanted.above ?? -Infinity) && found < (wanted.below ?? Infinity)
   && found >= (wanted.between?.[0] ?? -Infinity) && found <= (wanted.between?.[1] ?? Infinity)"""
+
+# The computed value of a property that does not exist is empty, which would meet every `not`.
+_STYLE = """const styleOf = (name) => {
+  if (!name.startsWith('--') && !CSS.supports(name, 'initial')) throw new Error(`${JSON.stringify(name)} is no CSS property`);
+  return getComputedStyle(element).getPropertyValue(name);
+};"""
 
 _RATIO = """const ratioOf = () => new Promise((resolve) => {
   const { IntersectionObserver, requestAnimationFrame } = globalThis;
@@ -93,11 +104,15 @@ _FOUND: dict[str, tuple[tuple[str, ...], str, str]] = {
         "hasClasses(element, wanted)",
     ),
     "have_css": (
-        (),
-        "Object.fromEntries(Object.keys(wanted).map((name) => [name, getComputedStyle(element).getPropertyValue(name)]))",
+        (_STYLE,),
+        "Object.fromEntries(Object.keys(wanted).map((name) => [name, styleOf(name)]))",
         "Object.keys(wanted).every((name) => found[name] === wanted[name])",
     ),
-    "have_number": ((_TEXT, _NUMBER), "numberIn(numbered, wanted.pattern) ?? numbered", _WITHIN_BOUNDS),
+    "have_number": (
+        (_TEXT, _NUMBER),
+        "numberIn(numbered, wanted.pattern) ?? `no number in: ${numbered}`",
+        _WITHIN_BOUNDS,
+    ),
     "have_values": ((_OPTIONS,), "[...list.selectedOptions].map((option) => option.value)", _SAME_LIST),
     "empty": (
         (),
@@ -135,8 +150,15 @@ def literal(value: Any) -> str:
     return msgspec.json.encode(value).decode().replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _question(argument: str, parts: tuple[str, ...], found: str, holds: str, wanted: Any, *, negated: bool) -> str:
-    wish = "!" if negated else ""
+# Without these there is nothing to compare, so that neither a condition nor its negation holds.
+_NUMERIC = "typeof found === 'number'"
+_MATCHED = "found !== null"
+
+
+def _question(
+    argument: str, parts: tuple[str, ...], found: str, holds: str, wanted: Any, *, negated: bool, needs: str = ""
+) -> str:
+    wish = (f"{needs} && " if needs else "") + ("!" if negated else "")
     waits = "async " if "await " in found else ""
     fold = [_FOLD] if "fold(" in holds and _FOLD not in parts else []
     lines = [f"const wanted = {literal(wanted)};", *fold, *parts, f"const found = {found};"]
@@ -149,7 +171,8 @@ def element_question(condition: str, wanted: Any, *, negated: bool) -> str:
     """
     kind = {"hidden": "visible"}.get(wanted, wanted) if condition == "be" else condition
     parts, found, holds = _FOUND[kind]
-    return _question("element", parts, found, holds, wanted, negated=negated)
+    needs = _NUMERIC if kind == "have_number" else ""
+    return _question("element", parts, found, holds, wanted, negated=negated, needs=needs)
 
 
 _IN_ORDER = """const inOrder = (texts, parts) => {
@@ -189,11 +212,14 @@ _SETS: dict[str, tuple[tuple[str, ...], str, str]] = {
 def set_question(asked: Condition) -> str:
     """Return a function of all elements of a target that gives `{ok, found}` for a condition on all of them at one moment.
 
-    `found` is null when `all` or `any` has nothing to look at.
+    `found` is null, and `ok` false, when no element matches; only a count can be zero.
     """
     if asked.of == "set":
         parts, found, holds = _SETS[asked.name]
-        return _question("elements", parts, found, holds, asked.wanted, negated=asked.negated)
+        needs = ""
+        if asked.name != "have_count":
+            found, needs = f"elements.length ? {found} : null", _MATCHED
+        return _question("elements", parts, found, holds, asked.wanted, negated=asked.negated, needs=needs)
     question = element_question(asked.name, asked.wanted, negated=asked.negated)
     quantifier = "every" if asked.of == "all" else "some"
     return "\n".join(

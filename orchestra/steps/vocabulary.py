@@ -102,7 +102,10 @@ CONDITIONS: Conditions = {
     "match": (TEXT, "a regular expression to find in the text (JavaScript syntax)", "^NVDA .* [0-9]+"),
     "have_number": (
         _NUMBERS,
-        "the bounds of the number in the text, or in the value of an input; commas in it separate thousands",
+        (
+            "the bounds of the number in the text, or in the value of an input; commas in it separate thousands; a hyphen "
+            "after a letter, a digit or another hyphen is no minus; without a number, `not` does not hold either"
+        ),
         {"below": 200, "pattern": "([0-9.]+) ms"},
     ),
     "have_value": (TEXT, "the value of an input", "Market status"),
@@ -124,7 +127,7 @@ CONDITIONS: Conditions = {
     ),
     "have_css": (
         {**TEXT_MAPPING, "minProperties": 1},
-        "CSS properties and their computed values",
+        "CSS properties, with hyphens (`font-family`), and their computed values; a property that does not exist fails",
         {"color": "rgb(255, 0, 0)"},
     ),
     "have_role": (TEXT, "the ARIA role", "button"),
@@ -533,7 +536,8 @@ _ALL: tuple[Verb, ...] = (
         playwright="expect(locator)",
         mcp=("browser_evaluate", "browser_run_code_unsafe"),
         detail="`to` is about one element, except `have_count` and lists, which are about all matches at one moment, as are\n"
-        "`all` and `any`. Each condition is checked until it holds, one after the other.",
+        "`all` and `any`. Each condition is checked until it holds, one after the other. If no element matches, a condition\n"
+        "and its `not` both fail, except `be: hidden`, `not: {be: visible}` and `have_count`.",
     ),
     Verb(
         "wait",

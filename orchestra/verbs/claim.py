@@ -44,7 +44,8 @@ def claim(ctx: click.Context, /, sentence: str | None, *, run: str, suite: str |
     """Check a sentence or numbers about a run against its sealed record. Exit 1, with the differences, if they differ.
 
     A test that is not green or a failed gate that the claim leaves out is a difference, and so is a run that has not ended
-    or whose record is damaged.
+    or whose record is damaged. Words of the sentence that no number of the record confirms are listed as not checked, with
+    exit code 1.
     """
     given = {name: number for name, number in numbers.items() if number is not None}
     if (sentence is None) == (not given):
@@ -59,11 +60,16 @@ def claim(ctx: click.Context, /, sentence: str | None, *, run: str, suite: str |
     found = claims.recorded(view)
     shown = ", ".join(f"{number} {name}" for name, number in found.items() if number or name == claims.TESTS)
     differs = [*claims.differences(stated, found)]
-    say(line("claim", "differs" if differs else "holds", folder.name, f"sealed {view.time}"))
+    result = "differs" if differs else "undecided" if stated.unchecked else "holds"
+    say(line("claim", result, folder.name, f"sealed {view.time}"))
     for claimed, actual in differs:
         say(line("", f"claimed {claimed}" if claimed else "not mentioned", f"recorded {actual}"))
+    for words in stated.unchecked:
+        say(line("", "not checked", words))
     say(line("record", shown))
-    return EXIT_FAILED if differs else EXIT_OK
+    if stated.unchecked:
+        say(line("hint", f"leave out what is not checked, and write only {claims.FORMS}"))
+    return EXIT_OK if result == "holds" else EXIT_FAILED
 
 
 def _fault(project: Project, folder: Path) -> str:

@@ -29,6 +29,8 @@ def ran(tmp_path_factory) -> SuiteProject:
     [
         (["2 tests, 1 passed, 1 failed"], 0, "holds"),
         (["2 tests, 2 passed"], 1, "claimed 2 passed  recorded 1 passed"),
+        (["2 tests, 1 passed, 1 failed; bad did not fail"], 1, "not checked  bad did not fail"),
+        (["1 failed, the rest passed"], 1, "undecided"),
         (["all tests passed"], 1, "claimed all passed  recorded 1 failed"),
         (["--tests", "2", "--passed", "1"], 1, "not mentioned  recorded 1 failed"),
         ([], 2, 'write "16 tests, 16 passed"'),

@@ -18,6 +18,8 @@ from orchestra.steps import page_script
 from orchestra.steps.vocabulary import Condition, conditions, conditions_of_target
 
 _POLL_MS = 100.0
+ONCE_SECONDS = 1.0
+"""A question is asked once at least, and given this long for it, however short its own limit is."""
 
 _METHODS: dict[str, str] = {
     "have_text": "to_have_text",
@@ -29,7 +31,6 @@ _METHODS: dict[str, str] = {
     "have_role": "to_have_role",
     "have_accessible_name": "to_have_accessible_name",
 }
-_BY_KEY = {"have_attribute": "to_have_attribute", "have_css": "to_have_css"}
 
 
 def expect_element(job: Job, locator: Locator) -> None:
@@ -87,10 +88,12 @@ def _assertion(locator: Locator, asked: Condition) -> Callable[..., None] | None
     """Return the assertion of Playwright that a condition is, or None: Playwright for Python has none."""
     name, wanted, negated = asked.name, asked.wanted, asked.negated
     if name == "be":
+        if negated and wanted == "in_viewport":  # Playwright's own holds where no element matches
+            return None
         return _call(locator, f"to_be_{wanted}", negated=negated)
-    if name in _BY_KEY:
+    if name == "have_attribute":
         ((key, value),) = wanted.items()
-        return None if value is None else _call(locator, _BY_KEY[name], key, value, negated=negated)
+        return None if value is None else _call(locator, "to_have_attribute", key, value, negated=negated)
     value = _pattern(wanted) if name == "match" else wanted
     if name not in _METHODS or value is None or isinstance(value, dict):
         return None
@@ -123,16 +126,17 @@ def _evaluate_page(page: Page, question: str, _limit: float) -> Any:
 def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float], Any]) -> None:
     """Check a condition that Playwright for Python lacks: query the page until the time is over.
 
-    These are conditions on all matches, numbers, and a pattern with what JavaScript has and Python has not, as
-    `(?<name>…)` and `[^]`.
+    These are conditions on all matches, numbers, styles (Playwright accepts a property that does not exist), and a
+    pattern with what JavaScript has and Python has not, as `(?<name>…)` and `[^]`.
     """
     own = float(job.args["within_seconds"])
     end = job.deadline.clock() + job.deadline.limit(own)
+    least = min(ONCE_SECONDS, job.deadline.left())
     answer: dict[str, Any] | None = None
     while True:
         left = end - job.deadline.clock()
         try:
-            answer = ask(max(1.0, left * 1000))
+            answer = ask(max(1.0, left * 1000, least * 1000 if answer is None else 0))
         except Error as error:
             meaning = read(error.message)
             if meaning.kind == "crash":
