@@ -139,8 +139,8 @@ def no_key(text: str) -> bool:
 
 
 def _focus(the: _Context) -> Iterator[ToolCall]:
-    if the.step.target is not None:
-        yield from _act("browser_evaluate", target=the.target(), function=page_script.FOCUS)
+    if the.step.target is not None or the.step.verb == "type":
+        yield from _act("browser_evaluate", **the.on_target(), function=page_script.focusing(the.step.verb))
 
 
 _TYPING = "page[Symbol.for('orchestra')]"
@@ -367,7 +367,7 @@ _CALLS: Mapping[str, Callable[[_Context], Iterator[ToolCall]]] = {
     "hover": _hover,
     "drag": _drag,
     "scroll": _scroll,
-    "focus": _on_target(page_script.FOCUS_ONLY),
+    "focus": _focus,
     "blur": _on_target(page_script.BLUR),
     "upload": _upload,
     "expect": _expect,

@@ -248,31 +248,76 @@ _PLAYWRIGHT_CSS = re.compile(
 ONCE = "() => true"
 """A function that only shows that an element is there."""
 
-FOCUS_ONLY = "(element) => { element.focus(); element.focus(); }"
-"""Focuses an element as Playwright's own `focus` does: twice, because the first may scroll or open what blurs it."""
-
 BLUR = "(element) => { element.blur(); }"
 
 
 def scrolling(place: Any) -> str:
-    """Return a function that scrolls an element, or the page, to an end or a point."""
-    if isinstance(place, dict):
-        where = {{"x": "left", "y": "top"}[axis]: value for axis, value in place.items()}
-        to = literal({**where, "behavior": "instant"})
-    else:
-        to = "{ top: " + ("0" if place == "top" else "box.scrollHeight") + ", behavior: 'instant' }"
-    return f"(element) => {{ const box = element ?? document.scrollingElement; box.scrollTo({to}); }}"
+    """Return a function that scrolls an element, or the page, to an end or a point; it returns why that is not possible."""
+    where = place if isinstance(place, dict) else {"y": 0 if place == "top" else place}
+    return _SCROLLING.replace("WHERE", literal(where))
 
 
-FOCUS = """(element) => {
-  const active = element.getRootNode().activeElement;
-  const focused = active === element && element.ownerDocument.hasFocus();
-  if (element.isContentEditable && !focused && active && active.blur) active.blur();
-  element.focus();
-  element.focus();
-  if (!focused && element.nodeName === 'INPUT') try { element.setSelectionRange(0, 0); } catch {}
+_SCROLLING = """(element) => {
+  const box = element ?? document.scrollingElement, where = WHERE;
+  const sides = { x: ['scrollLeft', 'scrollWidth', 'clientWidth', 'left'], y: ['scrollTop', 'scrollHeight', 'clientHeight', 'top'] };
+  const whole = box === document.scrollingElement, style = getComputedStyle(box);
+  const to = { behavior: 'instant' };
+  for (const axis of Object.keys(where)) to[sides[axis][3]] = where[axis] === 'bottom' ? box.scrollHeight : where[axis];
+  box.scrollTo(to);
+  for (const axis of Object.keys(where)) {
+    const [at, size, shown] = sides[axis], wanted = where[axis], now = box[at];
+    const fixed = !whole && now === 0 && ['visible', 'clip'].includes(style[axis === 'x' ? 'overflowX' : 'overflowY']);
+    if (fixed) return 'element does not scroll';
+    if (wanted === 'bottom' || Math.abs(now - wanted) <= 1) continue;
+    if (wanted < 0) return `there is no place at ${axis}: ${wanted}`;
+    if (box[size] <= box[shown]) return `there is nothing to scroll along ${axis}`;
+  }
+  return '';
 }"""
-"""Focuses an element as Playwright does before it presses a key: the caret of an input that had no focus is at its start."""
+
+_FIT = """(element) => {
+  const means = MEANS, types = means === 'type';
+  const deepest = () => {
+    let active = document.activeElement;
+    for (let inner = active; inner; inner = (inner.shadowRoot ?? inner.contentDocument)?.activeElement) active = inner;
+    return active;
+  };
+  if (!element) {
+    const active = deepest(), page = active?.ownerDocument;
+    return !active || (active === page.body && !active.isContentEditable && page.designMode !== 'on') ? 'no element has the focus' : '';
+  }
+  const page = element.ownerDocument, box = element.getBoundingClientRect();
+  const root = element === page.body || element === page.documentElement;
+  const shown = box.width > 0 && box.height > 0 && getComputedStyle(element).visibility === 'visible';
+  if (!root && !shown && getComputedStyle(element).display !== 'contents') return 'element is not visible';
+  if (element.matches(':disabled') || element.getAttribute('aria-disabled') === 'true') return 'element is not enabled';
+  const noText = /^(button|checkbox|color|file|hidden|image|radio|range|reset|submit)$/;
+  if (types) {
+    if (element.readOnly || element.getAttribute('aria-readonly') === 'true') return 'element is not editable';
+    if (element.matches('button, a') && !element.isContentEditable) return 'element takes no text';
+    if (element.localName === 'input' && noText.test(element.type)) return 'element takes no text';
+  }
+  const active = element.getRootNode().activeElement;
+  const focused = active === element && page.hasFocus();
+  if (means !== 'focus' && element.isContentEditable && !focused && active && active.blur) active.blur();
+  element.focus();
+  element.focus();
+  if (means !== 'focus' && !focused && element.nodeName === 'INPUT') try { element.setSelectionRange(0, 0); } catch {}
+  const now = element.getRootNode().activeElement;
+  const has = now === element || (now && element.contains(now)) || element.matches(':focus-within');
+  const design = page.designMode === 'on' || (element.isContentEditable && now && now.contains(element) && now.isContentEditable);
+  return means === 'press' || has || design ? '' : 'element does not take the focus';
+}"""
+
+
+def focusing(verb: str) -> str:
+    """Return a function that focuses an element before a step types into it, presses a key on it, or focuses it.
+
+    It does so as Playwright does: the caret of an input that had no focus is at its start. It returns why the element
+    is not fit for the step, and the same for the focused element where it is called without one.
+    """
+    return _FIT.replace("MEANS", literal(verb))
+
 
 _PLAIN = """const odd = (at, what) => { throw { odd: `${what} at ${at}` }; };
 const plain = (value, at, above) => {

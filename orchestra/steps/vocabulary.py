@@ -367,7 +367,8 @@ _ALL: tuple[Verb, ...] = (
         mcp=("browser_evaluate", "browser_run_code_unsafe"),
         detail="The text is added to the content of an input at its caret, which is at the start of an input without focus\n"
         "([press](#press)). Without a target it goes to the element with the focus. A character that no key of a US keyboard\n"
-        "makes is inserted, as by an input method. [fill](#fill) replaces the content at once and suits most forms.",
+        "makes is inserted, as by an input method. [fill](#fill) replaces the content at once and suits most forms.\n"
+        "It waits until the element is visible, enabled and editable, and has the focus, and fails if it never is.",
     ),
     Verb(
         "press",
@@ -381,7 +382,8 @@ _ALL: tuple[Verb, ...] = (
         short="key",
         playwright="locator.press(key)",
         mcp=("browser_evaluate", "browser_press_key", "browser_run_code_unsafe"),
-        detail="As with Playwright itself, the caret of an input without focus is at its start; `End` moves it to the end.",
+        detail="As with Playwright itself, the caret of an input without focus is at its start; `End` moves it to the end.\n"
+        "It waits until the element is visible and enabled.",
     ),
     Verb(
         "select",
@@ -463,7 +465,8 @@ _ALL: tuple[Verb, ...] = (
         playwright="locator.scroll_into_view_if_needed()",
         mcp=("browser_evaluate", "browser_run_code_unsafe"),
         detail="With a target alone the element comes into view. `to` scrolls the page; with a target and `to` the content\n"
-        "of the element is scrolled. Scrolling is instant, also where the page asks for a smooth one.",
+        "of the element is scrolled. Scrolling is instant, also where the page asks for a smooth one.\n"
+        "It fails for an element that does not scroll, and for a negative place that the page does not have.",
     ),
     Verb(
         "focus",
@@ -474,6 +477,7 @@ _ALL: tuple[Verb, ...] = (
         idempotent=True,
         playwright="locator.focus()",
         mcp=("browser_evaluate",),
+        detail="It waits until the element is visible and enabled, and fails if it does not take the focus.",
     ),
     Verb(
         "blur",

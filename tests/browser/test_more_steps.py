@@ -98,3 +98,39 @@ def test_both_fail_alike(both, case):
     cli, mcp = both(page(BODY), {verb: {**body, "within_seconds": 1.5}}, opened=False)
     assert cli.failure.message == mcp.failure.message
     assert message is None or cli.failure.message == message
+
+
+UNFIT_PAGE = page(
+    "<input id=hidden style='display:none'><input id=off disabled><input id=fixed readonly value=a><h1>Head</h1><button>Go</button><p id=text>text</p>"
+)
+UNFIT = {
+    "type into a hidden input": ({"type": {"css": "#hidden", "value": "x"}}, 'type of {css: "#hidden"} is not possible: element is not visible'),
+    "type into a disabled input": ({"type": {"css": "#off", "value": "x"}}, 'type of {css: "#off"} is not possible: element is not enabled'),
+    "type into a readonly input": ({"type": {"css": "#fixed", "value": "x"}}, 'type of {css: "#fixed"} is not possible: element is not editable'),
+    "type into a heading": ({"type": {"css": "h1", "value": "x"}}, 'type of {css: "h1"} is not possible: element does not take the focus'),
+    "type into a button": ({"type": {"css": "button", "value": "x"}}, 'type of {css: "button"} is not possible: element takes no text'),
+    "type without a focus": ({"type": {"value": "x"}}, "type is not possible: no element has the focus"),
+    "press on a hidden input": ({"press": {"css": "#hidden", "key": "a"}}, 'press of {css: "#hidden"} is not possible: element is not visible'),
+    "press on a disabled input": ({"press": {"css": "#off", "key": "a"}}, 'press of {css: "#off"} is not possible: element is not enabled'),
+    "focus a hidden input": ({"focus": {"css": "#hidden"}}, 'focus of {css: "#hidden"} is not possible: element is not visible'),
+    "focus a disabled input": ({"focus": {"css": "#off"}}, 'focus of {css: "#off"} is not possible: element is not enabled'),
+    "focus a heading": ({"focus": {"css": "h1"}}, 'focus of {css: "h1"} is not possible: element does not take the focus'),
+    "scroll to a negative place": ({"scroll": {"to": {"y": -5}}}, "scroll is not possible: there is no place at y: -5"),
+    "scroll what does not scroll": ({"scroll": {"css": "#text", "to": "bottom"}}, 'scroll of {css: "#text"} is not possible: element does not scroll'),
+    "scroll a page that fits": ({"scroll": {"to": {"y": 300}}}, "scroll is not possible: there is nothing to scroll along y"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_step_that_cannot_do_its_work_fails(both, case):
+    step, message = UNFIT[case]
+    ((verb, body),) = step.items()
+    for result in both(UNFIT_PAGE, {verb: {**body, "within_seconds": 0.5}}, opened=False):
+        assert result.failure is not None
+        assert result.failure.message == message
+
+
+def test_an_input_that_becomes_fit_is_awaited(both):
+    shows = {"evaluate": {"script": "() => setTimeout(() => document.querySelector('#hidden').style.display = 'block', 300)"}}
+    typed = {"expect": {"css": "#hidden", "to": {"have_value": "x"}}}
+    passed(both(UNFIT_PAGE, shows, {"type": {"css": "#hidden", "value": "x"}}, typed, {"scroll": {"to": "bottom"}}, opened=False))

@@ -42,8 +42,23 @@ def failure_of(job: Job, meaning: Meaning, seconds: float | None = None) -> Step
         return StepError("failed", "connection", message, expected="another page", found="no answer")
     if meaning.kind == "blocked":
         reason = meaning.found or "it is not ready"
-        return unmet(f"{verb} of {subject} is not possible: {reason}", found=meaning.found)
+        action = verb if job.step.target is None else f"{verb} of {subject}"
+        return unmet(f"{action} is not possible: {reason}", found=meaning.found)
     return unmet(f"{verb} failed: {meaning.found or meaning.kind}", found=meaning.found)
+
+
+def unready(job: Job, reason: str, passed: float, *, waits: bool) -> StepError | None:
+    """Return the failure of a step whose element is not fit for it; None while it can still become so.
+
+    Args:
+        job: the step.
+        reason: why it is not fit.
+        passed: the seconds since the step began.
+        waits: whether a request of the page is pending.
+    """
+    if passed < (job.own_seconds if waits else job.idle_seconds) and not job.deadline.over():
+        return None
+    return failure_of(job, Meaning("blocked", reason))
 
 
 def kept_by_dialog(job: Job) -> StepError:

@@ -20,7 +20,7 @@ from orchestra.runtime.driver import dialogs
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.downloading import Guard
-from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download
+from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download, unready
 from orchestra.runtime.driver.fault import Meaning
 from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, ONCE_SECONDS, expect, wait
 from orchestra.runtime.driver.mcp.client import CallOverError
@@ -126,6 +126,24 @@ def _each(sender: Sender, job: Job) -> None:
         _act(sender, job, call)
 
 
+def _fitting(sender: Sender, job: Job) -> None:
+    """Do one action, or several in a row; a script reports why its element is not fit, and is run until it is.
+
+    Raises:
+        StepError: it is not fit in the time of the step.
+    """
+    start = sender.clock()
+    for call in sender.calls(job):
+        for pause in sender.pauses():
+            reason = _act(sender, job, call).value()
+            if call.tool != "browser_evaluate" or not isinstance(reason, str) or not reason:
+                break
+            failure = unready(job, reason, sender.clock() - start, waits=not sender.page.idle)
+            if failure is not None:
+                raise failure
+            sender.sleep(pause)
+
+
 def _move(sender: Sender, job: Job) -> None:
     """Carry out `goto`, `back`, `reload`: a page that cannot be opened is not asked for again."""
     (call,) = sender.calls(job)
@@ -188,7 +206,7 @@ def _goto(sender: Sender, job: Job) -> None:
 
 def _keys(sender: Sender, job: Job) -> None:
     """Carry out `type` and `press`: typing that a dialog has cut short goes on in the server, to its end."""
-    _each(sender, job)
+    _fitting(sender, job)
     while sender.interrupted:
         _act(sender, job, TYPED)
 
@@ -373,6 +391,8 @@ _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "type": _keys,
     "press": _keys,
     "drag": _drag,
+    "scroll": _fitting,
+    "focus": _fitting,
     "upload": _upload,
     "expect": expect,
     "wait": wait,

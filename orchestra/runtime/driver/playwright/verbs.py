@@ -19,7 +19,7 @@ from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, of_target, t
 from orchestra.runtime.driver.dialogs import Answer
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
-from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download
+from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download, unready
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import locate
 from orchestra.runtime.driver.pages import LOOK_SECONDS as PAGE_LOOK_SECONDS
@@ -29,7 +29,7 @@ from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import no_key
-from orchestra.steps.page_script import FILE_INPUT, evaluation, scrolling
+from orchestra.steps.page_script import FILE_INPUT, evaluation, focusing, scrolling
 from orchestra.steps.target import Target, target_of
 from orchestra.steps.vocabulary import conditions, file_name
 
@@ -133,6 +133,26 @@ def _patiently(stage: Stage, job: Job, act: Callable[[float], _T]) -> _T:
     return act(max(1.0, min(left, job.deadline.left()) * 1000))
 
 
+def _fit(stage: Stage, job: Job, script: str) -> None:
+    """Run a script on the element, or the page, that reports why it is not fit for the step, until it is.
+
+    Raises:
+        StepError: it is not fit in the time of the step.
+    """
+    begun = job.deadline.clock()
+    while True:
+        if job.step.target is None:
+            reason = stage.page.evaluate(script)
+        else:
+            reason = _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
+        if not reason:
+            return
+        failure = unready(job, reason, job.deadline.clock() - begun, waits=stage.watch.waits)
+        if failure is not None:
+            raise failure
+        stage.page.wait_for_timeout(_POLL_MS)
+
+
 def _await_document(stage: Stage, job: Job, moves: int, left: float) -> None:
     """Wait for the document that a click has asked for, as long as the step may take; a load that failed ends the wait.
 
@@ -168,8 +188,8 @@ def _type(stage: Stage, job: Job) -> None:
 
 def _typed(stage: Stage, job: Job, text: str) -> None:
     """Focus the element and type: in two calls, so that a second try of the first types nothing twice."""
-    if job.step.target is not None:
-        _patiently(stage, job, lambda ms: _element(stage, job).press_sequentially("", timeout=ms))
+    if job.step.target is not None or job.step.verb == "type":
+        _fit(stage, job, focusing(job.step.verb))
     stage.page.keyboard.type(text)
 
 
@@ -179,6 +199,7 @@ def _press(stage: Stage, job: Job) -> None:
     elif job.step.target is None:
         stage.page.keyboard.press(job.text("key"))
     else:
+        _fit(stage, job, focusing("press"))
         _patiently(stage, job, lambda ms: _element(stage, job).press(job.text("key"), timeout=ms))
 
 
@@ -213,15 +234,11 @@ def _scroll(stage: Stage, job: Job) -> None:
     if "to" not in job.args:
         _patiently(stage, job, lambda ms: _element(stage, job).scroll_into_view_if_needed(timeout=ms))
         return
-    script = scrolling(job.args["to"])
-    if job.step.target is None:
-        stage.page.evaluate(script)
-    else:
-        _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
+    _fit(stage, job, scrolling(job.args["to"]))
 
 
 def _focus(stage: Stage, job: Job) -> None:
-    _patiently(stage, job, lambda ms: _element(stage, job).focus(timeout=ms))
+    _fit(stage, job, focusing("focus"))
 
 
 def _blur(stage: Stage, job: Job) -> None:
