@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 
 BELOW = ".orchestra"
-LINK = "it is a link, and orchestra follows no link below .orchestra"
+_LINK = "it is a link, and orchestra follows no link"
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SHARED = frozenset({"plan.json", "baseline.json"})
@@ -60,7 +60,7 @@ def _step(name: str, above: int, path: str, *, make: bool, mode: int) -> int:
 def refuse_link(folder: int, name: str, path: str | os.PathLike[str]) -> None:
     """Raise the error of a link, if the name is one in an open folder."""
     if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
-        raise OSError(errno.ELOOP, LINK, os.fspath(path))
+        raise _refusal(os.fspath(path))
 
 
 def _reason(error: OSError, name: str, above: int, path: str) -> OSError:
@@ -69,7 +69,11 @@ def _reason(error: OSError, name: str, above: int, path: str) -> OSError:
         linked = stat.S_ISLNK(os.lstat(name, dir_fd=above).st_mode)
     except OSError:
         linked = False
-    return OSError(errno.ELOOP, LINK, path) if linked else error
+    return _refusal(path) if linked else error
+
+
+def _refusal(path: str) -> OSError:
+    return OSError(errno.ELOOP, f"{_LINK} {f'below {BELOW}' if BELOW in path.split('/') else 'at this path'}", path)
 
 
 @contextmanager

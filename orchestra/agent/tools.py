@@ -241,7 +241,12 @@ def _checked(tool: str, param: Param, value: Any) -> Any:
         "number": isinstance(value, int | float) and not isinstance(value, bool) and value >= 0,
         "flag": isinstance(value, bool),
     }
-    words = {"texts": "a list of texts", "integer": "a whole number", "flag": "true or false"}
+    words = {
+        "texts": "a list of texts",
+        "integer": "a whole number from 0",
+        "number": "a number from 0",
+        "flag": "true or false",
+    }
     if not fits[param.kind]:
         raise UsageError(
             f'"{param.name}" of {tool} is {value!r}; it must be {words.get(param.kind, f"a {param.kind}")}'

@@ -46,11 +46,13 @@ def open(  # noqa: A001 - the verb
     Only this machine can reach it, and only with the token in the printed address.
     """
     project = project_of(ctx)
-    if with_stdin:
+    folder = run_folder(project, suite, run)
+    if not with_stdin:
+        return serve_run(project.root, folder, port=port, browser=not no_browser)
+    with suppress(KeyboardInterrupt):  # the run that started this process has ended, which is no interruption
         threading.Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
-    return serve_run(
-        project.root, run_folder(project, suite, run), port=port, browser=not no_browser, hinted=not with_stdin
-    )
+        serve_run(project.root, folder, port=port, browser=not no_browser, hinted=False)
+    return EXIT_OK
 
 
 def _end_with_stdin() -> None:

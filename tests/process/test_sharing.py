@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from orchestra.runtime.servers import watching
+from orchestra.runtime.servers.up import UpRow
 from tests.support.project import SuiteProject
 
 SERVER = """
@@ -156,6 +160,17 @@ def test_one_that_breaks_is_started_again_once_and_both_use_it(project, begin):
         run.go()
     assert [run.end() for run in runs] == [0, 0], [run.lines for run in runs]
     assert len(starts(project)) == 2
+    assert not any("orchestra up" in line for run in runs for line in run.lines)
+
+
+@pytest.mark.parametrize("by", ["`orchestra up`", "`run --all-suites`", "run 20260102T030405Z-1a2b"])
+def test_the_end_of_a_borrowed_process_names_its_starter(by):
+    async def gone():
+        member.standing = None
+
+    member = SimpleNamespace(standing=UpRow(state="healthy", by=by), gone=gone)
+    trouble = asyncio.run(watching._death(member))
+    assert trouble.reason == f"ended while tests ran; {by} had started it"
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])

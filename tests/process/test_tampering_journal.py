@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger import history
 from orchestra.ledger.transaction import Transaction, recover
@@ -105,6 +106,17 @@ def test_a_folder_that_is_a_link_is_refused(project, link):
         recover(home)
     assert f'"{project.root / link}"' in refused.value.message
     assert everything(project.root) == before
+
+
+@pytest.mark.parametrize(
+    "path, where", [(".claude/settings.json", "at this path"), (".orchestra/s/plan.json", r"below \.orchestra")]
+)
+def test_the_letter_about_a_link_names_its_place(tmp_path, path, where):
+    link = tmp_path / path
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path)
+    with pytest.raises(OSError, match=f"follows no link {where}"):
+        nofollow.read(link)
 
 
 def test_a_journal_of_a_run_that_was_cut_off_is_carried_out(project):

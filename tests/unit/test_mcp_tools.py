@@ -43,3 +43,8 @@ def test_pages_are_the_whole_text(text, size):
 def test_a_value_of_another_kind_is_refused(value):
     with pytest.raises(UsageError, match='"suite" of plan is'):
         tools.command("plan", {"suite": value})
+
+
+def test_a_negative_offset_is_refused_with_the_lowest_number():
+    with pytest.raises(UsageError, match="is -1; it must be a whole number from 0"):
+        tools.command("show", {"offset": -1})

@@ -40,17 +40,34 @@ def empty_steps(context: Context) -> Iterator[Problem]:
 
 @rule
 def id_case(context: Context) -> Iterator[Problem]:
-    """Two test ids differ only in case, so their folders are the same on macOS. Rename one of them."""
+    """Two test ids differ only in case, so their folders are the same on macOS. Rename one of them.
+
+    The values of a `matrix` and the ids of `rows` are part of the test id.
+    """
     tests = context.spec["tests"]
-    folded = {name.casefold(): name for name in reversed(tests)}
-    if len(folded) == len(tests):
-        return
-    for name in tests:
-        first = folded[name.casefold()]
-        if first != name:
-            place = context.place(("tests", first), key=True)
-            message = f'the test ids "{name}" and "{first}" differ only in case; the other is at {place}'
-            yield Problem(context.place(("tests", name), key=True), message, "rename one of them")
+    yield from _same_but_case(context, "test ids", [(name, ("tests", name)) for name in tests])
+    for test_id, test in tests.items():
+        for name, values in test.get("matrix", {}).items():
+            path: Path = ("tests", test_id, "matrix", name)
+            labels = [(resolve.scalar_text(value), (*path, index)) for index, value in enumerate(values)]
+            yield from _same_but_case(context, "matrix values", labels)
+        ids = [
+            (resolve.scalar_text(row["id"]), ("tests", test_id, "rows", index, "id"))
+            for index, row in enumerate(test.get("rows", ()))
+            if "id" in row
+        ]
+        yield from _same_but_case(context, "row ids", ids)
+
+
+def _same_but_case(context: Context, kind: str, names: Sequence[tuple[str, Path]]) -> Iterator[Problem]:
+    first: dict[str, tuple[str, Path]] = {}
+    for name, path in names:
+        other, there = first.setdefault(name.casefold(), (name, path))
+        if other != name:
+            key = kind == "test ids"
+            place = context.place(there, key=key)
+            message = f'the {kind} "{name}" and "{other}" differ only in case; the other is at {place}'
+            yield Problem(context.place(path, key=key), message, "rename one of them")
 
 
 @rule

@@ -256,7 +256,7 @@ class Member:
         return self.component.service is not None and not await self.lives()
 
     async def gone(self) -> None:
-        """Wait for the end of the process that `orchestra up` has started."""
+        """Wait for the end of a process that `orchestra up` or another run has started."""
         while self.standing is not None and (living := up.living(self.standing)):
             await self._until_ended(living)
 

@@ -150,7 +150,8 @@ async def _sleep(member: Member, seconds: float) -> None:
 
 async def _death(member: Member) -> Trouble:
     if member.standing is not None:
+        starter = member.standing.by
         await member.gone()
-        return Trouble("ended while tests ran; `orchestra up` had started it")
+        return Trouble(f"ended while tests ran; {starter} had started it")
     code = await member.death()
     return Trouble(f"ended with {ending(code)} while tests ran", f"its output is in {member.journal.path}")
