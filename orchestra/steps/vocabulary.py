@@ -660,11 +660,12 @@ _ALL: tuple[Verb, ...] = (
         short="name",
         playwright="context.expect_page()",
         mcp=("browser_tabs",),
-        detail="`page: {as: NAME}` waits for a page that has no name yet, the oldest one, and names it; the steps after it are\n"
-        "carried out there. `page: NAME` returns to a page. A page that closes in a `click` or `press`\n"
-        "on it, or before the end of the step after that, is left for `main`. The next step on a page that closes at any\n"
-        "other time fails; the steps of `finally` are carried out on `main`.\n"
-        "A failure lists the open pages, if there are several. All but the first page are closed at the end of the test.",
+        detail="`page: {as: NAME}` waits for a page that has no name yet, the oldest one, and names it; with `opens_with` it\n"
+        "must be one that these steps have opened. The steps after it are carried out there. `page: NAME` returns to a\n"
+        "page. A page that closes in a `click` or `press` on it, or before the end of the step after that, is left for\n"
+        "`main`. The next step on a page that closes at any other time fails; the steps of `finally` are carried out on\n"
+        "`main`. A failure lists the open pages, if there are several. All but the first page are closed at the end of the\n"
+        "test.",
     ),
     Verb(
         "close_page",

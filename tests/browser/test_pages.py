@@ -66,6 +66,16 @@ WRONG = {
 }  # fmt: skip
 
 
+def test_only_a_page_of_opens_with_gets_the_name(both):
+    older = [{"click": {"text": "Popup"}}, {"page": {"as": "older"}}, {"page": {"name": "main"}}]
+    unnamed = [*older, {"click": {"text": "Popup"}}, {"evaluate": {"script": "() => 1"}}]
+    opens = {"page": {"as": "t", "opens_with": [{"click": {"css": "#here"}}, {"click": {"text": "Tab"}}]}}
+    passed(both(START, *unnamed, opens, here("tab"), {"page": {"as": "popup"}}, here("popup"), opened=False))
+    nothing = {"page": {"as": "t", "opens_with": [{"click": {"css": "#here"}}], "within_seconds": 0.5}}
+    for result in failed(both.again()(START, *unnamed, nothing, opened=False)):
+        assert result.failure.message == 'no page opened within 0.5 s that could be named "t"'
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_both_word_a_missing_page_alike(both, case):
     steps, outcome, message = WRONG[case]
@@ -93,8 +103,8 @@ OPEN_POPUP = {"page": {"as": "t", "opens_with": [{"click": {"text": "Popup"}}]}}
 LOST = {
     "an expect that waits": {"expect": {"css": "#said", "to": {"have_text": "0"}, "within_seconds": 5}},
     "a wait for what main shows": {"wait": {"css": "#said", "within_seconds": 5}},
-    "a click that waits": {"click": {"text": "Later", "within_seconds": 5}},
-    "a press that waits": {"press": {"css": "#said", "key": "Enter", "within_seconds": 5}},
+    "a click that waits": {"click": {"text": "Nowhere", "within_seconds": 5}},
+    "a press that waits": {"press": {"text": "Nowhere", "key": "Enter", "within_seconds": 5}},
     "a wait for what is hidden": {"expect": {"css": "#here", "to": {"be": "hidden"}, "within_seconds": 5}},
 }
 

@@ -124,8 +124,10 @@ def lower_steps(
         verb, body = resolve.verb_of(step)
         opening = resolve.opening_steps(verb, body)
         if opening:
-            lowered += lower_steps(spec, opening, f"{pointer}/{index}/page/opens_with", known, via)
+            opens = lower_steps(spec, opening, f"{pointer}/{index}/page/opens_with", known, via)
+            lowered += opens
             body = {key: value for key, value in body.items() if key != "opens_with"}
+            body["opening_steps"] = sum(VERBS[step.verb].browser for step in opens)
         if verb == "use":
             name, given = resolve.block_use(body)
             inner = {**outer(known), **{param: fill(value, known) for param, value in given.items()}}

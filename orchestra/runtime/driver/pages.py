@@ -37,10 +37,12 @@ class Pages(Generic[_Page]):
     Attributes:
         named: the pages with a name, in the order in which they got it.
         current: the page on which steps are carried out.
+        before: for each step so far, the pages that were open at its begin.
     """
 
     current: _Page
     named: dict[str, _Page] = field(default_factory=dict)
+    before: list[tuple[_Page, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.named.setdefault(MAIN, self.current)
@@ -54,9 +56,14 @@ class Pages(Generic[_Page]):
         """Return True if the current page, which another page opened, was closed."""
         return self.current is not self.main and self.current.is_closed() and not self.main.is_closed()
 
-    def opened(self, pages: Sequence[_Page]) -> _Page | None:
-        """Return the oldest page of a browser that has no name yet."""
-        return next((page for page in pages if page not in self.named.values()), None)
+    def opened(self, pages: Sequence[_Page], job: Job) -> _Page | None:
+        """Return the oldest page of a browser that has no name yet; only one that the steps of `opens_with` have opened.
+
+        These steps come right before the step itself, which has their number.
+        """
+        steps = job.args.get("opening_steps")
+        older = self.before[-steps - 1 :][0] if steps and self.before else ()
+        return next((page for page in pages if page not in self.named.values() and page not in older), None)
 
     def page(self, name: str) -> _Page:
         """Return a page by its name.
@@ -121,7 +128,9 @@ def acted(verb: str, message: str) -> bool:
     Without a log of the call the action is that of the keyboard, which waits for no element.
     """
     log = message.partition("Call log:")[2]
-    return not log or ("performing click action" if verb == "click" else "locator resolved to") in log
+    if verb == "click":
+        return "performing click action" in log
+    return not log or "locator resolved to" in log
 
 
 def main_stays() -> StepError:

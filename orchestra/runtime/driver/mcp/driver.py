@@ -179,6 +179,7 @@ class McpAttempt:
         if self._session.ready():
             self._hangs = False
         self._settled = False
+        self._page.pages.before.append(tuple(self._page.tabs()))
         follows = self._may_close
         if job.step.verb != "dialog":
             self._may_close = job.step.verb in CLOSING
@@ -244,9 +245,12 @@ class McpAttempt:
         """
         verb = job.step.verb
         closes = verb in CLOSING and done
+        name, begun = self._page.pages.name_of(self._page.pages.current), self._sender.begun
         self._return_to_main(job, follows=closes or (follows and VOCABULARY[verb].idempotent))
         if not closes:
             VERBS[verb](self._sender, job)
+        elif verb == "click" and self._page.pressed(begun):  # the server clicked on the first page instead
+            raise was_closed(name)
 
     def _return_to_main(self, job: Job, *, follows: bool) -> None:
         """Continue on the first page after the current one, which another page opened, was closed.

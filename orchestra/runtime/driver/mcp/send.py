@@ -60,6 +60,7 @@ class Sender:
         tally: the cost of the step so far.
         interrupted: whether the last call was cut short by a dialog: its action may not be done, its value is lost.
         acted: whether the last action had begun when its page was closed.
+        begun: when the last action was sent, in seconds since 1970.
     """
 
     caller: Caller
@@ -70,6 +71,7 @@ class Sender:
     tally: Tally = field(default_factory=Tally)
     interrupted: bool = False
     acted: bool = False
+    begun: float = 0.0
 
     def calls(self, job: Job, **changed: Any) -> tuple[ToolCall, ...]:
         """Return the calls of a step, some of its arguments changed."""

@@ -70,6 +70,7 @@ def _act(
                 last = sender.page.reason(job)
             break
         last, left = answer.meaning(), end - sender.clock()
+        sender.begun = begun
         sender.acted = call.tool != "browser_evaluate" and not answer.absent and acted(job.step.verb, answer.error)
         if answer.clicked:
             return _loading(sender, job, answer, ends, left)
@@ -338,7 +339,7 @@ def _page(sender: Sender, job: Job) -> None:
     if name in pages.named and not pages.named[name].is_closed():
         raise taken(name)
     end = sender.clock() + job.deadline.limit(job.own_seconds)
-    while (fresh := pages.opened(sender.page.tabs())) is None:
+    while (fresh := pages.opened(sender.page.tabs(), job)) is None:
         if sender.clock() >= end:
             raise none_opened(job)
         sender.sleep(LOOK_SECONDS)

@@ -245,6 +245,7 @@ class PlaywrightSession:
             StepError: it failed.
         """
         self._catch_up()
+        self.stage.pages.before.append(tuple(self._context.pages))
         verb = job.step.verb
         follows = self._may_close
         if verb != "dialog":

@@ -420,7 +420,7 @@ def _page(stage: Stage, job: Job) -> None:
     if name in pages.named and not pages.named[name].is_closed():
         raise taken(name)
     end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
-    while (fresh := pages.opened(pages.main.context.pages)) is None:
+    while (fresh := pages.opened(pages.main.context.pages, job)) is None:
         if job.deadline.clock() >= end:
             raise none_opened(job)
         pages.main.wait_for_timeout(PAGE_LOOK_SECONDS * 1000)
