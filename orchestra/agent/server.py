@@ -22,6 +22,7 @@ from mcp.types import INVALID_PARAMS
 
 from orchestra import __version__
 from orchestra.agent import resources, tools
+from orchestra.agent.invalid import ValidMessages
 from orchestra.errors import EXIT_FAILED, EXIT_GOES_ON, EXIT_OK, OrchestraError
 from orchestra.project import Project
 
@@ -47,7 +48,7 @@ def serve(project: Project) -> None:
 async def _serve(project: Project) -> None:
     server = made(project)
     async with stdio_server() as (reading, writing):
-        await server.run(reading, writing, server.create_initialization_options())
+        await server.run(ValidMessages(reading, writing), writing, server.create_initialization_options())
 
 
 def made(project: Project) -> Server[dict[str, Any]]:

@@ -13,13 +13,14 @@ from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower.resolve import scalar_text
 from orchestra.diagnostic import Diagnostic
 from orchestra.plan import Plan
-from orchestra.steps import vacuous
+from orchestra.steps import bounds, vacuous
 from orchestra.steps.target import NARROWING, Target
 from orchestra.steps.vocabulary import CONDITIONS, EACH_CONDITIONS, REFERENCE_TARGET, VERBS, Schema, Step
 from orchestra.yamltext.document import Path
 
 RULE = "number-value"
 ALWAYS_TRUE = "always-true"
+NEVER_TRUE = "never-true"
 _FIELDS = {
     verb.name: tuple((field.name, field.schema) for field in verb.fields if "$ref" not in field.schema)
     for verb in VERBS.values()
@@ -52,6 +53,11 @@ def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
             place = source.place((*_path(step.at[-1]), step.verb, *where))
             message = f"{vacuous.message(where, text)}{_used(step, source)}"
             yield Diagnostic(place, ALWAYS_TRUE, message, vacuous.HINT)
+    if step.verb == "expect":
+        for fault in bounds.certain(step):
+            place = source.place((*_path(step.at[-1]), step.verb, *fault.where))
+            rule = ALWAYS_TRUE if fault.holds else NEVER_TRUE
+            yield Diagnostic(place, rule, f"{fault.message}{_used(step, source)}", bounds.HINT)
 
 
 def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:

@@ -21,7 +21,15 @@ from orchestra.steps import page_script
 from orchestra.steps.page_script import literal
 from orchestra.steps.python_text import playwright_text
 from orchestra.steps.target import Target, js_locator, target_of
-from orchestra.steps.vocabulary import Step, conditions, conditions_of_target, file_name, milliseconds, row_of
+from orchestra.steps.vocabulary import (
+    Step,
+    conditions,
+    conditions_of_target,
+    file_name,
+    is_repeated,
+    milliseconds,
+    row_of,
+)
 
 __all__ = ["TYPED", "ToolCall", "chooser_calls", "mcp_calls", "no_key", "playwright_text"]
 
@@ -302,7 +310,8 @@ def _wait_by_locator(target: Target, be: str, unless: Target | None, limit: int)
 
 
 def _evaluate(the: _Context) -> Iterator[ToolCall]:
-    return _act("browser_evaluate", function=page_script.evaluation(the.text("script")), **the.on_target())
+    limit = milliseconds(the.step.value("within_seconds")) if is_repeated(the.args) else None
+    return _act("browser_evaluate", function=page_script.evaluation(the.text("script"), limit), **the.on_target())
 
 
 def _screenshot(the: _Context) -> Iterator[ToolCall]:

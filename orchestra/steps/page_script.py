@@ -350,11 +350,12 @@ OUTCOME = "async () => await globalThis[Symbol.for('orchestra.outcome')] ?? null
 """A function that waits for the last `evaluation` of the page; null when the page holds none."""
 
 
-def evaluation(script: str) -> str:
+def evaluation(script: str, milliseconds: int | None = None) -> str:
     """Return a function of an element, or of nothing, that runs a script of the user and describes what came of it.
 
     The script is what Playwright takes: a function, called with the element, or an expression. The outcome is
-    `{value}`, `{odd}` where the value holds something that JSON has no value for, or `{error}` with what it threw.
+    `{value}`, `{odd}` where the value holds something that JSON has no value for, `{error}` with what it threw, or
+    `{late}` when it has not settled after `milliseconds`.
     """
     code = script.strip()
     code = f"({code})" if _FUNCTION.match(code) else code
@@ -371,11 +372,21 @@ def evaluation(script: str) -> str:
             "try { return { value: value === undefined ? null : plain(value, '$', []) }; }",
             "catch (error) { return { odd: error.odd ?? words(error) }; }",
             "};",
-            "const outcome = run();",
+            *_race(milliseconds),
             "Object.defineProperty(globalThis, Symbol.for('orchestra.outcome'), { value: outcome, configurable: true });",
             "return await outcome;",
             "}",
         ]
+    )
+
+
+def _race(milliseconds: int | None) -> tuple[str, ...]:
+    if milliseconds is None:
+        return ("const outcome = run();",)
+    return (
+        _TIMERS,
+        f"const late = new Promise((resolve) => setTimeout(resolve, {milliseconds}, {{ late: true }}));",
+        "const outcome = Promise.race([run(), late]);",
     )
 
 

@@ -225,7 +225,7 @@ _UNTIL: Schema = _object(
         "status": _with(_STATUS, "the status to wait for, or a list of them", 200),
         "match": _with({**MAPPING, "minProperties": 1}, "JSONPath to the value to wait for", {"$.status": "done"}),
         "every_seconds": _with({**SECONDS, "default": 1}, "the pause between two requests", 2),
-        "within_seconds": _with({**SECONDS, "default": 30}, "the time to wait for it", 60),
+        "within_seconds": _with({**SECONDS, "default": 30}, "the time to wait for the whole reply that is so", 60),
     },
     anyOf=[{"required": [key]} for key in ("status", "match")],
 )
@@ -595,7 +595,8 @@ _ALL: tuple[Verb, ...] = (
         "that function, and half of a surrogate pair in a text U+FFFD. A value without a JSON form (`NaN`, `Infinity`, a big\n"
         "integer, a function, a map, a set, an element, a circular reference) fails a step with `equals`, `below` or `save`,\n"
         "and is ignored by a step without them. With `within_seconds` and `equals` or `below` the script is run again\n"
-        "until they hold, also when it throws; without `within_seconds` it is run once.",
+        "until they hold, also when it throws, and a promise that does not settle in that time fails the step; without\n"
+        "`within_seconds` it is run once, with the time that the test has left.",
     ),
     Verb(
         "screenshot",
@@ -819,6 +820,11 @@ class Condition(NamedTuple):
     wanted: Any
     negated: bool
     of: Literal["one", "set", "all", "any"] = "one"
+
+
+def is_repeated(args: Mapping[str, Any]) -> bool:
+    """Return True if the script of an `evaluate` is run again until its value is the expected one."""
+    return "within_seconds" in args and bool({"equals", "below"} & args.keys())
 
 
 _BY_KEY = ("have_attribute", "have_css")

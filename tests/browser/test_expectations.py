@@ -246,3 +246,15 @@ def test_a_script_that_never_gives_the_value_fails_in_time(both):
     over = {"evaluate": {"script": "() => { throw new Error('no') }", "equals": 2, "within_seconds": 0.3}}
     cli, mcp = failed(both(page("x"), over, opened=False))
     assert cli.failure.message == mcp.failure.message == "evaluate failed: no, asked for 0.3 s"
+
+
+@pytest.mark.parametrize("target", [{}, {"css": "p"}], ids=["page", "element"])
+def test_a_promise_that_does_not_settle_fails_in_the_time_of_its_step(both, target):
+    never = {"evaluate": {**target, "script": "() => new Promise(() => {})", "equals": 2, "within_seconds": 0.3}}
+    for result in failed(both(page("<p>x</p>"), never, opened=False)):
+        assert result.failure.message == "the script did not end: its promise did not settle, asked for 0.3 s"
+
+
+def test_a_promise_that_settles_in_time_gives_its_value(both):
+    soon = "() => new Promise((resolve) => setTimeout(resolve, 50, 2))"
+    passed(both(page("x"), {"evaluate": {"script": soon, "equals": 2, "within_seconds": 20}}, opened=False))

@@ -160,6 +160,13 @@ def test_a_request_is_sent_again_until_the_reply_is_so(run):
     assert failure(run({"http": nobody}), "failed", "connection").message.endswith(", asked for 0.2 s")
 
 
+def test_the_limit_of_until_counts_for_the_reply_too(run):
+    until = {"status": 200, "within_seconds": 0.3}
+    told = failure(run({"http": {"GET": "/silent", "base": "s", "until": until}}), "failed", "connection")
+    assert "no whole reply within 0.3 s" in told.message
+    assert told.message.endswith(", asked for 0.3 s")
+
+
 def test_nothing_at_a_path_and_no_json(run):
     told = failure(run({"http": {"GET": "/data.json", "base": "s", "match": {"$.no": 1}}}), "failed", "assertion")
     assert "has nothing at $.no" in told.message

@@ -304,6 +304,42 @@ tests:
     )
 
 
+def test_expectations_whose_result_is_known_before_the_page(tmp_path: Path):
+    text = """
+orchestra: 1
+suite: shop
+vars: {zero: 0, high: 10, low: 5}
+blocks:
+  counts: {params: [least], steps: [{expect: {testid: row, to: {have_count: {at_least: "${least}"}}}}]}
+tests:
+  B001:
+    steps:
+      - expect: {testid: row, to: {have_count: {at_least: 0}}}
+      - expect: {testid: row, to: {have_count: {at_least: 3, at_most: 1}}}
+      - expect: {testid: row, to: {not: {have_count: {between: [3, 2]}}}}
+      - expect: {testid: sum, to: {have_number: {between: ["${vars.high}", "${vars.low}"]}}}
+      - expect: {testid: sum, to: {not: {have_number: {between: [10, 5]}}}}
+      - expect: {testid: sum, all: {have_number: {above: 10, below: 5}}}
+      - expect: {testid: sum, any: {have_number: {above: 5, between: [1, 5]}}}
+      - expect: {testid: row, nth: 0, to: {have_text: [a, b]}}
+      - expect: {testid: row, nth: 0, to: {not: {have_class: [a, b]}}}
+      - expect: {testid: row, nth: -1, to: {have_count: 2}}
+      - use: {counts: {least: "${vars.zero}"}}
+  B002:
+    steps:
+      - expect: {testid: row, to: {have_count: {at_least: 0, at_most: 2}}}
+      - expect: {testid: row, nth: 0, to: {have_text: [a], have_values: [a, b], have_count: 1}}
+      - expect: {testid: row, to: {have_text: [a, b], have_count: 2, not: {have_count: 0}}}
+      - expect: {testid: sum, to: {have_number: {between: [5, 5], above: 4}, not: {have_number: {above: 5}}}}
+"""
+    made = built(tmp_path, text)
+    assert made.plans == ()
+    check(
+        SPECS.parent / "err" / "cli" / "never-true.out",
+        "".join(problem.text() + "\n" for problem in made.diagnostics),
+    )
+
+
 EXPANSIONS = {
     "steps": "blocks:\n"
     + "".join(f"  b{n}: {{steps: [{{use: b{n + 1}}}, {{use: b{n + 1}}}]}}\n" for n in range(20))

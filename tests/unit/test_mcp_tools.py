@@ -6,9 +6,11 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp.types import jsonrpc_message_adapter
+from pydantic import ValidationError
 
 from orchestra import cli
-from orchestra.agent import tools
+from orchestra.agent import invalid, tools
 from orchestra.errors import UsageError
 
 VALUES = {"text": "-x", "texts": ["-y", "--z"], "integer": 1, "number": 1.5, "flag": True}
@@ -48,3 +50,28 @@ def test_a_value_of_another_kind_is_refused(value):
 def test_a_negative_offset_is_refused_with_the_lowest_number():
     with pytest.raises(UsageError, match="is -1; it must be a whole number from 0"):
         tools.command("show", {"offset": -1})
+
+
+@pytest.mark.parametrize(
+    "text, number, code",
+    [
+        ("{bad", None, -32700),
+        ('{"jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": [1]}', 7, -32602),
+        ('{"id": "q", "method": "tools/list"}', "q", -32600),
+        ("[]", None, -32600),
+    ],
+)
+def test_an_invalid_message_gets_an_error(text, number, code):
+    with pytest.raises(ValidationError) as refused:
+        jsonrpc_message_adapter.validate_json(text, by_name=False)
+    error = invalid.answer(refused.value)
+    assert (error.id, error.error.code) == (number, code)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", '{"jsonrpc": "2.0", "method": "x", "params": [1]}', '{"jsonrpc": "2.0", "id": 1}']
+)
+def test_an_invalid_message_that_waits_for_no_answer_gets_none(text):
+    with pytest.raises(ValidationError) as refused:
+        jsonrpc_message_adapter.validate_json(text, by_name=False)
+    assert invalid.answer(refused.value) is None

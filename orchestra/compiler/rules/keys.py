@@ -12,7 +12,7 @@ from orchestra.drivers import OWN_KEYS
 from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS
 from orchestra.steps.target import KINDS, ROLES
-from orchestra.steps.vocabulary import HTTP_METHODS, VERBS
+from orchestra.steps.vocabulary import HTTP_METHODS, VERBS, is_repeated
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
@@ -87,14 +87,15 @@ def _reports(context: Context, test: TestSpec) -> bool:
 def idle_key(context: Context) -> Iterator[Problem]:
     """A key of a step has no effect in combination with its other keys.
 
-    `within_seconds` of `type`, `press` and `evaluate` is for an element, `full_page` of `screenshot` for the page, `text` of
-    `dialog` for an accepted dialog, `base` of `http` for a path, `exact` for a text match. `cool_down_seconds` of a
-    component needs `fail_back: true`.
+    `within_seconds` of `type` and `press` is for an element, that of `evaluate` for an element or for `equals` or `below`,
+    `full_page` of `screenshot` for the page, `text` of `dialog` for an accepted dialog, `base` of `http` for a path,
+    `exact` for a text match. `cool_down_seconds` of a component needs `fail_back: true`.
     """
     for verb in ("type", "press", "evaluate"):
         for step in context.steps(verb):
-            if "within_seconds" in _body(step.body) and not _has_target(step.body):
-                hint = "remove it, or name an element"
+            if "within_seconds" in _body(step.body) and not _has_target(step.body) and not is_repeated(step.body):
+                asks = verb == "evaluate"
+                hint = f"remove it, {'name an element, or write `equals` or `below`' if asks else 'or name an element'}"
                 yield _idle(context, step.path(verb, "within_seconds"), "without an element to wait for", hint)
     for step in context.steps("screenshot"):
         if _body(step.body).get("full_page") and _has_target(step.body):

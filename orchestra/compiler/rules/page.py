@@ -74,6 +74,9 @@ SIZE_RULES = {
     "block-depth": "blocks use blocks more than 32 deep",
     "block-size": "a test has more than 10,000 steps with those of its blocks, or a suite more than 200,000 in all its tests",
     "matrix-size": "a matrix defines more than 1,000 tests, or a suite has more than 100,000",
+    "never-true": "an expectation can never hold, whatever the page shows: bounds that nothing meets (`between: [10, 5]`, "
+    "`above: 10, below: 5`), or more than one element of a target with `nth`. Under `not` it can never fail, which is "
+    "`always-true`",
     "number-value": "a name is used as a number, and its value is not a number, or is out of bounds",
 }
 

@@ -116,8 +116,9 @@ def always_true(context: Context) -> Iterator[Problem]:
     These are `contain` or `contains` with an empty text (of a page: with white space alone), `have_class` without a
     class, and a pattern that matches the empty text and so every text (`""`, `x*`, `^`, `.*`): in `match`, `stdout`,
     `stderr`, and, because it would excuse every failure, in `known_failures` and `allow` and `log_patterns` of
-    `errors`. In steps the rule checks the values of names. A name without a value before the test runs is checked then:
-    the test ends with an error.
+    `errors`. So is `have_count` with bounds that every count meets (`at_least: 0`), and under `not` all that rule
+    `never-true` refuses. In steps the rule checks the values of names. A name without a value before the test runs is
+    checked then: the test ends with an error.
     """
     for at, kind, args in context.probes():
         for key in kind.holding("part"):

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from orchestra.compiler.lower import resolve
-from orchestra.compiler.rules.context import Context, Problem, Step, quoted, rule, scalar
+from orchestra.compiler.rules.context import Context, Problem, quoted, rule, scalar
 from orchestra.compiler.schema.tests import SpeedSpec
 from orchestra.engines import ENGINES
 from orchestra.plan import Test
@@ -218,7 +218,7 @@ _WAITS = tuple(verb.name for verb in VERBS.values() if any(field.name == "within
 def wait_timeout(context: Context) -> Iterator[Problem]:
     """A step waits longer than the limit of its test, so the wait can never complete.
 
-    The rule checks `within_seconds` of a step, in the test, in its group or in a block that it uses, and
+    The rule checks `within_seconds` of a step and of its `until`, in the test, in its group or in a block that it uses, and
     `action_timeout_seconds`, against `timeout_seconds` of the test or of `defaults`.
     """
     yield from _action_timeouts(context)
@@ -228,15 +228,16 @@ def wait_timeout(context: Context) -> Iterator[Problem]:
     shortest = min(timeouts.values(), default=default)
     for verb in _WAITS:
         for step in context.steps(verb):
-            seconds = _seconds(context, step) if "within_seconds" in step.body else 0
-            if seconds > shortest:
-                late = next((name for name in _users(context, step.section) if timeouts[name] < seconds), None)
+            for keys, value in _waits(step.body):
+                seconds = _seconds(context, value)
+                users = _users(context, step.section) if seconds > shortest else ()
+                late = next((name for name in users if timeouts[name] < seconds), None)
                 if late is not None:
                     message = (
                         f'"{verb}" waits up to {seconds:g} seconds, but the test "{late}" ends after {timeouts[late]:g}'
                     )
                     hint = f"wait at most {timeouts[late]:g}, or raise timeout_seconds of the test"
-                    yield Problem(context.place(step.path(verb, "within_seconds")), message, hint)
+                    yield Problem(context.place(step.path(verb, *keys)), message, hint)
 
 
 def _action_timeouts(context: Context) -> Iterator[Problem]:
@@ -254,9 +255,16 @@ def _action_timeouts(context: Context) -> Iterator[Problem]:
             yield Problem(context.place(where), message, hint)
 
 
-def _seconds(context: Context, step: Step) -> float:
-    """Return the wait of a step; 0 if a block's parameter or a matrix defines it."""
-    value = step.body["within_seconds"]
+def _waits(body: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each limit that a step writes, with its keys below the verb."""
+    until = body.get("until") if isinstance(body, dict) else None
+    for keys, part in (((), body), (("until",), until)):
+        if isinstance(part, dict) and "within_seconds" in part:
+            yield (*keys, "within_seconds"), part["within_seconds"]
+
+
+def _seconds(context: Context, value: Any) -> float:
+    """Return a limit; 0 if a block's parameter or a matrix defines it."""
     if isinstance(value, str):
         value = context.spec.get("vars", {}).get(value[2:-1].removeprefix("vars."), 0)
     return float(value) if isinstance(value, (int, float)) else 0.0

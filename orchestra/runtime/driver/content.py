@@ -16,6 +16,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import quoted, seconds_text
 from orchestra.runtime.unicode import well_formed
+from orchestra.steps.vocabulary import is_repeated
 
 SHOWN_BYTES = 100_000
 """So much of a document is looked at for a message, which shows a part of it once secrets are out."""
@@ -159,6 +160,9 @@ AGAIN_SECONDS = 0.1
 """The pause before a script is run again whose value is not the expected one."""
 
 
+_UNSETTLED = "the script did not end: its promise did not settle"
+
+
 def until_it_holds(job: Job, ask: Callable[[Job], Any], pause: Callable[[float], None]) -> Any:
     """Return the value of an `evaluate`: with `within_seconds` and an expected value it is asked for until that comes.
 
@@ -170,8 +174,9 @@ def until_it_holds(job: Job, ask: Callable[[Job], Any], pause: Callable[[float],
     Raises:
         StepError: the value does not come in time.
     """
-    if "within_seconds" not in job.args or not {"equals", "below"} & job.args.keys():
+    if not is_repeated(job.args):
         return ask(job)
+    last: StepError | None = None
     end = job.deadline.clock() + job.deadline.limit(job.own_seconds)
     while True:
         left = max(0.001, end - job.deadline.clock())
@@ -180,9 +185,10 @@ def until_it_holds(job: Job, ask: Callable[[Job], Any], pause: Callable[[float],
             return ask(replace(job, step=trial))
         except StepError as failed:
             left = end - job.deadline.clock()
-            if failed.kind != "assertion" or left <= 0:
-                failed.message = f"{failed.message}, asked for {seconds_text(job.allowed())}"
-                raise
+            last = last if last is not None and failed.message == _UNSETTLED else failed
+            if last.kind != "assertion" or left <= 0:
+                last.message = f"{last.message}, asked for {seconds_text(job.allowed())}"
+                raise last from None
         pause(min(AGAIN_SECONDS, left))
 
 
@@ -199,6 +205,8 @@ def judge_outcome(outcome: Any, args: Mapping[str, Any]) -> Any:
     if "error" in outcome:
         thrown = str(outcome["error"])
         raise unmet(f"evaluate failed: {thrown.splitlines()[0] if thrown else 'without a reason'}", found=thrown)
+    if "late" in outcome:
+        raise unmet(_UNSETTLED, expected="a value", found="a pending promise")
     value = well_formed(outcome.get("value"))
     if not {"equals", "below", "save"} & args.keys():
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import ssl
 import time
@@ -31,6 +32,8 @@ UNTIL_SECONDS = 30.0
 """The time to wait for a reply that `until` asks for."""
 UNTIL_PAUSE_SECONDS = 1.0
 """The pause between two requests of `until`."""
+_LAST_REPLY_SECONDS = 1.0
+"""The time that the last request of `until` has for its reply, in a wait of at least four times as much."""
 
 _HINT = "check the server with `orchestra health`"
 
@@ -107,7 +110,7 @@ class Http:
         args = job.args
         url = _url(job)
         what = f"{args['method']} {url}"
-        status, body = self._until(what, url, job) if "until" in args else self._send(what, url, job)
+        status, body = self._until(what, url, job) if "until" in args else self._send(what, url, job, math.inf)
         _judge_status(what, status, body, job.step.value("status"))
         if args.get("match") or args.get("save"):
             match, save = job.step.value("match"), job.step.value("save")
@@ -125,25 +128,29 @@ class Http:
         until, clock = job.args["until"], job.deadline.clock
         seconds = float(until.get("within_seconds", UNTIL_SECONDS))
         wanted = until.get("status", [])
-        end = clock() + job.deadline.limit(seconds)
+        span = job.deadline.limit(seconds)
+        end, least = clock() + span, min(_LAST_REPLY_SECONDS, span / 4)
+        last: StepError | None = None
         while True:
             try:
-                status, body = self._send(what, url, job)
+                status, body = self._send(what, url, job, end - clock())
                 _judge_status(what, status, body, wanted if isinstance(wanted, list) else [wanted])
                 if "match" in until:
                     Looked(body, until["match"], f"the reply to {what}").check(until["match"])
             except StepError as failed:
                 left = end - clock()
-                if failed.outcome == "error" or left <= 0:
-                    failed.message = f"{failed.message}, asked for {seconds_text(job.allowed(seconds))}"
-                    raise
-                time.sleep(min(left, float(until.get("every_seconds", UNTIL_PAUSE_SECONDS))))
+                cut_short = left <= 0 and failed.kind == "connection" and last is not None
+                last = last if cut_short and last is not None else failed
+                if last.outcome == "error" or left <= least:
+                    last.message = f"{last.message}, asked for {seconds_text(job.allowed(seconds))}"
+                    raise last from None
+                time.sleep(min(left - least, float(until.get("every_seconds", UNTIL_PAUSE_SECONDS))))
             else:
                 return status, body
 
-    def _send(self, what: str, url: str, job: Job) -> tuple[int, bytes]:
+    def _send(self, what: str, url: str, job: Job, left: float) -> tuple[int, bytes]:
         client = self._client(url)
-        own = float(job.args["within_seconds"])
+        own = min(float(job.args["within_seconds"]), max(0.001, left))
         seconds, limit = job.deadline.limit(own), float(job.args["limit_megabytes"])
         try:
             status, body = self._calls.run(partial(_fetch, client, url, job.args, seconds, limit), seconds)

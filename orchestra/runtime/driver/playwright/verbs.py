@@ -31,7 +31,7 @@ from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import no_key
 from orchestra.steps.page_script import FILE_INPUT, evaluation, focusing, scrolling
 from orchestra.steps.target import Target, target_of
-from orchestra.steps.vocabulary import conditions, file_name
+from orchestra.steps.vocabulary import conditions, file_name, is_repeated, milliseconds
 
 _SLICE_SECONDS = 0.25
 _POLL_MS = 50.0
@@ -349,9 +349,9 @@ def _race_in_slices(job: Job, target: Locator, sign: Locator) -> None:
 
 def _evaluate(stage: Stage, job: Job) -> None:
     args = job.args
-    script = evaluation(job.text("script"))
 
     def ask(trial: Job) -> Any:
+        script = evaluation(job.text("script"), milliseconds(trial.own_seconds) if is_repeated(args) else None)
         try:
             if trial.step.target is None:
                 return judge_outcome(stage.page.evaluate(script), args)
