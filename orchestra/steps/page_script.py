@@ -259,7 +259,8 @@ def scrolling(place: Any) -> str:
 
 _SCROLLING = """(element) => {
   const box = element ?? document.scrollingElement, where = WHERE;
-  const sides = { x: ['scrollLeft', 'scrollWidth', 'clientWidth', 'left'], y: ['scrollTop', 'scrollHeight', 'clientHeight', 'top'] };
+  const sides = { x: ['scrollLeft', 'scrollWidth', 'clientWidth', 'left'],
+    y: ['scrollTop', 'scrollHeight', 'clientHeight', 'top'] };
   const whole = box === document.scrollingElement, style = getComputedStyle(box);
   const to = { behavior: 'instant' };
   for (const axis of Object.keys(where)) to[sides[axis][3]] = where[axis] === 'bottom' ? box.scrollHeight : where[axis];
@@ -284,7 +285,8 @@ _FIT = """(element) => {
   };
   if (!element) {
     const active = deepest(), page = active?.ownerDocument;
-    return !active || (active === page.body && !active.isContentEditable && page.designMode !== 'on') ? 'no element has the focus' : '';
+    const idle = active === page?.body && !active?.isContentEditable && page?.designMode !== 'on';
+    return !active || idle ? 'no element has the focus' : '';
   }
   const page = element.ownerDocument, box = element.getBoundingClientRect();
   const root = element === page.body || element === page.documentElement;
