@@ -131,6 +131,17 @@ def test_a_step_that_cannot_do_its_work_fails(both, case):
 
 
 def test_an_input_that_becomes_fit_is_awaited(both):
-    shows = {"evaluate": {"script": "() => setTimeout(() => document.querySelector('#hidden').style.display = 'block', 300)"}}
+    shows = {
+        "evaluate": {"script": "() => setTimeout(() => document.querySelector('#hidden').style.display = 'block', 300)"}
+    }
     typed = {"expect": {"css": "#hidden", "to": {"have_value": "x"}}}
-    passed(both(UNFIT_PAGE, shows, {"type": {"css": "#hidden", "value": "x"}}, typed, {"scroll": {"to": "bottom"}}, opened=False))
+    passed(
+        both(
+            UNFIT_PAGE,
+            shows,
+            {"type": {"css": "#hidden", "value": "x"}},
+            typed,
+            {"scroll": {"to": "bottom"}},
+            opened=False,
+        )
+    )
