@@ -201,7 +201,7 @@ def _verb(verb: Verb) -> Schema:
         }
         schema = _text_or(named, {"pattern": BLOCK_ID})
     elif verb.short:
-        schema = _text_or(_carries(verb), {})
+        schema = _text_or(_carries(verb), {"enum": ["top", "bottom"]} if verb.name == "scroll" else {})
     else:
         schema = _carries(verb)
     return described(schema, verb.doc, verb.example)
