@@ -207,6 +207,10 @@ def test_every_mistake_has_its_line():
             ],
         ),
         (
+            spec("tests: {a: {steps: [{scroll: middle}]}}\n"),
+            ['a.yaml:3:30: "scroll" is "middle"; allowed are "top", "bottom" [schema-value]'],
+        ),
+        (
             spec("tests: {a: {steps: [{back: {}, x: 1}]}}\n"),
             [f'a.yaml:3:32: unknown key "x"; allowed are {", ".join(map(json.dumps, VERBS))} [schema-unknown-key]'],
         ),
