@@ -292,10 +292,10 @@ _FIT = """(element) => {
   const root = element === page.body || element === page.documentElement;
   const shown = box.width > 0 && box.height > 0 && getComputedStyle(element).visibility === 'visible';
   if (!root && !shown && getComputedStyle(element).display !== 'contents') return 'element is not visible';
-  if (element.matches(':disabled') || element.getAttribute('aria-disabled') === 'true') return 'element is not enabled';
+  if (element.matches(':disabled')) return 'element is not enabled';  // aria-disabled keeps no key away
   const noText = /^(button|checkbox|color|file|hidden|image|radio|range|reset|submit)$/;
   if (types) {
-    if (element.readOnly || element.getAttribute('aria-readonly') === 'true') return 'element is not editable';
+    if (element.readOnly) return 'element is not editable';
     if (element.matches('button, a') && !element.isContentEditable) return 'element takes no text';
     if (element.localName === 'input' && noText.test(element.type)) return 'element takes no text';
   }

@@ -223,7 +223,7 @@ def test_two_sides_are_one_page_whose_texts_stay_texts(watched, tmp_path):
         },
     ]
     made = compare("one", sides[0], hostile, sides[1])
-    text = compared_page("</title><script>alert(1)</script>", [made], [], {"one": tmp_path, hostile: tmp_path})
+    text = compared_page("</title><script>alert(1)</script>", [made], [], {"one": tmp_path, hostile: tmp_path}, {})
     (tmp_path / "b.png").unlink()
     (tmp_path / "compare.html").write_text(text)
     page = watched.page

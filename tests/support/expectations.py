@@ -20,8 +20,8 @@ CASES = {
     "match as JavaScript alone": ({"match": r"(?<price>\d+)\.[^]"}, REPLY, SEND, '"Send"'),
     "have_value": ({"have_value": "old"}, {"placeholder": "Ask me"}, {"label": "Fixed"}, '"fixed"'),
     "have_values": ({"have_values": ["two"]}, {"label": "Chosen"}, {"label": "Many"}, "[]"),
-    "have_number": ({"have_number": {"above": 121}}, REPLY, SEND, '"Send"'),
-    "have_css": ({"have_css": {"display": "none"}}, {"testid": "hidden"}, SEND, '"inline-block"'),
+    "have_number": ({"have_number": {"above": 121}}, REPLY, SEND, '"no number in: Send"'),
+    "have_css": ({"have_css": {"display": "none"}}, {"testid": "hidden"}, SEND, '{"display": "inline-block"}'),
     "have_role": ({"have_role": "button"}, SEND, REPLY, '"paragraph"'),
     "have_accessible_name": ({"have_accessible_name": "Send"}, SEND, REPLY, "nothing"),
     "have_count": ({"have_count": 2}, {"testid": "twin"}, SEND, '"1"'),
@@ -29,6 +29,9 @@ CASES = {
     "have_class": ({"have_class": "big"}, SEND, {"testid": "ghost"}, '"ghost"'),
 }
 """Condition, a target for which it holds, one for which it does not, and what is found there."""
+
+NOT_HELD = {name: case for name, case in CASES.items() if name != "have_number"}
+"""Those that hold with `not` for the second target: without a number, there is nothing to compare."""
 
 PAGE = {
     "title have_text": (
