@@ -12,6 +12,7 @@ from playwright.sync_api import Dialog, Error, Keyboard, Locator, Page, expect
 
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT
+from orchestra.steps.page_script import focusing
 from tests.support.programs import SECONDS, Steps
 
 MS = SECONDS * 1000
@@ -84,6 +85,8 @@ def _page_step(page: Page, verb: str, body: dict[str, Any]) -> None:
     elif verb == "press":
         _press(page.keyboard, body["key"])
     elif verb == "type":
+        if why := page.evaluate(focusing("type"), None):
+            raise _RefusedError(why)
         page.keyboard.type(body["value"])
     else:
         _back(page)
@@ -103,6 +106,13 @@ def _press(keyboard: Keyboard, key: str) -> None:
     keyboard.press(key) if key.isascii() else keyboard.type(key)
 
 
+def _fit(locator: Locator, verb: str) -> Locator:
+    """Return what can take keys. Playwright itself presses them on anything, and nothing happens."""
+    if why := locator.evaluate(focusing(verb), timeout=MS):
+        raise _RefusedError(why)
+    return locator
+
+
 def _press_on(locator: Locator, key: str) -> None:
     locator.press(key, timeout=MS) if key.isascii() else locator.press_sequentially(key, timeout=MS)
 
@@ -115,8 +125,8 @@ def _click(locator: Locator, body: dict[str, Any]) -> None:
 _ON_ELEMENT: dict[str, Callable[[Locator, dict[str, Any]], Any]] = {
     "click": _click,
     "fill": lambda locator, body: locator.fill(body["value"], timeout=MS),
-    "type": lambda locator, body: locator.press_sequentially(body["value"], timeout=MS),
-    "press": lambda locator, body: _press_on(locator, body["key"]),
+    "type": lambda locator, body: _fit(locator, "type").press_sequentially(body["value"], timeout=MS),
+    "press": lambda locator, body: _press_on(_fit(locator, "press"), body["key"]),
     "select": lambda locator, body: locator.select_option(body["value"], timeout=MS),
     "check": lambda locator, _body: locator.check(timeout=MS),
     "uncheck": lambda locator, _body: locator.uncheck(timeout=MS),
