@@ -171,7 +171,7 @@ def _takes(schema: Schema) -> str:
         if name in _OF_STEPS:
             return "[steps](steps.md)" if name == "Steps" else "conditions as here, without `not`"
         return f"[{name}](#{name.lower()})"
-    if "anyOf" in schema:
+    if "anyOf" in schema and "type" not in schema:  # with a type, it lists which keys suffice
         return " or ".join(_takes(branch) for branch in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         return _codes(schema.get("enum", [schema.get("const")]))
@@ -194,9 +194,11 @@ def _takes_type(schema: Schema, kind: str) -> str:
     values = schema.get("additionalProperties")
     if kind == "object" and isinstance(values, dict) and values:
         return f"{words} from names to: {_takes(values)}"
-    if "minimum" in schema:
+    if kind == "object" and schema.get("properties"):
+        return f"{words} with {_codes(schema['properties'])}"
+    if "minimum" in schema and kind != "object":
         words += f" from {schema['minimum']}"
-    if "exclusiveMinimum" in schema:
+    if "exclusiveMinimum" in schema and kind != "object":
         words += f" above {schema['exclusiveMinimum']}"
     if schema.get("pattern") == REFERENCE:
         return "one name"

@@ -524,7 +524,7 @@ _ALL: tuple[Verb, ...] = (
             Field(
                 "any",
                 {"$ref": "#/$defs/EachConditions"},
-                "the conditions that one match of the target meets, at least, for each of them",
+                "conditions, each of which at least one match of the target meets: not always the same one",
                 {"have_class": "active"},
             ),
             Field(
