@@ -99,7 +99,7 @@ class Lending:
         except LockedError as locked:
             return locked.holder or Holder(0, "unknown", "")
         with suppress(OSError):
-            self._record.unlink()  # of an owner that died
+            nofollow.unlink(self._record)  # of an owner that died
         return None
 
     def lend(self, row: UpRow) -> None:
@@ -112,7 +112,7 @@ class Lending:
         """Let no further run use the row; those that use it notice by themselves if it is not healthy."""
         if self._owned is not None:
             with suppress(OSError):
-                self._record.unlink()
+                nofollow.unlink(self._record)
 
     def end(self) -> None:
         """Let no further run use the row until this run ends."""
