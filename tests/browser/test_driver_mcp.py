@@ -475,7 +475,8 @@ NOISE = {"goto": "${s.url}/other.html"}
 @browser
 def test_evidence_of_a_failure(both, tmp_path):
     pause = {"evaluate": "() => new Promise((done) => setTimeout(done, 300))"}
-    cli, mcp = failed(both(NOISE, pause, expect({"css": "h1"}, {"have_text": "x"}), opened=False))
+    missed = expect({"css": "h1"}, {"have_text": "x"})
+    cli, mcp = failed(both(NOISE, pause, missed, opened=False, evidence="on_failure"))
     kinds = {one.path: one.kind for one in mcp.evidence}
     assert kinds == {
         "failure.png": "screenshot",
@@ -496,7 +497,7 @@ def test_evidence_of_a_failure(both, tmp_path):
     assert {"verb", "tool", "arguments", "seconds", "outcome"} == set(lines[0])
     assert all(line["seconds"] >= 0 for line in lines)
     quiet = both.again()
-    quiet()
+    quiet(evidence="always")
     assert not (quiet._folder / "mcp" / "console.log").exists()  # what the test before said is not told again
 
 
