@@ -8,6 +8,8 @@ import pytest
 
 from orchestra.plan import Method
 from orchestra.runtime.driver.mcp.verbs import VERBS
+from orchestra.runtime.driver.wording import target_text
+from orchestra.steps.target import target_of
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.both import CODE, EVALUATE, OPEN, failed, passed
 from tests.support.expectations import CASES, NOT_HELD, PAGE
@@ -318,14 +320,19 @@ def test_every_condition_holds_where_it_holds_and_not_where_it_does_not(both):
 @browser
 @pytest.mark.parametrize("case", CASES)
 def test_a_condition_that_does_not_hold(both, case, tmp_path):
-    to, yes, no, _ = CASES[case]
+    to, yes, no, found = CASES[case]
     cli, mcp = failed(both(FOCUS, expect(no, to)))
     assert mcp.failure.message == cli.failure.message
+    start, end = f"expected {target_text(target_of(no))} ", " within 0.3 s"
+    assert cli.failure.message == f"{start}{cli.failure.expected}{end}"
+    assert cli.failure.expected.startswith("to ")
+    assert cli.failure.found == found
     in_code = to.keys() & {"have_count", "have_role", "have_accessible_name"}
     in_code = in_code or to.get("be") in {"enabled", "disabled", "checked", "editable"}
     assert both.tools["expect"] == {CODE if in_code else EVALUATE}
     cli, mcp = failed(both.again()(FOCUS, expect(yes, {"not": to})))
     assert mcp.failure.message == cli.failure.message
+    assert cli.failure.expected.startswith("not to ")
 
 
 @browser

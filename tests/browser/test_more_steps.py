@@ -125,7 +125,7 @@ UNFIT = {
 def test_a_step_that_cannot_do_its_work_fails(both, case):
     step, message = UNFIT[case]
     ((verb, body),) = step.items()
-    for result in both(UNFIT_PAGE, {verb: {**body, "within_seconds": 0.5}}, opened=False):
+    for result in both(UNFIT_PAGE, {verb: {**body, "within_seconds": 3}}, opened=False):  # one look may take a second
         assert result.failure is not None
         assert result.failure.message == message
 
