@@ -22,16 +22,16 @@ from typing import Any, TypeVar
 import msgspec
 import psutil
 from playwright._impl._driver import compute_driver_executable
-from playwright.async_api import Error, ViewportSize
+from playwright.async_api import Error
 
 from orchestra.errors import UsageError
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died
-from orchestra.plan import Tls
+from orchestra.plan import Emulation, Tls
 from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.runtime.driver.contract import Carrier, StepError, unfit
-from orchestra.runtime.driver.emulation import FONTS_SECONDS, VIEWPORT
+from orchestra.runtime.driver.emulation import FONTS_SECONDS, emulation_of
 from orchestra.runtime.driver.mcp.browser import SharedBrowser, digest
 from orchestra.runtime.driver.mcp.client import PATIENCE_SECONDS, CallOverError, Server, ServerUnfitError, Start
 from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE
@@ -57,6 +57,7 @@ class _Kind:
     browser: Browser
     headed: bool
     tls: Tls
+    emulation: Emulation
 
 
 def server_program() -> tuple[str, str, str]:
@@ -73,9 +74,6 @@ def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
         folder: where it keeps files of its own.
     """
     return (*server_program(), f"--endpoint={endpoint}", *ATTACHED, f"--output-dir={folder}")
-
-
-_FILM_SIZE: ViewportSize = {"width": VIEWPORT[0], "height": VIEWPORT[1]}
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -126,7 +124,7 @@ class McpSession:
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
-        wanted = _Kind(request.browser, request.headed, request.tls)
+        wanted = _Kind(request.browser, request.headed, request.tls, emulation_of(request))
         self._repairs, self.restarts = Repairs("kept"), 0
         try:
             if self._kind != wanted or not self.browser.connected():
@@ -192,6 +190,7 @@ class McpSession:
             name=name,
             tls=wanted.tls,
             root=str(self._root),
+            emulation=wanted.emulation,
             state=state,
         )
         self._run(launch, LAUNCH_SECONDS)
@@ -344,7 +343,7 @@ class McpSession:
 
     def film(self, file: Path) -> None:
         """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""
-        self._run(self.browser.page.screencast.start(path=file, size=_FILM_SIZE))
+        self._run(self.browser.page.screencast.start(path=file, size=self.browser.size))
 
     def film_end(self) -> None:
         """End the video. Raises as `film`."""

@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 import msgspec
 import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
-from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Playwright, ViewportSize, sync_playwright
 
 from orchestra.errors import UsageError
 from orchestra.ledger.parts import Box, Died
+from orchestra.plan import PLAIN_PAGE
 from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
 from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unfit, unmet
-from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions, prepare
+from orchestra.runtime.driver.emulation import context_options, emulation_of, not_emulated, prepare, size_of
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
@@ -142,15 +143,18 @@ class PlaywrightDriver:
         return self._browser
 
     def _session(self, launched: PlaywrightBrowser, request: Request, mask: Callable[[str], str]) -> PlaywrightSession:
-        width, height = VIEWPORT
         engine = launched.browser_type.name
-        context = launched.new_context(
-            viewport={"width": width, "height": height},
-            locale=LOCALE,
-            permissions=permissions(engine),
-            accept_downloads=True,
-            ignore_https_errors=request.tls.ignore_https_errors,
-        )
+        emulation = emulation_of(request)
+        try:
+            context = launched.new_context(
+                **context_options(emulation, engine),
+                accept_downloads=True,
+                ignore_https_errors=request.tls.ignore_https_errors,
+            )
+        except Error as error:
+            raise (
+                not_emulated(error.message) if emulation != PLAIN_PAGE and launched.is_connected() else error
+            ) from None
         watch = PageWatch(mask)
         watch.listen(context)
         traced = wants_trace(request.test)
@@ -159,7 +163,7 @@ class PlaywrightDriver:
         version = f"{engine} {launched.version}"
         downloads = Path("" if self._downloads is None else self._downloads.name)
         stage = Stage(Pages(context.new_page()), watch, downloads)
-        self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced)
+        self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced, size=size_of(emulation))
         return self._last
 
     def bring_back(self, reason: str, *, alive: bool) -> Died:
@@ -214,8 +218,10 @@ class PlaywrightSession:
         bring_back: Callable[..., Died],
         *,
         traced: bool = False,
+        size: ViewportSize,
     ) -> None:
         self._context = context
+        self._size = size
         self._traced = traced
         self._version = version
         self._watchdog = Watchdog(self._cut_off)
@@ -421,9 +427,8 @@ class PlaywrightSession:
 
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing."""
-        width, height = VIEWPORT
         try:
-            self.stage.page.screencast.start(path=file, size={"width": width, "height": height})
+            self.stage.page.screencast.start(path=file, size=self._size)
         except Error as error:
             return film_fault(error.message)
         return ""
