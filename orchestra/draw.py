@@ -102,7 +102,7 @@ def duration(seconds: float) -> str:
 def emulated(emulation: Emulation) -> list[str]:
     """Return a text for each value of an emulation that is not the default: `viewport 390x664`, `offline`.
 
-    A device stands for the values of its descriptor. Headers are listed by name: their values can be secrets.
+    A device implies the values of its descriptor. Headers are listed by name: their values can be secrets.
     """
     place = emulation.geolocation
     shown = {

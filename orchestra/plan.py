@@ -224,7 +224,7 @@ class Geolocation(Part, frozen=True):
 
 
 class Emulation(Part, frozen=True):
-    """The environment that a page of a test sees. A text that is empty stands for the browser's own value.
+    """The environment that a page of a test sees. An empty text means the browser's own value.
 
     `device` is the name of a device whose descriptor was copied into the other fields.
     """

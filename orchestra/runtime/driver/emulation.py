@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from playwright.sync_api import ViewportSize
+from playwright.sync_api import Error, ViewportSize
 
 from orchestra.engines import ENGINES
 from orchestra.errors import UsageError
-from orchestra.plan import Emulation
+from orchestra.plan import PLAIN_PAGE, Emulation
 from orchestra.runtime.attempt import Request
-from orchestra.runtime.driver.contract import StepError, unfit
+from orchestra.runtime.driver.contract import unfit
 from orchestra.runtime.scope import Scope
 
 FONTS_SECONDS = 2.0
@@ -97,8 +99,22 @@ def context_options(emulation: Emulation, engine: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
-def not_emulated(message: str) -> StepError:
-    """Return the failure of a test whose context the browser refuses."""
-    lines = message.strip().splitlines()
-    reason = lines[0].removeprefix("Browser.new_context: ") if lines else "no reason is given"
-    return unfit(f"the browser cannot emulate this page: {reason}", hint="check `emulate` of the test")
+@contextmanager
+def emulating(emulation: Emulation, connected: Callable[[], bool]) -> Iterator[None]:
+    """Make the first page of a context in it, which is when a browser refuses a value.
+
+    Args:
+        emulation: of the context.
+        connected: whether the browser lives.
+
+    Raises:
+        StepError: the browser refuses a value.
+    """
+    try:
+        yield
+    except Error as error:
+        if emulation == PLAIN_PAGE or not connected():
+            raise
+        reason = error.message.strip().partition("\n")[0].removeprefix("BrowserContext.new_page: ")
+        hint = "correct `emulate` of the test"
+        raise unfit(f"the browser cannot emulate this page: {reason}", hint=hint) from None

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from orchestra.runtime.driver.emulation import (
     FONTS_LOADED,
     FONTS_SECONDS,
     context_options,
-    not_emulated,
+    emulating,
     permissions,
     prepare,
     size_of,
@@ -64,6 +65,16 @@ _CLEAN = """async () => {
 }"""
 
 _KEY = os.urandom(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The properties by which a browser suits a test."""
+
+    browser: Browser
+    headed: bool
+    tls: Tls
+    emulation: Emulation
 
 
 class SharedBrowser:
@@ -156,54 +167,45 @@ class SharedBrowser:
 
     async def launch(
         self,
-        browser: Browser,
+        wanted: Wanted,
         environment: Mapping[str, str],
         *,
-        headed: bool,
         name: str,
-        tls: Tls,
         root: str,
-        emulation: Emulation,
         state: Any = None,
     ) -> None:
         """Start the browser with a blank page and let others attach to it under `name`.
 
         Args:
-            browser: what to start.
+            wanted: what to start, and the environment that its pages see.
             environment: what it inherits.
-            headed: show it.
             name: what it is known as to those that attach.
-            tls: the certificates that it accepts.
             root: the project root.
-            emulation: the environment that its pages see.
             state: cookies and storage to begin with.
 
         Raises:
             playwright.async_api.Error: it does not start.
             StepError: it cannot emulate what is asked for.
         """
-        options = launch_options(browser, environment, headless=not headed)
+        browser, emulation, tls = wanted.browser, wanted.emulation, wanted.tls
+        options = launch_options(browser, environment, headless=not wanted.headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
         options["downloads_path"] = self.watch.folder.name
         options |= self._trust.options(browser, options.get("env", environment), root, tls.ca_file)
         launched: PlaywrightBrowser = await getattr(await self._begin(), browser.engine).launch(**options)
         self._browser = launched
-        try:
-            self._context = await launched.new_context(
-                **context_options(emulation, browser.engine),
-                accept_downloads=True,
-                storage_state=state,
-                ignore_https_errors=tls.ignore_https_errors,
-            )
-        except Error as error:
-            refused = emulation != PLAIN_PAGE and launched.is_connected()
-            await self.close()
-            raise not_emulated(error.message) if refused else error from None
+        self._context = await launched.new_context(
+            **context_options(emulation, browser.engine),
+            accept_downloads=True,
+            storage_state=state,
+            ignore_https_errors=tls.ignore_https_errors,
+        )
         self._engine, self._emulation = browser.engine, emulation
         await self._context.add_init_script(_BEFORE_PAGE)
         self.watch.listen(self._context)
-        await self._new_page()
+        with emulating(emulation, launched.is_connected):
+            await self._new_page()
         # The server takes the first page of the first context: it attaches when this is done.
         self.endpoint = (await launched.bind(name))["endpoint"]
         self.version = f"{browser.engine} {launched.version}"

@@ -18,12 +18,11 @@ from playwright.sync_api import BrowserContext, Error, Playwright, ViewportSize,
 
 from orchestra.errors import UsageError
 from orchestra.ledger.parts import Box, Died
-from orchestra.plan import PLAIN_PAGE
 from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
 from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unfit, unmet
-from orchestra.runtime.driver.emulation import context_options, emulation_of, not_emulated, prepare, size_of
+from orchestra.runtime.driver.emulation import context_options, emulating, emulation_of, prepare, size_of
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
@@ -145,16 +144,11 @@ class PlaywrightDriver:
     def _session(self, launched: PlaywrightBrowser, request: Request, mask: Callable[[str], str]) -> PlaywrightSession:
         engine = launched.browser_type.name
         emulation = emulation_of(request)
-        try:
-            context = launched.new_context(
-                **context_options(emulation, engine),
-                accept_downloads=True,
-                ignore_https_errors=request.tls.ignore_https_errors,
-            )
-        except Error as error:
-            raise (
-                not_emulated(error.message) if emulation != PLAIN_PAGE and launched.is_connected() else error
-            ) from None
+        context = launched.new_context(
+            **context_options(emulation, engine),
+            accept_downloads=True,
+            ignore_https_errors=request.tls.ignore_https_errors,
+        )
         watch = PageWatch(mask)
         watch.listen(context)
         traced = wants_trace(request.test)
@@ -162,7 +156,12 @@ class PlaywrightDriver:
             context.tracing.start(screenshots=True, snapshots=True)
         version = f"{engine} {launched.version}"
         downloads = Path("" if self._downloads is None else self._downloads.name)
-        stage = Stage(Pages(context.new_page()), watch, downloads)
+        try:
+            with emulating(emulation, launched.is_connected):
+                stage = Stage(Pages(context.new_page()), watch, downloads)
+        except StepError:
+            context.close()
+            raise
         self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced, size=size_of(emulation))
         return self._last
 
