@@ -139,6 +139,26 @@ def unknown_role(context: Context) -> Iterator[Problem]:
                 yield from _role(context, step.path("expect", *keys, "have_role"), str(asked["have_role"]))
 
 
+@rule
+def url_glob(context: Context) -> Iterator[Problem]:
+    """`url` of `mock` or of `expect: {request: …}` is a path: it is compared with whole URLs, so no request has it.
+
+    Begin it with `**`, or write scheme and host.
+    """
+    asked = [(step.path("mock", "url"), step.body) for step in context.steps("mock")]
+    asked += [
+        (step.path("expect", "request", "url"), step.body["request"])
+        for step in context.steps("expect")
+        if "request" in step.body
+    ]
+    for path, body in asked:
+        url = str(body["url"])
+        if not url.startswith(("*", "${")) and "://" not in url:
+            message = f'"{url}" is no whole URL, and no request has it'
+            hint = f"write **{url if url.startswith('/') else f'/{url}'}"
+            yield Problem(context.place(path), message, hint)
+
+
 def _role(context: Context, path: Path, role: str) -> Iterator[Problem]:
     if "${" not in role and role not in ROLES:
         message = f'"{role}" is no ARIA role{did_you_mean(role, ROLES)}'
@@ -165,4 +185,4 @@ def _idle(context: Context, path: Path, where: str, hint: str) -> Problem:
     return Problem(context.place(path, key=True), f'"{path[-1]}" has no effect {where}', hint)
 
 
-RULES = (driver_lacks_key, page_key, no_cases, idle_key, unknown_role)
+RULES = (driver_lacks_key, page_key, no_cases, idle_key, unknown_role, url_glob)
