@@ -30,6 +30,9 @@ TEXT_MAPPING: Schema = {"type": "object", "additionalProperties": TEXT}
 REFERENCE_TARGET: Schema = {"$ref": "#/$defs/Target"}
 NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}
 
+MAIN = "main"
+"""The name of the first page of a test."""
+
 HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 STATES = (

@@ -89,7 +89,8 @@ def idle_key(context: Context) -> Iterator[Problem]:
 
     `within_seconds` of `type` and `press` is for an element, that of `evaluate` for an element or for `equals` or `below`,
     `full_page` of `screenshot` for the page, `text` of `dialog` for an accepted dialog, `base` of `http` for a path,
-    `exact` for a text match. `cool_down_seconds` of a component needs `fail_back: true`.
+    `exact` for a text match, `within_seconds` of `page` for a page that opens and that of `scroll` for an element,
+    `opens_with` and `message` for something in them. `cool_down_seconds` of a component needs `fail_back: true`.
     """
     for verb in ("type", "press", "evaluate"):
         for step in context.steps(verb):
@@ -107,11 +108,32 @@ def idle_key(context: Context) -> Iterator[Problem]:
         url = next((str(step.body[one]) for one in HTTP_METHODS if one in step.body), "")
         if "base" in step.body and "://" in url:
             yield _idle(context, step.path("http", "base"), "with a whole URL", "remove it, or write a path")
+    yield from _of_pages(context)
+    yield from _empty_messages(context)
     yield from _exact(context)
     for name, row in context.spec.get("health", {}).items():
         if "cool_down_seconds" in row and "failover" in row and not row.get("fail_back"):
             path: Path = ("health", name, "cool_down_seconds")
             yield _idle(context, path, "without `fail_back: true`", "write it, or remove this")
+
+
+def _of_pages(context: Context) -> Iterator[Problem]:
+    for step in context.steps("page"):
+        if "within_seconds" in _body(step.body) and "name" in step.body:
+            yield _idle(context, step.path("page", "within_seconds"), "on a page that is open", "remove it")
+        if _body(step.body).get("opens_with") == []:
+            yield _idle(context, step.path("page", "opens_with"), "without a step", "remove it, or write the steps")
+    for step in context.steps("scroll"):
+        if "within_seconds" in _body(step.body) and not _has_target(step.body):
+            hint = "remove it, or name an element"
+            yield _idle(context, step.path("scroll", "within_seconds"), "without an element to wait for", hint)
+
+
+def _empty_messages(context: Context) -> Iterator[Problem]:
+    for verb in ("expect", "evaluate", "http"):
+        for step in context.steps(verb):
+            if _body(step.body).get("message") == "":
+                yield _idle(context, step.path(verb, "message"), "without a text", "remove it, or name the assertion")
 
 
 def _exact(context: Context) -> Iterator[Problem]:

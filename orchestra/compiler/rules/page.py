@@ -39,6 +39,7 @@ _SUBJECTS = {
     "health": "The health matrix",
     "ports": "Ports",
     "files": "Paths and files",
+    "pages": "Pages",
     "patterns": "Regular expressions and JSONPath",
     "gates": "Gates",
     "profiles": "Profiles",

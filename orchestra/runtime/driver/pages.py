@@ -8,10 +8,8 @@ from typing import Generic, Protocol, TypeVar
 
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import quoted, seconds_text
+from orchestra.steps.vocabulary import MAIN
 from orchestra.suggest import did_you_mean
-
-MAIN = "main"
-"""The name of the first page of a test."""
 
 CLOSING = frozenset({"click", "press"})
 """The actions after which a tab or popup may be closed by itself."""
