@@ -35,6 +35,7 @@ _SUBJECTS = {
     "drivers": "Methods and drivers",
     "commands": "Methods and drivers",
     "emulation": "Emulation",
+    "matrix": "Tests",
     "keys": "Keys without an effect",
     "health": "The health matrix",
     "ports": "Ports",

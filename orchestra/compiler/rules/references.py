@@ -48,7 +48,7 @@ _LATE = frozenset({"env", "saved"})
 
 def _varying(test: TestSpec) -> tuple[str, ...]:
     """Return the names of a test that differ from one of its tests to the next."""
-    return *(f"matrix.{name}" for name in test.get("matrix", ())), *(f"row.{name}" for name in resolve.row_names(test))
+    return *(f"matrix.{name}" for name in resolve.axes(test)), *(f"row.{name}" for name in resolve.row_names(test))
 
 
 @dataclass(frozen=True)
