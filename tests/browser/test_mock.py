@@ -49,7 +49,14 @@ def test_requests_get_the_replies_of_mocks_until_the_test_ends(both):
             asked("TypeError", "/gone?x"),
             {"mock": {"url": "**/file", "file": "a.txt"}},
             asked([200, "first", "", False], "/file"),
-            {"mock": {"url": "**/html?new", "body": "<title>Mocked</title>", "headers": {"content-type": "text/html"}}},
+            {
+                "mock": {
+                    "url": "**/html?new",
+                    "delay_ms": 20,
+                    "body": "<title>Mocked</title>",
+                    "headers": {"content-type": "text/html"},
+                }
+            },
             {"goto": "${s.url}/html?new"},
             {"expect": {"page": {"title": {"have_text": "Mocked"}}}},
             asked([200, '{"method": "POST",', "", False], "/echo", "POST", {"ticker": "NVDA"}),

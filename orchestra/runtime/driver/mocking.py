@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mimetypes
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +15,7 @@ from playwright.sync_api import Error
 
 from orchestra.runtime.driver.contract import Job, unfit, unmet
 from orchestra.runtime.driver.wording import quoted
-from orchestra.runtime.files import inside
+from orchestra.runtime.files import inside, open_plain
 from orchestra.steps.url_glob import url_pattern
 
 PAUSE_SECONDS = 0.05
@@ -61,19 +62,29 @@ def mock_of(job: Job) -> Mock:
         StepError: there is no such file.
     """
     args = job.args
-    answer: dict[str, Any] = {"status": args["status"], "headers": dict(args["headers"])}
+    body: str | bytes = job.text("body") if "body" in args else ""
+    kind = ""
     if "json" in args:
-        answer["headers"].setdefault("content-type", "application/json")
-        answer["body"] = json.dumps(args["json"], ensure_ascii=False)
+        body, kind = json.dumps(args["json"], ensure_ascii=False), "application/json"
     elif "file" in args:
-        answer["path"] = inside(job.text("file"), job.root, job.folder)
-        if not answer["path"].is_file():
-            raise unfit(f"no file {quoted(job.text('file'))} in the project, which a mock replies with")
-    else:
-        answer["body"] = job.text("body") if "body" in args else ""
+        path = job.text("file")
+        body, kind = _content(job, path), mimetypes.guess_type(path)[0] or "application/octet-stream"
+    headers = {str(name): str(value) for name, value in args["headers"].items()}
+    if kind and not any(name.lower() == "content-type" for name in headers):
+        headers["content-type"] = kind
+    answer = {"status": args["status"], "headers": headers, "body": body}
     return Mock(
         job.text("url"), args.get("method", ""), answer, args.get("abort", ""), args["delay_ms"], args.get("times", 0)
     )
+
+
+def _content(job: Job, path: str) -> bytes:
+    try:
+        with open_plain(inside(path, job.root, job.folder)) as file:
+            return file.readall()
+    except OSError as error:
+        message = f"the file {quoted(path)}, with which a mock replies, cannot be read: {error.strerror or error}"
+        raise unfit(message, hint="paths are relative to the project root") from None
 
 
 class Mocks:
@@ -103,8 +114,8 @@ class Mocks:
             counts[name] = counts.get(name, 0) + mock.count
         return {"mocks": counts} if counts else {}
 
-    def route(self, mock: Mock, pause: Callable[[Any, int], None]) -> Callable[[Any], None]:
-        """Return the handler of Playwright's synchronous interface."""
+    def route(self, mock: Mock, pause: Callable[[int], None]) -> Callable[[Any], None]:
+        """Return the handler of Playwright's synchronous interface; `pause` waits so many milliseconds, and raises nothing."""
 
         def handle(route: Any) -> None:
             with suppress(Error):  # the page is gone
@@ -113,7 +124,7 @@ class Mocks:
                     return
                 self.answered.add(route.request)
                 if mock.delay_ms:
-                    pause(route.request, mock.delay_ms)
+                    pause(mock.delay_ms)
                 if mock.abort:
                     route.abort(mock.abort)
                 else:

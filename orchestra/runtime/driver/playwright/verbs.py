@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from playwright.sync_api import Download, Error, FileChooser, Locator, Page, Request
+from playwright.sync_api import Download, Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
@@ -291,11 +291,12 @@ def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
 def _mock(stage: Stage, job: Job) -> None:
     mock, mocks, context = mock_of(job), stage.watch.mocks, stage.pages.main.context
     mocks.add(mock)
-    context.route(url_pattern(mock.url), mocks.route(mock, _pause))
 
+    def pause(milliseconds: int) -> None:
+        with suppress(Error):
+            stage.pages.main.wait_for_timeout(milliseconds)
 
-def _pause(request: Request, milliseconds: int) -> None:
-    request.frame.page.wait_for_timeout(milliseconds)
+    context.route(url_pattern(mock.url), mocks.route(mock, pause))
 
 
 def _expect(stage: Stage, job: Job) -> None:
