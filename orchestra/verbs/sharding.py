@@ -10,6 +10,7 @@ import click
 
 from orchestra.draw import duration, terminal_table
 from orchestra.ledger import baseline
+from orchestra.ledger.event import Sharding
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
@@ -38,6 +39,18 @@ def sharded(project: Project, plan: Plan, tasks: Sequence[str], number: int) -> 
     durations = durations_of(plan, baseline.load(project.root / PLAN_FOLDER / plan.suite / baseline.FILE))
     seconds = expected(plan, durations)
     return Sharded(split(plan, tasks, number, seconds), durations, seconds)
+
+
+def shard_of(
+    project: Project, plan: Plan, tasks: Sequence[str], shard: tuple[int, int] | None
+) -> tuple[Sharding | None, Sequence[str]]:
+    """Return the place of shard I of N and its tasks, or all tasks where there is no shard. Raises as `sharded`."""
+    if shard is None:
+        return None, tasks
+    index, number = shard
+    found = sharded(project, plan, tasks, number)
+    place = Sharding(index=index, of=number, durations=found.durations.digest, selection=found.split.tasks)
+    return place, list(found.split.shards[index - 1].tasks)
 
 
 def print_split(plan: Plan, found: Sharded) -> None:

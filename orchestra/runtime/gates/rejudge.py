@@ -28,7 +28,7 @@ from orchestra.ledger.event import (
 from orchestra.ledger.view import View, view_of
 from orchestra.plan import Gate, Plan
 from orchestra.runtime.gates.figures import figures
-from orchestra.runtime.gates.gate import held_till_the_end, judge
+from orchestra.runtime.gates.gate import PENDING, held_till_the_end, judge
 
 OF_SERVICES: Final = ("health.", "servers_down", "incidents", "recoveries", "degraded", "infra_suspect")
 """Metrics of the health matrix, which changes on a thread of its own: a gate may know of a change whose event comes behind."""
@@ -130,13 +130,20 @@ def rejudge(events: Sequence[Event], plan_of: Callable[[str], Plan]) -> Iterator
             case GateJudged() as body if plan is not None:
                 judged[f"{body.phase}:{body.name}"] = body.result
                 later = functools.partial(_behind, events[: place + 1], events, plan)
-                yield _again(event.seq, body, plan, values_of(plan, view), later)
+                sharded = body.phase == "after" and view.start is not None and view.start.shard is not None
+                yield _again(event.seq, body, plan, values_of(plan, view), later, sharded=sharded)
             case RunFinished() as body if plan is not None:
                 yield from _told_at_the_end(body.gates, judged, gates_of(plan))
 
 
 def _again(
-    seq: int, body: GateJudged, plan: Plan, values: Mapping[str, Any], later: Callable[[], Iterable[Mapping[str, Any]]]
+    seq: int,
+    body: GateJudged,
+    plan: Plan,
+    values: Mapping[str, Any],
+    later: Callable[[], Iterable[Mapping[str, Any]]],
+    *,
+    sharded: bool,
 ) -> Rejudged:
     key = f"{body.phase}:{body.name}"
     gate = next((declared for declared in gates_of(plan) if f"{declared.phase}:{declared.name}" == key), None)
@@ -157,6 +164,8 @@ def _again(
             if number.measured or number.again is not None
         },
     )
+    if body.result == "pending" and sharded:
+        judged = judged._replace(result="pending", message=PENDING)
     if gate is not None and gate.phase == "during" and body.message == held_till_the_end(gate):
         judged = judged._replace(result="passed", message=body.message)  # how long it was false is in no event
     return Rejudged(seq, key, body.expression, body.result, body.message, judged.result, judged.message, numbers, fault)
