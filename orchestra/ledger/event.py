@@ -67,6 +67,23 @@ class Sharding(Part, frozen=True, kw_only=True):
         return f"{self.index}/{self.of}"
 
 
+class MergedShard(Part, frozen=True, kw_only=True):
+    """A shard that is a part of a merged run, and the end of its chain."""
+
+    index: Annotated[int, means("number of the shard, from 1; its record is in `shards/NUMBER`")]
+    run: Annotated[Id, means("its run id")]
+    events: Annotated[int, means("number of its events")]
+    head: Annotated[Id, means("hash of the last of them, which binds all")]
+    ended: Annotated[bool, means("its chain is sealed over a finished run")]
+
+
+class Merged(Part, frozen=True, kw_only=True):
+    """The shards that a run was merged from."""
+
+    of: Annotated[int, means("number of shards of the selection, missing ones included")]
+    shards: Annotated[tuple[MergedShard, ...], means("those that were there, in order")]
+
+
 class RunStarted(Body, frozen=True, kw_only=True):
     """A run began. Always the first event of a run that was not torn."""
 
@@ -85,6 +102,7 @@ class RunStarted(Body, frozen=True, kw_only=True):
     ] = {}
     opening_seconds: Annotated[float, means("what the run took before this event, by a monotonic clock")] = 0.0
     shard: Annotated[Sharding | None, means("of a run that is one shard of a selection; absent for others")] = None
+    merged: Annotated[Merged | None, means("of a run that was merged from shards; absent for others")] = None
 
 
 class RunResumed(Body, frozen=True, kw_only=True):

@@ -94,7 +94,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.option(
     "--shard",
     type=ShardType(),
-    help="Only part I of N of the selection, split by `baseline.json` (default: all of it); see `plan --shards`.",
+    help="Only part I of N of the selection, split by `baseline.json` (default: all of it); `orchestra plan` shows each.",
 )
 @click.option("--open", "opened", is_flag=True, help="Serve the page of the run, live, as `orchestra open` does.")
 @brief_option

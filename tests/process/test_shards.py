@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from orchestra.ledger.log import Writer
 from orchestra.ledger.reading import read
 from tests.support.project import SuiteProject
 
@@ -113,3 +118,154 @@ def test_a_plan_names_the_edge_to_cut(shards, tmp_path):
     assert 'cut "cli:T5" needs "cli:T4"' in done.out, done.out
     shown = json.loads(project.run("plan", "--shards", "2", "--json").out)
     assert [one["cut"] for one in shown["binds"]] == [{"task": "cli:T5", "needs": "cli:T4"}]
+
+
+# ------------------------------------------------------------------------------------------------------------- merging
+
+
+def copied(source: SuiteProject, folder: Path) -> SuiteProject:
+    """The project without its runs, in a folder of its own."""
+    skipped = shutil.ignore_patterns("runs", "*.json.lock", "history.json", "executions.jsonl", "durations.json")
+    shutil.copytree(source.root, folder, ignore=skipped)
+    return SuiteProject(folder)
+
+
+@pytest.fixture(scope="module")
+def merged(shards, tmp_path_factory) -> tuple[SuiteProject, Path]:
+    """A project with the merged run alone, as in a job that has the records of others."""
+    project = copied(shards[0], tmp_path_factory.mktemp("merged") / "p")
+    done = project.run("merge", *map(str, shards[1]))
+    assert done.code == 1, done.err
+    assert "5 passed, 1 failed; 6 in all" in done.err
+    return project, project.folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_any_order_of_arguments_gives_the_same_bytes(shards, merged, tmp_path):
+    for number, order in enumerate(itertools.permutations(shards[1])):
+        if list(order) != shards[1]:
+            project = copied(shards[0], tmp_path / str(number) / "p")
+            assert project.run("merge", *map(str, order)).code == 1
+            assert content(project.folder) == content(merged[1])
+
+
+def test_a_merged_run_is_audited_whole(merged):
+    project, folder = merged
+    done = project.run("audit", "--gates", "--policy")
+    assert (done.code, "every number and result is the same" in done.out) == (0, True), done.out
+    gates = {event.body.name: event.body.result for event in read(folder / "events.jsonl") if event.type == "gate"}
+    assert gates == {"tool": "passed", "processors": "passed", **dict.fromkeys(GATES, "passed")}
+
+
+@pytest.mark.parametrize(
+    "place, old, new, fault",
+    [
+        ("shards/2/events.jsonl", b"passed", b"failed", "shards/2/events.jsonl"),
+        ("shards/2/report.html", b"html", b"HTML", "was changed"),
+        ("events.jsonl", b"passed", b"failed", "events.jsonl:"),
+    ],
+)
+def test_a_change_in_a_merged_run_is_found(merged, tmp_path, place, old, new, fault):
+    project = SuiteProject(tmp_path / "p")
+    shutil.copytree(merged[0].root, project.root, symlinks=True)
+    file = project.folder / place
+    file.write_bytes(file.read_bytes().replace(old, new, 1))
+    done = project.run("audit")
+    assert (done.code, fault in done.out) == (1, True), done.out
+
+
+def test_a_forged_event_of_a_whole_chain_is_found(merged, tmp_path):
+    """A chain can be made again by anyone: the events must be those of the shards."""
+    project = SuiteProject(tmp_path / "p")
+    shutil.copytree(merged[0].root, project.root, symlinks=True)
+    events = list(read(project.folder / "events.jsonl"))
+    (project.folder / "events.jsonl").unlink()
+    with Writer(project.folder / "events.jsonl", now=lambda: datetime.now(UTC)) as writer:
+        for event in events:
+            body = event.body
+            if event.type == "attempt_finished" and body.test == "T2":
+                body = msgspec.structs.replace(body, seconds=body.seconds + 1)
+            if event.type == "seal":
+                body = msgspec.structs.replace(body, head=writer.tip.hash)
+            writer.append(body)
+    done = project.run("audit")
+    assert (done.code, "is not what they give" in done.out) == (1, True), done.out
+
+
+def test_verbs_read_a_merged_run_like_any_other(merged):
+    project, folder = merged
+    assert "shards/" in project.run("show", "last", "T3").out
+    assert project.run("report", "last").code == 0
+    assert project.run("audit").code == 0
+    listed = project.run("history", "--json").out
+    assert folder.name in listed
+    assert 'tests="6" failures="1"' in (folder / "junit.xml").read_text(encoding="utf-8")
+    assert json.loads((folder / "ctrf.json").read_text(encoding="utf-8"))["results"]["summary"]["tests"] == 6
+    assert "no checkpoint" in project.run("rollback", "last", "cli:basics").err
+    assert "nothing to resume" in project.run("run", "--resume", "--list").err
+
+
+def refused(shards, tmp_path: Path, folders, *words: str) -> str:
+    project = copied(shards[0], tmp_path / "p")
+    done = project.run("merge", *map(str, folders), *words)
+    assert done.code == 3, done.err
+    assert not (project.root / ".orchestra/s/runs").exists()
+    return done.err
+
+
+def test_a_missing_and_a_double_shard_are_refused_by_name(shards, tmp_path):
+    first, second, third = shards[1]
+    assert "no record of shard 2/3 is given" in refused(shards, tmp_path / "a", [first, third])
+    twice = refused(shards, tmp_path / "b", [first, second, third, third])
+    assert f"shard 3/3 is there twice: run {third.name} (shard 3/3, {third}) and" in twice
+
+
+def test_another_plan_a_whole_run_and_a_damaged_chain_are_refused(shards, tmp_path):
+    first, second, third = shards[1]
+    other = copied(shards[0], tmp_path / "other" / "p")
+    other.write(SPEC.replace("cpu_percent < 1000.0", "cpu_percent < 999.0")).compile()
+    assert other.run("run", "--shard", "3/3").code in {0, 1}
+    assert f"run {other.folder.name} (shard 3/3" in refused(shards, tmp_path / "a", [first, second, other.folder])
+    assert other.run("run", "T2").code == 1, "the gate that counts all tests"
+    assert "it is the run of a whole selection" in refused(shards, tmp_path / "b", [first, other.folder])
+    shutil.copytree(first, tmp_path / first.name)
+    ledger = tmp_path / first.name / "events.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b"passed", b"failed", 1))
+    assert f"{first.name}/events.jsonl:" in refused(shards, tmp_path / "c", [tmp_path / first.name, second, third])
+
+
+def test_missing_tests_of_an_incomplete_merge_never_ran(shards, tmp_path):
+    first, second, third = shards[1]
+    shutil.copytree(second, tmp_path / second.name)
+    ledger = tmp_path / second.name / "events.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    cut = next(number for number, line in enumerate(lines) if b'"type":"verdict"' in line)
+    ledger.write_bytes(b"".join(lines[: cut + 1]) + b'{"half')
+    err = refused(shards, tmp_path / "a", [first, tmp_path / second.name])
+    assert "no record of shard 3/3" in err
+    assert "has no end" in refused(shards, tmp_path / "b", [first, tmp_path / second.name, third])
+    project = copied(shards[0], tmp_path / "c" / "p")
+    assert project.run("merge", str(first), str(tmp_path / second.name), "--allow-incomplete").code == 1
+    reasons = {name: reason for name, reason in project.reasons().items() if reason.startswith("never ran")}
+    lost = list(started(second).selection)
+    lost.remove(json.loads(lines[cut])["body"]["task"])
+    assert reasons == {
+        **dict.fromkeys(started(third).selection, "never ran: no record of shard 3/3"),
+        **dict.fromkeys(lost, "never ran: shard 2/3 has no end"),
+    }
+    assert {project.verdicts()[task] for task in reasons} == {"error"}
+    assert project.run("audit", "--gates").code == 0
+
+
+def test_shards_are_merged_once_and_in_their_own_project(shards):
+    project, folders = shards
+    assert project.run("merge", *map(str, folders)).code == 1
+    merged = project.folder
+    assert merged.name > max(folder.name for folder in folders)
+    assert "are merged already, as run" in project.run("merge", *map(str, folders)).err
+    records = [json.loads(line) for line in project.run("history", "--json").out.splitlines()]
+    assert [one["run"] for one in records] == [merged.name], "shards are counted again"
+    assert "is no folder of a run" in project.run("merge", str(project.root)).err
