@@ -449,22 +449,26 @@ def test_a_failure_is_of_the_same_kind(both, case):
 @pytest.mark.parametrize(
     "said",
     [
-        [{"click": {"testid": "nowhere"}}],
         [{"click": {"text": "Never"}}],
-        [{"fill": {"label": "Fixed", "value": "x"}}],
-        [press("Cover"), {"click": SEND}],
         [{"goto": "${s.url}/silent"}],
-        [{"wait": {"testid": "nowhere"}}],
-        [{"expect": {"testid": "nowhere", "to": {"be": "visible"}, "within_seconds": 60}}],
         [{"evaluate": "() => new Promise(() => {})"}],
+        *(
+            pytest.param(said, marks=pytest.mark.nightly)
+            for said in (
+                [{"click": {"testid": "nowhere"}}],
+                [{"fill": {"label": "Fixed", "value": "x"}}],
+                [press("Cover"), {"click": SEND}],
+                [{"wait": {"testid": "nowhere"}}],
+                [{"expect": {"testid": "nowhere", "to": {"be": "visible"}, "within_seconds": 60}}],
+            )
+        ),
     ],
     ids=str,
 )
 def test_the_time_of_the_test_is_over(both, said):
-    _, mcp = failed(both(*said, timeout_seconds=1.5), "timeout", "timeout")
-    assert mcp.failure.message.startswith(
-        f"the test's 1.5 s were over in step {len(said) + 1} ({next(iter(said[-1]))})"
-    )
+    """Its time is enough for the steps before on a busy machine."""
+    _, mcp = failed(both(*said, timeout_seconds=5), "timeout", "timeout")
+    assert mcp.failure.message.startswith(f"the test's 5 s were over in step {len(said) + 1} ({next(iter(said[-1]))})")
 
 
 @browser
