@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, ledger, measure, page, patterns, quality, runtime, secrets, startup
+from bench import faults, ledger, measure, page, patterns, quality, runtime, secrets, shards, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -207,10 +207,16 @@ def test_the_page_is_measured_against_ledger_table_and_a_run_without_it(chromium
     ]
 
 
+def test_a_split_and_a_merge_are_measured():
+    text = shards.run(tests=40, numbers=(2, 3), each=3, rounds=1)
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
+    assert {"2", "3", "read", "audit", "merge"} <= set(rows)
+
+
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
     assert (
-        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets, patterns, page'
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets, patterns, page, shards'
         in capsys.readouterr().err
     )
 
