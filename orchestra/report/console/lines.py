@@ -182,7 +182,15 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
 def _started(body: RunStarted) -> str:
     number = len(body.selection)
     profile = f"profile {body.profile}" if body.profile else ""
-    return line("run", body.run, body.suite, profile, f"{number} test{'s' * (number != 1)} to run")
+    order = "" if body.seed is None else f"in random order (--shuffle {body.seed})"
+    return line(
+        "run", body.run, body.suite, profile, f"{number} test{'s' * (number != 1)} to run", selection_text(body), order
+    )
+
+
+def selection_text(body: RunStarted) -> str:
+    """Return by which words and options the tests of a run were selected; empty for all tests."""
+    return ", ".join(selector.by for selector in body.selected_by)
 
 
 def _resumed(body: RunResumed) -> str:

@@ -1,0 +1,132 @@
+"""The options of `orchestra run` that change what runs and how often: one suite, run with each of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import SuiteProject, call, environment, py
+
+# `often` fails in its second execution of three, and then passes again.
+OFTEN = "import pathlib, sys; seen = pathlib.Path('seen'); n = len(seen.read_text()) if seen.exists() else 0; seen.write_text('x' * (n + 1)); sys.exit(n == 1)"
+SPEC = f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: command, workers: 1}}}}
+tests:
+  first: {{title: The basket opens, tags: [slow], {py("pass")[1:-1]}}}
+  second: {{title: The basket is empty, {py("raise SystemExit(3)")[1:-1]}}}
+  third: {{title: The basket holds a book, after: [second], {py("pass")[1:-1]}}}
+  fourth: {{title: The page of a book, needs: [third], {py("raise SystemExit(4)")[1:-1]}}}
+  often: {{title: The price, after: [fourth], {py(OFTEN)[1:-1]}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory) -> SuiteProject:
+    """One project for all tests of this file; each looks only at the runs that it starts."""
+    root: Path = tmp_path_factory.mktemp("part")
+    (root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    project = SuiteProject(root).write(SPEC).compile()
+    assert project.process("run", "first").code == 0
+    return project
+
+
+def started(project: SuiteProject) -> dict:
+    """The fields of the first event of the last run that the command line fills."""
+    body = project.events("run_started")[0]["body"]
+    fields = ("selected_by", "seed", "max_failures", "retries")
+    return {name: body[name] for name in fields if name in body}
+
+
+def test_a_run_ends_after_so_many_failures_and_its_rest_runs_by_itself(suite):
+    ended = suite.process("run", "-x", "!tag:slow", "-k", "basket", "-k", "BOOK")
+    assert ended.code == 1
+    assert "3 tests to run  !tag:slow, -k basket -k BOOK\n" in ended.err
+    reason = "1 test failed, the last was cli:second (--max-failures 1)"
+    assert suite.verdicts() == {"cli:second": "failed", "cli:third": "blocked", "cli:fourth": "blocked"}
+    assert suite.reasons()["cli:third"] == reason
+    assert started(suite) == {
+        "max_failures": 1,
+        "selected_by": [
+            {"by": "!tag:slow", "effect": "removes", "tasks": 1},
+            {"by": "-k basket -k BOOK", "effect": "leaves", "tasks": 3},
+        ],
+    }
+    assert suite.run("audit").code == 0
+    run = suite.folder.name
+    words = ("--last-failed", "!second", "--shuffle", "7", "--max-failures", "2", "--retries", "1")
+    assert suite.process("run", *words, "--detach").code == 0
+    assert suite.run("wait").code == 1
+    assert suite.verdicts() == {"cli:third": "passed", "cli:fourth": "failed"}
+    listed = [{"by": "!second", "effect": "removes", "tasks": 1}]
+    assert started(suite) == {
+        "selected_by": [*listed, {"by": f"--failed-in {run}", "effect": "leaves", "tasks": 2}],
+        "seed": 7,
+        "max_failures": 2,
+        "retries": 1,
+    }
+    [retry] = [event["body"] for event in suite.events("attempt_finished") if event["body"]["retry"]]
+    assert (retry["retry_cause"], retry["retries_left"]) == ("failed", 0)
+    listing = suite.process("run", "--failed-in", run, "--list").out
+    assert [row.split()[0] for row in listing.splitlines()] == ["cli:second", "cli:third", "cli:fourth"]
+
+
+def test_a_test_is_repeated_until_it_fails(suite):
+    (suite.root / "seen").unlink(missing_ok=True)
+    ended = suite.process("run", "often", "--repeat", "3", "--until-fail")
+    assert ended.code == 1
+    assert f"repeated    2 runs, 1 not good: {suite.folder.name}\n" in ended.out
+    assert "cli:often  1 of 2" in ended.out
+    again = suite.process("run", "often", "--repeat", "2")
+    assert (again.code, "repeated    2 runs, 0 not good: none\n" in again.out) == (0, True)
+    (suite.root / "seen").write_text("x")
+    assert suite.process("run", "often", "--retries", "1").code == 0
+    assert suite.verdicts() == {"cli:often": "flaky"}
+
+
+def test_doit_takes_the_selection_of_a_variable(suite):
+    (suite.root / "seen").unlink(missing_ok=True)
+    words = "'!tag:slow' -k price -k empty --max-failures 1 --shuffle 3"
+    assert suite.doit(ORCHESTRA_SELECT=words).code == 1
+    assert suite.verdicts().keys() == {"cli:second", "cli:often"}
+    assert (started(suite)["max_failures"], started(suite)["seed"]) == (1, 3)
+    assert suite.doit("cli:often", ORCHESTRA_SELECT="--retries 2").code == 0
+    refused = {
+        "--resume": "ORCHESTRA_SELECT: --resume does not fit a run by doit",
+        "'a": "is not words of a command line: No closing quotation",
+        "--fast": 'ORCHESTRA_SELECT: unknown option "--fast"',
+        "nothing": 'no test, group, tag or glob "nothing"',
+    }
+    run = suite.folder.name
+    for value, message in refused.items():
+        ended = suite.doit(ORCHESTRA_SELECT=value)
+        assert (ended.code, "Traceback" in ended.err) == (2, False), ended.err
+        assert message in ended.err
+    two = suite.doit("cli:often", ORCHESTRA_SELECT="often second")
+    assert (two.code, "are two selections: cli:often" in two.err) == (2, True)
+    assert suite.folder.name == run
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("-x --max-failures 3", "-x is --max-failures 1; --max-failures does not fit"),
+        ("--last-failed --failed-in last", "--last-failed is --failed-in last; --failed-in does not fit"),
+        ("--resume --repeat 2", "a resumed run is one run; --repeat does not fit"),
+        ("--resume -k a", "a resumed run has its own selection; -k does not fit"),
+        ("--all-suites --until-fail", "waits for them; --until-fail does not fit"),
+        ("--detach --repeat 2", "--detach starts one run; --repeat does not fit"),
+        ("--open --until-fail", "--open serves the page of one run; --until-fail does not fit"),
+        ("--max-failures 0", "invalid value for '--max-failures'"),
+        ("--shuffle first", '--shuffle takes a number below 1000000000 as its seed, not "first"'),
+        ("-k nothing", 'no title holds "nothing"; there are first "The basket opens", second'),
+        ("!frst", 'no test, group, tag or glob "!frst"'),
+        ("--failed-in 1999", 'no run "1999" of suite "s"'),
+        ("--trust", "--trust needs --resume"),
+    ],
+)
+def test_bad_values_are_refused_with_a_letter(suite, words, message):
+    ended = call(["run", *words.split()], suite.root, environment())
+    assert (ended.code, message in ended.err) == (2, True), ended.err
+    assert ended.err.startswith("error: ")
