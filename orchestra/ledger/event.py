@@ -62,6 +62,7 @@ class Selector(Part, frozen=True):
         means("it adds its tests, removes them, or leaves only them of those before"),
     ]
     tasks: Annotated[int, means("so many tasks are meant by it; with `leaves`, so many are left")]
+    why: Annotated[Mapping[Id, str], means("with `--since`, why each task may have another result, by task")] = {}
 
 
 class RunStarted(Body, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestra.draw import duration, terminal_table
-from orchestra.errors import EXIT_SIGINT, MachineError, OrchestraError, UsageError
+from orchestra.errors import EXIT_OK, EXIT_SIGINT, MachineError, OrchestraError, UsageError
 from orchestra.ledger.runs import STATE, last_ended
 from orchestra.ledger.state_file import state_fields
 from orchestra.plan import Plan
@@ -70,6 +70,9 @@ def run_all(project: Project, choice: Choice, profile: str, options: Options, ob
         PlanError: a plan is stale.
     """
     parts = _parts(project, choice, profile)
+    if not parts:
+        warn(f"nothing to run: nothing that a test rests on has changed since {choice.since}")
+        return EXIT_OK
     environment = inherited.environment(os.environ, [row for part in parts for row in part.plan.components])
     suites = {part.plan.suite: (part.plan, _required(part)) for part in parts}
     ended: list[_Ended] = []
@@ -102,6 +105,7 @@ def _parts(project: Project, choice: Choice, profile: str) -> list[_Part]:
     refused: UsageError | None = None
     meant: set[str] = set()
     parts: list[_Part] = []
+    unchanged = False
     for plan in plans:
         known = [method.id for method in plan.methods]
         mine = tuple(method for method in methods if method in known)
@@ -114,13 +118,15 @@ def _parts(project: Project, choice: Choice, profile: str) -> list[_Part]:
         meant.update(fitting)
         if (not adds or not set(fitting).isdisjoint(adds)) and (mine or not methods):
             with suppress(UsageError):  # the methods and the titles that are left run nothing of it
-                parts.append(_Part(plan, choose(plan, replace(choice, words=tuple(fitting), methods=mine))))
+                chosen = choose(plan, replace(choice, words=tuple(fitting), methods=mine), project)
+                unchanged = unchanged or not chosen.tasks
+                parts += [_Part(plan, chosen)] if chosen.tasks else []
     if unknown := [word for word in words if word not in meant]:
         hint = refused.hint if refused is not None else ""
         raise UsageError(f'no suite has a test, group, tag or glob "{unknown[0]}"', hint)
     if lost := [method for method in methods if not any(method == one.id for plan in plans for one in plan.methods)]:
         raise UsageError(f'no suite has the method "{lost[0]}"', "see `orchestra plan --suite NAME`")
-    if not parts:
+    if not parts and not unchanged:
         raise UsageError("nothing is selected in any suite", "see `orchestra run --suite NAME --list`")
     return parts
 

@@ -16,7 +16,9 @@ from orchestra.ledger.outcome import FINE
 from orchestra.ledger.runs import find_run
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
+from orchestra.project import Project
 from orchestra.runtime.select import among, excludes, named, select, titled
+from orchestra.runtime.since import reasons, revision
 from orchestra.verbs.group import warn
 
 _SHOWN = 5
@@ -46,12 +48,14 @@ class Choice:
         methods: of `--method`.
         titles: of `-k`.
         failures: of `--last-failed` and `--failed-in`; None without them.
+        since: the revision of `--since`; empty without it.
     """
 
     words: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
     failures: Failures | None = None
+    since: str = ""
 
     def words_of_options(self) -> list[str]:
         """Return the options as words of a command line."""
@@ -59,6 +63,7 @@ class Choice:
             *(f"--method={method}" for method in self.methods),
             *(f"-k{text}" for text in self.titles),
             *([f"--failed-in={self.failures.run}"] if self.failures is not None else []),
+            *([f"--since={self.since}"] if self.since else []),
         ]
 
 
@@ -89,8 +94,13 @@ def failures_of(home: Path, word: str) -> Failures:
     return Failures(folder.name, tuple(tasks), profile or "")
 
 
-def choose(plan: Plan, choice: Choice) -> Chosen:
-    """Return the tests of a choice.
+def choose(plan: Plan, choice: Choice, project: Project | None = None) -> Chosen:
+    """Return the tests of a choice; none if nothing that they rest on has changed since a revision.
+
+    Args:
+        plan: the compiled suite.
+        choice: of the command line.
+        project: of the suite, whose work tree git is asked about.
 
     Raises:
         UsageError: nothing answers to a word, or nothing is left.
@@ -112,6 +122,12 @@ def choose(plan: Plan, choice: Choice) -> Chosen:
     if choice.failures is not None:
         tasks = _failed(plan, tasks, choice.failures)
         by.append(Selector(f"--failed-in {choice.failures.run}", "leaves", len(tasks)))
+    if choice.since and project is not None:
+        then = revision(project.root, choice.since, project.plan_file(plan.suite, plan.profile))
+        every = reasons(project.root, plan, then)
+        tasks = among(tasks, every)
+        why = {task: every[task] for task in tasks}
+        by.append(Selector(f"--since {choice.since} ({then.commit[:12]})", "leaves", len(tasks), why))
     return Chosen(tasks, tuple(by))
 
 

@@ -20,7 +20,7 @@ from orchestra.verbs.runs import run
 
 SELECT: Final = "ORCHESTRA_SELECT"
 
-_TESTS = frozenset({"selection", "methods", "titles", "last_failed", "failed_in"})
+_TESTS = frozenset({"selection", "methods", "titles", "last_failed", "failed_in", "since"})
 _RUN = frozenset({"max_failures", "first_failure", "retries", "shuffle", "workers", "headed", "force"})
 
 
@@ -57,13 +57,15 @@ def selected(
     )
     if not given.keys() & _TESTS:
         return None, options
-    choice = Choice(values["selection"], values["methods"], values["titles"])
+    choice = Choice(values["selection"], values["methods"], values["titles"], since=values["since"])
     if given.keys() & {"last_failed", "failed_in"}:
         failures = failures_of(project.root / PLAN_FOLDER / suite, values["failed_in"] or LAST)
         if not failures.tasks:
             raise UsageError(f"nothing to run: all tests of run {failures.run} are green", f"unset {SELECT}")
         choice = dataclasses.replace(choice, failures=failures)
-    chosen = choose(proven_plan(project, suite, profile), choice)
+    chosen = choose(proven_plan(project, suite, profile), choice, project)
+    if not chosen.tasks:
+        raise UsageError(f"nothing to run: nothing has changed since {choice.since}", f"unset {SELECT}")
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
 
 

@@ -45,7 +45,7 @@ SEEDS = 10_000
 """A seed that is not given is below this number, so that it is quickly typed."""
 
 GROUPS = {
-    "Which tests": ("methods", "titles", "last_failed", "failed_in", "all_suites", "suite", "profile"),
+    "Which tests": ("methods", "titles", "last_failed", "failed_in", "since", "all_suites", "suite", "profile"),
     "How they run": (
         "max_failures",
         "first_failure",
@@ -102,6 +102,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     "  orchestra run -k market -k ticker   tests with one of these words in their title\n"
     "  orchestra run --last-failed -x      what was not green in the newest run, up to the first failure\n"
     "  orchestra run --failed-in last      the same, of any run\n"
+    "  orchestra run --since main          what rests on files or parts of the spec that differ from main\n"
     "  orchestra run --max-failures 3      end after three failures\n"
     "  orchestra run --retries 2           try each failure twice again\n"
     "  orchestra run --shuffle             in random order; --shuffle SEED repeats one\n"
@@ -123,6 +124,9 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 )
 @click.option("--last-failed", is_flag=True, help="Only tests that were not green in the newest run.")
 @click.option("--failed-in", metavar="RUN", shell_complete=run_ids, help="Only tests that were not green in this run.")
+@click.option(
+    "--since", metavar="REV", default="", help="Only tests that rest on what has changed since a revision of git."
+)
 @click.option("--all-suites", is_flag=True, help="Every suite, one run each; equal services are started once.")
 @click.option("-x", "first_failure", is_flag=True, help="The same as --max-failures 1.")
 @click.option("--max-failures", type=click.IntRange(min=1), metavar="N", help="Start no test after N failures.")
@@ -174,6 +178,7 @@ def run(
     titles: tuple[str, ...],
     last_failed: bool,
     failed_in: str | None,
+    since: str,
     all_suites: bool,
     first_failure: bool,
     max_failures: int | None,
@@ -208,7 +213,7 @@ def run(
     )
     if all_suites:
         observe = partial(watch.observers, brief=brief)
-        return run_all(project, Choice(selection, methods, titles), profile, options, observe)
+        return run_all(project, Choice(selection, methods, titles, since=since), profile, options, observe)
     words = [word for word in (resume, failed_in) if word is not None]
     name = home_of(project, suite, words).name
     home = project.root / PLAN_FOLDER / name
@@ -218,7 +223,7 @@ def run(
         if goal.why:
             warn(f"nothing to resume: {goal.why}; a new run starts")
         options = dataclasses.replace(options, resume=goal.run, allow_changed=allow_changed, trust=trust)
-    choice = Choice(selection, methods, titles)
+    choice = Choice(selection, methods, titles, since=since)
     if last_failed or failed_in is not None:
         failures = failures_of(home, LAST if failed_in is None else failed_in)
         if not failures.tasks:
@@ -227,7 +232,10 @@ def run(
         choice = dataclasses.replace(choice, failures=failures)
         goal = Target(profile=profile or failures.profile)
     plan = (load_plan if listing or dry_run else proven_plan)(project, name, goal.profile)
-    tasks, options = _tasks(plan, choice, goal, options)
+    tasks, options = _tasks(project, plan, choice, goal, options)
+    if not tasks:
+        warn(f"nothing to run: nothing that the selected tests rest on has changed since {since}")
+        return EXIT_OK
     if listing or dry_run:
         _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
         return EXIT_OK
@@ -254,7 +262,12 @@ _APART = (
         ("suite", "resume", "listing", "dry_run", "detach", "allow_changed", "trust"),
         ("last_failed", "failed_in", "opened", "times", "until_fail"),
     ),
-    ("a resumed run has its own selection", "resume", ("selection", "methods", "titles"), ("last_failed", "failed_in")),
+    (
+        "a resumed run has its own selection",
+        "resume",
+        ("selection", "methods", "titles"),
+        ("last_failed", "failed_in", "since"),
+    ),
     ("a resumed run is one run", "resume", ("times", "until_fail"), ()),
     ("--detach starts a run, which the other option does not", "detach", ("listing", "dry_run"), ()),
     ("--detach starts one run", "detach", ("times", "until_fail"), ()),
@@ -271,7 +284,7 @@ def _refuse_together(ctx: click.Context) -> None:
     given = {
         param.name: "SELECTION" if isinstance(param, click.Argument) else param.opts[0]
         for param in ctx.command.params
-        if ctx.params[param.name or ""] not in (None, False, ())
+        if ctx.params[param.name or ""] not in (None, False, (), "")
     }
     for why, name, *others in _APART:
         if name in given and (unfit := [given[other] for row in others for other in row if other in given]):
@@ -281,12 +294,12 @@ def _refuse_together(ctx: click.Context) -> None:
             raise UsageError(f"{given[name]} needs --resume", "add --resume, or remove it")
 
 
-def _tasks(plan: Plan, choice: Choice, goal: Target, options: Options) -> tuple[list[str], Options]:
+def _tasks(project: Project, plan: Plan, choice: Choice, goal: Target, options: Options) -> tuple[list[str], Options]:
     """Return the tasks to run, and the options with how they were selected."""
     if goal.run:  # a task that the plan lost is refused by the run, which knows what it was
         every = select(plan, ())
         return [task for task in every if task in set(goal.selection)] or every, options
-    chosen = choose(plan, choice)
+    chosen = choose(plan, choice, project)
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
 
 
