@@ -27,6 +27,7 @@ from orchestra.errors import EXIT_FAILED, EXIT_GOES_ON, EXIT_OK, OrchestraError
 from orchestra.project import Project
 
 _MOST_BYTES = 8 << 20
+"""The longest line that a command may print."""
 _END_SECONDS = 5.0
 _ANSWERED = frozenset({EXIT_OK, EXIT_FAILED, EXIT_GOES_ON})
 _INSTRUCTIONS = (
@@ -144,7 +145,7 @@ def _readable(get: Callable[[], _T]) -> _T:
 
 
 async def _run(project: Project, words: list[str], report: Report | None) -> tuple[int, str]:
-    """Run a command line of this program; return its exit code and all that it printed, the latter bounded."""
+    """Run a command line of this program; return its exit code and all that it printed, on both streams."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "orchestra", *words),
         cwd=project.root,

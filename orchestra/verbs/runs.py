@@ -97,7 +97,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     groups=GROUPS,
     epilog="\b\nExamples:\n  orchestra run                      every test by every method\n"
     "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
-    "  orchestra run '!tag:slow' '!B003'   all but some\n"
+    "  orchestra run '!tag:smoke' '!B003'  all but some\n"
     "  orchestra run basics --method mcp   a group by one method\n"
     "  orchestra run -k market -k ticker   tests with one of these words in their title\n"
     "  orchestra run --last-failed -x      what was not green in the newest run, up to the first failure\n"

@@ -13,9 +13,10 @@ pytestmark = pytest.mark.browser
 
 POPUP = quote(
     "<title>Popup</title><p id=here>popup</p><button onclick='opener.said.textContent = 1; window.close()'>Allow</button>"
+    "<script>opener.popups.textContent++</script>"
 )
 START = page(
-    f"<p id=here>start</p><p id=said>0</p><a href='/html?{quote('<title>Second</title><p id=here>tab</p>')}' target=_blank>Tab</a>"
+    f"<p id=here>start</p><p id=said>0</p><p id=popups>0</p><a href='/html?{quote('<title>Second</title><p id=here>tab</p>')}' target=_blank>Tab</a>"
     f"""<button onclick="window.open('/html?{POPUP}', '', 'width=300,height=200')">Popup</button>"""
     f"""<button onclick="setTimeout(() => window.open('/html?{POPUP}'), 300)">Later</button>"""
 )
@@ -68,7 +69,8 @@ WRONG = {
 
 def test_only_a_page_of_opens_with_gets_the_name(both):
     older = [{"click": {"text": "Popup"}}, {"page": {"as": "older"}}, {"page": {"name": "main"}}]
-    unnamed = [*older, {"click": {"text": "Popup"}}, {"evaluate": {"script": "() => 1"}}]
+    both_open = {"expect": {"css": "#popups", "to": {"have_text": "2"}, "within_seconds": 10}}
+    unnamed = [*older, {"click": {"text": "Popup"}}, both_open]
     opens = {"page": {"as": "t", "opens_with": [{"click": {"css": "#here"}}, {"click": {"text": "Tab"}}]}}
     passed(both(START, *unnamed, opens, here("tab"), {"page": {"as": "popup"}}, here("popup"), opened=False))
     nothing = {"page": {"as": "t", "opens_with": [{"click": {"css": "#here"}}], "within_seconds": 0.5}}
@@ -98,7 +100,7 @@ def test_a_failure_lists_the_open_pages(both):
     passed(both.again()(START, here("start"), opened=False))  # the next test begins with one page
 
 
-CLOSES = {"evaluate": {"script": "() => { setTimeout(() => window.close(), 300) }"}}
+CLOSES = {"evaluate": {"script": "() => { setTimeout(() => window.close(), 2000) }"}}
 OPEN_POPUP = {"page": {"as": "t", "opens_with": [{"click": {"text": "Popup"}}]}}
 LOST = {
     "an expect that waits": {"expect": {"css": "#said", "to": {"have_text": "0"}, "within_seconds": 5}},
