@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from orchestra.project import find
+from orchestra.runtime.load_plan import load_plan
+from orchestra.runtime.since import reasons, revision
 from tests.support.project import SuiteProject, call, environment, py
 
 # `often` fails in its second execution of three, and then passes again.
@@ -14,7 +18,7 @@ SPEC = f"""orchestra: 1
 suite: s
 methods: {{cli: {{driver: command, workers: 1}}}}
 tests:
-  first: {{title: The basket opens, tags: [slow], {py("pass")[1:-1]}}}
+  first: {{title: The basket opens, tags: [slow], inputs: ["data/*.txt"], {py("pass")[1:-1]}}}
   second: {{title: The basket is empty, {py("raise SystemExit(3)")[1:-1]}}}
   third: {{title: The basket holds a book, after: [second], {py("pass")[1:-1]}}}
   fourth: {{title: The page of a book, needs: [third], {py("raise SystemExit(4)")[1:-1]}}}
@@ -37,6 +41,18 @@ def started(project: SuiteProject) -> dict:
     body = project.events("run_started")[0]["body"]
     fields = ("selected_by", "seed", "max_failures", "retries")
     return {name: body[name] for name in fields if name in body}
+
+
+def committed(project: SuiteProject) -> str:
+    """Make a commit of the project, with its plan, and return its hash."""
+    (project.root / "data").mkdir(exist_ok=True)
+    (project.root / "data/one.txt").write_text("1")
+    (project.root / ".gitignore").write_text(".orchestra/*/runs\n__pycache__\n")
+    if not (project.root / ".git").exists():
+        project.git("init", "-q")
+    project.git("add", "-A")
+    project.git("commit", "-q", "--allow-empty", "-m", "all")
+    return project.git("rev-parse", "HEAD").strip()
 
 
 def test_a_run_ends_after_so_many_failures_and_its_rest_runs_by_itself(suite):
@@ -83,6 +99,58 @@ def test_a_test_is_repeated_until_it_fails(suite):
     (suite.root / "seen").write_text("x")
     assert suite.process("run", "often", "--retries", "1").code == 0
     assert suite.verdicts() == {"cli:often": "flaky"}
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ("", ""),
+        ("echo 2 > data/one.txt", "data/one.txt changed"),
+        ("echo 2 > data/one.txt; git add -A", "data/one.txt changed"),
+        ("echo 2 > data/two.txt", "data/two.txt is not in {rev}"),
+        ("rm data/one.txt", "data/one.txt changed"),
+        ("git mv data/one.txt one.txt", "data/one.txt changed"),
+        ("git update-index --skip-worktree data/one.txt", "git is asked not to look for changes of data/one.txt"),
+        ("echo 2 > other.txt", ""),
+        ("touch data/one.txt", ""),
+    ],
+)
+def test_git_is_asked_what_changed(suite, change, why):
+    commit = committed(suite)
+    subprocess.run(["sh", "-c", change], cwd=suite.root, check=True)
+    since = revision(suite.root, "HEAD", ".orchestra/s/plan.json")
+    plan = load_plan(find(suite.root), "s")
+    assert (since.commit, since.plan is not None) == (commit, True)
+    found = reasons(suite.root, plan, since)
+    assert found.get("cli:first", "") == why.format(rev="HEAD")
+    assert found["cli:second"] == "it runs a program and declares no inputs"
+    suite.git("update-index", "--no-skip-worktree", *suite.git("ls-files", "data").split())
+    suite.git("reset", "-q", "--hard", "HEAD")
+    suite.git("clean", "-fdq")
+
+
+def test_a_run_since_a_revision_records_why(suite):
+    commit = committed(suite)
+    none = suite.process("run", "first", "--since", "HEAD")
+    assert (none.code, "nothing that the selected tests rest on has changed since HEAD" in none.err) == (0, True)
+    shown = suite.run("show", "first", "--why").out
+    assert shown == f"left out    cli:first  the same as in HEAD ({commit[:12]}): its part of the spec, 1 input\n"
+    comment = suite.root / "specs/s.yaml"
+    comment.write_text(comment.read_text().replace("tests:", "# a comment\ntests:"))
+    suite.compile()
+    assert suite.process("run", "first", "--since", "HEAD").code == 0
+    assert suite.process("run", "first", "--since", "HEAD").err == none.err
+    (suite.root / "data/one.txt").write_text("2")
+    assert suite.run("show", "first", "--why", commit).out == "runs        cli:first  data/one.txt changed\n"
+    assert suite.process("run", "first", "--since", "HEAD").code == 0
+    by = [{"by": "first", "effect": "adds", "tasks": 1}]
+    why = {"cli:first": "data/one.txt changed"}
+    by.append({"by": f"--since HEAD ({commit[:12]})", "effect": "leaves", "tasks": 1, "why": why})
+    assert started(suite)["selected_by"] == by
+    unknown = suite.process("run", "--since", "no-branch")
+    assert (unknown.code, '--since: git knows no commit "no-branch"' in unknown.err) == (2, True)
+    option = suite.process("run", "--since=--all")
+    assert (option.code, 'git knows no commit "--all"' in option.err) == (2, True)
 
 
 def test_doit_takes_the_selection_of_a_variable(suite):
