@@ -29,7 +29,7 @@ _LISTED_FLAGS = "H"
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What git knows about a project at a revision, and since.
+    """A project at a revision, and its changes since, as git knows them.
 
     Attributes:
         name: as it was asked for.

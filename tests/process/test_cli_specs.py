@@ -738,6 +738,9 @@ def test_the_examples_of_help_run(orchestra, root):
         } & set(words):
             continue  # they serve, wait, or start what has no end here: tests/process/test_up.py and its like
         ran = orchestra(*words)
+        if {"--since", "--why"} & set(words):
+            assert (ran.code, "the project is not in a work tree of git" in ran.err) == (2, True), ran.transcript()
+            continue  # tests/process/test_run_part.py asks git
         if words[:2] == ["show", "1a2b"]:
             assert (ran.code, 'no test, group, tag or glob "1a2b"' in ran.err) == (2, True), ran.transcript()
             continue  # there is no run yet
