@@ -27,7 +27,7 @@ from orchestra.runtime.servers import lending
 from orchestra.runtime.servers.shared import Shared
 from orchestra.verbs.choosing import Choice, Chosen, choose
 from orchestra.verbs.group import say, warn
-from orchestra.verbs.proven import proven_plan
+from orchestra.verbs.proven import attended, proven_plan
 
 _NOT_RUN = "not run"
 
@@ -99,7 +99,7 @@ def _parts(project: Project, choice: Choice, profile: str) -> list[_Part]:
     names = project.suites()
     if not names:
         project.choose(None)  # reports it
-    plans = [proven_plan(project, name, profile) for name in names]
+    plans = [proven_plan(project, name, profile, renew=attended()) for name in names]
     words, methods = choice.words, choice.methods
     adds = [word for word in words if not excludes(word)]
     refused: UsageError | None = None

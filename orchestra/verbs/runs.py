@@ -34,7 +34,7 @@ from orchestra.verbs.chosen_run import home_of, run_ids
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import Grouped, brief_option, methods_option, profile_option, project_of, suite_option
-from orchestra.verbs.proven import proven_plan
+from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import repeat
 from orchestra.verbs.resuming import Target, target
 
@@ -231,7 +231,7 @@ def run(
             return EXIT_OK
         choice = dataclasses.replace(choice, failures=failures)
         goal = Target(profile=profile or failures.profile)
-    plan = (load_plan if listing or dry_run else proven_plan)(project, name, goal.profile)
+    plan = proven_plan(project, name, goal.profile, renew=attended() and not (listing or dry_run))
     tasks, options = _tasks(project, plan, choice, goal, options)
     if not tasks:
         warn(f"nothing to run: nothing that the selected tests rest on has changed since {since}")
