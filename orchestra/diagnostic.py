@@ -17,10 +17,17 @@ class Place(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A text at or behind the place of a problem, and the text to write for it."""
+    """A text at or behind the place of a problem, and the text to write for it.
+
+    Attributes:
+        old: the text; where `value` is true, the value at the place, which may be in quotes.
+        new: the text to write for it, with its own quotes where `value` is true.
+        value: the edit is of a whole value, which begins at the place.
+    """
 
     old: str
     new: str
+    value: bool = False
 
 
 class Diagnostic(NamedTuple):

@@ -208,8 +208,9 @@ def _mismatch(function: str, types: str, offset: int, expression: str) -> Proble
         if number is not None:
             wanted = left if after is not None else right
             hint = f"write {_written_as(number[1], wanted)}"
-            # A whole number loses its fraction, and one before the operator is not behind the place: that is the user's.
-            edit = Edit(number[1], _written_as(number[1], wanted)) if after and wanted == "double" else None
+            # A fraction that would be lost, and a number before the operator, not behind the place, are the user's.
+            same = wanted == "double" or float(number[1]).is_integer()
+            edit = Edit(number[1], _written_as(number[1], wanted)) if after and same else None
     elif {left, right} <= {"string", "int", "double"} and "string" in {left, right} and number is not None:
         hint = f'compare a text with a text: "{number[1]}"'
     return Problem(offset, message, hint, edit)

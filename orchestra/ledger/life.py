@@ -138,6 +138,7 @@ class RunSegment:
         provenance: as recorded; None where a resume recorded none.
         changed: tests whose plan is another than in the segment before.
         finish: how it ended; None before its end, after a kill, and when it was rolled back.
+        finish_seq: the event of that end; what follows it, such as an attestation, is no part of the result.
         closed: it was sealed at its end, whatever was taken back later.
         interrupted: the signal that asked it to end, empty for none.
         attempted: there was an attempt at a test.
@@ -153,6 +154,7 @@ class RunSegment:
     provenance: Provenance | None = None
     changed: tuple[str, ...] = ()
     finish: RunFinished | None = None
+    finish_seq: int = 0
     closed: bool = False
     interrupted: str = ""
     attempted: bool = False

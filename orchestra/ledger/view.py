@@ -262,7 +262,7 @@ class View:
 
     def _run_finished(self, seen: Seen[RunFinished]) -> None:
         self.phase = "finished"
-        self.segment.finish = seen.body
+        self.segment.finish, self.segment.finish_seq = seen.body, seen.seq
 
     def _rolled_back(self, seen: Seen[RolledBack]) -> None:
         body = seen.body

@@ -145,7 +145,8 @@ def _open_end(folder: Path, words: str) -> str:
     if under_way(folder):
         return f"run {run} goes on: {wait} until its exit code is not 124, then report the result"
     view = look(folder, steps=False)
-    if printed(folder) < view.seq and view.segment.finish is not None and not _was_detailed(words):
+    end = view.segment
+    if end.finish is not None and printed(folder) < end.finish_seq and not _was_detailed(words):
         return f"the result of run {run} was not read: {wait}, then report it"
     red = [name for name, seen in view.gates.items() if seen.body.result == "failed"]
     missing = [name for name in red if name.partition(":")[2] not in words]

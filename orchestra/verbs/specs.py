@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -38,13 +38,27 @@ def _edit(root: Path, problem: Diagnostic) -> dict[str, object] | None:
     """Return the edit that fixes a problem, at its exact place; None if there is none, or the text is not there."""
     if problem.edit is None:
         return None
-    old, new = problem.edit
+    old, new, value = problem.edit
     line = (root / problem.place.file).read_text(encoding="utf-8").splitlines()[problem.place.line - 1]
-    start = line.find(old, problem.place.column - 1)
+    start = problem.place.column - 1
+    if value:
+        old = next((text for text in _written(old) if _is_at(line, start, text)), "")
+    start = line.find(old, start) if old else -1
     if start < 0:
         return None
     where = {"line": problem.place.line, "column": start + 1, "end_column": start + 1 + len(old)}
     return {**where, "old": old, "new": new}
+
+
+def _written(value: str) -> Iterator[str]:
+    """Yield the ways to write a value that needs no escape."""
+    yield from (f'"{value}"', f"'{value}'", value)
+
+
+def _is_at(line: str, start: int, text: str) -> bool:
+    """Return whether a value is written in a line from `start` on, with nothing of it left."""
+    after = line[start + len(text) :].lstrip(" ")
+    return line.startswith(text, start) and (not after or after[0] in ",]}#:")
 
 
 def _json(root: Path, problems: Sequence[Diagnostic]) -> str:

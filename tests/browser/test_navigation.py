@@ -98,6 +98,16 @@ def test_a_click_whose_document_does_not_come(both):
     assert mcp.failure.message == cli.failure.message
 
 
+@browser
+def test_dialogs_one_after_the_other_while_a_page_loads(both):
+    """The answer to the first is sent before the second opens."""
+    alerts = page("<script>for (const number of [1, 2, 3]) alert(number)</script><h1>Loaded</h1>")
+    for result in passed(both(alerts, {"expect": {"css": "h1", "to": {"have_text": "Loaded"}}}, opened=False)):
+        assert [sign.text for sign in result.findings if sign.layer == "open_dialogs"] == [
+            f"alert: {number}" for number in (1, 2, 3)
+        ]
+
+
 ALERTS = {
     # A dialog that has nothing to do with the click opens while the click waits for its element.
     "before the click": (

@@ -78,6 +78,9 @@ def test_an_agent_is_held_until_its_run_is_read_and_its_gate_named(compiled):
     code, reason = fire(compiled, stop(compiled, "1 test, 1 passed."))
     assert (code, "these gates failed, and your report does not name them: after:none" in reason) == (2, True), reason
     assert fire(compiled, stop(compiled, "1 test, 1 passed; the gate none failed.")) == (0, "")
+    attested = compiled.run("attest", "good", "--status", "passed", "--evidence", "pyproject.toml", "--note", "seen")
+    assert attested.code == 0, attested.err
+    assert fire(compiled, stop(compiled, "The gate none failed.")) == (0, ""), "the result was read before"
     other = stop(compiled, "Done.")
     (compiled.root / "transcript.jsonl").write_text("nothing about a run\n")
     assert fire(compiled, other) == (0, "")

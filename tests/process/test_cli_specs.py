@@ -377,6 +377,54 @@ def test_the_edits_of_validate_leave_no_problem(orchestra, write):
     assert "cpu_percent < 90.0" in text
 
 
+MISTYPED = """\
+orchestra: 1
+suite: shop
+title: 5
+health:
+  api: {service: {run: python -m "a server", port_range: 8003-8000}, ready: {http: {path: /}}}
+methods: {cli: {driver: http, parallel: "no"}}
+defaults: {retries: 2, timeout_seconds: 30s}
+gates: {after: {one: {require: "failed <= 5.0"}}}
+tests:
+  B001: {needs: 'B002', timeout_seconds: "9", steps: [{http: {GET: /, base: api, match: {'items[0].id': 1}}}]}
+  B002: {title: true, steps: [http: {GET: /, base: api}], requires: [api]}
+"""
+FITTED = """\
+orchestra: 1
+suite: shop
+title: "5"
+health:
+  api: {service: {run: ["python", "-m", "a server"], port_range: 8000-8003}, ready: {http: {path: /}}}
+methods: {cli: {driver: http, parallel: false}}
+defaults: {retries: {max: 2}, timeout_seconds: 30}
+gates: {after: {one: {require: "failed <= 5"}}}
+tests:
+  B001: {needs: ["B002"], timeout_seconds: 9, steps: [{http: {GET: /, base: api, match: {'$.items[0].id': 1}}}]}
+  B002: {title: "true", steps: [http: {GET: /, base: api}], requires: [api]}
+"""
+
+
+def test_the_edits_of_values_of_a_wrong_type(orchestra, write):
+    text = MISTYPED
+    for _ in range(3):  # the schema comes before the rules
+        write(text)
+        problems = json.loads(orchestra("validate", "--format", "json").out)
+        text = edited(text, [problem["edit"] for problem in problems if "edit" in problem])
+    assert text == FITTED, problems
+
+
+@pytest.mark.parametrize("title", ["0x10", "5.00", "1_0", '!!int "5"'])
+def test_a_value_that_is_written_otherwise_has_no_edit(orchestra, write, title):
+    """Its text at this place is not the one that the edit would replace."""
+    write(
+        f"orchestra: 1\nsuite: shop\nmethods: {{cli: {{driver: command}}}}\ntests: {{B: {{title: {title}, use: 5}}}}\n"
+    )
+    problems = json.loads(orchestra("validate", "--format", "json").out)
+    assert problems
+    assert not [problem for problem in problems if "edit" in problem and problem["edit"]["old"] != "5"], problems
+
+
 def test_validate_a_good_spec(orchestra, write):
     write()
     for form in ("text", "json", "github"):

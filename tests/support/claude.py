@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 from tests.conftest import NodeTools
 
 S = TypeVar("S", bound="Stub")
+STREAM = ("--output-format", "stream-json", "--verbose")
 
 
 @dataclass
@@ -50,14 +52,14 @@ class Stub:
         return block, {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
 
     def prompt_of(self, name: str) -> str:
-        """Return the text of the command `name` in the first request."""
+        """Return the text of the latest command `name` in the first request."""
         texts = [
             part["text"]
             for message in self.prompts
             for part in message["content"]
             if message["role"] == "user" and part["type"] == "text"
         ]
-        start = next(index for index, text in enumerate(texts) if f"<command-name>/{name}</command-name>" in text)
+        start = [index for index, text in enumerate(texts) if f"<command-name>/{name}</command-name>" in text][-1]
         return texts[start + 1]
 
 
@@ -117,6 +119,30 @@ class Agent(Stub):
         result = result_of(request)
         self.calls.append((self._move if isinstance(self._move, str) else self._move.tool, result))
         return self._steps.send(result)
+
+
+@dataclass
+class Turns(Stub):
+    """The model of a conversation of several turns, each with an agent of its own.
+
+    Attributes:
+        agent: of the turn that goes on.
+    """
+
+    agent: Stub = field(default_factory=lambda: Stub([]))
+
+    def block(self, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.agent.asked = max(self.agent.asked, self.asked)
+        answer = self.agent.block(request)
+        self.asked = self.agent.asked
+        return answer
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines that the text of a command shows to be typed."""
+    return [
+        line for block in re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for line in block.splitlines()
+    ]
 
 
 def result_of(request: dict[str, Any]) -> str:
@@ -198,6 +224,24 @@ def trust(folder: Path) -> None:
     (home / ".claude.json").write_text(json.dumps(accepted), encoding="utf-8")
 
 
+def settings_of(
+    tools: NodeTools, folder: Path, stub: Stub, programs: Sequence[str], env: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment of a client in a project, whose model is a stub."""
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    own = tools.env(home)
+    return {
+        **own,
+        "PATH": os.pathsep.join([*programs, own["PATH"]]),
+        "ANTHROPIC_BASE_URL": stub.address,
+        "ANTHROPIC_API_KEY": "no key",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        **env,
+    }
+
+
 def ask(
     tools: NodeTools,
     folder: Path,
@@ -218,19 +262,9 @@ def ask(
         options: more words of the command line.
         env: more variables.
     """
-    home = folder.parent / "home"
-    home.mkdir(exist_ok=True)
     done = subprocess.run(
-        tools.argv("claude", "-p", prompt, "--output-format", "stream-json", "--verbose", *options),
-        env={
-            **(own := tools.env(home)),
-            "PATH": os.pathsep.join([*programs, own["PATH"]]),
-            "ANTHROPIC_BASE_URL": stub.address,
-            "ANTHROPIC_API_KEY": "no key",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_AUTOUPDATER": "1",
-            **env,
-        },
+        tools.argv("claude", "-p", prompt, *STREAM, *options),
+        env=settings_of(tools, folder, stub, programs, env),
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -239,3 +273,44 @@ def ask(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@dataclass
+class Conversation:
+    """One client that is sent a prompt after the other."""
+
+    client: subprocess.Popen[str]
+    turns: Turns
+
+    def ask(self, prompt: str, agent: Stub) -> dict[str, Any]:
+        """Send a prompt that an agent answers, and return the event of its result."""
+        assert self.client.stdin is not None
+        assert self.client.stdout is not None
+        self.turns.agent = agent
+        message = {"type": "user", "message": {"role": "user", "content": prompt}}
+        self.client.stdin.write(f"{json.dumps(message)}\n")
+        self.client.stdin.flush()
+        for line in self.client.stdout:
+            event: dict[str, Any] = json.loads(line)
+            if event["type"] == "result":
+                return event
+        raise AssertionError(f"the client ended: {self.client.wait()}")
+
+
+@contextlib.contextmanager
+def conversation(
+    tools: NodeTools, folder: Path, *programs: str, env: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Conversation]:
+    """Start a client in a project that takes prompts one after the other, and end it with its input."""
+    with (
+        served(Turns([])) as turns,
+        subprocess.Popen(
+            tools.argv("claude", "-p", "--input-format", "stream-json", *STREAM),
+            env=settings_of(tools, folder, turns, programs, env),
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client,
+    ):
+        yield Conversation(client, turns)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
+from orchestra.diagnostic import Edit
 from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps import vacuous
 from orchestra.yamltext.document import Path
@@ -155,8 +156,10 @@ _JSON_PATH = re.compile(r"\$(?:\.{1,2}(?=[^.])|\[|$)|\$\{")
 
 def _check_json_path(context: Context, path: Path, text: str, *, at_key: bool) -> Iterator[Problem]:
     if not _JSON_PATH.match(text):
-        hint = f"write $.{text.lstrip('$.')}"
-        yield Problem(context.place(path, key=at_key), f'"{text}" is not a JSONPath: it begins with "$." or "$["', hint)
+        steps = text.lstrip("$.")
+        message = f'"{text}" is not a JSONPath: it begins with "$." or "$["'
+        edit = Edit(text, f"$.{steps}") if steps else None
+        yield Problem(context.place(path, key=at_key), message, f"write $.{steps}", edit)
 
 
 RULES = (pattern_syntax, always_true, json_path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.diagnostic import Edit
 from orchestra.yamltext.document import Path
 
 _LAST = 65535
@@ -44,7 +45,8 @@ def port_number(context: Context) -> Iterator[Problem]:
     for low, high, path in numbers:
         if low > high:
             message = f'the range "{low}-{high}" is descending'
-            yield Problem(context.place(path), message, f"write {high}-{low}")
+            edit = Edit(f"{low}-{high}", f"{high}-{low}", value=True)
+            yield Problem(context.place(path), message, f"write {edit.new}", edit)
         elif low < 1 or high > _LAST:
             wrong = high if high > _LAST else low
             yield Problem(context.place(path), f"{wrong} is not a port", f"use a number from 1 to {_LAST}")

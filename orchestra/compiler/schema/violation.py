@@ -163,33 +163,47 @@ _MEANT: dict[tuple[str, type], str] = {
 }
 
 
-def _meant(path: Path, instance: Any, wanted: str) -> str:
-    """Return the value that was probably meant by one of a wrong type; empty if there is no guess."""
+def _meant(path: Path, instance: Any, wanted: str) -> tuple[str, str]:
+    """Return the hint for a value of a wrong type, and the text to write for it; each empty if there is no guess."""
     key = str(path[-1]) if path else ""
     if wanted == "a mapping" and (key, type(instance)) in _MEANT:
-        return f"write {key}: {_MEANT[key, type(instance)].format(instance)}"
+        meant = _MEANT[key, type(instance)].format(instance)
+        return f"write {key}: {meant}", meant if key == "retries" else ""  # the others are examples
     if wanted == "true or false" and isinstance(instance, str) and instance.lower() in _TRUTH:
-        return f"write {_TRUTH[instance.lower()]}"
+        truth = _TRUTH[instance.lower()]
+        return f"write {truth}", truth
     if wanted in ("a number", "a whole number") and isinstance(instance, str):
         duration = _DURATION.fullmatch(instance)
         if duration is not None and key.endswith("_seconds"):
             factor = {"ms": 0.001, "s": 1.0}.get(duration[2][:2] if duration[2] == "ms" else duration[2][:1], 60.0)
-            return f"write {float(duration[1]) * factor:g}: the unit is in the name of the key"
-    return ""
+            seconds = f"{float(duration[1]) * factor:g}"
+            return f"write {seconds}: the unit is in the name of the key", seconds
+    return "", ""
 
 
 def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
     is_what = "has no value" if instance is None else f"is {quoted_value(instance)}"
-    hint = ""
+    hint, new = "", ""
     if wanted.startswith("a text") and isinstance(instance, (bool, int, float)):
-        hint = f'write it in quotes: "{json.dumps(instance)}"'
+        new = f'"{json.dumps(instance)}"'
+        hint = f"write it in quotes: {new}"
     elif wanted in ("a number", "a whole number") and isinstance(instance, str) and _NUMBER.fullmatch(instance):
-        hint = f"write it without quotes: {instance}"
+        hint, new = f"write it without quotes: {instance}", instance
     elif wanted == "a list" and isinstance(instance, (str, int, float)):
         words = _words(instance) if isinstance(instance, str) and path[-1] in ("argv", "run") else [instance]
         hint = f"write it as a list: [{', '.join(map(quoted_value, words))}]"
-    hint = hint or _meant(path, instance, wanted)
-    return Finding(path, "schema-type", f"{_name(path)} {is_what}; wanted is {wanted}", hint)
+        new = json.dumps(words, ensure_ascii=False)
+    else:
+        hint, new = _meant(path, instance, wanted)
+    message = f"{_name(path)} {is_what}; wanted is {wanted}"
+    return Finding(path, "schema-type", message, hint, edit=_rewritten(instance, new))
+
+
+def _rewritten(instance: Any, new: str) -> Edit | None:
+    """Return the edit of a plain value; None if there is no single text to write for it."""
+    if not new or not isinstance(instance, (str, bool, int, float)):
+        return None
+    return Edit(instance if isinstance(instance, str) else json.dumps(instance), new, value=True)
 
 
 def _type(violation: Violation) -> Iterator[Finding]:

@@ -115,6 +115,12 @@ class Sender:
             self.tally.calls += 1
             answer = self.caller(tool, arguments, max(0.001, end - self.clock()))
 
+    def answer_dialog(self, seconds: float) -> None:
+        """Answer a dialog that opened while nothing was sent."""
+        if self.page.dialog is not None:
+            self.tally.calls += 1
+            self.caller("browser_handle_dialog", self.page.dialog_answer(), max(0.001, seconds))
+
     def pauses(self) -> Iterator[float]:
         """Yield the seconds between two tries, without end."""
         pause = FIRST_PAUSE_SECONDS

@@ -180,6 +180,9 @@ def _arrive(sender: Sender, job: Job, moves: int, left: float) -> None:
         raise failure_of(job, Meaning("connection", reason) if reason else Meaning("absent"))
 
 
+_LOOK_SECONDS = 0.25
+"""The longest time in which a dialog holds up the load of a page before it is answered."""
+
 _UNTIL: dict[str, Until] = {"back": "complete", "reload": "load"}
 """The state of the page that a step waits for which has no key for it."""
 
@@ -187,12 +190,21 @@ _UNTIL: dict[str, Until] = {"back": "complete", "reload": "load"}
 def _load(sender: Sender, job: Job, end: float) -> None:
     """Wait for the state of the page that the step asks for: the server waits five seconds for it and goes on without it.
 
+    A dialog that opens meanwhile holds the document up, and no call is there to report it.
+
     Raises:
         StepError: it does not come in time.
     """
     until: Until = _UNTIL[job.step.verb] if job.step.verb in _UNTIL else job.step.value("until")
-    if until != "commit" and not sender.page.loaded(until, end - sender.clock()):
-        raise failure_of(job, Meaning("absent"))
+    if until == "commit":
+        return
+    while not sender.page.loaded(until, min(_LOOK_SECONDS, left := end - sender.clock())):
+        if left <= 0:
+            raise failure_of(job, Meaning("absent"))
+        try:
+            sender.answer_dialog(left)
+        except CallOverError:
+            raise failure_of(job, Meaning("absent")) from None
 
 
 def _goto(sender: Sender, job: Job) -> None:
