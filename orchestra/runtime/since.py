@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from orchestra import git, globs
 from orchestra import plan as plans
 from orchestra.errors import PlanError, UsageError
 from orchestra.plan import Component, Plan, Test, closure
-from orchestra.runtime.build import Build, build_of
+from orchestra.runtime.build import Build, build_of, files_of
 from orchestra.runtime.files import matching
 from orchestra.runtime.select import task_name
 
@@ -25,6 +26,10 @@ _WHOLE = ("tls", "plugins")
 
 _LISTED_FLAGS = "H"
 """The mark of `git ls-files -v` for a file whose changes git looks for."""
+
+
+Stamps = dict[str, tuple[int, int, int]]
+"""Files and links, relative to the project root, each with its time, size and number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,29 @@ def reasons(root: Path, plan: Plan, since: Revision) -> dict[str, str]:
     return found
 
 
+def stamps(root: Path, plan: Plan) -> Stamps:
+    """Return the files that the tests of a plan rest on, the spec among them, each with what changes when it is written.
+
+    Args:
+        root: the project root.
+        plan: the suite.
+    """
+    real_root = Path(os.path.realpath(root))
+    own = {pattern for test in plan.tests for pattern in (*test.inputs, *_uploads(test))}
+    files = {*matching(root, sorted(own)), *(file for row in plan.components for file in files_of(root, row))}
+    names = {*plan.sources, *(_name(root, real_root, file) for file in files)}
+    found: Stamps = {}
+    for path in {path for name in names for path in _passed(real_root, name) if path is not None}:
+        with suppress(OSError):  # it is gone
+            status = (real_root / path).lstat()
+            found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return found
+
+
+def _name(root: Path, real_root: Path, file: Path) -> str:
+    return file.relative_to(root if file.is_relative_to(root) else real_root).as_posix()
+
+
 def _plan_reason(plan: Plan, test: Test, method: str, since: Revision) -> str:
     """Return what of the plan is different for a test."""
     then = since.plan
@@ -196,7 +224,7 @@ def _files_reason(root: Path, files: Iterable[Path], patterns: Iterable[str], si
     """
     real_root = Path(os.path.realpath(root))
     for file in files:
-        name = file.relative_to(root if file.is_relative_to(root) else real_root).as_posix()
+        name = _name(root, real_root, file)
         for path in _passed(real_root, name):
             if path is None:
                 return f"a link leads {name} out of the project"

@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
+from orchestra.ledger.event import Selector
 from orchestra.ledger.runs import LAST
 from orchestra.ledger.view import Observer
 from orchestra.plan import Plan
@@ -37,6 +38,9 @@ from orchestra.verbs.options import Grouped, brief_option, methods_option, profi
 from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import repeat
 from orchestra.verbs.resuming import Target, target
+from orchestra.verbs.unfit import refuse_together
+from orchestra.verbs.watching import Watched
+from orchestra.verbs.watching import watch as watch_files
 
 DETACHED = "--detached"
 """The word by which `--detach` asks the process of the run to report to it."""
@@ -53,6 +57,7 @@ GROUPS = {
         "shuffle",
         "times",
         "until_fail",
+        "watched",
         "workers",
         "headed",
         "force",
@@ -108,6 +113,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     "  orchestra run --shuffle             in random order; --shuffle SEED repeats one\n"
     "  orchestra run B004 --repeat 10      ten runs, and how often each test passed\n"
     "  orchestra run B004 --until-fail     runs until one is not good\n"
+    "  orchestra run --watch               again after each save, until a key ends it\n"
     "  orchestra run --all-suites          every suite, with a summary\n"
     "  orchestra run --list                what there is\n"
     "  orchestra run --resume              resume the newest run, without its passed tests\n"
@@ -146,6 +152,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 )
 @click.option("--repeat", "times", type=click.IntRange(min=1), metavar="N", help="N runs, one after the other.")
 @click.option("--until-fail", is_flag=True, help="Runs until one is not good, at most those of --repeat.")
+@click.option("--watch", "watched", is_flag=True, help="Run again after each save: what changed, and what failed.")
 @click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")
 @click.option("--dry-run", is_flag=True, help="Print the tests that would run, in order, with their needs, and stop.")
 @click.option(
@@ -186,6 +193,7 @@ def run(
     shuffle: int | None,
     times: int | None,
     until_fail: bool,
+    watched: bool,
     listing: bool,
     dry_run: bool,
     workers: int | None,
@@ -200,7 +208,7 @@ def run(
     brief: bool | None,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
-    _refuse_together(ctx)
+    refuse_together(ctx)
     project = project_of(ctx)
     options = Options(
         argv=("orchestra", *("--detach" if word == DETACHED else word for word in sys.argv[1:])),
@@ -250,48 +258,11 @@ def run(
     if times is not None or until_fail:
         launch.options = dataclasses.replace(options, force=True)
         return repeat(home, lambda: dag.run(launch, name, plan, tasks), times=times, until_fail=until_fail)
+    if watched:
+        return watch_files(_watched(launch, choice, name))
     code = dag.run(launch, name, plan, tasks)
     page.end(code)
     return code
-
-
-_APART = (
-    (
-        "--all-suites starts a new run of each suite, and waits for them",
-        "all_suites",
-        ("suite", "resume", "listing", "dry_run", "detach", "allow_changed", "trust"),
-        ("last_failed", "failed_in", "opened", "times", "until_fail"),
-    ),
-    (
-        "a resumed run has its own selection",
-        "resume",
-        ("selection", "methods", "titles"),
-        ("last_failed", "failed_in", "since"),
-    ),
-    ("a resumed run is one run", "resume", ("times", "until_fail"), ()),
-    ("--detach starts a run, which the other option does not", "detach", ("listing", "dry_run"), ()),
-    ("--detach starts one run", "detach", ("times", "until_fail"), ()),
-    ("--open serves the page of a run that this command follows", "opened", ("detach", "listing", "dry_run"), ()),
-    ("--open serves the page of one run", "opened", ("times", "until_fail"), ()),
-    ("-x is --max-failures 1", "first_failure", ("max_failures",), ()),
-    ("--last-failed is --failed-in last", "last_failed", ("failed_in",), ()),
-)
-"""Options that do not fit together: why, the option, and the others."""
-
-
-def _refuse_together(ctx: click.Context) -> None:
-    """Raise UsageError for options that do not fit together, and for one that lacks another."""
-    given = {
-        param.name: "SELECTION" if isinstance(param, click.Argument) else param.opts[0]
-        for param in ctx.command.params
-        if ctx.params[param.name or ""] not in (None, False, (), "")
-    }
-    for why, name, *others in _APART:
-        if name in given and (unfit := [given[other] for row in others for other in row if other in given]):
-            raise UsageError(f"{why}; {unfit[0]} does not fit", f"remove {', '.join(unfit)}, or {given[name]}")
-    for name in ("allow_changed", "trust"):
-        if name in given and "resume" not in given:
-            raise UsageError(f"{given[name]} needs --resume", "add --resume, or remove it")
 
 
 def _tasks(project: Project, plan: Plan, choice: Choice, goal: Target, options: Options) -> tuple[list[str], Options]:
@@ -301,6 +272,24 @@ def _tasks(project: Project, plan: Plan, choice: Choice, goal: Target, options: 
         return [task for task in every if task in set(goal.selection)] or every, options
     chosen = choose(plan, choice, project)
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
+
+
+def _watched(launch: Launch, choice: Choice, name: str) -> Watched:
+    """Return the suite of a run, to be run again after each change of its files."""
+    project, profile, options = launch.project, launch.profile, launch.options
+
+    def execute(plan: Plan, tasks: Sequence[str]) -> int:
+        by = (*choose(plan, choice, project).by, Selector("--watch", "leaves", len(tasks)))
+        launch.options = dataclasses.replace(options, force=True, selected_by=by)
+        return dag.run(launch, name, plan, tasks)
+
+    return Watched(
+        root=project.root,
+        home=project.root / PLAN_FOLDER / name,
+        load=lambda: proven_plan(project, name, profile, renew=True),
+        choose=lambda plan: choose(plan, choice, project).tasks,
+        execute=execute,
+    )
 
 
 def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:

@@ -783,6 +783,7 @@ def test_the_examples_of_help_run(orchestra, root):
             "--follow",
             "--all-suites",
             "--open",
+            "--watch",
         } & set(words):
             continue  # they serve, wait, or start what has no end here: tests/process/test_up.py and its like
         ran = orchestra(*words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from orchestra.project import find
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.since import reasons, revision
 from tests.support.project import SuiteProject, call, environment, py
+from tests.support.terminal import Terminal
 
 # `often` fails in its second execution of three, and then passes again.
 OFTEN = "import pathlib, sys; seen = pathlib.Path('seen'); n = len(seen.read_text()) if seen.exists() else 0; seen.write_text('x' * (n + 1)); sys.exit(n == 1)"
@@ -192,9 +194,60 @@ def test_doit_takes_the_selection_of_a_variable(suite):
         ("!frst", 'no test, group, tag or glob "!frst"'),
         ("--failed-in 1999", 'no run "1999" of suite "s"'),
         ("--trust", "--trust needs --resume"),
+        ("--watch", "--watch needs a terminal: it is ended by a key"),
+        ("--watch --detach", "--watch runs tests after each change; --detach does not fit"),
     ],
 )
 def test_bad_values_are_refused_with_a_letter(suite, words, message):
     ended = call(["run", *words.split()], suite.root, environment())
     assert (ended.code, message in ended.err) == (2, True), ended.err
     assert ended.err.startswith("error: ")
+
+
+WATCHED = f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: command, workers: 1}}}}
+tests:
+  one: {{inputs: [one.txt], {py("import sys; sys.exit('bad' in open('one.txt').read())")[1:-1]}}}
+  two: {{inputs: [two.txt], {py("pass")[1:-1]}}}
+"""
+
+
+def test_a_run_watches_its_files(project):
+    for name in ("one", "two"):
+        (project.root / f"{name}.txt").write_text("good")
+    project.write(WATCHED).compile()
+    terminal = Terminal()
+    argv = [sys.executable, "-m", "orchestra", "run", "--watch"]
+    whole = environment(TERM="dumb")
+    process = subprocess.Popen(argv, cwd=project.root, env=whole, stdin=terminal.out, stderr=terminal.out)
+    try:
+        terminal.wait_for("watching    ")
+        assert project.verdicts() == {"cli:one": "passed", "cli:two": "passed"}
+        (project.root / "one.txt").write_text("a bad one")
+        terminal.wait_for("watching    ", 2)
+        assert project.verdicts() == {"cli:one": "failed"}
+        assert project.events("run_started")[0]["body"]["selected_by"][-1]["by"] == "--watch"
+        (project.root / "two.txt").write_text("better")
+        terminal.wait_for("watching    ", 3)
+        assert project.verdicts() == {"cli:one": "failed", "cli:two": "passed"}
+        project.write(WATCHED.replace("inputs: [two", "input: [two"))
+        terminal.wait_for("specs/s.yaml:6:")
+        terminal.wait_for("watching    ", 4)
+        (project.root / "one.txt").write_text("good again")  # the last plan knows its files
+        terminal.wait_for("watching    ", 5)
+        project.write(WATCHED + "# right\n")
+        terminal.wait_for("watching    ", 6)
+        assert project.verdicts() == {"cli:one": "passed"}
+        terminal.press("f")
+        terminal.wait_for("no test failed")
+        terminal.wait_for("watching    a all", 7)
+        terminal.press("a")
+        terminal.wait_for("watching    a all", 8)
+        assert project.verdicts() == {"cli:one": "passed", "cli:two": "passed"}
+        terminal.press("q")
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    terminal.text()
