@@ -189,8 +189,8 @@ def _started(body: RunStarted) -> str:
 
 
 def selection_text(body: RunStarted) -> str:
-    """Return by which words and options the tests of a run were selected; empty for all tests."""
-    return ", ".join(selector.by for selector in body.selected_by)
+    """Return the words and options by which tests are not in a run; empty where none took any."""
+    return ", ".join(selector.by for selector in body.selected_by if selector.effect != "adds")
 
 
 def _resumed(body: RunResumed) -> str:
