@@ -189,8 +189,12 @@ def _started(body: RunStarted) -> str:
 
 
 def selection_text(body: RunStarted) -> str:
-    """Return the words and options by which tests are not in a run; empty where none took any."""
-    return ", ".join(selector.by for selector in body.selected_by if selector.effect != "adds")
+    """Return the words and options by which tests are not in a run; empty where none took any.
+
+    A method is not among them: each line of a verdict names it.
+    """
+    taking = (one.by for one in body.selected_by if one.effect != "adds")
+    return ", ".join(by for by in taking if not by.startswith("--method "))
 
 
 def _resumed(body: RunResumed) -> str:
