@@ -83,7 +83,7 @@ def plan(ctx: click.Context, suite: str | None, profile: str, methods: tuple[str
     metavar="[REV]",
     is_flag=False,
     flag_value="HEAD",
-    help="Why `run --since REV` runs the tests, or does not (default: HEAD).",
+    help="Why a run of what changed since REV runs the tests, or does not (default: HEAD).",
 )
 @click.option("--failed", is_flag=True, help="The tests of RUN that are not green (default: of the newest run).")
 @brief_option
