@@ -38,6 +38,7 @@ from orchestra.verbs.options import Grouped, brief_option, methods_option, profi
 from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import repeat
 from orchestra.verbs.resuming import Target, target
+from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.unfit import refuse_together
 from orchestra.verbs.watching import Watched
 from orchestra.verbs.watching import watch as watch_files
@@ -49,7 +50,17 @@ SEEDS = 10_000
 """A seed that is not given is below this number, so that it is quickly typed."""
 
 GROUPS = {
-    "Which tests": ("methods", "titles", "last_failed", "failed_in", "since", "all_suites", "suite", "profile"),
+    "Which tests": (
+        "methods",
+        "titles",
+        "last_failed",
+        "failed_in",
+        "since",
+        "shard",
+        "all_suites",
+        "suite",
+        "profile",
+    ),
     "How they run": (
         "max_failures",
         "first_failure",
@@ -119,6 +130,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     "  orchestra run --resume              resume the newest run, without its passed tests\n"
     "  orchestra run --open                follow it in the browser\n"
     "  orchestra run --detach              start it, and return; `orchestra wait` follows it\n"
+    "  orchestra run --shard 2/4           the second of four parts; `orchestra merge` puts them together\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID; `!` in front excludes it.",
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
@@ -134,6 +146,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     "--since", metavar="REV", default="", help="Only tests that rest on what has changed since a revision of git."
 )
 @click.option("--all-suites", is_flag=True, help="Every suite, one run each; equal services are started once.")
+@click.option("--shard", type=ShardType(), help="Only part I of N of the selection; `orchestra plan` shows each.")
 @click.option("-x", "first_failure", is_flag=True, help="The same as --max-failures 1.")
 @click.option("--max-failures", type=click.IntRange(min=1), metavar="N", help="Start no test after N failures.")
 @click.option(
@@ -186,6 +199,7 @@ def run(
     last_failed: bool,
     failed_in: str | None,
     since: str,
+    shard: tuple[int, int] | None,
     all_suites: bool,
     first_failure: bool,
     max_failures: int | None,
@@ -244,6 +258,8 @@ def run(
     if not tasks:
         warn(f"nothing to run: nothing that the selected tests rest on has changed since {since}")
         return EXIT_OK
+    part, tasks = shard_of(project, plan, tasks, shard)
+    options = dataclasses.replace(options, shard=part)
     if listing or dry_run:
         _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
         return EXIT_OK
@@ -265,7 +281,7 @@ def run(
     return code
 
 
-def _tasks(project: Project, plan: Plan, choice: Choice, goal: Target, options: Options) -> tuple[list[str], Options]:
+def _tasks(project: Project, plan: Plan, choice: Choice, goal: Target, options: Options) -> tuple[Sequence[str], Options]:
     """Return the tasks to run, and the options with how they were selected."""
     if goal.run:  # a task that the plan lost is refused by the run, which knows what it was
         every = select(plan, ())
@@ -312,6 +328,7 @@ def _words(options: Options) -> list[str]:
         *([f"--shuffle={options.seed}"] if options.seed is not None else []),
         *([f"--max-failures={options.max_failures}"] if options.max_failures else []),
         *([f"--retries={options.retries}"] if options.retries is not None else []),
+        *([f"--shard={options.shard.name}"] if options.shard is not None else []),
     ]
 
 

@@ -11,7 +11,7 @@ _APART = (
         "--all-suites starts a new run of each suite, and waits for them",
         "all_suites",
         ("suite", "resume", "listing", "dry_run", "detach", "allow_changed", "trust"),
-        ("last_failed", "failed_in", "opened", "times", "until_fail"),
+        ("last_failed", "failed_in", "opened", "times", "until_fail", "shard"),
     ),
     (
         "a resumed run has its own selection",
@@ -30,6 +30,9 @@ _APART = (
         ("all_suites", "resume", "listing", "dry_run", "detach"),
         ("opened", "times", "until_fail"),
     ),
+    ("--shard does not go with --resume: a run resumes its own shard", "shard", ("resume",), ()),
+    ("--shard does not go with failures: they differ between machines", "shard", ("last_failed", "failed_in"), ()),
+    ("--shard is a part of one run", "shard", ("times", "until_fail", "watched"), ()),
     ("-x is --max-failures 1", "first_failure", ("max_failures",), ()),
     ("--last-failed is --failed-in last", "last_failed", ("failed_in",), ()),
 )

@@ -790,6 +790,9 @@ def test_the_examples_of_help_run(orchestra, root):
         if {"--since", "--why"} & set(words):
             assert (ran.code, "the project is not in a work tree of git" in ran.err) == (2, True), ran.transcript()
             continue  # tests/process/test_run_part.py asks git
+        if words[0] == "merge":
+            assert (ran.code, "is no folder of a run" in ran.err) == (2, True), f"{line}\n{ran.transcript()}"
+            continue  # there is no record of a shard
         if words[:2] == ["show", "1a2b"]:
             assert (ran.code, 'no test, group, tag or glob "1a2b"' in ran.err) == (2, True), ran.transcript()
             continue  # there is no run yet

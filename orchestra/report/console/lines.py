@@ -182,10 +182,10 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
 def _started(body: RunStarted) -> str:
     number = len(body.selection)
     profile = f"profile {body.profile}" if body.profile else ""
+    shard = f"shard {body.shard.name}" if body.shard is not None else ""
     order = "" if body.seed is None else f"in random order (--shuffle {body.seed})"
-    return line(
-        "run", body.run, body.suite, profile, f"{number} test{'s' * (number != 1)} to run", selection_text(body), order
-    )
+    number_text = f"{number} test{'s' * (number != 1)} to run"
+    return line("run", body.run, body.suite, profile, shard, number_text, selection_text(body), order)
 
 
 def selection_text(body: RunStarted) -> str:
@@ -221,7 +221,7 @@ def _service(body: ServiceChanged) -> str:
 
 
 def _gate(body: GateJudged) -> str:
-    if body.result == "passed" and is_standard(body.phase, body.name, body.expression):
+    if body.result in {"passed", "pending"} and is_standard(body.phase, body.name, body.expression):
         return ""
     return gate_line(body)
 

@@ -15,7 +15,7 @@ from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
-from orchestra.ledger.event import Note, RunResumed, RunStarted, Selector, Verdict
+from orchestra.ledger.event import Note, RunResumed, RunStarted, Selector, Sharding, Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.origin import Provenance, machine_shape
@@ -61,6 +61,7 @@ class Options:
         seed: of a random order; None for the order of the shortest run.
         max_failures: after so many failures no further test starts; 0 for no limit.
         retries: of each test, whatever the cause; None leaves them to the spec.
+        shard: the part of a selection that this run is; None for a whole one.
     """
 
     argv: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ class Options:
     seed: int | None = None
     max_failures: int = 0
     retries: int | None = None
+    shard: Sharding | None = None
 
 
 @dataclass(slots=True)
@@ -162,6 +164,11 @@ class Run:
         The reaper of an earlier segment may still be at work: it must not take processes of this one for leftovers.
         """
         return f"{self.id}.{self.resumed.segment}" if self.resumed.segment else self.id
+
+    @property
+    def is_shard(self) -> bool:
+        """Return True if the run, in any of its segments, is one shard of a selection."""
+        return self.view.start is not None and self.view.start.shard is not None
 
     def place(self, pointer: str) -> str:
         """Return where a JSON pointer is in the spec, for people."""
@@ -302,6 +309,7 @@ def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
             seed=run.options.seed,
             max_failures=run.options.max_failures,
             retries=run.options.retries,
+            shard=run.options.shard,
         )
     )
     for note in _remarks(run, origin):

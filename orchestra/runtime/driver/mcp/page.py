@@ -17,6 +17,8 @@ from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import body_of, locate
 from orchestra.runtime.driver.mcp.browser import SharedBrowser
 from orchestra.runtime.driver.mcp.result import Modal
+from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS
+from orchestra.runtime.driver.mocking import Mock
 from orchestra.runtime.driver.nearby import (
     DESCRIBE,
     LOOK_SECONDS,
@@ -31,12 +33,14 @@ from orchestra.runtime.driver.page_text import MODE
 from orchestra.runtime.driver.pages import Pages
 from orchestra.runtime.driver.picture import MARK_SECONDS, MOST_MARKS, boxes
 from orchestra.steps.target import Target
+from orchestra.steps.url_glob import url_pattern
 
 LoadState = Literal["load", "domcontentloaded", "complete"]
 FLUSH_SECONDS = 3.0
 _TRIED = frozenset({"click", "check", "uncheck", "hover"})
 """The actions that Playwright can try without executing them."""
 _EDITING = frozenset({"fill", "type"})
+_NO_FIELD = "Element is not an <input>"
 
 
 class PageView:
@@ -73,6 +77,17 @@ class PageView:
     def show(self, page: Page) -> None:
         """Make a page the current one."""
         self._browser.show(page)
+
+    @property
+    def requests(self) -> list[Any]:
+        """The requests of the test so far."""
+        return self._browser.watch.requests
+
+    def mock(self, mock: Mock) -> None:
+        """Answer requests in place of the network, until the end of the test."""
+        mocks = self._browser.watch.mocks
+        mocks.add(mock)
+        self._run(self._browser.context.route(url_pattern(mock.url), mocks.async_route(mock)), ANSWER_SECONDS)
 
     def lost(self) -> bool:
         """Return True if the current page, which another page opened, was closed."""
@@ -210,7 +225,13 @@ class PageView:
             return ""
         for state in ("visible", "enabled", *(("editable",) if verb in _EDITING else ())):
             options = {} if state == "visible" else {"timeout": limit}
-            if not await getattr(locator, f"is_{state}")(**options):
+            try:
+                fit = await getattr(locator, f"is_{state}")(**options)
+            except Error as error:
+                if verb == "type" and _NO_FIELD in error.message:
+                    return "element takes no text"
+                raise
+            if not fit:
                 return f"element is not {state}"
         return ""
 
