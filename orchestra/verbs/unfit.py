@@ -31,7 +31,7 @@ _APART = (
         ("opened", "times", "until_fail"),
     ),
     ("--shard does not go with --resume: a run resumes its own shard", "shard", ("resume",), ()),
-    ("--shard does not go with failures: they differ between machines", "shard", ("last_failed", "failed_in"), ()),
+    ("--shard does not go with failures: that differs between machines", "shard", ("last_failed", "failed_in"), ()),
     ("--shard is a part of one run", "shard", ("times", "until_fail", "watched"), ()),
     ("-x is --max-failures 1", "first_failure", ("max_failures",), ()),
     ("--last-failed is --failed-in last", "last_failed", ("failed_in",), ()),
