@@ -72,6 +72,8 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
         news=_news(task_rows),
         previous=report.earlier[-1].run if report.earlier else "",
         commands=tuple(commands(report)) if progress is None else (),
+        tool=report.tool,
+        profile=report.profile,
         notes=tuple(_notes(report)),
         tables=tuple(tables(report)),
     )

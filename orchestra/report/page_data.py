@@ -171,5 +171,7 @@ class Page(Part, frozen=True, kw_only=True):
     news: dict[str, tuple[str, ...]]
     previous: str = ""
     commands: tuple[str, ...] = ()
+    tool: str = "orchestra"
+    profile: str = ""
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()

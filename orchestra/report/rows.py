@@ -271,6 +271,7 @@ class Report:
         changes: of the rows of the health matrix, in order.
         earlier: the runs before this one, in the order of time.
         contents: texts and pictures of the evidence.
+        tool: the program that a command to type names: `orchestra`, or the launcher of the spec.
     """
 
     suite: str
@@ -305,3 +306,4 @@ class Report:
     changes: tuple[Seen[ServiceChanged], ...] = ()
     earlier: tuple[RunRecord, ...] = ()
     contents: Contents = Contents()
+    tool: str = "orchestra"

@@ -61,7 +61,7 @@ function asText(task, attempt) {
     out.push(`${file.kind}: ${run.folder}/${file.path || decodeURIComponent(file.href.slice(2))}`);
     if (file.text) out.push(file.text.trimEnd());
   }
-  out.push(`repeat: orchestra run --suite ${run.suite} ${task.test} --method ${task.method}`);
+  out.push(`repeat: ${again(task)}`);
   return `${out.join("\n")}\n`;
 }
 
@@ -155,7 +155,7 @@ function files(attempt) {
 function traceLink(file) {
   if (file.kind !== "trace" || !file.name.endsWith(".zip")) return "";
   if (served) return [" ", h("a", { href: viewer(file), target: "_blank", rel: "noreferrer" }, "open in the trace viewer")];
-  return h("span", { class: "quiet small" }, ` (orchestra open ${run.run} shows it)`);
+  return h("span", { class: "quiet small" }, ` (${tool()} open ${run.run} shows it)`);
 }
 
 // A bar for each earlier run and this one: as high as a pass took, full where it did not pass.
@@ -221,8 +221,10 @@ function detail(main, test, method, number) {
       h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), copyButton("Copy all of this as text", () => asText(task, attempt)))),
     all ? sideBySide(tries) : why(task, attempt),
     attempt && !all && h("div", { class: "grid" }, [strip(attempt), shots(attempt, true), texts(attempt), steps(attempt), cases(attempt), files(attempt), past(task)]),
-    h("section", { class: "card" }, h("h2", {}, "Run it again"), command(`orchestra run --suite ${run.suite} ${quoted(task.test)} --method ${task.method}`)),
+    h("section", { class: "card" }, h("h2", {}, "Run it again"), command(again(task))),
   ].filter(Boolean));
 }
 
+const tool = () => run.tool || "orchestra";
+const again = (task) => `${tool()} run --suite ${run.suite}${run.profile ? ` --profile ${run.profile}` : ""} ${quoted(task.test)} --method ${task.method}`;
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`);

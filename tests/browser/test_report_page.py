@@ -27,6 +27,7 @@ from orchestra.report.rows import Report
 from tests.support import runs as samples
 from tests.support.hostile import NASTY
 from tests.support.pages import data_of
+from tests.support.paths import ROOT
 
 FOLDER = f".orchestra/market/runs/{samples.RUN}"
 VIEWS = (
@@ -42,6 +43,8 @@ VIEWS = (
     "#/run",
 )
 WIDTHS = (360, 768, 1280)
+PICTURES = ROOT / "test-results" / "report"
+"""Pictures of each view at each width, in light and dark, for people to look at; git ignores them."""
 NUL = "\0"  # in no name of a file
 READY = "html[data-ready]"
 
@@ -157,8 +160,10 @@ def test_the_first_screen_has_the_verdict_each_test_and_the_gates_that_decided(w
 
 
 def test_a_failure_shows_step_message_both_texts_and_its_picture(watched, everything, tmp_path):
-    page = watched.open(html(everything, FOLDER), tmp_path, "#/test/B003/cli")
+    report = replace(everything, tool=".venv/bin/orchestra", profile="staging")
+    page = watched.open(html(report, FOLDER), tmp_path, "#/test/B003/cli")
     text = page.inner_text("main")
+    assert ".venv/bin/orchestra run --suite market --profile staging B003 --method cli" in text
     for part in ("Step 2 expect", 'the heading "Market" is not visible', "no such element", "look at the screenshot"):
         assert part in text
     page.wait_for_function("document.querySelector('.shots img').naturalWidth === 40")
@@ -395,9 +400,12 @@ def test_ten_thousand_tests_are_a_few_rows_at_a_time(watched, tmp_path):
 def test_no_view_is_wider_than_the_window(browser, everything, tmp_path, scheme, width):
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     Watched(page).open(html(everything, FOLDER), tmp_path)
+    PICTURES.mkdir(parents=True, exist_ok=True)
     for view in VIEWS:
         go(page, view)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, view
+        name = re.sub(r"\W+", "-", view.strip("#/")) or "first"
+        page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
     page.close()
 
 
