@@ -166,13 +166,22 @@ function bars(task, height) {
   const drawn = all.map(([name, verdict, seconds], number) => s("rect", { x: number * 12, y: height - Math.max(3, height * (seconds || most) / most), width: 9, height: Math.max(3, height * (seconds || most) / most), rx: 2, class: verdict },
     s("title", {}, `${name}: ${verdict}${seconds ? `, ${duration(seconds)}` : ""}`)));
   const verdicts = all.map((point) => point[1]).join(", ");
-  return s("svg", { class: "chart", width: all.length * 12, height, role: "img", "aria-label": `${task.task}, ${plural(all.length, "run")}, this one last: ${verdicts}` }, drawn);
+  return s("svg", { class: "chart", width: all.length * 12, height, role: "img", "aria-label": `${task.task}, ${plural(all.length, "run")}, this one last: ${verdicts}` }, band(task, all.length * 12, height, most), drawn);
+}
+
+const usual = (task) => (task.usual ? `usual: ${duration(task.usual[0])} to ${duration(task.usual[1])}` : "");
+
+// The durations that are not unusual, behind the bars, as far as these go.
+function band(task, width, height, most) {
+  if (!task.usual) return null;
+  const y = (seconds) => height - height * Math.min(1, seconds / most);
+  return s("rect", { class: "usual", x: 0, y: y(task.usual[1]), width, height: Math.max(1, y(task.usual[0]) - y(task.usual[1])) }, s("title", {}, usual(task)));
 }
 
 function past(task) {
   if (!task.past?.length) return null;
   return h("section", { class: "card" }, h("h2", {}, "History"), bars(task, 60), task.trend && h("p", {}, task.trend),
-    h("p", { class: "quiet small" }, `${plural(task.past.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.`));
+    h("p", { class: "quiet small" }, `${plural(task.past.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.${task.usual ? ` The band is what is ${usual(task)}.` : ""}`));
 }
 
 function around(task) {
