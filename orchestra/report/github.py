@@ -6,13 +6,15 @@ Only the lines that this module makes are commands to the runner of GitHub: all 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from orchestra.draw import visible
 from orchestra.ledger.outcome import FINE
-from orchestra.report.console.table import exit_meaning, values_text
+from orchestra.report.console.table import exit_meaning, run_again, values_text
 from orchestra.report.formats.markdown import markdown
 from orchestra.report.rows import Report, Row, explained
 
@@ -22,6 +24,7 @@ MOST: Final = 10
 MOST_SUMMARY: Final = 1_000_000
 """Bytes of the summary of a step; GitHub refuses a summary of more than 1 MiB, the whole of it."""
 
+_PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+):(?P<column>[0-9]+)(?=$|[ ,])")
 _CUT: Final = "\n\nThe summary is cut here: GitHub takes no more. `summary.md` in the folder of the run has all.\n"
 
 
@@ -67,7 +70,7 @@ class Github(NamedTuple):
                 alike.setdefault((row.test, row.place, row.message), []).append(row)
         for (test, _, message), rows in alike.items():
             text = "\n".join((message or rows[0].verdict, *_explained(rows[0])))
-            repeat = f"orchestra run --suite {report.suite} {test}"
+            repeat = f"{run_again(report)} {shlex.quote(test)}"
             yield self._annotation("error", rows, f"{text}\nrepeat: {repeat}")
 
     def _annotation(self, level: str, rows: Sequence[Row], text: str) -> str:
@@ -134,6 +137,5 @@ def _most(level: str, commands: list[str]) -> list[str]:
 
 def _place(place: str) -> tuple[str, str, str]:
     """Return file, line and column of a place, without the block behind it."""
-    file, _, rest = place.partition(" ")[0].partition(":")
-    line, _, column = rest.partition(":")
-    return (file, line, column) if line.isdecimal() else ("", "", "")
+    found = _PLACE.match(place)
+    return (found["file"], found["line"], found["column"]) if found else ("", "", "")

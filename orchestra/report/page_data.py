@@ -70,7 +70,10 @@ class Point(Part, frozen=True, array_like=True):
 
 
 class Task(Part, frozen=True):
-    """A test by a method. `change` is what is new against the run before: `new failure`, `fixed`, `new`, `slower`, `faster`."""
+    """A test by a method. `change` is what is new against the run before: `new failure`, `fixed`, `new`, `slower`, `faster`.
+
+    `usual` are the seconds between which no duration is unusual, by the passes of `past`.
+    """
 
     task: str
     test: str
@@ -91,6 +94,7 @@ class Task(Part, frozen=True):
     tries: tuple[Attempt, ...] = ()
     past: tuple[Point, ...] = ()
     trend: str = ""
+    usual: tuple[float, float] | None = None
 
 
 class TestRow(Part, frozen=True):
@@ -123,6 +127,17 @@ class Change(Part, frozen=True, array_like=True):
     component: str
     state: str
     reason: str
+
+
+class Sample(Part, frozen=True, array_like=True):
+    """The load of the machine in the seconds up to a time, in percent; `other` is the part by programs outside of the run."""
+
+    at: float
+    seconds: float
+    cpu: float
+    other: float
+    memory: float
+    workers: int
 
 
 class Table(Part, frozen=True):
@@ -171,5 +186,8 @@ class Page(Part, frozen=True, kw_only=True):
     news: dict[str, tuple[str, ...]]
     previous: str = ""
     commands: tuple[str, ...] = ()
+    machine: tuple[Sample, ...] = ()
+    tool: str = "orchestra"
+    profile: str = ""
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
-from orchestra.ledger import trend
+from orchestra.ledger import baseline, trend
 from orchestra.ledger.case import Case
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone
 from orchestra.ledger.run_record import RunRecord
+from orchestra.plan import Baseline
 from orchestra.report.evidence_text import line_of
 from orchestra.report.page_data import Attempt, Error, File, Point, Progress, Task
 from orchestra.report.rows import Report, Row, Try, odd_of
@@ -46,6 +47,7 @@ def tasks(report: Report, progress: Progress | None = None, *, served: bool = Fa
             tries=tuple(_attempt(one, row, report, served=served) for one in row.tries),
             past=tuple(_past(row.task, report.earlier)),
             trend=_trend(row, report.earlier),
+            usual=_usual(row.task, report.earlier, report.rule),
         )
 
 
@@ -77,6 +79,13 @@ def _trend(row: Row, earlier: Sequence[RunRecord]) -> str:
         return ""
     levels = (f"changed at {runs[one.at]}: {one.before:.3f} s to {one.after:.3f} s" for one in trend.changes(seconds))
     return "; ".join((f"{trend.slope(seconds):+.4f} s a run", *levels))
+
+
+def _usual(task: str, earlier: Sequence[RunRecord], rule: Baseline) -> tuple[float, float] | None:
+    """Return the bounds of a usual duration by earlier passes, as the baseline has them; None for too few."""
+    seconds = [found for record in earlier if (found := _passing(record, task)) is not None][-rule.window :]
+    limits = baseline.bounds(baseline.usual(seconds), rule) if seconds else None
+    return None if limits is None else (round(limits.fast, 3), round(limits.slow, 3))
 
 
 def _passing(record: RunRecord, task: str) -> float | None:

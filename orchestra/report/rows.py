@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from orchestra.gates.standard import is_standard
 from orchestra.ledger.case import Case, counted
-from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
+from orchestra.ledger.event import AttemptFinished, Compared, ResourceSampled, ServiceChanged, Verdict
 from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.ledger.run_record import RunRecord
 from orchestra.ledger.use import Use
+from orchestra.plan import Baseline
 from orchestra.report.by_hand import ByHand
 from orchestra.report.compare.comparison import Agreement, Comparison
 from orchestra.report.findings import HostRow
@@ -271,6 +272,9 @@ class Report:
         changes: of the rows of the health matrix, in order.
         earlier: the runs before this one, in the order of time.
         contents: texts and pictures of the evidence.
+        samples: of the load of the machine, in order.
+        rule: by which a duration is an unusual one.
+        tool: the program that a command to type names: `orchestra`, or the launcher of the spec.
     """
 
     suite: str
@@ -305,3 +309,6 @@ class Report:
     changes: tuple[Seen[ServiceChanged], ...] = ()
     earlier: tuple[RunRecord, ...] = ()
     contents: Contents = Contents()
+    samples: tuple[Seen[ResourceSampled], ...] = ()
+    rule: Baseline = field(default_factory=Baseline)
+    tool: str = "orchestra"

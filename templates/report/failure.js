@@ -61,7 +61,7 @@ function asText(task, attempt) {
     out.push(`${file.kind}: ${run.folder}/${file.path || decodeURIComponent(file.href.slice(2))}`);
     if (file.text) out.push(file.text.trimEnd());
   }
-  out.push(`repeat: orchestra run --suite ${run.suite} ${task.test} --method ${task.method}`);
+  out.push(`repeat: ${again(task)}`);
   return `${out.join("\n")}\n`;
 }
 
@@ -155,7 +155,7 @@ function files(attempt) {
 function traceLink(file) {
   if (file.kind !== "trace" || !file.name.endsWith(".zip")) return "";
   if (served) return [" ", h("a", { href: viewer(file), target: "_blank", rel: "noreferrer" }, "open in the trace viewer")];
-  return h("span", { class: "quiet small" }, ` (orchestra open ${run.run} shows it)`);
+  return h("span", { class: "quiet small" }, ` (${tool()} open ${run.run} shows it)`);
 }
 
 // A bar for each earlier run and this one: as high as a pass took, full where it did not pass.
@@ -166,13 +166,22 @@ function bars(task, height) {
   const drawn = all.map(([name, verdict, seconds], number) => s("rect", { x: number * 12, y: height - Math.max(3, height * (seconds || most) / most), width: 9, height: Math.max(3, height * (seconds || most) / most), rx: 2, class: verdict },
     s("title", {}, `${name}: ${verdict}${seconds ? `, ${duration(seconds)}` : ""}`)));
   const verdicts = all.map((point) => point[1]).join(", ");
-  return s("svg", { class: "chart", width: all.length * 12, height, role: "img", "aria-label": `${task.task}, ${plural(all.length, "run")}, this one last: ${verdicts}` }, drawn);
+  return s("svg", { class: "chart", width: all.length * 12, height, role: "img", "aria-label": `${task.task}, ${plural(all.length, "run")}, this one last: ${verdicts}` }, band(task, all.length * 12, height, most), drawn);
+}
+
+const usual = (task) => (task.usual ? `usual: ${duration(task.usual[0])} to ${duration(task.usual[1])}` : "");
+
+// The durations that are not unusual, behind the bars, as far as these go.
+function band(task, width, height, most) {
+  if (!task.usual) return null;
+  const y = (seconds) => height - height * Math.min(1, seconds / most);
+  return s("rect", { class: "usual", x: 0, y: y(task.usual[1]), width, height: Math.max(1, y(task.usual[0]) - y(task.usual[1])) }, s("title", {}, usual(task)));
 }
 
 function past(task) {
   if (!task.past?.length) return null;
   return h("section", { class: "card" }, h("h2", {}, "History"), bars(task, 60), task.trend && h("p", {}, task.trend),
-    h("p", { class: "quiet small" }, `${plural(task.past.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.`));
+    h("p", { class: "quiet small" }, `${plural(task.past.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.${task.usual ? ` The band is what is ${usual(task)}.` : ""}`));
 }
 
 function around(task) {
@@ -221,8 +230,10 @@ function detail(main, test, method, number) {
       h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), copyButton("Copy all of this as text", () => asText(task, attempt)))),
     all ? sideBySide(tries) : why(task, attempt),
     attempt && !all && h("div", { class: "grid" }, [strip(attempt), shots(attempt, true), texts(attempt), steps(attempt), cases(attempt), files(attempt), past(task)]),
-    h("section", { class: "card" }, h("h2", {}, "Run it again"), command(`orchestra run --suite ${run.suite} ${quoted(task.test)} --method ${task.method}`)),
+    h("section", { class: "card" }, h("h2", {}, "Run it again"), command(again(task))),
   ].filter(Boolean));
 }
 
+const tool = () => run.tool || "orchestra";
+const again = (task) => `${tool()} run --suite ${run.suite}${run.profile ? ` --profile ${run.profile}` : ""} ${quoted(task.test)} --method ${task.method}`;
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`);
