@@ -6,7 +6,6 @@ Only the lines that this module makes are commands to the runner of GitHub: all 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from orchestra.draw import visible
 from orchestra.ledger.outcome import FINE
 from orchestra.report.console.table import exit_meaning, run_again, values_text
 from orchestra.report.formats.markdown import markdown
-from orchestra.report.rows import Report, Row, explained
+from orchestra.report.rows import Report, Row, explained, position
 
 MOST: Final = 10
 """Annotations of a level that GitHub shows for a step; it drops further ones without a word."""
@@ -24,7 +23,6 @@ MOST: Final = 10
 MOST_SUMMARY: Final = 1_000_000
 """Bytes of the summary of a step; GitHub refuses a summary of more than 1 MiB, the whole of it."""
 
-_PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+):(?P<column>[0-9]+)(?=$|[ ,])")
 _CUT: Final = "\n\nThe summary is cut here: GitHub takes no more. `summary.md` in the folder of the run has all.\n"
 
 
@@ -75,7 +73,8 @@ class Github(NamedTuple):
 
     def _annotation(self, level: str, rows: Sequence[Row], text: str) -> str:
         first = rows[0]
-        file, line, column = _place(first.place)
+        at = position(first.place)
+        file, line, column = (at.file, str(at.line), str(at.column)) if at is not None else ("", "", "")
         methods = ", ".join(row.method for row in rows)
         title = f"{first.test} {first.title} ({methods}): {first.verdict}"
         path = f"{self.below}/{file}" if self.below and file else file
@@ -133,9 +132,3 @@ def _most(level: str, commands: list[str]) -> list[str]:
         return commands
     rest = len(commands) - MOST + 1
     return [*commands[: MOST - 1], command(level, f"{rest} more are in the summary of the job", title="and more")]
-
-
-def _place(place: str) -> tuple[str, str, str]:
-    """Return file, line and column of a place, without the block behind it."""
-    found = _PLACE.match(place)
-    return (found["file"], found["line"], found["column"]) if found else ("", "", "")

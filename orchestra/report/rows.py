@@ -5,6 +5,7 @@ Every form of a report is made of these and of nothing else; `orchestra.report.f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -237,6 +238,23 @@ class Contents:
     spec: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+_PLACE = re.compile(r"(.+?):([0-9]+):([0-9]+)(?=$|[ ,])")
+
+
+class Position(NamedTuple):
+    """A place in a spec."""
+
+    file: str
+    line: int
+    column: int
+
+
+def position(place: str) -> Position | None:
+    """Return where a place is, without the block behind it; None where it names no line."""
+    found = _PLACE.match(place)
+    return Position(found[1], int(found[2]), int(found[3])) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 
 import pytest
 
 from orchestra.report.console.display import Commands, Feed, Plain
 from orchestra.report.console.table import commands
+from orchestra.report.evidence_text import line_of
+from orchestra.report.formats.ctrf import ctrf
 from orchestra.report.github import MOST, MOST_SUMMARY, Github, command, github
 from orchestra.report.rows import Report
 from tests.support import runs as samples
@@ -66,6 +69,9 @@ def test_a_file_whose_name_has_spaces_is_annotated(behind):
     rows = tuple(replace(row, place=f"my specs/a b: c.yaml:41:9{behind}") for row in report.rows)
     where = read(Github().annotations(replace(report, rows=rows))[0])[1]
     assert (where["file"], where["line"], where["col"]) == ("my specs/a b: c.yaml", "41", "9")
+    test = json.loads(ctrf(replace(report, rows=rows), FOLDER))["results"]["tests"][0]
+    assert (test["filePath"], test["line"]) == ("my specs/a b: c.yaml", 41)
+    assert line_of(rows[0].place) == "my specs/a b: c.yaml:41"
 
 
 def test_the_command_that_repeats_a_failure_is_that_of_its_run(everything):
