@@ -44,8 +44,23 @@ class Error(Part, frozen=True):
     hint: str = ""
 
 
+class CaseRow(Part, frozen=True, array_like=True):
+    """A case of a wrapped runner: each of its failures, why it is excused, and the paths of its files in the attempt."""
+
+    name: str
+    verdict: str
+    seconds: float
+    texts: tuple[str, ...] = ()
+    retries: int = 0
+    excused: str = ""
+    files: tuple[str, ...] = ()
+
+
 class Attempt(Part, frozen=True):
-    """One attempt. `start` is in seconds since the first event of the run; a step is verb, seconds, outcome, tool calls."""
+    """One attempt. `start` is in seconds since the first event of the run; a step is verb, seconds, outcome, tool calls.
+
+    Of its cases the first are those that did not pass; `cases_left_out` is the number of the others beyond a limit.
+    """
 
     number: int
     outcome: str
@@ -56,7 +71,8 @@ class Attempt(Part, frozen=True):
     files: tuple[File, ...] = ()
     findings: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    cases: tuple[str, ...] = ()
+    cases: tuple[CaseRow, ...] = ()
+    cases_left_out: int = 0
     incidents: tuple[str, ...] = ()
     held: bool = False
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from orchestra.gates.standard import is_standard
-from orchestra.ledger.case import Case, counted
+from orchestra.ledger.case import Case, CaseVerdict, counted
 from orchestra.ledger.event import AttemptFinished, Compared, ResourceSampled, ServiceChanged, Verdict
 from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
@@ -106,11 +106,15 @@ class Row:
         return (message_of(self.failure) if self.failure is not None else "") or self.reason
 
 
+QUIET: Final[frozenset[CaseVerdict]] = frozenset({"passed", "skipped"})
+"""Verdicts of a case that need no look."""
+
+
 def odd_of(cases: Iterable[Case]) -> tuple[Case, ...]:
     """Return the cases that did not pass, or only when they were tried again: failures, excused and flaky ones, in this
     order.
     """
-    odd = [case for case in cases if case.verdict not in {"passed", "skipped"}]
+    odd = [case for case in cases if case.verdict not in QUIET]
     return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
 
 

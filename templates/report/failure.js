@@ -138,9 +138,23 @@ function stepList(attempt) {
 }
 
 function cases(attempt) {
-  const odd = attempt.cases || [];
-  if (!odd.length) return null;
-  return h("section", { class: "card" }, h("h2", {}, "Cases"), h("ul", {}, odd.map((text) => h("li", {}, text))));
+  const all = attempt.cases || [];
+  if (!all.length) return null;
+  const quiet = (one) => one[1] === "passed" || one[1] === "skipped";
+  const [odd, rest] = [all.filter((one) => !quiet(one)), all.filter(quiet)];
+  const words = [...new Set(rest.map((one) => one[1]))].map((word) => `${rest.filter((one) => one[1] === word).length} ${word}`).join(", ");
+  const left = attempt.cases_left_out ? `, ${attempt.cases_left_out} more in ctrf.json` : "";
+  return h("section", { class: "card wide" }, h("h2", {}, plural(all.length + (attempt.cases_left_out || 0), "case")), odd.length > 0 && caseTable(attempt, odd, "Cases that did not pass at once"),
+    rest.length > 0 && h("details", { open: !odd.length && rest.length <= 40 }, h("summary", {}, words + left), caseTable(attempt, rest, "Other cases")));
+}
+
+function caseTable(attempt, rows, label) {
+  const found = (path) => (attempt.files || []).find((file) => file.href.endsWith(`/${path.split("/").map(encodeURIComponent).join("/")}`));
+  const links = (paths) => (paths || []).map(found).filter(Boolean).map((file) => [" ", h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name)]);
+  const remark = (retries, excused) => [retries && plural(retries, "retry").replace("retrys", "retries"), excused && `excused: ${excused}`].filter(Boolean).join(", ");
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, h("thead", {}, h("tr", {}, ["case", "result", "time", "why"].map((head) => h("th", { scope: "col" }, head)))),
+    h("tbody", {}, rows.map(([name, verdict, seconds, texts, retries, excused, files]) => h("tr", {}, h("td", { class: "long" }, name), h("td", {}, badge(verdict)), h("td", {}, duration(seconds)),
+      h("td", { class: "why" }, (texts || []).map((text) => h("div", {}, text)), h("div", { class: "quiet small" }, remark(retries, excused), links(files))))))));
 }
 
 function files(attempt) {

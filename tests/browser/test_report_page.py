@@ -223,6 +223,39 @@ def test_the_element_of_a_failure_is_framed_and_each_step_and_attempt_is_shown(w
     assert messages == ['the heading "Market" is not visible', "another reason"]
 
 
+def test_each_case_of_a_wrapped_runner_is_shown(watched, tmp_path):
+    shot = "attempts/cli/B001/1/test-results/shot 1.png"
+    cases = [
+        {"name": "cart > adds", "verdict": "passed", "seconds": 0.25},
+        {
+            "name": "cart > pays",
+            "verdict": "failed",
+            "seconds": 2.0,
+            "message": "no\n<b>card</b>",
+            "more": ["tear-down"],
+            "attachments": ["test-results/shot 1.png"],
+        },
+        {"name": "cart > signs", "verdict": "flaky", "retries": 2, "message": "too early"},
+        {"name": "cart > old", "verdict": "failed", "message": "known", "excused": "bug 7"},
+        *({"name": f"list > {number}", "verdict": "skipped"} for number in range(400)),
+    ]
+    evidence = [samples.evidence(shot, "screenshot")]
+    made = [samples.run_started(selection=["cli:B001"])]
+    made += [*samples.attempt("cli:B001", 1, "failed", error=samples.failure(), cases=cases, evidence=evidence)]
+    made += [samples.verdict("cli:B001", "failed"), samples.run_finished()]
+    watched.files = False
+    page = watched.open(html(samples.reported(samples.PLAN, samples.events(made)), FOLDER), tmp_path, "#/test/B001/cli")
+    assert page.locator("h2 >> text=404 cases").count() == 1
+    odd = [row.split("\t") for row in page.locator("[aria-label^=Cases] tbody tr").all_inner_texts()]
+    assert [row[0] for row in odd] == ["cart > pays", "cart > old", "cart > signs"]
+    assert odd[0][3].split("\n") == ["", "no", "<b>card</b>", "tear-down", " shot 1.png"]
+    assert ("excused: bug 7" in odd[1][3], "2 retries" in odd[2][3]) == (True, True)
+    assert page.inner_text("summary >> text=1 passed") == "1 passed, 299 skipped, 101 more in ctrf.json"
+    page.click("summary >> text=1 passed")
+    assert page.locator("[aria-label='Other cases'] tbody tr").count() == 300
+    page.screenshot(path=PICTURES / "cases.png", full_page=False)
+
+
 def test_embedded_pictures_need_no_file(watched, everything, tmp_path):
     report = replace(everything, contents=contents(tmp_path, tmp_path, samples.PLAN, everything, embed=True))
     (tmp_path / "attempts/cli/B003/2/shot 1.png").unlink()
