@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from orchestra.plan import Plan, Test
+from orchestra.plan import PLAIN_PAGE, Emulation, Plan, Test
 from orchestra.printing import HIDDEN, clip, one_line, visible
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "code_cell",
     "codes",
     "duration",
+    "emulated",
     "grouped",
     "label",
     "markdown",
@@ -96,6 +97,29 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole // 60} min {whole % 60:02d} s"
+
+
+def emulated(emulation: Emulation) -> list[str]:
+    """Return a text for each value of an emulation that is not the default: `viewport 390x664`, `offline`.
+
+    A device implies the values of its descriptor. Headers are listed by name: their values can be secrets.
+    """
+    place = emulation.geolocation
+    shown = {
+        "device": emulation.device,
+        "viewport": "x".join(map(str, emulation.viewport)),
+        "locale": emulation.locale,
+        "timezone": emulation.timezone,
+        "geolocation": "" if place is None else f"{place.latitude:g},{place.longitude:g}",
+        "permissions": " ".join(emulation.permissions),
+        "color_scheme": emulation.color_scheme,
+        "reduced_motion": emulation.reduced_motion,
+        "offline": "yes" if emulation.offline else "",
+        "user_agent": "" if emulation.device else emulation.user_agent,
+        "extra_headers": " ".join(emulation.extra_headers),
+    }
+    usual = {"viewport": "x".join(map(str, PLAIN_PAGE.viewport)), "locale": PLAIN_PAGE.locale}
+    return [f"{name} {text}" for name, text in shown.items() if text and text != usual.get(name)]
 
 
 def code(text: str) -> str:

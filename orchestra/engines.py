@@ -35,6 +35,8 @@ class EngineKind(msgspec.Struct, frozen=True):
         trusts: it can be given the certificates of a `ca_file`, on Linux.
         devtools: it speaks the Chrome DevTools Protocol.
         permissions: what pages get without being asked.
+        grantable: the permissions that a test can give its pages, as Playwright names them.
+        mobile: it can show a page as a mobile browser does.
         styled_frames: Playwright puts a style into each frame of a page for a picture.
         required: a machine must have it: without it tests are blocked; those of another engine are skipped.
     """
@@ -56,6 +58,8 @@ class EngineKind(msgspec.Struct, frozen=True):
     trusts: bool = False
     devtools: bool = False
     permissions: tuple[str, ...] = ()
+    grantable: tuple[str, ...] = ()
+    mobile: bool = True
     styled_frames: bool = True
     required: bool = False
 
@@ -118,6 +122,26 @@ _ALL: tuple[EngineKind, ...] = (
         trusts=True,
         devtools=True,
         permissions=("clipboard-read", "clipboard-write"),
+        grantable=(
+            "accelerometer",
+            "ambient-light-sensor",
+            "background-sync",
+            "camera",
+            "clipboard-read",
+            "clipboard-write",
+            "geolocation",
+            "gyroscope",
+            "local-fonts",
+            "local-network-access",
+            "magnetometer",
+            "microphone",
+            "midi",
+            "midi-sysex",
+            "notifications",
+            "payment-handler",
+            "screen-wake-lock",
+            "storage-access",
+        ),
         styled_frames=False,
         required=True,
     ),
@@ -134,6 +158,8 @@ _ALL: tuple[EngineKind, ...] = (
         patched=r"firefox-\d+",
         channel="moz-firefox",
         packages={"linux": "firefox-esr", "darwin": "firefox"},
+        grantable=("geolocation", "notifications", "persistent-storage", "push", "screen-wake-lock"),
+        mobile=False,
         # It stores no left pages: Playwright gets no event when one of them is shown again.
         preferences={"fission.bfcacheInParent": False, "browser.sessionhistory.max_total_viewers": 0},
     ),
@@ -142,6 +168,7 @@ _ALL: tuple[EngineKind, ...] = (
         "ORCHESTRA_WEBKIT",
         ("PLAYWRIGHT_WEBKIT_EXECUTABLE_PATH",),
         downloads=(("webkit", "pw_run.sh", False),),
+        grantable=("camera", "clipboard-read", "geolocation", "microphone", "notifications", "screen-wake-lock"),
     ),
 )
 

@@ -215,6 +215,40 @@ class Errors(Part, frozen=True):
     log_patterns: dict[str, tuple[str, ...]] = {}
 
 
+class Geolocation(Part, frozen=True):
+    """A place on the earth in degrees, and its accuracy in metres."""
+
+    latitude: float
+    longitude: float
+    accuracy: float = 0.0
+
+
+class Emulation(Part, frozen=True):
+    """The environment that a page of a test sees. An empty text means the browser's own value.
+
+    `device` is the name of a device whose descriptor was copied into the other fields.
+    """
+
+    device: str = ""
+    viewport: tuple[int, int] = (1280, 800)
+    device_scale_factor: float = 1.0
+    is_mobile: bool = False
+    has_touch: bool = False
+    user_agent: str = ""
+    locale: str = "en-US"
+    timezone: str = ""
+    geolocation: Geolocation | None = None
+    permissions: tuple[str, ...] = ()
+    color_scheme: Literal["", "light", "dark", "no-preference"] = ""
+    reduced_motion: Literal["", "reduce", "no-preference"] = ""
+    offline: bool = False
+    extra_headers: dict[str, str] = {}
+
+
+PLAIN_PAGE = Emulation()
+"""The default, which the plan omits."""
+
+
 class Command(Part, frozen=True):
     """A program as a test: it passes when its exit code is in `exit_codes` and its report of cases, if any, has no failure."""
 
@@ -244,7 +278,7 @@ class Test(Part, frozen=True):
     """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
 
     `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit. `errors_by` has the errors of the methods for
-    which they are not `errors`.
+    which they are not `errors`, and `emulation_by` likewise.
 
     An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under
     way.
@@ -277,6 +311,8 @@ class Test(Part, frozen=True):
     known_failures: tuple[KnownFailure, ...] = ()
     errors: Errors = Errors()
     errors_by: dict[str, Errors] = {}
+    emulation: Emulation = PLAIN_PAGE
+    emulation_by: dict[str, Emulation] = {}
     matrix: dict[str, Any] = {}
     before: tuple[Step, ...] = ()
     steps: tuple[Step, ...] = ()

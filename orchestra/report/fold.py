@@ -163,6 +163,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         plan_changed=start is not None and segment.plan_digest != plan.digest(),
         unchecked=plan.tls.ignore_https_errors,
         profile=(start.profile if start is not None else None) or "",
+        shard=start.shard.name if start is not None and start.shard is not None else "",
         resumes=len(view.segments) - 1,
         provenance=tuple(sorted(_flat(to_builtins(start.provenance)))) if start is not None else (),
         spent=view.spent.rows(),

@@ -158,6 +158,8 @@ def _notes(report: Report) -> Iterator[str]:
         yield "No certificate of a server was checked: ignore_https_errors."
     if report.resumes:
         yield f"Resumed {number_of(report.resumes, 'time')}."
+    if report.shard:
+        yield f"Shard {report.shard}: its gates of the end are evaluated when all shards are merged."
     if report.profile:
         yield f"Profile {report.profile}."
 

@@ -171,8 +171,8 @@ class GateRow:
 
     @property
     def quiet(self) -> bool:
-        """A standard gate that passed: it is there, and need not be shown each time."""
-        return self.result == "passed" and is_standard(self.phase, self.name, self.expression)
+        """A standard gate that passed, or that a shard leaves to the merge: it need not be shown each time."""
+        return self.result in {"passed", "pending"} and is_standard(self.phase, self.name, self.expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +287,7 @@ class Report:
         plan_changed: the plan given here is another than the run's, so titles and places may be of later texts.
         unchecked: certificates of servers were not checked.
         profile, resumes: as recorded.
+        shard: `2/4` of a run that is one of several shards; empty for a whole one.
         provenance: commit, tools, machine; nested keys joined by a dot.
         spent: seconds by what the run did, as `ledger.spent` has the rows.
         use: what the run used of its machine; None where no sample was recorded.
@@ -323,6 +324,7 @@ class Report:
     plan_changed: bool = False
     unchecked: bool = False
     profile: str = ""
+    shard: str = ""
     resumes: int = 0
     provenance: tuple[tuple[str, str], ...] = ()
     use: Use | None = None

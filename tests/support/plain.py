@@ -10,8 +10,8 @@ from typing import Any
 
 from playwright.sync_api import Dialog, Error, Keyboard, Locator, Page, expect
 
+from orchestra.plan import PLAIN_PAGE
 from orchestra.runtime.browsers.finder import Browser, launch_options
-from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT
 from orchestra.steps.page_script import focusing
 from tests.support.programs import SECONDS, Steps
 
@@ -158,8 +158,8 @@ class Plain:
         """Carry out steps on a page, and the script `last` at the end; the step that failed, and why."""
         if not self._browser.is_connected():  # the methods bring back theirs
             self._browser = self._launch()
-        width, height = VIEWPORT
-        context = self._browser.new_context(viewport={"width": width, "height": height}, locale=LOCALE)
+        width, height = PLAIN_PAGE.viewport
+        context = self._browser.new_context(viewport={"width": width, "height": height}, locale=PLAIN_PAGE.locale)
         answers: list[dict[str, Any]] = []
 
         def answer(dialog: Dialog) -> None:

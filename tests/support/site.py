@@ -42,6 +42,7 @@ class _Handler(SimpleHTTPRequestHandler):
             "type": self.headers.get("content-type"),
             "accept": self.headers.get("accept"),
             "cookie": self.headers.get("cookie"),
+            **({"tenant": self.headers["x-tenant"]} if "x-tenant" in self.headers else {}),
         }
         self._answer(200, json.dumps(said).encode())
 

@@ -104,6 +104,14 @@ READERS = {
         "runtime/attempts/finding.py": "allow",
         "runtime/attempts/log_finding.py": "service_logs log_patterns",
     },
+    "Emulation": {
+        "draw.py": "device",
+        "runtime/driver/emulation.py": (
+            "viewport device_scale_factor is_mobile has_touch user_agent locale timezone geolocation permissions"
+            " color_scheme reduced_motion offline extra_headers"
+        ),
+    },
+    "Geolocation": {"runtime/driver/emulation.py": "latitude longitude accuracy"},
     "Command": {
         "runtime/engine/job.py": "argv exit_codes cases attach",
         "plan.py": "junit playwright_json pytest_reportlog",
@@ -126,6 +134,7 @@ READERS = {
         "runtime/attempt.py": "record before finally_ command",
         "runtime/attempts/limit.py": "evidence_limit_megabytes",
         "runtime/attempts/finding.py": "errors errors_by",
+        "runtime/driver/emulation.py": "emulation emulation_by",
         "verbs/views.py": "matrix",
     },
     "Baseline": {

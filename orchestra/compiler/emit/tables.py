@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from orchestra.draw import clip, code, codes, grouped, markdown, markdown_table
+from orchestra.draw import clip, code, codes, emulated, grouped, markdown, markdown_table
 from orchestra.engines import DEFAULT_ENGINE
-from orchestra.plan import Component, Gate, Plan, Probe, Service, SpeedClass, Test, encode
+from orchestra.plan import PLAIN_PAGE, Component, Gate, Plan, Probe, Service, SpeedClass, Test, encode
 
 _COMMAND_TITLE = 80
 # The head of a table and the rule below it.
@@ -110,6 +110,10 @@ def _notes(test: Test) -> Iterable[str]:
         yield f"skipped: {markdown(test.skip)}"
     if test.browser != DEFAULT_ENGINE:
         yield test.browser
+    if test.emulation != PLAIN_PAGE:
+        yield f"emulates {codes(emulated(test.emulation))}"
+    for method, emulation in test.emulation_by.items():
+        yield f"emulates {codes(emulated(emulation))} by {code(method)}"
     if test.resources:
         yield "holds " + ", ".join(f"{number} {code(name)}" for name, number in sorted(test.resources.items()))
     if test.tags:

@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestra import names
 from orchestra.compiler.lower import resolve
+from orchestra.compiler.lower.emulation import lower_emulation
 from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
@@ -23,6 +24,7 @@ from orchestra.plan import (
     Baseline,
     Collect,
     Command,
+    Emulation,
     Gate,
     Group,
     KeepRuns,
@@ -99,7 +101,9 @@ def _target_texts(target: Target | None) -> list[str | None]:
     return found
 
 
-def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Command | None) -> tuple[str, ...]:
+def _requires(
+    spec: Spec, test: TestSpec, steps: Iterable[Step], command: Command | None, emulations: Iterable[Emulation]
+) -> tuple[str, ...]:
     declared = test.get("requires", spec.get("defaults", {}).get("requires", []))
     late: set[str] = set()
     found: set[str] = set()
@@ -109,6 +113,8 @@ def _requires(spec: Spec, test: TestSpec, steps: Iterable[Step], command: Comman
             _add_names(_target_texts(step.target), late)
         if step.verb == "http" and isinstance(base := step.args.get("base"), str):
             found.add(base)
+    for emulation in emulations:
+        _add_names((emulation.user_agent, emulation.extra_headers), late)
     if command is not None:
         _add_names(
             (*command.argv, *command.env.values(), command.cwd, *filter(None, command.reports), *command.attach), late
@@ -143,6 +149,7 @@ def lower_test(
         command = _command_of(spec, test, known)
         methods_here = resolve.methods_of(spec, test, methods, provided.drivers)
         errors, errors_by = lower_errors(spec, test, group, methods_here)
+        emulation, emulation_by = lower_emulation(spec, test, group, methods_here, known)
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
         evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
         patience = test.get("action_timeout_seconds", defaults.get("action_timeout_seconds"))
@@ -157,7 +164,7 @@ def lower_test(
                 browser=_TEST.browser if browser == _TEST.browser else browser,
                 needs=_ids(resolve.effective_needs(spec, test_id, test), expanded),
                 after=_ids(test.get("after", []), expanded),
-                requires=_requires(spec, test, (*before, *steps, *after), command),
+                requires=_requires(spec, test, (*before, *steps, *after), command, (emulation, *emulation_by.values())),
                 resources=dict(test.get("resources", {})),
                 tags=tuple(test.get("tags", defaults.get("tags", []))),
                 timeout_seconds=usual(
@@ -184,6 +191,8 @@ def lower_test(
                 ),
                 errors=errors,
                 errors_by=errors_by,
+                emulation=emulation,
+                emulation_by=emulation_by,
                 matrix=values,
                 before=before,
                 steps=steps,

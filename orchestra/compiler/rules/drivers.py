@@ -20,7 +20,7 @@ _NEEDS: dict[Needs, str] = {"browser": "a browser", "http": "requests", "command
 
 
 @dataclass(frozen=True)
-class _Casting:
+class Casting:
     """Which methods run which tests, with no look at a test that is not asked for."""
 
     context: Context
@@ -97,7 +97,7 @@ def driver_lacks_step(context: Context) -> Iterator[Problem]:
     Browser steps need the driver `playwright` or `mcp`, or one of a plug-in that has them. A command needs a process of
     its own: `playwright` or `command`.
     """
-    casting = _Casting(context)
+    casting = Casting(context)
     if not all(casting.driver_of(name).pages for name in context.methods):
         yield from _lacks_browser(context, casting)
     if any(casting.driver_of(name).verbs is not None for name in context.methods):
@@ -118,7 +118,7 @@ def driver_lacks_step(context: Context) -> Iterator[Problem]:
                     yield Problem(context.place(("tests", test_id, key), key=True), message, hint)
 
 
-def _lacks_browser(context: Context, casting: _Casting) -> Iterator[Problem]:
+def _lacks_browser(context: Context, casting: Casting) -> Iterator[Problem]:
     for test_id, test in context.spec["tests"].items():
         if "methods" not in test and "command" not in test and "use" not in test:
             continue  # it runs only by methods that can
@@ -133,7 +133,7 @@ def _lacks_browser(context: Context, casting: _Casting) -> Iterator[Problem]:
                 yield Problem(context.place(path), message, hint)
 
 
-def _lacks_verb(context: Context, casting: _Casting) -> Iterator[Problem]:
+def _lacks_verb(context: Context, casting: Casting) -> Iterator[Problem]:
     for test_id, test in context.spec["tests"].items():
         for method in casting.methods_of(test):
             driver = casting.driver_of(method)
@@ -166,7 +166,7 @@ def unreachable_test(context: Context) -> Iterator[Problem]:
 @rule
 def idle_method(context: Context) -> Iterator[Problem]:
     """A method runs no test: its driver can run none, or every test names others."""
-    casting = _Casting(context)
+    casting = Casting(context)
     idle = dict.fromkeys(context.spec.get("methods", {}))
     for test in context.spec["tests"].values():
         if not idle:
@@ -184,12 +184,12 @@ def browser_driver(context: Context) -> Iterator[Problem]:
 
     `playwright` drives `chromium`, `firefox` and `webkit`; `mcp` drives `chromium` and `firefox`.
     """
-    casting = _Casting(context)
+    casting = Casting(context)
     default = context.spec.get("defaults", {}).get("browser", DEFAULT_ENGINE)
     drivers = [driver for name in context.methods if (driver := casting.driver_of(name)).browsers]
     everywhere = frozenset(ENGINES).intersection(*(driver.browsers for driver in drivers))
     for test_id, test in context.spec["tests"].items():
-        for browser, path in _browsers(test_id, test, default):
+        for browser, path in browsers_of(test_id, test, default):
             if browser in everywhere or browser not in ENGINES:
                 continue
             methods = [casting.driver_of(name) for name in casting.methods_of(test)]
@@ -207,7 +207,7 @@ def browser_driver(context: Context) -> Iterator[Problem]:
                 yield Problem(context.place(path), message, hint)
 
 
-def _browsers(test_id: str, test: TestSpec, default: str) -> Iterator[tuple[str, Path]]:
+def browsers_of(test_id: str, test: TestSpec, default: str) -> Iterator[tuple[str, Path]]:
     """Yield the browsers that a test runs in, and where they are named."""
     if "browser" in test.get("matrix", ()):
         for index, browser in enumerate(test["matrix"]["browser"]):
@@ -226,12 +226,12 @@ def ca_file_browser(context: Context) -> Iterator[Problem]:
     """
     if not context.spec.get("tls", {}).get("ca_file"):
         return
-    casting = _Casting(context)
+    casting = Casting(context)
     default = context.spec.get("defaults", {}).get("browser", DEFAULT_ENGINE)
     for test_id, test in context.spec["tests"].items():
         if not any(casting.driver_of(name).browsers for name in casting.methods_of(test)):
             continue
-        for browser, path in _browsers(test_id, test, default):
+        for browser, path in browsers_of(test_id, test, default):
             if browser in ENGINES and not ENGINES[browser].trusts and casting.first_browser_step(test_id, test):
                 message = f'"{test_id}" runs in "{browser}", which cannot be given the ca_file of `tls`'
                 can = quoted([kind.name for kind in ENGINES.values() if kind.trusts])
@@ -251,7 +251,7 @@ def ca_file_unused(context: Context) -> Iterator[Problem]:
 @rule
 def need_method(context: Context) -> Iterator[Problem]:
     """A test runs by a method by which one of its needs does not run, so the need can never be met there."""
-    casting = _Casting(context)
+    casting = Casting(context)
     tests = context.spec["tests"]
     groups = context.spec.get("groups", {})
     if casting.all_alike:

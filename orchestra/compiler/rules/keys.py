@@ -18,7 +18,7 @@ from orchestra.yamltext.document import Path
 
 """Keys of a method that only the driver `mcp` reads: the others give each test a page of its own, or none."""
 
-PAGE_KEYS = ("browser", "record", "action_timeout_seconds")
+PAGE_KEYS = ("browser", "record", "action_timeout_seconds", "emulate")
 """Keys of a test that speak of its page."""
 
 PAGE_LAYERS = tuple(layer for layer in LAYERS if layer != "service_logs")
@@ -32,7 +32,7 @@ def driver_lacks_key(context: Context) -> Iterator[Problem]:
     """A method has a key that its driver does not read.
 
     `session` and `poll_seconds` are for drivers whose sessions last over several tests, as those of `mcp` do. With
-    `playwright` each test has a fresh context of its own.
+    `playwright` each test has a fresh context of its own. `emulate` is for drivers with browsers.
     """
     for name, method in context.spec.get("methods", {}).items():
         for key in OWN_KEYS:
@@ -45,7 +45,7 @@ def driver_lacks_key(context: Context) -> Iterator[Problem]:
 def page_key(context: Context) -> Iterator[Problem]:
     """A test without a page has a key for its page.
 
-    These are `browser`, `record`, `action_timeout_seconds`, and the layers of `errors` that a page fills, in a test
+    These are `browser`, `record`, `action_timeout_seconds`, `emulate`, and the layers of `errors` that a page fills, in a test
     that is a command or only sends requests.
     """
     for name, test in context.spec["tests"].items():

@@ -34,6 +34,7 @@ _SUBJECTS = {
     "address": "Addresses",
     "drivers": "Methods and drivers",
     "commands": "Methods and drivers",
+    "emulation": "Emulation",
     "keys": "Keys without an effect",
     "health": "The health matrix",
     "ports": "Ports",

@@ -18,7 +18,7 @@ from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
 RUN_NAMES = ("attempt.dir", "test.id", "method.id")
-_RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use"})
+_RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use", "emulate"})
 _EARLY_PARTS = frozenset({"title", "skip", "inputs"})
 _FREE = {"env": ENV_NAME, "saved": NAME["pattern"]}
 _SECRET = re.compile(
@@ -97,6 +97,8 @@ class _Scopes:
 
     def _key(self, path: Path) -> tuple[str, ...]:
         section, *rest = map(str, path[:3])
+        if section in ("groups", "methods", "defaults") and "emulate" in rest:
+            return ("emulate",)
         if section in ("tests", "groups"):
             kind = "run" if rest[1] in _RUN_PARTS else "early" if rest[1] in _EARLY_PARTS else "nowhere"
             if section == "groups":
@@ -118,8 +120,8 @@ class _Scopes:
         matrix = set(more)
         run = {*self._variables, *self.addresses, *RUN_NAMES}
         match kind:
-            case "run":
-                return _Scope("in this test", frozenset(run | matrix), _LATE)
+            case "run" | "emulate":
+                return _Scope("in this test" if kind == "run" else "here", frozenset(run | matrix), _LATE)
             case "group":
                 return _Scope("in a group", frozenset({*run, *self._matrices}), _LATE)
             case "block":

@@ -46,6 +46,65 @@ class ErrorsSpec(TypedDict, total=False):
 ERRORS_KEY = Key("the effect of errors outside assertions (docs/errors.md)", {"page_errors": "fail"})
 
 
+class ViewportSpec(TypedDict):
+    """The size of a page in CSS pixels."""
+
+    width: Annotated[int, Key("its width", 390, minimum=1)]
+    height: Annotated[int, Key("its height", 844, minimum=1)]
+
+
+class GeolocationSpec(TypedDict, total=False):
+    """A place on the earth."""
+
+    latitude: Required[Annotated[float, Key("degrees north, from -90 to 90", 52.52)]]
+    longitude: Required[Annotated[float, Key("degrees east, from -180 to 180", 13.405)]]
+    accuracy: Annotated[float, Key("metres", 100, minimum=0, default=PLAN)]
+
+
+class EmulateSpec(TypedDict, total=False):
+    """The environment that pages see. The nearest place wins, key by key: test, group, method, defaults."""
+
+    device: Annotated[
+        str,
+        Key(
+            "a device by Playwright's name: its viewport, density, touch, mobile layout and user agent, which other keys of"
+            " the same or a nearer place replace. It does not choose the browser",
+            "iPhone 14",
+        ),
+    ]
+    viewport: Annotated[ViewportSpec, Key("the size of a page (default: 1280 by 800)", {"width": 390, "height": 844})]
+    locale: Annotated[str, Key("the language and region of the browser", "de-DE", default=PLAN)]
+    timezone: Annotated[str, Key("the time zone (default: the machine's)", "Europe/Berlin")]
+    geolocation: Annotated[
+        GeolocationSpec,
+        Key("the place that a page with the permission `geolocation` gets", {"latitude": 52.52, "longitude": 13.405}),
+    ]
+    permissions: Annotated[
+        list[str], Key("permissions that pages have, besides those for the clipboard in Chromium", ["geolocation"])
+    ]
+    color_scheme: Annotated[
+        Literal["light", "dark", "no-preference"], Key("the preferred colors (default: `light`)", "dark")
+    ]
+    reduced_motion: Annotated[
+        Literal["reduce", "no-preference"], Key("the preference for less motion (default: none)", "reduce")
+    ]
+    offline: Annotated[bool, Key("pages have no network", True, default=PLAN)]
+    user_agent: Annotated[str, Key("the name that the browser gives itself", "orchestra")]
+    extra_headers: Annotated[
+        dict[str, str],
+        Key(
+            "headers of every request of a page, added to those of the wider places; not of `http` steps",
+            {"X-Tenant": "acme"},
+            min_items=1,
+        ),
+    ]
+
+
+EMULATE_KEY = Key(
+    "the environment that pages see (docs/emulation.md)", {"device": "iPhone 14", "locale": "de-DE"}, min_items=1
+)
+
+
 class SessionSpec(TypedDict, total=False):
     """The browser session of a method."""
 
@@ -85,6 +144,7 @@ class MethodSpec(TypedDict, total=False):
         Key("the name of its slash command", "test_cli_full", pattern=COMMAND_NAME),
     ]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
+    emulate: Annotated[EmulateSpec, EMULATE_KEY]
     speed: Annotated[
         dict[str, SpeedSpec],
         Key(
@@ -176,6 +236,7 @@ class DefaultsSpec(TypedDict, total=False):
     record: Annotated[list[Recording], _RECORD]
     evidence_limit_megabytes: Annotated[float, _LIMIT]
     tags: Annotated[list[str], Key("tags of every test", ["nightly"])]
+    emulate: Annotated[EmulateSpec, EMULATE_KEY]
 
 
 # `finally` is a keyword of Python, so a class cannot have it as an attribute.
@@ -197,6 +258,7 @@ class GroupSpec(_Finally, total=False):
     after: Annotated[list[str], Key("groups whose tests end before these start", ["compatibility"])]
     needs: Annotated[list[str], Key("tests that every test of the group needs", ["B001"])]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
+    emulate: Annotated[EmulateSpec, EMULATE_KEY]
     before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
 
 
@@ -277,6 +339,7 @@ class TestSpec(_Finally, total=False):
         Key("known failures, which do not fail the run", [{"match": "502 from .*/quote"}], min_items=1),
     ]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
+    emulate: Annotated[EmulateSpec, EMULATE_KEY]
     skip: Annotated[str, Key("the reason not to run it, shown in every report", "the sandbox is down until May")]
     matrix: Annotated[
         dict[str, list[Any]],

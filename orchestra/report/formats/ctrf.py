@@ -74,6 +74,7 @@ def ctrf(report: Report, folder: str) -> str:
             "extra": {
                 "run": report.run,
                 "plan_digest": report.plan_digest,
+                **({"shard": report.shard} if report.shard else {}),
                 "exit_code": report.exit_code,
                 "gates": {f"{gate.phase}:{gate.name}": gate.result for gate in report.gates},
             },

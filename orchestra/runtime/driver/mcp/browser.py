@@ -11,25 +11,27 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
-from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, async_playwright
+from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, ViewportSize, async_playwright
 
 from orchestra.engines import ENGINES
-from orchestra.plan import Tls
+from orchestra.plan import PLAIN_PAGE, Emulation, Tls
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
 from orchestra.runtime.driver.emulation import (
     FONTS_LOADED,
     FONTS_SECONDS,
-    LOCALE,
-    VIEWPORT,
+    context_options,
+    emulating,
     permissions,
     prepare,
+    size_of,
     styles,
 )
 from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS, PageWatch
@@ -65,6 +67,16 @@ _CLEAN = """async () => {
 _KEY = os.urandom(32)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The properties by which a browser suits a test."""
+
+    browser: Browser
+    headed: bool
+    tls: Tls
+    emulation: Emulation
+
+
 class SharedBrowser:
     """A launched browser with its one page.
 
@@ -85,7 +97,7 @@ class SharedBrowser:
         self._engine = ""
         self._trust = Trust()
         self._traced = False
-        self._permissions: list[str] = []
+        self._emulation = PLAIN_PAGE
         self._pages: Pages[Page] | None = None
 
     @property
@@ -101,6 +113,11 @@ class SharedBrowser:
         if self._pages is None:
             raise AssertionError("launched first")
         return self._pages
+
+    @property
+    def size(self) -> ViewportSize:
+        """The size that pages begin with."""
+        return size_of(self._emulation)
 
     def show(self, page: Page) -> None:
         """Make a page the current one of the test."""
@@ -150,49 +167,45 @@ class SharedBrowser:
 
     async def launch(
         self,
-        browser: Browser,
+        wanted: Wanted,
         environment: Mapping[str, str],
         *,
-        headed: bool,
         name: str,
-        tls: Tls,
         root: str,
         state: Any = None,
     ) -> None:
         """Start the browser with a blank page and let others attach to it under `name`.
 
         Args:
-            browser: what to start.
+            wanted: what to start, and the environment that its pages see.
             environment: what it inherits.
-            headed: show it.
             name: what it is known as to those that attach.
-            tls: the certificates that it accepts.
             root: the project root.
             state: cookies and storage to begin with.
 
         Raises:
             playwright.async_api.Error: it does not start.
+            StepError: it cannot emulate what is asked for.
         """
-        options = launch_options(browser, environment, headless=not headed)
+        browser, emulation, tls = wanted.browser, wanted.emulation, wanted.tls
+        options = launch_options(browser, environment, headless=not wanted.headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.
         options |= {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
         options["downloads_path"] = self.watch.folder.name
         options |= self._trust.options(browser, options.get("env", environment), root, tls.ca_file)
         launched: PlaywrightBrowser = await getattr(await self._begin(), browser.engine).launch(**options)
         self._browser = launched
-        width, height = VIEWPORT
         self._context = await launched.new_context(
-            viewport={"width": width, "height": height},
-            locale=LOCALE,
+            **context_options(emulation, browser.engine),
             accept_downloads=True,
             storage_state=state,
             ignore_https_errors=tls.ignore_https_errors,
         )
-        self._engine, self._permissions = browser.engine, permissions(browser.engine)
-        await self._context.grant_permissions(self._permissions)
+        self._engine, self._emulation = browser.engine, emulation
         await self._context.add_init_script(_BEFORE_PAGE)
         self.watch.listen(self._context)
-        await self._new_page()
+        with emulating(emulation, launched.is_connected):
+            await self._new_page()
         # The server takes the first page of the first context: it attaches when this is done.
         self.endpoint = (await launched.bind(name))["endpoint"]
         self.version = f"{browser.engine} {launched.version}"
@@ -263,8 +276,7 @@ class SharedBrowser:
         Raises:
             playwright.async_api.Error: it cannot be left.
         """
-        width, height = VIEWPORT
-        await self.page.set_viewport_size({"width": width, "height": height})
+        await self.page.set_viewport_size(self.size)
         await self.page.goto(BLANK)
         with suppress(Error):  # other engines than Chromium keep their history
             session = await self.context.new_cdp_session(self.page)
@@ -289,7 +301,7 @@ class SharedBrowser:
             await self._clean_from_inside()
         await self.context.set_storage_state({"cookies": [], "origins": []})
         await self.context.clear_permissions()
-        await self.context.grant_permissions(self._permissions)
+        await self.context.grant_permissions(permissions(self._engine, self._emulation))
         self.watch.origins.clear()
 
     async def _clean_from_inside(self) -> None:

@@ -13,7 +13,6 @@ import secrets
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,17 +21,15 @@ from typing import Any, TypeVar
 import msgspec
 import psutil
 from playwright._impl._driver import compute_driver_executable
-from playwright.async_api import Error, ViewportSize
+from playwright.async_api import Error
 
 from orchestra.errors import UsageError
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died
-from orchestra.plan import Tls
 from orchestra.runtime.attempt import Request, wants_trace
-from orchestra.runtime.browsers.finder import Browser
 from orchestra.runtime.driver.contract import Carrier, StepError, unfit
-from orchestra.runtime.driver.emulation import FONTS_SECONDS, VIEWPORT
-from orchestra.runtime.driver.mcp.browser import SharedBrowser, digest
+from orchestra.runtime.driver.emulation import FONTS_SECONDS, emulation_of
+from orchestra.runtime.driver.mcp.browser import SharedBrowser, Wanted, digest
 from orchestra.runtime.driver.mcp.client import PATIENCE_SECONDS, CallOverError, Server, ServerUnfitError, Start
 from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE
 from orchestra.runtime.driver.mcp.loop import Loop
@@ -50,15 +47,6 @@ PREPARE_SECONDS = 10.0
 _DIED = "the browser had died"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """The properties by which a browser suits a test."""
-
-    browser: Browser
-    headed: bool
-    tls: Tls
-
-
 def server_program() -> tuple[str, str, str]:
     """Return the first words of the command line of the MCP server that the Playwright wheel carries."""
     node, program = compute_driver_executable()
@@ -73,9 +61,6 @@ def server_argv(endpoint: str, folder: Path) -> tuple[str, ...]:
         folder: where it keeps files of its own.
     """
     return (*server_program(), f"--endpoint={endpoint}", *ATTACHED, f"--output-dir={folder}")
-
-
-_FILM_SIZE: ViewportSize = {"width": VIEWPORT[0], "height": VIEWPORT[1]}
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -96,7 +81,7 @@ class McpSession:
         self._patience = patience_seconds
         self._loop = Loop("mcp")
         self._names = itertools.count(1)
-        self._kind: _Kind | None = None
+        self._kind: Wanted | None = None
         self._server: Server | None = None
         self._folder = Path()
         self.masks = NOTHING
@@ -126,7 +111,7 @@ class McpSession:
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
         self.masks = Masks(request.secrets, self._environment)
-        wanted = _Kind(request.browser, request.headed, request.tls)
+        wanted = Wanted(request.browser, request.headed, request.tls, emulation_of(request))
         self._repairs, self.restarts = Repairs("kept"), 0
         try:
             if self._kind != wanted or not self.browser.connected():
@@ -157,7 +142,7 @@ class McpSession:
         except ServerUnfitError as error:
             raise StepError("error", "setup", str(error), hint="its own output is in mcp/server.log") from None
 
-    def _tidy_or_relaunch(self, wanted: _Kind, reset: str) -> None:
+    def _tidy_or_relaunch(self, wanted: Wanted, reset: str) -> None:
         begun = time.monotonic()
         self.browser.watch.tidying = True
         try:
@@ -171,7 +156,7 @@ class McpSession:
         finally:
             self.browser.watch.tidying = False
 
-    def _relaunch(self, wanted: _Kind, reason: str, begun: float | None = None) -> None:
+    def _relaunch(self, wanted: Wanted, reason: str, begun: float | None = None) -> None:
         """Start a new browser.
 
         Args:
@@ -185,16 +170,12 @@ class McpSession:
         self._stop_server()
         self._run(self.browser.close(), LAUNCH_SECONDS)
         name = f"orchestra-{os.getpid()}-{next(self._names)}"
-        launch = self.browser.launch(
-            wanted.browser,
-            self._environment,
-            headed=wanted.headed,
-            name=name,
-            tls=wanted.tls,
-            root=str(self._root),
-            state=state,
-        )
-        self._run(launch, LAUNCH_SECONDS)
+        launch = self.browser.launch(wanted, self._environment, name=name, root=str(self._root), state=state)
+        try:
+            self._run(launch, LAUNCH_SECONDS)
+        except StepError:  # the browser lives, and has no page
+            self._kind = None
+            raise
         self._kind = wanted
         self.id = secrets.token_hex(4)
         self.started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -344,7 +325,7 @@ class McpSession:
 
     def film(self, file: Path) -> None:
         """Begin a video of the page. Raises playwright.async_api.Error or TimeoutError when none is made."""
-        self._run(self.browser.page.screencast.start(path=file, size=_FILM_SIZE))
+        self._run(self.browser.page.screencast.start(path=file, size=self.browser.size))
 
     def film_end(self) -> None:
         """End the video. Raises as `film`."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
-from playwright.sync_api import BrowserContext, Error, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Playwright, ViewportSize, sync_playwright
 
 from orchestra.errors import UsageError
 from orchestra.ledger.parts import Box, Died
@@ -22,7 +22,7 @@ from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
 from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unfit, unmet
-from orchestra.runtime.driver.emulation import LOCALE, VIEWPORT, permissions, prepare
+from orchestra.runtime.driver.emulation import context_options, emulating, emulation_of, prepare, size_of
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.film import film_fault
@@ -142,12 +142,10 @@ class PlaywrightDriver:
         return self._browser
 
     def _session(self, launched: PlaywrightBrowser, request: Request, mask: Callable[[str], str]) -> PlaywrightSession:
-        width, height = VIEWPORT
         engine = launched.browser_type.name
+        emulation = emulation_of(request)
         context = launched.new_context(
-            viewport={"width": width, "height": height},
-            locale=LOCALE,
-            permissions=permissions(engine),
+            **context_options(emulation, engine),
             accept_downloads=True,
             ignore_https_errors=request.tls.ignore_https_errors,
         )
@@ -158,8 +156,13 @@ class PlaywrightDriver:
             context.tracing.start(screenshots=True, snapshots=True)
         version = f"{engine} {launched.version}"
         downloads = Path("" if self._downloads is None else self._downloads.name)
-        stage = Stage(Pages(context.new_page()), watch, downloads)
-        self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced)
+        try:
+            with emulating(emulation, launched.is_connected):
+                stage = Stage(Pages(context.new_page()), watch, downloads)
+        except StepError:
+            context.close()
+            raise
+        self._last = PlaywrightSession(context, stage, version, self.bring_back, traced=traced, size=size_of(emulation))
         return self._last
 
     def bring_back(self, reason: str, *, alive: bool) -> Died:
@@ -214,8 +217,10 @@ class PlaywrightSession:
         bring_back: Callable[..., Died],
         *,
         traced: bool = False,
+        size: ViewportSize,
     ) -> None:
         self._context = context
+        self._size = size
         self._traced = traced
         self._version = version
         self._watchdog = Watchdog(self._cut_off)
@@ -421,9 +426,8 @@ class PlaywrightSession:
 
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing."""
-        width, height = VIEWPORT
         try:
-            self.stage.page.screencast.start(path=file, size={"width": width, "height": height})
+            self.stage.page.screencast.start(path=file, size=self._size)
         except Error as error:
             return film_fault(error.message)
         return ""
